@@ -1,0 +1,93 @@
+//! Time, injected. The only place that reads the machine's clocks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// Two clocks in one: the wall clock, which people and certificates read and which may be set at any
+/// moment, and a monotonic one, which measures how long something took and never jumps.
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    System(Instant),
+    Manual(Arc<Mutex<Reading>>),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    wall: Timestamp,
+    elapsed: Duration,
+}
+
+impl Clock {
+    /// The machine's clocks.
+    #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+    pub fn system() -> Self {
+        Self(Source::System(Instant::now()))
+    }
+
+    /// A clock that stands still until its [`ManualClock`] moves it.
+    pub fn manual(start: Timestamp) -> (Self, ManualClock) {
+        let reading = Arc::new(Mutex::new(Reading {
+            wall: start,
+            elapsed: Duration::ZERO,
+        }));
+        (Self(Source::Manual(reading.clone())), ManualClock(reading))
+    }
+
+    /// The wall clock, UTC.
+    #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::System(_) => Timestamp::now(),
+            Source::Manual(reading) => lock(reading).wall,
+        }
+    }
+
+    /// Time since this clock was made; never goes back, unmoved by changes of the wall clock.
+    pub fn monotonic(&self) -> Duration {
+        match &self.0 {
+            Source::System(start) => start.elapsed(),
+            Source::Manual(reading) => lock(reading).elapsed,
+        }
+    }
+}
+
+/// Moves a manual [`Clock`].
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<Mutex<Reading>>);
+
+impl ManualClock {
+    /// Time passes: both clocks go on by `by`.
+    pub fn advance(&self, by: Duration) {
+        let mut reading = lock(&self.0);
+        reading.wall += by;
+        reading.elapsed += by;
+    }
+
+    /// Somebody sets the wall clock; no time passes.
+    pub fn set_wall(&self, to: Timestamp) {
+        lock(&self.0).wall = to;
+    }
+}
+
+fn lock(reading: &Mutex<Reading>) -> std::sync::MutexGuard<'_, Reading> {
+    reading.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_wall_clock_leaves_the_monotonic_one_alone() {
+        let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        hand.advance(Duration::from_secs(5));
+        hand.set_wall(Timestamp::UNIX_EPOCH);
+        assert_eq!(clock.now(), Timestamp::UNIX_EPOCH);
+        assert_eq!(clock.monotonic(), Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,44 @@
+//! `[branding]`.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What the pages look like.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BrandingConfig {
+    /// The name that the pages show.
+    pub name: String,
+    /// A logo, as an SVG or PNG file of at most 64 KiB; "" for none.
+    pub logo: PathBuf,
+    /// The colour of buttons and links, as `#rrggbb`; "" for the built-in one.
+    pub accent: String,
+    /// Whom to ask, shown where the answer is "ask the administrator": an e-mail address, a URL or a sentence.
+    pub contact: String,
+    /// Links at the foot of every page.
+    pub links: Vec<Link>,
+}
+
+impl Default for BrandingConfig {
+    fn default() -> Self {
+        Self {
+            name: "Vestibule".to_owned(),
+            logo: PathBuf::new(),
+            accent: String::new(),
+            contact: String::new(),
+            links: Vec::new(),
+        }
+    }
+}
+
+/// A link at the foot of every page.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// What it says.
+    pub text: String,
+    /// Where it leads.
+    pub url: String,
+}

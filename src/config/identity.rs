@@ -1,0 +1,29 @@
+//! `[identity]`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Which headers tell an application who somebody is.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdentityConfig {
+    /// A set of header names.
+    pub preset: IdentityPreset,
+    /// Headers to add or replace, with the placeholders `{id} {username} {email} {name} {groups} {session} {method}`.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// A set of header names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityPreset {
+    /// `Remote-User`, `Remote-Email`, `Remote-Name`, `Remote-Groups`.
+    #[default]
+    Remote,
+    /// `X-Forwarded-User`, `X-Forwarded-Email`, `X-Forwarded-Groups`, `X-Forwarded-Preferred-Username`.
+    XForwarded,
+    /// None.
+    None,
+}

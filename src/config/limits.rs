@@ -1,0 +1,31 @@
+//! `[limits]`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Size;
+
+/// Sizes that are refused when exceeded.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// The largest body of a form of the gateway's own pages.
+    pub form_body: Size,
+    /// The largest head of a request: request line and headers together.
+    pub request_head: Size,
+    /// Connections that are served at one time; further ones wait in the system's queue.
+    pub connections: usize,
+    /// The largest body of a signed request that must be read before it can be verified.
+    pub signed_body_buffer: Size,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            form_body: Size(64 << 10),
+            request_head: Size(64 << 10),
+            connections: 16_384,
+            signed_body_buffer: Size(1 << 20),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `[listen]`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Where the gateway listens.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenConfig {
+    /// Addresses that speak HTTPS.
+    pub https: Vec<SocketAddr>,
+    /// Addresses that speak plain HTTP: they redirect to HTTPS and do nothing else.
+    pub http: Vec<SocketAddr>,
+    /// Address of `/livez`, `/readyz` and `/metrics`; "" switches them off.
+    pub ops: String,
+    /// The socket over which commands reach the running gateway.
+    pub admin_socket: PathBuf,
+    /// Networks whose `X-Forwarded-For` or PROXY header is believed.
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        Self {
+            https: vec![SocketAddr::from(([127, 0, 0, 1], 8443))],
+            http: Vec::new(),
+            ops: "127.0.0.1:9464".to_owned(),
+            admin_socket: PathBuf::from("data/admin.sock"),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `[lockout]`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Period;
+
+/// What happens after too many failures.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LockoutConfig {
+    /// Consecutive failures that are allowed; one more locks.
+    pub max_failures: u32,
+    /// How long a lock lasts.
+    pub duration: Period,
+    /// Failures that are allowed to one client address (IPv6: to one /64) within `address_window`.
+    pub address_failures: u32,
+    /// The window of `address_failures`.
+    pub address_window: Period,
+}
+
+impl Default for LockoutConfig {
+    fn default() -> Self {
+        Self {
+            max_failures: 10,
+            duration: Period(Duration::from_mins(20)),
+            address_failures: 300,
+            address_window: Period(Duration::from_mins(10)),
+        }
+    }
+}

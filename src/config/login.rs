@@ -1,0 +1,26 @@
+//! `[login]`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How people sign in.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoginConfig {
+    /// The username signs in too, not the e-mail address alone.
+    pub username: bool,
+    /// Access keys sign in, and sign requests.
+    pub iam: bool,
+    /// "Forgot password?" An administrator's reset link works regardless.
+    pub reset: bool,
+}
+
+impl Default for LoginConfig {
+    fn default() -> Self {
+        Self {
+            username: false,
+            iam: false,
+            reset: true,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The configuration: one struct a section, its defaults beside it, parsed once.
+//!
+//! The doc comment of every key is its documentation: the reference and the JSON Schema are made from it.
+
+mod admin;
+mod audit;
+mod branding;
+mod identity;
+mod limits;
+mod listen;
+mod lockout;
+mod log;
+mod login;
+mod mail;
+mod password;
+mod route;
+mod session;
+mod signup;
+mod source;
+mod store;
+mod timeouts;
+mod tls;
+mod units;
+mod upstream;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+pub use admin::AdminConfig;
+pub use audit::{AuditConfig, AuditMode};
+pub use branding::{BrandingConfig, Link};
+pub use identity::{IdentityConfig, IdentityPreset};
+pub use limits::LimitsConfig;
+pub use listen::ListenConfig;
+pub use lockout::LockoutConfig;
+pub use log::LogConfig;
+pub use login::LoginConfig;
+pub use mail::MailConfig;
+pub use password::{PasswordConfig, PasswordPolicyName};
+pub use route::{Allow, RouteConfig};
+pub use session::SessionConfig;
+pub use signup::{SignupConfig, SignupMode};
+pub use source::SecretSource;
+pub use store::StoreConfig;
+pub use timeouts::TimeoutsConfig;
+pub use tls::{CertificateConfig, TlsConfig, TlsVersion};
+pub use units::{Period, Size};
+pub use upstream::{UpstreamConfig, UpstreamPreset};
+
+/// Everything that an operator can say.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where people reach the gateway: the base of every mailed link. A port of 0 stands for the port of the first
+    /// `listen.https` address.
+    pub public_url: Url,
+    /// Where it listens.
+    pub listen: ListenConfig,
+    /// Certificates.
+    pub tls: TlsConfig,
+    /// Where accounts and sessions are kept.
+    pub store: StoreConfig,
+    /// How mail is sent.
+    pub mail: MailConfig,
+    /// Who may make an account.
+    pub signup: SignupConfig,
+    /// How people sign in.
+    pub login: LoginConfig,
+    /// What happens after too many failures.
+    pub lockout: LockoutConfig,
+    /// What a password must be.
+    pub password: PasswordConfig,
+    /// How long a sign-in lasts.
+    pub session: SessionConfig,
+    /// Who administers.
+    pub admin: AdminConfig,
+    /// What the pages look like.
+    pub branding: BrandingConfig,
+    /// Which headers tell an application who somebody is.
+    pub identity: IdentityConfig,
+    /// The applications, by name.
+    pub upstream: BTreeMap<String, UpstreamConfig>,
+    /// Which requests go where, and who may make them.
+    pub route: Vec<RouteConfig>,
+    /// The record of authentication events.
+    pub audit: AuditConfig,
+    /// Sizes that are refused when exceeded.
+    pub limits: LimitsConfig,
+    /// How long the gateway waits.
+    pub timeouts: TimeoutsConfig,
+    /// What is written about requests and about the gateway itself.
+    pub log: LogConfig,
+}
+
+impl Default for Config {
+    #[expect(clippy::expect_used, reason = "the text is a URL")]
+    fn default() -> Self {
+        Self {
+            public_url: Url::parse("https://localhost:8443").expect("the text is a URL"),
+            listen: ListenConfig::default(),
+            tls: TlsConfig::default(),
+            store: StoreConfig::default(),
+            mail: MailConfig::default(),
+            signup: SignupConfig::default(),
+            login: LoginConfig::default(),
+            lockout: LockoutConfig::default(),
+            password: PasswordConfig::default(),
+            session: SessionConfig::default(),
+            admin: AdminConfig::default(),
+            branding: BrandingConfig::default(),
+            identity: IdentityConfig::default(),
+            upstream: BTreeMap::new(),
+            route: Vec::new(),
+            audit: AuditConfig::default(),
+            limits: LimitsConfig::default(),
+            timeouts: TimeoutsConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}

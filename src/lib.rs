@@ -1,0 +1,20 @@
+//! Vestibule: the front door of web consoles.
+//!
+//! Find any code with two guesses: a *stage* of the request has a module named for it, a *page* has a file named
+//! for its URL. The way of a request is [`listener`] → [`route`] → [`authenticate`] → [`authorize`] → [`identity`] →
+//! [`upstream`], each once, in that order; [`proxy`] is that path on one screen. The pages are [`portal`] →
+//! [`services`] → [`store`]. [`model`] is what is known about people, [`config`] what the operator says, [`text`] what
+//! people read, [`control`] what administrators ask of a running gateway, and [`app`] puts it all together.
+
+pub mod clock;
+pub mod config;
+pub mod ids;
+pub mod model;
+pub mod portal;
+pub mod random;
+pub mod refusal;
+pub mod request;
+pub mod route;
+pub mod secret;
+pub mod services;
+pub mod store;

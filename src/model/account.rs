@@ -1,0 +1,66 @@
+//! An account.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Email, Username};
+use crate::ids::AccountId;
+
+/// A person who may sign in, or will, or once could.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// For ever.
+    pub id: AccountId,
+    /// For ever its own: never given to another account, even after deletion.
+    pub username: Username,
+    /// The address, unique among accounts.
+    pub email: Email,
+    /// Whether a mailed link proved that the address is theirs, or an administrator said so.
+    pub email_verified: bool,
+    /// What to call them; the username where they did not say.
+    pub name: Option<String>,
+    /// Groups, none of which has a comma in its name.
+    pub groups: BTreeSet<String>,
+    /// bcrypt in one of the contract's stored forms. Not a secret that signs in, but not for eyes either.
+    pub password_hash: String,
+    /// Whether an administrator lets them in.
+    pub standing: Standing,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When the password was last set.
+    pub password_changed_at: Timestamp,
+    /// The terms that they agreed to, oldest first.
+    pub agreements: Vec<Agreement>,
+}
+
+impl Account {
+    /// Whether they are in the group.
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.contains(group)
+    }
+}
+
+/// Where an account stands with the administrators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// May sign in.
+    Active,
+    /// Waits for an administrator's approval.
+    AwaitingApproval,
+    /// Was declined.
+    Declined,
+    /// Was disabled.
+    Disabled,
+}
+
+/// That somebody agreed to the terms and the privacy notice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// `signup.terms_version` at that time.
+    pub version: String,
+    /// When.
+    pub at: Timestamp,
+}

@@ -1,0 +1,21 @@
+//! What the gateway knows about people: plain data, each with one way to make it.
+
+mod account;
+mod attempts;
+mod email;
+mod invitation;
+mod password;
+mod principal;
+mod session;
+mod token;
+mod username;
+
+pub use account::{Account, Agreement, Standing};
+pub use attempts::{LockoutPolicy, Subject};
+pub use email::{Email, EmailError};
+pub use invitation::{Invitation, InvitationKind};
+pub use password::{Password, PasswordError};
+pub use principal::{Principal, SignInMethod};
+pub use session::Session;
+pub use token::{PlainToken, TokenDigest};
+pub use username::{Username, UsernameError};

@@ -1,0 +1,131 @@
+//! A host's name, without its port.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A host's name or address in one spelling: lower case, no port, no final dot, IPv6 in brackets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Host(String);
+
+/// A text that is no host's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a host's name")]
+pub struct HostError;
+
+impl Host {
+    /// The normalised name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this names the machine itself: `localhost`, below `.localhost`, or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        let name = self.0.trim_start_matches('[').trim_end_matches(']');
+        name == "localhost"
+            || name.ends_with(".localhost")
+            || name
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+}
+
+impl FromStr for Host {
+    type Err = HostError;
+
+    /// Reads `name`, `name:port`, `1.2.3.4:port` or `[v6]:port` (RFC 9110, section 7.2).
+    fn from_str(authority: &str) -> Result<Self, HostError> {
+        let name = if let Some(rest) = authority.strip_prefix('[') {
+            let (address, after) = rest.split_once(']').ok_or(HostError)?;
+            let address: std::net::Ipv6Addr = address.parse().map_err(|_| HostError)?;
+            if !is_port_suffix(after) {
+                return Err(HostError);
+            }
+            return Ok(Self(format!("[{address}]")));
+        } else {
+            match authority.find(':') {
+                Some(colon) => {
+                    if !is_port_suffix(&authority[colon..]) {
+                        return Err(HostError);
+                    }
+                    &authority[..colon]
+                }
+                None => authority,
+            }
+        };
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.';
+        if name.is_empty()
+            || name.len() > 253
+            || name.split('.').any(str::is_empty)
+            || !name.bytes().all(allowed)
+        {
+            return Err(HostError);
+        }
+        Ok(Self(name.to_ascii_lowercase()))
+    }
+}
+
+fn is_port_suffix(text: &str) -> bool {
+    text.is_empty()
+        || text
+            .strip_prefix(':')
+            .is_some_and(|port| port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+impl TryFrom<String> for Host {
+    type Error = HostError;
+
+    fn try_from(text: String) -> Result<Self, HostError> {
+        text.parse()
+    }
+}
+
+impl From<Host> for String {
+    fn from(host: Host) -> Self {
+        host.0
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling() {
+        for (sent, host) in [
+            ("Example.COM:8443", "example.com"),
+            ("example.com.", "example.com"),
+            ("127.0.0.1:1", "127.0.0.1"),
+            ("[::1]:8443", "[::1]"),
+            ("[0:0::1]", "[::1]"),
+        ] {
+            assert_eq!(sent.parse::<Host>().unwrap().as_str(), host);
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        for sent in [
+            "", ":80", "a:b", "a b", "a/b", "a@b", "[::1", "[::1]x", "a..b", "a:123456", "a\\b", "a:1:2",
+        ] {
+            assert_eq!(sent.parse::<Host>(), Err(HostError), "{sent}");
+        }
+    }
+
+    #[test]
+    fn knows_the_machine_itself() {
+        for name in ["localhost", "app.localhost", "127.0.0.1", "[::1]"] {
+            assert!(name.parse::<Host>().unwrap().is_loopback(), "{name}");
+        }
+        assert!(!"example.com".parse::<Host>().unwrap().is_loopback());
+    }
+}

@@ -1,0 +1,13 @@
+//! What a request says about itself and where it came from. Pure: nothing here knows an account or a route.
+
+mod client;
+mod head;
+mod host;
+mod id;
+mod origin;
+
+pub use client::Client;
+pub use head::RequestHead;
+pub use host::{Host, HostError};
+pub use id::{RequestId, RequestIds};
+pub use origin::{CrossOrigin, require_same_origin};

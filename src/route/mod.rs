@@ -1,0 +1,5 @@
+//! Which route a request takes.
+
+mod page;
+
+pub use page::Page;

@@ -1,0 +1,1 @@
+//! Too many failures from one address.

@@ -1,0 +1,1 @@
+//! Lockout: too many failures for a name.

@@ -1,0 +1,184 @@
+//! The store: what must survive a restart. Domain operations, each one atomic; it never knows HTTP.
+//!
+//! Business outcomes are return values; an error means that the question could not be answered. Nothing is
+//! acknowledged before it is on disk. The same conformance suite runs on every store.
+
+mod error;
+pub mod sled;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+pub use error::StoreError;
+
+use crate::ids::{AccountId, InvitationId, SessionId};
+use crate::model::{Account, Email, Invitation, LockoutPolicy, Session, Subject, TokenDigest, Username};
+
+/// Everything that is kept.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Makes an account and, in the same step, uses up the invitation that it came with.
+    ///
+    /// A username that any account ever had is taken (S53). Of many callers with one invitation, one gets an
+    /// account (S16). An invitation bound to another address, or expired at `now`, is void and is not used up.
+    async fn create_account(
+        &self,
+        account: Account,
+        invitation: Option<TokenDigest>,
+        now: Timestamp,
+    ) -> Result<CreateAccount, StoreError>;
+
+    /// The account with this id.
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
+
+    /// The account with this address, compared by [`Email::key`].
+    async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError>;
+
+    /// The account with this username.
+    async fn account_by_username(&self, username: &Username) -> Result<Option<Account>, StoreError>;
+
+    /// Up to `limit` accounts in the order they were made, from the one after `after`.
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError>;
+
+    /// Whether any account is in the group.
+    async fn group_has_members(&self, group: &str) -> Result<bool, StoreError>;
+
+    /// Replaces the account if it still is what the caller read; then `id` and `username` are unchanged.
+    ///
+    /// `guarded` is the administrators' group: a change that takes its last active member out of it, or disables
+    /// that member, is refused.
+    async fn update_account(
+        &self,
+        expected: &Account,
+        changed: Account,
+        guarded: &str,
+    ) -> Result<UpdateAccount, StoreError>;
+
+    /// Removes the account, its sessions and its attempts. Its username stays taken. `guarded` as above.
+    async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError>;
+
+    /// Counts an attempt as a failure before anything is hashed, unless the subject is locked.
+    ///
+    /// Atomic: of any number of parallel calls exactly as many are [`Attempt::Counted`] as the policy allows.
+    /// The attempt that uses up the allowance starts the lock (`max_failures` + 1). Attempts while locked change
+    /// nothing. A lock is measured by the monotonic clock while this process runs, and never lasts longer than
+    /// `policy.duration` after a restart (S11). When it is over, counting starts again at zero.
+    async fn record_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<Attempt, StoreError>;
+
+    /// Forgets the failures and the lock of a subject: it proved itself.
+    async fn clear_attempts(&self, subject: Subject) -> Result<(), StoreError>;
+
+    /// Takes back one counted attempt that was not evaluated, and a lock that it alone started.
+    async fn withdraw_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<(), StoreError>;
+
+    /// For how long a subject is still locked.
+    async fn locked_for(
+        &self,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<Option<Duration>, StoreError>;
+
+    /// Keeps a session, and ends the one that the sign-in replaces.
+    async fn put_session(&self, session: Session, replaces: Option<TokenDigest>) -> Result<(), StoreError>;
+
+    /// Every session that is kept: read once, at start.
+    async fn sessions(&self) -> Result<Vec<Session>, StoreError>;
+
+    /// Notes when sessions were last used. Those that are gone stay gone.
+    async fn touch_sessions(&self, seen: Vec<(TokenDigest, Timestamp)>) -> Result<(), StoreError>;
+
+    /// Ends sessions. How many there were.
+    async fn end_sessions(&self, which: SessionsToEnd) -> Result<usize, StoreError>;
+
+    /// Keeps an invitation.
+    async fn create_invitation(&self, invitation: Invitation) -> Result<(), StoreError>;
+
+    /// The invitation with this token, spent ones excepted, expired ones not.
+    async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError>;
+
+    /// All invitations that are not used up, oldest first.
+    async fn invitations(&self) -> Result<Vec<Invitation>, StoreError>;
+
+    /// Removes an invitation. Whether there was one.
+    async fn revoke_invitation(&self, id: InvitationId) -> Result<bool, StoreError>;
+
+    /// Removes what expired before `now`: invitations, and sessions made before `sessions_before`.
+    async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError>;
+
+    /// Reads everything and checks that every record is sound and every index agrees with it.
+    async fn verify(&self) -> Result<Verification, StoreError>;
+}
+
+/// What became of [`Store::create_account`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreateAccount {
+    /// It exists now.
+    Created,
+    /// Another account has the address.
+    EmailTaken,
+    /// An account has the username, or once had it.
+    UsernameTaken,
+    /// The invitation is spent, expired, unknown or bound to another address.
+    InvitationVoid,
+}
+
+/// What became of [`Store::update_account`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateAccount {
+    /// It is what the caller wanted.
+    Updated,
+    /// Somebody changed it, or removed it, since the caller read it: read again.
+    Changed,
+    /// Another account has the address.
+    EmailTaken,
+    /// It would leave the guarded group without an active member.
+    LastMember,
+}
+
+/// What became of [`Store::delete_account`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteAccount {
+    /// It is gone.
+    Deleted,
+    /// There was none.
+    Absent,
+    /// It is the guarded group's last active member.
+    LastMember,
+}
+
+/// What became of [`Store::record_attempt`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Counted as a failure, the n-th in a row; may be evaluated.
+    Counted(u32),
+    /// Locked for so long; must not be evaluated.
+    Locked(Duration),
+}
+
+/// Which sessions [`Store::end_sessions`] ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionsToEnd {
+    /// The one with this token.
+    Token(TokenDigest),
+    /// The one with this public name.
+    Id(SessionId),
+    /// All of an account, except perhaps one.
+    Account(AccountId, Option<TokenDigest>),
+    /// All.
+    All,
+}
+
+/// What [`Store::verify`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Verification {
+    /// Accounts read.
+    pub accounts: usize,
+    /// Sessions read.
+    pub sessions: usize,
+    /// Invitations read.
+    pub invitations: usize,
+    /// What is wrong, a sentence each; empty if all is well.
+    pub faults: Vec<String>,
+}
