@@ -99,14 +99,12 @@ impl Hasher {
     }
 }
 
-/// Ends when the pool is dropped. A job that panics loses its answer and nothing else.
+/// Ends when the pool is dropped. Jobs do not panic.
 fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        if catch_unwind(AssertUnwindSafe(job)).is_err() {
-            tracing::error!("a password could not be hashed: the hash panicked");
-        }
+        job();
     }
 }
 
@@ -139,10 +137,16 @@ impl Place {
         let jobs = self.pool.jobs.clone();
         let job = Box::new(move || {
             // Whoever asked may have gone while the job was waiting.
-            if !reply.is_closed() {
-                let result = work(&self.pool);
-                drop(self);
+            if reply.is_closed() {
+                return;
+            }
+            let result = catch_unwind(AssertUnwindSafe(|| work(&self.pool)));
+            // The place is free before the answer is there.
+            drop(self);
+            if let Ok(result) = result {
                 reply.send(result).ok();
+            } else {
+                tracing::error!("a password could not be hashed: the hash panicked");
             }
         });
         jobs.send(job).ok()?;
@@ -193,6 +197,35 @@ impl Pool {
                 Verdict::NO
             }
         }
+    }
+}
+
+/// Keeps the threads of a pool busy until it is dropped, so that a test decides when hashes go on.
+#[cfg(test)]
+pub(super) struct Held(Vec<(mpsc::Sender<()>, HeldJob)>);
+
+#[cfg(test)]
+type HeldJob = futures_util::future::LocalBoxFuture<'static, Option<()>>;
+
+#[cfg(test)]
+impl Drop for Held {
+    fn drop(&mut self) {
+        for (release, _) in &self.0 {
+            release.send(()).unwrap();
+        }
+    }
+}
+
+#[cfg(test)]
+impl Hasher {
+    pub(super) fn hold(&self, threads: usize) -> Held {
+        let job = |_| {
+            let (release, released) = mpsc::channel();
+            let mut job = Box::pin(self.place().unwrap().run(move |_| released.recv().unwrap()));
+            assert!(futures_util::FutureExt::now_or_never(&mut job).is_none());
+            (release, job as _)
+        };
+        Held((0..threads).map(job).collect())
     }
 }
 

@@ -179,7 +179,7 @@ impl Store for MemoryStore {
         let mut kept = self.kept();
         let failures = kept.attempts.entry(subject).or_default();
         match failures.locked_until {
-            Some(until) if until > now => return Ok(Attempt::Locked(until - now)),
+            Some(until) if until > now => return Ok(Attempt::Locked(until.saturating_sub(now))),
             Some(_) => *failures = Failures::default(),
             None => {}
         }

@@ -143,7 +143,7 @@ mod tests {
             ("no_digits_here", vec![NoDigit]),
             ("n0specials9", vec![NoSpecial]),
             ("________", vec![NoLetter, NoDigit]),
-            ("a", vec![TooShort(8), NoDigit, NoSpecial]),
+            ("zqk", vec![TooShort(8), NoDigit, NoSpecial]),
         ] {
             assert_eq!(judge(PasswordPolicyName::Classic, text), broken, "{text}");
         }

@@ -158,10 +158,10 @@ mod tests {
         SessionCookie::new(&SessionConfig::default())
     }
 
-    fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
+    fn headers(name: &HeaderName, values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(&name, HeaderValue::from_str(value).unwrap());
+            headers.append(name, HeaderValue::from_str(value).unwrap());
         }
         headers
     }
@@ -198,7 +198,7 @@ mod tests {
     fn s27_what_a_request_presents() {
         let token = PlainToken::new(&Random::seeded(1));
         let ours = format!("__Host-vestibule={}", token.expose());
-        let presented = |values: &[&str]| cookie().presented(&headers(COOKIE, values));
+        let presented = |values: &[&str]| cookie().presented(&headers(&COOKIE, values));
         assert_eq!(presented(&[]), Presented::None);
         assert_eq!(presented(&["a=b; vestibule=x"]), Presented::None);
         assert_eq!(presented(&["__Host-vestibule=short"]), Presented::None);
@@ -227,7 +227,7 @@ mod tests {
                 vec!["__Host-vestibule2=x; vestibule=y"],
             ),
         ] {
-            let mut headers = headers(COOKIE, &sent);
+            let mut headers = headers(&COOKIE, &sent);
             cookie().strip(&mut headers);
             assert_eq!(values(&headers), forwarded, "{sent:?}");
         }
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn s33_an_upstream_cannot_set_them() {
         let mut headers = headers(
-            SET_COOKIE,
+            &SET_COOKIE,
             &[
                 "a=1; Path=/",
                 "__Host-vestibule=x",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::hasher::Held;
 use super::memory_store::MemoryStore;
 use super::{
     AccountChange, Hasher, NewAccount, NewPassword, Origin, Services, SignInError, SignUpForm, SignedIn,
@@ -20,6 +21,8 @@ pub(super) const PASSWORD: &str = "Tr0ub4dor&3";
 
 /// A hash costs a millisecond at this cost.
 const COST: u32 = 4;
+
+const THREADS: usize = 2;
 
 pub(super) struct World {
     pub(super) services: Services,
@@ -108,13 +111,18 @@ impl World {
         self.services.hasher.hashes()
     }
 
+    /// Stops hashing until the answer is dropped.
+    pub(super) fn hold_hashing(&self) -> Held {
+        self.services.hasher.hold(THREADS)
+    }
+
     pub(super) fn audit_file(&self) -> PathBuf {
         self.folder.path().join("audit.jsonl")
     }
 }
 
 async fn services(config: &Config, store: &Arc<dyn Store>, clock: &Clock, cost: u32) -> Services {
-    let hasher = Arc::new(Hasher::new(cost, 2, 64).unwrap());
+    let hasher = Arc::new(Hasher::new(cost, THREADS, 64).unwrap());
     let random = Random::system();
     Services::with_hasher(config, store.clone(), hasher, clock.clone(), random)
         .await

@@ -9,7 +9,6 @@ use crate::services::{AccountChange, NewPassword};
 
 const LOCK: Duration = Duration::from_mins(20);
 
-/// Many wrong tries of one test must not meet the limit of their address.
 fn with_username(config: &mut Config) {
     config.login.username = true;
 }
@@ -160,7 +159,7 @@ async fn s7_ten_failures_are_forgiven_and_eleven_lock() {
 async fn s8_a_lock_lasts_its_time_and_no_longer() {
     let world = World::with_ann(|_| {}).await;
     world.fail(EMAIL, 11).await;
-    world.hand.advance(LOCK - Duration::from_secs(1));
+    world.hand.advance(LOCK.saturating_sub(Duration::from_secs(1)));
     assert_eq!(world.lock(EMAIL, PASSWORD).await, Duration::from_secs(1));
     world.hand.advance(Duration::from_secs(2));
     world.fail(EMAIL, 10).await;
@@ -179,8 +178,8 @@ async fn s9_one_counter_however_a_name_is_written() {
     for login in spellings {
         world.fail(login, 3).await;
     }
-    // The default username of an address with an accent.
-    world.fail("ZO-", 2).await;
+    // The username that is made of the address.
+    world.fail("ZO", 2).await;
     world.lock(spellings[0], PASSWORD).await;
 }
 
@@ -225,11 +224,12 @@ async fn s10_fifty_parallel_right_ones_all_succeed() {
 async fn an_attempt_that_is_given_up_stays_counted_and_holds_nobody_up() {
     let world = World::with_ann(|_| {}).await;
     world.fail(EMAIL, 10).await;
+    let hashing = world.hold_hashing();
     {
         let mut attempt = std::pin::pin!(world.sign_in(EMAIL, "wrong"));
-        // One poll takes it to the hash.
         assert!(futures_util::poll!(&mut attempt).is_pending());
     }
+    drop(hashing);
     world.lock(EMAIL, PASSWORD).await;
 }
 
@@ -316,9 +316,11 @@ async fn s17_only_an_active_account_gets_a_session_and_no_failure_is_counted() {
 #[tokio::test]
 async fn s17_an_account_disabled_while_its_password_is_hashed_gets_no_session() {
     let world = World::with_ann(|_| {}).await;
+    let hashing = world.hold_hashing();
     let mut attempt = std::pin::pin!(world.sign_in(EMAIL, PASSWORD));
     assert!(futures_util::poll!(&mut attempt).is_pending());
     world.change(AccountChange::Disable).await;
+    drop(hashing);
     assert!(matches!(attempt.await, Err(SignInError::Disabled)));
     assert!(world.services.sessions.list(None).is_empty());
     assert!(world.store.sessions().await.unwrap().is_empty());
