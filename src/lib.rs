@@ -18,3 +18,4 @@ pub mod route;
 pub mod secret;
 pub mod services;
 pub mod store;
+pub mod text;
