@@ -76,6 +76,7 @@ fn with_head<T>(
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn states(site: &Site, lang: &'static str) -> Vec<(&'static str, Response<Bytes>)> {
     with_head(
         &Method::GET,

@@ -41,15 +41,13 @@ impl<'a> Me<'a> {
 
 impl Site {
     pub(super) fn me(&self, visit: &Visit<'_>, principal: Option<&Principal>) -> Response<Bytes> {
-        match principal {
-            Some(principal) => self.json(visit, StatusCode::OK, &Me::of(principal)),
-            None => {
-                let visit = Visit {
-                    wants: Wants::Json,
-                    ..*visit
-                };
-                self.refuse_visit(&visit, &Refusal::new(Problem::NotAuthenticated))
-            }
+        if let Some(principal) = principal {
+            return self.json(visit, StatusCode::OK, &Me::of(principal));
         }
+        let visit = Visit {
+            wants: Wants::Json,
+            ..*visit
+        };
+        self.refuse_visit(&visit, &Refusal::new(Problem::NotAuthenticated))
     }
 }

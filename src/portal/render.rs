@@ -31,7 +31,8 @@ impl Site {
                 words => context! {
                     show => say("password.show"),
                     hide => say("password.hide"),
-                    label => say("password.show-label"),
+                    show_label => say("password.show-label"),
+                    hide_label => say("password.hide-label"),
                 },
                 view => Value::from(Serde(view)),
             })

@@ -18,6 +18,10 @@ use crate::services::{FieldError, PasswordRule, SignUpError, SignUpField, SignUp
 
 /// The form as it is shown; passwords never are.
 #[derive(Debug, Default, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one condition of the template"
+)]
 pub(super) struct SignUpView {
     pub(super) email: String,
     pub(super) username: String,

@@ -212,7 +212,7 @@ mod tests {
                         .bytes()
                         .all(|b| b.is_ascii_lowercase() || b".-_".contains(&b))
             });
-            if looks_like_a_key && !literal.ends_with(".html") && literal != "login.username" {
+            if looks_like_a_key && !literal.contains(".html") && literal != "login.username" {
                 if known.contains(format!("{literal}.one").as_str()) {
                     used.insert(format!("{literal}.one"));
                     used.insert(format!("{literal}.other"));
