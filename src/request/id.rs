@@ -4,18 +4,85 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use http::HeaderValue;
+
 use crate::random::Random;
 
+/// The longest name that is taken over from a trusted proxy; a UUID has 36 characters.
+const LONGEST: usize = 64;
+
 /// Names one request, in its answer's `X-Request-Id` and in every line of the record about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+///
+/// At most 64 of `[A-Za-z0-9_.-]`: it stands in headers, pages and logs as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId {
-    run: u64,
-    count: u64,
+    length: u8,
+    text: [u8; LONGEST],
+}
+
+impl RequestId {
+    /// The name that a trusted proxy gave; `None` if it is too long or has other characters.
+    pub fn given(text: &[u8]) -> Option<Self> {
+        let allowed = |b: &u8| b.is_ascii_alphanumeric() || b"_.-".contains(b);
+        let length = u8::try_from(text.len()).ok()?;
+        let mut id = Self {
+            length,
+            text: [0; LONGEST],
+        };
+        let place = id.text.get_mut(..text.len())?;
+        place.copy_from_slice(text);
+        (length > 0 && text.iter().all(allowed)).then_some(id)
+    }
+
+    fn counted(run: u64, count: u64) -> Self {
+        // Eight digits of the count are enough for all but the longest run.
+        let (length, unused) = if u32::try_from(count).is_ok() {
+            (24, 4)
+        } else {
+            (32, 0)
+        };
+        let mut text = [0; LONGEST];
+        let bytes = run
+            .to_be_bytes()
+            .into_iter()
+            .chain(count.to_be_bytes().into_iter().skip(unused));
+        for (byte, place) in bytes.zip(text.chunks_exact_mut(2)) {
+            place.copy_from_slice(&[hex(byte >> 4), hex(byte & 15)]);
+        }
+        Self { length, text }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The name as a header's value.
+    pub fn header_value(&self) -> HeaderValue {
+        HeaderValue::from_bytes(self.as_bytes()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.text.get(..usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+fn hex(digit: u8) -> u8 {
+    match digit {
+        0..=9 => b'0' + digit,
+        _ => b'a' + digit - 10,
+    }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}{:08x}", self.run, self.count)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestId({})", self.as_str())
     }
 }
 
@@ -38,9 +105,44 @@ impl RequestIds {
 
     /// The next id.
     pub fn next(&self) -> RequestId {
-        RequestId {
-            run: self.run,
-            count: self.next.fetch_add(1, Ordering::Relaxed),
+        RequestId::counted(self.run, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_count_on_from_a_random_beginning() {
+        let ids = RequestIds::new(&Random::seeded(1));
+        let (first, second) = (ids.next().to_string(), ids.next().to_string());
+        assert_eq!(first[..16], second[..16]);
+        assert_eq!((&first[16..], &second[16..]), ("00000001", "00000002"));
+        let (last, next) = (
+            RequestId::counted(7, 0xffff_ffff),
+            RequestId::counted(7, 0x1_0000_0000),
+        );
+        assert_eq!((last.as_str().len(), next.as_str().len()), (24, 32));
+        let other = RequestIds::new(&Random::seeded(2)).next().to_string();
+        assert_ne!(first, other);
+    }
+
+    #[test]
+    fn a_given_name_is_kept_if_it_can_stand_anywhere() {
+        let uuid = "0190c42e-7a3f-7cc1-9d5a-3f2c1b0a9e8d";
+        assert_eq!(RequestId::given(uuid.as_bytes()).unwrap().as_str(), uuid);
+        assert!(RequestId::given(&[b'a'; 64]).is_some());
+        for other in [
+            "",
+            "a b",
+            "a\"b",
+            "a\r\nb",
+            "ä",
+            &"a".repeat(65),
+            &"a".repeat(300),
+        ] {
+            assert_eq!(RequestId::given(other.as_bytes()), None, "{other:?}");
         }
     }
 }

@@ -1,0 +1,144 @@
+//! From a request's head to its route.
+
+use http::{HeaderValue, Method};
+
+use super::methods::allow;
+use super::path::{Judged, judge};
+use super::table::{HostRoutes, PathRoutes};
+use super::{BadPath, Page, Route, Routes};
+use crate::request::RequestHead;
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug)]
+pub enum Found<'r> {
+    /// One of the gateway's own pages.
+    Page(Page),
+    /// An application.
+    Route(&'r Route),
+}
+
+/// Why a request is for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unroutable {
+    /// The path is refused.
+    #[error(transparent)]
+    BadPath(#[from] BadPath),
+    /// A method that is never served.
+    #[error("this method is never served")]
+    NeverServed,
+    /// No route has this host.
+    #[error("no route has this host")]
+    UnknownHost,
+    /// No route, or no page, has this path.
+    #[error("nothing has this path")]
+    NotFound,
+    /// There are routes, or a page, but for other methods; the value of `Allow`.
+    #[error("not with this method")]
+    MethodNotAllowed(HeaderValue),
+    /// OPTIONS of a page: answered with the value of `Allow`.
+    #[error("asks which methods a page has")]
+    Options(HeaderValue),
+    /// It belongs to another URL.
+    #[error("belongs to {0}")]
+    Elsewhere(String),
+}
+
+/// What lies at a path, whatever the method is.
+#[derive(Clone, Copy)]
+enum Place<'r> {
+    Own(Option<Page>),
+    Routes(&'r PathRoutes),
+    Nothing,
+}
+
+impl Routes {
+    /// What a request is for.
+    ///
+    /// The exact host before a wildcard, then the longest path; if that path has routes but none for the method, no
+    /// shorter one serves it. The gateway's own pages come first: no route can shadow them.
+    pub fn find(&self, head: &RequestHead<'_>) -> Result<Found<'_>, Unroutable> {
+        if matches!(*head.method, Method::CONNECT | Method::TRACE) {
+            return Err(Unroutable::NeverServed);
+        }
+        let judged = judge(head.path)?;
+        let Some(host) = self.of_host(head.host) else {
+            return Err(match self.public_base_for_alias(head.host) {
+                Some(base) => Unroutable::Elsewhere(format!("{base}{}", path_and_query(head))),
+                None => Unroutable::UnknownHost,
+            });
+        };
+        let place = host.place(head.path);
+        if let Judged::Otherwise { other, encoded_slash } = &judged {
+            if !place.is(host.place(other)) {
+                return Err(BadPath::Ambiguous.into());
+            }
+            if *encoded_slash && !place.takes_encoded_slash(head.method) {
+                return Err(BadPath::EncodedSlash.into());
+            }
+        }
+        match place {
+            Place::Own(Some(page)) => own(page, head.method),
+            Place::Own(None) if matches!(head.path, Page::PREFIX | "/.auth/") => {
+                Err(Unroutable::Elsewhere(format!("{}/login", Page::PREFIX)))
+            }
+            Place::Own(None) | Place::Nothing => Err(Unroutable::NotFound),
+            Place::Routes(routes) => routes
+                .route_for(head.method)
+                .map(Found::Route)
+                .ok_or_else(|| Unroutable::MethodNotAllowed(routes.allow().clone())),
+        }
+    }
+}
+
+fn own(page: Page, method: &Method) -> Result<Found<'static>, Unroutable> {
+    let methods = page.methods();
+    if methods.contains(&method.as_str()) {
+        return Ok(Found::Page(page));
+    }
+    let all: Vec<&str> = methods.iter().copied().chain(["OPTIONS"]).collect();
+    Err(if *method == Method::OPTIONS {
+        Unroutable::Options(allow(&all))
+    } else {
+        Unroutable::MethodNotAllowed(allow(&all))
+    })
+}
+
+fn path_and_query(head: &RequestHead<'_>) -> String {
+    match head.query {
+        Some(query) => format!("{}?{query}", head.path),
+        None => head.path.to_owned(),
+    }
+}
+
+impl HostRoutes {
+    fn place(&self, path: &str) -> Place<'_> {
+        let is_own = path
+            .strip_prefix(Page::PREFIX)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if is_own {
+            return Place::Own(Page::at(path));
+        }
+        self.at(path).map_or(Place::Nothing, Place::Routes)
+    }
+}
+
+impl Place<'_> {
+    fn is(self, other: Place<'_>) -> bool {
+        match (self, other) {
+            (Self::Own(one), Place::Own(other)) => one == other,
+            (Self::Routes(one), Place::Routes(other)) => std::ptr::eq(one, other),
+            (Self::Nothing, Place::Nothing) => true,
+            _ => false,
+        }
+    }
+
+    fn takes_encoded_slash(self, method: &Method) -> bool {
+        match self {
+            Self::Routes(routes) => routes.route_for(method).is_some_and(|route| route.encoded_slash),
+            Self::Own(_) | Self::Nothing => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

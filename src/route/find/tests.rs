@@ -1,0 +1,360 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::HeaderMap;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{Config, RouteConfig};
+use crate::random::Random;
+use crate::request::{Client, Host, RequestIds};
+
+fn routes(table: &[(&str, &str, &[&str])]) -> Routes {
+    let config = Config {
+        public_url: "https://gw.example.com:8443".parse().unwrap(),
+        ..config(table.iter().map(route_config).collect())
+    };
+    Routes::new(&config).unwrap()
+}
+
+fn config(route: Vec<RouteConfig>) -> Config {
+    Config {
+        route,
+        ..Config::default()
+    }
+}
+
+fn route_config((host, path, methods): &(&str, &str, &[&str])) -> RouteConfig {
+    RouteConfig {
+        host: (!host.is_empty()).then(|| (*host).to_owned()),
+        path: (*path).to_owned(),
+        methods: methods.iter().map(|&method| method.to_owned()).collect(),
+        upstream: "demo:".to_owned(),
+        ..RouteConfig::default()
+    }
+}
+
+/// The label of the route, or the page, or why there is none.
+fn find(routes: &Routes, method: &str, host: &str, target: &str) -> Result<String, Unroutable> {
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let head = RequestHead {
+        method: &method.parse().unwrap(),
+        host: &host.parse::<Host>().unwrap(),
+        authority: host,
+        path,
+        query,
+        headers: &HeaderMap::new(),
+        client: &Client {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            through_trusted_proxy: false,
+        },
+        id: RequestIds::new(&Random::seeded(1)).next(),
+    };
+    routes.find(&head).map(|found| match found {
+        Found::Page(page) => format!("{page:?}"),
+        Found::Route(route) => route.label().to_owned(),
+    })
+}
+
+fn label(routes: &Routes, host: &str, target: &str) -> String {
+    find(routes, "GET", host, target).unwrap()
+}
+
+fn ambiguous() -> Result<String, Unroutable> {
+    Err(Unroutable::BadPath(BadPath::Ambiguous))
+}
+
+#[test]
+fn the_exact_host_comes_before_a_wildcard_and_the_nearer_wildcard_first() {
+    let routes = routes(&[
+        ("", "/", &[]),
+        ("a.example.com", "/only", &[]),
+        ("*.example.com", "/", &[]),
+        ("*.b.example.com", "/", &[]),
+    ]);
+    assert_eq!(label(&routes, "gw.example.com", "/x"), "gw.example.com/");
+    assert_eq!(label(&routes, "a.example.com", "/only"), "a.example.com/only");
+    // Not the wildcard's: the exact host has no such path.
+    assert_eq!(
+        find(&routes, "GET", "a.example.com", "/x"),
+        Err(Unroutable::NotFound)
+    );
+    assert_eq!(label(&routes, "x.example.com", "/x"), "*.example.com/");
+    assert_eq!(label(&routes, "y.x.example.com", "/x"), "*.example.com/");
+    assert_eq!(label(&routes, "b.example.com", "/x"), "*.example.com/");
+    assert_eq!(label(&routes, "c.b.example.com", "/x"), "*.b.example.com/");
+    for host in ["example.com", "badexample.com", "other.org"] {
+        assert_eq!(
+            find(&routes, "GET", host, "/"),
+            Err(Unroutable::UnknownHost),
+            "{host}"
+        );
+    }
+}
+
+#[test]
+fn the_longest_path_wins_on_segment_borders() {
+    let routes = routes(&[("", "/a", &[]), ("", "/a/b/", &[]), ("", "/c", &[])]);
+    let host = "gw.example.com";
+    for (path, label_) in [
+        ("/a", "/a"),
+        ("/a/", "/a"),
+        ("/a/bc", "/a"),
+        ("/a/b", "/a/b"),
+        ("/a/b/c", "/a/b"),
+    ] {
+        assert_eq!(label(&routes, host, path), format!("{host}{label_}"), "{path}");
+    }
+    for path in ["/", "/ab", "/A", "/b"] {
+        assert_eq!(
+            find(&routes, "GET", host, path),
+            Err(Unroutable::NotFound),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_path_without_the_method_is_405_and_never_a_shorter_route() {
+    let routes = routes(&[
+        ("", "/", &[]),
+        ("", "/api", &["GET", "POST"]),
+        ("", "/api", &["DELETE"]),
+    ]);
+    let host = "gw.example.com";
+    assert!(find(&routes, "DELETE", host, "/api/x").is_ok());
+    let allow = HeaderValue::from_static("GET, POST, DELETE");
+    for method in ["PUT", "HEAD", "OPTIONS", "get"] {
+        assert_eq!(
+            find(&routes, method, host, "/api/x"),
+            Err(Unroutable::MethodNotAllowed(allow.clone())),
+            "{method}"
+        );
+    }
+    for method in ["CONNECT", "TRACE"] {
+        assert_eq!(
+            find(&routes, method, host, "/"),
+            Err(Unroutable::NeverServed),
+            "{method}"
+        );
+    }
+}
+
+#[test]
+fn own_pages_are_on_every_host_and_come_first() {
+    let routes = routes(&[("", "/", &[]), ("*.example.org", "/", &[])]);
+    for host in ["gw.example.com", "x.example.org"] {
+        assert_eq!(label(&routes, host, "/.auth/login?rd=/"), "Login");
+        assert_eq!(
+            find(&routes, "GET", host, "/.auth/nothing"),
+            Err(Unroutable::NotFound)
+        );
+        assert_eq!(
+            find(&routes, "GET", host, "/.auth/login/"),
+            Err(Unroutable::NotFound)
+        );
+        assert_eq!(
+            find(&routes, "GET", host, "/.auth"),
+            Err(Unroutable::Elsewhere("/.auth/login".to_owned()))
+        );
+        assert_eq!(
+            find(&routes, "PUT", host, "/.auth/login"),
+            Err(Unroutable::MethodNotAllowed(
+                "GET, HEAD, POST, OPTIONS".parse().unwrap()
+            ))
+        );
+        assert_eq!(
+            find(&routes, "OPTIONS", host, "/.auth/me"),
+            Err(Unroutable::Options("GET, HEAD, OPTIONS".parse().unwrap()))
+        );
+        for path in [
+            "/%2eauth/login",
+            "//.auth/login",
+            "/.auth;x/login",
+            "/.auth/%6cogin",
+            "/x/%252e%252e/.auth/me",
+        ] {
+            assert_eq!(find(&routes, "GET", host, path), ambiguous(), "{path}");
+        }
+        assert!(find(&routes, "GET", host, "/.authentic").is_ok());
+    }
+}
+
+#[test]
+fn s43_a_path_that_reads_as_one_of_another_route_is_refused_and_others_pass() {
+    let routes = routes(&[("", "/", &[]), ("", "/admin", &[])]);
+    let host = "gw.example.com";
+    for path in [
+        "//admin",
+        "/%61dmin",
+        "/%2561dmin/x",
+        "/x;y/%252e%252e/admin",
+        "/admin;x",
+        "/admin%252fx",
+        "/admin/..;/x",
+        "/admin/%252e%252e/x",
+    ] {
+        assert_eq!(find(&routes, "GET", host, path), ambiguous(), "{path}");
+    }
+    for path in [
+        "/x//y",
+        "/x;y=1/z",
+        "/x%20y",
+        "/%E2%82%AC",
+        "/x/%252e%252e/y",
+        "/x/..;/y",
+        "/administrator",
+    ] {
+        assert_eq!(label(&routes, host, path), "gw.example.com/", "{path}");
+    }
+    for path in ["/admin//x", "/admin/x;y", "/admin/%20"] {
+        assert_eq!(label(&routes, host, path), "gw.example.com/admin", "{path}");
+    }
+}
+
+#[test]
+fn an_encoded_slash_passes_where_the_route_says_so() {
+    let mut open = route_config(&("", "/open", &[]));
+    open.encoded_slash = true;
+    let routes = Routes::new(&config(vec![open, route_config(&("", "/shut", &[]))])).unwrap();
+    assert_eq!(label(&routes, "localhost", "/open/a%2Fb"), "localhost/open");
+    let refused = |path| find(&routes, "GET", "localhost", path);
+    assert_eq!(refused("/shut/a%2fb"), Err(BadPath::EncodedSlash.into()));
+    assert_eq!(refused("/open/..%2fshut"), Err(BadPath::DotSegment.into()));
+    assert_eq!(refused("/open%2f%2e%2e%2fshut"), Err(BadPath::DotSegment.into()));
+    assert_eq!(refused("/x%2fopen"), Err(BadPath::EncodedSlash.into()));
+}
+
+#[test]
+fn a_preflight_finds_the_route_that_it_asks_about() {
+    let mut api = route_config(&("", "/api", &["PUT"]));
+    api.preflight = true;
+    let routes = Routes::new(&config(vec![route_config(&("", "/api", &["GET"])), api])).unwrap();
+    assert!(find(&routes, "OPTIONS", "localhost", "/api").is_ok());
+}
+
+#[test]
+fn other_names_of_this_machine_lead_to_the_public_url() {
+    let trial = Routes::new(&Config::default()).unwrap();
+    for host in ["127.0.0.1:8443", "[::1]:8443"] {
+        assert_eq!(
+            find(&trial, "GET", host, "/a?b=c"),
+            Err(Unroutable::Elsewhere("https://localhost:8443/a?b=c".to_owned()))
+        );
+    }
+    assert_eq!(
+        find(&trial, "GET", "127.0.0.2", "/"),
+        Err(Unroutable::UnknownHost)
+    );
+    let public = routes(&[("", "/", &[])]);
+    assert_eq!(
+        find(&public, "GET", "localhost", "/"),
+        Err(Unroutable::UnknownHost)
+    );
+    let configured = routes(&[("127.0.0.1", "/", &[])]);
+    assert_eq!(label(&configured, "127.0.0.1", "/"), "127.0.0.1/");
+}
+
+#[test]
+fn two_routes_alike_are_an_error() {
+    let alike = |one, other| Routes::new(&config(vec![route_config(one), route_config(other)])).is_err();
+    assert!(alike(&("", "/a", &[]), &("localhost", "/a/", &["GET"])));
+    assert!(alike(&("", "/a", &["GET", "PUT"]), &("", "/a", &["PUT"])));
+    assert!(!alike(&("", "/a", &["GET"]), &("", "/a", &["PUT"])));
+    assert!(!alike(&("", "/a", &[]), &("x.example.com", "/a", &[])));
+}
+
+/// The contract's sentences, one after the other, without any arrangement of the routes.
+fn by_the_contract(
+    table: &[(String, String, Vec<String>)],
+    method: &str,
+    host: &str,
+    path: &str,
+) -> Result<String, u16> {
+    let is_below = |pattern: &str| {
+        pattern
+            .strip_prefix('*')
+            .is_some_and(|domain| host.ends_with(domain))
+    };
+    let mut hosts: Vec<&String> = table.iter().map(|(pattern, ..)| pattern).collect();
+    hosts.retain(|pattern| *pattern == host || is_below(pattern));
+    hosts.sort_by_key(|pattern| (*pattern != host, usize::MAX - pattern.len()));
+    let Some(pattern) = hosts.first() else {
+        return Err(404);
+    };
+    let mut paths: Vec<_> = table
+        .iter()
+        .filter(|(other, prefix, _)| {
+            other == *pattern && (prefix == "/" || path == prefix || path.starts_with(&format!("{prefix}/")))
+        })
+        .collect();
+    let Some(longest) = paths.iter().map(|(_, prefix, _)| prefix.len()).max() else {
+        return Err(404);
+    };
+    paths.retain(|(_, prefix, _)| prefix.len() == longest);
+    paths
+        .iter()
+        .find(|(.., methods)| methods.is_empty() || methods.iter().any(|own| own == method))
+        .map(|(host, path, _)| format!("{host}{path}"))
+        .ok_or(405)
+}
+
+fn a_path() -> impl Strategy<Value = String> {
+    prop::collection::vec("[ab]{1,2}", 0..4).prop_map(|segments| format!("/{}", segments.join("/")))
+}
+
+fn a_table() -> impl Strategy<Value = Vec<(String, String, Vec<String>)>> {
+    let host = prop::sample::select(vec!["x.io", "*.x.io", "a.x.io", "*.a.x.io"]);
+    let methods = prop::sample::subsequence(vec!["GET", "POST"], 0..=2);
+    let route = (host, a_path(), methods).prop_map(|(host, path, methods)| {
+        (
+            host.to_owned(),
+            path,
+            methods.into_iter().map(str::to_owned).collect(),
+        )
+    });
+    prop::collection::vec(route, 0..8)
+}
+
+proptest! {
+    #[test]
+    fn the_match_is_the_contracts(
+        table in a_table(),
+        method in prop::sample::select(vec!["GET", "POST", "PUT"]),
+        host in prop::sample::select(vec!["x.io", "a.x.io", "b.x.io", "b.a.x.io", "y.io"]),
+        path in a_path(),
+    ) {
+        let configured = table
+            .iter()
+            .map(|(host, path, methods)| RouteConfig {
+                host: Some(host.clone()),
+                path: path.clone(),
+                methods: methods.clone(),
+                upstream: "demo:".to_owned(),
+                ..RouteConfig::default()
+            })
+            .collect();
+        // Tables with routes alike are refused; that is another test.
+        if let Ok(routes) = Routes::new(&config(configured)) {
+            let found = find(&routes, method, host, &path).map_err(|reason| match reason {
+                Unroutable::UnknownHost | Unroutable::NotFound => 404,
+                Unroutable::MethodNotAllowed(_) => 405,
+                other => panic!("{other}"),
+            });
+            prop_assert_eq!(found, by_the_contract(&table, method, host, &path));
+        }
+    }
+
+    #[test]
+    fn whatever_is_sent_is_answered_and_never_reads_as_another_route(path in "/[a/.%25cef;\\\\]{0,24}") {
+        let routes = routes(&[("", "/", &[]), ("", "/a", &[]), ("", "/a/e", &[])]);
+        if let Ok(label_) = find(&routes, "GET", "gw.example.com", &path) {
+            let once = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
+            let merged: String = once.split('/').filter(|segment| !segment.is_empty()).flat_map(|segment| ["/", segment]).collect();
+            let again = if merged.is_empty() { "/".to_owned() } else { merged };
+            prop_assert_eq!(find(&routes, "GET", "gw.example.com", &again).unwrap_or(label_.clone()), label_);
+        }
+    }
+}

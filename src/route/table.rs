@@ -1,0 +1,258 @@
+//! The routes of a configuration, arranged for matching.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use http::{HeaderValue, Method};
+use url::Url;
+
+use super::{Methods, Route, Target, UpstreamId};
+use crate::config::{self, Config, HostPattern, RouteConfig, Server, ServerError};
+use crate::request::{Host, HostError};
+
+/// All routes, and the gateway's own pages on every configured host.
+#[derive(Debug)]
+pub struct Routes {
+    exact: HashMap<String, HostRoutes>,
+    /// By the domain that the hosts are below of.
+    below: HashMap<String, HostRoutes>,
+    upstreams: Vec<UpstreamName>,
+    public: Public,
+}
+
+/// The applications that routes lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamName {
+    /// One of `[upstream.NAME]`.
+    Named(String),
+    /// A server that a route names itself.
+    Server(Server),
+}
+
+/// Why the routes cannot be arranged. A configuration that was loaded has none of these.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// `public_url` has no host.
+    #[error("public_url has no host")]
+    PublicUrl,
+    /// Not a host.
+    #[error("route {path}: the host is not a host's name")]
+    Host {
+        /// The route's path.
+        path: String,
+        /// What is wrong.
+        source: HostError,
+    },
+    /// Not a method.
+    #[error("route {path}: {method:?} is not a method")]
+    Method {
+        /// The route's path.
+        path: String,
+        /// What stands there.
+        method: String,
+    },
+    /// Not an upstream.
+    #[error("route {path}: {source}")]
+    Upstream {
+        /// The route's path.
+        path: String,
+        /// What is wrong.
+        source: ServerError,
+    },
+    /// No upstream has that name.
+    #[error("route {path}: there is no upstream {name:?}")]
+    NoUpstream {
+        /// The route's path.
+        path: String,
+        /// The name.
+        name: String,
+    },
+    /// Two routes for the same requests.
+    #[error("two routes are alike: {0}")]
+    Alike(String),
+}
+
+/// The routes of one host, the longest path first.
+#[derive(Debug, Default)]
+pub(super) struct HostRoutes(Vec<PathRoutes>);
+
+/// The routes of one path.
+#[derive(Debug)]
+pub(super) struct PathRoutes {
+    /// Without a final `/`: "" is the root.
+    path: String,
+    routes: Vec<Route>,
+    allow: HeaderValue,
+}
+
+/// What `public_url` says.
+#[derive(Debug)]
+struct Public {
+    /// `https://host:port`, without a final slash.
+    base: String,
+    host: Host,
+}
+
+impl Routes {
+    /// Arranges the routes of a configuration.
+    pub fn new(config: &Config) -> Result<Self, RouteError> {
+        let host = config.public_host().ok_or(RouteError::PublicUrl)?;
+        let mut routes = Self {
+            exact: HashMap::from([(host.as_str().to_owned(), HostRoutes::default())]),
+            below: HashMap::new(),
+            upstreams: Vec::new(),
+            public: Public {
+                base: base(&config.public_url),
+                host,
+            },
+        };
+        for route in &config.route {
+            routes.add(config, route)?;
+        }
+        for host in routes.exact.values_mut().chain(routes.below.values_mut()) {
+            host.0.sort_by_key(|path| Reverse(path.path.len()));
+        }
+        Ok(routes)
+    }
+
+    /// The hosts that are configured by their whole name; what is below a wildcard's domain comes on top.
+    pub fn hosts(&self) -> Vec<Host> {
+        let mut hosts: Vec<Host> = self.exact.keys().filter_map(|host| host.parse().ok()).collect();
+        hosts.sort();
+        hosts
+    }
+
+    /// The host of `public_url`.
+    pub fn public_host(&self) -> &Host {
+        &self.public.host
+    }
+
+    /// The applications that routes lead to, in the order of their [`UpstreamId`]s.
+    pub fn upstreams(&self) -> &[UpstreamName] {
+        &self.upstreams
+    }
+
+    /// The routes of a host: its own before those of the nearest wildcard.
+    pub(super) fn of_host(&self, host: &Host) -> Option<&HostRoutes> {
+        let name = host.as_str();
+        self.exact.get(name).or_else(|| {
+            if self.below.is_empty() {
+                return None;
+            }
+            memchr::memchr_iter(b'.', name.as_bytes()).find_map(|dot| self.below.get(&name[dot + 1..]))
+        })
+    }
+
+    /// Where a request for another name of this machine belongs; `None` if the host is not one.
+    pub(super) fn public_base_for_alias(&self, host: &Host) -> Option<&str> {
+        let is_alias = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
+        (is_alias && self.public.host.is_loopback()).then_some(self.public.base.as_str())
+    }
+
+    fn add(&mut self, config: &Config, route: &RouteConfig) -> Result<(), RouteError> {
+        let path = route.path.trim_end_matches('/');
+        let pattern = route
+            .host_pattern(&self.public.host)
+            .map_err(|source| RouteError::Host {
+                path: route.path.clone(),
+                source,
+            })?;
+        let made = Route {
+            label: format!("{pattern}{path}{}", if path.is_empty() { "/" } else { "" }),
+            methods: methods(route)?,
+            allow: route.allow.clone(),
+            target: self.target(config, route)?,
+            encoded_slash: route.encoded_slash,
+            preflight: route.preflight,
+        };
+        let host = match pattern {
+            HostPattern::Exact(host) => self.exact.entry(host.into()).or_default(),
+            HostPattern::Below(domain) => self.below.entry(domain.into()).or_default(),
+        };
+        host.add(path, made)
+    }
+
+    fn target(&mut self, config: &Config, route: &RouteConfig) -> Result<Target, RouteError> {
+        let path = || route.path.clone();
+        let name = match route.target() {
+            Ok(config::Target::Demo) => return Ok(Target::Demo),
+            Ok(config::Target::Server(server)) => UpstreamName::Server(server),
+            Ok(config::Target::Named(name)) => {
+                if !config.upstream.contains_key(name) {
+                    let name = name.to_owned();
+                    return Err(RouteError::NoUpstream { path: path(), name });
+                }
+                UpstreamName::Named(name.to_owned())
+            }
+            Err(source) => return Err(RouteError::Upstream { path: path(), source }),
+        };
+        let index = self.upstreams.iter().position(|known| *known == name);
+        Ok(Target::Upstream(UpstreamId(index.unwrap_or_else(|| {
+            self.upstreams.push(name);
+            self.upstreams.len() - 1
+        }))))
+    }
+}
+
+impl HostRoutes {
+    /// The routes with the longest path that the path begins with, on a segment's border.
+    pub(super) fn at(&self, path: &str) -> Option<&PathRoutes> {
+        self.0.iter().find(|routes| {
+            path.strip_prefix(routes.path.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
+    fn add(&mut self, path: &str, route: Route) -> Result<(), RouteError> {
+        let Some(known) = self.0.iter_mut().find(|known| known.path == path) else {
+            self.0.push(PathRoutes {
+                path: path.to_owned(),
+                allow: Methods::allow_header([&route.methods]),
+                routes: vec![route],
+            });
+            return Ok(());
+        };
+        if known
+            .routes
+            .iter()
+            .any(|other| other.methods.overlap(&route.methods))
+        {
+            return Err(RouteError::Alike(route.label));
+        }
+        known.routes.push(route);
+        known.allow = Methods::allow_header(known.routes.iter().map(|route| &route.methods));
+        Ok(())
+    }
+}
+
+impl PathRoutes {
+    /// The route for a method. A browser asks with OPTIONS before it uses another method of a route with `preflight`.
+    pub(super) fn route_for(&self, method: &Method) -> Option<&Route> {
+        self.routes
+            .iter()
+            .find(|route| route.methods.contains(method))
+            .or_else(|| {
+                let asks = *method == Method::OPTIONS;
+                self.routes.iter().find(|route| asks && route.preflight)
+            })
+    }
+
+    /// The value of `Allow` where no route is for the method.
+    pub(super) fn allow(&self) -> &HeaderValue {
+        &self.allow
+    }
+}
+
+fn methods(route: &RouteConfig) -> Result<Methods, RouteError> {
+    let methods = route.methods.iter().map(|method| {
+        Method::from_bytes(method.as_bytes()).map_err(|_| RouteError::Method {
+            path: route.path.clone(),
+            method: method.clone(),
+        })
+    });
+    Ok(Methods::of(methods.collect::<Result<_, _>>()?))
+}
+
+fn base(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
