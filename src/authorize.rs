@@ -1,0 +1,169 @@
+//! Whether a request may be made.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::authenticate::Credentials;
+use crate::config::Allow;
+use crate::model::Principal;
+use crate::refusal::{Problem, Refusal};
+use crate::route::Route;
+use crate::services::LiveSession;
+
+/// Proof that policy admitted a request.
+///
+/// Made here and nowhere else. The application that is asked and the identity that it is told come from a permit and
+/// from nothing else, so a request without one cannot reach an application.
+#[derive(Debug)]
+pub struct Permit {
+    credentials: Option<Credentials>,
+}
+
+impl Permit {
+    /// On whose behalf; `None` if the policy asks for nobody, or nobody is signed in.
+    pub fn principal(&self) -> Option<&Arc<Principal>> {
+        self.credentials
+            .as_ref()
+            .map(|credentials| &credentials.principal)
+    }
+
+    /// The session behind it: what lasts longer than the request ends with it.
+    pub fn session(&self) -> Option<&Arc<LiveSession>> {
+        self.credentials.as_ref()?.session.as_ref()
+    }
+}
+
+/// Admits a request to an application, or says why not.
+pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) -> Result<Permit, Refusal> {
+    let credentials = match (route.allow(), credentials) {
+        // Nobody in particular is let in, so nobody in particular is forwarded.
+        (Allow::Public, _) => None,
+        (Allow::Optional, credentials) => credentials,
+        (Allow::Authenticated, Some(credentials)) => Some(credentials),
+        (Allow::Groups(groups), Some(credentials)) => {
+            let own = &credentials.principal.groups;
+            if !groups.iter().any(|group| own.contains(group)) {
+                return Err(Refusal::new(Problem::Forbidden));
+            }
+            Some(credentials)
+        }
+        (Allow::Authenticated | Allow::Groups(_), None) => {
+            // Browsers ask for permission without cookies (Fetch, section 4.8).
+            if !(route.preflight() && *method == Method::OPTIONS) {
+                return Err(Refusal::new(Problem::NotAuthenticated));
+            }
+            None
+        }
+    };
+    Ok(Permit { credentials })
+}
+
+/// Admits a request to one of the gateway's own pages: everybody, and the page knows who is signed in.
+pub fn permit_page(credentials: Option<Credentials>) -> Permit {
+    Permit { credentials }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::config::{Config, RouteConfig};
+    use crate::ids::AccountId;
+    use crate::model::SignInMethod;
+    use crate::random::Random;
+    use crate::request::{Client, RequestHead, RequestIds};
+    use crate::route::{Found, Routes};
+
+    fn somebody(groups: &[&str]) -> Credentials {
+        Credentials {
+            principal: Arc::new(Principal {
+                account: AccountId::from_bytes([0; 16]),
+                username: "ann".parse().unwrap(),
+                email: "ann@example.com".parse().unwrap(),
+                email_verified: true,
+                name: "Ann".to_owned(),
+                groups: groups
+                    .iter()
+                    .map(|&group| group.to_owned())
+                    .collect::<BTreeSet<_>>(),
+                method: SignInMethod::Password,
+                session: None,
+                expires_at: jiff::Timestamp::UNIX_EPOCH,
+            }),
+            session: None,
+        }
+    }
+
+    /// Who is let in as whom, or why not.
+    fn judge(
+        allow: Allow,
+        method: &Method,
+        preflight: bool,
+        who: Option<Credentials>,
+    ) -> Result<bool, Problem> {
+        let config = Config {
+            route: vec![RouteConfig {
+                allow,
+                preflight,
+                upstream: "demo:".to_owned(),
+                ..RouteConfig::default()
+            }],
+            ..Config::default()
+        };
+        let routes = Routes::new(&config).unwrap();
+        let head = RequestHead {
+            method,
+            host: routes.public_host(),
+            authority: "localhost",
+            path: "/",
+            query: None,
+            headers: &HeaderMap::new(),
+            client: &Client {
+                address: [127, 0, 0, 1].into(),
+                through_trusted_proxy: false,
+            },
+            id: RequestIds::new(&Random::seeded(1)).next(),
+        };
+        let Found::Route(route) = routes.find(&head).unwrap() else {
+            panic!("not a page")
+        };
+        permit(route, method, who)
+            .map(|permit| permit.principal().is_some())
+            .map_err(|refusal| refusal.problem)
+    }
+
+    #[test]
+    fn the_policies() {
+        let ops = || Allow::Groups(vec!["ops".to_owned(), "dev".to_owned()]);
+        let get = |allow, who| judge(allow, &Method::GET, false, who);
+        assert_eq!(get(Allow::Public, None), Ok(false));
+        assert_eq!(get(Allow::Public, Some(somebody(&["ops"]))), Ok(false));
+        assert_eq!(get(Allow::Optional, None), Ok(false));
+        assert_eq!(get(Allow::Optional, Some(somebody(&[]))), Ok(true));
+        assert_eq!(get(Allow::Authenticated, None), Err(Problem::NotAuthenticated));
+        assert_eq!(get(Allow::Authenticated, Some(somebody(&[]))), Ok(true));
+        assert_eq!(get(ops(), None), Err(Problem::NotAuthenticated));
+        assert_eq!(
+            get(ops(), Some(somebody(&["op", "ops2"]))),
+            Err(Problem::Forbidden)
+        );
+        assert_eq!(get(ops(), Some(somebody(&["x", "dev"]))), Ok(true));
+        assert_eq!(
+            get(Allow::Groups(Vec::new()), Some(somebody(&["x"]))),
+            Err(Problem::Forbidden)
+        );
+    }
+
+    #[test]
+    fn a_preflight_passes_without_a_session_where_the_route_says_so() {
+        let options = |preflight| judge(Allow::Authenticated, &Method::OPTIONS, preflight, None);
+        assert_eq!(options(false), Err(Problem::NotAuthenticated));
+        assert_eq!(options(true), Ok(false));
+        let get = judge(Allow::Authenticated, &Method::GET, true, None);
+        assert_eq!(get, Err(Problem::NotAuthenticated));
+    }
+}

@@ -1,0 +1,145 @@
+//! Identity headers: strip, then set.
+//!
+//! What a client sends in the name of the gateway is removed from every request, on public routes too (S40). What is
+//! set comes from a [`Permit`] and from the configuration, never from the request.
+
+mod given;
+mod strip;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+
+use crate::authorize::Permit;
+use crate::config::{Config, IdentityPreset, Template, TemplateError, UpstreamConfig, UpstreamPreset};
+use crate::route::{Routes, Target, UpstreamName};
+use given::Given;
+
+pub use strip::Strip;
+
+/// What every application is told, and what no client may say.
+#[derive(Debug)]
+pub struct Identity {
+    strip: Arc<Strip>,
+    demo: Given,
+    /// In the order of [`Routes::upstreams`].
+    upstreams: Vec<Given>,
+}
+
+/// Why the headers cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// Not a header's name.
+    #[error("{0:?} is not a header's name")]
+    Name(String),
+    /// Not a header's value, or a secret that cannot be had.
+    #[error("header {name}: {source}")]
+    Value {
+        /// The header's name.
+        name: String,
+        /// What is wrong.
+        source: TemplateError,
+    },
+}
+
+impl Identity {
+    /// Prepares the headers for the applications that routes lead to. Secrets are read now.
+    pub fn new(config: &Config, routes: &Routes) -> Result<Self, IdentityError> {
+        let common = common(config)?;
+        let mut by_name = Vec::new();
+        for (name, upstream) in &config.upstream {
+            by_name.push((name, special(common.clone(), upstream)?));
+        }
+        let strip = Strip::new(
+            by_name
+                .iter()
+                .flat_map(|(_, given)| given.names())
+                .chain(common.names()),
+        );
+        let upstreams = routes.upstreams().iter().map(|upstream| {
+            let UpstreamName::Named(wanted) = upstream else {
+                return common.clone();
+            };
+            by_name
+                .iter()
+                .find(|(name, _)| *name == wanted)
+                .map_or_else(|| common.clone(), |(_, given)| given.clone())
+        });
+        Ok(Self {
+            upstreams: upstreams.collect(),
+            strip: Arc::new(strip),
+            demo: common,
+        })
+    }
+
+    /// Removes what only the gateway may say, then says it of the permit's principal.
+    pub fn apply(&self, headers: &mut HeaderMap, target: Target, permit: &Permit) {
+        self.strip.headers(headers);
+        let given = match target {
+            Target::Demo => &self.demo,
+            Target::Upstream(id) => self.upstreams.get(id.index()).unwrap_or(&self.demo),
+        };
+        given.set(headers, permit.principal().map(|principal| &**principal));
+    }
+
+    /// What is removed, for trailers, which arrive after the request was sent on.
+    pub fn strip(&self) -> &Arc<Strip> {
+        &self.strip
+    }
+}
+
+/// What every application is told.
+fn common(config: &Config) -> Result<Given, IdentityError> {
+    let preset: &[(&str, &str)] = match config.identity.preset {
+        IdentityPreset::Remote => &[
+            ("remote-user", "{username}"),
+            ("remote-email", "{email}"),
+            ("remote-name", "{name}"),
+            ("remote-groups", "{groups}"),
+        ],
+        IdentityPreset::XForwarded => &[
+            ("x-forwarded-user", "{username}"),
+            ("x-forwarded-email", "{email}"),
+            ("x-forwarded-groups", "{groups}"),
+            ("x-forwarded-preferred-username", "{username}"),
+        ],
+        IdentityPreset::None => &[],
+    };
+    let mut given = Given::default();
+    for (name, text) in preset {
+        given.add(self::name(name)?, &template(name, text.parse())?);
+    }
+    for (name, text) in &config.identity.headers {
+        given.add(self::name(name)?, &template(name, text.parse())?);
+    }
+    Ok(given)
+}
+
+/// What one application is told over that.
+fn special(mut given: Given, upstream: &UpstreamConfig) -> Result<Given, IdentityError> {
+    let preset: &[(&str, &str)] = match upstream.preset {
+        Some(UpstreamPreset::Radicale) => &[("x-remote-user", "{username}")],
+        None => &[],
+    };
+    for (name, text) in preset {
+        given.add(self::name(name)?, &template(name, text.parse())?);
+    }
+    for (name, source) in &upstream.headers {
+        given.add(self::name(name)?, &template(name, Template::from_source(source))?);
+    }
+    Ok(given)
+}
+
+fn name(text: &str) -> Result<HeaderName, IdentityError> {
+    text.parse().map_err(|_| IdentityError::Name(text.to_owned()))
+}
+
+fn template(name: &str, made: Result<Template, TemplateError>) -> Result<Template, IdentityError> {
+    made.map_err(|source| IdentityError::Value {
+        name: name.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests;
