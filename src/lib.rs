@@ -23,3 +23,4 @@ pub mod secret;
 pub mod services;
 pub mod store;
 pub mod text;
+pub mod upstream;

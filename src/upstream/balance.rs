@@ -1,0 +1,126 @@
+//! Which of several servers is asked.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora_error::{Error, ErrorType};
+use pingora_load_balancing::discovery::Static;
+use pingora_load_balancing::health_check::HealthCheck;
+use pingora_load_balancing::selection::RoundRobin;
+use pingora_load_balancing::{Backend, Backends, LoadBalancer};
+
+use super::server::Server;
+
+/// How often servers are asked whether they take connections.
+const CHECKED_EVERY: Duration = Duration::from_secs(5);
+
+/// The servers of an application.
+pub(super) struct Balancer {
+    servers: Arc<[Server]>,
+    /// `None` for a single server, which is asked whatever is known of it.
+    rounds: Option<LoadBalancer<RoundRobin>>,
+}
+
+/// The servers that a request was already tried at.
+#[derive(Debug, Default)]
+pub(super) struct Tried(Vec<usize>);
+
+impl Balancer {
+    /// Balances these servers; `None` if there are none.
+    pub(super) fn new(servers: Vec<Server>) -> Option<Self> {
+        let servers: Arc<[Server]> = servers.into();
+        let rounds = match servers.len() {
+            0 => return None,
+            1 => None,
+            count => {
+                let backends: BTreeSet<_> = (0..count).filter_map(backend).collect();
+                let mut rounds = LoadBalancer::from_backends(Backends::new(Static::new(backends)));
+                rounds.set_health_check(Box::new(Probe(servers.clone())));
+                // The list does not change, and reading it does not wait.
+                let _ = futures_util::FutureExt::now_or_never(rounds.update());
+                Some(rounds)
+            }
+        };
+        Some(Self { servers, rounds })
+    }
+
+    /// The next server to try: one in turn that is thought to be there, or, when none of those is left, any other.
+    pub(super) fn next(&self, tried: &mut Tried) -> Option<&Server> {
+        let is_new = |index: &usize| !tried.0.contains(index);
+        let index = match &self.rounds {
+            None => Some(0).filter(is_new),
+            Some(rounds) => {
+                let accepts = |backend: &Backend, is_ready: bool| {
+                    is_ready && index(backend).is_some_and(|index| is_new(&index))
+                };
+                rounds
+                    .select_with(b"", 2 * self.servers.len(), accepts)
+                    .and_then(|backend| index(&backend))
+                    .or_else(|| (0..self.servers.len()).find(is_new))
+            }
+        }?;
+        tried.0.push(index);
+        self.servers.get(index)
+    }
+
+    /// Checks the servers now and then, for ever.
+    pub(super) async fn keep_checking(&self) {
+        let Some(rounds) = &self.rounds else {
+            return;
+        };
+        loop {
+            rounds.backends().run_health_check(true).await;
+            tokio::time::sleep(CHECKED_EVERY).await;
+        }
+    }
+}
+
+/// A server as the balancer knows it: a name of its own, by which it is found again. Connections are made elsewhere,
+/// so that sockets of this machine and hosts with changing addresses are balanced too.
+fn backend(index: usize) -> Option<Backend> {
+    Backend::new(&format!("0.0.0.0:{}", index + 1)).ok()
+}
+
+fn index(backend: &Backend) -> Option<usize> {
+    let name = backend.addr.as_inet()?;
+    usize::from(name.port()).checked_sub(1)
+}
+
+struct Probe(Arc<[Server]>);
+
+#[async_trait]
+impl HealthCheck for Probe {
+    async fn check(&self, backend: &Backend) -> pingora_error::Result<()> {
+        let server = index(backend).and_then(|index| self.0.get(index));
+        match server {
+            None => Ok(()),
+            Some(server) => server
+                .probe()
+                .await
+                .map_err(|error| Error::explain(ErrorType::ConnectError, error.to_string())),
+        }
+    }
+
+    async fn health_status_change(&self, backend: &Backend, healthy: bool) {
+        if let Some(server) = index(backend).and_then(|index| self.0.get(index)) {
+            if healthy {
+                tracing::info!(%server, "a server is there again");
+            } else {
+                tracing::warn!(%server, "a server takes no connections");
+            }
+        }
+    }
+
+    fn health_threshold(&self, _: bool) -> usize {
+        1
+    }
+}
+
+impl fmt::Debug for Balancer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.servers.iter()).finish()
+    }
+}

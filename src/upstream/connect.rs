@@ -1,0 +1,178 @@
+//! Connections to servers.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use super::{RequestBody, SetUpError};
+use crate::config::{Endpoint, Server};
+
+/// How TLS to a server is verified.
+#[derive(Clone)]
+pub(super) struct Tls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+/// The authorities that are trusted, each read once.
+#[derive(Default)]
+pub(super) struct Trust {
+    system: Option<Arc<ClientConfig>>,
+    files: HashMap<PathBuf, Arc<ClientConfig>>,
+}
+
+impl Trust {
+    /// How TLS to this server is verified: by the authority in the file, or by the system's. `None` if it has none.
+    pub(super) fn for_server(
+        &mut self,
+        server: &Server,
+        authority: Option<&Path>,
+    ) -> Result<Option<Tls>, SetUpError> {
+        let Server::Https(endpoint) = server else {
+            return Ok(None);
+        };
+        let name = ServerName::try_from(bare(endpoint).to_owned()).map_err(|_| SetUpError::Server {
+            name: server.to_string(),
+            source: crate::config::ServerError::Host,
+        })?;
+        let config = if let Some(path) = authority {
+            if !self.files.contains_key(path) {
+                self.files
+                    .insert(path.to_owned(), client_config(file_roots(path)?));
+            }
+            self.files.get(path).cloned()
+        } else {
+            if self.system.is_none() {
+                self.system = Some(client_config(system_roots()?));
+            }
+            self.system.clone()
+        };
+        Ok(config.map(|config| Tls {
+            connector: config.into(),
+            name,
+        }))
+    }
+}
+
+/// A stream to a server, for a check of whether it is there.
+pub(super) async fn probe(server: &Server) -> io::Result<()> {
+    match server {
+        Server::Http(endpoint) | Server::Https(endpoint) | Server::H2c(endpoint) => {
+            tcp(endpoint).await.map(drop)
+        }
+        Server::Unix(path) => UnixStream::connect(path).await.map(drop),
+    }
+}
+
+/// A connection that speaks HTTP/1.1.
+pub(super) async fn http1(server: &Server, tls: Option<&Tls>) -> io::Result<http1::SendRequest<RequestBody>> {
+    match (server, tls) {
+        (Server::Unix(path), _) => http1_over(UnixStream::connect(path).await?).await,
+        (Server::Http(endpoint) | Server::H2c(endpoint) | Server::Https(endpoint), None) => {
+            http1_over(tcp(endpoint).await?).await
+        }
+        (Server::Http(endpoint) | Server::H2c(endpoint) | Server::Https(endpoint), Some(tls)) => {
+            let stream = tcp(endpoint).await?;
+            http1_over(tls.connector.connect(tls.name.clone(), stream).await?).await
+        }
+    }
+}
+
+/// A connection that speaks HTTP/2 without having been asked (RFC 9113, section 3.3).
+pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<http2::SendRequest<RequestBody>> {
+    let stream = tcp(endpoint).await?;
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(256 << 10)
+        .initial_connection_window_size(4 << 20)
+        .keep_alive_interval(std::time::Duration::from_secs(30))
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to a server ended");
+        }
+    });
+    Ok(sender)
+}
+
+async fn http1_over<S>(stream: S) -> io::Result<http1::SendRequest<RequestBody>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "a connection to a server ended");
+        }
+    });
+    Ok(sender)
+}
+
+async fn tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((bare(endpoint), endpoint.port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// The host without the brackets of an IPv6 address.
+fn bare(endpoint: &Endpoint) -> &str {
+    let name = endpoint.host.as_str();
+    name.strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name)
+}
+
+fn client_config(roots: RootCertStore) -> Arc<ClientConfig> {
+    #[expect(clippy::expect_used, reason = "the provider speaks these versions")]
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider speaks TLS 1.2 and 1.3");
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+fn file_roots(path: &Path) -> Result<RootCertStore, SetUpError> {
+    let unusable = |reason: String| SetUpError::Authority {
+        path: path.to_owned(),
+        reason,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))? {
+        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| unusable(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable("it has no certificate".to_owned()));
+    }
+    Ok(roots)
+}
+
+fn system_roots() -> Result<RootCertStore, SetUpError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+        return Err(SetUpError::SystemAuthorities(reasons.join("; ")));
+    }
+    Ok(roots)
+}

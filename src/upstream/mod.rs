@@ -1,0 +1,204 @@
+//! From a permit to an application.
+//!
+//! An application has one server or several; several are balanced, and one that cannot be reached is passed over.
+//! Connections are kept and used again.
+
+mod balance;
+mod connect;
+mod pool;
+mod request_body;
+mod response_body;
+mod server;
+mod stall;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
+
+use crate::authorize::Permit;
+use crate::config::{Config, ServerError, TimeoutsConfig, UpstreamConfig};
+use crate::route::{Routes, UpstreamId, UpstreamName};
+use balance::Balancer;
+use connect::Trust;
+use server::{Attempted, Server};
+
+pub use request_body::{BodyError, Progress, RequestBody};
+pub use response_body::ResponseBody;
+pub use stall::Stall;
+
+/// All applications that routes lead to, in the order of [`Routes::upstreams`].
+#[derive(Debug)]
+pub struct Upstreams(Vec<Upstream>);
+
+/// One application.
+#[derive(Debug)]
+pub struct Upstream {
+    name: String,
+    balancer: Balancer,
+}
+
+/// An application's answer, and where it came from.
+#[derive(Debug)]
+pub struct Answer {
+    /// The answer.
+    pub response: Response<ResponseBody>,
+    /// The server that gave it, for the record.
+    pub server: String,
+}
+
+/// Why an application did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// No server takes a connection.
+    #[error("{name} cannot be reached: {source}")]
+    Unreachable {
+        /// The application.
+        name: String,
+        /// What the last server that was tried said.
+        source: io::Error,
+    },
+    /// The head of its answer does not come.
+    #[error("{0} takes too long")]
+    Timeout(String),
+    /// It broke off, or its answer cannot be understood.
+    #[error("{name} broke off: {source}")]
+    Broken {
+        /// The application.
+        name: String,
+        /// What was wrong.
+        source: hyper::Error,
+    },
+    /// The client broke off, or sent nothing for too long.
+    #[error("the request's body broke off")]
+    RequestBody,
+}
+
+/// Why applications cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// Not a server.
+    #[error("upstream {name}: {source}")]
+    Server {
+        /// The application.
+        name: String,
+        /// What is wrong.
+        source: ServerError,
+    },
+    /// No servers.
+    #[error("upstream {0} has no servers")]
+    NoServers(String),
+    /// The certificates that are to be trusted cannot be read.
+    #[error("{path} cannot be used as an authority of certificates: {reason}", path = .path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The system has no certificates that could be trusted.
+    #[error("the system's authorities of certificates cannot be used: {0}")]
+    SystemAuthorities(String),
+}
+
+/// How long applications may take.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    connect: Duration,
+    response: Duration,
+}
+
+impl Upstreams {
+    /// Sets up the applications that routes lead to. No connection is made yet.
+    pub fn new(config: &Config, routes: &Routes) -> Result<Self, SetUpError> {
+        let mut trust = Trust::default();
+        let limits = Limits::from(&config.timeouts);
+        let upstreams = routes.upstreams().iter().map(|upstream| {
+            let (name, servers, settings) = match upstream {
+                UpstreamName::Server(server) => (server.to_string(), vec![server.clone()], None),
+                UpstreamName::Named(name) => {
+                    let settings = config.upstream.get(name);
+                    let servers = settings.map(UpstreamConfig::parsed_servers).transpose();
+                    let servers = servers.map_err(|source| SetUpError::Server {
+                        name: name.clone(),
+                        source,
+                    })?;
+                    (name.clone(), servers.unwrap_or_default(), settings)
+                }
+            };
+            let authority = settings.and_then(|settings| settings.ca.as_deref());
+            let mut connected = Vec::new();
+            for server in servers {
+                let tls = trust.for_server(&server, authority)?;
+                connected.push(Server::new(server, tls, limits));
+            }
+            let balancer = Balancer::new(connected).ok_or_else(|| SetUpError::NoServers(name.clone()))?;
+            Ok(Upstream { name, balancer })
+        });
+        upstreams.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The application that a route leads to.
+    pub fn of(&self, id: UpstreamId) -> Option<&Upstream> {
+        self.0.get(id.index())
+    }
+
+    /// Checks the servers of balanced applications now and then, until `stop`.
+    pub async fn keep(&self, stop: CancellationToken) {
+        let checks = self.0.iter().map(|upstream| upstream.balancer.keep_checking());
+        let _ = stop
+            .run_until_cancelled(futures_util::future::join_all(checks))
+            .await;
+    }
+}
+
+impl Upstream {
+    /// Sends a request on. Takes the permit as proof that the request may be made.
+    ///
+    /// A server that cannot be reached is passed over as long as there is another one: nothing of the request was
+    /// sent then. A request that reached a server is not sent again, save one without a body, by a safe method, over a
+    /// connection that turned out to be closed (RFC 9110, section 9.2.2).
+    pub async fn send(&self, _: &Permit, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+        let mut request = request;
+        let mut tried = balance::Tried::default();
+        let mut last = io::Error::from(io::ErrorKind::NotConnected);
+        while let Some(server) = self.balancer.next(&mut tried) {
+            match server.send(request).await {
+                Attempted::Answered(response) => {
+                    return Ok(Answer {
+                        response,
+                        server: server.to_string(),
+                    });
+                }
+                Attempted::Unreachable(error, unsent) => {
+                    tracing::warn!(upstream = self.name, %server, %error, "a server cannot be reached");
+                    last = error;
+                    request = unsent;
+                }
+                Attempted::TimedOut => return Err(UpstreamError::Timeout(self.name.clone())),
+                Attempted::BodyFailed => return Err(UpstreamError::RequestBody),
+                Attempted::Broken(source) => {
+                    return Err(UpstreamError::Broken {
+                        name: self.name.clone(),
+                        source,
+                    });
+                }
+            }
+        }
+        Err(UpstreamError::Unreachable {
+            name: self.name.clone(),
+            source: last,
+        })
+    }
+}
+
+impl From<&TimeoutsConfig> for Limits {
+    fn from(timeouts: &TimeoutsConfig) -> Self {
+        Self {
+            connect: timeouts.connect.0,
+            response: timeouts.response.0,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Connections that wait for their next request.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::client::conn::http1::SendRequest;
+use tokio::time::Instant;
+
+use super::RequestBody;
+
+/// More connections than this are not kept for one server.
+const MOST: usize = 512;
+
+/// A kept connection older than this is not used: servers that close idle connections after a minute or more are
+/// about to.
+pub(super) const KEPT_FOR: Duration = Duration::from_secs(50);
+
+/// Idle connections of HTTP/1 to one server; the one that was used last is used next, so that those too many age.
+#[derive(Default)]
+pub(super) struct Pool(Mutex<Vec<Idle>>);
+
+struct Idle {
+    sender: SendRequest<RequestBody>,
+    since: Instant,
+}
+
+/// A connection that is in use.
+pub(super) struct Lease {
+    pool: Arc<Pool>,
+    sender: SendRequest<RequestBody>,
+}
+
+impl Pool {
+    /// A connection that has been idle for no longer than `max_idle`, and how long it has.
+    pub(super) fn take(&self, max_idle: Duration) -> Option<(SendRequest<RequestBody>, Duration)> {
+        let now = Instant::now();
+        let mut idle = self.lock();
+        let mut at = idle.len();
+        while at > 0 {
+            at -= 1;
+            let age = now.duration_since(idle[at].since);
+            if age > KEPT_FOR {
+                // Those below are older still.
+                idle.drain(..=at);
+                return None;
+            }
+            if age > max_idle {
+                return None;
+            }
+            if idle[at].sender.is_closed() {
+                idle.remove(at);
+            } else if idle[at].sender.is_ready() {
+                return Some((idle.remove(at).sender, age));
+            }
+            // Otherwise it has not noticed yet that its last exchange is over; it will be there for the next request.
+        }
+        None
+    }
+
+    fn put(&self, sender: SendRequest<RequestBody>) {
+        if sender.is_closed() {
+            return;
+        }
+        let since = Instant::now();
+        let mut idle = self.lock();
+        if idle.len() == MOST {
+            idle.remove(0);
+        }
+        idle.push(Idle { sender, since });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease {
+    pub(super) fn new(pool: &Arc<Pool>, sender: SendRequest<RequestBody>) -> Self {
+        Self {
+            pool: pool.clone(),
+            sender,
+        }
+    }
+
+    /// The exchange is over: the connection may serve another one.
+    pub(super) fn give_back(self) {
+        self.pool.put(self.sender);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({} idle)", self.lock().len())
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lease")
+    }
+}

@@ -1,0 +1,64 @@
+//! The body of an application's answer.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::pool::Lease;
+
+/// A body as it comes. Its connection goes back to the pool at its end, and is closed if it is dropped before.
+#[derive(Debug)]
+pub struct ResponseBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+}
+
+impl ResponseBody {
+    pub(super) fn new(incoming: Incoming, lease: Option<Lease>) -> Self {
+        let mut body = Self { incoming, lease };
+        body.give_back_at_the_end();
+        body
+    }
+
+    fn give_back_at_the_end(&mut self) {
+        if self.incoming.is_end_stream()
+            && let Some(lease) = self.lease.take()
+        {
+            lease.give_back();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+        match &polled {
+            Poll::Ready(None) => {
+                if let Some(lease) = self.lease.take() {
+                    lease.give_back();
+                }
+            }
+            Poll::Ready(Some(Ok(_))) => self.give_back_at_the_end(),
+            Poll::Ready(Some(Err(_))) => self.lease = None,
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,247 @@
+//! One server of an application.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use tokio::time::{Instant, timeout};
+
+use super::connect::{self, Tls};
+use super::pool::{KEPT_FOR, Lease, Pool};
+use super::{Limits, Progress, RequestBody, ResponseBody};
+use crate::config;
+
+/// A connection that was idle for longer may have been closed by the server in the very moment in which it is used.
+/// A request that cannot be sent twice does not take the risk: servers keep idle connections for 5 s and more.
+const SAFE_IDLE: Duration = Duration::from_secs(4);
+
+/// Below this nothing closes a connection for being idle, and no copy of the request is kept.
+const SURELY_OPEN: Duration = Duration::from_millis(500);
+
+/// A server, and its connections.
+pub(super) struct Server {
+    address: config::Server,
+    shown: String,
+    tls: Option<Tls>,
+    limits: Limits,
+    idle: Arc<Pool>,
+    /// The one connection over which all requests go in HTTP/2.
+    shared: Mutex<Option<http2::SendRequest<RequestBody>>>,
+    /// Held while `shared` is made, so that it is made once.
+    connecting: tokio::sync::Mutex<()>,
+}
+
+/// What became of a request.
+pub(super) enum Attempted {
+    Answered(Response<ResponseBody>),
+    /// Nothing of it was sent: here it is again.
+    Unreachable(io::Error, Request<RequestBody>),
+    TimedOut,
+    /// The client did not send what it announced.
+    BodyFailed,
+    Broken(hyper::Error),
+}
+
+/// What can be sent again if it must.
+struct Copied {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Server {
+    pub(super) fn new(address: config::Server, tls: Option<Tls>, limits: Limits) -> Self {
+        Self {
+            shown: address.to_string(),
+            address,
+            tls,
+            limits,
+            idle: Arc::default(),
+            shared: Mutex::default(),
+            connecting: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Whether it takes a connection.
+    pub(super) async fn probe(&self) -> io::Result<()> {
+        timeout(self.limits.connect, connect::probe(&self.address)).await?
+    }
+
+    /// Sends a request, over a connection that is there if possible.
+    pub(super) async fn send(&self, request: Request<RequestBody>) -> Attempted {
+        match &self.address {
+            config::Server::H2c(endpoint) => self.send_http2(endpoint, request).await,
+            _ => self.send_http1(request).await,
+        }
+    }
+
+    async fn send_http1(&self, mut request: Request<RequestBody>) -> Attempted {
+        *request.version_mut() = Version::HTTP_11;
+        let progress = request.body().progress();
+        let can_repeat = progress.is_none() && is_safe(request.method());
+        let max_idle = if can_repeat { KEPT_FOR } else { SAFE_IDLE };
+        while let Some((sender, age)) = self.idle.take(max_idle) {
+            let copied = (can_repeat && age > SURELY_OPEN).then(|| Copied::of(&request));
+            match self.exchange(sender, request, progress.as_deref()).await {
+                Attempted::Unreachable(_, unsent) => request = unsent,
+                Attempted::Broken(error) => match copied {
+                    Some(copied) if was_closed(&error) => request = copied.request(),
+                    _ => return Attempted::Broken(error),
+                },
+                attempted => return attempted,
+            }
+        }
+        let connected = timeout(
+            self.limits.connect,
+            connect::http1(&self.address, self.tls.as_ref()),
+        )
+        .await;
+        match connected.map_err(io::Error::from).flatten() {
+            Ok(sender) => self.exchange(sender, request, progress.as_deref()).await,
+            Err(error) => Attempted::Unreachable(error, request),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        mut sender: http1::SendRequest<RequestBody>,
+        request: Request<RequestBody>,
+        progress: Option<&Progress>,
+    ) -> Attempted {
+        let answer = sender.try_send_request(request);
+        match answered_within(self.limits.response, answer, progress).await {
+            None => Attempted::TimedOut,
+            Some(Ok(response)) => {
+                let lease = Lease::new(&self.idle, sender);
+                let response = response.map(|body| ResponseBody::new(body, Some(lease)));
+                Attempted::Answered(response)
+            }
+            Some(Err(mut error)) => match error.take_message() {
+                Some(unsent) => Attempted::Unreachable(io::ErrorKind::ConnectionAborted.into(), unsent),
+                None => broken(error.into_error(), progress),
+            },
+        }
+    }
+
+    async fn send_http2(&self, endpoint: &config::Endpoint, mut request: Request<RequestBody>) -> Attempted {
+        *request.version_mut() = Version::HTTP_2;
+        let progress = request.body().progress();
+        // A connection may turn out to be closing: then one more is made.
+        for _ in 0..2 {
+            let mut sender = match self.shared(endpoint).await {
+                Ok(sender) => sender,
+                Err(error) => return Attempted::Unreachable(error, request),
+            };
+            let answer = sender.try_send_request(request);
+            match answered_within(self.limits.response, answer, progress.as_deref()).await {
+                None => return Attempted::TimedOut,
+                Some(Ok(response)) => {
+                    return Attempted::Answered(response.map(|body| ResponseBody::new(body, None)));
+                }
+                Some(Err(mut error)) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return broken(error.into_error(), progress.as_deref()),
+                },
+            }
+        }
+        Attempted::Unreachable(io::ErrorKind::ConnectionAborted.into(), request)
+    }
+
+    /// The connection that all requests share, made anew if it is closed.
+    async fn shared(&self, endpoint: &config::Endpoint) -> io::Result<http2::SendRequest<RequestBody>> {
+        if let Some(sender) = self.open_shared() {
+            return Ok(sender);
+        }
+        let _one_at_a_time = self.connecting.lock().await;
+        if let Some(sender) = self.open_shared() {
+            return Ok(sender);
+        }
+        let sender = timeout(self.limits.connect, connect::http2(endpoint)).await??;
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
+        Ok(sender)
+    }
+
+    fn open_shared(&self) -> Option<http2::SendRequest<RequestBody>> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.clone().filter(|sender| !sender.is_closed())
+    }
+}
+
+type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+
+/// The answer, or `None` if its head does not come in time. Time counts from the end of the request's body.
+async fn answered_within(
+    limit: Duration,
+    answer: impl Future<Output = Sent>,
+    progress: Option<&Progress>,
+) -> Option<Sent> {
+    let mut answer = std::pin::pin!(answer);
+    let mut deadline = Instant::now() + limit;
+    loop {
+        if let Ok(sent) = tokio::time::timeout_at(deadline, &mut answer).await {
+            return Some(sent);
+        }
+        // A body that stalls has a limit of its own.
+        let begin = match progress.map(Progress::finished) {
+            None => return None,
+            Some(Some(finished)) => finished,
+            Some(None) => Instant::now(),
+        };
+        deadline = begin + limit;
+        if deadline <= Instant::now() {
+            return None;
+        }
+    }
+}
+
+/// RFC 9110, section 9.2.1.
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Whether the connection ended instead of an answer, as opposed to an answer that makes no sense.
+fn was_closed(error: &hyper::Error) -> bool {
+    !error.is_parse() && !error.is_user()
+}
+
+fn broken(error: hyper::Error, progress: Option<&Progress>) -> Attempted {
+    if progress.is_some_and(Progress::has_failed) {
+        Attempted::BodyFailed
+    } else {
+        Attempted::Broken(error)
+    }
+}
+
+impl Copied {
+    fn of(request: &Request<RequestBody>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+        }
+    }
+
+    fn request(self) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::empty());
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        request
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({})", self.shown)
+    }
+}

@@ -1,0 +1,65 @@
+//! A limit for how long nothing may happen.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Measures how long something waits. Costs nothing as long as it does not wait.
+#[derive(Debug)]
+pub struct Stall {
+    limit: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+    is_waiting: bool,
+}
+
+impl Stall {
+    /// Nothing may happen for so long.
+    pub fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            sleep: None,
+            is_waiting: false,
+        }
+    }
+
+    /// Something happened.
+    pub fn progressed(&mut self) {
+        self.is_waiting = false;
+    }
+
+    /// Nothing happened at this call: ready once that was so for the whole limit.
+    pub fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let deadline = Instant::now() + self.limit;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if !self.is_waiting {
+            self.is_waiting = true;
+            sleep.as_mut().reset(deadline);
+        }
+        sleep.as_mut().poll(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_waiting_counts() {
+        let mut stall = Stall::new(Duration::from_secs(10));
+        let start = Instant::now();
+        for _ in 0..3 {
+            let limit = tokio::time::timeout(
+                Duration::from_secs(9),
+                poll_fn(|context| stall.poll_waiting(context)),
+            );
+            assert!(limit.await.is_err());
+            stall.progressed();
+        }
+        poll_fn(|context| stall.poll_waiting(context)).await;
+        assert_eq!(start.elapsed().as_secs(), 37);
+    }
+}
