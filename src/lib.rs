@@ -19,3 +19,4 @@ pub mod route;
 pub mod secret;
 pub mod services;
 pub mod store;
+pub mod text;
