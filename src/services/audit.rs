@@ -23,6 +23,8 @@ pub struct Origin {
 pub enum Kind {
     /// Somebody tried to sign in.
     SignIn,
+    /// An administrator ended sessions.
+    SessionEnd,
 }
 
 /// How it ended.
