@@ -4,11 +4,10 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::config::{Config, SecretSource, SignupMode};
+use crate::config::Config;
 use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
 use crate::random::Random;
-use crate::secret::Secret;
 
 /// What the application takes from the machine.
 #[derive(Clone, Debug)]
@@ -69,35 +68,5 @@ impl Application {
         };
         self.socket.serve(execute, stop).await;
         Ok(())
-    }
-}
-
-impl Config {
-    /// Reads a file.
-    pub fn load(path: &std::path::Path) -> Result<(Self, Vec<String>), std::io::Error> {
-        let text = std::fs::read_to_string(path)?;
-        Ok((toml::from_str(&text).map_err(std::io::Error::other)?, Vec::new()))
-    }
-
-    /// For trying out.
-    pub fn trial(_to: Option<&str>) -> Result<Self, std::io::Error> {
-        let mut config = Self::default();
-        config.signup.mode = SignupMode::Open;
-        Ok(config)
-    }
-
-    /// The same as text.
-    pub fn trial_toml(_to: Option<&str>) -> Result<String, std::io::Error> {
-        Ok("[signup]\nmode = \"open\"\n".to_owned())
-    }
-}
-
-impl SecretSource {
-    /// The secret.
-    pub fn resolve(&self) -> Result<Secret<String>, std::io::Error> {
-        match self {
-            Self::Text(text) => Ok(text.clone()),
-            _ => Err(std::io::Error::other("not here")),
-        }
     }
 }

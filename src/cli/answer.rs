@@ -99,7 +99,12 @@ impl Failure {
                 Value::String(sentence) => Some(sentence.clone()),
                 Value::Object(refused) => {
                     let member = |name: &str| refused.get(name).and_then(Value::as_str);
-                    Some(format!("{}: {}", member("email")?, member("reason")?))
+                    Some(format!(
+                        "line {}: {}: {}",
+                        refused.get("line")?,
+                        member("name")?,
+                        member("reason")?
+                    ))
                 }
                 _ => None,
             })
@@ -141,7 +146,7 @@ mod tests {
     fn import_failure() -> Failure {
         let details = json!({
             "added": [{ "email": "a@example.com" }],
-            "refused": [{ "email": "b@example.com", "reason": "taken" }],
+            "refused": [{ "line": 2, "name": "b@example.com", "reason": "taken" }],
         });
         Failure::from(CommandError {
             message: "1 of 2 accounts were not imported".to_owned(),
@@ -158,6 +163,6 @@ mod tests {
 
     #[test]
     fn people_read_what_was_refused() {
-        assert_eq!(import_failure().lines(), ["b@example.com: taken"]);
+        assert_eq!(import_failure().lines(), ["line 2: b@example.com: taken"]);
     }
 }

@@ -5,44 +5,47 @@ use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
+use serde_json::json;
+
 use super::answer::Failure;
-use crate::config::Config;
+use crate::config::{Config, ConfigErrors, DEFAULT_PATH, Loaded, Problem};
 
-/// Read without `--config`, if it is there.
-const USUAL: &str = "config/vestibule.toml";
-
-/// A configuration, and what its operator should know.
+/// A configuration, and whether it is the one for trying out.
 #[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) config: Config,
-    pub(super) warnings: Vec<String>,
-    /// Whether it is the one for trying out.
+pub(super) struct Chosen {
+    pub(super) loaded: Loaded,
     pub(super) trial: bool,
 }
 
 /// What `--config` names; without it the usual file if it is there, else the configuration for trying out.
-pub(super) fn read(path: Option<&Path>) -> Result<Loaded, Failure> {
-    match path {
-        Some(path) => load(path),
-        None if Path::new(USUAL).exists() => load(Path::new(USUAL)),
+pub(super) fn read(path: Option<&Path>) -> Result<Chosen, Failure> {
+    let usual = Path::new(DEFAULT_PATH);
+    match path.or_else(|| usual.exists().then_some(usual)) {
+        Some(file) => Ok(Chosen {
+            loaded: Config::load(file)?,
+            trial: false,
+        }),
         None => trial(None),
     }
 }
 
 /// The configuration for trying out, before the demo or another application.
-pub(super) fn trial(to: Option<&str>) -> Result<Loaded, Failure> {
-    let config = Config::trial(to).map_err(|error| Failure::failed(error.to_string()))?;
-    Ok(Loaded {
-        config,
-        warnings: Vec::new(),
-        trial: true,
-    })
+pub(super) fn trial(to: Option<&str>) -> Result<Chosen, Failure> {
+    match Config::parse(&Config::trial_toml(to), "trial configuration") {
+        Ok(loaded) => Ok(Chosen { loaded, trial: true }),
+        Err(problems) => match to {
+            Some(to) => Err(Failure::failed(format!(
+                "--to {to} names no server: {}",
+                sentences(&problems.errors, |problem| problem.message.clone()).join("; ")
+            ))),
+            None => Err(problems.into()),
+        },
+    }
 }
 
 /// Writes down the configuration for trying out. A file that is there stays as it is.
 pub(super) fn save(to: Option<&str>, file: &Path) -> Result<(), Failure> {
-    let text = Config::trial_toml(to).map_err(|error| Failure::failed(error.to_string()))?;
-    write_new(file, &text).map_err(|error| {
+    write_new(file, &Config::trial_toml(to)).map_err(|error| {
         let file = file.display();
         Failure::failed(if error.kind() == io::ErrorKind::AlreadyExists {
             format!("{file} exists and stays as it is: run it with --config {file}, or --save another file")
@@ -52,13 +55,15 @@ pub(super) fn save(to: Option<&str>, file: &Path) -> Result<(), Failure> {
     })
 }
 
-fn load(path: &Path) -> Result<Loaded, Failure> {
-    let (config, warnings) = Config::load(path).map_err(|error| Failure::failed(error.to_string()))?;
-    Ok(Loaded {
-        config,
-        warnings: warnings.iter().map(ToString::to_string).collect(),
-        trial: false,
-    })
+impl From<ConfigErrors> for Failure {
+    fn from(problems: ConfigErrors) -> Self {
+        let errors = sentences(&problems.errors, ToString::to_string);
+        Self::failed("the configuration cannot be run").with("errors", json!(errors))
+    }
+}
+
+fn sentences(problems: &[Problem], sentence: impl Fn(&Problem) -> String) -> Vec<String> {
+    problems.iter().map(sentence).collect()
 }
 
 fn write_new(file: &Path, text: &str) -> io::Result<()> {

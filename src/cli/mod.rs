@@ -1,19 +1,18 @@
 //! The command line: one file a group of subcommands.
 
 mod answer;
-mod check;
+pub mod check;
 mod configuration;
 mod gateway;
-mod htpasswd;
 mod invite;
 mod logging;
 mod password;
-mod schema;
+pub mod schema;
 mod serve;
 mod session;
 mod store;
 mod table;
-mod trust;
+pub mod trust;
 mod user;
 
 use std::env;
@@ -117,7 +116,7 @@ fn ask(
     config: Option<&Path>,
     command: impl AsyncFnOnce(&Gateway) -> Result<Answer, Failure>,
 ) -> Result<Option<Answer>, Failure> {
-    let loaded = configuration::read(config)?;
+    let loaded = configuration::read(config)?.loaded;
     logging::start("warn")?;
     let gateway = Gateway::new(loaded.config);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;

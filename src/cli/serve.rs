@@ -9,14 +9,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Failure;
-use super::configuration::{self, Loaded};
+use super::configuration::{self, Chosen};
 use super::logging;
 use super::table::roughly;
 use crate::app::{Application, Environment};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, StoreLocation};
 use crate::control::first_administrator::{self, LIFETIME, LinkFile, Offer};
-use crate::control::sled_folder;
 use crate::random::Random;
 
 #[derive(Debug, Default, Args)]
@@ -31,17 +30,17 @@ pub(super) struct Serve {
 
 /// Runs until it is told to stop.
 pub(super) fn run(options: &Serve, config: Option<&Path>) -> Result<(), Failure> {
-    let loaded = options.configuration(config)?;
-    logging::start(&loaded.config.log.level)?;
-    for warning in &loaded.warnings {
+    let chosen = options.configuration(config)?;
+    logging::start(&chosen.loaded.config.log.level)?;
+    for warning in &chosen.loaded.warnings {
         tracing::warn!("{warning}");
     }
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(loaded))
+    runtime.block_on(serve(chosen))
 }
 
 impl Serve {
-    fn configuration(&self, config: Option<&Path>) -> Result<Loaded, Failure> {
+    fn configuration(&self, config: Option<&Path>) -> Result<Chosen, Failure> {
         let trying_out = self.to.is_some() || self.save.is_some();
         if trying_out && config.is_some() {
             return Err(Failure::usage(
@@ -59,17 +58,18 @@ impl Serve {
     }
 }
 
-async fn serve(loaded: Loaded) -> Result<(), Failure> {
+async fn serve(Chosen { loaded, trial }: Chosen) -> Result<(), Failure> {
+    let config = loaded.config;
     let stop = stop_on_signal()?;
     let environment = Environment {
         clock: Clock::system(),
         random: Random::system(),
     };
-    let application = Application::build(loaded.config.clone(), environment)
+    let application = Application::build(config.clone(), environment)
         .await
         .map_err(|error| Failure::failed(error.to_string()))?;
-    let offer = offer(&application, &loaded.config, &stop).await?;
-    announce(&loaded, &application, offer.as_ref());
+    let offer = offer(&application, &config, &stop).await?;
+    announce(&config, trial, &application, offer.as_ref());
     application
         .run(stop)
         .await
@@ -100,7 +100,7 @@ async fn offer(
     Ok(offer)
 }
 
-fn announce(loaded: &Loaded, application: &Application, offer: Option<&Offer>) {
+fn announce(config: &Config, trial: bool, application: &Application, offer: Option<&Offer>) {
     let url = application.public_url();
     if !io::stderr().is_terminal() {
         tracing::info!(address = %url, "Vestibule is at {url}");
@@ -114,11 +114,11 @@ fn announce(loaded: &Loaded, application: &Application, offer: Option<&Offer>) {
             offer.link.expose()
         );
     }
-    if loaded.trial {
+    if trial {
         eprintln!("  This is for trying out: whoever reaches it from this machine may sign up.");
         eprintln!("  To go on from here, write the configuration with `vestibule serve --save FILE`.");
     }
-    if let Ok(folder) = sled_folder(&loaded.config.store) {
+    if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
         eprintln!("  Accounts are kept in {}.", folder.display());
     }
     eprintln!("  Ctrl-C stops it.\n");

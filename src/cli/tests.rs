@@ -43,7 +43,6 @@ fn every_documented_form_is_understood() {
         "user set-groups a@example.com ops dev",
         "user set-groups a@example.com --group ops --group dev",
         "user import --htpasswd f",
-        "user import --htpasswd f --domain example.com",
         "invite create",
         "invite create --email a@example.com --group ops --ttl 7d --count 3",
         "invite list",

@@ -7,16 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
-use serde_json::json;
-use url::Host;
 
 use super::answer::{Answer, Failure};
 use super::gateway::Gateway;
-use super::htpasswd;
 use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly, table};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::control::{
     AccountDetails, AccountView, Command, ImportReport, MAX_REQUEST, NewUser, USERS_A_PAGE, UserChange,
 };
@@ -79,9 +75,6 @@ pub(super) enum User {
         /// The file: a line `name:hash` for each account.
         #[arg(long, value_name = "FILE")]
         htpasswd: PathBuf,
-        /// The domain of the addresses of names that are none; by default the host of `public_url`.
-        #[arg(long)]
-        domain: Option<String>,
     },
 }
 
@@ -149,7 +142,7 @@ impl User {
                 };
                 change(gateway, user, UserChange::SetGroups(groups), &said).await
             }
-            Self::Import { htpasswd, domain } => import(gateway, &htpasswd, domain).await,
+            Self::Import { htpasswd } => import(gateway, &htpasswd).await,
         }
     }
 }
@@ -193,18 +186,10 @@ async fn list_all(gateway: &Gateway) -> Result<Answer, Failure> {
     Answer::new(&accounts, text)
 }
 
-async fn import(gateway: &Gateway, file: &Path, domain: Option<String>) -> Result<Answer, Failure> {
+async fn import(gateway: &Gateway, file: &Path) -> Result<Answer, Failure> {
     let text = read_bounded(file)
         .map_err(|error| Failure::failed(format!("{} cannot be read: {error}", file.display())))?;
-    let domain = domain.unwrap_or_else(|| domain_of(gateway.config()));
-    let users = htpasswd::parse(&text, &domain).map_err(|faults| {
-        Failure::failed(format!(
-            "nothing is imported, {} has lines that cannot be",
-            file.display()
-        ))
-        .with("faults", json!(faults))
-    })?;
-    let report: ImportReport = gateway.ask(Command::ImportUsers(users)).await?;
+    let report: ImportReport = gateway.ask(Command::ImportUsers(text)).await?;
     let rows = report
         .added
         .iter()
@@ -227,14 +212,6 @@ fn read_bounded(file: &Path) -> std::io::Result<String> {
         )));
     }
     Ok(text)
-}
-
-/// The domain of names that are no addresses: an address literal cannot be one.
-fn domain_of(config: &Config) -> String {
-    match config.public_url.host() {
-        Some(Host::Domain(domain)) => domain.to_owned(),
-        _ => "localhost".to_owned(),
-    }
 }
 
 fn described(details: &AccountDetails) -> String {

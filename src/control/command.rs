@@ -20,8 +20,8 @@ pub const USERS_A_PAGE: usize = 1000;
 pub enum Command {
     /// Adds an account, verified and approved. Answers an [`AccountView`](super::AccountView).
     AddUser(NewUser),
-    /// Adds many accounts. Answers an [`ImportReport`](super::ImportReport).
-    ImportUsers(Vec<NewUser>),
+    /// Adds the accounts of an htpasswd file, which this is. Answers an [`ImportReport`](super::ImportReport).
+    ImportUsers(String),
     /// Up to [`USERS_A_PAGE`] accounts in the order they were made, from the one after this.
     /// Answers a list of [`AccountView`](super::AccountView).
     ListUsers(Option<AccountId>),

@@ -8,13 +8,13 @@ use super::command::{
     Command, GivenPassword, NewInvitations, NewUser, USERS_A_PAGE, UserChange, WhichSessions,
 };
 use super::reply::{
-    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, RefusedUser,
+    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, RefusedLine,
     SessionView,
 };
 use super::{Administration, CommandError};
 use crate::ids::{InvitationId, SessionId};
 use crate::model::{InvitationKind, Subject};
-use crate::services::{AccountChange, AccountError, Event, Kind, NewAccount, NewPassword, Origin, Outcome};
+use crate::services::{AccountChange, AccountError, Event, Kind, NewAccount, NewPassword, Origin};
 use crate::store::SessionsToEnd;
 
 impl Administration {
@@ -22,7 +22,7 @@ impl Administration {
     pub async fn execute(&self, command: Command, by: &str) -> Result<Value, CommandError> {
         Ok(match command {
             Command::AddUser(new) => to_value(self.add_user(new, by).await?)?,
-            Command::ImportUsers(users) => to_value(self.import_users(users, by).await?)?,
+            Command::ImportUsers(file) => to_value(self.import_users(&file, by).await?)?,
             Command::ListUsers(after) => {
                 let accounts = self.services.accounts.list(after, USERS_A_PAGE).await?;
                 to_value(views::<_, AccountView>(accounts))?
@@ -61,30 +61,28 @@ impl Administration {
         Ok(added.into())
     }
 
-    /// Adds one after the other. Accounts that exist are refused and change nothing, so that an import can be
-    /// repeated; a store that fails ends it.
-    async fn import_users(&self, users: Vec<NewUser>, by: &str) -> Result<ImportReport, CommandError> {
+    /// Lines that are refused do not stop the others: an import can be mended and repeated.
+    async fn import_users(&self, file: &str, by: &str) -> Result<ImportReport, CommandError> {
         let mut report = ImportReport {
             added: Vec::new(),
             refused: Vec::new(),
         };
-        for user in users {
-            let email = user.email.clone();
-            match self.add_user(user, by).await {
-                Ok(added) => report.added.push(added),
-                Err(error @ AccountError::Store(_)) => {
-                    return Err(CommandError::from(error).with_details(&report));
-                }
-                Err(error) => {
-                    let reason = CommandError::from(error).message;
-                    report.refused.push(RefusedUser { email, reason });
-                }
+        let accounts = &self.services.accounts;
+        for line in accounts.import_htpasswd(file, by, &Origin::default()).await {
+            match line.result {
+                Ok(added) => report.added.push(added.into()),
+                Err(error) => report.refused.push(RefusedLine {
+                    line: line.number,
+                    name: line.name,
+                    reason: CommandError::from(error).message,
+                }),
             }
         }
         if report.refused.is_empty() {
             return Ok(report);
         }
-        let (refused, all) = (report.refused.len(), report.refused.len() + report.added.len());
+        let refused = report.refused.len();
+        let all = refused + report.added.len();
         Err(CommandError::new(format!("{refused} of {all} accounts were not imported")).with_details(&report))
     }
 
@@ -163,13 +161,7 @@ impl Administration {
             }
         };
         let ended = self.services.sessions.end(which).await?;
-        let event = Event {
-            kind: Kind::SessionEnd,
-            outcome: Outcome::Success,
-            who,
-            by: Some(by.to_owned()),
-            detail: Some(detail),
-        };
+        let event = Event::success(Kind::SessionEnd, who).by(by).detail(detail);
         match self.services.audit.record(&Origin::default(), &event) {
             Ok(()) => Ok(EndedSessions { ended }),
             Err(error) => Err(CommandError::new(format!("the sessions are ended, but {error}"))),

@@ -21,9 +21,9 @@ pub use command::{
     Command, GivenPassword, NewInvitations, NewUser, USERS_A_PAGE, UserChange, WhichSessions, by_command_of,
 };
 pub use error::CommandError;
-pub use open::{OpenError, open_store, sled_folder};
+pub use open::{OpenError, open_store};
 pub use protocol::MAX_REQUEST;
 pub use reply::{
-    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, RefusedUser,
+    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, RefusedLine,
     SessionView,
 };

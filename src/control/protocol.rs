@@ -188,7 +188,11 @@ mod tests {
     fn a_command_arrives_as_it_was_sent() {
         let user = "ann\n@example.com".repeat(1000);
         let line = request(&Command::ShowUser(user.clone())).unwrap();
-        assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        assert_eq!(
+            line.split(|&byte| byte == b'\n').count(),
+            2,
+            "one line and what follows it"
+        );
         let Command::ShowUser(arrived) = command(&line).unwrap() else {
             panic!("another command arrived");
         };

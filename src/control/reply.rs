@@ -69,15 +69,17 @@ pub struct AccountDetails {
 pub struct ImportReport {
     /// The accounts that were added.
     pub added: Vec<AccountView>,
-    /// Those that were not.
-    pub refused: Vec<RefusedUser>,
+    /// The lines that added none.
+    pub refused: Vec<RefusedLine>,
 }
 
-/// An account that could not be added.
+/// A line of a file that added no account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefusedUser {
-    /// Its address.
-    pub email: Email,
+pub struct RefusedLine {
+    /// Its number, from 1.
+    pub line: usize,
+    /// The name on it.
+    pub name: String,
     /// Why.
     pub reason: String,
 }

@@ -1,5 +1,10 @@
 //! The embedded store.
-#![allow(clippy::todo, clippy::unused_async, clippy::needless_pass_by_value)]
+#![allow(
+    clippy::todo,
+    clippy::unused_async,
+    clippy::needless_pass_by_value,
+    clippy::wildcard_imports
+)]
 
 use std::path::Path;
 use std::time::Duration;
