@@ -6,9 +6,11 @@
 //! [`services`] → [`store`]. [`model`] is what is known about people, [`config`] what the operator says, [`text`] what
 //! people read, [`control`] what administrators ask of a running gateway, and [`app`] puts it all together.
 
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod ids;
 pub mod model;
 pub mod portal;
