@@ -1,0 +1,200 @@
+//! Holds the import law: which module may name which other, which crates are named where, and how long a file gets.
+//!
+//! The tables below are the law. A new edge needs a row with a reason; a row that no code uses any more must go.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+mod source;
+
+use source::{Name, names_in_the_program};
+
+/// `(from, to, why)`: code in the module `from`, or below it, may name `to`, or what is below it.
+/// Modules that have no row as `from` import nothing from the crate.
+const EDGES: &[(&str, &str, &str)] = &[
+    ("ids", "random", "ids are partly random"),
+    ("model", "ids", "what is known is known by an id"),
+    ("model", "secret", "passwords and plain tokens are secrets"),
+    ("model::token", "random", "a token is made here and nowhere else"),
+    ("request", "random", "the name of a run is random"),
+    (
+        "config",
+        "secret",
+        "a secret in the configuration is one from the first byte read",
+    ),
+    ("store", "ids", "records are found by id"),
+    ("store", "model", "what is kept"),
+    ("services", "clock", "time is injected"),
+    ("services", "config", "their own sections"),
+    ("services", "ids", "whom an operation is about"),
+    ("services", "model", "what they decide about"),
+    ("services", "random", "tokens and salts"),
+    (
+        "services",
+        "request::RequestId",
+        "the record names the request of each event",
+    ),
+    ("services", "secret", "form fields arrive as secrets"),
+    ("services", "store", "the trait, where what they decide is kept"),
+    ("portal", "config", "branding and switches"),
+    ("portal", "model", "who is signed in"),
+    ("portal", "refusal", "a page may refuse"),
+    ("portal", "request", "what was asked"),
+    ("portal", "route::Page", "which page"),
+    ("portal", "services", "a page asks services and never the store"),
+];
+
+/// `(path, module, why)`: the external path, or what is below it, is named in these modules only.
+const FENCED: &[(&str, &[&str], &str)] = &[
+    ("sled", &["store::sled"], "one engine behind the trait"),
+    (
+        "hyper::server",
+        &["listener", "proxy", "control::ops"],
+        "connections are served at the edge",
+    ),
+    (
+        "hyper::client",
+        &["proxy", "upstream"],
+        "applications are reached in one place",
+    ),
+    (
+        "hyper_util",
+        &["listener", "proxy", "upstream", "control::ops"],
+        "it carries hyper's connections",
+    ),
+    (
+        "pingora_load_balancing",
+        &["upstream"],
+        "which server answers is one stage's business",
+    ),
+    (
+        "pingora_limits",
+        &["services::address_limit"],
+        "one limit by address, behind one type",
+    ),
+];
+
+/// A file is one idea; past this many lines it is usually two.
+const MAX_LINES: usize = 400;
+
+/// `(file, why)`: files that may be longer.
+const LONG_FILES: &[(&str, &str)] = &[];
+
+#[test]
+fn modules_name_only_what_the_law_allows() {
+    let mut faults = Vec::new();
+    let mut used = BTreeSet::new();
+    for name in names_in_the_program() {
+        if !name.in_crate || same_top(&name.module, &name.path) || name.module == "crate" {
+            continue;
+        }
+        let allowed: Vec<_> = (0..EDGES.len())
+            .filter(|&row| is_within(&name.module, EDGES[row].0) && is_within(&name.path, EDGES[row].1))
+            .collect();
+        if allowed.is_empty() {
+            let Name {
+                place, module, path, ..
+            } = &name;
+            faults.push(format!(
+                "{place}: `{module}` names `{path}`; no row of EDGES allows that"
+            ));
+        }
+        used.extend(allowed);
+    }
+    for (row, (from, to, _)) in EDGES.iter().enumerate() {
+        if !used.contains(&row) {
+            faults.push(format!(
+                "EDGES: nothing needs the row `{from}` -> `{to}` any more"
+            ));
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn fenced_crates_are_named_only_where_they_belong() {
+    let faults: Vec<_> = names_in_the_program()
+        .iter()
+        .filter(|name| !name.in_crate)
+        .filter_map(|name| {
+            let (fenced, modules, why) = FENCED.iter().find(|(fenced, ..)| is_within(&name.path, fenced))?;
+            let belongs = modules.iter().any(|module| is_within(&name.module, module));
+            (!belongs).then(|| {
+                let Name { place, module, .. } = name;
+                format!("{place}: `{module}` names `{fenced}`, which is for {modules:?} only: {why}")
+            })
+        })
+        .collect();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn files_stay_short() {
+    let mut faults = Vec::new();
+    let mut long = BTreeSet::new();
+    for file in rust_files("src").into_iter().chain(rust_files("tests")) {
+        let lines = fs::read_to_string(root().join(&file)).unwrap().lines().count();
+        if lines > MAX_LINES {
+            if !LONG_FILES.iter().any(|(listed, _)| *listed == file) {
+                faults.push(format!(
+                    "{file}:{MAX_LINES}: the file has {lines} lines: split it, or list it with a reason"
+                ));
+            }
+            long.insert(file);
+        }
+    }
+    for (listed, _) in LONG_FILES {
+        if !long.contains(*listed) {
+            faults.push(format!("LONG_FILES: {listed} is not long any more"));
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn no_file_is_a_drawer() {
+    for file in rust_files("src").into_iter().chain(rust_files("tests")) {
+        let path = Path::new(&file);
+        let drawer = path
+            .components()
+            .filter_map(|part| part.as_os_str().to_str())
+            .map(|part| part.trim_end_matches(".rs"))
+            .find(|part| ["utils", "util", "common", "helpers", "misc"].contains(part));
+        assert_eq!(drawer, None, "{file}: name it for its idea");
+    }
+}
+
+fn is_within(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn same_top(a: &str, b: &str) -> bool {
+    a.split("::").next() == b.split("::").next()
+}
+
+/// The package's folder.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every `.rs` file below a folder, from the package's root, sorted.
+fn rust_files(folder: &str) -> Vec<String> {
+    let mut folders = vec![PathBuf::from(folder)];
+    let mut files = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root().join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let path = folder.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                if !path.ends_with("node_modules") && !path.ends_with(".venv") {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.insert(path.display().to_string());
+            }
+        }
+    }
+    files.into_iter().collect()
+}
