@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod ids;
+pub mod listener;
 pub mod model;
 pub mod portal;
 pub mod random;

@@ -1,12 +1,11 @@
 //! The integration tests.
-
-mod commands;
-mod config;
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "what a test rests on must be there, or the test fails"
 )]
 
+mod commands;
+mod config;
 mod layering;
 mod security_map;
