@@ -7,6 +7,8 @@
 //! people read, [`control`] what administrators ask of a running gateway, and [`app`] puts it all together.
 
 pub mod app;
+pub mod authenticate;
+pub mod authorize;
 pub mod cli;
 pub mod clock;
 pub mod config;
