@@ -35,7 +35,7 @@ pub(super) fn trial(to: Option<&str>) -> Result<Chosen, Failure> {
         Ok(loaded) => Ok(Chosen { loaded, trial: true }),
         Err(problems) => match to {
             Some(to) => Err(Failure::failed(format!(
-                "--to {to} names no server: {}",
+                "--to {to} names no server ({}): write a URL such as http://127.0.0.1:3000",
                 sentences(&problems.errors, |problem| problem.message.clone()).join("; ")
             ))),
             None => Err(problems.into()),

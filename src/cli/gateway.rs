@@ -9,9 +9,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{Administration, Client, ClientError, Command, by_command_of};
 use crate::random::Random;
-
-/// Where standard output belongs to the command's answer, the record of what it does goes to standard error.
-const STANDARD_ERROR: &str = "/dev/stderr";
+use crate::services::Audit;
 
 /// Reached when it is first asked something.
 #[derive(Debug)]
@@ -56,8 +54,9 @@ impl Gateway {
 
     async fn open(&self) -> Result<Administration, Failure> {
         let mut config = self.config.clone();
+        // Standard output belongs to the answer.
         if config.audit.file.as_os_str().is_empty() {
-            config.audit.file = STANDARD_ERROR.into();
+            config.audit.file = Audit::STANDARD_ERROR.into();
         }
         Administration::open(&config, Clock::system(), Random::system())
             .await

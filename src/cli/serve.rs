@@ -101,9 +101,9 @@ async fn offer(
 }
 
 fn announce(config: &Config, trial: bool, application: &Application, offer: Option<&Offer>) {
-    let url = application.public_url();
+    let url = application.public_url().as_str().trim_end_matches('/');
     if !io::stderr().is_terminal() {
-        tracing::info!(address = %url, "Vestibule is at {url}");
+        tracing::info!(address = url, "Vestibule is at {url}");
         return;
     }
     eprintln!("\n  Vestibule is at {url}\n");

@@ -19,7 +19,7 @@ impl Store {
             Self::Verify => {
                 let found: Verification = gateway.ask(Command::VerifyStore).await?;
                 let text = format!(
-                    "The store is sound: {} accounts, {} sessions, {} invitations.",
+                    "The store is sound. Accounts: {}, sessions: {}, invitations: {}.",
                     found.accounts, found.sessions, found.invitations
                 );
                 Answer::new(&found, text)

@@ -113,7 +113,7 @@ impl Done {
 /// A gateway that runs in a site.
 struct Gateway {
     child: Child,
-    log: JoinHandle<String>,
+    log: Option<JoinHandle<String>>,
 }
 
 impl Gateway {
@@ -137,7 +137,13 @@ impl Gateway {
             lines.read_to_string(&mut rest).unwrap();
             rest
         });
-        (Self { child, log }, said)
+        (
+            Self {
+                child,
+                log: Some(log),
+            },
+            said,
+        )
     }
 
     /// Tells it to stop, and waits. How it exited, and what it said in the meantime.
@@ -145,7 +151,15 @@ impl Gateway {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).unwrap();
         let status = self.child.wait().unwrap().code().unwrap();
-        (status, self.log.join().unwrap())
+        (status, self.log.take().unwrap().join().unwrap())
+    }
+}
+
+impl Drop for Gateway {
+    /// A test that failed leaves nothing running.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -186,6 +200,18 @@ fn an_account_is_added_listed_and_shown() {
 }
 
 #[test]
+fn the_record_of_a_command_leaves_its_document_alone() {
+    let site = Site::new();
+    let arguments = ["user", "add", "ann@example.com", "--password-stdin", "--json"];
+    let done = site.run_with_input(&arguments, PASSWORD);
+    assert_eq!(done.document(0)["email"], "ann@example.com");
+    let event: Value = serde_json::from_str(&done.stderr).unwrap();
+    assert_eq!(event["event"], "account-add");
+    assert!(event["by"].as_str().unwrap().starts_with("command (uid "));
+    assert!(!done.stderr.contains(PASSWORD));
+}
+
+#[test]
 fn what_the_services_refuse_exits_with_1_and_says_why() {
     let site = Site::new();
     site.add("ann@example.com", &[]);
@@ -211,6 +237,7 @@ fn a_command_line_that_cannot_be_understood_exits_with_2() {
         &["user", "set-password", "ann@example.com", "--json"],
         &["session", "revoke", "--json"],
         &["serve", "--to", "http://127.0.0.1:1", "--json"],
+        &["invite", "create", "--count", "0", "--json"],
     ] {
         let done = site.run(arguments);
         assert!(!done.error(2).is_empty(), "{arguments:?}");
