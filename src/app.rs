@@ -1,4 +1,8 @@
-//! The composition root: the administrator's socket over the services.
+//! The composition root: the only place that sees the whole configuration.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -7,7 +11,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
+use crate::listener::{ListenError, Listener, Tls};
+use crate::proxy::{Gateway, GatewayError};
 use crate::random::Random;
+use crate::route::{RouteError, Routes};
+use crate::services::{Services, ServicesError};
+
+/// Where the local authority and its certificate are kept.
+const CERTS: &str = "certs";
 
 /// What the application takes from the machine.
 #[derive(Clone, Debug)]
@@ -18,12 +29,17 @@ pub struct Environment {
     pub random: Random,
 }
 
-/// The gateway.
+/// The gateway, bound and ready to run.
 #[derive(Debug)]
 pub struct Application {
     public_url: Url,
     administration: Administration,
+    services: Services,
     socket: AdministratorSocket,
+    listener: Listener,
+    tls: Tls,
+    gateway: Arc<Gateway>,
+    stop: CancellationToken,
 }
 
 /// Why the gateway cannot start.
@@ -35,17 +51,52 @@ pub enum BuildError {
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The services cannot be made.
+    #[error(transparent)]
+    Services(#[from] ServicesError),
+    /// It cannot listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A route cannot be.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The stages cannot be put together.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// Nobody can be sent to the gateway.
+    #[error("public_url has no host")]
+    NoHost,
 }
 
 impl Application {
-    /// Opens everything.
-    pub async fn build(config: Config, environment: Environment) -> Result<Self, BuildError> {
+    /// Opens and binds everything; nothing is served yet.
+    pub async fn build(mut config: Config, environment: Environment) -> Result<Self, BuildError> {
+        let Environment { clock, random } = environment;
+        let stop = CancellationToken::new();
+        // The socket first: a second gateway is told so, not that the store is locked.
         let socket = AdministratorSocket::bind(&config.listen.admin_socket)?;
-        let administration = Administration::open(&config, environment.clock, environment.random).await?;
+        let listener = Listener::bind(&config).await?;
+        if let (Some(0), Some(address)) = (config.public_url.port(), listener.addresses().first()) {
+            config
+                .public_url
+                .set_port(Some(address.port()))
+                .map_err(|()| BuildError::NoHost)?;
+        }
+        let routes = Routes::new(&config, config.public_host().ok_or(BuildError::NoHost)?)?;
+        let tls = Tls::load(&config, Path::new(CERTS), &routes.hosts(), &clock)?;
+        let store = crate::control::open_store(&config.store, clock.clone())?;
+        let services = Services::new(&config, store.clone(), clock, random.clone()).await?;
+        let administration = Administration::new(&config, services.clone(), store);
+        let gateway = Gateway::new(&config, routes, services.clone(), &random, tls.real, stop.clone())?;
         Ok(Self {
             public_url: config.public_url,
             administration,
+            services,
             socket,
+            listener,
+            tls,
+            gateway: Arc::new(gateway),
+            stop,
         })
     }
 
@@ -54,19 +105,42 @@ impl Application {
         &self.public_url
     }
 
+    /// The addresses that it listens on.
+    pub fn https_addresses(&self) -> &[SocketAddr] {
+        self.listener.addresses()
+    }
+
     /// What commands are executed on.
     pub fn administration(&self) -> &Administration {
         &self.administration
     }
 
-    /// Runs until `stop`.
+    /// Serves until `stop`, then lets the requests under way end.
     pub async fn run(self, stop: CancellationToken) -> Result<(), std::io::Error> {
         let administration = self.administration;
         let execute = move |command, by: String| {
             let administration = administration.clone();
             async move { administration.execute(command, &by).await }
         };
-        self.socket.serve(execute, stop).await;
+        let gateway = self.gateway;
+        let serve = move |accepted| gateway.clone().serve_connection(accepted);
+        let told = {
+            let all = self.stop.clone();
+            async move {
+                stop.cancelled().await;
+                all.cancel();
+            }
+        };
+        // Sessions are kept until the last request is over, so that its use is noted.
+        let drained = CancellationToken::new();
+        let front = async {
+            tokio::join!(
+                self.socket.serve(execute, self.stop.clone()),
+                self.listener.run(self.tls, serve, self.stop.clone()),
+            );
+            drained.cancel();
+        };
+        tokio::join!(told, front, self.services.sessions.keep(drained.clone()));
         Ok(())
     }
 }

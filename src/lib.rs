@@ -18,6 +18,7 @@ pub mod ids;
 pub mod listener;
 pub mod model;
 pub mod portal;
+pub mod proxy;
 pub mod random;
 pub mod refusal;
 pub mod request;
