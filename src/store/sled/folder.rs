@@ -4,7 +4,7 @@
 //! our own says what a folder is, and nothing is opened without it. It gets its name only when the new store is
 //! complete and on disk: what a crash leaves of an unfinished one is cleared away at the next start.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -51,6 +51,10 @@ impl Folder {
         if path.exists() {
             if let Err(refusal) = refuse_foreign(path)? {
                 return Ok(Err(refusal));
+            }
+            if is_empty(path)? {
+                // Nothing in it was ever open to anybody.
+                fs::set_permissions(path, Permissions::from_mode(0o700))?;
             }
             if let Err(refusal) = refuse_readable_by_others(path)? {
                 return Ok(Err(refusal));
@@ -157,8 +161,10 @@ fn is_empty(path: &Path) -> io::Result<bool> {
 
 /// Refuses a store that its owner's group or others can read or write (S54).
 fn refuse_readable_by_others(path: &Path) -> io::Result<Result<(), StoreError>> {
-    let mut folders = vec![path.to_owned()];
-    while let Some(folder) = folders.pop() {
+    for folder in [path.to_owned(), path.join("blobs")] {
+        if !folder.exists() {
+            continue;
+        }
         let entries = fs::read_dir(&folder)?.map(|entry| entry.map(|entry| entry.path()));
         for found in std::iter::once(Ok(folder)).chain(entries) {
             let found = found?;
@@ -170,9 +176,6 @@ fn refuse_readable_by_others(path: &Path) -> io::Result<Result<(), StoreError>> 
                     mode & 0o7777,
                     path.display()
                 ))));
-            }
-            if found.ends_with("blobs") && found.parent() == Some(path) {
-                folders.push(found);
             }
         }
     }
