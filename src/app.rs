@@ -9,9 +9,11 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::control::ops::{OpsListener, Readiness};
 use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
-use crate::listener::{ListenError, Listener, Tls};
+use crate::listener::{ListenError, Listener, Tls, TlsError};
+use crate::metrics::Metrics;
 use crate::proxy::{Gateway, GatewayError};
 use crate::random::Random;
 use crate::route::{RouteError, Routes};
@@ -37,6 +39,8 @@ pub struct Application {
     services: Services,
     socket: AdministratorSocket,
     listener: Listener,
+    ops: Option<OpsListener>,
+    readiness: Readiness,
     tls: Tls,
     gateway: Arc<Gateway>,
     stop: CancellationToken,
@@ -57,6 +61,12 @@ pub enum BuildError {
     /// It cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// It cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The ops address is not one, or cannot be listened on.
+    #[error("listen.ops {0:?}: {1}")]
+    Ops(String, std::io::Error),
     /// A route cannot be.
     #[error(transparent)]
     Route(#[from] RouteError),
@@ -75,7 +85,10 @@ impl Application {
         let stop = CancellationToken::new();
         // The socket first: a second gateway is told so, not that the store is locked.
         let socket = AdministratorSocket::bind(&config.listen.admin_socket)?;
-        let listener = Listener::bind(&config).await?;
+        let metrics = Arc::new(Metrics::default());
+        let listener = Listener::bind(&config, metrics.clone())?;
+        let readiness = Readiness::default();
+        let ops = bind_ops(&config, &readiness, metrics, &clock).await?;
         if let (Some(0), Some(address)) = (config.public_url.port(), listener.addresses().first()) {
             config
                 .public_url
@@ -94,6 +107,8 @@ impl Application {
             services,
             socket,
             listener,
+            ops,
+            readiness,
             tls,
             gateway: Arc::new(gateway),
             stop,
@@ -108,6 +123,11 @@ impl Application {
     /// The addresses that it listens on.
     pub fn https_addresses(&self) -> &[SocketAddr] {
         self.listener.addresses()
+    }
+
+    /// The address of `/livez`, `/readyz` and `/metrics`, unless they are off.
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.ops.as_ref().and_then(|ops| ops.address().ok())
     }
 
     /// What commands are executed on.
@@ -125,9 +145,10 @@ impl Application {
         let gateway = self.gateway;
         let serve = move |accepted| gateway.clone().serve_connection(accepted);
         let told = {
-            let all = self.stop.clone();
+            let (all, readiness) = (self.stop.clone(), self.readiness.clone());
             async move {
                 stop.cancelled().await;
+                readiness.set(false);
                 all.cancel();
             }
         };
@@ -140,7 +161,29 @@ impl Application {
             );
             drained.cancel();
         };
-        tokio::join!(told, front, self.services.sessions.keep(drained.clone()));
+        // Probes are answered until then too: a gateway that drains lives, and says that it is not ready.
+        let ops = async {
+            if let Some(ops) = self.ops {
+                ops.run(drained.clone()).await;
+            }
+        };
+        self.readiness.set(true);
+        tokio::join!(told, front, ops, self.services.sessions.keep(drained.clone()));
         Ok(())
     }
+}
+
+async fn bind_ops(
+    config: &Config,
+    readiness: &Readiness,
+    metrics: Arc<Metrics>,
+    clock: &Clock,
+) -> Result<Option<OpsListener>, BuildError> {
+    let failed = |error| BuildError::Ops(config.listen.ops.clone(), error);
+    let address = config.listen.ops_address();
+    let Some(address) = address.map_err(|error| failed(std::io::Error::other(error)))? else {
+        return Ok(None);
+    };
+    let bound = OpsListener::bind(address, readiness.clone(), metrics, clock.clone());
+    bound.await.map(Some).map_err(failed)
 }

@@ -16,6 +16,7 @@ pub mod control;
 pub mod identity;
 pub mod ids;
 pub mod listener;
+pub mod metrics;
 pub mod model;
 pub mod portal;
 pub mod proxy;

@@ -11,6 +11,7 @@ mod error;
 mod execute;
 pub mod first_administrator;
 mod open;
+pub mod ops;
 mod protocol;
 mod reply;
 pub mod socket;

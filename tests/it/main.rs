@@ -8,4 +8,5 @@
 mod commands;
 mod config;
 mod layering;
+mod listener;
 mod security_map;
