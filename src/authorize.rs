@@ -114,7 +114,7 @@ mod tests {
             }],
             ..Config::default()
         };
-        let routes = Routes::new(&config).unwrap();
+        let routes = Routes::new(&config, config.public_host().unwrap()).unwrap();
         let head = RequestHead {
             method,
             host: routes.public_host(),

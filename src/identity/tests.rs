@@ -41,7 +41,7 @@ fn ann() -> Permit {
 
 /// What the first application sees of a request with these headers.
 fn seen(config: &Config, permit: &Permit, sent: &[(&str, &str)]) -> Vec<(String, String)> {
-    let routes = Routes::new(config).unwrap();
+    let routes = Routes::new(config, config.public_host().unwrap()).unwrap();
     let identity = Identity::new(config, &routes).unwrap();
     let mut headers = map(sent);
     identity.strip.headers(&mut headers);
@@ -152,7 +152,11 @@ fn s42_odd_spellings_of_what_the_gateway_says_of_the_connection_are_removed() {
 #[test]
 fn s40_trailers_say_nothing_of_it() {
     let config = config();
-    let identity = Identity::new(&config, &Routes::new(&config).unwrap()).unwrap();
+    let identity = Identity::new(
+        &config,
+        &Routes::new(&config, config.public_host().unwrap()).unwrap(),
+    )
+    .unwrap();
     let mut trailers = map(&[
         ("Remote-User", "root"),
         ("remote_groups", "ops"),
@@ -219,7 +223,11 @@ fn values_that_tell_secrets_are_not_printed() {
     let mut config = config();
     config.upstream.get_mut("app").unwrap().headers =
         BTreeMap::from([("X-Secret".to_owned(), text("s3cret"))]);
-    let identity = Identity::new(&config, &Routes::new(&config).unwrap()).unwrap();
+    let identity = Identity::new(
+        &config,
+        &Routes::new(&config, config.public_host().unwrap()).unwrap(),
+    )
+    .unwrap();
     assert!(!format!("{identity:?}").contains("s3cret"));
 }
 

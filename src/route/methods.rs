@@ -32,8 +32,11 @@ impl Methods {
     pub fn allow_header<'m>(all: impl IntoIterator<Item = &'m Self>) -> HeaderValue {
         let mut names = Vec::new();
         for method in all.into_iter().flat_map(|methods| methods.0.iter().flatten()) {
-            if !names.contains(&method.as_str()) {
-                names.push(method.as_str());
+            let with_get = (*method == Method::GET).then_some("HEAD");
+            for name in [method.as_str()].into_iter().chain(with_get) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
             }
         }
         allow(&names)

@@ -32,9 +32,6 @@ pub enum UpstreamName {
 /// Why the routes cannot be arranged. A configuration that was loaded has none of these.
 #[derive(Debug, thiserror::Error)]
 pub enum RouteError {
-    /// `public_url` has no host.
-    #[error("public_url has no host")]
-    PublicUrl,
     /// Not a host.
     #[error("route {path}: the host is not a host's name")]
     Host {
@@ -94,9 +91,8 @@ struct Public {
 }
 
 impl Routes {
-    /// Arranges the routes of a configuration.
-    pub fn new(config: &Config) -> Result<Self, RouteError> {
-        let host = config.public_host().ok_or(RouteError::PublicUrl)?;
+    /// Arranges the routes of a configuration; `host` is that of `public_url`.
+    pub fn new(config: &Config, host: Host) -> Result<Self, RouteError> {
         let mut routes = Self {
             exact: HashMap::from([(host.as_str().to_owned(), HostRoutes::default())]),
             below: HashMap::new(),
@@ -115,10 +111,10 @@ impl Routes {
         Ok(routes)
     }
 
-    /// The hosts that are configured by their whole name; what is below a wildcard's domain comes on top.
+    /// The hosts that are configured by their whole name, that of `public_url` first.
     pub fn hosts(&self) -> Vec<Host> {
         let mut hosts: Vec<Host> = self.exact.keys().filter_map(|host| host.parse().ok()).collect();
-        hosts.sort();
+        hosts.sort_by(|one, other| (*one != self.public.host, one).cmp(&(*other != self.public.host, other)));
         hosts
     }
 
@@ -226,15 +222,15 @@ impl HostRoutes {
 }
 
 impl PathRoutes {
-    /// The route for a method. A browser asks with OPTIONS before it uses another method of a route with `preflight`.
+    /// The route for a method. One for GET serves HEAD too, and one with `preflight` serves the OPTIONS request with
+    /// which a browser asks about its other methods.
     pub(super) fn route_for(&self, method: &Method) -> Option<&Route> {
-        self.routes
-            .iter()
-            .find(|route| route.methods.contains(method))
-            .or_else(|| {
-                let asks = *method == Method::OPTIONS;
-                self.routes.iter().find(|route| asks && route.preflight)
-            })
+        let named = |method: &Method| self.routes.iter().find(|route| route.methods.contains(method));
+        named(method).or_else(|| match *method {
+            Method::HEAD => named(&Method::GET),
+            Method::OPTIONS => self.routes.iter().find(|route| route.preflight),
+            _ => None,
+        })
     }
 
     /// The value of `Allow` where no route is for the method.

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -154,6 +155,7 @@ pub struct Audit {
 #[derive(Debug)]
 enum Sink {
     StandardOutput,
+    StandardError,
     File(Mutex<File>),
 }
 
@@ -179,10 +181,16 @@ struct Line<'a> {
 }
 
 impl Audit {
-    /// Opens the file, or standard output. A file and its folder are made if need be; the file is its owner's alone.
+    /// The file's name that stands for standard error. Opened as a file it would not share its place with the
+    /// messages that are written there, and each would overwrite the other.
+    pub const STANDARD_ERROR: &str = "/dev/stderr";
+
+    /// Opens the file, standard output or standard error. A file and its folder are made if need be; the file is its owner's alone.
     pub fn open(config: &AuditConfig, clock: Clock) -> io::Result<Self> {
         let sink = if config.file.as_os_str().is_empty() {
             Sink::StandardOutput
+        } else if config.file == Path::new(Self::STANDARD_ERROR) {
+            Sink::StandardError
         } else {
             if let Some(folder) = config.file.parent() {
                 std::fs::create_dir_all(folder)?;
@@ -249,6 +257,7 @@ impl Sink {
                 output.write_all(line)?;
                 output.flush()
             }
+            Self::StandardError => io::stderr().lock().write_all(line),
             Self::File(file) => file
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -13,7 +13,11 @@ fn routes(table: &[(&str, &str, &[&str])]) -> Routes {
         public_url: "https://gw.example.com:8443".parse().unwrap(),
         ..config(table.iter().map(route_config).collect())
     };
-    Routes::new(&config).unwrap()
+    make(&config).unwrap()
+}
+
+fn make(config: &Config) -> Result<Routes, crate::route::RouteError> {
+    Routes::new(config, config.public_host().unwrap())
 }
 
 fn config(route: Vec<RouteConfig>) -> Config {
@@ -125,8 +129,9 @@ fn a_path_without_the_method_is_405_and_never_a_shorter_route() {
     ]);
     let host = "gw.example.com";
     assert!(find(&routes, "DELETE", host, "/api/x").is_ok());
-    let allow = HeaderValue::from_static("GET, POST, DELETE");
-    for method in ["PUT", "HEAD", "OPTIONS", "get"] {
+    let allow = HeaderValue::from_static("GET, HEAD, POST, DELETE");
+    assert!(find(&routes, "HEAD", host, "/api/x").is_ok());
+    for method in ["PUT", "OPTIONS", "get"] {
         assert_eq!(
             find(&routes, method, host, "/api/x"),
             Err(Unroutable::MethodNotAllowed(allow.clone())),
@@ -218,7 +223,7 @@ fn s43_a_path_that_reads_as_one_of_another_route_is_refused_and_others_pass() {
 fn an_encoded_slash_passes_where_the_route_says_so() {
     let mut open = route_config(&("", "/open", &[]));
     open.encoded_slash = true;
-    let routes = Routes::new(&config(vec![open, route_config(&("", "/shut", &[]))])).unwrap();
+    let routes = make(&config(vec![open, route_config(&("", "/shut", &[]))])).unwrap();
     assert_eq!(label(&routes, "localhost", "/open/a%2Fb"), "localhost/open");
     let refused = |path| find(&routes, "GET", "localhost", path);
     assert_eq!(refused("/shut/a%2fb"), Err(BadPath::EncodedSlash.into()));
@@ -231,13 +236,13 @@ fn an_encoded_slash_passes_where_the_route_says_so() {
 fn a_preflight_finds_the_route_that_it_asks_about() {
     let mut api = route_config(&("", "/api", &["PUT"]));
     api.preflight = true;
-    let routes = Routes::new(&config(vec![route_config(&("", "/api", &["GET"])), api])).unwrap();
+    let routes = make(&config(vec![route_config(&("", "/api", &["GET"])), api])).unwrap();
     assert!(find(&routes, "OPTIONS", "localhost", "/api").is_ok());
 }
 
 #[test]
 fn other_names_of_this_machine_lead_to_the_public_url() {
-    let trial = Routes::new(&Config::default()).unwrap();
+    let trial = make(&Config::default()).unwrap();
     for host in ["127.0.0.1:8443", "[::1]:8443"] {
         assert_eq!(
             find(&trial, "GET", host, "/a?b=c"),
@@ -259,7 +264,7 @@ fn other_names_of_this_machine_lead_to_the_public_url() {
 
 #[test]
 fn two_routes_alike_are_an_error() {
-    let alike = |one, other| Routes::new(&config(vec![route_config(one), route_config(other)])).is_err();
+    let alike = |one, other| make(&config(vec![route_config(one), route_config(other)])).is_err();
     assert!(alike(&("", "/a", &[]), &("localhost", "/a/", &["GET"])));
     assert!(alike(&("", "/a", &["GET", "PUT"]), &("", "/a", &["PUT"])));
     assert!(!alike(&("", "/a", &["GET"]), &("", "/a", &["PUT"])));
@@ -337,7 +342,7 @@ proptest! {
             })
             .collect();
         // Tables with routes alike are refused; that is another test.
-        if let Ok(routes) = Routes::new(&config(configured)) {
+        if let Ok(routes) = make(&config(configured)) {
             let found = find(&routes, method, host, &path).map_err(|reason| match reason {
                 Unroutable::UnknownHost | Unroutable::NotFound => 404,
                 Unroutable::MethodNotAllowed(_) => 405,

@@ -1,1 +1,291 @@
-//! The embedded store.
+//! The embedded store: sled 0.34, in a folder.
+//!
+//! One tree; all changes on one thread, the [`committer`], acknowledged when they are on disk. Plain reads do not
+//! queue there: they go to the tree between two groups, on the caller's thread, which takes microseconds. So a read
+//! sees all that was acknowledged, and perhaps what is about to be; several rows are read as of one moment. Reads of
+//! everything run on a thread for blocking work, a piece at a time.
+
+mod accounts;
+mod attempts;
+mod ballast;
+mod committer;
+mod engine;
+mod folder;
+mod invitations;
+mod key;
+mod record;
+mod rows;
+mod sessions;
+mod verify;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{
+    Attempt, CreateAccount, DeleteAccount, SessionsToEnd, Store, StoreError, UpdateAccount, Verification,
+};
+use crate::clock::Clock;
+use crate::ids::{AccountId, InvitationId};
+use crate::model::{Account, Email, Invitation, LockoutPolicy, Session, Subject, TokenDigest, Username};
+use crate::random::Random;
+
+use attempts::Attempts;
+use ballast::Ballast;
+use committer::Committer;
+use engine::{Engine, PIECE};
+use folder::Folder;
+use record::{Meta, Record, Run};
+use rows::Rows;
+
+/// A store in a folder of this machine, open in this process alone.
+#[derive(Debug)]
+pub struct SledStore {
+    committer: Committer,
+    engine: Arc<Engine>,
+    attempts: Attempts,
+    /// Last, so that the folder is given up when the engine is closed.
+    _folder: Folder,
+}
+
+impl SledStore {
+    /// Opens the store in the folder `path`, and makes it if there is none. Blocks until the log is read.
+    ///
+    /// Sets the process's file mode mask to 077, for good: see S54.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if the folder is open in another process, is not a store of this version's, or can be
+    /// read by others than its owner; the text says what to do. [`StoreError::Corrupt`] if what is in it cannot be
+    /// read, [`StoreError::Unavailable`] if the machine does not let it be opened.
+    pub fn open(path: &Path, clock: Clock) -> Result<Self, StoreError> {
+        let mut folder = Folder::take(path)?;
+        if !folder.is_new() && !folder.has_database() {
+            return Err(StoreError::Corrupt(format!(
+                "{}: its file \"db\" is missing; restore the folder from a backup",
+                path.display()
+            )));
+        }
+        let mut ballast = Ballast::find(path);
+        ballast.lay()?;
+        let engine = Arc::new(Engine::new(path));
+        if let Err(error) = engine.open() {
+            if !ballast.throw_out_if_full()? {
+                return Err(error);
+            }
+            engine.open()?;
+        }
+        let meta = meta(&engine, &folder)?;
+        folder.settle()?;
+        let run = Run(u64::from_be_bytes(Random::system().bytes()));
+        Ok(Self {
+            committer: Committer::start(engine.clone(), ballast)?,
+            engine,
+            attempts: Attempts::new(clock, run, meta.slot_key),
+            _folder: folder,
+        })
+    }
+
+    /// Writes all that is queued and gives up the folder, so that it can be opened again. Blocks until then; so does
+    /// dropping the last handle.
+    pub fn close(self) {
+        drop(self);
+    }
+
+    /// Reads everything of a kind on a thread for blocking work.
+    async fn read_all<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Engine) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let engine = self.engine.clone();
+        tokio::task::spawn_blocking(move || read(&engine))
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("a read did not finish".to_owned())))
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.committer.stop();
+        self.engine.close();
+    }
+}
+
+/// What the store knows of itself; made with a new one.
+fn meta(engine: &Engine, folder: &Folder) -> Result<Meta, StoreError> {
+    let key = key::meta();
+    if let Some(meta) = engine.with(|tree| tree.read::<Meta>(&key))? {
+        return Ok(meta);
+    }
+    if !folder.is_new() {
+        return Err(StoreError::Corrupt(format!(
+            "{}: its database is empty; restore the folder from a backup",
+            folder.path().display()
+        )));
+    }
+    let meta = Meta {
+        slot_key: Random::system().bytes(),
+    };
+    let mut batch = ::sled::Batch::default();
+    batch.insert(key, meta.encode()?);
+    engine.commit(batch)?;
+    Ok(meta)
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn create_account(
+        &self,
+        account: Account,
+        invitation: Option<TokenDigest>,
+        now: Timestamp,
+    ) -> Result<CreateAccount, StoreError> {
+        self.committer
+            .run(move |group| accounts::create(group, &account, invitation, now))
+            .await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.engine.with(|tree| tree.read(&key::account(id)))
+    }
+
+    async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        self.engine.with(|tree| accounts::by_email(tree, email))
+    }
+
+    async fn account_by_username(&self, username: &Username) -> Result<Option<Account>, StoreError> {
+        self.engine.with(|tree| accounts::by_username(tree, username))
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        let after = after.map(|id| key::account(id).into());
+        self.read_all(move |engine| accounts::list(engine, after, limit))
+            .await
+    }
+
+    async fn group_has_members(&self, group: &str) -> Result<bool, StoreError> {
+        self.engine.with(|tree| tree.any(&key::members(group)))
+    }
+
+    async fn update_account(
+        &self,
+        expected: &Account,
+        changed: Account,
+        guarded: &str,
+    ) -> Result<UpdateAccount, StoreError> {
+        let (expected, guarded) = (expected.clone(), guarded.to_owned());
+        self.committer
+            .run(move |group| accounts::update(group, &expected, changed, &guarded))
+            .await
+    }
+
+    async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
+        let guarded = guarded.to_owned();
+        self.committer
+            .run(move |group| accounts::delete(group, id, &guarded))
+            .await
+    }
+
+    async fn record_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<Attempt, StoreError> {
+        let attempts = self.attempts.clone();
+        self.committer
+            .run(move |group| attempts.record(group, subject, policy))
+            .await
+    }
+
+    async fn clear_attempts(&self, subject: Subject) -> Result<(), StoreError> {
+        let attempts = self.attempts.clone();
+        self.committer
+            .run(move |group| attempts.clear(group, subject))
+            .await
+    }
+
+    async fn withdraw_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<(), StoreError> {
+        let attempts = self.attempts.clone();
+        self.committer
+            .run(move |group| attempts.withdraw(group, subject, policy))
+            .await
+    }
+
+    async fn locked_for(
+        &self,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<Option<Duration>, StoreError> {
+        self.engine
+            .with(|tree| self.attempts.locked_for(tree, subject, policy))
+    }
+
+    async fn put_session(&self, session: Session, replaces: Option<TokenDigest>) -> Result<(), StoreError> {
+        self.committer
+            .run(move |group| sessions::put(group, &session, replaces))
+            .await
+    }
+
+    async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
+        self.read_all(sessions::all).await
+    }
+
+    async fn touch_sessions(&self, seen: Vec<(TokenDigest, Timestamp)>) -> Result<(), StoreError> {
+        self.committer
+            .run(move |group| sessions::touch(group, &seen))
+            .await
+    }
+
+    async fn end_sessions(&self, which: SessionsToEnd) -> Result<usize, StoreError> {
+        self.committer
+            .run(move |group| sessions::end_some(group, which))
+            .await
+    }
+
+    async fn create_invitation(&self, invitation: Invitation) -> Result<(), StoreError> {
+        self.committer
+            .run(move |group| invitations::create(group, &invitation))
+            .await
+    }
+
+    async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError> {
+        self.engine.with(|tree| tree.read(&key::invitation(&digest)))
+    }
+
+    async fn invitations(&self) -> Result<Vec<Invitation>, StoreError> {
+        self.read_all(invitations::all).await
+    }
+
+    async fn revoke_invitation(&self, id: InvitationId) -> Result<bool, StoreError> {
+        self.committer
+            .run(move |group| invitations::revoke(group, id))
+            .await
+    }
+    async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError> {
+        let sessions = self
+            .read_all(move |engine| sessions::made_before(engine, sessions_before))
+            .await?;
+        for piece in sessions.chunks(PIECE).map(<[_]>::to_vec) {
+            self.committer
+                .run(move |group| sessions::end_these(group, &piece))
+                .await?;
+        }
+        let invitations = self
+            .read_all(move |engine| invitations::expired(engine, now))
+            .await?;
+        for piece in invitations.chunks(PIECE).map(<[_]>::to_vec) {
+            self.committer
+                .run(move |group| invitations::remove_these(group, &piece))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn verify(&self) -> Result<Verification, StoreError> {
+        let (mut found, suspects) = self.read_all(verify::scan).await?;
+        let faults = self
+            .committer
+            .run(move |group| verify::faults(group, &suspects))
+            .await?;
+        found.faults.extend(faults);
+        Ok(found)
+    }
+}

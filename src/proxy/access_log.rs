@@ -1,0 +1,222 @@
+//! The access log: a JSON line for every request, written when its answer is over.
+//!
+//! A line has no query: tokens may be in one.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::Serialize;
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+
+use crate::clock::Clock;
+use crate::config::LogConfig;
+use crate::request::RequestHead;
+
+/// The log. A thread of its own writes it, so that no request waits for a disk; if the disk cannot keep up, lines are
+/// lost, not requests.
+#[derive(Clone, Debug)]
+pub(super) struct AccessLog(Arc<Writer>);
+
+#[derive(Debug)]
+struct Writer {
+    lines: NonBlocking,
+    clock: Clock,
+    /// Writes what is left when it is dropped.
+    _guard: WorkerGuard,
+}
+
+/// What is known when an answer begins.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: Timestamp,
+    request_id: &'a str,
+    client: std::net::IpAddr,
+    method: &'a str,
+    host: &'a str,
+    path: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
+}
+
+/// Who was answered by what.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Handled<'a> {
+    pub(super) user: Option<&'a str>,
+    pub(super) route: Option<&'a str>,
+    pub(super) upstream: Option<&'a str>,
+}
+
+/// When a request came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    at: Timestamp,
+    monotonic: Duration,
+}
+
+/// A line that waits for the end of its answer.
+#[derive(Debug)]
+pub(super) struct Record {
+    log: AccessLog,
+    /// A JSON object but for its end.
+    line: Vec<u8>,
+    begun: Begun,
+    bytes: u64,
+}
+
+impl Begun {
+    pub(super) fn now(clock: &Clock) -> Self {
+        Self {
+            at: clock.now(),
+            monotonic: clock.monotonic(),
+        }
+    }
+}
+
+impl AccessLog {
+    /// Opens the file, or standard output; `None` if there is to be no log.
+    pub(super) fn open(config: &LogConfig, clock: Clock) -> io::Result<Option<Self>> {
+        if !config.access {
+            return Ok(None);
+        }
+        let (lines, guard) = if config.access_file.as_os_str().is_empty() {
+            tracing_appender::non_blocking(io::stdout())
+        } else {
+            let mut options = OpenOptions::new();
+            let file = options.create(true).append(true).mode(0o600);
+            tracing_appender::non_blocking(file.open(&config.access_file)?)
+        };
+        Ok(Some(Self(Arc::new(Writer {
+            lines,
+            clock,
+            _guard: guard,
+        }))))
+    }
+
+    /// A line about a request whose answer begins.
+    pub(super) fn record(
+        &self,
+        head: &RequestHead<'_>,
+        begun: Begun,
+        status: StatusCode,
+        handled: Handled<'_>,
+    ) -> Option<Record> {
+        let mut line = Vec::with_capacity(384);
+        let known = Line {
+            time: begun.at,
+            request_id: head.id.as_str(),
+            client: head.client.address,
+            method: head.method.as_str(),
+            host: head.host.as_str(),
+            path: head.path,
+            status: status.as_u16(),
+            user: handled.user,
+            route: handled.route,
+            upstream: handled.upstream,
+        };
+        serde_json::to_writer(&mut line, &known).ok()?;
+        line.pop();
+        Some(Record {
+            log: self.clone(),
+            line,
+            begun,
+            bytes: 0,
+        })
+    }
+}
+
+impl Record {
+    /// So many bytes of content were sent on.
+    pub(super) fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// The answer is over.
+    pub(super) fn write(mut self) {
+        let writer = &self.log.0;
+        let took = writer.clock.monotonic().saturating_sub(self.begun.monotonic);
+        // Neither fails: one writes to memory, the other drops what does not fit.
+        let _ = writeln!(
+            self.line,
+            ",\"bytes\":{},\"duration_us\":{}}}",
+            self.bytes,
+            took.as_micros()
+        );
+        let _ = writer.lines.clone().write_all(&self.line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+
+    use super::*;
+    use crate::random::Random;
+    use crate::request::{Client, RequestIds};
+
+    #[test]
+    fn a_line_tells_all_but_the_query_and_cannot_be_forged() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("access.log");
+        let (clock, hand) = Clock::manual("2026-01-02T03:04:05Z".parse().unwrap());
+        let config = LogConfig {
+            access_file: file.clone(),
+            ..LogConfig::default()
+        };
+        let log = AccessLog::open(&config, clock.clone()).unwrap().unwrap();
+        let head = RequestHead {
+            method: &Method::GET,
+            host: &"localhost".parse().unwrap(),
+            authority: "localhost:8443",
+            path: "/a\"b\u{7f}\n{}",
+            query: Some("token=secret"),
+            headers: &HeaderMap::new(),
+            client: &Client {
+                address: [203, 0, 113, 9].into(),
+                through_trusted_proxy: false,
+            },
+            id: RequestIds::new(&Random::seeded(1)).next(),
+        };
+        let begun = Begun::now(&clock);
+        let handled = Handled {
+            user: Some("ann"),
+            route: Some("localhost/"),
+            upstream: None,
+        };
+        let mut record = log.record(&head, begun, StatusCode::OK, handled).unwrap();
+        record.count(5);
+        record.count(6);
+        hand.advance(Duration::from_millis(3));
+        record.write();
+        drop(log);
+        let text = std::fs::read_to_string(file).unwrap();
+        assert_eq!(text.matches('\n').count(), 1);
+        assert!(!text.contains("secret"));
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            line,
+            serde_json::json!({
+                "time": "2026-01-02T03:04:05Z",
+                "request_id": head.id.as_str(),
+                "client": "203.0.113.9",
+                "method": "GET",
+                "host": "localhost",
+                "path": "/a\"b\u{7f}\n{}",
+                "status": 200,
+                "user": "ann",
+                "route": "localhost/",
+                "bytes": 11,
+                "duration_us": 3000,
+            })
+        );
+    }
+}

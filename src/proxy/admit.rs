@@ -1,0 +1,116 @@
+//! Whether a request passes, and to what: route, authenticate, authorize.
+
+use http::HeaderValue;
+
+use super::Gateway;
+use crate::authenticate::{Identified, Usage};
+use crate::authorize::{self, Permit};
+use crate::config::Allow;
+use crate::refusal::{Problem, Refusal};
+use crate::request::{Host, RequestHead};
+use crate::route::{Found, Unroutable};
+
+/// Methods that are served somewhere, for those that are served nowhere.
+const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
+/// A request that passes.
+pub(super) struct Admission<'r> {
+    pub(super) to: Found<'r>,
+    pub(super) permit: Permit,
+    /// The answer removes the session's cookie.
+    pub(super) clears_cookie: bool,
+}
+
+/// A request that does not.
+pub(super) struct Stopped {
+    pub(super) answer: Stop,
+    pub(super) clears_cookie: bool,
+}
+
+/// What is answered instead.
+pub(super) enum Stop {
+    /// A refusal, and the value of `Allow` where methods are the reason.
+    Refused(Refusal, Option<HeaderValue>),
+    /// The methods of a page.
+    Options(HeaderValue),
+    /// Another URL.
+    Elsewhere(String),
+}
+
+impl Gateway {
+    /// Each stage once, in this order, no way back.
+    pub(super) fn admit<'r>(
+        &'r self,
+        head: &RequestHead<'_>,
+        sni: Option<&Host>,
+    ) -> Result<Admission<'r>, Stopped> {
+        require_directed(head, sni)?;
+        let to = self.routes.find(head)?;
+        let identified = self.identify(head, to)?;
+        let permit = match to {
+            Found::Page(_) => Ok(authorize::permit_page(identified.credentials)),
+            Found::Route(route) => authorize::permit(route, head.method, identified.credentials),
+        };
+        match permit {
+            Ok(permit) => Ok(Admission {
+                to,
+                permit,
+                clears_cookie: identified.clears_cookie,
+            }),
+            Err(refusal) => Err(Stopped {
+                answer: Stop::Refused(refusal, None),
+                clears_cookie: identified.clears_cookie,
+            }),
+        }
+    }
+
+    fn identify(&self, head: &RequestHead<'_>, to: Found<'_>) -> Result<Identified, Refusal> {
+        let usage = match to {
+            Found::Page(_) => Usage::Peeks,
+            // A public route asks nobody who they are.
+            Found::Route(route) if *route.allow() == Allow::Public => return Ok(Identified::default()),
+            Found::Route(_) => Usage::Extends,
+        };
+        self.authenticator.identify(head, usage)
+    }
+}
+
+/// A connection that was opened for another host has been checked against another certificate (RFC 9110, 15.5.20).
+fn require_directed(head: &RequestHead<'_>, sni: Option<&Host>) -> Result<(), Refusal> {
+    match sni {
+        Some(sni) if sni != head.host => Err(Refusal::new(Problem::Misdirected)),
+        _ => Ok(()),
+    }
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Stop::Refused(refusal, None).into()
+    }
+}
+
+impl From<Stop> for Stopped {
+    fn from(answer: Stop) -> Self {
+        Self {
+            answer,
+            clears_cookie: false,
+        }
+    }
+}
+
+impl From<Unroutable> for Stopped {
+    fn from(reason: Unroutable) -> Self {
+        let refused = |problem, allow| Stop::Refused(Refusal::new(problem), allow);
+        match reason {
+            Unroutable::BadPath(path) => {
+                Stop::Refused(Refusal::because(Problem::BadRequest, path.to_string()), None)
+            }
+            Unroutable::NeverServed => refused(Problem::MethodNotAllowed, Some(SERVED)),
+            Unroutable::UnknownHost | Unroutable::NotFound => refused(Problem::NotFound, None),
+            Unroutable::MethodNotAllowed(allow) => refused(Problem::MethodNotAllowed, Some(allow)),
+            Unroutable::Options(allow) => Stop::Options(allow),
+            Unroutable::Elsewhere(url) => Stop::Elsewhere(url),
+        }
+        .into()
+    }
+}

@@ -1,0 +1,272 @@
+//! One request, from its head to its answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{ALLOW, CONNECTION, LOCATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use super::access_log::{Begun, Handled};
+use super::admit::{Stop, Stopped};
+use super::arrival::Arrival;
+use super::asked::{Asked, asked, require_plain};
+use super::body::{AnswerBody, Content, Ending, Watch};
+use super::forward::{Rest, content_length};
+use super::inspect::Seen;
+use super::{Gateway, HSTS, X_REQUEST_ID, websocket};
+use crate::model::Principal;
+use crate::refusal::{Problem, Refusal};
+use crate::request::{Host, RequestHead};
+use crate::route::Found;
+use crate::services::LiveSession;
+use crate::upstream::Progress;
+
+/// An answer before it is sent, and what is known of it.
+pub(super) struct Made {
+    pub(super) response: Response<Content>,
+    /// What its content ends with.
+    pub(super) session: Option<Arc<LiveSession>>,
+    /// How far the request's body has come.
+    pub(super) request: Option<Arc<Progress>>,
+    /// The client's and the application's connection, if they become a tunnel.
+    pub(super) tunnel: Option<(OnUpgrade, OnUpgrade)>,
+    /// The server that was asked.
+    pub(super) upstream: Option<String>,
+    pub(super) route: Option<String>,
+    pub(super) user: Option<Arc<Principal>>,
+    pub(super) clears_cookie: bool,
+    /// The request's body was not read.
+    pub(super) leaves_unread: bool,
+}
+
+impl From<Response<Content>> for Made {
+    fn from(response: Response<Content>) -> Self {
+        Self {
+            response,
+            session: None,
+            request: None,
+            tunnel: None,
+            upstream: None,
+            route: None,
+            user: None,
+            clears_cookie: false,
+            leaves_unread: false,
+        }
+    }
+}
+
+impl Gateway {
+    /// Answers one request; never fails. `seen` is what was seen of its head, `None` in HTTP/2 and for one that came in
+    /// with the body before it.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        arrival: Arc<Arrival>,
+        request: Request<Incoming>,
+        seen: Option<Seen>,
+    ) -> Response<AnswerBody> {
+        let begun = Begun::now(&self.clock);
+        let (mut parts, incoming) = request.into_parts();
+        let upgrade = parts.extensions.remove::<OnUpgrade>();
+        let has_body = !incoming.is_end_stream();
+        let client = self.client(&arrival, &parts.headers);
+        let asked = require_plain(&parts, seen).and_then(|()| asked(&parts));
+        let (host, authority, malformed) = match asked {
+            Ok(Asked { host, authority }) => (host, authority, None),
+            Err(malformed) => (self.routes.public_host().clone(), "", Some(malformed)),
+        };
+        let head = RequestHead {
+            method: &parts.method,
+            host: &host,
+            authority,
+            path: parts.uri.path(),
+            query: parts.uri.query(),
+            headers: &parts.headers,
+            client: &client,
+            id: self.name(&arrival, &parts.headers),
+        };
+        let mut made = if let Some(malformed) = malformed {
+            let refusal = Refusal::because(Problem::BadRequest, malformed.to_string());
+            self.refused(&head, &refusal, has_body)
+        } else {
+            let rest = Rest {
+                incoming,
+                target: parts.uri.path_and_query(),
+                version: parts.version,
+                upgrade,
+            };
+            let made = AssertUnwindSafe(self.make(&head, rest, &arrival, has_body));
+            made.catch_unwind().await.unwrap_or_else(|_| {
+                let refusal = Refusal::because(Problem::Unavailable, "a stage panicked");
+                self.refused(&head, &refusal, has_body)
+            })
+        };
+        // HTTP/1 alone: a head that nobody inspected, or bytes after it that are no body of it, end the connection.
+        let is_unsure = match seen {
+            Some(seen) => malformed.is_some() || seen.followed && !has_body,
+            None => true,
+        };
+        let closes = parts.version != Version::HTTP_2 && is_unsure;
+        self.finish(&head, &mut made, closes);
+        self.send(&head, made, begun, &arrival)
+    }
+
+    /// The way of a request.
+    async fn make(&self, head: &RequestHead<'_>, rest: Rest<'_>, arrival: &Arrival, has_body: bool) -> Made {
+        let admission = match self.admit(head, arrival.sni.as_ref()) {
+            Ok(admission) => admission,
+            Err(stopped) => return self.stopped(head, stopped, has_body),
+        };
+        let permit = &admission.permit;
+        let made = match admission.to {
+            Found::Page(page) => self.page(page, head, rest.incoming, permit).await,
+            Found::Route(route) => self.forward(head, rest, arrival, route, permit).await,
+        };
+        let mut made = made.unwrap_or_else(|refusal| self.refused(head, &refusal, has_body));
+        made.clears_cookie = admission.clears_cookie;
+        made.user = permit.principal().cloned();
+        if let Found::Route(route) = admission.to {
+            made.route = Some(route.label().to_owned());
+        }
+        made
+    }
+
+    fn stopped(&self, head: &RequestHead<'_>, stopped: Stopped, has_body: bool) -> Made {
+        let mut made = match stopped.answer {
+            Stop::Refused(refusal, allow) => {
+                let mut made = self.refused(head, &refusal, has_body);
+                if let Some(allow) = allow {
+                    made.response.headers_mut().insert(ALLOW, allow);
+                }
+                made
+            }
+            Stop::Options(allow) => bare(StatusCode::NO_CONTENT, (ALLOW, allow)),
+            Stop::Elsewhere(url) => match HeaderValue::try_from(url) {
+                Ok(url) => bare(redirect_status(head.method), (LOCATION, url)),
+                Err(_) => self.refused(head, &Refusal::new(Problem::BadRequest), has_body),
+            },
+        };
+        made.leaves_unread = has_body;
+        made.clears_cookie = stopped.clears_cookie;
+        made
+    }
+
+    /// The one place where a refusal becomes an answer.
+    fn refused(&self, head: &RequestHead<'_>, refusal: &Refusal, has_body: bool) -> Made {
+        if let Some(cause) = &refusal.cause {
+            let (request_id, problem) = (head.id, refusal.problem.slug());
+            if refusal.problem.status().is_server_error() {
+                tracing::warn!(%request_id, problem, %cause, "a request is refused");
+            } else {
+                tracing::debug!(%request_id, problem, %cause, "a request is refused");
+            }
+        }
+        let mut made = Made::from(self.portal.refuse(head, refusal).map(Content::own));
+        made.leaves_unread = has_body;
+        made
+    }
+
+    /// What every answer says.
+    fn finish(&self, head: &RequestHead<'_>, made: &mut Made, closes: bool) {
+        if *head.method == Method::HEAD
+            && let Content::Own(content) = made.response.body_mut()
+        {
+            let length = content.take().map_or(0, |content| content.len());
+            content_length(made.response.headers_mut(), length);
+        }
+        let headers = made.response.headers_mut();
+        headers.insert(X_REQUEST_ID, head.id.header_value());
+        if self.real_certificate && is_public_name(head.host) {
+            headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
+        } else {
+            // An application's would outlive the trial, for every port of the machine.
+            headers.remove(STRICT_TRANSPORT_SECURITY);
+        }
+        if made.clears_cookie && !self.sets_session(headers) {
+            headers.append(SET_COOKIE, self.services.session_cookie.clear());
+        }
+        if closes && made.tunnel.is_none() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
+    /// Whether an answer signs in: then the new cookie takes the place of those that came.
+    fn sets_session(&self, headers: &HeaderMap) -> bool {
+        let name = self.services.session_cookie.name().as_bytes();
+        headers.get_all(SET_COOKIE).iter().any(|cookie| {
+            cookie
+                .as_bytes()
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(b"="))
+        })
+    }
+
+    /// Gives the answer to the connection. Whatever is to happen at its end happens when its body is dropped.
+    fn send(
+        &self,
+        head: &RequestHead<'_>,
+        made: Made,
+        begun: Begun,
+        arrival: &Arrival,
+    ) -> Response<AnswerBody> {
+        if made.leaves_unread {
+            arrival.conversation.leave_unread();
+        }
+        let status = made.response.status();
+        self.metrics.responded(status.as_u16());
+        let handled = Handled {
+            user: made.user.as_ref().map(|user| user.username.as_str()),
+            route: made.route.as_deref(),
+            upstream: made.upstream.as_deref(),
+        };
+        let mut record = self
+            .access_log
+            .as_ref()
+            .and_then(|log| log.record(head, begun, status, handled));
+        if let Some((client, upstream)) = made.tunnel {
+            let tunnel = websocket::tunnel(client, upstream, made.session.clone(), self.stop.clone());
+            let record = record.take();
+            self.tunnels.spawn(async move {
+                let carried = tunnel.await.unwrap_or_default();
+                if let Some(mut record) = record {
+                    record.count(usize::try_from(carried.to_client).unwrap_or(usize::MAX));
+                    record.write();
+                }
+            });
+        }
+        let watch = Watch::new(made.session, self.timeouts.idle);
+        let ending = Ending {
+            conversation: arrival.conversation.clone(),
+            request: made.request,
+            record,
+        };
+        made.response
+            .map(|content| AnswerBody::new(content, watch, ending))
+    }
+}
+
+fn bare(status: StatusCode, header: (http::HeaderName, HeaderValue)) -> Made {
+    let mut response = Response::new(Content::own(Bytes::new()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header.0, header.1);
+    Made::from(response)
+}
+
+/// A form that was posted is to be posted again.
+fn redirect_status(method: &Method) -> StatusCode {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        StatusCode::SEE_OTHER
+    } else {
+        StatusCode::PERMANENT_REDIRECT
+    }
+}
+
+/// HSTS is never sent for names of this machine, nor for addresses (RFC 6797, section 8.1.1).
+fn is_public_name(host: &Host) -> bool {
+    let name = host.as_str();
+    !host.is_loopback() && !name.starts_with('[') && name.parse::<std::net::Ipv4Addr>().is_err()
+}

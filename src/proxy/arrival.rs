@@ -1,0 +1,44 @@
+//! Where a request came in.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::conversation::Conversation;
+use super::{Gateway, X_REQUEST_ID};
+use crate::listener;
+use crate::request::{Client, Host, RequestId};
+
+/// What all requests of a connection share.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    /// The other end of the connection.
+    pub(super) peer: Client,
+    /// The name that the client asked for in the handshake.
+    pub(super) sni: Option<Host>,
+    pub(super) conversation: Arc<Conversation>,
+}
+
+impl Gateway {
+    /// Who sent a request: the peer, or whom it names if it is a trusted proxy.
+    pub(super) fn client(&self, arrival: &Arrival, headers: &HeaderMap) -> Client {
+        Client {
+            address: listener::forwarded(&arrival.peer, headers, &self.trusted),
+            ..arrival.peer
+        }
+    }
+
+    /// The request's name: a trusted proxy's, or a new one.
+    pub(super) fn name(&self, arrival: &Arrival, headers: &HeaderMap) -> RequestId {
+        let given = || {
+            let value = headers.get(X_REQUEST_ID)?;
+            RequestId::given(value.as_bytes())
+        };
+        arrival
+            .peer
+            .through_trusted_proxy
+            .then(given)
+            .flatten()
+            .unwrap_or_else(|| self.ids.next())
+    }
+}

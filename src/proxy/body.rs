@@ -1,0 +1,193 @@
+//! The body of an answer on its way to the client.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::access_log::Record;
+use super::conversation::Conversation;
+use crate::services::LiveSession;
+use crate::upstream::{self, BodyError, Progress};
+
+/// How often a stream that is quiet looks whether its session has ended: S28 gives it 5 s.
+const LOOKS_EVERY: Duration = Duration::from_secs(2);
+
+/// How many frames of a stream that is never quiet pass between two looks.
+const FRAMES_BETWEEN_LOOKS: u32 = 32;
+
+/// An answer's content, and what becomes of it.
+#[derive(Debug)]
+pub(super) struct AnswerBody {
+    content: Content,
+    watch: Watch,
+    ending: Ending,
+}
+
+/// Where an answer's content comes from.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// The gateway itself; `None` once it was sent, or if there is none.
+    Own(Option<Bytes>),
+    /// An application.
+    Upstream(upstream::ResponseBody),
+}
+
+/// Ends a body that is quiet for too long, or whose session has ended.
+#[derive(Debug)]
+pub(super) struct Watch {
+    session: Option<Arc<LiveSession>>,
+    idle: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Since when nothing came; `None` while something does.
+    quiet_since: Option<Instant>,
+    frames: u32,
+}
+
+/// What happens when an answer is over, at its end or before it.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) conversation: Arc<Conversation>,
+    /// How far the request's body has come.
+    pub(super) request: Option<Arc<Progress>>,
+    pub(super) record: Option<Record>,
+}
+
+impl AnswerBody {
+    pub(super) fn new(content: Content, watch: Watch, ending: Ending) -> Self {
+        Self {
+            content,
+            watch,
+            ending,
+        }
+    }
+}
+
+impl Content {
+    /// The gateway's own.
+    pub(super) fn own(bytes: Bytes) -> Self {
+        Self::Own(Some(bytes).filter(|bytes| !bytes.is_empty()))
+    }
+}
+
+impl Watch {
+    /// For content that an application sends on behalf of a session, and that may pause for `idle`.
+    pub(super) fn new(session: Option<Arc<LiveSession>>, idle: Duration) -> Self {
+        Self {
+            session,
+            idle,
+            sleep: None,
+            quiet_since: None,
+            frames: 0,
+        }
+    }
+
+    fn came(&mut self) -> Result<(), BodyError> {
+        self.quiet_since = None;
+        self.frames += 1;
+        if self.frames.is_multiple_of(FRAMES_BETWEEN_LOOKS) {
+            self.require_session()?;
+        }
+        Ok(())
+    }
+
+    fn poll_quiet(&mut self, context: &mut Context<'_>) -> Poll<BodyError> {
+        let tick = match self.session {
+            Some(_) => self.idle.min(LOOKS_EVERY),
+            None => self.idle,
+        };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(tick)));
+        let quiet_since = if let Some(since) = self.quiet_since {
+            since
+        } else {
+            let now = Instant::now();
+            self.quiet_since = Some(now);
+            sleep.as_mut().reset(now + tick);
+            now
+        };
+        loop {
+            ready!(sleep.as_mut().poll(context));
+            if self
+                .session
+                .as_ref()
+                .is_some_and(|session| session.ended().is_cancelled())
+            {
+                return Poll::Ready(BodyError::SessionEnded);
+            }
+            if quiet_since.elapsed() >= self.idle {
+                return Poll::Ready(BodyError::Stalled);
+            }
+            sleep.as_mut().reset(Instant::now() + tick);
+        }
+    }
+
+    fn require_session(&self) -> Result<(), BodyError> {
+        match &self.session {
+            Some(session) if session.ended().is_cancelled() => Err(BodyError::SessionEnded),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let polled = match &mut this.content {
+            Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Upstream(body) => match Pin::new(body).poll_frame(context) {
+                Poll::Pending => this.watch.poll_quiet(context).map(|error| Some(Err(error))),
+                Poll::Ready(frame) => Poll::Ready(
+                    frame
+                        .map(|frame| frame.map_err(BodyError::Broken))
+                        .map(|frame| this.watch.came().and(frame)),
+                ),
+            },
+        };
+        if let (Poll::Ready(Some(Ok(frame))), Some(record)) = (&polled, &mut this.ending.record)
+            && let Some(data) = frame.data_ref()
+        {
+            record.count(data.len());
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Own(bytes) => bytes.is_none(),
+            Content::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if self
+            .request
+            .as_ref()
+            .is_some_and(|request| request.finished().is_none())
+        {
+            self.conversation.leave_unread();
+        }
+        self.conversation.end();
+        if let Some(record) = self.record.take() {
+            record.write();
+        }
+    }
+}

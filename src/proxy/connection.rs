@@ -1,0 +1,167 @@
+//! One connection: HTTP/1.1 or HTTP/2, as both sides agreed in the handshake.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body::Body as _;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Gateway;
+use super::arrival::Arrival;
+use super::conversation::Conversation;
+use super::guard::Guard;
+use crate::listener::Accepted;
+use crate::request::{Client, Host};
+
+/// What is known of a connection before its first request.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Who is at the other end.
+    pub client: Client,
+    /// The name that the client asked for in the handshake, if it did.
+    pub sni: Option<Host>,
+    /// Whether both sides agreed on HTTP/2.
+    pub http2: bool,
+}
+
+/// Bounds of what a client of HTTP/2 makes the gateway hold: streams, and bytes that are under way in either direction.
+const STREAMS: u32 = 128;
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+const SEND_BUFFER: usize = 128 << 10;
+
+/// Streams that a client opens and resets at once: more than these at a time end the connection (CVE-2023-44487).
+const RESET_STREAMS: usize = 20;
+const LOCAL_RESET_STREAMS: usize = 256;
+
+/// After this without a sign of life a client of HTTP/2 is asked for one.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+
+impl Gateway {
+    /// Serves a connection that the listener accepted.
+    pub async fn serve_connection(self: Arc<Self>, accepted: Accepted) {
+        let peer = Peer {
+            client: accepted.client,
+            sni: accepted.sni,
+            http2: accepted.http2,
+        };
+        self.serve(accepted.stream, peer).await;
+    }
+
+    /// Serves a connection until it ends; when the gateway stops, until the requests under way are answered.
+    pub async fn serve<S>(self: Arc<Self>, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let conversation = Arc::new(Conversation::default());
+        let arrival = Arc::new(Arrival {
+            peer: peer.client,
+            sni: peer.sni,
+            conversation: conversation.clone(),
+        });
+        if peer.http2 {
+            self.serve_http2(stream, arrival, conversation).await;
+        } else {
+            self.serve_http1(stream, arrival, conversation).await;
+        }
+    }
+
+    async fn serve_http1<S>(
+        self: Arc<Self>,
+        stream: S,
+        arrival: Arc<Arrival>,
+        conversation: Arc<Conversation>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (stop, timeouts) = (self.stop.clone(), self.timeouts);
+        let stream = Guard::http1(stream, conversation, timeouts.header, timeouts.idle);
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            // hyper counts from the end of the request before: this is how long a connection may be idle. How long a
+            // head may take from its first byte is the guard's affair.
+            .header_read_timeout(timeouts.keep_alive)
+            .pipeline_flush(false)
+            .max_buf_size(self.request_head)
+            .max_header_size(self.request_head);
+        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let seen = arrival.conversation.begin(!request.body().is_end_stream());
+            let answer = self.clone().answer(arrival.clone(), request, seen);
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let connection = builder
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => return report(ended),
+            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        report(connection.await);
+    }
+
+    async fn serve_http2<S>(
+        self: Arc<Self>,
+        stream: S,
+        arrival: Arc<Arrival>,
+        conversation: Arc<Conversation>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (stop, timeouts) = (self.stop.clone(), self.timeouts);
+        let stream = Guard::http2(stream, conversation.clone(), timeouts.header, timeouts.idle);
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(u32::try_from(self.request_head).unwrap_or(u32::MAX))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_pending_accept_reset_streams(RESET_STREAMS)
+            .max_local_error_reset_streams(LOCAL_RESET_STREAMS)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PONG_WITHIN);
+        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            arrival.conversation.begin(false);
+            let answer = self.clone().answer(arrival.clone(), request, None);
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => return report(ended),
+            () = stop.cancelled() => {}
+            () = idle(&conversation, timeouts.keep_alive) => {}
+        }
+        Pin::as_mut(&mut connection).graceful_shutdown();
+        report(connection.await);
+    }
+}
+
+/// Ready when no request was under way for the whole of `limit`.
+async fn idle(conversation: &Conversation, limit: Duration) {
+    let mut before = None;
+    loop {
+        tokio::time::sleep(limit).await;
+        let now = conversation.idle_since();
+        if now.is_some() && now == before {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// Clients break off all the time: no reason for an alarm.
+fn report(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}

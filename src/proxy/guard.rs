@@ -1,0 +1,280 @@
+//! A connection's stream, with the limits that HTTP libraries leave out.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use super::conversation::Conversation;
+use super::inspect::Inspector;
+use crate::upstream::Stall;
+
+/// How long a client that was answered early may go on sending before the connection is cut.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Bounds how long a head may take from its first byte, and a write that makes no progress; inspects heads; and lets
+/// a client that still sends read its answer: closing at once would reset the connection and lose it.
+#[derive(Debug)]
+pub(super) struct Guard<S> {
+    stream: S,
+    conversation: Arc<Conversation>,
+    /// `None` for HTTP/2.
+    inspector: Option<Inspector>,
+    head: Deadline,
+    write: Stall,
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+/// A point in time that is seldom reached.
+#[derive(Debug)]
+struct Deadline {
+    limit: Duration,
+    at: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Guard<S> {
+    /// Guards a stream of HTTP/1. A first head must come within `head` of now.
+    pub(super) fn http1(stream: S, conversation: Arc<Conversation>, head: Duration, idle: Duration) -> Self {
+        let mut guard = Self::http2(stream, conversation, head, idle);
+        guard.inspector = Some(Inspector::default());
+        guard.head.at = Some(Instant::now() + head);
+        guard
+    }
+
+    /// Guards a stream of HTTP/2, which has limits for heads of its own.
+    pub(super) fn http2(stream: S, conversation: Arc<Conversation>, head: Duration, idle: Duration) -> Self {
+        Self {
+            stream,
+            conversation,
+            inspector: None,
+            head: Deadline {
+                limit: head,
+                at: None,
+                sleep: None,
+            },
+            write: Stall::new(idle),
+            linger: None,
+        }
+    }
+
+    fn inspect(&mut self, bytes: &[u8]) {
+        let Some(inspector) = &mut self.inspector else {
+            return;
+        };
+        if bytes.is_empty() || self.conversation.is_in_body() {
+            return;
+        }
+        if let Some(seen) = inspector.inspect(bytes) {
+            self.conversation.see(seen);
+            self.head.at = None;
+        } else if self.head.at.is_none() {
+            self.head.at = Some(Instant::now() + self.head.limit);
+        }
+    }
+
+    fn bound_write<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.write.progressed();
+            return polled;
+        }
+        self.write
+            .poll_waiting(context)
+            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Deadline {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = self.at else {
+            return Poll::Pending;
+        };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if sleep.deadline() != at {
+            sleep.as_mut().reset(at);
+        }
+        sleep.as_mut().poll(context)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if polled.is_ready() {
+            self.inspect(&buffer.filled()[before..]);
+        }
+        // A head that trickles in is always ready and never complete.
+        if self.head.at.is_some() && self.head.poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        polled
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.bound_write(context, polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.bound_write(context, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.bound_write(context, polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            if !self.conversation.has_unread() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let Self { stream, linger, .. } = &mut *self;
+        let linger = linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        if linger.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut scratch = [0; 16 << 10];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            if ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer)).is_err()
+                || buffer.filled().is_empty()
+            {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_mins(5);
+
+    fn guarded() -> (DuplexStream, Guard<DuplexStream>, Arc<Conversation>) {
+        let (client, server) = duplex(1024);
+        let conversation = Arc::new(Conversation::default());
+        let guard = Guard::http1(server, conversation.clone(), HEAD, IDLE);
+        (client, guard, conversation)
+    }
+
+    async fn read(guard: &mut Guard<DuplexStream>) -> io::Result<usize> {
+        guard.read(&mut [0; 512]).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn s48_a_head_that_trickles_in_is_cut_after_ten_seconds() {
+        let (mut client, mut guard, _) = guarded();
+        let start = Instant::now();
+        let trickle = tokio::spawn(async move {
+            while client.write_all(b"G").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let error = loop {
+            match read(&mut guard).await {
+                Ok(0) => panic!("the client is still there"),
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(
+            (10..=11).contains(&start.elapsed().as_secs()),
+            "{:?}",
+            start.elapsed()
+        );
+        drop(guard);
+        trickle.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_heads_and_in_bodies_nothing_is_cut() {
+        let (mut client, mut guard, conversation) = guarded();
+        client
+            .write_all(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        read(&mut guard).await.unwrap();
+        assert_eq!(
+            conversation.begin(true),
+            Some(super::super::inspect::Seen::default())
+        );
+        let waits = async |guard: &mut Guard<DuplexStream>| {
+            tokio::time::timeout(Duration::from_mins(1), read(guard)).await
+        };
+        assert!(waits(&mut guard).await.is_err());
+        client.write_all(b"a body\n\n").await.unwrap();
+        read(&mut guard).await.unwrap();
+        assert!(waits(&mut guard).await.is_err());
+        conversation.end();
+        assert!(waits(&mut guard).await.is_err());
+        client.write_all(b"G").await.unwrap();
+        read(&mut guard).await.unwrap();
+        assert_eq!(
+            waits(&mut guard).await.unwrap().unwrap_err().kind(),
+            io::ErrorKind::TimedOut
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_is_cut() {
+        let (_client, mut guard, _) = guarded();
+        let error = guard.write_all(&[0; 4096]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_still_sends_can_read_its_answer() {
+        let (mut client, mut guard, conversation) = guarded();
+        conversation.begin(true);
+        conversation.leave_unread();
+        let closing = tokio::spawn(async move {
+            guard.write_all(b"answer").await.unwrap();
+            guard.shutdown().await.unwrap();
+        });
+        client.write_all(&[0; 8192]).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer, "answer");
+        // It never stops: the time is bounded.
+        while client.write_all(&[0; 512]).await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        closing.await.unwrap();
+    }
+}

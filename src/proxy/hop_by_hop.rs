@@ -1,0 +1,111 @@
+//! Headers that are about one connection and not about the message (RFC 9110, section 7.6.1).
+
+use http::header::{
+    CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Removes them from a request. That the client takes trailers is said on: gRPC asks for it.
+pub(super) fn remove_from_request(headers: &mut HeaderMap) {
+    let takes_trailers = headers
+        .get_all(TE)
+        .iter()
+        .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case("trailers")));
+    remove(headers);
+    // The gateway itself asks for the body when it is wanted.
+    headers.remove(EXPECT);
+    headers.remove(HTTP2_SETTINGS);
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Removes them from an answer.
+pub(super) fn remove_from_response(headers: &mut HeaderMap) {
+    remove(headers);
+}
+
+fn remove(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(tokens)
+            .filter_map(|token| token.parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// The members of a list (RFC 9110, section 5.6.1).
+pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
+    let text = value.to_str().unwrap_or_default();
+    text.split(',').map(str::trim).filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(sent: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        remove_from_request(&mut headers);
+        let mut left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        left.sort();
+        left
+    }
+
+    #[test]
+    fn s41_what_is_about_the_connection_ends_here() {
+        assert_eq!(
+            left(&[
+                ("connection", "keep-alive, X-One"),
+                ("connection", "x-two"),
+                ("x-one", "1"),
+                ("x-two", "2"),
+                ("x-three", "3"),
+                ("keep-alive", "timeout=5"),
+                ("proxy-connection", "keep-alive"),
+                ("proxy-authorization", "Basic x"),
+                ("transfer-encoding", "chunked"),
+                ("upgrade", "h2c"),
+                ("http2-settings", "x"),
+                ("expect", "100-continue"),
+                ("te", "gzip"),
+            ]),
+            ["x-three: 3"]
+        );
+    }
+
+    #[test]
+    fn that_trailers_are_taken_is_said_on() {
+        assert_eq!(
+            left(&[("te", "gzip, Trailers"), ("connection", "te")]),
+            ["te: trailers"]
+        );
+    }
+}

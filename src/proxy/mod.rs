@@ -1,0 +1,163 @@
+//! The request's path: a connection's requests, each through route, authenticate, authorize, identity and upstream.
+//!
+//! [`admit`] is the path up to a permit; [`answer`] is one request from its head to its answer; [`forward`] is the way
+//! to an application and back.
+
+mod access_log;
+mod admit;
+mod answer;
+mod arrival;
+mod asked;
+mod body;
+mod connection;
+mod conversation;
+mod forward;
+mod forwarded;
+mod guard;
+mod hop_by_hop;
+mod inspect;
+mod page;
+mod websocket;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::authenticate::Authenticator;
+use crate::clock::Clock;
+use crate::config::{Config, TimeoutsConfig};
+use crate::identity::{Identity, IdentityError};
+use crate::metrics::Metrics;
+use crate::portal::{Portal, PortalError};
+use crate::random::Random;
+use crate::request::RequestIds;
+use crate::route::Routes;
+use crate::services::Services;
+use crate::upstream::{SetUpError, Upstreams};
+use access_log::AccessLog;
+
+pub use connection::Peer;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A year, in seconds (RFC 6797).
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// Everything between a connection and an application.
+#[derive(Debug)]
+pub struct Gateway {
+    routes: Routes,
+    authenticator: Authenticator,
+    identity: Identity,
+    upstreams: Upstreams,
+    portal: Portal,
+    services: Services,
+    metrics: Arc<Metrics>,
+    access_log: Option<AccessLog>,
+    clock: Clock,
+    ids: RequestIds,
+    trusted: Vec<IpNet>,
+    real_certificate: bool,
+    /// Bytes of a form.
+    form_body: usize,
+    /// Bytes of a request's head.
+    request_head: usize,
+    timeouts: Timeouts,
+    tunnels: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// What the stages share with the rest of the application.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Time, for the access log.
+    pub clock: Clock,
+    /// Randomness, for the names of requests.
+    pub random: Random,
+    /// Where answers are counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether the certificate is one that browsers trust by themselves.
+    pub real_certificate: bool,
+    /// Ends connections once their requests are answered, and tunnels at once.
+    pub stop: CancellationToken,
+}
+
+/// Why there is no gateway.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// Identity headers cannot be made.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Applications cannot be set up.
+    #[error(transparent)]
+    Upstream(#[from] SetUpError),
+    /// The pages cannot be made.
+    #[error(transparent)]
+    Portal(#[from] PortalError),
+    /// The access log cannot be opened.
+    #[error("log.access_file: {0}")]
+    AccessLog(io::Error),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Timeouts {
+    header: Duration,
+    keep_alive: Duration,
+    idle: Duration,
+}
+
+impl Gateway {
+    /// Puts the stages together. `routes` were made from the same configuration.
+    pub fn new(
+        config: &Config,
+        routes: Routes,
+        services: Services,
+        surroundings: Surroundings,
+    ) -> Result<Self, GatewayError> {
+        let access_log = AccessLog::open(&config.log, surroundings.clock.clone());
+        let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+        Ok(Self {
+            authenticator: Authenticator::new(&services),
+            identity: Identity::new(config, &routes)?,
+            upstreams: Upstreams::new(config, &routes)?,
+            portal: Portal::new(config, services.clone(), routes.hosts())?,
+            access_log: access_log.map_err(GatewayError::AccessLog)?,
+            ids: RequestIds::new(&surroundings.random),
+            trusted: config.listen.trusted_proxies.clone(),
+            form_body: bytes(config.limits.form_body.0),
+            // hyper reads no less at a time.
+            request_head: bytes(config.limits.request_head.0).max(8 << 10),
+            timeouts: Timeouts::from(&config.timeouts),
+            tunnels: TaskTracker::new(),
+            metrics: surroundings.metrics,
+            clock: surroundings.clock,
+            real_certificate: surroundings.real_certificate,
+            stop: surroundings.stop,
+            routes,
+            services,
+        })
+    }
+
+    /// Checks applications now and then until the gateway stops; returns when the last tunnel is closed.
+    pub async fn keep(&self) {
+        self.upstreams.keep(self.stop.clone()).await;
+        self.stop.cancelled().await;
+        self.tunnels.close();
+        self.tunnels.wait().await;
+    }
+}
+
+impl From<&TimeoutsConfig> for Timeouts {
+    fn from(timeouts: &TimeoutsConfig) -> Self {
+        Self {
+            header: timeouts.header.0,
+            keep_alive: timeouts.keep_alive.0,
+            idle: timeouts.idle.0,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The gateway's own pages.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Method;
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use super::Gateway;
+use super::answer::Made;
+use super::body::Content;
+use crate::authorize::Permit;
+use crate::refusal::{Problem, Refusal};
+use crate::request::RequestHead;
+use crate::route::Page;
+
+/// How long a form may take to come in.
+const FORM_TIME: Duration = Duration::from_secs(30);
+
+impl Gateway {
+    /// Answers a request to a page; its body is read first, within limits.
+    pub(super) async fn page(
+        &self,
+        page: Page,
+        head: &RequestHead<'_>,
+        incoming: Incoming,
+        permit: &Permit,
+    ) -> Result<Made, Refusal> {
+        let is_form = *head.method == Method::POST;
+        let leaves_unread = !is_form && !incoming.is_end_stream();
+        let body = if is_form {
+            tokio::time::timeout(FORM_TIME, read(incoming, self.form_body))
+                .await
+                .map_err(|_| Refusal::because(Problem::BadRequest, "a form took too long to come in"))??
+        } else {
+            Bytes::new()
+        };
+        let principal = permit.principal().cloned();
+        let response = self.portal.respond(page, head, principal, body).await;
+        let mut made = Made::from(response.map(Content::own));
+        made.leaves_unread = leaves_unread;
+        Ok(made)
+    }
+}
+
+async fn read(mut incoming: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+    let too_large = |length: usize| length > limit;
+    let announced = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
+    if too_large(announced) {
+        return Err(Refusal::new(Problem::TooLarge));
+    }
+    let mut body = BytesMut::with_capacity(announced);
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| Refusal::because(Problem::BadRequest, error.to_string()))?;
+        if let Ok(data) = frame.into_data() {
+            if too_large(body.len() + data.len()) {
+                return Err(Refusal::new(Problem::TooLarge));
+            }
+            body.extend_from_slice(&data);
+        }
+    }
+    Ok(body.freeze())
+}

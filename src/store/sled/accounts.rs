@@ -1,0 +1,158 @@
+//! Accounts, their indexes, and what goes with them.
+
+use std::ops::ControlFlow;
+
+use ::sled::IVec;
+use jiff::Timestamp;
+
+use super::engine::Engine;
+use super::key::{self, Kind};
+use super::record::{self, Record};
+use super::rows::{Group, Rows};
+use super::{invitations, sessions};
+use crate::ids::AccountId;
+use crate::model::{Account, Email, Standing, TokenDigest, Username};
+use crate::store::{CreateAccount, DeleteAccount, StoreError, UpdateAccount};
+
+pub(super) fn create(
+    group: &mut Group<'_>,
+    account: &Account,
+    invitation: Option<TokenDigest>,
+    now: Timestamp,
+) -> Result<CreateAccount, StoreError> {
+    // Whoever has no good invitation is not told which addresses and usernames exist.
+    if let Some(digest) = invitation
+        && !invitations::serves(group, &digest, &account.email, now)?
+    {
+        return Ok(CreateAccount::InvitationVoid);
+    }
+    if group.value(&key::email(&account.email))?.is_some() {
+        return Ok(CreateAccount::EmailTaken);
+    }
+    if group.value(&key::username(&account.username))?.is_some() {
+        return Ok(CreateAccount::UsernameTaken);
+    }
+    if group.value(&key::account(account.id))?.is_some() {
+        return Err(StoreError::Unavailable(
+            "the new account's id is taken".to_owned(),
+        ));
+    }
+    if let Some(digest) = invitation {
+        invitations::remove(group, &digest)?;
+    }
+    group.put(key::account(account.id), account)?;
+    group.put(key::email(&account.email), &account.id)?;
+    group.put(key::username(&account.username), &Some(account.id))?;
+    for name in &account.groups {
+        group.put(key::member(name, account.id), &())?;
+    }
+    Ok(CreateAccount::Created)
+}
+
+pub(super) fn by_email(rows: &impl Rows, email: &Email) -> Result<Option<Account>, StoreError> {
+    let index = key::email(email);
+    let id: Option<AccountId> = rows.read(&index)?;
+    id.map(|id| rows.indexed(&index, &key::account(id))).transpose()
+}
+
+pub(super) fn by_username(rows: &impl Rows, username: &Username) -> Result<Option<Account>, StoreError> {
+    let index = key::username(username);
+    let id: Option<AccountId> = rows.read::<Option<AccountId>>(&index)?.flatten();
+    id.map(|id| rows.indexed(&index, &key::account(id))).transpose()
+}
+
+/// Up to `limit` accounts in the order of their ids, from the one after the key `after`.
+pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<Account>, StoreError> {
+    let mut accounts = Vec::new();
+    engine.pieces(&Kind::Account.prefix(), after, |_, rows| {
+        for (key, value) in rows.iter().take(limit - accounts.len()) {
+            accounts.push(record::decode(key, value)?);
+        }
+        Ok(if accounts.len() < limit {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        })
+    })?;
+    Ok(accounts)
+}
+
+pub(super) fn update(
+    group: &mut Group<'_>,
+    expected: &Account,
+    mut changed: Account,
+    guarded: &str,
+) -> Result<UpdateAccount, StoreError> {
+    let Some(current) = group.read::<Account>(&key::account(expected.id))? else {
+        return Ok(UpdateAccount::Changed);
+    };
+    // As rows, because two spellings of an address are equal as values.
+    if current.encode()? != expected.encode()? {
+        return Ok(UpdateAccount::Changed);
+    }
+    changed.id = current.id;
+    changed.username.clone_from(&current.username);
+    if changed.email != current.email && group.value(&key::email(&changed.email))?.is_some() {
+        return Ok(UpdateAccount::EmailTaken);
+    }
+    let stays = is_active_member(&changed, guarded);
+    if !stays && is_last_active_member(group, &current, guarded)? {
+        return Ok(UpdateAccount::LastMember);
+    }
+    if changed.email != current.email {
+        group.remove(key::email(&current.email));
+        group.put(key::email(&changed.email), &changed.id)?;
+    }
+    for name in current.groups.difference(&changed.groups) {
+        group.remove(key::member(name, current.id));
+    }
+    for name in changed.groups.difference(&current.groups) {
+        group.put(key::member(name, changed.id), &())?;
+    }
+    group.put(key::account(changed.id), &changed)?;
+    Ok(UpdateAccount::Updated)
+}
+
+pub(super) fn delete(
+    group: &mut Group<'_>,
+    id: AccountId,
+    guarded: &str,
+) -> Result<DeleteAccount, StoreError> {
+    let Some(account) = group.read::<Account>(&key::account(id))? else {
+        return Ok(DeleteAccount::Absent);
+    };
+    if is_last_active_member(group, &account, guarded)? {
+        return Ok(DeleteAccount::LastMember);
+    }
+    sessions::end_of_account(group, id, None)?;
+    group.remove(key::attempts(id));
+    for name in &account.groups {
+        group.remove(key::member(name, id));
+    }
+    group.remove(key::email(&account.email));
+    // Never given to another account.
+    group.put(key::username(&account.username), &None)?;
+    group.remove(key::account(id));
+    Ok(DeleteAccount::Deleted)
+}
+
+fn is_active_member(account: &Account, guarded: &str) -> bool {
+    account.standing == Standing::Active && account.is_in(guarded)
+}
+
+fn is_last_active_member(rows: &impl Rows, account: &Account, guarded: &str) -> Result<bool, StoreError> {
+    if !is_active_member(account, guarded) {
+        return Ok(false);
+    }
+    for row in rows.scan(&key::members(guarded)) {
+        let (index, _) = row?;
+        let Some(id) = key::trailing_account(&index) else {
+            continue;
+        };
+        if id != account.id && is_active_member(&rows.indexed::<Account>(&index, &key::account(id))?, guarded)
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,341 @@
+//! Failed attempts and locks.
+//!
+//! A known account has a row of its own, which nothing but the account's removal evicts. Names that belong to nobody
+//! share a table of bounded size: a name's digest, keyed, chooses one of [`SETS`] sets, and it takes one of the
+//! set's [`WAYS`] slots. If all are taken, one goes: without a lock before with one, then the oldest.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::key;
+use super::record::{self, Failures, Lock, Run, UnknownFailures};
+use super::rows::{Group, Rows};
+use crate::clock::Clock;
+use crate::ids::AccountId;
+use crate::model::{LockoutPolicy, Subject};
+use crate::store::{Attempt, StoreError};
+
+/// Sets of the table of unknown names. With the ways, 65,536 slots.
+const SETS: u16 = 8192;
+/// Slots of a set.
+const WAYS: u8 = 8;
+
+/// Counts, and measures locks.
+#[derive(Clone, Debug)]
+pub(super) struct Attempts {
+    clock: Clock,
+    /// This opening of the store, and both clocks' readings then.
+    run: Run,
+    opened_at: Timestamp,
+    opened: Duration,
+    slot_key: [u8; 32],
+}
+
+impl Attempts {
+    /// For this opening of the store.
+    pub(super) fn new(clock: Clock, run: Run, slot_key: [u8; 32]) -> Self {
+        Self {
+            run,
+            opened_at: clock.now(),
+            opened: clock.monotonic(),
+            clock,
+            slot_key,
+        }
+    }
+
+    /// Counts an attempt, unless the subject is locked.
+    pub(super) fn record(
+        &self,
+        group: &mut Group<'_>,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<Attempt, StoreError> {
+        let subject = existing(group, subject)?;
+        let found = self.find(group, subject)?;
+        let mut failures = match &found {
+            Some(found) => match self.state(&found.failures, policy) {
+                State::Open => found.failures.clone(),
+                State::Locked(remaining) => return Ok(Attempt::Locked(remaining)),
+                State::Over => Failures::default(),
+            },
+            None => Failures::default(),
+        };
+        failures.count = failures.count.saturating_add(1);
+        if failures.count > policy.max_failures {
+            failures.lock = Some(self.lock(policy.duration));
+        }
+        let count = failures.count;
+        let key = match found {
+            Some(found) => found.key,
+            None => self.vacate(group, subject, policy)?,
+        };
+        self.put(group, key, subject, failures)?;
+        Ok(Attempt::Counted(count))
+    }
+
+    /// Forgets failures and lock.
+    pub(super) fn clear(&self, group: &mut Group<'_>, subject: Subject) -> Result<(), StoreError> {
+        let subject = existing(group, subject)?;
+        if let Some(found) = self.find(group, subject)? {
+            group.remove(found.key);
+        }
+        Ok(())
+    }
+
+    /// Takes an attempt back, and the lock if without this attempt there would be none.
+    pub(super) fn withdraw(
+        &self,
+        group: &mut Group<'_>,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<(), StoreError> {
+        let subject = existing(group, subject)?;
+        let Some(Found { key, mut failures }) = self.find(group, subject)? else {
+            return Ok(());
+        };
+        failures.count = failures.count.saturating_sub(1);
+        if failures.count == 0 || matches!(self.state(&failures, policy), State::Over) {
+            group.remove(key);
+            return Ok(());
+        }
+        if failures.count <= policy.max_failures {
+            failures.lock = None;
+        }
+        self.put(group, key, subject, failures)
+    }
+
+    /// For how long the subject is still locked.
+    pub(super) fn locked_for(
+        &self,
+        rows: &impl Rows,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<Option<Duration>, StoreError> {
+        let subject = existing(rows, subject)?;
+        let found = self.find(rows, subject)?;
+        Ok(found.and_then(|found| match self.state(&found.failures, policy) {
+            State::Locked(remaining) => Some(remaining),
+            State::Open | State::Over => None,
+        }))
+    }
+
+    fn lock(&self, lasts: Duration) -> Lock {
+        Lock {
+            lasts,
+            until: later(self.clock.now(), lasts),
+            run: self.run,
+            ends: self.clock.monotonic().saturating_add(lasts),
+        }
+    }
+
+    fn state(&self, failures: &Failures, policy: LockoutPolicy) -> State {
+        let Some(lock) = &failures.lock else {
+            return State::Open;
+        };
+        match self.ends(lock, policy).saturating_sub(self.clock.monotonic()) {
+            Duration::ZERO => State::Over,
+            remaining => State::Locked(remaining),
+        }
+    }
+
+    /// When a lock ends, by the monotonic clock.
+    ///
+    /// One of an earlier run has, from the opening of the store, what was left of it by the wall clock then: at most
+    /// all of it, however far somebody set the clock back, and at most what locks last now.
+    fn ends(&self, lock: &Lock, policy: LockoutPolicy) -> Duration {
+        if lock.run == self.run {
+            return lock.ends;
+        }
+        let left = Duration::try_from(lock.until.duration_since(self.opened_at)).unwrap_or_default();
+        self.opened
+            .saturating_add(left.min(lock.lasts).min(policy.duration))
+    }
+
+    fn find(&self, rows: &impl Rows, subject: Subject) -> Result<Option<Found>, StoreError> {
+        match subject {
+            Subject::Account(id) => {
+                let key = key::attempts(id);
+                let failures = rows.read::<Failures>(&key)?;
+                Ok(failures.map(|failures| Found { key, failures }))
+            }
+            Subject::Unknown(digest) => {
+                for row in rows.scan(&key::unknown_set(self.set(&digest))) {
+                    let (key, value) = row?;
+                    let slot: UnknownFailures = record::decode(&key, &value)?;
+                    if slot.digest == digest {
+                        return Ok(Some(Found {
+                            key: key.to_vec(),
+                            failures: slot.failures,
+                        }));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn put(
+        &self,
+        group: &mut Group<'_>,
+        key: Vec<u8>,
+        subject: Subject,
+        failures: Failures,
+    ) -> Result<(), StoreError> {
+        match subject {
+            Subject::Account(_) => group.put(key, &failures),
+            Subject::Unknown(digest) => group.put(
+                key,
+                &UnknownFailures {
+                    digest,
+                    last: self.clock.now(),
+                    failures,
+                },
+            ),
+        }
+    }
+
+    /// The key for the first failure of a subject.
+    fn vacate(
+        &self,
+        rows: &impl Rows,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<Vec<u8>, StoreError> {
+        let set = match subject {
+            Subject::Account(id) => return Ok(key::attempts(id)),
+            Subject::Unknown(digest) => self.set(&digest),
+        };
+        let mut first_to_go = None;
+        for way in 0..WAYS {
+            let key = key::unknown_slot(set, way);
+            let Some(slot) = rows.read::<UnknownFailures>(&key)? else {
+                return Ok(key);
+            };
+            let locked = matches!(self.state(&slot.failures, policy), State::Locked(_));
+            let candidate = (locked, slot.last, key);
+            if first_to_go.as_ref().is_none_or(|least| candidate < *least) {
+                first_to_go = Some(candidate);
+            }
+        }
+        Ok(first_to_go.map_or_else(|| key::unknown_slot(set, 0), |(_, _, key)| key))
+    }
+
+    fn set(&self, digest: &[u8; 32]) -> u16 {
+        let keyed = Sha256::new().chain_update(self.slot_key).chain_update(digest);
+        let [first, second, ..] = <[u8; 32]>::from(keyed.finalize());
+        u16::from_be_bytes([first, second]) % SETS
+    }
+}
+
+struct Found {
+    key: Vec<u8>,
+    failures: Failures,
+}
+
+enum State {
+    Open,
+    Locked(Duration),
+    /// The lock is over, and the failures that led to it are forgotten.
+    Over,
+}
+
+/// The subject, or if it is an account that was removed meanwhile, one that has no row of its own.
+fn existing(rows: &impl Rows, subject: Subject) -> Result<Subject, StoreError> {
+    match subject {
+        Subject::Account(id) if rows.value(&key::account(id))?.is_none() => Ok(removed(id)),
+        _ => Ok(subject),
+    }
+}
+
+fn removed(id: AccountId) -> Subject {
+    Subject::Unknown(Sha256::digest(id.as_bytes()).into())
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by)
+        .ok()
+        .and_then(|by| now.checked_add(by).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: LockoutPolicy = LockoutPolicy {
+        max_failures: 2,
+        duration: Duration::from_mins(20),
+    };
+
+    fn name(n: u32) -> Subject {
+        Subject::unknown(&n.to_string())
+    }
+
+    /// Names of one set, so many as were asked for.
+    fn rivals(attempts: &Attempts, wanted: usize) -> Vec<Subject> {
+        let set = |subject| match subject {
+            Subject::Unknown(digest) => attempts.set(&digest),
+            Subject::Account(_) => unreachable!(),
+        };
+        (1..)
+            .map(name)
+            .filter(|&subject| set(subject) == set(name(1)))
+            .take(wanted)
+            .collect()
+    }
+
+    #[test]
+    fn a_full_set_gives_up_the_oldest_and_locked_ones_last() {
+        let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let attempts = Attempts::new(clock, Run(1), [7; 32]);
+        let db = ::sled::Config::new().temporary(true).open().unwrap();
+        let mut group = Group::new(&db);
+        let mut fail = |subject| {
+            hand.advance(Duration::from_secs(1));
+            group
+                .run(|group| attempts.record(group, subject, POLICY))
+                .unwrap()
+        };
+
+        let rivals = rivals(&attempts, 10);
+        let (locked, others) = rivals.split_first().unwrap();
+        for _ in 0..3 {
+            fail(*locked);
+        }
+        for &other in &others[..7] {
+            assert_eq!(fail(other), Attempt::Counted(1));
+        }
+        assert_eq!(fail(others[7]), Attempt::Counted(1), "the ninth takes a place");
+        assert_eq!(
+            fail(others[1]),
+            Attempt::Counted(2),
+            "the second oldest is still there"
+        );
+        assert_eq!(fail(others[0]), Attempt::Counted(1), "the oldest had to go");
+        assert!(
+            matches!(fail(*locked), Attempt::Locked(_)),
+            "the locked one stayed"
+        );
+    }
+
+    #[test]
+    fn a_set_of_locked_names_still_takes_another() {
+        let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let attempts = Attempts::new(clock, Run(1), [7; 32]);
+        let db = ::sled::Config::new().temporary(true).open().unwrap();
+        let mut group = Group::new(&db);
+        let rivals = rivals(&attempts, 9);
+        for &rival in &rivals {
+            for n in 1..=3 {
+                hand.advance(Duration::from_secs(1));
+                let attempt = group.run(|group| attempts.record(group, rival, POLICY));
+                assert_eq!(attempt.unwrap(), Attempt::Counted(n));
+            }
+        }
+        let locked = |subject| attempts.locked_for(&group, subject, POLICY).unwrap().is_some();
+        assert!(!locked(rivals[0]));
+        assert!(rivals[1..].iter().all(|&rival| locked(rival)));
+    }
+}

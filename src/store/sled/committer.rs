@@ -1,0 +1,224 @@
+//! The committer: the one thread that changes the store.
+//!
+//! Every operation that reads and then writes runs here, one after another, so that none races another. What is
+//! queued runs as one group; the group is written as one batch, made durable with one `fdatasync`, and only then
+//! acknowledged. The queue is bounded: who finds it full is told so at once and never waits without end.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use ::sled::Batch;
+use tokio::sync::oneshot;
+
+use super::ballast::Ballast;
+use super::engine::Engine;
+use super::rows::Group;
+use crate::store::StoreError;
+
+/// Operations that may wait.
+const QUEUE: usize = 1024;
+
+/// Operations that are made durable together.
+const GROUP: usize = 256;
+
+/// An operation, its caller's type hidden. Runs in a group, or is told why there is none.
+type Job = Box<dyn FnOnce(Result<&mut Group<'_>, StoreError>) -> Acknowledge + Send>;
+
+/// Tells the caller what became of the operation, or why its group could not be written.
+type Acknowledge = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// The callers' end of the committer.
+#[derive(Debug)]
+pub(super) struct Committer {
+    queue: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Committer {
+    /// Starts the thread.
+    pub(super) fn start(engine: Arc<Engine>, ballast: Ballast) -> std::io::Result<Self> {
+        let (queue, jobs) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || Writer { engine, ballast }.work(&jobs))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
+    }
+
+    /// Runs an operation and waits until its changes are on disk.
+    ///
+    /// A caller that stops waiting does not stop the operation.
+    pub(super) async fn run<T, F>(&self, operation: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Group<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |group| {
+            let outcome = group.and_then(|group| group.run(operation));
+            Box::new(move |written| {
+                let _ = answer.send(written.and(outcome));
+            })
+        });
+        self.enqueue(job)?;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Waits until all that is queued is written; takes nothing from then on.
+    pub(super) fn stop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's committer panicked");
+        }
+    }
+
+    fn enqueue(&self, job: Job) -> Result<(), StoreError> {
+        match self.queue.as_ref().ok_or_else(gone)?.try_send(job) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(StoreError::Unavailable(
+                "too many operations are waiting".to_owned(),
+            )),
+            Err(TrySendError::Disconnected(_)) => Err(gone()),
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::Unavailable("its committer is gone".to_owned())
+}
+
+struct Writer {
+    engine: Arc<Engine>,
+    ballast: Ballast,
+}
+
+impl Writer {
+    fn work(mut self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let group = std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1));
+            self.write(group.collect());
+        }
+    }
+
+    fn write(&mut self, jobs: Vec<Job>) {
+        if !self.engine.is_open() {
+            self.recover();
+        }
+        let (acknowledgements, batch) = self.run(jobs);
+        let written = batch.map_or(Ok(()), |batch| self.commit(batch));
+        for acknowledge in acknowledgements {
+            acknowledge(written.clone());
+        }
+    }
+
+    fn run(&self, jobs: Vec<Job>) -> (Vec<Acknowledge>, Option<Batch>) {
+        let mut jobs = jobs.into_iter();
+        let ran = self.engine.with(|tree| {
+            let mut group = Group::new(tree);
+            let acknowledgements = jobs.by_ref().map(|job| job(Ok(&mut group))).collect();
+            Ok((acknowledgements, group.into_batch()))
+        });
+        ran.unwrap_or_else(|error| (jobs.map(|job| job(Err(error.clone()))).collect(), None))
+    }
+
+    /// Without ballast nothing is written: on a full disk the engine could not be opened again.
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        if !self.ballast.lay()? {
+            return Err(StoreError::Unavailable("the disk is full".to_owned()));
+        }
+        let written = self.engine.commit(batch);
+        if let Err(error) = &written {
+            tracing::error!(%error, "the store could not be written to");
+            self.recover();
+        }
+        written
+    }
+
+    /// After an error the engine refuses all work until it is opened again. What was acknowledged is on disk.
+    fn recover(&mut self) {
+        self.engine.close();
+        let opened = self
+            .ballast
+            .throw_out_if_full()
+            .map_err(StoreError::from)
+            .and_then(|_| self.engine.open());
+        match opened {
+            Ok(()) => tracing::warn!("the store was opened again after an error"),
+            Err(error) => tracing::error!(%error, "the store cannot be opened again"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::Rows;
+    use super::*;
+
+    fn committer(folder: &std::path::Path) -> Committer {
+        let engine = Arc::new(Engine::new(folder));
+        engine.open().unwrap();
+        Committer::start(engine, Ballast::find(folder)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_answers_at_once_and_what_it_took_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let committer = Arc::new(committer(folder.path()));
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel();
+        let busy = committer.run(move |_| {
+            begun.send(()).unwrap();
+            released.recv().unwrap();
+            Ok(())
+        });
+        let mut busy = std::pin::pin!(busy);
+        assert!(futures_util::poll!(&mut busy).is_pending());
+        has_begun.recv().unwrap();
+
+        let mut waiting = Vec::new();
+        for n in 0..QUEUE {
+            let mut put = Box::pin(committer.run(move |group| group.put(n.to_be_bytes().to_vec(), &())));
+            assert!(futures_util::poll!(&mut put).is_pending());
+            waiting.push(put);
+        }
+        let refused = committer.run(|_| Ok(())).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+
+        release.send(()).unwrap();
+        busy.await.unwrap();
+        for put in waiting {
+            put.await.unwrap();
+        }
+        assert_eq!(
+            committer.run(|group| Ok(group.scan(b"").count())).await.unwrap(),
+            QUEUE
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_is_written_before_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let running = committer(folder.path());
+        let mut puts = Vec::new();
+        for n in 0..100_u8 {
+            let mut put = Box::pin(running.run(move |group| group.put(vec![n], &())));
+            let _ = futures_util::poll!(&mut put);
+            puts.push(put);
+        }
+        drop(puts);
+        drop(running);
+        let again = committer(folder.path());
+        assert_eq!(again.run(|group| Ok(group.scan(b"").count())).await.unwrap(), 100);
+    }
+}

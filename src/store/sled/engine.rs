@@ -1,0 +1,139 @@
+//! The engine: sled 0.34, as it must be used to keep what it was given.
+
+use std::fs::File;
+use std::ops::{Bound, ControlFlow};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use ::sled::{Batch, Db, IVec, Tree};
+
+use super::rows::Row;
+use crate::store::StoreError;
+
+/// Bytes of pages kept in memory. The engine's default is a gigabyte; what is read for every request is kept in
+/// memory elsewhere.
+const CACHE: u64 = 32 << 20;
+
+/// Rows that are read or removed while no group is written.
+pub(super) const PIECE: usize = 256;
+
+/// sled's one tree, and a handle of our own on its file.
+#[derive(Debug)]
+pub(super) struct Engine {
+    folder: PathBuf,
+    /// `None` while it is closed. Whoever reads several rows holds the lock meanwhile and sees no half of a batch.
+    open: RwLock<Option<Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    db: Db,
+    /// sled's `flush` hands the log to the operating system and no further; this handle is for `fdatasync`.
+    file: File,
+}
+
+impl Engine {
+    /// An engine for the folder, closed.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            open: RwLock::new(None),
+        }
+    }
+
+    /// Opens it; blocks until the log is read.
+    pub(super) fn open(&self) -> Result<(), StoreError> {
+        let config = ::sled::Config::new().path(&self.folder).cache_capacity(CACHE);
+        let db = catch_unwind(AssertUnwindSafe(|| config.open()))
+            .map_err(|_| StoreError::Corrupt(format!("{}: the engine gave up", self.folder.display())))??;
+        let file = File::open(self.folder.join("db"))?;
+        *self.write() = Some(Open { db, file });
+        Ok(())
+    }
+
+    /// Closes it, after those who read.
+    pub(super) fn close(&self) {
+        let open = self.write().take();
+        drop(open);
+    }
+
+    /// Whether it is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.read().is_some()
+    }
+
+    /// Reads rows as they are between two groups. Short: no group is written meanwhile.
+    pub(super) fn with<T>(&self, read: impl FnOnce(&Tree) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match self.read().as_ref() {
+            Some(open) => read(&open.db),
+            None => Err(closed()),
+        }
+    }
+
+    /// Reads the rows whose keys begin with `prefix`, from the one after `after`, in the order of their keys, a piece
+    /// at a time until `visit` breaks. Groups are written in between.
+    pub(super) fn pieces(
+        &self,
+        prefix: &[u8],
+        mut after: Option<IVec>,
+        mut visit: impl FnMut(&Tree, &[Row]) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        loop {
+            after = self.with(|tree| {
+                let from = after.as_deref().map_or(Bound::Included(prefix), Bound::Excluded);
+                let rows: Vec<Row> = tree
+                    .range::<&[u8], _>((from, Bound::Unbounded))
+                    .take_while(|row| row.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+                    .take(PIECE)
+                    .collect::<Result<_, _>>()?;
+                let goes_on = visit(tree, &rows)?.is_continue();
+                let last = rows.into_iter().nth(PIECE - 1);
+                Ok(last.filter(|_| goes_on).map(|(key, _)| key))
+            })?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes a group; when this returns, it is on disk as a whole. Fails with the group written or not.
+    ///
+    /// Never `flush_async`: with eight callers at once sled 0.34.7 waits for itself.
+    pub(super) fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.write().as_ref().ok_or_else(closed)?.db.apply_batch(batch)?;
+        let open = self.read();
+        let open = open.as_ref().ok_or_else(closed)?;
+        open.db.flush()?;
+        open.file.sync_data()?;
+        Ok(())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Option<Open>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Option<Open>> {
+        self.open.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("it is closed after an error".to_owned())
+}
+
+impl From<::sled::Error> for StoreError {
+    fn from(error: ::sled::Error) -> Self {
+        match error {
+            ::sled::Error::Corruption { .. } => Self::Corrupt(format!("the engine's log: {error}")),
+            ::sled::Error::Unsupported(why) => Self::Refused(why),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,240 @@
+//! The store's folder: whose it is, which version's, and who can read it.
+//!
+//! The engine would open a foreign folder, or one of another of its versions, as an empty database. So a marker of
+//! our own says what a folder is, and nothing is opened without it. It gets its name only when the new store is
+//! complete and on disk: what a crash leaves of an unfinished one is cleared away at the next start.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+use serde::{Deserialize, Serialize};
+
+use crate::store::StoreError;
+
+const MARKER: &str = "vestibule-store.json";
+const UNFINISHED: &str = "unfinished";
+const LOCK: &str = "lock";
+
+/// What this program makes.
+const ENGINE: &str = "sled-0.34";
+const SCHEMA: u32 = 1;
+
+/// A folder that is this process's as long as this value lives.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    new: bool,
+    _lock: File,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    engine: String,
+    schema: u32,
+}
+
+impl Folder {
+    /// Takes charge of the folder, and makes it if there is none.
+    ///
+    /// The engine makes its files with the process's file mode mask, so that is set, for good, to leave nothing to
+    /// anybody but the owner.
+    pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
+        rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        Self::take_or_fail(path)
+            .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?
+    }
+
+    fn take_or_fail(path: &Path) -> io::Result<Result<Self, StoreError>> {
+        if path.exists() {
+            if let Err(refusal) = refuse_foreign(path)? {
+                return Ok(Err(refusal));
+            }
+            if is_empty(path)? {
+                // Nothing in it was ever open to anybody.
+                fs::set_permissions(path, Permissions::from_mode(0o700))?;
+            }
+            if let Err(refusal) = refuse_readable_by_others(path)? {
+                return Ok(Err(refusal));
+            }
+        } else {
+            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        }
+        let Some(lock) = lock(path)? else {
+            return Ok(Err(StoreError::Refused(format!(
+                "the store in {} is already open in another process; stop that one first",
+                path.display()
+            ))));
+        };
+        let new = !path.join(MARKER).exists();
+        if new {
+            begin(path)?;
+        } else {
+            clear_unfinished_snapshots(path)?;
+        }
+        Ok(Ok(Self {
+            path: path.to_owned(),
+            new,
+            _lock: lock,
+        }))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether there is no store in it yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.new
+    }
+
+    /// Whether the engine's main file is there.
+    pub(super) fn has_database(&self) -> bool {
+        self.path.join("db").exists()
+    }
+
+    /// Makes sure that the files' names and contents are on disk, and that a new store is known as one from now on.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        for name in ["conf", "db", "blobs", ""] {
+            File::open(self.path.join(name))?.sync_all()?;
+        }
+        if self.new {
+            fs::rename(self.path.join(UNFINISHED), self.path.join(MARKER))?;
+            File::open(&self.path)?.sync_all()?;
+            self.new = false;
+        }
+        let parent = match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        File::open(parent)?.sync_all()
+    }
+}
+
+/// Refuses what is no folder of this program's, or of a version of it that is newer.
+fn refuse_foreign(path: &Path) -> io::Result<Result<(), StoreError>> {
+    let shown = path.display();
+    let refuse = |text: String| Ok(Err(StoreError::Refused(text)));
+    if !path.is_dir() {
+        return refuse(format!("{shown} is not a folder; name another one for the store"));
+    }
+    let text = match fs::read(path.join(MARKER)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return if path.join(UNFINISHED).exists() || is_empty(path)? {
+                Ok(Ok(()))
+            } else {
+                refuse(format!(
+                    "{shown} holds files but no store of Vestibule's ({MARKER} is missing); name an empty or a new folder for the store"
+                ))
+            };
+        }
+        Err(error) => return Err(error),
+    };
+    match serde_json::from_slice(&text) {
+        Ok(Marker { engine, schema }) if engine == ENGINE && schema == SCHEMA => Ok(Ok(())),
+        Ok(Marker { engine, schema }) if engine == ENGINE && schema > SCHEMA => refuse(format!(
+            "the store in {shown} was made by a newer version of Vestibule (schema {schema}, this one knows {SCHEMA}); run that version or a later one"
+        )),
+        Ok(Marker { engine, schema }) => refuse(format!(
+            "the store in {shown} is of another kind ({engine:?}, schema {schema}) than this version's ({ENGINE:?}, schema {SCHEMA}); run the version that made it, or name a new folder"
+        )),
+        Err(_) => refuse(format!(
+            "{} cannot be read as a store's marker; restore it from a backup, or name a new folder",
+            path.join(MARKER).display()
+        )),
+    }
+}
+
+/// Whether there is nothing in it but what a start leaves behind that ended before it made anything.
+fn is_empty(path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        if entry?.file_name() != LOCK {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Refuses a store that its owner's group or others can read or write (S54).
+fn refuse_readable_by_others(path: &Path) -> io::Result<Result<(), StoreError>> {
+    for folder in [path.to_owned(), path.join("blobs")] {
+        if !folder.exists() {
+            continue;
+        }
+        let entries = fs::read_dir(&folder)?.map(|entry| entry.map(|entry| entry.path()));
+        for found in std::iter::once(Ok(folder)).chain(entries) {
+            let found = found?;
+            let mode = fs::metadata(&found)?.permissions().mode();
+            if mode & 0o077 != 0 {
+                return Ok(Err(StoreError::Refused(format!(
+                    "{} is open to others than its owner (mode {:04o}); run: chmod -R go= {}",
+                    found.display(),
+                    mode & 0o7777,
+                    path.display()
+                ))));
+            }
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// The lock on a folder, unless another process has it. It ends with the process, however that ends.
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path.join(LOCK))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Clears away what an unfinished start left, and writes the marker under a name that does not count yet.
+fn begin(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_name() == LOCK || entry.file_name() == UNFINISHED {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    let marker = serde_json::to_vec(&Marker {
+        engine: ENGINE.to_owned(),
+        schema: SCHEMA,
+    })?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path.join(UNFINISHED))?;
+    file.write_all(&marker)?;
+    file.sync_all()?;
+    File::open(path)?.sync_all()
+}
+
+/// Removes snapshots that a killed process had not finished: the engine would take them for finished ones, find
+/// them damaged and refuse to open. The log has all that they would have held.
+fn clear_unfinished_snapshots(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Invitations. One that is used up is removed.
+
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+
+use super::engine::Engine;
+use super::key::{self, Kind};
+use super::record;
+use super::rows::{Group, Rows};
+use crate::ids::InvitationId;
+use crate::model::{Email, Invitation, TokenDigest};
+use crate::store::StoreError;
+
+pub(super) fn create(group: &mut Group<'_>, invitation: &Invitation) -> Result<(), StoreError> {
+    remove(group, &invitation.digest)?;
+    group.put(key::invitation(&invitation.digest), invitation)?;
+    group.put(key::invitation_id(invitation.id), &invitation.digest)
+}
+
+/// Whether it is good for an account with this address.
+pub(super) fn serves(
+    rows: &impl Rows,
+    digest: &TokenDigest,
+    email: &Email,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let invitation: Option<Invitation> = rows.read(&key::invitation(digest))?;
+    Ok(invitation.is_some_and(|invitation| {
+        now < invitation.expires_at && invitation.email.as_ref().is_none_or(|bound| bound == email)
+    }))
+}
+
+/// All of them, oldest first.
+pub(super) fn all(engine: &Engine) -> Result<Vec<Invitation>, StoreError> {
+    let mut invitations: Vec<Invitation> = Vec::new();
+    engine.pieces(&Kind::Invitation.prefix(), None, |_, rows| {
+        for (key, value) in rows {
+            invitations.push(record::decode(key, value)?);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    invitations.sort_by_key(|invitation| (invitation.created_at, invitation.id));
+    Ok(invitations)
+}
+
+/// The tokens of those that serve nobody at `now`. One that cannot be read is left for `verify` to tell of.
+pub(super) fn expired(engine: &Engine, now: Timestamp) -> Result<Vec<TokenDigest>, StoreError> {
+    let mut digests = Vec::new();
+    engine.pieces(&Kind::Invitation.prefix(), None, |_, rows| {
+        let invitations = rows
+            .iter()
+            .filter_map(|(key, value)| record::decode::<Invitation>(key, value).ok());
+        digests.extend(
+            invitations
+                .filter(|invitation| invitation.expires_at <= now)
+                .map(|invitation| invitation.digest),
+        );
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(digests)
+}
+
+/// Removes the invitations with these tokens.
+pub(super) fn remove_these(group: &mut Group<'_>, digests: &[TokenDigest]) -> Result<(), StoreError> {
+    for digest in digests {
+        remove(group, digest)?;
+    }
+    Ok(())
+}
+
+/// Removes the invitation with this token. Whether there was one.
+pub(super) fn remove(group: &mut Group<'_>, digest: &TokenDigest) -> Result<bool, StoreError> {
+    let key = key::invitation(digest);
+    let Some(invitation) = group.read::<Invitation>(&key)? else {
+        return Ok(false);
+    };
+    group.remove(key);
+    group.remove(key::invitation_id(invitation.id));
+    Ok(true)
+}
+
+/// Removes the invitation with this public name. Whether there was one.
+pub(super) fn revoke(group: &mut Group<'_>, id: InvitationId) -> Result<bool, StoreError> {
+    match group.read::<TokenDigest>(&key::invitation_id(id))? {
+        Some(digest) => remove(group, &digest),
+        None => Ok(false),
+    }
+}

@@ -1,0 +1,154 @@
+//! Keys: one tree, a first byte for each kind of row.
+//!
+//! Every index is a row of its own, written in the same batch as what it points to. A kind's byte is never given
+//! to another kind; bytes that are not here are free.
+
+use crate::ids::{AccountId, InvitationId, SessionId};
+use crate::model::{Email, TokenDigest, Username};
+
+/// A kind of row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// What the store knows of itself.
+    Meta = b'm' as isize,
+    /// An account, by its id: in the order in which accounts were made.
+    Account = b'a' as isize,
+    /// The account with an address.
+    Email = b'e' as isize,
+    /// The account with a username, or that there was one.
+    Username = b'n' as isize,
+    /// That an account is in a group, by group and account.
+    Member = b'g' as isize,
+    /// An account's failures.
+    Attempts = b'f' as isize,
+    /// The failures of a name that belongs to nobody, by slot.
+    Unknown = b'u' as isize,
+    /// A session, by its token.
+    Session = b's' as isize,
+    /// The token of a session, by the session's public name.
+    SessionId = b'd' as isize,
+    /// That a session is an account's, by account and token.
+    SessionOf = b'o' as isize,
+    /// An invitation, by its token.
+    Invitation = b'i' as isize,
+    /// The token of an invitation, by the invitation's public name.
+    InvitationId = b'j' as isize,
+}
+
+impl Kind {
+    const ALL: [Self; 12] = [
+        Self::Meta,
+        Self::Account,
+        Self::Email,
+        Self::Username,
+        Self::Member,
+        Self::Attempts,
+        Self::Unknown,
+        Self::Session,
+        Self::SessionId,
+        Self::SessionOf,
+        Self::Invitation,
+        Self::InvitationId,
+    ];
+
+    /// The kind of a row, by its key.
+    pub(super) fn of(key: &[u8]) -> Option<Self> {
+        let first = *key.first()?;
+        Self::ALL.into_iter().find(|kind| kind.byte() == first)
+    }
+
+    /// What all keys of this kind begin with.
+    pub(super) fn prefix(self) -> Vec<u8> {
+        vec![self.byte()]
+    }
+
+    fn byte(self) -> u8 {
+        self as u8
+    }
+
+    fn key(self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut key = self.prefix();
+        for part in parts {
+            key.extend_from_slice(part);
+        }
+        key
+    }
+}
+
+/// The key of what the store knows of itself.
+pub(super) fn meta() -> Vec<u8> {
+    Kind::Meta.prefix()
+}
+
+pub(super) fn account(id: AccountId) -> Vec<u8> {
+    Kind::Account.key(&[id.as_bytes()])
+}
+
+pub(super) fn email(email: &Email) -> Vec<u8> {
+    Kind::Email.key(&[email.key().as_bytes()])
+}
+
+pub(super) fn username(username: &Username) -> Vec<u8> {
+    Kind::Username.key(&[username.as_str().as_bytes()])
+}
+
+/// What the keys of a group's members begin with. The length keeps a group apart from those whose names begin
+/// with its name.
+pub(super) fn members(group: &str) -> Vec<u8> {
+    let length = u32::try_from(group.len()).unwrap_or(u32::MAX).to_be_bytes();
+    Kind::Member.key(&[&length, group.as_bytes()])
+}
+
+pub(super) fn member(group: &str, id: AccountId) -> Vec<u8> {
+    let mut key = members(group);
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+pub(super) fn attempts(id: AccountId) -> Vec<u8> {
+    Kind::Attempts.key(&[id.as_bytes()])
+}
+
+/// What the keys of a set of slots begin with.
+pub(super) fn unknown_set(set: u16) -> Vec<u8> {
+    Kind::Unknown.key(&[&set.to_be_bytes()])
+}
+
+pub(super) fn unknown_slot(set: u16, way: u8) -> Vec<u8> {
+    Kind::Unknown.key(&[&set.to_be_bytes(), &[way]])
+}
+
+pub(super) fn session(digest: &TokenDigest) -> Vec<u8> {
+    Kind::Session.key(&[digest.as_bytes()])
+}
+
+pub(super) fn session_id(id: SessionId) -> Vec<u8> {
+    Kind::SessionId.key(&[id.as_bytes()])
+}
+
+/// What the keys that list an account's sessions begin with.
+pub(super) fn sessions_of(id: AccountId) -> Vec<u8> {
+    Kind::SessionOf.key(&[id.as_bytes()])
+}
+
+pub(super) fn session_of(id: AccountId, digest: &TokenDigest) -> Vec<u8> {
+    Kind::SessionOf.key(&[id.as_bytes(), digest.as_bytes()])
+}
+
+pub(super) fn invitation(digest: &TokenDigest) -> Vec<u8> {
+    Kind::Invitation.key(&[digest.as_bytes()])
+}
+
+pub(super) fn invitation_id(id: InvitationId) -> Vec<u8> {
+    Kind::InvitationId.key(&[id.as_bytes()])
+}
+
+/// The account that a key ends with.
+pub(super) fn trailing_account(key: &[u8]) -> Option<AccountId> {
+    key.last_chunk().copied().map(AccountId::from_bytes)
+}
+
+/// The token that a key ends with.
+pub(super) fn trailing_digest(key: &[u8]) -> Option<TokenDigest> {
+    key.last_chunk().copied().map(TokenDigest::from_bytes)
+}

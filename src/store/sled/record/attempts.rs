@@ -1,0 +1,159 @@
+//! Failed attempts and locks.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Malformed, Record, only_version_1, version_1};
+use crate::store::StoreError;
+
+/// The consecutive failures of a subject, and its lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::store::sled) struct Failures {
+    pub(in crate::store::sled) count: u32,
+    pub(in crate::store::sled) lock: Option<Lock>,
+}
+
+/// A lock, as measured by both clocks: by the monotonic one for the process that started it, by the wall
+/// clock for those that come after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store::sled) struct Lock {
+    /// How long it lasts from its start.
+    pub(in crate::store::sled) lasts: Duration,
+    /// When it ends, by the wall clock at its start.
+    pub(in crate::store::sled) until: Timestamp,
+    /// The run of the program that started it.
+    pub(in crate::store::sled) run: Run,
+    /// When it ends, by the monotonic clock of that run.
+    pub(in crate::store::sled) ends: Duration,
+}
+
+/// Names one opening of the store: the readings of a monotonic clock mean nothing to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(in crate::store::sled) struct Run(pub(in crate::store::sled) u64);
+
+/// A slot of the table of unknown names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store::sled) struct UnknownFailures {
+    /// Whose they are.
+    pub(in crate::store::sled) digest: [u8; 32],
+    /// When the last one was counted.
+    pub(in crate::store::sled) last: Timestamp,
+    pub(in crate::store::sled) failures: Failures,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailuresV1 {
+    count: u32,
+    lock: Option<LockV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockV1 {
+    lasts: Duration,
+    until: Timestamp,
+    run: Run,
+    ends: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnknownFailuresV1 {
+    digest: [u8; 32],
+    last: Timestamp,
+    failures: FailuresV1,
+}
+
+impl Record for Failures {
+    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        version_1(&FailuresV1::from(self))
+    }
+
+    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+        only_version_1::<FailuresV1>(version, json).map(Self::from)
+    }
+}
+
+impl Record for UnknownFailures {
+    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        version_1(&UnknownFailuresV1 {
+            digest: self.digest,
+            last: self.last,
+            failures: FailuresV1::from(&self.failures),
+        })
+    }
+
+    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+        let row: UnknownFailuresV1 = only_version_1(version, json)?;
+        Ok(Self {
+            digest: row.digest,
+            last: row.last,
+            failures: row.failures.into(),
+        })
+    }
+}
+
+impl From<&Failures> for FailuresV1 {
+    fn from(failures: &Failures) -> Self {
+        Self {
+            count: failures.count,
+            lock: failures.lock.as_ref().map(LockV1::from),
+        }
+    }
+}
+
+impl From<FailuresV1> for Failures {
+    fn from(row: FailuresV1) -> Self {
+        Self {
+            count: row.count,
+            lock: row.lock.map(Lock::from),
+        }
+    }
+}
+
+impl From<&Lock> for LockV1 {
+    fn from(lock: &Lock) -> Self {
+        Self {
+            lasts: lock.lasts,
+            until: lock.until,
+            run: lock.run,
+            ends: lock.ends,
+        }
+    }
+}
+
+impl From<LockV1> for Lock {
+    fn from(row: LockV1) -> Self {
+        Self {
+            lasts: row.lasts,
+            until: row.until,
+            run: row.run,
+            ends: row.ends,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row as version 1 was first written: see the accounts.
+    const FROZEN: &str = r#"{"count":11,"lock":{"lasts":{"secs":1200,"nanos":0},"until":"2026-01-02T03:04:05Z",
+        "run":18446744073709551615,"ends":{"secs":1201,"nanos":5}}}"#;
+
+    #[test]
+    fn version_1_is_read_and_written_as_ever() {
+        let written = Failures::decode(1, FROZEN.as_bytes()).unwrap().encode().unwrap();
+        let (version, json) = written.split_first().unwrap();
+        assert_eq!(*version, 1);
+        let (written, frozen): (serde_json::Value, serde_json::Value) = (
+            serde_json::from_slice(json).unwrap(),
+            serde_json::from_str(FROZEN).unwrap(),
+        );
+        assert_eq!(written, frozen);
+    }
+}

@@ -1,0 +1,196 @@
+//! Reading rows, and changing them within a group of operations.
+
+use std::collections::BTreeMap;
+
+use ::sled::{Batch, IVec, Tree};
+
+use super::record::{self, Record};
+use crate::store::StoreError;
+
+/// A row that was found: its key and its value.
+pub(super) type Row = (IVec, IVec);
+
+/// Rows that can be read: those on disk, or those as they will be.
+pub(super) trait Rows {
+    /// The value of a row.
+    fn value(&self, key: &[u8]) -> Result<Option<IVec>, StoreError>;
+
+    /// The rows whose keys begin with `prefix`, each once, in no certain order.
+    fn scan<'a>(&'a self, prefix: &[u8]) -> Box<dyn Iterator<Item = Result<Row, StoreError>> + 'a>;
+
+    /// What a row holds.
+    fn read<T: Record>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        let value = self.value(key)?;
+        value.map(|value| record::decode(key, &value)).transpose()
+    }
+
+    /// Whether any row's key begins with `prefix`.
+    fn any(&self, prefix: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.scan(prefix).next().transpose()?.is_some())
+    }
+
+    /// What a row holds that an index points to: it must be there.
+    fn indexed<T: Record>(&self, index: &[u8], key: &[u8]) -> Result<T, StoreError> {
+        self.read(key)?.ok_or_else(|| {
+            StoreError::Corrupt(format!(
+                "{} points to {}, which is missing",
+                record::name(index),
+                record::name(key)
+            ))
+        })
+    }
+}
+
+impl Rows for Tree {
+    fn value(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        Ok(self.get(key)?)
+    }
+
+    fn scan<'a>(&'a self, prefix: &[u8]) -> Box<dyn Iterator<Item = Result<Row, StoreError>> + 'a> {
+        Box::new(self.scan_prefix(prefix).map(|row| Ok(row?)))
+    }
+}
+
+/// Rows as they will be when the group is on disk.
+///
+/// Operations of a group run one after another; each sees what those before it did. One that fails leaves no trace.
+pub(super) struct Group<'t> {
+    tree: &'t Tree,
+    done: Changes,
+    current: Changes,
+}
+
+type Changes = BTreeMap<Vec<u8>, Option<IVec>>;
+
+impl<'t> Group<'t> {
+    /// A group without an operation.
+    pub(super) fn new(tree: &'t Tree) -> Self {
+        Self {
+            tree,
+            done: Changes::new(),
+            current: Changes::new(),
+        }
+    }
+
+    /// Runs an operation.
+    pub(super) fn run<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let outcome = operation(self);
+        let mut changes = std::mem::take(&mut self.current);
+        if outcome.is_ok() {
+            self.done.append(&mut changes);
+        }
+        outcome
+    }
+
+    /// Writes a row.
+    pub(super) fn put<T: Record>(&mut self, key: Vec<u8>, row: &T) -> Result<(), StoreError> {
+        let value = row.encode()?;
+        self.current.insert(key, Some(value.into()));
+        Ok(())
+    }
+
+    /// Removes a row.
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
+        self.current.insert(key, None);
+    }
+
+    /// All changes of the group's operations; `None` if there are none.
+    pub(super) fn into_batch(self) -> Option<Batch> {
+        if self.done.is_empty() {
+            return None;
+        }
+        let mut batch = Batch::default();
+        for (key, value) in self.done {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        Some(batch)
+    }
+
+    fn change(&self, key: &[u8]) -> Option<&Option<IVec>> {
+        self.current.get(key).or_else(|| self.done.get(key))
+    }
+}
+
+impl Rows for Group<'_> {
+    fn value(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        match self.change(key) {
+            Some(change) => Ok(change.clone()),
+            None => self.tree.value(key),
+        }
+    }
+
+    fn scan<'a>(&'a self, prefix: &[u8]) -> Box<dyn Iterator<Item = Result<Row, StoreError>> + 'a> {
+        let untouched = self.tree.scan(prefix).filter(|row| {
+            row.as_ref()
+                .map_or(true, |(key, _)| self.change(key.as_ref()).is_none())
+        });
+        let current = changed(&self.current, prefix);
+        let done = changed(&self.done, prefix).filter(|(key, _)| !self.current.contains_key(key.as_slice()));
+        let written = current
+            .chain(done)
+            .filter_map(|(key, value)| Some(Ok((IVec::from(key.as_slice()), value.clone()?))));
+        Box::new(written.chain(untouched))
+    }
+}
+
+fn changed<'a>(
+    changes: &'a Changes,
+    prefix: &[u8],
+) -> impl Iterator<Item = (&'a Vec<u8>, &'a Option<IVec>)> + use<'a> {
+    let prefix = prefix.to_vec();
+    changes
+        .range(prefix.clone()..)
+        .take_while(move |(key, _)| key.starts_with(&prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn keys(rows: &impl Rows) -> BTreeSet<Vec<u8>> {
+        rows.scan(b"k").map(|row| row.unwrap().0.to_vec()).collect()
+    }
+
+    fn key(n: u8) -> Vec<u8> {
+        vec![b'k', n]
+    }
+
+    #[test]
+    fn an_operation_sees_those_before_it_and_a_failed_one_leaves_no_trace() {
+        let db = ::sled::Config::new().temporary(true).open().unwrap();
+        for n in [1, 2] {
+            db.insert(key(n), ().encode().unwrap()).unwrap();
+        }
+        let mut group = Group::new(&db);
+        group
+            .run(|group| {
+                group.remove(key(1));
+                group.put(key(3), &())?;
+                assert_eq!(keys(group), [key(2), key(3)].into());
+                Ok(())
+            })
+            .unwrap();
+        group
+            .run(|group| -> Result<(), StoreError> {
+                group.put(key(1), &())?;
+                group.remove(key(3));
+                group.remove(key(2));
+                assert_eq!(keys(group), [key(1)].into());
+                Err(StoreError::Corrupt(String::new()))
+            })
+            .unwrap_err();
+        assert_eq!(keys(&group), [key(2), key(3)].into());
+        assert!(group.read::<()>(&key(1)).unwrap().is_none());
+
+        db.apply_batch(group.into_batch().unwrap()).unwrap();
+        assert_eq!(keys(&*db), [key(2), key(3)].into());
+    }
+}

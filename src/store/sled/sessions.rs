@@ -1,0 +1,136 @@
+//! Sessions.
+
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+
+use super::engine::Engine;
+use super::key::{self, Kind};
+use super::record;
+use super::rows::{Group, Rows};
+use crate::ids::AccountId;
+use crate::model::{Account, Session, Standing, TokenDigest};
+use crate::store::{SessionsToEnd, StoreError};
+
+/// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked,
+/// all of its sessions were ended then, and this one must not outlive that.
+pub(super) fn put(
+    group: &mut Group<'_>,
+    session: &Session,
+    replaces: Option<TokenDigest>,
+) -> Result<(), StoreError> {
+    let account: Option<Account> = group.read(&key::account(session.account))?;
+    if account.is_none_or(|account| account.standing != Standing::Active) {
+        return Err(StoreError::Unavailable(
+            "the account was removed or disabled meanwhile".to_owned(),
+        ));
+    }
+    for digest in replaces.iter().chain([&session.digest]) {
+        end(group, digest)?;
+    }
+    group.put(key::session(&session.digest), session)?;
+    group.put(key::session_id(session.id), &session.digest)?;
+    group.put(key::session_of(session.account, &session.digest), &())
+}
+
+pub(super) fn all(engine: &Engine) -> Result<Vec<Session>, StoreError> {
+    let mut sessions = Vec::new();
+    engine.pieces(&Kind::Session.prefix(), None, |_, rows| {
+        for (key, value) in rows {
+            sessions.push(record::decode(key, value)?);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(sessions)
+}
+
+/// The tokens of sessions made before `time`. One that cannot be read is left for `verify` to tell of.
+pub(super) fn made_before(engine: &Engine, time: Timestamp) -> Result<Vec<TokenDigest>, StoreError> {
+    let mut digests = Vec::new();
+    engine.pieces(&Kind::Session.prefix(), None, |_, rows| {
+        let sessions = rows
+            .iter()
+            .filter_map(|(key, value)| record::decode::<Session>(key, value).ok());
+        digests.extend(
+            sessions
+                .filter(|session| session.created_at < time)
+                .map(|session| session.digest),
+        );
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(digests)
+}
+
+/// Notes when sessions were last used, never back in time.
+pub(super) fn touch(group: &mut Group<'_>, seen: &[(TokenDigest, Timestamp)]) -> Result<(), StoreError> {
+    for (digest, at) in seen {
+        let key = key::session(digest);
+        if let Some(mut session) = group.read::<Session>(&key)?
+            && session.last_seen_at < *at
+        {
+            session.last_seen_at = *at;
+            group.put(key, &session)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn end_some(group: &mut Group<'_>, which: SessionsToEnd) -> Result<usize, StoreError> {
+    match which {
+        SessionsToEnd::Token(digest) => end(group, &digest).map(usize::from),
+        SessionsToEnd::Id(id) => match group.read::<TokenDigest>(&key::session_id(id))? {
+            Some(digest) => end(group, &digest).map(usize::from),
+            None => Ok(0),
+        },
+        SessionsToEnd::Account(id, except) => end_of_account(group, id, except),
+        SessionsToEnd::All => end_listed(group, &Kind::Session.prefix(), None),
+    }
+}
+
+/// Ends the sessions of an account, except perhaps one. How many there were.
+pub(super) fn end_of_account(
+    group: &mut Group<'_>,
+    id: AccountId,
+    except: Option<TokenDigest>,
+) -> Result<usize, StoreError> {
+    end_listed(group, &key::sessions_of(id), except)
+}
+
+/// Ends the sessions whose tokens are at the ends of the keys that begin with `prefix`.
+fn end_listed(
+    group: &mut Group<'_>,
+    prefix: &[u8],
+    except: Option<TokenDigest>,
+) -> Result<usize, StoreError> {
+    let digests: Vec<TokenDigest> = group
+        .scan(prefix)
+        .filter_map(|row| row.map(|(key, _)| key::trailing_digest(&key)).transpose())
+        .collect::<Result<_, _>>()?;
+    let mut ended = 0;
+    for digest in digests {
+        if except != Some(digest) {
+            ended += usize::from(end(group, &digest)?);
+        }
+    }
+    Ok(ended)
+}
+
+/// Ends the sessions with these tokens.
+pub(super) fn end_these(group: &mut Group<'_>, digests: &[TokenDigest]) -> Result<(), StoreError> {
+    for digest in digests {
+        end(group, digest)?;
+    }
+    Ok(())
+}
+
+/// Ends the session with this token. Whether there was one.
+fn end(group: &mut Group<'_>, digest: &TokenDigest) -> Result<bool, StoreError> {
+    let key = key::session(digest);
+    let Some(session) = group.read::<Session>(&key)? else {
+        return Ok(false);
+    };
+    group.remove(key);
+    group.remove(key::session_id(session.id));
+    group.remove(key::session_of(session.account, digest));
+    Ok(true)
+}

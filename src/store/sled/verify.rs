@@ -1,0 +1,197 @@
+//! Reading everything, to see that each row is sound and that rows that point to each other agree.
+//!
+//! What is wrong with a row can be told from the row and those that it names, so the whole store is read a piece at
+//! a time while it is being written to. What looks wrong is looked at again between two groups, at the end.
+
+use std::ops::ControlFlow;
+
+use ::sled::IVec;
+
+use super::engine::Engine;
+use super::key::{self, Kind};
+use super::record::{self, Failures, Meta, UnknownFailures};
+use super::rows::Rows;
+use crate::ids::AccountId;
+use crate::model::{Account, Invitation, Session, TokenDigest};
+use crate::store::{StoreError, Verification};
+
+/// Reads everything: counts the rows, and names those that seem wrong.
+pub(super) fn scan(engine: &Engine) -> Result<(Verification, Vec<IVec>), StoreError> {
+    let mut found = Verification::default();
+    let mut suspects = Vec::new();
+    let read = engine.pieces(b"", None, |tree, rows| {
+        for (key, value) in rows {
+            match Kind::of(key) {
+                Some(Kind::Account) => found.accounts += 1,
+                Some(Kind::Session) => found.sessions += 1,
+                Some(Kind::Invitation) => found.invitations += 1,
+                _ => {}
+            }
+            if fault(tree, key, value)?.is_some() {
+                suspects.push(key.clone());
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    });
+    match read {
+        Err(StoreError::Corrupt(fault)) => found.faults.push(fault),
+        outcome => outcome?,
+    }
+    Ok((found, suspects))
+}
+
+/// What is wrong with the rows with these keys, a sentence each.
+pub(super) fn faults(rows: &impl Rows, suspects: &[IVec]) -> Result<Vec<String>, StoreError> {
+    let mut faults = Vec::new();
+    for key in suspects {
+        if let Some(value) = rows.value(key)? {
+            faults.extend(fault(rows, key, &value)?);
+        }
+    }
+    Ok(faults)
+}
+
+fn fault(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<Option<String>, StoreError> {
+    match check(rows, key, value) {
+        Ok(()) => Ok(None),
+        Err(StoreError::Corrupt(fault)) => Ok(Some(fault)),
+        Err(error) => Err(error),
+    }
+}
+
+fn check(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    match Kind::of(key) {
+        Some(Kind::Meta) => record::decode::<Meta>(key, value).map(drop),
+        Some(Kind::Account) => account(rows, key, &record::decode(key, value)?),
+        Some(Kind::Email) => email(rows, key, record::decode(key, value)?),
+        Some(Kind::Username) => username(rows, key, record::decode(key, value)?),
+        Some(Kind::Member) => member(rows, key),
+        Some(Kind::Attempts) => attempts(rows, key, value),
+        Some(Kind::Unknown) => record::decode::<UnknownFailures>(key, value).map(drop),
+        Some(Kind::Session) => session(rows, key, &record::decode(key, value)?),
+        Some(Kind::SessionId) => session_id(rows, key, record::decode(key, value)?),
+        Some(Kind::SessionOf) => session_of(rows, key),
+        Some(Kind::Invitation) => invitation(rows, key, &record::decode(key, value)?),
+        Some(Kind::InvitationId) => invitation_id(rows, key, record::decode(key, value)?),
+        None => wrong(key, "no such kind of row exists"),
+    }
+}
+
+fn account(rows: &impl Rows, key: &[u8], account: &Account) -> Result<(), StoreError> {
+    let id = account.id;
+    require(key, key::account(id) == key, "it holds another account")?;
+    agree(rows, key, &key::email(&account.email), &id)?;
+    agree(rows, key, &key::username(&account.username), &Some(id))?;
+    for group in &account.groups {
+        agree(rows, key, &key::member(group, id), &())?;
+    }
+    Ok(())
+}
+
+fn email(rows: &impl Rows, key: &[u8], id: AccountId) -> Result<(), StoreError> {
+    let account: Account = rows.indexed(key, &key::account(id))?;
+    require(
+        key,
+        key::email(&account.email) == key,
+        "its account has another address",
+    )
+}
+
+fn username(rows: &impl Rows, key: &[u8], id: Option<AccountId>) -> Result<(), StoreError> {
+    let Some(id) = id else {
+        return Ok(());
+    };
+    let account: Account = rows.indexed(key, &key::account(id))?;
+    require(
+        key,
+        key::username(&account.username) == key,
+        "its account has another username",
+    )
+}
+
+fn member(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
+    let Some(id) = key::trailing_account(key) else {
+        return wrong(key, "it names no account");
+    };
+    let account: Account = rows.indexed(key, &key::account(id))?;
+    let is_in = account.groups.iter().any(|group| key::member(group, id) == key);
+    require(key, is_in, "its account is not in the group")
+}
+
+fn attempts(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    record::decode::<Failures>(key, value)?;
+    let Some(id) = key::trailing_account(key) else {
+        return wrong(key, "it names no account");
+    };
+    rows.indexed::<Account>(key, &key::account(id)).map(drop)
+}
+
+fn session(rows: &impl Rows, key: &[u8], session: &Session) -> Result<(), StoreError> {
+    let digest = session.digest;
+    require(key, key::session(&digest) == key, "it holds another session")?;
+    rows.indexed::<Account>(key, &key::account(session.account))?;
+    agree(rows, key, &key::session_id(session.id), &digest)?;
+    agree(rows, key, &key::session_of(session.account, &digest), &())
+}
+
+fn session_id(rows: &impl Rows, key: &[u8], digest: TokenDigest) -> Result<(), StoreError> {
+    let session: Session = rows.indexed(key, &key::session(&digest))?;
+    require(
+        key,
+        key::session_id(session.id) == key,
+        "its session has another name",
+    )
+}
+
+fn session_of(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
+    let Some(digest) = key::trailing_digest(key) else {
+        return wrong(key, "it names no session");
+    };
+    let session: Session = rows.indexed(key, &key::session(&digest))?;
+    require(
+        key,
+        key::session_of(session.account, &digest) == key,
+        "its session is another account's",
+    )
+}
+
+fn invitation(rows: &impl Rows, key: &[u8], invitation: &Invitation) -> Result<(), StoreError> {
+    let digest = invitation.digest;
+    require(
+        key,
+        key::invitation(&digest) == key,
+        "it holds another invitation",
+    )?;
+    agree(rows, key, &key::invitation_id(invitation.id), &digest)
+}
+
+fn invitation_id(rows: &impl Rows, key: &[u8], digest: TokenDigest) -> Result<(), StoreError> {
+    let invitation: Invitation = rows.indexed(key, &key::invitation(&digest))?;
+    require(
+        key,
+        key::invitation_id(invitation.id) == key,
+        "its invitation has another name",
+    )
+}
+
+/// The index must be there and say this.
+fn agree<T: record::Record + PartialEq>(
+    rows: &impl Rows,
+    key: &[u8],
+    index: &[u8],
+    expected: &T,
+) -> Result<(), StoreError> {
+    match rows.read::<T>(index)? {
+        Some(found) if found == *expected => Ok(()),
+        Some(_) => wrong(key, &format!("{} points elsewhere", record::name(index))),
+        None => wrong(key, &format!("{} is missing", record::name(index))),
+    }
+}
+
+fn require(key: &[u8], holds: bool, otherwise: &str) -> Result<(), StoreError> {
+    if holds { Ok(()) } else { wrong(key, otherwise) }
+}
+
+fn wrong(key: &[u8], what: &str) -> Result<(), StoreError> {
+    Err(StoreError::Corrupt(format!("{}: {what}", record::name(key))))
+}
