@@ -14,7 +14,7 @@ use hyper::upgrade::OnUpgrade;
 use super::access_log::{Begun, Handled};
 use super::admit::{Stop, Stopped};
 use super::arrival::Arrival;
-use super::asked::{Asked, asked, require_plain};
+use super::asked::{Asked, Malformed, asked};
 use super::body::{AnswerBody, Content, Ending, Watch};
 use super::forward::{Rest, content_length};
 use super::inspect::Seen;
@@ -74,7 +74,11 @@ impl Gateway {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let has_body = !incoming.is_end_stream();
         let client = self.client(&arrival, &parts.headers);
-        let asked = require_plain(&parts, seen).and_then(|()| asked(&parts));
+        // A head that others could read differently is refused (S45).
+        let asked = match seen.and_then(|seen| seen.fault) {
+            Some(fault) => Err(Malformed::from(fault)),
+            None => asked(&parts),
+        };
         let (host, authority, malformed) = match asked {
             Ok(Asked { host, authority }) => (host, authority, None),
             Err(malformed) => (self.routes.public_host().clone(), "", Some(malformed)),

@@ -1,10 +1,10 @@
 //! The host that a request is for.
 
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 
-use super::inspect::Seen;
+use super::inspect::Fault;
 use crate::request::Host;
 
 /// A host, and what was sent for it.
@@ -16,12 +16,8 @@ pub(super) struct Asked<'a> {
 /// A request that means different things to different readers, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Malformed {
-    #[error("a line of the head ends without a carriage return")]
-    BareLineFeed,
-    #[error("the target has a `#`")]
-    Fragment,
-    #[error("more than one Content-Length")]
-    ContentLength,
+    #[error(transparent)]
+    Head(#[from] Fault),
     #[error("no host, or more than one, or not one")]
     Host,
     #[error("the target and the Host header name different hosts")]
@@ -50,21 +46,6 @@ pub(super) fn asked(parts: &Parts) -> Result<Asked<'_>, Malformed> {
     let authority = authority.ok_or(Malformed::Host)?;
     let host = authority.parse().map_err(|_| Malformed::Host)?;
     Ok(Asked { host, authority })
-}
-
-/// Refuses heads that others could read in another way (S45).
-pub(super) fn require_plain(parts: &Parts, seen: Option<Seen>) -> Result<(), Malformed> {
-    let seen = seen.unwrap_or_default();
-    if seen.bare_line_feed {
-        return Err(Malformed::BareLineFeed);
-    }
-    if seen.fragment {
-        return Err(Malformed::Fragment);
-    }
-    if parts.headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
-        return Err(Malformed::ContentLength);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

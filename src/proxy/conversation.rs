@@ -1,19 +1,16 @@
 //! What a connection and the requests on it tell each other.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::inspect::Seen;
-
-const COMPLETE: u8 = 1;
-const BARE_LINE_FEED: u8 = 2;
-const FRAGMENT: u8 = 4;
-const FOLLOWED: u8 = 8;
 
 /// Shared by a connection's stream and the requests on it. Its values are read and written in one task for HTTP/1;
 /// for HTTP/2 only the count of requests is used.
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
-    seen: AtomicU8,
+    /// Of the head that came in last and whose request has not begun.
+    seen: Mutex<Option<Seen>>,
     in_body: AtomicBool,
     has_unread: AtomicBool,
     under_way: AtomicUsize,
@@ -24,12 +21,7 @@ pub(super) struct Conversation {
 impl Conversation {
     /// A head came in completely.
     pub(super) fn see(&self, seen: Seen) {
-        let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
-        let bits = COMPLETE
-            | bit(seen.bare_line_feed, BARE_LINE_FEED)
-            | bit(seen.fragment, FRAGMENT)
-            | bit(seen.followed, FOLLOWED);
-        self.seen.store(bits, Ordering::Relaxed);
+        *self.seen() = Some(seen);
     }
 
     /// A request begins. What was seen of its head; `None` if it came in with the body before it.
@@ -38,12 +30,7 @@ impl Conversation {
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.in_body.store(has_body, Ordering::Relaxed);
         self.has_unread.store(false, Ordering::Relaxed);
-        let bits = self.seen.swap(0, Ordering::Relaxed);
-        (bits & COMPLETE != 0).then_some(Seen {
-            bare_line_feed: bits & BARE_LINE_FEED != 0,
-            fragment: bits & FRAGMENT != 0,
-            followed: bits & FOLLOWED != 0,
-        })
+        self.seen().take()
     }
 
     /// A request is answered.
@@ -71,5 +58,9 @@ impl Conversation {
     pub(super) fn idle_since(&self) -> Option<usize> {
         let is_idle = self.under_way.load(Ordering::Relaxed) == 0;
         is_idle.then(|| self.begun.load(Ordering::Relaxed))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Option<Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,18 +1,30 @@
 //! What can be seen of a request's head only in its bytes.
 //!
-//! The HTTP parser drops a `#` and what follows it, and takes a bare line feed for the end of a line (RFC 9112,
-//! section 2.2 allows it). Neither is what an application may see differently, so both are noticed here.
+//! The HTTP parser drops a `#` and what follows it, takes a bare line feed for the end of a line, and one of two equal
+//! lengths for both (RFC 9112, sections 2.2 and 6.3, allow it). Others read such heads differently, so all of that is
+//! noticed here.
 
 /// What was seen of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// A line ends without a carriage return.
-    pub(super) bare_line_feed: bool,
-    /// The request line has a `#`.
-    pub(super) fragment: bool,
+    /// What others could read differently.
+    pub(super) fault: Option<Fault>,
     /// More bytes came with its end: its body, or another head.
     pub(super) followed: bool,
 }
+
+/// Something that others could read differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("a line of the head ends without a carriage return")]
+    BareLineFeed,
+    #[error("the target has a `#`")]
+    Fragment,
+    #[error("Content-Length is there more than once")]
+    TwoLengths,
+}
+
+const LENGTH: &[u8; 15] = b"content-length:";
 
 /// Reads heads of HTTP/1 as they come in.
 #[derive(Debug)]
@@ -21,6 +33,9 @@ pub(super) struct Inspector {
     in_request_line: bool,
     /// How much of the current line came before.
     line: usize,
+    /// What the current line begins with.
+    beginning: [u8; LENGTH.len()],
+    has_length: bool,
     last: u8,
 }
 
@@ -30,6 +45,8 @@ impl Default for Inspector {
             seen: Seen::default(),
             in_request_line: true,
             line: 0,
+            beginning: [0; LENGTH.len()],
+            has_length: false,
             last: 0,
         }
     }
@@ -42,9 +59,10 @@ impl Inspector {
         for end in memchr::memchr_iter(b'\n', bytes) {
             let before = if end > 0 { bytes[end - 1] } else { self.last };
             let is_crlf = before == b'\r';
-            self.seen.bare_line_feed |= !is_crlf;
-            self.look_for_fragment(&bytes[start..end]);
-            let length = self.line + (end - start) - usize::from(is_crlf);
+            self.note(!is_crlf, Fault::BareLineFeed);
+            self.read_line(&bytes[start..end]);
+            let length = self.line - usize::from(is_crlf);
+            self.look_for_length();
             self.line = 0;
             start = end + 1;
             if length > 0 {
@@ -58,14 +76,34 @@ impl Inspector {
                 return Some(seen);
             }
         }
-        self.look_for_fragment(&bytes[start..]);
-        self.line += bytes.len() - start;
+        self.read_line(&bytes[start..]);
         self.last = bytes.last().copied().unwrap_or(self.last);
         None
     }
 
-    fn look_for_fragment(&mut self, bytes: &[u8]) {
-        self.seen.fragment |= self.in_request_line && bytes.contains(&b'#');
+    /// A piece of the current line.
+    fn read_line(&mut self, piece: &[u8]) {
+        let has_fragment = self.in_request_line && memchr::memchr(b'#', piece).is_some();
+        self.note(has_fragment, Fault::Fragment);
+        if let Some(open) = self.beginning.get_mut(self.line..) {
+            let count = open.len().min(piece.len());
+            open[..count].copy_from_slice(&piece[..count]);
+        }
+        self.line += piece.len();
+    }
+
+    /// At the end of a line.
+    fn look_for_length(&mut self) {
+        if self.line >= LENGTH.len() && self.beginning.eq_ignore_ascii_case(LENGTH) {
+            self.note(self.has_length, Fault::TwoLengths);
+            self.has_length = true;
+        }
+    }
+
+    fn note(&mut self, is_there: bool, fault: Fault) {
+        if is_there {
+            self.seen.fault.get_or_insert(fault);
+        }
     }
 }
 
@@ -100,22 +138,27 @@ mod tests {
 
     #[test]
     fn what_is_odd_about_a_head() {
-        let bare = Some(Seen {
-            bare_line_feed: true,
-            ..Seen::default()
-        });
-        assert_eq!(see(b"GET / HTTP/1.1\nHost: a\r\n\r\n"), bare);
-        assert_eq!(see(b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n"), bare);
-        assert_eq!(see(b"GET / HTTP/1.1\r\nHost: a\r\n\n"), bare);
-        let fragment = see(b"GET /a#b HTTP/1.1\r\n\r\n").unwrap();
-        assert!(fragment.fragment && !fragment.bare_line_feed);
+        let fault = |bytes: &[u8]| see(bytes).unwrap().fault;
+        for head in [
+            b"GET / HTTP/1.1\nHost: a\r\n\r\n".as_slice(),
+            b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\n\n",
+        ] {
+            assert_eq!(fault(head), Some(Fault::BareLineFeed));
+        }
+        assert_eq!(fault(b"GET /a#b HTTP/1.1\r\n\r\n"), Some(Fault::Fragment));
+        let two = b"POST / HTTP/1.1\r\ncontent-length: 1\r\nContent-LENGTH: 1\r\n\r\n";
+        assert_eq!(fault(two), Some(Fault::TwoLengths));
+        let one = b"POST / HTTP/1.1\r\ncontent-length: 1\r\nx-content-length: 1\r\n\r\n";
+        assert_eq!(fault(one), None);
         assert!(see(b"POST / HTTP/1.1\r\n\r\nbody").unwrap().followed);
     }
 
     #[test]
     fn the_next_head_is_seen_for_itself() {
         let mut inspector = Inspector::default();
-        assert!(inspector.inspect(b"GET /a#b HTTP/1.1\r\n\r\n").unwrap().fragment);
+        let first = inspector.inspect(b"GET /a#b HTTP/1.1\r\n\r\n");
+        assert!(first.unwrap().fault.is_some());
         assert_eq!(
             inspector.inspect(b"GET / HTTP/1.1\r\n\r\n"),
             Some(Seen::default())

@@ -5,6 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::header::HOST;
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
@@ -129,6 +131,7 @@ impl Server {
 
     async fn send_http2(&self, endpoint: &config::Endpoint, mut request: Request<RequestBody>) -> Attempted {
         *request.version_mut() = Version::HTTP_2;
+        name_authority(&mut request);
         let progress = request.body().progress();
         // A connection may turn out to be closing: then one more is made.
         for _ in 0..2 {
@@ -169,6 +172,17 @@ impl Server {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.clone().filter(|sender| !sender.is_closed())
     }
+}
+
+/// In HTTP/2 the target names the host (RFC 9113, section 8.3.1). Servers in the clear are asked by `http`; that the
+/// client used TLS is in the forwarded headers.
+fn name_authority(request: &mut Request<RequestBody>) {
+    let host = request.headers_mut().remove(HOST);
+    let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let mut target = std::mem::take(request.uri_mut()).into_parts();
+    target.scheme = Some(Scheme::HTTP);
+    target.authority = authority;
+    *request.uri_mut() = Uri::from_parts(target).unwrap_or_default();
 }
 
 type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;

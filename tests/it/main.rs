@@ -7,6 +7,12 @@
 
 mod commands;
 mod config;
+mod harness;
 mod layering;
 mod listener;
 mod security_map;
+mod way_forward;
+mod way_identity;
+mod way_route;
+mod way_smuggling;
+mod way_websocket;

@@ -1,0 +1,195 @@
+//! Applications behind the gateway, over real sockets.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::soon;
+
+type Body = BoxBody<Bytes, Infallible>;
+
+/// A request as an application sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) method: String,
+    /// Path and query, as they came.
+    pub(crate) target: String,
+    /// In the order in which they came.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+    pub(crate) trailers: Vec<(String, String)>,
+}
+
+/// An application that notes what it received.
+pub(crate) struct Application {
+    pub(crate) address: SocketAddr,
+    received: Arc<Mutex<Vec<Received>>>,
+    connections: Arc<AtomicUsize>,
+    run: JoinHandle<()>,
+}
+
+impl Application {
+    /// Answers everything with "hello".
+    pub(crate) async fn start() -> Self {
+        Self::answering(|_| Response::new(Bytes::from_static(b"hello"))).await
+    }
+
+    /// Answers what the function says, once the request's body came in.
+    pub(crate) async fn answering(
+        answer: impl Fn(&Received) -> Response<Bytes> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        Self::serving(move |parts, incoming, received| {
+            let answer = answer.clone();
+            async move {
+                let request = receive(parts, incoming).await;
+                let response = answer(&request).map(|body| Full::new(body).boxed());
+                received.lock().unwrap().push(request);
+                response
+            }
+        })
+        .await
+    }
+
+    /// Answers as the function does, which reads the body itself.
+    pub(crate) async fn serving<F>(
+        serve: impl Fn(Parts, Incoming, Arc<Mutex<Vec<Received>>>) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (noted, counted) = (received.clone(), connections.clone());
+        let run = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(connection(stream, serve.clone(), noted.clone()));
+            }
+        });
+        Self {
+            address,
+            received,
+            connections,
+            run,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What it received so far.
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// The only request that it received.
+    pub(crate) fn only(&self) -> Received {
+        let received = self.received();
+        assert_eq!(received.len(), 1, "{received:?}");
+        received[0].clone()
+    }
+
+    /// How many connections were made to it.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Application {
+    fn drop(&mut self) {
+        self.run.abort();
+    }
+}
+
+impl Received {
+    /// The values of a header.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let named = self.headers.iter().filter(|(known, _)| known == name);
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The only value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let all = self.all(name);
+        assert!(all.len() < 2, "{name}: {all:?}");
+        all.first().copied()
+    }
+}
+
+/// A request without its body.
+pub(crate) fn head_of(parts: &Parts) -> Received {
+    Received {
+        method: parts.method.to_string(),
+        target: parts.uri.path_and_query().unwrap().to_string(),
+        headers: pairs(&parts.headers),
+        body: Bytes::new(),
+        trailers: Vec::new(),
+    }
+}
+
+async fn receive(parts: Parts, incoming: Incoming) -> Received {
+    let mut request = head_of(&parts);
+    if let Ok(body) = incoming.collect().await {
+        request.trailers = body.trailers().map(pairs).unwrap_or_default();
+        request.body = body.to_bytes();
+    }
+    request
+}
+
+fn pairs(headers: &http::HeaderMap) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
+        .collect()
+}
+
+/// HTTP/1.1, or HTTP/2 with prior knowledge, with upgrades.
+async fn connection<F>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    serve: impl Fn(Parts, Incoming, Arc<Mutex<Vec<Received>>>) -> F + Clone + Send + Sync + 'static,
+    received: Arc<Mutex<Vec<Received>>>,
+) where
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (parts, incoming) = request.into_parts();
+        let answer = serve(parts, incoming, received.clone());
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    let _ = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
+        .await;
+}
+
+/// Waits for a condition that another task makes true.
+pub(crate) async fn until(mut is_true: impl FnMut() -> bool) {
+    soon(async {
+        while !is_true() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

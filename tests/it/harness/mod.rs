@@ -1,0 +1,21 @@
+//! The whole application on a free port, applications behind it, and clients in front of it.
+
+mod application;
+mod client;
+mod raw;
+
+pub(crate) use application::{Application, Received, head_of, until};
+pub(crate) use client::{Running, route, upstream};
+pub(crate) use raw::Raw;
+
+use std::time::Duration;
+
+/// Nothing here takes as long; what does has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Fails a test instead of letting it wait for ever.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("this comes soon")
+}

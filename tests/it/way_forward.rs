@@ -1,0 +1,391 @@
+//! To applications of every kind and back, over the wire.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::Response;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
+use tokio::sync::mpsc;
+use vestibule::config::Period;
+
+use crate::harness::{Application, Running, head_of, route, soon, until, upstream};
+
+const MIB: usize = 1 << 20;
+
+/// Bytes that differ from place to place.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length)
+        .map(|at| u8::try_from(at * 7 % 251).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn bodies_go_both_ways_unchanged() {
+    let app = Application::answering(|request| Response::new(request.body.clone())).await;
+    let gateway = Running::before("public", &app.url()).await;
+    for client in [gateway.client(), gateway.http2_client()] {
+        for length in [0, 1, MIB + 13, 5 * MIB] {
+            let sent = pattern(length);
+            let asked = client.post(gateway.url("/")).body(sent.clone());
+            let answer = soon(asked.send()).await.unwrap();
+            assert_eq!(answer.status(), 200);
+            assert!(soon(answer.bytes()).await.unwrap() == sent, "{length} bytes");
+        }
+    }
+    let received = app.received();
+    assert_eq!(received[1].header("content-length"), Some("1"));
+    assert_eq!(received[0].method, "POST");
+}
+
+#[tokio::test]
+async fn streams_are_never_held_back() {
+    let (events, source) = mpsc::unbounded_channel::<&'static str>();
+    let source = std::sync::Arc::new(std::sync::Mutex::new(Some(source)));
+    let app = Application::serving(move |_, _, _| {
+        let source = source.lock().unwrap().take().unwrap();
+        let stream = futures_util::stream::unfold(source, async |mut source| {
+            let event = source.recv().await?;
+            Some((Ok::<_, Infallible>(Frame::data(Bytes::from(event))), source))
+        });
+        let response = Response::builder().header("content-type", "text/event-stream");
+        let body = http_body_util::BodyExt::boxed(SyncStream(StreamBody::new(Box::pin(stream))));
+        async move { response.body(body).unwrap() }
+    })
+    .await;
+    let gateway = Running::before("public", &app.url()).await;
+    let asked = gateway.client().get(gateway.url("/events"));
+    let mut answer = soon(asked.send()).await.unwrap();
+    for event in ["data: 1\n\n", "data: 2\n\n"] {
+        events.send(event).unwrap();
+        assert_eq!(soon(answer.chunk()).await.unwrap().unwrap(), event);
+    }
+    drop(events);
+    assert_eq!(soon(answer.chunk()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn s28_a_stream_ends_with_its_session() {
+    let app = quiet_application().await;
+    let gateway = Running::before("authenticated", &app.url()).await;
+    let (ann, bob) = (gateway.signed_in("ann").await, gateway.signed_in("bob").await);
+    let open = async |cookie: &str| {
+        let asked = gateway.client().get(gateway.url("/")).header("cookie", cookie);
+        let mut answer = soon(asked.send()).await.unwrap();
+        assert_eq!(soon(answer.chunk()).await.unwrap().unwrap(), "begun");
+        answer
+    };
+    let (mut of_ann, mut of_bob) = (open(&ann).await, open(&bob).await);
+    gateway.sign_out(&ann).await;
+    let ended = tokio::time::timeout(Duration::from_secs(5), of_ann.chunk());
+    // Cut, and not brought to an end that would look like the application's.
+    assert!(ended.await.unwrap().is_err());
+    let others = tokio::time::timeout(Duration::from_millis(50), of_bob.chunk());
+    assert!(others.await.is_err());
+}
+
+/// Says "begun" and nothing more.
+async fn quiet_application() -> Application {
+    Application::serving(|_, _, _| async {
+        let begun = futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("begun")))]);
+        let quiet = begun.chain(futures_util::stream::pending());
+        Response::new(SyncStream(StreamBody::new(Box::pin(quiet))).boxed())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_answer_to_half_a_request_arrives() {
+    let gateway = Running::before("authenticated", "demo:").await;
+    let authority = gateway.authority();
+    // A megabyte is announced and goes on coming while the answer is on its way.
+    let mut raw = gateway.raw().await;
+    raw.send(format!(
+        "POST / HTTP/1.1\r\nHost: {authority}\r\nContent-Length: {MIB}\r\n\r\n"
+    ))
+    .await;
+    for _ in 0..8 {
+        raw.send(vec![0; 64 << 10]).await;
+    }
+    assert_eq!(raw.answer().await.0, 401);
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_100_continue_gets_it() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let authority = gateway.authority();
+    let mut raw = gateway.raw().await;
+    raw.send(format!(
+        "PUT / HTTP/1.1\r\nHost: {authority}\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    ))
+    .await;
+    assert!(raw.head().await.starts_with("HTTP/1.1 100 "));
+    raw.send("hi").await;
+    assert_eq!(raw.answer().await.0, 200);
+    let request = app.only();
+    assert_eq!(
+        (request.body.as_ref(), request.header("expect")),
+        (b"hi".as_slice(), None)
+    );
+}
+
+#[tokio::test]
+async fn head_has_no_body_and_its_length() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    for client in [gateway.client(), gateway.http2_client()] {
+        for path in ["/", "/.auth/login", "/.auth/nothing"] {
+            let get = client.get(gateway.url(path)).send().await.unwrap();
+            let head = client.head(gateway.url(path)).send().await.unwrap();
+            assert_eq!(head.status(), get.status(), "{path}");
+            let length = head.headers()["content-length"]
+                .to_str()
+                .unwrap()
+                .parse::<usize>()
+                .unwrap();
+            let whole = get.bytes().await.unwrap();
+            // The name of a request is in the text of a refusal, and as long each time.
+            assert_eq!(length, whole.len(), "{path}");
+            assert!(head.bytes().await.unwrap().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_application_that_is_not_there_or_too_slow() {
+    let slow = Application::serving(|_, _, _| std::future::pending()).await;
+    let broken = Application::serving(|_, _, _| async { panic!("on purpose") }).await;
+    let gateway = Running::start(|config| {
+        config.timeouts.response = Period(Duration::from_millis(100));
+        config.route = vec![
+            route("/gone", "public", "http://127.0.0.1:1"),
+            route("/slow", "public", &slow.url()),
+            route("/broken", "public", &broken.url()),
+        ];
+    })
+    .await;
+    for (path, status, slug) in [
+        ("/gone", 502, "upstream-unreachable"),
+        ("/slow", 504, "upstream-timeout"),
+        ("/broken", 502, "upstream-unreachable"),
+    ] {
+        let answer = soon(gateway.client().get(gateway.url(path)).send())
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        let problem: serde_json::Value = answer.json().await.unwrap();
+        assert!(problem["type"].as_str().unwrap().ends_with(slug), "{problem}");
+        let browser = gateway
+            .client()
+            .get(gateway.url(path))
+            .header("accept", "text/html");
+        let page = soon(browser.send()).await.unwrap();
+        assert!(
+            page.headers()["content-type"]
+                .to_str()
+                .unwrap()
+                .starts_with("text/html")
+        );
+    }
+}
+
+#[tokio::test]
+async fn servers_take_turns_and_one_that_is_gone_is_passed_over() {
+    let apps = [Application::start().await, Application::start().await];
+    let gateway = Running::start(|config| {
+        let (one, two) = (apps[0].url(), apps[1].url());
+        config
+            .upstream
+            .insert("app".to_owned(), upstream(&["http://127.0.0.1:1", &one, &two]));
+        config.route = vec![route("/", "public", "app")];
+    })
+    .await;
+    for _ in 0..30 {
+        let asked = gateway.client().post(gateway.url("/")).body("once");
+        assert_eq!(soon(asked.send()).await.unwrap().status(), 200);
+    }
+    let counts = apps.each_ref().map(|app| app.received().len());
+    assert_eq!(counts.iter().sum::<usize>(), 30);
+    assert!(counts.iter().all(|&count| count >= 10), "{counts:?}");
+}
+
+#[tokio::test]
+async fn http2_in_the_clear_to_an_application() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url().replace("http:", "h2c:")).await;
+    for client in [gateway.client(), gateway.http2_client()] {
+        let asked = client
+            .post(gateway.url("/a?b"))
+            .header("te", "trailers")
+            .body("hi");
+        assert_eq!(soon(asked.send()).await.unwrap().text().await.unwrap(), "hello");
+    }
+    let received = app.received();
+    for request in &received {
+        assert_eq!(
+            (request.target.as_str(), request.body.as_ref()),
+            ("/a?b", b"hi".as_slice())
+        );
+        assert_eq!(
+            request.header("x-forwarded-host"),
+            Some(gateway.authority().as_str())
+        );
+    }
+    assert_eq!(app.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_gateway_behind_a_gateway_over_tls_and_a_local_socket() {
+    let app = Application::start().await;
+    let inner = Running::start(|config| {
+        let mut any = route("/", "public", &app.url());
+        any.host = Some("localhost".to_owned());
+        config.route = vec![any];
+    })
+    .await;
+    let server = format!("https://localhost:{}", inner.address.port());
+    let gateway = Running::start(|config| {
+        let mut trusted = upstream(&[&server]);
+        trusted.ca = Some(inner.file("authority.pem"));
+        config.upstream.insert("trusted".to_owned(), trusted);
+        // The system does not know that authority.
+        config.upstream.insert("unknown".to_owned(), upstream(&[&server]));
+        let of_localhost = |path: &str, upstream: &str| {
+            let mut route = route(path, "public", upstream);
+            route.host = Some("localhost".to_owned());
+            route
+        };
+        config.route = vec![
+            of_localhost("/trusted", "trusted"),
+            of_localhost("/unknown", "unknown"),
+        ];
+    })
+    .await;
+    let client = gateway.client();
+    let trusted = client.get(gateway.url_of("localhost", "/trusted")).send();
+    assert_eq!(soon(trusted).await.unwrap().text().await.unwrap(), "hello");
+    let unknown = client.get(gateway.url_of("localhost", "/unknown")).send();
+    assert_eq!(soon(unknown).await.unwrap().status(), 502);
+    assert_eq!(app.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_local_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let app = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service =
+            hyper::service::service_fn(|request: http::Request<hyper::body::Incoming>| async move {
+                let host = request.headers()["host"].clone();
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::copy_from_slice(host.as_bytes()))))
+            });
+        let io = hyper_util::rt::TokioIo::new(stream);
+        hyper::server::conn::http1::Builder::new()
+            .serve_connection(io, service)
+            .await
+    });
+    let gateway = Running::before("public", &format!("unix:{}", path.display())).await;
+    let answer = soon(gateway.client().get(gateway.url("/")).send()).await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), gateway.authority());
+    drop(gateway);
+    app.abort();
+}
+
+#[tokio::test]
+async fn an_upload_that_the_client_breaks_off_never_looks_complete() {
+    let (done, mut outcome) = mpsc::unbounded_channel();
+    let app = Application::serving(move |parts, incoming, received| {
+        let done = done.clone();
+        async move {
+            received.lock().unwrap().push(head_of(&parts));
+            let _ = done.send(incoming.collect().await.is_ok());
+            Response::new(Full::new(Bytes::new()).boxed())
+        }
+    })
+    .await;
+    let gateway = Running::before("public", &app.url()).await;
+    let authority = gateway.authority();
+    for framing in [
+        "Content-Length: 100\r\n\r\nhalf",
+        "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    ] {
+        let mut raw = gateway.raw().await;
+        raw.send(format!("POST / HTTP/1.1\r\nHost: {authority}\r\n{framing}"))
+            .await;
+        let before = app.received().len();
+        until(|| app.received().len() > before || before > 0).await;
+        drop(raw);
+        assert!(!soon(outcome.recv()).await.unwrap(), "{framing:?}");
+    }
+}
+
+#[tokio::test]
+async fn connections_to_an_application_are_used_again() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let client = gateway.client();
+    for _ in 0..20 {
+        let answer = soon(client.get(gateway.url("/")).send()).await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "hello");
+    }
+    assert_eq!(app.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_line_for_every_request() {
+    let app = Application::start().await;
+    let gateway = Running::before("authenticated", &app.url()).await;
+    let cookie = gateway.signed_in("ann").await;
+    let asked = gateway
+        .client()
+        .get(gateway.url("/a?token=secret"))
+        .header("cookie", &cookie);
+    let answer = soon(asked.send()).await.unwrap();
+    let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    assert_eq!(answer.text().await.unwrap(), "hello");
+    let folder = gateway.stop().await;
+    let log = std::fs::read_to_string(folder.path().join("access.jsonl")).unwrap();
+    assert!(!log.contains("secret"));
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let line = lines
+        .iter()
+        .find(|line| line["request_id"] == id.as_str())
+        .unwrap();
+    for (key, value) in [
+        ("method", "GET"),
+        ("path", "/a"),
+        ("user", "ann"),
+        ("route", "gw.example.com/"),
+        ("client", "127.0.0.1"),
+    ] {
+        assert_eq!(line[key], value, "{line}");
+    }
+    assert_eq!(
+        (line["status"].as_u64(), line["bytes"].as_u64()),
+        (Some(200), Some(5))
+    );
+    assert_eq!(line["upstream"], app.url());
+}
+
+/// A body that may be shared between threads, as a boxed one must be.
+struct SyncStream<B>(B);
+
+impl<B: http_body::Body + Unpin> http_body::Body for SyncStream<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        std::pin::Pin::new(&mut self.0).poll_frame(context)
+    }
+}

@@ -1,0 +1,253 @@
+//! What applications are told of people and of connections, over the wire.
+
+use std::collections::BTreeMap;
+
+use http::Response;
+
+use crate::harness::{Application, Received, Running, route};
+
+/// The identity headers that an application received.
+fn identity(request: &Received) -> Vec<(String, String)> {
+    let spelled = |name: &str| name.replace(['_', '.'], "-");
+    let mut told: Vec<_> = request
+        .headers
+        .iter()
+        .chain(&request.trailers)
+        .filter(|(name, _)| spelled(name).starts_with("remote-"))
+        .cloned()
+        .collect();
+    told.sort();
+    told
+}
+
+fn of_ann() -> Vec<(String, String)> {
+    [
+        ("remote-email", "ann@example.com"),
+        ("remote-name", "ann"),
+        ("remote-user", "ann"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+const FORGERIES: [&str; 10] = [
+    "",
+    "Remote-User: root\r\n",
+    "REMOTE-USER: root\r\nremote-user: root\r\n",
+    "Remote_User: root\r\n",
+    "remote.user: root\r\nRemote_Groups: ops\r\n",
+    "Remote-User:\r\n",
+    "Connection: Remote-User, remote-email\r\n",
+    "Connection: close, Remote-User\r\nRemote-User: root\r\n",
+    "Remote-Groups: ops\r\nRemote-Name: Root\r\n",
+    "Remote-User : root\r\n",
+];
+
+#[tokio::test]
+async fn s40_s41_an_application_sees_the_gateways_identity_alone() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            route("/", "authenticated", &app.url()),
+            route("/public", "public", &app.url()),
+            route("/optional", "optional", &app.url()),
+        ];
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    for forgery in FORGERIES {
+        for (path, cookie, expected) in [
+            ("/", cookie.as_str(), of_ann()),
+            ("/public", cookie.as_str(), Vec::new()),
+            ("/optional", cookie.as_str(), of_ann()),
+            ("/optional", "a=b", Vec::new()),
+        ] {
+            let before = app.received().len();
+            let mut raw = gateway.raw().await;
+            let authority = gateway.authority();
+            raw.send(format!(
+                "POST {path} HTTP/1.1\r\nHost: {authority}\r\nCookie: {cookie}\r\n{forgery}\
+                 Transfer-Encoding: chunked\r\nTrailer: Remote-User, Remote_User, X-Sum\r\n\r\n\
+                 2\r\nhi\r\n0\r\nRemote-User: root\r\nRemote_User: root\r\nX-Sum: 1\r\n\r\n"
+            ))
+            .await;
+            let (status, _) = raw.answer().await;
+            let received = app.received();
+            if forgery.contains(" :") {
+                assert_eq!((status, received.len()), (400, before), "{forgery:?}");
+                continue;
+            }
+            assert_eq!(status, 200, "{path} {forgery:?}");
+            assert_eq!(identity(&received[before]), expected, "{path} {forgery:?}");
+            assert_eq!(received[before].body, "hi");
+        }
+    }
+}
+
+#[tokio::test]
+async fn s40_over_http2_and_in_utf8() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![route("/", "authenticated", &app.url())];
+        config.identity.headers = BTreeMap::from([("X-Who".to_owned(), "né:{username}:{method}".to_owned())]);
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    let asked = gateway
+        .http2_client()
+        .get(gateway.url("/a?b=c"))
+        .header("cookie", "one=1")
+        .header("cookie", &cookie)
+        .header("cookie", "two=2")
+        .header("remote-user", "root")
+        .header("remote_user", "root")
+        .header("x-who", "root");
+    let answer = asked.send().await.unwrap();
+    assert_eq!(
+        (answer.version(), answer.status().as_u16()),
+        (http::Version::HTTP_2, 200)
+    );
+    let request = app.only();
+    assert_eq!(identity(&request), of_ann());
+    assert_eq!(request.header("x-who"), Some("né:ann:password"));
+    assert_eq!(request.header("cookie"), Some("one=1; two=2"));
+    assert_eq!(request.header("host"), Some(gateway.authority().as_str()));
+    assert_eq!(request.target, "/a?b=c");
+}
+
+#[tokio::test]
+async fn s33_the_gateways_cookies_stay_here() {
+    let app = Application::answering(|_| {
+        Response::builder()
+            .header("set-cookie", "__Host-vestibule=forged; Path=/")
+            .header("set-cookie", "theirs=1")
+            .body("x".into())
+            .unwrap()
+    })
+    .await;
+    let gateway = Running::before("optional", &app.url()).await;
+    let cookie = gateway.signed_in("ann").await;
+    let asked = gateway
+        .client()
+        .get(gateway.url("/"))
+        .header("cookie", format!("a=1; {cookie}; b= 2 ;c"));
+    let answer = asked.send().await.unwrap();
+    let cookies: Vec<_> = answer.headers().get_all("set-cookie").iter().collect();
+    assert_eq!(cookies, ["theirs=1"]);
+    let sent = app.only().header("cookie").unwrap().to_owned();
+    assert!(!sent.contains("vestibule") && sent.contains("b= 2 ;c"), "{sent}");
+}
+
+#[tokio::test]
+async fn s27_two_session_cookies_are_none_and_are_cleared() {
+    let app = Application::start().await;
+    let gateway = Running::before("authenticated", &app.url()).await;
+    let (ann, bob) = (gateway.signed_in("ann").await, gateway.signed_in("bob").await);
+    for path in ["/", "/.auth/me"] {
+        let asked = gateway
+            .client()
+            .get(gateway.url(path))
+            .header("cookie", format!("{ann}; {bob}"));
+        let answer = asked.send().await.unwrap();
+        assert_eq!(answer.status(), 401, "{path}");
+        let cleared = answer.headers()["set-cookie"].to_str().unwrap();
+        assert!(
+            cleared.starts_with("__Host-vestibule=;") && cleared.contains("Max-Age=0"),
+            "{cleared}"
+        );
+    }
+    assert!(app.received().is_empty());
+}
+
+#[tokio::test]
+async fn s42_what_is_said_of_the_connection() {
+    let app = Application::start().await;
+    let claims = [
+        ("x-forwarded-for", "6.6.6.6"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-prefix", "/x"),
+        ("x_forwarded_for", "6.6.6.6"),
+        ("forwarded", "for=6.6.6.6"),
+        ("x-real-ip", "6.6.6.6"),
+        ("x-original-url", "/admin"),
+        ("x-rewrite-url", "/admin"),
+        ("x-request-id", "theirs-1.2_3"),
+    ];
+    for trusted in [false, true] {
+        let gateway = Running::start(|config| {
+            config.route = vec![route("/", "public", &app.url())];
+            if trusted {
+                config.listen.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+            }
+        })
+        .await;
+        let mut asked = gateway.client().get(gateway.url("/"));
+        for (name, value) in claims {
+            asked = asked.header(name, value);
+        }
+        let answer = asked.send().await.unwrap();
+        let request = app.received().pop().unwrap();
+        let told = |name| request.header(name);
+        assert_eq!(told("x_forwarded_for"), None);
+        assert_eq!(answer.headers()["x-request-id"], told("x-request-id").unwrap());
+        if trusted {
+            assert_eq!(told("x-forwarded-for"), Some("6.6.6.6, 127.0.0.1"));
+            assert_eq!(told("x-real-ip"), Some("6.6.6.6"));
+            assert_eq!(told("x-forwarded-host"), Some("evil.example"));
+            assert_eq!(told("x-forwarded-prefix"), Some("/x"));
+            assert_eq!(told("x-request-id"), Some("theirs-1.2_3"));
+        } else {
+            let authority = gateway.authority();
+            assert_eq!(told("x-forwarded-for"), Some("127.0.0.1"));
+            assert_eq!(told("x-real-ip"), Some("127.0.0.1"));
+            assert_eq!(told("x-forwarded-host"), Some(authority.as_str()));
+            assert_eq!(told("x-forwarded-proto"), Some("https"));
+            for name in [
+                "forwarded",
+                "x-original-url",
+                "x-rewrite-url",
+                "x-forwarded-prefix",
+            ] {
+                assert_eq!(told(name), None, "{name}");
+            }
+            assert_ne!(told("x-request-id"), Some("theirs-1.2_3"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn policies() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        let mut ops = route("/ops", "authenticated", &app.url());
+        ops.allow = vestibule::config::Allow::Groups(vec!["ops".to_owned()]);
+        let mut preflight = route("/api", "authenticated", &app.url());
+        preflight.preflight = true;
+        config.route = vec![route("/", "authenticated", &app.url()), ops, preflight];
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    let client = gateway.client();
+    let asked = async |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let mut request = client.request(method.parse().unwrap(), gateway.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    };
+    let signed_in = [("cookie", cookie.as_str())];
+    assert_eq!(asked("GET", "/", &signed_in).await.status(), 200);
+    assert_eq!(asked("GET", "/ops", &signed_in).await.status(), 403);
+    let program = asked("GET", "/a?b=c", &[]).await;
+    assert_eq!(program.status(), 401);
+    assert!(program.headers().contains_key("www-authenticate"));
+    let problem: serde_json::Value = program.json().await.unwrap();
+    assert!(problem["type"].as_str().unwrap().ends_with("/not-authenticated"));
+    let browser = asked("GET", "/a?b=c", &[("accept", "text/html")]).await;
+    assert_eq!(browser.status(), 303);
+    assert_eq!(browser.headers()["location"], "/.auth/login?rd=%2Fa%3Fb%3Dc");
+    assert_eq!(asked("OPTIONS", "/", &[]).await.status(), 401);
+    assert_eq!(asked("OPTIONS", "/api", &[]).await.status(), 200);
+    assert_eq!(asked("GET", "/api", &[]).await.status(), 401);
+}

@@ -1,0 +1,208 @@
+//! Which route a request takes, over the wire.
+
+use crate::harness::{Application, Running, route, upstream};
+
+const END: &str = "Connection: close\r\n\r\n";
+
+/// The status of a request line, sent as it is.
+async fn status(gateway: &Running, line: &str) -> u16 {
+    let mut raw = gateway.raw().await;
+    raw.send(format!(
+        "{line} HTTP/1.1\r\nHost: {}\r\n{END}",
+        gateway.authority()
+    ))
+    .await;
+    raw.answer().await.0
+}
+
+#[tokio::test]
+async fn s43_paths_that_mean_different_things_are_refused_and_others_are_forwarded_as_sent() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            route("/", "public", &app.url()),
+            route("/admin", "authenticated", &app.url()),
+        ];
+    })
+    .await;
+    for path in [
+        "/a/../b",
+        "/a/%2e%2e/b",
+        "/a/.%2E",
+        "/.",
+        "/a\\b",
+        "/a%5cb",
+        "/a%00",
+        "/a%2fb",
+        "/a#b",
+        "/a?b#c",
+        "//admin",
+        "/%61dmin",
+        "/admin;x",
+        "/x/%252e%252e/admin",
+        "/%2eauth/login",
+        "//.auth/login",
+    ] {
+        assert_eq!(status(&gateway, &format!("GET {path}")).await, 400, "{path}");
+    }
+    assert!(app.received().is_empty(), "{:?}", app.received());
+    let sent = [
+        "/a//b",
+        "/a;b=c/d",
+        "/%20%41?%2e%2e//#".trim_end_matches('#'),
+        "/x/%252e%252e/y",
+        "/%E2%82%AC?a=/../b",
+    ];
+    for path in sent {
+        assert_eq!(status(&gateway, &format!("GET {path}")).await, 200, "{path}");
+    }
+    let targets: Vec<String> = app.received().into_iter().map(|request| request.target).collect();
+    assert_eq!(targets, sent);
+}
+
+#[tokio::test]
+async fn s44_query_and_agent_do_not_choose_the_route() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            route("/", "authenticated", &app.url()),
+            route("/open", "public", &app.url()),
+        ];
+    })
+    .await;
+    for path in ["/?/open", "/?path=/open", "/closed?x=/../open"] {
+        assert_eq!(status(&gateway, &format!("GET {path}")).await, 401, "{path}");
+    }
+    let asked = gateway
+        .client()
+        .get(gateway.url("/"))
+        .header("user-agent", "/open");
+    assert_eq!(asked.send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn only_one_host_is_asked_for() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let authority = gateway.authority();
+    for (head, expected) in [
+        (
+            format!("GET https://{authority}/x HTTP/1.1\r\nHost: {authority}\r\n"),
+            200,
+        ),
+        (
+            format!("GET https://other.example.com/x HTTP/1.1\r\nHost: {authority}\r\n"),
+            400,
+        ),
+        ("GET / HTTP/1.1\r\n".to_owned(), 400),
+        (
+            format!("GET / HTTP/1.1\r\nHost: {authority}\r\nHost: {authority}\r\n"),
+            400,
+        ),
+        (format!("GET / HTTP/1.1\r\nHost: user@{authority}\r\n"), 400),
+        (format!("GET * HTTP/1.1\r\nHost: {authority}\r\n"), 400),
+        (format!("TRACE / HTTP/1.1\r\nHost: {authority}\r\n"), 405),
+        (
+            format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n"),
+            405,
+        ),
+        // Not the host of the handshake.
+        ("GET / HTTP/1.1\r\nHost: app.example.com\r\n".to_owned(), 421),
+    ] {
+        let mut raw = gateway.raw().await;
+        raw.send(format!("{head}{END}")).await;
+        let (status, answer) = raw.answer().await;
+        assert_eq!(status, expected, "{head}");
+        assert!(answer.to_ascii_lowercase().contains("x-request-id: "), "{answer}");
+    }
+    assert_eq!(app.only().target, "/x");
+    let mut other = gateway.raw_for("app.example.com").await;
+    other
+        .send(format!("GET / HTTP/1.1\r\nHost: app.example.com\r\n{END}"))
+        .await;
+    assert_eq!(other.answer().await.0, 404);
+}
+
+#[tokio::test]
+async fn methods_and_pages() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.upstream.insert("app".to_owned(), upstream(&[&app.url()]));
+        let mut api = route("/api", "public", "app");
+        api.methods = vec!["GET".to_owned(), "POST".to_owned()];
+        let mut wild = route("/", "public", "app");
+        wild.host = Some("*.wild.example.com".to_owned());
+        config.route = vec![api, wild];
+    })
+    .await;
+    let client = gateway.client();
+    let asked = async |method: &str, url: String| {
+        let request = client.request(method.parse().unwrap(), url);
+        request.send().await.unwrap()
+    };
+    let refused = asked("DELETE", gateway.url("/api/x")).await;
+    assert_eq!(refused.status(), 405);
+    assert_eq!(refused.headers()["allow"], "GET, HEAD, POST");
+    assert_eq!(asked("HEAD", gateway.url("/api")).await.status(), 200);
+    assert_eq!(asked("GET", gateway.url("/apis")).await.status(), 404);
+    for host in ["gw.example.com", "any.wild.example.com"] {
+        let page = asked("HEAD", gateway.url_of(host, "/.auth/login")).await;
+        assert_eq!(page.status(), 200, "{host}");
+        let front = asked("GET", gateway.url_of(host, "/.auth/")).await;
+        assert_eq!(
+            (front.status().as_u16(), &front.headers()["location"]),
+            (303, &"/.auth/login".parse().unwrap())
+        );
+        assert_eq!(asked("GET", gateway.url_of(host, "/.auth/x")).await.status(), 404);
+        let options = asked("OPTIONS", gateway.url_of(host, "/.auth/login")).await;
+        assert_eq!(
+            (options.status().as_u16(), &options.headers()["allow"]),
+            (204, &"GET, HEAD, POST, OPTIONS".parse().unwrap())
+        );
+        let put = asked("PUT", gateway.url_of(host, "/.auth/login")).await;
+        assert_eq!(
+            (put.status().as_u16(), &put.headers()["allow"]),
+            (405, &"GET, HEAD, POST, OPTIONS".parse().unwrap())
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_a_name_and_only_public_names_have_hsts() {
+    let app = Application::answering(|_| {
+        http::Response::builder()
+            .header("x-request-id", "the-applications")
+            .header("strict-transport-security", "max-age=1")
+            .body("x".into())
+            .unwrap()
+    })
+    .await;
+    let gateway = Running::start(|config| {
+        let mut local = route("/", "public", &app.url());
+        local.host = Some("localhost".to_owned());
+        config.route = vec![route("/", "public", &app.url()), local];
+    })
+    .await;
+    let client = gateway.client();
+    for path in ["/", "/.auth/login", "/.auth/nothing", "/.auth/me"] {
+        let asked = client.get(gateway.url(path)).header("x-request-id", "mine");
+        let answer = asked.send().await.unwrap();
+        let id = answer.headers()["x-request-id"].to_str().unwrap();
+        assert!(id.len() == 24 && id != "mine", "{path}: {id}");
+        assert!(
+            answer.headers().contains_key("strict-transport-security"),
+            "{path}"
+        );
+        let local = client
+            .get(gateway.url_of("localhost", path))
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            !local.headers().contains_key("strict-transport-security"),
+            "{path}"
+        );
+    }
+    let forwarded = app.received().remove(0);
+    assert_eq!(forwarded.header("x-request-id").unwrap().len(), 24);
+}

@@ -1,0 +1,121 @@
+//! S45: requests that two readers could cut apart differently.
+
+use crate::harness::{Application, Running};
+
+/// Sends bytes; the statuses of all answers, and how many requests reached the application. The gateway must close.
+async fn sent(app: &Application, gateway: &Running, bytes: &[u8]) -> (Vec<u16>, usize) {
+    let before = app.received().len();
+    let mut raw = gateway.raw().await;
+    raw.send(bytes).await;
+    let answers = raw.until_closed().await;
+    let statuses = answers
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .map(|answer| answer[..3].parse().unwrap())
+        .collect();
+    (statuses, app.received().len() - before)
+}
+
+#[tokio::test]
+async fn s45_the_request_smuggling_set() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![crate::harness::route("/", "public", &app.url())];
+        // What waits for more ends soon.
+        config.timeouts.header = vestibule::config::Period(std::time::Duration::from_millis(300));
+        config.timeouts.idle = config.timeouts.header;
+        config.timeouts.keep_alive = config.timeouts.header;
+    })
+    .await;
+    let next = "GET /smuggled HTTP/1.1\r\nHost: gw.example.com\r\n\r\n";
+    for rest in [
+        // CL.TE, TE.CL, TE.TE.
+        format!(
+            "Content-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{next}",
+            next.len() + 5
+        ),
+        format!("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\n{next}\r\n0\r\n\r\n"),
+        format!("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n{next}"),
+        format!("Transfer-Encoding: xchunked\r\nContent-Length: 3\r\n\r\nabc{next}"),
+        format!("Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n{next}"),
+        format!("Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n{next}"),
+        format!("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{next}"),
+        format!("X: y\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{next}"),
+        // Content-Length that is twice, signed, a list, or too large.
+        format!("Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd{next}"),
+        format!("Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc{next}"),
+        format!("Content-Length: 3, 3\r\n\r\nabc{next}"),
+        format!("Content-Length: +3\r\n\r\nabc{next}"),
+        format!("Content-Length: -1\r\n\r\n{next}"),
+        format!("Content-Length: 0x3\r\n\r\nabc{next}"),
+        format!("Content-Length: 99999999999999999999999\r\n\r\n{next}"),
+        // Chunks that are none.
+        format!("Transfer-Encoding: chunked\r\n\r\nx\r\n{next}"),
+        format!("Transfer-Encoding: chunked\r\n\r\n-1\r\n{next}"),
+        format!("Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n{next}"),
+        format!("Transfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n{next}"),
+        format!("Transfer-Encoding: chunked\r\n\r\n3;a=\nb\r\nabc\r\n0\r\n\r\n{next}"),
+        format!("Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n{next}"),
+        // Lines that end or go on where they should not.
+        format!("X: y\nContent-Length: 0\r\n\r\n{next}"),
+        format!("X: y\r\n\tz\r\n\r\n{next}"),
+        format!("X: y\rContent-Length: 3\r\n\r\n{next}"),
+        format!("X: y\0z\r\n\r\n{next}"),
+        format!("X\r\n\r\n{next}"),
+        format!(": y\r\n\r\n{next}"),
+        format!("X y: z\r\n\r\n{next}"),
+    ] {
+        let authority = gateway.authority();
+        let bytes = format!("POST /first HTTP/1.1\r\nHost: {authority}\r\n{rest}");
+        let (statuses, reached) = sent(&app, &gateway, bytes.as_bytes()).await;
+        let refused = reached == 0 && statuses.len() <= 1 && statuses.iter().all(|&status| status == 400);
+        let once = reached <= 1 && statuses.len() == 1;
+        assert!(
+            refused || once,
+            "{rest:?}: {statuses:?}, {reached} reached the application"
+        );
+        assert!(
+            app.received().iter().all(|request| request.target == "/first"),
+            "{rest:?}: {:?}",
+            app.received()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_bare_line_feed_is_refused_wherever_it_is() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let authority = gateway.authority();
+    for head in [
+        format!("GET / HTTP/1.1\nHost: {authority}\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {authority}\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {authority}\r\n\n"),
+    ] {
+        assert_eq!(
+            sent(&app, &gateway, head.as_bytes()).await,
+            (vec![400], 0),
+            "{head:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn requests_one_after_the_other_share_a_connection() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let mut raw = gateway.raw().await;
+    let authority = gateway.authority();
+    for path in ["/1", "/2", "/3"] {
+        raw.send(format!(
+            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 2\r\n\r\nhi"
+        ))
+        .await;
+        assert_eq!(raw.answer().await.0, 200);
+        raw.send(format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\n\r\n"))
+            .await;
+        assert_eq!(raw.answer().await.0, 200);
+    }
+    assert_eq!(app.received().len(), 6);
+    assert_eq!(app.connections(), 1);
+}

@@ -1,0 +1,151 @@
+//! S46 and S28: WebSocket, the one upgrade.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http::header::{CONNECTION, UPGRADE};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::harness::{Application, Raw, Running, head_of, route};
+
+/// Switches protocols where it is asked to, and echoes bytes.
+async fn echo() -> Application {
+    Application::serving(|mut parts, _, received| {
+        received.lock().unwrap().push(head_of(&parts));
+        let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
+        let is_asked = parts.headers.contains_key(UPGRADE);
+        async move {
+            let body = Full::new(Bytes::new()).boxed();
+            let (true, Some(upgrade)) = (is_asked, upgrade) else {
+                return Response::new(body);
+            };
+            tokio::spawn(async move {
+                let mut stream = TokioIo::new(upgrade.await.unwrap());
+                let mut buffer = [0; 64];
+                while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+                    if stream.write_all(&buffer[..count]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            let switched = Response::builder().status(101).header(CONNECTION, "upgrade");
+            switched.header(UPGRADE, "websocket").body(body).unwrap()
+        }
+    })
+    .await
+}
+
+/// Asks for a WebSocket; more lines say what is special.
+async fn ask(gateway: &Running, path: &str, lines: &str) -> (Raw, u16) {
+    let mut raw = gateway.raw().await;
+    let authority = gateway.authority();
+    raw.send(format!(
+        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{lines}\r\n"
+    ))
+    .await;
+    let (status, _) = raw.answer().await;
+    (raw, status)
+}
+
+#[tokio::test]
+async fn s46_a_websocket_of_a_session_from_its_own_origin() {
+    let app = echo().await;
+    let gateway = Running::before("authenticated", &app.url()).await;
+    let cookie = format!("Cookie: {}\r\n", gateway.signed_in("ann").await);
+    let own = format!("Origin: https://{}\r\n", gateway.authority());
+    for (lines, expected) in [
+        (String::new(), 401),
+        (own.clone(), 401),
+        (format!("{cookie}Origin: https://evil.example\r\n"), 403),
+        (format!("{cookie}Origin: null\r\n"), 403),
+        (format!("{cookie}Sec-Fetch-Site: cross-site\r\n"), 403),
+    ] {
+        assert_eq!(ask(&gateway, "/", &lines).await.1, expected, "{lines}");
+    }
+    assert!(app.received().is_empty());
+    for lines in [cookie.clone(), format!("{cookie}{own}")] {
+        let (mut raw, status) = ask(&gateway, "/ws?x", &lines).await;
+        assert_eq!(status, 101);
+        for text in ["hello", "again"] {
+            raw.send(text).await;
+            assert_eq!(raw.bytes(5).await, text.as_bytes());
+        }
+    }
+    let request = app.received().remove(0);
+    assert_eq!(request.target, "/ws?x");
+    assert_eq!(request.header("upgrade"), Some("websocket"));
+    assert_eq!(request.header("remote-user"), Some("ann"));
+    assert_eq!(request.header("sec-websocket-version"), Some("13"));
+}
+
+#[tokio::test]
+async fn s28_a_websocket_ends_with_its_session() {
+    let app = echo().await;
+    let gateway = Running::before("authenticated", &app.url()).await;
+    let (ann, bob) = (gateway.signed_in("ann").await, gateway.signed_in("bob").await);
+    let (mut of_ann, _) = ask(&gateway, "/", &format!("Cookie: {ann}\r\n")).await;
+    let (mut of_bob, _) = ask(&gateway, "/", &format!("Cookie: {bob}\r\n")).await;
+    gateway.sign_out(&ann).await;
+    let closed = tokio::time::timeout(Duration::from_secs(5), of_ann.until_closed());
+    assert_eq!(closed.await.unwrap(), "");
+    of_bob.send("still").await;
+    assert_eq!(of_bob.bytes(5).await, b"still");
+}
+
+#[tokio::test]
+async fn a_websocket_ends_when_the_gateway_stops() {
+    let app = echo().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let (mut raw, status) = ask(&gateway, "/", "").await;
+    assert_eq!(status, 101);
+    let folder = gateway.stop().await;
+    assert_eq!(raw.until_closed().await, "");
+    let log = std::fs::read_to_string(folder.path().join("access.jsonl")).unwrap();
+    assert!(log.contains("\"status\":101"), "{log}");
+}
+
+#[tokio::test]
+async fn s46_other_upgrades_are_not_passed_on() {
+    let app = echo().await;
+    let switching = Application::serving(|_, _, _| async {
+        let switched = Response::builder().status(101).header(UPGRADE, "h2c");
+        switched.body(Full::new(Bytes::new()).boxed()).unwrap()
+    })
+    .await;
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            route("/", "public", &app.url()),
+            route("/switching", "public", &switching.url()),
+        ];
+    })
+    .await;
+    let authority = gateway.authority();
+    for lines in [
+        "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: x",
+        "Upgrade: websocket",
+    ] {
+        let mut raw = gateway.raw().await;
+        raw.send(format!("GET / HTTP/1.1\r\nHost: {authority}\r\n{lines}\r\n\r\n"))
+            .await;
+        assert_eq!(raw.answer().await.0, 200, "{lines}");
+        let request = app.received().pop().unwrap();
+        for name in ["upgrade", "http2-settings"] {
+            assert_eq!(request.header(name), None, "{lines}");
+        }
+    }
+    // An application that switches to something else does not get through.
+    let asked = gateway.client().get(gateway.url("/switching")).send();
+    assert_eq!(asked.await.unwrap().status(), 502);
+    assert_eq!(ask(&gateway, "/switching", "").await.1, 502);
+}
+
+#[tokio::test]
+async fn an_application_that_refuses_is_heard() {
+    let app = Application::answering(|_| Response::builder().status(426).body("no".into()).unwrap()).await;
+    let gateway = Running::before("public", &app.url()).await;
+    assert_eq!(ask(&gateway, "/", "").await.1, 426);
+}
