@@ -16,6 +16,7 @@ use super::admit::{Stop, Stopped};
 use super::arrival::Arrival;
 use super::asked::{Asked, Malformed, asked};
 use super::body::{AnswerBody, Content, Ending, Watch};
+use super::conversation::Turn;
 use super::forward::{Rest, content_length};
 use super::inspect::Seen;
 use super::{Gateway, HSTS, X_REQUEST_ID, websocket};
@@ -67,6 +68,7 @@ impl Gateway {
         self: Arc<Self>,
         arrival: Arc<Arrival>,
         request: Request<Incoming>,
+        turn: Turn,
         seen: Option<Seen>,
     ) -> Response<AnswerBody> {
         let begun = Begun::now(&self.clock);
@@ -116,7 +118,7 @@ impl Gateway {
         };
         let closes = parts.version != Version::HTTP_2 && is_unsure;
         self.finish(&head, &mut made, closes);
-        self.send(&head, made, begun, &arrival)
+        self.send(&head, made, begun, turn)
     }
 
     /// The way of a request.
@@ -210,15 +212,9 @@ impl Gateway {
     }
 
     /// Gives the answer to the connection. Whatever is to happen at its end happens when its body is dropped.
-    fn send(
-        &self,
-        head: &RequestHead<'_>,
-        made: Made,
-        begun: Begun,
-        arrival: &Arrival,
-    ) -> Response<AnswerBody> {
+    fn send(&self, head: &RequestHead<'_>, made: Made, begun: Begun, turn: Turn) -> Response<AnswerBody> {
         if made.leaves_unread {
-            arrival.conversation.leave_unread();
+            turn.leave_unread();
         }
         let status = made.response.status();
         self.metrics.responded(status.as_u16());
@@ -244,7 +240,7 @@ impl Gateway {
         }
         let watch = Watch::new(made.session, self.timeouts.idle);
         let ending = Ending {
-            conversation: arrival.conversation.clone(),
+            turn,
             request: made.request,
             record,
         };

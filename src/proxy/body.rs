@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::access_log::Record;
-use super::conversation::Conversation;
+use super::conversation::Turn;
 use crate::services::LiveSession;
 use crate::upstream::{self, BodyError, Progress};
 
@@ -51,7 +51,7 @@ pub(super) struct Watch {
 /// What happens when an answer is over, at its end or before it.
 #[derive(Debug)]
 pub(super) struct Ending {
-    pub(super) conversation: Arc<Conversation>,
+    pub(super) turn: Turn,
     /// How far the request's body has come.
     pub(super) request: Option<Arc<Progress>>,
     pub(super) record: Option<Record>,
@@ -183,9 +183,8 @@ impl Drop for Ending {
             .as_ref()
             .is_some_and(|request| request.finished().is_none())
         {
-            self.conversation.leave_unread();
+            self.turn.leave_unread();
         }
-        self.conversation.end();
         if let Some(record) = self.record.take() {
             record.write();
         }

@@ -92,8 +92,8 @@ impl Gateway {
             .max_buf_size(self.request_head)
             .max_header_size(self.request_head);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let seen = arrival.conversation.begin(!request.body().is_end_stream());
-            let answer = self.clone().answer(arrival.clone(), request, seen);
+            let (turn, seen) = arrival.conversation.begin(!request.body().is_end_stream());
+            let answer = self.clone().answer(arrival.clone(), request, turn, seen);
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = builder
@@ -130,8 +130,8 @@ impl Gateway {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PONG_WITHIN);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            arrival.conversation.begin(false);
-            let answer = self.clone().answer(arrival.clone(), request, None);
+            let (turn, _) = arrival.conversation.begin(false);
+            let answer = self.clone().answer(arrival.clone(), request, turn, None);
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);

@@ -1,9 +1,13 @@
 //! What a connection and the requests on it tell each other.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::inspect::Seen;
+
+/// A request that is being answered. It ends however that ends: a client may break off at any moment.
+#[derive(Debug)]
+pub(super) struct Turn(Arc<Conversation>);
 
 /// Shared by a connection's stream and the requests on it. Its values are read and written in one task for HTTP/1;
 /// for HTTP/2 only the count of requests is used.
@@ -24,29 +28,19 @@ impl Conversation {
         *self.seen() = Some(seen);
     }
 
-    /// A request begins. What was seen of its head; `None` if it came in with the body before it.
-    pub(super) fn begin(&self, has_body: bool) -> Option<Seen> {
+    /// A request begins, and lasts as long as its turn does. With it, what was seen of its head; `None` if that came in
+    /// with the body before it.
+    pub(super) fn begin(self: &Arc<Self>, has_body: bool) -> (Turn, Option<Seen>) {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.in_body.store(has_body, Ordering::Relaxed);
         self.has_unread.store(false, Ordering::Relaxed);
-        self.seen().take()
-    }
-
-    /// A request is answered.
-    pub(super) fn end(&self) {
-        self.in_body.store(false, Ordering::Relaxed);
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        (Turn(self.clone()), self.seen().take())
     }
 
     /// Whether what comes in belongs to a request's body.
     pub(super) fn is_in_body(&self) -> bool {
         self.in_body.load(Ordering::Relaxed)
-    }
-
-    /// A request was answered before its body was read.
-    pub(super) fn leave_unread(&self) {
-        self.has_unread.store(true, Ordering::Relaxed);
     }
 
     /// Whether the client may still be sending what nobody reads.
@@ -62,5 +56,19 @@ impl Conversation {
 
     fn seen(&self) -> MutexGuard<'_, Option<Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn {
+    /// The request is answered before its body was read.
+    pub(super) fn leave_unread(&self) {
+        self.0.has_unread.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.in_body.store(false, Ordering::Relaxed);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -40,13 +40,13 @@ struct Deadline {
 impl<S> Guard<S> {
     /// Guards a stream of HTTP/1. A first head must come within `head` of now.
     pub(super) fn http1(stream: S, conversation: Arc<Conversation>, head: Duration, idle: Duration) -> Self {
-        let mut guard = Self::http2(stream, conversation, head, idle);
-        guard.inspector = Some(Inspector::default());
-        guard.head.at = Some(Instant::now() + head);
-        guard
+        Self {
+            inspector: Some(Inspector::default()),
+            ..Self::http2(stream, conversation, head, idle)
+        }
     }
 
-    /// Guards a stream of HTTP/2, which has limits for heads of its own.
+    /// Guards a stream of HTTP/2, which has limits for heads of its own: only its first bytes must come within `head`.
     pub(super) fn http2(stream: S, conversation: Arc<Conversation>, head: Duration, idle: Duration) -> Self {
         Self {
             stream,
@@ -54,7 +54,7 @@ impl<S> Guard<S> {
             inspector: None,
             head: Deadline {
                 limit: head,
-                at: None,
+                at: Some(Instant::now() + head),
                 sleep: None,
             },
             write: Stall::new(idle),
@@ -64,6 +64,7 @@ impl<S> Guard<S> {
 
     fn inspect(&mut self, bytes: &[u8]) {
         let Some(inspector) = &mut self.inspector else {
+            self.head.at = None;
             return;
         };
         if bytes.is_empty() || self.conversation.is_in_body() {
@@ -180,6 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+    use super::super::inspect::Seen;
     use super::*;
 
     const HEAD: Duration = Duration::from_secs(10);
@@ -230,10 +232,8 @@ mod tests {
             .await
             .unwrap();
         read(&mut guard).await.unwrap();
-        assert_eq!(
-            conversation.begin(true),
-            Some(super::super::inspect::Seen::default())
-        );
+        let (turn, seen) = conversation.begin(true);
+        assert_eq!(seen, Some(Seen::default()));
         let waits = async |guard: &mut Guard<DuplexStream>| {
             tokio::time::timeout(Duration::from_mins(1), read(guard)).await
         };
@@ -241,7 +241,7 @@ mod tests {
         client.write_all(b"a body\n\n").await.unwrap();
         read(&mut guard).await.unwrap();
         assert!(waits(&mut guard).await.is_err());
-        conversation.end();
+        drop(turn);
         assert!(waits(&mut guard).await.is_err());
         client.write_all(b"G").await.unwrap();
         read(&mut guard).await.unwrap();
@@ -261,8 +261,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_still_sends_can_read_its_answer() {
         let (mut client, mut guard, conversation) = guarded();
-        conversation.begin(true);
-        conversation.leave_unread();
+        let (turn, _) = conversation.begin(true);
+        turn.leave_unread();
         let closing = tokio::spawn(async move {
             guard.write_all(b"answer").await.unwrap();
             guard.shutdown().await.unwrap();

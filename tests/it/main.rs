@@ -13,6 +13,7 @@ mod listener;
 mod security_map;
 mod way_forward;
 mod way_identity;
+mod way_limits;
 mod way_route;
 mod way_smuggling;
 mod way_websocket;

@@ -51,7 +51,7 @@ async fn streams_are_never_held_back() {
             Some((Ok::<_, Infallible>(Frame::data(Bytes::from(event))), source))
         });
         let response = Response::builder().header("content-type", "text/event-stream");
-        let body = http_body_util::BodyExt::boxed(SyncStream(StreamBody::new(Box::pin(stream))));
+        let body = StreamBody::new(Box::pin(stream)).boxed_unsync();
         async move { response.body(body).unwrap() }
     })
     .await;
@@ -91,7 +91,7 @@ async fn quiet_application() -> Application {
     Application::serving(|_, _, _| async {
         let begun = futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("begun")))]);
         let quiet = begun.chain(futures_util::stream::pending());
-        Response::new(SyncStream(StreamBody::new(Box::pin(quiet))).boxed())
+        Response::new(StreamBody::new(Box::pin(quiet)).boxed_unsync())
     })
     .await
 }
@@ -304,7 +304,7 @@ async fn an_upload_that_the_client_breaks_off_never_looks_complete() {
         async move {
             received.lock().unwrap().push(head_of(&parts));
             let _ = done.send(incoming.collect().await.is_ok());
-            Response::new(Full::new(Bytes::new()).boxed())
+            Response::new(Full::new(Bytes::new()).boxed_unsync())
         }
     })
     .await;
@@ -373,19 +373,4 @@ async fn a_line_for_every_request() {
         (Some(200), Some(5))
     );
     assert_eq!(line["upstream"], app.url());
-}
-
-/// A body that may be shared between threads, as a boxed one must be.
-struct SyncStream<B>(B);
-
-impl<B: http_body::Body + Unpin> http_body::Body for SyncStream<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        std::pin::Pin::new(&mut self.0).poll_frame(context)
-    }
 }

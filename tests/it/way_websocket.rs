@@ -18,7 +18,7 @@ async fn echo() -> Application {
         let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
         let is_asked = parts.headers.contains_key(UPGRADE);
         async move {
-            let body = Full::new(Bytes::new()).boxed();
+            let body = Full::new(Bytes::new()).boxed_unsync();
             let (true, Some(upgrade)) = (is_asked, upgrade) else {
                 return Response::new(body);
             };
@@ -113,7 +113,7 @@ async fn s46_other_upgrades_are_not_passed_on() {
     let app = echo().await;
     let switching = Application::serving(|_, _, _| async {
         let switched = Response::builder().status(101).header(UPGRADE, "h2c");
-        switched.body(Full::new(Bytes::new()).boxed()).unwrap()
+        switched.body(Full::new(Bytes::new()).boxed_unsync()).unwrap()
     })
     .await;
     let gateway = Running::start(|config| {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
-use http_body_util::combinators::BoxBody;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::soon;
 
-type Body = BoxBody<Bytes, Infallible>;
+type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A request as an application sees it.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Application {
             let answer = answer.clone();
             async move {
                 let request = receive(parts, incoming).await;
-                let response = answer(&request).map(|body| Full::new(body).boxed());
+                let response = answer(&request).map(|body| Full::new(body).boxed_unsync());
                 received.lock().unwrap().push(request);
                 response
             }
