@@ -1,1 +1,8 @@
 //! The integration tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test rests on must be there, or the test fails"
+)]
+
+mod store;
