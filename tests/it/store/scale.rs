@@ -17,7 +17,7 @@ use super::samples::{POLICY, account, noon};
 /// S13: whoever tries names that belong to nobody fills a table, not the disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_that_belong_to_nobody_take_bounded_room() {
-    let names = if in_full() { 10_000_000 } else { 150_000 };
+    let names = if in_full() { 10_000_000 } else { 120_000 };
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SledStore::open(folder.path(), Clock::system()).unwrap());
     let ann = account("ann", &Random::seeded(1));
