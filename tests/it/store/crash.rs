@@ -17,6 +17,7 @@ use super::ledger::{Deed, Entry, Ledger};
 use super::samples::{account, invitation, noon, session};
 
 const FOLDER: &str = "VESTIBULE_CRASH_FOLDER";
+const OPENING: &str = "opening\n";
 const ROUND: &str = "VESTIBULE_CRASH_ROUND";
 
 /// Nothing locks here: every failure is counted.
@@ -25,18 +26,37 @@ const PATIENT: LockoutPolicy = LockoutPolicy {
     duration: Duration::from_mins(20),
 };
 
+/// How often a store is killed before a new one takes its place.
+const ROUNDS: usize = 20;
+
+/// When a process is killed.
+enum Moment {
+    /// So long after it began to open the store.
+    Opening(Duration),
+    /// When it has entered so many lines in the book.
+    Working(usize),
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_outlives_the_process() {
-    let rounds = if in_full() { 200 } else { 20 };
+    for _ in 0..if in_full() { 10 } else { 1 } {
+        kill_again_and_again().await;
+    }
+}
+
+async fn kill_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let (clock, random) = (Clock::system(), Random::system());
     let mut ledger = Ledger::default();
-    for round in 0..rounds {
-        // A line in the book is a moment in the work; the first moments are those of opening.
-        let moment = usize::from(u16::from_be_bytes(random.bytes())) % 2000;
-        let lines = if round % 5 == 4 { 0 } else { moment };
-        let died = run_and_kill(&path, round, lines, &mut ledger);
+    for round in 0..ROUNDS {
+        let chance = u16::from_be_bytes(random.bytes());
+        let moment = if round % 4 == 0 {
+            Moment::Opening(Duration::from_micros(u64::from(chance) / 2))
+        } else {
+            Moment::Working(usize::from(chance) % 2000)
+        };
+        let died = run_and_kill(&path, round, &moment, &mut ledger);
         assert!(died.code().is_none(), "round {round} ended by itself: {died}");
 
         let began = clock.monotonic();
@@ -44,16 +64,17 @@ async fn what_was_acknowledged_outlives_the_process() {
         let took = clock.monotonic().saturating_sub(began);
         assert!(took < Duration::from_secs(5), "round {round}: {took:?} to open");
 
-        assert_eq!(ledger.broken_promises(&store, PATIENT).await, "", "round {round}");
+        let broken = ledger.broken_promises(&store, PATIENT).await;
+        assert_eq!(broken, "", "round {round}");
         let faults = store.verify().await.unwrap().faults;
         assert_eq!(faults, Vec::<String>::new(), "round {round}");
         store.close();
     }
-    assert!(ledger.promises() > 50 * rounds, "{} promises", ledger.promises());
+    assert!(ledger.promises() > 50 * ROUNDS, "{} promises", ledger.promises());
 }
 
-/// Lets a process work on the store and kills it when it has written so many lines; enters all that it wrote.
-fn run_and_kill(path: &Path, round: usize, lines: usize, ledger: &mut Ledger) -> ExitStatus {
+/// Lets a process work on the store and kills it at that moment; enters all that it wrote.
+fn run_and_kill(path: &Path, round: usize, moment: &Moment, ledger: &mut Ledger) -> ExitStatus {
     let child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -68,21 +89,24 @@ fn run_and_kill(path: &Path, round: usize, lines: usize, ledger: &mut Ledger) ->
         .unwrap();
     let mut child = Killed(child);
     let mut output = BufReader::new(child.0.stdout.take().unwrap());
-    let (mut line, mut seen) = (String::new(), 0);
-    loop {
-        if seen == lines {
-            child.0.kill().unwrap();
-        }
-        line.clear();
-        if output.read_line(&mut line).unwrap() == 0 {
-            return child.0.wait().unwrap();
-        }
+    let (mut line, mut entries) = (String::new(), 0);
+    while output.read_line(&mut line).unwrap() > 0 {
         // What the kill cut off has no newline and is no entry.
         if let Some(entry) = Entry::of(&line) {
             ledger.enter(entry);
+            entries += 1;
         }
-        seen += 1;
+        match moment {
+            Moment::Opening(after) if line == OPENING => {
+                std::thread::sleep(*after);
+                child.0.kill().unwrap();
+            }
+            Moment::Working(lines) if entries == *lines => child.0.kill().unwrap(),
+            _ => {}
+        }
+        line.clear();
     }
+    child.0.wait().unwrap()
 }
 
 /// A process that does not outlive its test.
@@ -103,7 +127,8 @@ async fn the_process_that_is_killed() {
     };
     let round: u64 = std::env::var(ROUND).unwrap().parse().unwrap();
     // The test runner has begun a line.
-    println!();
+    print!("\n{OPENING}");
+    std::io::stdout().flush().unwrap();
     let store: Arc<dyn Store> = Arc::new(SledStore::open(&folder, Clock::system()).unwrap());
     let owner = owner(&*store).await;
     let clients: Vec<_> = (0..8)
