@@ -6,11 +6,20 @@
 //! [`services`] → [`store`]. [`model`] is what is known about people, [`config`] what the operator says, [`text`] what
 //! people read, [`control`] what administrators ask of a running gateway, and [`app`] puts it all together.
 
+pub mod app;
+pub mod authenticate;
+pub mod authorize;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
+pub mod identity;
 pub mod ids;
+pub mod listener;
+pub mod metrics;
 pub mod model;
 pub mod portal;
+pub mod proxy;
 pub mod random;
 pub mod refusal;
 pub mod request;
@@ -18,3 +27,5 @@ pub mod route;
 pub mod secret;
 pub mod services;
 pub mod store;
+pub mod text;
+pub mod upstream;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The record of authentication events.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -16,7 +16,7 @@ pub struct AuditConfig {
 }
 
 /// What happens to a login that cannot be recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditMode {
     /// It goes on, and the log raises an alarm.

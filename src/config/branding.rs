@@ -17,7 +17,8 @@ pub struct BrandingConfig {
     pub accent: String,
     /// Whom to ask, shown where the answer is "ask the administrator": an e-mail address, a URL or a sentence.
     pub contact: String,
-    /// Links at the foot of every page.
+    /// Links at the foot of every page: `[{ text = "Help", url = "/help" }]`.
+    #[schemars(extend("default" = []))]
     pub links: Vec<Link>,
 }
 

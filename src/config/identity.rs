@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Which headers tell an application who somebody is.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -11,12 +11,13 @@ use serde::Deserialize;
 pub struct IdentityConfig {
     /// A set of header names.
     pub preset: IdentityPreset,
-    /// Headers to add or replace, with the placeholders `{id} {username} {email} {name} {groups} {session} {method}`.
+    /// Headers to add or replace, with the placeholders `{id} {username} {email} {name} {groups} {session} {method}`;
+    /// `{{` and `}}` stand for the braces themselves. An empty value: no header.
     pub headers: BTreeMap<String, String>,
 }
 
 /// A set of header names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum IdentityPreset {
     /// `Remote-User`, `Remote-Email`, `Remote-Name`, `Remote-Groups`.

@@ -1,6 +1,6 @@
 //! `[listen]`.
 
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -22,6 +22,13 @@ pub struct ListenConfig {
     /// Networks whose `X-Forwarded-For` or PROXY header is believed.
     #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<IpNet>,
+}
+
+impl ListenConfig {
+    /// The address of `ops`; `None` if it is off. Never an error in a configuration that was loaded.
+    pub fn ops_address(&self) -> Result<Option<SocketAddr>, AddrParseError> {
+        (!self.ops.is_empty()).then(|| self.ops.parse()).transpose()
+    }
 }
 
 impl Default for ListenConfig {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 pub struct LoginConfig {
     /// The username signs in too, not the e-mail address alone.
     pub username: bool,
-    /// Access keys sign in, and sign requests.
+    /// Access keys sign in, and sign requests. Not built yet.
     pub iam: bool,
     /// "Forgot password?" An administrator's reset link works regardless.
     pub reset: bool,

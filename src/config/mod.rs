@@ -5,21 +5,31 @@
 mod admin;
 mod audit;
 mod branding;
+mod check;
+mod document;
+mod host_pattern;
 mod identity;
 mod limits;
 mod listen;
+mod load;
 mod lockout;
 mod log;
 mod login;
 mod mail;
+mod not_built;
 mod password;
+mod problem;
+mod reference;
 mod route;
+mod server;
 mod session;
 mod signup;
 mod source;
 mod store;
+mod template;
 mod timeouts;
 mod tls;
+mod trial;
 mod units;
 mod upstream;
 
@@ -29,22 +39,31 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use crate::request::Host;
+
 pub use admin::AdminConfig;
 pub use audit::{AuditConfig, AuditMode};
 pub use branding::{BrandingConfig, Link};
+pub use host_pattern::HostPattern;
 pub use identity::{IdentityConfig, IdentityPreset};
 pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
+pub use load::{ConfigErrors, DEFAULT_PATH, Loaded};
 pub use lockout::LockoutConfig;
 pub use log::LogConfig;
 pub use login::LoginConfig;
-pub use mail::MailConfig;
+pub use mail::{MailConfig, MailTransport, MailUrlError};
+pub use not_built::NotBuilt;
 pub use password::{PasswordConfig, PasswordPolicyName};
-pub use route::{Allow, RouteConfig};
+pub use problem::{Position, Problem};
+pub use reference::{reference, schema};
+pub use route::{Allow, Replay, RouteConfig};
+pub use server::{Endpoint, Server, ServerError, Target};
 pub use session::SessionConfig;
 pub use signup::{SignupConfig, SignupMode};
-pub use source::SecretSource;
-pub use store::StoreConfig;
+pub use source::{SecretError, SecretSource};
+pub use store::{StoreConfig, StoreLocation, StoreUrlError};
+pub use template::{Piece, Placeholder, Template, TemplateError};
 pub use timeouts::TimeoutsConfig;
 pub use tls::{CertificateConfig, TlsConfig, TlsVersion};
 pub use units::{Period, Size};
@@ -56,6 +75,7 @@ pub use upstream::{UpstreamConfig, UpstreamPreset};
 pub struct Config {
     /// Where people reach the gateway: the base of every mailed link. A port of 0 stands for the port of the first
     /// `listen.https` address.
+    #[schemars(extend("default" = "https://localhost:8443"))]
     pub public_url: Url,
     /// Where it listens.
     pub listen: ListenConfig,
@@ -93,6 +113,15 @@ pub struct Config {
     pub timeouts: TimeoutsConfig,
     /// What is written about requests and about the gateway itself.
     pub log: LogConfig,
+    /// Certificates from an authority on the Internet. Not built yet.
+    pub acme: Option<NotBuilt>,
+}
+
+impl Config {
+    /// The host of `public_url`. Never `None` in a configuration that was loaded.
+    pub fn public_host(&self) -> Option<Host> {
+        self.public_url.host_str()?.parse().ok()
+    }
 }
 
 impl Default for Config {
@@ -118,6 +147,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
             log: LogConfig::default(),
+            acme: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `[password]`.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What a password must be, and how it is kept.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -23,7 +23,7 @@ impl Default for PasswordConfig {
 }
 
 /// What a new password must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PasswordPolicyName {
     /// 8 or more characters, among them a letter, a digit and a special one.

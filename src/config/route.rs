@@ -1,40 +1,76 @@
 //! `[[route]]`.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::{HostPattern, NotBuilt, ServerError, Target};
+use crate::request::{Host, HostError};
 
 /// Which requests go where, and who may make them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct RouteConfig {
-    /// The host, `*.` and a domain for all hosts below it. Default: the host of `public_url`.
-    #[serde(default)]
+    /// The host, or `*.` and a domain for all hosts below it. Default: the host of `public_url`.
+    #[schemars(extend("examples" = ["console.example.com"]))]
     pub host: Option<String>,
-    /// The beginning of the path, on segment borders: `/a` is `/a` and `/a/b`, not `/ab`.
-    #[serde(default = "root")]
+    /// The beginning of the path, on segment borders: `/a` is `/a` and `/a/b`, not `/ab`. The longest one wins.
     pub path: String,
     /// The methods. Default: all.
-    #[serde(default)]
     pub methods: Vec<String>,
-    /// Who may: "public", "optional", "authenticated", or `{ groups = ["ops"] }`.
-    #[serde(default)]
+    /// Who may use it.
     pub allow: Allow,
-    /// Where to: the name of an upstream, a URL, or "demo:".
+    /// Where to: the name of an upstream, a URL, or "demo:". Required.
+    #[schemars(required, extend("examples" = ["console"], "default" = null))]
     pub upstream: String,
     /// `%2f` in a path is passed on instead of refused.
-    #[serde(default)]
     pub encoded_slash: bool,
     /// An OPTIONS request without a session is passed on (CORS preflight).
-    #[serde(default)]
     pub preflight: bool,
+    /// Which signatures serve only once.
+    pub replay: Replay,
+    /// Signed requests may leave their body unsigned. Not built yet.
+    pub unsigned_payload: bool,
+    /// Requests signed as another gateway's clients do. Not built yet.
+    pub compat: Option<NotBuilt>,
+    /// Identity as a signed token. Not built yet.
+    pub assertion: Option<NotBuilt>,
 }
 
-fn root() -> String {
-    "/".to_owned()
+impl Default for RouteConfig {
+    fn default() -> Self {
+        Self {
+            host: None,
+            path: "/".to_owned(),
+            methods: Vec::new(),
+            allow: Allow::default(),
+            upstream: String::new(),
+            encoded_slash: false,
+            preflight: false,
+            replay: Replay::Off,
+            unsigned_payload: false,
+            compat: None,
+            assertion: None,
+        }
+    }
+}
+
+impl RouteConfig {
+    /// Its hosts; `public` is the host of `public_url`. Never an error in a configuration that was loaded.
+    pub fn host_pattern(&self, public: &Host) -> Result<HostPattern, HostError> {
+        match &self.host {
+            Some(host) => host.parse(),
+            None => Ok(HostPattern::Exact(public.clone())),
+        }
+    }
+
+    /// Where it leads. Never an error in a configuration that was loaded, where a name is also one of `[upstream]`.
+    pub fn target(&self) -> Result<Target<'_>, ServerError> {
+        Target::parse(&self.upstream)
+    }
 }
 
 /// Who may use a route.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Allow {
     /// Everybody; no identity is forwarded.
@@ -44,6 +80,19 @@ pub enum Allow {
     /// Whoever is signed in.
     #[default]
     Authenticated,
-    /// Whoever is signed in and in one of these groups.
+    /// Whoever is signed in and in one of these groups: `{ groups = ["ops"] }`.
     Groups(Vec<String>),
+}
+
+/// Which signatures of signed requests serve only once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Replay {
+    /// None.
+    #[default]
+    Off,
+    /// Those of methods that change something. Not built yet.
+    Writes,
+    /// All. Not built yet.
+    All,
 }

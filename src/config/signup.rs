@@ -1,7 +1,7 @@
 //! `[signup]`.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Who may make an account.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -9,9 +9,9 @@ use serde::Deserialize;
 pub struct SignupConfig {
     /// Whether people may make accounts themselves.
     pub mode: SignupMode,
-    /// An administrator approves every new account first.
+    /// An administrator approves every new account first. Not built yet.
     pub approval: bool,
-    /// A mailed link proves the address first.
+    /// A mailed link proves the address first. Not built yet.
     pub verify_email: bool,
     /// Address of the terms of service; when set, they are linked and must be agreed to.
     pub terms_url: String,
@@ -40,7 +40,7 @@ impl Default for SignupConfig {
 }
 
 /// Whether people may make accounts themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SignupMode {
     /// Nobody; the operator adds accounts.

@@ -1,19 +1,24 @@
 //! Secrets of the configuration, which need not stand in it.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::secret::Secret;
 
 /// A secret: as text, or where to find it.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum SecretSource {
     /// The secret itself.
-    Text(#[schemars(with = "String")] Secret<String>),
-    /// The file that holds it; a final line break is dropped.
+    Text(Secret<String>),
+    /// The file that holds it; a final line break is dropped. Only its owner may read it.
     File {
         /// The file's path.
         file: PathBuf,
@@ -23,4 +28,202 @@ pub enum SecretSource {
         /// The variable's name.
         env: String,
     },
+}
+
+/// Why a secret cannot be had. Never says anything of the secret itself.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file cannot be read.
+    #[error("{path} cannot be read: {error}", path = .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Others than the file's owner may read it.
+    #[error("{path} is open to other users of this machine (mode {mode:04o}); run `chmod 600` on it", path = .path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The environment has no such variable, or it is not UTF-8.
+    #[error("the environment has no variable {0}")]
+    NoVariable(String),
+}
+
+impl SecretSource {
+    /// The secret, wherever it is.
+    pub fn resolve(&self) -> Result<Secret<String>, SecretError> {
+        match self {
+            Self::Text(text) => Ok(text.clone()),
+            Self::File { file } => read_private(file),
+            Self::Env { env } => std::env::var(env)
+                .map(Secret::new)
+                .map_err(|_| SecretError::NoVariable(env.clone())),
+        }
+    }
+}
+
+/// Refuses a file that others than its owner may read or write.
+pub(super) fn require_private(path: &Path, file: &File) -> Result<(), SecretError> {
+    let metadata = file.metadata().map_err(|error| SecretError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(SecretError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    Ok(())
+}
+
+fn read_private(path: &Path) -> Result<Secret<String>, SecretError> {
+    let unreadable = |error| SecretError::Unreadable {
+        path: path.to_owned(),
+        error,
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    require_private(path, &file)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unreadable)?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(Secret::new(text))
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SourceVisitor)
+    }
+}
+
+impl JsonSchema for SecretSource {
+    fn schema_name() -> Cow<'static, str> {
+        "SecretSource".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let one_key = |key: &str, description: &str| {
+            json_schema!({
+                "type": "object",
+                "properties": { key: { "type": "string", "description": description } },
+                "required": [key],
+                "additionalProperties": false,
+            })
+        };
+        json_schema!({
+            "description": "A secret: as text, or where to find it.",
+            "anyOf": [
+                { "type": "string" },
+                one_key("file", "The file that holds it; a final line break is dropped. Only its owner may read it."),
+                one_key("env", "The environment variable that holds it."),
+            ],
+        })
+    }
+}
+
+struct SourceVisitor;
+
+impl<'de> Visitor<'de> for SourceVisitor {
+    type Value = SecretSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, `{ file = \"…\" }` or `{ env = \"…\" }`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretSource, E> {
+        self.visit_string(text.to_owned())
+    }
+
+    fn visit_string<E: serde::de::Error>(self, text: String) -> Result<SecretSource, E> {
+        Ok(SecretSource::Text(Secret::new(text)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
+        const ONE: &str = "a secret has one of `file` and `env`";
+        let source = match map.next_key::<SourceKey>()? {
+            Some(SourceKey::File) => SecretSource::File {
+                file: map.next_value()?,
+            },
+            Some(SourceKey::Env) => SecretSource::Env {
+                env: map.next_value()?,
+            },
+            None => return Err(A::Error::custom(ONE)),
+        };
+        match map.next_key::<SourceKey>()? {
+            Some(_) => Err(A::Error::custom(ONE)),
+            None => Ok(source),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum SourceKey {
+    File,
+    Env,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+
+    use super::*;
+
+    fn file_with(content: &str, mode: u32) -> (tempfile::TempDir, SecretSource) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        fs::write(&file, content).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        (folder, SecretSource::File { file })
+    }
+
+    #[test]
+    fn one_final_line_break_is_dropped() {
+        for (content, secret) in [
+            ("s3cret", "s3cret"),
+            ("s3cret\n", "s3cret"),
+            ("s3cret\r\n", "s3cret"),
+            ("s\n\n", "s\n"),
+        ] {
+            let (_folder, source) = file_with(content, 0o600);
+            assert_eq!(source.resolve().unwrap().expose(), secret);
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused() {
+        for mode in [0o640, 0o604, 0o644, 0o620] {
+            let (_folder, source) = file_with("s3cret", mode);
+            let error = source.resolve().unwrap_err();
+            assert!(matches!(error, SecretError::Exposed { mode: found, .. } if found == mode));
+            assert!(!error.to_string().contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error() {
+        let missing = SecretSource::File {
+            file: "/nonexistent/secret".into(),
+        };
+        assert!(matches!(missing.resolve(), Err(SecretError::Unreadable { .. })));
+        let unset = SecretSource::Env {
+            env: "VESTIBULE_TEST_UNSET".to_owned(),
+        };
+        assert!(matches!(unset.resolve(), Err(SecretError::NoVariable(_))));
+        let path = SecretSource::Env {
+            env: "PATH".to_owned(),
+        };
+        assert_eq!(*path.resolve().unwrap().expose(), std::env::var("PATH").unwrap());
+    }
 }

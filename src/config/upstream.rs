@@ -4,29 +4,38 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::SecretSource;
+use super::{SecretSource, Server, ServerError};
 
 /// An application behind the gateway.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct UpstreamConfig {
-    /// Where it listens: `http://`, `https://`, `h2c://` or `unix:` and a path. Several are balanced.
+    /// Where it listens: `http://`, `https://`, `h2c://` or `unix:` and a path. Several are balanced. Required.
+    #[schemars(required, extend("examples" = [["http://127.0.0.1:3000"]], "default" = null))]
     pub servers: Vec<String>,
-    /// Headers over those of `[identity]`; placeholders as there, and secrets.
-    #[serde(default)]
+    /// Headers over those of `[identity]`; placeholders as there, and secrets: `X-Secret = { env = "…" }`.
+    /// A secret from a file or the environment is taken as it is, without placeholders.
+    #[schemars(extend("examples" = [{"X-Remote-User": "{username}"}]))]
     pub headers: BTreeMap<String, SecretSource>,
     /// Header names of a well-known application.
-    #[serde(default)]
+    #[schemars(extend("examples" = ["radicale"]))]
     pub preset: Option<UpstreamPreset>,
     /// PEM file of the authority that signs this application's certificate, instead of the system's.
-    #[serde(default)]
+    #[schemars(extend("examples" = ["certs/console-ca.pem"]))]
     pub ca: Option<PathBuf>,
 }
 
+impl UpstreamConfig {
+    /// Its servers. Never an error in a configuration that was loaded, nor empty.
+    pub fn parsed_servers(&self) -> Result<Vec<Server>, ServerError> {
+        self.servers.iter().map(|server| server.parse()).collect()
+    }
+}
+
 /// A well-known application, and the header names that it reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UpstreamPreset {
     /// Radicale with `http_x_remote_user`: `X-Remote-User`.

@@ -26,11 +26,7 @@ impl PlainToken {
 
     /// A token that somebody presents; `None` if it cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
-        let plausible = text.len() == TEXT
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        plausible.then(|| Self(Secret::new(text.to_owned())))
+        is_plausible(text.as_bytes()).then(|| Self(Secret::new(text.to_owned())))
     }
 
     /// The text to put into a cookie or a link.
@@ -44,6 +40,13 @@ impl PlainToken {
     }
 }
 
+fn is_plausible(text: &[u8]) -> bool {
+    text.len() == TEXT
+        && text
+            .iter()
+            .all(|&b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
 /// SHA-256 of a token. Tokens are random, so no salt and no slow hash is needed (NIST SP 800-63B-4, 3.1.2.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TokenDigest([u8; 32]);
@@ -52,6 +55,11 @@ impl TokenDigest {
     /// The digest of a token's text, without an allocation: for the path of every request.
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// The digest of what somebody presents, without an allocation; `None` if it cannot be a token.
+    pub fn of_presented(text: &[u8]) -> Option<Self> {
+        is_plausible(text).then(|| Self(Sha256::digest(text).into()))
     }
 
     /// The digest as bytes, for keys of the store.

@@ -1,29 +1,48 @@
 //! The gateway's own pages: small, server-rendered, complete without JavaScript.
 //!
 //! A page is a function from a request's head and body to an answer; it asks [`services`](crate::services) and never
-//! touches the store or the proxy.
-#![allow(
-    clippy::todo,
-    clippy::unused_async,
-    clippy::unused_self,
-    clippy::needless_pass_by_value
-)]
+//! touches the store or the proxy. What can be rendered without a service is a method of [`Site`].
+
+mod alert;
+mod assets;
+mod colour;
+mod demo;
+mod forms;
+mod login;
+mod logout;
+mod me;
+mod problems;
+mod refuse;
+mod render;
+mod return_to;
+mod signup;
+mod site;
+mod visit;
+
+#[cfg(test)]
+mod gallery;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
+use self::forms::Fields;
+use self::site::Site;
+use self::visit::Visit;
 use crate::config::Config;
 use crate::model::Principal;
-use crate::refusal::Refusal;
-use crate::request::{Host, RequestHead};
+use crate::refusal::{Problem, Refusal};
+use crate::request::{Host, RequestHead, require_same_origin};
 use crate::route::Page;
 use crate::services::Services;
 
 /// The pages.
 #[derive(Debug)]
-pub struct Portal {}
+pub struct Portal {
+    site: Site,
+    services: Services,
+}
 
 /// What the demo shows of the request that reached it.
 #[derive(Debug)]
@@ -51,29 +70,67 @@ pub enum PortalError {
 
 impl Portal {
     /// Loads texts, templates and branding. `hosts` are the configured hosts, to which alone a `rd` may lead.
-    pub fn new(_config: &Config, _services: Services, _hosts: Vec<Host>) -> Result<Self, PortalError> {
-        todo!()
+    pub fn new(config: &Config, services: Services, hosts: Vec<Host>) -> Result<Self, PortalError> {
+        let site = Site::new(config, hosts, services.session_cookie.language_name())?;
+        Ok(Self { site, services })
     }
 
     /// Answers a request to one of the pages. The route has checked the method and the body's size; the page checks the origin.
     pub async fn respond(
         &self,
-        _page: Page,
-        _head: &RequestHead<'_>,
-        _principal: Option<Arc<Principal>>,
-        _body: Bytes,
+        page: Page,
+        head: &RequestHead<'_>,
+        principal: Option<Arc<Principal>>,
+        body: Bytes,
     ) -> Response<Bytes> {
-        todo!()
+        let visit = Visit::new(head, &self.site.language_cookie);
+        let fields = if visit.is_post() {
+            if let Err(error) = require_same_origin(head.headers, head.authority) {
+                let refusal = Refusal::because(Problem::CrossOrigin, error.to_string());
+                return self.site.refuse_visit(&visit, &refusal);
+            }
+            match Fields::parse(head.headers, &body) {
+                Ok(fields) => Some(fields),
+                Err(error) => {
+                    let refusal = Refusal::because(Problem::BadRequest, error.to_string());
+                    return self.site.refuse_visit(&visit, &refusal);
+                }
+            }
+        } else {
+            None
+        };
+        let principal = principal.as_deref();
+        match (page, fields) {
+            (Page::Login, None) => self.login_page(&visit, principal),
+            (Page::Login, Some(fields)) => self.log_in(&visit, fields).await,
+            (Page::Logout, None) => self.site.logout_page(&visit, principal),
+            (Page::Logout, Some(_)) => self.log_out(&visit).await,
+            (Page::SignUp, None) => self.signup_page(&visit).await,
+            (Page::SignUp, Some(fields)) => self.sign_up(&visit, fields).await,
+            (Page::SignUpDone, _) => self.site.signup_done(&visit),
+            (Page::Me, _) => self.site.me(&visit, principal),
+            (Page::Problem, _) => self.site.problem_page(&visit),
+            (Page::Asset, _) => self.site.asset(&visit),
+        }
     }
 
     /// The built-in application `demo:`.
-    pub fn demo(&self, _head: &RequestHead<'_>, _admitted: &Admitted<'_>) -> Response<Bytes> {
-        todo!()
+    pub fn demo(&self, head: &RequestHead<'_>, admitted: &Admitted<'_>) -> Response<Bytes> {
+        self.site
+            .demo(&Visit::new(head, &self.site.language_cookie), admitted)
     }
 
     /// Turns a refusal into HTTP, the one place that does: a redirect to the login page or a page of its own for a
     /// browser, a problem document (RFC 9457) for a program.
-    pub fn refuse(&self, _head: &RequestHead<'_>, _refusal: &Refusal) -> Response<Bytes> {
-        todo!()
+    pub fn refuse(&self, head: &RequestHead<'_>, refusal: &Refusal) -> Response<Bytes> {
+        self.site.refuse(head, refusal)
+    }
+}
+
+impl Site {
+    fn asset(&self, visit: &Visit<'_>) -> Response<Bytes> {
+        self.assets
+            .at(visit.head.path)
+            .unwrap_or_else(|| self.refuse_visit(visit, &Refusal::new(Problem::NotFound)))
     }
 }

@@ -1,12 +1,28 @@
 //! Accounts, as an administrator handles them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::{Origin, PasswordRule};
+use jiff::Timestamp;
+use url::Url;
+
+use super::password_hash::PasswordHash;
+use super::sign_up::is_reserved;
+use super::{Audit, Busy, Event, Hasher, Kept, Kind, Origin, PasswordPolicy, PasswordRule, Sessions};
+use crate::clock::Clock;
+use crate::config::SignupConfig;
 use crate::ids::AccountId;
-use crate::model::{Account, Email, Username};
+use crate::model::{Account, Email, EmailError, Password, PasswordError, Standing, Subject, Username};
+use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::StoreError;
+use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, StoreError, UpdateAccount};
+
+mod htpasswd;
+
+pub use htpasswd::ImportedLine;
+
+/// How often a change starts over when somebody else changes the account at the same moment.
+const TRIES: usize = 5;
 
 /// An account to add: verified and approved.
 #[derive(Debug)]
@@ -75,9 +91,18 @@ pub enum AccountError {
     /// The password breaks rules.
     #[error("the password is refused: {0:?}")]
     Password(Vec<PasswordRule>),
+    /// The password cannot be one at all.
+    #[error(transparent)]
+    PasswordUnusable(#[from] PasswordError),
     /// Not a bcrypt hash.
     #[error("not a bcrypt hash ($2a$, $2b$ or $2y$)")]
     NotAHash,
+    /// A line of a file that is not `name:hash`.
+    #[error("not a line of the form name:hash")]
+    NotALine,
+    /// A name in a file of which no address can be made.
+    #[error("no e-mail address can be made of {0:?}: {1}")]
+    Email(String, EmailError),
     /// The last administrator.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,
@@ -92,44 +117,260 @@ pub enum AccountError {
     Store(#[from] StoreError),
 }
 
+impl From<Busy> for AccountError {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
+}
+
 /// The service.
 #[derive(Debug)]
-pub struct Accounts {}
+pub struct Accounts {
+    pub(super) store: Kept,
+    pub(super) hasher: Arc<Hasher>,
+    pub(super) policy: Arc<PasswordPolicy>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) audit: Arc<Audit>,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+    pub(super) signup: SignupConfig,
+    pub(super) public_url: Url,
+    /// `admin.group`
+    pub(super) administrators: String,
+}
 
 impl Accounts {
     /// Adds an account. `by` names who does it, for the record.
-    pub async fn add(&self, _new: NewAccount, _by: &str, _origin: &Origin) -> Result<Account, AccountError> {
-        todo!()
+    pub async fn add(&self, new: NewAccount, by: &str, origin: &Origin) -> Result<Account, AccountError> {
+        let username = match new.username {
+            Some(username) => username,
+            None => {
+                default_username(&new.email).ok_or_else(|| AccountError::NoUsername(new.email.clone()))?
+            }
+        };
+        if is_reserved(&self.signup, &username) {
+            return Err(AccountError::UsernameReserved(username.to_string()));
+        }
+        check_groups(&new.groups)?;
+        let password_hash = self.hash(new.password, &new.email, &username).await?;
+        let now = self.clock.now();
+        let account = Account {
+            id: AccountId::new(now, &self.random),
+            username,
+            email: new.email,
+            email_verified: true,
+            name: new.name.filter(|name| !name.trim().is_empty()),
+            groups: new.groups,
+            password_hash,
+            standing: Standing::Active,
+            created_at: now,
+            password_changed_at: now,
+            agreements: Vec::new(),
+        };
+        match self.store.create_account(account.clone(), None, now).await? {
+            CreateAccount::Created => {}
+            CreateAccount::EmailTaken => return Err(AccountError::EmailTaken(account.email)),
+            // Without an invitation none can be void.
+            CreateAccount::UsernameTaken | CreateAccount::InvitationVoid => {
+                return Err(AccountError::UsernameTaken(account.username.to_string()));
+            }
+        }
+        self.note(Kind::AccountAdd, &account, by, origin);
+        Ok(account)
     }
 
     /// The account with this address, username or id.
-    pub async fn find(&self, _name: &str) -> Result<Account, AccountError> {
-        todo!()
+    pub async fn find(&self, name: &str) -> Result<Account, AccountError> {
+        let account = if let Ok(email) = name.parse::<Email>() {
+            self.store.account_by_email(&email).await?
+        } else {
+            let by_id = match name.parse::<AccountId>() {
+                Ok(id) => self.store.account(id).await?,
+                Err(_) => None,
+            };
+            match (by_id, name.parse::<Username>()) {
+                (None, Ok(username)) => self.store.account_by_username(&username).await?,
+                (by_id, _) => by_id,
+            }
+        };
+        account.ok_or_else(|| AccountError::NotFound(name.to_owned()))
     }
 
     /// Up to `limit` accounts in the order they were made, from the one after `after`.
-    pub async fn list(&self, _after: Option<AccountId>, _limit: usize) -> Result<Vec<Account>, AccountError> {
-        todo!()
+    pub async fn list(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, AccountError> {
+        Ok(self.store.accounts(after, limit).await?)
     }
 
     /// Changes an account.
     pub async fn change(
         &self,
-        _name: &str,
-        _change: AccountChange,
-        _by: &str,
-        _origin: &Origin,
+        name: &str,
+        change: AccountChange,
+        by: &str,
+        origin: &Origin,
     ) -> Result<Account, AccountError> {
-        todo!()
+        let account = self.find(name).await?;
+        let (kind, edit) = match change {
+            AccountChange::Unlock => {
+                self.store.clear_attempts(Subject::Account(account.id)).await?;
+                self.note(Kind::Unlock, &account, by, origin);
+                return Ok(account);
+            }
+            AccountChange::Approve => (Kind::Approve, Edit::Standing(Standing::Active)),
+            AccountChange::Decline => (Kind::Decline, Edit::Standing(Standing::Declined)),
+            AccountChange::Disable => (Kind::Disable, Edit::Standing(Standing::Disabled)),
+            AccountChange::Enable => (Kind::Enable, Edit::Standing(Standing::Active)),
+            AccountChange::SetGroups(groups) => {
+                check_groups(&groups)?;
+                (Kind::GroupsChange, Edit::Groups(groups))
+            }
+            AccountChange::SetPassword(password) => {
+                let hash = self.hash(password, &account.email, &account.username).await?;
+                (Kind::PasswordChange, Edit::Password(hash, self.clock.now()))
+            }
+        };
+        let changed = self.edit(account, &edit).await?;
+        if edit.keeps_sessions() {
+            self.sessions.refresh(&changed);
+        } else {
+            self.sessions
+                .end(SessionsToEnd::Account(changed.id, None))
+                .await?;
+        }
+        self.note(kind, &changed, by, origin);
+        Ok(changed)
     }
 
     /// Deletes an account; its username stays taken.
-    pub async fn delete(&self, _name: &str, _by: &str, _origin: &Origin) -> Result<Account, AccountError> {
-        todo!()
+    pub async fn delete(&self, name: &str, by: &str, origin: &Origin) -> Result<Account, AccountError> {
+        let account = self.find(name).await?;
+        match self
+            .store
+            .delete_account(account.id, &self.administrators)
+            .await?
+        {
+            DeleteAccount::Deleted => {}
+            DeleteAccount::Absent => return Err(AccountError::NotFound(name.to_owned())),
+            DeleteAccount::LastMember => return Err(AccountError::LastAdministrator),
+        }
+        self.sessions
+            .end(SessionsToEnd::Account(account.id, None))
+            .await?;
+        self.note(Kind::AccountDelete, &account, by, origin);
+        Ok(account)
     }
 
     /// Whether the administrators' group has a member.
     pub async fn has_administrator(&self) -> Result<bool, StoreError> {
-        todo!()
+        self.store.group_has_members(&self.administrators).await
+    }
+
+    /// Reads, edits and writes back, again from the start if somebody else was faster.
+    async fn edit(&self, mut account: Account, edit: &Edit) -> Result<Account, AccountError> {
+        for _ in 0..TRIES {
+            let changed = edit.apply(&account);
+            match self
+                .store
+                .update_account(&account, changed.clone(), &self.administrators)
+                .await?
+            {
+                UpdateAccount::Updated => return Ok(changed),
+                UpdateAccount::LastMember => return Err(AccountError::LastAdministrator),
+                UpdateAccount::EmailTaken => return Err(AccountError::EmailTaken(account.email)),
+                UpdateAccount::Changed => {
+                    let again = self.store.account(account.id).await?;
+                    account = again.ok_or_else(|| AccountError::NotFound(account.email.to_string()))?;
+                }
+            }
+        }
+        Err(AccountError::Contended)
+    }
+
+    async fn hash(
+        &self,
+        password: NewPassword,
+        email: &Email,
+        username: &Username,
+    ) -> Result<String, AccountError> {
+        match password {
+            NewPassword::Hash(hash) if PasswordHash::parse(&hash).is_some() => Ok(hash),
+            NewPassword::Hash(_) => Err(AccountError::NotAHash),
+            NewPassword::Plain(typed) => {
+                let password = Password::parse(&typed)?;
+                let broken = self.policy.judge(&password, Some(email), Some(username));
+                if !broken.is_empty() {
+                    return Err(AccountError::Password(broken));
+                }
+                Ok(self.hasher.place()?.hash(password).await?)
+            }
+        }
+    }
+
+    fn note(&self, kind: Kind, account: &Account, by: &str, origin: &Origin) {
+        let mut event = Event::success(kind, account.email.as_str()).by(by);
+        if matches!(kind, Kind::AccountAdd | Kind::GroupsChange) {
+            let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
+            event = event.detail(format!("groups {}", groups.join(",")));
+        }
+        self.audit.note(origin, &event);
     }
 }
+
+/// What a change does to the record.
+enum Edit {
+    Standing(Standing),
+    Groups(BTreeSet<String>),
+    Password(String, Timestamp),
+}
+
+impl Edit {
+    fn apply(&self, account: &Account) -> Account {
+        let mut account = account.clone();
+        match self {
+            Self::Standing(standing) => account.standing = *standing,
+            Self::Groups(groups) => account.groups.clone_from(groups),
+            Self::Password(hash, at) => {
+                account.password_hash.clone_from(hash);
+                account.password_changed_at = *at;
+            }
+        }
+        account
+    }
+
+    fn keeps_sessions(&self) -> bool {
+        matches!(self, Self::Standing(Standing::Active) | Self::Groups(_))
+    }
+}
+
+fn check_groups(groups: &BTreeSet<String>) -> Result<(), AccountError> {
+    let wrong = |group: &&String| {
+        group.trim().is_empty() || group.contains(',') || group.chars().any(char::is_control)
+    };
+    groups
+        .iter()
+        .find(wrong)
+        .map_or(Ok(()), |group| Err(AccountError::GroupName(group.clone())))
+}
+
+/// The local part with `-` for every character that a username cannot have.
+fn default_username(email: &Email) -> Option<Username> {
+    let name: String = email
+        .local()
+        .to_lowercase()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    name.trim_start_matches(['.', '_', '-'])
+        .trim_end_matches('-')
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,19 @@
 //! bcrypt on a bounded pool.
+//!
+//! A hash takes a core for a quarter of a second. On threads of their own, fewer than there are cores, hashes never
+//! hold up requests; in a queue with an end they never pile up.
 
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::password_hash::PasswordHash;
 use crate::model::Password;
+use crate::random::Random;
 
 /// The hashing queue is full: nothing was counted, try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -9,11 +22,15 @@ pub struct Busy;
 
 /// The pool.
 #[derive(Debug)]
-pub struct Hasher {}
+pub struct Hasher {
+    pool: Arc<Pool>,
+}
 
-/// A place in the queue, taken before an attempt is recorded.
+/// A place in the queue, taken before an attempt is recorded; free again when its hash is done, or on drop.
 #[derive(Debug)]
-pub struct Place {}
+pub struct Place {
+    pool: Arc<Pool>,
+}
 
 /// What a comparison said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,31 +41,267 @@ pub struct Verdict {
     pub outdated: bool,
 }
 
+impl Verdict {
+    const NO: Self = Self {
+        matches: false,
+        outdated: false,
+    };
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+#[derive(Debug)]
+struct Pool {
+    cost: u32,
+    free: AtomicUsize,
+    hashes: AtomicU64,
+    jobs: mpsc::Sender<Job>,
+}
+
 impl Hasher {
-    /// A pool of `threads` threads and a queue of `queue` places that hashes at `cost`.
-    pub fn new(_cost: u32, _threads: usize, _queue: usize) -> Self {
-        todo!()
+    /// A pool of `threads` threads and a queue of `queue` places that hashes at `cost`, 4 to 31.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn new(cost: u32, threads: usize, queue: usize) -> io::Result<Self> {
+        let (jobs, receiver) = mpsc::channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        for number in 0..threads.max(1) {
+            let receiver = Arc::clone(&receiver);
+            thread::Builder::new()
+                .name(format!("hasher-{number}"))
+                .spawn(move || work(&receiver))?;
+        }
+        Ok(Self {
+            pool: Arc::new(Pool {
+                cost: cost.clamp(4, 31),
+                free: AtomicUsize::new(queue),
+                hashes: AtomicU64::new(0),
+                jobs,
+            }),
+        })
     }
 
     /// A place in the queue.
     pub fn place(&self) -> Result<Place, Busy> {
-        todo!()
+        self.pool
+            .free
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1))
+            .map_err(|_| Busy)?;
+        Ok(Place {
+            pool: Arc::clone(&self.pool),
+        })
     }
 
     /// How many hashes were computed since the start.
     pub fn hashes(&self) -> u64 {
-        todo!()
+        self.pool.hashes.load(Ordering::Relaxed)
+    }
+}
+
+/// Ends when the pool is dropped. Jobs do not panic.
+fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        job();
     }
 }
 
 impl Place {
     /// The hash of a new password, in the contract's stored form.
-    pub async fn hash(self, _password: Password) -> String {
-        todo!()
+    ///
+    /// # Errors
+    /// [`Busy`] if the pool lost the job.
+    pub async fn hash(self, password: Password) -> Result<String, Busy> {
+        self.run(move |pool| pool.hash(&password))
+            .await
+            .flatten()
+            .ok_or(Busy)
     }
 
     /// Compares; without a hash against a dummy of the same cost, which never matches.
-    pub async fn verify(self, _password: Password, _hash: Option<String>) -> Verdict {
-        todo!()
+    pub async fn verify(self, password: Password, hash: Option<String>) -> Verdict {
+        self.run(move |pool| pool.verify(&password, hash.as_deref()))
+            .await
+            .unwrap_or(Verdict::NO)
+    }
+
+    /// Costs what a comparison costs, for a password that cannot be one.
+    pub async fn spend(self) {
+        self.run(Pool::spend).await;
+    }
+
+    async fn run<T: Send + 'static>(self, work: impl FnOnce(&Pool) -> T + Send + 'static) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        let jobs = self.pool.jobs.clone();
+        let job = Box::new(move || {
+            // Whoever asked may have gone while the job was waiting.
+            if reply.is_closed() {
+                return;
+            }
+            let result = catch_unwind(AssertUnwindSafe(|| work(&self.pool)));
+            // The place is free before the answer is there.
+            drop(self);
+            if let Ok(result) = result {
+                reply.send(result).ok();
+            } else {
+                tracing::error!("a password could not be hashed: the hash panicked");
+            }
+        });
+        jobs.send(job).ok()?;
+        answer.await.ok()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.pool.free.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl Pool {
+    fn hash(&self, password: &Password) -> Option<String> {
+        self.hashes.fetch_add(1, Ordering::Relaxed);
+        PasswordHash::compute(password, self.cost, Random::system().bytes())
+            .inspect_err(|error| tracing::error!(%error, "a password could not be hashed"))
+            .ok()
+    }
+
+    fn spend(&self) {
+        self.hashes.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = bcrypt::hash_with_salt("", self.cost, [0; 16]) {
+            tracing::error!(%error, "a dummy password could not be hashed");
+        }
+    }
+
+    fn verify(&self, password: &Password, stored: Option<&str>) -> Verdict {
+        let parsed = stored.map(PasswordHash::parse);
+        if matches!(parsed, Some(None)) {
+            tracing::error!(
+                "an account's password hash is corrupt; it cannot sign in until its password is set anew"
+            );
+        }
+        let Some(hash) = parsed.flatten() else {
+            self.spend();
+            return Verdict::NO;
+        };
+        self.hashes.fetch_add(1, Ordering::Relaxed);
+        match hash.matches(password) {
+            Ok(matches) => Verdict {
+                matches,
+                outdated: hash.is_outdated(self.cost),
+            },
+            Err(error) => {
+                tracing::error!(%error, "a password could not be compared");
+                Verdict::NO
+            }
+        }
+    }
+}
+
+/// Keeps the threads of a pool busy until it is dropped, so that a test decides when hashes go on.
+#[cfg(test)]
+pub(super) struct Held(Vec<(mpsc::Sender<()>, HeldJob)>);
+
+#[cfg(test)]
+type HeldJob = futures_util::future::LocalBoxFuture<'static, Option<()>>;
+
+#[cfg(test)]
+impl Drop for Held {
+    fn drop(&mut self) {
+        for (release, _) in &self.0 {
+            release.send(()).unwrap();
+        }
+    }
+}
+
+#[cfg(test)]
+impl Hasher {
+    pub(super) fn hold(&self, threads: usize) -> Held {
+        let job = |_| {
+            let (release, released) = mpsc::channel();
+            let mut job = Box::pin(self.place().unwrap().run(move |_| released.recv().unwrap()));
+            assert!(futures_util::FutureExt::now_or_never(&mut job).is_none());
+            (release, job as _)
+        };
+        Held((0..threads).map(job).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn password(text: &str) -> Password {
+        Password::parse(&Secret::new(text.to_owned())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_comparison_costs_one_hash() {
+        let hasher = Hasher::new(4, 1, 8).unwrap();
+        let stored = hasher.place().unwrap().hash(password("right")).await.unwrap();
+        let long = "a".repeat(100);
+        for (n, (typed, stored, matches)) in [
+            ("right", Some(stored.as_str()), true),
+            ("wrong", Some(stored.as_str()), false),
+            ("right", None, false),
+            ("right", Some("corrupt"), false),
+            (
+                "right",
+                Some("$2b$99$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+                false,
+            ),
+            (&long, Some(stored.as_str()), false),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let place = hasher.place().unwrap();
+            let verdict = place.verify(password(typed), stored.map(str::to_owned)).await;
+            assert_eq!(verdict.matches, matches, "{typed} {stored:?}");
+            assert_eq!(hasher.hashes(), n as u64 + 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn older_hashes_are_outdated() {
+        let old = Hasher::new(4, 1, 1)
+            .unwrap()
+            .place()
+            .unwrap()
+            .hash(password("x"))
+            .await
+            .unwrap();
+        let hasher = Hasher::new(5, 1, 1).unwrap();
+        let verdict = hasher.place().unwrap().verify(password("x"), Some(old)).await;
+        assert_eq!(
+            verdict,
+            Verdict {
+                matches: true,
+                outdated: true
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn places_run_out_and_come_back() {
+        let hasher = Hasher::new(4, 1, 2).unwrap();
+        let (one, _two) = (hasher.place().unwrap(), hasher.place().unwrap());
+        assert_eq!(hasher.place().unwrap_err(), Busy);
+        one.verify(password("x"), None).await;
+        let one = hasher.place().unwrap();
+        assert_eq!(hasher.place().unwrap_err(), Busy);
+        drop(one);
+        assert!(hasher.place().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_answer_and_no_thread() {
+        let hasher = Hasher::new(4, 1, 1).unwrap();
+        let lost: Option<()> = hasher.place().unwrap().run(|_| panic!("on purpose")).await;
+        assert!(lost.is_none());
+        assert!(hasher.place().unwrap().hash(password("x")).await.is_ok());
     }
 }

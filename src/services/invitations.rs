@@ -1,38 +1,92 @@
 //! Invitations.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Origin;
+use jiff::Timestamp;
+use url::Url;
+
+use super::{Audit, Event, Kept, Kind, Origin};
+use crate::clock::Clock;
 use crate::ids::InvitationId;
-use crate::model::{Email, Invitation, InvitationKind};
+use crate::model::{Email, Invitation, InvitationKind, PlainToken};
+use crate::random::Random;
 use crate::store::StoreError;
 
 /// The service.
 #[derive(Debug)]
-pub struct Invitations {}
+pub struct Invitations {
+    pub(super) store: Kept,
+    pub(super) audit: Arc<Audit>,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+    pub(super) public_url: Url,
+    /// `admin.group`
+    pub(super) administrators: String,
+}
 
 impl Invitations {
     /// Makes an invitation. Its link is returned here and nowhere else.
+    ///
+    /// One for the first administrator always has the administrators' group, whatever `groups` says.
     pub async fn create(
         &self,
-        _kind: InvitationKind,
-        _email: Option<Email>,
-        _groups: BTreeSet<String>,
-        _ttl: Duration,
-        _by: &str,
-        _origin: &Origin,
+        kind: InvitationKind,
+        email: Option<Email>,
+        mut groups: BTreeSet<String>,
+        ttl: Duration,
+        by: &str,
+        origin: &Origin,
     ) -> Result<(String, Invitation), StoreError> {
-        todo!()
+        let event = match kind {
+            InvitationKind::Signup => Kind::InvitationCreate,
+            InvitationKind::FirstAdministrator => {
+                groups.insert(self.administrators.clone());
+                Kind::FirstAdministratorLink
+            }
+        };
+        let (token, now) = (PlainToken::new(&self.random), self.clock.now());
+        let invitation = Invitation {
+            id: InvitationId::new(now, &self.random),
+            digest: token.digest(),
+            kind,
+            email,
+            groups,
+            created_at: now,
+            expires_at: now.checked_add(ttl).unwrap_or(Timestamp::MAX),
+        };
+        self.store.create_invitation(invitation.clone()).await?;
+        let who = invitation.email.as_ref().map_or("", Email::as_str);
+        self.note(event, who, invitation.id, by, origin);
+        let base = self.public_url.as_str().trim_end_matches('/');
+        Ok((
+            format!("{base}/.auth/signup?invitation={}", token.expose()),
+            invitation,
+        ))
     }
 
     /// Those that are good for something, oldest first.
     pub async fn list(&self) -> Result<Vec<Invitation>, StoreError> {
-        todo!()
+        let now = self.clock.now();
+        let mut invitations = self.store.invitations().await?;
+        invitations.retain(|invitation| invitation.expires_at > now);
+        Ok(invitations)
     }
 
     /// Revokes one. Whether there was one.
-    pub async fn revoke(&self, _id: InvitationId, _by: &str, _origin: &Origin) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn revoke(&self, id: InvitationId, by: &str, origin: &Origin) -> Result<bool, StoreError> {
+        let revoked = self.store.revoke_invitation(id).await?;
+        if revoked {
+            self.note(Kind::InvitationRevoke, "", id, by, origin);
+        }
+        Ok(revoked)
+    }
+
+    fn note(&self, kind: Kind, who: &str, id: InvitationId, by: &str, origin: &Origin) {
+        let event = Event::success(kind, who)
+            .by(by)
+            .detail(format!("invitation {id}"));
+        self.audit.note(origin, &event);
     }
 }

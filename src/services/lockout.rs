@@ -1,1 +1,223 @@
 //! Lockout: too many failures for a name.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Kept;
+use crate::model::{LockoutPolicy, Subject};
+use crate::store::{Attempt, StoreError};
+
+/// Counts attempts in the store, and lets those that would pass the allowance wait for those in flight.
+///
+/// Every attempt is counted as a failure before it is evaluated, so that parallel guesses count (S10). Taken alone that
+/// would refuse the twelfth of many parallel *right* attempts; so an attempt that finds the name locked waits as long
+/// as others are being evaluated, any of which may yet clear the count.
+#[derive(Debug)]
+pub(super) struct Lockout {
+    store: Kept,
+    policy: LockoutPolicy,
+    gates: Gates,
+}
+
+/// What [`Lockout::admit`] said.
+#[derive(Debug)]
+pub(super) enum Admitted {
+    /// Counted; may be evaluated.
+    Evaluate(InFlight),
+    /// Locked for so long; must not be evaluated.
+    Locked(Duration),
+}
+
+/// An attempt that is counted and not yet evaluated. Dropped without [`clear`](Self::clear), it was a failure.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    store: Kept,
+    gate: Entry,
+    count: u32,
+    allowed: u32,
+}
+
+impl Lockout {
+    pub(super) fn new(store: Kept, policy: LockoutPolicy) -> Self {
+        Self {
+            store,
+            policy,
+            gates: Gates::default(),
+        }
+    }
+
+    /// Counts an attempt for this subject, unless it is locked.
+    pub(super) async fn admit(&self, subject: Subject) -> Result<Admitted, StoreError> {
+        let gate = self.gates.enter(subject);
+        loop {
+            // One attempt of a name is counted at a time, so that what is in flight is known when the store answers.
+            let counting = gate.gate.counting.lock().await;
+            let mut flights = gate.gate.flights.subscribe();
+            let before = *flights.borrow();
+            match self.store.record_attempt(subject, self.policy).await? {
+                Attempt::Counted(count) => {
+                    gate.gate.flights.send_modify(|flights| flights.aloft += 1);
+                    drop(counting);
+                    return Ok(Admitted::Evaluate(InFlight {
+                        store: self.store.clone(),
+                        gate,
+                        count,
+                        allowed: self.policy.max_failures,
+                    }));
+                }
+                Attempt::Locked(wait) if before.aloft == 0 => return Ok(Admitted::Locked(wait)),
+                Attempt::Locked(_) => {
+                    drop(counting);
+                    // Fails only when the sender is gone, and the gate holds that.
+                    flights
+                        .wait_for(|now| now.aloft == 0 || now.cleared != before.cleared)
+                        .await
+                        .ok();
+                }
+            }
+        }
+    }
+}
+
+impl InFlight {
+    /// Forgets the failures and the lock: somebody proved that the name is theirs.
+    pub(super) async fn clear(self) -> Result<(), StoreError> {
+        self.store.clear_attempts(self.gate.subject).await?;
+        self.gate.gate.flights.send_modify(|flights| flights.cleared += 1);
+        Ok(())
+    }
+
+    /// Whether this attempt, if it fails, is the one that locks.
+    pub(super) fn is_last(&self) -> bool {
+        self.count > self.allowed
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.gate.gate.flights.send_modify(|flights| flights.aloft -= 1);
+    }
+}
+
+/// The subjects of which attempts are under way. Each attempt has a place in the hashing queue, which bounds the map.
+#[derive(Clone, Debug, Default)]
+struct Gates(Arc<Mutex<HashMap<Subject, Arc<Gate>>>>);
+
+#[derive(Debug, Default)]
+struct Gate {
+    counting: tokio::sync::Mutex<()>,
+    flights: watch::Sender<Flights>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Flights {
+    /// Attempts that are counted and not yet evaluated.
+    aloft: u32,
+    /// How often an attempt cleared the count.
+    cleared: u64,
+}
+
+/// A use of a gate; the last one removes it.
+#[derive(Debug)]
+struct Entry {
+    gates: Gates,
+    subject: Subject,
+    gate: Arc<Gate>,
+}
+
+impl Gates {
+    fn enter(&self, subject: Subject) -> Entry {
+        Entry {
+            gates: self.clone(),
+            subject,
+            gate: Arc::clone(self.lock().entry(subject).or_default()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Arc<Gate>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut gates = self.gates.lock();
+        // The map's and this one; more are only made under the lock.
+        if Arc::strong_count(&self.gate) == 2 {
+            gates.remove(&self.subject);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::services::memory_store::MemoryStore;
+
+    fn lockout() -> Lockout {
+        let clock = Clock::manual(jiff::Timestamp::UNIX_EPOCH).0;
+        let policy = LockoutPolicy {
+            max_failures: 1,
+            duration: Duration::from_mins(20),
+        };
+        Lockout::new(Kept::from(MemoryStore::shared(clock)), policy)
+    }
+
+    async fn evaluate(lockout: &Lockout, subject: Subject) -> InFlight {
+        match lockout.admit(subject).await.unwrap() {
+            Admitted::Evaluate(attempt) => attempt,
+            Admitted::Locked(_) => panic!("locked"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_waits_for_those_in_flight_and_passes_when_one_of_them_clears() {
+        let (lockout, subject) = (lockout(), Subject::unknown("a"));
+        let (one, two) = (
+            evaluate(&lockout, subject).await,
+            evaluate(&lockout, subject).await,
+        );
+        let mut third = std::pin::pin!(lockout.admit(subject));
+        assert!(futures_util::poll!(&mut third).is_pending());
+        one.clear().await.unwrap();
+        assert!(matches!(third.await.unwrap(), Admitted::Evaluate(_)));
+        drop(two);
+        assert!(lockout.gates.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_attempt_is_refused_when_all_in_flight_failed_or_were_given_up() {
+        let (lockout, subject) = (lockout(), Subject::unknown("a"));
+        let (one, two) = (
+            evaluate(&lockout, subject).await,
+            evaluate(&lockout, subject).await,
+        );
+        assert!(!one.is_last() && two.is_last());
+        let mut third = std::pin::pin!(lockout.admit(subject));
+        assert!(futures_util::poll!(&mut third).is_pending());
+        drop(one);
+        assert!(futures_util::poll!(&mut third).is_pending());
+        drop(two);
+        assert!(matches!(third.await.unwrap(), Admitted::Locked(_)));
+        assert!(lockout.gates.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_waiting_attempt_that_is_given_up_leaves_nothing_behind() {
+        let (lockout, subject) = (lockout(), Subject::unknown("a"));
+        let attempts = (
+            evaluate(&lockout, subject).await,
+            evaluate(&lockout, subject).await,
+        );
+        {
+            let mut third = std::pin::pin!(lockout.admit(subject));
+            assert!(futures_util::poll!(&mut third).is_pending());
+        }
+        drop(attempts);
+        assert!(lockout.gates.lock().is_empty());
+    }
+}

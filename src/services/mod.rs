@@ -2,39 +2,46 @@
 //!
 //! Services know the model and the store; they never know HTTP. The pages, the signature schemes and the
 //! administrator's commands are all callers of the same few functions, so that no path has rules of its own.
-#![allow(
-    clippy::todo,
-    clippy::unused_async,
-    clippy::unused_self,
-    clippy::needless_pass_by_value
-)]
 
 mod accounts;
 mod address_limit;
 mod audit;
 mod hasher;
 mod invitations;
+mod kept;
+mod live_session;
 mod lockout;
+#[cfg(test)]
+mod memory_store;
+mod password_hash;
 mod password_policy;
 mod session_cookie;
 mod sessions;
 mod sign_in;
 mod sign_up;
+#[cfg(test)]
+mod world;
 
 use std::sync::Arc;
+use std::thread;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::model::LockoutPolicy;
 use crate::random::Random;
 use crate::store::{Store, StoreError};
+use address_limit::AddressLimit;
+use kept::Kept;
+use lockout::Lockout;
 
-pub use accounts::{AccountChange, AccountError, Accounts, NewAccount, NewPassword};
+pub use accounts::{AccountChange, AccountError, Accounts, ImportedLine, NewAccount, NewPassword};
 pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
 pub use hasher::{Busy, Hasher, Place, Verdict};
 pub use invitations::Invitations;
+pub use live_session::LiveSession;
 pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use session_cookie::{Presented, SessionCookie};
-pub use sessions::{LiveSession, SessionInfo, Sessions};
+pub use sessions::{SessionInfo, Sessions};
 pub use sign_in::{SignIn, SignInError, SignedIn};
 pub use sign_up::{FieldError, SignUp, SignUpError, SignUpField, SignUpForm, SignUpNext};
 
@@ -57,17 +64,93 @@ pub struct Services {
     pub password_policy: Arc<PasswordPolicy>,
     /// The cookie that carries a session.
     pub session_cookie: Arc<SessionCookie>,
+    /// The pool on which passwords are hashed.
+    pub hasher: Arc<Hasher>,
 }
+
+/// Hashes that may wait or run at once (S6).
+const HASHING_QUEUE: usize = 256;
 
 impl Services {
     /// Makes them all over one store.
     pub async fn new(
-        _config: &Config,
-        _store: Arc<dyn Store>,
-        _clock: Clock,
-        _random: Random,
+        config: &Config,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        random: Random,
     ) -> Result<Self, ServicesError> {
-        todo!()
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let hasher = Hasher::new(config.password.bcrypt_cost, cores - 1, HASHING_QUEUE);
+        let hasher = Arc::new(hasher.map_err(ServicesError::Hasher)?);
+        Self::with_hasher(config, store, hasher, clock, random).await
+    }
+
+    async fn with_hasher(
+        config: &Config,
+        store: Arc<dyn Store>,
+        hasher: Arc<Hasher>,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, ServicesError> {
+        let audit = Audit::open(&config.audit, clock.clone()).map_err(ServicesError::Audit)?;
+        let sessions = Sessions::load(store.clone(), &config.session, clock.clone(), random.clone()).await?;
+        let (audit, sessions) = (Arc::new(audit), Arc::new(sessions));
+        let policy = Arc::new(PasswordPolicy::new(config.password.policy));
+        let addresses = Arc::new(AddressLimit::new(&config.lockout, clock.clone()));
+        let administrators = config.admin.group.clone();
+        let store = Kept::from(store);
+        let lockout_policy = LockoutPolicy {
+            max_failures: config.lockout.max_failures,
+            duration: config.lockout.duration.0,
+        };
+        Ok(Self {
+            accounts: Arc::new(Accounts {
+                store: store.clone(),
+                hasher: hasher.clone(),
+                policy: policy.clone(),
+                sessions: sessions.clone(),
+                audit: audit.clone(),
+                clock: clock.clone(),
+                random: random.clone(),
+                signup: config.signup.clone(),
+                public_url: config.public_url.clone(),
+                administrators: administrators.clone(),
+            }),
+            invitations: Arc::new(Invitations {
+                store: store.clone(),
+                audit: audit.clone(),
+                clock: clock.clone(),
+                random: random.clone(),
+                public_url: config.public_url.clone(),
+                administrators: administrators.clone(),
+            }),
+            sign_in: Arc::new(SignIn {
+                store: store.clone(),
+                hasher: hasher.clone(),
+                lockout: Lockout::new(store.clone(), lockout_policy),
+                addresses: addresses.clone(),
+                sessions: sessions.clone(),
+                audit: audit.clone(),
+                by_username: config.login.username,
+                verified_only: config.signup.verify_email,
+                guarded: administrators,
+            }),
+            sign_up: Arc::new(SignUp {
+                store,
+                hasher: hasher.clone(),
+                policy: policy.clone(),
+                addresses,
+                audit: audit.clone(),
+                clock,
+                random,
+                config: config.signup.clone(),
+            }),
+            sessions,
+            audit,
+            password_policy: policy,
+            session_cookie: Arc::new(SessionCookie::new(&config.session)),
+            hasher,
+        })
     }
 }
 
@@ -80,4 +163,7 @@ pub enum ServicesError {
     /// The record cannot be opened.
     #[error("the audit record cannot be opened: {0}")]
     Audit(std::io::Error),
+    /// The threads that hash passwords cannot be started.
+    #[error("the threads that hash passwords cannot be started: {0}")]
+    Hasher(std::io::Error),
 }

@@ -3,6 +3,12 @@
 use crate::config::PasswordPolicyName;
 use crate::model::{Email, Password, Username};
 
+/// Lower case, NFC, sorted by byte, one a line; `common_passwords.md` says where they come from.
+static COMMON: &str = include_str!("common_passwords.txt");
+
+/// Shorter usernames and local parts occur in passwords by chance.
+const PERSONAL_FROM: usize = 4;
+
 /// A rule that a password breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PasswordRule {
@@ -22,26 +28,165 @@ pub enum PasswordRule {
 
 /// The policy.
 #[derive(Debug)]
-pub struct PasswordPolicy {}
+pub struct PasswordPolicy {
+    name: PasswordPolicyName,
+}
 
 impl PasswordPolicy {
     /// The policy with this name.
-    pub fn new(_name: PasswordPolicyName) -> Self {
-        todo!()
+    pub fn new(name: PasswordPolicyName) -> Self {
+        Self { name }
     }
 
     /// Which policy it is, for the page that explains it.
     pub fn name(&self) -> PasswordPolicyName {
-        todo!()
+        self.name
     }
 
     /// Every rule that the password breaks.
+    ///
+    /// The address, its local part and the username count as contained in any case; the latter two from four
+    /// characters.
     pub fn judge(
         &self,
-        _password: &Password,
-        _email: Option<&Email>,
-        _username: Option<&Username>,
+        password: &Password,
+        email: Option<&Email>,
+        username: Option<&Username>,
     ) -> Vec<PasswordRule> {
-        todo!()
+        let text = password.expose();
+        let lower = text.to_lowercase();
+        let mut broken = match self.name {
+            PasswordPolicyName::Classic => classic(text),
+            PasswordPolicyName::Nist => shorter_than(15, text).into_iter().collect(),
+        };
+        if is_common(&lower) {
+            broken.push(PasswordRule::Common);
+        }
+        if is_personal(&lower, email, username) {
+            broken.push(PasswordRule::Personal);
+        }
+        broken
+    }
+}
+
+/// A letter of any script is a letter. What is not an ASCII letter or digit is special, so that a letter of another
+/// script is both.
+fn classic(text: &str) -> Vec<PasswordRule> {
+    let lacks = |kind: fn(char) -> bool, rule| (!text.chars().any(kind)).then_some(rule);
+    [
+        shorter_than(8, text),
+        lacks(char::is_alphabetic, PasswordRule::NoLetter),
+        lacks(|c| c.is_ascii_digit(), PasswordRule::NoDigit),
+        lacks(|c| !c.is_ascii_alphanumeric(), PasswordRule::NoSpecial),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn shorter_than(least: usize, text: &str) -> Option<PasswordRule> {
+    (text.chars().count() < least).then_some(PasswordRule::TooShort(least))
+}
+
+/// A binary search over the text itself, which needs no set to be built and no memory beside it.
+fn is_common(lower: &str) -> bool {
+    let (mut rest, wanted) = (COMMON, lower.as_bytes());
+    while !rest.is_empty() {
+        let middle = rest.as_bytes()[..rest.len() / 2]
+            .iter()
+            .rposition(|&b| b == b'\n')
+            .map_or(0, |line_break| line_break + 1);
+        let (before, from) = rest.split_at(middle);
+        let (line, after) = from.split_once('\n').unwrap_or((from, ""));
+        match line.as_bytes().cmp(wanted) {
+            std::cmp::Ordering::Equal => return true,
+            std::cmp::Ordering::Less => rest = after,
+            std::cmp::Ordering::Greater => rest = before,
+        }
+    }
+    false
+}
+
+fn is_personal(lower: &str, email: Option<&Email>, username: Option<&Username>) -> bool {
+    let local = email.map(|email| email.local().to_lowercase());
+    let names = [local.as_deref(), username.map(Username::as_str)];
+    let has_name = names
+        .into_iter()
+        .flatten()
+        .any(|name| name.chars().count() >= PERSONAL_FROM && lower.contains(name));
+    has_name || email.is_some_and(|email| lower.contains(email.key()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PasswordRule::{Common, NoDigit, NoLetter, NoSpecial, Personal, TooShort};
+    use super::*;
+    use crate::secret::Secret;
+
+    fn judge(name: PasswordPolicyName, text: &str) -> Vec<PasswordRule> {
+        let password = Password::parse(&Secret::new(text.to_owned())).unwrap();
+        let (email, username) = ("j.doe@example.com".parse().unwrap(), "johnny".parse().unwrap());
+        PasswordPolicy::new(name).judge(&password, Some(&email), Some(&username))
+    }
+
+    #[test]
+    fn s1_classic_names_every_broken_rule() {
+        for (text, broken) in [
+            ("Tr0ub4dor&3", vec![]),
+            ("under_sc0re", vec![]),
+            ("with a sp4ce", vec![]),
+            ("비밀번호는한글1", vec![]),
+            ("caf\u{e9}caf3s", vec![]),
+            ("sh0rt_x", vec![TooShort(8)]),
+            ("한글1", vec![TooShort(8)]),
+            ("12345678-90", vec![NoLetter]),
+            ("no_digits_here", vec![NoDigit]),
+            ("n0specials9", vec![NoSpecial]),
+            ("________", vec![NoLetter, NoDigit]),
+            ("zqk", vec![TooShort(8), NoDigit, NoSpecial]),
+        ] {
+            assert_eq!(judge(PasswordPolicyName::Classic, text), broken, "{text}");
+        }
+    }
+
+    #[test]
+    fn length_is_counted_after_normalisation() {
+        assert_eq!(
+            judge(PasswordPolicyName::Classic, "e\u{301}-3456\u{31}"),
+            [TooShort(8)]
+        );
+    }
+
+    #[test]
+    fn s1_nist_asks_for_length_alone() {
+        assert_eq!(judge(PasswordPolicyName::Nist, "only lower case"), []);
+        assert_eq!(judge(PasswordPolicyName::Nist, "Sh0rt_but_odd!"), [TooShort(15)]);
+        assert_eq!(judge(PasswordPolicyName::Nist, "123456789123456"), [Common]);
+    }
+
+    #[test]
+    fn s2_common_passwords_in_any_case() {
+        for text in ["P@ssw0rd", "1qaz@WSX", "PASSWORD1!"] {
+            assert_eq!(judge(PasswordPolicyName::Classic, text), [Common], "{text}");
+        }
+    }
+
+    #[test]
+    fn s2_personal_passwords_in_any_case() {
+        for text in ["J.Doe@Example.com1", "my-J.DOE-42", "Johnny_Be_G00d"] {
+            assert_eq!(judge(PasswordPolicyName::Classic, text), [Personal], "{text}");
+        }
+    }
+
+    #[test]
+    fn every_line_of_the_list_is_found() {
+        let lines: Vec<&str> = COMMON.lines().collect();
+        assert!(lines.len() > 10_000);
+        assert!(lines.is_sorted_by(|a, b| a.as_bytes() < b.as_bytes()));
+        for line in lines {
+            assert!(is_common(line), "{line}");
+            assert!(!is_common(&format!("{line}\u{1}")), "{line}");
+        }
+        assert!(!is_common(""));
     }
 }

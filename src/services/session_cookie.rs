@@ -1,6 +1,7 @@
 //! The cookie that carries a session.
 
-use http::{HeaderMap, HeaderValue};
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::SessionConfig;
 use crate::model::{PlainToken, TokenDigest};
@@ -18,46 +19,235 @@ pub enum Presented {
 
 /// Reads and writes the cookie.
 #[derive(Clone, Debug)]
-pub struct SessionCookie {}
+pub struct SessionCookie {
+    name: String,
+    language_name: String,
+    /// What follows the value.
+    attributes: String,
+    max_age: u64,
+}
 
 impl SessionCookie {
     /// The cookie that the configuration describes.
-    pub fn new(_config: &SessionConfig) -> Self {
-        todo!()
+    ///
+    /// The prefixes make browsers refuse a cookie of this name that was set without TLS, and with `__Host-` also one
+    /// that another host of the domain set (RFC 6265bis, section 4.1.3).
+    pub fn new(config: &SessionConfig) -> Self {
+        let domain = config.cookie_domain.trim_start_matches('.');
+        let (prefix, domain) = if domain.is_empty() {
+            ("__Host-", String::new())
+        } else {
+            ("__Secure-", format!("; Domain={domain}"))
+        };
+        let name = format!("{prefix}{}", config.cookie_name);
+        Self {
+            language_name: format!("{name}-lang"),
+            name,
+            attributes: format!("; Path=/{domain}; Secure; HttpOnly; SameSite=Lax"),
+            max_age: config.absolute.0.as_secs(),
+        }
     }
 
     /// Its whole name.
     pub fn name(&self) -> &str {
-        todo!()
+        &self.name
     }
 
     /// The name of the cookie that remembers the chosen language.
     pub fn language_name(&self) -> &str {
-        todo!()
+        &self.language_name
     }
 
     /// What a request presents. On the path of every request: allocates nothing.
-    pub fn presented(&self, _headers: &HeaderMap) -> Presented {
-        todo!()
+    pub fn presented(&self, headers: &HeaderMap) -> Presented {
+        let mut ours = headers
+            .get_all(COOKIE)
+            .iter()
+            .flat_map(|header| header.as_bytes().split(|&b| b == b';'))
+            .map(pair)
+            .filter(|(name, _)| *name == self.name.as_bytes());
+        match (ours.next(), ours.next()) {
+            (None, _) => Presented::None,
+            (Some((_, value)), None) => {
+                TokenDigest::of_presented(value).map_or(Presented::None, Presented::One)
+            }
+            (Some(_), Some(_)) => Presented::Several,
+        }
     }
 
     /// `Set-Cookie` for a new session.
-    pub fn set(&self, _token: &PlainToken) -> HeaderValue {
-        todo!()
+    pub fn set(&self, token: &PlainToken) -> HeaderValue {
+        let mut value = self.header(token.expose(), self.max_age);
+        value.set_sensitive(true);
+        value
     }
 
     /// `Set-Cookie` that removes it.
     pub fn clear(&self) -> HeaderValue {
-        todo!()
+        self.header("", 0)
     }
 
-    /// Removes the gateway's own cookies from what goes upstream (S33).
-    pub fn strip(&self, _headers: &mut HeaderMap) {
-        todo!()
+    /// A name or domain that cannot stand in a header makes an empty one: nobody is signed in by it.
+    fn header(&self, value: &str, max_age: u64) -> HeaderValue {
+        let text = format!("{}={value}{}; Max-Age={max_age}", self.name, self.attributes);
+        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    /// Removes the gateway's own cookies from what goes upstream (S33). Other cookies stay as they are, byte for byte.
+    pub fn strip(&self, headers: &mut HeaderMap) {
+        let is_other = |piece: &&[u8]| !self.is_ours(pair(piece).0);
+        replace(headers, &COOKIE, |value| {
+            let pieces = || value.as_bytes().split(|&b| b == b';');
+            if pieces().all(|piece| is_other(&piece)) {
+                return Some(value.clone());
+            }
+            let others = pieces().filter(is_other).collect::<Vec<_>>().join(&b';');
+            let others = others.trim_ascii();
+            (!others.is_empty())
+                .then(|| HeaderValue::from_bytes(others).ok())
+                .flatten()
+        });
     }
 
     /// Removes an upstream's attempts to set the gateway's own cookies (S33).
-    pub fn strip_set(&self, _headers: &mut HeaderMap) {
-        todo!()
+    pub fn strip_set(&self, headers: &mut HeaderMap) {
+        replace(headers, &SET_COOKIE, |value| {
+            let cookie = value.as_bytes().split(|&b| b == b';').next().unwrap_or_default();
+            // A cookie without a name would be sent back as its value, which could read as one of ours.
+            let named = cookie.trim_ascii_start();
+            let named = named.strip_prefix(b"=").unwrap_or(named);
+            (!self.is_ours(pair(named).0)).then(|| value.clone())
+        });
+    }
+
+    /// Case apart from ours is none of ours to a browser, but may be to an application.
+    fn is_ours(&self, name: &[u8]) -> bool {
+        name.eq_ignore_ascii_case(self.name.as_bytes())
+            || name.eq_ignore_ascii_case(self.language_name.as_bytes())
+    }
+}
+
+/// Name and value of one cookie (RFC 6265, section 5.2).
+fn pair(cookie: &[u8]) -> (&[u8], &[u8]) {
+    let (name, value) = match cookie.iter().position(|&b| b == b'=') {
+        Some(equals) => (&cookie[..equals], &cookie[equals + 1..]),
+        None => (cookie, &cookie[..0]),
+    };
+    (name.trim_ascii(), value.trim_ascii())
+}
+
+/// Puts what `keep` makes of each value of a header in its place; touches nothing if `keep` changes nothing.
+fn replace(headers: &mut HeaderMap, name: &HeaderName, keep: impl Fn(&HeaderValue) -> Option<HeaderValue>) {
+    let unchanged = |value: &HeaderValue| keep(value).as_ref() == Some(value);
+    if headers.get_all(name).iter().all(unchanged) {
+        return;
+    }
+    let kept: Vec<HeaderValue> = headers.get_all(name).iter().filter_map(&keep).collect();
+    headers.remove(name);
+    for value in kept {
+        headers.append(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    fn cookie() -> SessionCookie {
+        SessionCookie::new(&SessionConfig::default())
+    }
+
+    fn headers(name: &HeaderName, values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    fn values(headers: &HeaderMap) -> Vec<&str> {
+        headers.values().map(|value| value.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn s26_attributes() {
+        let token = PlainToken::new(&Random::seeded(1));
+        assert_eq!(
+            cookie().set(&token).to_str().unwrap(),
+            format!(
+                "__Host-vestibule={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=604800",
+                token.expose()
+            )
+        );
+        assert_eq!(
+            cookie().clear(),
+            "__Host-vestibule=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"
+        );
+        let shared = SessionCookie::new(&SessionConfig {
+            cookie_domain: ".example.com".to_owned(),
+            ..SessionConfig::default()
+        });
+        assert_eq!(
+            shared.clear(),
+            "__Secure-vestibule=; Path=/; Domain=example.com; Secure; HttpOnly; SameSite=Lax; Max-Age=0"
+        );
+    }
+
+    #[test]
+    fn s27_what_a_request_presents() {
+        let token = PlainToken::new(&Random::seeded(1));
+        let ours = format!("__Host-vestibule={}", token.expose());
+        let presented = |values: &[&str]| cookie().presented(&headers(&COOKIE, values));
+        assert_eq!(presented(&[]), Presented::None);
+        assert_eq!(presented(&["a=b; vestibule=x"]), Presented::None);
+        assert_eq!(presented(&["__Host-vestibule=short"]), Presented::None);
+        assert_eq!(presented(&[&ours]), Presented::One(token.digest()));
+        assert_eq!(
+            presented(&["a=b", &format!("c=d;{ours} ; e")]),
+            Presented::One(token.digest())
+        );
+        assert_eq!(presented(&[&format!("{ours}; {ours}")]), Presented::Several);
+        assert_eq!(presented(&[&ours, "__Host-vestibule=short"]), Presented::Several);
+    }
+
+    #[test]
+    fn s33_own_cookies_stay_here_and_others_go_on_as_they_are() {
+        for (sent, forwarded) in [
+            (vec!["__Host-vestibule=x"], vec![]),
+            (vec!["a=1; __Host-vestibule=x; b=2"], vec!["a=1; b=2"]),
+            (
+                vec!["__Host-vestibule=x; a=1;b=\"2 \"; c"],
+                vec!["a=1;b=\"2 \"; c"],
+            ),
+            (vec!["a=1;__HOST-Vestibule = x"], vec!["a=1"]),
+            (vec!["__Host-vestibule-lang=ko", "  a=1;; "], vec!["  a=1;; "]),
+            (
+                vec!["__Host-vestibule2=x; vestibule=y"],
+                vec!["__Host-vestibule2=x; vestibule=y"],
+            ),
+        ] {
+            let mut headers = headers(&COOKIE, &sent);
+            cookie().strip(&mut headers);
+            assert_eq!(values(&headers), forwarded, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn s33_an_upstream_cannot_set_them() {
+        let mut headers = headers(
+            &SET_COOKIE,
+            &[
+                "a=1; Path=/",
+                "__Host-vestibule=x",
+                " __host-VESTIBULE =x; Secure",
+                "__Host-vestibule-lang=ko",
+                "=__Host-vestibule=x",
+                "__Host-vestibule",
+                "b=__Host-vestibule",
+            ],
+        );
+        cookie().strip_set(&mut headers);
+        assert_eq!(values(&headers), ["a=1; Path=/", "b=__Host-vestibule"]);
     }
 }

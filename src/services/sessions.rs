@@ -1,43 +1,29 @@
 //! Sessions: in memory for every request, in the store for a restart.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::Kept;
+use super::live_session::{Limits, LiveSession};
 use crate::clock::Clock;
 use crate::config::SessionConfig;
 use crate::ids::{AccountId, SessionId};
-use crate::model::{Account, PlainToken, Principal, Session, SignInMethod, TokenDigest};
+use crate::model::{Account, PlainToken, Session, SignInMethod, Standing, TokenDigest};
 use crate::random::Random;
 use crate::store::{SessionsToEnd, Store, StoreError};
 
-/// A session that lasts.
-#[derive(Debug)]
-pub struct LiveSession {}
+/// How often sessions whose time is over are ended: their streams must end within 5 s (S28).
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
-impl LiveSession {
-    /// Who signed in, as they are now.
-    pub fn principal(&self) -> Arc<Principal> {
-        todo!()
-    }
-
-    /// Its public name.
-    pub fn id(&self) -> SessionId {
-        todo!()
-    }
-
-    /// What is known of its token.
-    pub fn digest(&self) -> TokenDigest {
-        todo!()
-    }
-
-    /// Ends with the session, whatever ends it, expiry included: what a stream or an upgraded connection waits for.
-    pub fn ended(&self) -> CancellationToken {
-        todo!()
-    }
-}
+/// After how many sweeps uses are written back: every half minute.
+const SWEEPS_A_WRITE: u32 = 15;
 
 /// A session, for a list.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -52,59 +38,261 @@ pub struct SessionInfo {
 }
 
 /// All sessions.
+///
+/// Memory is what counts while the gateway runs. A session that was ended but is still in the map serves nobody; the
+/// next sweep takes it out of the map and the store.
 #[derive(Debug)]
-pub struct Sessions {}
+pub struct Sessions {
+    store: Kept,
+    limits: Limits,
+    clock: Clock,
+    random: Random,
+    live: papaya::HashMap<TokenDigest, Arc<LiveSession>>,
+    by_account: Mutex<HashMap<AccountId, HashSet<TokenDigest>>>,
+}
 
 impl Sessions {
-    /// Reads them from the store.
+    /// Reads them from the store. Those whose time is over, or whose account may not sign in any more, are ended.
     pub async fn load(
-        _store: Arc<dyn Store>,
-        _config: &SessionConfig,
-        _clock: Clock,
-        _random: Random,
+        store: Arc<dyn Store>,
+        config: &SessionConfig,
+        clock: Clock,
+        random: Random,
     ) -> Result<Self, StoreError> {
-        todo!()
+        let sessions = Self {
+            store: Kept::from(store),
+            limits: Limits::new(config),
+            clock,
+            random,
+            live: papaya::HashMap::new(),
+            by_account: Mutex::default(),
+        };
+        let mut accounts: HashMap<AccountId, Option<Account>> = HashMap::new();
+        for session in sessions.store.sessions().await? {
+            let account = match accounts.entry(session.account) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let account = sessions.store.account(session.account).await?;
+                    unknown.insert(account.filter(|account| account.standing == Standing::Active))
+                }
+            };
+            let digest = session.digest;
+            let live = account
+                .as_ref()
+                .map(|account| LiveSession::new(session, account, sessions.limits))
+                .filter(|live| !live.is_over(sessions.clock.now()));
+            match live {
+                Some(live) => sessions.insert(&Arc::new(live)),
+                None => {
+                    sessions.store.end_sessions(SessionsToEnd::Token(digest)).await?;
+                }
+            }
+        }
+        Ok(sessions)
     }
 
     /// The live session with this token, marked as used. No lock, no store.
-    pub fn find(&self, _digest: &TokenDigest) -> Option<Arc<LiveSession>> {
-        todo!()
+    pub fn find(&self, digest: &TokenDigest) -> Option<Arc<LiveSession>> {
+        let now = self.clock.now();
+        let session = self.lasting(digest, now)?;
+        session.mark_used(now);
+        Some(session)
     }
 
     /// The same, not marked as used.
-    pub fn peek(&self, _digest: &TokenDigest) -> Option<Arc<LiveSession>> {
-        todo!()
+    pub fn peek(&self, digest: &TokenDigest) -> Option<Arc<LiveSession>> {
+        self.lasting(digest, self.clock.now())
     }
 
-    /// Begins one, in place of the one that came with the sign-in.
+    fn lasting(&self, digest: &TokenDigest, now: Timestamp) -> Option<Arc<LiveSession>> {
+        let live = self.live.pin();
+        let session = live.get(digest)?;
+        if session.is_over(now) {
+            session.end();
+            return None;
+        }
+        Some(Arc::clone(session))
+    }
+
+    /// Begins one, in place of the one that came with the sign-in (S27).
     pub async fn begin(
         &self,
-        _account: &Account,
-        _method: SignInMethod,
-        _address: IpAddr,
-        _user_agent: &str,
-        _replaces: Option<TokenDigest>,
+        account: &Account,
+        method: SignInMethod,
+        address: IpAddr,
+        user_agent: &str,
+        replaces: Option<TokenDigest>,
     ) -> Result<(PlainToken, Arc<LiveSession>), StoreError> {
-        todo!()
+        let (token, now) = (PlainToken::new(&self.random), self.clock.now());
+        let session = Session {
+            id: SessionId::new(now, &self.random),
+            digest: token.digest(),
+            account: account.id,
+            method,
+            created_at: now,
+            last_seen_at: now,
+            address,
+            user_agent: user_agent.to_owned(),
+        };
+        let live = Arc::new(LiveSession::new(session.clone(), account, self.limits));
+        // In memory first: whatever ends the account's sessions from now on ends this one too.
+        self.insert(&live);
+        if let Err(error) = self.store.put_session(session, replaces).await {
+            self.remove(&live);
+            return Err(error);
+        }
+        if let Some(replaced) = replaces.and_then(|digest| self.live.pin().get(&digest).cloned()) {
+            self.remove(&replaced);
+        }
+        if live.is_over(now) {
+            // Ended while it was being stored, perhaps before it was there to be found.
+            self.store
+                .end_sessions(SessionsToEnd::Token(live.digest()))
+                .await?;
+        }
+        Ok((token, live))
     }
 
     /// Ends them: at once in memory, then in the store. How many there were.
-    pub async fn end(&self, _which: SessionsToEnd) -> Result<usize, StoreError> {
-        todo!()
+    pub async fn end(&self, which: SessionsToEnd) -> Result<usize, StoreError> {
+        let ending = self.matching(which);
+        for session in &ending {
+            self.remove(session);
+        }
+        let stored = self.store.end_sessions(which).await?;
+        Ok(stored.max(ending.len()))
     }
 
-    /// Gives the sessions of an account its new groups, names and address.
-    pub fn refresh(&self, _account: &Account) {
-        todo!()
+    /// Gives the sessions of an account its new groups, names and address; ends them if it may not sign in any more.
+    pub fn refresh(&self, account: &Account) {
+        for session in self.matching(SessionsToEnd::Account(account.id, None)) {
+            session.refresh(account);
+            if account.standing != Standing::Active {
+                session.end();
+            }
+        }
     }
 
     /// Those of an account, or all; newest first.
-    pub fn list(&self, _account: Option<AccountId>) -> Vec<SessionInfo> {
-        todo!()
+    pub fn list(&self, account: Option<AccountId>) -> Vec<SessionInfo> {
+        let now = self.clock.now();
+        let which = account.map_or(SessionsToEnd::All, |id| SessionsToEnd::Account(id, None));
+        let mut list: Vec<SessionInfo> = self
+            .matching(which)
+            .into_iter()
+            .filter(|session| !session.is_over(now))
+            .map(|session| SessionInfo {
+                session: session.session(),
+                email: session.principal().email.to_string(),
+                expires_at: session.expires_at(),
+            })
+            .collect();
+        list.sort_by_key(|info| std::cmp::Reverse((info.session.created_at, info.session.id)));
+        list
     }
 
     /// Writes back when sessions were used, and ends those whose time is over, until `stop`.
-    pub async fn keep(&self, _stop: CancellationToken) {
-        todo!()
+    pub async fn keep(&self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sweeps = 0;
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.sweep().await;
+            sweeps += 1;
+            if sweeps % SWEEPS_A_WRITE == 0 {
+                self.write_uses().await;
+                self.sweep_store().await;
+            }
+        }
+        self.write_uses().await;
+    }
+
+    /// Takes out what is over.
+    async fn sweep(&self) {
+        let now = self.clock.now();
+        let over: Vec<_> = self
+            .live
+            .pin()
+            .values()
+            .filter(|live| live.is_over(now))
+            .cloned()
+            .collect();
+        // Their streams end now, whatever the store says; they stay in the map until the store has forgotten them.
+        for session in &over {
+            session.end();
+        }
+        for session in &over {
+            let which = SessionsToEnd::Token(session.digest());
+            if let Err(error) = self.store.end_sessions(which).await {
+                tracing::warn!(%error, "sessions that are over could not be removed; trying again soon");
+                return;
+            }
+            self.remove(session);
+        }
+    }
+
+    async fn write_uses(&self) {
+        let uses: Vec<_> = self
+            .live
+            .pin()
+            .values()
+            .filter_map(|live| live.unstored_use())
+            .collect();
+        if !uses.is_empty()
+            && let Err(error) = self.store.touch_sessions(uses).await
+        {
+            tracing::warn!(%error, "the last use of sessions could not be stored");
+        }
+    }
+
+    async fn sweep_store(&self) {
+        let now = self.clock.now();
+        if let Err(error) = self.store.sweep(now, self.limits.oldest(now)).await {
+            tracing::warn!(%error, "what expired could not be removed from the store");
+        }
+    }
+
+    fn matching(&self, which: SessionsToEnd) -> Vec<Arc<LiveSession>> {
+        let live = self.live.pin();
+        match which {
+            SessionsToEnd::Token(digest) => live.get(&digest).cloned().into_iter().collect(),
+            SessionsToEnd::Id(id) => live.values().filter(|live| live.id() == id).cloned().collect(),
+            SessionsToEnd::Account(account, except) => self
+                .index()
+                .get(&account)
+                .into_iter()
+                .flatten()
+                .filter(|digest| Some(**digest) != except)
+                .filter_map(|digest| live.get(digest).cloned())
+                .collect(),
+            SessionsToEnd::All => live.values().cloned().collect(),
+        }
+    }
+
+    fn insert(&self, session: &Arc<LiveSession>) {
+        self.index()
+            .entry(session.account())
+            .or_default()
+            .insert(session.digest());
+        self.live.pin().insert(session.digest(), Arc::clone(session));
+    }
+
+    fn remove(&self, session: &LiveSession) {
+        session.end();
+        self.live.pin().remove(&session.digest());
+        let mut index = self.index();
+        if let Some(digests) = index.get_mut(&session.account()) {
+            digests.remove(&session.digest());
+            if digests.is_empty() {
+                index.remove(&session.account());
+            }
+        }
+    }
+
+    fn index(&self) -> MutexGuard<'_, HashMap<AccountId, HashSet<TokenDigest>>> {
+        self.by_account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

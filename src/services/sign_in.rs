@@ -1,12 +1,20 @@
 //! Signing in with a name and a password.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LiveSession, Origin};
-use crate::model::{Account, PlainToken, TokenDigest};
+use unicode_normalization::UnicodeNormalization;
+
+use super::address_limit::AddressLimit;
+use super::lockout::{Admitted, Lockout};
+use super::{Audit, Busy, Event, Hasher, Kept, Kind, LiveSession, Origin, Sessions};
+use crate::model::{
+    Account, Email, Password, PasswordError, PlainToken, SignInMethod, Standing, Subject, TokenDigest,
+    Username,
+};
 use crate::secret::Secret;
-use crate::store::StoreError;
+use crate::store::{SessionsToEnd, StoreError, UpdateAccount};
 
 /// Somebody signed in.
 #[derive(Debug)]
@@ -51,24 +59,248 @@ pub enum SignInError {
     Unrecorded,
 }
 
+impl SignInError {
+    /// Its name in the record.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::InvalidCredentials => "invalid-credentials",
+            Self::NotVerified => "not-verified",
+            Self::NotApproved => "not-approved",
+            Self::Disabled => "account-disabled",
+            Self::Locked(_) => "locked",
+            Self::RateLimited(_) => "rate-limited",
+            Self::Busy | Self::Store(_) | Self::Unrecorded => "unavailable",
+        }
+    }
+}
+
+impl From<Busy> for SignInError {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
+}
+
 /// The service.
 #[derive(Debug)]
-pub struct SignIn {}
+pub struct SignIn {
+    pub(super) store: Kept,
+    pub(super) hasher: Arc<Hasher>,
+    pub(super) lockout: Lockout,
+    pub(super) addresses: Arc<AddressLimit>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) audit: Arc<Audit>,
+    /// `login.username`
+    pub(super) by_username: bool,
+    /// `signup.verify_email`
+    pub(super) verified_only: bool,
+    /// `admin.group`
+    pub(super) guarded: String,
+}
+
+/// Whom a typed name means.
+struct Named {
+    account: Option<Account>,
+    /// Whose failures are counted, however they are named (S9).
+    subject: Subject,
+    /// For the record.
+    who: String,
+}
 
 impl SignIn {
     /// Signs in. `login` is an e-mail address, or a username where `login.username`.
     pub async fn with_password(
         &self,
-        _login: &str,
-        _password: &Secret<String>,
-        _origin: &Origin,
-        _replaces: Option<TokenDigest>,
+        login: &str,
+        password: &Secret<String>,
+        origin: &Origin,
+        replaces: Option<TokenDigest>,
     ) -> Result<SignedIn, SignInError> {
-        todo!()
+        if let Err(wait) = self.addresses.check(origin.address) {
+            return Err(self.refuse(login, origin, SignInError::RateLimited(wait)));
+        }
+        let named = self.resolve(login).await?;
+        let (account, token, session) = match self.evaluate(&named, password, origin, replaces).await {
+            Ok(signed_in) => signed_in,
+            Err(error) => return Err(self.refuse(&named.who, origin, error)),
+        };
+        let event = Event::success(Kind::SignIn, named.who).detail(format!("session {}", session.id()));
+        if self.audit.record(origin, &event).is_err() {
+            self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
+            return Err(SignInError::Unrecorded);
+        }
+        Ok(SignedIn {
+            account,
+            token,
+            session,
+        })
     }
 
     /// Signs out.
-    pub async fn sign_out(&self, _session: &LiveSession, _origin: &Origin) -> Result<(), SignInError> {
-        todo!()
+    pub async fn sign_out(&self, session: &LiveSession, origin: &Origin) -> Result<(), SignInError> {
+        self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
+        let event = Event::success(Kind::SignOut, session.principal().email.as_str())
+            .detail(format!("session {}", session.id()));
+        self.audit
+            .record(origin, &event)
+            .map_err(|_| SignInError::Unrecorded)
+    }
+
+    /// Counts and records a refusal. Only a wrong name or password counts against the address.
+    fn refuse(&self, who: &str, origin: &Origin, error: SignInError) -> SignInError {
+        if matches!(error, SignInError::InvalidCredentials) {
+            self.addresses.failed(origin.address);
+        }
+        let event = Event::failure(Kind::SignIn, shortened(who), error.reason());
+        match self.audit.record(origin, &event) {
+            Ok(()) => error,
+            Err(_) => SignInError::Unrecorded,
+        }
+    }
+
+    async fn resolve(&self, login: &str) -> Result<Named, StoreError> {
+        let typed: String = login.trim_matches(' ').nfc().collect();
+        let (account, key) = if let Ok(email) = typed.parse::<Email>() {
+            (self.store.account_by_email(&email).await?, email.key().to_owned())
+        } else {
+            let account = match typed.parse::<Username>() {
+                Ok(username) if self.by_username => self.store.account_by_username(&username).await?,
+                _ => None,
+            };
+            (account, typed.to_lowercase().nfc().collect())
+        };
+        Ok(match account {
+            Some(account) => Named {
+                subject: Subject::Account(account.id),
+                who: account.email.to_string(),
+                account: Some(account),
+            },
+            None => Named {
+                subject: Subject::unknown(&key),
+                who: typed,
+                account: None,
+            },
+        })
+    }
+
+    /// Known and unknown names, good and impossible passwords all take this way: one place, one counted attempt, one
+    /// hash (S5). The place comes first, so that a full queue counts nothing.
+    async fn evaluate(
+        &self,
+        named: &Named,
+        typed: &Secret<String>,
+        origin: &Origin,
+        replaces: Option<TokenDigest>,
+    ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
+        let password = match Password::parse(typed) {
+            Ok(password) => Some(password),
+            Err(PasswordError::TooLong) => return Err(SignInError::InvalidCredentials),
+            Err(PasswordError::Empty | PasswordError::ControlCharacter) => None,
+        };
+        let place = self.hasher.place()?;
+        let attempt = match self.lockout.admit(named.subject).await? {
+            Admitted::Evaluate(attempt) => attempt,
+            Admitted::Locked(wait) => return Err(SignInError::Locked(wait)),
+        };
+        let outdated = if let Some(password) = &password {
+            let hash = named
+                .account
+                .as_ref()
+                .map(|account| account.password_hash.clone());
+            let verdict = place.verify(password.clone(), hash).await;
+            verdict.matches.then_some(verdict.outdated)
+        } else {
+            place.spend().await;
+            None
+        };
+        let (Some(account), Some(password), Some(outdated)) = (&named.account, password, outdated) else {
+            if attempt.is_last() {
+                self.audit
+                    .note(origin, &Event::success(Kind::Lock, shortened(&named.who)));
+            }
+            return Err(SignInError::InvalidCredentials);
+        };
+        attempt.clear().await?;
+        self.admits(account)?;
+        if outdated {
+            self.upgrade(account, password).await;
+        }
+        self.begin(account, origin, replaces).await
+    }
+
+    /// Whether an account that proved itself may sign in (S17).
+    fn admits(&self, account: &Account) -> Result<(), SignInError> {
+        match account.standing {
+            Standing::Disabled => Err(SignInError::Disabled),
+            _ if self.verified_only && !account.email_verified => Err(SignInError::NotVerified),
+            Standing::AwaitingApproval | Standing::Declined => Err(SignInError::NotApproved),
+            Standing::Active => Ok(()),
+        }
+    }
+
+    /// Stores a hash of today's cost and form (S4). If it cannot be done now, the next sign-in will.
+    async fn upgrade(&self, account: &Account, password: Password) {
+        let Ok(place) = self.hasher.place() else { return };
+        let Ok(password_hash) = place.hash(password).await else {
+            return;
+        };
+        let changed = Account {
+            password_hash,
+            ..account.clone()
+        };
+        match self.store.update_account(account, changed, &self.guarded).await {
+            Ok(UpdateAccount::Updated) => {
+                tracing::info!(account = %account.id, "a password hash was upgraded");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a password hash could not be upgraded"),
+        }
+    }
+
+    async fn begin(
+        &self,
+        account: &Account,
+        origin: &Origin,
+        replaces: Option<TokenDigest>,
+    ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
+        let address = origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let (token, session) = self
+            .sessions
+            .begin(
+                account,
+                SignInMethod::Password,
+                address,
+                origin.short_user_agent(),
+                replaces,
+            )
+            .await?;
+        match self.confirm(account).await {
+            Ok(account) => {
+                self.sessions.refresh(&account);
+                Ok((account, token, session))
+            }
+            Err(error) => {
+                self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The account as it is now that the session stands. Whoever shut it out or changed its password while the
+    /// password was being hashed ended its sessions before this one began, or is seen here.
+    async fn confirm(&self, read: &Account) -> Result<Account, SignInError> {
+        let current = self.store.account(read.id).await?;
+        let current = current
+            .filter(|current| current.password_changed_at == read.password_changed_at)
+            .ok_or(SignInError::InvalidCredentials)?;
+        self.admits(&current)?;
+        Ok(current)
     }
 }
+
+/// What was typed may be of any length.
+fn shortened(who: &str) -> String {
+    who.chars().take(Email::MAX_LENGTH).collect()
+}
+
+#[cfg(test)]
+mod tests;

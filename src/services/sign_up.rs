@@ -1,12 +1,23 @@
 //! Making an account for oneself.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Origin, PasswordRule};
-use crate::config::SignupMode;
-use crate::model::{Account, Invitation};
+use jiff::Timestamp;
+
+use super::address_limit::AddressLimit;
+use super::{Audit, Busy, Event, Hasher, Kept, Kind, Origin, PasswordPolicy, PasswordRule};
+use crate::clock::Clock;
+use crate::config::{SignupConfig, SignupMode};
+use crate::ids::AccountId;
+use crate::model::{
+    Account, Agreement, Email, EmailError, Invitation, InvitationKind, Password, PasswordError, PlainToken,
+    Standing, Username, UsernameError,
+};
+use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::StoreError;
+use crate::store::{CreateAccount, StoreError};
 
 /// What somebody filled in.
 #[derive(Debug)]
@@ -108,27 +119,261 @@ pub enum SignUpError {
     Unrecorded,
 }
 
+impl SignUpError {
+    /// Its name in the record.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Closed => "signup-closed",
+            Self::Invalid(_) => "invalid-input",
+            Self::RateLimited(_) => "rate-limited",
+            Self::Busy | Self::Store(_) | Self::Unrecorded => "unavailable",
+        }
+    }
+
+    fn is_void_invitation(&self) -> bool {
+        let void = (SignUpField::Invitation, FieldError::InvitationVoid);
+        matches!(self, Self::Invalid(errors) if errors.contains(&void))
+    }
+}
+
+impl From<Busy> for SignUpError {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
+}
+
 /// The service.
 #[derive(Debug)]
-pub struct SignUp {}
+pub struct SignUp {
+    pub(super) store: Kept,
+    pub(super) hasher: Arc<Hasher>,
+    pub(super) policy: Arc<PasswordPolicy>,
+    pub(super) addresses: Arc<AddressLimit>,
+    pub(super) audit: Arc<Audit>,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+    pub(super) config: SignupConfig,
+}
+
+/// A form without mistakes.
+struct Valid {
+    email: Email,
+    username: Username,
+    password: Password,
+}
 
 impl SignUp {
     /// Makes an account.
     pub async fn sign_up(
         &self,
-        _form: SignUpForm,
-        _origin: &Origin,
+        form: SignUpForm,
+        origin: &Origin,
     ) -> Result<(Account, SignUpNext), SignUpError> {
-        todo!()
+        let guesses = form.invitation.as_deref().is_some_and(|token| !token.is_empty());
+        let result = match self.addresses.check(origin.address) {
+            Ok(()) => self.create(&form).await,
+            Err(wait) => Err(SignUpError::RateLimited(wait)),
+        };
+        let event = match &result {
+            Ok((account, _)) => Event::success(Kind::SignUp, account.email.as_str())
+                .detail(format!("username {}", account.username)),
+            Err(error) => {
+                if guesses && error.is_void_invitation() {
+                    self.addresses.failed(origin.address);
+                }
+                let who: String = form.email.chars().take(Email::MAX_LENGTH).collect();
+                Event::failure(Kind::SignUp, who, error.reason())
+            }
+        };
+        self.audit
+            .record(origin, &event)
+            .map_err(|_| SignUpError::Unrecorded)?;
+        result
     }
 
     /// The invitation that a link carries, if it is still good; uses nothing up.
-    pub async fn invitation(&self, _token: &str) -> Result<Option<Invitation>, StoreError> {
-        todo!()
+    pub async fn invitation(&self, token: &str) -> Result<Option<Invitation>, StoreError> {
+        let Some(token) = PlainToken::parse(token) else {
+            return Ok(None);
+        };
+        let invitation = self.store.invitation(token.digest()).await?;
+        Ok(invitation.filter(|invitation| invitation.expires_at > self.clock.now()))
     }
 
     /// Whether people may make accounts themselves.
     pub fn mode(&self) -> SignupMode {
-        todo!()
+        self.config.mode
+    }
+
+    async fn create(&self, form: &SignUpForm) -> Result<(Account, SignUpNext), SignUpError> {
+        let token = form.invitation.as_deref().filter(|token| !token.is_empty());
+        let invitation = match token {
+            Some(token) => self.invitation(token).await?,
+            None => None,
+        };
+        let first_administrator = invitation
+            .as_ref()
+            .is_some_and(|invitation| invitation.kind == InvitationKind::FirstAdministrator);
+        if self.config.mode == SignupMode::Closed && !first_administrator {
+            return Err(SignUpError::Closed);
+        }
+        let must_have = token.is_some() || self.config.mode == SignupMode::Invite;
+        let void = must_have && invitation.is_none();
+        let valid = self.validate(form, invitation.as_ref(), void).await?;
+
+        let password_hash = self.hasher.place()?.hash(valid.password).await?;
+        let now = self.clock.now();
+        let account = Account {
+            id: AccountId::new(now, &self.random),
+            username: valid.username,
+            email: valid.email,
+            email_verified: first_administrator,
+            name: None,
+            groups: invitation
+                .as_ref()
+                .map_or_else(BTreeSet::new, |invitation| invitation.groups.clone()),
+            password_hash,
+            standing: if self.config.approval && !first_administrator {
+                Standing::AwaitingApproval
+            } else {
+                Standing::Active
+            },
+            created_at: now,
+            password_changed_at: now,
+            agreements: self.agreements(now),
+        };
+        let used = invitation.map(|invitation| invitation.digest);
+        let error = match self.store.create_account(account.clone(), used, now).await? {
+            CreateAccount::Created => {
+                let next = self.next(&account);
+                return Ok((account, next));
+            }
+            CreateAccount::EmailTaken => (SignUpField::Email, FieldError::EmailTaken),
+            CreateAccount::UsernameTaken => (SignUpField::Username, FieldError::UsernameTaken),
+            CreateAccount::InvitationVoid => (SignUpField::Invitation, FieldError::InvitationVoid),
+        };
+        Err(SignUpError::Invalid(vec![error]))
+    }
+
+    /// Everything that can be known without hashing, for all fields at once. What is true in the end is decided when
+    /// the account is created.
+    async fn validate(
+        &self,
+        form: &SignUpForm,
+        invitation: Option<&Invitation>,
+        mut void: bool,
+    ) -> Result<Valid, SignUpError> {
+        let mut errors = Vec::new();
+        let email = parse_email(&form.email)
+            .map_err(|error| errors.push((SignUpField::Email, error)))
+            .ok();
+        let username = parse_username(&form.username)
+            .map_err(|error| errors.push((SignUpField::Username, error)))
+            .ok();
+        let password = parse_password(&form.password)
+            .map_err(|error| errors.push((SignUpField::Password, error)))
+            .ok();
+
+        if let Some(email) = &email {
+            if self.store.account_by_email(email).await?.is_some() {
+                errors.push((SignUpField::Email, FieldError::EmailTaken));
+            }
+            let bound = invitation.and_then(|invitation| invitation.email.as_ref());
+            void |= bound.is_some_and(|bound| bound != email);
+        }
+        if let Some(username) = &username
+            && (is_reserved(&self.config, username)
+                || self.store.account_by_username(username).await?.is_some())
+        {
+            errors.push((SignUpField::Username, FieldError::UsernameTaken));
+        }
+        if let Some(password) = &password {
+            let broken = self.policy.judge(password, email.as_ref(), username.as_ref());
+            errors.extend(
+                broken
+                    .into_iter()
+                    .map(|rule| (SignUpField::Password, FieldError::Password(rule))),
+            );
+        }
+        if form.password_confirm.expose().is_empty() {
+            errors.push((SignUpField::PasswordConfirm, FieldError::Required));
+        } else if !form.password_confirm.matches(form.password.expose().as_bytes()) {
+            errors.push((SignUpField::PasswordConfirm, FieldError::PasswordsDiffer));
+        }
+        if void {
+            errors.push((SignUpField::Invitation, FieldError::InvitationVoid));
+        }
+        if self.has_terms() && !form.agree {
+            errors.push((SignUpField::Agree, FieldError::MustAgree));
+        }
+        match (email, username, password) {
+            (Some(email), Some(username), Some(password)) if errors.is_empty() => Ok(Valid {
+                email,
+                username,
+                password,
+            }),
+            _ => Err(SignUpError::Invalid(errors)),
+        }
+    }
+
+    fn has_terms(&self) -> bool {
+        !self.config.terms_url.is_empty() || !self.config.privacy_url.is_empty()
+    }
+
+    fn agreements(&self, now: Timestamp) -> Vec<Agreement> {
+        let agreement = self.has_terms().then(|| Agreement {
+            version: self.config.terms_version.clone(),
+            at: now,
+        });
+        agreement.into_iter().collect()
+    }
+
+    fn next(&self, account: &Account) -> SignUpNext {
+        if self.config.verify_email && !account.email_verified {
+            SignUpNext::Verify
+        } else if account.standing == Standing::AwaitingApproval {
+            SignUpNext::Approval
+        } else {
+            SignUpNext::Login
+        }
     }
 }
+
+/// Whether nobody can have the username (S53).
+pub(super) fn is_reserved(config: &SignupConfig, username: &Username) -> bool {
+    config
+        .reserved_usernames
+        .iter()
+        .any(|reserved| reserved.eq_ignore_ascii_case(username.as_str()))
+}
+
+fn parse_email(typed: &str) -> Result<Email, FieldError> {
+    if typed.trim().is_empty() {
+        return Err(FieldError::Required);
+    }
+    typed.parse().map_err(|error| match error {
+        EmailError::TooLong => FieldError::EmailTooLong,
+        EmailError::Malformed => FieldError::EmailMalformed,
+    })
+}
+
+fn parse_username(typed: &str) -> Result<Username, FieldError> {
+    if typed.trim().is_empty() {
+        return Err(FieldError::Required);
+    }
+    typed.parse().map_err(|error| match error {
+        UsernameError::Length => FieldError::UsernameLength,
+        UsernameError::Characters => FieldError::UsernameCharacters,
+    })
+}
+
+fn parse_password(typed: &Secret<String>) -> Result<Password, FieldError> {
+    Password::parse(typed).map_err(|error| match error {
+        PasswordError::Empty => FieldError::Required,
+        PasswordError::TooLong => FieldError::PasswordTooLong,
+        PasswordError::ControlCharacter => FieldError::PasswordControlCharacter,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,4 +5,9 @@
     reason = "what a test rests on must be there, or the test fails"
 )]
 
+mod commands;
+mod config;
+mod layering;
+mod listener;
+mod security_map;
 mod store;

@@ -1,0 +1,189 @@
+//! The composition root: the only place that sees the whole configuration.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control::ops::{OpsListener, Readiness};
+use crate::control::socket::{AdministratorSocket, BindError};
+use crate::control::{Administration, OpenError};
+use crate::listener::{ListenError, Listener, Tls, TlsError};
+use crate::metrics::Metrics;
+use crate::proxy::{Gateway, GatewayError};
+use crate::random::Random;
+use crate::route::{RouteError, Routes};
+use crate::services::{Services, ServicesError};
+
+/// Where the local authority and its certificate are kept.
+const CERTS: &str = "certs";
+
+/// What the application takes from the machine.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+}
+
+/// The gateway, bound and ready to run.
+#[derive(Debug)]
+pub struct Application {
+    public_url: Url,
+    administration: Administration,
+    services: Services,
+    socket: AdministratorSocket,
+    listener: Listener,
+    ops: Option<OpsListener>,
+    readiness: Readiness,
+    tls: Tls,
+    gateway: Arc<Gateway>,
+    stop: CancellationToken,
+}
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The administrator's socket cannot be made.
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The services cannot be made.
+    #[error(transparent)]
+    Services(#[from] ServicesError),
+    /// It cannot listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// It cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The ops address is not one, or cannot be listened on.
+    #[error("listen.ops {0:?}: {1}")]
+    Ops(String, std::io::Error),
+    /// A route cannot be.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The stages cannot be put together.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// Nobody can be sent to the gateway.
+    #[error("public_url has no host")]
+    NoHost,
+}
+
+impl Application {
+    /// Opens and binds everything; nothing is served yet.
+    pub async fn build(mut config: Config, environment: Environment) -> Result<Self, BuildError> {
+        let Environment { clock, random } = environment;
+        let stop = CancellationToken::new();
+        // The socket first: a second gateway is told so, not that the store is locked.
+        let socket = AdministratorSocket::bind(&config.listen.admin_socket)?;
+        let metrics = Arc::new(Metrics::default());
+        let listener = Listener::bind(&config, metrics.clone())?;
+        let readiness = Readiness::default();
+        let ops = bind_ops(&config, &readiness, metrics, &clock).await?;
+        if let (Some(0), Some(address)) = (config.public_url.port(), listener.addresses().first()) {
+            config
+                .public_url
+                .set_port(Some(address.port()))
+                .map_err(|()| BuildError::NoHost)?;
+        }
+        let routes = Routes::new(&config, config.public_host().ok_or(BuildError::NoHost)?)?;
+        let tls = Tls::load(&config, Path::new(CERTS), &routes.hosts(), &clock)?;
+        let store = crate::control::open_store(&config.store, clock.clone())?;
+        let services = Services::new(&config, store.clone(), clock, random.clone()).await?;
+        let administration = Administration::new(&config, services.clone(), store);
+        let gateway = Gateway::new(&config, routes, services.clone(), &random, tls.real, stop.clone())?;
+        Ok(Self {
+            public_url: config.public_url,
+            administration,
+            services,
+            socket,
+            listener,
+            ops,
+            readiness,
+            tls,
+            gateway: Arc::new(gateway),
+            stop,
+        })
+    }
+
+    /// Where people reach it.
+    pub fn public_url(&self) -> &Url {
+        &self.public_url
+    }
+
+    /// The addresses that it listens on.
+    pub fn https_addresses(&self) -> &[SocketAddr] {
+        self.listener.addresses()
+    }
+
+    /// The address of `/livez`, `/readyz` and `/metrics`, unless they are off.
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.ops.as_ref().and_then(|ops| ops.address().ok())
+    }
+
+    /// What commands are executed on.
+    pub fn administration(&self) -> &Administration {
+        &self.administration
+    }
+
+    /// Serves until `stop`, then lets the requests under way end.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), std::io::Error> {
+        let administration = self.administration;
+        let execute = move |command, by: String| {
+            let administration = administration.clone();
+            async move { administration.execute(command, &by).await }
+        };
+        let gateway = self.gateway;
+        let serve = move |accepted| gateway.clone().serve_connection(accepted);
+        let told = {
+            let (all, readiness) = (self.stop.clone(), self.readiness.clone());
+            async move {
+                stop.cancelled().await;
+                readiness.set(false);
+                all.cancel();
+            }
+        };
+        // Sessions are kept until the last request is over, so that its use is noted.
+        let drained = CancellationToken::new();
+        let front = async {
+            tokio::join!(
+                self.socket.serve(execute, self.stop.clone()),
+                self.listener.run(self.tls, serve, self.stop.clone()),
+            );
+            drained.cancel();
+        };
+        // Probes are answered until then too: a gateway that drains lives, and says that it is not ready.
+        let ops = async {
+            if let Some(ops) = self.ops {
+                ops.run(drained.clone()).await;
+            }
+        };
+        self.readiness.set(true);
+        tokio::join!(told, front, ops, self.services.sessions.keep(drained.clone()));
+        Ok(())
+    }
+}
+
+async fn bind_ops(
+    config: &Config,
+    readiness: &Readiness,
+    metrics: Arc<Metrics>,
+    clock: &Clock,
+) -> Result<Option<OpsListener>, BuildError> {
+    let failed = |error| BuildError::Ops(config.listen.ops.clone(), error);
+    let address = config.listen.ops_address();
+    let Some(address) = address.map_err(|error| failed(std::io::Error::other(error)))? else {
+        return Ok(None);
+    };
+    let bound = OpsListener::bind(address, readiness.clone(), metrics, clock.clone());
+    bound.await.map(Some).map_err(failed)
+}

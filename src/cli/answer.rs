@@ -1,0 +1,168 @@
+//! What a command prints and how it exits.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::control::CommandError;
+
+/// Refused or failed.
+const FAILED: u8 = 1;
+
+/// The command line cannot be understood.
+pub(super) const USAGE: u8 = 2;
+
+/// What a command that was done says: to programs and to people.
+#[derive(Debug)]
+pub(super) struct Answer {
+    json: Value,
+    text: String,
+}
+
+impl Answer {
+    /// The document, and the text with its line breaks between lines only.
+    pub(super) fn new(json: &impl Serialize, text: impl Into<String>) -> Result<Self, Failure> {
+        Ok(Self {
+            json: serde_json::to_value(json).map_err(|error| Failure::failed(error.to_string()))?,
+            text: text.into(),
+        })
+    }
+
+    pub(super) fn print(&self, json: bool) -> ExitCode {
+        let printed = if json {
+            print_json(&self.json)
+        } else {
+            print_line(&self.text)
+        };
+        exit_after(printed, ExitCode::SUCCESS)
+    }
+}
+
+/// Why a command was not done.
+#[derive(Debug)]
+pub(super) struct Failure {
+    message: String,
+    details: Map<String, Value>,
+    status: u8,
+}
+
+impl Failure {
+    /// Refused or failed. The message says what to do.
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            details: Map::new(),
+            status: FAILED,
+        }
+    }
+
+    /// The command line asks for something that cannot be asked for like this.
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self {
+            status: USAGE,
+            ..Self::failed(message)
+        }
+    }
+
+    /// The same with a member of its document.
+    pub(super) fn with(mut self, name: &str, value: Value) -> Self {
+        self.details.insert(name.to_owned(), value);
+        self
+    }
+
+    pub(super) fn print(&self, json: bool) -> ExitCode {
+        let mut said = writeln!(io::stderr(), "error: {}", self.message);
+        if json {
+            said = said.and_then(|()| print_json(&self.document()));
+        } else {
+            for line in self.lines() {
+                said = said.and_then(|()| writeln!(io::stderr(), "  {line}"));
+            }
+        }
+        exit_after(said, ExitCode::from(self.status))
+    }
+
+    fn document(&self) -> Value {
+        let mut document = self.details.clone();
+        document.insert("error".to_owned(), json!(self.message));
+        Value::Object(document)
+    }
+
+    /// The details that people can use: lists of sentences, and of what was refused.
+    fn lines(&self) -> Vec<String> {
+        let lists = self.details.values().filter_map(Value::as_array);
+        lists
+            .flatten()
+            .filter_map(|item| match item {
+                Value::String(sentence) => Some(sentence.clone()),
+                Value::Object(refused) => {
+                    let member = |name: &str| refused.get(name).and_then(Value::as_str);
+                    Some(format!(
+                        "line {}: {}: {}",
+                        refused.get("line")?,
+                        member("name")?,
+                        member("reason")?
+                    ))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        Self {
+            details: error.details,
+            ..Self::failed(error.message)
+        }
+    }
+}
+
+pub(super) fn print_json(document: &Value) -> io::Result<()> {
+    print_line(&format!("{document:#}"))
+}
+
+/// The status, unless what was to be said could not be. A reader who has seen enough is no failure.
+pub(super) fn exit_after(printed: io::Result<()>, status: ExitCode) -> ExitCode {
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(FAILED),
+        _ => status,
+    }
+}
+
+fn print_line(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}")?;
+    stdout.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn import_failure() -> Failure {
+        let details = json!({
+            "added": [{ "email": "a@example.com" }],
+            "refused": [{ "line": 2, "name": "b@example.com", "reason": "taken" }],
+        });
+        Failure::from(CommandError {
+            message: "1 of 2 accounts were not imported".to_owned(),
+            details: details.as_object().unwrap().clone(),
+        })
+    }
+
+    #[test]
+    fn a_failures_document_names_the_error_beside_its_details() {
+        let document = import_failure().document();
+        assert_eq!(document["error"], "1 of 2 accounts were not imported");
+        assert_eq!(document["refused"][0]["reason"], "taken");
+    }
+
+    #[test]
+    fn people_read_what_was_refused() {
+        assert_eq!(import_failure().lines(), ["line 2: b@example.com: taken"]);
+    }
+}

@@ -1,0 +1,138 @@
+//! `vestibule check`: what is wrong with the configuration, and what looks odd.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::config::{Config, DEFAULT_PATH, Loaded, Problem};
+
+/// Reads the configuration and reports on it: 0 if it can be run, 1 if not.
+///
+/// With `json`, standard output has one JSON document, and standard error what people read.
+pub fn run(config: Option<&Path>, json: bool) -> ExitCode {
+    let report = report(config);
+    if json {
+        println!("{:#}", report.json());
+        eprintln!("{}", report.summary());
+    } else {
+        println!("{}", report.text());
+    }
+    if report.errors.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// What there is to say about a configuration.
+struct Report {
+    subject: String,
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+fn report(config: Option<&Path>) -> Report {
+    let default = Path::new(DEFAULT_PATH);
+    let file = config.or_else(|| default.exists().then_some(default));
+    let (subject, result) = match file {
+        Some(file) => (file.display().to_string(), Config::load(file)),
+        None => (
+            format!("no {DEFAULT_PATH}, so the configuration for trying out"),
+            Config::parse(&Config::trial_toml(None), "trial configuration"),
+        ),
+    };
+    let (errors, warnings) = match result {
+        Ok(Loaded { warnings, .. }) => (Vec::new(), warnings),
+        Err(problems) => (problems.errors, problems.warnings),
+    };
+    Report {
+        subject,
+        errors,
+        warnings,
+    }
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let errors = self.errors.iter().map(|problem| format!("error: {problem}\n"));
+        let warnings = self
+            .warnings
+            .iter()
+            .map(|problem| format!("warning: {problem}\n"));
+        errors.chain(warnings).chain([self.summary()]).collect()
+    }
+
+    fn summary(&self) -> String {
+        let warnings = counted(self.warnings.len(), "warning");
+        if self.errors.is_empty() {
+            format!("ok: {}, {warnings}", self.subject)
+        } else {
+            format!(
+                "failed: {}, {}, {warnings}",
+                self.subject,
+                counted(self.errors.len(), "error")
+            )
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({
+            "ok": self.errors.is_empty(),
+            "errors": self.errors,
+            "warnings": self.warnings,
+        })
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn report_on(text: &str) -> Report {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("vestibule.toml");
+        fs::write(&file, text).unwrap();
+        report(Some(&file))
+    }
+
+    #[test]
+    fn errors_come_before_warnings_and_the_count() {
+        let report = report_on("[signup]\nmode = \"open\"\n[login]\nusernam = true\n");
+        let text = report.text();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(
+            lines[0].starts_with("error: ") && lines[0].contains(":4:1: login.usernam: unknown key"),
+            "{text}"
+        );
+        assert!(lines[1].starts_with("warning: "), "{text}");
+        assert!(lines.last().unwrap().ends_with("1 error, 2 warnings"), "{text}");
+        let json = report.json();
+        assert_eq!(json["ok"], false);
+        assert_eq!(json["errors"][0]["key"], "login.usernam");
+        assert_eq!(json["errors"][0]["line"], 4);
+    }
+
+    #[test]
+    fn warnings_fail_nothing() {
+        let report = report_on("[[route]]\nupstream = \"demo:\"\n[signup]\nmode = \"open\"\n");
+        assert!(report.summary().starts_with("ok: ") && report.summary().ends_with("1 warning"));
+        assert_eq!(report.json()["ok"], true);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_an_error() {
+        let report = report(Some(Path::new("/nonexistent/vestibule.toml")));
+        assert_eq!(report.errors.len(), 1);
+        assert!(report.errors[0].position.is_none());
+    }
+}

@@ -1,0 +1,71 @@
+//! The gateway that commands talk to: the one that runs, or else its store.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::answer::Failure;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control::{Administration, Client, ClientError, Command, by_command_of};
+use crate::random::Random;
+use crate::services::Audit;
+
+/// Reached when it is first asked something.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    config: Config,
+    client: Client,
+    opened: OnceCell<Administration>,
+}
+
+impl Gateway {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            client: Client::new(&config.listen.admin_socket),
+            config,
+            opened: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Has a command executed. `T` is what [`Command`] says that it answers.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
+        let value = self.execute(command).await?;
+        serde_json::from_value(value)
+            .map_err(|error| Failure::failed(format!("the answer is not understood: {error}")))
+    }
+
+    async fn execute(&self, command: Command) -> Result<Value, Failure> {
+        if !self.opened.initialized() {
+            match self.client.ask(&command).await {
+                Ok(outcome) => return Ok(outcome?),
+                Err(ClientError::NotRunning(_)) => {}
+                Err(error) => return Err(Failure::failed(error.to_string())),
+            }
+        }
+        let administration = self.opened.get_or_try_init(|| self.open()).await?;
+        let by = by_command_of(rustix::process::geteuid().as_raw());
+        Ok(administration.execute(command, &by).await?)
+    }
+
+    async fn open(&self) -> Result<Administration, Failure> {
+        let mut config = self.config.clone();
+        // Standard output belongs to the answer.
+        if config.audit.file.as_os_str().is_empty() {
+            config.audit.file = Audit::STANDARD_ERROR.into();
+        }
+        Administration::open(&config, Clock::system(), Random::system())
+            .await
+            .map_err(|error| {
+                let socket = config.listen.admin_socket.display();
+                Failure::failed(format!(
+                    "no gateway answers at {socket}, and {error}. If a gateway does run, use its --config; \
+                     otherwise see that no other process has the store open"
+                ))
+            })
+    }
+}

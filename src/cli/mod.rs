@@ -1,0 +1,152 @@
+//! The command line: one file a group of subcommands.
+
+mod answer;
+pub mod check;
+mod configuration;
+mod gateway;
+mod invite;
+mod logging;
+mod password;
+pub mod schema;
+mod serve;
+mod session;
+mod store;
+mod table;
+pub mod trust;
+mod user;
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rustix::fs::Mode;
+use serde_json::json;
+use tokio::runtime;
+
+use answer::{Answer, Failure};
+use gateway::Gateway;
+
+/// The front door of web consoles: TLS, signup, login and identity headers in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version, disable_help_subcommand = true)]
+struct Cli {
+    /// The configuration; without it config/vestibule.toml if that is there, else one for trying out.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One JSON document on standard output, messages on standard error.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway; what happens without a command.
+    Serve(serve::Serve),
+    /// Read the configuration and report everything that is wrong with it.
+    Check,
+    /// Print the JSON Schema of the configuration.
+    Schema {
+        /// Print the annotated reference of every key instead.
+        #[arg(long)]
+        reference: bool,
+    },
+    /// Put the local authority into the system's trust store.
+    Trust {
+        /// Take it out again.
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Accounts.
+    #[command(subcommand)]
+    User(user::User),
+    /// Invitations.
+    #[command(subcommand)]
+    Invite(invite::Invite),
+    /// Sessions.
+    #[command(subcommand)]
+    Session(session::Session),
+    /// The store.
+    #[command(subcommand)]
+    Store(store::Store),
+}
+
+/// Does what the command line says. The exit status is 0 when it is done, 1 when it is refused or fails, 2 when the
+/// command line cannot be understood.
+pub fn run() -> ExitCode {
+    // Whatever is written belongs to its owner alone (S54).
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+    let arguments: Vec<OsString> = env::args_os().collect();
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli.run(),
+        Err(error) => misunderstood(&error, arguments.iter().any(|argument| argument == "--json")),
+    }
+}
+
+impl Cli {
+    fn run(self) -> ExitCode {
+        let (config, json) = (self.config.as_deref(), self.json);
+        let done = match self.command {
+            None => serve::run(&serve::Serve::default(), config).map(|()| None),
+            Some(Command::Serve(options)) => serve::run(&options, config).map(|()| None),
+            Some(Command::Check) => return check::run(config, json),
+            Some(Command::Schema { reference }) => return schema::run(reference),
+            Some(Command::Trust { remove }) => {
+                return trust::run(Path::new("certs"), remove, json);
+            }
+            Some(Command::User(command)) => ask(config, async |gateway| command.run(gateway).await),
+            Some(Command::Invite(command)) => ask(config, async |gateway| command.run(gateway).await),
+            Some(Command::Session(command)) => ask(config, async |gateway| command.run(gateway).await),
+            Some(Command::Store(command)) => ask(config, async |gateway| command.run(gateway).await),
+        };
+        match done {
+            Ok(None) => ExitCode::SUCCESS,
+            Ok(Some(answer)) => answer.print(json),
+            Err(failure) => failure.print(json),
+        }
+    }
+}
+
+/// Runs a command that asks something of the gateway.
+fn ask(
+    config: Option<&Path>,
+    command: impl AsyncFnOnce(&Gateway) -> Result<Answer, Failure>,
+) -> Result<Option<Answer>, Failure> {
+    let loaded = configuration::read(config)?.loaded;
+    logging::start("warn")?;
+    let gateway = Gateway::new(loaded.config);
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(command(&gateway)).map(Some)
+}
+
+/// A command line that is not understood, or one that asks for help.
+fn misunderstood(error: &clap::Error, json: bool) -> ExitCode {
+    if !error.use_stderr() {
+        return answer::exit_after(error.print(), ExitCode::SUCCESS);
+    }
+    let printed = error.print();
+    if json {
+        let message = error
+            .kind()
+            .as_str()
+            .unwrap_or("the command line is not understood");
+        return answer::exit_after(
+            printed.and_then(|()| answer::print_json(&json!({ "error": message }))),
+            ExitCode::from(answer::USAGE),
+        );
+    }
+    answer::exit_after(printed, ExitCode::from(answer::USAGE))
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

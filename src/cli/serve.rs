@@ -1,0 +1,148 @@
+//! `vestibule serve`
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Failure;
+use super::configuration::{self, Chosen};
+use super::logging;
+use super::table::roughly;
+use crate::app::{Application, Environment};
+use crate::clock::Clock;
+use crate::config::{Config, StoreLocation};
+use crate::control::first_administrator::{self, LIFETIME, LinkFile, Offer};
+use crate::random::Random;
+
+#[derive(Debug, Default, Args)]
+pub(super) struct Serve {
+    /// Try out before the application at this URL instead of the demo.
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// Write the configuration for trying out into a new file.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+}
+
+/// Runs until it is told to stop.
+pub(super) fn run(options: &Serve, config: Option<&Path>) -> Result<(), Failure> {
+    let chosen = options.configuration(config)?;
+    logging::start(&chosen.loaded.config.log.level)?;
+    for warning in &chosen.loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(chosen))
+}
+
+impl Serve {
+    fn configuration(&self, config: Option<&Path>) -> Result<Chosen, Failure> {
+        let trying_out = self.to.is_some() || self.save.is_some();
+        if trying_out && config.is_some() {
+            return Err(Failure::usage(
+                "--to and --save are for trying out without --config: say in the configuration what is served",
+            ));
+        }
+        if let Some(file) = &self.save {
+            configuration::save(self.to.as_deref(), file)?;
+        }
+        if trying_out {
+            configuration::trial(self.to.as_deref())
+        } else {
+            configuration::read(config)
+        }
+    }
+}
+
+async fn serve(Chosen { loaded, trial }: Chosen) -> Result<(), Failure> {
+    let config = loaded.config;
+    let stop = stop_on_signal()?;
+    let environment = Environment {
+        clock: Clock::system(),
+        random: Random::system(),
+    };
+    let application = Application::build(config.clone(), environment)
+        .await
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let offer = offer(&application, &config, &stop).await?;
+    announce(&config, trial, &application, offer.as_ref());
+    application
+        .run(stop)
+        .await
+        .map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// The link for the first administrator, if there is none yet. Where no terminal shows it, it is put into a file.
+async fn offer(
+    application: &Application,
+    config: &Config,
+    stop: &CancellationToken,
+) -> Result<Option<Offer>, Failure> {
+    let services = application.administration().services();
+    let offer = first_administrator::offer(services, &config.admin.group)
+        .await
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let file = LinkFile::beside(&config.listen.admin_socket);
+    match &offer {
+        Some(offer) if !io::stderr().is_terminal() => {
+            file.write(&offer.link)?;
+            let path = file.path().display();
+            tracing::warn!(file = %path, "nobody administers yet: the link that makes the first administrator is in {path}");
+            let (accounts, stop) = (services.accounts.clone(), stop.clone());
+            tokio::spawn(async move { file.remove_when_spent(&accounts, &stop).await });
+        }
+        _ => file.remove()?,
+    }
+    Ok(offer)
+}
+
+fn announce(config: &Config, trial: bool, application: &Application, offer: Option<&Offer>) {
+    let url = application.public_url().as_str().trim_end_matches('/');
+    if !io::stderr().is_terminal() {
+        tracing::info!(address = url, "Vestibule is at {url}");
+        return;
+    }
+    eprintln!("\n  Vestibule is at {url}\n");
+    if let Some(offer) = offer {
+        eprintln!(
+            "  Nobody administers it yet. This link makes the first administrator, once, within {}:\n  {}\n",
+            roughly(LIFETIME),
+            offer.link.expose()
+        );
+    }
+    if trial {
+        eprintln!("  This is for trying out: whoever reaches it from this machine may sign up.");
+        eprintln!("  To go on from here, write the configuration with `vestibule serve --save FILE`.");
+    }
+    if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
+        eprintln!("  Accounts are kept in {}.", folder.display());
+    }
+    eprintln!("  Ctrl-C stops it.\n");
+}
+
+/// Cancelled by the first SIGTERM or SIGINT; the second ends the process at once.
+fn stop_on_signal() -> io::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if token.is_cancelled() {
+                tracing::warn!("told to stop again: requests that were being served are lost");
+                std::process::exit(1);
+            }
+            tracing::info!("stopping: requests that are being served are completed");
+            token.cancel();
+        }
+    });
+    Ok(stop)
+}

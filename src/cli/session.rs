@@ -1,0 +1,82 @@
+//! `vestibule session …`
+
+use clap::Subcommand;
+
+use super::answer::{Answer, Failure};
+use super::gateway::Gateway;
+use super::table::{moment, table};
+use crate::clock::Clock;
+use crate::control::{Command, EndedSessions, SessionView, WhichSessions};
+use crate::ids::SessionId;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Session {
+    /// List sessions, the newest first.
+    List {
+        /// Only those of this account.
+        #[arg(long, value_name = "EMAIL")]
+        user: Option<String>,
+    },
+    /// End a session, or all of an account.
+    Revoke {
+        /// All of this account; with an id, that one if it is theirs.
+        #[arg(long, value_name = "EMAIL", required_unless_present = "id")]
+        user: Option<String>,
+        /// The id of the session.
+        id: Option<String>,
+    },
+}
+
+impl Session {
+    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+        match self {
+            Self::List { user } => {
+                let sessions: Vec<SessionView> = gateway.ask(Command::ListSessions(user)).await?;
+                Answer::new(&sessions, listed(&sessions))
+            }
+            Self::Revoke { user, id } => {
+                let which = which(user, id)?;
+                let ended: EndedSessions = gateway.ask(Command::RevokeSessions(which)).await?;
+                let text = match ended.ended {
+                    0 => "There was no session to end.".to_owned(),
+                    1 => "1 session is ended.".to_owned(),
+                    several => format!("{several} sessions are ended."),
+                };
+                Answer::new(&ended, text)
+            }
+        }
+    }
+}
+
+fn which(user: Option<String>, id: Option<String>) -> Result<WhichSessions, Failure> {
+    let Some(id) = id else {
+        return user
+            .map(WhichSessions::Of)
+            .ok_or_else(|| Failure::usage("which sessions? --user EMAIL, or an id"));
+    };
+    let id: SessionId = id
+        .parse()
+        .map_err(|_| Failure::failed(format!("{id} is not an id; `vestibule session list` shows them")))?;
+    Ok(WhichSessions::One { id, of: user })
+}
+
+fn listed(sessions: &[SessionView]) -> String {
+    if sessions.is_empty() {
+        return "There are no sessions.".to_owned();
+    }
+    let now = Clock::system().now();
+    let rows = sessions.iter().map(|session| {
+        [
+            session.id.to_string(),
+            session.email.clone(),
+            session.address.to_string(),
+            moment(session.created_at, now),
+            moment(session.last_seen_at, now),
+            moment(session.expires_at, now),
+        ]
+    });
+    table(
+        ["ID", "EMAIL", "ADDRESS", "SIGNED IN", "LAST SEEN", "EXPIRES"],
+        rows,
+    )
+}

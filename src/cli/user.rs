@@ -1,0 +1,257 @@
+//! `vestibule user …`
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use super::answer::{Answer, Failure};
+use super::gateway::Gateway;
+use super::password::PasswordSource;
+use super::table::{list, moment, printable, roughly, table};
+use crate::clock::Clock;
+use crate::control::{
+    AccountDetails, AccountView, Command, ImportReport, MAX_REQUEST, NewUser, USERS_A_PAGE, UserChange,
+};
+use crate::model::{Email, Standing, Username};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum User {
+    /// Add an account, verified and approved.
+    Add {
+        /// The e-mail address.
+        email: String,
+        /// The username; by default what stands before the @.
+        #[arg(long)]
+        username: Option<String>,
+        /// The name to show.
+        #[arg(long)]
+        name: Option<String>,
+        /// A group; may be repeated.
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<String>,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// List all accounts.
+    List,
+    /// Show an account.
+    Show(Named),
+    /// Let an account in that waits for approval.
+    Approve(Named),
+    /// Do not let an account in that waits for approval.
+    Decline(Named),
+    /// Shut an account out and end its sessions.
+    Disable(Named),
+    /// Let a disabled account in again.
+    Enable(Named),
+    /// Lift the lock of an account.
+    Unlock(Named),
+    /// Delete an account; its username is never given to another.
+    Delete(Named),
+    /// Give an account another password and end its sessions.
+    SetPassword {
+        #[command(flatten)]
+        user: Named,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// Replace the groups of an account; without any, it is in none.
+    SetGroups {
+        #[command(flatten)]
+        user: Named,
+        /// The groups.
+        #[arg(value_name = "GROUP")]
+        groups: Vec<String>,
+        /// A group; may be repeated.
+        #[arg(long = "group", value_name = "GROUP")]
+        more: Vec<String>,
+    },
+    /// Add the accounts of a file of Apache's htpasswd with bcrypt hashes.
+    Import {
+        /// The file: a line `name:hash` for each account.
+        #[arg(long, value_name = "FILE")]
+        htpasswd: PathBuf,
+    },
+}
+
+/// An account that exists.
+#[derive(Debug, clap::Args)]
+pub(super) struct Named {
+    /// The e-mail address, the username or the id.
+    #[arg(value_name = "EMAIL")]
+    user: String,
+}
+
+impl User {
+    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+        match self {
+            Self::Add {
+                email,
+                username,
+                name,
+                groups,
+                password,
+            } => {
+                let email: Email = email.parse().map_err(|error| refused(&email, error))?;
+                let username = username
+                    .map(|name| name.parse::<Username>().map_err(|error| refused(&name, error)))
+                    .transpose()?;
+                let new = NewUser {
+                    email,
+                    username,
+                    name,
+                    groups: groups.into_iter().collect(),
+                    password: password.read()?,
+                };
+                let added: AccountView = gateway.ask(Command::AddUser(new)).await?;
+                let text = format!("{} is added, username {}", added.email, added.username);
+                Answer::new(&added, text)
+            }
+            Self::List => list_all(gateway).await,
+            Self::Show(Named { user }) => {
+                let details: AccountDetails = gateway.ask(Command::ShowUser(user)).await?;
+                let text = described(&details);
+                Answer::new(&details, text)
+            }
+            Self::Delete(Named { user }) => {
+                let deleted: AccountView = gateway.ask(Command::DeleteUser(user)).await?;
+                let text = format!("{} is deleted; its username stays taken", deleted.email);
+                Answer::new(&deleted, text)
+            }
+            Self::Approve(user) => change(gateway, user, UserChange::Approve, "is approved").await,
+            Self::Decline(user) => change(gateway, user, UserChange::Decline, "is declined").await,
+            Self::Disable(user) => {
+                let said = "is disabled, its sessions are ended";
+                change(gateway, user, UserChange::Disable, said).await
+            }
+            Self::Enable(user) => change(gateway, user, UserChange::Enable, "is enabled").await,
+            Self::Unlock(user) => change(gateway, user, UserChange::Unlock, "is not locked").await,
+            Self::SetPassword { user, password } => {
+                let said = "has another password, its sessions are ended";
+                change(gateway, user, UserChange::SetPassword(password.read()?), said).await
+            }
+            Self::SetGroups { user, groups, more } => {
+                let groups: BTreeSet<String> = groups.into_iter().chain(more).collect();
+                let said = match groups.len() {
+                    0 => "is in no group".to_owned(),
+                    _ => format!("is in {}", printable(&joined(&groups))),
+                };
+                change(gateway, user, UserChange::SetGroups(groups), &said).await
+            }
+            Self::Import { htpasswd } => import(gateway, &htpasswd).await,
+        }
+    }
+}
+
+async fn change(
+    gateway: &Gateway,
+    Named { user }: Named,
+    change: UserChange,
+    said: &str,
+) -> Result<Answer, Failure> {
+    let changed: AccountView = gateway.ask(Command::ChangeUser { user, change }).await?;
+    Answer::new(&changed, format!("{} {said}", changed.email))
+}
+
+async fn list_all(gateway: &Gateway) -> Result<Answer, Failure> {
+    let mut accounts: Vec<AccountView> = Vec::new();
+    loop {
+        let after = accounts.last().map(|account| account.id);
+        let page: Vec<AccountView> = gateway.ask(Command::ListUsers(after)).await?;
+        let last = page.len() < USERS_A_PAGE;
+        accounts.extend(page);
+        if last {
+            break;
+        }
+    }
+    let now = Clock::system().now();
+    let rows = accounts.iter().map(|account| {
+        [
+            account.email.to_string(),
+            account.username.to_string(),
+            standing(account.standing).to_owned(),
+            joined(&account.groups),
+            moment(account.created_at, now),
+        ]
+    });
+    let text = if accounts.is_empty() {
+        "There are no accounts.".to_owned()
+    } else {
+        table(["EMAIL", "USERNAME", "STANDING", "GROUPS", "CREATED"], rows)
+    };
+    Answer::new(&accounts, text)
+}
+
+async fn import(gateway: &Gateway, file: &Path) -> Result<Answer, Failure> {
+    let text = read_bounded(file)
+        .map_err(|error| Failure::failed(format!("{} cannot be read: {error}", file.display())))?;
+    let report: ImportReport = gateway.ask(Command::ImportUsers(text)).await?;
+    let rows = report
+        .added
+        .iter()
+        .map(|account| [account.email.to_string(), account.username.to_string()]);
+    let text = if report.added.is_empty() {
+        "There are no accounts in the file.".to_owned()
+    } else {
+        table(["EMAIL", "USERNAME"], rows)
+    };
+    Answer::new(&report, text)
+}
+
+/// A file that fits into a request.
+fn read_bounded(file: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let limit = u64::try_from(MAX_REQUEST).unwrap_or(u64::MAX);
+    if File::open(file)?.take(limit + 1).read_to_string(&mut text)? > MAX_REQUEST {
+        return Err(std::io::Error::other(format!(
+            "it is larger than {MAX_REQUEST} bytes; divide it"
+        )));
+    }
+    Ok(text)
+}
+
+fn described(details: &AccountDetails) -> String {
+    let (account, now) = (&details.account, Clock::system().now());
+    let locked = details
+        .locked_for_seconds
+        .map(|seconds| format!("for {}", roughly(Duration::from_secs(seconds))));
+    let email = if account.email_verified {
+        account.email.to_string()
+    } else {
+        format!("{} (not verified)", account.email)
+    };
+    list([
+        ("email", email),
+        ("username", account.username.to_string()),
+        ("name", account.name.clone().unwrap_or_default()),
+        ("groups", joined(&account.groups)),
+        ("standing", standing(account.standing).to_owned()),
+        ("locked", locked.unwrap_or_else(|| "no".to_owned())),
+        ("sessions", details.sessions.to_string()),
+        ("created", moment(account.created_at, now)),
+        ("password set", moment(account.password_changed_at, now)),
+        ("id", account.id.to_string()),
+    ])
+}
+
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Active => "active",
+        Standing::AwaitingApproval => "awaiting approval",
+        Standing::Declined => "declined",
+        Standing::Disabled => "disabled",
+    }
+}
+
+fn joined(groups: &BTreeSet<String>) -> String {
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    groups.join(", ")
+}
+
+fn refused(value: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::failed(format!("{value}: {error}"))
+}

@@ -1,0 +1,88 @@
+//! Who gets an account, and who administers.
+
+use super::Findings;
+use crate::config::document::KeyPath;
+use crate::config::{Allow, Config, SignupMode};
+use crate::model::Username;
+
+pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+    let signup = &config.signup;
+    if signup.mode == SignupMode::Open {
+        findings.warn(
+            &"signup.mode".into(),
+            "open: whoever reaches the page makes an account and passes every \"authenticated\" route",
+        );
+    }
+    for (is_set, key) in [
+        (signup.approval, "signup.approval"),
+        (signup.verify_email, "signup.verify_email"),
+        (config.login.iam, "login.iam"),
+    ] {
+        if is_set {
+            findings.not_built(&key.into());
+        }
+    }
+    for (url, key) in [
+        (&signup.terms_url, "signup.terms_url"),
+        (&signup.privacy_url, "signup.privacy_url"),
+    ] {
+        if !url.is_empty() && !is_link(url) {
+            findings.error(&key.into(), NOT_A_LINK);
+        }
+    }
+    for (index, name) in signup.reserved_usernames.iter().enumerate() {
+        if let Err(error) = name.parse::<Username>() {
+            findings.error(
+                &KeyPath::from("signup.reserved_usernames").index(index),
+                error.to_string(),
+            );
+        }
+    }
+    if !(10..=16).contains(&config.password.bcrypt_cost) {
+        findings.error(&"password.bcrypt_cost".into(), "bcrypt's cost is from 10 to 16");
+    }
+    if let Err(reason) = require_group(&config.admin.group) {
+        findings.error(&"admin.group".into(), reason);
+    }
+    for (index, route) in config.route.iter().enumerate() {
+        let Allow::Groups(groups) = &route.allow else {
+            continue;
+        };
+        let path = KeyPath::from("route").index(index).key("allow").key("groups");
+        if groups.is_empty() {
+            findings.error(&path, "no group: nobody could use this route");
+        }
+        for (index, group) in groups.iter().enumerate() {
+            if let Err(reason) = require_group(group) {
+                findings.error(&path.index(index), reason);
+            }
+        }
+    }
+}
+
+/// What is said of what [`is_link`] refuses.
+pub(super) const NOT_A_LINK: &str = "not a link: it begins with neither `https://`, `http://` nor `/`";
+
+/// Whether a page may link to it: an address on the web or a path of this host, never a script.
+pub(super) fn is_link(url: &str) -> bool {
+    let has_control = url
+        .chars()
+        .any(|c| c.is_control() || c.is_whitespace() || c == '\\');
+    let on_this_host = url.starts_with('/') && !url.starts_with("//");
+    let on_the_web =
+        || url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    !has_control && (on_this_host || on_the_web())
+}
+
+fn require_group(name: &str) -> Result<(), &'static str> {
+    if name.trim().is_empty() {
+        return Err("a group has a name");
+    }
+    if name.contains(',') {
+        return Err("a group's name has no comma: headers list groups with commas");
+    }
+    if name.trim() != name || name.chars().any(char::is_control) {
+        return Err("a group's name has no control characters, and no space at its ends");
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! Where the gateway listens, and what it is called.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use tracing_subscriber::EnvFilter;
+
+use super::Findings;
+use crate::config::document::KeyPath;
+use crate::config::problem::did_you_mean;
+use crate::config::{Config, HostPattern};
+use crate::request::Host;
+
+pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+    judge_public_url(config, findings);
+    judge_listeners(config, findings);
+    judge_cookie(config, findings);
+    judge_log(config, findings);
+}
+
+fn judge_public_url(config: &Config, findings: &mut Findings<'_, '_>) {
+    let url = &config.public_url;
+    let path = KeyPath::from("public_url");
+    if url.scheme() != "https" {
+        findings.error(&path, "not an address of this gateway: it begins with `https://`");
+    }
+    if url.cannot_be_a_base() {
+        return;
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        findings.error(&path, "the gateway's address has no user and password");
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        findings.error(
+            &path,
+            "the gateway's address ends with its host and port: pages are under `/.auth` there",
+        );
+    }
+    match config.public_host() {
+        None => findings.error(&path, "the gateway's address has no valid host"),
+        Some(host) if host.is_loopback() && config.listen.https.iter().any(|a| !a.ip().is_loopback()) => {
+            findings.warn(
+                &path,
+                "names this machine alone, but `listen.https` serves others, whom links would lead nowhere",
+            );
+        }
+        Some(_) => {}
+    }
+}
+
+fn judge_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
+    let listen = &config.listen;
+    if listen.https.is_empty() {
+        findings.error(
+            &"listen.https".into(),
+            "no address: the gateway would serve nobody",
+        );
+    }
+    let mut taken = HashSet::new();
+    for (key, addresses) in [("https", &listen.https), ("http", &listen.http)] {
+        for (index, address) in addresses.iter().enumerate() {
+            if address.port() != 0 && !taken.insert(*address) {
+                let path = KeyPath::from("listen").key(key).index(index);
+                findings.error(&path, "the same address twice");
+            }
+        }
+    }
+    let ops = KeyPath::from("listen.ops");
+    match listen.ops_address() {
+        Err(_) => findings.error_suggesting(
+            &ops,
+            "not an address and a port",
+            Some("write \"127.0.0.1:9464\", or \"\" to switch it off".to_owned()),
+        ),
+        Ok(Some(address)) if address.port() != 0 && taken.contains(&address) => {
+            findings.error(&ops, "the same address as one that serves people");
+        }
+        Ok(Some(address)) if !address.ip().is_loopback() => {
+            findings.warn(&ops, "metrics are open to whoever reaches this address");
+        }
+        Ok(_) => {}
+    }
+    if listen.admin_socket.as_os_str().is_empty() || listen.admin_socket.as_os_str().len() > 107 {
+        findings.error(
+            &"listen.admin_socket".into(),
+            "the path of a socket has 1 to 107 bytes",
+        );
+    }
+    for (index, network) in listen.trusted_proxies.iter().enumerate() {
+        if network.prefix_len() == 0 {
+            findings.warn(
+                &KeyPath::from("listen.trusted_proxies").index(index),
+                "every client may say where it comes from",
+            );
+        }
+    }
+    let public = |address: &SocketAddr| !address.ip().is_loopback();
+    if config.tls.certificates.is_empty() && listen.https.iter().any(public) {
+        findings.warn(
+            &"listen.https".into(),
+            "reachable by others, who do not know the local authority: set `tls.certificates`",
+        );
+    }
+}
+
+fn judge_cookie(config: &Config, findings: &mut Findings<'_, '_>) {
+    let session = &config.session;
+    if http::Method::from_bytes(session.cookie_name.as_bytes()).is_err() {
+        findings.error(
+            &"session.cookie_name".into(),
+            "not a cookie's name: letters, digits, `-` and `_`",
+        );
+    } else if session.cookie_name.to_ascii_lowercase().starts_with("__") {
+        findings.error(
+            &"session.cookie_name".into(),
+            "the prefix `__Host-` or `__Secure-` is added by the gateway",
+        );
+    }
+    let path = KeyPath::from("session.cookie_domain");
+    let text = &session.cookie_domain;
+    if text.is_empty() {
+        return;
+    }
+    let suggestion = text
+        .strip_prefix('.')
+        .map(|bare| format!("did you mean `{bare}`?"));
+    let domain = match text.parse() {
+        Ok(HostPattern::Exact(domain)) if !text.starts_with('.') => domain,
+        _ => return findings.error_suggesting(&path, "not a domain", suggestion),
+    };
+    if domain.as_str().starts_with('[') || domain.as_str().parse::<std::net::Ipv4Addr>().is_ok() {
+        return findings.error(
+            &path,
+            "an address: browsers share cookies among the hosts of a domain only",
+        );
+    }
+    if !domain.as_str().contains('.') && !domain.is_loopback() {
+        return findings.error(&path, "a top-level domain, for which browsers keep no cookies");
+    }
+    let Some(public) = config.public_host() else {
+        return;
+    };
+    if !HostPattern::Exact(public.clone()).is_within(&domain) {
+        findings.error(
+            &path,
+            format!("`public_url` is at {public}, which is not in this domain"),
+        );
+    }
+    for (index, route) in config.route.iter().enumerate() {
+        if route.host.is_some() && is_outside(route.host_pattern(&public).ok(), &domain) {
+            findings.error(
+                &KeyPath::from("route").index(index).key("host"),
+                format!("outside {domain}, the `session.cookie_domain`: nobody could sign in here"),
+            );
+        }
+    }
+}
+
+fn is_outside(pattern: Option<HostPattern>, domain: &Host) -> bool {
+    pattern.is_some_and(|pattern| !pattern.is_within(domain))
+}
+
+fn judge_log(config: &Config, findings: &mut Findings<'_, '_>) {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    let level = &config.log.level;
+    let is_word = level.bytes().all(|b| b.is_ascii_alphabetic());
+    if is_word && !LEVELS.contains(&level.to_ascii_lowercase().as_str()) {
+        let suggestion = did_you_mean(level, LEVELS);
+        findings.error_suggesting(&"log.level".into(), "not a level, nor a filter", suggestion);
+    } else if EnvFilter::try_new(level).is_err() {
+        findings.error(
+            &"log.level".into(),
+            "not a filter such as \"info,vestibule::proxy=debug\"",
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! Headers that applications are given.
+
+use std::collections::BTreeMap;
+
+use http::HeaderName;
+
+use super::Findings;
+use crate::config::document::KeyPath;
+use crate::config::{Allow, Config, IdentityPreset, Placeholder, SignupMode, Template, TemplateError};
+
+pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+    let path = KeyPath::from("identity.headers");
+    let mut tells_email = config.identity.preset != IdentityPreset::None;
+    judge_names(&path, config.identity.headers.keys(), findings);
+    for (name, text) in &config.identity.headers {
+        tells_email |= judge_value(&path.key(name), text.parse(), findings);
+    }
+    for (upstream, settings) in &config.upstream {
+        let path = KeyPath::from("upstream").key(upstream).key("headers");
+        judge_names(&path, settings.headers.keys(), findings);
+        for (name, source) in &settings.headers {
+            tells_email |= judge_value(&path.key(name), Template::from_source(source), findings);
+        }
+    }
+    let serves_people = config
+        .route
+        .iter()
+        .any(|route| route.allow != Allow::Public && route.upstream != "demo:");
+    if tells_email && serves_people && config.signup.mode != SignupMode::Closed && !config.signup.verify_email
+    {
+        findings.warn(
+            &"identity".into(),
+            "applications are told e-mail addresses that nobody verified: do not let them decide by the address",
+        );
+    }
+}
+
+/// Whether the value tells the e-mail address.
+fn judge_value(
+    path: &KeyPath,
+    value: Result<Template, TemplateError>,
+    findings: &mut Findings<'_, '_>,
+) -> bool {
+    match value {
+        Ok(template) => template.tells(Placeholder::Email),
+        Err(error) => {
+            let message = error.to_string();
+            let suggestion = match error {
+                TemplateError::Unknown { suggestion } => suggestion,
+                _ => None,
+            };
+            findings.error_suggesting(path, message, suggestion);
+            false
+        }
+    }
+}
+
+fn judge_names<'n>(path: &KeyPath, names: impl Iterator<Item = &'n String>, findings: &mut Findings<'_, '_>) {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for name in names {
+        let Ok(header) = name.parse::<HeaderName>() else {
+            findings.error(&path.key(name), "not a header's name");
+            continue;
+        };
+        if is_reserved(header.as_str()) {
+            findings.error(
+                &path.key(name),
+                "this header belongs to the gateway or to the connection",
+            );
+        }
+        if let Some(other) = seen.insert(header.as_str().replace(['_', '.'], "-"), name) {
+            findings.error(&path.key(name), format!("applications may take it for `{other}`"));
+        }
+    }
+}
+
+/// Headers that frame or route a message (RFC 9110), carry credentials, or that the gateway itself sets.
+fn is_reserved(name: &str) -> bool {
+    const NAMES: [&str; 27] = [
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "date",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "origin",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "range",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+        "x-request-id",
+    ];
+    NAMES.contains(&name) || name.starts_with("sec-websocket-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_presets_are_free() {
+        for name in [
+            "remote-user",
+            "x-remote-user",
+            "x-forwarded-user",
+            "x-forwarded-email",
+            "x-secret",
+        ] {
+            assert!(!is_reserved(name), "{name}");
+        }
+        for name in ["host", "cookie", "te", "sec-websocket-key", "x-request-id"] {
+            assert!(is_reserved(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The store, the mail and the keys: what must be there, and for nobody else's eyes.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+
+use super::Findings;
+use crate::config::document::KeyPath;
+use crate::config::source::require_private;
+use crate::config::{Config, SecretSource, StoreLocation};
+use crate::model::Email;
+
+pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+    let location = config.store.location();
+    if let Err(error) = &location {
+        findings.error(&"store.url".into(), error.to_string());
+    }
+    judge_master_key(&config.store.master_key, location.ok().as_ref(), findings);
+    if let Err(error) = config.mail.transport() {
+        findings.error(&"mail.url".into(), error.to_string());
+    }
+    if !is_mailbox(&config.mail.from) {
+        findings.error(
+            &"mail.from".into(),
+            "not a sender such as \"Vestibule <no-reply@example.com>\"",
+        );
+    }
+}
+
+fn judge_master_key(key: &SecretSource, store: Option<&StoreLocation>, findings: &mut Findings<'_, '_>) {
+    let path = KeyPath::from("store.master_key");
+    match key {
+        SecretSource::Text(_) => {
+            findings.warn(
+                &path,
+                "stands in the configuration: whoever reads that reads the access keys",
+            );
+        }
+        SecretSource::Env { .. } => {
+            if let Err(error) = key.resolve() {
+                findings.error(&path, error.to_string());
+            }
+        }
+        SecretSource::File { file } => {
+            if let Some(StoreLocation::Sled(folder)) = store
+                && plain(file).starts_with(plain(folder))
+            {
+                findings.error(
+                    &path,
+                    "inside the store's folder: whoever copies that could read the access keys",
+                );
+            }
+            // It is made at first start, so it need not be there.
+            match File::open(file) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => findings.error(&path, format!("{} cannot be read: {error}", file.display())),
+                Ok(opened) => {
+                    if let Err(error) = require_private(file, &opened) {
+                        findings.error(&path, error.to_string());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The path from the root, without `.` and `..`, whether or not it is there.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .components()
+    {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            component => plain.push(component),
+        }
+    }
+    plain
+}
+
+/// An address, or a name and an address in angle brackets (RFC 5322, section 3.4).
+fn is_mailbox(from: &str) -> bool {
+    if from.chars().any(char::is_control) {
+        return false;
+    }
+    let address = match from.split_once('<') {
+        Some((_, rest)) => rest.strip_suffix('>'),
+        None => Some(from),
+    };
+    address.is_some_and(|address| address.parse::<Email>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_has_one_address() {
+        for from in [
+            "Vestibule <no-reply@localhost>",
+            "ops@example.com",
+            "<ops@example.com>",
+        ] {
+            assert!(is_mailbox(from), "{from}");
+        }
+        for from in [
+            "",
+            "Vestibule",
+            "a <b",
+            "a <b@c.com> d",
+            "a\r\nBcc: x <b@c.com>",
+            "a <b@c.com>, d <e@f.com>",
+        ] {
+            assert!(!is_mailbox(from), "{from}");
+        }
+    }
+
+    #[test]
+    fn ways_to_write_a_folder_are_one() {
+        assert!(plain(Path::new("data/./store/../store/key")).starts_with(plain(Path::new("data/store"))));
+        assert!(!plain(Path::new("data/store-key")).starts_with(plain(Path::new("data/store"))));
+    }
+}

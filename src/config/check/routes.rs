@@ -1,0 +1,219 @@
+//! The routes.
+
+use http::Method;
+
+use super::Findings;
+use super::upstreams::judge_server;
+use crate::config::document::KeyPath;
+use crate::config::problem::did_you_mean;
+use crate::config::{Config, HostPattern, Replay, RouteConfig, Target};
+use crate::request::Host;
+
+/// Under it, on every host, are the gateway's own pages.
+const OWN_PAGES: &str = "/.auth";
+
+pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+    if config.route.is_empty() {
+        findings.warn(
+            &"route".into(),
+            "no route: every path but the gateway's own pages answers 404",
+        );
+    }
+    for (index, route) in config.route.iter().enumerate() {
+        let path = KeyPath::from("route").index(index);
+        if let Some(host) = &route.host {
+            judge_host(&path.key("host"), host, findings);
+        }
+        if let Err(reason) = require_path(&route.path) {
+            findings.error(&path.key("path"), reason);
+        }
+        judge_methods(&path.key("methods"), &route.methods, findings);
+        judge_target(&path.key("upstream"), route, config, findings);
+        if route.replay != Replay::Off {
+            findings.not_built(&path.key("replay"));
+        }
+        if route.unsigned_payload {
+            findings.not_built(&path.key("unsigned_payload"));
+        }
+    }
+    if let Some(public) = config.public_host() {
+        judge_likeness(&config.route, &public, findings);
+    }
+}
+
+fn judge_host(path: &KeyPath, host: &str, findings: &mut Findings<'_, '_>) {
+    if host.parse::<HostPattern>().is_err() {
+        let message = if host.contains('*') {
+            "not a host: the only wildcard is `*.` and a domain"
+        } else if host.parse::<Host>().is_ok() {
+            "a route's host has no port"
+        } else {
+            "not a host such as \"console.example.com\""
+        };
+        findings.error(path, message);
+    }
+}
+
+fn require_path(path: &str) -> Result<(), &'static str> {
+    if !path.starts_with('/') {
+        return Err("a path begins with `/`");
+    }
+    if path == OWN_PAGES
+        || path
+            .strip_prefix(OWN_PAGES)
+            .is_some_and(|rest| rest.starts_with('/'))
+    {
+        return Err("`/.auth` is the gateway's own");
+    }
+    if path.contains("//") || path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err("a route's path has no `//`, `/./` or `/../`: such requests are refused or ambiguous");
+    }
+    if path.contains(['?', '#', '\\', '*']) {
+        return Err("a path alone: no query, fragment, `\\` or wildcard; it stands for all paths below it");
+    }
+    if path.contains('%') {
+        return require_plain_escapes(path);
+    }
+    if !path.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("a path as it is sent: spaces and letters beyond ASCII are percent-encoded");
+    }
+    Ok(())
+}
+
+/// The path judged is the path sent: an escape that clients write differently, or not at all, would never match.
+fn require_plain_escapes(path: &str) -> Result<(), &'static str> {
+    const REASON: &str =
+        "only what must be percent-encoded is, with upper-case digits; never `/`, `\\` or dots";
+    let mut rest = path;
+    while let Some((_, after)) = rest.split_once('%') {
+        let digits = after.get(..2).ok_or(REASON)?;
+        let is_upper_hex = |b: u8| b.is_ascii_digit() || (b'A'..=b'F').contains(&b);
+        let byte = u8::from_str_radix(digits, 16).map_err(|_| REASON)?;
+        if !digits.bytes().all(is_upper_hex)
+            || byte.is_ascii_control()
+            || byte.is_ascii_alphanumeric()
+            || b"-._~/\\".contains(&byte)
+        {
+            return Err(REASON);
+        }
+        rest = &after[2..];
+    }
+    Ok(())
+}
+
+fn judge_methods(path: &KeyPath, methods: &[String], findings: &mut Findings<'_, '_>) {
+    for (index, method) in methods.iter().enumerate() {
+        let upper = method.to_ascii_uppercase();
+        if Method::from_bytes(method.as_bytes()).is_err() {
+            findings.error(&path.index(index), "not a method");
+        } else if matches!(upper.as_str(), "CONNECT" | "TRACE") {
+            findings.error(&path.index(index), "the gateway never forwards this method");
+        } else if *method != upper {
+            findings.error_suggesting(
+                &path.index(index),
+                "methods are told apart by case",
+                Some(format!("did you mean `{upper}`?")),
+            );
+        }
+    }
+}
+
+fn judge_target(path: &KeyPath, route: &RouteConfig, config: &Config, findings: &mut Findings<'_, '_>) {
+    if route.upstream.is_empty() {
+        return findings.error_suggesting(
+            path,
+            "is missing",
+            Some("write the name of an upstream, a URL, or \"demo:\"".to_owned()),
+        );
+    }
+    match route.target() {
+        Ok(Target::Demo) => {}
+        Ok(Target::Named(name)) => {
+            // An upstream that could not be read is there all the same.
+            let is_there = findings.document.has(&KeyPath::from("upstream").key(name));
+            if !is_there {
+                let suggestion = did_you_mean(name, config.upstream.keys().map(String::as_str))
+                    .or_else(|| did_you_mean(name, ["demo:"]))
+                    .unwrap_or_else(|| "name it in `[upstream.NAME]`, or write a URL".to_owned());
+                findings.error_suggesting(path, "no such upstream", Some(suggestion));
+            }
+        }
+        Ok(Target::Server(server)) => judge_server(path, Ok(server), findings),
+        Err(error) => judge_server(path, Err(error), findings),
+    }
+}
+
+fn judge_likeness(routes: &[RouteConfig], public: &Host, findings: &mut Findings<'_, '_>) {
+    for (index, route) in routes.iter().enumerate() {
+        if let Some(first) = routes[..index]
+            .iter()
+            .position(|other| are_alike(other, route, public))
+        {
+            findings.error(
+                &KeyPath::from("route").index(index),
+                format!("the same host, path and method as route[{first}]: which one is meant?"),
+            );
+        }
+    }
+}
+
+fn are_alike(one: &RouteConfig, other: &RouteConfig, public: &Host) -> bool {
+    let same_host = match (one.host_pattern(public), other.host_pattern(public)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    };
+    let same_method = one.methods.is_empty()
+        || other.methods.is_empty()
+        || one.methods.iter().any(|method| other.methods.contains(method));
+    same_host && same_method && one.path.trim_end_matches('/') == other.path.trim_end_matches('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_those_that_are_sent() {
+        for path in [
+            "/",
+            "/a",
+            "/a/",
+            "/.well-known",
+            "/.authors",
+            "/a.b/..c",
+            "/%ED%99%88",
+            "/a;b=1",
+            "/a%20b",
+        ] {
+            assert_eq!(require_path(path), Ok(()), "{path}");
+        }
+        for path in [
+            "",
+            "a",
+            "/.auth",
+            "/.auth/login",
+            "//",
+            "/a//b",
+            "/a/../b",
+            "/.",
+            "/a?b",
+            "/a#b",
+            "/a\\b",
+            "/a*",
+            "/%2e",
+            "/%2E",
+            "/%2F",
+            "/%61",
+            "/%ed",
+            "/%4",
+            "/%zz",
+            "/%+1",
+            "/a b",
+            "/홈",
+            "/%0A",
+            "/%é",
+        ] {
+            assert!(require_path(path).is_err(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Durations, sizes and counts.
+
+use std::time::Duration;
+
+use super::Findings;
+use crate::config::Config;
+
+pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+    let (lockout, session, timeouts) = (&config.lockout, &config.session, &config.timeouts);
+    for (period, key) in [
+        (lockout.duration, "lockout.duration"),
+        (lockout.address_window, "lockout.address_window"),
+        (session.idle, "session.idle"),
+        (session.absolute, "session.absolute"),
+        (timeouts.handshake, "timeouts.handshake"),
+        (timeouts.header, "timeouts.header"),
+        (timeouts.keep_alive, "timeouts.keep_alive"),
+        (timeouts.connect, "timeouts.connect"),
+        (timeouts.response, "timeouts.response"),
+        (timeouts.idle, "timeouts.idle"),
+        (timeouts.drain, "timeouts.drain"),
+    ] {
+        if period.0.is_zero() {
+            findings.error(&key.into(), "must be longer than 0");
+        } else if period.0 > LONGEST {
+            findings.error(&key.into(), "must be at most 10 years");
+        }
+    }
+    let limits = &config.limits;
+    for (is_enough, key, message) in [
+        (
+            lockout.max_failures >= 1,
+            "lockout.max_failures",
+            "must be at least 1",
+        ),
+        (
+            lockout.address_failures >= 1,
+            "lockout.address_failures",
+            "must be at least 1",
+        ),
+        (
+            limits.connections >= 1,
+            "limits.connections",
+            "must be at least 1",
+        ),
+        (
+            limits.form_body.0 >= 4 << 10,
+            "limits.form_body",
+            "must be at least 4KiB: a form must fit",
+        ),
+        (
+            limits.request_head.0 >= 8 << 10,
+            "limits.request_head",
+            "must be at least 8KiB: browsers send as much",
+        ),
+        (
+            limits.request_head.0 <= 1 << 20,
+            "limits.request_head",
+            "must be at most 1MiB: it is kept in memory",
+        ),
+        (
+            limits.signed_body_buffer.0 >= 1,
+            "limits.signed_body_buffer",
+            "must be at least 1B",
+        ),
+    ] {
+        if !is_enough {
+            findings.error(&key.into(), message);
+        }
+    }
+    if session.idle > session.absolute {
+        findings.warn(
+            &"session.idle".into(),
+            "longer than `session.absolute`, and so without effect",
+        );
+    }
+    if lockout.max_failures > 100 {
+        findings.warn(
+            &"lockout.max_failures".into(),
+            "NIST SP 800-63B-4, section 3.2.2, allows at most 100",
+        );
+    }
+}
+
+/// Moments beyond what the clock can name would be refused at the first sign-in only.
+const LONGEST: Duration = Duration::from_hours(10 * 366 * 24);

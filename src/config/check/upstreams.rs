@@ -1,0 +1,56 @@
+//! The applications.
+
+use super::Findings;
+use crate::config::document::KeyPath;
+use crate::config::{Config, Server, Target};
+
+pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+    for (name, upstream) in &config.upstream {
+        let path = KeyPath::from("upstream").key(name);
+        if !matches!(Target::parse(name), Ok(Target::Named(_))) || name.trim().is_empty() {
+            findings.error(
+                &path,
+                "not an upstream's name: a route that names it would take it for a URL; give it a plain name, and the URL as `servers`",
+            );
+        }
+        if upstream.servers.is_empty() {
+            findings.error_suggesting(
+                &path.key("servers"),
+                "needs at least one server",
+                Some("write `servers = [\"http://127.0.0.1:3000\"]`".to_owned()),
+            );
+        }
+        for (index, server) in upstream.servers.iter().enumerate() {
+            judge_server(&path.key("servers").index(index), server.parse(), findings);
+        }
+        if let Some(file) = &upstream.ca
+            && let Err(error) = std::fs::File::open(file)
+        {
+            findings.error(
+                &path.key("ca"),
+                format!("{} cannot be read: {error}", file.display()),
+            );
+        }
+        let leads_here = |target| target == Ok(Target::Named(name.as_str()));
+        if !config.route.is_empty() && !config.route.iter().any(|route| leads_here(route.target())) {
+            findings.warn(&path, "no route leads to it");
+        }
+    }
+}
+
+pub(super) fn judge_server(
+    path: &KeyPath,
+    server: Result<Server, crate::config::ServerError>,
+    findings: &mut Findings<'_, '_>,
+) {
+    match server {
+        Err(error) => findings.error(path, error.to_string()),
+        Ok(server) if !server.is_encrypted() && !server.is_local() => {
+            findings.warn(
+                path,
+                "not encrypted, and not on this machine: whoever is on the way reads and may change it",
+            );
+        }
+        Ok(_) => {}
+    }
+}

@@ -1,0 +1,318 @@
+//! A configuration file as a tree that knows where everything stands.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::problem::Position;
+
+/// The path of a key: `route[1].host`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct KeyPath(Vec<Step>);
+
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+impl KeyPath {
+    /// The key of that name below this one.
+    pub(super) fn key(&self, name: &str) -> Self {
+        self.and(Step::Key(name.to_owned()))
+    }
+
+    /// The element below this one, from 0.
+    pub(super) fn index(&self, index: usize) -> Self {
+        self.and(Step::Index(index))
+    }
+
+    fn and(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Self(steps)
+    }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// The last name in the path.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self.0.last()? {
+            Step::Key(name) => Some(name),
+            Step::Index(_) => None,
+        }
+    }
+
+    /// Whether one of the two contains the other.
+    pub(super) fn touches(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(a, b)| a == b)
+    }
+}
+
+/// A path of plain keys, `signup.mode`.
+impl From<&str> for KeyPath {
+    fn from(dotted: &str) -> Self {
+        Self(dotted.split('.').map(|key| Step::Key(key.to_owned())).collect())
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) => {
+                    if place > 0 {
+                        f.write_str(".")?;
+                    }
+                    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+                    if !key.is_empty() && key.bytes().all(bare) {
+                        f.write_str(key)?;
+                    } else {
+                        write!(f, "\"{}\"", key.escape_debug())?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file twice: as it was written, to find places in, and less what was found wrong so far, to read.
+pub(super) struct Document<'t> {
+    text: &'t str,
+    written: Spanned<DeValue<'t>>,
+    rest: Spanned<DeValue<'t>>,
+    /// The elements of arrays that `rest` lacks, by their path in `written`.
+    removed: Vec<KeyPath>,
+}
+
+/// Which of the values that stand at one place is meant: the first `[[route]]` is where the array `route` begins too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prefer {
+    Outermost,
+    Innermost,
+}
+
+impl<'t> Document<'t> {
+    /// Parses a text; every error of its syntax with its place.
+    pub(super) fn parse(text: &'t str) -> Result<Self, Vec<(Position, String)>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            let mut errors: Vec<_> = errors
+                .into_iter()
+                .map(|error| {
+                    let offset = error.span().map_or(0, |span| span.start);
+                    (Position::of(text, offset), error.message().to_owned())
+                })
+                .collect();
+            errors.sort_by_key(|(position, _)| *position);
+            return Err(errors);
+        }
+        let span = table.span();
+        let written = Spanned::new(span, DeValue::Table(table.into_inner()));
+        Ok(Self {
+            text,
+            rest: written.clone(),
+            written,
+            removed: Vec::new(),
+        })
+    }
+
+    /// What is left, as a `T`.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, toml::de::Error> {
+        T::deserialize(ValueDeserializer::from(self.rest.clone()))
+    }
+
+    /// The path in the rest of what stands at a place.
+    pub(super) fn at(&self, span: &Range<usize>, prefer: Prefer) -> Option<KeyPath> {
+        find(&self.rest, span, prefer, &KeyPath::default())
+    }
+
+    /// The first array of the rest whose path is one of those asked for.
+    pub(super) fn array_where(&self, is_one: &impl Fn(&KeyPath) -> bool) -> Option<KeyPath> {
+        find_array(&self.rest, is_one, &KeyPath::default())
+    }
+
+    /// Takes something out of the rest, given by its path there.
+    pub(super) fn remove(&mut self, path: &KeyPath) {
+        let written = self.as_written(path);
+        let Some((last, parents)) = path.0.split_last() else {
+            return;
+        };
+        let mut parent = self.rest.get_mut();
+        for step in parents {
+            match child_mut(parent, step) {
+                Some(child) => parent = child,
+                None => return,
+            }
+        }
+        match (parent, last) {
+            (DeValue::Table(table), Step::Key(key)) => {
+                table.remove(key.as_str());
+            }
+            (DeValue::Array(array), Step::Index(index)) if *index < array.len() => {
+                let kept = std::mem::replace(array, std::iter::empty().collect())
+                    .into_iter()
+                    .enumerate();
+                *array = kept
+                    .filter(|(at, _)| at != index)
+                    .map(|(_, value)| value)
+                    .collect();
+                self.removed.push(written);
+            }
+            _ => {}
+        }
+    }
+
+    /// The path in the file of a path in the rest: elements that were taken out count again.
+    pub(super) fn as_written(&self, path: &KeyPath) -> KeyPath {
+        let mut written = KeyPath::default();
+        for step in &path.0 {
+            let step = match step {
+                Step::Key(_) => step.clone(),
+                Step::Index(index) => Step::Index(self.written_index(&written, *index)),
+            };
+            written.0.push(step);
+        }
+        written
+    }
+
+    fn written_index(&self, array: &KeyPath, index: usize) -> usize {
+        let mut gone: Vec<usize> = self
+            .removed
+            .iter()
+            .filter_map(|removed| match removed.0.split_last()? {
+                (Step::Index(index), parents) if parents == array.0 => Some(*index),
+                _ => None,
+            })
+            .collect();
+        gone.sort_unstable();
+        gone.into_iter()
+            .fold(index, |index, gone| if gone <= index { index + 1 } else { index })
+    }
+
+    /// Where something stands, by its path in the file; where its table begins if it is not written.
+    pub(super) fn position(&self, path: &KeyPath) -> Position {
+        let mut value = &self.written;
+        let mut offset = 0;
+        for step in &path.0 {
+            match child(value.get_ref(), step) {
+                Some(child) => value = child,
+                None => break,
+            }
+            offset = value.span().start;
+        }
+        Position::of(self.text, offset)
+    }
+
+    /// Where the name of a key stands, by its path in the file.
+    pub(super) fn position_of_key(&self, path: &KeyPath) -> Position {
+        let Some((Step::Key(key), parents)) = path.0.split_last() else {
+            return self.position(path);
+        };
+        let mut value = &self.written;
+        for step in parents {
+            match child(value.get_ref(), step) {
+                Some(child) => value = child,
+                None => return self.position(path),
+            }
+        }
+        match value.get_ref() {
+            DeValue::Table(table) => match table.get_key_value(key.as_str()) {
+                Some((key, _)) => Position::of(self.text, key.span().start),
+                None => self.position(path),
+            },
+            _ => self.position(path),
+        }
+    }
+
+    /// Whether the file has something at a path, right or wrong.
+    pub(super) fn has(&self, path: &KeyPath) -> bool {
+        self.value(path).is_some()
+    }
+
+    /// What kind of value the file has at a path.
+    pub(super) fn kind(&self, path: &KeyPath) -> Option<&'static str> {
+        Some(match self.value(path)? {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number with a fraction",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "an array",
+            DeValue::Table(_) => "a table",
+        })
+    }
+
+    fn value(&self, path: &KeyPath) -> Option<&DeValue<'t>> {
+        path.0.iter().try_fold(self.written.get_ref(), |value, step| {
+            child(value, step).map(Spanned::get_ref)
+        })
+    }
+}
+
+fn child<'v, 't>(value: &'v DeValue<'t>, step: &Step) -> Option<&'v Spanned<DeValue<'t>>> {
+    match (value, step) {
+        (DeValue::Table(table), Step::Key(key)) => table.get(key.as_str()),
+        (DeValue::Array(array), Step::Index(index)) => array.get(*index),
+        _ => None,
+    }
+}
+
+fn child_mut<'v, 't>(value: &'v mut DeValue<'t>, step: &Step) -> Option<&'v mut DeValue<'t>> {
+    match (value, step) {
+        (DeValue::Table(table), Step::Key(key)) => table.get_mut(key.as_str()).map(Spanned::get_mut),
+        (DeValue::Array(array), Step::Index(index)) => array.get_mut(*index).map(Spanned::get_mut),
+        _ => None,
+    }
+}
+
+fn find(
+    value: &Spanned<DeValue<'_>>,
+    span: &Range<usize>,
+    prefer: Prefer,
+    path: &KeyPath,
+) -> Option<KeyPath> {
+    let check = |key: Option<Range<usize>>, value: &Spanned<DeValue<'_>>, path: KeyPath| {
+        let here = key.as_ref() == Some(span) || value.span() == *span;
+        if here && prefer == Prefer::Outermost {
+            return Some(path);
+        }
+        find(value, span, prefer, &path).or_else(|| here.then_some(path))
+    };
+    match value.get_ref() {
+        DeValue::Table(table) => table
+            .iter()
+            .find_map(|(key, value)| check(Some(key.span()), value, path.key(key.get_ref()))),
+        DeValue::Array(array) => array
+            .iter()
+            .enumerate()
+            .find_map(|(index, value)| check(None, value, path.index(index))),
+        _ => None,
+    }
+}
+
+fn find_array(
+    value: &Spanned<DeValue<'_>>,
+    is_one: &impl Fn(&KeyPath) -> bool,
+    path: &KeyPath,
+) -> Option<KeyPath> {
+    match value.get_ref() {
+        DeValue::Array(_) if is_one(path) => Some(path.clone()),
+        DeValue::Array(array) => array
+            .iter()
+            .enumerate()
+            .find_map(|(index, value)| find_array(value, is_one, &path.index(index))),
+        DeValue::Table(table) => table
+            .iter()
+            .find_map(|(key, value)| find_array(value, is_one, &path.key(key.get_ref()))),
+        _ => None,
+    }
+}

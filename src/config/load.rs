@@ -1,0 +1,261 @@
+//! From a text to a configuration, or to everything that is wrong with it.
+
+use std::fmt;
+use std::path::Path;
+
+use super::check;
+use super::document::{Document, KeyPath, Prefer, Step};
+use super::problem::{Position, Problem, did_you_mean};
+use super::{Config, NotBuilt};
+
+/// Where the configuration is when nobody says where.
+pub const DEFAULT_PATH: &str = "config/vestibule.toml";
+
+/// A configuration that can be run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What its operator may not have meant, in the order of the file.
+    pub warnings: Vec<Problem>,
+}
+
+/// Why a configuration cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigErrors {
+    /// Everything that is wrong, in the order of the file; never empty.
+    pub errors: Vec<Problem>,
+    /// What its operator may not have meant, as far as it can be told.
+    pub warnings: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, error) in self.errors.iter().enumerate() {
+            if place > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads a file, and the files that it names.
+    pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
+        let file = path.display().to_string();
+        let whole = |position, message| ConfigErrors {
+            errors: vec![Problem {
+                file: file.clone(),
+                position,
+                key: String::new(),
+                message,
+                suggestion: None,
+            }],
+            warnings: Vec::new(),
+        };
+        let bytes = std::fs::read(path).map_err(|error| whole(None, format!("cannot be read: {error}")))?;
+        let text = str::from_utf8(&bytes).map_err(|error| {
+            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let position = Position::of(&String::from_utf8_lossy(valid), valid.len());
+            whole(Some(position), "not UTF-8".to_owned())
+        })?;
+        Self::parse(text, &file)
+    }
+
+    /// Reads a text that stands in a file of that name, and the files that it names.
+    pub fn parse(text: &str, file: &str) -> Result<Loaded, ConfigErrors> {
+        let mut document = Document::parse(text).map_err(|errors| ConfigErrors {
+            errors: errors
+                .into_iter()
+                .map(|(position, message)| Problem {
+                    file: file.to_owned(),
+                    position: Some(position),
+                    key: String::new(),
+                    message,
+                    suggestion: None,
+                })
+                .collect(),
+            warnings: Vec::new(),
+        })?;
+        let mut shape = Vec::new();
+        let config = read(&mut document, &mut shape);
+        let (mut errors, mut warnings) = check::judge(&config, &document, &shape, file);
+        errors.extend(shape.into_iter().map(|fault| fault.into_problem(file)));
+        errors.sort_by_key(|problem| problem.position);
+        warnings.sort_by_key(|problem| problem.position);
+        if errors.is_empty() {
+            Ok(Loaded { config, warnings })
+        } else {
+            Err(ConfigErrors { errors, warnings })
+        }
+    }
+}
+
+/// A key that is unknown, or whose value is of the wrong kind.
+pub(super) struct Fault {
+    /// Which, as the file has it.
+    pub(super) path: KeyPath,
+    position: Position,
+    message: String,
+    suggestion: Option<String>,
+}
+
+impl Fault {
+    fn into_problem(self, file: &str) -> Problem {
+        Problem {
+            file: file.to_owned(),
+            position: Some(self.position),
+            key: self.path.to_string(),
+            message: self.message,
+            suggestion: self.suggestion,
+        }
+    }
+}
+
+/// Reads, and reads again without the arrays that serde took for tables: for the fields of a struct in their order,
+/// which nobody means.
+fn read(document: &mut Document<'_>, faults: &mut Vec<Fault>) -> Config {
+    loop {
+        let config = read_leniently(document, faults);
+        let Some(at) = document.array_where(&stands_for_a_table) else {
+            return config;
+        };
+        let path = document.as_written(&at);
+        faults.retain(|fault| !fault.path.touches(&path));
+        faults.push(Fault {
+            position: document.position(&path),
+            path,
+            message: "expected a table, found an array".to_owned(),
+            suggestion: None,
+        });
+        document.remove(&at);
+    }
+}
+
+/// Whether a table belongs at a path where an array was found.
+fn stands_for_a_table(path: &KeyPath) -> bool {
+    match path.steps() {
+        [Step::Key(section)] => section != "route" && section != "public_url",
+        [Step::Key(section), Step::Key(_)] => section == "upstream",
+        [.., Step::Index(_)] => true,
+        _ => false,
+    }
+}
+
+/// Reads again and again, each time without what was found wrong, until nothing is.
+///
+/// It ends because every round takes something out of the document.
+fn read_leniently(document: &mut Document<'_>, faults: &mut Vec<Fault>) -> Config {
+    loop {
+        let error = match document.read::<Config>() {
+            Ok(config) => return config,
+            Err(error) => error,
+        };
+        let message = error.message();
+        let missing = quoted_after(message, "missing field `");
+        let prefer = if missing.is_some() {
+            Prefer::Innermost
+        } else {
+            Prefer::Outermost
+        };
+        let Some(at) = error.span().and_then(|span| document.at(&span, prefer)) else {
+            faults.push(Fault {
+                path: KeyPath::default(),
+                position: Position { line: 1, column: 1 },
+                message: "cannot be read".to_owned(),
+                suggestion: None,
+            });
+            return Config::default();
+        };
+        let written = document.as_written(&at);
+        let path = missing.map_or_else(|| written.clone(), |field| written.key(field));
+        if !faults.iter().any(|fault| fault.path.touches(&path)) {
+            faults.push(explain(document, path, message));
+        }
+        document.remove(&at);
+    }
+}
+
+/// Puts what serde says into words for operators, without the value that it repeats.
+fn explain(document: &Document<'_>, path: KeyPath, message: &str) -> Fault {
+    let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+    let name = path.name().unwrap_or_default().to_owned();
+    let mut position = document.position(&path);
+    let (message, suggestion) = if message.starts_with("missing field") {
+        ("is missing".to_owned(), None)
+    } else if message == NotBuilt::MESSAGE {
+        position = document.position_of_key(&path);
+        (message.to_owned(), None)
+    } else if message.starts_with("unknown field") {
+        position = document.position_of_key(&path);
+        let known = quoted(expected.unwrap_or_default());
+        let suggestion = did_you_mean(&name, known.iter().copied())
+            .unwrap_or_else(|| format!("known here: {}", known.join(", ")));
+        ("unknown key".to_owned(), Some(suggestion))
+    } else if let Some(variant) = quoted_after(message, "unknown variant `") {
+        let known = quoted(expected.unwrap_or_default());
+        let list: Vec<_> = known.iter().map(|name| format!("\"{name}\"")).collect();
+        (
+            format!("not one of {}", list.join(", ")),
+            did_you_mean(variant, known.iter().copied()),
+        )
+    } else if message.starts_with("invalid type")
+        || message.starts_with("wanted")
+        || message.starts_with("expected")
+    {
+        let found = document.kind(&path).unwrap_or("something else");
+        let expected = if found == "an array" && stands_for_a_table(&path) {
+            "a table"
+        } else {
+            in_words(expected.unwrap_or("another value"))
+        };
+        let suggestion =
+            (name == "route" && found == "a table").then(|| "every route begins with `[[route]]`".to_owned());
+        (format!("expected {expected}, found {found}"), suggestion)
+    } else if message.starts_with("invalid value") && document.kind(&path) == Some("a whole number") {
+        ("a number that is too large or too small".to_owned(), None)
+    } else if message.starts_with("invalid value") {
+        (format!("not valid: {}", expected.unwrap_or_default()), None)
+    } else {
+        let example = match message {
+            "invalid socket address syntax" => {
+                Some("write an address and a port, such as \"127.0.0.1:8443\"")
+            }
+            "invalid IP address syntax" => Some("write a network, such as \"10.0.0.0/8\""),
+            _ => None,
+        };
+        // Some end with the value in quotation marks.
+        let message = message.split(": \"").next().unwrap_or_default();
+        (message.to_owned(), example.map(str::to_owned))
+    };
+    Fault {
+        path,
+        position,
+        message,
+        suggestion,
+    }
+}
+
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "a sequence" | "sequence" => "an array",
+        "a map" | "map" => "a table",
+        "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "a boolean" => "true or false",
+        "string or table" => "a string or a table",
+        "socket address" | "path string" => "a string",
+        expected if expected.starts_with("struct ") => "a table",
+        expected => expected,
+    }
+}
+
+fn quoted_after<'m>(message: &'m str, beginning: &str) -> Option<&'m str> {
+    message.strip_prefix(beginning)?.split('`').next()
+}
+
+/// The words in backticks.
+fn quoted(list: &str) -> Vec<&str> {
+    list.split('`').skip(1).step_by(2).collect()
+}

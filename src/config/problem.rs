@@ -1,0 +1,99 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// One thing that is wrong, or worth a warning.
+///
+/// Neither the message nor the suggestion ever repeats a value of the file: it may be a secret in the wrong place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The file, as it was named to the program.
+    pub file: String,
+    /// Where in the file; `None` if the file itself cannot be read.
+    #[serde(flatten)]
+    pub position: Option<Position>,
+    /// The dotted path of the key, `route[1].host`, the first of an array being 0; empty for the file's syntax.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub suggestion: Option<String>,
+}
+
+/// A place in a text file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: usize,
+    /// The character in the line, from 1.
+    pub column: usize,
+}
+
+impl Position {
+    /// The place of a byte of a text.
+    pub(super) fn of(text: &str, offset: usize) -> Self {
+        let before = &text[..text.floor_char_boundary(offset)];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(Position { line, column }) = self.position {
+            write!(f, ":{line}:{column}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}", self.message)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; {suggestion}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// "did you mean …?", if one of the known words is near enough to what was written.
+pub(super) fn did_you_mean<'w>(written: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
+    let written = written.to_lowercase();
+    known
+        .into_iter()
+        .map(|word| (strsim::jaro_winkler(&written, &word.to_lowercase()), word))
+        .filter(|(likeness, _)| *likeness >= 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, word)| format!("did you mean `{word}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_counted_in_lines_and_characters() {
+        let text = "a\nüb = 1\n";
+        assert_eq!(Position::of(text, 0), Position { line: 1, column: 1 });
+        assert_eq!(
+            Position::of(text, text.find('b').unwrap()),
+            Position { line: 2, column: 2 }
+        );
+        assert_eq!(Position::of(text, 999), Position { line: 3, column: 1 });
+    }
+
+    #[test]
+    fn only_near_words_are_suggested() {
+        let known = ["mode", "approval", "verify_email"];
+        assert_eq!(did_you_mean("mod", known).unwrap(), "did you mean `mode`?");
+        assert_eq!(
+            did_you_mean("verify_mail", known).unwrap(),
+            "did you mean `verify_email`?"
+        );
+        assert_eq!(did_you_mean("colour", known), None);
+    }
+}

@@ -1,0 +1,213 @@
+//! Values of headers, with placeholders for what is known about the person.
+
+use std::str::FromStr;
+
+use http::HeaderValue;
+
+use super::problem::did_you_mean;
+use super::{SecretError, SecretSource};
+use crate::secret::Secret;
+
+/// The value of a header: text, with placeholders in it.
+///
+/// `{{` and `}}` stand for one brace. Its `Debug` shows no text: an upstream's header may be a secret.
+#[derive(Clone, Debug)]
+pub struct Template {
+    pieces: Vec<Piece>,
+}
+
+/// A piece of a [`Template`].
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// Text as it is.
+    Text(Secret<String>),
+    /// What is known about the person.
+    Placeholder(Placeholder),
+}
+
+/// Something known about a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Placeholder {
+    /// `{id}`: the account's id.
+    Id,
+    /// `{username}`
+    Username,
+    /// `{email}`
+    Email,
+    /// `{name}`: the username where they gave no name.
+    Name,
+    /// `{groups}`: separated by commas.
+    Groups,
+    /// `{session}`: the session's public id.
+    Session,
+    /// `{method}`: how they signed in.
+    Method,
+}
+
+/// Why a text is no [`Template`]. Never repeats the text.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// A placeholder that does not exist.
+    #[error(
+        "an unknown placeholder; known are {{id}} {{username}} {{email}} {{name}} {{groups}} {{session}} {{method}}"
+    )]
+    Unknown {
+        /// "did you mean …?", if one is near.
+        suggestion: Option<String>,
+    },
+    /// `{` without `}`, or the other way round.
+    #[error("a brace without its other half; `{{{{` and `}}}}` stand for the braces themselves")]
+    Unbalanced,
+    /// Line breaks or control characters.
+    #[error("not a header's value: it has control characters")]
+    NotAValue,
+    /// The secret that it should be cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+impl Template {
+    /// A template from the configuration: placeholders count in plain text only. What comes from a file or the
+    /// environment is a secret, and taken as it is.
+    pub fn from_source(source: &SecretSource) -> Result<Self, TemplateError> {
+        match source {
+            SecretSource::Text(text) => text.expose().parse(),
+            SecretSource::File { .. } | SecretSource::Env { .. } => {
+                let secret = source.resolve()?;
+                require_value(secret.expose())?;
+                Ok(Self {
+                    pieces: vec![Piece::Text(secret)],
+                })
+            }
+        }
+    }
+
+    /// The pieces, in order; no two texts follow each other.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// Whether it tells this of a person.
+    pub fn tells(&self, placeholder: Placeholder) -> bool {
+        self.pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Placeholder(found) if *found == placeholder))
+    }
+}
+
+impl FromStr for Template {
+    type Err = TemplateError;
+
+    fn from_str(text: &str) -> Result<Self, TemplateError> {
+        require_value(text)?;
+        let mut pieces = Vec::new();
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some(brace) = rest.find(['{', '}']) {
+            plain.push_str(&rest[..brace]);
+            let (opening, after) = rest[brace..].split_at(1);
+            if let Some(after) = after.strip_prefix(opening) {
+                plain.push_str(opening);
+                rest = after;
+                continue;
+            }
+            if opening == "}" {
+                return Err(TemplateError::Unbalanced);
+            }
+            let (name, after) = after.split_once('}').ok_or(TemplateError::Unbalanced)?;
+            let placeholder = Placeholder::named(name).ok_or_else(|| TemplateError::Unknown {
+                suggestion: did_you_mean(name, Placeholder::ALL.iter().map(|(name, _)| *name)),
+            })?;
+            if !plain.is_empty() {
+                pieces.push(Piece::Text(Secret::new(std::mem::take(&mut plain))));
+            }
+            pieces.push(Piece::Placeholder(placeholder));
+            rest = after;
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(Secret::new(plain)));
+        }
+        Ok(Self { pieces })
+    }
+}
+
+impl Placeholder {
+    const ALL: [(&str, Self); 7] = [
+        ("id", Self::Id),
+        ("username", Self::Username),
+        ("email", Self::Email),
+        ("name", Self::Name),
+        ("groups", Self::Groups),
+        ("session", Self::Session),
+        ("method", Self::Method),
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, placeholder)| *placeholder)
+    }
+}
+
+fn require_value(text: &str) -> Result<(), TemplateError> {
+    HeaderValue::from_bytes(text.as_bytes())
+        .map(drop)
+        .map_err(|_| TemplateError::NotAValue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Result<String, TemplateError> {
+        let template: Template = text.parse()?;
+        Ok(template
+            .pieces()
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => format!("[{}]", text.expose()),
+                Piece::Placeholder(placeholder) => format!("<{placeholder:?}>"),
+            })
+            .collect())
+    }
+
+    #[test]
+    fn pieces_are_found() {
+        assert_eq!(shown("").unwrap(), "");
+        assert_eq!(shown("{username}").unwrap(), "<Username>");
+        assert_eq!(shown("u={id}; {groups}!").unwrap(), "[u=]<Id>[; ]<Groups>[!]");
+        assert_eq!(shown("{{id}} {name}").unwrap(), "[{id} ]<Name>");
+        assert_eq!(shown("홍 {name}").unwrap(), "[홍 ]<Name>");
+    }
+
+    #[test]
+    fn what_cannot_be_one_is_refused() {
+        for text in ["{", "}", "{id", "id}", "a{{{id}}", "{id}}"] {
+            assert!(matches!(shown(text), Err(TemplateError::Unbalanced)), "{text}");
+        }
+        for text in ["{}", "{ID}", "{ id }", "{{{x}"] {
+            assert!(
+                matches!(shown(text), Err(TemplateError::Unknown { .. })),
+                "{text}"
+            );
+        }
+        assert!(matches!(shown("a\r\nb"), Err(TemplateError::NotAValue)));
+        let Err(TemplateError::Unknown { suggestion }) = shown("{usrname}") else {
+            panic!("an unknown placeholder");
+        };
+        assert_eq!(suggestion.unwrap(), "did you mean `username`?");
+    }
+
+    #[test]
+    fn what_is_not_in_the_file_is_taken_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "a{b\n").unwrap();
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let template = Template::from_source(&SecretSource::File { file }).unwrap();
+        assert!(matches!(template.pieces(), [Piece::Text(text)] if text.expose() == "a{b"));
+        assert!(!format!("{template:?}").contains("a{b"));
+    }
+}

@@ -1,0 +1,53 @@
+//! What commands are executed on.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::open::{OpenError, open_store};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::model::LockoutPolicy;
+use crate::random::Random;
+use crate::services::Services;
+use crate::store::Store;
+
+/// The services and the store under them.
+#[derive(Clone)]
+pub struct Administration {
+    pub(super) services: Services,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) lockout: LockoutPolicy,
+}
+
+impl Administration {
+    /// Over services and a store that are already open.
+    pub fn new(config: &Config, services: Services, store: Arc<dyn Store>) -> Self {
+        let lockout = LockoutPolicy {
+            max_failures: config.lockout.max_failures,
+            duration: config.lockout.duration.0,
+        };
+        Self {
+            services,
+            store,
+            lockout,
+        }
+    }
+
+    /// Opens what the configuration names.
+    pub async fn open(config: &Config, clock: Clock, random: Random) -> Result<Self, OpenError> {
+        let store = open_store(&config.store, clock.clone())?;
+        let services = Services::new(config, store.clone(), clock, random).await?;
+        Ok(Self::new(config, services, store))
+    }
+
+    /// The services.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+}
+
+impl fmt::Debug for Administration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Administration").finish_non_exhaustive()
+    }
+}

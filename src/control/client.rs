@@ -1,0 +1,102 @@
+//! Asking a running gateway.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::protocol::{self, MAX_ANSWER, MAX_REQUEST};
+use super::{Command, CommandError};
+
+/// How long a gateway may take to accept a request.
+const SENDING: Duration = Duration::from_secs(10);
+
+/// How long a gateway may take to answer: an import hashes nothing, but a large store is verified for minutes.
+const ANSWERING: Duration = Duration::from_mins(10);
+
+/// The other end of an administrator's socket.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("no gateway answers at {}", .0.display())]
+    NotRunning(PathBuf),
+    /// The socket is somebody else's.
+    #[error("{} belongs to another user: run this as the user that runs the gateway, or as root", .0.display())]
+    Denied(PathBuf),
+    /// The request is larger than a gateway takes.
+    #[error("the request is larger than {MAX_REQUEST} bytes; divide it")]
+    TooLarge,
+    /// The gateway did not answer in time.
+    #[error("the gateway at {} does not answer; it may or may not have done what was asked", .0.display())]
+    Silent(PathBuf),
+    /// The connection broke.
+    #[error("the gateway at {} broke off: {error}", .socket.display())]
+    Broken {
+        /// Which one.
+        socket: PathBuf,
+        /// How.
+        error: String,
+    },
+}
+
+impl Client {
+    /// Of the gateway whose socket this is, if one runs.
+    pub fn new(socket: &Path) -> Self {
+        Self {
+            socket: socket.to_owned(),
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    pub async fn ask(&self, command: &Command) -> Result<Result<Value, CommandError>, ClientError> {
+        let request = protocol::request(command).map_err(|error| self.broken(&error))?;
+        if request.len() > MAX_REQUEST {
+            return Err(ClientError::TooLarge);
+        }
+        let mut stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|error| self.unreached(&error))?;
+        // A gateway that refuses the caller answers without reading: its answer says more than the broken pipe.
+        let sent = timeout(SENDING, protocol::write_line(&mut stream, &request))
+            .await
+            .map_err(|_| self.silent())?;
+        let answer = timeout(ANSWERING, protocol::read_line(&mut stream, MAX_ANSWER))
+            .await
+            .map_err(|_| self.silent())?;
+        match (sent, answer) {
+            (_, Ok(line)) => protocol::outcome(&line).map_err(|error| self.broken(&error)),
+            (Err(error), Err(_)) => Err(self.broken(&error)),
+            (Ok(()), Err(error)) => Err(self.broken(&error)),
+        }
+    }
+
+    fn unreached(&self, error: &io::Error) -> ClientError {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ClientError::NotRunning(self.socket.clone())
+            }
+            io::ErrorKind::PermissionDenied => ClientError::Denied(self.socket.clone()),
+            _ => self.broken(error),
+        }
+    }
+
+    fn silent(&self) -> ClientError {
+        ClientError::Silent(self.socket.clone())
+    }
+
+    fn broken(&self, error: &impl ToString) -> ClientError {
+        ClientError::Broken {
+            socket: self.socket.clone(),
+            error: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What can be asked.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::ids::{AccountId, InvitationId, SessionId};
+use crate::model::{Email, Username};
+use crate::secret::Secret;
+
+/// How many accounts [`Command::ListUsers`] answers at one time.
+pub const USERS_A_PAGE: usize = 1000;
+
+/// One thing that an administrator asks.
+///
+/// Serialised onto the administrator's socket only: passwords are in it in the clear.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Adds an account, verified and approved. Answers an [`AccountView`](super::AccountView).
+    AddUser(NewUser),
+    /// Adds the accounts of an htpasswd file, which this is. Answers an [`ImportReport`](super::ImportReport).
+    ImportUsers(String),
+    /// Up to [`USERS_A_PAGE`] accounts in the order they were made, from the one after this.
+    /// Answers a list of [`AccountView`](super::AccountView).
+    ListUsers(Option<AccountId>),
+    /// The account with this address, username or id. Answers [`AccountDetails`](super::AccountDetails).
+    ShowUser(String),
+    /// Changes an account. Answers an [`AccountView`](super::AccountView).
+    ChangeUser {
+        /// Its address, username or id.
+        user: String,
+        /// The change.
+        change: UserChange,
+    },
+    /// Deletes the account with this address, username or id. Answers an [`AccountView`](super::AccountView).
+    DeleteUser(String),
+    /// Makes invitations. Answers a list of [`InvitationLink`](super::InvitationLink).
+    CreateInvitations(NewInvitations),
+    /// Invitations that are good for something, oldest first.
+    /// Answers a list of [`InvitationView`](super::InvitationView).
+    ListInvitations,
+    /// Revokes an invitation. Answers its id.
+    RevokeInvitation(InvitationId),
+    /// Sessions of an account, or all, newest first. Answers a list of [`SessionView`](super::SessionView).
+    ListSessions(Option<String>),
+    /// Ends sessions. Answers [`EndedSessions`](super::EndedSessions).
+    RevokeSessions(WhichSessions),
+    /// Checks the store. Answers a [`Verification`](crate::store::Verification) without faults.
+    VerifyStore,
+}
+
+/// An account to add.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NewUser {
+    /// The address.
+    pub email: Email,
+    /// The username; the local part of the address if none.
+    pub username: Option<Username>,
+    /// The name.
+    pub name: Option<String>,
+    /// The groups.
+    pub groups: BTreeSet<String>,
+    /// The password.
+    pub password: GivenPassword,
+}
+
+/// A password that an administrator gives.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GivenPassword {
+    /// In the clear; must pass the policy.
+    Plain(#[serde(serialize_with = "exposed")] Secret<String>),
+    /// A bcrypt hash from elsewhere.
+    Hash(String),
+}
+
+/// A change of an account.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserChange {
+    /// Lets it in.
+    Approve,
+    /// Does not let it in.
+    Decline,
+    /// Shuts it out and ends its sessions.
+    Disable,
+    /// Lets it in again.
+    Enable,
+    /// Lifts its lock.
+    Unlock,
+    /// Replaces its groups.
+    SetGroups(BTreeSet<String>),
+    /// Replaces its password and ends its sessions.
+    SetPassword(GivenPassword),
+}
+
+/// Invitations to make, all alike.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NewInvitations {
+    /// The only address that they serve.
+    pub email: Option<Email>,
+    /// The groups of the accounts that they make.
+    pub groups: BTreeSet<String>,
+    /// How long they last.
+    pub ttl: Duration,
+    /// How many.
+    pub count: u16,
+}
+
+/// Which sessions to end.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhichSessions {
+    /// All of the account with this address, username or id.
+    Of(String),
+    /// One.
+    One {
+        /// Its public name.
+        id: SessionId,
+        /// Whose it must be, if that was said.
+        of: Option<String>,
+    },
+}
+
+/// Who a command of this system user is, in the record.
+pub fn by_command_of(uid: u32) -> String {
+    format!("command (uid {uid})")
+}
+
+fn exposed<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_crosses_the_socket_and_shows_in_no_debug_output() {
+        let change = Command::ChangeUser {
+            user: "ann".to_owned(),
+            change: UserChange::SetPassword(GivenPassword::Plain(Secret::new("hunter2!".to_owned()))),
+        };
+        assert!(!format!("{change:?}").contains("hunter2"));
+
+        let wire = serde_json::to_string(&change).unwrap();
+        let Ok(Command::ChangeUser {
+            change: UserChange::SetPassword(GivenPassword::Plain(password)),
+            ..
+        }) = serde_json::from_str(&wire)
+        else {
+            panic!("{wire} is another command");
+        };
+        assert_eq!(password.expose(), "hunter2!");
+    }
+}

@@ -1,0 +1,95 @@
+//! Why a command was not done.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::services::{AccountError, PasswordRule};
+use crate::store::StoreError;
+
+/// A refusal or a failure, told to the administrator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct CommandError {
+    /// What is wrong and what to do.
+    pub message: String,
+    /// What a program may want to know besides.
+    #[serde(default)]
+    pub details: Map<String, Value>,
+}
+
+impl CommandError {
+    /// A refusal that needs no details.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            details: Map::new(),
+        }
+    }
+
+    /// The same with the members of a document as details.
+    pub(super) fn with_details<T: Serialize>(mut self, details: &T) -> Self {
+        if let Ok(Value::Object(members)) = serde_json::to_value(details) {
+            self.details = members;
+        }
+        self
+    }
+}
+
+impl From<AccountError> for CommandError {
+    fn from(error: AccountError) -> Self {
+        Self::new(match &error {
+            AccountError::NotFound(_) => format!("{error}; `vestibule user list` shows all"),
+            AccountError::Password(rules) => {
+                let rules: Vec<String> = rules.iter().copied().map(rule).collect();
+                format!("the password is refused: {}", rules.join(", "))
+            }
+            AccountError::UsernameTaken(_) | AccountError::UsernameReserved(_) => {
+                format!("{error}; choose another with --username")
+            }
+            AccountError::LastAdministrator => {
+                format!("{error}; put another account into that group first")
+            }
+            _ => error.to_string(),
+        })
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for CommandError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(format!("the answer cannot be written as JSON: {error}"))
+    }
+}
+
+fn rule(rule: PasswordRule) -> String {
+    match rule {
+        PasswordRule::TooShort(least) => format!("it needs at least {least} characters"),
+        PasswordRule::NoLetter => "it needs a letter".to_owned(),
+        PasswordRule::NoDigit => "it needs a digit".to_owned(),
+        PasswordRule::NoSpecial => "it needs a special character".to_owned(),
+        PasswordRule::Common => "it is among the common ones".to_owned(),
+        PasswordRule::Personal => "it contains the address or the username".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_password_is_refused_in_words() {
+        let error = CommandError::from(AccountError::Password(vec![
+            PasswordRule::TooShort(8),
+            PasswordRule::NoDigit,
+        ]));
+        assert_eq!(
+            error.message,
+            "the password is refused: it needs at least 8 characters, it needs a digit"
+        );
+    }
+}

@@ -1,0 +1,254 @@
+//! Executing commands.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, to_value};
+
+use super::command::{
+    Command, GivenPassword, NewInvitations, NewUser, USERS_A_PAGE, UserChange, WhichSessions,
+};
+use super::reply::{
+    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, RefusedLine,
+    SessionView,
+};
+use super::{Administration, CommandError};
+use crate::ids::{InvitationId, SessionId};
+use crate::model::{InvitationKind, Subject};
+use crate::services::{AccountChange, AccountError, Event, Kind, NewAccount, NewPassword, Origin};
+use crate::store::SessionsToEnd;
+
+impl Administration {
+    /// Does what is asked, for whom `by` names in the record. The answer is what [`Command`] says.
+    pub async fn execute(&self, command: Command, by: &str) -> Result<Value, CommandError> {
+        Ok(match command {
+            Command::AddUser(new) => to_value(self.add_user(new, by).await?)?,
+            Command::ImportUsers(file) => to_value(self.import_users(&file, by).await?)?,
+            Command::ListUsers(after) => {
+                let accounts = self.services.accounts.list(after, USERS_A_PAGE).await?;
+                to_value(views::<_, AccountView>(accounts))?
+            }
+            Command::ShowUser(user) => to_value(self.show_user(&user).await?)?,
+            Command::ChangeUser { user, change } => {
+                let accounts = &self.services.accounts;
+                let changed = accounts
+                    .change(&user, change.into(), by, &Origin::default())
+                    .await?;
+                to_value(AccountView::from(changed))?
+            }
+            Command::DeleteUser(user) => {
+                let accounts = &self.services.accounts;
+                let deleted = accounts.delete(&user, by, &Origin::default()).await?;
+                to_value(AccountView::from(deleted))?
+            }
+            Command::CreateInvitations(new) => to_value(self.create_invitations(new, by).await?)?,
+            Command::ListInvitations => {
+                let invitations = self.services.invitations.list().await?;
+                to_value(views::<_, InvitationView>(invitations))?
+            }
+            Command::RevokeInvitation(id) => to_value(self.revoke_invitation(id, by).await?)?,
+            Command::ListSessions(user) => to_value(self.sessions_of(user.as_deref()).await?)?,
+            Command::RevokeSessions(which) => to_value(self.revoke_sessions(which, by).await?)?,
+            Command::VerifyStore => self.verify_store().await?,
+        })
+    }
+
+    async fn add_user(&self, new: NewUser, by: &str) -> Result<AccountView, AccountError> {
+        let added = self
+            .services
+            .accounts
+            .add(new.into(), by, &Origin::default())
+            .await?;
+        Ok(added.into())
+    }
+
+    /// Lines that are refused do not stop the others: an import can be mended and repeated.
+    async fn import_users(&self, file: &str, by: &str) -> Result<ImportReport, CommandError> {
+        let mut report = ImportReport {
+            added: Vec::new(),
+            refused: Vec::new(),
+        };
+        let accounts = &self.services.accounts;
+        for line in accounts.import_htpasswd(file, by, &Origin::default()).await {
+            match line.result {
+                Ok(added) => report.added.push(added.into()),
+                Err(error) => report.refused.push(RefusedLine {
+                    line: line.number,
+                    name: line.name,
+                    reason: CommandError::from(error).message,
+                }),
+            }
+        }
+        if report.refused.is_empty() {
+            return Ok(report);
+        }
+        let refused = report.refused.len();
+        let all = refused + report.added.len();
+        Err(CommandError::new(format!("{refused} of {all} accounts were not imported")).with_details(&report))
+    }
+
+    async fn show_user(&self, user: &str) -> Result<AccountDetails, CommandError> {
+        let account = self.services.accounts.find(user).await?;
+        let locked = self
+            .store
+            .locked_for(Subject::Account(account.id), self.lockout)
+            .await?;
+        Ok(AccountDetails {
+            locked_for_seconds: locked.map(|left| left.as_secs().max(1)),
+            sessions: self.services.sessions.list(Some(account.id)).len(),
+            account: account.into(),
+        })
+    }
+
+    async fn create_invitations(
+        &self,
+        new: NewInvitations,
+        by: &str,
+    ) -> Result<Vec<InvitationLink>, CommandError> {
+        require_group_names(&new.groups)?;
+        let mut made = Vec::with_capacity(new.count.into());
+        for _ in 0..new.count {
+            let (link, invitation) = self
+                .services
+                .invitations
+                .create(
+                    InvitationKind::Signup,
+                    new.email.clone(),
+                    new.groups.clone(),
+                    new.ttl,
+                    by,
+                    &Origin::default(),
+                )
+                .await?;
+            made.push(InvitationLink {
+                link,
+                invitation: invitation.into(),
+            });
+        }
+        Ok(made)
+    }
+
+    async fn revoke_invitation(&self, id: InvitationId, by: &str) -> Result<InvitationId, CommandError> {
+        let invitations = &self.services.invitations;
+        if invitations.revoke(id, by, &Origin::default()).await? {
+            return Ok(id);
+        }
+        Err(CommandError::new(format!(
+            "there is no invitation {id}; `vestibule invite list` shows those that are not used up"
+        )))
+    }
+
+    async fn sessions_of(&self, user: Option<&str>) -> Result<Vec<SessionView>, CommandError> {
+        let account = match user {
+            Some(user) => Some(self.services.accounts.find(user).await?.id),
+            None => None,
+        };
+        Ok(views(self.services.sessions.list(account)))
+    }
+
+    async fn revoke_sessions(&self, which: WhichSessions, by: &str) -> Result<EndedSessions, CommandError> {
+        let (which, who, detail) = match which {
+            WhichSessions::Of(user) => {
+                let account = self.services.accounts.find(&user).await?;
+                let who = account.email.to_string();
+                (SessionsToEnd::Account(account.id, None), who, "all".to_owned())
+            }
+            WhichSessions::One { id, of } => {
+                let candidates = self.sessions_of(of.as_deref()).await?;
+                let Some(session) = candidates.into_iter().find(|session| session.id == id) else {
+                    return Err(no_session(id, of.as_deref()));
+                };
+                (SessionsToEnd::Id(id), session.email, id.to_string())
+            }
+        };
+        let ended = self.services.sessions.end(which).await?;
+        let event = Event::success(Kind::SessionEnd, who).by(by).detail(detail);
+        match self.services.audit.record(&Origin::default(), &event) {
+            Ok(()) => Ok(EndedSessions { ended }),
+            Err(error) => Err(CommandError::new(format!("the sessions are ended, but {error}"))),
+        }
+    }
+
+    async fn verify_store(&self) -> Result<Value, CommandError> {
+        let verification = self.store.verify().await?;
+        match verification.faults.len() {
+            0 => Ok(to_value(verification)?),
+            faults => Err(CommandError::new(format!(
+                "the store has {faults} fault(s); restore it from a backup"
+            ))
+            .with_details(&verification)),
+        }
+    }
+}
+
+impl From<NewUser> for NewAccount {
+    fn from(new: NewUser) -> Self {
+        Self {
+            email: new.email,
+            username: new.username,
+            name: new.name,
+            groups: new.groups,
+            password: new.password.into(),
+        }
+    }
+}
+
+impl From<GivenPassword> for NewPassword {
+    fn from(given: GivenPassword) -> Self {
+        match given {
+            GivenPassword::Plain(password) => Self::Plain(password),
+            GivenPassword::Hash(hash) => Self::Hash(hash),
+        }
+    }
+}
+
+impl From<UserChange> for AccountChange {
+    fn from(change: UserChange) -> Self {
+        match change {
+            UserChange::Approve => Self::Approve,
+            UserChange::Decline => Self::Decline,
+            UserChange::Disable => Self::Disable,
+            UserChange::Enable => Self::Enable,
+            UserChange::Unlock => Self::Unlock,
+            UserChange::SetGroups(groups) => Self::SetGroups(groups),
+            UserChange::SetPassword(password) => Self::SetPassword(password.into()),
+        }
+    }
+}
+
+fn views<T, V: From<T>>(items: Vec<T>) -> Vec<V> {
+    items.into_iter().map(V::from).collect()
+}
+
+/// An invitation's groups become an account's: what no account could be given, no invitation promises.
+fn require_group_names(groups: &BTreeSet<String>) -> Result<(), AccountError> {
+    let unfit =
+        |name: &&String| name.trim().is_empty() || name.contains(|c: char| c == ',' || c.is_control());
+    match groups.iter().find(unfit) {
+        Some(name) => Err(AccountError::GroupName(name.clone())),
+        None => Ok(()),
+    }
+}
+
+fn no_session(id: SessionId, of: Option<&str>) -> CommandError {
+    let of = of.map(|user| format!(" of {user}")).unwrap_or_default();
+    CommandError::new(format!(
+        "there is no session {id}{of}; `vestibule session list` shows all"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_invitation_promises_a_group_that_cannot_be() {
+        let groups = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        assert!(require_group_names(&groups(&["ops", "이용자"])).is_ok());
+        for unfit in ["", " ", "a,b", "a\nb"] {
+            assert!(
+                require_group_names(&groups(&["ops", unfit])).is_err(),
+                "{unfit:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What administrators ask of the gateway, and how it reaches it.
+//!
+//! A [`Command`] is executed by [`Administration::execute`] and by nothing else: a running gateway executes what
+//! comes in over its administrator's [`socket`], and where none runs, the program opens the store and executes
+//! the same command itself.
+
+mod administration;
+mod client;
+mod command;
+mod error;
+mod execute;
+pub mod first_administrator;
+mod open;
+pub mod ops;
+mod protocol;
+mod reply;
+pub mod socket;
+
+pub use administration::Administration;
+pub use client::{Client, ClientError};
+pub use command::{
+    Command, GivenPassword, NewInvitations, NewUser, USERS_A_PAGE, UserChange, WhichSessions, by_command_of,
+};
+pub use error::CommandError;
+pub use open::{OpenError, open_store};
+pub use protocol::MAX_REQUEST;
+pub use reply::{
+    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, RefusedLine,
+    SessionView,
+};

@@ -1,0 +1,176 @@
+//! The ops listener: `/livez`, `/readyz` and `/metrics`, on an address of their own (S50).
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+/// Connections at one time: probes and scrapers are few.
+const CONNECTIONS: usize = 64;
+
+/// For the head of a request, and for the time between two on one connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The largest head of a request.
+const MAX_HEAD: usize = 16 << 10;
+
+/// How long nothing is accepted after the system failed to.
+const PAUSE: Duration = Duration::from_millis(100);
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Whether the gateway takes requests: not yet while it starts, no more while it drains.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// From now on it does, or does not.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    /// Whether it does.
+    pub fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The bound ops listener.
+#[derive(Debug)]
+pub struct OpsListener {
+    listener: TcpListener,
+    view: Arc<View>,
+}
+
+/// What the answers are made from.
+#[derive(Debug)]
+struct View {
+    readiness: Readiness,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    /// The wall clock at the start, as time since 1970.
+    started: Duration,
+    /// The monotonic clock at the start.
+    origin: Duration,
+}
+
+impl OpsListener {
+    /// Binds the address; port 0 takes any free one.
+    pub async fn bind(
+        address: SocketAddr,
+        readiness: Readiness,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let started = Duration::try_from(clock.now().as_duration()).unwrap_or_default();
+        let origin = clock.monotonic();
+        Ok(Self {
+            listener: TcpListener::bind(address).await?,
+            view: Arc::new(View {
+                readiness,
+                metrics,
+                clock,
+                started,
+                origin,
+            }),
+        })
+    }
+
+    /// The address, with its real port.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until `stop`, which should come after the gateway has drained: until then `/readyz` says that it does.
+    pub async fn run(self, stop: CancellationToken) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            let next = async {
+                let place = places.clone().acquire_owned().await;
+                (place, self.listener.accept().await)
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(_) = connections.join_next() => {}
+                (place, accepted) = next => match accepted {
+                    Ok((stream, _)) => {
+                        let view = self.view.clone();
+                        connections.spawn(async move {
+                            view.serve(stream).await;
+                            drop(place);
+                        });
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "connections to the ops address cannot be accepted");
+                        let _ = tokio::time::timeout(PAUSE, stop.cancelled()).await;
+                    }
+                },
+            }
+        }
+    }
+}
+
+impl View {
+    async fn serve(&self, stream: TcpStream) {
+        let service = service_fn(|request| async move { Ok::<_, Infallible>(self.answer(&request)) });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(PATIENCE)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(stream), service);
+        // A probe that hangs up early is not worth a word.
+        let _ = connection.await;
+    }
+
+    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        let (status, content_type, text) = match request.uri().path() {
+            "/livez" | "/readyz" | "/metrics" if !matches!(*request.method(), Method::GET | Method::HEAD) => {
+                (
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    PLAIN,
+                    "method not allowed\n".to_owned(),
+                )
+            }
+            "/livez" => (StatusCode::OK, PLAIN, "ok\n".to_owned()),
+            "/readyz" if self.readiness.is_ready() => (StatusCode::OK, PLAIN, "ok\n".to_owned()),
+            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, PLAIN, "not ready\n".to_owned()),
+            "/metrics" => {
+                let uptime = self.clock.monotonic().saturating_sub(self.origin);
+                (
+                    StatusCode::OK,
+                    EXPOSITION,
+                    self.metrics.exposition(self.started, uptime),
+                )
+            }
+            _ => (StatusCode::NOT_FOUND, PLAIN, "not found\n".to_owned()),
+        };
+        let mut response = Response::new(Full::new(Bytes::from(text)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        response
+    }
+}

@@ -1,0 +1,233 @@
+//! What crosses the administrator's socket: one request and one answer a connection, each a line of JSON.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{Command, CommandError};
+
+/// The largest request, its line break included: an import of some 20,000 accounts.
+pub const MAX_REQUEST: usize = 4 << 20;
+
+/// The largest answer.
+pub(super) const MAX_ANSWER: usize = 64 << 20;
+
+/// Raised by every change that the other side would misread.
+const VERSION: u32 = 1;
+
+/// A request as it is sent.
+pub(super) fn request(command: &Command) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+    #[derive(Serialize)]
+    struct Request<'a> {
+        version: u32,
+        command: &'a Command,
+    }
+    let mut line = Zeroizing::new(Vec::with_capacity(4096));
+    serde_json::to_writer(
+        Wiping(&mut line),
+        &Request {
+            version: VERSION,
+            command,
+        },
+    )?;
+    Wiping(&mut line).append(b"\n");
+    Ok(line)
+}
+
+/// The command of a request that came in.
+pub(super) fn command(line: &[u8]) -> Result<Command, CommandError> {
+    #[derive(Deserialize)]
+    struct Request {
+        command: Command,
+    }
+    require_version(line).map_err(CommandError::new)?;
+    serde_json::from_slice(line)
+        .map(|request: Request| request.command)
+        .map_err(|error| CommandError::new(format!("not a request: {error}")))
+}
+
+/// An answer as it is sent.
+pub(super) fn answer(outcome: Result<Value, CommandError>) -> serde_json::Result<Vec<u8>> {
+    let outcome = match outcome {
+        Ok(value) => Outcome::Done(value),
+        Err(error) => Outcome::Refused(error),
+    };
+    let mut line = serde_json::to_vec(&Answer {
+        version: VERSION,
+        outcome,
+    })?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// The outcome of an answer that came in.
+pub(super) fn outcome(line: &[u8]) -> Result<Result<Value, CommandError>, String> {
+    require_version(line)?;
+    let answer: Answer = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    Ok(match answer.outcome {
+        Outcome::Done(value) => Ok(value),
+        Outcome::Refused(error) => Err(error),
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    version: u32,
+    outcome: Outcome,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Outcome {
+    Done(Value),
+    Refused(CommandError),
+}
+
+/// Read on its own: a message of another version need not have this version's form.
+fn require_version(line: &[u8]) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let Versioned { version } =
+        serde_json::from_slice(line).map_err(|error| format!("not a message of this protocol: {error}"))?;
+    if version == VERSION {
+        return Ok(());
+    }
+    Err(format!(
+        "the other side speaks version {version} of the administrator's protocol, this one {VERSION}: \
+         use the program that runs as the gateway"
+    ))
+}
+
+/// Why no line came in.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadLineError {
+    /// The line is longer than allowed.
+    #[error("longer than {0} bytes")]
+    TooLong(usize),
+    /// The other side ended in the middle of a line, or before it.
+    #[error("ended before its line break")]
+    Ended,
+    /// The connection broke.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// One line with its line break, at most `limit` bytes. Whatever memory held it is wiped.
+pub(super) async fn read_line(
+    from: &mut (impl AsyncRead + Unpin),
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, ReadLineError> {
+    let mut line = Zeroizing::new(Vec::with_capacity(limit.min(4096)));
+    loop {
+        if line.len() == line.capacity() {
+            grow(&mut line, 1);
+        }
+        let room = u64::try_from(line.capacity() - line.len()).unwrap_or(u64::MAX);
+        if (&mut *from).take(room).read_buf(&mut *line).await? == 0 {
+            return Err(ReadLineError::Ended);
+        }
+        if line.len() > limit {
+            return Err(ReadLineError::TooLong(limit));
+        }
+        if line.ends_with(b"\n") {
+            return Ok(line);
+        }
+    }
+}
+
+/// Sends all of it and says that no more comes.
+pub(super) async fn write_line(to: &mut (impl AsyncWrite + Unpin), line: &[u8]) -> io::Result<()> {
+    to.write_all(line).await?;
+    to.shutdown().await
+}
+
+/// Makes room for `more` bytes. `Vec` would leave the bytes that it moves behind, unwiped.
+fn grow(line: &mut Zeroizing<Vec<u8>>, more: usize) {
+    let needed = (line.len() + more).max(2 * line.capacity());
+    let mut larger = Vec::with_capacity(needed);
+    larger.extend_from_slice(line);
+    line.zeroize();
+    **line = larger;
+}
+
+/// Writes into a buffer that leaves nothing behind when it grows.
+struct Wiping<'a>(&'a mut Zeroizing<Vec<u8>>);
+
+impl Wiping<'_> {
+    fn append(&mut self, bytes: &[u8]) {
+        if self.0.capacity() - self.0.len() < bytes.len() {
+            grow(self.0, bytes.len());
+        }
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+impl io::Write for Wiping<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.append(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_command_arrives_as_it_was_sent() {
+        let user = "ann\n@example.com".repeat(1000);
+        let line = request(&Command::ShowUser(user.clone())).unwrap();
+        assert_eq!(
+            line.split(|&byte| byte == b'\n').count(),
+            2,
+            "one line and what follows it"
+        );
+        let Command::ShowUser(arrived) = command(&line).unwrap() else {
+            panic!("another command arrived");
+        };
+        assert_eq!(arrived, user);
+    }
+
+    #[test]
+    fn an_outcome_arrives_as_it_was_sent() {
+        let mut refusal = CommandError::new("no");
+        refusal.details.insert("faults".to_owned(), json!(["one"]));
+        for sent in [Ok(json!({"a": 1})), Err(refusal)] {
+            assert_eq!(outcome(&answer(sent.clone()).unwrap()), Ok(sent));
+        }
+    }
+
+    #[test]
+    fn another_version_is_named_and_not_guessed_at() {
+        let line = br#"{"version": 2, "command": {"unheard-of": []}}"#;
+        let error = command(line).unwrap_err();
+        assert!(error.message.contains("version 2"), "{error}");
+        assert!(command(b"{}").is_err());
+        assert!(command(br#"{"version": 1, "command": "unheard-of"}"#).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_line_is_read_up_to_its_limit() {
+        let line = [vec![b'x'; 9999], b"\n".to_vec()].concat();
+        assert_eq!(*read_line(&mut &line[..], 10_000).await.unwrap(), line);
+        assert!(matches!(
+            read_line(&mut &line[..], 9999).await,
+            Err(ReadLineError::TooLong(9999))
+        ));
+        assert!(matches!(
+            read_line(&mut &line[..5], 10_000).await,
+            Err(ReadLineError::Ended)
+        ));
+    }
+}

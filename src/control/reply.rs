@@ -1,0 +1,172 @@
+//! What is answered: accounts, invitations and sessions without what is nobody's to read.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, InvitationId, SessionId};
+use crate::model::{Account, Agreement, Email, Invitation, InvitationKind, SignInMethod, Standing, Username};
+use crate::services::SessionInfo;
+
+/// An account, without the hash of its password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountView {
+    /// Its id.
+    pub id: AccountId,
+    /// Its username.
+    pub username: Username,
+    /// Its address.
+    pub email: Email,
+    /// Whether the address is proven to be theirs.
+    pub email_verified: bool,
+    /// The name, if they said one.
+    pub name: Option<String>,
+    /// Its groups.
+    pub groups: BTreeSet<String>,
+    /// Where it stands with the administrators.
+    pub standing: Standing,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When the password was last set.
+    pub password_changed_at: Timestamp,
+    /// The terms that they agreed to, oldest first.
+    pub agreements: Vec<Agreement>,
+}
+
+impl From<Account> for AccountView {
+    fn from(account: Account) -> Self {
+        Self {
+            id: account.id,
+            username: account.username,
+            email: account.email,
+            email_verified: account.email_verified,
+            name: account.name,
+            groups: account.groups,
+            standing: account.standing,
+            created_at: account.created_at,
+            password_changed_at: account.password_changed_at,
+            agreements: account.agreements,
+        }
+    }
+}
+
+/// An account, and how it is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountDetails {
+    /// The account.
+    #[serde(flatten)]
+    pub account: AccountView,
+    /// For how many seconds it is still locked after too many failures.
+    pub locked_for_seconds: Option<u64>,
+    /// How many sessions it has.
+    pub sessions: usize,
+}
+
+/// What became of an import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// The accounts that were added.
+    pub added: Vec<AccountView>,
+    /// The lines that added none.
+    pub refused: Vec<RefusedLine>,
+}
+
+/// A line of a file that added no account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedLine {
+    /// Its number, from 1.
+    pub line: usize,
+    /// The name on it.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// An invitation, without what the store knows of its token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvitationView {
+    /// Its id.
+    pub id: InvitationId,
+    /// What it is good for.
+    pub kind: InvitationKind,
+    /// The only address that it serves, if it is bound to one.
+    pub email: Option<Email>,
+    /// The groups of the account that it makes.
+    pub groups: BTreeSet<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From this moment it serves nobody.
+    pub expires_at: Timestamp,
+}
+
+impl From<Invitation> for InvitationView {
+    fn from(invitation: Invitation) -> Self {
+        Self {
+            id: invitation.id,
+            kind: invitation.kind,
+            email: invitation.email,
+            groups: invitation.groups,
+            created_at: invitation.created_at,
+            expires_at: invitation.expires_at,
+        }
+    }
+}
+
+/// A new invitation with its link, which is shown here and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvitationLink {
+    /// The link to hand out.
+    pub link: String,
+    /// The invitation.
+    #[serde(flatten)]
+    pub invitation: InvitationView,
+}
+
+/// A session, without what is known of its token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its public name.
+    pub id: SessionId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Their address.
+    pub email: String,
+    /// How they signed in.
+    pub method: SignInMethod,
+    /// When they signed in.
+    pub created_at: Timestamp,
+    /// When it was last used, to the half minute.
+    pub last_seen_at: Timestamp,
+    /// When it ends unless it is used.
+    pub expires_at: Timestamp,
+    /// From where they signed in.
+    pub address: IpAddr,
+    /// What their browser called itself.
+    pub user_agent: String,
+}
+
+impl From<SessionInfo> for SessionView {
+    fn from(info: SessionInfo) -> Self {
+        let session = info.session;
+        Self {
+            id: session.id,
+            account: session.account,
+            email: info.email,
+            method: session.method,
+            created_at: session.created_at,
+            last_seen_at: session.last_seen_at,
+            expires_at: info.expires_at,
+            address: session.address,
+            user_agent: session.user_agent,
+        }
+    }
+}
+
+/// How many sessions were ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedSessions {
+    /// The number.
+    pub ended: usize,
+}

@@ -1,0 +1,295 @@
+//! Sockets, and the life of a connection until it is served.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use super::client::is_trusted;
+use super::redirect::Redirect;
+use super::{Tls, proxy_header};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::request::{Client, Host};
+
+/// Connections that wait in the system's queue for a place.
+const BACKLOG: u32 = 1024;
+
+/// How long nothing is accepted after the system failed to: it is short of files or memory, and asking at once again
+/// would only burn the processor.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection whose handshake is done.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The connection.
+    pub stream: TlsStream<TcpStream>,
+    /// Who is at its other end.
+    pub client: Client,
+    /// The name that the client asked for, if it asked for one that is a host's.
+    pub sni: Option<Host>,
+    /// Whether both sides agreed on HTTP/2 (ALPN, RFC 7301).
+    pub http2: bool,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {error}")]
+pub struct ListenError {
+    address: SocketAddr,
+    error: io::Error,
+}
+
+/// Bound sockets.
+#[derive(Debug)]
+pub struct Listener {
+    https: Vec<TcpListener>,
+    http: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    plain_addresses: Vec<SocketAddr>,
+    gate: Arc<Gate>,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Gate {
+    redirect: Redirect,
+    trusted: Vec<IpNet>,
+    places: Arc<Semaphore>,
+    handshake: Duration,
+    header: Duration,
+    drain: Duration,
+    metrics: Arc<Metrics>,
+}
+
+impl Listener {
+    /// Binds all addresses of `[listen]` but `ops`. Port 0 takes any free one. Must run inside a tokio runtime.
+    pub fn bind(config: &Config, metrics: Arc<Metrics>) -> Result<Self, ListenError> {
+        let https = bind_all(&config.listen.https)?;
+        let http = bind_all(&config.listen.http)?;
+        let addresses: Vec<_> = https.iter().map(|(_, address)| *address).collect();
+        Ok(Self {
+            gate: Arc::new(Gate {
+                redirect: Redirect::new(config, addresses.first().map(SocketAddr::port)),
+                trusted: config.listen.trusted_proxies.clone(),
+                places: Arc::new(Semaphore::new(
+                    config.limits.connections.min(Semaphore::MAX_PERMITS),
+                )),
+                handshake: config.timeouts.handshake.0,
+                header: config.timeouts.header.0,
+                drain: config.timeouts.drain.0,
+                metrics,
+            }),
+            plain_addresses: http.iter().map(|(_, address)| *address).collect(),
+            addresses,
+            https: https.into_iter().map(|(socket, _)| socket).collect(),
+            http: http.into_iter().map(|(socket, _)| socket).collect(),
+        })
+    }
+
+    /// The HTTPS addresses, with their real ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The plain addresses, with their real ports.
+    pub fn plain_addresses(&self) -> &[SocketAddr] {
+        &self.plain_addresses
+    }
+
+    /// Accepts until `stop`, each connection in a task of its own, which lasts as long as `serve` does. `serve` is to
+    /// watch the same token and come to an end. Returns when all connections are done, or `timeouts.drain` after
+    /// `stop`: connections that are left then are cut.
+    pub async fn run<S, F>(self, tls: Tls, serve: S, stop: CancellationToken)
+    where
+        S: Fn(Accepted) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Self {
+            https, http, gate, ..
+        } = self;
+        let mut loops = JoinSet::new();
+        for listener in https {
+            let (acceptor, serve) = (tls.acceptor(), serve.clone());
+            let handle = move |gate: Arc<Gate>, stream, peer| {
+                let (acceptor, serve) = (acceptor.clone(), serve.clone());
+                async move {
+                    if let Some(accepted) = gate.shake_hands(&acceptor, stream, peer).await {
+                        serve(accepted).await;
+                    }
+                }
+            };
+            loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
+        }
+        for listener in http {
+            let handle =
+                |gate: Arc<Gate>, stream, _| async move { gate.redirect.serve(stream, gate.header).await };
+            loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
+        }
+        loops.spawn(tls.keep_renewed(stop));
+        while let Some(ended) = loops.join_next().await {
+            report_panic(ended);
+        }
+    }
+}
+
+impl Gate {
+    /// One socket's loop.
+    async fn accept<H, F>(self: Arc<Self>, listener: TcpListener, handle: H, stop: CancellationToken)
+    where
+        H: Fn(Arc<Self>, TcpStream, SocketAddr) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut connections = JoinSet::new();
+        loop {
+            // The place first: without one, connections wait in the system's queue, where they cost nothing.
+            let next = async {
+                let place = self.places.clone().acquire_owned().await;
+                (place, listener.accept().await)
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(ended) = connections.join_next() => report_panic(ended),
+                (place, accepted) = next => match accepted {
+                    Ok((stream, peer)) => {
+                        let open = Open::count(self.metrics.clone());
+                        let served = handle(self.clone(), stream, peer);
+                        connections.spawn(async move {
+                            served.await;
+                            drop((place, open));
+                        });
+                    }
+                    Err(error) if is_of_one_connection(&error) => {}
+                    Err(error) => {
+                        tracing::error!(%error, "connections cannot be accepted");
+                        let _ = timeout(PAUSE, stop.cancelled()).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        let deadline = Instant::now() + self.drain;
+        while let Ok(Some(ended)) = timeout_at(deadline, connections.join_next()).await {
+            report_panic(ended);
+        }
+        if !connections.is_empty() {
+            tracing::warn!(connections = connections.len(), "cut: they did not end in time");
+        }
+    }
+
+    /// From the first byte to the end of the handshake, within its deadline.
+    async fn shake_hands(
+        &self,
+        acceptor: &TlsAcceptor,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<Accepted> {
+        let failure = match timeout(self.handshake, self.try_shake_hands(acceptor, stream, peer)).await {
+            Ok(Ok(accepted)) => return Some(accepted),
+            Ok(Err(error)) => error,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        self.metrics.handshakes_failed.increment();
+        // Anybody can cause this at any rate, so it is not worth more than a line for who looks for it.
+        tracing::debug!(%peer, error = %failure, "no handshake");
+        None
+    }
+
+    async fn try_shake_hands(
+        &self,
+        acceptor: &TlsAcceptor,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+    ) -> io::Result<Accepted> {
+        stream.set_nodelay(true)?;
+        let client = self.client(&mut stream, peer).await?;
+        let stream = acceptor.accept(stream).await?;
+        let (_, session) = stream.get_ref();
+        let sni = session.server_name().and_then(|name| name.parse().ok());
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        Ok(Accepted {
+            stream,
+            client,
+            sni,
+            http2,
+        })
+    }
+
+    /// Who is at the other end. Only a trusted proxy may say that it is somebody else; from anybody else a PROXY
+    /// header is what it is to TLS, nonsense.
+    async fn client(&self, stream: &mut TcpStream, peer: SocketAddr) -> io::Result<Client> {
+        let mut address = peer.ip().to_canonical();
+        if is_trusted(address, &self.trusted)
+            && let Some(named) = proxy_header::read(stream).await?
+        {
+            address = named.to_canonical();
+        }
+        Ok(Client {
+            address,
+            // Behind a PROXY header speaks whom it names, and its request is that client's own work.
+            through_trusted_proxy: is_trusted(address, &self.trusted),
+        })
+    }
+}
+
+/// Counts a connection for as long as it lives, whatever ends it.
+struct Open(Arc<Metrics>);
+
+impl Open {
+    fn count(metrics: Arc<Metrics>) -> Self {
+        metrics.connections.increment();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.decrement();
+    }
+}
+
+fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr)>, ListenError> {
+    addresses.iter().map(|&address| bind(address)).collect()
+}
+
+/// The socket, and its address with the real port.
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
+    let try_bind = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    try_bind().map_err(|error| ListenError { address, error })
+}
+
+/// Whether accepting failed for one connection's sake, which is gone, and not for the system's.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn report_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection's task panicked; the others go on");
+    }
+}

@@ -1,0 +1,99 @@
+//! The client's address, behind trusted proxies or not.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use ipnet::IpNet;
+
+use crate::request::Client;
+
+/// Who sent a request, where the connection comes from a trusted proxy that says so in `X-Forwarded-For`.
+///
+/// The list is read from its right end, where the nearest proxy writes: the first address that is no trusted proxy's
+/// is the client's, and everything left of it is the client's own invention. Where the list ends or stops making
+/// sense, the last address that a trusted proxy vouched for stands.
+pub fn forwarded(client: &Client, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let mut address = client.address;
+    if !client.through_trusted_proxy {
+        return address;
+    }
+    for value in headers.get_all("x-forwarded-for").iter().rev() {
+        for entry in value.as_bytes().rsplit(|&byte| byte == b',') {
+            let Some(named) = std::str::from_utf8(entry).ok().and_then(parse) else {
+                return address;
+            };
+            address = named;
+            if !is_trusted(address, trusted) {
+                return address;
+            }
+        }
+    }
+    address
+}
+
+/// Whether an address is a trusted proxy's.
+pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&address))
+}
+
+/// An address with the port that some proxies add, or without.
+fn parse(entry: &str) -> Option<IpAddr> {
+    let entry = entry.trim();
+    let address = entry
+        .parse()
+        .or_else(|_| entry.parse().map(|socket: std::net::SocketAddr| socket.ip()))
+        .or_else(|_| entry.trim_start_matches('[').trim_end_matches(']').parse());
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn judge(peer: &str, lines: &[&'static str]) -> String {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        let address = peer.parse().unwrap();
+        let client = Client {
+            address,
+            through_trusted_proxy: is_trusted(address, &trusted),
+        };
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("x-forwarded-for", HeaderValue::from_static(line));
+        }
+        forwarded(&client, &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn the_rightmost_address_that_is_no_proxy() {
+        assert_eq!(judge("10.0.0.1", &["6.6.6.6, 203.0.113.9"]), "203.0.113.9");
+        assert_eq!(
+            judge("10.0.0.1", &["6.6.6.6, 203.0.113.9,10.2.3.4"]),
+            "203.0.113.9"
+        );
+        assert_eq!(judge("10.0.0.1", &["6.6.6.6", "203.0.113.9"]), "203.0.113.9");
+        assert_eq!(judge("fd00::1", &["2001:db8::7"]), "2001:db8::7");
+    }
+
+    #[test]
+    fn ports_brackets_and_mapped_addresses() {
+        assert_eq!(judge("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
+        assert_eq!(judge("10.0.0.1", &["[2001:db8::7]:4711"]), "2001:db8::7");
+        assert_eq!(judge("10.0.0.1", &["[2001:db8::7]"]), "2001:db8::7");
+        assert_eq!(judge("10.0.0.1", &["::ffff:203.0.113.9"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_peer_that_is_no_proxy_is_not_believed() {
+        assert_eq!(judge("203.0.113.9", &["6.6.6.6"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn what_makes_no_sense_ends_the_list() {
+        assert_eq!(judge("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(judge("10.0.0.1", &["6.6.6.6, unknown"]), "10.0.0.1");
+        assert_eq!(judge("10.0.0.1", &["6.6.6.6, , 10.2.3.4"]), "10.2.3.4");
+        assert_eq!(judge("10.0.0.1", &["10.9.9.9"]), "10.9.9.9");
+    }
+}

@@ -1,0 +1,320 @@
+//! The local authority: a certificate for trying out and for closed networks, that only this gateway's hosts can bear.
+//!
+//! Its private key is worth little to a thief: the authority is name-constrained (RFC 5280, section 4.2.1.10) to the
+//! hosts that it serves, may sign only leaves, and those only for servers. A DNS name in a constraint admits the names
+//! below it too; the standard knows no narrower form.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rcgen::{
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PublicKeyData, SanType,
+};
+use sha2::{Digest, Sha256};
+use x509_parser::prelude::{GeneralName, ParsedExtension, X509Certificate};
+
+use super::certificates::{parse, read_chain};
+use super::private_file::{FileError, about, read_private, write_atomically};
+use crate::config::CertificateConfig;
+
+/// The file of the authority's certificate.
+pub const AUTHORITY_FILE: &str = "local-ca.pem";
+const AUTHORITY_KEY_FILE: &str = "local-ca.key";
+const LEAF_FILE: &str = "localhost.pem";
+const LEAF_KEY_FILE: &str = "localhost.key";
+
+const DAY: Duration = Duration::from_hours(24);
+const AUTHORITY_LIFETIME: Duration = DAY.saturating_mul(3650);
+/// With the hour before its beginning under the 398 days that browsers accept.
+const LEAF_LIFETIME: Duration = DAY.saturating_mul(396);
+/// A certificate with less left than this is made anew.
+const RENEW_BEFORE: Duration = DAY.saturating_mul(30);
+/// How far a client's clock may be behind.
+const CLOCK_SKEW: Duration = Duration::from_hours(1);
+
+/// Why the local authority cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// A file cannot be read or written, or others may read a key.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A certificate cannot be made.
+    #[error("the local certificate cannot be made: {0}")]
+    Making(#[from] rcgen::Error),
+}
+
+/// The authority in a folder, and the hosts that it is to serve.
+#[derive(Debug)]
+pub(super) struct LocalAuthority {
+    folder: PathBuf,
+    names: BTreeSet<Name>,
+}
+
+/// A name in a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    Dns(String),
+    Address(IpAddr),
+}
+
+impl LocalAuthority {
+    /// `hosts` are names, `*.` and a domain, or addresses.
+    pub(super) fn new(folder: &Path, hosts: impl Iterator<Item = String>) -> Self {
+        let machine = ["localhost", "127.0.0.1", "::1"].map(Name::read);
+        let hosts = hosts.map(|host| Name::read(&host));
+        Self {
+            folder: folder.to_owned(),
+            names: machine.into_iter().chain(hosts).collect(),
+        }
+    }
+
+    /// The files of the certificate that is served.
+    pub(super) fn leaf(&self) -> CertificateConfig {
+        CertificateConfig {
+            cert: self.folder.join(LEAF_FILE),
+            key: self.folder.join(LEAF_KEY_FILE),
+        }
+    }
+
+    /// Makes whatever is missing, about to expire, or not for the hosts that are served now. Tells whether the
+    /// certificate that is served is a new one.
+    pub(super) fn renew(&self, now: Timestamp) -> Result<bool, AuthorityError> {
+        let folder = &self.folder;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        about(folder, made)?;
+        if let Some(authority) = self.kept_authority(now)? {
+            if self.keeps_leaf(&authority, now)? {
+                return Ok(false);
+            }
+            self.make_leaf(&authority, now)?;
+        } else {
+            let authority = self.make_authority(now)?;
+            self.make_leaf(&authority, now)?;
+        }
+        Ok(true)
+    }
+
+    /// The authority in the folder, unless it is missing, incomplete, about to expire or too narrow.
+    fn kept_authority(&self, now: Timestamp) -> Result<Option<Issuer<'static, KeyPair>>, AuthorityError> {
+        let (path, key_path) = (
+            self.folder.join(AUTHORITY_FILE),
+            self.folder.join(AUTHORITY_KEY_FILE),
+        );
+        let Some(key) = unless_missing(read_private(&key_path))? else {
+            return Ok(None);
+        };
+        let Some(key) = std::str::from_utf8(&key)
+            .ok()
+            .and_then(|pem| KeyPair::from_pem(pem).ok())
+        else {
+            return Ok(None);
+        };
+        let Ok(chain) = read_chain(&path) else {
+            return Ok(None);
+        };
+        let Some(der) = chain.first() else {
+            return Ok(None);
+        };
+        let Ok(certificate) = parse(&path, der) else {
+            return Ok(None);
+        };
+        if *certificate.public_key().subject_public_key.data != *key.der_bytes() {
+            return Ok(None);
+        }
+        if expires_soon(&certificate, now) {
+            tracing::warn!("the local authority expires soon and is made anew; run `vestibule trust` again");
+            return Ok(None);
+        }
+        let needed: BTreeSet<_> = self.names.iter().map(Name::domain).collect();
+        if !needed.is_subset(&constraints(&certificate)) {
+            tracing::warn!(
+                "the local authority does not cover all hosts and is made anew; run `vestibule trust` again"
+            );
+            return Ok(None);
+        }
+        Ok(Some(Issuer::from_ca_cert_der(der, key)?))
+    }
+
+    /// Whether the certificate in the folder can go on serving.
+    fn keeps_leaf(&self, authority: &Issuer<'_, KeyPair>, now: Timestamp) -> Result<bool, AuthorityError> {
+        let CertificateConfig { cert, key } = self.leaf();
+        let Some(key) = unless_missing(read_private(&key))? else {
+            return Ok(false);
+        };
+        let Ok(chain) = read_chain(&cert) else {
+            return Ok(false);
+        };
+        let Some(Ok(certificate)) = chain.first().map(|der| parse(&cert, der)) else {
+            return Ok(false);
+        };
+        let key = std::str::from_utf8(&key)
+            .ok()
+            .and_then(|pem| KeyPair::from_pem(pem).ok());
+        let is_pair =
+            key.is_some_and(|key| *key.der_bytes() == *certificate.public_key().subject_public_key.data);
+        // The authority's name has the fingerprint of its key, so the name tells which one signed.
+        let issuer = certificate.issuer().iter_common_name().next();
+        let is_ours = issuer.and_then(|name| name.as_str().ok()) == Some(&*authority_name(authority.key()));
+        Ok(is_pair && is_ours && names(&certificate) == self.names && !expires_soon(&certificate, now))
+    }
+
+    fn make_authority(&self, now: Timestamp) -> Result<Issuer<'static, KeyPair>, AuthorityError> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, authority_name(&key));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: self.names.iter().map(Name::subtree).collect(),
+            excluded_subtrees: Vec::new(),
+        });
+        set_lifetime(&mut params, now, AUTHORITY_LIFETIME);
+        let certificate = params.self_signed(&key)?;
+        // The key first: a certificate without its key is made anew, and so is a key without its certificate.
+        let path = self.folder.join(AUTHORITY_KEY_FILE);
+        write_atomically(&path, 0o600, key.serialize_pem().as_bytes())?;
+        let path = self.folder.join(AUTHORITY_FILE);
+        write_atomically(&path, 0o644, certificate.pem().as_bytes())?;
+        tracing::info!(path = %path.display(), "made a local authority; `vestibule trust` makes this machine trust it");
+        Ok(Issuer::new(params, key))
+    }
+
+    fn make_leaf(&self, authority: &Issuer<'_, KeyPair>, now: Timestamp) -> Result<(), AuthorityError> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Vestibule local certificate");
+        params.subject_alt_names = self
+            .names
+            .iter()
+            .map(Name::alternative)
+            .collect::<Result<_, _>>()?;
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        set_lifetime(&mut params, now, LEAF_LIFETIME);
+        let certificate = params.signed_by(&key, authority)?;
+        let files = self.leaf();
+        write_atomically(&files.key, 0o600, key.serialize_pem().as_bytes())?;
+        write_atomically(&files.cert, 0o644, certificate.pem().as_bytes())?;
+        tracing::info!(path = %files.cert.display(), "made a local certificate");
+        Ok(())
+    }
+}
+
+impl Name {
+    /// A host as configured: a name, `*.` and a domain, or an address, IPv6 with brackets or without.
+    fn read(host: &str) -> Self {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        bare.parse()
+            .map_or_else(|_| Self::Dns(host.to_ascii_lowercase()), Self::Address)
+    }
+
+    /// The name that a constraint has for it.
+    fn domain(&self) -> Self {
+        match self {
+            Self::Dns(name) => Self::Dns(name.trim_start_matches("*.").to_owned()),
+            Self::Address(_) => self.clone(),
+        }
+    }
+
+    fn subtree(&self) -> GeneralSubtree {
+        match self.domain() {
+            Self::Dns(name) => GeneralSubtree::DnsName(name),
+            Self::Address(address @ IpAddr::V4(_)) => {
+                GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, 32))
+            }
+            Self::Address(address @ IpAddr::V6(_)) => {
+                GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, 128))
+            }
+        }
+    }
+
+    fn alternative(&self) -> Result<SanType, rcgen::Error> {
+        Ok(match self {
+            Self::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
+            Self::Address(address) => SanType::IpAddress(*address),
+        })
+    }
+
+    /// From a certificate. An address has 4 or 16 bytes, in a constraint followed by its mask, which is always full.
+    fn from_general(name: &GeneralName<'_>) -> Option<Self> {
+        match name {
+            GeneralName::DNSName(name) => Some(Self::Dns((*name).to_owned())),
+            GeneralName::IPAddress(bytes) => {
+                let address = match bytes.len() {
+                    4 | 8 => IpAddr::from(*bytes.first_chunk::<4>()?),
+                    _ => IpAddr::from(*bytes.first_chunk::<16>()?),
+                };
+                Some(Self::Address(address))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn authority_name(key: &KeyPair) -> String {
+    let fingerprint: [u8; 32] = Sha256::digest(key.der_bytes()).into();
+    let [a, b, c, d, ..] = fingerprint;
+    format!("Vestibule local authority {a:02x}{b:02x}{c:02x}{d:02x}")
+}
+
+fn names(certificate: &X509Certificate<'_>) -> BTreeSet<Name> {
+    match certificate.subject_alternative_name() {
+        Ok(Some(names)) => names
+            .value
+            .general_names
+            .iter()
+            .filter_map(Name::from_general)
+            .collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+fn constraints(certificate: &X509Certificate<'_>) -> BTreeSet<Name> {
+    let subtrees = certificate.extensions().iter().filter_map(|extension| {
+        let ParsedExtension::NameConstraints(constraints) = extension.parsed_extension() else {
+            return None;
+        };
+        constraints.permitted_subtrees.as_ref()
+    });
+    subtrees
+        .flatten()
+        .filter_map(|subtree| Name::from_general(&subtree.base))
+        .collect()
+}
+
+fn expires_soon(certificate: &X509Certificate<'_>, now: Timestamp) -> bool {
+    let validity = certificate.validity();
+    let soon = now.as_second().saturating_add_unsigned(RENEW_BEFORE.as_secs());
+    // A machine whose clock was wrong at first start would otherwise serve what nobody accepts.
+    validity.not_after.timestamp() < soon || validity.not_before.timestamp() > now.as_second()
+}
+
+fn set_lifetime(params: &mut CertificateParams, now: Timestamp, lifetime: Duration) {
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    let now = Duration::from_secs(u64::try_from(now.as_second()).unwrap_or_default());
+    params.not_before = epoch + now.saturating_sub(CLOCK_SKEW);
+    params.not_after = epoch + now + lifetime;
+}
+
+/// A file that is not there is made; anything else is an error.
+fn unless_missing<T>(result: Result<T, FileError>) -> Result<Option<T>, FileError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(FileError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,20 @@
+//! The first stage: sockets, TLS, certificates, and who is at the other end.
+//!
+//! It hands on connections whose handshake is done and knows nothing of requests, but for the plain listeners, which
+//! only redirect.
+
+mod accept;
+mod certificates;
+mod client;
+mod local_authority;
+mod private_file;
+mod proxy_header;
+mod redirect;
+mod tls;
+
+pub use accept::{Accepted, ListenError, Listener};
+pub use certificates::CertificateError;
+pub use client::forwarded;
+pub use local_authority::{AUTHORITY_FILE, AuthorityError};
+pub use private_file::FileError;
+pub use tls::{Tls, TlsError};

@@ -1,0 +1,157 @@
+//! The plain listener: it sends everybody to HTTPS and does nothing else.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST, LOCATION};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+
+use crate::config::{Config, HostPattern};
+use crate::request::Host;
+
+/// The largest head that a plain request may have; hyper allows no less than 8 KiB.
+const MAX_HEAD: usize = 16 << 10;
+
+/// Where the plain listeners send people.
+#[derive(Debug)]
+pub(super) struct Redirect {
+    hosts: Vec<HostPattern>,
+    port: u16,
+}
+
+impl Redirect {
+    /// To all configured hosts, at the port of `public_url`, or at `bound` where that is 0.
+    pub(super) fn new(config: &Config, bound: Option<u16>) -> Self {
+        let public = config.public_url.host_str().and_then(|host| host.parse().ok());
+        let of_routes = config
+            .route
+            .iter()
+            .filter_map(|route| route.host.as_ref()?.parse().ok());
+        let port = config
+            .public_url
+            .port_or_known_default()
+            .filter(|&port| port != 0);
+        Self {
+            hosts: public
+                .into_iter()
+                .map(HostPattern::Exact)
+                .chain(of_routes)
+                .collect(),
+            port: port.or(bound).unwrap_or(443),
+        }
+    }
+
+    /// Answers one request, within `deadline`.
+    pub(super) async fn serve(&self, stream: TcpStream, deadline: Duration) {
+        let service = service_fn(|request| async move { Ok::<_, Infallible>(self.answer(&request)) });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(deadline)
+            .max_buf_size(MAX_HEAD)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service);
+        // A client that goes away or is too slow has nothing to complain of, and there is nothing to do about it.
+        let _ = tokio::time::timeout(deadline.saturating_mul(2), connection).await;
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Empty<Bytes>> {
+        let mut response = Response::new(Empty::new());
+        match self.location(request) {
+            Ok(location) => {
+                *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+                response.headers_mut().insert(LOCATION, location);
+            }
+            Err(status) => *response.status_mut() = status,
+        }
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        response
+    }
+
+    /// Where a request is sent: 400 without one plain host, 404 for a host that is not served.
+    fn location<B>(&self, request: &Request<B>) -> Result<HeaderValue, StatusCode> {
+        let mut named = request.headers().get_all(HOST).iter();
+        let (Some(host), None) = (named.next(), named.next()) else {
+            return Err(StatusCode::BAD_REQUEST);
+        };
+        let host: Host = host
+            .to_str()
+            .ok()
+            .and_then(|host| host.parse().ok())
+            .ok_or(StatusCode::BAD_REQUEST)?;
+        if !self.hosts.iter().any(|served| served.matches(&host)) {
+            return Err(StatusCode::NOT_FOUND);
+        }
+        let target = request.uri().path_and_query().ok_or(StatusCode::BAD_REQUEST)?;
+        if !target.as_str().starts_with('/') {
+            return Err(StatusCode::BAD_REQUEST);
+        }
+        let location = match self.port {
+            443 => format!("https://{host}{target}"),
+            port => format!("https://{host}:{port}{target}"),
+        };
+        HeaderValue::try_from(location).map_err(|_| StatusCode::BAD_REQUEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RouteConfig;
+
+    fn location(port: u16, hosts: &[&str], target: &str) -> Result<String, u16> {
+        let config = Config {
+            public_url: format!("https://gw.example.com:{port}").parse().unwrap(),
+            route: vec![RouteConfig {
+                host: Some("*.apps.example.com".to_owned()),
+                ..RouteConfig::default()
+            }],
+            ..Config::default()
+        };
+        let mut request = Request::get(target);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        Redirect::new(&config, Some(4711))
+            .location(&request.body(()).unwrap())
+            .map(|location| location.to_str().unwrap().to_owned())
+            .map_err(|status| status.as_u16())
+    }
+
+    #[test]
+    fn a_served_host_at_the_https_port() {
+        assert_eq!(
+            location(443, &["GW.example.com:80"], "/a%2Fb?x=//y"),
+            Ok("https://gw.example.com/a%2Fb?x=//y".to_owned())
+        );
+        assert_eq!(
+            location(8443, &["one.apps.example.com"], "/"),
+            Ok("https://one.apps.example.com:8443/".to_owned())
+        );
+        assert_eq!(
+            location(0, &["gw.example.com"], "/"),
+            Ok("https://gw.example.com:4711/".to_owned())
+        );
+    }
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        assert_eq!(location(443, &["evil.example"], "/"), Err(404));
+        assert_eq!(location(443, &[], "/"), Err(400));
+        assert_eq!(location(443, &["gw.example.com", "evil.example"], "/"), Err(400));
+        assert_eq!(location(443, &["gw.example.com@evil.example"], "/"), Err(400));
+        assert_eq!(location(443, &["gw.example.com"], "*"), Err(400));
+        assert_eq!(
+            location(443, &["gw.example.com"], "http://evil.example/x"),
+            Ok("https://gw.example.com/x".to_owned())
+        );
+    }
+}

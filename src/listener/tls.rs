@@ -1,0 +1,182 @@
+//! What TLS the gateway speaks, and with which certificates.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::version::{TLS12, TLS13};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::certificates::{CertificateError, Certificates, Loaded, load};
+use super::local_authority::{AuthorityError, LocalAuthority};
+use crate::clock::Clock;
+use crate::config::{CertificateConfig, Config, TlsVersion};
+use crate::request::Host;
+
+/// How often a serving gateway looks whether its own certificate is to be renewed. The clock says whether it is.
+const RENEWAL_CHECK: Duration = Duration::from_hours(1);
+
+/// TLS, ready to accept. The certificates can be replaced while it serves; all clones serve the same ones.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Whether the certificates come from the operator, not from the local authority.
+    pub real: bool,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    server: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
+    source: Source,
+    provider: Arc<CryptoProvider>,
+    clock: Clock,
+}
+
+/// Where certificates come from.
+#[derive(Debug)]
+enum Source {
+    Files(Vec<CertificateConfig>),
+    Local(LocalAuthority),
+}
+
+/// Why TLS cannot be spoken.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The local authority cannot be made or used.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// TLS itself cannot be set up.
+    #[error("TLS: {0}")]
+    Protocol(#[from] rustls::Error),
+}
+
+impl Tls {
+    /// Reads the certificates; where none are configured, makes or renews the local authority's in the folder `certs`,
+    /// for `hosts`, the hosts of all routes and the machine itself.
+    pub fn load(config: &Config, certs: &Path, hosts: &[Host], clock: &Clock) -> Result<Self, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let real = !config.tls.certificates.is_empty();
+        let source = if real {
+            Source::Files(config.tls.certificates.clone())
+        } else {
+            let hosts = hosts.iter().map(Host::to_string);
+            let of_routes = config.route.iter().filter_map(|route| route.host.clone());
+            let authority = LocalAuthority::new(certs, hosts.chain(of_routes));
+            authority.renew(clock.now())?;
+            Source::Local(authority)
+        };
+        let (first, others) = source.load(&provider, clock)?;
+        let certificates = Arc::new(Certificates::new(first, others));
+        let versions: &[_] = match config.tls.min_version {
+            TlsVersion::Tls12 => &[&TLS12, &TLS13],
+            TlsVersion::Tls13 => &[&TLS13],
+        };
+        let mut server = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(versions)?
+            .with_no_client_auth()
+            .with_cert_resolver(certificates.clone());
+        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        server.ticketer = aws_lc_rs::Ticketer::new()?;
+        // Early data can be replayed (RFC 8446, section 8).
+        server.max_early_data_size = 0;
+        Ok(Self {
+            real,
+            state: Arc::new(State {
+                server: Arc::new(server),
+                certificates,
+                source,
+                provider,
+                clock: clock.clone(),
+            }),
+        })
+    }
+
+    /// Reads all certificates again. A failure leaves those that are served in their place.
+    ///
+    /// Blocks on files.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let State {
+            certificates,
+            source,
+            provider,
+            clock,
+            ..
+        } = &*self.state;
+        if let Source::Local(authority) = source {
+            authority.renew(clock.now())?;
+        }
+        let (first, others) = source.load(provider, clock)?;
+        certificates.replace(first, others);
+        Ok(())
+    }
+
+    /// Renews the local authority's certificate if it is time, and serves the new one. Tells whether it was time.
+    ///
+    /// Blocks on files.
+    pub fn renew_if_due(&self) -> Result<bool, TlsError> {
+        let State {
+            certificates,
+            source,
+            provider,
+            clock,
+            ..
+        } = &*self.state;
+        let Source::Local(authority) = source else {
+            return Ok(false);
+        };
+        let renewed = authority.renew(clock.now())?;
+        if renewed {
+            let (first, others) = source.load(provider, clock)?;
+            certificates.replace(first, others);
+        }
+        Ok(renewed)
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.state.server.clone())
+    }
+
+    /// Renews in time, until `stop`. A failure is tried again at the next look; the old certificate serves for
+    /// another 30 days.
+    pub(super) async fn keep_renewed(self, stop: CancellationToken) {
+        if self.real {
+            return;
+        }
+        while stop
+            .run_until_cancelled(tokio::time::sleep(RENEWAL_CHECK))
+            .await
+            .is_some()
+        {
+            let tls = self.clone();
+            match tokio::task::spawn_blocking(move || tls.renew_if_due()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::error!(%error, "the local certificate cannot be renewed"),
+                Err(error) => tracing::error!(%error, "the renewal of the local certificate broke down"),
+            }
+        }
+    }
+}
+
+impl Source {
+    fn load(&self, provider: &CryptoProvider, clock: &Clock) -> Result<(Loaded, Vec<Loaded>), TlsError> {
+        let now = clock.now();
+        match self {
+            Self::Local(authority) => Ok((load(&authority.leaf(), provider, now)?, Vec::new())),
+            Self::Files(files) => {
+                let loaded = files.iter().map(|files| load(files, provider, now));
+                let mut loaded = loaded.collect::<Result<Vec<_>, _>>()?.into_iter();
+                let first = loaded
+                    .next()
+                    .ok_or_else(|| rustls::Error::General("no certificate is configured".to_owned()))?;
+                Ok((first, loaded.collect()))
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The built-in application `demo:`: who you are, what an application would see, why you were let in, what comes next.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::Admitted;
+use super::me::Me;
+use super::site::Site;
+use super::visit::{Visit, Wants};
+
+#[derive(Serialize)]
+struct DemoView<'a> {
+    user: Option<Me<'a>>,
+    session: Option<String>,
+    /// To the minute, UTC, for reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    route: &'a str,
+    allow: &'static str,
+    headers: Vec<Header<'a>>,
+}
+
+#[derive(Serialize)]
+struct Header<'a> {
+    name: &'a str,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct DemoDocument<'a> {
+    user: Option<Me<'a>>,
+    session: Option<String>,
+    route: &'a str,
+    allow: &'static str,
+    headers: BTreeMap<&'a str, Vec<String>>,
+}
+
+impl Site {
+    pub(super) fn demo(&self, visit: &Visit<'_>, admitted: &Admitted<'_>) -> Response<Bytes> {
+        let user = admitted.principal.map(Me::of);
+        let session = admitted
+            .principal
+            .and_then(|principal| principal.session)
+            .map(|id| id.to_string());
+        let headers = admitted.upstream_headers.iter().map(|(name, value)| {
+            (
+                name.as_str(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        });
+        if visit.wants == Wants::Json {
+            let mut by_name = BTreeMap::<_, Vec<_>>::new();
+            headers.for_each(|(name, value)| by_name.entry(name).or_default().push(value));
+            let document = DemoDocument {
+                user,
+                session,
+                route: &admitted.route,
+                allow: admitted.allow,
+                headers: by_name,
+            };
+            return self.json(visit, StatusCode::OK, &document);
+        }
+        let expires = admitted
+            .principal
+            .map(|principal| principal.expires_at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+        let mut headers: Vec<_> = headers.map(|(name, value)| Header { name, value }).collect();
+        headers.sort_by_key(|header| header.name);
+        let view = DemoView {
+            user,
+            session,
+            expires,
+            route: &admitted.route,
+            allow: admitted.allow,
+            headers,
+        };
+        self.page(visit, StatusCode::OK, "demo.html", &view)
+    }
+}

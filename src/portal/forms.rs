@@ -1,0 +1,177 @@
+//! What a form sends: `application/x-www-form-urlencoded` or a flat JSON object.
+
+use std::collections::BTreeMap;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use percent_encoding::percent_decode;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+
+use crate::secret::Secret;
+
+/// The fields by name. Each may be a password, so each is a secret.
+#[derive(Debug, Default)]
+pub(super) struct Fields(BTreeMap<String, Secret<String>>);
+
+/// A body that cannot be read in one way only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FormError {
+    #[error("the content type is neither a form's nor JSON's")]
+    ContentType,
+    #[error("the body is malformed")]
+    Malformed,
+    #[error("a field stands in it twice")]
+    Duplicate,
+}
+
+impl Fields {
+    pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, FormError> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        match media_type(headers).as_str() {
+            "application/x-www-form-urlencoded" => Self::urlencoded(body),
+            "application/json" => serde_json::from_slice(body).map_err(|_| FormError::Malformed),
+            _ => Err(FormError::ContentType),
+        }
+    }
+
+    fn urlencoded(body: &[u8]) -> Result<Self, FormError> {
+        let mut fields = Self::default();
+        for pair in body.split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = match pair.iter().position(|b| *b == b'=') {
+                Some(at) => (&pair[..at], &pair[at + 1..]),
+                None => (pair, &[][..]),
+            };
+            if fields
+                .0
+                .insert(decode(name)?, Secret::new(decode(value)?))
+                .is_some()
+            {
+                return Err(FormError::Duplicate);
+            }
+        }
+        Ok(fields)
+    }
+
+    /// The text of a field; "" if it was not sent.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", |value| value.expose().as_str())
+    }
+
+    /// The secret of a field; empty if it was not sent.
+    pub(super) fn secret(&mut self, name: &str) -> Secret<String> {
+        self.0.remove(name).unwrap_or_else(|| Secret::new(String::new()))
+    }
+}
+
+/// Whether the body is JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers) == "application/json"
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+/// Strictly UTF-8: a password must not change on its way.
+fn decode(raw: &[u8]) -> Result<String, FormError> {
+    let spaced: Vec<u8> = raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+    let text = percent_decode(&spaced)
+        .decode_utf8()
+        .map_err(|_| FormError::Malformed)?;
+    Ok(text.into_owned())
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Fields::default();
+        while let Some((name, value)) = map.next_entry::<String, Scalar>()? {
+            let text = match value {
+                Scalar::Text(text) => text,
+                Scalar::Flag(flag) => Secret::new(if flag { "true" } else { "" }.to_owned()),
+                Scalar::Nothing(()) => Secret::new(String::new()),
+            };
+            if fields.0.insert(name, text).is_some() {
+                return Err(de::Error::custom("a field stands in it twice"));
+            }
+        }
+        Ok(fields)
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(Secret<String>),
+    Flag(bool),
+    Nothing(()),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(kind: &'static str, body: &[u8]) -> Result<Fields, FormError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, kind.parse().unwrap());
+        Fields::parse(&headers, body)
+    }
+
+    const FORM: &str = "application/x-www-form-urlencoded";
+
+    #[test]
+    fn forms_and_json_say_the_same() {
+        for (kind, body) in [
+            (FORM, "login=a%40b&password=%ED%95%9C+%2B&agree=true".as_bytes()),
+            (
+                "Application/JSON; charset=utf-8",
+                r#"{"login":"a@b","password":"한 +","agree":true,"rd":null}"#.as_bytes(),
+            ),
+        ] {
+            let mut fields = parse(kind, body).unwrap();
+            assert_eq!(fields.text("login"), "a@b");
+            assert_eq!(fields.secret("password").expose(), "한 +");
+            assert_eq!(fields.text("agree"), "true");
+            assert_eq!(fields.text("rd"), "");
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_not_read() {
+        assert_eq!(parse(FORM, b"a=1&a=2").unwrap_err(), FormError::Duplicate);
+        assert_eq!(parse(FORM, b"a=%ff").unwrap_err(), FormError::Malformed);
+        assert_eq!(parse("text/plain", b"a=1").unwrap_err(), FormError::ContentType);
+        for json in [
+            r#"{"a":"1","a":"2"}"#,
+            r#"{"a":1}"#,
+            r#"{"a":["b"]}"#,
+            "[]",
+            "{",
+            "null",
+            r#""a""#,
+        ] {
+            assert_eq!(
+                parse("application/json", json.as_bytes()).unwrap_err(),
+                FormError::Malformed,
+                "{json}"
+            );
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! `/.auth/login`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::SET_COOKIE;
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::Portal;
+use super::alert::{Alert, Errors};
+use super::forms::Fields;
+use super::me::Me;
+use super::refuse::set_retry_after;
+use super::return_to::ReturnTo;
+use super::site::Site;
+use super::visit::{Visit, Wants};
+use crate::config::SignupMode;
+use crate::model::Principal;
+use crate::refusal::{Problem, Refusal};
+use crate::services::{Presented, SignInError};
+
+/// The form as it is shown; the password never is.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct LoginView {
+    pub(super) login: String,
+    pub(super) rd: String,
+    pub(super) by_username: bool,
+    pub(super) signup: &'static str,
+    pub(super) errors: Errors,
+    pub(super) alert: Option<Alert>,
+}
+
+#[derive(Serialize)]
+struct SignedInView<'a> {
+    who: &'a str,
+    rd: &'a str,
+}
+
+#[derive(Serialize)]
+struct SignedInDocument<'a> {
+    user: Me<'a>,
+    rd: &'a str,
+}
+
+impl Portal {
+    pub(super) fn login_page(&self, visit: &Visit<'_>, principal: Option<&Principal>) -> Response<Bytes> {
+        let rd = self.site.return_to(visit, &visit.parameter("rd"));
+        match principal {
+            Some(principal) => self.site.signed_in_page(visit, principal, &rd),
+            None => self
+                .site
+                .page(visit, StatusCode::OK, "login.html", &self.login_view("", &rd)),
+        }
+    }
+
+    pub(super) async fn log_in(&self, visit: &Visit<'_>, mut fields: Fields) -> Response<Bytes> {
+        let rd = self.site.return_to(visit, fields.text("rd"));
+        let password = fields.secret("password");
+        let login = fields.text("login").trim();
+        let view = self.login_view(login, &rd);
+        let errors = self.site.missing(visit, login, password.expose());
+        if !errors.is_empty() {
+            return self.site.incomplete_login(visit, view, errors);
+        }
+        let services = &self.services;
+        let replaces = match services.session_cookie.presented(visit.head.headers) {
+            Presented::One(digest) => Some(digest),
+            Presented::None | Presented::Several => None,
+        };
+        let signed_in = services
+            .sign_in
+            .with_password(login, &password, &visit.origin(), replaces)
+            .await;
+        let signed_in = match signed_in {
+            Ok(signed_in) => signed_in,
+            Err(error) => return self.site.failed_login(visit, view, &refusal_of(&error)),
+        };
+        let mut response = match visit.wants {
+            Wants::Html => self.site.see_other(visit, rd.as_str()),
+            Wants::Json => {
+                let principal = signed_in.session.principal();
+                let document = SignedInDocument {
+                    user: Me::of(&principal),
+                    rd: rd.as_str(),
+                };
+                self.site.json(visit, StatusCode::OK, &document)
+            }
+        };
+        response
+            .headers_mut()
+            .append(SET_COOKIE, services.session_cookie.set(&signed_in.token));
+        response
+    }
+
+    fn login_view(&self, login: &str, rd: &ReturnTo) -> LoginView {
+        LoginView {
+            login: login.to_owned(),
+            rd: rd.as_str().to_owned(),
+            by_username: self.site.by_username,
+            signup: match self.services.sign_up.mode() {
+                SignupMode::Closed => "closed",
+                SignupMode::Invite => "invite",
+                SignupMode::Open => "open",
+            },
+            ..LoginView::default()
+        }
+    }
+}
+
+impl Site {
+    fn return_to(&self, visit: &Visit<'_>, rd: &str) -> ReturnTo {
+        ReturnTo::parse(rd, &self.hosts, visit.head.authority)
+    }
+
+    pub(super) fn signed_in_page(
+        &self,
+        visit: &Visit<'_>,
+        principal: &Principal,
+        rd: &ReturnTo,
+    ) -> Response<Bytes> {
+        let view = SignedInView {
+            who: principal.email.as_str(),
+            rd: rd.as_str(),
+        };
+        self.page(visit, StatusCode::OK, "signed-in.html", &view)
+    }
+
+    pub(super) fn missing(&self, visit: &Visit<'_>, login: &str, password: &str) -> Errors {
+        let mut errors = Errors::new();
+        if login.is_empty() {
+            let key = if self.by_username {
+                "login.required-name"
+            } else {
+                "login.required"
+            };
+            errors.insert("login", self.texts.get(visit.lang, key).to_owned());
+        }
+        if password.is_empty() {
+            let message = self.texts.get(visit.lang, "login.required-password");
+            errors.insert("password", message.to_owned());
+        }
+        errors
+    }
+
+    pub(super) fn incomplete_login(
+        &self,
+        visit: &Visit<'_>,
+        view: LoginView,
+        errors: Errors,
+    ) -> Response<Bytes> {
+        let refusal = Refusal::new(Problem::InvalidInput);
+        if visit.wants == Wants::Json {
+            return self.refuse_fields(visit, &refusal, errors);
+        }
+        let title = self.texts.get(visit.lang, "page.required");
+        let view = LoginView {
+            alert: Some(Alert::listing(title, &errors, &["login", "password"])),
+            errors,
+            ..view
+        };
+        self.page(visit, refusal.problem.status(), "login.html", &view)
+    }
+
+    pub(super) fn failed_login(
+        &self,
+        visit: &Visit<'_>,
+        view: LoginView,
+        refusal: &Refusal,
+    ) -> Response<Bytes> {
+        if visit.wants == Wants::Json {
+            return self.refuse_visit(visit, refusal);
+        }
+        let title = self.title(visit, refusal.problem);
+        let view = LoginView {
+            alert: Some(Alert::about(title, self.detail(visit, refusal))),
+            ..view
+        };
+        let mut response = self.page(visit, refusal.problem.status(), "login.html", &view);
+        set_retry_after(&mut response, refusal.retry_after);
+        response
+    }
+}
+
+fn refusal_of(error: &SignInError) -> Refusal {
+    match error {
+        SignInError::InvalidCredentials => Refusal::new(Problem::InvalidCredentials),
+        SignInError::NotVerified => Refusal::new(Problem::NotVerified),
+        SignInError::NotApproved => Refusal::new(Problem::NotApproved),
+        SignInError::Disabled => Refusal::new(Problem::AccountDisabled),
+        SignInError::Locked(wait) => Refusal::new(Problem::Locked).retry_after(*wait),
+        SignInError::RateLimited(wait) => Refusal::new(Problem::RateLimited).retry_after(*wait),
+        SignInError::Busy | SignInError::Store(_) | SignInError::Unrecorded => unavailable(error.to_string()),
+    }
+}
+
+/// 503, logged where it is handled: here.
+pub(super) fn unavailable(cause: String) -> Refusal {
+    tracing::warn!(%cause, "a page could not be served");
+    Refusal::because(Problem::Unavailable, cause).retry_after(Duration::from_secs(5))
+}

@@ -1,0 +1,159 @@
+//! Refusals as HTTP: a redirect to the login page or a page for a browser, a problem document for a program.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Method, Response};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
+use super::site::Site;
+use super::visit::{Visit, Wants, navigates};
+use crate::refusal::{Problem, Refusal};
+use crate::request::RequestHead;
+
+/// What stays as it is in a parameter (RFC 3986, section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A problem document (RFC 9457).
+#[derive(Debug, Serialize)]
+pub(super) struct ProblemDocument<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    request_id: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    errors: BTreeMap<&'static str, String>,
+}
+
+#[derive(Serialize)]
+struct RefusalView<'a> {
+    status: u16,
+    slug: &'static str,
+    title: &'a str,
+    detail: String,
+    request_id: String,
+    sign_in: bool,
+}
+
+impl Site {
+    /// Any refusal of any stage.
+    pub(super) fn refuse(&self, head: &RequestHead<'_>, refusal: &Refusal) -> Response<Bytes> {
+        let mut visit = Visit::new(head, &self.language_cookie);
+        visit.wants = if navigates(head) { Wants::Html } else { Wants::Json };
+        let reads = head.method == Method::GET || head.method == Method::HEAD;
+        if refusal.problem == Problem::NotAuthenticated && reads && visit.wants == Wants::Html {
+            return self.see_other(&visit, &self.login_for(head));
+        }
+        self.refuse_visit(&visit, refusal)
+    }
+
+    /// The same for one of the own pages, which answers in the form that it was asked for.
+    pub(super) fn refuse_visit(&self, visit: &Visit<'_>, refusal: &Refusal) -> Response<Bytes> {
+        let mut response = match visit.wants {
+            Wants::Json => return self.refuse_fields(visit, refusal, BTreeMap::new()),
+            Wants::Html => {
+                let problem = refusal.problem;
+                let view = RefusalView {
+                    status: problem.status().as_u16(),
+                    slug: problem.slug(),
+                    title: self.title(visit, problem),
+                    detail: self.detail(visit, refusal),
+                    request_id: visit.head.id.to_string(),
+                    sign_in: problem == Problem::NotAuthenticated,
+                };
+                self.page(visit, problem.status(), "refusal.html", &view)
+            }
+        };
+        set_retry_after(&mut response, refusal.retry_after);
+        response
+    }
+
+    /// A problem document that names fields.
+    pub(super) fn refuse_fields(
+        &self,
+        visit: &Visit<'_>,
+        refusal: &Refusal,
+        errors: BTreeMap<&'static str, String>,
+    ) -> Response<Bytes> {
+        let problem = refusal.problem;
+        let document = ProblemDocument {
+            r#type: format!("{}/.auth/problems/{}", self.public_url, problem.slug()),
+            title: self.title(visit, problem),
+            status: problem.status().as_u16(),
+            detail: self.detail(visit, refusal),
+            request_id: visit.head.id.to_string(),
+            errors,
+        };
+        let mut response = self.problem(visit, problem.status(), &document);
+        set_retry_after(&mut response, refusal.retry_after);
+        response
+    }
+
+    pub(super) fn title(&self, visit: &Visit<'_>, problem: Problem) -> &str {
+        self.explanation(visit, problem, "title")
+    }
+
+    /// One of the three texts that every kind of problem has.
+    pub(super) fn explanation(&self, visit: &Visit<'_>, problem: Problem, part: &str) -> &str {
+        let key = format!("problem.{}.{part}", problem.slug());
+        self.texts.find(visit.lang, &key).unwrap_or_default()
+    }
+
+    /// What happened, and when to try again.
+    pub(super) fn detail(&self, visit: &Visit<'_>, refusal: &Refusal) -> String {
+        let mut detail = self.explanation(visit, refusal.problem, "detail").to_owned();
+        if let Some(wait) = refusal.retry_after {
+            detail.push(' ');
+            if wait <= SOON {
+                detail.push_str(self.texts.get(visit.lang, "retry.soon"));
+            } else {
+                let minutes = whole_seconds(wait).div_ceil(60);
+                detail.push_str(&self.texts.count(visit.lang, "retry.minutes", minutes));
+            }
+        }
+        detail
+    }
+
+    /// The login page that leads back to the request.
+    fn login_for(&self, head: &RequestHead<'_>) -> String {
+        let mut back = if self.central_login {
+            format!("https://{}{}", head.authority, head.path)
+        } else {
+            head.path.to_owned()
+        };
+        if let Some(query) = head.query {
+            back.push('?');
+            back.push_str(query);
+        }
+        let base = if self.central_login {
+            self.public_url.as_str()
+        } else {
+            ""
+        };
+        format!("{base}/.auth/login?rd={}", utf8_percent_encode(&back, UNRESERVED))
+    }
+}
+
+/// Below this nobody counts minutes.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Seconds rounded up: whoever waits so long does not come too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+pub(super) fn set_retry_after(response: &mut Response<Bytes>, wait: Option<Duration>) {
+    if let Some(wait) = wait {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait).max(1)));
+    }
+}

@@ -1,0 +1,230 @@
+//! Answers: a page, a JSON document, a redirect, each with the headers that every one of them needs (S25, S32).
+
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION,
+    REFERRER_POLICY, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Response, StatusCode};
+use minijinja::value::{Kwargs, Serde, Value, ValueKind};
+use minijinja::{HtmlEscape, context};
+use serde::Serialize;
+
+use super::site::Site;
+use super::visit::Visit;
+use crate::text::{Lang, fill};
+
+impl Site {
+    /// A page from a template. `view` is what the template knows as `view`.
+    pub(super) fn page(
+        &self,
+        visit: &Visit<'_>,
+        status: StatusCode,
+        template: &str,
+        view: &impl Serialize,
+    ) -> Response<Bytes> {
+        let say = |key| self.texts.get(visit.lang, key);
+        let rendered = self.templates.get_template(template).and_then(|template| {
+            template.render(context! {
+                t => self.translator(visit.lang),
+                page => self.frame(visit, status),
+                words => context! {
+                    show => say("password.show"),
+                    hide => say("password.hide"),
+                    show_label => say("password.show-label"),
+                    hide_label => say("password.hide-label"),
+                },
+                view => Value::from(Serde(view)),
+            })
+        });
+        let (status, kind, body) = match rendered {
+            Ok(html) => (status, "text/html; charset=utf-8", html),
+            Err(error) => {
+                tracing::error!(template, %error, "a page cannot be rendered");
+                let text = say("problem.unavailable.detail").to_owned();
+                (StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text)
+            }
+        };
+        let mut response = self.answer(visit, status, kind, body);
+        response
+            .headers_mut()
+            .insert(CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
+        if visit.chosen
+            && let Ok(cookie) = HeaderValue::from_str(&format!(
+                "{}={}; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax",
+                self.language_cookie,
+                visit.lang.tag()
+            ))
+        {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    /// A JSON document.
+    pub(super) fn json(
+        &self,
+        visit: &Visit<'_>,
+        status: StatusCode,
+        document: &impl Serialize,
+    ) -> Response<Bytes> {
+        self.document(visit, status, "application/json", document)
+    }
+
+    /// A problem document (RFC 9457).
+    pub(super) fn problem(
+        &self,
+        visit: &Visit<'_>,
+        status: StatusCode,
+        document: &impl Serialize,
+    ) -> Response<Bytes> {
+        self.document(visit, status, "application/problem+json", document)
+    }
+
+    /// 303 (RFC 9110, section 15.4.4).
+    pub(super) fn see_other(&self, visit: &Visit<'_>, to: &str) -> Response<Bytes> {
+        let mut response = self.answer(visit, StatusCode::SEE_OTHER, "", String::new());
+        let to = HeaderValue::from_str(to).unwrap_or_else(|_| HeaderValue::from_static("/"));
+        response.headers_mut().insert(LOCATION, to);
+        response
+    }
+
+    /// 204.
+    pub(super) fn nothing(&self, visit: &Visit<'_>) -> Response<Bytes> {
+        self.answer(visit, StatusCode::NO_CONTENT, "", String::new())
+    }
+
+    fn document(
+        &self,
+        visit: &Visit<'_>,
+        status: StatusCode,
+        kind: &'static str,
+        document: &impl Serialize,
+    ) -> Response<Bytes> {
+        match serde_json::to_string(document) {
+            Ok(body) => self.answer(visit, status, kind, body),
+            Err(error) => {
+                tracing::error!(%error, "a document cannot be written");
+                self.answer(visit, StatusCode::SERVICE_UNAVAILABLE, "", String::new())
+            }
+        }
+    }
+
+    fn answer(
+        &self,
+        visit: &Visit<'_>,
+        status: StatusCode,
+        kind: &'static str,
+        body: String,
+    ) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        if !kind.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(visit.lang.tag()));
+        }
+        for (name, value) in [
+            (CACHE_CONTROL, "no-store"),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (VARY, "Accept, Accept-Language, Cookie"),
+            (
+                HeaderName::from_static("cross-origin-opener-policy"),
+                "same-origin",
+            ),
+            (
+                HeaderName::from_static("permissions-policy"),
+                "camera=(), geolocation=(), microphone=()",
+            ),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let carries_token = visit.head.query.is_some_and(|query| query.contains("invitation"));
+        let referrer = if carries_token {
+            "no-referrer"
+        } else {
+            "same-origin"
+        };
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static(referrer));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(http::header::WWW_AUTHENTICATE, self.challenge.clone());
+        }
+        response
+    }
+
+    /// What the layout needs.
+    fn frame(&self, visit: &Visit<'_>, status: StatusCode) -> Value {
+        let languages: Vec<_> = Lang::all()
+            .map(|lang| {
+                context! {
+                    tag => lang.tag(),
+                    name => self.texts.get(lang, "language.name"),
+                    href => with_language(visit.head.query, lang),
+                    current => lang == visit.lang,
+                }
+            })
+            .collect();
+        context! {
+            lang => visit.lang.tag(),
+            failed => status.is_client_error() || status.is_server_error(),
+            brand => self.brand.name.as_str(),
+            contact => self.brand.contact.as_str(),
+            contact_href => self.brand.contact_href.as_deref(),
+            links => Value::from(Serde(&self.brand.links)),
+            logo => self.assets.logo.as_deref(),
+            icon => self.assets.icon.as_str(),
+            style => self.assets.style.as_str(),
+            script => self.assets.script.as_str(),
+            languages => languages,
+        }
+    }
+
+    /// `t("key", name=value)` of the templates. Values are escaped unless the template made them itself.
+    fn translator(&self, lang: Lang) -> Value {
+        let texts = self.texts.clone();
+        Value::from_function(
+            move |key: &str, values: Kwargs| -> Result<Value, minijinja::Error> {
+                let mut escaped = Vec::new();
+                for name in values.args() {
+                    let value: Value = values.get(name)?;
+                    let text = value.to_string();
+                    let safe = value.is_safe() || value.kind() == ValueKind::Number;
+                    escaped.push((name, if safe { text } else { HtmlEscape(&text).to_string() }));
+                }
+                let pairs: Vec<_> = escaped
+                    .iter()
+                    .map(|(name, text)| (*name, text.as_str()))
+                    .collect();
+                let sentence = HtmlEscape(texts.get(lang, key)).to_string();
+                Ok(Value::from_safe_string(fill(&sentence, &pairs)))
+            },
+        )
+    }
+}
+
+/// A link to the same page in another language; the other parameters stay.
+fn with_language(query: Option<&str>, lang: Lang) -> String {
+    let mut pairs = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        if name != "lang" {
+            pairs.append_pair(&name, &value);
+        }
+    }
+    pairs.append_pair("lang", lang.tag());
+    format!("?{}", pairs.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_switch_keeps_the_other_parameters() {
+        let korean = Lang::of("ko").unwrap();
+        assert_eq!(with_language(None, korean), "?lang=ko");
+        assert_eq!(
+            with_language(Some("rd=%2Fa%3Fb&lang=en"), korean),
+            "?rd=%2Fa%3Fb&lang=ko"
+        );
+    }
+}

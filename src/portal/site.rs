@@ -1,0 +1,145 @@
+//! What all pages share, made once from the configuration.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment};
+use serde::Serialize;
+
+use super::PortalError;
+use super::assets::Assets;
+use super::return_to::Hosts;
+use crate::config::Config;
+use crate::model::Email;
+use crate::request::Host;
+use crate::text::Texts;
+
+const TEMPLATES: &[(&str, &str)] = &[
+    ("layout.html", include_str!("templates/layout.html")),
+    ("parts.html", include_str!("templates/parts.html")),
+    ("login.html", include_str!("templates/login.html")),
+    ("signed-in.html", include_str!("templates/signed-in.html")),
+    ("logout.html", include_str!("templates/logout.html")),
+    ("signup.html", include_str!("templates/signup.html")),
+    ("signup-done.html", include_str!("templates/signup-done.html")),
+    ("refusal.html", include_str!("templates/refusal.html")),
+    ("problem.html", include_str!("templates/problem.html")),
+    ("demo.html", include_str!("templates/demo.html")),
+];
+
+/// Texts, templates, assets and branding; nothing here asks a service.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) texts: Arc<Texts>,
+    pub(super) templates: Environment<'static>,
+    pub(super) assets: Assets,
+    pub(super) brand: Brand,
+    pub(super) hosts: Hosts,
+    /// Without a final slash.
+    pub(super) public_url: String,
+    pub(super) content_security_policy: HeaderValue,
+    pub(super) challenge: HeaderValue,
+    pub(super) language_cookie: String,
+    /// Sign-in happens at `public_url`, for all hosts below the cookie's domain.
+    pub(super) central_login: bool,
+    pub(super) by_username: bool,
+    pub(super) terms_url: String,
+    pub(super) privacy_url: String,
+}
+
+/// How the operator wants to be seen.
+#[derive(Debug, Serialize)]
+pub(super) struct Brand {
+    pub(super) name: String,
+    pub(super) contact: String,
+    pub(super) contact_href: Option<String>,
+    pub(super) links: Vec<FooterLink>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct FooterLink {
+    text: String,
+    url: String,
+}
+
+impl Site {
+    pub(super) fn new(config: &Config, hosts: Vec<Host>, language_cookie: &str) -> Result<Self, PortalError> {
+        let broken = |error: &dyn std::fmt::Display| PortalError::Template(error.to_string());
+        let mut templates = Environment::new();
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build();
+        templates.set_syntax(syntax.map_err(|error| broken(&error))?);
+        templates.set_auto_escape_callback(|_| AutoEscape::Html);
+        for (name, source) in TEMPLATES {
+            templates
+                .add_template(name, source)
+                .map_err(|error| broken(&error))?;
+        }
+        let hosts = Hosts::new(hosts, &config.public_url);
+        Ok(Self {
+            texts: Arc::new(Texts::load().map_err(|error| broken(&error))?),
+            templates,
+            assets: Assets::load(&config.branding)?,
+            brand: Brand::new(config),
+            content_security_policy: content_security_policy(&hosts)?,
+            hosts,
+            public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
+            challenge: challenge(&config.branding.name),
+            language_cookie: language_cookie.to_owned(),
+            central_login: !config.session.cookie_domain.is_empty(),
+            by_username: config.login.username,
+            terms_url: config.signup.terms_url.clone(),
+            privacy_url: config.signup.privacy_url.clone(),
+        })
+    }
+}
+
+impl Brand {
+    fn new(config: &Config) -> Self {
+        let branding = &config.branding;
+        let contact = branding.contact.trim().to_owned();
+        let contact_href = if contact.starts_with("https://") || contact.starts_with("http://") {
+            Some(contact.clone())
+        } else {
+            contact
+                .parse::<Email>()
+                .ok()
+                .map(|email| format!("mailto:{email}"))
+        };
+        let links = branding.links.iter().map(|link| FooterLink {
+            text: link.text.clone(),
+            url: link.url.clone(),
+        });
+        Self {
+            name: branding.name.clone(),
+            contact,
+            contact_href,
+            links: links.collect(),
+        }
+    }
+}
+
+/// Browsers hold the redirects that follow a form against `form-action` too, so all configured hosts are in it.
+fn content_security_policy(hosts: &Hosts) -> Result<HeaderValue, PortalError> {
+    let mut policy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
+                      frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+        .to_owned();
+    for origin in hosts.origins() {
+        policy.push(' ');
+        policy.push_str(&origin);
+    }
+    HeaderValue::from_str(&policy).map_err(|error| PortalError::Template(error.to_string()))
+}
+
+/// `WWW-Authenticate` (RFC 9110, section 11.6.1): the cookie of a session is what is accepted.
+fn challenge(name: &str) -> HeaderValue {
+    let realm: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || " ._-".contains(*c))
+        .collect();
+    HeaderValue::from_str(&format!("Session realm=\"{realm}\""))
+        .unwrap_or_else(|_| HeaderValue::from_static("Session"))
+}

@@ -1,0 +1,166 @@
+//! What a visitor asks for beside the page itself: the language, and the form of the answer.
+
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE};
+use http::{HeaderMap, Method};
+
+use super::forms;
+use crate::request::RequestHead;
+use crate::services::Origin;
+use crate::text::{Lang, quality};
+
+/// A request, with what it asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visit<'a> {
+    pub(super) head: &'a RequestHead<'a>,
+    pub(super) lang: Lang,
+    /// The language was chosen by this very request, and is to be remembered.
+    pub(super) chosen: bool,
+    pub(super) wants: Wants,
+}
+
+/// The form of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    Html,
+    Json,
+}
+
+impl<'a> Visit<'a> {
+    pub(super) fn new(head: &'a RequestHead<'a>, language_cookie: &str) -> Self {
+        let chosen = parameter(head.query, "lang").and_then(|tag| Lang::of(&tag));
+        let lang = chosen
+            .or_else(|| remembered(head.headers, language_cookie))
+            .or_else(|| {
+                let header = head.headers.get(ACCEPT_LANGUAGE)?;
+                Lang::accepted(header.to_str().ok()?)
+            });
+        Self {
+            head,
+            lang: lang.unwrap_or_default(),
+            chosen: chosen.is_some(),
+            wants: wants(head.headers),
+        }
+    }
+
+    /// A parameter of the query; "" if there is none.
+    pub(super) fn parameter(&self, name: &str) -> String {
+        parameter(self.head.query, name).unwrap_or_default()
+    }
+
+    pub(super) fn is_post(&self) -> bool {
+        self.head.method == Method::POST
+    }
+
+    /// Where it came from, for the record.
+    pub(super) fn origin(&self) -> Origin {
+        let agent = self.head.headers.get(http::header::USER_AGENT);
+        let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        Origin {
+            address: Some(self.head.client.address),
+            request: Some(self.head.id),
+            user_agent: agent.chars().take(256).collect(),
+        }
+    }
+}
+
+/// A browser that navigates, as opposed to a program: what a refusal decides by.
+pub(super) fn navigates(head: &RequestHead<'_>) -> bool {
+    let reads = head.method == Method::GET || head.method == Method::HEAD;
+    let mode = head
+        .headers
+        .get("sec-fetch-mode")
+        .map(http::HeaderValue::as_bytes);
+    (reads && mode == Some(b"navigate")) || (names_html(head.headers) && wants(head.headers) == Wants::Html)
+}
+
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    form_urlencoded::parse(query?.as_bytes())
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.into_owned())
+}
+
+fn remembered(headers: &HeaderMap, name: &str) -> Option<Lang> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(known, _)| *known == name)
+        .and_then(|(_, tag)| Lang::of(tag))
+}
+
+/// JSON if `Accept` prefers it, or if the body was JSON and `Accept` does not ask for a page.
+fn wants(headers: &HeaderMap) -> Wants {
+    let (mut html, mut json) = (None, None);
+    for (kind, quality) in accepted(headers) {
+        match kind.as_str() {
+            "text/html" | "application/xhtml+xml" => html = html.max(Some(quality)),
+            "application/json" | "application/problem+json" => json = json.max(Some(quality)),
+            _ => {}
+        }
+    }
+    let (html, json) = (html.filter(|q| *q > 0), json.filter(|q| *q > 0));
+    if json > html || (forms::is_json(headers) && html.is_none()) {
+        Wants::Json
+    } else {
+        Wants::Html
+    }
+}
+
+fn names_html(headers: &HeaderMap) -> bool {
+    accepted(headers).any(|(kind, quality)| kind == "text/html" && quality > 0)
+}
+
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (String, u16)> {
+    headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(','))
+        .map(|member| {
+            let (kind, quality) = quality(member);
+            (kind.to_ascii_lowercase(), quality)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderName;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let pair =
+            |&(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn the_answer_has_the_form_that_is_preferred() {
+        let (html, json) = (Wants::Html, Wants::Json);
+        for (pairs, form) in [
+            ([].as_slice(), html),
+            (&[("accept", "*/*")], html),
+            (&[("accept", "application/json")], json),
+            (&[("accept", "application/problem+json, */*;q=0.1")], json),
+            (&[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")], html),
+            (&[("accept", "text/html;q=0.5, application/json")], json),
+            (&[("accept", "application/json;q=0")], html),
+            (&[("content-type", "application/json"), ("accept", "*/*")], json),
+            (&[("content-type", "application/json")], json),
+            (
+                &[("content-type", "application/json"), ("accept", "text/html")],
+                html,
+            ),
+        ] {
+            assert_eq!(wants(&headers(pairs)), form, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn the_chosen_language_is_remembered() {
+        let remembered = |cookie| remembered(&headers(&[("cookie", cookie)]), "lang").map(Lang::tag);
+        assert_eq!(remembered("a=b; lang=ko"), Some("ko"));
+        assert_eq!(remembered("xlang=ko; lang=zz"), None);
+    }
+}

@@ -1,0 +1,195 @@
+use super::*;
+use crate::services::world::{EMAIL, PASSWORD, World, client, group_set};
+
+const HASH: &str = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+
+fn new(email: &str, username: Option<&str>, password: NewPassword) -> NewAccount {
+    NewAccount {
+        email: email.parse().unwrap(),
+        username: username.map(|name| name.parse().unwrap()),
+        name: None,
+        groups: BTreeSet::new(),
+        password,
+    }
+}
+
+fn hash() -> NewPassword {
+    NewPassword::Hash(HASH.to_owned())
+}
+
+impl World {
+    async fn try_add(&self, new: NewAccount) -> Result<Account, AccountError> {
+        self.services.accounts.add(new, "test", &client()).await
+    }
+
+    async fn try_change(&self, change: AccountChange) -> Result<Account, AccountError> {
+        self.services
+            .accounts
+            .change(EMAIL, change, "test", &client())
+            .await
+    }
+}
+
+#[test]
+fn a_username_is_made_of_an_address() {
+    for (email, username) in [
+        ("Ann.Lee@example.com", Some("ann.lee")),
+        ("first+tag@example.com", Some("first-tag")),
+        ("_o'neil_@example.com", Some("o-neil_")),
+        ("홍gil@example.com", Some("gil")),
+        ("홍길동@example.com", None),
+        ("a@example.com", None),
+    ] {
+        let made = default_username(&email.parse().unwrap());
+        assert_eq!(made.as_ref().map(Username::as_str), username, "{email}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_found_by_address_username_and_id() {
+    let world = World::with_ann(|_| {}).await;
+    let ann = world.services.accounts.find("ANN@example.com").await.unwrap();
+    assert!(ann.email_verified && ann.standing == Standing::Active);
+    for name in ["Ann", &ann.id.to_string()] {
+        assert_eq!(world.services.accounts.find(name).await.unwrap(), ann);
+    }
+    for name in ["bob", "bob@example.com", "", "한"] {
+        let found = world.services.accounts.find(name).await;
+        assert!(matches!(found, Err(AccountError::NotFound(_))), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn s53_what_cannot_be_added() {
+    let world = World::with_ann(|_| {}).await;
+    let plain = |text: &str| NewPassword::Plain(Secret::new(text.to_owned()));
+    let refused = async |new| world.try_add(new).await.unwrap_err();
+    let other = "bob@example.com";
+    assert!(matches!(
+        refused(new("ANN@example.com", Some("ann2"), hash())).await,
+        AccountError::EmailTaken(_)
+    ));
+    assert!(matches!(
+        refused(new(other, Some("ann"), hash())).await,
+        AccountError::UsernameTaken(_)
+    ));
+    assert!(matches!(
+        refused(new("Root@example.com", None, hash())).await,
+        AccountError::UsernameReserved(_)
+    ));
+    assert!(matches!(
+        refused(new("홍@example.com", None, hash())).await,
+        AccountError::NoUsername(_)
+    ));
+    assert!(matches!(
+        refused(new(other, None, plain("bob"))).await,
+        AccountError::Password(_)
+    ));
+    assert!(matches!(
+        refused(new(other, None, plain(""))).await,
+        AccountError::PasswordUnusable(PasswordError::Empty)
+    ));
+    for text in [
+        "$apr1$x$y",
+        "$2x$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+        "",
+    ] {
+        let wrong = NewPassword::Hash(text.to_owned());
+        assert!(matches!(
+            refused(new(other, None, wrong)).await,
+            AccountError::NotAHash
+        ));
+    }
+    for group in ["", " ", "a,b", "a\nb"] {
+        let mut new = new(other, None, hash());
+        new.groups = group_set(&[group]);
+        assert!(
+            matches!(refused(new).await, AccountError::GroupName(_)),
+            "{group:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn s53_the_last_administrator_stays() {
+    let world = World::new().await;
+    assert!(!world.services.accounts.has_administrator().await.unwrap());
+    world.add(EMAIL, &["gateway-admin"]).await;
+    assert!(world.services.accounts.has_administrator().await.unwrap());
+    let session = world.sign_in(EMAIL, PASSWORD).await.unwrap().session;
+    for change in [
+        AccountChange::Disable,
+        AccountChange::Decline,
+        AccountChange::SetGroups(group_set(&["ops"])),
+    ] {
+        let refused = world.try_change(change).await;
+        assert!(
+            matches!(refused, Err(AccountError::LastAdministrator)),
+            "{refused:?}"
+        );
+    }
+    let refused = world.services.accounts.delete(EMAIL, "test", &client()).await;
+    assert!(
+        matches!(refused, Err(AccountError::LastAdministrator)),
+        "{refused:?}"
+    );
+    assert!(!session.ended().is_cancelled());
+
+    world.add("bob@example.com", &["gateway-admin"]).await;
+    world
+        .services
+        .accounts
+        .delete(EMAIL, "test", &client())
+        .await
+        .unwrap();
+    assert!(session.ended().is_cancelled());
+}
+
+#[tokio::test]
+async fn parallel_changes_all_happen() {
+    let world = World::with_ann(|_| {}).await;
+    let (groups, standing) = tokio::join!(
+        world.try_change(AccountChange::SetGroups(group_set(&["ops"]))),
+        world.try_change(AccountChange::Disable),
+    );
+    groups.unwrap();
+    standing.unwrap();
+    let account = world.services.accounts.find(EMAIL).await.unwrap();
+    assert!(account.is_in("ops") && account.standing == Standing::Disabled);
+}
+
+#[tokio::test]
+async fn an_htpasswd_file_is_imported_line_by_line() {
+    let world = World::with(|config| config.login.username = true).await;
+    let text = format!(
+        "# people\n\nann@example.com:{HASH}\r\nBob:{HASH}\nno colon\ncarl:$apr1$x$y\nbob@example.com:{HASH}\nd d:{HASH}\n"
+    );
+    let lines = world
+        .services
+        .accounts
+        .import_htpasswd(&text, "test", &client())
+        .await;
+    let seen: Vec<_> = lines
+        .iter()
+        .map(|line| (line.number, line.name.as_str()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (3, "ann@example.com"),
+            (4, "Bob"),
+            (5, "no colon"),
+            (6, "carl"),
+            (7, "bob@example.com"),
+            (8, "d d")
+        ]
+    );
+    assert_eq!(lines[1].result.as_ref().unwrap().email.as_str(), "Bob@localhost");
+    assert!(matches!(lines[2].result, Err(AccountError::NotALine)));
+    assert!(matches!(lines[3].result, Err(AccountError::NotAHash)));
+    assert!(matches!(lines[4].result, Err(AccountError::UsernameTaken(_))));
+    assert!(matches!(lines[5].result, Err(AccountError::Email(..))));
+    for login in ["ann@example.com", "bob", "bob@localhost"] {
+        world.sign_in(login, "U*U").await.unwrap();
+    }
+}

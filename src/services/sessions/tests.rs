@@ -1,0 +1,162 @@
+use super::*;
+use crate::config::Period;
+use crate::services::AccountChange;
+use crate::services::world::{EMAIL, PASSWORD, World, group_set};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+async fn world() -> World {
+    World::with_ann(|config| {
+        config.session.idle = Period(10 * MINUTE);
+        config.session.absolute = Period(60 * MINUTE);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn s29_an_unused_session_ends() {
+    let world = world().await;
+    let signed_in = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let (sessions, digest) = (&world.services.sessions, signed_in.token.digest());
+    for _ in 0..5 {
+        world.hand.advance(9 * MINUTE);
+        assert!(sessions.find(&digest).is_some());
+    }
+    world.hand.advance(9 * MINUTE);
+    assert!(sessions.peek(&digest).is_some());
+    world.hand.advance(MINUTE);
+    assert!(sessions.find(&digest).is_none());
+    assert!(signed_in.session.ended().is_cancelled());
+    world.hand.set_wall("2026-01-01T00:00:00Z".parse().unwrap());
+    assert!(sessions.find(&digest).is_none(), "what ended stays ended");
+}
+
+#[tokio::test]
+async fn s29_a_session_ends_however_much_it_is_used() {
+    let world = world().await;
+    let signed_in = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let digest = signed_in.token.digest();
+    for _ in 0..59 {
+        world.hand.advance(MINUTE);
+        assert!(world.services.sessions.find(&digest).is_some());
+    }
+    let end = signed_in.session.principal().expires_at;
+    assert_eq!(end, world.clock.now() + MINUTE);
+    world.hand.advance(MINUTE);
+    assert!(world.services.sessions.find(&digest).is_none());
+}
+
+#[tokio::test]
+async fn a_session_outlives_a_restart_with_its_last_use() {
+    let world = world().await;
+    let signed_in = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let digest = signed_in.token.digest();
+    world.hand.advance(9 * MINUTE);
+    world.services.sessions.find(&digest).unwrap();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    world.services.sessions.keep(stop).await;
+    world.hand.advance(9 * MINUTE);
+    let restarted = world.restarted(4).await;
+    let found = restarted.sessions.find(&digest).unwrap();
+    assert_eq!(found.id(), signed_in.session.id());
+    assert_eq!(found.principal().email.as_str(), EMAIL);
+}
+
+#[tokio::test]
+async fn what_may_not_go_on_is_dropped_at_a_restart() {
+    let world = world().await;
+    let signed_in = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let account = &signed_in.account;
+    let disabled = Account {
+        standing: Standing::Disabled,
+        ..account.clone()
+    };
+    world
+        .store
+        .update_account(account, disabled, "none")
+        .await
+        .unwrap();
+    let restarted = world.restarted(4).await;
+    assert!(restarted.sessions.find(&signed_in.token.digest()).is_none());
+    assert!(world.store.sessions().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn s28_streams_of_a_session_whose_time_is_over_end_by_themselves() {
+    let world = world().await;
+    let signed_in = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let stop = CancellationToken::new();
+    let sessions = world.services.sessions.clone();
+    let keeper = tokio::spawn({
+        let stop = stop.clone();
+        async move { sessions.keep(stop).await }
+    });
+    world.hand.advance(10 * MINUTE);
+    let ended = signed_in.session.ended();
+    tokio::time::timeout(Duration::from_secs(5), ended.cancelled())
+        .await
+        .unwrap();
+    stop.cancel();
+    keeper.await.unwrap();
+    assert!(world.store.sessions().await.unwrap().is_empty());
+    assert!(world.services.sessions.live.is_empty());
+    assert!(world.services.sessions.index().is_empty());
+}
+
+#[tokio::test]
+async fn s28_disabling_and_a_new_password_end_all_sessions_of_an_account() {
+    let world = world().await;
+    world.add("bob@example.com", &[]).await;
+    let bob = world.sign_in("bob@example.com", PASSWORD).await.unwrap();
+    let new_password = || {
+        let password = crate::secret::Secret::new(PASSWORD.to_owned());
+        AccountChange::SetPassword(crate::services::NewPassword::Plain(password))
+    };
+    for change in [AccountChange::Disable, AccountChange::Decline, new_password()] {
+        world.change(AccountChange::Enable).await;
+        let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+        world.change(change).await;
+        assert!(ann.session.ended().is_cancelled());
+        assert!(world.services.sessions.find(&ann.token.digest()).is_none());
+    }
+    assert!(world.services.sessions.find(&bob.token.digest()).is_some());
+    assert_eq!(world.store.sessions().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn sessions_are_listed_newest_first_and_ended_one_by_one() {
+    let world = world().await;
+    let older = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    world.hand.advance(MINUTE);
+    let newer = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let sessions = &world.services.sessions;
+    let ids = |list: Vec<SessionInfo>| list.iter().map(|info| info.session.id).collect::<Vec<_>>();
+    assert_eq!(
+        ids(sessions.list(Some(older.account.id))),
+        [newer.session.id(), older.session.id()]
+    );
+    assert_eq!(sessions.list(None)[0].expires_at, world.clock.now() + 10 * MINUTE);
+
+    let except = SessionsToEnd::Account(older.account.id, Some(newer.token.digest()));
+    assert_eq!(sessions.end(except).await.unwrap(), 1);
+    assert_eq!(ids(sessions.list(None)), [newer.session.id()]);
+    assert_eq!(
+        sessions.end(SessionsToEnd::Id(older.session.id())).await.unwrap(),
+        0
+    );
+    assert_eq!(
+        sessions.end(SessionsToEnd::Id(newer.session.id())).await.unwrap(),
+        1
+    );
+    assert!(newer.session.ended().is_cancelled());
+}
+
+#[tokio::test]
+async fn new_groups_reach_live_sessions() {
+    let world = world().await;
+    let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    world.change(AccountChange::SetGroups(group_set(&["ops"]))).await;
+    let found = world.services.sessions.find(&ann.token.digest()).unwrap();
+    assert_eq!(found.principal().groups, group_set(&["ops"]));
+}

@@ -1,0 +1,335 @@
+use futures_util::future::join_all;
+
+use super::*;
+use crate::config::Config;
+use crate::services::AccountChange;
+use crate::services::world::{EMAIL, PASSWORD, World, client, form, group_set, unwritable_record};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn open(config: &mut Config) {
+    config.signup.mode = SignupMode::Open;
+}
+
+fn by_invitation(config: &mut Config) {
+    config.signup.mode = SignupMode::Invite;
+}
+
+impl World {
+    async fn sign_up(&self, form: SignUpForm) -> Result<(Account, SignUpNext), SignUpError> {
+        self.services.sign_up.sign_up(form, &client()).await
+    }
+
+    async fn errors(&self, form: SignUpForm) -> Vec<(SignUpField, FieldError)> {
+        match self.sign_up(form).await {
+            Err(SignUpError::Invalid(errors)) => errors,
+            result => panic!("{result:?}"),
+        }
+    }
+
+    async fn invite(&self, kind: InvitationKind, email: Option<&str>) -> String {
+        let email = email.map(|email| email.parse().unwrap());
+        let invitations = &self.services.invitations;
+        let (link, _) = invitations
+            .create(kind, email, group_set(&["team"]), HOUR, "test", &client())
+            .await
+            .unwrap();
+        let base = "https://localhost:8443/.auth/signup?invitation=";
+        link.strip_prefix(base).unwrap().to_owned()
+    }
+}
+
+fn with_invitation(email: &str, username: &str, token: &str) -> SignUpForm {
+    SignUpForm {
+        invitation: Some(token.to_owned()),
+        ..form(email, username, PASSWORD)
+    }
+}
+
+#[tokio::test]
+async fn makes_an_account_that_can_sign_in() {
+    let world = World::with(open).await;
+    let (account, next) = world.sign_up(form(EMAIL, "Ann", PASSWORD)).await.unwrap();
+    assert_eq!(next, SignUpNext::Login);
+    assert_eq!(account.username.as_str(), "ann");
+    assert!(account.groups.is_empty() && !account.email_verified);
+    world.sign_in(EMAIL, PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn names_all_that_is_wrong_at_once_and_hashes_nothing() {
+    let world = World::with(|config| {
+        by_invitation(config);
+        config.signup.terms_url = "https://example.com/terms".to_owned();
+    })
+    .await;
+    let errors = world
+        .errors(SignUpForm {
+            password_confirm: Secret::new("other".to_owned()),
+            ..form("no address", "-", "short")
+        })
+        .await;
+    for error in [
+        (SignUpField::Email, FieldError::EmailMalformed),
+        (SignUpField::Username, FieldError::UsernameLength),
+        (
+            SignUpField::Password,
+            FieldError::Password(PasswordRule::TooShort(8)),
+        ),
+        (SignUpField::Password, FieldError::Password(PasswordRule::NoDigit)),
+        (
+            SignUpField::Password,
+            FieldError::Password(PasswordRule::NoSpecial),
+        ),
+        (SignUpField::PasswordConfirm, FieldError::PasswordsDiffer),
+        (SignUpField::Invitation, FieldError::InvitationVoid),
+        (SignUpField::Agree, FieldError::MustAgree),
+    ] {
+        assert!(errors.contains(&error), "{error:?} {errors:?}");
+    }
+    let empty = world.errors(form(" ", "", "")).await;
+    for field in [
+        SignUpField::Email,
+        SignUpField::Username,
+        SignUpField::Password,
+        SignUpField::PasswordConfirm,
+    ] {
+        assert!(
+            empty.contains(&(field, FieldError::Required)),
+            "{field:?} {empty:?}"
+        );
+    }
+    assert_eq!(world.hashes(), 0);
+}
+
+#[tokio::test]
+async fn s2_s3_passwords_that_cannot_be() {
+    let world = World::with(open).await;
+    for (password, error) in [
+        ("P@ssw0rd".to_owned(), FieldError::Password(PasswordRule::Common)),
+        (
+            "my-Annabel-1".to_owned(),
+            FieldError::Password(PasswordRule::Personal),
+        ),
+        ("nul\0nul-1".to_owned(), FieldError::PasswordControlCharacter),
+        ("a".repeat(1 << 20), FieldError::PasswordTooLong),
+    ] {
+        let errors = world.errors(form(EMAIL, "annabel", &password)).await;
+        assert_eq!(errors, [(SignUpField::Password, error)]);
+    }
+    assert_eq!(world.hashes(), 0);
+}
+
+#[tokio::test]
+async fn s3_sixty_four_hangul_characters_sign_up_and_in() {
+    let world = World::with(open).await;
+    let password = format!("{}1", "한".repeat(64));
+    world.sign_up(form(EMAIL, "ann", &password)).await.unwrap();
+    world.sign_in(EMAIL, &password).await.unwrap();
+    assert!(world.sign_in(EMAIL, &"한".repeat(64)).await.is_err());
+}
+
+#[tokio::test]
+async fn s53_taken_and_reserved_names() {
+    let world = World::with_ann(open).await;
+    let errors = world.errors(form("ANN@example.com", "ANN", PASSWORD)).await;
+    assert_eq!(
+        errors,
+        [
+            (SignUpField::Email, FieldError::EmailTaken),
+            (SignUpField::Username, FieldError::UsernameTaken)
+        ]
+    );
+    let taken = [(SignUpField::Username, FieldError::UsernameTaken)];
+    assert_eq!(
+        world.errors(form("root@example.com", "Root", PASSWORD)).await,
+        taken
+    );
+    world
+        .services
+        .accounts
+        .delete(EMAIL, "test", &client())
+        .await
+        .unwrap();
+    assert_eq!(world.errors(form(EMAIL, "ann", PASSWORD)).await, taken);
+    world.sign_up(form(EMAIL, "ann2", PASSWORD)).await.unwrap();
+}
+
+#[tokio::test]
+async fn s15_closed_is_closed_but_to_the_first_administrator() {
+    let world = World::with(|config| config.signup.approval = true).await;
+    let guest = world.invite(InvitationKind::Signup, None).await;
+    for form in [
+        form(EMAIL, "ann", PASSWORD),
+        with_invitation(EMAIL, "ann", &guest),
+        with_invitation(EMAIL, "ann", "nonsense"),
+    ] {
+        assert!(matches!(world.sign_up(form).await, Err(SignUpError::Closed)));
+    }
+    let first = world.invite(InvitationKind::FirstAdministrator, None).await;
+    let (account, next) = world
+        .sign_up(with_invitation(EMAIL, "ann", &first))
+        .await
+        .unwrap();
+    assert_eq!(next, SignUpNext::Login);
+    assert!(account.is_in("gateway-admin") && account.email_verified);
+    assert!(world.services.accounts.has_administrator().await.unwrap());
+    let again = world
+        .sign_up(with_invitation("bob@example.com", "bob", &first))
+        .await;
+    assert!(matches!(again, Err(SignUpError::Closed)), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s16_one_invitation_makes_one_account() {
+    let world = World::with(by_invitation).await;
+    let token = world.invite(InvitationKind::Signup, None).await;
+    let results = join_all((0..20).map(|n| {
+        world.sign_up(with_invitation(
+            &format!("a{n}@example.com"),
+            &format!("user{n}"),
+            &token,
+        ))
+    }))
+    .await;
+    let made: Vec<_> = results.into_iter().filter_map(Result::ok).collect();
+    assert_eq!(made.len(), 1);
+    assert!(made[0].0.is_in("team"));
+    let accounts = world.services.accounts.list(None, 100).await.unwrap();
+    assert_eq!(accounts.len(), 1);
+}
+
+#[tokio::test]
+async fn s16_void_invitations() {
+    let world = World::with(by_invitation).await;
+    let void = [(SignUpField::Invitation, FieldError::InvitationVoid)];
+    let bound = world
+        .invite(InvitationKind::Signup, Some("Bob@example.com"))
+        .await;
+    assert_eq!(world.errors(with_invitation(EMAIL, "ann", &bound)).await, void);
+    assert_eq!(
+        world.errors(with_invitation(EMAIL, "ann", "nonsense")).await,
+        void
+    );
+    assert_eq!(world.errors(with_invitation(EMAIL, "ann", "")).await, void);
+    assert_eq!(world.errors(form(EMAIL, "ann", PASSWORD)).await, void);
+
+    world.hand.advance(HOUR.saturating_sub(Duration::from_secs(1)));
+    assert!(world.services.sign_up.invitation(&bound).await.unwrap().is_some());
+    world.hand.advance(Duration::from_secs(1));
+    assert!(world.services.sign_up.invitation(&bound).await.unwrap().is_none());
+    assert_eq!(
+        world
+            .errors(with_invitation("bob@example.com", "bob", &bound))
+            .await,
+        void
+    );
+    assert!(world.services.invitations.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_form_uses_no_invitation_up() {
+    let world = World::with(by_invitation).await;
+    let token = world
+        .invite(InvitationKind::Signup, Some("bob@example.com"))
+        .await;
+    world
+        .errors(with_invitation("bob@example.com", "-", &token))
+        .await;
+    world
+        .sign_up(with_invitation("BOB@example.com", "bob", &token))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_revoked_invitation_is_void() {
+    let world = World::with(by_invitation).await;
+    let token = world.invite(InvitationKind::Signup, None).await;
+    let invitations = &world.services.invitations;
+    let id = invitations.list().await.unwrap()[0].id;
+    assert!(invitations.revoke(id, "test", &client()).await.unwrap());
+    assert!(!invitations.revoke(id, "test", &client()).await.unwrap());
+    world.errors(with_invitation(EMAIL, "ann", &token)).await;
+}
+
+#[tokio::test]
+async fn guesses_of_invitations_count_against_the_address() {
+    let world = World::with(|config| {
+        by_invitation(config);
+        config.lockout.address_failures = 3;
+    })
+    .await;
+    for _ in 0..3 {
+        world.errors(form(EMAIL, "ann", PASSWORD)).await;
+    }
+    for _ in 0..3 {
+        world.errors(with_invitation(EMAIL, "ann", "nonsense")).await;
+    }
+    let result = world.sign_up(form(EMAIL, "ann", PASSWORD)).await;
+    assert!(matches!(result, Err(SignUpError::RateLimited(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn s17_an_account_waits_for_approval() {
+    let world = World::with(|config| {
+        open(config);
+        config.signup.approval = true;
+    })
+    .await;
+    let (_, next) = world.sign_up(form(EMAIL, "ann", PASSWORD)).await.unwrap();
+    assert_eq!(next, SignUpNext::Approval);
+    let early = world.sign_in(EMAIL, PASSWORD).await;
+    assert!(
+        matches!(early, Err(crate::services::SignInError::NotApproved)),
+        "{early:?}"
+    );
+    world.change(AccountChange::Approve).await;
+    world.sign_in(EMAIL, PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_agreement_is_kept_with_its_version() {
+    let world = World::with(|config| {
+        open(config);
+        config.signup.privacy_url = "https://example.com/privacy".to_owned();
+        config.signup.terms_version = "2".to_owned();
+    })
+    .await;
+    let must = [(SignUpField::Agree, FieldError::MustAgree)];
+    assert_eq!(world.errors(form(EMAIL, "ann", PASSWORD)).await, must);
+    let agreed = SignUpForm {
+        agree: true,
+        ..form(EMAIL, "ann", PASSWORD)
+    };
+    let (account, _) = world.sign_up(agreed).await.unwrap();
+    let at = world.clock.now();
+    assert_eq!(
+        account.agreements,
+        [Agreement {
+            version: "2".to_owned(),
+            at
+        }]
+    );
+}
+
+#[tokio::test]
+async fn a_full_queue_makes_no_account() {
+    let world = World::with(open).await;
+    let places: Vec<_> = std::iter::from_fn(|| world.services.hasher.place().ok()).collect();
+    let result = world.sign_up(form(EMAIL, "ann", PASSWORD)).await;
+    assert!(matches!(result, Err(SignUpError::Busy)), "{result:?}");
+    drop(places);
+    world.sign_up(form(EMAIL, "ann", PASSWORD)).await.unwrap();
+}
+
+#[tokio::test]
+async fn s52_a_signup_that_must_be_recorded_and_cannot_is_not_acknowledged() {
+    let world = World::with(|config| {
+        open(config);
+        unwritable_record(config);
+    })
+    .await;
+    let result = world.sign_up(form(EMAIL, "ann", PASSWORD)).await;
+    assert!(matches!(result, Err(SignUpError::Unrecorded)), "{result:?}");
+}

@@ -1,0 +1,257 @@
+//! Every sentence that people read, one file a language.
+//!
+//! A language is one file here and one line in [`FILES`]. Keys are dotted, placeholders are `{name}`. All files
+//! have the same keys and the same placeholders, which a test holds.
+
+use std::collections::BTreeMap;
+
+/// The languages: tag (BCP 47) and file. The first one answers whoever asks for none of them.
+const FILES: &[(&str, &str)] = &[("en", include_str!("en.toml")), ("ko", include_str!("ko.toml"))];
+
+/// One of the languages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lang(usize);
+
+impl Lang {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..FILES.len()).map(Self)
+    }
+
+    /// The language of a tag, regional variants included: `ko-KR` is `ko`.
+    pub fn of(tag: &str) -> Option<Self> {
+        let primary = tag.split('-').next().unwrap_or(tag);
+        Self::all().find(|lang| lang.tag().eq_ignore_ascii_case(primary))
+    }
+
+    /// The best for an `Accept-Language` (RFC 9110, section 12.5.4).
+    pub fn accepted(header: &str) -> Option<Self> {
+        let mut best = None;
+        for range in header.split(',') {
+            let (tag, quality) = quality(range);
+            if let Some(lang) = Self::of(tag)
+                && quality > best.map_or(0, |(_, quality)| quality)
+            {
+                best = Some((lang, quality));
+            }
+        }
+        best.map(|(lang, _)| lang)
+    }
+
+    /// Its tag, for `lang` and `?lang=`.
+    pub fn tag(self) -> &'static str {
+        FILES[self.0].0
+    }
+}
+
+/// A member of an `Accept` or `Accept-Language` list and its weight in thousandths (RFC 9110, section 12.4.2).
+pub fn quality(member: &str) -> (&str, u16) {
+    let mut parts = member.split(';');
+    let name = parts.next().unwrap_or_default().trim();
+    let weight = parts
+        .filter_map(|part| part.trim().strip_prefix("q="))
+        .map(|value| value.trim().parse::<f32>().unwrap_or(0.0).clamp(0.0, 1.0))
+        .next()
+        .unwrap_or(1.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 1000"
+    )]
+    let thousandths = (weight * 1000.0) as u16;
+    (name, thousandths)
+}
+
+/// The files are wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("the texts in {language:?} cannot be read: {fault}")]
+pub struct TextError {
+    language: &'static str,
+    fault: String,
+}
+
+/// All texts.
+#[derive(Debug)]
+pub struct Texts(Vec<BTreeMap<String, String>>);
+
+impl Texts {
+    /// Reads the files.
+    pub fn load() -> Result<Self, TextError> {
+        FILES
+            .iter()
+            .map(|&(language, file)| {
+                let table = file.parse::<toml::Table>().map_err(|error| TextError {
+                    language,
+                    fault: error.to_string(),
+                })?;
+                let mut texts = BTreeMap::new();
+                flatten("", &table, &mut texts);
+                Ok(texts)
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The text of a key; the key itself where there is none.
+    pub fn get<'a>(&'a self, lang: Lang, key: &'a str) -> &'a str {
+        self.find(lang, key).unwrap_or(key)
+    }
+
+    /// The text of a key that may not exist.
+    pub fn find(&self, lang: Lang, key: &str) -> Option<&str> {
+        self.0[lang.0].get(key).map(String::as_str)
+    }
+
+    /// The text for a number of something: `key.one` or `key.other`, with `{count}`.
+    pub fn count(&self, lang: Lang, key: &str, count: u64) -> String {
+        let form = if count == 1 { "one" } else { "other" };
+        let text = self.find(lang, &format!("{key}.{form}")).unwrap_or(key);
+        fill(text, &[("count", &count.to_string())])
+    }
+}
+
+fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        match value {
+            toml::Value::Table(inner) => flatten(&key, inner, into),
+            toml::Value::String(text) => {
+                into.insert(key, text.clone());
+            }
+            other => {
+                into.insert(key, other.to_string());
+            }
+        }
+    }
+}
+
+/// Puts values into placeholders, in one pass: what a value contains is never taken for a placeholder.
+pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        let (before, after) = rest.split_at(open);
+        filled.push_str(before);
+        let close = after.find('}').map_or(after.len(), |close| close + 1);
+        let (placeholder, tail) = after.split_at(close);
+        let name = placeholder.trim_matches(['{', '}']);
+        let value = values.iter().find(|(known, _)| *known == name);
+        filled.push_str(value.map_or(placeholder, |(_, value)| value));
+        rest = tail;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::Problem;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        text.split('{')
+            .skip(1)
+            .filter_map(|rest| rest.split('}').next())
+            .collect()
+    }
+
+    #[test]
+    fn languages_have_the_same_keys_and_placeholders() {
+        let texts = Texts::load().unwrap();
+        let english = &texts.0[0];
+        for (lang, other) in Lang::all().zip(&texts.0) {
+            assert!(english.keys().eq(other.keys()), "{}: other keys", lang.tag());
+            for (key, text) in english {
+                assert_eq!(
+                    placeholders(text),
+                    placeholders(&other[key]),
+                    "{} {key}",
+                    lang.tag()
+                );
+                assert!(!other[key].trim().is_empty(), "{} {key}", lang.tag());
+            }
+        }
+    }
+
+    fn sources(folder: &Path, into: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, into);
+            } else if path.extension().is_some_and(|end| end == "rs" || end == "html") {
+                into.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_is_used_and_every_used_key_exists() {
+        let mut code = String::new();
+        sources(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src/portal"),
+            &mut code,
+        );
+        let texts = Texts::load().unwrap();
+        let known: BTreeSet<&str> = texts.0[0].keys().map(String::as_str).collect();
+        let kinds = Problem::ALL.iter().flat_map(|problem| {
+            ["title", "detail", "operator"].map(|part| format!("problem.{}.{part}", problem.slug()))
+        });
+        let mut used: BTreeSet<String> = kinds.collect();
+        let names: BTreeSet<&str> = known.iter().filter_map(|key| key.split('.').next()).collect();
+        for literal in code.split('"') {
+            let looks_like_a_key = literal.split_once('.').is_some_and(|(first, rest)| {
+                names.contains(first)
+                    && !rest.is_empty()
+                    && rest
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b".-_".contains(&b))
+            });
+            if looks_like_a_key && !literal.contains(".html") && literal != "login.username" {
+                if known.contains(format!("{literal}.one").as_str()) {
+                    used.insert(format!("{literal}.one"));
+                    used.insert(format!("{literal}.other"));
+                } else {
+                    used.insert(literal.to_owned());
+                }
+            }
+        }
+        let used: BTreeSet<&str> = used.iter().map(String::as_str).collect();
+        assert_eq!(
+            used.difference(&known).collect::<Vec<_>>(),
+            Vec::<&&str>::new(),
+            "missing"
+        );
+        assert_eq!(
+            known.difference(&used).collect::<Vec<_>>(),
+            Vec::<&&str>::new(),
+            "unused"
+        );
+    }
+
+    #[test]
+    fn a_value_is_never_taken_for_a_placeholder() {
+        assert_eq!(
+            fill("{a} and {b} {c", &[("a", "{b}"), ("b", "2")]),
+            "{b} and 2 {c"
+        );
+    }
+
+    #[test]
+    fn the_reader_gets_the_language_they_ask_for() {
+        for (header, tag) in [
+            ("ko-KR,ko;q=0.9,en;q=0.8", Some("ko")),
+            ("en-GB;q=0.5, ko;q=0.7", Some("ko")),
+            ("ko;q=0, en;q=0.1", Some("en")),
+            ("fr, de", None),
+            ("", None),
+        ] {
+            assert_eq!(Lang::accepted(header).map(Lang::tag), tag, "{header}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+// Every page in every state: nothing for axe-core to find, nothing wider than the screen, and a picture to look at.
+
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import axe from "axe-core";
+
+import { Browser, LANGUAGES } from "./browser.mjs";
+import { Gateway, newcomer } from "./gateway.mjs";
+import { arrive, post, signIn, signUp, submit } from "./pages.mjs";
+
+const pictures = fileURLToPath(new URL("screenshots/", import.meta.url));
+
+let gateway, browser, member;
+const nobody = newcomer("nobody");
+
+before(async () => {
+  await mkdir(pictures, { recursive: true });
+  gateway = await Gateway.start();
+  browser = await Browser.start(gateway.authority);
+  member = await gateway.signUp(newcomer("member"));
+  const statuses = await gateway.lock(nobody.email);
+  assert.deepEqual(statuses, [...Array(11).fill(401), 429], "an unknown name locks as a known one");
+});
+
+after(async () => {
+  await browser?.stop();
+  await gateway?.stop();
+});
+
+const enter = async (page) => {
+  await page.goto("/");
+  await signIn(page, member.email, member.password);
+};
+
+// Each leads a fresh page into the state, and answers with the status that was met.
+const STATES = {
+  login: (page) => arrive(page, () => page.goto("/.auth/login")),
+  "login-empty": async (page) => {
+    await page.goto("/.auth/login");
+    return post(page, {});
+  },
+  "login-failed": async (page) => {
+    await page.goto("/.auth/login");
+    return signIn(page, newcomer("unknown").email, "wrong-1!");
+  },
+  "login-locked": async (page) => {
+    await page.goto("/.auth/login");
+    return signIn(page, nobody.email, nobody.password);
+  },
+  signup: (page) => arrive(page, () => page.goto("/.auth/signup")),
+  "signup-failed": async (page) => {
+    await page.goto("/.auth/signup");
+    return post(page, { email: member.email, username: "-", password: "short", password_confirm: "other" });
+  },
+  "signup-done": async (page) => {
+    await page.goto("/.auth/signup");
+    return signUp(page, newcomer("done"));
+  },
+  "signed-in": async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/.auth/login"));
+  },
+  logout: async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/.auth/logout"));
+  },
+  "logged-out": async (page) => {
+    await enter(page);
+    await page.goto("/.auth/logout");
+    return arrive(page, () => page.locator(submit).first().click());
+  },
+  demo: async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/"));
+  },
+  "demo-anonymous": (page) => arrive(page, () => page.goto("/terms")),
+  problem: (page) => arrive(page, () => page.goto("/.auth/problems/locked")),
+  "not-found": (page) => arrive(page, () => page.goto("/.auth/nothing")),
+  forbidden: async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/operators"));
+  },
+  unreachable: async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/down"));
+  },
+};
+
+const STATUS = {
+  "login-empty": 422,
+  "login-failed": 401,
+  "login-locked": 429,
+  "signup-failed": 422,
+  "not-found": 404,
+  forbidden: 403,
+  unreachable: 502,
+};
+
+for (const lang of LANGUAGES) {
+  for (const width of [360, 1280]) {
+    for (const dark of [false, true]) {
+      const look = `${lang}-${width}-${dark ? "dark" : "light"}`;
+      describe(look, () => {
+        for (const [state, lead] of Object.entries(STATES)) {
+          it(state, () =>
+            browser.visit({ origin: gateway.origin, lang, width, dark }, async (page) => {
+              assert.equal(await lead(page), STATUS[state] ?? 200);
+              assert.equal(await page.locator("html").getAttribute("lang"), lang);
+              await page.screenshot({ path: `${pictures}${state}-${look}.png`, fullPage: true });
+              const overflow = await page.evaluate(
+                () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+              );
+              assert.ok(overflow <= 0, `${overflow} pixels wider than the screen`);
+              assert.deepEqual(await violations(page), []);
+            }));
+        }
+      });
+    }
+  }
+}
+
+describe("320 pixels, the narrowest screen", () => {
+  for (const [state, lead] of Object.entries(STATES)) {
+    it(state, () =>
+      browser.visit({ origin: gateway.origin, width: 320 }, async (page) => {
+        await lead(page);
+        const width = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(width <= 320, `${width} pixels wide`);
+      }));
+  }
+});
+
+// The debugging protocol brings axe into the page, so the page's own policy stays in force.
+async function violations(page) {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" ")}`);
+}

@@ -1,0 +1,68 @@
+// Debian's Chromium, trusting the gateway's own authority and nothing beyond what it trusts anyway.
+
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+
+import { chromium } from "playwright-core";
+
+const run = promisify(execFile);
+
+export const LANGUAGES = ["en", "ko"];
+
+const LOCALES = { en: "en-US", ko: "ko-KR" };
+
+export class Browser {
+  // `authority` is the PEM file of the authority to trust.
+  static async start(authority) {
+    const home = await mkdtemp(path.join(tmpdir(), "vestibule-chromium-"));
+    const database = path.join(home, ".pki", "nssdb");
+    await mkdir(database, { recursive: true });
+    await run("certutil", ["-d", `sql:${database}`, "-N", "--empty-password"]);
+    await run("certutil", ["-d", `sql:${database}`, "-A", "-t", "C,,", "-n", "vestibule", "-i", authority]);
+    const browser = await chromium.launch({
+      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      env: { ...process.env, HOME: home },
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+      ],
+    });
+    return new Browser(home, browser);
+  }
+
+  constructor(home, browser) {
+    this.home = home;
+    this.browser = browser;
+  }
+
+  // Calls `visit` with a page of a new visitor: no cookies, and this language, width and colour scheme.
+  async visit({ origin, lang = "en", width = 1280, dark = false, script = true }, visit) {
+    const context = await this.browser.newContext({
+      baseURL: origin,
+      locale: LOCALES[lang],
+      viewport: { width, height: 800 },
+      colorScheme: dark ? "dark" : "light",
+      javaScriptEnabled: script,
+      reducedMotion: "reduce",
+    });
+    context.setDefaultTimeout(20_000);
+    try {
+      return await visit(await context.newPage());
+    } finally {
+      await context.close();
+    }
+  }
+
+  async stop() {
+    await this.browser.close();
+    await rm(this.home, { recursive: true, force: true });
+  }
+}

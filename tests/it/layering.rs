@@ -1,0 +1,305 @@
+//! Holds the import law: which module may name which other, which crates are named where, and how long a file gets.
+//!
+//! The tables below are the law. A new edge needs a row with a reason; a row that no code uses any more must go.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+mod source;
+
+use source::{Name, names_in_the_program};
+
+/// `(from, to, why)`: code in the module `from`, or below it, may name `to`, or what is below it.
+/// Modules that have no row as `from` import nothing from the crate.
+const EDGES: &[(&str, &str, &str)] = &[
+    ("ids", "random", "ids are partly random"),
+    ("model", "ids", "what is known is known by an id"),
+    ("model", "secret", "passwords and plain tokens are secrets"),
+    ("model::token", "random", "a token is made here and nowhere else"),
+    ("request", "random", "the name of a run is random"),
+    (
+        "config",
+        "secret",
+        "a secret in the configuration is one from the first byte read",
+    ),
+    ("store", "ids", "records are found by id"),
+    ("store", "model", "what is kept"),
+    ("services", "clock", "time is injected"),
+    ("services", "config", "their own sections"),
+    ("services", "ids", "whom an operation is about"),
+    ("services", "model", "what they decide about"),
+    ("services", "random", "tokens and salts"),
+    (
+        "services",
+        "request::RequestId",
+        "the record names the request of each event",
+    ),
+    ("services", "secret", "form fields arrive as secrets"),
+    ("services", "store", "the trait, where what they decide is kept"),
+    ("portal", "config", "branding and switches"),
+    ("portal", "model", "who is signed in"),
+    ("portal", "refusal", "a page may refuse"),
+    ("portal", "request", "what was asked"),
+    ("portal", "route::Page", "which page"),
+    ("portal", "services", "a page asks services and never the store"),
+    ("app", "clock", "it is handed on to whoever tells the time"),
+    ("app", "config", "the only place that sees all of it"),
+    (
+        "app",
+        "control",
+        "the socket is bound and served beside the front",
+    ),
+    ("app", "listener", "it binds"),
+    ("app", "metrics", "one count for all stages"),
+    ("app", "proxy", "it puts the stages together"),
+    ("app", "random", "it is handed on to whoever makes tokens"),
+    (
+        "app",
+        "route",
+        "the hosts of the routes are those of the certificate",
+    ),
+    ("app", "services", "made once, shared by all"),
+    ("authenticate", "services", "it asks who a session is"),
+    ("authorize", "authenticate", "the stage before"),
+    ("authorize", "config", "a policy is what the operator wrote"),
+    ("authorize", "model", "a permit says who"),
+    ("authorize", "refusal", "policy may refuse"),
+    ("authorize", "route", "a route has a policy"),
+    ("authorize", "services", "a permit ends with its session"),
+    ("cli", "app", "serve runs it"),
+    ("cli", "clock", "a program begins with the machine's clock"),
+    ("cli", "config", "every command reads it"),
+    ("cli", "control", "what commands ask"),
+    (
+        "cli",
+        "ids",
+        "sessions and invitations are named on the command line",
+    ),
+    ("cli", "model", "addresses and usernames are read once"),
+    (
+        "cli::trust",
+        "listener::AUTHORITY_FILE",
+        "the authority that is to be trusted",
+    ),
+    ("cli", "random", "a program begins with the machine's randomness"),
+    ("cli", "secret", "a password typed is one"),
+    ("cli", "services", "where the record of a command goes"),
+    ("cli", "store", "what verify found is printed"),
+    (
+        "config",
+        "model",
+        "usernames and addresses are parsed, not validated",
+    ),
+    ("config", "request", "hosts have one spelling"),
+    ("control", "clock", "links and files have a time"),
+    ("control", "config", "it opens what the configuration names"),
+    (
+        "control",
+        "ids",
+        "commands name accounts, sessions and invitations",
+    ),
+    ("control", "model", "what commands are about"),
+    ("control::ops", "metrics", "what it shows"),
+    ("control", "random", "it makes the services"),
+    ("control", "secret", "a password in a command is one"),
+    ("control", "services", "commands are executed by them"),
+    ("control", "store", "it is opened here when no gateway runs"),
+    ("identity", "authorize", "headers come from a permit alone"),
+    ("identity", "config", "which headers"),
+    ("identity", "model", "who"),
+    ("identity", "route", "which upstream"),
+    ("listener", "clock", "certificates end"),
+    ("listener", "config", "addresses and certificates"),
+    (
+        "listener",
+        "metrics",
+        "connections and failed handshakes are counted",
+    ),
+    ("listener", "request", "who is at the other end"),
+    ("main", "cli", "the program is its command line"),
+    ("portal", "secret", "form fields arrive as secrets"),
+    ("portal", "text", "every sentence"),
+    ("proxy", "authenticate", "a stage"),
+    ("proxy", "authorize", "a stage"),
+    ("proxy", "clock", "the access log tells the time"),
+    ("proxy", "config", "limits and deadlines"),
+    ("proxy", "identity", "a stage"),
+    ("proxy", "listener", "connections come from there"),
+    ("proxy", "portal", "the gateway's own pages"),
+    ("proxy", "random", "requests have names"),
+    ("proxy", "refusal", "what a stage refuses"),
+    ("proxy", "request", "what was asked"),
+    ("proxy", "route", "a stage"),
+    ("proxy", "services", "cookies that never leave the gateway"),
+    ("proxy", "upstream", "a stage"),
+    ("route", "config", "routes are what the operator wrote"),
+    ("route", "refusal", "no route is a refusal"),
+    ("route", "request", "what was asked"),
+    ("store", "clock", "a lock lasts by the monotonic clock"),
+    ("store", "random", "a store has a name of its own"),
+    ("upstream", "authorize", "a request without a permit reaches none"),
+    ("upstream", "config", "servers and deadlines"),
+    ("upstream", "refusal", "an application may not answer"),
+    ("upstream", "route", "where a permit leads"),
+];
+
+/// `(path, module, why)`: the external path, or what is below it, is named in these modules only.
+const FENCED: &[(&str, &[&str], &str)] = &[
+    ("sled", &["store::sled"], "one engine behind the trait"),
+    (
+        "hyper::server",
+        &["listener", "proxy", "control::ops"],
+        "connections are served at the edge",
+    ),
+    (
+        "hyper::client",
+        &["proxy", "upstream"],
+        "applications are reached in one place",
+    ),
+    (
+        "hyper_util",
+        &["listener", "proxy", "upstream", "control::ops"],
+        "it carries hyper's connections",
+    ),
+    (
+        "pingora_load_balancing",
+        &["upstream"],
+        "which server answers is one stage's business",
+    ),
+    (
+        "pingora_limits",
+        &["services::address_limit"],
+        "one limit by address, behind one type",
+    ),
+];
+
+/// A file is one idea; past this many lines it is usually two.
+const MAX_LINES: usize = 400;
+
+/// `(file, why)`: files that may be longer.
+const LONG_FILES: &[(&str, &str)] = &[
+    (
+        "tests/it/commands.rs",
+        "every command once, as an operator would type it",
+    ),
+    ("tests/it/config.rs", "every key and every refusal of one format"),
+];
+
+#[test]
+fn modules_name_only_what_the_law_allows() {
+    let mut faults = Vec::new();
+    let mut used = BTreeSet::new();
+    for name in names_in_the_program() {
+        if !name.in_crate || same_top(&name.module, &name.path) || name.module == "crate" {
+            continue;
+        }
+        let allowed: Vec<_> = (0..EDGES.len())
+            .filter(|&row| is_within(&name.module, EDGES[row].0) && is_within(&name.path, EDGES[row].1))
+            .collect();
+        if allowed.is_empty() {
+            let Name {
+                place, module, path, ..
+            } = &name;
+            faults.push(format!(
+                "{place}: `{module}` names `{path}`; no row of EDGES allows that"
+            ));
+        }
+        used.extend(allowed);
+    }
+    for (row, (from, to, _)) in EDGES.iter().enumerate() {
+        if !used.contains(&row) {
+            faults.push(format!(
+                "EDGES: nothing needs the row `{from}` -> `{to}` any more"
+            ));
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn fenced_crates_are_named_only_where_they_belong() {
+    let faults: Vec<_> = names_in_the_program()
+        .iter()
+        .filter(|name| !name.in_crate)
+        .filter_map(|name| {
+            let (fenced, modules, why) = FENCED.iter().find(|(fenced, ..)| is_within(&name.path, fenced))?;
+            let belongs = modules.iter().any(|module| is_within(&name.module, module));
+            (!belongs).then(|| {
+                let Name { place, module, .. } = name;
+                format!("{place}: `{module}` names `{fenced}`, which is for {modules:?} only: {why}")
+            })
+        })
+        .collect();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn files_stay_short() {
+    let mut faults = Vec::new();
+    let mut long = BTreeSet::new();
+    for file in rust_files("src").into_iter().chain(rust_files("tests")) {
+        let lines = fs::read_to_string(root().join(&file)).unwrap().lines().count();
+        if lines > MAX_LINES {
+            if !LONG_FILES.iter().any(|(listed, _)| *listed == file) {
+                faults.push(format!(
+                    "{file}:{MAX_LINES}: the file has {lines} lines: split it, or list it with a reason"
+                ));
+            }
+            long.insert(file);
+        }
+    }
+    for (listed, _) in LONG_FILES {
+        if !long.contains(*listed) {
+            faults.push(format!("LONG_FILES: {listed} is not long any more"));
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn no_file_is_a_drawer() {
+    for file in rust_files("src").into_iter().chain(rust_files("tests")) {
+        let path = Path::new(&file);
+        let drawer = path
+            .components()
+            .filter_map(|part| part.as_os_str().to_str())
+            .map(|part| part.trim_end_matches(".rs"))
+            .find(|part| ["utils", "util", "common", "helpers", "misc"].contains(part));
+        assert_eq!(drawer, None, "{file}: name it for its idea");
+    }
+}
+
+fn is_within(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn same_top(a: &str, b: &str) -> bool {
+    a.split("::").next() == b.split("::").next()
+}
+
+/// The package's folder.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every `.rs` file below a folder, from the package's root, sorted.
+fn rust_files(folder: &str) -> Vec<String> {
+    let mut folders = vec![PathBuf::from(folder)];
+    let mut files = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root().join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let path = folder.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                if !path.ends_with("node_modules") && !path.ends_with(".venv") {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.insert(path.display().to_string());
+            }
+        }
+    }
+    files.into_iter().collect()
+}
