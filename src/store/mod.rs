@@ -22,7 +22,8 @@ pub trait Store: Send + Sync + 'static {
     /// Makes an account and, in the same step, uses up the invitation that it came with.
     ///
     /// A username that any account ever had is taken (S53). Of many callers with one invitation, one gets an
-    /// account (S16). An invitation bound to another address, or expired at `now`, is void and is not used up.
+    /// account (S16). An invitation bound to another address, or expired at `now`, is void and is not used up; it is
+    /// judged first, so that without a good one nobody learns which addresses and usernames are taken.
     async fn create_account(
         &self,
         account: Account,
@@ -45,7 +46,7 @@ pub trait Store: Send + Sync + 'static {
     /// Whether any account is in the group.
     async fn group_has_members(&self, group: &str) -> Result<bool, StoreError>;
 
-    /// Replaces the account if it still is what the caller read; then `id` and `username` are unchanged.
+    /// Replaces the account if it still is what the caller read. Its `id` and `username` stay what they were.
     ///
     /// `guarded` is the administrators' group: a change that takes its last active member out of it, or disables
     /// that member, is refused.
@@ -59,7 +60,8 @@ pub trait Store: Send + Sync + 'static {
     /// Removes the account, its sessions and its attempts. Its username stays taken. `guarded` as above.
     async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError>;
 
-    /// Counts an attempt as a failure before anything is hashed, unless the subject is locked.
+    /// Counts an attempt as a failure before anything is hashed, unless the subject is locked. An account that was
+    /// removed meanwhile is counted like a name that belongs to nobody.
     ///
     /// Atomic: of any number of parallel calls exactly as many are [`Attempt::Counted`] as the policy allows.
     /// The attempt that uses up the allowance starts the lock (`max_failures` + 1). Attempts while locked change
@@ -81,6 +83,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Option<Duration>, StoreError>;
 
     /// Keeps a session, and ends the one that the sign-in replaces.
+    ///
+    /// `Unavailable` if the account is not there or not active: it was removed or disabled while somebody signed in,
+    /// and its sessions were ended then.
     async fn put_session(&self, session: Session, replaces: Option<TokenDigest>) -> Result<(), StoreError>;
 
     /// Every session that is kept: read once, at start.
@@ -104,7 +109,7 @@ pub trait Store: Send + Sync + 'static {
     /// Removes an invitation. Whether there was one.
     async fn revoke_invitation(&self, id: InvitationId) -> Result<bool, StoreError>;
 
-    /// Removes what expired before `now`: invitations, and sessions made before `sessions_before`.
+    /// Removes what is over at `now`: expired invitations, and sessions made before `sessions_before`.
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError>;
 
     /// Reads everything and checks that every record is sound and every index agrees with it.

@@ -11,6 +11,7 @@ mod harness;
 mod layering;
 mod listener;
 mod security_map;
+mod store;
 mod way_forward;
 mod way_identity;
 mod way_limits;

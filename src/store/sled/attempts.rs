@@ -1,8 +1,8 @@
 //! Failed attempts and locks.
 //!
 //! A known account has a row of its own, which nothing but the account's removal evicts. Names that belong to nobody
-//! share a table of bounded size: a name's digest, keyed, chooses one of [`SETS`] sets, and it takes one of the
-//! set's [`WAYS`] slots. If all are taken, one goes: without a lock before with one, then the oldest.
+//! share a table of bounded size: a name's digest, keyed, chooses one of [`SETS`] sets, which has room for [`WAYS`]
+//! names. When it is full one name goes: without a lock before with one, then the oldest.
 
 use std::time::Duration;
 
@@ -13,14 +13,13 @@ use super::key;
 use super::record::{self, Failures, Lock, Run, UnknownFailures};
 use super::rows::{Group, Rows};
 use crate::clock::Clock;
-use crate::ids::AccountId;
 use crate::model::{LockoutPolicy, Subject};
 use crate::store::{Attempt, StoreError};
 
-/// Sets of the table of unknown names. With the ways, 65,536 slots.
+/// Sets of the table of unknown names. With the ways, room for 65,536 names.
 const SETS: u16 = 8192;
-/// Slots of a set.
-const WAYS: u8 = 8;
+/// Names of a set.
+const WAYS: usize = 8;
 
 /// Counts, and measures locks.
 #[derive(Clone, Debug)]
@@ -52,34 +51,29 @@ impl Attempts {
         subject: Subject,
         policy: LockoutPolicy,
     ) -> Result<Attempt, StoreError> {
-        let subject = existing(group, subject)?;
-        let found = self.find(group, subject)?;
-        let mut failures = match &found {
-            Some(found) => match self.state(&found.failures, policy) {
-                State::Open => found.failures.clone(),
-                State::Locked(remaining) => return Ok(Attempt::Locked(remaining)),
-                State::Over => Failures::default(),
-            },
-            None => Failures::default(),
+        let place = self.place(group, subject)?;
+        let found = place.failures(group)?;
+        let mut failures = match found.as_ref().map(|found| self.state(found, policy)) {
+            Some(State::Locked(remaining)) => return Ok(Attempt::Locked(remaining)),
+            Some(State::Open) => found.clone().unwrap_or_default(),
+            Some(State::Over) | None => Failures::default(),
         };
+        if found.is_none() {
+            self.make_room(group, &place, policy)?;
+        }
         failures.count = failures.count.saturating_add(1);
         if failures.count > policy.max_failures {
             failures.lock = Some(self.lock(policy.duration));
         }
-        let count = failures.count;
-        let key = match found {
-            Some(found) => found.key,
-            None => self.vacate(group, subject, policy)?,
-        };
-        self.put(group, key, subject, failures)?;
-        Ok(Attempt::Counted(count))
+        self.put(group, place, &failures)?;
+        Ok(Attempt::Counted(failures.count))
     }
 
     /// Forgets failures and lock.
     pub(super) fn clear(&self, group: &mut Group<'_>, subject: Subject) -> Result<(), StoreError> {
-        let subject = existing(group, subject)?;
-        if let Some(found) = self.find(group, subject)? {
-            group.remove(found.key);
+        let place = self.place(group, subject)?;
+        if group.value(place.key())?.is_some() {
+            group.remove(place.into_key());
         }
         Ok(())
     }
@@ -91,19 +85,19 @@ impl Attempts {
         subject: Subject,
         policy: LockoutPolicy,
     ) -> Result<(), StoreError> {
-        let subject = existing(group, subject)?;
-        let Some(Found { key, mut failures }) = self.find(group, subject)? else {
+        let place = self.place(group, subject)?;
+        let Some(mut failures) = place.failures(group)? else {
             return Ok(());
         };
         failures.count = failures.count.saturating_sub(1);
         if failures.count == 0 || matches!(self.state(&failures, policy), State::Over) {
-            group.remove(key);
+            group.remove(place.into_key());
             return Ok(());
         }
         if failures.count <= policy.max_failures {
             failures.lock = None;
         }
-        self.put(group, key, subject, failures)
+        self.put(group, place, &failures)
     }
 
     /// For how long the subject is still locked.
@@ -113,9 +107,8 @@ impl Attempts {
         subject: Subject,
         policy: LockoutPolicy,
     ) -> Result<Option<Duration>, StoreError> {
-        let subject = existing(rows, subject)?;
-        let found = self.find(rows, subject)?;
-        Ok(found.and_then(|found| match self.state(&found.failures, policy) {
+        let failures = self.place(rows, subject)?.failures(rows)?;
+        Ok(failures.and_then(|failures| match self.state(&failures, policy) {
             State::Locked(remaining) => Some(remaining),
             State::Open | State::Over => None,
         }))
@@ -153,73 +146,18 @@ impl Attempts {
             .saturating_add(left.min(lock.lasts).min(policy.duration))
     }
 
-    fn find(&self, rows: &impl Rows, subject: Subject) -> Result<Option<Found>, StoreError> {
-        match subject {
-            Subject::Account(id) => {
-                let key = key::attempts(id);
-                let failures = rows.read::<Failures>(&key)?;
-                Ok(failures.map(|failures| Found { key, failures }))
+    /// Where a subject's failures are. An account that was removed meanwhile has no row of its own: what is tried
+    /// there counts like what is tried at an unknown name.
+    fn place(&self, rows: &impl Rows, subject: Subject) -> Result<Place, StoreError> {
+        let digest = match subject {
+            Subject::Account(id) if rows.value(&key::account(id))?.is_some() => {
+                return Ok(Place::OfAccount(key::attempts(id)));
             }
-            Subject::Unknown(digest) => {
-                for row in rows.scan(&key::unknown_set(self.set(&digest))) {
-                    let (key, value) = row?;
-                    let slot: UnknownFailures = record::decode(&key, &value)?;
-                    if slot.digest == digest {
-                        return Ok(Some(Found {
-                            key: key.to_vec(),
-                            failures: slot.failures,
-                        }));
-                    }
-                }
-                Ok(None)
-            }
-        }
-    }
-
-    fn put(
-        &self,
-        group: &mut Group<'_>,
-        key: Vec<u8>,
-        subject: Subject,
-        failures: Failures,
-    ) -> Result<(), StoreError> {
-        match subject {
-            Subject::Account(_) => group.put(key, &failures),
-            Subject::Unknown(digest) => group.put(
-                key,
-                &UnknownFailures {
-                    digest,
-                    last: self.clock.now(),
-                    failures,
-                },
-            ),
-        }
-    }
-
-    /// The key for the first failure of a subject.
-    fn vacate(
-        &self,
-        rows: &impl Rows,
-        subject: Subject,
-        policy: LockoutPolicy,
-    ) -> Result<Vec<u8>, StoreError> {
-        let set = match subject {
-            Subject::Account(id) => return Ok(key::attempts(id)),
-            Subject::Unknown(digest) => self.set(&digest),
+            Subject::Account(id) => Sha256::digest(id.as_bytes()).into(),
+            Subject::Unknown(digest) => digest,
         };
-        let mut first_to_go = None;
-        for way in 0..WAYS {
-            let key = key::unknown_slot(set, way);
-            let Some(slot) = rows.read::<UnknownFailures>(&key)? else {
-                return Ok(key);
-            };
-            let locked = matches!(self.state(&slot.failures, policy), State::Locked(_));
-            let candidate = (locked, slot.last, key);
-            if first_to_go.as_ref().is_none_or(|least| candidate < *least) {
-                first_to_go = Some(candidate);
-            }
-        }
-        Ok(first_to_go.map_or_else(|| key::unknown_slot(set, 0), |(_, _, key)| key))
+        let set = self.set(&digest);
+        Ok(Place::InSet(set, key::unknown(set, &digest)))
     }
 
     fn set(&self, digest: &[u8; 32]) -> u16 {
@@ -227,11 +165,78 @@ impl Attempts {
         let [first, second, ..] = <[u8; 32]>::from(keyed.finalize());
         u16::from_be_bytes([first, second]) % SETS
     }
+
+    /// Lets another name go if there is no room for this one.
+    fn make_room(
+        &self,
+        group: &mut Group<'_>,
+        place: &Place,
+        policy: LockoutPolicy,
+    ) -> Result<(), StoreError> {
+        let Place::InSet(set, _) = place else {
+            return Ok(());
+        };
+        let names = group
+            .scan(&key::unknown_set(*set))
+            .collect::<Result<Vec<_>, _>>()?;
+        if names.len() < WAYS {
+            return Ok(());
+        }
+        let mut first_to_go = None;
+        for (key, value) in &names {
+            let name: UnknownFailures = record::decode(key, value)?;
+            let is_locked = matches!(self.state(&name.failures, policy), State::Locked(_));
+            let candidate = (is_locked, name.last, key);
+            if first_to_go.is_none_or(|least| candidate < least) {
+                first_to_go = Some(candidate);
+            }
+        }
+        if let Some((_, _, key)) = first_to_go {
+            group.remove(key.to_vec());
+        }
+        Ok(())
+    }
+
+    fn put(&self, group: &mut Group<'_>, place: Place, failures: &Failures) -> Result<(), StoreError> {
+        match place {
+            Place::OfAccount(key) => group.put(key, failures),
+            Place::InSet(_, key) => group.put(
+                key,
+                &UnknownFailures {
+                    last: self.clock.now(),
+                    failures: failures.clone(),
+                },
+            ),
+        }
+    }
 }
 
-struct Found {
-    key: Vec<u8>,
-    failures: Failures,
+/// The key of a row of failures.
+enum Place {
+    OfAccount(Vec<u8>),
+    /// In a set that it shares with other names.
+    InSet(u16, Vec<u8>),
+}
+
+impl Place {
+    fn key(&self) -> &[u8] {
+        match self {
+            Self::OfAccount(key) | Self::InSet(_, key) => key,
+        }
+    }
+
+    fn into_key(self) -> Vec<u8> {
+        match self {
+            Self::OfAccount(key) | Self::InSet(_, key) => key,
+        }
+    }
+
+    fn failures(&self, rows: &impl Rows) -> Result<Option<Failures>, StoreError> {
+        match self {
+            Self::OfAccount(key) => rows.read(key),
+            Self::InSet(_, key) => Ok(rows.read::<UnknownFailures>(key)?.map(|name| name.failures)),
+        }
+    }
 }
 
 enum State {
@@ -239,18 +244,6 @@ enum State {
     Locked(Duration),
     /// The lock is over, and the failures that led to it are forgotten.
     Over,
-}
-
-/// The subject, or if it is an account that was removed meanwhile, one that has no row of its own.
-fn existing(rows: &impl Rows, subject: Subject) -> Result<Subject, StoreError> {
-    match subject {
-        Subject::Account(id) if rows.value(&key::account(id))?.is_none() => Ok(removed(id)),
-        _ => Ok(subject),
-    }
-}
-
-fn removed(id: AccountId) -> Subject {
-    Subject::Unknown(Sha256::digest(id.as_bytes()).into())
 }
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {

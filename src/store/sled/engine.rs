@@ -1,6 +1,7 @@
 //! The engine: sled 0.34, as it must be used to keep what it was given.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -44,6 +45,7 @@ impl Engine {
 
     /// Opens it; blocks until the log is read.
     pub(super) fn open(&self) -> Result<(), StoreError> {
+        clear_unfinished_snapshots(&self.folder)?;
         let config = ::sled::Config::new().path(&self.folder).cache_capacity(CACHE);
         let db = catch_unwind(AssertUnwindSafe(|| config.open()))
             .map_err(|_| StoreError::Corrupt(format!("{}: the engine gave up", self.folder.display())))??;
@@ -118,6 +120,20 @@ impl Engine {
     }
 }
 
+/// Removes snapshots that a killed process, or one on a full disk, had not finished: the engine would take them for finished ones, find
+/// them damaged and refuse to open. The log has all that they would have held.
+fn clear_unfinished_snapshots(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn closed() -> StoreError {
     StoreError::Unavailable("it is closed after an error".to_owned())
 }
@@ -132,8 +148,8 @@ impl From<::sled::Error> for StoreError {
     }
 }
 
-impl From<std::io::Error> for StoreError {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
         Self::Unavailable(error.to_string())
     }
 }

@@ -52,13 +52,6 @@ impl Folder {
             if let Err(refusal) = refuse_foreign(path)? {
                 return Ok(Err(refusal));
             }
-            if is_empty(path)? {
-                // Nothing in it was ever open to anybody.
-                fs::set_permissions(path, Permissions::from_mode(0o700))?;
-            }
-            if let Err(refusal) = refuse_readable_by_others(path)? {
-                return Ok(Err(refusal));
-            }
         } else {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         }
@@ -68,11 +61,16 @@ impl Folder {
                 path.display()
             ))));
         };
+        if is_empty(path)? {
+            // Nothing in it was ever open to anybody.
+            fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        }
+        if let Err(refusal) = refuse_readable_by_others(path)? {
+            return Ok(Err(refusal));
+        }
         let new = !path.join(MARKER).exists();
         if new {
             begin(path)?;
-        } else {
-            clear_unfinished_snapshots(path)?;
         }
         Ok(Ok(Self {
             path: path.to_owned(),
@@ -161,21 +159,21 @@ fn is_empty(path: &Path) -> io::Result<bool> {
 
 /// Refuses a store that its owner's group or others can read or write (S54).
 fn refuse_readable_by_others(path: &Path) -> io::Result<Result<(), StoreError>> {
-    for folder in [path.to_owned(), path.join("blobs")] {
-        if !folder.exists() {
-            continue;
+    let mut unseen = vec![path.to_owned()];
+    while let Some(found) = unseen.pop() {
+        let about = fs::metadata(&found)?;
+        let mode = about.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Ok(Err(StoreError::Refused(format!(
+                "{} is open to others than its owner (mode {:04o}); run: chmod -R go= {}",
+                found.display(),
+                mode & 0o7777,
+                path.display()
+            ))));
         }
-        let entries = fs::read_dir(&folder)?.map(|entry| entry.map(|entry| entry.path()));
-        for found in std::iter::once(Ok(folder)).chain(entries) {
-            let found = found?;
-            let mode = fs::metadata(&found)?.permissions().mode();
-            if mode & 0o077 != 0 {
-                return Ok(Err(StoreError::Refused(format!(
-                    "{} is open to others than its owner (mode {:04o}); run: chmod -R go= {}",
-                    found.display(),
-                    mode & 0o7777,
-                    path.display()
-                ))));
+        if about.is_dir() {
+            for entry in fs::read_dir(&found)? {
+                unseen.push(entry?.path());
             }
         }
     }
@@ -223,18 +221,4 @@ fn begin(path: &Path) -> io::Result<()> {
     file.write_all(&marker)?;
     file.sync_all()?;
     File::open(path)?.sync_all()
-}
-
-/// Removes snapshots that a killed process had not finished: the engine would take them for finished ones, find
-/// them damaged and refuse to open. The log has all that they would have held.
-fn clear_unfinished_snapshots(path: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }

@@ -21,7 +21,7 @@ pub(super) enum Kind {
     Member = b'g' as isize,
     /// An account's failures.
     Attempts = b'f' as isize,
-    /// The failures of a name that belongs to nobody, by slot.
+    /// The failures of a name that belongs to nobody, by set and digest.
     Unknown = b'u' as isize,
     /// A session, by its token.
     Session = b's' as isize,
@@ -109,13 +109,13 @@ pub(super) fn attempts(id: AccountId) -> Vec<u8> {
     Kind::Attempts.key(&[id.as_bytes()])
 }
 
-/// What the keys of a set of slots begin with.
+/// What the keys of a set of unknown names begin with.
 pub(super) fn unknown_set(set: u16) -> Vec<u8> {
     Kind::Unknown.key(&[&set.to_be_bytes()])
 }
 
-pub(super) fn unknown_slot(set: u16, way: u8) -> Vec<u8> {
-    Kind::Unknown.key(&[&set.to_be_bytes(), &[way]])
+pub(super) fn unknown(set: u16, digest: &[u8; 32]) -> Vec<u8> {
+    Kind::Unknown.key(&[&set.to_be_bytes(), digest])
 }
 
 pub(super) fn session(digest: &TokenDigest) -> Vec<u8> {

@@ -34,11 +34,9 @@ pub(in crate::store::sled) struct Lock {
 #[serde(transparent)]
 pub(in crate::store::sled) struct Run(pub(in crate::store::sled) u64);
 
-/// A slot of the table of unknown names.
+/// The same of a name that belongs to nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store::sled) struct UnknownFailures {
-    /// Whose they are.
-    pub(in crate::store::sled) digest: [u8; 32],
     /// When the last one was counted.
     pub(in crate::store::sled) last: Timestamp,
     pub(in crate::store::sled) failures: Failures,
@@ -63,7 +61,6 @@ struct LockV1 {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UnknownFailuresV1 {
-    digest: [u8; 32],
     last: Timestamp,
     failures: FailuresV1,
 }
@@ -81,7 +78,6 @@ impl Record for Failures {
 impl Record for UnknownFailures {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(&UnknownFailuresV1 {
-            digest: self.digest,
             last: self.last,
             failures: FailuresV1::from(&self.failures),
         })
@@ -90,7 +86,6 @@ impl Record for UnknownFailures {
     fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
         let row: UnknownFailuresV1 = only_version_1(version, json)?;
         Ok(Self {
-            digest: row.digest,
             last: row.last,
             failures: row.failures.into(),
         })

@@ -1,0 +1,328 @@
+//! Accounts.
+
+use vestibule::model::{Account, Standing, Subject};
+use vestibule::store::{Attempt, CreateAccount, DeleteAccount, UpdateAccount};
+
+use super::super::samples::{ADMINS, POLICY, account, email, member_of, noon, session};
+use super::{Harness, assert_sound};
+
+pub(crate) async fn an_account_is_found_by_id_address_and_username<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    assert_eq!(
+        store.create_account(ann.clone(), None, noon()).await.unwrap(),
+        CreateAccount::Created
+    );
+    assert_eq!(store.account(ann.id).await.unwrap().as_ref(), Some(&ann));
+    for spelling in ["ann@example.com", "ANN@Example.COM"] {
+        let found = store.account_by_email(&email(spelling)).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&ann), "{spelling}");
+    }
+    let found = store.account_by_username(&ann.username).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&ann));
+
+    let bob = account("bob", harness.random());
+    assert_eq!(store.account(bob.id).await.unwrap(), None);
+    assert_eq!(store.account_by_email(&bob.email).await.unwrap(), None);
+    assert_eq!(store.account_by_username(&bob.username).await.unwrap(), None);
+    assert_eq!(store.verify().await.unwrap().accounts, 1);
+}
+
+pub(crate) async fn an_address_serves_one_account_in_any_case<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let other = Account {
+        email: email("Ann@EXAMPLE.com"),
+        ..account("other", harness.random())
+    };
+    assert_eq!(
+        store.create_account(other.clone(), None, noon()).await.unwrap(),
+        CreateAccount::EmailTaken
+    );
+    assert_eq!(store.account(other.id).await.unwrap(), None);
+    assert_eq!(store.account_by_username(&other.username).await.unwrap(), None);
+
+    store.delete_account(ann.id, ADMINS).await.unwrap();
+    assert_eq!(
+        store.create_account(other, None, noon()).await.unwrap(),
+        CreateAccount::Created,
+        "a removed account gives up its address"
+    );
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_username_is_never_given_again<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let other = Account {
+        email: email("other@example.com"),
+        ..account("ann", harness.random())
+    };
+    let outcome = store.create_account(other.clone(), None, noon()).await;
+    assert_eq!(outcome.unwrap(), CreateAccount::UsernameTaken);
+
+    store.delete_account(ann.id, ADMINS).await.unwrap();
+    drop(store);
+    let harness = harness.restart(noon());
+    let store = harness.store();
+    assert_eq!(store.account_by_username(&ann.username).await.unwrap(), None);
+    let outcome = store.create_account(other, None, noon()).await;
+    assert_eq!(outcome.unwrap(), CreateAccount::UsernameTaken);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn accounts_come_in_the_order_they_were_made<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let mut made = Vec::new();
+    for n in 0..600_u64 {
+        let id = vestibule::ids::AccountId::new(
+            super::super::samples::later(noon(), std::time::Duration::from_millis(n)),
+            harness.random(),
+        );
+        let account = Account {
+            id,
+            ..account(&format!("user{}", 999 - n), harness.random())
+        };
+        store.create_account(account, None, noon()).await.unwrap();
+        made.push(id);
+    }
+    let ids = |accounts: Vec<Account>| accounts.iter().map(|account| account.id).collect::<Vec<_>>();
+    for limit in [1, 256, 257, 600, 1000] {
+        let mut listed = Vec::new();
+        loop {
+            let page = ids(store.accounts(listed.last().copied(), limit).await.unwrap());
+            assert!(page.len() <= limit);
+            if page.is_empty() {
+                break;
+            }
+            listed.extend(page);
+        }
+        assert_eq!(listed, made, "in pages of {limit}");
+    }
+    assert_eq!(store.accounts(None, 0).await.unwrap(), []);
+}
+
+pub(crate) async fn a_group_has_members_while_somebody_is_in_it<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = member_of("ops", "ann", harness.random());
+    assert!(!store.group_has_members("ops").await.unwrap());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    assert!(store.group_has_members("ops").await.unwrap());
+    for other in ["op", "opss", "", "OPS"] {
+        assert!(!store.group_has_members(other).await.unwrap(), "{other:?}");
+    }
+
+    let moved = Account {
+        groups: ["opss".to_owned()].into(),
+        ..ann.clone()
+    };
+    store.update_account(&ann, moved, ADMINS).await.unwrap();
+    assert!(!store.group_has_members("ops").await.unwrap());
+    assert!(store.group_has_members("opss").await.unwrap());
+    store.delete_account(ann.id, ADMINS).await.unwrap();
+    assert!(!store.group_has_members("opss").await.unwrap());
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_change_replaces_the_account_that_was_read<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let named = Account {
+        name: Some("Ann".to_owned()),
+        ..ann.clone()
+    };
+    let update = |expected: &Account, changed: &Account| {
+        let (store, expected, changed) = (store.clone(), expected.clone(), changed.clone());
+        async move { store.update_account(&expected, changed, ADMINS).await.unwrap() }
+    };
+    assert_eq!(update(&ann, &named).await, UpdateAccount::Updated);
+    assert_eq!(store.account(ann.id).await.unwrap(), Some(named.clone()));
+    assert_eq!(
+        update(&ann, &ann).await,
+        UpdateAccount::Changed,
+        "it was read too early"
+    );
+    assert_eq!(store.account(ann.id).await.unwrap(), Some(named.clone()));
+    store.delete_account(ann.id, ADMINS).await.unwrap();
+    assert_eq!(update(&named, &ann).await, UpdateAccount::Changed, "it is gone");
+    assert_eq!(store.account(ann.id).await.unwrap(), None);
+}
+
+pub(crate) async fn a_change_moves_the_address<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let moved = Account {
+        email: email("ann@example.org"),
+        ..ann.clone()
+    };
+    store.update_account(&ann, moved.clone(), ADMINS).await.unwrap();
+    assert_eq!(store.account_by_email(&ann.email).await.unwrap(), None);
+    assert_eq!(store.account_by_email(&moved.email).await.unwrap(), Some(moved));
+    let successor = Account {
+        email: ann.email,
+        ..account("bob", harness.random())
+    };
+    let outcome = store.create_account(successor, None, noon()).await;
+    assert_eq!(outcome.unwrap(), CreateAccount::Created);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_change_of_case_is_a_change<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let respelled = Account {
+        email: email("Ann@example.com"),
+        ..ann.clone()
+    };
+    let outcome = store.update_account(&ann, respelled.clone(), ADMINS).await;
+    assert_eq!(outcome.unwrap(), UpdateAccount::Updated);
+    let kept = store.account_by_email(&ann.email).await.unwrap().unwrap();
+    assert_eq!(kept.email.as_str(), "Ann@example.com");
+    let outcome = store.update_account(&ann, respelled, ADMINS).await;
+    assert_eq!(outcome.unwrap(), UpdateAccount::Changed);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_change_cannot_take_an_address_or_rename<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
+    for account in [&ann, &bob] {
+        store.create_account(account.clone(), None, noon()).await.unwrap();
+    }
+    let greedy = Account {
+        email: email("BOB@example.com"),
+        ..ann.clone()
+    };
+    let outcome = store.update_account(&ann, greedy, ADMINS).await;
+    assert_eq!(outcome.unwrap(), UpdateAccount::EmailTaken);
+    assert_eq!(store.account(ann.id).await.unwrap(), Some(ann.clone()));
+
+    let renamed = Account {
+        username: "anna".parse().unwrap(),
+        ..ann.clone()
+    };
+    store.update_account(&ann, renamed, ADMINS).await.unwrap();
+    let kept = store.account(ann.id).await.unwrap().unwrap();
+    assert_eq!(kept.username, ann.username);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = member_of(ADMINS, "ann", harness.random());
+    let disabled = Account {
+        standing: Standing::Disabled,
+        ..member_of(ADMINS, "bob", harness.random())
+    };
+    for account in [&ann, &disabled] {
+        store.create_account(account.clone(), None, noon()).await.unwrap();
+    }
+    let ways_out = [
+        Account {
+            groups: ["ops".to_owned()].into(),
+            ..ann.clone()
+        },
+        Account {
+            standing: Standing::Disabled,
+            ..ann.clone()
+        },
+        Account {
+            standing: Standing::AwaitingApproval,
+            ..ann.clone()
+        },
+    ];
+    for way_out in &ways_out {
+        let outcome = store.update_account(&ann, way_out.clone(), ADMINS).await;
+        assert_eq!(outcome.unwrap(), UpdateAccount::LastMember, "{way_out:?}");
+    }
+    let outcome = store.delete_account(ann.id, ADMINS).await;
+    assert_eq!(outcome.unwrap(), DeleteAccount::LastMember);
+    assert_eq!(store.account(ann.id).await.unwrap(), Some(ann.clone()));
+
+    // Whatever else changes of the last one, changes; and those who are not active may go.
+    let named = Account {
+        name: Some("Ann".to_owned()),
+        ..ann.clone()
+    };
+    let outcome = store.update_account(&ann, named.clone(), ADMINS).await;
+    assert_eq!(outcome.unwrap(), UpdateAccount::Updated);
+    let outcome = store.delete_account(disabled.id, ADMINS).await;
+    assert_eq!(outcome.unwrap(), DeleteAccount::Deleted);
+
+    // Another active one, and the first may go.
+    let carl = member_of(ADMINS, "carl", harness.random());
+    store.create_account(carl, None, noon()).await.unwrap();
+    let outcome = store.delete_account(ann.id, ADMINS).await;
+    assert_eq!(outcome.unwrap(), DeleteAccount::Deleted);
+    let outcome = store.delete_account(ann.id, ADMINS).await;
+    assert_eq!(outcome.unwrap(), DeleteAccount::Absent);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_removed_account_takes_its_sessions_and_attempts_along<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
+    for (n, account) in (0..).zip([&ann, &bob]) {
+        store.create_account(account.clone(), None, noon()).await.unwrap();
+        for n in [2 * n, 2 * n + 1] {
+            let session = session(account.id, n, harness.random());
+            store.put_session(session, None).await.unwrap();
+        }
+        let subject = Subject::Account(account.id);
+        assert_eq!(
+            store.record_attempt(subject, POLICY).await.unwrap(),
+            Attempt::Counted(1)
+        );
+    }
+    store.delete_account(ann.id, ADMINS).await.unwrap();
+    let left = store.sessions().await.unwrap();
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().all(|session| session.account == bob.id));
+    assert_eq!(
+        store
+            .record_attempt(Subject::Account(bob.id), POLICY)
+            .await
+            .unwrap(),
+        Attempt::Counted(2)
+    );
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn accounts_survive_a_restart<H: Harness>() {
+    let harness = H::new();
+    let ann = member_of("ops", "ann", harness.random());
+    harness
+        .store()
+        .create_account(ann.clone(), None, noon())
+        .await
+        .unwrap();
+    let harness = harness.restart(noon());
+    let store = harness.store();
+    assert_eq!(
+        store.account_by_email(&ann.email).await.unwrap(),
+        Some(ann.clone())
+    );
+    assert_eq!(
+        store.account_by_username(&ann.username).await.unwrap(),
+        Some(ann.clone())
+    );
+    assert_eq!(store.accounts(None, 10).await.unwrap(), [ann]);
+    assert!(store.group_has_members("ops").await.unwrap());
+    assert_sound(&store).await;
+}

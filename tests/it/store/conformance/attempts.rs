@@ -1,0 +1,269 @@
+//! Lockout: S7, S8, S11 and S13.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vestibule::model::{LockoutPolicy, Subject};
+use vestibule::store::{Attempt, Store};
+
+use super::super::samples::{ADMINS, POLICY, account, later, noon};
+use super::{Harness, assert_sound};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A known account and an unknown name: what holds for the one holds for the other.
+async fn subjects<H: Harness>(harness: &H) -> [Subject; 2] {
+    let ann = account("ann", harness.random());
+    harness
+        .store()
+        .create_account(ann.clone(), None, noon())
+        .await
+        .unwrap();
+    [Subject::Account(ann.id), Subject::unknown("nobody@example.com")]
+}
+
+async fn attempt(store: &Arc<dyn Store>, subject: Subject) -> Attempt {
+    store.record_attempt(subject, POLICY).await.unwrap()
+}
+
+async fn locked_for(store: &Arc<dyn Store>, subject: Subject) -> Option<Duration> {
+    store.locked_for(subject, POLICY).await.unwrap()
+}
+
+/// Fails so often that it locks.
+async fn lock(store: &Arc<dyn Store>, subject: Subject) {
+    for n in 1..=11 {
+        assert_eq!(attempt(store, subject).await, Attempt::Counted(n));
+    }
+}
+
+/// The subject is locked for so long, whichever way one asks.
+async fn assert_locked(store: &Arc<dyn Store>, subject: Subject, remaining: Duration) {
+    assert_eq!(locked_for(store, subject).await, Some(remaining), "{subject:?}");
+    assert_eq!(
+        attempt(store, subject).await,
+        Attempt::Locked(remaining),
+        "{subject:?}"
+    );
+}
+
+pub(crate) async fn eleven_are_counted_and_then_it_is_locked<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    for subject in subjects(&harness).await {
+        for n in 1..=11 {
+            assert_eq!(locked_for(&store, subject).await, None);
+            assert_eq!(attempt(&store, subject).await, Attempt::Counted(n));
+        }
+        assert_locked(&store, subject, 20 * MINUTE).await;
+    }
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_lock_is_over_to_the_second_and_attempts_do_not_extend_it<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let subjects = subjects(&harness).await;
+    for subject in subjects {
+        lock(&store, subject).await;
+    }
+    for minutes in 1..20 {
+        harness.hand().advance(MINUTE);
+        for subject in subjects {
+            assert_locked(&store, subject, (20 - minutes) * MINUTE).await;
+        }
+    }
+    harness.hand().advance(Duration::from_secs(59));
+    for subject in subjects {
+        assert_locked(&store, subject, Duration::from_secs(1)).await;
+    }
+    harness.hand().advance(Duration::from_secs(1));
+    for subject in subjects {
+        assert_eq!(locked_for(&store, subject).await, None);
+        lock(&store, subject).await;
+        assert_locked(&store, subject, 20 * MINUTE).await;
+    }
+}
+
+pub(crate) async fn success_forgets_failures_and_lock<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    for subject in subjects(&harness).await {
+        for n in 1..=10 {
+            assert_eq!(attempt(&store, subject).await, Attempt::Counted(n));
+        }
+        store.clear_attempts(subject).await.unwrap();
+        lock(&store, subject).await;
+        store.clear_attempts(subject).await.unwrap();
+        assert_eq!(locked_for(&store, subject).await, None);
+        assert_eq!(attempt(&store, subject).await, Attempt::Counted(1));
+    }
+}
+
+pub(crate) async fn a_withdrawn_attempt_was_never_counted<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    for subject in subjects(&harness).await {
+        store.withdraw_attempt(subject, POLICY).await.unwrap();
+        assert_eq!(attempt(&store, subject).await, Attempt::Counted(1));
+        assert_eq!(attempt(&store, subject).await, Attempt::Counted(2));
+        store.withdraw_attempt(subject, POLICY).await.unwrap();
+        assert_eq!(attempt(&store, subject).await, Attempt::Counted(2));
+        for _ in 0..3 {
+            store.withdraw_attempt(subject, POLICY).await.unwrap();
+        }
+        assert_eq!(attempt(&store, subject).await, Attempt::Counted(1));
+    }
+}
+
+pub(crate) async fn a_withdrawn_attempt_takes_its_lock_along<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    for subject in subjects(&harness).await {
+        lock(&store, subject).await;
+        store.withdraw_attempt(subject, POLICY).await.unwrap();
+        assert_eq!(locked_for(&store, subject).await, None);
+        assert_eq!(attempt(&store, subject).await, Attempt::Counted(11));
+        assert_locked(&store, subject, 20 * MINUTE).await;
+
+        // With the lock its failures are over: there is nothing left to take back.
+        harness.hand().advance(20 * MINUTE);
+        store.withdraw_attempt(subject, POLICY).await.unwrap();
+        assert_eq!(attempt(&store, subject).await, Attempt::Counted(1));
+    }
+}
+
+pub(crate) async fn a_set_clock_neither_ends_nor_prolongs_a_lock<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let subjects = subjects(&harness).await;
+    for subject in subjects {
+        lock(&store, subject).await;
+    }
+    let day = Duration::from_hours(24);
+    for wall in [later(noon(), day), noon().checked_sub(day).unwrap()] {
+        harness.hand().set_wall(wall);
+        harness.hand().advance(5 * MINUTE);
+    }
+    for subject in subjects {
+        assert_locked(&store, subject, 10 * MINUTE).await;
+    }
+    harness.hand().advance(10 * MINUTE);
+    for subject in subjects {
+        assert_eq!(attempt(&store, subject).await, Attempt::Counted(1));
+    }
+}
+
+pub(crate) async fn a_restart_keeps_what_is_left_of_a_lock<H: Harness>() {
+    let harness = H::new();
+    let subjects = subjects(&harness).await;
+    for subject in subjects {
+        lock(&harness.store(), subject).await;
+    }
+    harness.hand().advance(5 * MINUTE);
+    let harness = harness.restart(later(noon(), 7 * MINUTE));
+    for subject in subjects {
+        assert_locked(&harness.store(), subject, 13 * MINUTE).await;
+    }
+    let harness = harness.restart(later(noon(), 20 * MINUTE));
+    for subject in subjects {
+        assert_eq!(locked_for(&harness.store(), subject).await, None);
+        assert_eq!(attempt(&harness.store(), subject).await, Attempt::Counted(1));
+    }
+}
+
+pub(crate) async fn after_a_restart_a_clock_set_back_gives_no_more_than_a_whole_lock<H: Harness>() {
+    let harness = H::new();
+    let subjects = subjects(&harness).await;
+    for subject in subjects {
+        lock(&harness.store(), subject).await;
+    }
+    let harness = harness.restart(noon().checked_sub(Duration::from_hours(24)).unwrap());
+    for subject in subjects {
+        assert_locked(&harness.store(), subject, 20 * MINUTE).await;
+    }
+    harness.hand().advance(20 * MINUTE);
+    for subject in subjects {
+        assert_eq!(attempt(&harness.store(), subject).await, Attempt::Counted(1));
+    }
+}
+
+pub(crate) async fn after_a_restart_a_set_clock_changes_nothing<H: Harness>() {
+    let harness = H::new();
+    let subjects = subjects(&harness).await;
+    for subject in subjects {
+        lock(&harness.store(), subject).await;
+    }
+    let harness = harness.restart(later(noon(), 5 * MINUTE));
+    let store = harness.store();
+    for wall in [
+        later(noon(), Duration::from_hours(24)),
+        noon().checked_sub(Duration::from_hours(24)).unwrap(),
+    ] {
+        harness.hand().set_wall(wall);
+        for subject in subjects {
+            assert_locked(&store, subject, 15 * MINUTE).await;
+        }
+    }
+}
+
+pub(crate) async fn a_shorter_duration_holds_after_a_restart<H: Harness>() {
+    let harness = H::new();
+    let subjects = subjects(&harness).await;
+    for subject in subjects {
+        lock(&harness.store(), subject).await;
+    }
+    let harness = harness.restart(later(noon(), MINUTE));
+    let shorter = LockoutPolicy {
+        duration: 2 * MINUTE,
+        ..POLICY
+    };
+    for subject in subjects {
+        let remaining = harness.store().locked_for(subject, shorter).await.unwrap();
+        assert_eq!(remaining, Some(2 * MINUTE));
+    }
+}
+
+pub(crate) async fn failures_survive_a_restart<H: Harness>() {
+    let harness = H::new();
+    let subjects = subjects(&harness).await;
+    for subject in subjects {
+        for _ in 0..5 {
+            attempt(&harness.store(), subject).await;
+        }
+    }
+    let harness = harness.restart(later(noon(), Duration::from_hours(24)));
+    for subject in subjects {
+        assert_eq!(attempt(&harness.store(), subject).await, Attempt::Counted(6));
+    }
+}
+
+pub(crate) async fn subjects_are_counted_apart<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let [known, unknown] = subjects(&harness).await;
+    lock(&store, known).await;
+    lock(&store, unknown).await;
+    let others = [
+        Subject::unknown("nobody@example.org"),
+        Subject::unknown("somebody@example.com"),
+    ];
+    for other in others {
+        assert_eq!(locked_for(&store, other).await, None);
+        assert_eq!(attempt(&store, other).await, Attempt::Counted(1));
+    }
+}
+
+/// Removed between the caller's look at it and the attempt.
+pub(crate) async fn a_removed_account_still_locks<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let [known, _] = subjects(&harness).await;
+    let Subject::Account(id) = known else {
+        unreachable!()
+    };
+    store.delete_account(id, ADMINS).await.unwrap();
+    lock(&store, known).await;
+    assert_locked(&store, known, 20 * MINUTE).await;
+    assert_sound(&store).await;
+}

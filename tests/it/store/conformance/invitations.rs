@@ -1,0 +1,205 @@
+//! Invitations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use vestibule::model::{Account, Invitation};
+use vestibule::store::{CreateAccount, Store};
+
+use super::super::samples::{account, digest, email, invitation, later, noon};
+use super::{Harness, assert_sound};
+
+async fn sign_up(
+    store: &Arc<dyn Store>,
+    account: &Account,
+    invitation: u64,
+    now: Timestamp,
+) -> CreateAccount {
+    store
+        .create_account(account.clone(), Some(digest(invitation)), now)
+        .await
+        .unwrap()
+}
+
+pub(crate) async fn an_invitation_is_used_up_with_the_account_it_makes<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
+    let first = invitation(1, harness.random());
+    store.create_invitation(first.clone()).await.unwrap();
+    assert_eq!(store.invitation(digest(1)).await.unwrap(), Some(first.clone()));
+    assert_eq!(sign_up(&store, &ann, 1, noon()).await, CreateAccount::Created);
+    assert_eq!(store.invitation(digest(1)).await.unwrap(), None);
+    assert_eq!(store.invitations().await.unwrap(), []);
+    assert!(!store.revoke_invitation(first.id).await.unwrap());
+    assert_eq!(
+        sign_up(&store, &bob, 1, noon()).await,
+        CreateAccount::InvitationVoid
+    );
+    assert_eq!(
+        sign_up(&store, &bob, 2, noon()).await,
+        CreateAccount::InvitationVoid
+    );
+    assert_eq!(store.account(bob.id).await.unwrap(), None);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn an_invitation_is_kept_if_no_account_is_made<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    store
+        .create_invitation(invitation(1, harness.random()))
+        .await
+        .unwrap();
+    let same_address = Account {
+        email: ann.email,
+        ..account("bob", harness.random())
+    };
+    let same_username = Account {
+        email: email("bob@example.com"),
+        ..account("ann", harness.random())
+    };
+    assert_eq!(
+        sign_up(&store, &same_address, 1, noon()).await,
+        CreateAccount::EmailTaken
+    );
+    assert_eq!(
+        sign_up(&store, &same_username, 1, noon()).await,
+        CreateAccount::UsernameTaken
+    );
+    let bob = account("bob", harness.random());
+    assert_eq!(sign_up(&store, &bob, 1, noon()).await, CreateAccount::Created);
+}
+
+pub(crate) async fn an_invitation_is_void_to_the_second<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let expires_at = later(noon(), Duration::from_hours(1));
+    for n in [1, 2] {
+        let invitation = Invitation {
+            expires_at,
+            ..invitation(n, harness.random())
+        };
+        store.create_invitation(invitation).await.unwrap();
+    }
+    let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
+    assert_eq!(
+        sign_up(&store, &ann, 1, expires_at).await,
+        CreateAccount::InvitationVoid
+    );
+    assert!(
+        store.invitation(digest(1)).await.unwrap().is_some(),
+        "expired, not used up"
+    );
+    let just_before = expires_at.checked_sub(Duration::from_secs(1)).unwrap();
+    assert_eq!(
+        sign_up(&store, &bob, 2, just_before).await,
+        CreateAccount::Created
+    );
+}
+
+pub(crate) async fn a_bound_invitation_serves_one_address<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let bound = Invitation {
+        email: Some(email("Ann@Example.com")),
+        ..invitation(1, harness.random())
+    };
+    store.create_invitation(bound).await.unwrap();
+    let bob = account("bob", harness.random());
+    assert_eq!(
+        sign_up(&store, &bob, 1, noon()).await,
+        CreateAccount::InvitationVoid
+    );
+    let ann = account("ann", harness.random());
+    assert_eq!(sign_up(&store, &ann, 1, noon()).await, CreateAccount::Created);
+}
+
+pub(crate) async fn a_void_invitation_tells_nothing_of_others<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    assert_eq!(
+        sign_up(&store, &ann, 1, noon()).await,
+        CreateAccount::InvitationVoid
+    );
+}
+
+pub(crate) async fn invitations_are_listed_and_revoked<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let mut made = Vec::new();
+    for n in 1..=5_u64 {
+        let invitation = Invitation {
+            created_at: later(noon(), Duration::from_secs(n)),
+            ..invitation(n, harness.random())
+        };
+        made.push(invitation);
+    }
+    for n in [3, 0, 4, 1, 2] {
+        store.create_invitation(made[n].clone()).await.unwrap();
+    }
+    assert_eq!(store.invitations().await.unwrap(), made, "oldest first");
+    let revoked = made.remove(2);
+    assert!(store.revoke_invitation(revoked.id).await.unwrap());
+    assert!(!store.revoke_invitation(revoked.id).await.unwrap());
+    assert_eq!(store.invitations().await.unwrap(), made);
+    let ann = account("ann", harness.random());
+    assert_eq!(
+        sign_up(&store, &ann, 3, noon()).await,
+        CreateAccount::InvitationVoid
+    );
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn invitations_are_swept<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let now = later(noon(), Duration::from_hours(1));
+    let mut kept = Vec::new();
+    for n in 0..600_u64 {
+        let goes = n % 2 == 0;
+        let invitation = Invitation {
+            expires_at: if goes {
+                now
+            } else {
+                later(now, Duration::from_secs(1))
+            },
+            created_at: later(noon(), Duration::from_millis(n)),
+            ..invitation(n, harness.random())
+        };
+        store.create_invitation(invitation.clone()).await.unwrap();
+        if !goes {
+            kept.push(invitation);
+        }
+    }
+    store.sweep(now, noon()).await.unwrap();
+    assert_eq!(store.invitations().await.unwrap(), kept);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn invitations_survive_a_restart<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    for n in [1, 2] {
+        store
+            .create_invitation(invitation(n, harness.random()))
+            .await
+            .unwrap();
+    }
+    let ann = account("ann", harness.random());
+    assert_eq!(sign_up(&store, &ann, 1, noon()).await, CreateAccount::Created);
+    drop(store);
+    let harness = harness.restart(noon());
+    let store = harness.store();
+    let bob = account("bob", harness.random());
+    assert_eq!(
+        sign_up(&store, &bob, 1, noon()).await,
+        CreateAccount::InvitationVoid
+    );
+    assert_eq!(sign_up(&store, &bob, 2, noon()).await, CreateAccount::Created);
+}

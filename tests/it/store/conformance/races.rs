@@ -1,0 +1,194 @@
+//! Many at once: S10 and S16 among others.
+
+use std::collections::BTreeSet;
+
+use vestibule::model::{Account, Standing, Subject};
+use vestibule::store::{Attempt, CreateAccount, SessionsToEnd, UpdateAccount};
+
+use super::super::samples::{ADMINS, POLICY, account, digest, email, invitation, member_of, noon, session};
+use super::{Harness, assert_sound, together};
+
+fn count<T: PartialEq>(outcomes: &[T], wanted: &T) -> usize {
+    outcomes.iter().filter(|outcome| *outcome == wanted).count()
+}
+
+pub(crate) async fn of_twenty_signups_with_one_invitation_one_makes_an_account<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    store
+        .create_invitation(invitation(1, harness.random()))
+        .await
+        .unwrap();
+    let outcomes = together(20, |n| {
+        let (store, account) = (store.clone(), account(&format!("user{n}"), harness.random()));
+        async move {
+            store
+                .create_account(account, Some(digest(1)), noon())
+                .await
+                .unwrap()
+        }
+    })
+    .await;
+    assert_eq!(count(&outcomes, &CreateAccount::Created), 1);
+    assert_eq!(count(&outcomes, &CreateAccount::InvitationVoid), 19);
+    assert_eq!(store.accounts(None, 100).await.unwrap().len(), 1);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn of_twenty_signups_with_one_address_one_makes_an_account<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let outcomes = together(20, |n| {
+        let spelling = if n % 2 == 0 {
+            "ann@example.com"
+        } else {
+            "ANN@example.com"
+        };
+        let account = Account {
+            email: email(spelling),
+            ..account(&format!("user{n}"), harness.random())
+        };
+        let store = store.clone();
+        async move { store.create_account(account, None, noon()).await.unwrap() }
+    })
+    .await;
+    assert_eq!(count(&outcomes, &CreateAccount::Created), 1);
+    assert_eq!(count(&outcomes, &CreateAccount::EmailTaken), 19);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn of_twenty_signups_with_one_username_one_makes_an_account<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let outcomes = together(20, |n| {
+        let account = Account {
+            email: email(&format!("user{n}@example.com")),
+            ..account("ann", harness.random())
+        };
+        let store = store.clone();
+        async move { store.create_account(account, None, noon()).await.unwrap() }
+    })
+    .await;
+    assert_eq!(count(&outcomes, &CreateAccount::Created), 1);
+    assert_eq!(count(&outcomes, &CreateAccount::UsernameTaken), 19);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn of_fifty_attempts_eleven_are_counted<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    for subject in [Subject::Account(ann.id), Subject::unknown("nobody")] {
+        let outcomes = together(50, |_| {
+            let store = store.clone();
+            async move { store.record_attempt(subject, POLICY).await.unwrap() }
+        })
+        .await;
+        let counted: Vec<u32> = outcomes
+            .iter()
+            .filter_map(|outcome| match outcome {
+                Attempt::Counted(n) => Some(*n),
+                Attempt::Locked(_) => None,
+            })
+            .collect();
+        assert_eq!(counted.len(), 11);
+        assert_eq!(counted.into_iter().collect::<BTreeSet<_>>(), (1..=11).collect());
+        assert_eq!(count(&outcomes, &Attempt::Locked(POLICY.duration)), 39);
+    }
+}
+
+pub(crate) async fn of_twenty_changes_one_is_made<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let outcomes = together(20, |n| {
+        let (store, ann) = (store.clone(), ann.clone());
+        let changed = Account {
+            name: Some(n.to_string()),
+            ..ann.clone()
+        };
+        async move { store.update_account(&ann, changed, ADMINS).await.unwrap() }
+    })
+    .await;
+    assert_eq!(count(&outcomes, &UpdateAccount::Updated), 1);
+    assert_eq!(count(&outcomes, &UpdateAccount::Changed), 19);
+    let winner = outcomes
+        .iter()
+        .position(|outcome| *outcome == UpdateAccount::Updated);
+    let kept = store.account(ann.id).await.unwrap().unwrap();
+    assert_eq!(kept.name, winner.map(|n| n.to_string()));
+}
+
+pub(crate) async fn of_two_administrators_who_step_down_one_stays<H: Harness>() {
+    for _ in 0..20 {
+        let harness = H::new();
+        let store = harness.store();
+        let both = ["ann", "bob"].map(|name| member_of(ADMINS, name, harness.random()));
+        for account in &both {
+            store.create_account(account.clone(), None, noon()).await.unwrap();
+        }
+        let outcomes = together(2, |n| {
+            let (store, account) = (store.clone(), both[n].clone());
+            let mut changed = account.clone();
+            if n == 0 {
+                changed.groups.clear();
+            } else {
+                changed.standing = Standing::Disabled;
+            }
+            async move { store.update_account(&account, changed, ADMINS).await.unwrap() }
+        })
+        .await;
+        assert_eq!(count(&outcomes, &UpdateAccount::Updated), 1);
+        assert_eq!(count(&outcomes, &UpdateAccount::LastMember), 1);
+        assert_sound(&store).await;
+    }
+}
+
+pub(crate) async fn of_two_accounts_that_want_an_address_one_gets_it<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let both = ["ann", "bob"].map(|name| account(name, harness.random()));
+    for account in &both {
+        store.create_account(account.clone(), None, noon()).await.unwrap();
+    }
+    let outcomes = together(2, |n| {
+        let (store, account) = (store.clone(), both[n].clone());
+        let changed = Account {
+            email: email("boss@example.com"),
+            ..account.clone()
+        };
+        async move { store.update_account(&account, changed, ADMINS).await.unwrap() }
+    })
+    .await;
+    assert_eq!(count(&outcomes, &UpdateAccount::Updated), 1);
+    assert_eq!(count(&outcomes, &UpdateAccount::EmailTaken), 1);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn ended_sessions_are_counted_once<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    for n in 0..20 {
+        store
+            .put_session(session(ann.id, n, harness.random()), None)
+            .await
+            .unwrap();
+    }
+    let ended = together(20, |n| {
+        let store = store.clone();
+        let which = match n {
+            0 => SessionsToEnd::All,
+            1 => SessionsToEnd::Account(ann.id, None),
+            n => SessionsToEnd::Token(digest(u64::try_from(n).unwrap())),
+        };
+        async move { store.end_sessions(which).await.unwrap() }
+    })
+    .await;
+    assert_eq!(ended.iter().sum::<usize>(), 20);
+    assert_eq!(store.sessions().await.unwrap(), []);
+    assert_sound(&store).await;
+}

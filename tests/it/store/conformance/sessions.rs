@@ -1,0 +1,158 @@
+//! Sessions.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vestibule::model::{Account, Session, Standing, TokenDigest};
+use vestibule::store::{SessionsToEnd, Store, StoreError};
+
+use super::super::samples::{ADMINS, account, digest, later, noon, session};
+use super::{Harness, assert_sound};
+
+async fn tokens(store: &Arc<dyn Store>) -> BTreeSet<TokenDigest> {
+    let sessions = store.sessions().await.unwrap();
+    sessions.iter().map(|session| session.digest).collect()
+}
+
+fn of(tokens: impl IntoIterator<Item = u64>) -> BTreeSet<TokenDigest> {
+    tokens.into_iter().map(digest).collect()
+}
+
+pub(crate) async fn a_session_is_kept_and_replaces_another<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let (first, second) = (
+        session(ann.id, 1, harness.random()),
+        session(ann.id, 2, harness.random()),
+    );
+    store.put_session(first.clone(), None).await.unwrap();
+    assert_eq!(store.sessions().await.unwrap(), vec![first.clone()]);
+    store
+        .put_session(second.clone(), Some(first.digest))
+        .await
+        .unwrap();
+    assert_eq!(store.sessions().await.unwrap(), vec![second.clone()]);
+    let ended = store.end_sessions(SessionsToEnd::Id(first.id)).await.unwrap();
+    assert_eq!(ended, 0);
+    store
+        .put_session(session(ann.id, 3, harness.random()), Some(digest(99)))
+        .await
+        .unwrap();
+    assert_eq!(tokens(&store).await, of([2, 3]));
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_session_needs_an_account_that_may_sign_in<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    let nobody = store
+        .put_session(session(ann.id, 1, harness.random()), None)
+        .await;
+    assert!(matches!(nobody, Err(StoreError::Unavailable(_))), "{nobody:?}");
+
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let disabled = Account {
+        standing: Standing::Disabled,
+        ..ann.clone()
+    };
+    store.update_account(&ann, disabled, ADMINS).await.unwrap();
+    let refused = store
+        .put_session(session(ann.id, 1, harness.random()), None)
+        .await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(store.sessions().await.unwrap(), []);
+}
+
+pub(crate) async fn touched_sessions_never_go_back_or_come_back<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let kept = session(ann.id, 1, harness.random());
+    store.put_session(kept.clone(), None).await.unwrap();
+    let seen = later(noon(), Duration::from_secs(30));
+    store
+        .touch_sessions(vec![(digest(1), seen), (digest(2), seen)])
+        .await
+        .unwrap();
+    store.touch_sessions(vec![(digest(1), noon())]).await.unwrap();
+    let touched = Session {
+        last_seen_at: seen,
+        ..kept
+    };
+    assert_eq!(store.sessions().await.unwrap(), [touched]);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn sessions_end_by_token_by_id_by_account_and_all<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
+    let mut ids = Vec::new();
+    for (account, numbers) in [(&ann, 0..6), (&bob, 6..8)] {
+        store.create_account(account.clone(), None, noon()).await.unwrap();
+        for n in numbers {
+            let session = session(account.id, n, harness.random());
+            ids.push(session.id);
+            store.put_session(session, None).await.unwrap();
+        }
+    }
+    let end = |which| {
+        let store = store.clone();
+        async move { store.end_sessions(which).await.unwrap() }
+    };
+    assert_eq!(end(SessionsToEnd::Token(digest(0))).await, 1);
+    assert_eq!(end(SessionsToEnd::Token(digest(0))).await, 0);
+    assert_eq!(end(SessionsToEnd::Id(ids[1])).await, 1);
+    assert_eq!(end(SessionsToEnd::Id(ids[1])).await, 0);
+    assert_eq!(tokens(&store).await, of(2..8));
+    assert_eq!(end(SessionsToEnd::Account(ann.id, Some(digest(3)))).await, 3);
+    assert_eq!(tokens(&store).await, of([3, 6, 7]));
+    assert_eq!(end(SessionsToEnd::Account(ann.id, Some(digest(6)))).await, 1);
+    assert_eq!(tokens(&store).await, of([6, 7]));
+    assert_eq!(end(SessionsToEnd::Account(ann.id, None)).await, 0);
+    assert_sound(&store).await;
+    assert_eq!(end(SessionsToEnd::All).await, 2);
+    assert_eq!(end(SessionsToEnd::All).await, 0);
+    assert_eq!(store.sessions().await.unwrap(), []);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn sessions_are_swept<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    for n in 0..600 {
+        let session = Session {
+            created_at: later(noon(), Duration::from_secs(n)),
+            ..session(ann.id, n, harness.random())
+        };
+        store.put_session(session, None).await.unwrap();
+    }
+    let before = later(noon(), Duration::from_mins(5));
+    store.sweep(noon(), before).await.unwrap();
+    assert_eq!(tokens(&store).await, of(300..600));
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn sessions_survive_a_restart<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    for n in 1..=3 {
+        store
+            .put_session(session(ann.id, n, harness.random()), None)
+            .await
+            .unwrap();
+    }
+    store.end_sessions(SessionsToEnd::Token(digest(2))).await.unwrap();
+    drop(store);
+    let harness = harness.restart(noon());
+    assert_eq!(tokens(&harness.store()).await, of([1, 3]));
+}

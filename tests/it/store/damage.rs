@@ -1,0 +1,305 @@
+//! The embedded store with rows that are damaged: it says so, and does nothing on the strength of them.
+
+use std::fmt::Debug;
+
+use jiff::Timestamp;
+use vestibule::model::{Account, Invitation, Session, Subject};
+use vestibule::store::{SessionsToEnd, StoreError, Verification};
+
+use super::conformance::Harness;
+use super::samples::{ADMINS, POLICY, account, digest, invitation, member_of, noon, session};
+use super::sled::Sled;
+
+/// One of everything.
+struct Kept {
+    ann: Account,
+    session: Session,
+    invitation: Invitation,
+}
+
+const NOBODY: &str = "nobody@example.com";
+
+async fn fill(harness: &Sled) -> Kept {
+    let store = harness.store();
+    let random = harness.random();
+    let kept = Kept {
+        ann: member_of("ops", "ann", random),
+        session: Session {
+            digest: digest(1),
+            ..session(account("x1", random).id, 1, random)
+        },
+        invitation: invitation(2, random),
+    };
+    let kept = Kept {
+        session: Session {
+            account: kept.ann.id,
+            ..kept.session
+        },
+        ..kept
+    };
+    store
+        .create_account(kept.ann.clone(), None, noon())
+        .await
+        .unwrap();
+    let gone = account("gone", random);
+    store.create_account(gone.clone(), None, noon()).await.unwrap();
+    store.delete_account(gone.id, ADMINS).await.unwrap();
+    store.put_session(kept.session.clone(), None).await.unwrap();
+    store.create_invitation(kept.invitation.clone()).await.unwrap();
+    for subject in [Subject::Account(kept.ann.id), Subject::unknown(NOBODY)] {
+        store.record_attempt(subject, POLICY).await.unwrap();
+    }
+    kept
+}
+
+/// The store after its rows were changed behind its back.
+fn damaged(harness: Sled, damage: impl FnOnce(&::sled::Tree)) -> Sled {
+    let random = harness.random().clone();
+    let folder = harness.close();
+    let db = ::sled::open(folder.path()).unwrap();
+    damage(&db);
+    db.flush().unwrap();
+    drop(db);
+    Sled::open(folder, noon(), random)
+}
+
+fn key(kind: u8, rest: &[u8]) -> Vec<u8> {
+    [&[kind], rest].concat()
+}
+
+fn assert_corrupt<T: Debug>(outcome: &Result<T, StoreError>) {
+    assert!(matches!(outcome, Err(StoreError::Corrupt(_))), "{outcome:?}");
+}
+
+const GARBAGE: [&[u8]; 6] = [
+    b"",
+    b"\x01",
+    b"\x01{",
+    b"\x01{\"id\":1}",
+    b"\x02{}",
+    b"\xff\x00\xfe",
+];
+
+#[tokio::test]
+async fn a_damaged_account_is_an_error_everywhere() {
+    for garbage in GARBAGE {
+        let harness = Sled::new();
+        let Kept { ann, session, .. } = fill(&harness).await;
+        let harness = damaged(harness, |tree| {
+            tree.insert(key(b'a', ann.id.as_bytes()), garbage).unwrap();
+        });
+        let store = harness.store();
+        assert_corrupt(&store.account(ann.id).await);
+        assert_corrupt(&store.account_by_email(&ann.email).await);
+        assert_corrupt(&store.account_by_username(&ann.username).await);
+        assert_corrupt(&store.accounts(None, 10).await);
+        assert_corrupt(&store.update_account(&ann, ann.clone(), ADMINS).await);
+        assert_corrupt(&store.delete_account(ann.id, ADMINS).await);
+        assert_corrupt(&store.put_session(session, None).await);
+        // Others are as well as ever.
+        let bob = account("bob", harness.random());
+        store.create_account(bob.clone(), None, noon()).await.unwrap();
+        assert_eq!(store.account(bob.id).await.unwrap(), Some(bob));
+    }
+}
+
+#[tokio::test]
+async fn other_damaged_rows_are_errors() {
+    for garbage in GARBAGE {
+        let harness = Sled::new();
+        let Kept {
+            ann,
+            session,
+            invitation,
+        } = fill(&harness).await;
+        let harness = damaged(harness, |tree| {
+            for kind in b"fsi" {
+                for row in tree.scan_prefix([*kind]) {
+                    tree.insert(row.unwrap().0, garbage).unwrap();
+                }
+            }
+            for row in tree.scan_prefix(b"u") {
+                tree.insert(row.unwrap().0, garbage).unwrap();
+            }
+        });
+        let store = harness.store();
+        assert_corrupt(&store.sessions().await);
+        assert_corrupt(&store.end_sessions(SessionsToEnd::Token(session.digest)).await);
+        assert_corrupt(&store.invitation(invitation.digest).await);
+        assert_corrupt(&store.invitations().await);
+        let bob = account("bob", harness.random());
+        assert_corrupt(
+            &store
+                .create_account(bob.clone(), Some(invitation.digest), noon())
+                .await,
+        );
+        assert_eq!(store.account(bob.id).await.unwrap(), None);
+        for subject in [Subject::Account(ann.id), Subject::unknown(NOBODY)] {
+            assert_corrupt(&store.locked_for(subject, POLICY).await);
+            assert_corrupt(&store.record_attempt(subject, POLICY).await);
+        }
+        store.sweep(Timestamp::MAX, Timestamp::MAX).await.unwrap();
+        assert!(store.verify().await.unwrap().faults.len() >= 4);
+    }
+}
+
+#[tokio::test]
+async fn damaged_indexes_are_errors() {
+    for garbage in GARBAGE {
+        let harness = Sled::new();
+        let Kept { ann, session, .. } = fill(&harness).await;
+        let harness = damaged(harness, |tree| {
+            for kind in b"endj" {
+                for row in tree.scan_prefix([*kind]) {
+                    tree.insert(row.unwrap().0, garbage).unwrap();
+                }
+            }
+        });
+        let store = harness.store();
+        assert_corrupt(&store.account_by_email(&ann.email).await);
+        assert_corrupt(&store.account_by_username(&ann.username).await);
+        assert_corrupt(&store.end_sessions(SessionsToEnd::Id(session.id)).await);
+    }
+}
+
+#[tokio::test]
+async fn an_index_without_its_account_is_an_error() {
+    let harness = Sled::new();
+    let Kept { ann, .. } = fill(&harness).await;
+    let harness = damaged(harness, |tree| {
+        tree.remove(key(b'a', ann.id.as_bytes())).unwrap();
+    });
+    assert_corrupt(&harness.store().account_by_email(&ann.email).await);
+    assert_corrupt(&harness.store().account_by_username(&ann.username).await);
+}
+
+/// Damages a store with one of everything in one way, and has it verified.
+async fn verified(damage: impl FnOnce(&::sled::Tree, &Kept)) -> Verification {
+    let harness = Sled::new();
+    let kept = fill(&harness).await;
+    let harness = damaged(harness, |tree| damage(tree, &kept));
+    harness.store().verify().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_sound_store_has_no_faults() {
+    let sound = Verification {
+        accounts: 1,
+        sessions: 1,
+        invitations: 1,
+        faults: Vec::new(),
+    };
+    assert_eq!(verified(|_, _| {}).await, sound);
+}
+
+#[tokio::test]
+async fn every_missing_row_is_found() {
+    // A username that is reserved and a failure that was counted are named by no other row.
+    let harness = Sled::new();
+    fill(&harness).await;
+    let folder = harness.close();
+    let db = ::sled::open(folder.path()).unwrap();
+    let keys: Vec<_> = db.iter().keys().map(Result::unwrap).collect();
+    drop(db);
+    let named_by_others = |key: &[u8]| !b"muf".contains(&key[0]) && key != b"ngone";
+    assert_eq!(keys.iter().filter(|key| named_by_others(key)).count(), 9);
+
+    for (position, key) in keys.iter().enumerate() {
+        if named_by_others(key) {
+            let found = verified(|tree, _| {
+                let (removed, _) = tree.iter().nth(position).unwrap().unwrap();
+                assert_eq!(removed[0], key[0]);
+                tree.remove(removed).unwrap();
+            })
+            .await;
+            assert_ne!(found.faults, Vec::<String>::new(), "{:?}", char::from(key[0]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_row_that_cannot_be_read_is_found() {
+    for kind in b"aenfusdij" {
+        for garbage in GARBAGE {
+            let found = verified(|tree, _| {
+                let (key, _) = tree.scan_prefix([*kind]).next().unwrap().unwrap();
+                tree.insert(key, garbage).unwrap();
+            })
+            .await;
+            assert_ne!(found.faults, Vec::<String>::new(), "{:?}", char::from(*kind));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_orphan_is_found() {
+    let nobody = [9; 16];
+    let nothing = [9; 32];
+    let json = |text: &str| [b"\x01", text.as_bytes()].concat();
+    let account = json("\"09090909-0909-0909-0909-090909090909\"");
+    let token = json("\"CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk\"");
+    let orphans = [
+        (
+            key(b'e', b"x@example.com"),
+            account.clone(),
+            "Email x@example.com points to",
+        ),
+        (key(b'n', b"x1"), account, "Username x1 points to"),
+        (
+            key(b'g', &[&[0, 0, 0, 3], b"ops".as_slice(), &nobody].concat()),
+            json("null"),
+            "points to Account 09",
+        ),
+        (
+            key(b'f', &nobody),
+            json(r#"{"count":1,"lock":null}"#),
+            "points to Account 09",
+        ),
+        (key(b'd', &nobody), token.clone(), "points to Session 09"),
+        (
+            key(b'o', &[nobody.as_slice(), &nothing].concat()),
+            json("null"),
+            "points to Session 09",
+        ),
+        (key(b'j', &nobody), token, "points to Invitation 09"),
+        (b"?".to_vec(), Vec::new(), "no such kind of row"),
+    ];
+    for (key, value, sentence) in orphans {
+        let found = verified(|tree, _| {
+            tree.insert(key, value).unwrap();
+        })
+        .await;
+        assert_eq!(found.faults.len(), 1, "{found:?}");
+        assert!(found.faults[0].contains(sentence), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_disagree_are_found() {
+    let swapped = verified(|tree, kept| {
+        // The account is in another group than the index says.
+        let key = key(b'a', kept.ann.id.as_bytes());
+        let row = tree.get(&key).unwrap().unwrap();
+        let text = String::from_utf8(row.to_vec()).unwrap();
+        tree.insert(key, text.replace("\"ops\"", "\"dev\"").as_bytes())
+            .unwrap();
+    })
+    .await;
+    assert_eq!(swapped.faults.len(), 2, "{swapped:?}");
+    assert!(swapped.faults[0].contains("is missing"), "{swapped:?}");
+    assert!(swapped.faults[1].contains("not in the group"), "{swapped:?}");
+
+    let misplaced = verified(|tree, _| {
+        let (key, row) = tree.scan_prefix(b"s").next().unwrap().unwrap();
+        tree.remove(key).unwrap();
+        tree.insert(self::key(b's', &[7; 32]), row).unwrap();
+    })
+    .await;
+    assert!(
+        misplaced
+            .faults
+            .iter()
+            .any(|fault| fault.contains("it holds another session")),
+        "{misplaced:?}"
+    );
+}

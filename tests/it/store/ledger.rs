@@ -1,0 +1,153 @@
+//! A client's own book of what it asked for and what it was promised, to hold against the store after a crash.
+//!
+//! A deed is entered as asked before it is done, and as promised when it was acknowledged. What was promised must
+//! be there; what was only asked for may be, as a whole or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+use vestibule::model::{Email, LockoutPolicy, Subject, TokenDigest, Username};
+use vestibule::store::{Attempt, Store};
+
+/// Something that a client can ask for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Deed {
+    /// Making an invitation; `token` in the clear.
+    Invite { token: String },
+    /// Making an account with an invitation.
+    SignUp {
+        email: String,
+        username: String,
+        invitation: String,
+    },
+    /// Beginning a session; `token` in the clear.
+    SignIn { token: String },
+    /// Ending it.
+    SignOut { token: String },
+    /// One failed attempt at a name that belongs to nobody.
+    Fail { name: String },
+}
+
+/// One line of the book.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Entry {
+    Asked(Deed),
+    Promised(Deed),
+}
+
+impl Entry {
+    /// What a line of the book begins with, among whatever else is written beside it.
+    const MARK: &str = "ledger ";
+
+    /// The entry as a line, its newline included.
+    pub(crate) fn line(&self) -> String {
+        format!("{}{}\n", Self::MARK, serde_json::to_string(self).unwrap())
+    }
+
+    /// The entry of a line, if it has one.
+    pub(crate) fn of(line: &str) -> Option<Self> {
+        let json = line.strip_prefix(Self::MARK)?.strip_suffix('\n')?;
+        Some(serde_json::from_str(json).unwrap())
+    }
+}
+
+/// The book.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    asked: BTreeSet<Deed>,
+    promised: BTreeSet<Deed>,
+    /// How often a name failed: asked for, and promised.
+    failures: BTreeMap<String, (u32, u32)>,
+}
+
+impl Ledger {
+    /// Enters something.
+    pub(crate) fn enter(&mut self, entry: Entry) {
+        match entry {
+            Entry::Asked(Deed::Fail { name }) => self.failures.entry(name).or_default().0 += 1,
+            Entry::Promised(Deed::Fail { name }) => self.failures.entry(name).or_default().1 += 1,
+            Entry::Asked(deed) => {
+                self.asked.insert(deed);
+            }
+            Entry::Promised(deed) => {
+                self.promised.insert(deed);
+            }
+        }
+    }
+
+    /// How many promises there are.
+    pub(crate) fn promises(&self) -> usize {
+        let failures: u32 = self.failures.values().map(|(_, promised)| promised).sum();
+        self.promised.len() + usize::try_from(failures).unwrap()
+    }
+
+    /// Every promise that the store does not keep, a line each. Counts one more failure for each name that failed.
+    pub(crate) async fn broken_promises(&mut self, store: &dyn Store, policy: LockoutPolicy) -> String {
+        let mut broken = String::new();
+        let mut times_used: BTreeMap<&str, usize> = BTreeMap::new();
+        let sessions = store.sessions().await.unwrap();
+        let sessions: BTreeSet<_> = sessions.iter().map(|session| session.digest).collect();
+        let has_session = |token: &str| sessions.contains(&TokenDigest::of(token));
+        for deed in &self.asked {
+            let promised = self.promised.contains(deed);
+            let kept = match deed {
+                Deed::Invite { .. } => true,
+                Deed::SignUp {
+                    email,
+                    username,
+                    invitation,
+                } => {
+                    let made = has_account(store, email, username).await;
+                    *times_used.entry(invitation).or_default() += usize::from(made);
+                    made || !promised
+                }
+                Deed::SignIn { token } => {
+                    let sign_out = Deed::SignOut { token: token.clone() };
+                    !promised || self.asked.contains(&sign_out) || has_session(token)
+                }
+                Deed::SignOut { token } => !promised || !has_session(token),
+                Deed::Fail { .. } => unreachable!("failures are counted, not listed"),
+            };
+            if !kept {
+                writeln!(broken, "not kept: {deed:?}").unwrap();
+            }
+        }
+        for (token, times) in times_used.iter().filter(|(_, times)| **times > 1) {
+            writeln!(broken, "{token}: used {times} times").unwrap();
+        }
+        for deed in &self.promised {
+            if let Deed::Invite { token } = deed {
+                let there = store.invitation(TokenDigest::of(token)).await.unwrap().is_some();
+                let signups = times_used.get(token.as_str()).copied().unwrap_or(0);
+                if usize::from(there) + signups != 1 {
+                    writeln!(broken, "{token}: there is {there}, used {signups} times").unwrap();
+                }
+            }
+        }
+        for (name, (asked, promised)) in &mut self.failures {
+            *asked += 1;
+            match store
+                .record_attempt(Subject::unknown(name), policy)
+                .await
+                .unwrap()
+            {
+                Attempt::Locked(_) => {}
+                Attempt::Counted(n) => {
+                    if !(*promised + 1..=*asked).contains(&n) {
+                        writeln!(broken, "{name}: {n} failures, {promised} promised, {asked} asked").unwrap();
+                    }
+                    *promised = n;
+                    *asked = n;
+                }
+            }
+        }
+        broken
+    }
+}
+
+async fn has_account(store: &dyn Store, email: &str, username: &str) -> bool {
+    let (email, username): (Email, Username) = (email.parse().unwrap(), username.parse().unwrap());
+    let account = store.account_by_email(&email).await.unwrap();
+    account.is_some_and(|account| account.username == username)
+}

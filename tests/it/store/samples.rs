@@ -1,0 +1,89 @@
+//! People, sessions and invitations that exist only here.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use vestibule::ids::{AccountId, InvitationId, SessionId};
+use vestibule::model::{
+    Account, Email, Invitation, InvitationKind, LockoutPolicy, Session, SignInMethod, Standing, TokenDigest,
+};
+use vestibule::random::Random;
+
+/// The administrators' group.
+pub(crate) const ADMINS: &str = "gateway-admin";
+
+/// The default of the configuration.
+pub(crate) const POLICY: LockoutPolicy = LockoutPolicy {
+    max_failures: 10,
+    duration: Duration::from_mins(20),
+};
+
+/// When tests begin.
+pub(crate) fn noon() -> Timestamp {
+    "2026-05-01T12:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn email(text: &str) -> Email {
+    text.parse().unwrap()
+}
+
+/// A token's digest that no other call with another `n` gives.
+pub(crate) fn digest(n: u64) -> TokenDigest {
+    TokenDigest::of(&format!("token {n}"))
+}
+
+pub(crate) fn later(time: Timestamp, by: Duration) -> Timestamp {
+    time.checked_add(by).unwrap()
+}
+
+/// An active account `NAME@example.com`.
+pub(crate) fn account(name: &str, random: &Random) -> Account {
+    Account {
+        id: AccountId::new(noon(), random),
+        username: name.parse().unwrap(),
+        email: email(&format!("{name}@example.com")),
+        email_verified: true,
+        name: None,
+        groups: BTreeSet::new(),
+        password_hash: "$2b$12$not-a-hash".to_owned(),
+        standing: Standing::Active,
+        created_at: noon(),
+        password_changed_at: noon(),
+        agreements: Vec::new(),
+    }
+}
+
+pub(crate) fn member_of(group: &str, name: &str, random: &Random) -> Account {
+    Account {
+        groups: [group.to_owned()].into(),
+        ..account(name, random)
+    }
+}
+
+pub(crate) fn session(account: AccountId, n: u64, random: &Random) -> Session {
+    Session {
+        id: SessionId::new(noon(), random),
+        digest: digest(n),
+        account,
+        method: SignInMethod::Password,
+        created_at: noon(),
+        last_seen_at: noon(),
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        user_agent: "Firefox".to_owned(),
+    }
+}
+
+/// An invitation for anybody, good for a week.
+pub(crate) fn invitation(n: u64, random: &Random) -> Invitation {
+    Invitation {
+        id: InvitationId::new(noon(), random),
+        digest: digest(n),
+        kind: InvitationKind::Signup,
+        email: None,
+        groups: BTreeSet::new(),
+        created_at: noon(),
+        expires_at: later(noon(), Duration::from_hours(24 * 7)),
+    }
+}

@@ -1,0 +1,128 @@
+//! The embedded store, as every store must be.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+use vestibule::clock::{Clock, ManualClock};
+use vestibule::random::Random;
+use vestibule::store::Store;
+use vestibule::store::sled::SledStore;
+
+use super::conformance::{Harness, conformance};
+use super::samples::noon;
+
+/// A sled store in a temporary folder.
+pub(crate) struct Sled {
+    folder: TempDir,
+    store: Arc<SledStore>,
+    hand: ManualClock,
+    random: Random,
+}
+
+impl Sled {
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Closes the store; its folder remains.
+    pub(crate) fn close(self) -> TempDir {
+        Arc::into_inner(self.store).unwrap().close();
+        self.folder
+    }
+
+    /// The store that is in a folder already.
+    pub(crate) fn open(folder: TempDir, wall: Timestamp, random: Random) -> Self {
+        let (clock, hand) = Clock::manual(wall);
+        Self {
+            store: Arc::new(SledStore::open(folder.path(), clock).unwrap()),
+            folder,
+            hand,
+            random,
+        }
+    }
+}
+
+impl Harness for Sled {
+    fn new() -> Self {
+        Self::open(tempfile::tempdir().unwrap(), noon(), Random::seeded(1))
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    fn hand(&self) -> &ManualClock {
+        &self.hand
+    }
+
+    fn restart(self, wall: Timestamp) -> Self {
+        let random = self.random.clone();
+        Self::open(self.close(), wall, random)
+    }
+
+    fn random(&self) -> &Random {
+        &self.random
+    }
+}
+
+conformance! { Sled:
+    accounts {
+        an_account_is_found_by_id_address_and_username
+        an_address_serves_one_account_in_any_case
+        a_username_is_never_given_again
+        accounts_come_in_the_order_they_were_made
+        a_group_has_members_while_somebody_is_in_it
+        a_change_replaces_the_account_that_was_read
+        a_change_moves_the_address
+        a_change_of_case_is_a_change
+        a_change_cannot_take_an_address_or_rename
+        the_last_active_administrator_stays
+        a_removed_account_takes_its_sessions_and_attempts_along
+        accounts_survive_a_restart
+    }
+    invitations {
+        an_invitation_is_used_up_with_the_account_it_makes
+        an_invitation_is_kept_if_no_account_is_made
+        an_invitation_is_void_to_the_second
+        a_bound_invitation_serves_one_address
+        a_void_invitation_tells_nothing_of_others
+        invitations_are_listed_and_revoked
+        invitations_are_swept
+        invitations_survive_a_restart
+    }
+    sessions {
+        a_session_is_kept_and_replaces_another
+        a_session_needs_an_account_that_may_sign_in
+        touched_sessions_never_go_back_or_come_back
+        sessions_end_by_token_by_id_by_account_and_all
+        sessions_are_swept
+        sessions_survive_a_restart
+    }
+    attempts {
+        eleven_are_counted_and_then_it_is_locked
+        a_lock_is_over_to_the_second_and_attempts_do_not_extend_it
+        success_forgets_failures_and_lock
+        a_withdrawn_attempt_was_never_counted
+        a_withdrawn_attempt_takes_its_lock_along
+        a_set_clock_neither_ends_nor_prolongs_a_lock
+        a_restart_keeps_what_is_left_of_a_lock
+        after_a_restart_a_clock_set_back_gives_no_more_than_a_whole_lock
+        after_a_restart_a_set_clock_changes_nothing
+        a_shorter_duration_holds_after_a_restart
+        failures_survive_a_restart
+        subjects_are_counted_apart
+        a_removed_account_still_locks
+    }
+    races {
+        of_twenty_signups_with_one_invitation_one_makes_an_account
+        of_twenty_signups_with_one_address_one_makes_an_account
+        of_twenty_signups_with_one_username_one_makes_an_account
+        of_fifty_attempts_eleven_are_counted
+        of_twenty_changes_one_is_made
+        of_two_administrators_who_step_down_one_stays
+        of_two_accounts_that_want_an_address_one_gets_it
+        ended_sessions_are_counted_once
+    }
+}
