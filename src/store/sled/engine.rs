@@ -1,11 +1,13 @@
 //! The engine: sled 0.34, as it must be used to keep what it was given.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
+use std::time::Duration;
 
 use ::sled::{Batch, Db, IVec, Tree};
 
@@ -18,6 +20,10 @@ const CACHE: u64 = 32 << 20;
 
 /// Rows that are read or removed while no group is written.
 pub(super) const PIECE: usize = 256;
+
+/// How often, and how far apart, it is looked whether sled has let go of its file.
+const RELEASE_LOOKS: u32 = 200;
+const RELEASE_PAUSE: Duration = Duration::from_millis(10);
 
 /// sled's one tree, and a handle of our own on its file.
 #[derive(Debug)]
@@ -46,6 +52,7 @@ impl Engine {
     /// Opens it; blocks until the log is read.
     pub(super) fn open(&self) -> Result<(), StoreError> {
         clear_unfinished_snapshots(&self.folder)?;
+        await_release(&self.folder)?;
         let config = ::sled::Config::new().path(&self.folder).cache_capacity(CACHE);
         let db = catch_unwind(AssertUnwindSafe(|| config.open()))
             .map_err(|_| StoreError::Corrupt(format!("{}: the engine gave up", self.folder.display())))??;
@@ -54,10 +61,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Closes it, after those who read.
+    /// Closes it, after those who read, and returns when it can be opened again.
     pub(super) fn close(&self) {
-        let open = self.write().take();
+        let Some(open) = self.write().take() else { return };
         drop(open);
+        if let Err(error) = await_release(&self.folder) {
+            tracing::warn!(%error, "the store's engine may still be open");
+        }
     }
 
     /// Whether it is open.
@@ -118,6 +128,24 @@ impl Engine {
     fn write(&self) -> RwLockWriteGuard<'_, Option<Open>> {
         self.open.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits, at most [`RELEASE_LOOKS`] times [`RELEASE_PAUSE`], until sled has let go of its file: threads of its own
+/// still hold it for a moment after the last handle was dropped, and nothing tells when they are done.
+fn await_release(folder: &Path) -> io::Result<()> {
+    let file = match File::open(folder.join("db")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file?,
+    };
+    for _ in 0..RELEASE_LOOKS {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => thread::sleep(RELEASE_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    // Somebody else has it: opening it will say so.
+    Ok(())
 }
 
 /// Removes snapshots that a killed process, or one on a full disk, had not finished: the engine would take them for finished ones, find
