@@ -218,6 +218,11 @@ impl Drop for Held {
 
 #[cfg(test)]
 impl Hasher {
+    /// Places that are free.
+    pub(super) fn free(&self) -> usize {
+        self.pool.free.load(Ordering::Acquire)
+    }
+
     pub(super) fn hold(&self, threads: usize) -> Held {
         let job = |_| {
             let (release, released) = mpsc::channel();

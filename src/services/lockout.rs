@@ -156,15 +156,17 @@ impl Drop for Entry {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::services::memory_store::MemoryStore;
+    use crate::store::sled::SledStore;
 
-    fn lockout() -> Lockout {
+    fn lockout(folder: &tempfile::TempDir) -> Lockout {
         let clock = Clock::manual(jiff::Timestamp::UNIX_EPOCH).0;
         let policy = LockoutPolicy {
             max_failures: 1,
             duration: Duration::from_mins(20),
         };
-        Lockout::new(Kept::from(MemoryStore::shared(clock)), policy)
+        let store: Arc<dyn crate::store::Store> =
+            Arc::new(SledStore::open(&folder.path().join("store"), clock).unwrap());
+        Lockout::new(Kept::from(store), policy)
     }
 
     async fn evaluate(lockout: &Lockout, subject: Subject) -> InFlight {
@@ -176,7 +178,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_attempt_waits_for_those_in_flight_and_passes_when_one_of_them_clears() {
-        let (lockout, subject) = (lockout(), Subject::unknown("a"));
+        let folder = tempfile::tempdir().unwrap();
+        let (lockout, subject) = (lockout(&folder), Subject::unknown("a"));
         let (one, two) = (
             evaluate(&lockout, subject).await,
             evaluate(&lockout, subject).await,
@@ -191,7 +194,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_attempt_is_refused_when_all_in_flight_failed_or_were_given_up() {
-        let (lockout, subject) = (lockout(), Subject::unknown("a"));
+        let folder = tempfile::tempdir().unwrap();
+        let (lockout, subject) = (lockout(&folder), Subject::unknown("a"));
         let (one, two) = (
             evaluate(&lockout, subject).await,
             evaluate(&lockout, subject).await,
@@ -208,7 +212,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_waiting_attempt_that_is_given_up_leaves_nothing_behind() {
-        let (lockout, subject) = (lockout(), Subject::unknown("a"));
+        let folder = tempfile::tempdir().unwrap();
+        let (lockout, subject) = (lockout(&folder), Subject::unknown("a"));
         let attempts = (
             evaluate(&lockout, subject).await,
             evaluate(&lockout, subject).await,

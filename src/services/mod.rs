@@ -11,8 +11,6 @@ mod invitations;
 mod kept;
 mod live_session;
 mod lockout;
-#[cfg(test)]
-mod memory_store;
 mod password_hash;
 mod password_policy;
 mod session_cookie;

@@ -17,7 +17,7 @@ use crate::config::SessionConfig;
 use crate::ids::{AccountId, SessionId};
 use crate::model::{Account, PlainToken, Session, SignInMethod, Standing, TokenDigest};
 use crate::random::Random;
-use crate::store::{SessionsToEnd, Store, StoreError};
+use crate::store::{PutSession, SessionsToEnd, Store, StoreError};
 
 /// How often sessions whose time is over are ended: their streams must end within 5 s (S28).
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
@@ -114,7 +114,8 @@ impl Sessions {
         Some(Arc::clone(session))
     }
 
-    /// Begins one, in place of the one that came with the sign-in (S27).
+    /// Begins one, in place of the one that came with the sign-in (S27). `None` if the account was shut out since it
+    /// was read.
     pub async fn begin(
         &self,
         account: &Account,
@@ -122,7 +123,7 @@ impl Sessions {
         address: IpAddr,
         user_agent: &str,
         replaces: Option<TokenDigest>,
-    ) -> Result<(PlainToken, Arc<LiveSession>), StoreError> {
+    ) -> Result<Option<(PlainToken, Arc<LiveSession>)>, StoreError> {
         let (token, now) = (PlainToken::new(&self.random), self.clock.now());
         let session = Session {
             id: SessionId::new(now, &self.random),
@@ -137,9 +138,10 @@ impl Sessions {
         let live = Arc::new(LiveSession::new(session.clone(), account, self.limits));
         // In memory first: whatever ends the account's sessions from now on ends this one too.
         self.insert(&live);
-        if let Err(error) = self.store.put_session(session, replaces).await {
+        let put = self.store.put_session(session, replaces).await;
+        if !matches!(put, Ok(PutSession::Kept)) {
             self.remove(&live);
-            return Err(error);
+            return put.map(|_| None);
         }
         if let Some(replaced) = replaces.and_then(|digest| self.live.pin().get(&digest).cloned()) {
             self.remove(&replaced);
@@ -150,7 +152,7 @@ impl Sessions {
                 .end_sessions(SessionsToEnd::Token(live.digest()))
                 .await?;
         }
-        Ok((token, live))
+        Ok(Some((token, live)))
     }
 
     /// Ends them: at once in memory, then in the store. How many there were.

@@ -263,7 +263,7 @@ impl SignIn {
         replaces: Option<TokenDigest>,
     ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
         let address = origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let (token, session) = self
+        let begun = self
             .sessions
             .begin(
                 account,
@@ -273,6 +273,11 @@ impl SignIn {
                 replaces,
             )
             .await?;
+        let Some((token, session)) = begun else {
+            self.confirm(account).await?;
+            let changed = "the account was shut out and let in again while it signed in";
+            return Err(StoreError::Unavailable(changed.to_owned()).into());
+        };
         match self.confirm(account).await {
             Ok(account) => {
                 self.sessions.refresh(&account);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::hasher::Held;
-use super::memory_store::MemoryStore;
 use super::{
     AccountChange, Hasher, NewAccount, NewPassword, Origin, Services, SignInError, SignUpForm, SignedIn,
 };
@@ -15,6 +14,7 @@ use crate::model::Account;
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::Store;
+use crate::store::sled::SledStore;
 
 pub(super) const EMAIL: &str = "ann@example.com";
 pub(super) const PASSWORD: &str = "Tr0ub4dor&3";
@@ -45,7 +45,8 @@ impl World {
         config.audit.file = folder.path().join("audit.jsonl");
         say(&mut config);
         let (clock, hand) = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
-        let store = MemoryStore::shared(clock.clone());
+        let store = Arc::new(SledStore::open(&folder.path().join("store"), clock.clone()).unwrap());
+        let store: Arc<dyn Store> = store;
         let services = services(&config, &store, &clock, COST).await;
         Self {
             services,

@@ -84,9 +84,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Keeps a session, and ends the one that the sign-in replaces.
     ///
-    /// `Unavailable` if the account is not there or not active: it was removed or disabled while somebody signed in,
-    /// and its sessions were ended then.
-    async fn put_session(&self, session: Session, replaces: Option<TokenDigest>) -> Result<(), StoreError>;
+    /// Not if the account is gone or not active: that came about while somebody signed in, and its sessions were
+    /// ended then.
+    async fn put_session(
+        &self,
+        session: Session,
+        replaces: Option<TokenDigest>,
+    ) -> Result<PutSession, StoreError>;
 
     /// Every session that is kept: read once, at start.
     async fn sessions(&self) -> Result<Vec<Session>, StoreError>;
@@ -160,6 +164,15 @@ pub enum Attempt {
     Counted(u32),
     /// Locked for so long; must not be evaluated.
     Locked(Duration),
+}
+
+/// What became of [`Store::put_session`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutSession {
+    /// It is kept.
+    Kept,
+    /// Its account may not sign in any more; nothing was changed.
+    ShutOut,
 }
 
 /// Which sessions [`Store::end_sessions`] ends.

@@ -26,7 +26,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Attempt, CreateAccount, DeleteAccount, SessionsToEnd, Store, StoreError, UpdateAccount, Verification,
+    Attempt, CreateAccount, DeleteAccount, PutSession, SessionsToEnd, Store, StoreError, UpdateAccount,
+    Verification,
 };
 use crate::clock::Clock;
 use crate::ids::{AccountId, InvitationId};
@@ -218,7 +219,11 @@ impl Store for SledStore {
             .with(|tree| self.attempts.locked_for(tree, subject, policy))
     }
 
-    async fn put_session(&self, session: Session, replaces: Option<TokenDigest>) -> Result<(), StoreError> {
+    async fn put_session(
+        &self,
+        session: Session,
+        replaces: Option<TokenDigest>,
+    ) -> Result<PutSession, StoreError> {
         self.committer
             .run(move |group| sessions::put(group, &session, replaces))
             .await

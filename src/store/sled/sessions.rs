@@ -10,7 +10,7 @@ use super::record;
 use super::rows::{Group, Rows};
 use crate::ids::AccountId;
 use crate::model::{Account, Session, Standing, TokenDigest};
-use crate::store::{SessionsToEnd, StoreError};
+use crate::store::{PutSession, SessionsToEnd, StoreError};
 
 /// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked,
 /// all of its sessions were ended then, and this one must not outlive that.
@@ -18,19 +18,18 @@ pub(super) fn put(
     group: &mut Group<'_>,
     session: &Session,
     replaces: Option<TokenDigest>,
-) -> Result<(), StoreError> {
+) -> Result<PutSession, StoreError> {
     let account: Option<Account> = group.read(&key::account(session.account))?;
     if account.is_none_or(|account| account.standing != Standing::Active) {
-        return Err(StoreError::Unavailable(
-            "the account was removed or disabled meanwhile".to_owned(),
-        ));
+        return Ok(PutSession::ShutOut);
     }
     for digest in replaces.iter().chain([&session.digest]) {
         end(group, digest)?;
     }
     group.put(key::session(&session.digest), session)?;
     group.put(key::session_id(session.id), &session.digest)?;
-    group.put(key::session_of(session.account, &session.digest), &())
+    group.put(key::session_of(session.account, &session.digest), &())?;
+    Ok(PutSession::Kept)
 }
 
 pub(super) fn all(engine: &Engine) -> Result<Vec<Session>, StoreError> {
