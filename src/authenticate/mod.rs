@@ -4,6 +4,7 @@
 //! next one try, one that was used wrongly ends the matter, and one that cannot tell fails closed.
 
 mod session;
+pub mod signature;
 
 use std::sync::Arc;
 

@@ -63,6 +63,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("authenticate", "model", "who it is"),
     ("authenticate", "refusal", "a wrong proof is refused"),
     ("authenticate", "request", "what is presented"),
+    (
+        "authenticate::signature",
+        "secret",
+        "keys that are derived from a secret are secrets",
+    ),
     ("authenticate", "services", "it asks who a session is"),
     (
         "authenticate",

@@ -1,0 +1,28 @@
+//! Both forms of AWS Signature Version 4: nothing panics, and nothing that is made up is right.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use vestibule_fuzz::authenticate::signature::sigv4::{Claim, Payload, Signed, SigningKey, without_signature};
+use vestibule_fuzz::{SECRET, Sent};
+
+fuzz_target!(|data: &[u8]| {
+    let Some(sent) = Sent::of(data) else { return };
+    let message = sent.message();
+    let query = message.query.unwrap_or_default();
+    if let Some(rest) = without_signature(query) {
+        assert!(rest.len() <= query.len());
+    }
+    for claim in [
+        Claim::from_header(sent.parameters, &message),
+        Claim::from_query(query, &message),
+    ] {
+        let Ok(claim) = claim else { continue };
+        let _ = claim.require_time(jiff::Timestamp::UNIX_EPOCH);
+        let signed = match claim.payload() {
+            Payload::Undeclared => Signed::ReadOrUnsigned(&[0; 32]),
+            declared => Signed::Declared(declared),
+        };
+        let key = SigningKey::derive(SECRET, claim.credential());
+        assert!(claim.verify(&message, signed, &key).is_err());
+    }
+});

@@ -1,0 +1,56 @@
+//! What the fuzz targets share: the modules under test, and requests made of arbitrary text.
+#![allow(dead_code, reason = "the program uses more of these modules than a target does")]
+
+#[path = "../../src/secret.rs"]
+pub mod secret;
+
+pub mod authenticate;
+
+use authenticate::signature::Message;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// A request, and the credentials in it.
+pub struct Sent<'a> {
+    method: &'a str,
+    authority: &'a str,
+    path: &'a str,
+    query: Option<&'a str>,
+    headers: HeaderMap,
+    /// What follows the scheme's name in `Authorization`.
+    pub parameters: &'a str,
+}
+
+impl<'a> Sent<'a> {
+    /// A request whose parts are the lines of a text; headers come last. `None` if it would not get past a server.
+    pub fn of(data: &'a [u8]) -> Option<Self> {
+        let mut lines = std::str::from_utf8(data).ok()?.split('\n');
+        let mut line = || lines.next();
+        let mut sent = Self {
+            method: line()?,
+            authority: line()?,
+            path: line()?,
+            query: line().filter(|query| !query.is_empty()),
+            parameters: line()?,
+            headers: HeaderMap::new(),
+        };
+        for line in lines {
+            let (name, value) = line.split_once(':')?;
+            let name: HeaderName = name.parse().ok()?;
+            sent.headers.append(name, HeaderValue::from_str(value).ok()?);
+        }
+        Some(sent)
+    }
+
+    pub fn message(&'a self) -> Message<'a> {
+        Message {
+            method: self.method,
+            authority: self.authority,
+            path: self.path,
+            query: self.query,
+            headers: &self.headers,
+        }
+    }
+}
+
+/// Nobody's secret: whatever is fuzzed is not signed with it.
+pub const SECRET: &str = "never-a-secret-of-anybody-never-of-anybod";

@@ -1,0 +1,181 @@
+//! HTTP Message Signatures (RFC 9421) with `hmac-sha256`.
+//!
+//! Of a request's signatures the one counts that names an access key. It covers the method, the host, the whole target,
+//! and the body by its `Content-Digest` (RFC 9530), and says when it was made.
+
+mod components;
+
+use http::HeaderValue;
+use jiff::{SignedDuration, Timestamp};
+use sfv::{BareItem, Dictionary, InnerList, ListEntry, ListSerializer, Parameters, Parser};
+use sha2::{Digest, Sha256};
+
+use super::content_digest::{self, ContentDigest};
+use super::{Fault, Message, Unproven, mac};
+use components::Components;
+
+/// The headers of the scheme.
+pub const SIGNATURE_INPUT: &str = "signature-input";
+/// See [`SIGNATURE_INPUT`].
+pub const SIGNATURE: &str = "signature";
+
+const ALGORITHM: &str = "hmac-sha256";
+
+/// How far the time of signing may be from now.
+const WINDOW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a request claims.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    access_key: String,
+    components: Components,
+    /// The components and parameters in their one spelling (RFC 9421, section 2.3).
+    parameters: String,
+    signature: [u8; 32],
+    created: Timestamp,
+    expires: Option<Timestamp>,
+    content_digest: Option<ContentDigest>,
+}
+
+/// A signature that is right.
+#[derive(Clone, Copy, Debug)]
+pub struct Proven {
+    /// What the signature says.
+    pub signature: [u8; 32],
+    /// When it is of no use any more.
+    pub until: Timestamp,
+}
+
+impl Claim {
+    /// Reads the signature by one of our keys; `None` if no signature is by one. `is_ours` tells the id of an access key
+    /// from others.
+    pub fn of(message: &Message<'_>, is_ours: impl Fn(&str) -> bool) -> Result<Option<Self>, Fault> {
+        let inputs = dictionary(message, SIGNATURE_INPUT)?;
+        let mut ours = inputs.iter().filter_map(|(label, input)| {
+            let ListEntry::InnerList(list) = input else {
+                return None;
+            };
+            let key = text(&list.params, "keyid").filter(|key| is_ours(key))?;
+            Some((label, input, list, key))
+        });
+        let (label, input, list, key) = match (ours.next(), ours.next()) {
+            (None, _) => return Ok(None),
+            (Some(one), None) => one,
+            (Some(_), Some(_)) => return Err(Fault::Several),
+        };
+        let signatures = dictionary(message, SIGNATURE)?;
+        let signature = match signatures.get(label.as_str()) {
+            Some(ListEntry::Item(item)) => match &item.bare_item {
+                BareItem::ByteSequence(bytes) => bytes.as_slice().try_into().ok(),
+                _ => None,
+            },
+            _ => None,
+        };
+        let signature = signature.ok_or(Fault::Malformed("Signature has no HMAC-SHA256 for its input"))?;
+        Self::read(message, input, list, key, signature).map(Some)
+    }
+
+    fn read(
+        message: &Message<'_>,
+        input: &ListEntry,
+        list: &InnerList,
+        key: &str,
+        signature: [u8; 32],
+    ) -> Result<Self, Fault> {
+        if text(&list.params, "alg").is_some_and(|algorithm| algorithm != ALGORITHM) {
+            return Err(Fault::Malformed("alg is another than hmac-sha256"));
+        }
+        let components = Components::read(list, message)?;
+        components.require_request(message)?;
+        let content_digest = if components.cover(content_digest::HEADER) {
+            let value = message.only(content_digest::HEADER)?;
+            Some(ContentDigest::parse(value.unwrap_or_default())?)
+        } else {
+            None
+        };
+        let mut parameters = ListSerializer::new();
+        parameters.members([input]);
+        Ok(Self {
+            access_key: key.to_owned(),
+            components,
+            parameters: parameters.finish().unwrap_or_default(),
+            signature,
+            created: time(&list.params, "created")?.ok_or(Fault::NotSigned("created".into()))?,
+            expires: time(&list.params, "expires")?,
+            content_digest,
+        })
+    }
+
+    /// The access key's id.
+    pub fn access_key(&self) -> &str {
+        &self.access_key
+    }
+
+    /// What the body is to be, if that is signed.
+    pub fn content_digest(&self) -> Option<&ContentDigest> {
+        self.content_digest.as_ref()
+    }
+
+    /// Refuses what was signed too far from now, or has expired by its own account.
+    pub fn require_time(&self, now: Timestamp) -> Result<(), Fault> {
+        let age = now.duration_since(self.created);
+        if age.abs() > WINDOW {
+            return Err(Fault::Clock(age.as_secs()));
+        }
+        match self.expires.map(|expires| now.duration_since(expires)) {
+            Some(over) if over >= SignedDuration::ZERO => Err(Fault::Expired(over.as_secs())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the signature is that of the request, made with this secret.
+    pub fn verify(&self, message: &Message<'_>, secret: &str) -> Result<Proven, Unproven> {
+        let base = self.components.base(message, &self.parameters);
+        if !mac::same(&mac::hmac_sha256(secret.as_bytes(), &[&base]), &self.signature) {
+            return Err(Unproven {
+                canonical: Sha256::digest(&base).into(),
+            });
+        }
+        let until = self.created.checked_add(WINDOW).unwrap_or(Timestamp::MAX);
+        Ok(Proven {
+            signature: self.signature,
+            until: self.expires.map_or(until, |expires| until.min(expires)),
+        })
+    }
+}
+
+/// A header's dictionary, over all of its lines.
+fn dictionary(message: &Message<'_>, name: &str) -> Result<Dictionary, Fault> {
+    const UNREADABLE: Fault = Fault::Malformed("Signature-Input or Signature is not a dictionary");
+    let lines: Vec<&[u8]> = message
+        .headers
+        .get_all(name)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    Parser::new(&lines.join(b", ".as_slice()))
+        .parse()
+        .map_err(|_| UNREADABLE)
+}
+
+fn text<'p>(parameters: &'p Parameters, name: &str) -> Option<&'p str> {
+    match parameters.get(name) {
+        Some(BareItem::String(text)) => Some(text.as_str()),
+        _ => None,
+    }
+}
+
+fn time(parameters: &Parameters, name: &str) -> Result<Option<Timestamp>, Fault> {
+    const NO_TIME: Fault = Fault::Malformed("created or expires is not a time in seconds");
+    match parameters.get(name) {
+        None => Ok(None),
+        Some(BareItem::Integer(seconds)) => {
+            let time = Timestamp::from_second(i64::from(*seconds));
+            time.map(Some).map_err(|_| NO_TIME)
+        }
+        Some(_) => Err(NO_TIME),
+    }
+}
+
+#[cfg(test)]
+mod tests;

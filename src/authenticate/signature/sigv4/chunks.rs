@@ -1,0 +1,253 @@
+//! Bodies in chunks (`aws-chunked`), each with a signature that continues the one before it.
+//!
+//! ```text
+//! 10000;chunk-signature=<hex>\r\n … 0x10000 bytes … \r\n
+//! 0;chunk-signature=<hex>\r\n
+//! x-amz-checksum-crc32c:<base64>\r\n          with a trailer
+//! x-amz-trailer-signature:<hex>\r\n           with a signed trailer
+//! \r\n
+//! ```
+
+use std::collections::VecDeque;
+
+use bytes::{Buf as _, Bytes};
+use sha2::{Digest, Sha256};
+
+use super::chain::Chain;
+use crate::authenticate::signature::Fault;
+use crate::authenticate::signature::mac::from_hex;
+
+/// Bytes of a chunk's first line: a length, and an extension that is a signature.
+const LONGEST_LINE: usize = 256;
+
+/// Bytes of a trailer.
+const LONGEST_TRAILER: usize = 8 << 10;
+
+/// Which form of chunks a body has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunked {
+    /// Signed chunks.
+    Signed,
+    /// Signed chunks, and a signed trailer.
+    SignedWithTrailer,
+    /// Chunks without signatures, and a trailer.
+    UnsignedWithTrailer,
+}
+
+/// Takes a body in chunks apart, and checks every chunk.
+#[derive(Debug)]
+pub struct Chunks {
+    form: Chunked,
+    chain: Chain,
+    state: State,
+    /// What of a line has come.
+    line: Vec<u8>,
+    /// What of the trailer is signed, as it is signed.
+    trailer: Vec<u8>,
+    hash: Sha256,
+    /// Bytes of content that are still to come, if that was said.
+    expected: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// In the first line of a chunk.
+    Begin,
+    /// In a chunk's data: so many bytes are missing.
+    Data {
+        missing: u64,
+        signature: [u8; 32],
+    },
+    /// Behind a chunk's data.
+    Behind,
+    Trailer {
+        is_signed: bool,
+    },
+    /// Behind the last chunk.
+    End,
+    Over,
+}
+
+impl Chunked {
+    const ALL: [Self; 3] = [Self::Signed, Self::SignedWithTrailer, Self::UnsignedWithTrailer];
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|form| form.name() == name)
+    }
+
+    /// The word that stands for the body in what is signed.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Signed => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+            Self::SignedWithTrailer => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+            Self::UnsignedWithTrailer => "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        }
+    }
+
+    /// Whether the content is signed.
+    pub fn is_signed(self) -> bool {
+        self != Self::UnsignedWithTrailer
+    }
+}
+
+impl Chunks {
+    /// Chunks that continue `chain`. `expected` is the length of their content, if that was said.
+    pub(super) fn new(form: Chunked, chain: Chain, expected: Option<u64>) -> Self {
+        Self {
+            form,
+            chain,
+            state: State::Begin,
+            line: Vec::new(),
+            trailer: Vec::new(),
+            hash: Sha256::new(),
+            expected,
+        }
+    }
+
+    /// Takes what came. The content of it goes to `content`; that of a chunk which is not complete is not checked yet.
+    pub fn push(&mut self, mut bytes: Bytes, content: &mut VecDeque<Bytes>) -> Result<(), Fault> {
+        while !bytes.is_empty() {
+            if let State::Data { missing, signature } = self.state {
+                let count = usize::try_from(missing).map_or(bytes.len(), |missing| missing.min(bytes.len()));
+                let data = bytes.split_to(count);
+                self.count(data.len())?;
+                if self.form.is_signed() {
+                    self.hash.update(&data);
+                }
+                content.push_back(data);
+                let missing = missing - count as u64;
+                self.state = State::Data { missing, signature };
+                if missing == 0 {
+                    self.require_signature(&signature)?;
+                    self.state = State::Behind;
+                }
+            } else if self.state == State::Over {
+                return Err(NO_CHUNK);
+            } else if let Some(line) = self.read_line(&mut bytes)? {
+                self.state = self.next(&line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all came.
+    pub fn end(&self) -> Result<(), Fault> {
+        if self.state == State::Over && self.expected.unwrap_or(0) == 0 {
+            Ok(())
+        } else {
+            Err(Fault::BodyDiffers)
+        }
+    }
+
+    fn count(&mut self, length: usize) -> Result<(), Fault> {
+        if let Some(expected) = &mut self.expected {
+            *expected = expected.checked_sub(length as u64).ok_or(Fault::BodyDiffers)?;
+        }
+        Ok(())
+    }
+
+    /// The next line without its end, once it is complete.
+    fn read_line(&mut self, bytes: &mut Bytes) -> Result<Option<Vec<u8>>, Fault> {
+        let end = memchr::memchr(b'\n', bytes);
+        let count = end.map_or(bytes.len(), |end| end + 1);
+        if self.line.len() + count > LONGEST_LINE.max(self.room_for_trailer()) {
+            return Err(NO_CHUNK);
+        }
+        self.line.extend_from_slice(&bytes[..count]);
+        bytes.advance(count);
+        if end.is_none() {
+            return Ok(None);
+        }
+        let mut line = std::mem::take(&mut self.line);
+        line.pop();
+        match line.pop() {
+            Some(b'\r') => Ok(Some(line)),
+            // Some clients end a trailer's lines with a line feed alone.
+            Some(other) if matches!(self.state, State::Trailer { .. }) => {
+                line.push(other);
+                Ok(Some(line))
+            }
+            _ => Err(NO_CHUNK),
+        }
+    }
+
+    fn room_for_trailer(&self) -> usize {
+        match self.state {
+            State::Trailer { .. } => LONGEST_TRAILER.saturating_sub(self.trailer.len()),
+            _ => 0,
+        }
+    }
+
+    /// Where a line leads.
+    fn next(&mut self, line: &[u8]) -> Result<State, Fault> {
+        let line = std::str::from_utf8(line).map_err(|_| NO_CHUNK)?;
+        match self.state {
+            State::Begin => self.begin(line),
+            State::Behind if line.is_empty() => Ok(State::Begin),
+            State::End if line.is_empty() => Ok(State::Over),
+            State::Trailer { is_signed } if line.is_empty() => {
+                if self.form.is_signed() && !is_signed {
+                    return Err(Fault::NotSigned("the trailer".into()));
+                }
+                Ok(State::Over)
+            }
+            State::Trailer { is_signed: false } => self.trailer_line(line),
+            _ => Err(NO_CHUNK),
+        }
+    }
+
+    fn begin(&mut self, line: &str) -> Result<State, Fault> {
+        let (length, extension) = line.split_once(';').unwrap_or((line, ""));
+        let is_length = (1..=16).contains(&length.len()) && length.bytes().all(|b| b.is_ascii_hexdigit());
+        let missing = u64::from_str_radix(length, 16).ok().filter(|_| is_length);
+        let missing = missing.ok_or(NO_CHUNK)?;
+        let signature = if self.form.is_signed() {
+            let signature = extension.strip_prefix("chunk-signature=").and_then(from_hex);
+            signature.ok_or(Fault::NotSigned("a chunk".into()))?
+        } else {
+            [0; 32]
+        };
+        if missing > 0 {
+            return Ok(State::Data { missing, signature });
+        }
+        self.require_signature(&signature)?;
+        Ok(match self.form {
+            Chunked::Signed => State::End,
+            Chunked::SignedWithTrailer | Chunked::UnsignedWithTrailer => State::Trailer { is_signed: false },
+        })
+    }
+
+    fn trailer_line(&mut self, line: &str) -> Result<State, Fault> {
+        let (name, value) = line.split_once(':').ok_or(NO_CHUNK)?;
+        if name == "x-amz-trailer-signature" && self.form.is_signed() {
+            let signature = from_hex(value.trim_matches([' ', '\t'])).ok_or(NO_CHUNK)?;
+            self.chain.require_trailer(&self.trailer, &signature)?;
+            return Ok(State::Trailer { is_signed: true });
+        }
+        for piece in [
+            name.trim_matches([' ', '\t']).to_ascii_lowercase().as_str(),
+            ":",
+            value.trim_matches([' ', '\t']),
+            "\n",
+        ] {
+            self.trailer.extend_from_slice(piece.as_bytes());
+        }
+        if self.trailer.len() > LONGEST_TRAILER {
+            return Err(NO_CHUNK);
+        }
+        Ok(State::Trailer { is_signed: false })
+    }
+
+    fn require_signature(&mut self, signature: &[u8; 32]) -> Result<(), Fault> {
+        if !self.form.is_signed() {
+            return Ok(());
+        }
+        let hash = self.hash.finalize_reset().into();
+        self.chain.require_chunk(&hash, signature)
+    }
+}
+
+const NO_CHUNK: Fault = Fault::Malformed("the body is not in chunks as it says");
+
+#[cfg(test)]
+mod tests;

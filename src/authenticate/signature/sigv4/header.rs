@@ -1,0 +1,136 @@
+//! A signature in the `Authorization` header.
+
+use std::borrow::Cow;
+
+use super::date::AmzDate;
+use super::payload::Payload;
+use super::{Claim, Form};
+use crate::authenticate::signature::mac::from_hex;
+use crate::authenticate::signature::{Fault, Message};
+
+const DATE: &str = "x-amz-date";
+
+/// More headers than that are no request.
+const MOST_HEADERS: usize = 128;
+
+impl<'a> Claim<'a> {
+    /// Reads what follows the scheme's name in `Authorization`.
+    pub fn from_header(parameters: &'a str, message: &Message<'a>) -> Result<Self, Fault> {
+        let [credential, signed_headers, signature] = fields(parameters)?;
+        let is_signed = |wanted: &str| signed_headers.split(';').any(|name| name == wanted);
+        let date = match message.only(DATE)? {
+            Some(_) if !is_signed(DATE) => return Err(Fault::NotSigned(DATE.into())),
+            Some(text) => AmzDate::parse(text)?,
+            None if !is_signed("date") => return Err(Fault::NotSigned(DATE.into())),
+            None => AmzDate::parse_http(message.only("date")?.unwrap_or_default())?,
+        };
+        Self::of(
+            Form::Header,
+            credential.into(),
+            signed_headers.into(),
+            signature,
+            date,
+            message,
+        )
+    }
+
+    /// What both forms have in common.
+    pub(super) fn of(
+        form: Form,
+        credential: Cow<'a, str>,
+        signed_headers: Cow<'a, str>,
+        signature: &str,
+        date: AmzDate,
+        message: &Message<'_>,
+    ) -> Result<Self, Fault> {
+        require_scope(&credential, &date)?;
+        require_headers(&signed_headers, message)?;
+        Ok(Self {
+            form,
+            credential,
+            signed_headers,
+            signature: from_hex(signature).ok_or(Fault::Malformed("the signature is not a SHA-256"))?,
+            date,
+            payload: Payload::of(message)?,
+        })
+    }
+}
+
+/// The three fields, each once, in any order.
+fn fields(parameters: &str) -> Result<[&str; 3], Fault> {
+    const NAMES: [&str; 3] = ["Credential", "SignedHeaders", "Signature"];
+    let mut fields = [None; 3];
+    for field in parameters.split(',') {
+        let (name, value) = field.trim().split_once('=').ok_or(Fault::Malformed(
+            "the Authorization header has a field without a value",
+        ))?;
+        let place = NAMES.iter().position(|known| *known == name);
+        let place = place.and_then(|index| fields.get_mut(index));
+        match place {
+            Some(empty @ None) => *empty = Some(value),
+            _ => return Err(Fault::Malformed("the Authorization header has a field too many")),
+        }
+    }
+    match fields {
+        [Some(credential), Some(signed), Some(signature)] => Ok([credential, signed, signature]),
+        _ => Err(Fault::Malformed(
+            "the Authorization header lacks Credential, SignedHeaders or Signature",
+        )),
+    }
+}
+
+/// A credential is for the day on which it is used.
+fn require_scope(credential: &str, date: &AmzDate) -> Result<(), Fault> {
+    let mut parts = credential.split('/');
+    let parts: [Option<&str>; 6] = std::array::from_fn(|_| parts.next());
+    match parts {
+        [
+            Some(key),
+            Some(day),
+            Some(region),
+            Some(service),
+            Some("aws4_request"),
+            None,
+        ] if !key.is_empty() && !region.is_empty() && !service.is_empty() => {
+            if day == date.day() {
+                Ok(())
+            } else {
+                Err(Fault::Malformed(
+                    "the credential is for another day than the date",
+                ))
+            }
+        }
+        _ => Err(Fault::Malformed(
+            "the credential is not key/day/region/service/aws4_request",
+        )),
+    }
+}
+
+/// The host is signed, and all that is signed is there, in lower case and once.
+fn require_headers(names: &str, message: &Message<'_>) -> Result<(), Fault> {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase())
+    };
+    let mut has_host = false;
+    for (index, name) in names.split(';').enumerate() {
+        if index >= MOST_HEADERS || !is_name(name) || names.split(';').take(index).any(|other| other == name)
+        {
+            return Err(Fault::Malformed(
+                "SignedHeaders does not list names in lower case, each once",
+            ));
+        }
+        if name == "host" {
+            has_host = true;
+        } else if !message.headers.contains_key(name) {
+            return Err(Fault::Missing(name.into()));
+        }
+    }
+    if has_host {
+        Ok(())
+    } else {
+        Err(Fault::NotSigned("host".into()))
+    }
+}

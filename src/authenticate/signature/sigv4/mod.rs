@@ -1,0 +1,166 @@
+//! AWS Signature Version 4, as its clients make it: in the `Authorization` header, in the query of a presigned URL, and
+//! over the chunks of a body.
+//!
+//! What clients disagree about is tried in turn, and nothing else: the path as it was sent or percent-encoded once more,
+//! the query encoded anew and sorted, sorted as sent, or as sent. Each of these is one reading of the same request. A
+//! session's token is a header like any other: there are no sessions here.
+
+mod canonical;
+mod chain;
+mod chunks;
+mod date;
+mod header;
+mod key;
+mod payload;
+mod presigned;
+mod query;
+
+use std::borrow::Cow;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Fault, Message, Unproven, mac};
+use canonical::{Canonical, PathForm};
+use chain::Chain;
+use date::AmzDate;
+use query::QueryForm;
+
+pub use chunks::{Chunked, Chunks};
+pub use key::SigningKey;
+pub use payload::{Payload, Signed};
+pub use presigned::{is_presigned, without_signature};
+
+/// The name of the scheme in `Authorization`, and of the algorithm.
+pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// How far the time of signing may be from now.
+const WINDOW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a request claims: who signed which part of it, and when.
+#[derive(Clone, Debug)]
+pub struct Claim<'a> {
+    form: Form,
+    /// Key, day, region, service and `aws4_request`, divided by `/`.
+    credential: Cow<'a, str>,
+    /// Names of headers in lower case, divided by `;`.
+    signed_headers: Cow<'a, str>,
+    signature: [u8; 32],
+    date: AmzDate,
+    payload: Payload,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Header,
+    /// Valid for so long after the time of signing.
+    Presigned(SignedDuration),
+}
+
+/// A signature that is right.
+#[derive(Clone, Copy, Debug)]
+pub struct Proven {
+    /// What the signature says.
+    pub signature: [u8; 32],
+    /// When it is of no use any more.
+    pub until: Timestamp,
+}
+
+impl Claim<'_> {
+    /// The access key's id, whatever it looks like.
+    pub fn access_key(&self) -> &str {
+        self.credential.split('/').next().unwrap_or_default()
+    }
+
+    /// Key, day, region and service: what a signing key is for.
+    pub fn credential(&self) -> &str {
+        &self.credential
+    }
+
+    /// What is said of the body.
+    pub fn payload(&self) -> Payload {
+        self.payload
+    }
+
+    /// When it was signed, as the signature names it.
+    fn scope(&self) -> &str {
+        self.credential.split_once('/').map_or("", |(_, scope)| scope)
+    }
+
+    /// Refuses what was signed too far from now; a presigned URL has a time of its own.
+    pub fn require_time(&self, now: Timestamp) -> Result<(), Fault> {
+        let age = now.duration_since(self.date.time());
+        match self.form {
+            Form::Header if age.abs() > WINDOW => Err(Fault::Clock(age.as_secs())),
+            Form::Presigned(_) if age < -WINDOW => Err(Fault::Clock(age.as_secs())),
+            Form::Presigned(lasts) if age >= lasts => Err(Fault::Expired((age - lasts).as_secs())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the signature is that of the request, made with this key. `signed` is what the body is to be.
+    pub fn verify(
+        &self,
+        message: &Message<'_>,
+        signed: Signed<'_>,
+        key: &SigningKey,
+    ) -> Result<Proven, Unproven> {
+        let mut first = None;
+        for payload in signed.lines() {
+            for reading in self.readings(message) {
+                let canonical = reading.hash(self, message, &payload);
+                let mac = key.sign(&[
+                    ALGORITHM.as_bytes(),
+                    b"\n",
+                    self.date.as_str().as_bytes(),
+                    b"\n",
+                    self.scope().as_bytes(),
+                    b"\n",
+                    mac::Hex32::of(&canonical).as_bytes(),
+                ]);
+                if mac::same(&mac, &self.signature) {
+                    return Ok(self.proven());
+                }
+                first.get_or_insert(canonical);
+            }
+        }
+        Err(Unproven {
+            canonical: first.unwrap_or_default(),
+        })
+    }
+
+    /// The verifier of the body's chunks, which are signed one after another from this signature on. `length` is that of
+    /// their content, if it is known.
+    pub fn chunks(&self, form: Chunked, key: &SigningKey, length: Option<u64>) -> Chunks {
+        let chain = Chain::new(key.clone(), self.date.as_str(), self.scope(), self.signature);
+        Chunks::new(form, chain, length)
+    }
+
+    fn proven(&self) -> Proven {
+        let lasts = match self.form {
+            Form::Header => WINDOW,
+            Form::Presigned(lasts) => lasts,
+        };
+        let until = self.date.time().checked_add(lasts);
+        Proven {
+            signature: self.signature,
+            until: until.unwrap_or(Timestamp::MAX),
+        }
+    }
+
+    /// The readings of a request on which clients differ, the usual one first.
+    fn readings(&self, message: &Message<'_>) -> impl Iterator<Item = Canonical> {
+        let queries: &[QueryForm] = match (message.query, self.form) {
+            (None | Some(""), _) => &[QueryForm::Encoded],
+            (_, Form::Header) => &[QueryForm::Encoded, QueryForm::Sorted, QueryForm::AsSent],
+            (_, Form::Presigned(_)) => &[QueryForm::Encoded, QueryForm::Sorted, QueryForm::WithoutToken],
+        };
+        queries.iter().flat_map(|&query| {
+            [PathForm::AsSent, PathForm::EncodedOnceMore].map(|path| Canonical { path, query })
+        })
+    }
+}
+
+#[cfg(test)]
+mod suite;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! A signature in the query: a presigned URL.
+
+use std::borrow::Cow;
+
+use jiff::SignedDuration;
+use percent_encoding::percent_decode_str;
+
+use super::date::AmzDate;
+use super::query::SIGNATURE;
+use super::{ALGORITHM, Claim, Form};
+use crate::authenticate::signature::{Fault, Message};
+
+/// A week: no presigned URL lasts longer.
+const LONGEST: i64 = 7 * 24 * 60 * 60;
+
+/// What the names of all parameters of a signature begin with.
+const PREFIX: &str = "X-Amz-";
+
+/// Whether a query carries a signature.
+pub fn is_presigned(query: &str) -> bool {
+    parameters(query).any(|(name, _)| name == SIGNATURE)
+}
+
+/// A query without the parameters of its signature; `None` if nothing is left.
+pub fn without_signature(query: &str) -> Option<String> {
+    let kept: Vec<&str> = query
+        .split('&')
+        .filter(|parameter| !parameter.starts_with(PREFIX))
+        .collect();
+    (!kept.is_empty()).then(|| kept.join("&"))
+}
+
+impl<'a> Claim<'a> {
+    /// Reads the parameters of a presigned URL.
+    pub fn from_query(query: &'a str, message: &Message<'a>) -> Result<Self, Fault> {
+        let one = |wanted: &'static str| -> Result<Cow<'a, str>, Fault> {
+            let mut found = parameters(query).filter(|(name, _)| *name == wanted);
+            match (found.next(), found.next()) {
+                (Some((_, value)), None) => percent_decode_str(value)
+                    .decode_utf8()
+                    .map_err(|_| Fault::Malformed("a parameter of the signature is not text")),
+                _ => Err(Fault::Malformed(
+                    "the query lacks a parameter of the signature, or has it twice",
+                )),
+            }
+        };
+        if one("X-Amz-Algorithm")? != ALGORITHM {
+            return Err(Fault::Malformed(
+                "X-Amz-Algorithm is another than AWS4-HMAC-SHA256",
+            ));
+        }
+        let lasts: Option<i64> = one("X-Amz-Expires")?.parse().ok();
+        let lasts = lasts.filter(|seconds| (1..=LONGEST).contains(seconds));
+        let lasts = lasts.ok_or(Fault::Malformed("X-Amz-Expires is not from 1 to 604800 seconds"))?;
+        Self::of(
+            Form::Presigned(SignedDuration::from_secs(lasts)),
+            one("X-Amz-Credential")?,
+            one("X-Amz-SignedHeaders")?,
+            &one(SIGNATURE)?,
+            AmzDate::parse(&one("X-Amz-Date")?)?,
+            message,
+        )
+    }
+}
+
+fn parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
