@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::config::{Config, DEFAULT_PATH, Loaded, Problem};
+use crate::portal::{Portal, PortalError};
 
 /// Reads the configuration and reports on it: 0 if it can be run, 1 if not.
 ///
@@ -43,7 +44,7 @@ fn report(config: Option<&Path>) -> Report {
         ),
     };
     let (errors, warnings) = match result {
-        Ok(Loaded { warnings, .. }) => (Vec::new(), warnings),
+        Ok(Loaded { config, warnings }) => (unusable_pages(file.unwrap_or(default), &config), warnings),
         Err(problems) => (problems.errors, problems.warnings),
     };
     Report {
@@ -51,6 +52,16 @@ fn report(config: Option<&Path>) -> Report {
         errors,
         warnings,
     }
+}
+
+/// What the configuration's own rules cannot see: templates and texts of the operator.
+fn unusable_pages(file: &Path, config: &Config) -> Vec<Problem> {
+    let problem = |error: PortalError| Problem::found_later(file, "branding.folder", error.to_string());
+    Portal::check(&config.branding)
+        .err()
+        .map(problem)
+        .into_iter()
+        .collect()
 }
 
 impl Report {
@@ -103,6 +114,18 @@ mod tests {
         let file = folder.path().join("vestibule.toml");
         fs::write(&file, text).unwrap();
         report(Some(&file))
+    }
+
+    #[test]
+    fn pages_of_the_operator_are_read_too() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("login.html"), "{{").unwrap();
+        let report = report_on(&format!("[branding]\nfolder = {:?}\n", folder.path()));
+        let text = report.text();
+        assert!(
+            text.contains(":2:10: branding.folder: ") && text.contains("login.html"),
+            "{text}"
+        );
     }
 
     #[test]

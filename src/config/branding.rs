@@ -17,6 +17,9 @@ pub struct BrandingConfig {
     pub accent: String,
     /// Whom to ask, shown where the answer is "ask the administrator": an e-mail address, a URL or a sentence.
     pub contact: String,
+    /// A folder whose files change the pages; "" for none. `<name>.html` takes the place of the built-in template of
+    /// that name; `<language>.toml` changes sentences of a language or adds one.
+    pub folder: PathBuf,
     /// Links at the foot of every page: `[{ text = "Help", url = "/help" }]`.
     #[schemars(extend("default" = []))]
     pub links: Vec<Link>,
@@ -29,6 +32,7 @@ impl Default for BrandingConfig {
             logo: PathBuf::new(),
             accent: String::new(),
             contact: String::new(),
+            folder: PathBuf::new(),
             links: Vec::new(),
         }
     }

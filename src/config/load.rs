@@ -93,6 +93,21 @@ impl Config {
     }
 }
 
+impl Problem {
+    /// What a stage of the program finds wrong with a key of a file that was loaded.
+    pub fn found_later(file: &Path, key: &str, message: String) -> Self {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let document = Document::parse(&text).ok();
+        Self {
+            file: file.display().to_string(),
+            position: document.map(|document| document.position(&KeyPath::from(key))),
+            key: key.to_owned(),
+            message,
+            suggestion: None,
+        }
+    }
+}
+
 /// A key that is unknown, or whose value is of the wrong kind.
 pub(super) struct Fault {
     /// Which, as the file has it.

@@ -17,6 +17,7 @@ mod render;
 mod return_to;
 mod signup;
 mod site;
+mod templates;
 mod visit;
 
 #[cfg(test)]
@@ -30,12 +31,13 @@ use http::{HeaderMap, Response};
 use self::forms::Fields;
 use self::site::Site;
 use self::visit::Visit;
-use crate::config::Config;
+use crate::config::{BrandingConfig, Config};
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, require_same_origin};
 use crate::route::Page;
 use crate::services::Services;
+use crate::text::{TextError, Texts};
 
 /// The pages.
 #[derive(Debug)]
@@ -63,9 +65,12 @@ pub enum PortalError {
     /// The logo cannot be used.
     #[error("branding.logo {0}")]
     Logo(String),
-    /// A template or text is wrong.
+    /// A template is wrong.
     #[error("{0}")]
     Template(String),
+    /// A text is wrong.
+    #[error(transparent)]
+    Text(#[from] TextError),
 }
 
 impl Portal {
@@ -73,6 +78,12 @@ impl Portal {
     pub fn new(config: &Config, services: Services, hosts: Vec<Host>) -> Result<Self, PortalError> {
         let site = Site::new(config, hosts, services.session_cookie.language_name())?;
         Ok(Self { site, services })
+    }
+
+    /// Whether the pages can be made with the operator's templates and texts.
+    pub fn check(branding: &BrandingConfig) -> Result<(), PortalError> {
+        Texts::load(&branding.folder)?;
+        templates::load(&branding.folder).map(drop)
     }
 
     /// Answers a request to one of the pages. The route has checked the method and the body's size; the page checks the origin.
@@ -83,7 +94,7 @@ impl Portal {
         principal: Option<Arc<Principal>>,
         body: Bytes,
     ) -> Response<Bytes> {
-        let visit = Visit::new(head, &self.site.language_cookie);
+        let visit = self.site.visit(head);
         let fields = if visit.is_post() {
             if let Err(error) = require_same_origin(head.headers, head.authority) {
                 let refusal = Refusal::because(Problem::CrossOrigin, error.to_string());
@@ -116,8 +127,7 @@ impl Portal {
 
     /// The built-in application `demo:`.
     pub fn demo(&self, head: &RequestHead<'_>, admitted: &Admitted<'_>) -> Response<Bytes> {
-        self.site
-            .demo(&Visit::new(head, &self.site.language_cookie), admitted)
+        self.site.demo(&self.site.visit(head), admitted)
     }
 
     /// Turns a refusal into HTTP, the one place that does: a redirect to the login page or a page of its own for a

@@ -46,7 +46,7 @@ struct RefusalView<'a> {
 impl Site {
     /// Any refusal of any stage.
     pub(super) fn refuse(&self, head: &RequestHead<'_>, refusal: &Refusal) -> Response<Bytes> {
-        let mut visit = Visit::new(head, &self.language_cookie);
+        let mut visit = self.visit(head);
         visit.wants = if navigates(head) { Wants::Html } else { Wants::Json };
         let reads = head.method == Method::GET || head.method == Method::HEAD;
         if refusal.problem == Problem::NotAuthenticated && reads && visit.wants == Wants::Html {

@@ -3,30 +3,18 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment};
+use minijinja::Environment;
 use serde::Serialize;
 
 use super::PortalError;
 use super::assets::Assets;
 use super::return_to::Hosts;
+use super::templates;
+use super::visit::Visit;
 use crate::config::Config;
 use crate::model::Email;
-use crate::request::Host;
+use crate::request::{Host, RequestHead};
 use crate::text::Texts;
-
-const TEMPLATES: &[(&str, &str)] = &[
-    ("layout.html", include_str!("templates/layout.html")),
-    ("parts.html", include_str!("templates/parts.html")),
-    ("login.html", include_str!("templates/login.html")),
-    ("signed-in.html", include_str!("templates/signed-in.html")),
-    ("logout.html", include_str!("templates/logout.html")),
-    ("signup.html", include_str!("templates/signup.html")),
-    ("signup-done.html", include_str!("templates/signup-done.html")),
-    ("refusal.html", include_str!("templates/refusal.html")),
-    ("problem.html", include_str!("templates/problem.html")),
-    ("demo.html", include_str!("templates/demo.html")),
-];
 
 /// Texts, templates, assets and branding; nothing here asks a service.
 #[derive(Debug)]
@@ -65,23 +53,19 @@ pub(super) struct FooterLink {
 
 impl Site {
     pub(super) fn new(config: &Config, hosts: Vec<Host>, language_cookie: &str) -> Result<Self, PortalError> {
-        let broken = |error: &dyn std::fmt::Display| PortalError::Template(error.to_string());
-        let mut templates = Environment::new();
-        let syntax = SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build();
-        templates.set_syntax(syntax.map_err(|error| broken(&error))?);
-        templates.set_auto_escape_callback(|_| AutoEscape::Html);
-        for (name, source) in TEMPLATES {
-            templates
-                .add_template(name, source)
-                .map_err(|error| broken(&error))?;
+        let folder = &config.branding.folder;
+        let texts = Texts::load(folder)?;
+        for (language, sentences) in texts.gaps() {
+            tracing::warn!(
+                language,
+                sentences,
+                "sentences without a translation are shown in English"
+            );
         }
         let hosts = Hosts::new(hosts, &config.public_url);
         Ok(Self {
-            texts: Arc::new(Texts::load().map_err(|error| broken(&error))?),
-            templates,
+            texts: Arc::new(texts),
+            templates: templates::load(folder)?,
             assets: Assets::load(&config.branding)?,
             brand: Brand::new(config),
             content_security_policy: content_security_policy(&hosts)?,
@@ -94,6 +78,10 @@ impl Site {
             terms_url: config.signup.terms_url.clone(),
             privacy_url: config.signup.privacy_url.clone(),
         })
+    }
+
+    pub(super) fn visit<'a>(&self, head: &'a RequestHead<'a>) -> Visit<'a> {
+        Visit::new(head, &self.texts, &self.language_cookie)
     }
 }
 

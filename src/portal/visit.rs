@@ -6,7 +6,7 @@ use http::{HeaderMap, Method};
 use super::forms;
 use crate::request::RequestHead;
 use crate::services::Origin;
-use crate::text::{Lang, quality};
+use crate::text::{Lang, Texts, quality};
 
 /// A request, with what it asks for.
 #[derive(Clone, Copy, Debug)]
@@ -26,13 +26,13 @@ pub(super) enum Wants {
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(head: &'a RequestHead<'a>, language_cookie: &str) -> Self {
-        let chosen = parameter(head.query, "lang").and_then(|tag| Lang::of(&tag));
+    pub(super) fn new(head: &'a RequestHead<'a>, texts: &Texts, language_cookie: &str) -> Self {
+        let chosen = parameter(head.query, "lang").and_then(|tag| texts.language(&tag));
         let lang = chosen
-            .or_else(|| remembered(head.headers, language_cookie))
+            .or_else(|| texts.language(remembered(head.headers, language_cookie)?))
             .or_else(|| {
                 let header = head.headers.get(ACCEPT_LANGUAGE)?;
-                Lang::accepted(header.to_str().ok()?)
+                texts.accepted(header.to_str().ok()?)
             });
         Self {
             head,
@@ -79,7 +79,7 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-fn remembered(headers: &HeaderMap, name: &str) -> Option<Lang> {
+fn remembered<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers
         .get_all(COOKIE)
         .iter()
@@ -87,7 +87,7 @@ fn remembered(headers: &HeaderMap, name: &str) -> Option<Lang> {
         .flat_map(|header| header.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(known, _)| *known == name)
-        .and_then(|(_, tag)| Lang::of(tag))
+        .map(|(_, tag)| tag)
 }
 
 /// JSON if `Accept` prefers it, or if the body was JSON and `Accept` does not ask for a page.
@@ -159,8 +159,8 @@ mod tests {
 
     #[test]
     fn the_chosen_language_is_remembered() {
-        let remembered = |cookie| remembered(&headers(&[("cookie", cookie)]), "lang").map(Lang::tag);
-        assert_eq!(remembered("a=b; lang=ko"), Some("ko"));
-        assert_eq!(remembered("xlang=ko; lang=zz"), None);
+        let remembered = |cookie| remembered(&headers(&[("cookie", cookie)]), "lang").map(str::to_owned);
+        assert_eq!(remembered("a=b; lang=ko").as_deref(), Some("ko"));
+        assert_eq!(remembered("xlang=ko"), None);
     }
 }

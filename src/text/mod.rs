@@ -1,35 +1,79 @@
 //! Every sentence that people read, one file a language.
 //!
-//! A language is one file here and one line in [`FILES`]. Keys are dotted, placeholders are `{name}`. All files
-//! have the same keys and the same placeholders, which a test holds.
+//! A language is one file: here with a line in [`FILES`], or in the operator's folder, where a file may also change
+//! sentences of a built-in language. Keys are dotted, placeholders are `{name}`. The built-in files have the same
+//! keys and the same placeholders, which a test holds.
 
-use std::collections::BTreeMap;
+mod own;
 
-/// The languages: tag (BCP 47) and file. The first one answers whoever asks for none of them.
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+pub use own::TextError;
+
+/// The built-in languages: tag (BCP 47) and file. The first one answers whoever asks for none of them, and fills
+/// the gaps of the operator's.
 const FILES: &[(&str, &str)] = &[("en", include_str!("en.toml")), ("ko", include_str!("ko.toml"))];
 
-/// One of the languages.
+/// One of the languages of [`Texts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lang(usize);
 
-impl Lang {
-    /// All of them.
-    pub fn all() -> impl Iterator<Item = Self> {
-        (0..FILES.len()).map(Self)
+/// All texts.
+#[derive(Debug)]
+pub struct Texts(Vec<Language>);
+
+#[derive(Debug)]
+struct Language {
+    tag: String,
+    texts: BTreeMap<String, String>,
+    /// How many sentences are in English for want of a translation.
+    untranslated: usize,
+}
+
+impl Texts {
+    /// Reads the built-in files.
+    pub fn built_in() -> Result<Self, TextError> {
+        FILES
+            .iter()
+            .map(|&(tag, file)| {
+                Ok(Language {
+                    tag: tag.to_owned(),
+                    texts: parse(file).map_err(|fault| TextError::new(Path::new(tag), &fault))?,
+                    untranslated: 0,
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
-    /// The language of a tag, regional variants included: `ko-KR` is `ko`.
-    pub fn of(tag: &str) -> Option<Self> {
+    /// Reads the built-in files, and over them each `<tag>.toml` of the operator's folder, if there is one.
+    pub fn load(folder: &Path) -> Result<Self, TextError> {
+        let mut texts = Self::built_in()?;
+        if !folder.as_os_str().is_empty() {
+            texts.lay_over(folder)?;
+        }
+        Ok(texts)
+    }
+
+    /// All languages.
+    pub fn languages(&self) -> impl Iterator<Item = Lang> + use<> {
+        (0..self.0.len()).map(Lang)
+    }
+
+    /// The language of a tag, regional variants included: `ko-KR` is `ko`, unless there are texts for `ko-KR`.
+    pub fn language(&self, tag: &str) -> Option<Lang> {
         let primary = tag.split('-').next().unwrap_or(tag);
-        Self::all().find(|lang| lang.tag().eq_ignore_ascii_case(primary))
+        let named = |name: &str| self.0.iter().position(|lang| lang.tag.eq_ignore_ascii_case(name));
+        named(tag).or_else(|| named(primary)).map(Lang)
     }
 
-    /// The best for an `Accept-Language` (RFC 9110, section 12.5.4).
-    pub fn accepted(header: &str) -> Option<Self> {
+    /// The best language for an `Accept-Language` (RFC 9110, section 12.5.4).
+    pub fn accepted(&self, header: &str) -> Option<Lang> {
         let mut best = None;
         for range in header.split(',') {
             let (tag, quality) = quality(range);
-            if let Some(lang) = Self::of(tag)
+            if let Some(lang) = self.language(tag)
                 && quality > best.map_or(0, |(_, quality)| quality)
             {
                 best = Some((lang, quality));
@@ -38,10 +82,42 @@ impl Lang {
         best.map(|(lang, _)| lang)
     }
 
-    /// Its tag, for `lang` and `?lang=`.
-    pub fn tag(self) -> &'static str {
-        FILES[self.0].0
+    /// A language's tag, for `lang` and `?lang=`.
+    pub fn tag(&self, lang: Lang) -> &str {
+        &self.0[lang.0].tag
     }
+
+    /// Languages that lack sentences, by tag and how many; those are shown in English.
+    pub fn gaps(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.0
+            .iter()
+            .filter(|lang| lang.untranslated > 0)
+            .map(|lang| (lang.tag.as_str(), lang.untranslated))
+    }
+
+    /// The text of a key; the key itself where there is none.
+    pub fn get<'a>(&'a self, lang: Lang, key: &'a str) -> &'a str {
+        self.find(lang, key).unwrap_or(key)
+    }
+
+    /// The text of a key that may not exist.
+    pub fn find(&self, lang: Lang, key: &str) -> Option<&str> {
+        self.0[lang.0].texts.get(key).map(String::as_str)
+    }
+
+    /// The text for a number of something: `key.one` or `key.other`, with `{count}`.
+    pub fn count(&self, lang: Lang, key: &str, count: u64) -> String {
+        let form = if count == 1 { "one" } else { "other" };
+        let text = self.find(lang, &format!("{key}.{form}")).unwrap_or(key);
+        fill(text, &[("count", &count.to_string())])
+    }
+}
+
+fn parse(file: &str) -> Result<BTreeMap<String, String>, String> {
+    let table = file.parse::<toml::Table>().map_err(|error| error.to_string())?;
+    let mut texts = BTreeMap::new();
+    flatten("", &table, &mut texts);
+    Ok(texts)
 }
 
 /// A member of an `Accept` or `Accept-Language` list and its weight in thousandths (RFC 9110, section 12.4.2).
@@ -62,54 +138,6 @@ pub fn quality(member: &str) -> (&str, u16) {
     (name, thousandths)
 }
 
-/// The files are wrong.
-#[derive(Debug, thiserror::Error)]
-#[error("the texts in {language:?} cannot be read: {fault}")]
-pub struct TextError {
-    language: &'static str,
-    fault: String,
-}
-
-/// All texts.
-#[derive(Debug)]
-pub struct Texts(Vec<BTreeMap<String, String>>);
-
-impl Texts {
-    /// Reads the files.
-    pub fn load() -> Result<Self, TextError> {
-        FILES
-            .iter()
-            .map(|&(language, file)| {
-                let table = file.parse::<toml::Table>().map_err(|error| TextError {
-                    language,
-                    fault: error.to_string(),
-                })?;
-                let mut texts = BTreeMap::new();
-                flatten("", &table, &mut texts);
-                Ok(texts)
-            })
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-
-    /// The text of a key; the key itself where there is none.
-    pub fn get<'a>(&'a self, lang: Lang, key: &'a str) -> &'a str {
-        self.find(lang, key).unwrap_or(key)
-    }
-
-    /// The text of a key that may not exist.
-    pub fn find(&self, lang: Lang, key: &str) -> Option<&str> {
-        self.0[lang.0].get(key).map(String::as_str)
-    }
-
-    /// The text for a number of something: `key.one` or `key.other`, with `{count}`.
-    pub fn count(&self, lang: Lang, key: &str, count: u64) -> String {
-        let form = if count == 1 { "one" } else { "other" };
-        let text = self.find(lang, &format!("{key}.{form}")).unwrap_or(key);
-        fill(text, &[("count", &count.to_string())])
-    }
-}
-
 fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {
     for (name, value) in table {
         let key = if prefix.is_empty() {
@@ -127,6 +155,14 @@ fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String
             }
         }
     }
+}
+
+/// The names of a text's placeholders.
+fn placeholders(text: &str) -> BTreeSet<&str> {
+    text.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next())
+        .collect()
 }
 
 /// Puts values into placeholders, in one pass: what a value contains is never taken for a placeholder.
@@ -151,30 +187,16 @@ pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
 mod tests {
     use super::*;
     use crate::refusal::Problem;
-    use std::collections::BTreeSet;
-    use std::path::Path;
-
-    fn placeholders(text: &str) -> BTreeSet<&str> {
-        text.split('{')
-            .skip(1)
-            .filter_map(|rest| rest.split('}').next())
-            .collect()
-    }
 
     #[test]
     fn languages_have_the_same_keys_and_placeholders() {
-        let texts = Texts::load().unwrap();
-        let english = &texts.0[0];
-        for (lang, other) in Lang::all().zip(&texts.0) {
-            assert!(english.keys().eq(other.keys()), "{}: other keys", lang.tag());
+        let texts = Texts::built_in().unwrap();
+        let english = &texts.0[0].texts;
+        for Language { tag, texts, .. } in &texts.0 {
+            assert!(english.keys().eq(texts.keys()), "{tag}: other keys");
             for (key, text) in english {
-                assert_eq!(
-                    placeholders(text),
-                    placeholders(&other[key]),
-                    "{} {key}",
-                    lang.tag()
-                );
-                assert!(!other[key].trim().is_empty(), "{} {key}", lang.tag());
+                assert_eq!(placeholders(text), placeholders(&texts[key]), "{tag} {key}");
+                assert!(!texts[key].trim().is_empty(), "{tag} {key}");
             }
         }
     }
@@ -197,8 +219,8 @@ mod tests {
             &Path::new(env!("CARGO_MANIFEST_DIR")).join("src/portal"),
             &mut code,
         );
-        let texts = Texts::load().unwrap();
-        let known: BTreeSet<&str> = texts.0[0].keys().map(String::as_str).collect();
+        let texts = Texts::built_in().unwrap();
+        let known: BTreeSet<&str> = texts.0[0].texts.keys().map(String::as_str).collect();
         let kinds = Problem::ALL.iter().flat_map(|problem| {
             ["title", "detail", "operator"].map(|part| format!("problem.{}.{part}", problem.slug()))
         });
@@ -244,6 +266,7 @@ mod tests {
 
     #[test]
     fn the_reader_gets_the_language_they_ask_for() {
+        let texts = Texts::built_in().unwrap();
         for (header, tag) in [
             ("ko-KR,ko;q=0.9,en;q=0.8", Some("ko")),
             ("en-GB;q=0.5, ko;q=0.7", Some("ko")),
@@ -251,7 +274,8 @@ mod tests {
             ("fr, de", None),
             ("", None),
         ] {
-            assert_eq!(Lang::accepted(header).map(Lang::tag), tag, "{header}");
+            let lang = texts.accepted(header);
+            assert_eq!(lang.map(|lang| texts.tag(lang)), tag, "{header}");
         }
     }
 }

@@ -91,6 +91,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ),
     ("cli", "model", "addresses and usernames are read once"),
     (
+        "cli::check",
+        "portal",
+        "the operator's templates and texts are judged before they are served",
+    ),
+    (
         "cli::trust",
         "listener::AUTHORITY_FILE",
         "the authority that is to be trusted",

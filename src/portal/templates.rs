@@ -1,0 +1,114 @@
+//! The templates of the pages: the built-in ones, and the operator's in their place.
+
+use std::fs;
+use std::path::Path;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment};
+
+use super::PortalError;
+
+const BUILT_IN: &[(&str, &str)] = &[
+    ("layout.html", include_str!("templates/layout.html")),
+    ("parts.html", include_str!("templates/parts.html")),
+    ("login.html", include_str!("templates/login.html")),
+    ("signed-in.html", include_str!("templates/signed-in.html")),
+    ("logout.html", include_str!("templates/logout.html")),
+    ("signup.html", include_str!("templates/signup.html")),
+    ("signup-done.html", include_str!("templates/signup-done.html")),
+    ("refusal.html", include_str!("templates/refusal.html")),
+    ("problem.html", include_str!("templates/problem.html")),
+    ("demo.html", include_str!("templates/demo.html")),
+];
+
+/// All templates; each `<name>.html` of the operator's folder takes the place of the built-in one of that name.
+pub(super) fn load(folder: &Path) -> Result<Environment<'static>, PortalError> {
+    let mut templates = environment()?;
+    for (name, source) in BUILT_IN {
+        templates
+            .add_template(name, source)
+            .map_err(|error| PortalError::Template(error.to_string()))?;
+    }
+    if !folder.as_os_str().is_empty() {
+        replace(&mut templates, folder)?;
+    }
+    Ok(templates)
+}
+
+fn environment() -> Result<Environment<'static>, PortalError> {
+    let mut templates = Environment::new();
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()
+        .map_err(|error| PortalError::Template(error.to_string()))?;
+    templates.set_syntax(syntax);
+    templates.set_auto_escape_callback(|_| AutoEscape::Html);
+    Ok(templates)
+}
+
+fn replace(templates: &mut Environment<'static>, folder: &Path) -> Result<(), PortalError> {
+    let unreadable = |path: &Path, error: std::io::Error| {
+        PortalError::Template(format!("{} cannot be read: {error}", path.display()))
+    };
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+        let path = entry.map_err(|error| unreadable(folder, error))?.path();
+        if path.extension().is_none_or(|end| end != "html") {
+            continue;
+        }
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let Some((name, _)) = BUILT_IN.iter().find(|(known, _)| *known == name) else {
+            let known: Vec<_> = BUILT_IN.iter().map(|(known, _)| *known).collect();
+            return Err(PortalError::Template(format!(
+                "{} takes the place of no template; there are {}",
+                path.display(),
+                known.join(", ")
+            )));
+        };
+        let source = fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+        templates
+            .add_template_owned(*name, source)
+            .map_err(|error| PortalError::Template(format!("{}: {error}", path.display())))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_with(name: &str, source: &str) -> Result<Environment<'static>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(name), source).unwrap();
+        load(folder.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_operators_template_takes_the_place_of_the_built_in_one() {
+        let templates = load_with("problem.html", "<p>{{ 6 * 7 }}</p>").unwrap();
+        let page = templates
+            .get_template("problem.html")
+            .unwrap()
+            .render(())
+            .unwrap();
+        assert_eq!(page, "<p>42</p>");
+        load_with("notes.txt", "not a template").unwrap();
+    }
+
+    #[test]
+    fn one_that_would_never_be_used_or_cannot_be_parsed_is_refused() {
+        let error = load_with("logn.html", "").unwrap_err();
+        assert!(
+            error.contains("logn.html takes the place of no template; there are layout.html, "),
+            "{error}"
+        );
+        let error = load_with("login.html", "{% if %}").unwrap_err();
+        assert!(
+            error.contains("login.html: ") && error.contains("login.html:1"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! The operator's own texts: a folder with a file for each language that is added or changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Language, Texts, parse, placeholders};
+
+/// A file of texts is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {fault}", file.display())]
+pub struct TextError {
+    file: PathBuf,
+    fault: String,
+}
+
+impl TextError {
+    pub(super) fn new(file: &Path, fault: &impl ToString) -> Self {
+        Self {
+            file: file.to_owned(),
+            fault: fault.to_string(),
+        }
+    }
+}
+
+impl Texts {
+    pub(super) fn lay_over(&mut self, folder: &Path) -> Result<(), TextError> {
+        for file in files(folder).map_err(|error| TextError::new(folder, &error))? {
+            self.add(&file).map_err(|fault| TextError::new(&file, &fault))?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, file: &Path) -> Result<(), String> {
+        let tag = file.file_stem().and_then(|stem| stem.to_str());
+        let tag = tag
+            .filter(|tag| is_tag(tag))
+            .ok_or("its name is not a language such as `fr.toml`")?;
+        let own = fs::read_to_string(file).map_err(|error| error.to_string())?;
+        let own = parse(&own)?;
+        judge(&own, &self.0[0].texts)?;
+        if let Some(known) = self.0.iter_mut().find(|lang| lang.tag.eq_ignore_ascii_case(tag)) {
+            known.texts.extend(own);
+            return Ok(());
+        }
+        let untranslated = self.0[0].texts.len() - own.len();
+        let mut texts = self.0[0].texts.clone();
+        // A language's name for itself is the one sentence that English cannot lend.
+        texts.insert("language.name".to_owned(), tag.to_owned());
+        texts.extend(own);
+        self.0.push(Language {
+            tag: tag.to_owned(),
+            texts,
+            untranslated,
+        });
+        Ok(())
+    }
+}
+
+/// Every key is one that is used, and asks for nothing that is not known where it is used.
+fn judge(own: &BTreeMap<String, String>, english: &BTreeMap<String, String>) -> Result<(), String> {
+    for (key, text) in own {
+        let Some(original) = english.get(key) else {
+            return Err(format!("{key} is no text{}", suggestion(key, english)));
+        };
+        let unknown: BTreeSet<_> = placeholders(text)
+            .difference(&placeholders(original))
+            .copied()
+            .collect();
+        if let Some(unknown) = unknown.first() {
+            return Err(format!("{key} has {{{unknown}}}, which is not known there"));
+        }
+    }
+    Ok(())
+}
+
+fn suggestion(key: &str, english: &BTreeMap<String, String>) -> String {
+    let alike = |known: &&String| strsim::jaro_winkler(key, known);
+    let nearest = english.keys().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    nearest.map_or_else(String::new, |known| format!("; did you mean {known}?"))
+}
+
+/// In the order of their names, so that a page lists languages alike after every start.
+fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The shape of a language tag (RFC 5646): letters, then subtags. It stands in headers and attributes as it is.
+fn is_tag(tag: &str) -> bool {
+    let mut subtags = tag.split('-');
+    let primary = subtags.next().unwrap_or_default();
+    (2..=3).contains(&primary.len())
+        && primary.bytes().all(|b| b.is_ascii_alphabetic())
+        && subtags
+            .all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(files: &[(&str, &str)]) -> Result<Texts, String> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        Texts::load(folder.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_third_language_is_one_file_and_a_built_in_sentence_can_be_changed() {
+        let french = "language.name = \"Français\"\nlogin.title = \"Connexion\"\n";
+        let texts = load(&[
+            ("fr.toml", french),
+            ("ko.toml", "[login]\ntitle = \"들어가기\"\n"),
+        ])
+        .unwrap();
+        let french = texts.language("fr-CA").unwrap();
+        assert_eq!(texts.tag(french), "fr");
+        assert_eq!(texts.get(french, "login.title"), "Connexion");
+        assert_eq!(texts.get(french, "login.password"), "Password");
+        assert_eq!(texts.accepted("fr, en;q=0.5"), Some(french));
+        assert_eq!(texts.gaps().map(|(tag, _)| tag).collect::<Vec<_>>(), ["fr"]);
+        let korean = texts.language("ko").unwrap();
+        assert_eq!(texts.get(korean, "login.title"), "들어가기");
+        assert_eq!(texts.languages().count(), 3);
+    }
+
+    #[test]
+    fn what_would_never_be_seen_is_refused_with_its_name() {
+        for (name, text, fault) in [
+            (
+                "fr.toml",
+                "login.titel = \"x\"",
+                "fr.toml: login.titel is no text; did you mean login.title?",
+            ),
+            (
+                "fr.toml",
+                "login.title = \"{nobody}\"",
+                "fr.toml: login.title has {nobody}",
+            ),
+            ("fr.toml", "login.title = ", "fr.toml: "),
+            ("french language.toml", "", "is not a language such as `fr.toml`"),
+        ] {
+            let error = load(&[(name, text)]).unwrap_err();
+            assert!(error.contains(fault), "{error}");
+        }
+        assert!(
+            Texts::load(Path::new("/nowhere"))
+                .unwrap_err()
+                .to_string()
+                .contains("/nowhere")
+        );
+    }
+}
