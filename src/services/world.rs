@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::hasher::Held;
 use super::{
     AccountChange, Hasher, NewAccount, NewPassword, Origin, Services, SignInError, SignUpForm, SignedIn,
@@ -44,7 +46,11 @@ impl World {
         let mut config = Config::default();
         config.audit.file = folder.path().join("audit.jsonl");
         say(&mut config);
-        let (clock, hand) = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
+        Self::open(folder, config, "2026-01-01T00:00:00Z".parse().unwrap()).await
+    }
+
+    async fn open(folder: tempfile::TempDir, config: Config, wall: Timestamp) -> Self {
+        let (clock, hand) = Clock::manual(wall);
         let store = Arc::new(SledStore::open(&folder.path().join("store"), clock.clone()).unwrap());
         let store: Arc<dyn Store> = store;
         let services = services(&config, &store, &clock, COST).await;
@@ -68,6 +74,21 @@ impl World {
     /// The same store under services that were started anew, and hash at another cost.
     pub(super) async fn restarted(&self, cost: u32) -> Services {
         services(&self.config, &self.store, &self.clock, cost).await
+    }
+
+    /// What is kept, as a gateway finds it that starts when the machine's clock says `wall`.
+    pub(super) async fn reopened(self, wall: Timestamp) -> Self {
+        let Self {
+            services,
+            store,
+            config,
+            folder,
+            ..
+        } = self;
+        drop(services);
+        assert_eq!(Arc::strong_count(&store), 1, "nobody else holds the store");
+        drop(store);
+        Self::open(folder, config, wall).await
     }
 
     pub(super) async fn add(&self, email: &str, groups: &[&str]) -> Account {

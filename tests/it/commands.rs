@@ -2,171 +2,47 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread::{self, JoinHandle};
+use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use crate::harness::{Program, Site};
 
 const PASSWORD: &str = "drei-Tannen7!";
 
 /// The same password, hashed by crypt(3).
 const HASH: &str = "$2y$10$Vx3bQ0nJ8mYkT1sLr5ZuCerjfrJsJAy8bIpRv.13DXyFXA0E.kaXO";
 
-/// A folder with a configuration in it.
-struct Site(TempDir);
+/// What every site here says.
+const CONFIG: &str = r#"
+    public_url = "https://localhost:0"
+    [listen]
+    https = ["127.0.0.1:0"]
+    ops = ""
+    [signup]
+    mode = "invite"
+    [password]
+    bcrypt_cost = 10
+"#;
 
-/// What a command said and how it exited.
-struct Done {
-    status: i32,
-    stdout: String,
-    stderr: String,
+fn site() -> Site {
+    Site::new(CONFIG)
 }
 
-impl Site {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let config = r#"
-            public_url = "https://localhost:0"
-            [listen]
-            https = ["127.0.0.1:0"]
-            ops = ""
-            [signup]
-            mode = "invite"
-            [password]
-            bcrypt_cost = 10
-        "#;
-        fs::write(folder.path().join("vestibule.toml"), config).unwrap();
-        Self(folder)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// The program in this folder.
-    fn program(&self, arguments: &[&str]) -> Command {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_vestibule"));
-        program
-            .current_dir(self.0.path())
-            .env_remove("VESTIBULE_LOG")
-            .args(arguments);
-        program
-    }
-
-    /// A command with this on its standard input.
-    fn run_with_input(&self, arguments: &[&str], input: &str) -> Done {
-        let mut child = self
-            .program(arguments)
-            .args(["--config", "vestibule.toml"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that refuses before it reads has closed the pipe.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Done {
-            status: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Done {
-        self.run_with_input(arguments, "")
-    }
-
-    /// The document of a command that is done.
-    fn ask(&self, arguments: &[&str]) -> Value {
-        self.run(&[arguments, &["--json"]].concat()).document(0)
-    }
-
-    fn add(&self, email: &str, options: &[&str]) -> Value {
-        let arguments = ["user", "add", email, "--password-stdin", "--json"];
-        self.run_with_input(&[&arguments, options].concat(), &format!("{PASSWORD}\n"))
-            .document(0)
-    }
-}
-
-impl Done {
-    /// The only document on standard output, of a command that exited like this.
-    #[track_caller]
-    fn document(&self, status: i32) -> Value {
-        assert_eq!(self.status, status, "{}{}", self.stdout, self.stderr);
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
-    }
-
-    /// The refusal of a command that was refused.
-    #[track_caller]
-    fn error(&self, status: i32) -> String {
-        self.document(status)["error"].as_str().unwrap().to_owned()
-    }
-}
-
-/// A gateway that runs in a site.
-struct Gateway {
-    child: Child,
-    log: Option<JoinHandle<String>>,
-}
-
-impl Gateway {
-    /// Starts it and waits until it says where it is. The log so far is returned.
-    fn start(site: &Site) -> (Self, String) {
-        let mut child = site
-            .program(&["--config", "vestibule.toml"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains("Vestibule is at") {
-            assert!(lines.read_line(&mut said).unwrap() > 0, "it ended: {said}");
-        }
-        // Read on, or it blocks when the pipe is full.
-        let log = thread::spawn(move || {
-            let mut rest = String::new();
-            lines.read_to_string(&mut rest).unwrap();
-            rest
-        });
-        (
-            Self {
-                child,
-                log: Some(log),
-            },
-            said,
-        )
-    }
-
-    /// Tells it to stop, and waits. How it exited, and what it said in the meantime.
-    fn stop(mut self) -> (i32, String) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).unwrap();
-        let status = self.child.wait().unwrap().code().unwrap();
-        (status, self.log.take().unwrap().join().unwrap())
-    }
-}
-
-impl Drop for Gateway {
-    /// A test that failed leaves nothing running.
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn add(site: &Site, email: &str, options: &[&str]) -> Value {
+    let arguments = ["user", "add", email, "--password-stdin", "--json"];
+    site.run_with_input(&[&arguments, options].concat(), &format!("{PASSWORD}\n"))
+        .document(0)
 }
 
 #[test]
 fn an_account_is_added_listed_and_shown() {
-    let site = Site::new();
-    let added = site.add(
+    let site = site();
+    let added = add(
+        &site,
         "ann@example.com",
         &["--name", "Ann", "--group", "ops", "--group", "dev"],
     );
@@ -175,7 +51,7 @@ fn an_account_is_added_listed_and_shown() {
     assert_eq!(added["groups"], json!(["dev", "ops"]));
     assert_eq!(added["standing"], "active");
     assert_eq!(added["email_verified"], true);
-    site.add("bob@example.com", &["--username", "robert"]);
+    add(&site, "bob@example.com", &["--username", "robert"]);
 
     let listed = site.ask(&["user", "list"]);
     let emails: Vec<&Value> = listed
@@ -201,7 +77,7 @@ fn an_account_is_added_listed_and_shown() {
 
 #[test]
 fn the_record_of_a_command_leaves_its_document_alone() {
-    let site = Site::new();
+    let site = site();
     let arguments = ["user", "add", "ann@example.com", "--password-stdin", "--json"];
     let done = site.run_with_input(&arguments, PASSWORD);
     assert_eq!(done.document(0)["email"], "ann@example.com");
@@ -213,16 +89,16 @@ fn the_record_of_a_command_leaves_its_document_alone() {
 
 #[test]
 fn what_the_services_refuse_exits_with_1_and_says_why() {
-    let site = Site::new();
-    site.add("ann@example.com", &[]);
-    let add = |email: &str, password: &str| {
+    let site = site();
+    add(&site, "ann@example.com", &[]);
+    let refusal = |email: &str, password: &str| {
         let arguments = ["user", "add", email, "--password-stdin", "--json"];
         site.run_with_input(&arguments, password).error(1)
     };
-    assert!(add("ann@example.com", PASSWORD).contains("ann@example.com"));
-    assert!(add("ann@example.org", PASSWORD).contains("--username"));
-    assert!(add("bob@example.com", "short").contains("at least"));
-    assert!(add("not an address", PASSWORD).contains("not an e-mail address"));
+    assert!(refusal("ann@example.com", PASSWORD).contains("ann@example.com"));
+    assert!(refusal("ann@example.org", PASSWORD).contains("--username"));
+    assert!(refusal("bob@example.com", "short").contains("at least"));
+    assert!(refusal("not an address", PASSWORD).contains("not an e-mail address"));
     let unknown = site.run(&["user", "show", "nobody@example.com", "--json"]);
     assert!(unknown.error(1).contains("nobody@example.com"));
     assert_eq!(site.ask(&["user", "list"]).as_array().unwrap().len(), 1);
@@ -230,7 +106,7 @@ fn what_the_services_refuse_exits_with_1_and_says_why() {
 
 #[test]
 fn a_command_line_that_cannot_be_understood_exits_with_2() {
-    let site = Site::new();
+    let site = site();
     for arguments in [
         &["user", "frobnicate", "--json"][..],
         &["user", "add", "ann@example.com", "--json"],
@@ -248,12 +124,13 @@ fn a_command_line_that_cannot_be_understood_exits_with_2() {
 
 #[test]
 fn an_account_is_changed_and_deleted() {
-    let site = Site::new();
-    site.add(
+    let site = site();
+    add(
+        &site,
         "root@example.com",
         &["--username", "chief", "--group", "gateway-admin"],
     );
-    site.add("ann@example.com", &[]);
+    add(&site, "ann@example.com", &[]);
     let ann = "ann@example.com";
 
     assert_eq!(site.ask(&["user", "disable", ann])["standing"], "disabled");
@@ -274,7 +151,7 @@ fn an_account_is_changed_and_deleted() {
 
 #[test]
 fn accounts_are_imported_once() {
-    let site = Site::new();
+    let site = site();
     let file = format!("# people\nann:{HASH}\nbob@example.com:{HASH}\n");
     fs::write(site.path("htpasswd"), file).unwrap();
     let import = ["user", "import", "--htpasswd", "htpasswd"];
@@ -297,7 +174,7 @@ fn accounts_are_imported_once() {
 
 #[test]
 fn invitations_are_made_listed_and_revoked() {
-    let site = Site::new();
+    let site = site();
     let one = site.ask(&["invite", "create", "--email", "ann@example.com", "--group", "ops"]);
     let link = one["link"].as_str().unwrap();
     assert!(link.contains("/.auth/signup?invitation="), "{link}");
@@ -322,8 +199,8 @@ fn invitations_are_made_listed_and_revoked() {
 
 #[test]
 fn sessions_that_are_not_there_are_not_revoked() {
-    let site = Site::new();
-    site.add("ann@example.com", &[]);
+    let site = site();
+    add(&site, "ann@example.com", &[]);
     assert_eq!(site.ask(&["session", "list"]), json!([]));
     assert_eq!(
         site.ask(&["session", "revoke", "--user", "ann@example.com"]),
@@ -339,8 +216,8 @@ fn sessions_that_are_not_there_are_not_revoked() {
 
 #[test]
 fn the_store_is_verified() {
-    let site = Site::new();
-    site.add("ann@example.com", &[]);
+    let site = site();
+    add(&site, "ann@example.com", &[]);
     let found = site.ask(&["store", "verify"]);
     assert_eq!(found["accounts"], 1);
     assert_eq!(found["faults"], json!([]));
@@ -348,13 +225,13 @@ fn the_store_is_verified() {
 
 #[test]
 fn commands_reach_the_gateway_that_runs() {
-    let site = Site::new();
-    let (gateway, _) = Gateway::start(&site);
+    let site = site();
+    let (gateway, _) = Program::start(&site);
     let socket = site.path("data/admin.sock");
     assert_eq!(mode(&socket), 0o600);
 
     // The gateway alone has the store open: whatever a command does, the gateway did it.
-    site.add("ann@example.com", &[]);
+    add(&site, "ann@example.com", &[]);
     assert_eq!(site.ask(&["user", "show", "ann"])["email"], "ann@example.com");
     let refused = site.run(&["user", "show", "nobody", "--json"]).error(1);
     assert!(refused.contains("nobody"), "{refused}");
@@ -376,11 +253,11 @@ fn commands_reach_the_gateway_that_runs() {
 
 #[test]
 fn the_first_administrators_link_lies_in_a_file_until_there_is_one() {
-    let site = Site::new();
+    let site = site();
     let file = site.path("data/first-administrator.link");
     let link = || fs::read_to_string(&file).unwrap();
 
-    let (gateway, said) = Gateway::start(&site);
+    let (gateway, said) = Program::start(&site);
     assert!(said.contains("first-administrator.link"), "{said}");
     assert_eq!(mode(&file), 0o600);
     let first = link();
@@ -388,7 +265,7 @@ fn the_first_administrators_link_lies_in_a_file_until_there_is_one() {
     assert!(!said.contains(first.trim()), "the link is not logged");
     gateway.stop();
 
-    let (gateway, _) = Gateway::start(&site);
+    let (gateway, _) = Program::start(&site);
     assert_ne!(link(), first);
     let invitations = site.ask(&["invite", "list"]);
     assert_eq!(
@@ -398,11 +275,11 @@ fn the_first_administrators_link_lies_in_a_file_until_there_is_one() {
     );
     assert_eq!(invitations[0]["kind"], "first-administrator");
 
-    site.add("ann@example.com", &["--group", "gateway-admin"]);
+    add(&site, "ann@example.com", &["--group", "gateway-admin"]);
     eventually("the file is removed", || !file.exists());
     gateway.stop();
 
-    let (gateway, said) = Gateway::start(&site);
+    let (gateway, said) = Program::start(&site);
     assert!(!said.contains("first-administrator.link"), "{said}");
     assert!(!file.exists());
     gateway.stop();
@@ -410,7 +287,7 @@ fn the_first_administrators_link_lies_in_a_file_until_there_is_one() {
 
 #[test]
 fn a_configuration_that_is_there_is_not_overwritten() {
-    let site = Site::new();
+    let site = site();
     fs::write(site.path("mine.toml"), "# mine\n").unwrap();
     let output = site.program(&["serve", "--save", "mine.toml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

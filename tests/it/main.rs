@@ -8,6 +8,7 @@
 mod commands;
 mod config;
 mod harness;
+mod kill;
 mod layering;
 mod listener;
 mod security_map;

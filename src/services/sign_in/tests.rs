@@ -7,6 +7,8 @@ use crate::config::{Config, Period};
 use crate::services::world::{EMAIL, PASSWORD, World, client, sign_in, unwritable_record};
 use crate::services::{AccountChange, NewPassword};
 
+mod clock;
+
 const LOCK: Duration = Duration::from_mins(20);
 
 fn with_username(config: &mut Config) {

@@ -2,10 +2,12 @@
 
 mod application;
 mod client;
+mod program;
 mod raw;
 
 pub(crate) use application::{Application, Received, head_of, until};
-pub(crate) use client::{Running, route, upstream};
+pub(crate) use client::{PASSWORD, Running, route, upstream};
+pub(crate) use program::{Program, Site};
 pub(crate) use raw::Raw;
 
 use std::time::Duration;
@@ -18,4 +20,9 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
         .await
         .expect("this comes soon")
+}
+
+/// Whether everything is to be proven, however long it takes: `tests/run --full`.
+pub(crate) fn in_full() -> bool {
+    std::env::var_os("VESTIBULE_FULL").is_some_and(|value| value == "1")
 }

@@ -12,9 +12,9 @@ use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
 use vestibule::store::{Attempt, CreateAccount, SessionsToEnd, Store};
 
-use super::in_full;
 use super::ledger::{Deed, Entry, Ledger};
 use super::samples::{account, invitation, noon, session};
+use crate::harness::in_full;
 
 const FOLDER: &str = "VESTIBULE_CRASH_FOLDER";
 const OPENING: &str = "opening\n";

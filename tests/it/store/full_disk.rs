@@ -14,8 +14,8 @@ use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
 use vestibule::store::{Attempt, Store, StoreError};
 
-use super::in_full;
 use super::samples::{POLICY, account, noon};
+use crate::harness::in_full;
 
 const DISK: &str = "VESTIBULE_SMALL_DISK";
 

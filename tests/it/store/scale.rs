@@ -11,8 +11,8 @@ use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
 use vestibule::store::{Attempt, Store};
 
-use super::in_full;
 use super::samples::{POLICY, account, noon};
+use crate::harness::in_full;
 
 /// S13: whoever tries names that belong to nobody fills a table, not the disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,201 @@
+//! The program as a process of its own: what commands a test runs, and what it kills or weighs.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+
+use reqwest::redirect::Policy;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const CONFIG: &str = "vestibule.toml";
+
+/// A folder with a configuration in it.
+pub(crate) struct Site(TempDir);
+
+/// What a command said and how it exited.
+pub(crate) struct Done {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Site {
+    pub(crate) fn new(config: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join(CONFIG), config).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The program in this folder.
+    pub(crate) fn program(&self, arguments: &[&str]) -> Command {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+        program
+            .current_dir(self.0.path())
+            .env_remove("VESTIBULE_LOG")
+            .args(arguments);
+        program
+    }
+
+    /// A command with this on its standard input.
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Done {
+        let mut child = self
+            .program(arguments)
+            .args(["--config", CONFIG])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that refuses before it reads has closed the pipe.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Done {
+            status: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Done {
+        self.run_with_input(arguments, "")
+    }
+
+    /// The document of a command that is done.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Value {
+        self.run(&[arguments, &["--json"]].concat()).document(0)
+    }
+
+    /// The local authority that signs for `localhost`, once a gateway has made it.
+    pub(crate) fn authority(&self) -> String {
+        fs::read_to_string(self.path("certs/local-ca.pem")).unwrap()
+    }
+}
+
+impl Done {
+    /// The only document on standard output, of a command that exited like this.
+    #[track_caller]
+    pub(crate) fn document(&self, status: i32) -> Value {
+        assert_eq!(self.status, status, "{}{}", self.stdout, self.stderr);
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+
+    /// The refusal of a command that was refused.
+    #[track_caller]
+    pub(crate) fn error(&self, status: i32) -> String {
+        self.document(status)["error"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A gateway that runs in a site.
+pub(crate) struct Program {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    child: Child,
+    log: Option<JoinHandle<String>>,
+}
+
+impl Program {
+    /// Starts it and waits until it says where it is. The log so far is returned.
+    pub(crate) fn start(site: &Site) -> (Self, String) {
+        let mut child = Self::spawn(site);
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        let port = loop {
+            assert!(lines.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+            if let Some(port) = port(&said) {
+                break port;
+            }
+        };
+        // Read on, or it blocks when the pipe is full.
+        let log = thread::spawn(move || {
+            let mut rest = String::new();
+            lines.read_to_string(&mut rest).unwrap();
+            rest
+        });
+        let program = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            child,
+            log: Some(log),
+        };
+        (program, said)
+    }
+
+    /// The process, as soon as there is one.
+    pub(crate) fn spawn(site: &Site) -> Child {
+        site.program(&["--config", CONFIG])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// A URL on the host that the local authority signs for.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.address.port())
+    }
+
+    /// A program that believes the site's authority. It keeps no cookies, follows no redirects, speaks HTTP/1.1.
+    pub(crate) fn client(&self, site: &Site) -> reqwest::Client {
+        let root = reqwest::Certificate::from_pem(site.authority().as_bytes()).unwrap();
+        reqwest::Client::builder()
+            .tls_certs_only([root])
+            .redirect(Policy::none())
+            .resolve("localhost", self.address)
+            .http1_only()
+            .build()
+            .unwrap()
+    }
+
+    /// Tells it to stop, and waits. How it exited, and what it said in the meantime.
+    pub(crate) fn stop(mut self) -> (i32, String) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).unwrap();
+        let status = self.child.wait().unwrap().code().unwrap();
+        (status, self.log.take().unwrap().join().unwrap())
+    }
+
+    /// Ends it as a loss of power would. What it said since it started.
+    pub(crate) fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        let status = self.child.wait().unwrap();
+        let log = self.log.take().unwrap().join().unwrap();
+        assert_eq!(status.code(), None, "it ended by itself: {log}");
+        log
+    }
+
+    /// The most memory that it held so far, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = Path::new("/proc")
+            .join(self.child.id().to_string())
+            .join("status");
+        let status = fs::read_to_string(status).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.unwrap().trim_end_matches("kB").trim().parse().unwrap()
+    }
+}
+
+impl Drop for Program {
+    /// A test that failed leaves nothing running.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The port at which a gateway says that it is.
+fn port(said: &str) -> Option<u16> {
+    let (_, url) = said.split_once("Vestibule is at https://")?;
+    let (_, port) = url.split_once(':')?;
+    let end = port.find(|c: char| !c.is_ascii_digit())?;
+    port[..end].parse().ok()
+}
