@@ -10,7 +10,7 @@ use super::inspect::Seen;
 pub(super) struct Turn(Arc<Conversation>);
 
 /// Shared by a connection's stream and the requests on it. Its values are read and written in one task for HTTP/1;
-/// for HTTP/2 only the count of requests is used.
+/// for HTTP/2 only the counts of requests are used.
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
     /// Of the head that came in last and whose request has not begun.
@@ -51,7 +51,12 @@ impl Conversation {
     /// How many requests began so far; `None` while one is under way.
     pub(super) fn idle_since(&self) -> Option<usize> {
         let is_idle = self.under_way.load(Ordering::Relaxed) == 0;
-        is_idle.then(|| self.begun.load(Ordering::Relaxed))
+        is_idle.then(|| self.begun())
+    }
+
+    /// How many requests began so far.
+    pub(super) fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
     }
 
     fn seen(&self) -> MutexGuard<'_, Option<Seen>> {

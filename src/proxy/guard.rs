@@ -10,23 +10,30 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::conversation::Conversation;
+use super::frames::Frames;
 use super::inspect::Inspector;
 use crate::upstream::Stall;
 
 /// How long a client that was answered early may go on sending before the connection is cut.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Bounds how long a head may take from its first byte, and a write that makes no progress; inspects heads; and lets
-/// a client that still sends read its answer: closing at once would reset the connection and lose it.
+/// Bounds how long a head may take from its first byte, and a write that makes no progress; inspects heads and frames;
+/// and lets a client that still sends read its answer: closing at once would reset the connection and lose it.
 #[derive(Debug)]
 pub(super) struct Guard<S> {
     stream: S,
     conversation: Arc<Conversation>,
-    /// `None` for HTTP/2.
-    inspector: Option<Inspector>,
+    protocol: Protocol,
     head: Deadline,
     write: Stall,
     linger: Option<Pin<Box<Sleep>>>,
+}
+
+/// What comes in is looked at as this.
+#[derive(Debug)]
+enum Protocol {
+    Http1(Inspector),
+    Http2(Frames),
 }
 
 /// A point in time that is seldom reached.
@@ -40,18 +47,27 @@ struct Deadline {
 impl<S> Guard<S> {
     /// Guards a stream of HTTP/1. A first head must come within `head` of now.
     pub(super) fn http1(stream: S, conversation: Arc<Conversation>, head: Duration, idle: Duration) -> Self {
-        Self {
-            inspector: Some(Inspector::default()),
-            ..Self::http2(stream, conversation, head, idle)
-        }
+        let protocol = Protocol::Http1(Inspector::default());
+        Self::new(stream, conversation, head, idle, protocol)
     }
 
-    /// Guards a stream of HTTP/2, which has limits for heads of its own: only its first bytes must come within `head`.
+    /// Guards a stream of HTTP/2, which has limits for heads of its own: only its first bytes must come within `head`,
+    /// and frames must be of use.
     pub(super) fn http2(stream: S, conversation: Arc<Conversation>, head: Duration, idle: Duration) -> Self {
+        Self::new(stream, conversation, head, idle, Protocol::Http2(Frames::new()))
+    }
+
+    fn new(
+        stream: S,
+        conversation: Arc<Conversation>,
+        head: Duration,
+        idle: Duration,
+        protocol: Protocol,
+    ) -> Self {
         Self {
             stream,
             conversation,
-            inspector: None,
+            protocol,
             head: Deadline {
                 limit: head,
                 at: Some(Instant::now() + head),
@@ -62,13 +78,17 @@ impl<S> Guard<S> {
         }
     }
 
-    fn inspect(&mut self, bytes: &[u8]) {
-        let Some(inspector) = &mut self.inspector else {
-            self.head.at = None;
-            return;
+    fn inspect(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let inspector = match &mut self.protocol {
+            Protocol::Http1(inspector) => inspector,
+            Protocol::Http2(frames) => {
+                self.head.at = None;
+                let looked = frames.look(bytes, self.conversation.begun());
+                return looked.map_err(|flood| io::Error::new(io::ErrorKind::QuotaExceeded, flood));
+            }
         };
         if bytes.is_empty() || self.conversation.is_in_body() {
-            return;
+            return Ok(());
         }
         if let Some(seen) = inspector.inspect(bytes) {
             self.conversation.see(seen);
@@ -76,6 +96,7 @@ impl<S> Guard<S> {
         } else if self.head.at.is_none() {
             self.head.at = Some(Instant::now() + self.head.limit);
         }
+        Ok(())
     }
 
     fn bound_write<T>(
@@ -115,7 +136,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if polled.is_ready() {
-            self.inspect(&buffer.filled()[before..]);
+            self.inspect(&buffer.filled()[before..])?;
         }
         // A head that trickles in is always ready and never complete.
         if self.head.at.is_some() && self.head.poll(context).is_ready() {

@@ -13,6 +13,7 @@ mod connection;
 mod conversation;
 mod forward;
 mod forwarded;
+mod frames;
 mod guard;
 mod hop_by_hop;
 mod inspect;

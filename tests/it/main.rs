@@ -7,6 +7,7 @@
 
 mod commands;
 mod config;
+mod floods;
 mod harness;
 mod kill;
 mod layering;

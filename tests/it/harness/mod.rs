@@ -2,6 +2,7 @@
 
 mod application;
 mod client;
+pub(crate) mod frames;
 mod program;
 mod raw;
 

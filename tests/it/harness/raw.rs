@@ -22,22 +22,8 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(super) async fn connect(address: SocketAddr, authority: &str, sni: &str) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap())
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let socket = TcpStream::connect(address).await.unwrap();
-        let name = ServerName::try_from(sni.to_owned()).unwrap();
-        let connected = TlsConnector::from(Arc::new(config)).connect(name, socket);
         Self {
-            stream: soon(connected).await.unwrap(),
+            stream: connect(address, authority, sni, b"http/1.1").await,
             rest: Vec::new(),
         }
     }
@@ -107,6 +93,30 @@ impl Raw {
         self.rest.extend_from_slice(&buffer[..count]);
         count > 0
     }
+}
+
+/// A connection on which both sides agreed to speak this.
+pub(super) async fn connect(
+    address: SocketAddr,
+    authority: &str,
+    sni: &str,
+    protocol: &[u8],
+) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let socket = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from(sni.to_owned()).unwrap();
+    let connected = TlsConnector::from(Arc::new(config)).connect(name, socket);
+    soon(connected).await.unwrap()
 }
 
 fn status(head: &str) -> u16 {

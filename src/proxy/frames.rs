@@ -1,0 +1,190 @@
+//! The frames of a connection of HTTP/2, counted (RFC 9113, sections 4.1 and 10.5).
+//!
+//! Some frames cost a client nothing and are answered or undone here: pings, settings, streams that are reset as soon
+//! as they are open. The protocol has no limit for them. The library that speaks it bounds what it has to remember,
+//! not how often it is asked, so that is bounded here.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What a client sends first (RFC 9113, section 3.4).
+const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
+const HEAD: usize = 9;
+
+/// So many frames without use may come at once: what a browser cancels when one leaves a page is far below.
+const BURST: u64 = 1000;
+/// And so many a second for as long as the connection lasts.
+const RATE: u64 = 100;
+
+/// So many streams of a connection may come to no request: too large, malformed, or reset before they were looked at.
+/// More than are open at one time, as those are not yet requests either for a moment.
+const FRUITLESS: usize = 512;
+
+/// What a client sends, frame by frame.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// Bytes until the next frame's head.
+    skip: usize,
+    head: [u8; HEAD],
+    filled: usize,
+    /// The newest stream, and how many there were.
+    newest: u32,
+    opened: usize,
+    /// Frames without use, less those that time has forgiven.
+    useless: u64,
+    since: Instant,
+}
+
+/// More frames without use than a client has reason to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a flood of frames without use")]
+pub(super) struct Flood;
+
+impl Frames {
+    pub(super) fn new() -> Self {
+        Self {
+            skip: PREFACE,
+            head: [0; HEAD],
+            filled: 0,
+            newest: 0,
+            opened: 0,
+            useless: 0,
+            since: Instant::now(),
+        }
+    }
+
+    /// Looks at what came in. `begun` is how many of the connection's streams became requests so far.
+    pub(super) fn look(&mut self, mut bytes: &[u8], begun: usize) -> Result<(), Flood> {
+        loop {
+            let skipped = self.skip.min(bytes.len());
+            bytes = &bytes[skipped..];
+            self.skip -= skipped;
+            if bytes.is_empty() {
+                break;
+            }
+            let taken = (HEAD - self.filled).min(bytes.len());
+            self.head[self.filled..][..taken].copy_from_slice(&bytes[..taken]);
+            bytes = &bytes[taken..];
+            self.filled += taken;
+            if self.filled == HEAD {
+                self.filled = 0;
+                self.count();
+            }
+        }
+        let fruitless = self.opened.saturating_sub(begun);
+        if self.useless > BURST && self.useless_now() > BURST || fruitless > FRUITLESS {
+            return Err(Flood);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self) {
+        let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = self.head;
+        let length = u32::from_be_bytes([0, l0, l1, l2]);
+        self.skip = usize::try_from(length).unwrap_or(usize::MAX);
+        let is_useful = match kind {
+            // DATA that carries something, or says that it is the end.
+            0 => length > 0 || flags & 1 != 0,
+            // HEADERS: of a new stream, or trailers.
+            1 => {
+                let stream = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
+                if stream > self.newest {
+                    self.newest = stream;
+                    self.opened += 1;
+                }
+                true
+            }
+            // WINDOW_UPDATE: as many as it takes to read what is sent to the client, and never answered.
+            8 => true,
+            // CONTINUATION that carries something; the library knows how many a head can need.
+            9 => length > 0,
+            // PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY and what nobody knows.
+            _ => false,
+        };
+        self.useless += u64::from(!is_useful);
+    }
+
+    /// The frames without use that time has not forgiven yet.
+    fn useless_now(&mut self) -> u64 {
+        let seconds = self.since.elapsed().as_secs();
+        self.since += Duration::from_secs(seconds);
+        self.useless = self.useless.saturating_sub(seconds.saturating_mul(RATE));
+        self.useless
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PING: u8 = 6;
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+        [&head, payload].concat()
+    }
+
+    fn begun() -> Frames {
+        let mut frames = Frames::new();
+        assert_eq!(frames.look(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0), Ok(()));
+        frames
+    }
+
+    /// How many of these pass.
+    fn pass(frames: &mut Frames, bytes: &[u8], begun: usize) -> usize {
+        (0..10_000)
+            .position(|_| frames.look(bytes, begun).is_err())
+            .unwrap_or(10_000)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_without_use_have_an_allowance_that_time_restores() {
+        for (kind, length) in [(0, 0), (2, 5), (3, 4), (4, 0), (PING, 8), (9, 0), (77, 3)] {
+            let mut frames = begun();
+            let useless = frame(kind, 0, 1, &[0; 8][..length]);
+            assert_eq!(pass(&mut frames, &useless, 0), 1000, "{kind}");
+            tokio::time::advance(Duration::from_secs(2)).await;
+            assert_eq!(pass(&mut frames, &useless, 0), 199, "{kind}");
+            // The first one finds all the others forgiven.
+            tokio::time::advance(Duration::from_hours(1)).await;
+            assert_eq!(pass(&mut frames, &useless, 0), 1001, "{kind}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_of_use_have_none() {
+        for (kind, flags, length) in [(0, 0, 1), (0, 1, 0), (1, 4, 5), (8, 0, 4), (9, 4, 5)] {
+            let useful = frame(kind, flags, 1, &[0; 8][..length]);
+            assert_eq!(pass(&mut begun(), &useful, 0), 10_000, "{kind}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_must_become_requests() {
+        let open = |n: usize| frame(1, 5, u32::try_from(2 * n + 1).unwrap(), b"head");
+        let mut frames = begun();
+        for n in 0..10_000 {
+            assert_eq!(frames.look(&open(n), n), Ok(()));
+        }
+        let passed = (10_000..20_000).position(|n| frames.look(&open(n), 10_000).is_err());
+        assert_eq!(passed, Some(512));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_are_told_apart_however_they_are_cut() {
+        let mut stream = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        for _ in 0..1001 {
+            stream.extend(frame(0, 0, 1, &[PING; 30]));
+            stream.extend(frame(PING, 0, 0, &[0; 8]));
+        }
+        for size in [1, 8, 9, 10, 47, 1000, stream.len()] {
+            let mut frames = Frames::new();
+            let last = stream.len() - 8 - 1;
+            let mut seen = stream[..last].chunks(size);
+            assert!(seen.all(|bytes| frames.look(bytes, 0).is_ok()), "{size}");
+            assert_eq!(frames.look(&stream[last..], 0), Err(Flood), "{size}");
+        }
+    }
+}

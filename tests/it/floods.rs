@@ -1,0 +1,150 @@
+//! Floods over HTTP/2, against the program as a process of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
+    frame, head,
+};
+use crate::harness::{Program, Site, soon};
+
+const CONFIG: &str = r#"
+    public_url = "https://localhost:0"
+    [listen]
+    https = ["127.0.0.1:0"]
+    ops = ""
+"#;
+
+/// Connections that flood at the same time.
+const ATTACKERS: usize = 4;
+
+/// What a process may need for all of them, in KiB: far less than they send.
+const ROOM: u64 = 48 << 10;
+
+/// A flood: its name, how many steps are sent in one write, how many there are at most, and what each is.
+type Flood = (&'static str, usize, usize, fn(&str, usize) -> Vec<u8>);
+
+const FLOODS: [Flood; 10] = [
+    ("rapid reset", 64, 100_000, reset),
+    ("rapid reset, one at a time", 1, 100_000, reset),
+    ("continuation", 16, 100_000, |authority, n| {
+        if n == 0 {
+            frame(HEADERS, END_STREAM, 1, &head("GET", authority, "/.auth/login"))
+        } else {
+            frame(CONTINUATION, 0, 1, b"\x00\x01x\x03abc")
+        }
+    }),
+    ("empty continuation", 64, 100_000, |authority, n| {
+        if n == 0 {
+            frame(HEADERS, END_STREAM, 1, &head("GET", authority, "/.auth/login"))
+        } else {
+            frame(CONTINUATION, 0, 1, &[])
+        }
+    }),
+    ("header bomb", 1, 100_000, |authority, n| {
+        bomb(authority, n, 12_000)
+    }),
+    ("endless header", 1, 10_000, |authority, n| {
+        let large = [b"\x00\x01x\x7f\x81\x7c".as_slice(), &[b'x'; 16_000]].concat();
+        if n == 0 {
+            let head = head("GET", authority, "/.auth/login");
+            frame(HEADERS, END_STREAM, 1, &head)
+        } else {
+            frame(CONTINUATION, 0, 1, &large)
+        }
+    }),
+    ("ping", 64, 200_000, |_, _| frame(PING, 0, 0, &[7; 8])),
+    ("settings", 64, 200_000, |_, _| {
+        frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 99])
+    }),
+    ("priority", 64, 200_000, |_, n| {
+        frame(PRIORITY, 0, stream(n), &[0, 0, 0, 0, 16])
+    }),
+    ("empty data", 64, 200_000, |authority, n| {
+        if n == 0 {
+            frame(HEADERS, END_HEADERS, 1, &head("POST", authority, "/.auth/login"))
+        } else {
+            frame(DATA, 0, 1, &[])
+        }
+    }),
+];
+
+fn stream(n: usize) -> u32 {
+    u32::try_from(2 * n + 1).unwrap()
+}
+
+fn reset(authority: &str, n: usize) -> Vec<u8> {
+    let head = head("GET", authority, "/.auth/login");
+    let opened = frame(HEADERS, END_STREAM | END_HEADERS, stream(n), &head);
+    [opened, frame(RST_STREAM, 0, stream(n), &[0, 0, 0, 8])].concat()
+}
+
+/// A header of 4,000 bytes goes into the table; each further byte is one more of it.
+fn bomb(authority: &str, n: usize, times: usize) -> Vec<u8> {
+    let mut block = head("GET", authority, "/.auth/login");
+    block.extend(b"\x40\x01x\x7f\xa1\x1e");
+    block.extend([b'x'; 4000]);
+    block.extend(vec![0xbe; times]);
+    frame(HEADERS, END_STREAM | END_HEADERS, stream(n), &block)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s48_floods_over_http2_end_the_connection_with_memory_flat_and_others_served() {
+    let site = Site::new(CONFIG);
+    let (program, _) = Program::start(&site);
+    let authority: Arc<str> = program.url("").trim_start_matches("https://").into();
+    let (local, url) = (site.authority(), program.url("/.auth/login"));
+    for _ in 0..50 {
+        let answer = soon(program.client(&site).get(&url).send()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    // The bomb is well-formed: a small one is a request like any other.
+    let connection = Frames::connect(program.address, &local, "localhost").await;
+    let small = authority.clone();
+    let taken = connection.flood(1, 100, move |n| bomb(&small, n, 2)).await;
+    assert_eq!(taken, None);
+    for (name, at_a_time, limit, next) in FLOODS {
+        let before = program.peak_memory();
+        let over = CancellationToken::new();
+        let other = tokio::spawn(ask_until(program.client(&site), url.clone(), over.clone()));
+        let mut attackers = Vec::new();
+        for _ in 0..ATTACKERS {
+            let connection = Frames::connect(program.address, &local, "localhost").await;
+            let authority = authority.clone();
+            attackers.push(tokio::spawn(
+                connection.flood(at_a_time, limit, move |n| next(&authority, n)),
+            ));
+        }
+        for attacker in attackers {
+            let taken = attacker.await.unwrap();
+            println!("{name}: {taken:?} taken");
+            assert!(taken.is_some(), "{name}: all of {limit} taken");
+        }
+        over.cancel();
+        let answered = other.await.unwrap();
+        assert!(answered > 0, "{name}: nobody else was answered");
+        let grown = program.peak_memory() - before;
+        println!("{name}: {grown} KiB more, {answered} others answered");
+        assert!(grown < ROOM, "{name}: {grown} KiB more");
+    }
+    let (status, log) = program.stop();
+    assert_eq!(status, 0, "{log}");
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+/// Somebody who only wants the page: how often it was answered.
+async fn ask_until(client: reqwest::Client, url: String, over: CancellationToken) -> usize {
+    let mut answered = 0;
+    loop {
+        let asked = tokio::time::timeout(Duration::from_secs(5), client.get(&url).send());
+        let answer = asked.await.expect("an answer within 5 s").unwrap();
+        assert_eq!(answer.status(), 200);
+        answered += 1;
+        if over.is_cancelled() {
+            return answered;
+        }
+    }
+}
