@@ -7,6 +7,7 @@ mod invitation;
 mod password;
 mod principal;
 mod session;
+mod signature;
 mod token;
 mod username;
 
@@ -17,5 +18,6 @@ pub use invitation::{Invitation, InvitationKind};
 pub use password::{Password, PasswordError};
 pub use principal::{Principal, SignInMethod};
 pub use session::Session;
+pub use signature::SignatureDigest;
 pub use token::{PlainToken, TokenDigest};
 pub use username::{Username, UsernameError};

@@ -14,7 +14,9 @@ use jiff::Timestamp;
 pub use error::StoreError;
 
 use crate::ids::{AccountId, InvitationId, SessionId};
-use crate::model::{Account, Email, Invitation, LockoutPolicy, Session, Subject, TokenDigest, Username};
+use crate::model::{
+    Account, Email, Invitation, LockoutPolicy, Session, SignatureDigest, Subject, TokenDigest, Username,
+};
 
 /// Everything that is kept.
 #[async_trait]
@@ -113,7 +115,20 @@ pub trait Store: Send + Sync + 'static {
     /// Removes an invitation. Whether there was one.
     async fn revoke_invitation(&self, id: InvitationId) -> Result<bool, StoreError>;
 
-    /// Removes what is over at `now`: expired invitations, and sessions made before `sessions_before`.
+    /// Spends a signature, unless it was spent before: it serves nobody again until `until`, when it is of no use by
+    /// itself, and across a restart.
+    ///
+    /// Atomic: of any number of parallel calls one is [`SpendSignature::Spent`].
+    async fn spend_signature(
+        &self,
+        digest: SignatureDigest,
+        until: Timestamp,
+    ) -> Result<SpendSignature, StoreError>;
+
+    /// Takes it back: the request that it was on reached nobody. Whether it was spent.
+    async fn give_back_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError>;
+
+    /// Removes what is over at `now`: expired invitations, signatures that served, and sessions made before `sessions_before`.
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError>;
 
     /// Reads everything and checks that every record is sound and every index agrees with it.
@@ -173,6 +188,17 @@ pub enum PutSession {
     Kept,
     /// Its account may not sign in any more; nothing was changed.
     ShutOut,
+}
+
+/// What became of [`Store::spend_signature`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpendSignature {
+    /// It is spent now.
+    Spent,
+    /// It was spent before.
+    SpentBefore,
+    /// So many are remembered that there is no room for it.
+    Full,
 }
 
 /// Which sessions [`Store::end_sessions`] ends.

@@ -3,8 +3,10 @@
 //! Every index is a row of its own, written in the same batch as what it points to. A kind's byte is never given
 //! to another kind; bytes that are not here are free.
 
+use jiff::Timestamp;
+
 use crate::ids::{AccountId, InvitationId, SessionId};
-use crate::model::{Email, TokenDigest, Username};
+use crate::model::{Email, SignatureDigest, TokenDigest, Username};
 
 /// A kind of row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,10 +35,14 @@ pub(super) enum Kind {
     Invitation = b'i' as isize,
     /// The token of an invitation, by the invitation's public name.
     InvitationId = b'j' as isize,
+    /// A signature that served, by its digest.
+    Signature = b'r' as isize,
+    /// When a signature that served is forgotten, by that moment and its digest.
+    SignatureEnd = b'R' as isize,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Meta,
         Self::Account,
         Self::Email,
@@ -49,6 +55,8 @@ impl Kind {
         Self::SessionOf,
         Self::Invitation,
         Self::InvitationId,
+        Self::Signature,
+        Self::SignatureEnd,
     ];
 
     /// The kind of a row, by its key.
@@ -141,6 +149,27 @@ pub(super) fn invitation(digest: &TokenDigest) -> Vec<u8> {
 
 pub(super) fn invitation_id(id: InvitationId) -> Vec<u8> {
     Kind::InvitationId.key(&[id.as_bytes()])
+}
+
+pub(super) fn signature(digest: &SignatureDigest) -> Vec<u8> {
+    Kind::Signature.key(&[digest.as_bytes()])
+}
+
+pub(super) fn signature_end(until: Timestamp, digest: &SignatureDigest) -> Vec<u8> {
+    let mut key = signature_ends_before(until);
+    key.extend_from_slice(digest.as_bytes());
+    key
+}
+
+/// The keys of signatures that are forgotten before a moment, rounded up to a second, are less than this.
+pub(super) fn signature_ends_before(time: Timestamp) -> Vec<u8> {
+    let seconds = u64::try_from(time.as_second()).unwrap_or(0).saturating_add(1);
+    Kind::SignatureEnd.key(&[&seconds.to_be_bytes()])
+}
+
+/// The signature that a key ends with.
+pub(super) fn trailing_signature(key: &[u8]) -> Option<SignatureDigest> {
+    key.last_chunk().copied().map(SignatureDigest::from_bytes)
 }
 
 /// The account that a key ends with.

@@ -16,6 +16,7 @@ mod key;
 mod record;
 mod rows;
 mod sessions;
+mod signatures;
 mod verify;
 
 use std::path::Path;
@@ -26,12 +27,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Attempt, CreateAccount, DeleteAccount, PutSession, SessionsToEnd, Store, StoreError, UpdateAccount,
-    Verification,
+    Attempt, CreateAccount, DeleteAccount, PutSession, SessionsToEnd, SpendSignature, Store, StoreError,
+    UpdateAccount, Verification,
 };
 use crate::clock::Clock;
 use crate::ids::{AccountId, InvitationId};
-use crate::model::{Account, Email, Invitation, LockoutPolicy, Session, Subject, TokenDigest, Username};
+use crate::model::{
+    Account, Email, Invitation, LockoutPolicy, Session, SignatureDigest, Subject, TokenDigest, Username,
+};
 use crate::random::Random;
 
 use attempts::Attempts;
@@ -41,6 +44,7 @@ use engine::{Engine, PIECE};
 use folder::Folder;
 use record::{Meta, Record, Run};
 use rows::Rows;
+use signatures::Signatures;
 
 /// A store in a folder of this machine, open in this process alone.
 #[derive(Debug)]
@@ -48,6 +52,7 @@ pub struct SledStore {
     committer: Committer,
     engine: Arc<Engine>,
     attempts: Attempts,
+    signatures: Signatures,
     /// Last, so that the folder is given up when the engine is closed.
     _folder: Folder,
 }
@@ -83,6 +88,7 @@ impl SledStore {
         let run = Run(u64::from_be_bytes(Random::system().bytes()));
         Ok(Self {
             committer: Committer::start(engine.clone(), ballast)?,
+            signatures: Signatures::open(&engine)?,
             engine,
             attempts: Attempts::new(clock, run, meta.slot_key),
             _folder: folder,
@@ -264,6 +270,25 @@ impl Store for SledStore {
             .run(move |group| invitations::revoke(group, id))
             .await
     }
+
+    async fn spend_signature(
+        &self,
+        digest: SignatureDigest,
+        until: Timestamp,
+    ) -> Result<SpendSignature, StoreError> {
+        let signatures = self.signatures.clone();
+        self.committer
+            .run(move |group| signatures.spend(group, &digest, until))
+            .await
+    }
+
+    async fn give_back_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError> {
+        let signatures = self.signatures.clone();
+        self.committer
+            .run(move |group| signatures.give_back(group, &digest))
+            .await
+    }
+
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError> {
         let sessions = self
             .read_all(move |engine| sessions::made_before(engine, sessions_before))
@@ -279,6 +304,13 @@ impl Store for SledStore {
         for piece in invitations.chunks(PIECE).map(<[_]>::to_vec) {
             self.committer
                 .run(move |group| invitations::remove_these(group, &piece))
+                .await?;
+        }
+        let ends = self.read_all(move |engine| signatures::over(engine, now)).await?;
+        for piece in ends.chunks(PIECE).map(<[_]>::to_vec) {
+            let signatures = self.signatures.clone();
+            self.committer
+                .run(move |group| signatures.forget(group, &piece))
                 .await?;
         }
         Ok(())

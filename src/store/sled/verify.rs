@@ -9,7 +9,7 @@ use ::sled::IVec;
 
 use super::engine::Engine;
 use super::key::{self, Kind};
-use super::record::{self, Failures, Meta, UnknownFailures};
+use super::record::{self, Failures, Meta, SpentUntil, UnknownFailures};
 use super::rows::Rows;
 use crate::ids::AccountId;
 use crate::model::{Account, Invitation, Session, TokenDigest};
@@ -73,6 +73,8 @@ fn check(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         Some(Kind::SessionOf) => session_of(rows, key),
         Some(Kind::Invitation) => invitation(rows, key, &record::decode(key, value)?),
         Some(Kind::InvitationId) => invitation_id(rows, key, record::decode(key, value)?),
+        Some(Kind::Signature) => signature(rows, key, record::decode(key, value)?),
+        Some(Kind::SignatureEnd) => signature_end(rows, key),
         None => wrong(key, "no such kind of row exists"),
     }
 }
@@ -171,6 +173,25 @@ fn invitation_id(rows: &impl Rows, key: &[u8], digest: TokenDigest) -> Result<()
         key,
         key::invitation_id(invitation.id) == key,
         "its invitation has another name",
+    )
+}
+
+fn signature(rows: &impl Rows, key: &[u8], SpentUntil(until): SpentUntil) -> Result<(), StoreError> {
+    let Some(digest) = key::trailing_signature(key) else {
+        return wrong(key, "it names no signature");
+    };
+    agree(rows, key, &key::signature_end(until, &digest), &())
+}
+
+fn signature_end(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
+    let Some(digest) = key::trailing_signature(key) else {
+        return wrong(key, "it names no signature");
+    };
+    let SpentUntil(until) = rows.indexed(key, &key::signature(&digest))?;
+    require(
+        key,
+        key::signature_end(until, &digest) == key,
+        "its signature ends at another time",
     )
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod attempts;
 pub(crate) mod invitations;
 pub(crate) mod races;
 pub(crate) mod sessions;
+pub(crate) mod signatures;
 
 use std::sync::Arc;
 

@@ -115,6 +115,12 @@ conformance! { Sled:
         subjects_are_counted_apart
         a_removed_account_still_locks
     }
+    signatures {
+        a_signature_is_spent_once_also_after_a_restart
+        a_signature_that_is_given_back_can_be_spent
+        a_signature_is_forgotten_when_its_time_is_over
+        of_many_at_one_moment_one_spends_it
+    }
     races {
         of_twenty_signups_with_one_invitation_one_makes_an_account
         of_twenty_signups_with_one_address_one_makes_an_account

@@ -9,6 +9,7 @@ mod attempts;
 mod invitation;
 mod meta;
 mod session;
+mod signature;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,7 @@ use crate::store::StoreError;
 
 pub(super) use attempts::{Failures, Lock, Run, UnknownFailures};
 pub(super) use meta::Meta;
+pub(super) use signature::SpentUntil;
 
 /// What a row holds.
 pub(super) trait Record: Sized {

@@ -1,0 +1,28 @@
+//! Signatures that served.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Malformed, Record, only_version_1, version_1};
+use crate::store::StoreError;
+
+/// Until when a signature that served is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store::sled) struct SpentUntil(pub(in crate::store::sled) Timestamp);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpentUntilV1 {
+    until: Timestamp,
+}
+
+impl Record for SpentUntil {
+    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        version_1(&SpentUntilV1 { until: self.0 })
+    }
+
+    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+        let SpentUntilV1 { until } = only_version_1(version, json)?;
+        Ok(Self(until))
+    }
+}

@@ -1,0 +1,136 @@
+//! Signatures that served: each with the moment from which it is of no use to anybody, and is forgotten.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ::sled::IVec;
+use jiff::Timestamp;
+
+use super::engine::Engine;
+use super::key::{self, Kind};
+use super::record::SpentUntil;
+use super::rows::{Group, Rows};
+use crate::model::SignatureDigest;
+use crate::store::{SpendSignature, StoreError};
+
+/// How many are remembered at most: about 100 MB on disk.
+const MOST: usize = 1 << 19;
+
+/// Spends signatures, and knows how many are spent.
+#[derive(Clone, Debug)]
+pub(super) struct Signatures {
+    /// Never less than there are.
+    count: Arc<AtomicUsize>,
+    most: usize,
+}
+
+impl Signatures {
+    /// Counts those that are there.
+    pub(super) fn open(engine: &Engine) -> Result<Self, StoreError> {
+        let mut count = 0;
+        engine.pieces(&Kind::Signature.prefix(), None, |_, rows| {
+            count += rows.len();
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(Self {
+            count: Arc::new(AtomicUsize::new(count)),
+            most: MOST,
+        })
+    }
+
+    /// Spends one, unless it is spent. One whose time was over at `now` and that was not forgotten yet is spent as well.
+    pub(super) fn spend(
+        &self,
+        group: &mut Group<'_>,
+        digest: &SignatureDigest,
+        until: Timestamp,
+    ) -> Result<SpendSignature, StoreError> {
+        let key = key::signature(digest);
+        if group.value(&key)?.is_some() {
+            return Ok(SpendSignature::SpentBefore);
+        }
+        if self.count.load(Ordering::Relaxed) >= self.most {
+            return Ok(SpendSignature::Full);
+        }
+        group.put(key, &SpentUntil(until))?;
+        group.put(key::signature_end(until, digest), &())?;
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Ok(SpendSignature::Spent)
+    }
+
+    /// Takes one back. Whether it was spent.
+    pub(super) fn give_back(
+        &self,
+        group: &mut Group<'_>,
+        digest: &SignatureDigest,
+    ) -> Result<bool, StoreError> {
+        let key = key::signature(digest);
+        let Some(SpentUntil(until)) = group.read(&key)? else {
+            return Ok(false);
+        };
+        group.remove(key);
+        group.remove(key::signature_end(until, digest));
+        // Run on one thread, so what is read is what there is.
+        let count = self.count.load(Ordering::Relaxed);
+        self.count.store(count.saturating_sub(1), Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Forgets those that these rows, which [`over`] found, tell of.
+    pub(super) fn forget(&self, group: &mut Group<'_>, ends: &[IVec]) -> Result<(), StoreError> {
+        for end in ends {
+            if let Some(digest) = key::trailing_signature(end) {
+                self.give_back(group, &digest)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows that tell of those whose time is over at `now`, the earliest first.
+pub(super) fn over(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreError> {
+    let end = IVec::from(key::signature_ends_before(now));
+    let mut over = Vec::new();
+    engine.pieces(&Kind::SignatureEnd.prefix(), None, |_, rows| {
+        let found = rows.iter().map(|(key, _)| key);
+        over.extend(found.take_while(|key| **key < end).cloned());
+        let is_all = rows.last().is_some_and(|(key, _)| *key < end);
+        Ok(if is_all {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        })
+    })?;
+    Ok(over)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_table_refuses_and_has_room_again_when_one_is_forgotten() {
+        let db = ::sled::Config::new().temporary(true).open().unwrap();
+        let mut group = Group::new(&db);
+        let signatures = Signatures {
+            count: Arc::default(),
+            most: 2,
+        };
+        let until = Timestamp::UNIX_EPOCH;
+        let digest = |n: u8| SignatureDigest::of("AKIA", &[n]);
+        let spend = |group: &mut Group<'_>, n| {
+            let spent = group.run(|group| signatures.spend(group, &digest(n), until));
+            spent.unwrap()
+        };
+        assert_eq!(spend(&mut group, 1), SpendSignature::Spent);
+        assert_eq!(spend(&mut group, 1), SpendSignature::SpentBefore);
+        assert_eq!(spend(&mut group, 2), SpendSignature::Spent);
+        assert_eq!(spend(&mut group, 3), SpendSignature::Full);
+        let back = group.run(|group| signatures.give_back(group, &digest(1)));
+        assert!(back.unwrap());
+        assert_eq!(spend(&mut group, 2), SpendSignature::SpentBefore);
+        assert_eq!(spend(&mut group, 3), SpendSignature::Spent);
+        assert_eq!(spend(&mut group, 1), SpendSignature::Full);
+    }
+}
