@@ -68,7 +68,10 @@ fn is_configured(rd: &str, hosts: &Hosts, authority: &str) -> bool {
     let Ok(host) = target.parse::<Host>() else {
         return false;
     };
+    // A final dot names the same machine, but cookies of a host are not sent to it.
+    let rooted = target.split(':').next().is_some_and(|name| name.ends_with('.'));
     hosts.hosts.contains(&host)
+        && !rooted
         && port(target)
             .is_some_and(|port| port == hosts.port || port == HTTPS || Some(port) == self::port(authority))
 }
@@ -138,6 +141,8 @@ mod tests {
             "https://app.example.com:1/",
             "https://app.example.com:/",
             "https://app.example.com.evil.com/",
+            "https://app.example.com.",
+            "https://app.example.com.:8443/",
             "https://app.example.com%2eevil.com/",
             "https://app.example.com\\@evil.com",
             "https://sub.app.example.com/",
