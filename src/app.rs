@@ -1,10 +1,15 @@
 //! The composition root: the only place that sees the whole configuration.
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::clock::Clock;
@@ -14,10 +19,12 @@ use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
 use crate::listener::{ListenError, Listener, Tls, TlsError};
 use crate::metrics::Metrics;
-use crate::proxy::{Gateway, GatewayError, Surroundings};
+use crate::proxy::{Current, Gateway, GatewayError, Surroundings};
 use crate::random::Random;
 use crate::route::{RouteError, Routes};
 use crate::services::{Services, ServicesError};
+
+pub use reload::{ConfigSource, ReloadError, Serving};
 
 /// Where the local authority and its certificate are kept.
 const CERTS: &str = "certs";
@@ -29,21 +36,27 @@ pub struct Environment {
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
+    /// The configuration, when it is to be read again.
+    pub source: ConfigSource,
 }
 
 /// The gateway, bound and ready to run.
 #[derive(Debug)]
 pub struct Application {
     public_url: Url,
-    administration: Administration,
-    services: Services,
+    serving: Arc<Serving>,
     socket: AdministratorSocket,
     listener: Listener,
     ops: Option<OpsListener>,
     readiness: Readiness,
-    tls: Tls,
-    gateway: Arc<Gateway>,
     stop: CancellationToken,
+}
+
+/// What is made from the configuration alone, and made anew when that is read again.
+#[derive(Debug)]
+struct Generation {
+    tls: Tls,
+    gateway: Gateway,
 }
 
 /// Why the gateway cannot start.
@@ -81,7 +94,11 @@ pub enum BuildError {
 impl Application {
     /// Opens and binds everything; nothing is served yet.
     pub async fn build(mut config: Config, environment: Environment) -> Result<Self, BuildError> {
-        let Environment { clock, random } = environment;
+        let Environment {
+            clock,
+            random,
+            source,
+        } = environment;
         let stop = CancellationToken::new();
         // The socket first: a second gateway is told so, not that the store is locked.
         let socket = AdministratorSocket::bind(&config.listen.admin_socket)?;
@@ -95,29 +112,32 @@ impl Application {
                 .set_port(Some(address.port()))
                 .map_err(|()| BuildError::NoHost)?;
         }
-        let routes = Routes::new(&config, config.public_host().ok_or(BuildError::NoHost)?)?;
-        let tls = Tls::load(&config, Path::new(CERTS), &routes.hosts(), &clock)?;
         let store = crate::control::open_store(&config.store, clock.clone())?;
         let services = Services::new(&config, store.clone(), clock.clone(), random.clone()).await?;
-        let administration = Administration::new(&config, services.clone(), store);
         let surroundings = Surroundings {
             clock,
             random,
             metrics,
-            real_certificate: tls.real,
+            tunnels: TaskTracker::new(),
             stop: stop.clone(),
         };
-        let gateway = Gateway::new(&config, routes, services.clone(), surroundings)?;
+        let Generation { tls, gateway } = Generation::new(&config, &services, surroundings.clone())?;
+        let administration = Administration::new(&config, services, store);
         Ok(Self {
-            public_url: config.public_url,
-            administration,
-            services,
+            public_url: config.public_url.clone(),
+            serving: Arc::new(Serving {
+                source,
+                config: Mutex::new(config),
+                surroundings,
+                gate: listener.gate(),
+                tls,
+                gateway: Arc::new(Current::new(gateway)),
+                administration: ArcSwap::from_pointee(administration),
+            }),
             socket,
             listener,
             ops,
             readiness,
-            tls,
-            gateway: Arc::new(gateway),
             stop,
         })
     }
@@ -137,19 +157,24 @@ impl Application {
         self.ops.as_ref().and_then(|ops| ops.address().ok())
     }
 
-    /// What commands are executed on.
-    pub fn administration(&self) -> &Administration {
-        &self.administration
+    /// What serves, to be reloaded.
+    pub fn serving(&self) -> &Arc<Serving> {
+        &self.serving
+    }
+
+    /// What people do here.
+    pub fn services(&self) -> Services {
+        self.serving.administration.load().services().clone()
     }
 
     /// Serves until `stop`, then lets the requests under way end.
     pub async fn run(self, stop: CancellationToken) -> Result<(), std::io::Error> {
-        let administration = self.administration;
+        let sessions = self.services().sessions;
+        let (serving, gateway) = (self.serving.clone(), self.serving.gateway.clone());
         let execute = move |command, by: String| {
-            let administration = administration.clone();
-            async move { administration.execute(command, &by).await }
+            let serving = serving.clone();
+            async move { serving.execute(command, &by).await }
         };
-        let gateway = self.gateway.clone();
         let serve = move |accepted| gateway.clone().serve_connection(accepted);
         let told = {
             let (all, readiness) = (self.stop.clone(), self.readiness.clone());
@@ -164,8 +189,9 @@ impl Application {
         let front = async {
             tokio::join!(
                 self.socket.serve(execute, self.stop.clone()),
-                self.listener.run(self.tls, serve, self.stop.clone()),
-                self.gateway.keep(),
+                self.listener
+                    .run(self.serving.tls.clone(), serve, self.stop.clone()),
+                self.serving.gateway.keep(),
             );
             drained.cancel();
         };
@@ -176,8 +202,18 @@ impl Application {
             }
         };
         self.readiness.set(true);
-        tokio::join!(told, front, ops, self.services.sessions.keep(drained.clone()));
+        tokio::join!(told, front, ops, sessions.keep(drained.clone()));
         Ok(())
+    }
+}
+
+impl Generation {
+    /// Blocks on files.
+    fn new(config: &Config, services: &Services, surroundings: Surroundings) -> Result<Self, BuildError> {
+        let routes = Routes::new(config, config.public_host().ok_or(BuildError::NoHost)?)?;
+        let tls = Tls::load(config, Path::new(CERTS), &routes.hosts(), &surroundings.clock)?;
+        let gateway = Gateway::new(config, routes, services.clone(), tls.is_real(), surroundings)?;
+        Ok(Self { tls, gateway })
     }
 }
 

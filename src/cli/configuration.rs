@@ -3,43 +3,53 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::answer::Failure;
 use crate::config::{Config, ConfigErrors, DEFAULT_PATH, Loaded, Problem};
 
-/// A configuration, and whether it is the one for trying out.
-#[derive(Debug)]
-pub(super) struct Chosen {
-    pub(super) loaded: Loaded,
-    pub(super) trial: bool,
+/// Where the configuration is.
+#[derive(Clone, Debug)]
+pub(super) enum Chosen {
+    /// In a file.
+    File(PathBuf),
+    /// Nowhere: the one for trying out, before the demo or the application at this URL.
+    Trial(Option<String>),
 }
 
-/// What `--config` names; without it the usual file if it is there, else the configuration for trying out.
-pub(super) fn read(path: Option<&Path>) -> Result<Chosen, Failure> {
-    let usual = Path::new(DEFAULT_PATH);
-    match path.or_else(|| usual.exists().then_some(usual)) {
-        Some(file) => Ok(Chosen {
-            loaded: Config::load(file)?,
-            trial: false,
-        }),
-        None => trial(None),
+impl Chosen {
+    /// What `--config` names; without it the usual file if it is there, else the configuration for trying out.
+    pub(super) fn at(path: Option<&Path>) -> Self {
+        let usual = Path::new(DEFAULT_PATH);
+        match path.or_else(|| usual.exists().then_some(usual)) {
+            Some(file) => Self::File(file.to_owned()),
+            None => Self::Trial(None),
+        }
     }
-}
 
-/// The configuration for trying out, before the demo or another application.
-pub(super) fn trial(to: Option<&str>) -> Result<Chosen, Failure> {
-    match Config::parse(&Config::trial_toml(to), "trial configuration") {
-        Ok(loaded) => Ok(Chosen { loaded, trial: true }),
-        Err(problems) => match to {
-            Some(to) => Err(Failure::failed(format!(
+    /// Reads it, now or again.
+    pub(super) fn load(&self) -> Result<Loaded, ConfigErrors> {
+        match self {
+            Self::File(file) => Config::load(file),
+            Self::Trial(to) => Config::parse(&Config::trial_toml(to.as_deref()), "trial configuration"),
+        }
+    }
+
+    /// The same, with what is wrong as the command's failure.
+    pub(super) fn read(&self) -> Result<Loaded, Failure> {
+        let to = match self {
+            Self::Trial(to) => to.as_deref(),
+            Self::File(_) => None,
+        };
+        self.load().map_err(|problems| match to {
+            Some(to) => Failure::failed(format!(
                 "--to {to} names no server ({}): write a URL such as http://127.0.0.1:3000",
                 sentences(&problems.errors, |problem| problem.message.clone()).join("; ")
-            ))),
-            None => Err(problems.into()),
-        },
+            )),
+            None => problems.into(),
+        })
     }
 }
 

@@ -34,9 +34,13 @@ impl Gateway {
 
     /// Has a command executed. `T` is what [`Command`] says that it answers.
     pub(super) async fn ask<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
-        let value = self.execute(command).await?;
-        serde_json::from_value(value)
-            .map_err(|error| Failure::failed(format!("the answer is not understood: {error}")))
+        understood(self.execute(command).await?)
+    }
+
+    /// The same, of a gateway that runs and of nothing else.
+    pub(super) async fn ask_running<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
+        let outcome = self.client.ask(&command).await;
+        understood(outcome.map_err(|error| Failure::failed(error.to_string()))??)
     }
 
     async fn execute(&self, command: Command) -> Result<Value, Failure> {
@@ -68,4 +72,9 @@ impl Gateway {
                 ))
             })
     }
+}
+
+fn understood<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
+    serde_json::from_value(value)
+        .map_err(|error| Failure::failed(format!("the answer is not understood: {error}")))
 }

@@ -7,6 +7,7 @@ mod gateway;
 mod invite;
 mod logging;
 mod password;
+mod reload;
 pub mod schema;
 mod serve;
 mod session;
@@ -27,6 +28,7 @@ use serde_json::json;
 use tokio::runtime;
 
 use answer::{Answer, Failure};
+use configuration::Chosen;
 use gateway::Gateway;
 
 /// The front door of web consoles: TLS, signup, login and identity headers in one binary.
@@ -73,6 +75,8 @@ enum Command {
     /// The store.
     #[command(subcommand)]
     Store(store::Store),
+    /// Have the running gateway read its configuration and its certificates again, as SIGHUP does.
+    Reload,
 }
 
 /// Does what the command line says. The exit status is 0 when it is done, 1 when it is refused or fails, 2 when the
@@ -102,6 +106,7 @@ impl Cli {
             Some(Command::Invite(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Session(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Store(command)) => ask(config, async |gateway| command.run(gateway).await),
+            Some(Command::Reload) => ask(config, reload::run),
         };
         match done {
             Ok(None) => ExitCode::SUCCESS,
@@ -116,7 +121,7 @@ fn ask(
     config: Option<&Path>,
     command: impl AsyncFnOnce(&Gateway) -> Result<Answer, Failure>,
 ) -> Result<Option<Answer>, Failure> {
-    let loaded = configuration::read(config)?.loaded;
+    let loaded = Chosen::at(config).read()?;
     logging::start("warn")?;
     let gateway = Gateway::new(loaded.config);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -2,19 +2,20 @@
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use tokio::runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Failure;
 use super::configuration::{self, Chosen};
 use super::logging;
 use super::table::roughly;
-use crate::app::{Application, Environment};
+use crate::app::{Application, ConfigSource, Environment, Serving};
 use crate::clock::Clock;
-use crate::config::{Config, StoreLocation};
+use crate::config::{Config, Loaded, StoreLocation};
 use crate::control::first_administrator::{self, LIFETIME, LinkFile, Offer};
 use crate::random::Random;
 
@@ -31,12 +32,13 @@ pub(super) struct Serve {
 /// Runs until it is told to stop.
 pub(super) fn run(options: &Serve, config: Option<&Path>) -> Result<(), Failure> {
     let chosen = options.configuration(config)?;
-    logging::start(&chosen.loaded.config.log.level)?;
-    for warning in &chosen.loaded.warnings {
+    let Loaded { config, warnings } = chosen.read()?;
+    logging::start(&config.log.level)?;
+    for warning in &warnings {
         tracing::warn!("{warning}");
     }
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(chosen))
+    runtime.block_on(serve(chosen, config))
 }
 
 impl Serve {
@@ -50,26 +52,30 @@ impl Serve {
         if let Some(file) = &self.save {
             configuration::save(self.to.as_deref(), file)?;
         }
-        if trying_out {
-            configuration::trial(self.to.as_deref())
+        Ok(if trying_out {
+            Chosen::Trial(self.to.clone())
         } else {
-            configuration::read(config)
-        }
+            Chosen::at(config)
+        })
     }
 }
 
-async fn serve(Chosen { loaded, trial }: Chosen) -> Result<(), Failure> {
-    let config = loaded.config;
+async fn serve(chosen: Chosen, config: Config) -> Result<(), Failure> {
     let stop = stop_on_signal()?;
+    // Before the start, so that no signal ends it.
+    let hangup = signal(SignalKind::hangup())?;
+    let is_trial = matches!(chosen, Chosen::Trial(_));
     let environment = Environment {
         clock: Clock::system(),
         random: Random::system(),
+        source: ConfigSource::new(move || chosen.load()),
     };
     let application = Application::build(config.clone(), environment)
         .await
         .map_err(|error| Failure::failed(error.to_string()))?;
     let offer = offer(&application, &config, &stop).await?;
-    announce(&config, trial, &application, offer.as_ref());
+    announce(&config, is_trial, &application, offer.as_ref());
+    tokio::spawn(reload_on(hangup, application.serving().clone()));
     application
         .run(stop)
         .await
@@ -82,8 +88,8 @@ async fn offer(
     config: &Config,
     stop: &CancellationToken,
 ) -> Result<Option<Offer>, Failure> {
-    let services = application.administration().services();
-    let offer = first_administrator::offer(services, &config.admin.group)
+    let services = application.services();
+    let offer = first_administrator::offer(&services, &config.admin.group)
         .await
         .map_err(|error| Failure::failed(error.to_string()))?;
     let file = LinkFile::beside(&config.listen.admin_socket);
@@ -122,6 +128,13 @@ fn announce(config: &Config, trial: bool, application: &Application, offer: Opti
         eprintln!("  Accounts are kept in {}.", folder.display());
     }
     eprintln!("  Ctrl-C stops it.\n");
+}
+
+/// Reloads at every signal; the log tells how it ended.
+async fn reload_on(mut hangup: Signal, serving: Arc<Serving>) {
+    while hangup.recv().await.is_some() {
+        let _ = serving.reload("SIGHUP").await;
+    }
 }
 
 /// Cancelled by the first SIGTERM or SIGINT; the second ends the process at once.

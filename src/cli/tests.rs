@@ -26,6 +26,7 @@ fn every_documented_form_is_understood() {
         "schema --reference",
         "trust",
         "trust --remove",
+        "reload",
         "user add a@example.com",
         "user add a@example.com --username ann --name Ann --group ops --group dev --password-stdin",
         "user add a@example.com --password-hash $2y$10$x",

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::Size;
 
 /// Sizes that are refused when exceeded.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
     /// The largest body of a form of the gateway's own pages.

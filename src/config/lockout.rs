@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Period;
 
 /// What happens after too many failures.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LockoutConfig {
     /// Consecutive failures that are allowed; one more locks.

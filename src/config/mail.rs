@@ -9,7 +9,7 @@ use super::{NotBuilt, SecretError, SecretSource};
 use crate::secret::Secret;
 
 /// How mail is sent.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MailConfig {
     /// `file:` and the folder into which mails are written. `smtp://` and `smtps://` are not built yet.

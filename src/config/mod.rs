@@ -6,6 +6,7 @@ mod admin;
 mod audit;
 mod branding;
 mod check;
+mod differences;
 mod document;
 mod host_pattern;
 mod identity;

@@ -7,7 +7,7 @@ use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 /// The value of a key that is not built yet: there is none, so the key is refused wherever it is written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NotBuilt {}
 
 impl NotBuilt {

@@ -7,7 +7,7 @@ use super::{HostPattern, NotBuilt, ServerError, Target};
 use crate::request::{Host, HostError};
 
 /// Which requests go where, and who may make them.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteConfig {
     /// The host, or `*.` and a domain for all hosts below it. Default: the host of `public_url`.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Period;
 
 /// How long a sign-in lasts.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionConfig {
     /// The cookie's name; sent as `__Host-` and this.

@@ -54,6 +54,18 @@ pub enum SecretError {
     NoVariable(String),
 }
 
+/// Whether both say the same, not whether what they name holds the same.
+impl PartialEq for SecretSource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(one), Self::Text(another)) => one.matches(another.expose().as_bytes()),
+            (Self::File { file: one }, Self::File { file: another }) => one == another,
+            (Self::Env { env: one }, Self::Env { env: another }) => one == another,
+            _ => false,
+        }
+    }
+}
+
 impl SecretSource {
     /// The secret, wherever it is.
     pub fn resolve(&self) -> Result<Secret<String>, SecretError> {

@@ -9,7 +9,7 @@ use super::{NotBuilt, SecretError, SecretSource};
 use crate::secret::Secret;
 
 /// Where accounts and sessions are kept.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// `sled:` and a folder. `postgres://` is not built yet.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Period;
 
 /// How long the gateway waits.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TimeoutsConfig {
     /// For a TLS handshake, from the first byte to the last.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Certificates and versions of TLS.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsConfig {
     /// Certificates, chosen by the name that the client asks for (SNI); the first serves clients that send none.
@@ -28,7 +28,7 @@ impl Default for TlsConfig {
 }
 
 /// One certificate and its key.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CertificateConfig {
     /// PEM file of the certificate and the chain above it.

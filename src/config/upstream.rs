@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{SecretSource, Server, ServerError};
 
 /// An application behind the gateway.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamConfig {
     /// Where it listens: `http://`, `https://`, `h2c://` or `unix:` and a path. Several are balanced. Required.

@@ -33,6 +33,12 @@ impl Administration {
         }
     }
 
+    /// The same under another configuration.
+    #[must_use]
+    pub fn under(&self, config: &Config) -> Self {
+        Self::new(config, self.services.under(config), self.store.clone())
+    }
+
     /// Opens what the configuration names.
     pub async fn open(config: &Config, clock: Clock, random: Random) -> Result<Self, OpenError> {
         let store = open_store(&config.store, clock.clone())?;

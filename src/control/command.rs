@@ -47,6 +47,8 @@ pub enum Command {
     ListSessions(Option<String>),
     /// Ends sessions. Answers [`EndedSessions`](super::EndedSessions).
     RevokeSessions(WhichSessions),
+    /// Reads the configuration again. Answers [`Reloaded`](super::Reloaded).
+    Reload,
     /// Checks the store. Answers a [`Verification`](crate::store::Verification) without faults.
     VerifyStore,
 }

@@ -48,6 +48,8 @@ impl Administration {
             Command::RevokeInvitation(id) => to_value(self.revoke_invitation(id, by).await?)?,
             Command::ListSessions(user) => to_value(self.sessions_of(user.as_deref()).await?)?,
             Command::RevokeSessions(which) => to_value(self.revoke_sessions(which, by).await?)?,
+            // A gateway that runs does not get here.
+            Command::Reload => return Err(CommandError::new("there is no gateway to reload")),
             Command::VerifyStore => self.verify_store().await?,
         })
     }

@@ -26,5 +26,5 @@ pub use open::{OpenError, open_store};
 pub use protocol::MAX_REQUEST;
 pub use reply::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, RefusedLine,
-    SessionView,
+    Reloaded, SessionView,
 };

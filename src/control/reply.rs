@@ -170,3 +170,14 @@ pub struct EndedSessions {
     /// The number.
     pub ended: usize,
 }
+
+/// What a reload did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The sections that changed and took effect.
+    pub changed: Vec<String>,
+    /// The keys and sections that changed and take effect when the gateway is started again.
+    pub needs_restart: Vec<String>,
+    /// What the operator may not have meant.
+    pub warnings: Vec<String>,
+}

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
@@ -61,14 +62,22 @@ pub struct Listener {
 
 /// What all connections share.
 #[derive(Debug)]
-struct Gate {
+pub struct Gate {
+    rules: ArcSwap<Rules>,
+    places: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+    /// The port of the first HTTPS address.
+    port: Option<u16>,
+}
+
+/// What a connection is held to. A reload replaces them, for connections that come then.
+#[derive(Debug)]
+struct Rules {
     redirect: Redirect,
     trusted: Vec<IpNet>,
-    places: Arc<Semaphore>,
     handshake: Duration,
     header: Duration,
     drain: Duration,
-    metrics: Arc<Metrics>,
 }
 
 impl Listener {
@@ -77,17 +86,14 @@ impl Listener {
         let https = bind_all(&config.listen.https)?;
         let http = bind_all(&config.listen.http)?;
         let addresses: Vec<_> = https.iter().map(|(_, address)| *address).collect();
+        let port = addresses.first().map(SocketAddr::port);
+        let places = config.limits.connections.min(Semaphore::MAX_PERMITS);
         Ok(Self {
             gate: Arc::new(Gate {
-                redirect: Redirect::new(config, addresses.first().map(SocketAddr::port)),
-                trusted: config.listen.trusted_proxies.clone(),
-                places: Arc::new(Semaphore::new(
-                    config.limits.connections.min(Semaphore::MAX_PERMITS),
-                )),
-                handshake: config.timeouts.handshake.0,
-                header: config.timeouts.header.0,
-                drain: config.timeouts.drain.0,
+                rules: ArcSwap::from_pointee(Rules::new(config, port)),
+                places: Arc::new(Semaphore::new(places)),
                 metrics,
+                port,
             }),
             plain_addresses: http.iter().map(|(_, address)| *address).collect(),
             addresses,
@@ -106,6 +112,11 @@ impl Listener {
         &self.plain_addresses
     }
 
+    /// What connections share, for who reloads it while they are accepted.
+    pub fn gate(&self) -> Arc<Gate> {
+        self.gate.clone()
+    }
+
     /// Accepts until `stop`, each connection in a task of its own, which lasts as long as `serve` does. `serve` is to
     /// watch the same token and come to an end. Returns when all connections are done, or `timeouts.drain` after
     /// `stop`: connections that are left then are cut.
@@ -119,9 +130,9 @@ impl Listener {
         } = self;
         let mut loops = JoinSet::new();
         for listener in https {
-            let (acceptor, serve) = (tls.acceptor(), serve.clone());
+            let (tls, serve) = (tls.clone(), serve.clone());
             let handle = move |gate: Arc<Gate>, stream, peer| {
-                let (acceptor, serve) = (acceptor.clone(), serve.clone());
+                let (acceptor, serve) = (tls.acceptor(), serve.clone());
                 async move {
                     if let Some(accepted) = gate.shake_hands(&acceptor, stream, peer).await {
                         serve(accepted).await;
@@ -131,8 +142,10 @@ impl Listener {
             loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
         }
         for listener in http {
-            let handle =
-                |gate: Arc<Gate>, stream, _| async move { gate.redirect.serve(stream, gate.header).await };
+            let handle = |gate: Arc<Gate>, stream, _| async move {
+                let rules = gate.rules.load_full();
+                rules.redirect.serve(stream, rules.header).await;
+            };
             loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
         }
         loops.spawn(tls.keep_renewed(stop));
@@ -143,6 +156,11 @@ impl Listener {
 }
 
 impl Gate {
+    /// Holds connections that come from now on to another configuration. Addresses and `limits.connections` stay.
+    pub fn reload(&self, config: &Config) {
+        self.rules.store(Arc::new(Rules::new(config, self.port)));
+    }
+
     /// One socket's loop.
     async fn accept<H, F>(self: Arc<Self>, listener: TcpListener, handle: H, stop: CancellationToken)
     where
@@ -178,7 +196,7 @@ impl Gate {
             }
         }
         drop(listener);
-        let deadline = Instant::now() + self.drain;
+        let deadline = Instant::now() + self.rules.load().drain;
         while let Ok(Some(ended)) = timeout_at(deadline, connections.join_next()).await {
             report_panic(ended);
         }
@@ -194,7 +212,9 @@ impl Gate {
         stream: TcpStream,
         peer: SocketAddr,
     ) -> Option<Accepted> {
-        let failure = match timeout(self.handshake, self.try_shake_hands(acceptor, stream, peer)).await {
+        let rules = self.rules.load_full();
+        let shaken = rules.try_shake_hands(acceptor, stream, peer);
+        let failure = match timeout(rules.handshake, shaken).await {
             Ok(Ok(accepted)) => return Some(accepted),
             Ok(Err(error)) => error,
             Err(_) => io::ErrorKind::TimedOut.into(),
@@ -203,6 +223,19 @@ impl Gate {
         // Anybody can cause this at any rate, so it is not worth more than a line for who looks for it.
         tracing::debug!(%peer, error = %failure, "no handshake");
         None
+    }
+}
+
+impl Rules {
+    /// `port` is the bound one, for a `public_url` that has none.
+    fn new(config: &Config, port: Option<u16>) -> Self {
+        Self {
+            redirect: Redirect::new(config, port),
+            trusted: config.listen.trusted_proxies.clone(),
+            handshake: config.timeouts.handshake.0,
+            header: config.timeouts.header.0,
+            drain: config.timeouts.drain.0,
+        }
     }
 
     async fn try_shake_hands(

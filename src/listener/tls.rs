@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::version::{TLS12, TLS13};
@@ -19,13 +20,9 @@ use crate::request::Host;
 /// How often a serving gateway looks whether its own certificate is to be renewed. The clock says whether it is.
 const RENEWAL_CHECK: Duration = Duration::from_hours(1);
 
-/// TLS, ready to accept. The certificates can be replaced while it serves; all clones serve the same ones.
+/// TLS, ready to accept. It can be replaced while it serves; all clones serve the same.
 #[derive(Clone, Debug)]
-pub struct Tls {
-    /// Whether the certificates come from the operator, not from the local authority.
-    pub real: bool,
-    state: Arc<State>,
-}
+pub struct Tls(Arc<ArcSwap<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -62,15 +59,14 @@ impl Tls {
     /// for `hosts`, the hosts of all routes and the machine itself.
     pub fn load(config: &Config, certs: &Path, hosts: &[Host], clock: &Clock) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let real = !config.tls.certificates.is_empty();
-        let source = if real {
-            Source::Files(config.tls.certificates.clone())
-        } else {
+        let source = if config.tls.certificates.is_empty() {
             let hosts = hosts.iter().map(Host::to_string);
             let of_routes = config.route.iter().filter_map(|route| route.host.clone());
             let authority = LocalAuthority::new(certs, hosts.chain(of_routes));
             authority.renew(clock.now())?;
             Source::Local(authority)
+        } else {
+            Source::Files(config.tls.certificates.clone())
         };
         let (first, others) = source.load(&provider, clock)?;
         let certificates = Arc::new(Certificates::new(first, others));
@@ -86,35 +82,23 @@ impl Tls {
         server.ticketer = aws_lc_rs::Ticketer::new()?;
         // Early data can be replayed (RFC 8446, section 8).
         server.max_early_data_size = 0;
-        Ok(Self {
-            real,
-            state: Arc::new(State {
-                server: Arc::new(server),
-                certificates,
-                source,
-                provider,
-                clock: clock.clone(),
-            }),
-        })
-    }
-
-    /// Reads all certificates again. A failure leaves those that are served in their place.
-    ///
-    /// Blocks on files.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        let State {
+        Ok(Self(Arc::new(ArcSwap::from_pointee(State {
+            server: Arc::new(server),
             certificates,
             source,
             provider,
-            clock,
-            ..
-        } = &*self.state;
-        if let Source::Local(authority) = source {
-            authority.renew(clock.now())?;
-        }
-        let (first, others) = source.load(provider, clock)?;
-        certificates.replace(first, others);
-        Ok(())
+            clock: clock.clone(),
+        }))))
+    }
+
+    /// Whether the certificates come from the operator, not from the local authority.
+    pub fn is_real(&self) -> bool {
+        matches!(self.0.load().source, Source::Files(_))
+    }
+
+    /// From now on serves what `other` serves, to new connections.
+    pub fn replace(&self, other: &Self) {
+        self.0.store(other.0.load_full());
     }
 
     /// Renews the local authority's certificate if it is time, and serves the new one. Tells whether it was time.
@@ -127,7 +111,7 @@ impl Tls {
             provider,
             clock,
             ..
-        } = &*self.state;
+        } = &**self.0.load();
         let Source::Local(authority) = source else {
             return Ok(false);
         };
@@ -140,15 +124,12 @@ impl Tls {
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.state.server.clone())
+        TlsAcceptor::from(self.0.load().server.clone())
     }
 
     /// Renews in time, until `stop`. A failure is tried again at the next look; the old certificate serves for
     /// another 30 days.
     pub(super) async fn keep_renewed(self, stop: CancellationToken) {
-        if self.real {
-            return;
-        }
         while stop
             .run_until_cancelled(tokio::time::sleep(RENEWAL_CHECK))
             .await

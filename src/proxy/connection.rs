@@ -10,11 +10,12 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 
-use super::Gateway;
 use super::arrival::Arrival;
 use super::conversation::Conversation;
 use super::guard::Guard;
+use super::{Current, Timeouts};
 use crate::listener::Accepted;
 use crate::request::{Client, Host};
 
@@ -43,7 +44,7 @@ const LOCAL_RESET_STREAMS: usize = 256;
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
-impl Gateway {
+impl Current {
     /// Serves a connection that the listener accepted.
     pub async fn serve_connection(self: Arc<Self>, accepted: Accepted) {
         let peer = Peer {
@@ -80,7 +81,7 @@ impl Gateway {
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (stop, timeouts) = (self.stop.clone(), self.timeouts);
+        let Bounds { stop, timeouts, head } = self.bounds();
         let stream = Guard::http1(stream, conversation, timeouts.header, timeouts.idle);
         let mut builder = http1::Builder::new();
         builder
@@ -89,11 +90,11 @@ impl Gateway {
             // head may take from its first byte is the guard's affair.
             .header_read_timeout(timeouts.keep_alive)
             .pipeline_flush(false)
-            .max_buf_size(self.request_head)
-            .max_header_size(self.request_head);
+            .max_buf_size(head)
+            .max_header_size(head);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let (turn, seen) = arrival.conversation.begin(!request.body().is_end_stream());
-            let answer = self.clone().answer(arrival.clone(), request, turn, seen);
+            let answer = self.load().answer(arrival.clone(), request, turn, seen);
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = builder
@@ -115,13 +116,13 @@ impl Gateway {
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (stop, timeouts) = (self.stop.clone(), self.timeouts);
+        let Bounds { stop, timeouts, head } = self.bounds();
         let stream = Guard::http2(stream, conversation.clone(), timeouts.header, timeouts.idle);
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
-            .max_header_list_size(u32::try_from(self.request_head).unwrap_or(u32::MAX))
+            .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
@@ -131,7 +132,7 @@ impl Gateway {
             .keep_alive_timeout(PONG_WITHIN);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let (turn, _) = arrival.conversation.begin(false);
-            let answer = self.clone().answer(arrival.clone(), request, turn, None);
+            let answer = self.load().answer(arrival.clone(), request, turn, None);
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -144,6 +145,23 @@ impl Gateway {
         Pin::as_mut(&mut connection).graceful_shutdown();
         report(connection.await);
     }
+
+    fn bounds(&self) -> Bounds {
+        let gateway = self.load();
+        Bounds {
+            stop: gateway.stop.clone(),
+            timeouts: gateway.timeouts,
+            head: gateway.request_head,
+        }
+    }
+}
+
+/// What a connection is held to from its beginning to its end.
+struct Bounds {
+    stop: CancellationToken,
+    timeouts: Timeouts,
+    /// Bytes of a request's head.
+    head: usize,
 }
 
 /// Ready when no request was under way for the whole of `limit`.

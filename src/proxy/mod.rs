@@ -11,6 +11,7 @@ mod asked;
 mod body;
 mod connection;
 mod conversation;
+mod current;
 mod forward;
 mod forwarded;
 mod frames;
@@ -43,6 +44,7 @@ use crate::upstream::{SetUpError, Upstreams};
 use access_log::AccessLog;
 
 pub use connection::Peer;
+pub use current::Current;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -71,6 +73,8 @@ pub struct Gateway {
     timeouts: Timeouts,
     tunnels: TaskTracker,
     stop: CancellationToken,
+    /// Another gateway has taken this one's place, or all is to stop.
+    retired: CancellationToken,
 }
 
 /// What the stages share with the rest of the application.
@@ -82,8 +86,8 @@ pub struct Surroundings {
     pub random: Random,
     /// Where answers are counted.
     pub metrics: Arc<Metrics>,
-    /// Whether the certificate is one that browsers trust by themselves.
-    pub real_certificate: bool,
+    /// The tunnels through all gateways, of which one takes the place of another.
+    pub tunnels: TaskTracker,
     /// Ends connections once their requests are answered, and tunnels at once.
     pub stop: CancellationToken,
 }
@@ -113,11 +117,13 @@ struct Timeouts {
 }
 
 impl Gateway {
-    /// Puts the stages together. `routes` were made from the same configuration.
+    /// Puts the stages together. `routes` were made from the same configuration; `real_certificate` says whether
+    /// browsers trust the certificate by themselves.
     pub fn new(
         config: &Config,
         routes: Routes,
         services: Services,
+        real_certificate: bool,
         surroundings: Surroundings,
     ) -> Result<Self, GatewayError> {
         let access_log = AccessLog::open(&config.log, surroundings.clock.clone());
@@ -134,22 +140,15 @@ impl Gateway {
             // hyper reads no less at a time.
             request_head: bytes(config.limits.request_head.0).max(8 << 10),
             timeouts: Timeouts::from(&config.timeouts),
-            tunnels: TaskTracker::new(),
+            tunnels: surroundings.tunnels,
             metrics: surroundings.metrics,
             clock: surroundings.clock,
-            real_certificate: surroundings.real_certificate,
+            real_certificate,
+            retired: surroundings.stop.child_token(),
             stop: surroundings.stop,
             routes,
             services,
         })
-    }
-
-    /// Checks applications now and then until the gateway stops; returns when the last tunnel is closed.
-    pub async fn keep(&self) {
-        self.upstreams.keep(self.stop.clone()).await;
-        self.stop.cancelled().await;
-        self.tunnels.close();
-        self.tunnels.wait().await;
     }
 }
 

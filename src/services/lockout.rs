@@ -41,12 +41,9 @@ pub(super) struct InFlight {
 }
 
 impl Lockout {
-    pub(super) fn new(store: Kept, policy: LockoutPolicy) -> Self {
-        Self {
-            store,
-            policy,
-            gates: Gates::default(),
-        }
+    /// Attempts of a name wait for each other if they have the same gates.
+    pub(super) fn new(store: Kept, gates: Gates, policy: LockoutPolicy) -> Self {
+        Self { store, policy, gates }
     }
 
     /// Counts an attempt for this subject, unless it is locked.
@@ -104,7 +101,7 @@ impl Drop for InFlight {
 
 /// The subjects of which attempts are under way. Each attempt has a place in the hashing queue, which bounds the map.
 #[derive(Clone, Debug, Default)]
-struct Gates(Arc<Mutex<HashMap<Subject, Arc<Gate>>>>);
+pub(super) struct Gates(Arc<Mutex<HashMap<Subject, Arc<Gate>>>>);
 
 #[derive(Debug, Default)]
 struct Gate {
@@ -166,7 +163,7 @@ mod tests {
         };
         let store: Arc<dyn crate::store::Store> =
             Arc::new(SledStore::open(&folder.path().join("store"), clock).unwrap());
-        Lockout::new(Kept::from(store), policy)
+        Lockout::new(Kept::from(store), Gates::default(), policy)
     }
 
     async fn evaluate(lockout: &Lockout, subject: Subject) -> InFlight {

@@ -30,7 +30,7 @@ use crate::random::Random;
 use crate::store::{Store, StoreError};
 use address_limit::AddressLimit;
 use kept::Kept;
-use lockout::Lockout;
+use lockout::{Gates, Lockout};
 
 pub use accounts::{AccountChange, AccountError, Accounts, ImportedLine, NewAccount, NewPassword};
 pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
@@ -64,6 +64,20 @@ pub struct Services {
     pub session_cookie: Arc<SessionCookie>,
     /// The pool on which passwords are hashed.
     pub hasher: Arc<Hasher>,
+    lasting: Lasting,
+}
+
+/// What lasts as long as the program does, whatever the configuration becomes.
+#[derive(Clone, Debug)]
+struct Lasting {
+    store: Kept,
+    hasher: Arc<Hasher>,
+    sessions: Arc<Sessions>,
+    audit: Arc<Audit>,
+    addresses: Arc<AddressLimit>,
+    gates: Gates,
+    clock: Clock,
+    random: Random,
 }
 
 /// Hashes that may wait or run at once (S6).
@@ -92,16 +106,46 @@ impl Services {
     ) -> Result<Self, ServicesError> {
         let audit = Audit::open(&config.audit, clock.clone()).map_err(ServicesError::Audit)?;
         let sessions = Sessions::load(store.clone(), &config.session, clock.clone(), random.clone()).await?;
-        let (audit, sessions) = (Arc::new(audit), Arc::new(sessions));
+        Ok(Self::over(
+            Lasting {
+                store: Kept::from(store),
+                hasher,
+                sessions: Arc::new(sessions),
+                audit: Arc::new(audit),
+                addresses: Arc::new(AddressLimit::new(&config.lockout, clock.clone())),
+                gates: Gates::default(),
+                clock,
+                random,
+            },
+            config,
+        ))
+    }
+
+    /// The same services under another configuration. Sessions, the record, the hashing pool and the counts of
+    /// addresses stay, and with them what the configuration says of them.
+    #[must_use]
+    pub fn under(&self, config: &Config) -> Self {
+        Self::over(self.lasting.clone(), config)
+    }
+
+    fn over(lasting: Lasting, config: &Config) -> Self {
+        let Lasting {
+            store,
+            hasher,
+            sessions,
+            audit,
+            addresses,
+            gates,
+            clock,
+            random,
+        } = lasting.clone();
         let policy = Arc::new(PasswordPolicy::new(config.password.policy));
-        let addresses = Arc::new(AddressLimit::new(&config.lockout, clock.clone()));
         let administrators = config.admin.group.clone();
-        let store = Kept::from(store);
         let lockout_policy = LockoutPolicy {
             max_failures: config.lockout.max_failures,
             duration: config.lockout.duration.0,
         };
-        Ok(Self {
+        Self {
             accounts: Arc::new(Accounts {
                 store: store.clone(),
                 hasher: hasher.clone(),
@@ -125,7 +169,7 @@ impl Services {
             sign_in: Arc::new(SignIn {
                 store: store.clone(),
                 hasher: hasher.clone(),
-                lockout: Lockout::new(store.clone(), lockout_policy),
+                lockout: Lockout::new(store.clone(), gates, lockout_policy),
                 addresses: addresses.clone(),
                 sessions: sessions.clone(),
                 audit: audit.clone(),
@@ -148,7 +192,8 @@ impl Services {
             password_policy: policy,
             session_cookie: Arc::new(SessionCookie::new(&config.session)),
             hasher,
-        })
+            lasting,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod harness;
 mod kill;
 mod layering;
 mod listener;
+mod reload;
 mod security_map;
 mod store;
 mod way_forward;

@@ -10,7 +10,7 @@ use reqwest::redirect::Policy;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use vestibule::app::{Application, Environment};
+use vestibule::app::{Application, ConfigSource, Environment};
 use vestibule::clock::Clock;
 use vestibule::config::{CertificateConfig, Config, RouteConfig, SecretSource, SignupMode, UpstreamConfig};
 use vestibule::random::Random;
@@ -55,6 +55,7 @@ impl Running {
         let environment = Environment {
             clock: Clock::system(),
             random: Random::seeded(1),
+            source: ConfigSource::new(|| Config::parse("", "nobody reloads")),
         };
         let application = Application::build(config, environment).await.unwrap();
         let address = application.https_addresses()[0];
@@ -207,7 +208,7 @@ fn config(folder: &Path, say: impl FnOnce(&mut Config)) -> (Config, String) {
 }
 
 /// Writes a certificate for all hosts, and its key. The authority that signed it.
-fn certify(folder: &Path) -> String {
+pub(crate) fn certify(folder: &Path) -> String {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -7,7 +7,7 @@ mod program;
 mod raw;
 
 pub(crate) use application::{Application, Received, head_of, until};
-pub(crate) use client::{PASSWORD, Running, route, upstream};
+pub(crate) use client::{PASSWORD, Running, certify, route, upstream};
 pub(crate) use program::{Program, Site};
 pub(crate) use raw::Raw;
 

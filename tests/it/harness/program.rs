@@ -1,10 +1,11 @@
 //! The program as a process of its own: what commands a test runs, and what it kills or weighs.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use reqwest::redirect::Policy;
@@ -27,8 +28,14 @@ pub(crate) struct Done {
 impl Site {
     pub(crate) fn new(config: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        fs::write(folder.path().join(CONFIG), config).unwrap();
-        Self(folder)
+        let site = Self(folder);
+        site.configure(config);
+        site
+    }
+
+    /// Puts another configuration into its place.
+    pub(crate) fn configure(&self, config: &str) {
+        fs::write(self.path(CONFIG), config).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -100,7 +107,9 @@ pub(crate) struct Program {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     child: Child,
-    log: Option<JoinHandle<String>>,
+    /// What it said since it started.
+    said: Arc<Mutex<String>>,
+    log: Option<JoinHandle<()>>,
 }
 
 impl Program {
@@ -116,14 +125,18 @@ impl Program {
             }
         };
         // Read on, or it blocks when the pipe is full.
+        let rest = Arc::new(Mutex::new(String::new()));
+        let noted = rest.clone();
         let log = thread::spawn(move || {
-            let mut rest = String::new();
-            lines.read_to_string(&mut rest).unwrap();
-            rest
+            for line in lines.lines() {
+                let line = line.unwrap() + "\n";
+                noted.lock().unwrap().push_str(&line);
+            }
         });
         let program = Self {
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             child,
+            said: rest,
             log: Some(log),
         };
         (program, said)
@@ -156,19 +169,29 @@ impl Program {
             .unwrap()
     }
 
+    /// What it said since it started, up to now.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// Tells it to stop, and waits. How it exited, and what it said in the meantime.
     pub(crate) fn stop(mut self) -> (i32, String) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         let status = self.child.wait().unwrap().code().unwrap();
-        (status, self.log.take().unwrap().join().unwrap())
+        self.log.take().unwrap().join().unwrap();
+        (status, self.said())
     }
 
     /// Ends it as a loss of power would. What it said since it started.
     pub(crate) fn kill(mut self) -> String {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
-        let log = self.log.take().unwrap().join().unwrap();
+        self.log.take().unwrap().join().unwrap();
+        let log = self.said();
         assert_eq!(status.code(), None, "it ended by itself: {log}");
         log
     }

@@ -21,7 +21,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    pub(super) async fn connect(address: SocketAddr, authority: &str, sni: &str) -> Self {
+    pub(crate) async fn connect(address: SocketAddr, authority: &str, sni: &str) -> Self {
         Self {
             stream: connect(address, authority, sni, b"http/1.1").await,
             rest: Vec::new(),

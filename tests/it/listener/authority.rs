@@ -27,7 +27,7 @@ async fn it_serves_the_machine_itself_and_the_configured_hosts() {
         ..RouteConfig::default()
     }];
     let gateway = Gateway::start(&config);
-    assert!(!gateway.tls.real);
+    assert!(!gateway.tls.is_real());
     for name in [
         "localhost",
         "127.0.0.1",
@@ -105,14 +105,14 @@ async fn its_keys_are_the_owners_alone() {
     for key in ["local-ca.key", "localhost.key"] {
         let path = gateway.folder.path().join(key);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let refused = gateway.tls.reload().unwrap_err().to_string();
+        let refused = gateway.reload().unwrap_err().to_string();
         assert!(
             refused.contains(&format!("chmod 600 {}", path.display())),
             "{refused}"
         );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
-    gateway.tls.reload().unwrap();
+    gateway.reload().unwrap();
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 use vestibule::clock::{Clock, ManualClock};
 use vestibule::config::Config;
-use vestibule::listener::{Accepted, Listener, Tls};
+use vestibule::listener::{Accepted, Listener, Tls, TlsError};
 use vestibule::metrics::Metrics;
 use vestibule::request::Host;
 
@@ -30,6 +30,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct Gateway {
     pub(super) folder: Arc<TempDir>,
+    config: Config,
+    clock: Clock,
     pub(super) tls: Tls,
     pub(super) hand: ManualClock,
     pub(super) address: SocketAddr,
@@ -75,6 +77,8 @@ impl Gateway {
         let run = tokio::spawn(listener.run(tls.clone(), serve, stop.clone()));
         Self {
             folder,
+            config: config.clone(),
+            clock,
             tls,
             hand,
             address,
@@ -83,6 +87,14 @@ impl Gateway {
             stop,
             run,
         }
+    }
+
+    /// Reads all certificates again.
+    pub(super) fn reload(&self) -> Result<(), TlsError> {
+        let (config, folder) = (&self.config, self.folder.path());
+        let next = Tls::load(config, folder, &hosts(config), &self.clock)?;
+        self.tls.replace(&next);
+        Ok(())
     }
 
     /// A client's configuration that trusts the local authority alone, at the time of the gateway's clock.

@@ -119,7 +119,7 @@ async fn the_certificate_is_chosen_by_name() {
         &["second.example.com", "*.apps.example.com"],
     );
     let gateway = Gateway::start(&with(&[&first, &second]));
-    assert!(gateway.tls.real);
+    assert!(gateway.tls.is_real());
     for (name, files) in [
         ("first.example.com", &first),
         ("second.example.com", &second),
@@ -148,10 +148,10 @@ async fn new_files_are_served_after_a_reload_and_broken_ones_never() {
     let new = certificate(&files);
     assert_ne!(old, new);
     assert_eq!(gateway.served_certificate("gw.example.com").await, old);
-    gateway.tls.reload().unwrap();
+    gateway.reload().unwrap();
     assert_eq!(gateway.served_certificate("gw.example.com").await, new);
     fs::write(&files.cert, "nothing").unwrap();
-    assert!(gateway.tls.reload().is_err());
+    assert!(gateway.reload().is_err());
     assert_eq!(gateway.served_certificate("gw.example.com").await, new);
 }
 

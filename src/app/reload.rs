@@ -1,0 +1,219 @@
+//! Reading the configuration again while the gateway serves.
+//!
+//! Everything that can fail happens before anything is replaced. What is replaced serves connections and requests that
+//! come from then on; those under way keep what they began with. Sessions, the store and open connections stay.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json, to_value};
+use tokio::sync::Mutex;
+use tokio::task::{JoinError, spawn_blocking};
+
+use super::{BuildError, Generation};
+use crate::config::{Config, ConfigErrors, Loaded};
+use crate::control::{Administration, Command, CommandError, Reloaded};
+use crate::listener::{Gate, Tls};
+use crate::proxy::{Current, Surroundings};
+
+/// How the configuration is read again.
+#[derive(Clone)]
+pub struct ConfigSource(Arc<dyn Fn() -> Result<Loaded, ConfigErrors> + Send + Sync>);
+
+impl ConfigSource {
+    /// By calling this, which may block.
+    pub fn new(read: impl Fn() -> Result<Loaded, ConfigErrors> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+}
+
+impl fmt::Debug for ConfigSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConfigSource")
+    }
+}
+
+/// The gateway as it serves now, and what it takes to make it anew.
+#[derive(Debug)]
+pub struct Serving {
+    pub(super) source: ConfigSource,
+    /// What it runs with. Locked for as long as a reload takes, so that one comes after the other.
+    pub(super) config: Mutex<Config>,
+    pub(super) surroundings: Surroundings,
+    pub(super) gate: Arc<Gate>,
+    pub(super) tls: Tls,
+    pub(super) gateway: Arc<Current>,
+    pub(super) administration: ArcSwap<Administration>,
+}
+
+/// Why everything is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The configuration is wrong.
+    #[error("the configuration cannot be run")]
+    Config(#[from] ConfigErrors),
+    /// No gateway can be made from it.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A bug.
+    #[error("the reload broke down: {0}")]
+    Broken(#[from] JoinError),
+}
+
+impl Serving {
+    /// Reads the configuration again and serves what it says, or leaves everything as it is. The log tells either.
+    pub async fn reload(&self, by: &str) -> Result<Reloaded, ReloadError> {
+        let reloaded = self.replace().await;
+        match &reloaded {
+            Ok(reloaded) => {
+                for warning in &reloaded.warnings {
+                    tracing::warn!("{warning}");
+                }
+                let (changed, needs_restart) =
+                    (reloaded.changed.join(", "), reloaded.needs_restart.join(", "));
+                tracing::info!(by, changed, "reloaded");
+                if !needs_restart.is_empty() {
+                    tracing::warn!(
+                        by,
+                        needs_restart,
+                        "changed, but applied by a restart only: {needs_restart}"
+                    );
+                }
+            }
+            Err(error) => {
+                for reason in error.reasons() {
+                    tracing::error!("{reason}");
+                }
+                tracing::error!(by, "not reloaded: the gateway runs on as before");
+            }
+        }
+        reloaded
+    }
+
+    /// Executes a command that came in over the administrator's socket.
+    pub async fn execute(&self, command: Command, by: &str) -> Result<Value, CommandError> {
+        match command {
+            Command::Reload => Ok(to_value(self.reload(by).await?)?),
+            command => self.administration.load_full().execute(command, by).await,
+        }
+    }
+
+    async fn replace(&self) -> Result<Reloaded, ReloadError> {
+        let mut running = self.config.lock().await;
+        let next = {
+            let (source, running) = (self.source.clone(), running.clone());
+            let administration = self.administration.load_full();
+            let surroundings = self.surroundings.clone();
+            spawn_blocking(move || Next::prepare(&source, &running, &administration, surroundings)).await??
+        };
+        // From here on nothing fails.
+        self.tls.replace(&next.generation.tls);
+        self.gate.reload(&next.config);
+        self.gateway.replace(next.generation.gateway);
+        self.administration.store(Arc::new(next.administration));
+        *running = next.config;
+        Ok(next.report)
+    }
+}
+
+/// What takes the place of what serves now.
+struct Next {
+    config: Config,
+    administration: Administration,
+    generation: Generation,
+    report: Reloaded,
+}
+
+impl Next {
+    fn prepare(
+        source: &ConfigSource,
+        running: &Config,
+        administration: &Administration,
+        surroundings: Surroundings,
+    ) -> Result<Self, ReloadError> {
+        let Loaded { mut config, warnings } = (source.0)()?;
+        let needs_restart = keep_until_restart(&mut config, running);
+        let administration = administration.under(&config);
+        let generation = Generation::new(&config, administration.services(), surroundings)?;
+        let names = |keys: Vec<&'static str>| keys.into_iter().map(str::to_owned).collect();
+        let report = Reloaded {
+            changed: names(config.differences(running)),
+            needs_restart: names(needs_restart),
+            warnings: warnings.iter().map(ToString::to_string).collect(),
+        };
+        Ok(Self {
+            config,
+            administration,
+            generation,
+            report,
+        })
+    }
+}
+
+/// Puts the running values of what is read at start only into a new configuration. The keys that differed.
+fn keep_until_restart(new: &mut Config, running: &Config) -> Vec<&'static str> {
+    // The port that was bound.
+    if new.public_url.port() == Some(0) {
+        let _ = new.public_url.set_port(running.public_url.port());
+    }
+    let mut kept = Vec::new();
+    let mut keep = Keep(&mut kept);
+    keep.running("listen.https", &mut new.listen.https, &running.listen.https);
+    keep.running("listen.http", &mut new.listen.http, &running.listen.http);
+    keep.running("listen.ops", &mut new.listen.ops, &running.listen.ops);
+    let (socket, bound) = (&mut new.listen.admin_socket, &running.listen.admin_socket);
+    keep.running("listen.admin_socket", socket, bound);
+    keep.running("store", &mut new.store, &running.store);
+    keep.running("mail", &mut new.mail, &running.mail);
+    keep.running("session", &mut new.session, &running.session);
+    keep.running("audit", &mut new.audit, &running.audit);
+    let (cost, known) = (&mut new.password.bcrypt_cost, &running.password.bcrypt_cost);
+    keep.running("password.bcrypt_cost", cost, known);
+    let (failures, known) = (
+        &mut new.lockout.address_failures,
+        running.lockout.address_failures,
+    );
+    keep.running("lockout.address_failures", failures, &known);
+    let (window, known) = (&mut new.lockout.address_window, &running.lockout.address_window);
+    keep.running("lockout.address_window", window, known);
+    keep.running(
+        "limits.connections",
+        &mut new.limits.connections,
+        &running.limits.connections,
+    );
+    keep.running("log.level", &mut new.log.level, &running.log.level);
+    kept
+}
+
+struct Keep<'k>(&'k mut Vec<&'static str>);
+
+impl Keep<'_> {
+    fn running<T: PartialEq + Clone>(&mut self, key: &'static str, new: &mut T, running: &T) {
+        if new != running {
+            self.0.push(key);
+            new.clone_from(running);
+        }
+    }
+}
+
+impl ReloadError {
+    /// Everything that is wrong, a sentence each.
+    fn reasons(&self) -> Vec<String> {
+        match self {
+            Self::Config(problems) => problems.errors.iter().map(ToString::to_string).collect(),
+            Self::Build(error) => vec![error.to_string()],
+            Self::Broken(error) => vec![error.to_string()],
+        }
+    }
+}
+
+impl From<ReloadError> for CommandError {
+    fn from(error: ReloadError) -> Self {
+        let mut refused = Self::new("not reloaded: the gateway runs on as before");
+        refused
+            .details
+            .insert("errors".to_owned(), json!(error.reasons()));
+        refused
+    }
+}

@@ -1,0 +1,32 @@
+//! `vestibule reload`: has the running gateway read its configuration again.
+
+use super::answer::{Answer, Failure};
+use super::gateway::Gateway;
+use crate::control::{Command, Reloaded};
+
+pub(super) async fn run(gateway: &Gateway) -> Result<Answer, Failure> {
+    let reloaded: Reloaded = gateway.ask_running(Command::Reload).await?;
+    Answer::new(&reloaded, text(&reloaded))
+}
+
+fn text(reloaded: &Reloaded) -> String {
+    let mut lines = vec![if reloaded.changed.is_empty() {
+        "Reloaded. The configuration says what it said; certificates and other files are read again."
+            .to_owned()
+    } else {
+        format!("Reloaded. Changed: {}.", reloaded.changed.join(", "))
+    }];
+    if !reloaded.needs_restart.is_empty() {
+        lines.push(format!(
+            "Applied by a restart only: {}.",
+            reloaded.needs_restart.join(", ")
+        ));
+    }
+    lines.extend(
+        reloaded
+            .warnings
+            .iter()
+            .map(|warning| format!("warning: {warning}")),
+    );
+    lines.join("\n")
+}

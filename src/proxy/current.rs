@@ -1,0 +1,41 @@
+//! The gateway that requests go through now: a reload puts another one in its place.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::Gateway;
+
+/// Holds a gateway. A connection asks for each of its requests; a request, and what it opened, keeps the gateway that
+/// it began with.
+#[derive(Debug)]
+pub struct Current(ArcSwap<Gateway>);
+
+impl Current {
+    /// Begins with this one.
+    pub fn new(gateway: Gateway) -> Self {
+        Self(ArcSwap::from_pointee(gateway))
+    }
+
+    /// Requests that come from now on go through this one.
+    pub fn replace(&self, gateway: Gateway) {
+        self.0.swap(Arc::new(gateway)).retired.cancel();
+    }
+
+    /// Has applications checked now and then until the gateway stops; returns when the last tunnel is closed.
+    pub async fn keep(&self) {
+        loop {
+            let gateway = self.load();
+            gateway.upstreams.keep(gateway.retired.clone()).await;
+            gateway.retired.cancelled().await;
+            if gateway.stop.is_cancelled() {
+                gateway.tunnels.close();
+                return gateway.tunnels.wait().await;
+            }
+        }
+    }
+
+    pub(super) fn load(&self) -> Arc<Gateway> {
+        self.0.load_full()
+    }
+}

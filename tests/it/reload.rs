@@ -1,0 +1,250 @@
+//! Reloading, by command and by signal, of the program as it runs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{BodyExt as _, Full};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+use crate::harness::{Application, PASSWORD, Program, Raw, Site, certify, soon, until};
+
+/// A gateway that is to be reloaded.
+struct Front {
+    site: Site,
+    gateway: Program,
+    authority: String,
+}
+
+/// A configuration with routes, and what else it says.
+fn config(routes: &[(&str, &str)], rest: &str) -> String {
+    let mut text = format!(
+        r#"
+        public_url = "https://localhost:0"
+        tls.certificates = [{{ cert = "cert.pem", key = "key.pem" }}]
+        listen.https = ["127.0.0.1:0"]
+        listen.ops = ""
+        log.access = false
+        password.bcrypt_cost = 10
+        {rest}
+        "#
+    );
+    for (path, upstream) in routes {
+        writeln!(text, "[[route]]\npath = \"{path}\"\nupstream = \"{upstream}\"").unwrap();
+    }
+    text
+}
+
+impl Front {
+    fn start(config: &str) -> Self {
+        let site = Site::new(config);
+        let authority = certify(&site.path(""));
+        let (gateway, _) = Program::start(&site);
+        Self {
+            site,
+            gateway,
+            authority,
+        }
+    }
+
+    fn reload(&self) -> Value {
+        self.site.ask(&["reload"])
+    }
+
+    fn add(&self, email: &str, options: &[&str]) {
+        let arguments = ["user", "add", email, "--password-stdin"];
+        let added = self
+            .site
+            .run_with_input(&[&arguments, options].concat(), PASSWORD);
+        assert_eq!(added.status, 0, "{}", added.stderr);
+    }
+
+    fn url(&self, path: &str) -> String {
+        self.gateway.url(path)
+    }
+
+    fn client(&self) -> reqwest::Client {
+        let root = reqwest::Certificate::from_pem(self.authority.as_bytes()).unwrap();
+        reqwest::Client::builder().tls_certs_only([root]).build().unwrap()
+    }
+
+    /// Adds an account and signs it in. The `Cookie` header of its session.
+    async fn signed_in(&self, email: &str) -> String {
+        self.add(email, &[]);
+        let form = BTreeMap::from([("login", email), ("password", PASSWORD)]);
+        let login = self.client().post(self.url("/.auth/login")).json(&form);
+        let answer = soon(login.send()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// A gateway that was reloaded stops as any other.
+    async fn stop(self) {
+        // Connections of clients close while it drains.
+        let stopped = tokio::task::spawn_blocking(|| self.gateway.stop());
+        assert_eq!(soon(stopped).await.unwrap().0, 0);
+    }
+
+    async fn status(&self, path: &str, cookie: &str) -> u16 {
+        let request = self.client().get(self.url(path)).header("cookie", cookie);
+        soon(request.send()).await.unwrap().status().as_u16()
+    }
+}
+
+#[tokio::test]
+async fn a_new_route_is_there_for_open_sessions_and_open_connections() {
+    let app = Application::start().await;
+    let front = Front::start(&config(&[("/old", &app.url())], ""));
+    let cookie = front.signed_in("ann@example.com").await;
+    let mut open = Raw::connect(front.gateway.address, &front.authority, "localhost").await;
+    let ask = format!("GET /new HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
+    open.send(&ask).await;
+    assert_eq!(open.answer_with_body().await.0, 404);
+
+    let both = [("/old", app.url()), ("/new", app.url())];
+    let both = both.each_ref().map(|(path, url)| (*path, url.as_str()));
+    front.site.configure(&config(&both, ""));
+    let reloaded = front.reload();
+    assert_eq!(
+        reloaded,
+        json!({ "changed": ["route"], "needs_restart": [], "warnings": [] })
+    );
+
+    open.send(&ask).await;
+    assert_eq!(open.answer_with_body().await.2, "hello");
+    assert_eq!(app.only().header("remote-user"), Some("ann"));
+    assert_eq!(front.status("/old", &cookie).await, 200);
+
+    // The same by signal, the other way round.
+    front.site.configure(&config(&[("/new", &app.url())], ""));
+    front.gateway.signal(Signal::HUP);
+    until(|| front.gateway.said().matches("\"reloaded\"").count() == 2).await;
+    assert_eq!(front.status("/old", &cookie).await, 404);
+    assert_eq!(front.status("/new", &cookie).await, 200);
+    front.stop().await;
+}
+
+#[tokio::test]
+async fn a_broken_file_changes_nothing_and_every_error_is_told() {
+    let app = Application::start().await;
+    let front = Front::start(&config(&[("/", &app.url())], ""));
+    let cookie = front.signed_in("ann@example.com").await;
+    let broken = config(
+        &[("/x", "nowhere")],
+        "login.usernam = true\nsession.idle = \"soon\"",
+    );
+    front.site.configure(&broken);
+
+    front.gateway.signal(Signal::HUP);
+    until(|| front.gateway.said().contains("not reloaded")).await;
+    let said = front.gateway.said();
+    for error in [
+        "vestibule.toml:8:",
+        "login.usernam: unknown key",
+        "session.idle",
+        "route[0].upstream",
+    ] {
+        assert!(said.contains(error), "{error}: {said}");
+    }
+    let refused = front.site.run(&["reload", "--json"]).document(1);
+    assert_eq!(refused["errors"].as_array().unwrap().len(), 3, "{refused}");
+    assert_eq!(front.status("/", &cookie).await, 200);
+
+    // What only turns out when the gateway is made is found before anything is replaced, too.
+    front
+        .site
+        .configure(&config(&[("/x", &app.url())], "branding.logo = \"gone.svg\""));
+    assert_eq!(front.site.run(&["reload", "--json"]).status, 1);
+    assert_eq!(front.status("/", &cookie).await, 200);
+    front.stop().await;
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_served() {
+    let mut front = Front::start(&config(&[("/", "demo:")], ""));
+    let old = front.client();
+    assert!(soon(old.get(front.url("/.auth/login")).send()).await.is_ok());
+    front.authority = certify(&front.site.path(""));
+    let new = front.client();
+    assert!(soon(new.get(front.url("/.auth/login")).send()).await.is_err());
+    assert_eq!(front.reload()["changed"], json!([]));
+    assert!(soon(new.get(front.url("/.auth/login")).send()).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_only_a_restart_applies_is_told_and_stays() {
+    let front = Front::start(&config(&[("/", "demo:")], ""));
+    let cookie = front.signed_in("ann@example.com").await;
+    let other = config(
+        &[("/", "demo:")],
+        "session.cookie_name = \"other\"\nlimits.connections = 7\nsignup.mode = \"invite\"",
+    );
+    front
+        .site
+        .configure(&other.replace("listen.ops = \"\"", "listen.ops = \"127.0.0.1:0\""));
+    for changed in [json!(["signup"]), json!([])] {
+        let reloaded = front.reload();
+        assert_eq!(reloaded["changed"], changed);
+        let kept = json!(["listen.ops", "session", "limits.connections"]);
+        assert_eq!(reloaded["needs_restart"], kept);
+    }
+    assert_eq!(front.status("/", &cookie).await, 200);
+}
+
+#[tokio::test]
+async fn the_services_and_the_pages_follow() {
+    let front = Front::start(&config(&[("/", "demo:")], "signup.mode = \"open\""));
+    front.add("ann@example.com", &["--username", "annie"]);
+    let sign_in = async || {
+        let form = BTreeMap::from([("login", "annie"), ("password", PASSWORD)]);
+        let login = front.client().post(front.url("/.auth/login")).json(&form);
+        soon(login.send()).await.unwrap().status().as_u16()
+    };
+    assert_eq!(front.status("/.auth/signup", "").await, 200);
+    assert_eq!(sign_in().await, 401);
+    front.site.configure(&config(
+        &[("/", "demo:")],
+        "signup.mode = \"closed\"\nlogin.username = true",
+    ));
+    assert_eq!(front.reload()["changed"], json!(["signup", "login"]));
+    assert_eq!(front.status("/.auth/signup", "").await, 404);
+    assert_eq!(sign_in().await, 200);
+}
+
+#[tokio::test]
+async fn a_request_under_way_ends_as_it_began() {
+    let (asked, mut is_asked) = mpsc::unbounded_channel();
+    let (go, gone) = watch::channel(false);
+    let app = Application::serving(move |_, _, _| {
+        let (asked, mut gone) = (asked.clone(), gone.clone());
+        async move {
+            let _ = asked.send(());
+            let _ = gone.wait_for(|&gone| gone).await;
+            Response::new(Full::new(Bytes::from("late")).boxed_unsync())
+        }
+    })
+    .await;
+    let front = Front::start(&config(&[("/", &app.url())], ""));
+    let cookie = front.signed_in("ann@example.com").await;
+    let request = front.client().get(front.url("/")).header("cookie", &cookie);
+    let answer = tokio::spawn(request.send());
+    soon(is_asked.recv()).await.unwrap();
+    front.site.configure(&config(&[("/other", "demo:")], ""));
+    front.reload();
+    assert_eq!(front.status("/", &cookie).await, 404);
+    go.send(true).unwrap();
+    let answer = soon(answer).await.unwrap().unwrap();
+    assert_eq!(answer.text().await.unwrap(), "late");
+}
+
+#[test]
+fn without_a_gateway_there_is_nothing_to_reload() {
+    let site = Site::new("");
+    let refused = site.run(&["reload", "--json"]).error(1);
+    assert!(refused.contains("no gateway answers at"), "{refused}");
+    assert!(!site.path("data").exists(), "nothing was opened");
+}
