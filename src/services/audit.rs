@@ -46,6 +46,8 @@ pub enum Kind {
     SignOut,
     /// Somebody tried to make an account for themselves.
     SignUp,
+    /// An account is about to be made for somebody who asked for one; only where the record is required.
+    SignUpBegin,
     /// A name was locked after too many failures.
     Lock,
     /// An administrator lifted a lock.
@@ -217,6 +219,14 @@ impl Audit {
         match self.mode {
             AuditMode::BestEffort => Ok(()),
             AuditMode::Required => Err(AuditError),
+        }
+    }
+
+    /// Where the record is required, writes what is about to be done: what cannot be recorded is then not done at all.
+    pub(super) fn announce(&self, origin: &Origin, event: &Event) -> Result<(), AuditError> {
+        match self.mode {
+            AuditMode::BestEffort => Ok(()),
+            AuditMode::Required => self.record(origin, event),
         }
     }
 

@@ -171,23 +171,24 @@ impl SignUp {
     ) -> Result<(Account, SignUpNext), SignUpError> {
         let guesses = form.invitation.as_deref().is_some_and(|token| !token.is_empty());
         let result = match self.addresses.check(origin.address) {
-            Ok(()) => self.create(&form).await,
+            Ok(()) => self.create(&form, origin).await,
             Err(wait) => Err(SignUpError::RateLimited(wait)),
         };
-        let event = match &result {
-            Ok((account, _)) => Event::success(Kind::SignUp, account.email.as_str())
-                .detail(format!("username {}", account.username)),
+        match &result {
+            Ok((account, _)) => self.audit.note(origin, &about(Kind::SignUp, account)),
+            // Said already, by the record itself.
+            Err(SignUpError::Unrecorded) => {}
             Err(error) => {
                 if guesses && error.is_void_invitation() {
                     self.addresses.failed(origin.address);
                 }
                 let who: String = form.email.chars().take(Email::MAX_LENGTH).collect();
-                Event::failure(Kind::SignUp, who, error.reason())
+                let event = Event::failure(Kind::SignUp, who, error.reason());
+                self.audit
+                    .record(origin, &event)
+                    .map_err(|_| SignUpError::Unrecorded)?;
             }
-        };
-        self.audit
-            .record(origin, &event)
-            .map_err(|_| SignUpError::Unrecorded)?;
+        }
         result
     }
 
@@ -205,7 +206,7 @@ impl SignUp {
         self.config.mode
     }
 
-    async fn create(&self, form: &SignUpForm) -> Result<(Account, SignUpNext), SignUpError> {
+    async fn create(&self, form: &SignUpForm, origin: &Origin) -> Result<(Account, SignUpNext), SignUpError> {
         let token = form.invitation.as_deref().filter(|token| !token.is_empty());
         let invitation = match token {
             Some(token) => self.invitation(token).await?,
@@ -242,6 +243,10 @@ impl SignUp {
             password_changed_at: now,
             agreements: self.agreements(now),
         };
+        // Before there is an account: one that nobody recorded could not be taken back, its name being used up.
+        self.audit
+            .announce(origin, &about(Kind::SignUpBegin, &account))
+            .map_err(|_| SignUpError::Unrecorded)?;
         let used = invitation.map(|invitation| invitation.digest);
         let error = match self.store.create_account(account.clone(), used, now).await? {
             CreateAccount::Created => {
@@ -337,6 +342,10 @@ impl SignUp {
             SignUpNext::Login
         }
     }
+}
+
+fn about(kind: Kind, account: &Account) -> Event {
+    Event::success(kind, account.email.as_str()).detail(format!("username {}", account.username))
 }
 
 /// Whether nobody can have the username (S53).

@@ -1,7 +1,7 @@
 use futures_util::future::join_all;
 
 use super::*;
-use crate::config::Config;
+use crate::config::{AuditMode, Config};
 use crate::services::AccountChange;
 use crate::services::world::{EMAIL, PASSWORD, World, client, form, group_set, unwritable_record};
 
@@ -324,7 +324,7 @@ async fn a_full_queue_makes_no_account() {
 }
 
 #[tokio::test]
-async fn s52_a_signup_that_must_be_recorded_and_cannot_is_not_acknowledged() {
+async fn s52_a_signup_that_must_be_recorded_and_cannot_makes_no_account() {
     let world = World::with(|config| {
         open(config);
         unwritable_record(config);
@@ -332,4 +332,24 @@ async fn s52_a_signup_that_must_be_recorded_and_cannot_is_not_acknowledged() {
     .await;
     let result = world.sign_up(form(EMAIL, "ann", PASSWORD)).await;
     assert!(matches!(result, Err(SignUpError::Unrecorded)), "{result:?}");
+    let left = world.store.account_by_email(&EMAIL.parse().unwrap()).await;
+    assert!(left.unwrap().is_none());
+    let left = world.store.account_by_username(&"ann".parse().unwrap()).await;
+    assert!(left.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn s52_a_signup_that_must_be_recorded_is_before_there_is_an_account() {
+    let world = World::with(|config| {
+        open(config);
+        config.audit.mode = AuditMode::Required;
+    })
+    .await;
+    world.sign_up(form(EMAIL, "ann", PASSWORD)).await.unwrap();
+    let record = std::fs::read_to_string(world.audit_file()).unwrap();
+    let events: Vec<_> = record
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].clone())
+        .collect();
+    assert_eq!(events, ["sign-up-begin", "sign-up"]);
 }
