@@ -1,7 +1,7 @@
 //! The gateway's own pages: small, server-rendered, complete without JavaScript.
 //!
 //! A page is a function from a request's head and body to an answer; it asks [`services`](crate::services) and never
-//! touches the store or the proxy. What can be rendered without a service is a method of [`Site`].
+//! touches the store or the proxy. What can be rendered without a service is a method of `Site`.
 
 mod alert;
 mod assets;

@@ -1,6 +1,6 @@
 //! Every sentence that people read, one file a language.
 //!
-//! A language is one file: here with a line in [`FILES`], or in the operator's folder, where a file may also change
+//! A language is one file: here with a line in `FILES`, or in the operator's folder, where a file may also change
 //! sentences of a built-in language. Keys are dotted, placeholders are `{name}`. The built-in files have the same
 //! keys and the same placeholders, which a test holds.
 

@@ -1,6 +1,6 @@
 //! The embedded store: sled 0.34, in a folder.
 //!
-//! One tree; all changes on one thread, the [`committer`], acknowledged when they are on disk. Plain reads do not
+//! One tree; all changes on one thread, the `committer`, acknowledged when they are on disk. Plain reads do not
 //! queue there: they go to the tree between two groups, on the caller's thread, which takes microseconds. So a read
 //! sees all that was acknowledged, and perhaps what is about to be; several rows are read as of one moment. Reads of
 //! everything run on a thread for blocking work, a piece at a time.
