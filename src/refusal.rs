@@ -18,12 +18,15 @@ pub struct Refusal {
     pub cause: Option<Cow<'static, str>>,
 }
 
+/// After how long it makes sense to ask again for what is unavailable: whatever ails may be over.
+const UNAVAILABLE_FOR: Duration = Duration::from_secs(5);
+
 impl Refusal {
-    /// A refusal that needs no explanation to the operator.
+    /// A refusal that needs no explanation to the operator. What is unavailable is worth another try soon.
     pub fn new(problem: Problem) -> Self {
         Self {
             problem,
-            retry_after: None,
+            retry_after: (problem == Problem::Unavailable).then_some(UNAVAILABLE_FOR),
             cause: None,
         }
     }

@@ -1,7 +1,5 @@
 //! `/.auth/login`.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
@@ -197,5 +195,5 @@ fn refusal_of(error: &SignInError) -> Refusal {
 /// 503, logged where it is handled: here.
 pub(super) fn unavailable(cause: String) -> Refusal {
     tracing::warn!(%cause, "a page could not be served");
-    Refusal::because(Problem::Unavailable, cause).retry_after(Duration::from_secs(5))
+    Refusal::because(Problem::Unavailable, cause)
 }
