@@ -5,6 +5,7 @@
     reason = "what a test rests on must be there, or the test fails"
 )]
 
+mod broken;
 mod commands;
 mod config;
 mod floods;
@@ -12,6 +13,7 @@ mod harness;
 mod kill;
 mod layering;
 mod listener;
+mod pages;
 mod reload;
 mod security_map;
 mod store;

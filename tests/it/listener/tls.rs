@@ -110,6 +110,25 @@ async fn a_client_that_comes_again_resumes() {
 }
 
 #[tokio::test]
+async fn s47_a_client_that_would_send_early_data_may_not() {
+    let gateway = Gateway::start(&config());
+    let mut client = gateway.trusting();
+    client.enable_early_data = true;
+    for kind in [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed] {
+        let mut stream = connect(gateway.address, client.clone(), "localhost")
+            .await
+            .unwrap();
+        assert_eq!(stream.get_ref().1.handshake_kind(), Some(kind));
+        assert!(!stream.get_ref().1.is_early_data_accepted());
+        read_all(&mut stream).await;
+    }
+    // It has a ticket, as was just seen, and the ticket allows none.
+    let name = "localhost".try_into().unwrap();
+    let mut again = rustls::ClientConnection::new(client.into(), name).unwrap();
+    assert!(again.early_data().is_none());
+}
+
+#[tokio::test]
 async fn the_certificate_is_chosen_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let first = write_pair(folder.path(), "first", &["first.example.com"]);

@@ -1,0 +1,129 @@
+//! What happens when something inside is broken, as a client sees it: 503, and nothing is forwarded.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use serde_json::json;
+use vestibule::config::Period;
+
+use crate::harness::{Application, PASSWORD, Program, Running, Site, soon};
+
+fn site(app: &Application) -> Site {
+    Site::new(&format!(
+        r#"
+        public_url = "https://localhost:0"
+        [listen]
+        https = ["127.0.0.1:0"]
+        ops = ""
+        [password]
+        bcrypt_cost = 10
+        [[route]]
+        allow = "authenticated"
+        upstream = "{}"
+        "#,
+        app.url()
+    ))
+}
+
+/// Writes nonsense over every row of a kind.
+fn damage(site: &Site, kind: u8) {
+    let db = ::sled::open(site.path("data/store")).unwrap();
+    let keys: Vec<_> = db.scan_prefix([kind]).keys().map(Result::unwrap).collect();
+    assert!(!keys.is_empty());
+    for key in keys {
+        db.insert(key, b"\x01{nonsense").unwrap();
+    }
+    db.flush().unwrap();
+    drop(db);
+    // The engine writes its files for everybody to read, which the gateway refuses to open.
+    for file in fs::read_dir(site.path("data/store")).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+    }
+}
+
+fn add(site: &Site, email: &str) {
+    let arguments = ["user", "add", email, "--password-stdin", "--json"];
+    site.run_with_input(&arguments, PASSWORD).document(0);
+}
+
+async fn sign_in(program: &Program, site: &Site) -> reqwest::Response {
+    let form = json!({ "login": "ann@example.com", "password": PASSWORD });
+    let login = program.client(site).post(program.url("/.auth/login")).json(&form);
+    soon(login.send()).await.unwrap()
+}
+
+#[tokio::test]
+async fn s49_a_corrupt_account_is_unavailable_and_nothing_is_forwarded() {
+    let app = Application::start().await;
+    let site = site(&app);
+    add(&site, "ann@example.com");
+    damage(&site, b'a');
+    let (program, _) = Program::start(&site);
+    let answer = sign_in(&program, &site).await;
+    assert_eq!(answer.status(), 503);
+    assert!(answer.headers().contains_key("retry-after"));
+    assert!(!answer.headers().contains_key("set-cookie"));
+    let said = answer.text().await.unwrap();
+    assert!(said.contains("/problems/unavailable"), "{said}");
+    assert!(
+        !said.contains("nonsense") && !said.contains("row"),
+        "no cause: {said}"
+    );
+    let asked = program.client(&site).get(program.url("/"));
+    assert_eq!(soon(asked.send()).await.unwrap().status(), 401);
+    assert!(app.received().is_empty());
+    let (_, log) = program.stop();
+    assert!(log.contains("cannot be read"), "{log}");
+}
+
+#[tokio::test]
+async fn s49_with_a_corrupt_session_nothing_is_served() {
+    let app = Application::start().await;
+    let site = site(&app);
+    add(&site, "ann@example.com");
+    let (program, _) = Program::start(&site);
+    let answer = sign_in(&program, &site).await;
+    assert_eq!(answer.status(), 200);
+    program.stop();
+    damage(&site, b's');
+    // Which sessions were ended cannot be known any more: the gateway says so and does not start.
+    let done = site.run(&["serve"]);
+    assert_eq!(done.status, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("Session"), "{}", done.stderr);
+    assert!(app.received().is_empty());
+}
+
+#[tokio::test]
+async fn s49_a_panic_costs_one_answer_and_neither_connection_nor_gateway() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![crate::harness::route("/", "public", &app.url())];
+        // No configuration can say this: no moment is so far away, and naming it panics.
+        config.timeouts.response = Period(Duration::MAX);
+    })
+    .await;
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", gateway.authority());
+    let mut raw = gateway.raw().await;
+    for _ in 0..3 {
+        raw.send(get("/")).await;
+        let (status, head, said) = raw.answer_with_body().await;
+        assert_eq!(status, 503, "{head}{said}");
+        let head = head.to_ascii_lowercase();
+        assert!(
+            head.contains("retry-after: ") && head.contains("x-request-id: "),
+            "{head}"
+        );
+        assert!(!said.contains("panic"), "{said}");
+        raw.send(get("/.auth/login")).await;
+        assert_eq!(raw.answer().await.0, 200, "on the same connection");
+    }
+    let client = gateway.http2_client();
+    for (path, status) in [("/", 503), ("/.auth/login", 200), ("/", 503)] {
+        let answer = soon(client.get(gateway.url(path)).send()).await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+    }
+}
