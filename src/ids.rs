@@ -59,6 +59,10 @@ id! {
     SessionId
 }
 id! {
+    /// Names a mail while it waits, and its Message-ID.
+    MailId
+}
+id! {
     /// The public name of an invitation; never its token.
     InvitationId
 }

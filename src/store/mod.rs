@@ -4,6 +4,7 @@
 //! acknowledged before it is on disk. The same conformance suite runs on every store.
 
 mod error;
+mod mailing;
 pub mod sled;
 
 use std::time::Duration;
@@ -12,11 +13,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use error::StoreError;
+pub use mailing::{Allowance, ConsumeToken, MailOutcome, Stamp, StampMail, StampedToken, TokenEffect};
 
-use crate::ids::{AccountId, InvitationId, SessionId};
+use crate::ids::{AccountId, InvitationId, MailId, SessionId};
 use crate::model::{
     Account, Email, Invitation, LockoutPolicy, Session, SignatureDigest, Subject, TokenDigest, Username,
 };
+use crate::model::{KeptMail, Mail, MailedToken};
 
 /// Everything that is kept.
 #[async_trait]
@@ -30,6 +33,18 @@ pub trait Store: Send + Sync + 'static {
         &self,
         account: Account,
         invitation: Option<TokenDigest>,
+        now: Timestamp,
+    ) -> Result<CreateAccount, StoreError> {
+        self.create_account_and_mail(account, invitation, Vec::new(), now)
+            .await
+    }
+
+    /// The same; if an account is made, `mails` wait from then on.
+    async fn create_account_and_mail(
+        &self,
+        account: Account,
+        invitation: Option<TokenDigest>,
+        mails: Vec<Mail>,
         now: Timestamp,
     ) -> Result<CreateAccount, StoreError>;
 
@@ -48,18 +63,34 @@ pub trait Store: Send + Sync + 'static {
     /// Whether any account is in the group.
     async fn group_has_members(&self, group: &str) -> Result<bool, StoreError>;
 
+    /// The accounts in the group, in the order they were made.
+    async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError>;
+
     /// Replaces the account if it still is what the caller read. Its `id` and `username` stay what they were.
     ///
     /// `guarded` is the administrators' group: a change that takes its last active member out of it, or disables
-    /// that member, is refused.
+    /// that member, is refused. A new password, told by its time, or a new address voids the account's mailed tokens.
     async fn update_account(
         &self,
         expected: &Account,
         changed: Account,
         guarded: &str,
+    ) -> Result<UpdateAccount, StoreError> {
+        self.update_account_and_mail(expected, changed, guarded, Vec::new())
+            .await
+    }
+
+    /// The same; if the account is changed, `mails` wait from then on.
+    async fn update_account_and_mail(
+        &self,
+        expected: &Account,
+        changed: Account,
+        guarded: &str,
+        mails: Vec<Mail>,
     ) -> Result<UpdateAccount, StoreError>;
 
-    /// Removes the account, its sessions and its attempts. Its username stays taken. `guarded` as above.
+    /// Removes the account, its sessions, its attempts and its mailed tokens. Its username stays taken. `guarded` as
+    /// above.
     async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError>;
 
     /// Counts an attempt as a failure before anything is hashed, unless the subject is locked. An account that was
@@ -128,7 +159,43 @@ pub trait Store: Send + Sync + 'static {
     /// Takes it back: the request that it was on reached nobody. Whether it was spent.
     async fn give_back_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError>;
 
-    /// Removes what is over at `now`: expired invitations, signatures that served, and sessions made before `sessions_before`.
+    /// Keeps a mailed token in place of the account's earlier one for the same purpose.
+    async fn put_token(&self, token: MailedToken) -> Result<(), StoreError>;
+
+    /// The mailed token with this digest, expired or not; uses nothing up.
+    async fn token(&self, digest: TokenDigest) -> Result<Option<MailedToken>, StoreError>;
+
+    /// Uses up a token and does what it was for, in one step: of many callers one succeeds (S19). If it does, `mails`
+    /// wait from then on.
+    ///
+    /// A token that is expired at `now`, or whose purpose is another than the effect's, is void and is not used up.
+    async fn consume_token(
+        &self,
+        digest: TokenDigest,
+        effect: TokenEffect,
+        mails: Vec<Mail>,
+        now: Timestamp,
+    ) -> Result<ConsumeToken, StoreError>;
+
+    /// Lets mails wait, due at once.
+    async fn enqueue_mails(&self, mails: Vec<Mail>) -> Result<(), StoreError>;
+
+    /// Takes the mail that has been due for the longest time, and counts an attempt. Nobody else takes it for `lease`:
+    /// so whoever took it may come back to nothing, and it is sent all the same.
+    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<KeptMail>, StoreError>;
+
+    /// Puts on record, in one step, that a taken mail goes out and with which token. A mail that is stamped again,
+    /// because an attempt failed, counts once.
+    async fn stamp_mail(&self, id: MailId, stamp: Stamp, now: Timestamp) -> Result<StampMail, StoreError>;
+
+    /// Says what became of a taken mail. Whether it was still there.
+    async fn settle_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError>;
+
+    /// Up to `limit` mails that wait or failed, in the order they were enqueued, from the one after `after`.
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<KeptMail>, StoreError>;
+
+    /// Removes what is over at `now`: expired invitations and tokens, signatures that served, mails that failed a month
+    /// ago, and sessions made before `sessions_before`.
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError>;
 
     /// Reads everything and checks that every record is sound and every index agrees with it.

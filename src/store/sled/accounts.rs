@@ -9,15 +9,16 @@ use super::engine::Engine;
 use super::key::{self, Kind};
 use super::record::{self, Record};
 use super::rows::{Group, Rows};
-use super::{invitations, sessions};
+use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
-use crate::model::{Account, Email, Standing, TokenDigest, Username};
+use crate::model::{Account, Email, Mail, Standing, TokenDigest, Username};
 use crate::store::{CreateAccount, DeleteAccount, StoreError, UpdateAccount};
 
 pub(super) fn create(
     group: &mut Group<'_>,
     account: &Account,
     invitation: Option<TokenDigest>,
+    new_mails: &[Mail],
     now: Timestamp,
 ) -> Result<CreateAccount, StoreError> {
     // Whoever has no good invitation is not told which addresses and usernames exist.
@@ -46,6 +47,7 @@ pub(super) fn create(
     for name in &account.groups {
         group.put(key::member(name, account.id), &())?;
     }
+    mails::enqueue(group, new_mails)?;
     Ok(CreateAccount::Created)
 }
 
@@ -59,6 +61,19 @@ pub(super) fn by_username(rows: &impl Rows, username: &Username) -> Result<Optio
     let index = key::username(username);
     let id: Option<AccountId> = rows.read::<Option<AccountId>>(&index)?.flatten();
     id.map(|id| rows.indexed(&index, &key::account(id))).transpose()
+}
+
+/// The accounts in a group, in the order of their ids.
+pub(super) fn members(rows: &impl Rows, name: &str) -> Result<Vec<Account>, StoreError> {
+    let mut accounts: Vec<Account> = Vec::new();
+    for row in rows.scan(&key::members(name)) {
+        let (index, _) = row?;
+        if let Some(id) = key::trailing_account(&index) {
+            accounts.push(rows.indexed(&index, &key::account(id))?);
+        }
+    }
+    accounts.sort_by_key(|account| account.id);
+    Ok(accounts)
 }
 
 /// Up to `limit` accounts in the order of their ids, from the one after the key `after`.
@@ -82,6 +97,7 @@ pub(super) fn update(
     expected: &Account,
     mut changed: Account,
     guarded: &str,
+    new_mails: &[Mail],
 ) -> Result<UpdateAccount, StoreError> {
     let Some(current) = group.read::<Account>(&key::account(expected.id))? else {
         return Ok(UpdateAccount::Changed);
@@ -99,6 +115,13 @@ pub(super) fn update(
     if !stays && is_last_active_member(group, &current, guarded)? {
         return Ok(UpdateAccount::LastMember);
     }
+    replace(group, &current, &changed)?;
+    mails::enqueue(group, new_mails)?;
+    Ok(UpdateAccount::Updated)
+}
+
+/// Writes an account in place of what it was, and its indexes. Its tokens are void if it has a new password or address.
+pub(super) fn replace(group: &mut Group<'_>, current: &Account, changed: &Account) -> Result<(), StoreError> {
     if changed.email != current.email {
         group.remove(key::email(&current.email));
         group.put(key::email(&changed.email), &changed.id)?;
@@ -109,8 +132,10 @@ pub(super) fn update(
     for name in changed.groups.difference(&current.groups) {
         group.put(key::member(name, changed.id), &())?;
     }
-    group.put(key::account(changed.id), &changed)?;
-    Ok(UpdateAccount::Updated)
+    if changed.password_changed_at != current.password_changed_at || changed.email != current.email {
+        tokens::void_all(group, changed.id)?;
+    }
+    group.put(key::account(changed.id), changed)
 }
 
 pub(super) fn delete(
@@ -125,6 +150,7 @@ pub(super) fn delete(
         return Ok(DeleteAccount::LastMember);
     }
     sessions::end_of_account(group, id, None)?;
+    tokens::void_all(group, id)?;
     group.remove(key::attempts(id));
     for name in &account.groups {
         group.remove(key::member(name, id));

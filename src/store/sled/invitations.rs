@@ -80,6 +80,22 @@ pub(super) fn remove(group: &mut Group<'_>, digest: &TokenDigest) -> Result<bool
     Ok(true)
 }
 
+/// Gives the invitation with this public name, which exists, another token; the earlier one is void.
+pub(super) fn replace_token(
+    group: &mut Group<'_>,
+    id: InvitationId,
+    digest: TokenDigest,
+) -> Result<(), StoreError> {
+    let index = key::invitation_id(id);
+    let Some(earlier) = group.read::<TokenDigest>(&index)? else {
+        return Ok(());
+    };
+    let invitation: Invitation = group.indexed(&index, &key::invitation(&earlier))?;
+    group.remove(key::invitation(&earlier));
+    group.put(key::invitation(&digest), &Invitation { digest, ..invitation })?;
+    group.put(index, &digest)
+}
+
 /// Removes the invitation with this public name. Whether there was one.
 pub(super) fn revoke(group: &mut Group<'_>, id: InvitationId) -> Result<bool, StoreError> {
     match group.read::<TokenDigest>(&key::invitation_id(id))? {

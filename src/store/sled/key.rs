@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 
-use crate::ids::{AccountId, InvitationId, SessionId};
-use crate::model::{Email, SignatureDigest, TokenDigest, Username};
+use crate::ids::{AccountId, InvitationId, MailId, SessionId};
+use crate::model::{Email, Purpose, SignatureDigest, TokenDigest, Username};
 
 /// A kind of row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,10 +39,20 @@ pub(super) enum Kind {
     Signature = b'r' as isize,
     /// When a signature that served is forgotten, by that moment and its digest.
     SignatureEnd = b'R' as isize,
+    /// A mailed token, by its digest.
+    Token = b't' as isize,
+    /// An account's mailed token for a purpose, by account and purpose.
+    TokenOf = b'T' as isize,
+    /// A mail that waits or failed, by its id: in the order in which mails were enqueued.
+    Mail = b'q' as isize,
+    /// That a mail is due, by time and mail.
+    MailDue = b'Q' as isize,
+    /// The mails that an address was sent of late, by the address.
+    Postage = b'p' as isize,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 19] = [
         Self::Meta,
         Self::Account,
         Self::Email,
@@ -57,6 +67,11 @@ impl Kind {
         Self::InvitationId,
         Self::Signature,
         Self::SignatureEnd,
+        Self::Token,
+        Self::TokenOf,
+        Self::Mail,
+        Self::MailDue,
+        Self::Postage,
     ];
 
     /// The kind of a row, by its key.
@@ -170,6 +185,47 @@ pub(super) fn signature_ends_before(time: Timestamp) -> Vec<u8> {
 /// The signature that a key ends with.
 pub(super) fn trailing_signature(key: &[u8]) -> Option<SignatureDigest> {
     key.last_chunk().copied().map(SignatureDigest::from_bytes)
+}
+
+pub(super) fn token(digest: &TokenDigest) -> Vec<u8> {
+    Kind::Token.key(&[digest.as_bytes()])
+}
+
+/// Every purpose that an account may have a token for.
+pub(super) const PURPOSES: [Purpose; 4] = [
+    Purpose::VerifyEmail,
+    Purpose::Reset,
+    Purpose::ResetByAdministrator,
+    Purpose::ChangeEmail,
+];
+
+pub(super) fn token_of(id: AccountId, purpose: Purpose) -> Vec<u8> {
+    let purpose = match purpose {
+        Purpose::VerifyEmail => b'v',
+        Purpose::Reset => b'r',
+        Purpose::ResetByAdministrator => b'a',
+        Purpose::ChangeEmail => b'c',
+    };
+    Kind::TokenOf.key(&[id.as_bytes(), &[purpose]])
+}
+
+pub(super) fn mail(id: MailId) -> Vec<u8> {
+    Kind::Mail.key(&[id.as_bytes()])
+}
+
+/// Keys of earlier times come first: microseconds since the epoch, the sign bit turned.
+pub(super) fn mail_due(due: Timestamp, id: MailId) -> Vec<u8> {
+    let time = due.as_microsecond().wrapping_sub(i64::MIN).to_be_bytes();
+    Kind::MailDue.key(&[&time, id.as_bytes()])
+}
+
+pub(super) fn postage(address: &Email) -> Vec<u8> {
+    Kind::Postage.key(&[address.key().as_bytes()])
+}
+
+/// The mail that a key ends with.
+pub(super) fn trailing_mail(key: &[u8]) -> Option<MailId> {
+    key.last_chunk().copied().map(MailId::from_bytes)
 }
 
 /// The account that a key ends with.

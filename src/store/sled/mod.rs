@@ -13,10 +13,12 @@ mod engine;
 mod folder;
 mod invitations;
 mod key;
+mod mails;
 mod record;
 mod rows;
 mod sessions;
 mod signatures;
+mod tokens;
 mod verify;
 
 use std::path::Path;
@@ -30,11 +32,13 @@ use super::{
     Attempt, CreateAccount, DeleteAccount, PutSession, SessionsToEnd, SpendSignature, Store, StoreError,
     UpdateAccount, Verification,
 };
+use super::{ConsumeToken, MailOutcome, Stamp, StampMail, TokenEffect};
 use crate::clock::Clock;
-use crate::ids::{AccountId, InvitationId};
+use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{
     Account, Email, Invitation, LockoutPolicy, Session, SignatureDigest, Subject, TokenDigest, Username,
 };
+use crate::model::{KeptMail, Mail, MailedToken};
 use crate::random::Random;
 
 use attempts::Attempts;
@@ -143,14 +147,15 @@ fn meta(engine: &Engine, folder: &Folder) -> Result<Meta, StoreError> {
 
 #[async_trait]
 impl Store for SledStore {
-    async fn create_account(
+    async fn create_account_and_mail(
         &self,
         account: Account,
         invitation: Option<TokenDigest>,
+        mails: Vec<Mail>,
         now: Timestamp,
     ) -> Result<CreateAccount, StoreError> {
         self.committer
-            .run(move |group| accounts::create(group, &account, invitation, now))
+            .run(move |group| accounts::create(group, &account, invitation, &mails, now))
             .await
     }
 
@@ -176,15 +181,20 @@ impl Store for SledStore {
         self.engine.with(|tree| tree.any(&key::members(group)))
     }
 
-    async fn update_account(
+    async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError> {
+        self.engine.with(|tree| accounts::members(tree, group))
+    }
+
+    async fn update_account_and_mail(
         &self,
         expected: &Account,
         changed: Account,
         guarded: &str,
+        mails: Vec<Mail>,
     ) -> Result<UpdateAccount, StoreError> {
         let (expected, guarded) = (expected.clone(), guarded.to_owned());
         self.committer
-            .run(move |group| accounts::update(group, &expected, changed, &guarded))
+            .run(move |group| accounts::update(group, &expected, changed, &guarded, &mails))
             .await
     }
 
@@ -289,6 +299,56 @@ impl Store for SledStore {
             .await
     }
 
+    async fn put_token(&self, token: MailedToken) -> Result<(), StoreError> {
+        self.committer.run(move |group| tokens::put(group, &token)).await
+    }
+
+    async fn token(&self, digest: TokenDigest) -> Result<Option<MailedToken>, StoreError> {
+        self.engine.with(|tree| tree.read(&key::token(&digest)))
+    }
+
+    async fn consume_token(
+        &self,
+        digest: TokenDigest,
+        effect: TokenEffect,
+        mails: Vec<Mail>,
+        now: Timestamp,
+    ) -> Result<ConsumeToken, StoreError> {
+        self.committer
+            .run(move |group| tokens::consume(group, digest, effect, &mails, now))
+            .await
+    }
+
+    async fn enqueue_mails(&self, mails: Vec<Mail>) -> Result<(), StoreError> {
+        self.committer
+            .run(move |group| mails::enqueue(group, &mails))
+            .await
+    }
+
+    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<KeptMail>, StoreError> {
+        self.committer
+            .run(move |group| mails::take_due(group, now, lease))
+            .await
+    }
+
+    async fn stamp_mail(&self, id: MailId, stamp: Stamp, now: Timestamp) -> Result<StampMail, StoreError> {
+        self.committer
+            .run(move |group| mails::stamp(group, id, &stamp, now))
+            .await
+    }
+
+    async fn settle_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
+        self.committer
+            .run(move |group| mails::settle(group, id, outcome))
+            .await
+    }
+
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<KeptMail>, StoreError> {
+        let after = after.map(|id| key::mail(id).into());
+        self.read_all(move |engine| mails::list(engine, after, limit))
+            .await
+    }
+
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError> {
         let sessions = self
             .read_all(move |engine| sessions::made_before(engine, sessions_before))
@@ -311,6 +371,18 @@ impl Store for SledStore {
             let signatures = self.signatures.clone();
             self.committer
                 .run(move |group| signatures.forget(group, &piece))
+                .await?;
+        }
+        let tokens = self.read_all(move |engine| tokens::expired(engine, now)).await?;
+        for piece in tokens.chunks(PIECE).map(<[_]>::to_vec) {
+            self.committer
+                .run(move |group| tokens::remove_these(group, &piece))
+                .await?;
+        }
+        let mails = self.read_all(move |engine| mails::stale(engine, now)).await?;
+        for piece in mails.chunks(PIECE).map(<[_]>::to_vec) {
+            self.committer
+                .run(move |group| mails::remove_stale(group, &piece, now))
                 .await?;
         }
         Ok(())

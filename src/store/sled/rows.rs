@@ -18,6 +18,9 @@ pub(super) trait Rows {
     /// The rows whose keys begin with `prefix`, each once, in no certain order.
     fn scan<'a>(&'a self, prefix: &[u8]) -> Box<dyn Iterator<Item = Result<Row, StoreError>> + 'a>;
 
+    /// The row whose key comes first of those that begin with `prefix`.
+    fn first(&self, prefix: &[u8]) -> Result<Option<Row>, StoreError>;
+
     /// What a row holds.
     fn read<T: Record>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         let value = self.value(key)?;
@@ -48,6 +51,10 @@ impl Rows for Tree {
 
     fn scan<'a>(&'a self, prefix: &[u8]) -> Box<dyn Iterator<Item = Result<Row, StoreError>> + 'a> {
         Box::new(self.scan_prefix(prefix).map(|row| Ok(row?)))
+    }
+
+    fn first(&self, prefix: &[u8]) -> Result<Option<Row>, StoreError> {
+        self.scan(prefix).next().transpose()
     }
 }
 
@@ -115,6 +122,23 @@ impl<'t> Group<'t> {
     fn change(&self, key: &[u8]) -> Option<&Option<IVec>> {
         self.current.get(key).or_else(|| self.done.get(key))
     }
+
+    /// Rows that this group wrote.
+    fn written<'a>(&'a self, prefix: &[u8]) -> impl Iterator<Item = Row> + use<'a, 't> {
+        let current = changed(&self.current, prefix);
+        let done = changed(&self.done, prefix).filter(|(key, _)| !self.current.contains_key(key.as_slice()));
+        current
+            .chain(done)
+            .filter_map(|(key, value)| Some((IVec::from(key.as_slice()), value.clone()?)))
+    }
+
+    /// Rows that are as they are on disk, in the order of their keys.
+    fn untouched<'a>(&'a self, prefix: &[u8]) -> impl Iterator<Item = Result<Row, StoreError>> + use<'a, 't> {
+        self.tree.scan_prefix(prefix).map(|row| Ok(row?)).filter(|row| {
+            row.as_ref()
+                .map_or(true, |(key, _)| self.change(key.as_ref()).is_none())
+        })
+    }
 }
 
 impl Rows for Group<'_> {
@@ -126,16 +150,13 @@ impl Rows for Group<'_> {
     }
 
     fn scan<'a>(&'a self, prefix: &[u8]) -> Box<dyn Iterator<Item = Result<Row, StoreError>> + 'a> {
-        let untouched = self.tree.scan(prefix).filter(|row| {
-            row.as_ref()
-                .map_or(true, |(key, _)| self.change(key.as_ref()).is_none())
-        });
-        let current = changed(&self.current, prefix);
-        let done = changed(&self.done, prefix).filter(|(key, _)| !self.current.contains_key(key.as_slice()));
-        let written = current
-            .chain(done)
-            .filter_map(|(key, value)| Some(Ok((IVec::from(key.as_slice()), value.clone()?))));
-        Box::new(written.chain(untouched))
+        Box::new(self.written(prefix).map(Ok).chain(self.untouched(prefix)))
+    }
+
+    fn first(&self, prefix: &[u8]) -> Result<Option<Row>, StoreError> {
+        let untouched = self.untouched(prefix).next().transpose()?;
+        let written = self.written(prefix);
+        Ok(written.chain(untouched).min_by(|(a, _), (b, _)| a.cmp(b)))
     }
 }
 
@@ -175,6 +196,7 @@ mod tests {
                 group.remove(key(1));
                 group.put(key(3), &())?;
                 assert_eq!(keys(group), [key(2), key(3)].into());
+                assert_eq!(group.first(b"k")?.unwrap().0, key(2));
                 Ok(())
             })
             .unwrap();
@@ -184,6 +206,7 @@ mod tests {
                 group.remove(key(3));
                 group.remove(key(2));
                 assert_eq!(keys(group), [key(1)].into());
+                assert_eq!(group.first(b"k")?.unwrap().0, key(1));
                 Err(StoreError::Corrupt(String::new()))
             })
             .unwrap_err();

@@ -9,10 +9,10 @@ use ::sled::IVec;
 
 use super::engine::Engine;
 use super::key::{self, Kind};
-use super::record::{self, Failures, Meta, SpentUntil, UnknownFailures};
+use super::record::{self, Failures, Meta, Postage, SpentUntil, UnknownFailures};
 use super::rows::Rows;
 use crate::ids::AccountId;
-use crate::model::{Account, Invitation, Session, TokenDigest};
+use crate::model::{Account, Invitation, KeptMail, MailState, MailedToken, Session, TokenDigest};
 use crate::store::{StoreError, Verification};
 
 /// Reads everything: counts the rows, and names those that seem wrong.
@@ -75,6 +75,11 @@ fn check(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         Some(Kind::InvitationId) => invitation_id(rows, key, record::decode(key, value)?),
         Some(Kind::Signature) => signature(rows, key, record::decode(key, value)?),
         Some(Kind::SignatureEnd) => signature_end(rows, key),
+        Some(Kind::Token) => token(rows, key, &record::decode(key, value)?),
+        Some(Kind::TokenOf) => token_of(rows, key, record::decode(key, value)?),
+        Some(Kind::Mail) => mail(rows, key, &record::decode(key, value)?),
+        Some(Kind::MailDue) => mail_due(rows, key),
+        Some(Kind::Postage) => record::decode::<Postage>(key, value).map(drop),
         None => wrong(key, "no such kind of row exists"),
     }
 }
@@ -193,6 +198,40 @@ fn signature_end(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
         key::signature_end(until, &digest) == key,
         "its signature ends at another time",
     )
+}
+
+fn token(rows: &impl Rows, key: &[u8], token: &MailedToken) -> Result<(), StoreError> {
+    let digest = token.digest;
+    require(key, key::token(&digest) == key, "it holds another token")?;
+    rows.indexed::<Account>(key, &key::account(token.account))?;
+    agree(rows, key, &key::token_of(token.account, token.purpose), &digest)
+}
+
+fn token_of(rows: &impl Rows, key: &[u8], digest: TokenDigest) -> Result<(), StoreError> {
+    let token: MailedToken = rows.indexed(key, &key::token(&digest))?;
+    require(
+        key,
+        key::token_of(token.account, token.purpose) == key,
+        "its token is another account's, or for something else",
+    )
+}
+
+fn mail(rows: &impl Rows, key: &[u8], kept: &KeptMail) -> Result<(), StoreError> {
+    let id = kept.mail.id;
+    require(key, key::mail(id) == key, "it holds another mail")?;
+    match kept.state {
+        MailState::Due(due) => agree(rows, key, &key::mail_due(due, id), &()),
+        MailState::Failed(_) => Ok(()),
+    }
+}
+
+fn mail_due(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
+    let Some(id) = key::trailing_mail(key) else {
+        return wrong(key, "it names no mail");
+    };
+    let kept: KeptMail = rows.indexed(key, &key::mail(id))?;
+    let is_due = matches!(kept.state, MailState::Due(due) if key::mail_due(due, id) == key);
+    require(key, is_due, "its mail is not due then")
 }
 
 /// The index must be there and say this.

@@ -5,9 +5,11 @@
 pub(crate) mod accounts;
 pub(crate) mod attempts;
 pub(crate) mod invitations;
+pub(crate) mod mails;
 pub(crate) mod races;
 pub(crate) mod sessions;
 pub(crate) mod signatures;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 

@@ -1,13 +1,14 @@
-//! People, sessions and invitations that exist only here.
+//! People, sessions, invitations and mails that exist only here.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use vestibule::ids::{AccountId, InvitationId, SessionId};
+use vestibule::ids::{AccountId, InvitationId, MailId, SessionId};
 use vestibule::model::{
-    Account, Email, Invitation, InvitationKind, LockoutPolicy, Session, SignInMethod, Standing, TokenDigest,
+    Account, Cause, Email, Invitation, InvitationKind, LockoutPolicy, Mail, MailedToken, Purpose, Session,
+    SignInMethod, Standing, TokenDigest, Topic,
 };
 use vestibule::random::Random;
 
@@ -85,5 +86,32 @@ pub(crate) fn invitation(n: u64, random: &Random) -> Invitation {
         groups: BTreeSet::new(),
         created_at: noon(),
         expires_at: later(noon(), Duration::from_hours(24 * 7)),
+    }
+}
+
+/// A token of an account, good for an hour.
+pub(crate) fn mailed_token(n: u64, purpose: Purpose, account: &Account) -> MailedToken {
+    MailedToken {
+        digest: digest(n),
+        purpose,
+        account: account.id,
+        email: account.email.clone(),
+        mail: None,
+        expires_at: later(noon(), Duration::from_hours(1)),
+    }
+}
+
+/// A mail to an account.
+pub(crate) fn mail(account: &Account, random: &Random) -> Mail {
+    Mail {
+        id: MailId::new(noon(), random),
+        to: account.email.clone(),
+        topic: Topic::PasswordChanged,
+        language: Some("en".to_owned()),
+        cause: Cause {
+            at: noon(),
+            address: None,
+            by_administrator: false,
+        },
     }
 }

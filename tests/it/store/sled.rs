@@ -121,6 +121,28 @@ conformance! { Sled:
         a_signature_is_forgotten_when_its_time_is_over
         of_many_at_one_moment_one_spends_it
     }
+    tokens {
+        s19_of_twenty_uses_of_a_token_one_counts
+        s19_a_token_serves_its_purpose_alone
+        s19_a_token_is_void_to_the_second
+        s19_a_newer_token_voids_the_older_of_its_purpose
+        s19_a_new_password_or_address_voids_all_tokens
+        a_reset_ends_sessions_lifts_the_lock_and_proves_a_mailed_address
+        an_account_moves_to_the_address_of_the_token_if_it_is_free
+        tokens_go_with_their_account_and_when_they_expire
+        tokens_survive_a_restart
+    }
+    mails {
+        mails_are_taken_in_their_order_when_they_are_due
+        a_mail_that_nobody_comes_back_with_is_taken_again
+        a_mail_is_sent_postponed_or_fails_for_good
+        of_twenty_takers_each_gets_another_mail
+        s23_an_address_is_sent_three_mails_an_hour
+        a_stamped_mail_has_the_good_token
+        a_mailed_invitation_gets_a_new_token
+        mails_come_with_what_brings_them_about
+        mails_survive_a_restart_and_failed_ones_a_month
+    }
     races {
         of_twenty_signups_with_one_invitation_one_makes_an_account
         of_twenty_signups_with_one_address_one_makes_an_account

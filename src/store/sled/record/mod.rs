@@ -7,6 +7,8 @@
 mod account;
 mod attempts;
 mod invitation;
+mod mail;
+mod mailed_token;
 mod meta;
 mod session;
 mod signature;
@@ -20,6 +22,7 @@ use crate::model::TokenDigest;
 use crate::store::StoreError;
 
 pub(super) use attempts::{Failures, Lock, Run, UnknownFailures};
+pub(super) use mail::Postage;
 pub(super) use meta::Meta;
 pub(super) use signature::SpentUntil;
 
@@ -57,7 +60,7 @@ pub(super) fn name(key: &[u8]) -> String {
         return "the row without a key".to_owned();
     };
     match Kind::of(key) {
-        Some(kind @ (Kind::Email | Kind::Username)) => {
+        Some(kind @ (Kind::Email | Kind::Username | Kind::Postage)) => {
             format!("{kind:?} {}", String::from_utf8_lossy(rest).escape_debug())
         }
         Some(kind) => format!("{kind:?} {}", hex(rest)),
@@ -118,7 +121,7 @@ impl Record for Option<AccountId> {
     }
 }
 
-/// Indexes that point to a session or an invitation.
+/// Indexes that point to a session, an invitation or a mailed token.
 impl Record for TokenDigest {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(self)

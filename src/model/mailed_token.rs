@@ -1,0 +1,38 @@
+//! A token that was mailed, or that an administrator handed over: a link that does one thing for one account.
+
+use jiff::Timestamp;
+
+use super::{Email, TokenDigest};
+use crate::ids::{AccountId, MailId};
+
+/// What a mailed link is for. A token serves one purpose and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Proves that the address is theirs.
+    VerifyEmail,
+    /// Sets a new password; asked for by mail, which proves the address too.
+    Reset,
+    /// Sets a new password; made by an administrator. Apart from [`Purpose::Reset`], so that whoever asks for a reset
+    /// by mail does not void what an administrator handed over.
+    ResetByAdministrator,
+    /// Moves the account to the address that the link was mailed to.
+    ChangeEmail,
+}
+
+/// A token as the store keeps it. It is void when an account's newer one for the same purpose is kept, when the account's
+/// password changes, and when the account leaves the address that it was made for (S19).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailedToken {
+    /// What the store knows of it.
+    pub digest: TokenDigest,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The address that it was mailed to: the account's own, or with [`Purpose::ChangeEmail`] the one it moves to.
+    pub email: Email,
+    /// The mail that carries it; none if an administrator has it.
+    pub mail: Option<MailId>,
+    /// From this moment it serves nobody.
+    pub expires_at: Timestamp,
+}

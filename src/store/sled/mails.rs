@@ -1,0 +1,206 @@
+//! Mails that wait, or failed. One that was sent is removed.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use ::sled::IVec;
+use jiff::Timestamp;
+
+use super::engine::Engine;
+use super::key::{self, Kind};
+use super::record::{self, Postage};
+use super::rows::{Group, Rows};
+use super::{invitations, tokens};
+use crate::ids::MailId;
+use crate::model::{Account, KeptMail, Mail, MailState, MailedToken, Purpose};
+use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError};
+
+/// How long a mail that failed for good is kept for administrators to see.
+const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
+
+/// Lets mails wait, due at once.
+pub(super) fn enqueue(group: &mut Group<'_>, mails: &[Mail]) -> Result<(), StoreError> {
+    for mail in mails {
+        let kept = KeptMail {
+            mail: mail.clone(),
+            attempts: 0,
+            state: MailState::Due(mail.cause.at),
+            reason: None,
+        };
+        put(group, &kept)?;
+    }
+    Ok(())
+}
+
+/// Takes the mail that has been due for the longest time.
+pub(super) fn take_due(
+    group: &mut Group<'_>,
+    now: Timestamp,
+    lease: Duration,
+) -> Result<Option<KeptMail>, StoreError> {
+    let Some((index, _)) = group.first(&Kind::MailDue.prefix())? else {
+        return Ok(None);
+    };
+    let Some(id) = key::trailing_mail(&index) else {
+        return Err(StoreError::Corrupt(format!(
+            "{} names no mail",
+            record::name(&index)
+        )));
+    };
+    let mut kept: KeptMail = group.indexed(&index, &key::mail(id))?;
+    if !matches!(kept.state, MailState::Due(due) if due <= now) {
+        return Ok(None);
+    }
+    group.remove(index.to_vec());
+    kept.attempts = kept.attempts.saturating_add(1);
+    kept.state = MailState::Due(now.checked_add(lease).unwrap_or(Timestamp::MAX));
+    put(group, &kept)?;
+    Ok(Some(kept))
+}
+
+/// Counts a taken mail and keeps its token.
+pub(super) fn stamp(
+    group: &mut Group<'_>,
+    id: MailId,
+    stamp: &Stamp,
+    now: Timestamp,
+) -> Result<StampMail, StoreError> {
+    if group.value(&key::mail(id))?.is_none() {
+        return Ok(StampMail::Gone);
+    }
+    match &stamp.token {
+        Some(StampedToken::Account(token)) => {
+            if !still_has_its_address(group, token)? {
+                return Ok(StampMail::Gone);
+            }
+            let current = tokens::current(group, token.account, token.purpose)?;
+            if current.is_some_and(|current| current.mail > Some(id)) {
+                return Ok(StampMail::Superseded);
+            }
+        }
+        Some(StampedToken::Invitation(invitation, _))
+            if group.value(&key::invitation_id(*invitation))?.is_none() =>
+        {
+            return Ok(StampMail::Gone);
+        }
+        Some(StampedToken::Invitation(..)) | None => {}
+    }
+    if let Some(allowance) = &stamp.allowance
+        && !count(group, id, allowance, now)?
+    {
+        return Ok(StampMail::OverAllowance);
+    }
+    match &stamp.token {
+        Some(StampedToken::Account(token)) => tokens::put(group, token)?,
+        Some(StampedToken::Invitation(invitation, digest)) => {
+            invitations::replace_token(group, *invitation, *digest)?;
+        }
+        None => {}
+    }
+    Ok(StampMail::Stamped)
+}
+
+/// Says what became of a mail. Whether it was there.
+pub(super) fn settle(group: &mut Group<'_>, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
+    let Some(mut kept) = group.read::<KeptMail>(&key::mail(id))? else {
+        return Ok(false);
+    };
+    if let MailState::Due(due) = kept.state {
+        group.remove(key::mail_due(due, id));
+    }
+    (kept.state, kept.reason) = match outcome {
+        MailOutcome::Done => {
+            group.remove(key::mail(id));
+            return Ok(true);
+        }
+        MailOutcome::Postponed { until, reason } => (MailState::Due(until), Some(reason)),
+        MailOutcome::Failed { at, reason } => (MailState::Failed(at), Some(reason)),
+    };
+    put(group, &kept)?;
+    Ok(true)
+}
+
+/// Up to `limit` mails in the order of their ids, from the one after the key `after`.
+pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<KeptMail>, StoreError> {
+    let mut mails = Vec::new();
+    engine.pieces(&Kind::Mail.prefix(), after, |_, rows| {
+        for (key, value) in rows.iter().take(limit - mails.len()) {
+            mails.push(record::decode(key, value)?);
+        }
+        Ok(if mails.len() < limit {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        })
+    })?;
+    Ok(mails)
+}
+
+/// The keys of what nobody needs any more: mails that failed long ago, and counts of mails whose time is over. What
+/// cannot be read is left for `verify` to tell of.
+pub(super) fn stale(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreError> {
+    let failed_by = now.checked_sub(KEEP_FAILED).unwrap_or(Timestamp::MIN);
+    let mut stale = Vec::new();
+    engine.pieces(&Kind::Mail.prefix(), None, |_, rows| {
+        stale.extend(rows.iter().filter_map(|(key, value)| {
+            let kept: KeptMail = record::decode(key, value).ok()?;
+            matches!(kept.state, MailState::Failed(at) if at <= failed_by).then(|| key.clone())
+        }));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    engine.pieces(&Kind::Postage.prefix(), None, |_, rows| {
+        stale.extend(rows.iter().filter_map(|(key, value)| {
+            let postage: Postage = record::decode(key, value).ok()?;
+            postage.is_over(now).then(|| key.clone())
+        }));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(stale)
+}
+
+/// Removes the rows with these keys, unless they are needed again by now.
+pub(super) fn remove_stale(group: &mut Group<'_>, keys: &[IVec], now: Timestamp) -> Result<(), StoreError> {
+    for key in keys {
+        let needed = match Kind::of(key) {
+            Some(Kind::Postage) => group
+                .read::<Postage>(key)?
+                .is_some_and(|postage| !postage.is_over(now)),
+            _ => group
+                .read::<KeptMail>(key)?
+                .is_some_and(|kept| matches!(kept.state, MailState::Due(_))),
+        };
+        if !needed {
+            group.remove(key.to_vec());
+        }
+    }
+    Ok(())
+}
+
+fn put(group: &mut Group<'_>, kept: &KeptMail) -> Result<(), StoreError> {
+    if let MailState::Due(due) = kept.state {
+        group.put(key::mail_due(due, kept.mail.id), &())?;
+    }
+    group.put(key::mail(kept.mail.id), kept)
+}
+
+/// Whether the account is there, and where the token was made for.
+fn still_has_its_address(rows: &impl Rows, token: &MailedToken) -> Result<bool, StoreError> {
+    let account: Option<Account> = rows.read(&key::account(token.account))?;
+    Ok(account.is_some_and(|account| token.purpose == Purpose::ChangeEmail || account.email == token.email))
+}
+
+/// Counts a mail to an address, unless it would be one too many. One that is counted already is within the allowance.
+fn count(
+    group: &mut Group<'_>,
+    id: MailId,
+    allowance: &Allowance,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let key = key::postage(&allowance.address);
+    let mut postage: Postage = group.read(&key)?.unwrap_or_default();
+    if !postage.count(id, now, allowance.mails, allowance.window) {
+        return Ok(false);
+    }
+    group.put(key, &postage)?;
+    Ok(true)
+}

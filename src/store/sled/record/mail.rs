@@ -1,0 +1,226 @@
+//! Mails that wait, and what an address was sent of late.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Malformed, Record, only_version_1, version_1};
+use crate::ids::{AccountId, InvitationId, MailId};
+use crate::model::{Cause, Email, KeptMail, Mail, MailState, Topic};
+use crate::store::StoreError;
+
+/// The mails that an address was sent within a window of time.
+#[derive(Default)]
+pub(in super::super) struct Postage {
+    mails: Vec<(MailId, Timestamp)>,
+}
+
+impl Postage {
+    /// Counts a mail, unless it would be one more than `allowed` within `window`. One that is counted already stays so.
+    pub(in super::super) fn count(
+        &mut self,
+        id: MailId,
+        now: Timestamp,
+        allowed: u32,
+        window: Duration,
+    ) -> bool {
+        if self.mails.iter().any(|(counted, _)| *counted == id) {
+            return true;
+        }
+        self.mails.retain(|(_, until)| *until > now);
+        if self.mails.len() >= usize::try_from(allowed).unwrap_or(usize::MAX) {
+            return false;
+        }
+        self.mails
+            .push((id, now.checked_add(window).unwrap_or(Timestamp::MAX)));
+        true
+    }
+
+    /// Whether none of them counts any more.
+    pub(in super::super) fn is_over(&self, now: Timestamp) -> bool {
+        self.mails.iter().all(|(_, until)| *until <= now)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PostageV1 {
+    /// Each mail, and until when it counts.
+    mails: Vec<(MailId, Timestamp)>,
+}
+
+impl Record for Postage {
+    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        version_1(&PostageV1 {
+            mails: self.mails.clone(),
+        })
+    }
+
+    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+        let PostageV1 { mails } = only_version_1(version, json)?;
+        Ok(Self { mails })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MailV1 {
+    id: MailId,
+    to: String,
+    topic: TopicV1,
+    language: Option<String>,
+    at: Timestamp,
+    address: Option<IpAddr>,
+    by_administrator: bool,
+    attempts: u32,
+    state: StateV1,
+    reason: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum TopicV1 {
+    VerifyEmail,
+    AlreadyRegistered,
+    Reset,
+    ChangeEmail(AccountId),
+    EmailChanged(String),
+    PasswordChanged,
+    PasswordReset,
+    AwaitingApproval(AccountId),
+    Approved,
+    Declined,
+    Invitation(InvitationId),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StateV1 {
+    Due(Timestamp),
+    Failed(Timestamp),
+}
+
+impl Record for KeptMail {
+    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        let Mail {
+            id,
+            to,
+            topic,
+            language,
+            cause,
+        } = &self.mail;
+        version_1(&MailV1 {
+            id: *id,
+            to: to.as_str().to_owned(),
+            topic: topic.into(),
+            language: language.clone(),
+            at: cause.at,
+            address: cause.address,
+            by_administrator: cause.by_administrator,
+            attempts: self.attempts,
+            state: match self.state {
+                MailState::Due(at) => StateV1::Due(at),
+                MailState::Failed(at) => StateV1::Failed(at),
+            },
+            reason: self.reason.clone(),
+        })
+    }
+
+    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+        let row: MailV1 = only_version_1(version, json)?;
+        Ok(Self {
+            mail: Mail {
+                id: row.id,
+                to: email(&row.to)?,
+                topic: row.topic.try_into()?,
+                language: row.language,
+                cause: Cause {
+                    at: row.at,
+                    address: row.address,
+                    by_administrator: row.by_administrator,
+                },
+            },
+            attempts: row.attempts,
+            state: match row.state {
+                StateV1::Due(at) => MailState::Due(at),
+                StateV1::Failed(at) => MailState::Failed(at),
+            },
+            reason: row.reason,
+        })
+    }
+}
+
+fn email(text: &str) -> Result<Email, Malformed> {
+    text.parse().map_err(|_| Malformed::Field("address"))
+}
+
+impl From<&Topic> for TopicV1 {
+    fn from(topic: &Topic) -> Self {
+        match topic {
+            Topic::VerifyEmail => Self::VerifyEmail,
+            Topic::AlreadyRegistered => Self::AlreadyRegistered,
+            Topic::Reset => Self::Reset,
+            Topic::ChangeEmail(id) => Self::ChangeEmail(*id),
+            Topic::EmailChanged(email) => Self::EmailChanged(email.as_str().to_owned()),
+            Topic::PasswordChanged => Self::PasswordChanged,
+            Topic::PasswordReset => Self::PasswordReset,
+            Topic::AwaitingApproval(id) => Self::AwaitingApproval(*id),
+            Topic::Approved => Self::Approved,
+            Topic::Declined => Self::Declined,
+            Topic::Invitation(id) => Self::Invitation(*id),
+        }
+    }
+}
+
+impl TryFrom<TopicV1> for Topic {
+    type Error = Malformed;
+
+    fn try_from(topic: TopicV1) -> Result<Self, Malformed> {
+        Ok(match topic {
+            TopicV1::VerifyEmail => Self::VerifyEmail,
+            TopicV1::AlreadyRegistered => Self::AlreadyRegistered,
+            TopicV1::Reset => Self::Reset,
+            TopicV1::ChangeEmail(id) => Self::ChangeEmail(id),
+            TopicV1::EmailChanged(to) => Self::EmailChanged(email(&to)?),
+            TopicV1::PasswordChanged => Self::PasswordChanged,
+            TopicV1::PasswordReset => Self::PasswordReset,
+            TopicV1::AwaitingApproval(id) => Self::AwaitingApproval(id),
+            TopicV1::Approved => Self::Approved,
+            TopicV1::Declined => Self::Declined,
+            TopicV1::Invitation(id) => Self::Invitation(id),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row as version 1 was first written: see the accounts.
+    const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","to":"Ann@example.com",
+        "topic":{"email-changed":"Bob@example.com"},"language":"ko","at":"2026-01-02T03:04:05Z",
+        "address":"192.0.2.1","by_administrator":false,"attempts":2,
+        "state":{"due":"2026-01-02T03:05:05Z"},"reason":"421 later"}"#;
+
+    const FROZEN_POSTAGE: &str =
+        r#"{"mails":[["01890a5d-ac96-774b-bcce-b302099a8057","2026-01-02T03:04:05Z"]]}"#;
+
+    fn assert_same<T: Record>(frozen: &str) {
+        let written = T::decode(1, frozen.as_bytes()).unwrap().encode().unwrap();
+        let (version, json) = written.split_first().unwrap();
+        assert_eq!(*version, 1);
+        let (written, frozen): (serde_json::Value, serde_json::Value) = (
+            serde_json::from_slice(json).unwrap(),
+            serde_json::from_str(frozen).unwrap(),
+        );
+        assert_eq!(written, frozen);
+    }
+
+    #[test]
+    fn version_1_is_read_and_written_as_ever() {
+        assert_same::<KeptMail>(FROZEN);
+        assert_same::<Postage>(FROZEN_POSTAGE);
+    }
+}

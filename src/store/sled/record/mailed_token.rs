@@ -1,0 +1,101 @@
+//! Mailed tokens.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Malformed, Record, only_version_1, version_1};
+use crate::ids::{AccountId, MailId};
+use crate::model::{MailedToken, Purpose, TokenDigest};
+use crate::store::StoreError;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MailedTokenV1 {
+    digest: TokenDigest,
+    purpose: PurposeV1,
+    account: AccountId,
+    email: String,
+    mail: Option<MailId>,
+    expires_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PurposeV1 {
+    VerifyEmail,
+    Reset,
+    ResetByAdministrator,
+    ChangeEmail,
+}
+
+impl Record for MailedToken {
+    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        version_1(&MailedTokenV1 {
+            digest: self.digest,
+            purpose: self.purpose.into(),
+            account: self.account,
+            email: self.email.as_str().to_owned(),
+            mail: self.mail,
+            expires_at: self.expires_at,
+        })
+    }
+
+    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+        let row: MailedTokenV1 = only_version_1(version, json)?;
+        Ok(Self {
+            digest: row.digest,
+            purpose: row.purpose.into(),
+            account: row.account,
+            email: row.email.parse().map_err(|_| Malformed::Field("email"))?,
+            mail: row.mail,
+            expires_at: row.expires_at,
+        })
+    }
+}
+
+impl From<Purpose> for PurposeV1 {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::VerifyEmail => Self::VerifyEmail,
+            Purpose::Reset => Self::Reset,
+            Purpose::ResetByAdministrator => Self::ResetByAdministrator,
+            Purpose::ChangeEmail => Self::ChangeEmail,
+        }
+    }
+}
+
+impl From<PurposeV1> for Purpose {
+    fn from(purpose: PurposeV1) -> Self {
+        match purpose {
+            PurposeV1::VerifyEmail => Self::VerifyEmail,
+            PurposeV1::Reset => Self::Reset,
+            PurposeV1::ResetByAdministrator => Self::ResetByAdministrator,
+            PurposeV1::ChangeEmail => Self::ChangeEmail,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row as version 1 was first written: see the accounts.
+    const FROZEN: &str = r#"{"digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","purpose":"reset-by-administrator",
+        "account":"01890a5d-ac96-774b-bcce-b302099a8057","email":"Ann@example.com",
+        "mail":"01890a5d-ac96-774b-bcce-b302099a8058","expires_at":"2026-01-02T04:04:05Z"}"#;
+
+    #[test]
+    fn version_1_is_read_and_written_as_ever() {
+        let written = MailedToken::decode(1, FROZEN.as_bytes())
+            .unwrap()
+            .encode()
+            .unwrap();
+        let (version, json) = written.split_first().unwrap();
+        assert_eq!(*version, 1);
+        let (written, frozen): (serde_json::Value, serde_json::Value) = (
+            serde_json::from_slice(json).unwrap(),
+            serde_json::from_str(FROZEN).unwrap(),
+        );
+        assert_eq!(written, frozen);
+    }
+}

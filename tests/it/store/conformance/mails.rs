@@ -1,0 +1,307 @@
+//! Mails that wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use vestibule::ids::MailId;
+use vestibule::model::{Account, Cause, KeptMail, Mail, MailState, MailedToken, Purpose};
+use vestibule::store::{
+    Allowance, CreateAccount, MailOutcome, Stamp, StampMail, StampedToken, Store, UpdateAccount,
+};
+
+use super::super::samples::{ADMINS, account, digest, email, invitation, later, mail, mailed_token, noon};
+use super::{Harness, assert_sound, together};
+
+const LEASE: Duration = Duration::from_mins(2);
+
+async fn take(store: &Arc<dyn Store>, now: Timestamp) -> Option<Mail> {
+    store
+        .take_due_mail(now, LEASE)
+        .await
+        .unwrap()
+        .map(|kept| kept.mail)
+}
+
+fn minutes(n: u64) -> Timestamp {
+    later(noon(), Duration::from_mins(n))
+}
+
+/// A store with an account, `ann`, and so many mails to it, a second apart.
+async fn with_mails<H: Harness>(count: u64) -> (H, Account, Vec<Mail>) {
+    let harness = H::new();
+    let ann = account("ann", harness.random());
+    let mails: Vec<Mail> = (0..count)
+        .map(|n| {
+            let at = later(noon(), Duration::from_secs(n));
+            let mail = mail(&ann, harness.random());
+            Mail {
+                id: MailId::new(at, harness.random()),
+                cause: Cause {
+                    at,
+                    ..mail.cause.clone()
+                },
+                ..mail
+            }
+        })
+        .collect();
+    harness
+        .store()
+        .create_account(ann.clone(), None, noon())
+        .await
+        .unwrap();
+    harness.store().enqueue_mails(mails.clone()).await.unwrap();
+    (harness, ann, mails)
+}
+
+pub(crate) async fn mails_are_taken_in_their_order_when_they_are_due<H: Harness>() {
+    let (harness, _, mails) = with_mails::<H>(3).await;
+    let store = harness.store();
+    assert_eq!(take(&store, noon()).await, Some(mails[0].clone()));
+    assert_eq!(take(&store, noon()).await, None, "the second is due in a second");
+    assert_eq!(take(&store, minutes(1)).await, Some(mails[1].clone()));
+    assert_eq!(take(&store, minutes(1)).await, Some(mails[2].clone()));
+    assert_eq!(take(&store, minutes(1)).await, None);
+    let kept = store.mails(None, 2).await.unwrap();
+    assert_eq!(
+        kept.iter().map(|kept| &kept.mail).collect::<Vec<_>>(),
+        [&mails[0], &mails[1]]
+    );
+    let rest = store.mails(Some(mails[1].id), 9).await.unwrap();
+    assert_eq!(rest[0].mail, mails[2]);
+    assert_eq!(rest.len(), 1);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_mail_that_nobody_comes_back_with_is_taken_again<H: Harness>() {
+    let (harness, _, mails) = with_mails::<H>(1).await;
+    let store = harness.store();
+    assert_eq!(take(&store, noon()).await, Some(mails[0].clone()));
+    assert_eq!(take(&store, minutes(1)).await, None);
+    let again = store.take_due_mail(minutes(2), LEASE).await.unwrap().unwrap();
+    assert_eq!((again.mail, again.attempts), (mails[0].clone(), 2));
+}
+
+pub(crate) async fn a_mail_is_sent_postponed_or_fails_for_good<H: Harness>() {
+    let (harness, _, mails) = with_mails::<H>(3).await;
+    let store = harness.store();
+    for mail in &mails {
+        assert_eq!(take(&store, minutes(1)).await.as_ref(), Some(mail));
+    }
+    let reason = || "450 later".to_owned();
+    let outcomes = [
+        MailOutcome::Done,
+        MailOutcome::Postponed {
+            until: minutes(5),
+            reason: reason(),
+        },
+        MailOutcome::Failed {
+            at: minutes(1),
+            reason: reason(),
+        },
+    ];
+    for (mail, outcome) in mails.iter().zip(outcomes) {
+        assert!(store.settle_mail(mail.id, outcome).await.unwrap());
+    }
+    assert!(
+        !store.settle_mail(mails[0].id, MailOutcome::Done).await.unwrap(),
+        "it is gone"
+    );
+    let kept = |n: usize, state| KeptMail {
+        mail: mails[n].clone(),
+        attempts: 1,
+        state,
+        reason: Some(reason()),
+    };
+    assert_eq!(
+        store.mails(None, 9).await.unwrap(),
+        [
+            kept(1, MailState::Due(minutes(5))),
+            kept(2, MailState::Failed(minutes(1)))
+        ]
+    );
+    assert_eq!(take(&store, minutes(4)).await, None);
+    assert_eq!(take(&store, minutes(5)).await, Some(mails[1].clone()));
+    assert_eq!(
+        take(&store, minutes(60)).await,
+        Some(mails[1].clone()),
+        "the failed one never"
+    );
+    assert_sound(&store).await;
+
+    // An administrator has it tried again.
+    let until = minutes(90);
+    let retry = MailOutcome::Postponed {
+        until,
+        reason: reason(),
+    };
+    assert!(store.settle_mail(mails[2].id, retry).await.unwrap());
+    store.settle_mail(mails[1].id, MailOutcome::Done).await.unwrap();
+    assert_eq!(take(&store, until).await, Some(mails[2].clone()));
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn of_twenty_takers_each_gets_another_mail<H: Harness>() {
+    let (harness, _, mails) = with_mails::<H>(15).await;
+    let store = harness.store();
+    let taken = together(20, |_| {
+        let store = store.clone();
+        async move { take(&store, minutes(1)).await }
+    })
+    .await;
+    let mut ids: Vec<_> = taken.into_iter().flatten().map(|mail| mail.id).collect();
+    ids.sort();
+    assert_eq!(ids, mails.iter().map(|mail| mail.id).collect::<Vec<_>>());
+}
+
+fn stamp(token: Option<MailedToken>, mails: Option<u32>) -> Stamp {
+    Stamp {
+        token: token.map(StampedToken::Account),
+        allowance: mails.map(|mails| Allowance {
+            address: email("ANN@example.com"),
+            mails,
+            window: Duration::from_hours(1),
+        }),
+    }
+}
+
+pub(crate) async fn s23_an_address_is_sent_three_mails_an_hour<H: Harness>() {
+    let (harness, _, mails) = with_mails::<H>(6).await;
+    let store = harness.store();
+    let mut outcomes = Vec::new();
+    for (n, now) in [(0, 0), (0, 1), (1, 1), (2, 2), (3, 3), (0, 4)] {
+        outcomes.push(
+            store
+                .stamp_mail(mails[n].id, stamp(None, Some(3)), minutes(now))
+                .await
+                .unwrap(),
+        );
+    }
+    let over = outcomes.remove(4);
+    assert_eq!(over, StampMail::OverAllowance, "the fourth");
+    assert_eq!(
+        outcomes,
+        [StampMail::Stamped; 5],
+        "one that is tried again counts once"
+    );
+    let unlimited = store.stamp_mail(mails[4].id, stamp(None, None), minutes(4)).await;
+    assert_eq!(unlimited.unwrap(), StampMail::Stamped, "a notice has no limit");
+    let before = store
+        .stamp_mail(mails[5].id, stamp(None, Some(3)), minutes(59))
+        .await;
+    assert_eq!(before.unwrap(), StampMail::OverAllowance);
+    store.sweep(minutes(59), noon()).await.unwrap();
+    let after = store
+        .stamp_mail(mails[5].id, stamp(None, Some(3)), minutes(60))
+        .await;
+    assert_eq!(after.unwrap(), StampMail::Stamped, "the first is an hour ago");
+    store.sweep(minutes(600), noon()).await.unwrap();
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_stamped_mail_has_the_good_token<H: Harness>() {
+    let (harness, ann, mails) = with_mails::<H>(3).await;
+    let store = harness.store();
+    let token = |n: u64, mail: &Mail| MailedToken {
+        mail: Some(mail.id),
+        ..mailed_token(n, Purpose::Reset, &ann)
+    };
+    let mut outcomes = Vec::new();
+    for (n, mail) in [(1, 0), (2, 0), (3, 1), (4, 0)] {
+        let stamp = stamp(Some(token(n, &mails[mail])), None);
+        outcomes.push(store.stamp_mail(mails[mail].id, stamp, noon()).await.unwrap());
+    }
+    assert_eq!(
+        outcomes.pop(),
+        Some(StampMail::Superseded),
+        "a newer mail went out meanwhile"
+    );
+    assert_eq!(outcomes, [StampMail::Stamped; 3]);
+    for (n, is_kept) in [(1, false), (2, false), (3, true), (4, false)] {
+        assert_eq!(store.token(digest(n)).await.unwrap().is_some(), is_kept, "{n}");
+    }
+    let elsewhere = MailedToken {
+        email: email("old@example.com"),
+        ..token(5, &mails[2])
+    };
+    let outcome = store
+        .stamp_mail(mails[2].id, stamp(Some(elsewhere), None), noon())
+        .await;
+    assert_eq!(
+        outcome.unwrap(),
+        StampMail::Gone,
+        "the account has another address"
+    );
+    store.settle_mail(mails[2].id, MailOutcome::Done).await.unwrap();
+    let outcome = store.stamp_mail(mails[2].id, stamp(None, None), noon()).await;
+    assert_eq!(outcome.unwrap(), StampMail::Gone);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_mailed_invitation_gets_a_new_token<H: Harness>() {
+    let (harness, _, mails) = with_mails::<H>(1).await;
+    let store = harness.store();
+    let invited = invitation(1, harness.random());
+    store.create_invitation(invited.clone()).await.unwrap();
+    let stamp = |n| Stamp {
+        token: Some(StampedToken::Invitation(invited.id, digest(n))),
+        allowance: None,
+    };
+    let outcome = store.stamp_mail(mails[0].id, stamp(2), noon()).await.unwrap();
+    assert_eq!(outcome, StampMail::Stamped);
+    assert_eq!(store.invitation(digest(1)).await.unwrap(), None);
+    assert_eq!(store.invitation(digest(2)).await.unwrap().unwrap().id, invited.id);
+    assert_sound(&store).await;
+    assert!(store.revoke_invitation(invited.id).await.unwrap());
+    let outcome = store.stamp_mail(mails[0].id, stamp(3), noon()).await.unwrap();
+    assert_eq!(outcome, StampMail::Gone);
+}
+
+pub(crate) async fn mails_come_with_what_brings_them_about<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
+    let waiting = || async { store.mails(None, 9).await.unwrap().len() };
+    let create = |account: &Account| {
+        let mails = vec![mail(account, harness.random())];
+        store.create_account_and_mail(account.clone(), None, mails, noon())
+    };
+    assert_eq!(create(&ann).await.unwrap(), CreateAccount::Created);
+    assert_eq!(waiting().await, 1);
+    let same = Account {
+        id: bob.id,
+        ..ann.clone()
+    };
+    assert_eq!(create(&same).await.unwrap(), CreateAccount::EmailTaken);
+    assert_eq!(waiting().await, 1, "no account, no mail");
+    let renamed = Account {
+        name: Some("Ann".to_owned()),
+        ..ann.clone()
+    };
+    let update = || {
+        let mails = vec![mail(&ann, harness.random())];
+        store.update_account_and_mail(&ann, renamed.clone(), ADMINS, mails)
+    };
+    assert_eq!(update().await.unwrap(), UpdateAccount::Updated);
+    assert_eq!(waiting().await, 2);
+    assert_eq!(update().await.unwrap(), UpdateAccount::Changed);
+    assert_eq!(waiting().await, 2);
+}
+
+pub(crate) async fn mails_survive_a_restart_and_failed_ones_a_month<H: Harness>() {
+    let (harness, _, mails) = with_mails::<H>(2).await;
+    let failed = MailOutcome::Failed {
+        at: noon(),
+        reason: "550 nobody".to_owned(),
+    };
+    harness.store().settle_mail(mails[0].id, failed).await.unwrap();
+    let harness = harness.restart(noon());
+    let store = harness.store();
+    let days = |n: u64| later(noon(), Duration::from_hours(24 * n));
+    store.sweep(days(29), noon()).await.unwrap();
+    assert_eq!(store.mails(None, 9).await.unwrap().len(), 2);
+    store.sweep(days(30), noon()).await.unwrap();
+    assert_eq!(store.mails(None, 9).await.unwrap().len(), 1, "what waits stays");
+    assert_eq!(take(&store, minutes(1)).await, Some(mails[1].clone()));
+    assert_sound(&store).await;
+}
