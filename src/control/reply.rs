@@ -33,6 +33,8 @@ pub struct AccountView {
     pub password_changed_at: Timestamp,
     /// The terms that they agreed to, oldest first.
     pub agreements: Vec<Agreement>,
+    /// The language of their pages and mails, if one is known.
+    pub language: Option<String>,
 }
 
 impl From<Account> for AccountView {
@@ -48,6 +50,7 @@ impl From<Account> for AccountView {
             created_at: account.created_at,
             password_changed_at: account.password_changed_at,
             agreements: account.agreements,
+            language: account.language,
         }
     }
 }

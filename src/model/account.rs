@@ -34,6 +34,8 @@ pub struct Account {
     pub password_changed_at: Timestamp,
     /// The terms that they agreed to, oldest first.
     pub agreements: Vec<Agreement>,
+    /// The language of their pages and mails (BCP 47), if they chose one or one is known from their browser.
+    pub language: Option<String>,
 }
 
 impl Account {

@@ -23,6 +23,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it was last used, to the half minute.
     pub last_seen_at: Timestamp,
+    /// When its owner last proved to know the password; never, if they signed in some other way.
+    pub proved_at: Option<Timestamp>,
     /// From where they signed in.
     pub address: IpAddr,
     /// What their browser called itself, at most 256 characters.

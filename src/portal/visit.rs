@@ -59,6 +59,7 @@ impl<'a> Visit<'a> {
             address: Some(self.head.client.address),
             request: Some(self.head.id),
             user_agent: agent.chars().take(256).collect(),
+            language: Some(self.lang.tag()),
         }
     }
 }

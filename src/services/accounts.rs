@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use url::Url;
 
+use super::account_edit::{EditError, edit};
 use super::password_hash::PasswordHash;
 use super::sign_up::is_reserved;
 use super::{Audit, Busy, Event, Hasher, Kept, Kind, Origin, PasswordPolicy, PasswordRule, Sessions};
@@ -15,14 +16,11 @@ use crate::ids::AccountId;
 use crate::model::{Account, Email, EmailError, Password, PasswordError, Standing, Subject, Username};
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, StoreError, UpdateAccount};
+use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, StoreError};
 
 mod htpasswd;
 
 pub use htpasswd::ImportedLine;
-
-/// How often a change starts over when somebody else changes the account at the same moment.
-const TRIES: usize = 5;
 
 /// An account to add: verified and approved.
 #[derive(Debug)]
@@ -166,6 +164,7 @@ impl Accounts {
             created_at: now,
             password_changed_at: now,
             agreements: Vec::new(),
+            language: None,
         };
         match self.store.create_account(account.clone(), None, now).await? {
             CreateAccount::Created => {}
@@ -265,25 +264,19 @@ impl Accounts {
         self.store.group_has_members(&self.administrators).await
     }
 
-    /// Reads, edits and writes back, again from the start if somebody else was faster.
-    async fn edit(&self, mut account: Account, edit: &Edit) -> Result<Account, AccountError> {
-        for _ in 0..TRIES {
-            let changed = edit.apply(&account);
-            match self
-                .store
-                .update_account(&account, changed.clone(), &self.administrators)
-                .await?
-            {
-                UpdateAccount::Updated => return Ok(changed),
-                UpdateAccount::LastMember => return Err(AccountError::LastAdministrator),
-                UpdateAccount::EmailTaken => return Err(AccountError::EmailTaken(account.email)),
-                UpdateAccount::Changed => {
-                    let again = self.store.account(account.id).await?;
-                    account = again.ok_or_else(|| AccountError::NotFound(account.email.to_string()))?;
-                }
-            }
-        }
-        Err(AccountError::Contended)
+    async fn edit(&self, account: Account, change: &Edit) -> Result<Account, AccountError> {
+        let email = account.email.clone();
+        let changed = edit(&self.store, &self.administrators, account, |account| {
+            change.apply(account);
+        })
+        .await;
+        changed.map_err(|error| match error {
+            EditError::Gone => AccountError::NotFound(email.to_string()),
+            EditError::EmailTaken(email) => AccountError::EmailTaken(email),
+            EditError::LastAdministrator => AccountError::LastAdministrator,
+            EditError::Contended => AccountError::Contended,
+            EditError::Store(error) => AccountError::Store(error),
+        })
     }
 
     async fn hash(
@@ -324,8 +317,7 @@ enum Edit {
 }
 
 impl Edit {
-    fn apply(&self, account: &Account) -> Account {
-        let mut account = account.clone();
+    fn apply(&self, account: &mut Account) {
         match self {
             Self::Standing(standing) => account.standing = *standing,
             Self::Groups(groups) => account.groups.clone_from(groups),
@@ -334,7 +326,6 @@ impl Edit {
                 account.password_changed_at = *at;
             }
         }
-        account
     }
 
     fn keeps_sessions(&self) -> bool {

@@ -25,6 +25,8 @@ pub struct Origin {
     pub request: Option<RequestId>,
     /// What the browser called itself; what goes beyond 256 characters is not recorded.
     pub user_agent: String,
+    /// The language in which they read (BCP 47), if that is known.
+    pub language: Option<&'static str>,
 }
 
 impl Origin {
@@ -42,6 +44,8 @@ impl Origin {
 pub enum Kind {
     /// Somebody tried to sign in.
     SignIn,
+    /// Somebody who is signed in was asked for the password again.
+    Proof,
     /// Somebody signed out.
     SignOut,
     /// Somebody tried to make an account for themselves.
@@ -68,6 +72,8 @@ pub enum Kind {
     Enable,
     /// An account got another password.
     PasswordChange,
+    /// An account got another name.
+    NameChange,
     /// An account got other groups.
     GroupsChange,
     /// Somebody was invited.
@@ -300,6 +306,7 @@ mod tests {
             address: Some([127, 0, 0, 1].into()),
             request: None,
             user_agent: "é".repeat(300),
+            language: None,
         };
         let event = Event::failure(Kind::SignIn, "a\r\n{\"forged\":1}\u{2028}", "locked");
         audit.record(&origin, &event).unwrap();

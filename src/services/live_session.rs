@@ -16,12 +16,17 @@ use crate::model::{Account, Principal, Session, TokenDigest};
 /// the processor's cache.
 const NOTED_EVERY_MS: i64 = 1000;
 
+/// Before every proof.
+const NEVER: i64 = i64::MIN;
+
 /// A session that lasts.
 #[derive(Debug)]
 pub struct LiveSession {
     session: Session,
     principal: ArcSwap<Principal>,
     last_seen_ms: AtomicI64,
+    /// When its owner last proved to know the password; [`NEVER`] if they did not.
+    proved_ms: AtomicI64,
     /// The last use that the store knows of.
     stored_ms: AtomicI64,
     limits: Limits,
@@ -55,6 +60,7 @@ impl LiveSession {
         let last_seen = session.last_seen_at.as_millisecond();
         Self {
             principal: ArcSwap::from_pointee(principal(&session, account, limits)),
+            proved_ms: AtomicI64::new(session.proved_at.map_or(NEVER, Timestamp::as_millisecond)),
             session,
             last_seen_ms: AtomicI64::new(last_seen),
             stored_ms: AtomicI64::new(last_seen),
@@ -83,6 +89,16 @@ impl LiveSession {
         self.ended.clone()
     }
 
+    /// When its owner last proved to know the password.
+    pub fn proved_at(&self) -> Option<Timestamp> {
+        let proved = self.proved_ms.load(Ordering::Relaxed);
+        (proved != NEVER).then(|| timestamp(proved))
+    }
+
+    pub(super) fn mark_proved(&self, now: Timestamp) {
+        self.proved_ms.store(now.as_millisecond(), Ordering::Relaxed);
+    }
+
     pub(super) fn account(&self) -> AccountId {
         self.session.account
     }
@@ -91,6 +107,7 @@ impl LiveSession {
     pub(super) fn session(&self) -> Session {
         Session {
             last_seen_at: timestamp(self.last_seen_ms.load(Ordering::Relaxed)),
+            proved_at: self.proved_at(),
             ..self.session.clone()
         }
     }

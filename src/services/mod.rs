@@ -3,6 +3,7 @@
 //! Services know the model and the store; they never know HTTP. The pages, the signature schemes and the
 //! administrator's commands are all callers of the same few functions, so that no path has rules of its own.
 
+mod account_edit;
 mod accounts;
 mod address_limit;
 mod audit;
@@ -11,6 +12,8 @@ mod invitations;
 mod kept;
 mod live_session;
 mod lockout;
+mod new_password;
+mod own_account;
 mod password_hash;
 mod password_policy;
 mod session_cookie;
@@ -37,6 +40,7 @@ pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
 pub use hasher::{Busy, Hasher, Place, Verdict};
 pub use invitations::Invitations;
 pub use live_session::LiveSession;
+pub use own_account::{LONGEST_NAME, OwnAccount, OwnAccountError, PasswordForm};
 pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use session_cookie::{Presented, SessionCookie};
 pub use sessions::{SessionInfo, Sessions};
@@ -54,6 +58,8 @@ pub struct Services {
     pub sessions: Arc<Sessions>,
     /// Signing in with a password.
     pub sign_in: Arc<SignIn>,
+    /// What people do with their own account.
+    pub own_account: Arc<OwnAccount>,
     /// Making an account.
     pub sign_up: Arc<SignUp>,
     /// The record of authentication events.
@@ -145,6 +151,17 @@ impl Services {
             max_failures: config.lockout.max_failures,
             duration: config.lockout.duration.0,
         };
+        let sign_in = Arc::new(SignIn {
+            store: store.clone(),
+            hasher: hasher.clone(),
+            lockout: Lockout::new(store.clone(), gates, lockout_policy),
+            addresses: addresses.clone(),
+            sessions: sessions.clone(),
+            audit: audit.clone(),
+            by_username: config.login.username,
+            verified_only: config.signup.verify_email,
+            guarded: administrators.clone(),
+        });
         Self {
             accounts: Arc::new(Accounts {
                 store: store.clone(),
@@ -166,17 +183,17 @@ impl Services {
                 public_url: config.public_url.clone(),
                 administrators: administrators.clone(),
             }),
-            sign_in: Arc::new(SignIn {
+            own_account: Arc::new(OwnAccount {
                 store: store.clone(),
                 hasher: hasher.clone(),
-                lockout: Lockout::new(store.clone(), gates, lockout_policy),
-                addresses: addresses.clone(),
+                policy: policy.clone(),
                 sessions: sessions.clone(),
+                sign_in: sign_in.clone(),
                 audit: audit.clone(),
-                by_username: config.login.username,
-                verified_only: config.signup.verify_email,
-                guarded: administrators,
+                clock: clock.clone(),
+                administrators,
             }),
+            sign_in,
             sign_up: Arc::new(SignUp {
                 store,
                 hasher: hasher.clone(),

@@ -104,6 +104,23 @@ impl Sessions {
         self.lasting(digest, self.clock.now())
     }
 
+    /// Notes that its owner proved just now to know the password.
+    pub async fn prove(&self, session: &LiveSession) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.store.prove_session(session.digest(), now).await?;
+        session.mark_proved(now);
+        Ok(())
+    }
+
+    /// Whether its owner proved to know the password in this last time.
+    pub fn is_proved(&self, session: &LiveSession, within: Duration) -> bool {
+        let age = session
+            .proved_at()
+            .map(|proved| self.clock.now().duration_since(proved));
+        // One from the future says nothing: the clock was set back.
+        age.is_some_and(|age| !age.is_negative() && age.unsigned_abs() < within)
+    }
+
     fn lasting(&self, digest: &TokenDigest, now: Timestamp) -> Option<Arc<LiveSession>> {
         let live = self.live.pin();
         let session = live.get(digest)?;
@@ -132,6 +149,7 @@ impl Sessions {
             method,
             created_at: now,
             last_seen_at: now,
+            proved_at: (method == SignInMethod::Password).then_some(now),
             address,
             user_agent: user_agent.to_owned(),
         };

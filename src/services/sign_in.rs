@@ -9,6 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::address_limit::AddressLimit;
 use super::lockout::{Admitted, Lockout};
 use super::{Audit, Busy, Event, Hasher, Kept, Kind, LiveSession, Origin, Sessions};
+use crate::ids::AccountId;
 use crate::model::{
     Account, Email, Password, PasswordError, PlainToken, SignInMethod, Standing, Subject, TokenDigest,
     Username,
@@ -106,6 +107,14 @@ struct Named {
     who: String,
 }
 
+/// Somebody knows the password of an account.
+struct Proved {
+    account: Account,
+    password: Password,
+    /// The hash that is kept of it is not of today's cost and form.
+    outdated: bool,
+}
+
 impl SignIn {
     /// Signs in. `login` is an e-mail address, or a username where `login.username`.
     pub async fn with_password(
@@ -116,12 +125,12 @@ impl SignIn {
         replaces: Option<TokenDigest>,
     ) -> Result<SignedIn, SignInError> {
         if let Err(wait) = self.addresses.check(origin.address) {
-            return Err(self.refuse(login, origin, SignInError::RateLimited(wait)));
+            return Err(self.refuse(Kind::SignIn, login, origin, SignInError::RateLimited(wait)));
         }
         let named = self.resolve(login).await?;
         let (account, token, session) = match self.evaluate(&named, password, origin, replaces).await {
             Ok(signed_in) => signed_in,
-            Err(error) => return Err(self.refuse(&named.who, origin, error)),
+            Err(error) => return Err(self.refuse(Kind::SignIn, &named.who, origin, error)),
         };
         let event = Event::success(Kind::SignIn, named.who).detail(format!("session {}", session.id()));
         if self.audit.record(origin, &event).is_err() {
@@ -135,6 +144,40 @@ impl SignIn {
         })
     }
 
+    /// Whether whoever uses a session of this account knows its password. Counts like a sign-in (S9), and is noted
+    /// with the session.
+    pub async fn prove(
+        &self,
+        id: AccountId,
+        session: Option<&LiveSession>,
+        password: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<Account, SignInError> {
+        let account = self.store.account(id).await?;
+        let account = account.ok_or(SignInError::InvalidCredentials)?;
+        let named = Named {
+            subject: Subject::Account(id),
+            who: account.email.to_string(),
+            account: Some(account),
+        };
+        let proved = match self.addresses.check(origin.address) {
+            Ok(()) => self.verify(&named, password, origin).await,
+            Err(wait) => Err(SignInError::RateLimited(wait)),
+        };
+        let account = match proved.and_then(|proved| self.admits(&proved.account).map(|()| proved.account)) {
+            Ok(account) => account,
+            Err(error) => return Err(self.refuse(Kind::Proof, &named.who, origin, error)),
+        };
+        let event = Event::success(Kind::Proof, named.who);
+        self.audit
+            .record(origin, &event)
+            .map_err(|_| SignInError::Unrecorded)?;
+        if let Some(session) = session {
+            self.sessions.prove(session).await?;
+        }
+        Ok(account)
+    }
+
     /// Signs out.
     pub async fn sign_out(&self, session: &LiveSession, origin: &Origin) -> Result<(), SignInError> {
         self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
@@ -146,11 +189,11 @@ impl SignIn {
     }
 
     /// Counts and records a refusal. Only a wrong name or password counts against the address.
-    fn refuse(&self, who: &str, origin: &Origin, error: SignInError) -> SignInError {
+    fn refuse(&self, kind: Kind, who: &str, origin: &Origin, error: SignInError) -> SignInError {
         if matches!(error, SignInError::InvalidCredentials) {
             self.addresses.failed(origin.address);
         }
-        let event = Event::failure(Kind::SignIn, shortened(who), error.reason());
+        let event = Event::failure(kind, shortened(who), error.reason());
         match self.audit.record(origin, &event) {
             Ok(()) => error,
             Err(_) => SignInError::Unrecorded,
@@ -182,8 +225,6 @@ impl SignIn {
         })
     }
 
-    /// Known and unknown names, good and impossible passwords all take this way: one place, one counted attempt, one
-    /// hash (S5). The place comes first, so that a full queue counts nothing.
     async fn evaluate(
         &self,
         named: &Named,
@@ -191,6 +232,22 @@ impl SignIn {
         origin: &Origin,
         replaces: Option<TokenDigest>,
     ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
+        let proved = self.verify(named, typed, origin).await?;
+        self.admits(&proved.account)?;
+        if proved.outdated {
+            self.upgrade(&proved.account, proved.password).await;
+        }
+        self.begin(&proved.account, origin, replaces).await
+    }
+
+    /// Known and unknown names, good and impossible passwords all take this way: one place, one counted attempt, one
+    /// hash (S5). The place comes first, so that a full queue counts nothing.
+    async fn verify(
+        &self,
+        named: &Named,
+        typed: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<Proved, SignInError> {
         let password = match Password::parse(typed) {
             Ok(password) => Some(password),
             Err(PasswordError::TooLong) => return Err(SignInError::InvalidCredentials),
@@ -220,11 +277,11 @@ impl SignIn {
             return Err(SignInError::InvalidCredentials);
         };
         attempt.clear().await?;
-        self.admits(account)?;
-        if outdated {
-            self.upgrade(account, password).await;
-        }
-        self.begin(account, origin, replaces).await
+        Ok(Proved {
+            account: account.clone(),
+            password,
+            outdated,
+        })
     }
 
     /// Whether an account that proved itself may sign in (S17).

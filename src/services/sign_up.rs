@@ -7,13 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::address_limit::AddressLimit;
+use super::new_password::choose;
 use super::{Audit, Busy, Event, Hasher, Kept, Kind, Origin, PasswordPolicy, PasswordRule};
 use crate::clock::Clock;
 use crate::config::{SignupConfig, SignupMode};
 use crate::ids::AccountId;
 use crate::model::{
-    Account, Agreement, Email, EmailError, Invitation, InvitationKind, Password, PasswordError, PlainToken,
-    Standing, Username, UsernameError,
+    Account, Agreement, Email, EmailError, Invitation, InvitationKind, Password, PlainToken, Standing,
+    Username, UsernameError,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -242,6 +243,7 @@ impl SignUp {
             created_at: now,
             password_changed_at: now,
             agreements: self.agreements(now),
+            language: origin.language.map(str::to_owned),
         };
         // Before there is an account: one that nobody recorded could not be taken back, its name being used up.
         self.audit
@@ -275,9 +277,6 @@ impl SignUp {
         let username = parse_username(&form.username)
             .map_err(|error| errors.push((SignUpField::Username, error)))
             .ok();
-        let password = parse_password(&form.password)
-            .map_err(|error| errors.push((SignUpField::Password, error)))
-            .ok();
 
         if let Some(email) = &email {
             if self.store.account_by_email(email).await?.is_some() {
@@ -292,19 +291,15 @@ impl SignUp {
         {
             errors.push((SignUpField::Username, FieldError::UsernameTaken));
         }
-        if let Some(password) = &password {
-            let broken = self.policy.judge(password, email.as_ref(), username.as_ref());
-            errors.extend(
-                broken
-                    .into_iter()
-                    .map(|rule| (SignUpField::Password, FieldError::Password(rule))),
-            );
-        }
-        if form.password_confirm.expose().is_empty() {
-            errors.push((SignUpField::PasswordConfirm, FieldError::Required));
-        } else if !form.password_confirm.matches(form.password.expose().as_bytes()) {
-            errors.push((SignUpField::PasswordConfirm, FieldError::PasswordsDiffer));
-        }
+        let password = choose(
+            &self.policy,
+            &form.password,
+            &form.password_confirm,
+            email.as_ref(),
+            username.as_ref(),
+        )
+        .map_err(|wrong| errors.extend(wrong))
+        .ok();
         if void {
             errors.push((SignUpField::Invitation, FieldError::InvitationVoid));
         }
@@ -373,14 +368,6 @@ fn parse_username(typed: &str) -> Result<Username, FieldError> {
     typed.parse().map_err(|error| match error {
         UsernameError::Length => FieldError::UsernameLength,
         UsernameError::Characters => FieldError::UsernameCharacters,
-    })
-}
-
-fn parse_password(typed: &Secret<String>) -> Result<Password, FieldError> {
-    Password::parse(typed).map_err(|error| match error {
-        PasswordError::Empty => FieldError::Required,
-        PasswordError::TooLong => FieldError::PasswordTooLong,
-        PasswordError::ControlCharacter => FieldError::PasswordControlCharacter,
     })
 }
 

@@ -168,6 +168,7 @@ pub(super) fn client() -> Origin {
         address: Some([192, 0, 2, 1].into()),
         request: None,
         user_agent: "test".to_owned(),
+        language: None,
     }
 }
 

@@ -131,6 +131,9 @@ pub trait Store: Send + Sync + 'static {
     /// Notes when sessions were last used. Those that are gone stay gone.
     async fn touch_sessions(&self, seen: Vec<(TokenDigest, Timestamp)>) -> Result<(), StoreError>;
 
+    /// Notes when the owner of a session proved to know the password. One that is gone stays gone.
+    async fn prove_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError>;
+
     /// Ends sessions. How many there were.
     async fn end_sessions(&self, which: SessionsToEnd) -> Result<usize, StoreError>;
 

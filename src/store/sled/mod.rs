@@ -255,6 +255,12 @@ impl Store for SledStore {
             .await
     }
 
+    async fn prove_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError> {
+        self.committer
+            .run(move |group| sessions::prove(group, &digest, at))
+            .await
+    }
+
     async fn end_sessions(&self, which: SessionsToEnd) -> Result<usize, StoreError> {
         self.committer
             .run(move |group| sessions::end_some(group, which))

@@ -74,6 +74,16 @@ pub(super) fn touch(group: &mut Group<'_>, seen: &[(TokenDigest, Timestamp)]) ->
     Ok(())
 }
 
+/// Notes when the owner of a session proved to know the password.
+pub(super) fn prove(group: &mut Group<'_>, digest: &TokenDigest, at: Timestamp) -> Result<(), StoreError> {
+    let key = key::session(digest);
+    if let Some(mut session) = group.read::<Session>(&key)? {
+        session.proved_at = Some(at);
+        group.put(key, &session)?;
+    }
+    Ok(())
+}
+
 pub(super) fn end_some(group: &mut Group<'_>, which: SessionsToEnd) -> Result<usize, StoreError> {
     match which {
         SessionsToEnd::Token(digest) => end(group, &digest).map(usize::from),

@@ -53,6 +53,7 @@ pub(crate) fn account(name: &str, random: &Random) -> Account {
         created_at: noon(),
         password_changed_at: noon(),
         agreements: Vec::new(),
+        language: None,
     }
 }
 
@@ -71,6 +72,7 @@ pub(crate) fn session(account: AccountId, n: u64, random: &Random) -> Session {
         method: SignInMethod::Password,
         created_at: noon(),
         last_seen_at: noon(),
+        proved_at: Some(noon()),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         user_agent: "Firefox".to_owned(),
     }

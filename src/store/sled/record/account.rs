@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, only_version_1, version_1};
+use super::{Malformed, Record, read, write};
 use crate::ids::AccountId;
 use crate::model::{Account, Agreement, Standing};
 use crate::store::StoreError;
@@ -26,6 +26,24 @@ struct AccountV1 {
     agreements: Vec<AgreementV1>,
 }
 
+/// Version 1 with the language.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountV2 {
+    id: AccountId,
+    username: String,
+    email: String,
+    email_verified: bool,
+    name: Option<String>,
+    groups: BTreeSet<String>,
+    password_hash: String,
+    standing: StandingV1,
+    created_at: Timestamp,
+    password_changed_at: Timestamp,
+    agreements: Vec<AgreementV1>,
+    language: Option<String>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum StandingV1 {
@@ -44,15 +62,38 @@ struct AgreementV1 {
 
 impl Record for Account {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        version_1(&AccountV1::from(self))
+        write(2, &AccountV2::from(self))
     }
 
     fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
-        only_version_1::<AccountV1>(version, json)?.try_into()
+        match version {
+            1 => AccountV2::from(read::<AccountV1>(version, json)?).try_into(),
+            2 => read::<AccountV2>(version, json)?.try_into(),
+            _ => Err(Malformed::Version(version)),
+        }
     }
 }
 
-impl From<&Account> for AccountV1 {
+impl From<AccountV1> for AccountV2 {
+    fn from(row: AccountV1) -> Self {
+        Self {
+            id: row.id,
+            username: row.username,
+            email: row.email,
+            email_verified: row.email_verified,
+            name: row.name,
+            groups: row.groups,
+            password_hash: row.password_hash,
+            standing: row.standing,
+            created_at: row.created_at,
+            password_changed_at: row.password_changed_at,
+            agreements: row.agreements,
+            language: None,
+        }
+    }
+}
+
+impl From<&Account> for AccountV2 {
     fn from(account: &Account) -> Self {
         Self {
             id: account.id,
@@ -66,14 +107,15 @@ impl From<&Account> for AccountV1 {
             created_at: account.created_at,
             password_changed_at: account.password_changed_at,
             agreements: account.agreements.iter().map(AgreementV1::from).collect(),
+            language: account.language.clone(),
         }
     }
 }
 
-impl TryFrom<AccountV1> for Account {
+impl TryFrom<AccountV2> for Account {
     type Error = Malformed;
 
-    fn try_from(row: AccountV1) -> Result<Self, Malformed> {
+    fn try_from(row: AccountV2) -> Result<Self, Malformed> {
         Ok(Self {
             id: row.id,
             username: row.username.parse().map_err(|_| Malformed::Field("username"))?,
@@ -86,6 +128,7 @@ impl TryFrom<AccountV1> for Account {
             created_at: row.created_at,
             password_changed_at: row.password_changed_at,
             agreements: row.agreements.into_iter().map(Agreement::from).collect(),
+            language: row.language,
         })
     }
 }
@@ -131,23 +174,35 @@ impl From<AgreementV1> for Agreement {
 mod tests {
     use super::*;
 
-    /// A row as version 1 was first written. If this test fails, rows that are on disks can no longer be read:
-    /// make a version 2 instead.
-    const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","email":"Ann@example.com",
+    /// Rows as each version was first written. If a test fails, rows that are on disks can no longer be read: make
+    /// another version instead.
+    const FROZEN_1: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","email":"Ann@example.com",
         "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","standing":"awaiting-approval",
         "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
         "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}]}"#;
 
+    const FROZEN_2: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","email":"Ann@example.com",
+        "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","standing":"awaiting-approval",
+        "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
+        "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}],"language":"ko"}"#;
+
     #[test]
-    fn version_1_is_read_and_written_as_ever() {
-        let account = Account::decode(1, FROZEN.as_bytes()).unwrap();
+    fn version_1_is_read_as_ever() {
+        let account = Account::decode(1, FROZEN_1.as_bytes()).unwrap();
         assert_eq!(account.standing, Standing::AwaitingApproval);
+        assert_eq!(account.agreements.len(), 1);
+        assert_eq!(account.language, None);
+    }
+
+    #[test]
+    fn version_2_is_read_and_written_as_ever() {
+        let account = Account::decode(2, FROZEN_2.as_bytes()).unwrap();
         let written = account.encode().unwrap();
         let (version, json) = written.split_first().unwrap();
-        assert_eq!(*version, 1);
+        assert_eq!(*version, 2);
         let (written, frozen): (serde_json::Value, serde_json::Value) = (
             serde_json::from_slice(json).unwrap(),
-            serde_json::from_str(FROZEN).unwrap(),
+            serde_json::from_str(FROZEN_2).unwrap(),
         );
         assert_eq!(written, frozen);
     }

@@ -82,7 +82,12 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A value of version 1.
 fn version_1<T: Serialize>(row: &T) -> Result<Vec<u8>, StoreError> {
-    let mut value = vec![1];
+    write(1, row)
+}
+
+/// A value of some version.
+fn write<T: Serialize>(version: u8, row: &T) -> Result<Vec<u8>, StoreError> {
+    let mut value = vec![version];
     serde_json::to_writer(&mut value, row)
         .map_err(|error| StoreError::Unavailable(format!("a record cannot be written: {error}")))?;
     Ok(value)
@@ -90,9 +95,14 @@ fn version_1<T: Serialize>(row: &T) -> Result<Vec<u8>, StoreError> {
 
 /// What a value of the only version that there is holds.
 fn only_version_1<T: DeserializeOwned>(version: u8, json: &[u8]) -> Result<T, Malformed> {
-    if version != 1 {
-        return Err(Malformed::Version(version));
+    match version {
+        1 => read(version, json),
+        _ => Err(Malformed::Version(version)),
     }
+}
+
+/// What a value holds, as the struct of its version says.
+fn read<T: DeserializeOwned>(version: u8, json: &[u8]) -> Result<T, Malformed> {
     serde_json::from_slice(json).map_err(|error| Malformed::Json {
         version,
         column: error.column(),

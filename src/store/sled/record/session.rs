@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, only_version_1, version_1};
+use super::{Malformed, Record, read, write};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{Session, SignInMethod, TokenDigest};
 use crate::store::StoreError;
@@ -23,6 +23,21 @@ struct SessionV1 {
     user_agent: String,
 }
 
+/// Version 1 with the last proof.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionV2 {
+    id: SessionId,
+    digest: TokenDigest,
+    account: AccountId,
+    method: SignInMethodV1,
+    created_at: Timestamp,
+    last_seen_at: Timestamp,
+    proved_at: Option<Timestamp>,
+    address: IpAddr,
+    user_agent: String,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum SignInMethodV1 {
@@ -31,15 +46,36 @@ enum SignInMethodV1 {
 
 impl Record for Session {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        version_1(&SessionV1::from(self))
+        write(2, &SessionV2::from(self))
     }
 
     fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
-        only_version_1::<SessionV1>(version, json).map(Self::from)
+        match version {
+            1 => read::<SessionV1>(version, json).map(|row| SessionV2::from(row).into()),
+            2 => read::<SessionV2>(version, json).map(Self::from),
+            _ => Err(Malformed::Version(version)),
+        }
     }
 }
 
-impl From<&Session> for SessionV1 {
+/// Every session of version 1 was begun with a password.
+impl From<SessionV1> for SessionV2 {
+    fn from(row: SessionV1) -> Self {
+        Self {
+            id: row.id,
+            digest: row.digest,
+            account: row.account,
+            method: row.method,
+            created_at: row.created_at,
+            last_seen_at: row.last_seen_at,
+            proved_at: Some(row.created_at),
+            address: row.address,
+            user_agent: row.user_agent,
+        }
+    }
+}
+
+impl From<&Session> for SessionV2 {
     fn from(session: &Session) -> Self {
         Self {
             id: session.id,
@@ -48,14 +84,15 @@ impl From<&Session> for SessionV1 {
             method: session.method.into(),
             created_at: session.created_at,
             last_seen_at: session.last_seen_at,
+            proved_at: session.proved_at,
             address: session.address,
             user_agent: session.user_agent.clone(),
         }
     }
 }
 
-impl From<SessionV1> for Session {
-    fn from(row: SessionV1) -> Self {
+impl From<SessionV2> for Session {
+    fn from(row: SessionV2) -> Self {
         Self {
             id: row.id,
             digest: row.digest,
@@ -63,6 +100,7 @@ impl From<SessionV1> for Session {
             method: row.method.into(),
             created_at: row.created_at,
             last_seen_at: row.last_seen_at,
+            proved_at: row.proved_at,
             address: row.address,
             user_agent: row.user_agent,
         }
@@ -89,20 +127,31 @@ impl From<SignInMethodV1> for SignInMethod {
 mod tests {
     use super::*;
 
-    /// A row as version 1 was first written: see the accounts.
-    const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057",
+    /// Rows as each version was first written: see the accounts.
+    const FROZEN_1: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057",
         "digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","account":"01890a5d-ac96-774b-bcce-b302099a8058",
         "method":"password","created_at":"2026-01-02T03:04:05Z","last_seen_at":"2026-01-02T03:04:06Z",
         "address":"2001:db8::1","user_agent":"Firefox"}"#;
 
+    const FROZEN_2: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057",
+        "digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","account":"01890a5d-ac96-774b-bcce-b302099a8058",
+        "method":"password","created_at":"2026-01-02T03:04:05Z","last_seen_at":"2026-01-02T03:04:06Z",
+        "proved_at":"2026-01-02T03:05:00Z","address":"2001:db8::1","user_agent":"Firefox"}"#;
+
     #[test]
-    fn version_1_is_read_and_written_as_ever() {
-        let written = Session::decode(1, FROZEN.as_bytes()).unwrap().encode().unwrap();
+    fn version_1_is_read_as_ever() {
+        let session = Session::decode(1, FROZEN_1.as_bytes()).unwrap();
+        assert_eq!(session.proved_at, Some(session.created_at));
+    }
+
+    #[test]
+    fn version_2_is_read_and_written_as_ever() {
+        let written = Session::decode(2, FROZEN_2.as_bytes()).unwrap().encode().unwrap();
         let (version, json) = written.split_first().unwrap();
-        assert_eq!(*version, 1);
+        assert_eq!(*version, 2);
         let (written, frozen): (serde_json::Value, serde_json::Value) = (
             serde_json::from_slice(json).unwrap(),
-            serde_json::from_str(FROZEN).unwrap(),
+            serde_json::from_str(FROZEN_2).unwrap(),
         );
         assert_eq!(written, frozen);
     }

@@ -1,0 +1,54 @@
+//! Changing an account that others may change at the same moment.
+
+use super::Kept;
+use crate::model::{Account, Email};
+use crate::store::{StoreError, UpdateAccount};
+
+/// How often a change starts over when somebody else changes the account at the same moment.
+const TRIES: usize = 5;
+
+/// Why an account was not changed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EditError {
+    /// It is gone.
+    #[error("the account is gone")]
+    Gone,
+    /// Another account has the address.
+    #[error("another account has the address {0}")]
+    EmailTaken(Email),
+    /// It is the last active member of the administrators' group.
+    #[error("it is the last active member of the administrators' group")]
+    LastAdministrator,
+    /// Somebody else changed it at the same moment, more than once.
+    #[error("the account was changed by somebody else at the same moment; try again")]
+    Contended,
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Changes the account and writes it back, again from what is stored if somebody else was faster. `administrators` is
+/// their group.
+pub(super) async fn edit(
+    store: &Kept,
+    administrators: &str,
+    mut account: Account,
+    change: impl Fn(&mut Account) + Send + Sync,
+) -> Result<Account, EditError> {
+    for _ in 0..TRIES {
+        let mut changed = account.clone();
+        change(&mut changed);
+        match store
+            .update_account(&account, changed.clone(), administrators)
+            .await?
+        {
+            UpdateAccount::Updated => return Ok(changed),
+            UpdateAccount::LastMember => return Err(EditError::LastAdministrator),
+            UpdateAccount::EmailTaken => return Err(EditError::EmailTaken(changed.email)),
+            UpdateAccount::Changed => {
+                account = store.account(account.id).await?.ok_or(EditError::Gone)?;
+            }
+        }
+    }
+    Err(EditError::Contended)
+}

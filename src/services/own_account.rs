@@ -1,0 +1,235 @@
+//! What people do with their own account.
+
+use std::sync::Arc;
+
+use super::account_edit::{EditError, edit};
+use super::new_password::choose;
+use super::{
+    Audit, Busy, Event, FieldError, Hasher, Kept, Kind, LiveSession, Origin, PasswordPolicy, Sessions,
+    SignIn, SignInError, SignUpField,
+};
+use crate::clock::Clock;
+use crate::ids::{AccountId, SessionId};
+use crate::model::Account;
+use crate::secret::Secret;
+use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
+
+/// The longest name, in characters.
+pub const LONGEST_NAME: usize = 100;
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnAccountError {
+    /// The password that was asked for is wrong, or cannot be checked now.
+    #[error(transparent)]
+    NotProved(SignInError),
+    /// Fields of a new password that are wrong, at least one.
+    #[error("{0:?}")]
+    Password(Vec<(SignUpField, FieldError)>),
+    /// The name is too long or has a control character.
+    #[error("not a name")]
+    Name,
+    /// It is the last active member of the administrators' group.
+    #[error("it is the last active member of the administrators' group")]
+    LastAdministrator,
+    /// The account is gone.
+    #[error("the account is gone")]
+    Gone,
+    /// Somebody else changed the account at the same moment, more than once.
+    #[error("the account was changed by somebody else at the same moment")]
+    Contended,
+    /// Too many passwords are being hashed.
+    #[error("too many passwords are being hashed")]
+    Busy,
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Busy> for OwnAccountError {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+impl From<EditError> for OwnAccountError {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Gone => Self::Gone,
+            // An edit that keeps the address cannot meet another account's.
+            EditError::EmailTaken(_) | EditError::Contended => Self::Contended,
+            EditError::LastAdministrator => Self::LastAdministrator,
+            EditError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// A new password, and the old one.
+#[derive(Debug)]
+pub struct PasswordForm {
+    /// The one that serves until now.
+    pub current: Secret<String>,
+    /// The new one.
+    pub password: Secret<String>,
+    /// The new one again.
+    pub password_confirm: Secret<String>,
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct OwnAccount {
+    pub(super) store: Kept,
+    pub(super) hasher: Arc<Hasher>,
+    pub(super) policy: Arc<PasswordPolicy>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) sign_in: Arc<SignIn>,
+    pub(super) audit: Arc<Audit>,
+    pub(super) clock: Clock,
+    /// `admin.group`
+    pub(super) administrators: String,
+}
+
+impl OwnAccount {
+    /// The account.
+    pub async fn find(&self, id: AccountId) -> Result<Account, OwnAccountError> {
+        self.store.account(id).await?.ok_or(OwnAccountError::Gone)
+    }
+
+    /// Changes what to call them; an empty name leaves the username for that.
+    pub async fn change_name(
+        &self,
+        id: AccountId,
+        name: &str,
+        origin: &Origin,
+    ) -> Result<Account, OwnAccountError> {
+        let name = name.trim();
+        if name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+            return Err(OwnAccountError::Name);
+        }
+        let name = Some(name.to_owned()).filter(|name| !name.is_empty());
+        let account = self.edit(id, |account| account.name.clone_from(&name)).await?;
+        self.sessions.refresh(&account);
+        self.note(Kind::NameChange, &account, origin);
+        Ok(account)
+    }
+
+    /// Changes the language of their pages and mails.
+    pub async fn change_language(&self, id: AccountId, tag: &str) -> Result<Account, OwnAccountError> {
+        self.edit(id, |account| account.language = Some(tag.to_owned()))
+            .await
+    }
+
+    /// Changes the password and ends the other sessions. Nothing is hashed for a new one that breaks a rule.
+    pub async fn change_password(
+        &self,
+        id: AccountId,
+        form: PasswordForm,
+        session: Option<&LiveSession>,
+        origin: &Origin,
+    ) -> Result<Account, OwnAccountError> {
+        let account = self.find(id).await?;
+        let password = choose(
+            &self.policy,
+            &form.password,
+            &form.password_confirm,
+            Some(&account.email),
+            Some(&account.username),
+        )
+        .map_err(OwnAccountError::Password)?;
+        self.prove(id, session, &form.current, origin).await?;
+        let hash = self.hasher.place()?.hash(password).await?;
+        let now = self.clock.now();
+        let account = self
+            .edit(id, |account| {
+                account.password_hash.clone_from(&hash);
+                account.password_changed_at = now;
+            })
+            .await?;
+        self.end_others(id, session).await?;
+        self.note(Kind::PasswordChange, &account, origin);
+        Ok(account)
+    }
+
+    /// Ends one of their sessions. Whether there was one.
+    pub async fn end_session(
+        &self,
+        id: AccountId,
+        session: SessionId,
+        origin: &Origin,
+    ) -> Result<bool, OwnAccountError> {
+        let own = self.sessions.list(Some(id));
+        let Some(info) = own.into_iter().find(|info| info.session.id == session) else {
+            return Ok(false);
+        };
+        let ended = self.sessions.end(SessionsToEnd::Id(session)).await?;
+        let event = Event::success(Kind::SessionEnd, info.email).detail(format!("session {session}"));
+        self.audit.note(origin, &event);
+        Ok(ended > 0)
+    }
+
+    /// Ends all of their sessions but this one. How many there were.
+    pub async fn end_other_sessions(
+        &self,
+        id: AccountId,
+        session: Option<&LiveSession>,
+        origin: &Origin,
+    ) -> Result<usize, OwnAccountError> {
+        let account = self.find(id).await?;
+        let ended = self.end_others(id, session).await?;
+        let event = Event::success(Kind::SessionEnd, account.email.as_str()).detail("all others");
+        self.audit.note(origin, &event);
+        Ok(ended)
+    }
+
+    /// Deletes the account; its username stays taken (S53).
+    pub async fn delete(
+        &self,
+        id: AccountId,
+        password: &Secret<String>,
+        session: Option<&LiveSession>,
+        origin: &Origin,
+    ) -> Result<(), OwnAccountError> {
+        let account = self.prove(id, session, password, origin).await?;
+        match self.store.delete_account(id, &self.administrators).await? {
+            DeleteAccount::Deleted => {}
+            DeleteAccount::Absent => return Err(OwnAccountError::Gone),
+            DeleteAccount::LastMember => return Err(OwnAccountError::LastAdministrator),
+        }
+        self.sessions.end(SessionsToEnd::Account(id, None)).await?;
+        self.note(Kind::AccountDelete, &account, origin);
+        Ok(())
+    }
+
+    async fn prove(
+        &self,
+        id: AccountId,
+        session: Option<&LiveSession>,
+        password: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<Account, OwnAccountError> {
+        let proved = self.sign_in.prove(id, session, password, origin).await;
+        proved.map_err(OwnAccountError::NotProved)
+    }
+
+    async fn end_others(&self, id: AccountId, session: Option<&LiveSession>) -> Result<usize, StoreError> {
+        let this = session.map(LiveSession::digest);
+        self.sessions.end(SessionsToEnd::Account(id, this)).await
+    }
+
+    async fn edit(
+        &self,
+        id: AccountId,
+        change: impl Fn(&mut Account) + Send + Sync,
+    ) -> Result<Account, OwnAccountError> {
+        let account = self.find(id).await?;
+        Ok(edit(&self.store, &self.administrators, account, change).await?)
+    }
+
+    fn note(&self, kind: Kind, account: &Account, origin: &Origin) {
+        self.audit
+            .note(origin, &Event::success(kind, account.email.as_str()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

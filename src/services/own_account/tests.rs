@@ -1,0 +1,215 @@
+use std::time::Duration;
+
+use super::*;
+use crate::model::Standing;
+use crate::services::world::{EMAIL, PASSWORD, World, client};
+use crate::services::{AccountChange, PasswordRule, SignedIn};
+
+const NEW: &str = "N3w-horizon!";
+const LASTS: Duration = Duration::from_mins(15);
+
+fn secret(text: &str) -> Secret<String> {
+    Secret::new(text.to_owned())
+}
+
+fn form(current: &str, password: &str, again: &str) -> PasswordForm {
+    PasswordForm {
+        current: secret(current),
+        password: secret(password),
+        password_confirm: secret(again),
+    }
+}
+
+async fn world_and_session() -> (World, SignedIn) {
+    let world = World::with_ann(|config| config.admin.group = "admins".to_owned()).await;
+    let signed_in = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    (world, signed_in)
+}
+
+#[tokio::test]
+async fn s28_a_new_password_ends_the_other_sessions_and_serves_from_now_on() {
+    let (world, this) = world_and_session().await;
+    let other = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let own = &world.services.own_account;
+    let changed = own
+        .change_password(
+            this.account.id,
+            form(PASSWORD, NEW, NEW),
+            Some(&this.session),
+            &client(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(changed.password_changed_at, world.clock.now());
+    let sessions = &world.services.sessions;
+    assert!(sessions.find(&this.token.digest()).is_some());
+    assert!(sessions.find(&other.token.digest()).is_none());
+    assert!(other.session.ended().is_cancelled());
+    assert!(world.sign_in(EMAIL, PASSWORD).await.is_err());
+    world.sign_in(EMAIL, NEW).await.unwrap();
+}
+
+#[tokio::test]
+async fn s1_s2_a_new_password_obeys_the_rules_of_signup_before_anything_is_hashed() {
+    let (world, this) = world_and_session().await;
+    let before = world.hashes();
+    for (password, again, field, fault) in [
+        (
+            "short-1",
+            "short-1",
+            SignUpField::Password,
+            FieldError::Password(PasswordRule::TooShort(8)),
+        ),
+        (
+            "ann@example.com-1X",
+            "ann@example.com-1X",
+            SignUpField::Password,
+            FieldError::Password(PasswordRule::Personal),
+        ),
+        (
+            "1qaz@wsx",
+            "1qaz@wsx",
+            SignUpField::Password,
+            FieldError::Password(PasswordRule::Common),
+        ),
+        (
+            NEW,
+            "another",
+            SignUpField::PasswordConfirm,
+            FieldError::PasswordsDiffer,
+        ),
+        (NEW, "", SignUpField::PasswordConfirm, FieldError::Required),
+    ] {
+        let changed = world
+            .services
+            .own_account
+            .change_password(this.account.id, form(PASSWORD, password, again), None, &client())
+            .await;
+        let Err(OwnAccountError::Password(faults)) = changed else {
+            panic!("{password}: {changed:?}")
+        };
+        assert!(faults.contains(&(field, fault)), "{password}: {faults:?}");
+    }
+    assert_eq!(world.hashes(), before);
+}
+
+#[tokio::test]
+async fn s9_the_password_asked_again_counts_with_the_sign_ins() {
+    let (world, this) = world_and_session().await;
+    world.fail(EMAIL, 5).await;
+    let prove = async |password: &str| {
+        let sign_in = &world.services.sign_in;
+        sign_in
+            .prove(this.account.id, Some(&this.session), &secret(password), &client())
+            .await
+    };
+    for n in 6..=11 {
+        let proved = prove("wrong").await;
+        assert!(
+            matches!(proved, Err(SignInError::InvalidCredentials)),
+            "{n}: {proved:?}"
+        );
+    }
+    assert!(matches!(prove(PASSWORD).await, Err(SignInError::Locked(_))));
+    let signed_in = world.sign_in(EMAIL, PASSWORD).await;
+    assert!(matches!(signed_in, Err(SignInError::Locked(_))), "{signed_in:?}");
+    let sessions = &world.services.sessions;
+    assert!(
+        sessions.find(&this.token.digest()).is_some(),
+        "who is signed in stays so"
+    );
+    world.change(AccountChange::Unlock).await;
+    prove(PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_proof_grows_old_and_outlives_a_restart() {
+    let (world, this) = world_and_session().await;
+    let sessions = &world.services.sessions;
+    world.hand.advance(Duration::from_secs(15 * 60 - 1));
+    assert!(sessions.is_proved(&this.session, LASTS));
+    world.hand.advance(Duration::from_secs(1));
+    assert!(!sessions.is_proved(&this.session, LASTS));
+
+    let (sign_in, id) = (&world.services.sign_in, this.account.id);
+    sign_in
+        .prove(id, Some(&this.session), &secret(PASSWORD), &client())
+        .await
+        .unwrap();
+    assert!(sessions.is_proved(&this.session, LASTS));
+    let restarted = world.restarted(4).await;
+    let again = restarted.sessions.find(&this.token.digest()).unwrap();
+    assert!(restarted.sessions.is_proved(&again, LASTS));
+
+    world.hand.set_wall("2025-12-31T00:00:00Z".parse().unwrap());
+    assert!(
+        !sessions.is_proved(&this.session, LASTS),
+        "a clock that was set back proves nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_name_is_shown_at_once_and_has_its_limits() {
+    let (world, this) = world_and_session().await;
+    let (own, id) = (&world.services.own_account, this.account.id);
+    own.change_name(id, "  김미나 ", &client()).await.unwrap();
+    assert_eq!(this.session.principal().name, "김미나");
+    for name in ["a\nb", &"x".repeat(LONGEST_NAME + 1)] {
+        let refused = own.change_name(id, name, &client()).await;
+        assert!(matches!(refused, Err(OwnAccountError::Name)), "{refused:?}");
+    }
+    own.change_name(id, "", &client()).await.unwrap();
+    assert_eq!(this.session.principal().name, "ann");
+}
+
+#[tokio::test]
+async fn only_own_sessions_can_be_ended() {
+    let (world, this) = world_and_session().await;
+    let bob = world.add("bob@example.com", &[]).await;
+    let theirs = world.sign_in("bob@example.com", PASSWORD).await.unwrap();
+    let other = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let (own, id) = (&world.services.own_account, this.account.id);
+    assert!(!own.end_session(id, theirs.session.id(), &client()).await.unwrap());
+    assert!(own.end_session(id, other.session.id(), &client()).await.unwrap());
+    world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let ended = own.end_other_sessions(id, Some(&this.session), &client()).await;
+    assert_eq!(ended.unwrap(), 1);
+    let sessions = &world.services.sessions;
+    assert!(sessions.find(&this.token.digest()).is_some());
+    assert_eq!(sessions.list(Some(bob.id)).len(), 1);
+}
+
+#[tokio::test]
+async fn s53_who_leaves_takes_the_username_along_and_the_last_administrator_stays() {
+    let (world, this) = world_and_session().await;
+    world
+        .change(AccountChange::SetGroups(["admins".to_owned()].into()))
+        .await;
+    let (own, id) = (&world.services.own_account, this.account.id);
+    let delete = async |password: &str| {
+        own.delete(id, &secret(password), Some(&this.session), &client())
+            .await
+    };
+    assert!(matches!(
+        delete("wrong").await,
+        Err(OwnAccountError::NotProved(SignInError::InvalidCredentials))
+    ));
+    assert!(matches!(
+        delete(PASSWORD).await,
+        Err(OwnAccountError::LastAdministrator)
+    ));
+    let deputy = world.add("deputy@example.com", &["admins"]).await;
+    assert_eq!(deputy.standing, Standing::Active);
+    delete(PASSWORD).await.unwrap();
+    assert!(this.session.ended().is_cancelled());
+    assert!(world.sign_in(EMAIL, PASSWORD).await.is_err());
+    let again = world
+        .services
+        .sign_up
+        .sign_up(
+            crate::services::world::form("new@example.com", "ann", PASSWORD),
+            &client(),
+        )
+        .await;
+    assert!(again.is_err(), "the username was given again");
+}
