@@ -8,7 +8,7 @@ use crate::authenticate::Credentials;
 use crate::config::Allow;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
-use crate::route::Route;
+use crate::route::{Audience, Page, Route};
 use crate::services::LiveSession;
 
 /// Proof that policy admitted a request.
@@ -59,9 +59,20 @@ pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) 
     Ok(Permit { credentials })
 }
 
-/// Admits a request to one of the gateway's own pages: everybody, and the page knows who is signed in.
-pub fn permit_page(credentials: Option<Credentials>) -> Permit {
-    Permit { credentials }
+/// Admits a request to one of the gateway's own pages, or says why not. `administrators` is their group.
+pub fn permit_page(
+    page: Page,
+    administrators: &str,
+    credentials: Option<Credentials>,
+) -> Result<Permit, Refusal> {
+    let problem = match (page.audience(), &credentials) {
+        (Audience::SignedIn | Audience::Administrators, None) => Some(Problem::NotAuthenticated),
+        (Audience::Administrators, Some(who)) if !who.principal.groups.contains(administrators) => {
+            Some(Problem::Forbidden)
+        }
+        _ => None,
+    };
+    problem.map_or(Ok(Permit { credentials }), |problem| Err(Refusal::new(problem)))
 }
 
 #[cfg(test)]
@@ -156,6 +167,26 @@ mod tests {
             get(Allow::Groups(Vec::new()), Some(somebody(&["x"]))),
             Err(Problem::Forbidden)
         );
+    }
+
+    #[test]
+    fn own_pages_have_a_policy_too() {
+        let judge = |path, who| {
+            permit_page(Page::at(path).unwrap(), "admins", who)
+                .map(|permit| permit.principal().is_some())
+                .map_err(|refusal| refusal.problem)
+        };
+        let (nobody, member, administrator) =
+            (|| None, || Some(somebody(&["x"])), || Some(somebody(&["admins"])));
+        assert_eq!(judge("/.auth/login", nobody()), Ok(false));
+        assert_eq!(judge("/.auth/login", member()), Ok(true));
+        for path in ["/.auth/account", "/.auth/account/delete"] {
+            assert_eq!(judge(path, nobody()), Err(Problem::NotAuthenticated), "{path}");
+            assert_eq!(judge(path, member()), Ok(true), "{path}");
+        }
+        assert_eq!(judge("/.auth/admin", nobody()), Err(Problem::NotAuthenticated));
+        assert_eq!(judge("/.auth/admin", member()), Err(Problem::Forbidden));
+        assert_eq!(judge("/.auth/admin", administrator()), Ok(true));
     }
 
     #[test]

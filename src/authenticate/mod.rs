@@ -53,7 +53,7 @@ pub struct Identified {
 pub enum Usage {
     /// It does.
     Extends,
-    /// It only looks: the gateway's own pages.
+    /// It only looks: the gateway's own pages that are for everybody.
     Peeks,
 }
 

@@ -9,6 +9,7 @@ use crate::authorize::permit_page;
 use crate::config::{RouteConfig, SecretSource};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{Principal, SignInMethod};
+use crate::route::Page;
 use crate::secret::Secret;
 
 fn config() -> Config {
@@ -22,8 +23,12 @@ fn config() -> Config {
     }
 }
 
+fn permit_for(credentials: Option<Credentials>) -> Permit {
+    permit_page(Page::Me, "", credentials).unwrap()
+}
+
 fn ann() -> Permit {
-    permit_page(Some(Credentials {
+    permit_for(Some(Credentials {
         principal: Arc::new(Principal {
             account: AccountId::from_bytes([1; 16]),
             username: "ann".parse().unwrap(),
@@ -110,7 +115,7 @@ fn s40_the_gateways_value_stands_alone() {
         ],
     ] {
         assert_eq!(seen(&config(), &ann(), sent), of_ann(), "{sent:?}");
-        assert_eq!(seen(&config(), &permit_page(None), sent), [], "{sent:?}");
+        assert_eq!(seen(&config(), &permit_for(None), sent), [], "{sent:?}");
     }
 }
 
@@ -130,7 +135,7 @@ fn s40_a_name_that_another_application_is_given_is_removed_too() {
         ("X-Other", "kept"),
     ];
     assert_eq!(
-        seen(&config, &permit_page(None), &sent),
+        seen(&config, &permit_for(None), &sent),
         pairs(&[("x-other", "kept")])
     );
 }
@@ -144,7 +149,7 @@ fn s42_odd_spellings_of_what_the_gateway_says_of_the_connection_are_removed() {
         ("X_Y", "kept"),
     ];
     assert_eq!(
-        seen(&config(), &permit_page(None), &sent),
+        seen(&config(), &permit_for(None), &sent),
         pairs(&[("x_y", "kept")])
     );
 }
@@ -196,7 +201,7 @@ fn headers_are_added_replaced_and_taken_away() {
     );
     // Nobody: what identifies the gateway itself is all that is said.
     assert_eq!(
-        seen(&config, &permit_page(None), &[]),
+        seen(&config, &permit_for(None), &[]),
         pairs(&[("x-secret", "s3cret")])
     );
 }

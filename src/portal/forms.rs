@@ -63,6 +63,14 @@ impl Fields {
     pub(super) fn secret(&mut self, name: &str) -> Secret<String> {
         self.0.remove(name).unwrap_or_else(|| Secret::new(String::new()))
     }
+
+    /// What can be sent again by a page: everything but what may be a password.
+    pub(super) fn sent(&self) -> Vec<(&str, &str)> {
+        let pairs = self.0.iter().filter(|(name, _)| !name.contains("password"));
+        pairs
+            .map(|(name, value)| (name.as_str(), value.expose().as_str()))
+            .collect()
+    }
 }
 
 /// Whether the body is JSON.

@@ -16,6 +16,8 @@ use crate::services::{FieldError, PasswordRule, SignUpField};
 use crate::text::Lang;
 use jiff::Timestamp;
 
+mod members;
+
 fn site() -> Site {
     let mut config = Config::default();
     config.branding.name = "Harbour & Sons".to_owned();
@@ -134,7 +136,7 @@ fn states(site: &Site, lang: &'static str) -> Vec<(&'static str, Response<Bytes>
                 allow: "authenticated",
             };
             let refused = |problem| site.refuse_visit(visit, &Refusal::because(problem, "SECRET CAUSE"));
-            vec![
+            let mut states = vec![
                 (
                     "login",
                     site.page(
@@ -192,7 +194,9 @@ fn states(site: &Site, lang: &'static str) -> Vec<(&'static str, Response<Bytes>
                 ("unreachable", refused(Problem::UpstreamUnreachable)),
                 ("demo", site.demo(visit, &admitted(Some(&user)))),
                 ("demo-anonymous", site.demo(visit, &admitted(None))),
-            ]
+            ];
+            states.extend(members::states(site, visit));
+            states
         },
     )
 }

@@ -88,6 +88,10 @@ impl Portal {
         response
             .headers_mut()
             .append(SET_COOKIE, services.session_cookie.set(&signed_in.token));
+        let language = signed_in.account.language.as_deref();
+        if let Some(lang) = language.and_then(|tag| self.site.texts.language(tag)) {
+            self.site.remember_language(&mut response, lang);
+        }
         response
     }
 
@@ -180,7 +184,7 @@ impl Site {
     }
 }
 
-fn refusal_of(error: &SignInError) -> Refusal {
+pub(super) fn refusal_of(error: &SignInError) -> Refusal {
     match error {
         SignInError::InvalidCredentials => Refusal::new(Problem::InvalidCredentials),
         SignInError::NotVerified => Refusal::new(Problem::NotVerified),

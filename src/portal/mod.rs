@@ -3,6 +3,8 @@
 //! A page is a function from a request's head and body to an answer; it asks [`services`](crate::services) and never
 //! touches the store or the proxy. What can be rendered without a service is a method of `Site`.
 
+mod account;
+mod admin;
 mod alert;
 mod assets;
 mod colour;
@@ -11,7 +13,10 @@ mod forms;
 mod login;
 mod logout;
 mod me;
+mod member;
+mod moment;
 mod problems;
+mod proof;
 mod refuse;
 mod render;
 mod return_to;
@@ -23,12 +28,11 @@ mod visit;
 #[cfg(test)]
 mod gallery;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
 use self::forms::Fields;
+use self::member::Member;
 use self::site::Site;
 use self::visit::Visit;
 use crate::config::{BrandingConfig, Config};
@@ -36,7 +40,7 @@ use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, require_same_origin};
 use crate::route::Page;
-use crate::services::Services;
+use crate::services::{LiveSession, Services};
 use crate::text::{TextError, Texts};
 
 /// The pages.
@@ -44,6 +48,15 @@ use crate::text::{TextError, Texts};
 pub struct Portal {
     site: Site,
     services: Services,
+}
+
+/// Who asks for a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor<'a> {
+    /// Who they are, if they are signed in.
+    pub principal: Option<&'a Principal>,
+    /// The session that proves it, if one does.
+    pub session: Option<&'a LiveSession>,
 }
 
 /// What the demo shows of the request that reached it.
@@ -91,7 +104,7 @@ impl Portal {
         &self,
         page: Page,
         head: &RequestHead<'_>,
-        principal: Option<Arc<Principal>>,
+        visitor: Visitor<'_>,
         body: Bytes,
     ) -> Response<Bytes> {
         let visit = self.site.visit(head);
@@ -110,7 +123,7 @@ impl Portal {
         } else {
             None
         };
-        let principal = principal.as_deref();
+        let principal = visitor.principal;
         match (page, fields) {
             (Page::Login, None) => self.login_page(&visit, principal),
             (Page::Login, Some(fields)) => self.log_in(&visit, fields).await,
@@ -122,6 +135,14 @@ impl Portal {
             (Page::Me, _) => self.site.me(&visit, principal),
             (Page::Problem, _) => self.site.problem_page(&visit),
             (Page::Asset, _) => self.site.asset(&visit),
+            (Page::Account(page), fields) => match Member::of(visitor) {
+                Ok(member) => self.account(page, &visit, member, fields).await,
+                Err(refusal) => self.site.refuse_visit(&visit, &refusal),
+            },
+            (Page::Admin(page), fields) => match Member::of(visitor) {
+                Ok(member) => self.admin(page, &visit, member, fields).await,
+                Err(refusal) => self.site.refuse_visit(&visit, &refusal),
+            },
         }
     }
 

@@ -23,6 +23,18 @@ impl Site {
         template: &str,
         view: &impl Serialize,
     ) -> Response<Bytes> {
+        self.framed_page(visit, status, template, Value::UNDEFINED, view)
+    }
+
+    /// The same with `nav`, the links of the pages for those who are signed in.
+    pub(super) fn framed_page(
+        &self,
+        visit: &Visit<'_>,
+        status: StatusCode,
+        template: &str,
+        nav: Value,
+        view: &impl Serialize,
+    ) -> Response<Bytes> {
         let say = |key| self.texts.get(visit.lang, key);
         let rendered = self.templates.get_template(template).and_then(|template| {
             template.render(context! {
@@ -34,6 +46,7 @@ impl Site {
                     show_label => say("password.show-label"),
                     hide_label => say("password.hide-label"),
                 },
+                nav => nav,
                 view => Value::from(Serde(view)),
             })
         });
@@ -49,16 +62,22 @@ impl Site {
         response
             .headers_mut()
             .insert(CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
-        if visit.chosen
-            && let Ok(cookie) = HeaderValue::from_str(&format!(
-                "{}={}; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax",
-                self.language_cookie,
-                self.texts.tag(visit.lang)
-            ))
-        {
-            response.headers_mut().append(SET_COOKIE, cookie);
+        if visit.chosen {
+            self.remember_language(&mut response, visit.lang);
         }
         response
+    }
+
+    /// Has the browser ask for pages in this language from now on.
+    pub(super) fn remember_language(&self, response: &mut Response<Bytes>, lang: Lang) {
+        let cookie = format!(
+            "{}={}; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax",
+            self.language_cookie,
+            self.texts.tag(lang)
+        );
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
     }
 
     /// A JSON document.

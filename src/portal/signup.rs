@@ -197,7 +197,7 @@ impl Site {
     }
 
     /// What is wrong with each field, in words.
-    fn messages(&self, visit: &Visit<'_>, faults: &[(SignUpField, FieldError)]) -> Errors {
+    pub(super) fn messages(&self, visit: &Visit<'_>, faults: &[(SignUpField, FieldError)]) -> Errors {
         let mut errors = Errors::new();
         for (field, fault) in faults {
             let message = self.message(visit, *field, *fault);

@@ -6,12 +6,11 @@ use http::HeaderValue;
 use minijinja::Environment;
 use serde::Serialize;
 
-use super::PortalError;
 use super::assets::Assets;
 use super::return_to::Hosts;
-use super::templates;
 use super::visit::Visit;
-use crate::config::Config;
+use super::{PortalError, templates};
+use crate::config::{Config, PasswordPolicyName};
 use crate::model::Email;
 use crate::request::{Host, RequestHead};
 use crate::text::Texts;
@@ -32,6 +31,9 @@ pub(super) struct Site {
     /// Sign-in happens at `public_url`, for all hosts below the cookie's domain.
     pub(super) central_login: bool,
     pub(super) by_username: bool,
+    pub(super) password_policy: PasswordPolicyName,
+    /// `admin.group`
+    pub(super) administrators: String,
     pub(super) terms_url: String,
     pub(super) privacy_url: String,
 }
@@ -75,12 +77,14 @@ impl Site {
             language_cookie: language_cookie.to_owned(),
             central_login: !config.session.cookie_domain.is_empty(),
             by_username: config.login.username,
+            password_policy: config.password.policy,
+            administrators: config.admin.group.clone(),
             terms_url: config.signup.terms_url.clone(),
             privacy_url: config.signup.privacy_url.clone(),
         })
     }
 
-    pub(super) fn visit<'a>(&self, head: &'a RequestHead<'a>) -> Visit<'a> {
+    pub(super) fn visit<'a>(&'a self, head: &'a RequestHead<'a>) -> Visit<'a> {
         Visit::new(head, &self.texts, &self.language_cookie)
     }
 }

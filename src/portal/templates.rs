@@ -19,6 +19,36 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("refusal.html", include_str!("templates/refusal.html")),
     ("problem.html", include_str!("templates/problem.html")),
     ("demo.html", include_str!("templates/demo.html")),
+    ("member.html", include_str!("templates/member.html")),
+    ("proof.html", include_str!("templates/proof.html")),
+    (
+        "account-profile.html",
+        include_str!("templates/account-profile.html"),
+    ),
+    (
+        "account-password.html",
+        include_str!("templates/account-password.html"),
+    ),
+    (
+        "account-sessions.html",
+        include_str!("templates/account-sessions.html"),
+    ),
+    (
+        "account-language.html",
+        include_str!("templates/account-language.html"),
+    ),
+    (
+        "account-delete.html",
+        include_str!("templates/account-delete.html"),
+    ),
+    (
+        "account-deleted.html",
+        include_str!("templates/account-deleted.html"),
+    ),
+    (
+        "admin-overview.html",
+        include_str!("templates/admin-overview.html"),
+    ),
 ];
 
 /// All templates; each `<name>.html` of the operator's folder takes the place of the built-in one of that name.

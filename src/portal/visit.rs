@@ -13,6 +13,8 @@ use crate::text::{Lang, Texts, quality};
 pub(super) struct Visit<'a> {
     pub(super) head: &'a RequestHead<'a>,
     pub(super) lang: Lang,
+    /// The language's tag.
+    pub(super) tag: &'a str,
     /// The language was chosen by this very request, and is to be remembered.
     pub(super) chosen: bool,
     pub(super) wants: Wants,
@@ -26,7 +28,7 @@ pub(super) enum Wants {
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(head: &'a RequestHead<'a>, texts: &Texts, language_cookie: &str) -> Self {
+    pub(super) fn new(head: &'a RequestHead<'a>, texts: &'a Texts, language_cookie: &str) -> Self {
         let chosen = parameter(head.query, "lang").and_then(|tag| texts.language(&tag));
         let lang = chosen
             .or_else(|| texts.language(remembered(head.headers, language_cookie)?))
@@ -36,6 +38,7 @@ impl<'a> Visit<'a> {
             });
         Self {
             head,
+            tag: texts.tag(lang.unwrap_or_default()),
             lang: lang.unwrap_or_default(),
             chosen: chosen.is_some(),
             wants: wants(head.headers),
@@ -59,7 +62,7 @@ impl<'a> Visit<'a> {
             address: Some(self.head.client.address),
             request: Some(self.head.id),
             user_agent: agent.chars().take(256).collect(),
-            language: Some(self.lang.tag()),
+            language: Some(self.tag.to_owned()),
         }
     }
 }

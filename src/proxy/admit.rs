@@ -8,7 +8,7 @@ use crate::authorize::{self, Permit};
 use crate::config::Allow;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead};
-use crate::route::{Found, Unroutable};
+use crate::route::{Audience, Found, Unroutable};
 
 /// Methods that are served somewhere, for those that are served nowhere.
 const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
@@ -48,7 +48,7 @@ impl Gateway {
         let to = self.routes.find(head)?;
         let identified = self.identify(head, to)?;
         let permit = match to {
-            Found::Page(_) => Ok(authorize::permit_page(identified.credentials)),
+            Found::Page(page) => authorize::permit_page(page, &self.administrators, identified.credentials),
             Found::Route(route) => authorize::permit(route, head.method, identified.credentials),
         };
         match permit {
@@ -66,10 +66,10 @@ impl Gateway {
 
     fn identify(&self, head: &RequestHead<'_>, to: Found<'_>) -> Result<Identified, Refusal> {
         let usage = match to {
-            Found::Page(_) => Usage::Peeks,
+            Found::Page(page) if page.audience() == Audience::Everybody => Usage::Peeks,
             // A public route asks nobody who they are.
             Found::Route(route) if *route.allow() == Allow::Public => return Ok(Identified::default()),
-            Found::Route(_) => Usage::Extends,
+            Found::Page(_) | Found::Route(_) => Usage::Extends,
         };
         self.authenticator.identify(head, usage)
     }

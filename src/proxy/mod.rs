@@ -65,6 +65,8 @@ pub struct Gateway {
     clock: Clock,
     ids: RequestIds,
     trusted: Vec<IpNet>,
+    /// `admin.group`
+    administrators: String,
     real_certificate: bool,
     /// Bytes of a form.
     form_body: usize,
@@ -136,6 +138,7 @@ impl Gateway {
             access_log: access_log.map_err(GatewayError::AccessLog)?,
             ids: RequestIds::new(&surroundings.random),
             trusted: config.listen.trusted_proxies.clone(),
+            administrators: config.admin.group.clone(),
             form_body: bytes(config.limits.form_body.0),
             // hyper reads no less at a time.
             request_head: bytes(config.limits.request_head.0).max(8 << 10),

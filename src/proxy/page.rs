@@ -1,5 +1,6 @@
 //! The gateway's own pages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +13,7 @@ use super::Gateway;
 use super::answer::Made;
 use super::body::Content;
 use crate::authorize::Permit;
+use crate::portal::Visitor;
 use crate::refusal::{Problem, Refusal};
 use crate::request::RequestHead;
 use crate::route::Page;
@@ -37,8 +39,11 @@ impl Gateway {
         } else {
             Bytes::new()
         };
-        let principal = permit.principal().cloned();
-        let response = self.portal.respond(page, head, principal, body).await;
+        let visitor = Visitor {
+            principal: permit.principal().map(Arc::as_ref),
+            session: permit.session().map(Arc::as_ref),
+        };
+        let response = self.portal.respond(page, head, visitor, body).await;
         let mut made = Made::from(response.map(Content::own));
         made.leaves_unread = leaves_unread;
         Ok(made)

@@ -13,7 +13,7 @@ use crate::config::Allow;
 
 pub use find::{Found, Unroutable};
 pub use methods::Methods;
-pub use page::Page;
+pub use page::{AccountPage, AdminPage, Audience, Page};
 pub use path::BadPath;
 pub use table::{RouteError, Routes, UpstreamName};
 

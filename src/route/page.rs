@@ -17,6 +17,43 @@ pub enum Page {
     Problem,
     /// `/.auth/assets/<name>`: stylesheet, logo, icon.
     Asset,
+    /// `/.auth/account` and below: what people do with their own account.
+    Account(AccountPage),
+    /// `/.auth/admin` and below: what administrators do with all of them.
+    Admin(AdminPage),
+}
+
+/// A page of one's own account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountPage {
+    /// `/.auth/account`: who I am.
+    Profile,
+    /// `/.auth/account/password`
+    Password,
+    /// `/.auth/account/sessions`
+    Sessions,
+    /// `/.auth/account/language`
+    Language,
+    /// `/.auth/account/delete`
+    Delete,
+}
+
+/// A page of the administrators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminPage {
+    /// `/.auth/admin`: what waits for them.
+    Overview,
+}
+
+/// Whom a page is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever comes, signed in or not.
+    Everybody,
+    /// Whoever is signed in.
+    SignedIn,
+    /// The administrators' group.
+    Administrators,
 }
 
 impl Page {
@@ -31,6 +68,10 @@ impl Page {
             "/signup" => Self::SignUp,
             "/signup/done" => Self::SignUpDone,
             "/me" => Self::Me,
+            rest if rest == "/account" || rest.starts_with("/account/") => {
+                Self::Account(AccountPage::at(rest)?)
+            }
+            rest if rest == "/admin" || rest.starts_with("/admin/") => Self::Admin(AdminPage::at(rest)?),
             rest if rest.starts_with("/problems/") => Self::Problem,
             rest if rest.starts_with("/assets/") => Self::Asset,
             _ => return None,
@@ -40,8 +81,40 @@ impl Page {
     /// The methods that it answers, beside OPTIONS.
     pub fn methods(self) -> &'static [&'static str] {
         match self {
-            Self::Login | Self::Logout | Self::SignUp => &["GET", "HEAD", "POST"],
+            Self::Login | Self::Logout | Self::SignUp | Self::Account(_) | Self::Admin(_) => {
+                &["GET", "HEAD", "POST"]
+            }
             Self::SignUpDone | Self::Me | Self::Problem | Self::Asset => &["GET", "HEAD"],
         }
+    }
+    /// Whom it is for.
+    pub fn audience(self) -> Audience {
+        match self {
+            Self::Account(_) => Audience::SignedIn,
+            Self::Admin(_) => Audience::Administrators,
+            _ => Audience::Everybody,
+        }
+    }
+}
+
+impl AccountPage {
+    fn at(rest: &str) -> Option<Self> {
+        Some(match rest {
+            "/account" => Self::Profile,
+            "/account/password" => Self::Password,
+            "/account/sessions" => Self::Sessions,
+            "/account/language" => Self::Language,
+            "/account/delete" => Self::Delete,
+            _ => return None,
+        })
+    }
+}
+
+impl AdminPage {
+    fn at(rest: &str) -> Option<Self> {
+        Some(match rest {
+            "/admin" => Self::Overview,
+            _ => return None,
+        })
     }
 }

@@ -26,7 +26,7 @@ pub struct Origin {
     /// What the browser called itself; what goes beyond 256 characters is not recorded.
     pub user_agent: String,
     /// The language in which they read (BCP 47), if that is known.
-    pub language: Option<&'static str>,
+    pub language: Option<String>,
 }
 
 impl Origin {

@@ -243,7 +243,7 @@ impl SignUp {
             created_at: now,
             password_changed_at: now,
             agreements: self.agreements(now),
-            language: origin.language.map(str::to_owned),
+            language: origin.language.clone(),
         };
         // Before there is an account: one that nobody recorded could not be taken back, its name being used up.
         self.audit

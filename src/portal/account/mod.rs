@@ -1,0 +1,76 @@
+//! `/.auth/account` and below: what people do with their own account. One file a page.
+
+mod delete;
+mod device;
+mod language;
+mod password;
+mod profile;
+mod sessions;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::Portal;
+use super::forms::Fields;
+use super::login::unavailable;
+use super::member::{Member, Place};
+use super::visit::Visit;
+use crate::refusal::{Problem, Refusal};
+use crate::route::AccountPage;
+use crate::services::OwnAccountError;
+
+/// The pages, in the order in which they are offered.
+const AREA: &[(&str, &str)] = &[
+    ("/.auth/account", "account.nav-profile"),
+    ("/.auth/account/password", "account.nav-password"),
+    ("/.auth/account/sessions", "account.nav-sessions"),
+    ("/.auth/account/language", "account.nav-language"),
+    ("/.auth/account/delete", "account.nav-delete"),
+];
+
+/// Where the page at this path stands.
+const fn place(path: &'static str) -> Place {
+    Place {
+        area: AREA,
+        path,
+        title: "account.nav",
+    }
+}
+
+impl Portal {
+    /// A page of one's own account; `fields` are those of a form that was sent.
+    pub(super) async fn account(
+        &self,
+        page: AccountPage,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        fields: Option<Fields>,
+    ) -> Response<Bytes> {
+        match (page, fields) {
+            (AccountPage::Profile, None) => self.profile_page(visit, member).await,
+            (AccountPage::Profile, Some(fields)) => self.change_name(visit, member, &fields).await,
+            (AccountPage::Password, None) => self.site.password_page(visit, member),
+            (AccountPage::Password, Some(fields)) => self.change_password(visit, member, fields).await,
+            (AccountPage::Sessions, None) => self.sessions_page(visit, member),
+            (AccountPage::Sessions, Some(fields)) => self.end_sessions(visit, member, &fields).await,
+            (AccountPage::Language, None) => self.language_page(visit, member).await,
+            (AccountPage::Language, Some(fields)) => self.change_language(visit, member, &fields).await,
+            (AccountPage::Delete, None) => self.site.delete_page(visit, member),
+            (AccountPage::Delete, Some(fields)) => self.delete_account(visit, member, fields).await,
+        }
+    }
+}
+
+/// What is answered where no field is to blame.
+fn refusal_of(error: &OwnAccountError) -> Refusal {
+    match error {
+        OwnAccountError::Password(_) | OwnAccountError::Name | OwnAccountError::LastAdministrator => {
+            Refusal::new(Problem::InvalidInput)
+        }
+        OwnAccountError::Gone => Refusal::new(Problem::NotAuthenticated),
+        OwnAccountError::NotProved(error) => super::login::refusal_of(error),
+        OwnAccountError::Contended | OwnAccountError::Busy | OwnAccountError::Store(_) => {
+            unavailable(error.to_string())
+        }
+    }
+}

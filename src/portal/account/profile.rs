@@ -1,0 +1,148 @@
+//! `/.auth/account`: who I am, and what to call me.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::{Member, place, refusal_of};
+use crate::model::{Account, Agreement};
+use crate::portal::Portal;
+use crate::portal::alert::{Alert, Errors};
+use crate::portal::forms::Fields;
+use crate::portal::moment::moment;
+use crate::portal::site::Site;
+use crate::portal::visit::{Visit, Wants};
+use crate::refusal::{Problem, Refusal};
+use crate::services::{LONGEST_NAME, OwnAccountError};
+
+const PATH: &str = "/.auth/account";
+
+/// An account, as its owner reads it.
+#[derive(Serialize)]
+pub(in crate::portal) struct Profile<'a> {
+    id: String,
+    username: &'a str,
+    email: &'a str,
+    email_verified: bool,
+    name: &'a str,
+    groups: &'a BTreeSet<String>,
+    language: Option<&'a str>,
+    created_at: String,
+    password_changed_at: String,
+    agreements: &'a [Agreement],
+}
+
+#[derive(Serialize)]
+struct ProfileView<'a> {
+    account: Profile<'a>,
+    /// As it was typed.
+    name: &'a str,
+    created: String,
+    password_changed: String,
+    agreed: Option<(String, &'a str)>,
+    saved: bool,
+    errors: Errors,
+    alert: Option<Alert>,
+}
+
+impl<'a> Profile<'a> {
+    fn of(account: &'a Account) -> Self {
+        Self {
+            id: account.id.to_string(),
+            username: account.username.as_str(),
+            email: account.email.as_str(),
+            email_verified: account.email_verified,
+            name: account.name.as_deref().unwrap_or_default(),
+            groups: &account.groups,
+            language: account.language.as_deref(),
+            created_at: account.created_at.to_string(),
+            password_changed_at: account.password_changed_at.to_string(),
+            agreements: &account.agreements,
+        }
+    }
+}
+
+impl Portal {
+    pub(super) async fn profile_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+        match self.services.own_account.find(member.principal.account).await {
+            Ok(account) => self.site.profile(visit, member, &account, None),
+            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+        }
+    }
+
+    /// `name`
+    pub(super) async fn change_name(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        fields: &Fields,
+    ) -> Response<Bytes> {
+        let (own, id, name) = (
+            &self.services.own_account,
+            member.principal.account,
+            fields.text("name"),
+        );
+        match own.change_name(id, name, &visit.origin()).await {
+            Ok(account) if visit.wants == Wants::Json => {
+                self.site.json(visit, StatusCode::OK, &Profile::of(&account))
+            }
+            Ok(_) => self.site.see_other(visit, "/.auth/account?done=name"),
+            Err(OwnAccountError::Name) if visit.wants == Wants::Html => match own.find(id).await {
+                Ok(account) => self.site.profile(visit, member, &account, Some(name)),
+                Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+            },
+            Err(OwnAccountError::Name) => {
+                let refusal = Refusal::new(Problem::InvalidInput);
+                self.site
+                    .refuse_fields(visit, &refusal, self.site.name_errors(visit))
+            }
+            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+        }
+    }
+}
+
+impl Site {
+    /// `refused` is a name that was typed and cannot be one.
+    pub(in crate::portal) fn profile(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        account: &Account,
+        refused: Option<&str>,
+    ) -> Response<Bytes> {
+        if visit.wants == Wants::Json {
+            return self.json(visit, StatusCode::OK, &Profile::of(account));
+        }
+        let errors = refused.map_or_else(Errors::new, |_| self.name_errors(visit));
+        let alert = refused
+            .is_some()
+            .then(|| Alert::listing(self.texts.get(visit.lang, "page.required"), &errors, &["name"]));
+        let status = if refused.is_some() {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            StatusCode::OK
+        };
+        let view = ProfileView {
+            name: refused.or(account.name.as_deref()).unwrap_or_default(),
+            created: moment(account.created_at),
+            password_changed: moment(account.password_changed_at),
+            agreed: account
+                .agreements
+                .last()
+                .map(|agreement| (moment(agreement.at), agreement.version.as_str())),
+            account: Profile::of(account),
+            saved: visit.parameter("done") == "name",
+            errors,
+            alert,
+        };
+        self.member_page(visit, member, place(PATH), status, "account-profile.html", &view)
+    }
+
+    fn name_errors(&self, visit: &Visit<'_>) -> Errors {
+        let text = self.texts.get(visit.lang, "account.name-refused");
+        let longest = LONGEST_NAME.to_string();
+        Errors::from([("name", crate::text::fill(text, &[("count", &longest)]))])
+    }
+}

@@ -1,0 +1,92 @@
+//! The pages for those who are signed in.
+
+use super::*;
+use crate::model::{Account, Agreement, Session, Standing, TokenDigest};
+use crate::services::SessionInfo;
+
+fn account() -> Account {
+    let principal = principal();
+    let at = Timestamp::from_second(1_700_000_000).unwrap();
+    Account {
+        id: principal.account,
+        username: principal.username,
+        email: principal.email,
+        email_verified: true,
+        name: Some(principal.name),
+        groups: principal.groups,
+        password_hash: String::new(),
+        standing: Standing::Active,
+        created_at: at,
+        password_changed_at: at,
+        agreements: vec![Agreement {
+            version: "2026-01".to_owned(),
+            at,
+        }],
+        language: Some("en".to_owned()),
+    }
+}
+
+fn sessions() -> Vec<SessionInfo> {
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let agents = [
+        "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Mobile/15E148 Safari/604.1",
+        "<script>",
+    ];
+    let session = |(n, agent): (u8, &&str)| SessionInfo {
+        session: Session {
+            id: SessionId::new(now, &Random::seeded(u64::from(n))),
+            digest: TokenDigest::from_bytes([n; 32]),
+            account: account().id,
+            method: SignInMethod::Password,
+            created_at: now,
+            last_seen_at: now,
+            proved_at: Some(now),
+            address: [192, 0, 2, n].into(),
+            user_agent: (*agent).to_owned(),
+        },
+        email: account().email.to_string(),
+        expires_at: now,
+    };
+    (1..).zip(&agents).map(session).collect()
+}
+
+/// Each page in each state.
+pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Response<Bytes>)> {
+    let mut principal = principal();
+    principal.session = Some(sessions()[0].session.id);
+    principal.groups.insert("gateway-admin".to_owned());
+    let member = Member {
+        principal: &principal,
+        session: None,
+    };
+    let invalid = Refusal::new(Problem::InvalidInput);
+    let wrong = alert::Errors::from([(
+        "current_password",
+        site.texts.get(visit.lang, "proof.wrong").to_owned(),
+    )]);
+    let locked = Refusal::new(Problem::Locked).retry_after(Duration::from_secs(1199));
+    vec![
+        ("account", site.profile(visit, member, &account(), None)),
+        (
+            "account-refused",
+            site.profile(visit, member, &account(), Some("a\u{7}b")),
+        ),
+        ("account-password", site.password_page(visit, member)),
+        (
+            "account-password-refused",
+            site.refused_password(visit, member, &invalid, wrong.clone()),
+        ),
+        ("account-sessions", site.own_sessions(visit, member, &sessions())),
+        ("account-language", site.language_page(visit, member, Some("ko"))),
+        ("account-delete", site.delete_page(visit, member)),
+        (
+            "account-delete-locked",
+            site.refused_delete(visit, member, &locked, alert::Errors::new()),
+        ),
+        (
+            "admin",
+            site.overview(visit, member, &admin::Overview { sessions: 3 }),
+        ),
+    ]
+}

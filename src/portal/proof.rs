@@ -1,0 +1,134 @@
+//! The password asked again: before changes that matter, a while after it was last typed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use serde::Serialize;
+
+use super::Portal;
+use super::alert::{Alert, Errors};
+use super::forms::Fields;
+use super::login::{refusal_of, unavailable};
+use super::member::{Member, Place};
+use super::refuse::set_retry_after;
+use super::visit::{Visit, Wants};
+use crate::refusal::{Problem, Refusal};
+use crate::services::SignInError;
+
+/// For so long what was typed at the sign-in, or since, is proof enough.
+const PROOF_LASTS: Duration = Duration::from_mins(15);
+
+/// The field of every form that asks for it.
+pub(super) const CURRENT_PASSWORD: &str = "current_password";
+
+#[derive(Serialize)]
+struct ProofView<'a> {
+    /// Where the form leads: the page that asks.
+    action: &'a str,
+    /// What was sent to it, to be sent again.
+    sent: Vec<(&'a str, &'a str)>,
+    who: &'a str,
+    errors: Errors,
+    alert: Option<Alert>,
+}
+
+impl Portal {
+    /// Passes whoever proved lately to know the password of the account, or does so with this form; else asks, and
+    /// what was sent is sent again with the password.
+    pub(super) async fn require_proof(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        place: Place,
+        fields: &mut Fields,
+    ) -> Result<(), Response<Bytes>> {
+        let sessions = &self.services.sessions;
+        if member
+            .session
+            .is_some_and(|session| sessions.is_proved(session, PROOF_LASTS))
+        {
+            return Ok(());
+        }
+        let password = fields.secret(CURRENT_PASSWORD);
+        if password.expose().is_empty() {
+            return Err(self.ask_proof(visit, member, place, fields, None));
+        }
+        let proved = self
+            .services
+            .sign_in
+            .prove(
+                member.principal.account,
+                member.session,
+                &password,
+                &visit.origin(),
+            )
+            .await;
+        match proved {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.ask_proof(visit, member, place, fields, Some(&error))),
+        }
+    }
+
+    fn ask_proof(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        place: Place,
+        fields: &Fields,
+        error: Option<&SignInError>,
+    ) -> Response<Bytes> {
+        let (refusal, errors) = match error {
+            None => (
+                Refusal::new(Problem::InvalidInput),
+                self.proof_errors(visit, "proof.required"),
+            ),
+            Some(error) => self.proof_refusal(visit, error),
+        };
+        if visit.wants == Wants::Json {
+            return self.site.refuse_fields(visit, &refusal, errors);
+        }
+        let alert = (error.is_some() && errors.is_empty()).then(|| {
+            Alert::about(
+                self.site.title(visit, refusal.problem),
+                self.site.detail(visit, &refusal),
+            )
+        });
+        let view = ProofView {
+            action: visit.head.path,
+            sent: fields.sent(),
+            who: member.principal.email.as_str(),
+            errors: if error.is_some() { errors } else { Errors::new() },
+            alert,
+        };
+        let status = refusal.problem.status();
+        let mut response = self
+            .site
+            .member_page(visit, member, place, status, "proof.html", &view);
+        set_retry_after(&mut response, refusal.retry_after);
+        response
+    }
+
+    /// What is answered to a password that proves nothing: a message for its field, or a refusal of the whole.
+    pub(super) fn proof_refusal(&self, visit: &Visit<'_>, error: &SignInError) -> (Refusal, Errors) {
+        match error {
+            SignInError::InvalidCredentials => (
+                Refusal::new(Problem::InvalidInput),
+                self.proof_errors(visit, "proof.wrong"),
+            ),
+            SignInError::NotVerified | SignInError::NotApproved | SignInError::Disabled => {
+                (Refusal::new(Problem::NotAuthenticated), Errors::new())
+            }
+            SignInError::Locked(_) | SignInError::RateLimited(_) => (refusal_of(error), Errors::new()),
+            SignInError::Busy | SignInError::Store(_) | SignInError::Unrecorded => {
+                (unavailable(error.to_string()), Errors::new())
+            }
+        }
+    }
+
+    /// The message of the field, by the name of its text.
+    pub(super) fn proof_errors(&self, visit: &Visit<'_>, text: &'static str) -> Errors {
+        let message = self.site.texts.get(visit.lang, text).to_owned();
+        Errors::from([(CURRENT_PASSWORD, message)])
+    }
+}

@@ -1,0 +1,135 @@
+//! Somebody who uses the gateway's own pages, as a browser without scripts and as a program.
+
+use reqwest::{RequestBuilder, Response};
+use serde_json::Value;
+use vestibule::control::{Client, Command, UserChange};
+
+use super::{Running, soon};
+
+/// Somebody who is signed in.
+pub(crate) struct Person<'g> {
+    gateway: &'g Running,
+    pub(crate) email: String,
+    pub(crate) cookie: String,
+}
+
+/// What a program is answered.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    pub(crate) document: Value,
+}
+
+/// What a browser is answered.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) status: u16,
+    pub(crate) location: String,
+    pub(crate) cookies: Vec<String>,
+    pub(crate) page: String,
+}
+
+impl Running {
+    /// Somebody who made an account and signed in.
+    pub(crate) async fn person(&self, username: &str) -> Person<'_> {
+        let cookie = self.signed_in(username).await;
+        Person {
+            gateway: self,
+            email: format!("{username}@example.com"),
+            cookie,
+        }
+    }
+
+    /// The same, an administrator.
+    pub(crate) async fn administrator(&self, username: &str) -> Person<'_> {
+        let person = self.person(username).await;
+        let groups = UserChange::SetGroups(["gateway-admin".to_owned()].into());
+        self.change_user(&person.email, groups).await;
+        person
+    }
+
+    pub(crate) async fn change_user(&self, user: &str, change: UserChange) {
+        let user = user.to_owned();
+        self.command(Command::ChangeUser { user, change }).await;
+    }
+
+    /// Has a command executed over the administrator's socket.
+    pub(crate) async fn command(&self, command: Command) -> Value {
+        let client = Client::new(&self.file("admin.sock"));
+        soon(client.ask(&command)).await.unwrap().unwrap()
+    }
+}
+
+impl Person<'_> {
+    /// The same account, signed in once more.
+    pub(crate) async fn elsewhere(&self) -> Self {
+        Self {
+            gateway: self.gateway,
+            email: self.email.clone(),
+            cookie: self.gateway.sign_in(&self.email).await,
+        }
+    }
+
+    /// Opens a page.
+    pub(crate) async fn open(&self, path: &str) -> Shown {
+        let request = self.gateway.client().get(self.gateway.url(path));
+        shown(self.send(request, "text/html").await).await
+    }
+
+    /// Sends a form.
+    pub(crate) async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Shown {
+        let request = form(self.gateway.client().post(self.gateway.url(path)), fields);
+        shown(self.send(request, "text/html").await).await
+    }
+
+    /// Asks as a program.
+    pub(crate) async fn ask(&self, path: &str) -> Told {
+        let request = self.gateway.client().get(self.gateway.url(path));
+        told(self.send(request, "application/json").await).await
+    }
+
+    /// Sends JSON.
+    pub(crate) async fn tell(&self, path: &str, document: Value) -> Told {
+        let request = self.gateway.client().post(self.gateway.url(path)).json(&document);
+        told(self.send(request, "application/json").await).await
+    }
+
+    /// Whether the session still lets them in.
+    pub(crate) async fn is_signed_in(&self) -> bool {
+        self.ask("/.auth/me").await.status == 200
+    }
+
+    async fn send(&self, request: RequestBuilder, accept: &str) -> Response {
+        let request = request.header("cookie", &self.cookie).header("accept", accept);
+        soon(request.send()).await.unwrap()
+    }
+}
+
+/// A form's fields as a browser sends them.
+pub(crate) fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestBuilder {
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(fields);
+    request
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body.finish())
+}
+
+async fn told(response: Response) -> Told {
+    let status = response.status().as_u16();
+    let body = soon(response.bytes()).await.unwrap();
+    Told {
+        status,
+        document: serde_json::from_slice(&body).unwrap_or(Value::Null),
+    }
+}
+
+async fn shown(response: Response) -> Shown {
+    let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
+    let headers = response.headers();
+    Shown {
+        status: response.status().as_u16(),
+        location: headers.get("location").map(text).unwrap_or_default(),
+        cookies: headers.get_all("set-cookie").iter().map(text).collect(),
+        page: soon(response.text()).await.unwrap(),
+    }
+}
