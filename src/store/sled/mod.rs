@@ -14,6 +14,7 @@ mod folder;
 mod invitations;
 mod key;
 mod mails;
+mod meta;
 mod record;
 mod rows;
 mod sessions;
@@ -46,7 +47,7 @@ use ballast::Ballast;
 use committer::Committer;
 use engine::{Engine, PIECE};
 use folder::Folder;
-use record::{Meta, Record, Run};
+use record::Run;
 use rows::Rows;
 use signatures::Signatures;
 
@@ -87,7 +88,7 @@ impl SledStore {
             }
             engine.open()?;
         }
-        let meta = meta(&engine, &folder)?;
+        let meta = meta::load(&engine, &folder)?;
         folder.settle()?;
         let run = Run(u64::from_be_bytes(Random::system().bytes()));
         Ok(Self {
@@ -122,27 +123,6 @@ impl Drop for SledStore {
         self.committer.stop();
         self.engine.close();
     }
-}
-
-/// What the store knows of itself; made with a new one.
-fn meta(engine: &Engine, folder: &Folder) -> Result<Meta, StoreError> {
-    let key = key::meta();
-    if let Some(meta) = engine.with(|tree| tree.read::<Meta>(&key))? {
-        return Ok(meta);
-    }
-    if !folder.is_new() {
-        return Err(StoreError::Corrupt(format!(
-            "{}: its database is empty; restore the folder from a backup",
-            folder.path().display()
-        )));
-    }
-    let meta = Meta {
-        slot_key: Random::system().bytes(),
-    };
-    let mut batch = ::sled::Batch::default();
-    batch.insert(key, meta.encode()?);
-    engine.commit(batch)?;
-    Ok(meta)
 }
 
 #[async_trait]

@@ -1,0 +1,30 @@
+//! What the store knows of itself.
+
+use super::engine::Engine;
+use super::folder::Folder;
+use super::key;
+use super::record::{Meta, Record};
+use super::rows::Rows;
+use crate::random::Random;
+use crate::store::StoreError;
+
+/// What the store knows of itself; made with a new one.
+pub(super) fn load(engine: &Engine, folder: &Folder) -> Result<Meta, StoreError> {
+    let key = key::meta();
+    if let Some(meta) = engine.with(|tree| tree.read::<Meta>(&key))? {
+        return Ok(meta);
+    }
+    if !folder.is_new() {
+        return Err(StoreError::Corrupt(format!(
+            "{}: its database is empty; restore the folder from a backup",
+            folder.path().display()
+        )));
+    }
+    let meta = Meta {
+        slot_key: Random::system().bytes(),
+    };
+    let mut batch = ::sled::Batch::default();
+    batch.insert(key, meta.encode()?);
+    engine.commit(batch)?;
+    Ok(meta)
+}
