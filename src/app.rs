@@ -113,7 +113,14 @@ impl Application {
                 .map_err(|()| BuildError::NoHost)?;
         }
         let store = crate::control::open_store(&config.store, clock.clone())?;
-        let services = Services::new(&config, store.clone(), clock.clone(), random.clone()).await?;
+        let services = Services::new(
+            &config,
+            store.clone(),
+            clock.clone(),
+            random.clone(),
+            metrics.clone(),
+        )
+        .await?;
         let surroundings = Surroundings {
             clock,
             random,

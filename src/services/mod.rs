@@ -28,6 +28,7 @@ use std::thread;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::model::LockoutPolicy;
 use crate::random::Random;
 use crate::store::{Store, StoreError};
@@ -84,6 +85,7 @@ struct Lasting {
     gates: Gates,
     clock: Clock,
     random: Random,
+    metrics: Arc<Metrics>,
 }
 
 /// Hashes that may wait or run at once (S6).
@@ -96,11 +98,12 @@ impl Services {
         store: Arc<dyn Store>,
         clock: Clock,
         random: Random,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, ServicesError> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let hasher = Hasher::new(config.password.bcrypt_cost, cores - 1, HASHING_QUEUE);
         let hasher = Arc::new(hasher.map_err(ServicesError::Hasher)?);
-        Self::with_hasher(config, store, hasher, clock, random).await
+        Self::with_hasher(config, store, hasher, clock, random, metrics).await
     }
 
     async fn with_hasher(
@@ -109,9 +112,17 @@ impl Services {
         hasher: Arc<Hasher>,
         clock: Clock,
         random: Random,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, ServicesError> {
         let audit = Audit::open(&config.audit, clock.clone()).map_err(ServicesError::Audit)?;
-        let sessions = Sessions::load(store.clone(), &config.session, clock.clone(), random.clone()).await?;
+        let sessions = Sessions::load(
+            store.clone(),
+            &config.session,
+            clock.clone(),
+            random.clone(),
+            metrics.clone(),
+        )
+        .await?;
         Ok(Self::over(
             Lasting {
                 store: Kept::from(store),
@@ -122,6 +133,7 @@ impl Services {
                 gates: Gates::default(),
                 clock,
                 random,
+                metrics,
             },
             config,
         ))
@@ -144,6 +156,7 @@ impl Services {
             gates,
             clock,
             random,
+            metrics,
         } = lasting.clone();
         let policy = Arc::new(PasswordPolicy::new(config.password.policy));
         let administrators = config.admin.group.clone();
@@ -161,6 +174,7 @@ impl Services {
             by_username: config.login.username,
             verified_only: config.signup.verify_email,
             guarded: administrators.clone(),
+            metrics,
         });
         Self {
             accounts: Arc::new(Accounts {

@@ -15,6 +15,7 @@ use super::live_session::{Limits, LiveSession};
 use crate::clock::Clock;
 use crate::config::SessionConfig;
 use crate::ids::{AccountId, SessionId};
+use crate::metrics::Metrics;
 use crate::model::{Account, PlainToken, Session, SignInMethod, Standing, TokenDigest};
 use crate::random::Random;
 use crate::store::{PutSession, SessionsToEnd, Store, StoreError};
@@ -49,6 +50,7 @@ pub struct Sessions {
     random: Random,
     live: papaya::HashMap<TokenDigest, Arc<LiveSession>>,
     by_account: Mutex<HashMap<AccountId, HashSet<TokenDigest>>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Sessions {
@@ -58,6 +60,7 @@ impl Sessions {
         config: &SessionConfig,
         clock: Clock,
         random: Random,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, StoreError> {
         let sessions = Self {
             store: Kept::from(store),
@@ -66,6 +69,7 @@ impl Sessions {
             random,
             live: papaya::HashMap::new(),
             by_account: Mutex::default(),
+            metrics,
         };
         let mut accounts: HashMap<AccountId, Option<Account>> = HashMap::new();
         for session in sessions.store.sessions().await? {
@@ -295,11 +299,14 @@ impl Sessions {
             .or_default()
             .insert(session.digest());
         self.live.pin().insert(session.digest(), Arc::clone(session));
+        self.metrics.sessions.increment();
     }
 
     fn remove(&self, session: &LiveSession) {
         session.end();
-        self.live.pin().remove(&session.digest());
+        if self.live.pin().remove(&session.digest()).is_some() {
+            self.metrics.sessions.decrement();
+        }
         let mut index = self.index();
         if let Some(digests) = index.get_mut(&session.account()) {
             digests.remove(&session.digest());

@@ -10,6 +10,7 @@ use super::address_limit::AddressLimit;
 use super::lockout::{Admitted, Lockout};
 use super::{Audit, Busy, Event, Hasher, Kept, Kind, LiveSession, Origin, Sessions};
 use crate::ids::AccountId;
+use crate::metrics::{Counter, Metrics};
 use crate::model::{
     Account, Email, Password, PasswordError, PlainToken, SignInMethod, Standing, Subject, TokenDigest,
     Username,
@@ -96,6 +97,7 @@ pub struct SignIn {
     pub(super) verified_only: bool,
     /// `admin.group`
     pub(super) guarded: String,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// Whom a typed name means.
@@ -118,6 +120,30 @@ struct Proved {
 impl SignIn {
     /// Signs in. `login` is an e-mail address, or a username where `login.username`.
     pub async fn with_password(
+        &self,
+        login: &str,
+        password: &Secret<String>,
+        origin: &Origin,
+        replaces: Option<TokenDigest>,
+    ) -> Result<SignedIn, SignInError> {
+        let result = self.try_with_password(login, password, origin, replaces).await;
+        self.outcome(&result).increment();
+        result
+    }
+
+    fn outcome(&self, result: &Result<SignedIn, SignInError>) -> &Counter {
+        match result {
+            Ok(_) => &self.metrics.sign_ins_succeeded,
+            Err(SignInError::Locked(_)) => &self.metrics.sign_ins_locked,
+            Err(SignInError::RateLimited(_)) => &self.metrics.sign_ins_limited,
+            Err(SignInError::Busy | SignInError::Store(_) | SignInError::Unrecorded) => {
+                &self.metrics.sign_ins_unavailable
+            }
+            Err(_) => &self.metrics.sign_ins_failed,
+        }
+    }
+
+    async fn try_with_password(
         &self,
         login: &str,
         password: &Secret<String>,
@@ -271,6 +297,7 @@ impl SignIn {
         };
         let (Some(account), Some(password), Some(outdated)) = (&named.account, password, outdated) else {
             if attempt.is_last() {
+                self.metrics.locks.increment();
                 self.audit
                     .note(origin, &Event::success(Kind::Lock, shortened(&named.who)));
             }

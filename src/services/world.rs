@@ -146,9 +146,16 @@ impl World {
 async fn services(config: &Config, store: &Arc<dyn Store>, clock: &Clock, cost: u32) -> Services {
     let hasher = Arc::new(Hasher::new(cost, THREADS, 64).unwrap());
     let random = Random::system();
-    Services::with_hasher(config, store.clone(), hasher, clock.clone(), random)
-        .await
-        .unwrap()
+    Services::with_hasher(
+        config,
+        store.clone(),
+        hasher,
+        clock.clone(),
+        random,
+        Arc::default(),
+    )
+    .await
+    .unwrap()
 }
 
 pub(super) async fn sign_in(

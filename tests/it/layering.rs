@@ -28,6 +28,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("services", "clock", "time is injected"),
     ("services", "config", "their own sections"),
     ("services", "ids", "whom an operation is about"),
+    (
+        "services",
+        "metrics",
+        "sign-ins and sessions are counted where they happen",
+    ),
     ("services", "model", "what they decide about"),
     ("services", "random", "tokens and salts"),
     (

@@ -248,3 +248,30 @@ fn without_a_gateway_there_is_nothing_to_reload() {
     assert!(refused.contains("no gateway answers at"), "{refused}");
     assert!(!site.path("data").exists(), "nothing was opened");
 }
+
+#[tokio::test]
+async fn sign_ins_sessions_and_locks_are_counted_across_a_reload() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ops = socket.local_addr().unwrap();
+    drop(socket);
+    let text = config(&[("/", "demo:")], "lockout.max_failures = 1");
+    let front = Front::start(&text.replace("listen.ops = \"\"", &format!("listen.ops = \"{ops}\"")));
+    front.signed_in("ann@example.com").await;
+    front.reload();
+    for status in [401, 401, 429] {
+        let form = BTreeMap::from([("login", "ann@example.com"), ("password", "wrong")]);
+        let login = front.client().post(front.url("/.auth/login")).json(&form);
+        assert_eq!(soon(login.send()).await.unwrap().status(), status);
+    }
+    let told = soon(reqwest::get(format!("http://{ops}/metrics"))).await.unwrap();
+    let told = told.text().await.unwrap();
+    for line in [
+        "vestibule_sign_ins_total{outcome=\"succeeded\"} 1",
+        "vestibule_sign_ins_total{outcome=\"failed\"} 2",
+        "vestibule_sign_ins_total{outcome=\"locked\"} 1",
+        "vestibule_locks_total 1",
+        "vestibule_sessions 1",
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line}\n{told}");
+    }
+}
