@@ -176,7 +176,7 @@ impl Application {
 
     /// Serves until `stop`, then lets the requests under way end.
     pub async fn run(self, stop: CancellationToken) -> Result<(), std::io::Error> {
-        let sessions = self.services().sessions;
+        let services = self.services();
         let (serving, gateway) = (self.serving.clone(), self.serving.gateway.clone());
         let execute = move |command, by: String| {
             let serving = serving.clone();
@@ -209,7 +209,13 @@ impl Application {
             }
         };
         self.readiness.set(true);
-        tokio::join!(told, front, ops, sessions.keep(drained.clone()));
+        tokio::join!(
+            told,
+            front,
+            ops,
+            services.sessions.keep(drained.clone()),
+            services.access_keys.keep(drained.clone()),
+        );
         Ok(())
     }
 }

@@ -111,6 +111,7 @@ impl Serving {
         self.tls.replace(&next.generation.tls);
         self.gate.reload(&next.config);
         self.gateway.replace(next.generation.gateway);
+        next.administration.services().access_keys.follow(&next.config);
         self.administration.store(Arc::new(next.administration));
         *running = next.config;
         Ok(next.report)

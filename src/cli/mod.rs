@@ -5,6 +5,7 @@ pub mod check;
 mod configuration;
 mod gateway;
 mod invite;
+mod key;
 mod logging;
 mod password;
 mod reload;
@@ -69,6 +70,9 @@ enum Command {
     /// Invitations.
     #[command(subcommand)]
     Invite(invite::Invite),
+    /// Access keys.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Sessions.
     #[command(subcommand)]
     Session(session::Session),
@@ -104,6 +108,7 @@ impl Cli {
             }
             Some(Command::User(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Invite(command)) => ask(config, async |gateway| command.run(gateway).await),
+            Some(Command::Key(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Session(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Store(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Reload) => ask(config, reload::run),

@@ -19,8 +19,8 @@ impl Store {
             Self::Verify => {
                 let found: Verification = gateway.ask(Command::VerifyStore).await?;
                 let text = format!(
-                    "The store is sound. Accounts: {}, sessions: {}, invitations: {}.",
-                    found.accounts, found.sessions, found.invitations
+                    "The store is sound. Accounts: {}, sessions: {}, invitations: {}, access keys: {}.",
+                    found.accounts, found.sessions, found.invitations, found.access_keys
                 );
                 Answer::new(&found, text)
             }

@@ -11,6 +11,9 @@ pub struct LoginConfig {
     pub username: bool,
     /// Access keys sign in, and sign requests. Not built yet.
     pub iam: bool,
+    /// How many access keys an account may have, expired and disabled ones included. Two are needed to replace one
+    /// without a gap.
+    pub access_keys: usize,
     /// "Forgot password?" An administrator's reset link works regardless.
     pub reset: bool,
 }
@@ -20,6 +23,7 @@ impl Default for LoginConfig {
         Self {
             username: false,
             iam: false,
+            access_keys: 5,
             reset: true,
         }
     }

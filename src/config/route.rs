@@ -63,6 +63,17 @@ impl RouteConfig {
         }
     }
 
+    /// What names it in the record, and in what an access key may be used for: its host and path.
+    pub fn label(&self, public: &Host) -> Result<String, HostError> {
+        Ok(self.label_at(&self.host_pattern(public)?))
+    }
+
+    /// The same, of a route whose hosts are known.
+    pub fn label_at(&self, hosts: &HostPattern) -> String {
+        let path = self.path.trim_end_matches('/');
+        format!("{hosts}{path}{}", if path.is_empty() { "/" } else { "" })
+    }
+
     /// Where it leads. Never an error in a configuration that was loaded, where a name is also one of `[upstream]`.
     pub fn target(&self) -> Result<Target<'_>, ServerError> {
         Target::parse(&self.upstream)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::{AccountId, InvitationId, SessionId};
-use crate::model::{Email, Username};
+use crate::model::{AccessKeyId, Email, KeyScope, Username};
 use crate::secret::Secret;
 
 /// How many accounts [`Command::ListUsers`] answers at one time.
@@ -49,6 +49,20 @@ pub enum Command {
     RevokeSessions(WhichSessions),
     /// Reads the configuration again. Answers [`Reloaded`](super::Reloaded).
     Reload,
+    /// Makes an access key. Answers a [`NewKeyView`](super::NewKeyView).
+    CreateKey(NewKey),
+    /// Access keys of an account, or all, in the order they were made. Answers a list of [`KeyView`](super::KeyView).
+    ListKeys(Option<String>),
+    /// Changes an access key. Answers the [`KeyView`](super::KeyView) that it then has, or had.
+    ChangeKey {
+        /// Its public half.
+        key: AccessKeyId,
+        /// The change.
+        change: KeyChange,
+    },
+    /// Seals the key of all access keys' secrets with another master key. Answers a
+    /// [`RotatedMaster`](super::RotatedMaster).
+    RotateMaster,
     /// Checks the store. Answers a [`Verification`](crate::store::Verification) without faults.
     VerifyStore,
 }
@@ -109,6 +123,31 @@ pub struct NewInvitations {
     pub ttl: Duration,
     /// How many.
     pub count: u16,
+}
+
+/// An access key to make.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NewKey {
+    /// Whose: an address, username or id.
+    pub user: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// How long it lasts, if not until it is revoked.
+    pub ttl: Option<Duration>,
+    /// What it may be used for.
+    pub scope: KeyScope,
+}
+
+/// A change of an access key.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyChange {
+    /// Switches it off.
+    Disable,
+    /// Switches it on again.
+    Enable,
+    /// Removes it for ever.
+    Revoke,
 }
 
 /// Which sessions to end.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::services::{AccountError, PasswordRule};
+use crate::services::{AccessKeyError, AccountError, PasswordRule, VaultError};
 use crate::store::StoreError;
 
 /// A refusal or a failure, told to the administrator.
@@ -51,6 +51,24 @@ impl From<AccountError> for CommandError {
             }
             _ => error.to_string(),
         })
+    }
+}
+
+impl From<AccessKeyError> for CommandError {
+    fn from(error: AccessKeyError) -> Self {
+        Self::new(match &error {
+            AccessKeyError::NotFound(_) => format!("{error}; `vestibule key list` shows all"),
+            AccessKeyError::TooMany(_) => {
+                format!("{error}; revoke one first, or raise login.access_keys")
+            }
+            _ => error.to_string(),
+        })
+    }
+}
+
+impl From<VaultError> for CommandError {
+    fn from(error: VaultError) -> Self {
+        Self::new(error.to_string())
     }
 }
 

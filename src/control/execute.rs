@@ -50,6 +50,10 @@ impl Administration {
             Command::RevokeSessions(which) => to_value(self.revoke_sessions(which, by).await?)?,
             // A gateway that runs does not get here.
             Command::Reload => return Err(CommandError::new("there is no gateway to reload")),
+            Command::CreateKey(new) => to_value(self.create_key(new, by).await?)?,
+            Command::ListKeys(user) => to_value(self.keys_of(user.as_deref()).await?)?,
+            Command::ChangeKey { key, change } => to_value(self.change_key(key, change, by).await?)?,
+            Command::RotateMaster => to_value(self.rotate_master(by).await?)?,
             Command::VerifyStore => self.verify_store().await?,
         })
     }
@@ -217,7 +221,7 @@ impl From<UserChange> for AccountChange {
     }
 }
 
-fn views<T, V: From<T>>(items: Vec<T>) -> Vec<V> {
+pub(super) fn views<T, V: From<T>>(items: Vec<T>) -> Vec<V> {
     items.into_iter().map(V::from).collect()
 }
 

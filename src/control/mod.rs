@@ -9,6 +9,7 @@ mod client;
 mod command;
 mod error;
 mod execute;
+mod execute_keys;
 pub mod first_administrator;
 mod open;
 pub mod ops;
@@ -19,12 +20,13 @@ pub mod socket;
 pub use administration::Administration;
 pub use client::{Client, ClientError};
 pub use command::{
-    Command, GivenPassword, NewInvitations, NewUser, USERS_A_PAGE, UserChange, WhichSessions, by_command_of,
+    Command, GivenPassword, KeyChange, NewInvitations, NewKey, NewUser, USERS_A_PAGE, UserChange,
+    WhichSessions, by_command_of,
 };
 pub use error::CommandError;
 pub use open::{OpenError, open_store};
 pub use protocol::MAX_REQUEST;
 pub use reply::{
-    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, RefusedLine,
-    Reloaded, SessionView,
+    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, KeyView,
+    NewKeyView, RefusedLine, Reloaded, RotatedMaster, SessionView,
 };

@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, InvitationId, SessionId};
-use crate::model::{Account, Agreement, Email, Invitation, InvitationKind, SignInMethod, Standing, Username};
-use crate::services::SessionInfo;
+use crate::model::{
+    AccessKeyId, Account, Agreement, Email, Invitation, InvitationKind, KeyScope, KeyUse, SignInMethod,
+    Standing, Username,
+};
+use crate::services::{AccessKeyInfo, SessionInfo};
 
 /// An account, without the hash of its password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +168,73 @@ impl From<SessionInfo> for SessionView {
             user_agent: session.user_agent,
         }
     }
+}
+
+/// An access key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    /// Its public half.
+    pub access_key: AccessKeyId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Their address.
+    pub email: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From this moment it serves nobody, if there is such a moment.
+    pub expires_at: Option<Timestamp>,
+    /// Whether it is switched off.
+    pub disabled: bool,
+    /// Whether it proves anything now: not if it is disabled or expired, or its owner may not sign in.
+    pub live: bool,
+    /// Its last use.
+    pub last_use: Option<KeyUse>,
+    /// What it may be used for.
+    #[serde(flatten)]
+    pub scope: KeyScope,
+}
+
+impl From<AccessKeyInfo> for KeyView {
+    fn from(info: AccessKeyInfo) -> Self {
+        let key = info.key;
+        Self {
+            access_key: key.id,
+            account: key.account,
+            email: info.email,
+            name: key.name,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            disabled: key.disabled,
+            live: info.is_live,
+            last_use: key.last_use,
+            scope: key.scope,
+        }
+    }
+}
+
+/// A new access key with its secret, which is shown here and nowhere else.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NewKeyView {
+    /// Its secret half.
+    pub secret_key: String,
+    /// The key.
+    #[serde(flatten)]
+    pub key: KeyView,
+}
+
+impl std::fmt::Debug for NewKeyView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("NewKeyView").field(&self.key).finish()
+    }
+}
+
+/// The master key that seals from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotatedMaster {
+    /// Its fingerprint.
+    pub master_key: String,
 }
 
 /// How many sessions were ended.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::AccessKeyId;
 use crate::ids::AccountId;
 
 /// Whose failures are counted together.
@@ -15,6 +16,8 @@ use crate::ids::AccountId;
 pub enum Subject {
     /// An account that exists.
     Account(AccountId),
+    /// An access key, whether or not it exists.
+    AccessKey(AccessKeyId),
     /// A name that belongs to nobody, as SHA-256 of its normalised form.
     Unknown([u8; 32]),
 }

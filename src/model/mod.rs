@@ -1,5 +1,6 @@
 //! What the gateway knows about people: plain data, each with one way to make it.
 
+mod access_key;
 mod account;
 mod attempts;
 mod email;
@@ -13,6 +14,9 @@ mod signature;
 mod token;
 mod username;
 
+pub use access_key::{
+    AccessKey, AccessKeyId, KeyScope, KeyUse, NotAnAccessKey, Sealed, SecretKey, WrappedDataKey,
+};
 pub use account::{Account, Agreement, Standing};
 pub use attempts::{LockoutPolicy, Subject};
 pub use email::{Email, EmailError};

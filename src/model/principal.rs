@@ -62,6 +62,8 @@ impl Principal {
 pub enum SignInMethod {
     /// E-mail address or username, and password.
     Password,
+    /// An access key.
+    Iam,
 }
 
 impl SignInMethod {
@@ -69,6 +71,7 @@ impl SignInMethod {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",
+            Self::Iam => "iam",
         }
     }
 }

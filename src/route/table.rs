@@ -154,7 +154,7 @@ impl Routes {
                 source,
             })?;
         let made = Route {
-            label: format!("{pattern}{path}{}", if path.is_empty() { "/" } else { "" }),
+            label: route.label_at(&pattern),
             methods: methods(route)?,
             allow: route.allow.clone(),
             target: self.target(config, route)?,

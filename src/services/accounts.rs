@@ -9,7 +9,9 @@ use url::Url;
 use super::account_edit::{EditError, edit};
 use super::password_hash::PasswordHash;
 use super::sign_up::is_reserved;
-use super::{Audit, Busy, Event, Hasher, Kept, Kind, Origin, PasswordPolicy, PasswordRule, Sessions};
+use super::{
+    AccessKeys, Audit, Busy, Event, Hasher, Kept, Kind, Origin, PasswordPolicy, PasswordRule, Sessions,
+};
 use crate::clock::Clock;
 use crate::config::SignupConfig;
 use crate::ids::AccountId;
@@ -128,6 +130,7 @@ pub struct Accounts {
     pub(super) hasher: Arc<Hasher>,
     pub(super) policy: Arc<PasswordPolicy>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) access_keys: Arc<AccessKeys>,
     pub(super) audit: Arc<Audit>,
     pub(super) clock: Clock,
     pub(super) random: Random,
@@ -229,6 +232,7 @@ impl Accounts {
             }
         };
         let changed = self.edit(account, &edit).await?;
+        self.access_keys.refresh(changed.id).await;
         if edit.keeps_sessions() {
             self.sessions.refresh(&changed);
         } else {
@@ -252,6 +256,7 @@ impl Accounts {
             DeleteAccount::Absent => return Err(AccountError::NotFound(name.to_owned())),
             DeleteAccount::LastMember => return Err(AccountError::LastAdministrator),
         }
+        self.access_keys.refresh(account.id).await;
         self.sessions
             .end(SessionsToEnd::Account(account.id, None))
             .await?;

@@ -82,6 +82,16 @@ pub enum Kind {
     InvitationRevoke,
     /// A link for the first administrator was made.
     FirstAdministratorLink,
+    /// An access key was made.
+    AccessKeyCreate,
+    /// An access key was switched off.
+    AccessKeyDisable,
+    /// An access key was switched on again.
+    AccessKeyEnable,
+    /// An access key was revoked.
+    AccessKeyRevoke,
+    /// The data key was sealed with another master key.
+    MasterKeyRotate,
 }
 
 /// How it ended.

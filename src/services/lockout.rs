@@ -31,6 +31,20 @@ pub(super) enum Admitted {
     Locked(Duration),
 }
 
+/// What [`Lockout::judge`] said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// Right, and not locked.
+    Passed,
+    /// Wrong, and counted; perhaps this one starts the lock.
+    Failed {
+        /// Whether it does.
+        locks: bool,
+    },
+    /// Locked for so long, right or wrong.
+    Locked(Duration),
+}
+
 /// An attempt that is counted and not yet evaluated. Dropped without [`clear`](Self::clear), it was a failure.
 #[derive(Debug)]
 pub(super) struct InFlight {
@@ -77,6 +91,23 @@ impl Lockout {
             }
         }
     }
+
+    /// Judges a proof that costs nothing to check, so that a right one costs nothing to count. Those of one subject
+    /// are judged one after another: of many at one moment no more are told apart than the policy allows (S10).
+    pub(super) async fn judge(&self, subject: Subject, is_right: bool) -> Result<Judged, StoreError> {
+        let gate = self.gates.enter(subject);
+        let _turn = gate.gate.counting.lock().await;
+        if is_right {
+            let locked = self.store.locked_for(subject, self.policy).await?;
+            return Ok(locked.map_or(Judged::Passed, Judged::Locked));
+        }
+        Ok(match self.store.record_attempt(subject, self.policy).await? {
+            Attempt::Counted(count) => Judged::Failed {
+                locks: count > self.policy.max_failures,
+            },
+            Attempt::Locked(wait) => Judged::Locked(wait),
+        })
+    }
 }
 
 impl InFlight {
@@ -99,7 +130,7 @@ impl Drop for InFlight {
     }
 }
 
-/// The subjects of which attempts are under way. Each attempt has a place in the hashing queue, which bounds the map.
+/// The subjects of which attempts are under way: as many as there are requests.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gates(Arc<Mutex<HashMap<Subject, Arc<Gate>>>>);
 

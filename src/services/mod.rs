@@ -3,15 +3,20 @@
 //! Services know the model and the store; they never know HTTP. The pages, the signature schemes and the
 //! administrator's commands are all callers of the same few functions, so that no path has rules of its own.
 
+mod access_keys;
 mod account_edit;
 mod accounts;
 mod address_limit;
+mod admission;
 mod audit;
 mod hasher;
 mod invitations;
 mod kept;
+mod key_proof;
+mod live_key;
 mod live_session;
 mod lockout;
+mod master_keys;
 mod new_password;
 mod own_account;
 mod password_hash;
@@ -20,6 +25,7 @@ mod session_cookie;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod vault;
 #[cfg(test)]
 mod world;
 
@@ -33,20 +39,27 @@ use crate::model::LockoutPolicy;
 use crate::random::Random;
 use crate::store::{Store, StoreError};
 use address_limit::AddressLimit;
+use admission::Admission;
 use kept::Kept;
 use lockout::{Gates, Lockout};
+use vault::Vault;
 
+pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys, NewAccessKey};
 pub use accounts::{AccountChange, AccountError, Accounts, ImportedLine, NewAccount, NewPassword};
 pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
 pub use hasher::{Busy, Hasher, Place, Verdict};
 pub use invitations::Invitations;
+pub use key_proof::{KeyProof, KeyRefusal};
+pub use live_key::LiveKey;
 pub use live_session::LiveSession;
+pub use master_keys::MasterKeyError;
 pub use own_account::{LONGEST_NAME, OwnAccount, OwnAccountError, PasswordForm};
 pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use session_cookie::{Presented, SessionCookie};
 pub use sessions::{SessionInfo, Sessions};
 pub use sign_in::{SignIn, SignInError, SignedIn};
 pub use sign_up::{FieldError, SignUp, SignUpError, SignUpField, SignUpForm, SignUpNext};
+pub use vault::VaultError;
 
 /// All services, made once from the configuration and shared.
 #[derive(Clone, Debug)]
@@ -57,6 +70,10 @@ pub struct Services {
     pub invitations: Arc<Invitations>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
+    /// Access keys.
+    pub access_keys: Arc<AccessKeys>,
+    /// Proving oneself with the secret of an access key.
+    pub key_proof: Arc<KeyProof>,
     /// Signing in with a password.
     pub sign_in: Arc<SignIn>,
     /// What people do with their own account.
@@ -80,6 +97,7 @@ struct Lasting {
     store: Kept,
     hasher: Arc<Hasher>,
     sessions: Arc<Sessions>,
+    access_keys: Arc<AccessKeys>,
     audit: Arc<Audit>,
     addresses: Arc<AddressLimit>,
     gates: Gates,
@@ -123,12 +141,23 @@ impl Services {
             metrics.clone(),
         )
         .await?;
+        let (store, audit) = (Kept::from(store), Arc::new(audit));
+        let access_keys = AccessKeys::load(access_keys::Parts {
+            vault: Vault::open(store.clone(), config.store.master_key.clone(), random.clone()).await?,
+            store: store.clone(),
+            audit: audit.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+        });
+        let access_keys = Arc::new(access_keys.await?);
+        access_keys.follow(config);
         Ok(Self::over(
             Lasting {
-                store: Kept::from(store),
+                store,
+                access_keys,
                 hasher,
                 sessions: Arc::new(sessions),
-                audit: Arc::new(audit),
+                audit,
                 addresses: Arc::new(AddressLimit::new(&config.lockout, clock.clone())),
                 gates: Gates::default(),
                 clock,
@@ -139,8 +168,8 @@ impl Services {
         ))
     }
 
-    /// The same services under another configuration. Sessions, the record, the hashing pool and the counts of
-    /// addresses stay, and with them what the configuration says of them.
+    /// The same services under another configuration. Sessions, access keys, the record, the hashing pool and the
+    /// counts of addresses stay, and with them what the configuration says of them.
     #[must_use]
     pub fn under(&self, config: &Config) -> Self {
         Self::over(self.lasting.clone(), config)
@@ -151,6 +180,7 @@ impl Services {
             store,
             hasher,
             sessions,
+            access_keys,
             audit,
             addresses,
             gates,
@@ -158,6 +188,9 @@ impl Services {
             random,
             metrics,
         } = lasting.clone();
+        let admission = Admission {
+            verified_only: config.signup.verify_email,
+        };
         let policy = Arc::new(PasswordPolicy::new(config.password.policy));
         let administrators = config.admin.group.clone();
         let lockout_policy = LockoutPolicy {
@@ -167,12 +200,12 @@ impl Services {
         let sign_in = Arc::new(SignIn {
             store: store.clone(),
             hasher: hasher.clone(),
-            lockout: Lockout::new(store.clone(), gates, lockout_policy),
+            lockout: Lockout::new(store.clone(), gates.clone(), lockout_policy),
             addresses: addresses.clone(),
             sessions: sessions.clone(),
             audit: audit.clone(),
             by_username: config.login.username,
-            verified_only: config.signup.verify_email,
+            admission,
             guarded: administrators.clone(),
             metrics,
         });
@@ -182,6 +215,7 @@ impl Services {
                 hasher: hasher.clone(),
                 policy: policy.clone(),
                 sessions: sessions.clone(),
+                access_keys: access_keys.clone(),
                 audit: audit.clone(),
                 clock: clock.clone(),
                 random: random.clone(),
@@ -197,6 +231,13 @@ impl Services {
                 public_url: config.public_url.clone(),
                 administrators: administrators.clone(),
             }),
+            key_proof: Arc::new(KeyProof {
+                keys: access_keys.clone(),
+                store: store.clone(),
+                lockout: Lockout::new(store.clone(), gates, lockout_policy),
+                addresses: addresses.clone(),
+                audit: audit.clone(),
+            }),
             own_account: Arc::new(OwnAccount {
                 store: store.clone(),
                 hasher: hasher.clone(),
@@ -204,9 +245,11 @@ impl Services {
                 sessions: sessions.clone(),
                 sign_in: sign_in.clone(),
                 audit: audit.clone(),
+                access_keys: access_keys.clone(),
                 clock: clock.clone(),
                 administrators,
             }),
+            access_keys,
             sign_in,
             sign_up: Arc::new(SignUp {
                 store,
@@ -237,6 +280,9 @@ pub enum ServicesError {
     /// The record cannot be opened.
     #[error("the audit record cannot be opened: {0}")]
     Audit(std::io::Error),
+    /// Access keys cannot be decrypted.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The threads that hash passwords cannot be started.
     #[error("the threads that hash passwords cannot be started: {0}")]
     Hasher(std::io::Error),

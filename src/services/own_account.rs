@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::account_edit::{EditError, edit};
 use super::new_password::choose;
 use super::{
-    Audit, Busy, Event, FieldError, Hasher, Kept, Kind, LiveSession, Origin, PasswordPolicy, Sessions,
-    SignIn, SignInError, SignUpField,
+    AccessKeys, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, LiveSession, Origin, PasswordPolicy,
+    Sessions, SignIn, SignInError, SignUpField,
 };
 use crate::clock::Clock;
 use crate::ids::{AccountId, SessionId};
@@ -82,6 +82,7 @@ pub struct OwnAccount {
     pub(super) hasher: Arc<Hasher>,
     pub(super) policy: Arc<PasswordPolicy>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) access_keys: Arc<AccessKeys>,
     pub(super) sign_in: Arc<SignIn>,
     pub(super) audit: Arc<Audit>,
     pub(super) clock: Clock,
@@ -109,6 +110,7 @@ impl OwnAccount {
         let name = Some(name.to_owned()).filter(|name| !name.is_empty());
         let account = self.edit(id, |account| account.name.clone_from(&name)).await?;
         self.sessions.refresh(&account);
+        self.access_keys.refresh(id).await;
         self.note(Kind::NameChange, &account, origin);
         Ok(account)
     }
@@ -195,6 +197,7 @@ impl OwnAccount {
             DeleteAccount::Absent => return Err(OwnAccountError::Gone),
             DeleteAccount::LastMember => return Err(OwnAccountError::LastAdministrator),
         }
+        self.access_keys.refresh(id).await;
         self.sessions.end(SessionsToEnd::Account(id, None)).await?;
         self.note(Kind::AccountDelete, &account, origin);
         Ok(())

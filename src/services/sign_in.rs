@@ -7,13 +7,13 @@ use std::time::Duration;
 use unicode_normalization::UnicodeNormalization;
 
 use super::address_limit::AddressLimit;
+use super::admission::{Admission, ShutOut};
 use super::lockout::{Admitted, Lockout};
 use super::{Audit, Busy, Event, Hasher, Kept, Kind, LiveSession, Origin, Sessions};
 use crate::ids::AccountId;
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
-    Account, Email, Password, PasswordError, PlainToken, SignInMethod, Standing, Subject, TokenDigest,
-    Username,
+    Account, Email, Password, PasswordError, PlainToken, SignInMethod, Subject, TokenDigest, Username,
 };
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError, UpdateAccount};
@@ -82,6 +82,16 @@ impl From<Busy> for SignInError {
     }
 }
 
+impl From<ShutOut> for SignInError {
+    fn from(why: ShutOut) -> Self {
+        match why {
+            ShutOut::NotVerified => Self::NotVerified,
+            ShutOut::NotApproved => Self::NotApproved,
+            ShutOut::Disabled => Self::Disabled,
+        }
+    }
+}
+
 /// The service.
 #[derive(Debug)]
 pub struct SignIn {
@@ -93,8 +103,7 @@ pub struct SignIn {
     pub(super) audit: Arc<Audit>,
     /// `login.username`
     pub(super) by_username: bool,
-    /// `signup.verify_email`
-    pub(super) verified_only: bool,
+    pub(super) admission: Admission,
     /// `admin.group`
     pub(super) guarded: String,
     pub(super) metrics: Arc<Metrics>,
@@ -190,7 +199,11 @@ impl SignIn {
             Ok(()) => self.verify(&named, password, origin).await,
             Err(wait) => Err(SignInError::RateLimited(wait)),
         };
-        let account = match proved.and_then(|proved| self.admits(&proved.account).map(|()| proved.account)) {
+        let admitted = proved.and_then(|proved| {
+            self.admission.judge(&proved.account)?;
+            Ok(proved.account)
+        });
+        let account = match admitted {
             Ok(account) => account,
             Err(error) => return Err(self.refuse(Kind::Proof, &named.who, origin, error)),
         };
@@ -259,7 +272,7 @@ impl SignIn {
         replaces: Option<TokenDigest>,
     ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
         let proved = self.verify(named, typed, origin).await?;
-        self.admits(&proved.account)?;
+        self.admission.judge(&proved.account)?;
         if proved.outdated {
             self.upgrade(&proved.account, proved.password).await;
         }
@@ -309,16 +322,6 @@ impl SignIn {
             password,
             outdated,
         })
-    }
-
-    /// Whether an account that proved itself may sign in (S17).
-    fn admits(&self, account: &Account) -> Result<(), SignInError> {
-        match account.standing {
-            Standing::Disabled => Err(SignInError::Disabled),
-            _ if self.verified_only && !account.email_verified => Err(SignInError::NotVerified),
-            Standing::AwaitingApproval | Standing::Declined => Err(SignInError::NotApproved),
-            Standing::Active => Ok(()),
-        }
     }
 
     /// Stores a hash of today's cost and form (S4). If it cannot be done now, the next sign-in will.
@@ -381,7 +384,7 @@ impl SignIn {
         let current = current
             .filter(|current| current.password_changed_at == read.password_changed_at)
             .ok_or(SignInError::InvalidCredentials)?;
-        self.admits(&current)?;
+        self.admission.judge(&current)?;
         Ok(current)
     }
 }

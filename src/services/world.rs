@@ -11,7 +11,7 @@ use super::{
     AccountChange, Hasher, NewAccount, NewPassword, Origin, Services, SignInError, SignUpForm, SignedIn,
 };
 use crate::clock::{Clock, ManualClock};
-use crate::config::{AuditMode, Config};
+use crate::config::{AuditMode, Config, SecretSource};
 use crate::model::Account;
 use crate::random::Random;
 use crate::secret::Secret;
@@ -45,6 +45,9 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.audit.file = folder.path().join("audit.jsonl");
+        config.store.master_key = SecretSource::File {
+            file: folder.path().join("master.key"),
+        };
         say(&mut config);
         Self::open(folder, config, "2026-01-01T00:00:00Z".parse().unwrap()).await
     }

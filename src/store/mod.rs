@@ -3,6 +3,7 @@
 //! Business outcomes are return values; an error means that the question could not be answered. Nothing is
 //! acknowledged before it is on disk. The same conformance suite runs on every store.
 
+mod access_keys;
 mod error;
 mod mailing;
 pub mod sled;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+pub use access_keys::{AccessKeyStore, CreateAccessKey};
 pub use error::StoreError;
 pub use mailing::{Allowance, ConsumeToken, MailOutcome, Stamp, StampMail, StampedToken, TokenEffect};
 
@@ -23,7 +25,7 @@ use crate::model::{KeptMail, Mail, MailedToken};
 
 /// Everything that is kept.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: AccessKeyStore {
     /// Makes an account and, in the same step, uses up the invitation that it came with.
     ///
     /// A username that any account ever had is taken (S53). Of many callers with one invitation, one gets an
@@ -89,7 +91,7 @@ pub trait Store: Send + Sync + 'static {
         mails: Vec<Mail>,
     ) -> Result<UpdateAccount, StoreError>;
 
-    /// Removes the account, its sessions, its attempts and its mailed tokens. Its username stays taken. `guarded` as
+    /// Removes the account, its sessions, its access keys, its attempts and its mailed tokens. Its username stays taken. `guarded` as
     /// above.
     async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError>;
 
@@ -293,6 +295,9 @@ pub struct Verification {
     pub sessions: usize,
     /// Invitations read.
     pub invitations: usize,
+    /// Access keys read.
+    #[serde(default)]
+    pub access_keys: usize,
     /// What is wrong, a sentence each; empty if all is well.
     pub faults: Vec<String>,
 }

@@ -1,6 +1,8 @@
 //! The commands, as processes: on the store itself, and through a gateway that runs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod keys;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

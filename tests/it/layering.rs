@@ -16,6 +16,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("ids", "random", "ids are partly random"),
     ("model", "ids", "what is known is known by an id"),
     ("model", "secret", "passwords and plain tokens are secrets"),
+    (
+        "model::access_key",
+        "random",
+        "access keys are made here and nowhere else",
+    ),
     ("model::token", "random", "a token is made here and nowhere else"),
     ("request", "random", "the name of a run is random"),
     (

@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::key::{self, Kind};
 use super::record::{self, Record};
 use super::rows::{Group, Rows};
-use super::{invitations, mails, sessions, tokens};
+use super::{access_keys, invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Standing, TokenDigest, Username};
 use crate::store::{CreateAccount, DeleteAccount, StoreError, UpdateAccount};
@@ -151,6 +151,7 @@ pub(super) fn delete(
     }
     sessions::end_of_account(group, id, None)?;
     tokens::void_all(group, id)?;
+    access_keys::revoke_of_account(group, id)?;
     group.remove(key::attempts(id));
     for name in &account.groups {
         group.remove(key::member(name, id));

@@ -1,6 +1,6 @@
 //! Failed attempts and locks.
 //!
-//! A known account has a row of its own, which nothing but the account's removal evicts. Names that belong to nobody
+//! A known account or access key has a row of its own, which nothing but its removal evicts. Names that belong to nobody
 //! share a table of bounded size: a name's digest, keyed, chooses one of [`SETS`] sets, which has room for [`WAYS`]
 //! names. When it is full one name goes: without a lock before with one, then the oldest.
 
@@ -147,13 +147,17 @@ impl Attempts {
     }
 
     /// Where a subject's failures are. An account that was removed meanwhile has no row of its own: what is tried
-    /// there counts like what is tried at an unknown name.
+    /// there counts like what is tried at an unknown name. So does an access key that does not exist.
     fn place(&self, rows: &impl Rows, subject: Subject) -> Result<Place, StoreError> {
         let digest = match subject {
             Subject::Account(id) if rows.value(&key::account(id))?.is_some() => {
-                return Ok(Place::OfAccount(key::attempts(id)));
+                return Ok(Place::OfKnown(key::attempts(id)));
             }
             Subject::Account(id) => Sha256::digest(id.as_bytes()).into(),
+            Subject::AccessKey(id) if rows.value(&key::access_key(id))?.is_some() => {
+                return Ok(Place::OfKnown(key::key_attempts(id)));
+            }
+            Subject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
             Subject::Unknown(digest) => digest,
         };
         let set = self.set(&digest);
@@ -199,7 +203,7 @@ impl Attempts {
 
     fn put(&self, group: &mut Group<'_>, place: Place, failures: &Failures) -> Result<(), StoreError> {
         match place {
-            Place::OfAccount(key) => group.put(key, failures),
+            Place::OfKnown(key) => group.put(key, failures),
             Place::InSet(_, key) => group.put(
                 key,
                 &UnknownFailures {
@@ -213,7 +217,7 @@ impl Attempts {
 
 /// The key of a row of failures.
 enum Place {
-    OfAccount(Vec<u8>),
+    OfKnown(Vec<u8>),
     /// In a set that it shares with other names.
     InSet(u16, Vec<u8>),
 }
@@ -221,19 +225,19 @@ enum Place {
 impl Place {
     fn key(&self) -> &[u8] {
         match self {
-            Self::OfAccount(key) | Self::InSet(_, key) => key,
+            Self::OfKnown(key) | Self::InSet(_, key) => key,
         }
     }
 
     fn into_key(self) -> Vec<u8> {
         match self {
-            Self::OfAccount(key) | Self::InSet(_, key) => key,
+            Self::OfKnown(key) | Self::InSet(_, key) => key,
         }
     }
 
     fn failures(&self, rows: &impl Rows) -> Result<Option<Failures>, StoreError> {
         match self {
-            Self::OfAccount(key) => rows.read(key),
+            Self::OfKnown(key) => rows.read(key),
             Self::InSet(_, key) => Ok(rows.read::<UnknownFailures>(key)?.map(|name| name.failures)),
         }
     }
@@ -270,7 +274,7 @@ mod tests {
     fn rivals(attempts: &Attempts, wanted: usize) -> Vec<Subject> {
         let set = |subject| match subject {
             Subject::Unknown(digest) => attempts.set(&digest),
-            Subject::Account(_) => unreachable!(),
+            Subject::Account(_) | Subject::AccessKey(_) => unreachable!(),
         };
         (1..)
             .map(name)

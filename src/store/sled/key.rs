@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
-use crate::model::{Email, Purpose, SignatureDigest, TokenDigest, Username};
+use crate::model::{AccessKeyId, Email, Purpose, SignatureDigest, TokenDigest, Username};
 
 /// A kind of row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,10 +49,18 @@ pub(super) enum Kind {
     MailDue = b'Q' as isize,
     /// The mails that an address was sent of late, by the address.
     Postage = b'p' as isize,
+    /// An access key, by its public half.
+    AccessKey = b'k' as isize,
+    /// That an access key is an account's, by account and key.
+    AccessKeyOf = b'K' as isize,
+    /// An access key's failures.
+    KeyAttempts = b'w' as isize,
+    /// The key of all access keys' secrets, wrapped.
+    DataKey = b'W' as isize,
 }
 
 impl Kind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 23] = [
         Self::Meta,
         Self::Account,
         Self::Email,
@@ -72,6 +80,10 @@ impl Kind {
         Self::Mail,
         Self::MailDue,
         Self::Postage,
+        Self::AccessKey,
+        Self::AccessKeyOf,
+        Self::KeyAttempts,
+        Self::DataKey,
     ];
 
     /// The kind of a row, by its key.
@@ -226,6 +238,34 @@ pub(super) fn postage(address: &Email) -> Vec<u8> {
 /// The mail that a key ends with.
 pub(super) fn trailing_mail(key: &[u8]) -> Option<MailId> {
     key.last_chunk().copied().map(MailId::from_bytes)
+}
+
+pub(super) fn access_key(id: AccessKeyId) -> Vec<u8> {
+    Kind::AccessKey.key(&[id.as_bytes()])
+}
+
+/// What the keys that list an account's access keys begin with.
+pub(super) fn access_keys_of(id: AccountId) -> Vec<u8> {
+    Kind::AccessKeyOf.key(&[id.as_bytes()])
+}
+
+pub(super) fn access_key_of(account: AccountId, id: AccessKeyId) -> Vec<u8> {
+    Kind::AccessKeyOf.key(&[account.as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn key_attempts(id: AccessKeyId) -> Vec<u8> {
+    Kind::KeyAttempts.key(&[id.as_bytes()])
+}
+
+/// The key of the data key's row: there is one.
+pub(super) fn data_key() -> Vec<u8> {
+    Kind::DataKey.prefix()
+}
+
+/// The access key that a key ends with.
+pub(super) fn trailing_access_key(key: &[u8]) -> Option<AccessKeyId> {
+    key.last_chunk::<{ AccessKeyId::LENGTH }>()
+        .and_then(|text| AccessKeyId::parse(text).ok())
 }
 
 /// The account that a key ends with.

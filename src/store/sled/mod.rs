@@ -5,6 +5,7 @@
 //! sees all that was acknowledged, and perhaps what is about to be; several rows are read as of one moment. Reads of
 //! everything run on a thread for blocking work, a piece at a time.
 
+mod access_keys;
 mod accounts;
 mod attempts;
 mod ballast;
@@ -30,10 +31,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Attempt, CreateAccount, DeleteAccount, PutSession, SessionsToEnd, SpendSignature, Store, StoreError,
-    UpdateAccount, Verification,
+    Attempt, ConsumeToken, CreateAccount, DeleteAccount, MailOutcome, PutSession, SessionsToEnd,
+    SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect, UpdateAccount, Verification,
 };
-use super::{ConsumeToken, MailOutcome, Stamp, StampMail, TokenEffect};
 use crate::clock::Clock;
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{

@@ -12,7 +12,9 @@ use super::key::{self, Kind};
 use super::record::{self, Failures, Meta, Postage, SpentUntil, UnknownFailures};
 use super::rows::Rows;
 use crate::ids::AccountId;
-use crate::model::{Account, Invitation, KeptMail, MailState, MailedToken, Session, TokenDigest};
+use crate::model::{
+    AccessKey, Account, Invitation, KeptMail, MailState, MailedToken, Session, TokenDigest, WrappedDataKey,
+};
 use crate::store::{StoreError, Verification};
 
 /// Reads everything: counts the rows, and names those that seem wrong.
@@ -25,6 +27,7 @@ pub(super) fn scan(engine: &Engine) -> Result<(Verification, Vec<IVec>), StoreEr
                 Some(Kind::Account) => found.accounts += 1,
                 Some(Kind::Session) => found.sessions += 1,
                 Some(Kind::Invitation) => found.invitations += 1,
+                Some(Kind::AccessKey) => found.access_keys += 1,
                 _ => {}
             }
             if fault(tree, key, value)?.is_some() {
@@ -80,6 +83,10 @@ fn check(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         Some(Kind::Mail) => mail(rows, key, &record::decode(key, value)?),
         Some(Kind::MailDue) => mail_due(rows, key),
         Some(Kind::Postage) => record::decode::<Postage>(key, value).map(drop),
+        Some(Kind::AccessKey) => access_key(rows, key, &record::decode(key, value)?),
+        Some(Kind::AccessKeyOf) => access_key_of(rows, key),
+        Some(Kind::KeyAttempts) => key_attempts(rows, key, value),
+        Some(Kind::DataKey) => record::decode::<WrappedDataKey>(key, value).map(drop),
         None => wrong(key, "no such kind of row exists"),
     }
 }
@@ -232,6 +239,34 @@ fn mail_due(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
     let kept: KeptMail = rows.indexed(key, &key::mail(id))?;
     let is_due = matches!(kept.state, MailState::Due(due) if key::mail_due(due, id) == key);
     require(key, is_due, "its mail is not due then")
+}
+
+fn access_key(rows: &impl Rows, key: &[u8], access_key: &AccessKey) -> Result<(), StoreError> {
+    let (id, account) = (access_key.id, access_key.account);
+    require(key, key::access_key(id) == key, "it holds another access key")?;
+    rows.indexed::<Account>(key, &key::account(account))?;
+    rows.indexed::<WrappedDataKey>(key, &key::data_key())?;
+    agree(rows, key, &key::access_key_of(account, id), &())
+}
+
+fn access_key_of(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
+    let Some(id) = key::trailing_access_key(key) else {
+        return wrong(key, "it names no access key");
+    };
+    let access_key: AccessKey = rows.indexed(key, &key::access_key(id))?;
+    require(
+        key,
+        key::access_key_of(access_key.account, id) == key,
+        "its access key is another account's",
+    )
+}
+
+fn key_attempts(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    record::decode::<Failures>(key, value)?;
+    let Some(id) = key::trailing_access_key(key) else {
+        return wrong(key, "it names no access key");
+    };
+    rows.indexed::<AccessKey>(key, &key::access_key(id)).map(drop)
 }
 
 /// The index must be there and say this.

@@ -2,6 +2,7 @@
 //!
 //! The tests are functions over a [`Harness`]; [`conformance`] makes them tests of one store.
 
+pub(crate) mod access_keys;
 pub(crate) mod accounts;
 pub(crate) mod attempts;
 pub(crate) mod invitations;

@@ -7,7 +7,9 @@ use vestibule::model::{Account, Invitation, Session, Subject};
 use vestibule::store::{SessionsToEnd, StoreError, Verification};
 
 use super::conformance::Harness;
-use super::samples::{ADMINS, POLICY, account, digest, invitation, member_of, noon, session};
+use super::samples::{
+    ADMINS, POLICY, access_key, account, data_key, digest, invitation, member_of, noon, session,
+};
 use super::sled::Sled;
 
 /// One of everything.
@@ -46,7 +48,15 @@ async fn fill(harness: &Sled) -> Kept {
     store.delete_account(gone.id, ADMINS).await.unwrap();
     store.put_session(kept.session.clone(), None).await.unwrap();
     store.create_invitation(kept.invitation.clone()).await.unwrap();
-    for subject in [Subject::Account(kept.ann.id), Subject::unknown(NOBODY)] {
+    store.replace_data_key(None, data_key(1)).await.unwrap();
+    let key = access_key(kept.ann.id, random);
+    let key_id = key.id;
+    store.create_access_key(key, 1).await.unwrap();
+    for subject in [
+        Subject::Account(kept.ann.id),
+        Subject::AccessKey(key_id),
+        Subject::unknown(NOBODY),
+    ] {
         store.record_attempt(subject, POLICY).await.unwrap();
     }
     kept
@@ -187,6 +197,7 @@ async fn a_sound_store_has_no_faults() {
         accounts: 1,
         sessions: 1,
         invitations: 1,
+        access_keys: 1,
         faults: Vec::new(),
     };
     assert_eq!(verified(|_, _| {}).await, sound);
@@ -201,8 +212,8 @@ async fn every_missing_row_is_found() {
     let db = ::sled::open(folder.path()).unwrap();
     let keys: Vec<_> = db.iter().keys().map(Result::unwrap).collect();
     drop(db);
-    let named_by_others = |key: &[u8]| !b"muf".contains(&key[0]) && key != b"ngone";
-    assert_eq!(keys.iter().filter(|key| named_by_others(key)).count(), 9);
+    let named_by_others = |key: &[u8]| !b"mufw".contains(&key[0]) && key != b"ngone";
+    assert_eq!(keys.iter().filter(|key| named_by_others(key)).count(), 12);
 
     for (position, key) in keys.iter().enumerate() {
         if named_by_others(key) {
@@ -219,7 +230,7 @@ async fn every_missing_row_is_found() {
 
 #[tokio::test]
 async fn every_row_that_cannot_be_read_is_found() {
-    for kind in b"aenfusdij" {
+    for kind in b"aenfusdijkwW" {
         for garbage in GARBAGE {
             let found = verified(|tree, _| {
                 let (key, _) = tree.scan_prefix([*kind]).next().unwrap().unwrap();
@@ -262,6 +273,16 @@ async fn every_orphan_is_found() {
             "points to Session 09",
         ),
         (key(b'j', &nobody), token, "points to Invitation 09"),
+        (
+            key(b'K', &[nobody.as_slice(), b"AKIAIOSFODNN7EXAMPLE"].concat()),
+            json("null"),
+            "points to AccessKey 414b",
+        ),
+        (
+            key(b'w', b"AKIAIOSFODNN7EXAMPLE"),
+            json(r#"{"count":1,"lock":null}"#),
+            "points to AccessKey 414b",
+        ),
         (b"?".to_vec(), Vec::new(), "no such kind of row"),
     ];
     for (key, value, sentence) in orphans {

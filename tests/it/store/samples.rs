@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use vestibule::ids::{AccountId, InvitationId, MailId, SessionId};
 use vestibule::model::{
-    Account, Cause, Email, Invitation, InvitationKind, LockoutPolicy, Mail, MailedToken, Purpose, Session,
-    SignInMethod, Standing, TokenDigest, Topic,
+    AccessKey, AccessKeyId, Account, Cause, Email, Invitation, InvitationKind, KeyScope, LockoutPolicy, Mail,
+    MailedToken, Purpose, Sealed, Session, SignInMethod, Standing, TokenDigest, Topic, WrappedDataKey,
 };
 use vestibule::random::Random;
 
@@ -115,5 +115,35 @@ pub(crate) fn mail(account: &Account, random: &Random) -> Mail {
             address: None,
             by_administrator: false,
         },
+    }
+}
+
+/// An access key of an account, which does not expire.
+pub(crate) fn access_key(account: AccountId, random: &Random) -> AccessKey {
+    AccessKey {
+        id: AccessKeyId::new(random),
+        account,
+        name: "backup".to_owned(),
+        created_at: noon(),
+        expires_at: None,
+        disabled: false,
+        last_use: None,
+        scope: KeyScope::default(),
+        secret: sealed(1),
+    }
+}
+
+/// A data key that differs from those with another `n`.
+pub(crate) fn data_key(n: u8) -> WrappedDataKey {
+    WrappedDataKey {
+        master: "00112233445566778899aabbccddeeff".to_owned(),
+        sealed: sealed(n),
+    }
+}
+
+fn sealed(n: u8) -> Sealed {
+    Sealed {
+        nonce: [n; 24],
+        ciphertext: vec![n; 56],
     }
 }

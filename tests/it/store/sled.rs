@@ -143,6 +143,16 @@ conformance! { Sled:
         mails_come_with_what_brings_them_about
         mails_survive_a_restart_and_failed_ones_a_month
     }
+    access_keys {
+        an_access_key_is_kept_listed_and_revoked
+        an_account_has_at_most_so_many_access_keys
+        an_access_key_is_switched_off_and_on
+        a_touched_access_key_never_goes_back_or_comes_back
+        a_removed_account_takes_its_access_keys_along
+        an_access_key_locks_whether_or_not_it_exists
+        the_data_key_is_replaced_by_whoever_read_it
+        access_keys_survive_a_restart
+    }
     races {
         of_twenty_signups_with_one_invitation_one_makes_an_account
         of_twenty_signups_with_one_address_one_makes_an_account
@@ -152,5 +162,8 @@ conformance! { Sled:
         of_two_administrators_who_step_down_one_stays
         of_two_accounts_that_want_an_address_one_gets_it
         ended_sessions_are_counted_once
+        of_twenty_access_keys_two_are_made
+        of_fifty_attempts_at_an_access_key_eleven_are_counted
+        of_twenty_data_keys_one_is_kept
     }
 }

@@ -4,6 +4,7 @@
 //! whatever version it was written and written in the newest. JSON, because a form that goes by position would
 //! silently read one field as another when a struct moves.
 
+mod access_key;
 mod account;
 mod attempts;
 mod invitation;

@@ -42,6 +42,7 @@ struct SessionV2 {
 #[serde(rename_all = "kebab-case")]
 enum SignInMethodV1 {
     Password,
+    Iam,
 }
 
 impl Record for Session {
@@ -111,6 +112,7 @@ impl From<SignInMethod> for SignInMethodV1 {
     fn from(method: SignInMethod) -> Self {
         match method {
             SignInMethod::Password => Self::Password,
+            SignInMethod::Iam => Self::Iam,
         }
     }
 }
@@ -119,6 +121,7 @@ impl From<SignInMethodV1> for SignInMethod {
     fn from(method: SignInMethodV1) -> Self {
         match method {
             SignInMethodV1::Password => Self::Password,
+            SignInMethodV1::Iam => Self::Iam,
         }
     }
 }

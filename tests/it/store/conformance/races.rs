@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use vestibule::model::{Account, Standing, Subject};
-use vestibule::store::{Attempt, CreateAccount, SessionsToEnd, UpdateAccount};
+use vestibule::store::{Attempt, CreateAccessKey, CreateAccount, SessionsToEnd, UpdateAccount};
 
-use super::super::samples::{ADMINS, POLICY, account, digest, email, invitation, member_of, noon, session};
+use super::super::samples::{
+    ADMINS, POLICY, access_key, account, data_key, digest, email, invitation, member_of, noon, session,
+};
 use super::{Harness, assert_sound, together};
 
 fn count<T: PartialEq>(outcomes: &[T], wanted: &T) -> usize {
@@ -190,5 +192,55 @@ pub(crate) async fn ended_sessions_are_counted_once<H: Harness>() {
     .await;
     assert_eq!(ended.iter().sum::<usize>(), 20);
     assert_eq!(store.sessions().await.unwrap(), []);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn of_twenty_access_keys_two_are_made<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    store.replace_data_key(None, data_key(1)).await.unwrap();
+    let outcomes = together(20, |_| {
+        let (store, key) = (store.clone(), access_key(ann.id, harness.random()));
+        async move { store.create_access_key(key, 2).await.unwrap() }
+    })
+    .await;
+    assert_eq!(count(&outcomes, &CreateAccessKey::Created), 2);
+    assert_eq!(count(&outcomes, &CreateAccessKey::TooMany), 18);
+    assert_eq!(store.access_keys(Some(ann.id)).await.unwrap().len(), 2);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn of_fifty_attempts_at_an_access_key_eleven_are_counted<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    store.replace_data_key(None, data_key(1)).await.unwrap();
+    let key = access_key(ann.id, harness.random());
+    let subject = Subject::AccessKey(key.id);
+    store.create_access_key(key, 1).await.unwrap();
+    let outcomes = together(50, |_| {
+        let store = store.clone();
+        async move { store.record_attempt(subject, POLICY).await.unwrap() }
+    })
+    .await;
+    let counted = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Attempt::Counted(_)));
+    assert_eq!(counted.count(), 11);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn of_twenty_data_keys_one_is_kept<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let outcomes = together(20, |n| {
+        let (store, new) = (store.clone(), data_key(u8::try_from(n).unwrap()));
+        async move { store.replace_data_key(None, new).await.unwrap() }
+    })
+    .await;
+    assert_eq!(count(&outcomes, &true), 1);
     assert_sound(&store).await;
 }

@@ -1,0 +1,223 @@
+//! `vestibule key …`
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::answer::{Answer, Failure};
+use super::gateway::Gateway;
+use super::table::{list, moment, table};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control::{Command, KeyChange, KeyView, NewKey, NewKeyView, RotatedMaster};
+use crate::model::{AccessKeyId, KeyScope};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Key {
+    /// Make an access key and print its secret, which is shown only once.
+    Create {
+        /// Whose it is: an address, username or id.
+        email: String,
+        /// What to call it.
+        #[arg(long, default_value = "")]
+        name: String,
+        /// How long it lasts, such as "90d". Without it, until it is revoked.
+        #[arg(long, value_parser = lifetime)]
+        ttl: Option<Duration>,
+        /// The only route that it may be used on, by host and path as in the configuration; may be repeated.
+        #[arg(long = "route", value_name = "HOST/PATH")]
+        routes: Vec<String>,
+        /// The only method that it may be used with; may be repeated.
+        #[arg(long = "method", value_name = "METHOD")]
+        methods: Vec<String>,
+    },
+    /// List access keys, the oldest first.
+    List {
+        /// Only those of this account.
+        #[arg(long, value_name = "EMAIL")]
+        user: Option<String>,
+    },
+    /// Switch an access key off.
+    Disable {
+        /// The access key.
+        access_key: String,
+    },
+    /// Switch an access key on again.
+    Enable {
+        /// The access key.
+        access_key: String,
+    },
+    /// Remove an access key for ever.
+    Revoke {
+        /// The access key.
+        access_key: String,
+    },
+    /// Encrypt the store's data key with a new master key.
+    RotateMaster,
+}
+
+impl Key {
+    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+        match self {
+            Self::Create {
+                email,
+                name,
+                ttl,
+                routes,
+                methods,
+            } => {
+                let scope = scope(gateway.config(), routes, methods)?;
+                if !gateway.config().login.iam {
+                    eprintln!("warning: login.iam is off: access keys prove nothing until it is on");
+                }
+                let new = NewKey {
+                    user: email,
+                    name,
+                    ttl,
+                    scope,
+                };
+                let made: NewKeyView = gateway.ask(Command::CreateKey(new)).await?;
+                let text = list([
+                    ("access key", made.key.access_key.to_string()),
+                    ("secret key", made.secret_key.clone()),
+                ]);
+                Answer::new(&made, format!("{text}\nThe secret key is not shown again."))
+            }
+            Self::List { user } => {
+                let keys: Vec<KeyView> = gateway.ask(Command::ListKeys(user)).await?;
+                Answer::new(&keys, listed(&keys))
+            }
+            Self::Disable { access_key } => {
+                change(gateway, &access_key, KeyChange::Disable, "disabled").await
+            }
+            Self::Enable { access_key } => change(gateway, &access_key, KeyChange::Enable, "enabled").await,
+            Self::Revoke { access_key } => {
+                let key = parse(&access_key)?;
+                let change = KeyChange::Revoke;
+                let revoked: KeyView = gateway.ask(Command::ChangeKey { key, change }).await?;
+                let revoked = revoked.access_key;
+                Answer::new(&json!({ "revoked": revoked }), format!("{revoked} is revoked"))
+            }
+            Self::RotateMaster => {
+                let rotated: RotatedMaster = gateway.ask(Command::RotateMaster).await?;
+                let text = format!(
+                    "The store is sealed by the master key {}. Keep a copy of store.master_key.",
+                    rotated.master_key
+                );
+                Answer::new(&rotated, text)
+            }
+        }
+    }
+}
+
+async fn change(
+    gateway: &Gateway,
+    access_key: &str,
+    change: KeyChange,
+    done: &str,
+) -> Result<Answer, Failure> {
+    let key = parse(access_key)?;
+    let changed: KeyView = gateway.ask(Command::ChangeKey { key, change }).await?;
+    let text = format!("{} is {done}", changed.access_key);
+    Answer::new(&changed, text)
+}
+
+fn parse(access_key: &str) -> Result<AccessKeyId, Failure> {
+    access_key
+        .parse()
+        .map_err(|error| Failure::failed(format!("{access_key}: {error}; `vestibule key list` shows them")))
+}
+
+/// A key that is limited to a route that is not there would serve for nothing, and nobody would know why.
+fn scope(config: &Config, routes: Vec<String>, methods: Vec<String>) -> Result<KeyScope, Failure> {
+    let public = config.public_host();
+    let known: Vec<String> = public
+        .iter()
+        .flat_map(|public| config.route.iter().filter_map(|route| route.label(public).ok()))
+        .collect();
+    if let Some(unknown) = routes.iter().find(|route| !known.contains(route)) {
+        return Err(Failure::failed(format!(
+            "there is no route {unknown}; the routes are {}",
+            known.join(", ")
+        )));
+    }
+    let is_method = |method: &String| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
+    if let Some(wrong) = methods.iter().find(|method| !is_method(method)) {
+        return Err(Failure::failed(format!(
+            "{wrong} is not a method; they are in upper case, such as GET"
+        )));
+    }
+    Ok(KeyScope {
+        routes: routes.into_iter().collect(),
+        methods: methods.into_iter().collect(),
+    })
+}
+
+fn listed(keys: &[KeyView]) -> String {
+    if keys.is_empty() {
+        return "There are no access keys.".to_owned();
+    }
+    let now = Clock::system().now();
+    let rows = keys.iter().map(|key| {
+        [
+            key.access_key.to_string(),
+            key.email.clone(),
+            key.name.clone(),
+            state(key).to_owned(),
+            key.expires_at.map_or("never".to_owned(), |end| moment(end, now)),
+            key.last_use
+                .as_ref()
+                .map_or("never".to_owned(), |last| moment(last.at, now)),
+        ]
+    });
+    table(
+        ["ACCESS KEY", "EMAIL", "NAME", "STATE", "EXPIRES", "LAST USED"],
+        rows,
+    )
+}
+
+fn state(key: &KeyView) -> &'static str {
+    match (key.live, key.disabled) {
+        (true, _) => "active",
+        (false, true) => "disabled",
+        // Expired, or its owner may not sign in.
+        (false, false) => "inactive",
+    }
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("an access key lasts longer than that".to_owned()),
+        Ok(ttl) => Ok(ttl),
+        Err(error) => Err(format!("not a duration such as \"90d\": {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RouteConfig;
+
+    #[test]
+    fn a_key_is_limited_to_routes_that_are_there() {
+        let config = Config {
+            route: vec![RouteConfig {
+                path: "/api/".to_owned(),
+                ..RouteConfig::default()
+            }],
+            ..Config::default()
+        };
+        let ask = |route: &str, method: &str| scope(&config, vec![route.to_owned()], vec![method.to_owned()]);
+        let scope = ask("localhost/api", "GET").unwrap();
+        assert!(scope.covers("localhost/api", "GET"));
+        assert!(ask("localhost/apy", "GET").is_err());
+        assert!(ask("localhost/api", "get").is_err());
+    }
+
+    #[test]
+    fn a_key_lasts_for_a_time_that_makes_sense() {
+        assert_eq!(lifetime("90d"), Ok(Duration::from_hours(90 * 24)));
+        assert!(lifetime("0s").is_err() && lifetime("soon").is_err());
+    }
+}

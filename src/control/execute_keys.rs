@@ -1,0 +1,72 @@
+//! Executing commands about access keys.
+
+use super::command::{KeyChange, NewKey};
+use super::execute::views;
+use super::reply::{KeyView, NewKeyView, RotatedMaster};
+use super::{Administration, CommandError};
+use crate::model::AccessKeyId;
+use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, NewAccessKey, Origin};
+
+impl Administration {
+    pub(super) async fn create_key(&self, new: NewKey, by: &str) -> Result<NewKeyView, CommandError> {
+        let owner = self.services.accounts.find(&new.user).await?;
+        let wanted = NewAccessKey {
+            name: new.name,
+            ttl: new.ttl,
+            scope: new.scope,
+        };
+        let keys = &self.services.access_keys;
+        let (key, secret) = keys.create(&owner, wanted, Some(by), &Origin::default()).await?;
+        let info = AccessKeyInfo {
+            is_live: keys.find(&key.id).is_some(),
+            email: owner.email.to_string(),
+            key,
+        };
+        Ok(NewKeyView {
+            secret_key: secret.expose().to_owned(),
+            key: info.into(),
+        })
+    }
+
+    pub(super) async fn keys_of(&self, user: Option<&str>) -> Result<Vec<KeyView>, CommandError> {
+        let account = match user {
+            Some(user) => Some(self.services.accounts.find(user).await?.id),
+            None => None,
+        };
+        Ok(views(self.services.access_keys.list(account).await?))
+    }
+
+    pub(super) async fn change_key(
+        &self,
+        id: AccessKeyId,
+        change: KeyChange,
+        by: &str,
+    ) -> Result<KeyView, CommandError> {
+        let keys = &self.services.access_keys;
+        let listed = keys.list(None).await?.into_iter().find(|info| info.key.id == id);
+        let info = listed.ok_or(AccessKeyError::NotFound(id))?;
+        let changed = keys
+            .change(id, None, change.into(), Some(by), &Origin::default())
+            .await?;
+        Ok(KeyView::from(AccessKeyInfo {
+            key: changed,
+            is_live: keys.find(&id).is_some(),
+            email: info.email,
+        }))
+    }
+
+    pub(super) async fn rotate_master(&self, by: &str) -> Result<RotatedMaster, CommandError> {
+        let master_key = self.services.access_keys.rotate_master(by).await?;
+        Ok(RotatedMaster { master_key })
+    }
+}
+
+impl From<KeyChange> for AccessKeyChange {
+    fn from(change: KeyChange) -> Self {
+        match change {
+            KeyChange::Disable => Self::Disable,
+            KeyChange::Enable => Self::Enable,
+            KeyChange::Revoke => Self::Revoke,
+        }
+    }
+}

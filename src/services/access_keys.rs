@@ -1,0 +1,361 @@
+//! Access keys: in memory for every signed request, in the store for a restart.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::live_key::LiveKey;
+use super::vault::{Vault, VaultError};
+use super::{Audit, Event, Kept, Kind, Origin};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::ids::AccountId;
+use crate::model::{AccessKey, AccessKeyId, Account, KeyScope, SecretKey, Standing};
+use crate::random::Random;
+use crate::store::{CreateAccessKey, StoreError};
+
+mod keep;
+
+/// The longest name of an access key, in characters.
+const NAME_LENGTH: usize = 64;
+
+/// An access key to make.
+#[derive(Clone, Debug, Default)]
+pub struct NewAccessKey {
+    /// What its owner calls it; may be empty.
+    pub name: String,
+    /// How long it lasts; `None`: until it is revoked.
+    pub ttl: Option<Duration>,
+    /// What it may be used for.
+    pub scope: KeyScope,
+}
+
+/// A change of an access key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessKeyChange {
+    /// Switches it off.
+    Disable,
+    /// Switches it on again.
+    Enable,
+    /// Removes it for ever.
+    Revoke,
+}
+
+/// An access key, for a list.
+#[derive(Clone, Debug)]
+pub struct AccessKeyInfo {
+    /// The key, its last use included.
+    pub key: AccessKey,
+    /// The address of its owner.
+    pub email: String,
+    /// Whether it proves anything now.
+    pub is_live: bool,
+}
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessKeyError {
+    /// There is no such key, or it is somebody else's.
+    #[error("there is no access key {0}")]
+    NotFound(AccessKeyId),
+    /// The account has as many as it may have.
+    #[error("the account has {0} access keys already, and may have no more")]
+    TooMany(usize),
+    /// The account was deleted at the same moment.
+    #[error("the account is gone")]
+    NoAccount,
+    /// A name that is too long or has a control character.
+    #[error("a name has at most {NAME_LENGTH} characters, and no control character")]
+    Name,
+    /// It cannot be encrypted, or the master key cannot be replaced.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// All access keys.
+///
+/// Memory holds those that prove something: switched on, and their owners may sign in. What changes a key or an
+/// account comes by here, one change at a time, and builds the account's keys anew from the store.
+#[derive(Debug)]
+pub struct AccessKeys {
+    store: Kept,
+    vault: Vault,
+    audit: Arc<Audit>,
+    clock: Clock,
+    random: Random,
+    /// `signup.verify_email`
+    verified_only: AtomicBool,
+    /// `login.access_keys`
+    at_most: AtomicUsize,
+    nobody: SecretKey,
+    live: papaya::HashMap<AccessKeyId, Arc<LiveKey>>,
+    by_account: tokio::sync::Mutex<HashMap<AccountId, HashSet<AccessKeyId>>>,
+    /// Accounts of which the store could not tell what became of them: none of their keys is live.
+    unsettled: Mutex<HashSet<AccountId>>,
+}
+
+/// What the service is made from.
+pub(super) struct Parts {
+    pub(super) store: Kept,
+    pub(super) vault: Vault,
+    pub(super) audit: Arc<Audit>,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+}
+
+impl AccessKeys {
+    /// Reads them from the store.
+    pub(super) async fn load(parts: Parts) -> Result<Self, StoreError> {
+        let keys = Self {
+            store: parts.store,
+            vault: parts.vault,
+            nobody: SecretKey::new(&parts.random),
+            audit: parts.audit,
+            clock: parts.clock,
+            random: parts.random,
+            // Nothing is served before `follow`.
+            verified_only: AtomicBool::new(true),
+            at_most: AtomicUsize::new(0),
+            live: papaya::HashMap::new(),
+            by_account: tokio::sync::Mutex::default(),
+            unsettled: Mutex::default(),
+        };
+        let mut stored: BTreeMap<AccountId, Vec<AccessKey>> = BTreeMap::new();
+        for key in keys.store.access_keys(None).await? {
+            stored.entry(key.account).or_default().push(key);
+        }
+        let mut index = keys.by_account.lock().await;
+        for (id, stored) in stored {
+            let account = keys.store.account(id).await?;
+            keys.replace(&mut index, id, account.as_ref(), stored);
+        }
+        drop(index);
+        Ok(keys)
+    }
+
+    /// Holds to another configuration from now on.
+    pub fn follow(&self, config: &Config) {
+        self.verified_only
+            .store(config.signup.verify_email, Ordering::Relaxed);
+        self.at_most.store(config.login.access_keys, Ordering::Relaxed);
+    }
+
+    /// The key with this public half, if it proves something now. No lock, no store.
+    pub fn find(&self, id: &AccessKeyId) -> Option<Arc<LiveKey>> {
+        let live = self.live.pin();
+        let key = live.get(id)?;
+        let may_sign_in = key.principal().email_verified || !self.verified_only.load(Ordering::Relaxed);
+        (may_sign_in && !key.is_over(self.clock.now())).then(|| Arc::clone(key))
+    }
+
+    /// A secret that is no key's, for whatever must take as long for a key that does not exist.
+    pub fn nobodys_secret(&self) -> &SecretKey {
+        &self.nobody
+    }
+
+    pub(super) fn may_have_failures(&self, id: &AccessKeyId) {
+        if let Some(key) = self.live.pin().get(id) {
+            key.life().may_have_failures.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that a request was made with it; the store hears of it every half minute.
+    pub fn used(&self, key: &LiveKey, address: Option<IpAddr>, client: &str) {
+        key.note_use(self.clock.now(), address, client);
+    }
+
+    /// Makes one. The secret is in the answer and nowhere else. `by` names who does it, where that is not its owner.
+    pub async fn create(
+        &self,
+        owner: &Account,
+        new: NewAccessKey,
+        by: Option<&str>,
+        origin: &Origin,
+    ) -> Result<(AccessKey, SecretKey), AccessKeyError> {
+        let name = new.name.trim().to_owned();
+        if name.chars().count() > NAME_LENGTH || name.chars().any(char::is_control) {
+            return Err(AccessKeyError::Name);
+        }
+        let now = self.clock.now();
+        let (id, secret) = (AccessKeyId::new(&self.random), SecretKey::new(&self.random));
+        let key = AccessKey {
+            id,
+            account: owner.id,
+            name,
+            created_at: now,
+            expires_at: new.ttl.map(|ttl| later(now, ttl)),
+            disabled: false,
+            last_use: None,
+            scope: new.scope,
+            secret: self.vault.seal(&secret, id, owner.id)?,
+        };
+        let at_most = self.at_most.load(Ordering::Relaxed);
+        match self.store.create_access_key(key.clone(), at_most).await? {
+            CreateAccessKey::Created => {}
+            CreateAccessKey::TooMany => return Err(AccessKeyError::TooMany(at_most)),
+            CreateAccessKey::NoAccount => return Err(AccessKeyError::NoAccount),
+        }
+        self.note(Kind::AccessKeyCreate, owner.email.as_str(), &key, by, origin);
+        self.refresh(owner.id).await;
+        Ok((key, secret))
+    }
+
+    /// Changes one. With `owner`, only if it is theirs.
+    pub async fn change(
+        &self,
+        id: AccessKeyId,
+        owner: Option<AccountId>,
+        change: AccessKeyChange,
+        by: Option<&str>,
+        origin: &Origin,
+    ) -> Result<AccessKey, AccessKeyError> {
+        if let Some(owner) = owner {
+            let own = self.store.access_keys(Some(owner)).await?;
+            if !own.iter().any(|key| key.id == id) {
+                return Err(AccessKeyError::NotFound(id));
+            }
+        }
+        let (kind, changed) = match change {
+            AccessKeyChange::Disable => (
+                Kind::AccessKeyDisable,
+                self.store.set_access_key_disabled(id, true).await?,
+            ),
+            AccessKeyChange::Enable => (
+                Kind::AccessKeyEnable,
+                self.store.set_access_key_disabled(id, false).await?,
+            ),
+            AccessKeyChange::Revoke => (Kind::AccessKeyRevoke, self.store.revoke_access_key(id).await?),
+        };
+        let changed = changed.ok_or(AccessKeyError::NotFound(id))?;
+        self.refresh(changed.account).await;
+        let email = self.email_of(changed.account).await;
+        self.note(kind, &email, &changed, by, origin);
+        Ok(changed)
+    }
+
+    /// Those of an account, or all, in the order they were made.
+    pub async fn list(&self, of: Option<AccountId>) -> Result<Vec<AccessKeyInfo>, StoreError> {
+        let mut emails: HashMap<AccountId, String> = HashMap::new();
+        let mut list = Vec::new();
+        for mut key in self.store.access_keys(of).await? {
+            if let Some(live) = self.live.pin().get(&key.id)
+                && let Some(last_use) = live.life().unstored().clone()
+            {
+                key.last_use = Some(last_use);
+            }
+            let email = match emails.get(&key.account) {
+                Some(email) => email.clone(),
+                None => self.email_of(key.account).await,
+            };
+            emails.insert(key.account, email.clone());
+            list.push(AccessKeyInfo {
+                is_live: self.find(&key.id).is_some(),
+                email,
+                key,
+            });
+        }
+        Ok(list)
+    }
+
+    /// Seals the data key with another master key: see the manual. The fingerprint of the new one.
+    pub async fn rotate_master(&self, by: &str) -> Result<String, VaultError> {
+        let master = self.vault.rotate().await?;
+        let event = Event::success(Kind::MasterKeyRotate, master.clone()).by(by);
+        self.audit.note(&Origin::default(), &event);
+        Ok(master)
+    }
+
+    /// Builds the keys of an account anew: it, or one of them, was changed. One that may not sign in any more has
+    /// none from now on. Nor has one of which the store cannot tell, until it can.
+    pub async fn refresh(&self, id: AccountId) {
+        let mut index = self.by_account.lock().await;
+        let read = async {
+            let account = self.store.account(id).await?;
+            Ok::<_, StoreError>((account, self.store.access_keys(Some(id)).await?))
+        };
+        match read.await {
+            Ok((account, stored)) => {
+                self.replace(&mut index, id, account.as_ref(), stored);
+                self.unsettled().remove(&id);
+            }
+            Err(error) => {
+                tracing::warn!(%error, account = %id, "its access keys serve nobody until the store answers");
+                self.replace(&mut index, id, None, Vec::new());
+                self.unsettled().insert(id);
+            }
+        }
+    }
+
+    /// Puts the keys of an account in place of those that were in memory.
+    fn replace(
+        &self,
+        index: &mut HashMap<AccountId, HashSet<AccessKeyId>>,
+        id: AccountId,
+        account: Option<&Account>,
+        stored: Vec<AccessKey>,
+    ) {
+        let account = account.filter(|account| account.standing == Standing::Active);
+        let mut gone = index.remove(&id).unwrap_or_default();
+        let mut kept = HashSet::new();
+        let live = self.live.pin();
+        for key in stored.into_iter().filter(|key| !key.disabled) {
+            let Some(account) = account else { break };
+            let secret = match self.vault.unseal(&key) {
+                Ok(secret) => secret,
+                Err(error) => {
+                    tracing::error!(%error, key = %key.id, "an access key cannot be used");
+                    continue;
+                }
+            };
+            let before = live.get(&key.id).map(|before| Arc::clone(before.life()));
+            let shared = before.filter(|life| !life.is_ended()).unwrap_or_default();
+            gone.remove(&key.id);
+            kept.insert(key.id);
+            live.insert(key.id, Arc::new(LiveKey::new(key, secret, account, shared)));
+        }
+        for id in gone {
+            if let Some(key) = live.remove(&id) {
+                key.end();
+            }
+        }
+        if !kept.is_empty() {
+            index.insert(id, kept);
+        }
+    }
+
+    async fn email_of(&self, account: AccountId) -> String {
+        match self.store.account(account).await {
+            Ok(Some(account)) => account.email.to_string(),
+            _ => account.to_string(),
+        }
+    }
+
+    fn note(&self, kind: Kind, who: &str, key: &AccessKey, by: Option<&str>, origin: &Origin) {
+        let mut event = Event::success(kind, who).detail(format!("access key {}", key.id));
+        if let Some(by) = by {
+            event = event.by(by);
+        }
+        self.audit.note(origin, &event);
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, HashSet<AccountId>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by)
+        .ok()
+        .and_then(|by| now.checked_add(by).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

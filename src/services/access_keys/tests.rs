@@ -1,0 +1,222 @@
+use std::time::Duration;
+
+use super::super::world::{EMAIL, PASSWORD, World, client};
+use super::super::{AccountChange, Services};
+use super::*;
+use crate::store::UpdateAccount;
+
+async fn create(world: &World, new: NewAccessKey) -> (AccessKey, SecretKey) {
+    let owner = world.services.accounts.find(EMAIL).await.unwrap();
+    let keys = &world.services.access_keys;
+    keys.create(&owner, new, None, &client()).await.unwrap()
+}
+
+async fn change(world: &World, id: AccessKeyId, change: AccessKeyChange) {
+    let keys = &world.services.access_keys;
+    keys.change(id, None, change, None, &client()).await.unwrap();
+}
+
+fn is_live(services: &Services, id: AccessKeyId) -> bool {
+    services.access_keys.find(&id).is_some()
+}
+
+#[tokio::test]
+async fn a_key_serves_from_its_making_and_after_a_restart() {
+    let world = World::with_ann(|_| {}).await;
+    let (key, secret) = create(&world, NewAccessKey::default()).await;
+    let restarted = world.restarted(4).await;
+    for services in [&world.services, &restarted] {
+        let live = services.access_keys.find(&key.id).unwrap();
+        assert!(live.secret().matches(secret.expose().as_bytes()));
+        assert_eq!(live.principal().email.as_str(), EMAIL);
+        assert_eq!(live.principal().method.as_str(), "iam");
+        assert!(live.may_use("localhost/", "DELETE"));
+    }
+    let record = std::fs::read_to_string(world.audit_file()).unwrap();
+    assert!(record.contains("access-key-create") && record.contains(key.id.as_str()));
+    assert!(!record.contains(secret.expose()));
+}
+
+#[tokio::test]
+async fn two_keys_serve_until_one_is_revoked() {
+    let world = World::with_ann(|config| config.login.access_keys = 2).await;
+    let (old, _) = create(&world, NewAccessKey::default()).await;
+    let (new, _) = create(&world, NewAccessKey::default()).await;
+    assert!(is_live(&world.services, old.id) && is_live(&world.services, new.id));
+    let owner = world.services.accounts.find(EMAIL).await.unwrap();
+    let keys = &world.services.access_keys;
+    let third = keys
+        .create(&owner, NewAccessKey::default(), None, &client())
+        .await;
+    assert!(matches!(third, Err(AccessKeyError::TooMany(2))));
+
+    let ended = keys.find(&old.id).unwrap().ended();
+    change(&world, old.id, AccessKeyChange::Revoke).await;
+    assert!(!is_live(&world.services, old.id) && is_live(&world.services, new.id));
+    assert!(ended.is_cancelled());
+    assert!(!is_live(&world.restarted(4).await, old.id));
+}
+
+#[tokio::test]
+async fn a_key_that_is_off_or_expired_serves_nobody() {
+    let world = World::with_ann(|_| {}).await;
+    let hour = NewAccessKey {
+        ttl: Some(Duration::from_hours(1)),
+        ..NewAccessKey::default()
+    };
+    let (key, _) = create(&world, hour).await;
+    change(&world, key.id, AccessKeyChange::Disable).await;
+    assert!(!is_live(&world.services, key.id));
+    change(&world, key.id, AccessKeyChange::Enable).await;
+    assert!(is_live(&world.services, key.id));
+
+    world.hand.advance(Duration::from_secs(3599));
+    let live = world.services.access_keys.find(&key.id).unwrap();
+    world.hand.advance(Duration::from_secs(1));
+    assert!(!is_live(&world.services, key.id));
+    assert!(!live.ended().is_cancelled());
+    world.services.access_keys.sweep().await;
+    assert!(live.ended().is_cancelled());
+}
+
+#[tokio::test]
+async fn s17_only_an_account_that_may_sign_in_has_keys_that_serve() {
+    let world = World::with_ann(|config| config.signup.verify_email = true).await;
+    let (key, _) = create(&world, NewAccessKey::default()).await;
+    let live = world.services.access_keys.find(&key.id).unwrap();
+    for (shut_out, let_in) in [
+        (AccountChange::Disable, AccountChange::Enable),
+        (AccountChange::Decline, AccountChange::Approve),
+    ] {
+        world.change(shut_out).await;
+        assert!(!is_live(&world.services, key.id));
+        assert!(!is_live(&world.restarted(4).await, key.id));
+        world.change(let_in).await;
+        assert!(is_live(&world.services, key.id));
+    }
+    assert!(live.ended().is_cancelled(), "what went on with it ended");
+
+    let account = world.services.accounts.find(EMAIL).await.unwrap();
+    let unverified = Account {
+        email_verified: false,
+        ..account.clone()
+    };
+    let updated = world.store.update_account(&account, unverified, "admins").await;
+    assert_eq!(updated.unwrap(), UpdateAccount::Updated);
+    world.services.access_keys.refresh(account.id).await;
+    assert!(!is_live(&world.services, key.id));
+
+    world
+        .services
+        .accounts
+        .delete(EMAIL, "test", &Origin::default())
+        .await
+        .unwrap();
+    assert!(world.services.access_keys.list(None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_follows_its_owners_groups_and_streams_go_on() {
+    let world = World::with_ann(|_| {}).await;
+    let (key, _) = create(&world, NewAccessKey::default()).await;
+    let before = world.services.access_keys.find(&key.id).unwrap();
+    world
+        .change(AccountChange::SetGroups(["ops".to_owned()].into()))
+        .await;
+    let after = world.services.access_keys.find(&key.id).unwrap();
+    assert!(after.principal().groups.contains("ops"));
+    assert!(!before.ended().is_cancelled() && !after.ended().is_cancelled());
+}
+
+#[tokio::test]
+async fn the_last_use_is_listed_at_once_and_stored_in_time() {
+    let world = World::with_ann(|_| {}).await;
+    let keys = &world.services.access_keys;
+    let (key, _) = create(&world, NewAccessKey::default()).await;
+    let live = keys.find(&key.id).unwrap();
+    world.hand.advance(Duration::from_secs(5));
+    keys.used(&live, Some([192, 0, 2, 7].into()), &"x".repeat(300));
+    // Within the second nothing is noted again.
+    keys.used(&live, None, "other");
+    let listed = keys.list(None).await.unwrap().remove(0);
+    let last_use = listed.key.last_use.unwrap();
+    assert_eq!(last_use.client, "x".repeat(256));
+    assert_eq!(last_use.at, world.clock.now());
+    assert_eq!(world.store.access_keys(None).await.unwrap()[0].last_use, None);
+
+    keys.write_uses().await;
+    assert_eq!(
+        world.store.access_keys(None).await.unwrap()[0].last_use,
+        Some(last_use)
+    );
+    assert!(live.life().unstored().is_none());
+}
+
+#[tokio::test]
+async fn only_the_owner_changes_a_key() {
+    let world = World::with_ann(|_| {}).await;
+    let bob = world.add("bob@example.com", &[]).await;
+    let (key, _) = create(&world, NewAccessKey::default()).await;
+    let keys = &world.services.access_keys;
+    let revoke = AccessKeyChange::Revoke;
+    let refused = keys.change(key.id, Some(bob.id), revoke, None, &client()).await;
+    assert!(matches!(refused, Err(AccessKeyError::NotFound(_))));
+    assert!(is_live(&world.services, key.id));
+    keys.change(key.id, Some(key.account), revoke, None, &client())
+        .await
+        .unwrap();
+    assert!(!is_live(&world.services, key.id));
+}
+
+#[tokio::test]
+async fn a_name_is_short_and_printable() {
+    let world = World::with_ann(|_| {}).await;
+    let owner = world.services.accounts.find(EMAIL).await.unwrap();
+    for name in ["a\nb".to_owned(), "가".repeat(65)] {
+        let new = NewAccessKey {
+            name,
+            ..NewAccessKey::default()
+        };
+        let keys = &world.services.access_keys;
+        let refused = keys.create(&owner, new, None, &client()).await;
+        assert!(matches!(refused, Err(AccessKeyError::Name)));
+    }
+}
+
+#[tokio::test]
+async fn s17_a_configuration_that_wants_addresses_verified_holds_for_keys_at_once() {
+    let world = World::with_ann(|_| {}).await;
+    let (key, _) = create(&world, NewAccessKey::default()).await;
+    let account = world.services.accounts.find(EMAIL).await.unwrap();
+    let unverified = Account {
+        email_verified: false,
+        ..account.clone()
+    };
+    let updated = world.store.update_account(&account, unverified, "admins").await;
+    assert_eq!(updated.unwrap(), UpdateAccount::Updated);
+    let keys = &world.services.access_keys;
+    keys.refresh(account.id).await;
+    assert!(is_live(&world.services, key.id));
+    let mut stricter = world.config.clone();
+    stricter.signup.verify_email = true;
+    keys.follow(&stricter);
+    assert!(!is_live(&world.services, key.id));
+    keys.follow(&world.config);
+    assert!(is_live(&world.services, key.id));
+}
+
+#[tokio::test]
+async fn s17_who_leaves_takes_the_keys_along() {
+    let world = World::with_ann(|_| {}).await;
+    let (key, _) = create(&world, NewAccessKey::default()).await;
+    let own = &world.services.own_account;
+    let renamed = own.change_name(key.account, "Ann Lee", &client()).await;
+    assert_eq!(renamed.unwrap().name.as_deref(), Some("Ann Lee"));
+    let live = world.services.access_keys.find(&key.id).unwrap();
+    assert_eq!(live.principal().name, "Ann Lee");
+
+    let password = crate::secret::Secret::new(PASSWORD.to_owned());
+    own.delete(key.account, &password, None, &client()).await.unwrap();
+    assert!(!is_live(&world.services, key.id));
+    assert!(live.ended().is_cancelled());
+}

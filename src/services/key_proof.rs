@@ -1,0 +1,110 @@
+//! Proving oneself with the secret of an access key: `Basic AK:SK`, and the sign-in page.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::address_limit::AddressLimit;
+use super::lockout::{Judged, Lockout};
+use super::{AccessKeys, Audit, Event, Kept, Kind, LiveKey, Origin};
+use crate::model::{AccessKeyId, SecretKey, Subject};
+use crate::store::StoreError;
+
+/// Why a proof does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyRefusal {
+    /// An unknown key or a wrong proof, all alike.
+    #[error("unknown access key or wrong secret")]
+    Invalid,
+    /// Too many failures for this key.
+    #[error("locked for {0:?}")]
+    Locked(Duration),
+    /// Too many failures from this address.
+    #[error("too many failures from one address")]
+    RateLimited(Duration),
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The service. Failures are counted for each access key, whether or not it exists (S9).
+#[derive(Debug)]
+pub struct KeyProof {
+    pub(super) keys: Arc<AccessKeys>,
+    pub(super) store: Kept,
+    pub(super) lockout: Lockout,
+    pub(super) addresses: Arc<AddressLimit>,
+    pub(super) audit: Arc<Audit>,
+}
+
+impl KeyProof {
+    /// The key, if the client presents its very secret.
+    pub async fn by_secret(
+        &self,
+        id: &[u8],
+        secret: &[u8],
+        origin: &Origin,
+    ) -> Result<Arc<LiveKey>, KeyRefusal> {
+        self.judge(id, origin, |key| key.matches(secret)).await
+    }
+
+    /// The key, if `is_right` says so of its secret. Where there is no such key, the same is asked of another secret,
+    /// and the answer does not count.
+    pub(super) async fn judge(
+        &self,
+        id: &[u8],
+        origin: &Origin,
+        is_right: impl FnOnce(&SecretKey) -> bool,
+    ) -> Result<Arc<LiveKey>, KeyRefusal> {
+        let who = String::from_utf8_lossy(&id[..id.len().min(AccessKeyId::LENGTH)]);
+        if let Err(wait) = self.addresses.check(origin.address) {
+            return Err(self.refuse(&who, origin, KeyRefusal::RateLimited(wait)));
+        }
+        let Ok(id) = AccessKeyId::parse(id) else {
+            return Err(self.refuse(&who, origin, KeyRefusal::Invalid));
+        };
+        let key = self.keys.find(&id);
+        let holds = is_right(
+            key.as_ref()
+                .map_or(self.keys.nobodys_secret(), |key| key.secret()),
+        );
+        let proven = key.filter(|_| holds);
+        let subject = Subject::AccessKey(id);
+        match self.lockout.judge(subject, proven.is_some()).await? {
+            Judged::Passed => {}
+            Judged::Failed { locks } => {
+                if locks {
+                    self.audit.note(origin, &Event::success(Kind::Lock, id.as_str()));
+                }
+                self.keys.may_have_failures(&id);
+            }
+            Judged::Locked(wait) => return Err(self.refuse(&who, origin, KeyRefusal::Locked(wait))),
+        }
+        let Some(key) = proven else {
+            return Err(self.refuse(&who, origin, KeyRefusal::Invalid));
+        };
+        if key.life().may_have_failures.swap(false, Ordering::Relaxed) {
+            self.store.clear_attempts(subject).await?;
+        }
+        Ok(key)
+    }
+
+    /// Counts and records a refusal. Only a wrong proof counts against the address.
+    fn refuse(&self, who: &str, origin: &Origin, refusal: KeyRefusal) -> KeyRefusal {
+        let reason = match &refusal {
+            KeyRefusal::Invalid => {
+                self.addresses.failed(origin.address);
+                "invalid-credentials"
+            }
+            KeyRefusal::Locked(_) => "locked",
+            KeyRefusal::RateLimited(_) => "rate-limited",
+            KeyRefusal::Store(_) => "unavailable",
+        };
+        self.audit
+            .note(origin, &Event::failure(Kind::SignIn, who, reason));
+        refusal
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+use std::time::Duration;
+
+use super::super::NewAccessKey;
+use super::super::world::{EMAIL, World, client};
+use super::*;
+
+async fn world() -> (World, String, String) {
+    let world = World::with_ann(|_| {}).await;
+    let owner = world.services.accounts.find(EMAIL).await.unwrap();
+    let keys = &world.services.access_keys;
+    let (key, secret) = keys
+        .create(&owner, NewAccessKey::default(), None, &client())
+        .await
+        .unwrap();
+    (world, key.id.to_string(), secret.expose().to_owned())
+}
+
+async fn prove(world: &World, id: &str, secret: &str) -> Result<(), KeyRefusal> {
+    let proof = &world.services.key_proof;
+    let proven = proof.by_secret(id.as_bytes(), secret.as_bytes(), &client()).await;
+    proven.map(drop)
+}
+
+const UNKNOWN: &str = "AKIAIOSFODNN7EXAMPLE";
+
+#[tokio::test]
+async fn s37_unknown_wrong_and_empty_are_one_refusal() {
+    let (world, id, secret) = world().await;
+    prove(&world, &id, &secret).await.unwrap();
+    for (id, secret) in [
+        (id.as_str(), "wrong"),
+        (id.as_str(), ""),
+        (UNKNOWN, secret.as_str()),
+        (UNKNOWN, ""),
+        ("ann", secret.as_str()),
+        ("", ""),
+    ] {
+        let refused = prove(&world, id, secret).await.unwrap_err();
+        assert!(matches!(refused, KeyRefusal::Invalid), "{id}: {refused:?}");
+    }
+    prove(&world, &id, &secret).await.unwrap();
+}
+
+#[tokio::test]
+async fn s9_an_access_key_locks_by_itself_known_or_not() {
+    let (world, id, secret) = world().await;
+    for id in [&id, UNKNOWN] {
+        for _ in 0..11 {
+            let refused = prove(&world, id, "wrong").await;
+            assert!(matches!(refused, Err(KeyRefusal::Invalid)));
+        }
+        for presented in ["wrong", &secret] {
+            let refused = prove(&world, id, presented).await;
+            assert!(matches!(refused, Err(KeyRefusal::Locked(wait)) if wait == Duration::from_mins(20)));
+        }
+    }
+    // Its owner still signs in with the password.
+    world.sign_in(EMAIL, super::super::world::PASSWORD).await.unwrap();
+    world.hand.advance(Duration::from_secs(20 * 60 + 1));
+    prove(&world, &id, &secret).await.unwrap();
+    let record = std::fs::read_to_string(world.audit_file()).unwrap();
+    assert_eq!(record.matches("\"event\":\"lock\"").count(), 2);
+}
+
+#[tokio::test]
+async fn s7_success_forgets_the_failures_of_a_key() {
+    let (world, id, secret) = world().await;
+    for _ in 0..3 {
+        for _ in 0..10 {
+            assert!(prove(&world, &id, "wrong").await.is_err());
+        }
+        prove(&world, &id, &secret).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s10_of_fifty_parallel_wrong_secrets_eleven_are_told_so() {
+    let (world, id, secret) = world().await;
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            let (proof, id) = (world.services.key_proof.clone(), id.clone());
+            tokio::spawn(async move { proof.by_secret(id.as_bytes(), b"wrong", &client()).await })
+        })
+        .collect();
+    let mut invalid = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Err(KeyRefusal::Invalid) => invalid += 1,
+            Err(KeyRefusal::Locked(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(invalid, 11);
+    assert!(matches!(
+        prove(&world, &id, &secret).await,
+        Err(KeyRefusal::Locked(_))
+    ));
+}
+
+#[tokio::test]
+async fn one_address_has_a_limit() {
+    let (world, ..) = world().await;
+    for _ in 0..300 {
+        let refused = prove(&world, "nobody", "wrong").await;
+        assert!(matches!(refused, Err(KeyRefusal::Invalid)));
+    }
+    let refused = prove(&world, UNKNOWN, "wrong").await;
+    assert!(matches!(refused, Err(KeyRefusal::RateLimited(_))));
+}

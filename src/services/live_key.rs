@@ -1,0 +1,133 @@
+//! One access key in memory.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{AccessKey, AccessKeyId, Account, KeyScope, KeyUse, Principal, SecretKey, SignInMethod};
+
+/// A use is noted when the last one that was is so old: many requests with one key then share an unchanged line of
+/// the processor's cache.
+const NOTED_EVERY_MS: i64 = 1000;
+
+/// Of what a program calls itself so much is kept.
+const CLIENT_LENGTH: usize = 256;
+
+/// An access key that is switched on and whose owner may sign in.
+///
+/// It never changes: when the account or the key does, another takes its place and shares its [`Life`].
+#[derive(Debug)]
+pub struct LiveKey {
+    id: AccessKeyId,
+    secret: SecretKey,
+    scope: KeyScope,
+    principal: Arc<Principal>,
+    expires_at: Option<Timestamp>,
+    life: Arc<Life>,
+}
+
+/// What goes on while a key is replaced by a newer form of itself.
+#[derive(Debug)]
+pub(super) struct Life {
+    noted_ms: AtomicI64,
+    /// The last use, if the store does not know of it yet.
+    unstored: Mutex<Option<KeyUse>>,
+    /// Whether failures may be counted against it. After a start nobody knows.
+    pub(super) may_have_failures: AtomicBool,
+    ended: CancellationToken,
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Self {
+            noted_ms: AtomicI64::new(i64::MIN),
+            unstored: Mutex::default(),
+            may_have_failures: AtomicBool::new(true),
+            ended: CancellationToken::new(),
+        }
+    }
+}
+
+impl LiveKey {
+    pub(super) fn new(key: AccessKey, secret: SecretKey, account: &Account, life: Arc<Life>) -> Self {
+        let end = key.expires_at.unwrap_or(Timestamp::MAX);
+        Self {
+            id: key.id,
+            secret,
+            scope: key.scope,
+            principal: Arc::new(Principal::of(account, SignInMethod::Iam, None, end)),
+            expires_at: key.expires_at,
+            life,
+        }
+    }
+
+    /// Its public half.
+    pub fn id(&self) -> AccessKeyId {
+        self.id
+    }
+
+    /// Its secret half.
+    pub fn secret(&self) -> &SecretKey {
+        &self.secret
+    }
+
+    /// Its owner, as they are now.
+    pub fn principal(&self) -> &Arc<Principal> {
+        &self.principal
+    }
+
+    /// Whether it may be used for a request with this method, on the route of this label.
+    pub fn may_use(&self, route: &str, method: &str) -> bool {
+        self.scope.covers(route, method)
+    }
+
+    /// Whether it may be used for some things only: then it signs nobody in.
+    pub fn is_limited(&self) -> bool {
+        self.scope.is_limited()
+    }
+
+    /// Ends when the key does, whatever ends it, expiry included: what a stream or an upgraded connection waits for.
+    pub fn ended(&self) -> CancellationToken {
+        self.life.ended.clone()
+    }
+
+    pub(super) fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    pub(super) fn end(&self) {
+        self.life.ended.cancel();
+    }
+
+    pub(super) fn note_use(&self, now: Timestamp, address: Option<IpAddr>, client: &str) {
+        let now_ms = now.as_millisecond();
+        let noted_ms = self.life.noted_ms.load(Ordering::Relaxed);
+        if noted_ms != i64::MIN && now_ms.saturating_sub(noted_ms) < NOTED_EVERY_MS {
+            return;
+        }
+        self.life.noted_ms.store(now_ms, Ordering::Relaxed);
+        *self.life.unstored() = Some(KeyUse {
+            at: now,
+            address,
+            client: client.chars().take(CLIENT_LENGTH).collect(),
+        });
+    }
+}
+
+impl Life {
+    /// The last use that the store does not know of yet.
+    pub(super) fn unstored(&self) -> MutexGuard<'_, Option<KeyUse>> {
+        self.unstored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+}

@@ -1,0 +1,182 @@
+//! Access keys, and the key that their secrets are sealed with.
+
+use std::ops::ControlFlow;
+
+use async_trait::async_trait;
+
+use super::SledStore;
+use super::engine::Engine;
+use super::key::{self, Kind};
+use super::record;
+use super::rows::{Group, Rows};
+use crate::ids::AccountId;
+use crate::model::{AccessKey, AccessKeyId, KeyUse, WrappedDataKey};
+use crate::store::{AccessKeyStore, CreateAccessKey, StoreError};
+
+#[async_trait]
+impl AccessKeyStore for SledStore {
+    async fn create_access_key(&self, key: AccessKey, at_most: usize) -> Result<CreateAccessKey, StoreError> {
+        self.committer
+            .run(move |group| create(group, &key, at_most))
+            .await
+    }
+
+    async fn access_keys(&self, account: Option<AccountId>) -> Result<Vec<AccessKey>, StoreError> {
+        match account {
+            Some(account) => self.engine.with(|tree| of(tree, account)),
+            None => self.read_all(all).await,
+        }
+    }
+
+    async fn set_access_key_disabled(
+        &self,
+        id: AccessKeyId,
+        disabled: bool,
+    ) -> Result<Option<AccessKey>, StoreError> {
+        self.committer
+            .run(move |group| set_disabled(group, id, disabled))
+            .await
+    }
+
+    async fn revoke_access_key(&self, id: AccessKeyId) -> Result<Option<AccessKey>, StoreError> {
+        self.committer.run(move |group| revoke(group, id)).await
+    }
+
+    async fn touch_access_keys(&self, uses: Vec<(AccessKeyId, KeyUse)>) -> Result<(), StoreError> {
+        self.committer.run(move |group| touch(group, uses)).await
+    }
+
+    async fn data_key(&self) -> Result<Option<WrappedDataKey>, StoreError> {
+        self.engine.with(|tree| tree.read(&key::data_key()))
+    }
+
+    async fn replace_data_key(
+        &self,
+        expected: Option<WrappedDataKey>,
+        new: WrappedDataKey,
+    ) -> Result<bool, StoreError> {
+        self.committer
+            .run(move |group| replace_data_key(group, expected.as_ref(), &new))
+            .await
+    }
+}
+
+fn create(
+    group: &mut Group<'_>,
+    access_key: &AccessKey,
+    at_most: usize,
+) -> Result<CreateAccessKey, StoreError> {
+    let (id, account) = (access_key.id, access_key.account);
+    if group.value(&key::account(account))?.is_none() {
+        return Ok(CreateAccessKey::NoAccount);
+    }
+    if ids_of(group, account)?.len() >= at_most {
+        return Ok(CreateAccessKey::TooMany);
+    }
+    if group.value(&key::access_key(id))?.is_some() {
+        return Err(StoreError::Unavailable(
+            "the new access key's id is taken".to_owned(),
+        ));
+    }
+    group.put(key::access_key(id), access_key)?;
+    group.put(key::access_key_of(account, id), &())?;
+    Ok(CreateAccessKey::Created)
+}
+
+/// Those of an account, in the order they were made.
+fn of(rows: &impl Rows, account: AccountId) -> Result<Vec<AccessKey>, StoreError> {
+    let mut access_keys = Vec::new();
+    for id in ids_of(rows, account)? {
+        access_keys.push(rows.indexed(&key::access_key_of(account, id), &key::access_key(id))?);
+    }
+    Ok(in_order(access_keys))
+}
+
+/// All of them, in the order they were made.
+fn all(engine: &Engine) -> Result<Vec<AccessKey>, StoreError> {
+    let mut access_keys = Vec::new();
+    engine.pieces(&Kind::AccessKey.prefix(), None, |_, rows| {
+        for (key, value) in rows {
+            access_keys.push(record::decode(key, value)?);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(in_order(access_keys))
+}
+
+fn set_disabled(
+    group: &mut Group<'_>,
+    id: AccessKeyId,
+    disabled: bool,
+) -> Result<Option<AccessKey>, StoreError> {
+    let key = key::access_key(id);
+    let Some(mut access_key) = group.read::<AccessKey>(&key)? else {
+        return Ok(None);
+    };
+    if access_key.disabled != disabled {
+        access_key.disabled = disabled;
+        group.put(key, &access_key)?;
+    }
+    Ok(Some(access_key))
+}
+
+/// Removes one and its failures.
+fn revoke(group: &mut Group<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, StoreError> {
+    let key = key::access_key(id);
+    let Some(access_key) = group.read::<AccessKey>(&key)? else {
+        return Ok(None);
+    };
+    group.remove(key);
+    group.remove(key::access_key_of(access_key.account, id));
+    group.remove(key::key_attempts(id));
+    Ok(Some(access_key))
+}
+
+/// Removes those of an account.
+pub(super) fn revoke_of_account(group: &mut Group<'_>, account: AccountId) -> Result<(), StoreError> {
+    for id in ids_of(group, account)? {
+        revoke(group, id)?;
+    }
+    Ok(())
+}
+
+/// Notes last uses, never back in time.
+fn touch(group: &mut Group<'_>, uses: Vec<(AccessKeyId, KeyUse)>) -> Result<(), StoreError> {
+    for (id, last_use) in uses {
+        let key = key::access_key(id);
+        if let Some(mut access_key) = group.read::<AccessKey>(&key)?
+            && access_key
+                .last_use
+                .as_ref()
+                .is_none_or(|known| known.at < last_use.at)
+        {
+            access_key.last_use = Some(last_use);
+            group.put(key, &access_key)?;
+        }
+    }
+    Ok(())
+}
+
+fn replace_data_key(
+    group: &mut Group<'_>,
+    expected: Option<&WrappedDataKey>,
+    new: &WrappedDataKey,
+) -> Result<bool, StoreError> {
+    let current: Option<WrappedDataKey> = group.read(&key::data_key())?;
+    if current.as_ref() != expected {
+        return Ok(false);
+    }
+    group.put(key::data_key(), new)?;
+    Ok(true)
+}
+
+fn ids_of(rows: &impl Rows, account: AccountId) -> Result<Vec<AccessKeyId>, StoreError> {
+    rows.scan(&key::access_keys_of(account))
+        .filter_map(|row| row.map(|(key, _)| key::trailing_access_key(&key)).transpose())
+        .collect()
+}
+
+fn in_order(mut access_keys: Vec<AccessKey>) -> Vec<AccessKey> {
+    access_keys.sort_by_key(|access_key| (access_key.created_at, access_key.id));
+    access_keys
+}
