@@ -18,7 +18,7 @@ const CLIENT_LENGTH: usize = 256;
 
 /// An access key that is switched on and whose owner may sign in.
 ///
-/// It never changes: when the account or the key does, another takes its place and shares its [`Life`].
+/// It never changes: when the account or the key does, another takes its place and shares its life: it ends once for both.
 #[derive(Debug)]
 pub struct LiveKey {
     id: AccessKeyId,
