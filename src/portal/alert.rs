@@ -31,20 +31,6 @@ impl Alert {
         }
     }
 
-    /// Fields are wrong, or else the whole, of which title and text tell.
-    pub(super) fn of(
-        title: &str,
-        errors: &Errors,
-        order: &[&'static str],
-        whole: impl FnOnce() -> (String, String),
-    ) -> Self {
-        if errors.is_empty() {
-            let (title, text) = whole();
-            return Self::about(&title, text);
-        }
-        Self::listing(title, errors, order)
-    }
-
     /// Fields are wrong; in the order in which the form has them.
     pub(super) fn listing(title: &str, errors: &Errors, order: &[&'static str]) -> Self {
         let entry = |field: &&'static str| {

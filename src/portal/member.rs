@@ -20,15 +20,27 @@ pub(super) struct Member<'a> {
     pub(super) session: Option<&'a LiveSession>,
 }
 
+/// Pages that lead to each other.
+#[derive(Debug)]
+pub(super) struct Area {
+    /// The text above the links.
+    pub(super) title: &'static str,
+    /// Path and text of each, in the order in which they are offered.
+    pub(super) pages: &'static [(&'static str, &'static str)],
+}
+
 /// Where a page stands among the others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    /// The pages that it is one of: path and text of each.
-    pub(super) area: &'static [(&'static str, &'static str)],
-    /// Its path.
-    pub(super) path: &'static str,
-    /// The text above the links.
-    pub(super) title: &'static str,
+    area: &'static Area,
+    path: &'static str,
+}
+
+impl Area {
+    /// Where the page at this path stands.
+    pub(super) const fn at(&'static self, path: &'static str) -> Place {
+        Place { area: self, path }
+    }
 }
 
 #[derive(Serialize)]
@@ -76,9 +88,9 @@ impl Site {
             current: href == place.path,
         };
         let nav = Nav {
-            title: place.title,
+            title: place.area.title,
             who: member.principal.email.as_str(),
-            items: place.area.iter().map(item).collect(),
+            items: place.area.pages.iter().map(item).collect(),
             other: self.other_area(member, place),
         };
         self.framed_page(visit, status, template, Value::from(Serde(&nav)), view)

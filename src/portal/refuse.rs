@@ -9,6 +9,7 @@ use http::{HeaderValue, Method, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
+use super::alert::{Alert, Errors};
 use super::site::Site;
 use super::visit::{Visit, Wants, navigates};
 use crate::refusal::{Problem, Refusal};
@@ -95,6 +96,21 @@ impl Site {
         let mut response = self.problem(visit, problem.status(), &document);
         set_retry_after(&mut response, refusal.retry_after);
         response
+    }
+
+    /// What stands above a form that is refused: the fields that are wrong, or else what is wrong with the whole.
+    pub(super) fn form_alert(
+        &self,
+        visit: &Visit<'_>,
+        refusal: &Refusal,
+        errors: &Errors,
+        order: &[&'static str],
+    ) -> Alert {
+        if errors.is_empty() {
+            Alert::about(self.title(visit, refusal.problem), self.detail(visit, refusal))
+        } else {
+            Alert::listing(self.texts.get(visit.lang, "page.required"), errors, order)
+        }
     }
 
     pub(super) fn title(&self, visit: &Visit<'_>, problem: Problem) -> &str {

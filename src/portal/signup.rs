@@ -178,11 +178,7 @@ impl Site {
         refusal: &Refusal,
     ) -> Response<Bytes> {
         let errors = self.messages(visit, faults);
-        let alert = if errors.is_empty() {
-            Alert::about(self.title(visit, refusal.problem), self.detail(visit, refusal))
-        } else {
-            Alert::listing(self.texts.get(visit.lang, "page.required"), &errors, ORDER)
-        };
+        let alert = self.form_alert(visit, refusal, &errors, ORDER);
         let view = SignUpView {
             ask_invitation: view.ask_invitation || errors.contains_key("invitation"),
             email_bound: view.email_bound && !errors.contains_key("email"),

@@ -5,7 +5,7 @@ use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{Member, place, refusal_of};
+use super::{AREA, Member, refusal_of};
 use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
@@ -86,17 +86,7 @@ impl Site {
         if visit.wants == Wants::Json {
             return self.refuse_fields(visit, refusal, errors);
         }
-        let alert = Alert::of(
-            self.texts.get(visit.lang, "page.required"),
-            &errors,
-            &[CURRENT_PASSWORD],
-            || {
-                (
-                    self.title(visit, refusal.problem).to_owned(),
-                    self.detail(visit, refusal),
-                )
-            },
-        );
+        let alert = self.form_alert(visit, refusal, &errors, &[CURRENT_PASSWORD]);
         let status = refusal.problem.status();
         let mut response = self.deletion(visit, member, status, errors, Some(alert));
         set_retry_after(&mut response, refusal.retry_after);
@@ -117,6 +107,6 @@ impl Site {
             errors,
             alert,
         };
-        self.member_page(visit, member, place(PATH), status, "account-delete.html", &view)
+        self.member_page(visit, member, AREA.at(PATH), status, "account-delete.html", &view)
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{Member, place, refusal_of};
+use super::{AREA, Member, refusal_of};
 use crate::portal::Portal;
 use crate::portal::alert::Errors;
 use crate::portal::forms::Fields;
@@ -107,7 +107,7 @@ impl Site {
         self.member_page(
             visit,
             member,
-            place(PATH),
+            AREA.at(PATH),
             StatusCode::OK,
             "account-language.html",
             &view,

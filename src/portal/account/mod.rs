@@ -13,29 +13,22 @@ use http::Response;
 use super::Portal;
 use super::forms::Fields;
 use super::login::unavailable;
-use super::member::{Member, Place};
+use super::member::{Area, Member};
 use super::visit::Visit;
 use crate::refusal::{Problem, Refusal};
 use crate::route::AccountPage;
 use crate::services::OwnAccountError;
 
-/// The pages, in the order in which they are offered.
-const AREA: &[(&str, &str)] = &[
-    ("/.auth/account", "account.nav-profile"),
-    ("/.auth/account/password", "account.nav-password"),
-    ("/.auth/account/sessions", "account.nav-sessions"),
-    ("/.auth/account/language", "account.nav-language"),
-    ("/.auth/account/delete", "account.nav-delete"),
-];
-
-/// Where the page at this path stands.
-const fn place(path: &'static str) -> Place {
-    Place {
-        area: AREA,
-        path,
-        title: "account.nav",
-    }
-}
+static AREA: Area = Area {
+    title: "account.nav",
+    pages: &[
+        ("/.auth/account", "account.nav-profile"),
+        ("/.auth/account/password", "account.nav-password"),
+        ("/.auth/account/sessions", "account.nav-sessions"),
+        ("/.auth/account/language", "account.nav-language"),
+        ("/.auth/account/delete", "account.nav-delete"),
+    ],
+};
 
 impl Portal {
     /// A page of one's own account; `fields` are those of a form that was sent.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{Member, place, refusal_of};
+use super::{AREA, Member, refusal_of};
 use crate::config::PasswordPolicyName;
 use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
@@ -81,7 +81,7 @@ impl Site {
         self.member_page(
             visit,
             member,
-            place(PATH),
+            AREA.at(PATH),
             StatusCode::OK,
             "account-password.html",
             &view,
@@ -98,17 +98,7 @@ impl Site {
         if visit.wants == Wants::Json {
             return self.refuse_fields(visit, refusal, errors);
         }
-        let alert = Alert::of(
-            self.texts.get(visit.lang, "page.required"),
-            &errors,
-            ORDER,
-            || {
-                (
-                    self.title(visit, refusal.problem).to_owned(),
-                    self.detail(visit, refusal),
-                )
-            },
-        );
+        let alert = self.form_alert(visit, refusal, &errors, ORDER);
         let view = PasswordView {
             nist: self.password_policy == PasswordPolicyName::Nist,
             saved: false,
@@ -116,8 +106,14 @@ impl Site {
             alert: Some(alert),
         };
         let status = refusal.problem.status();
-        let mut response =
-            self.member_page(visit, member, place(PATH), status, "account-password.html", &view);
+        let mut response = self.member_page(
+            visit,
+            member,
+            AREA.at(PATH),
+            status,
+            "account-password.html",
+            &view,
+        );
         set_retry_after(&mut response, refusal.retry_after);
         response
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{Member, place, refusal_of};
+use super::{AREA, Member, refusal_of};
 use crate::model::{Account, Agreement};
 use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
@@ -137,7 +137,14 @@ impl Site {
             errors,
             alert,
         };
-        self.member_page(visit, member, place(PATH), status, "account-profile.html", &view)
+        self.member_page(
+            visit,
+            member,
+            AREA.at(PATH),
+            status,
+            "account-profile.html",
+            &view,
+        )
     }
 
     fn name_errors(&self, visit: &Visit<'_>) -> Errors {

@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::device::{Device, device};
-use super::{Member, place, refusal_of};
+use super::{AREA, Member, refusal_of};
 use crate::ids::SessionId;
 use crate::portal::Portal;
 use crate::portal::forms::Fields;
@@ -129,7 +129,7 @@ impl Site {
         self.member_page(
             visit,
             member,
-            place(PATH),
+            AREA.at(PATH),
             StatusCode::OK,
             "account-sessions.html",
             &view,

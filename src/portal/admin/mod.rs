@@ -7,24 +7,17 @@ use http::Response;
 
 use super::Portal;
 use super::forms::Fields;
-use super::member::{Member, Place};
+use super::member::{Area, Member};
 use super::visit::Visit;
 use crate::route::AdminPage;
 
 #[cfg(test)]
 pub(super) use overview::Overview;
 
-/// The pages, in the order in which they are offered.
-const AREA: &[(&str, &str)] = &[("/.auth/admin", "admin.nav-overview")];
-
-/// Where the page at this path stands.
-const fn place(path: &'static str) -> Place {
-    Place {
-        area: AREA,
-        path,
-        title: "admin.nav",
-    }
-}
+static AREA: Area = Area {
+    title: "admin.nav",
+    pages: &[("/.auth/admin", "admin.nav-overview")],
+};
 
 impl Portal {
     /// A page of the administrators; `fields` are those of a form that was sent. A change needs a proof of the
@@ -40,7 +33,7 @@ impl Portal {
             (AdminPage::Overview, None) => self.overview_page(visit, member),
             (AdminPage::Overview, Some(mut fields)) => {
                 match self
-                    .require_proof(visit, member, place("/.auth/admin"), &mut fields)
+                    .require_proof(visit, member, AREA.at("/.auth/admin"), &mut fields)
                     .await
                 {
                     Ok(()) => self.overview_page(visit, member),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::place;
+use super::AREA;
 use crate::portal::Portal;
 use crate::portal::member::Member;
 use crate::portal::site::Site;
@@ -41,7 +41,7 @@ impl Site {
         self.member_page(
             visit,
             member,
-            place(PATH),
+            AREA.at(PATH),
             StatusCode::OK,
             "admin-overview.html",
             overview,
