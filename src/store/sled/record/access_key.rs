@@ -150,6 +150,7 @@ impl From<KeyUseV1> for KeyUse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::sled::record::assert_version_1_stays;
 
     /// Rows as version 1 was first written: see the accounts.
     const FROZEN: &str = r#"{"id":"AKIAIOSFODNN7EXAMPLE","account":"01890a5d-ac96-774b-bcce-b302099a8057",
@@ -160,21 +161,10 @@ mod tests {
     const FROZEN_DATA_KEY: &str = r#"{"master":"00112233445566778899aabbccddeeff",
         "sealed":{"nonce":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","ciphertext":"AQID"}}"#;
 
-    fn assert_stays<T: Record>(frozen: &str) {
-        let written = T::decode(1, frozen.as_bytes()).unwrap().encode().unwrap();
-        let (version, json) = written.split_first().unwrap();
-        assert_eq!(*version, 1);
-        let (written, frozen): (serde_json::Value, serde_json::Value) = (
-            serde_json::from_slice(json).unwrap(),
-            serde_json::from_str(frozen).unwrap(),
-        );
-        assert_eq!(written, frozen);
-    }
-
     #[test]
     fn version_1_is_read_and_written_as_ever() {
-        assert_stays::<AccessKey>(FROZEN);
-        assert_stays::<WrappedDataKey>(FROZEN_DATA_KEY);
+        assert_version_1_stays::<AccessKey>(FROZEN);
+        assert_version_1_stays::<WrappedDataKey>(FROZEN_DATA_KEY);
     }
 
     #[test]

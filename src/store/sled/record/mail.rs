@@ -197,6 +197,7 @@ impl TryFrom<TopicV1> for Topic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::sled::record::assert_version_1_stays;
 
     /// A row as version 1 was first written: see the accounts.
     const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","to":"Ann@example.com",
@@ -207,20 +208,9 @@ mod tests {
     const FROZEN_POSTAGE: &str =
         r#"{"mails":[["01890a5d-ac96-774b-bcce-b302099a8057","2026-01-02T03:04:05Z"]]}"#;
 
-    fn assert_same<T: Record>(frozen: &str) {
-        let written = T::decode(1, frozen.as_bytes()).unwrap().encode().unwrap();
-        let (version, json) = written.split_first().unwrap();
-        assert_eq!(*version, 1);
-        let (written, frozen): (serde_json::Value, serde_json::Value) = (
-            serde_json::from_slice(json).unwrap(),
-            serde_json::from_str(frozen).unwrap(),
-        );
-        assert_eq!(written, frozen);
-    }
-
     #[test]
     fn version_1_is_read_and_written_as_ever() {
-        assert_same::<KeptMail>(FROZEN);
-        assert_same::<Postage>(FROZEN_POSTAGE);
+        assert_version_1_stays::<KeptMail>(FROZEN);
+        assert_version_1_stays::<Postage>(FROZEN_POSTAGE);
     }
 }
