@@ -213,9 +213,6 @@ const FENCED: &[(&str, &[&str], &str)] = &[
 /// A file is one idea; past this many lines it is usually two.
 const MAX_LINES: usize = 400;
 
-/// `(file, why)`: files that may be longer.
-const LONG_FILES: &[(&str, &str)] = &[("tests/it/config.rs", "every key and every refusal of one format")];
-
 #[test]
 fn modules_name_only_what_the_law_allows() {
     let mut faults = Vec::new();
@@ -267,21 +264,12 @@ fn fenced_crates_are_named_only_where_they_belong() {
 #[test]
 fn files_stay_short() {
     let mut faults = Vec::new();
-    let mut long = BTreeSet::new();
     for file in rust_files("src").into_iter().chain(rust_files("tests")) {
         let lines = fs::read_to_string(root().join(&file)).unwrap().lines().count();
         if lines > MAX_LINES {
-            if !LONG_FILES.iter().any(|(listed, _)| *listed == file) {
-                faults.push(format!(
-                    "{file}:{MAX_LINES}: the file has {lines} lines: split it, or list it with a reason"
-                ));
-            }
-            long.insert(file);
-        }
-    }
-    for (listed, _) in LONG_FILES {
-        if !long.contains(*listed) {
-            faults.push(format!("LONG_FILES: {listed} is not long any more"));
+            faults.push(format!(
+                "{file}:{MAX_LINES}: the file has {lines} lines: split it"
+            ));
         }
     }
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));

@@ -1,0 +1,329 @@
+//! What cannot be run is refused where it stands; what looks odd is warned of.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use vestibule::route::Page;
+
+use super::{errors, warnings, with};
+
+#[test]
+fn a_dozen_mistakes_are_reported_at_once() {
+    let text = r#"public_url = "http://gw.example.com/base"
+publik_url = "x"
+
+[listen]
+https = ["127.0.0.1:8443", "localhost:9", "127.0.0.1:8443"]
+ops = "off"
+
+[signup]
+mod = "open"
+mode = "opne"
+approval = "yes"
+
+[store]
+master_key = { file = "data/store/key" }
+url = { fil = "x" }
+
+[password]
+bcrypt_cost = 4
+
+[lockout]
+max_failures = -1
+duration = "20 bananas"
+
+[session]
+cookie_domain = ".example.com"
+idle = "0s"
+
+[identity]
+headers = { Host = "{username}", X-User = "{usrname}", X-Open = "{id" }
+
+[upstream.console]
+servers = ["ftp://127.0.0.1"]
+header = {}
+
+[upstream."http://127.0.0.1:1"]
+
+[[tls.certificates]]
+cert = "/nonexistent/a.pem"
+
+[[route]]
+host = "*.*.com"
+path = "/a/../b"
+methods = ["get"]
+allow = { group = ["a"] }
+upstream = "consol"
+
+[[route]]
+allow = { groups = [] }
+path = "/.auth/login"
+
+[[route]]
+upstream = "demo:"
+[[route]]
+upstream = "demo:"
+methods = ["GET"]
+"#;
+    insta::assert_snapshot!(errors(text).join("\n"));
+}
+
+#[test]
+fn syntax_errors_are_reported_at_once() {
+    insta::assert_snapshot!(errors("a = \n[b\nc = 1\nc = 2\nd = \"x\ne = 1 2\n").join("\n"));
+}
+
+#[test]
+fn tables_and_values_of_the_wrong_kind() {
+    let text = r#"
+mail = "smtp://user:hunter2@host"
+route = { upstream = "demo:" }
+signup = []
+[[login]]
+username = true
+[tls]
+certificates = ["hunter2"]
+min_version = "1.1"
+[branding]
+links = [{ text = "a" }, { txt = 1 }]
+[upstream]
+console = "http://user:hunter2@host"
+other = ["http://user:hunter2@host"]
+[limits]
+connections = -5
+form_body = 9
+[[routes]]
+[[lockout]]
+[listen]
+trusted_proxies = ["10.0.0.1"]
+"#;
+    insta::assert_snapshot!(errors(text).join("\n"));
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused_and_said_so() {
+    for (text, key) in [
+        (with("[acme]\ncontact = \"a@b.c\""), "acme"),
+        (with("[store]\nurl = \"postgres://u:hunter2@h/db\""), "store.url"),
+        (with("[login]\niam = true"), "login.iam"),
+        (with("[signup]\nverify_email = true"), "signup.verify_email"),
+        (with("[signup]\napproval = true"), "signup.approval"),
+        (with("[mail]\nurl = \"smtp://u:hunter2@h\""), "mail.url"),
+        (with("[mail]\nurl = \"smtps://h\""), "mail.url"),
+        (with("") + "compat = \"backend.ai\"", "route[0].compat"),
+        (with("") + "replay = \"writes\"", "route[0].replay"),
+        (with("") + "replay = \"all\"", "route[0].replay"),
+        (with("") + "unsigned_payload = true", "route[0].unsigned_payload"),
+        (
+            with("") + "assertion = { header = \"X-Assertion\" }",
+            "route[0].assertion",
+        ),
+    ] {
+        let errors = errors(&text);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains(&format!(": {key}: ")), "{errors:?}");
+        assert!(errors[0].contains("is not built yet"), "{errors:?}");
+        assert!(!errors[0].contains("hunter2"), "{errors:?}");
+    }
+    let accepted = "[login]\nreset = true\n[signup]\nterms_version = \"2\"";
+    assert_eq!(errors(&with(accepted)), [""; 0]);
+    assert_eq!(
+        errors(&(with("") + "replay = \"off\"\nunsigned_payload = false")),
+        [""; 0]
+    );
+}
+
+#[test]
+fn each_value_that_cannot_be_is_refused_where_it_stands() {
+    let twin = "[[route]]\nupstream = \"demo:\"\nhost = \"LOCALHOST\"\nmethods = [\"GET\"]\n";
+    for (text, key) in [
+        (with("public_url = \"https://u:hunter2@localhost\""), "public_url"),
+        (with("public_url = \"https://localhost/?q\""), "public_url"),
+        (with("[listen]\nhttps = []"), "listen.https"),
+        (with("[listen]\nhttp = [\"127.0.0.1:8443\"]"), "listen.http[0]"),
+        (with("[listen]\nops = \"127.0.0.1:8443\""), "listen.ops"),
+        (with("[store]\nurl = \"sled:\""), "store.url"),
+        (
+            with("[store]\nurl = { env = \"VESTIBULE_TEST_UNSET\" }"),
+            "store.url",
+        ),
+        (
+            with("[store]\nurl = \"sled:data\"\nmaster_key = { file = \"./data/x/../key\" }"),
+            "store.master_key",
+        ),
+        (with("[mail]\nurl = \"http://h\""), "mail.url"),
+        (with("[mail]\nfrom = \"nobody\""), "mail.from"),
+        (
+            with("[signup]\nterms_url = \"javascript:alert(1)\""),
+            "signup.terms_url",
+        ),
+        (with("[signup]\nprivacy_url = \"//evil\""), "signup.privacy_url"),
+        (
+            with("[signup]\nreserved_usernames = [\"ok\", \"not ok\"]"),
+            "signup.reserved_usernames[1]",
+        ),
+        (with("[lockout]\nmax_failures = 0"), "lockout.max_failures"),
+        (with("[lockout]\nduration = \"0s\""), "lockout.duration"),
+        (with("[session]\nabsolute = \"99999d\""), "session.absolute"),
+        (with("[password]\nbcrypt_cost = 17"), "password.bcrypt_cost"),
+        (with("[session]\ncookie_name = \"a b\""), "session.cookie_name"),
+        (
+            with("[session]\ncookie_name = \"__Host-a\""),
+            "session.cookie_name",
+        ),
+        (
+            with("[session]\ncookie_domain = \"example.com\""),
+            "session.cookie_domain",
+        ),
+        (with("[admin]\ngroup = \"a,b\""), "admin.group"),
+        (with("[branding]\naccent = \"red\""), "branding.accent"),
+        (
+            with("[branding]\nlogo = \"/nonexistent/logo.svg\""),
+            "branding.logo",
+        ),
+        (
+            with("[branding]\nlinks = [{ text = \"a\", url = \"mailto:a@b.c\" }]"),
+            "branding.links[0].url",
+        ),
+        (
+            with("[identity.headers]\nCookie = \"a\""),
+            "identity.headers.Cookie",
+        ),
+        (
+            with("[identity.headers]\nX-A = \"a\"\nx_a = \"b\""),
+            "identity.headers.x_a",
+        ),
+        (with("[log]\nlevel = \"inof\""), "log.level"),
+        (
+            with("[upstream.a]\nservers = [\"http://u:hunter2@h\"]\n"),
+            "upstream.a.servers[0]",
+        ),
+        (
+            with("[upstream.a]\nservers = [\"http://localhost\"]\nca = \"/nonexistent\"\n"),
+            "upstream.a.ca",
+        ),
+        (
+            with("[upstream.a]\nservers = [\"http://localhost\"]\nheaders.X = \"hunter2{\"\n"),
+            "upstream.a.headers.X",
+        ),
+        (with(twin), "route[1]"),
+        ("[[route]]".to_owned(), "route[0].upstream"),
+        (
+            format!("[[route]]\nupstream = \"demo:\"\npath = \"{}\"", Page::PREFIX),
+            "route[0].path",
+        ),
+    ] {
+        let errors = errors(&text);
+        assert_eq!(errors.len(), 1, "{text}: {errors:?}");
+        assert!(errors[0].contains(&format!(": {key}: ")), "{errors:?}");
+        assert!(!errors[0].contains("hunter2"), "{errors:?}");
+    }
+}
+
+#[test]
+fn routes_that_differ_are_not_alike() {
+    let text = r#"
+[[route]]
+upstream = "demo:"
+[[route]]
+upstream = "demo:"
+path = "/a"
+methods = ["GET"]
+[[route]]
+upstream = "demo:"
+path = "/a"
+methods = ["POST"]
+[[route]]
+upstream = "demo:"
+host = "*.localhost"
+"#;
+    assert_eq!(errors(text), [""; 0]);
+}
+
+#[test]
+fn an_upstream_that_could_not_be_read_is_there_all_the_same() {
+    let text = "upstream.console = 5\n[[route]]\nupstream = \"console\"\n";
+    let errors = errors(text);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].starts_with("vestibule.toml:1:"), "{errors:?}");
+}
+
+#[test]
+fn elements_keep_their_number_when_others_are_wrong() {
+    let text = "[listen]\nhttps = [\"a\", \"127.0.0.1:1\", \"b\", \"127.0.0.1:1\"]\n";
+    let errors = errors(&with(text));
+    let keys: Vec<_> = errors
+        .iter()
+        .map(|error| error.split(": ").nth(1).unwrap())
+        .collect();
+    assert_eq!(keys, ["listen.https[0]", "listen.https[2]", "listen.https[3]"]);
+}
+
+#[test]
+fn warnings_do_not_refuse() {
+    assert_eq!(warnings(&with("")), [""; 0]);
+    let text = r##"
+[listen]
+https = ["0.0.0.0:8443"]
+ops = "0.0.0.0:9464"
+trusted_proxies = ["0.0.0.0/0"]
+[signup]
+mode = "open"
+[session]
+idle = "8d"
+[branding]
+accent = "#ffff00"
+[store]
+master_key = "hunter2"
+[upstream.a]
+servers = ["http://10.0.0.1:80"]
+[[route]]
+upstream = "h2c://10.0.0.2:80"
+"##;
+    insta::assert_snapshot!(warnings(text).join("\n"));
+    assert!(warnings("").iter().any(|warning| warning.contains("no route")));
+}
+
+#[test]
+fn certificates_are_read_and_their_hosts_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (folder.path().join("a.pem"), folder.path().join("a.key"));
+    let pair = rcgen::generate_simple_self_signed(["gw.example.com".to_owned(), "*.example.org".to_owned()])
+        .unwrap();
+    fs::write(&cert, pair.cert.pem()).unwrap();
+    fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+    let text = format!(
+        "public_url = \"https://gw.example.com\"\n[[tls.certificates]]\ncert = {cert:?}\nkey = {key:?}\n{}{}{}",
+        "[[route]]\nupstream = \"demo:\"\n",
+        "[[route]]\nupstream = \"demo:\"\nhost = \"a.example.org\"\n",
+        "[[route]]\nupstream = \"demo:\"\nhost = \"a.b.example.org\"\n",
+    );
+    let warned = warnings(&text);
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(warned[0].contains("route[2].host"), "{warned:?}");
+
+    fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
+    let refused = errors(&text);
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(
+        refused[0].contains("tls.certificates[0].key") && refused[0].contains("chmod 600"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_logo_is_a_small_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let logo = folder.path().join("logo");
+    let text = with(&format!("[branding]\nlogo = {logo:?}\n"));
+    for (content, passes) in [
+        (b"<?xml version=\"1.0\"?><svg/>".to_vec(), true),
+        (b"\x89PNG\r\n\x1a\n...".to_vec(), true),
+        (b"GIF89a".to_vec(), false),
+        ([b"<svg>".as_slice(), &vec![b' '; 64 << 10]].concat(), false),
+    ] {
+        fs::write(&logo, content).unwrap();
+        assert_eq!(errors(&text).is_empty(), passes, "{:?}", errors(&text));
+    }
+}
