@@ -34,7 +34,7 @@ pub struct Account {
     pub password_changed_at: Timestamp,
     /// The terms that they agreed to, oldest first.
     pub agreements: Vec<Agreement>,
-    /// The language of their pages and mails (BCP 47), if they chose one or one is known from their browser.
+    /// The language to write to them in (BCP 47): that of their signup, or the one they chose. Pages go by the browser.
     pub language: Option<String>,
 }
 

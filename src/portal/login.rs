@@ -88,10 +88,6 @@ impl Portal {
         response
             .headers_mut()
             .append(SET_COOKIE, services.session_cookie.set(&signed_in.token));
-        let language = signed_in.account.language.as_deref();
-        if let Some(lang) = language.and_then(|tag| self.site.texts.language(tag)) {
-            self.site.remember_language(&mut response, lang);
-        }
         response
     }
 

@@ -1,4 +1,4 @@
-//! `/.auth/account/language`: in which language pages and mails speak to me.
+//! `/.auth/account/language`: in which language mails speak to me, and pages in this browser.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
