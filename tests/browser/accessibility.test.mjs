@@ -76,6 +76,26 @@ const STATES = {
     await enter(page);
     return arrive(page, () => page.goto("/"));
   },
+  account: async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/.auth/account"));
+  },
+  "account-password": async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/.auth/account/password"));
+  },
+  "account-sessions": async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/.auth/account/sessions"));
+  },
+  "account-language": async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/.auth/account/language"));
+  },
+  "account-delete": async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/.auth/account/delete"));
+  },
   "demo-anonymous": (page) => arrive(page, () => page.goto("/terms")),
   problem: (page) => arrive(page, () => page.goto("/.auth/problems/locked")),
   "not-found": (page) => arrive(page, () => page.goto("/.auth/nothing")),
