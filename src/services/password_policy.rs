@@ -6,8 +6,9 @@ use crate::model::{Email, Password, Username};
 /// Lower case, NFC, sorted by byte, one a line; `common_passwords.md` says where they come from.
 static COMMON: &str = include_str!("common_passwords.txt");
 
-/// Shorter usernames and local parts occur in passwords by chance.
-const PERSONAL_FROM: usize = 4;
+/// A shorter local part occurs in passwords by chance. A username counts whatever its length: whoever chose one of two
+/// letters is asked for a password without them.
+const LOCAL_PART_FROM: usize = 4;
 
 /// A rule that a password breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,7 +46,7 @@ impl PasswordPolicy {
 
     /// Every rule that the password breaks.
     ///
-    /// The address, its local part and the username count as contained in any case; the latter two from four
+    /// The address, its local part and the username count as contained in any case; the local part from four
     /// characters.
     pub fn judge(
         &self,
@@ -109,11 +110,11 @@ fn is_common(lower: &str) -> bool {
 
 fn is_personal(lower: &str, email: Option<&Email>, username: Option<&Username>) -> bool {
     let local = email.map(|email| email.local().to_lowercase());
-    let names = [local.as_deref(), username.map(Username::as_str)];
-    let has_name = names
+    let local = local.filter(|local| local.chars().count() >= LOCAL_PART_FROM);
+    let has_name = [local.as_deref(), username.map(Username::as_str)]
         .into_iter()
         .flatten()
-        .any(|name| name.chars().count() >= PERSONAL_FROM && lower.contains(name));
+        .any(|name| lower.contains(name));
     has_name || email.is_some_and(|email| lower.contains(email.key()))
 }
 
@@ -176,6 +177,19 @@ mod tests {
         for text in ["J.Doe@Example.com1", "my-J.DOE-42", "Johnny_Be_G00d"] {
             assert_eq!(judge(PasswordPolicyName::Classic, text), [Personal], "{text}");
         }
+    }
+
+    #[test]
+    fn s2_a_short_username_counts_and_a_short_local_part_does_not() {
+        let policy = PasswordPolicy::new(PasswordPolicyName::Classic);
+        let judge = |text: &str, username: &str| {
+            let password = Password::parse(&Secret::new(text.to_owned())).unwrap();
+            let (email, username) = ("jo@example.com".parse().unwrap(), username.parse().unwrap());
+            policy.judge(&password, Some(&email), Some(&username))
+        };
+        assert_eq!(judge("KIM-loves-2-sing", "kim"), [Personal]);
+        assert_eq!(judge("q7-pass-phrase", "q7"), [Personal]);
+        assert_eq!(judge("jolly-2-sing", "kim"), []);
     }
 
     #[test]

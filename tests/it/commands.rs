@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Program, Site};
 
-const PASSWORD: &str = "drei-Tannen7!";
+const PASSWORD: &str = "drei-Birken-7!";
 
 /// The same password, hashed by crypt(3).
 const HASH: &str = "$2y$10$Vx3bQ0nJ8mYkT1sLr5ZuCerjfrJsJAy8bIpRv.13DXyFXA0E.kaXO";
