@@ -15,7 +15,10 @@ use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 
 use crate::clock::Clock;
 use crate::config::LogConfig;
-use crate::request::RequestHead;
+use crate::request::{Client, RequestHead, RequestId};
+
+/// The status of a request whose client left before it was answered. No answer has it; logs elsewhere use it too.
+const CLIENT_LEFT: u16 = 499;
 
 /// The log. A thread of its own writes it, so that no request waits for a disk; if the disk cannot keep up, lines are
 /// lost, not requests.
@@ -36,8 +39,11 @@ struct Line<'a> {
     time: Timestamp,
     request_id: &'a str,
     client: std::net::IpAddr,
+    #[serde(skip_serializing_if = "str::is_empty")]
     method: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     host: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     path: &'a str,
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +116,6 @@ impl AccessLog {
         status: StatusCode,
         handled: Handled<'_>,
     ) -> Option<Record> {
-        let mut line = Vec::with_capacity(384);
         let known = Line {
             time: begun.at,
             request_id: head.id.as_str(),
@@ -123,7 +128,31 @@ impl AccessLog {
             route: handled.route,
             upstream: handled.upstream,
         };
-        serde_json::to_writer(&mut line, &known).ok()?;
+        self.begin(&known, begun)
+    }
+
+    /// Writes a line about a head that nobody could read.
+    pub(super) fn note_unreadable(&self, client: &Client, id: RequestId, begun: Begun, status: StatusCode) {
+        let known = Line {
+            time: begun.at,
+            request_id: id.as_str(),
+            client: client.address,
+            method: "",
+            host: "",
+            path: "",
+            status: status.as_u16(),
+            user: None,
+            route: None,
+            upstream: None,
+        };
+        if let Some(record) = self.begin(&known, begun) {
+            record.write();
+        }
+    }
+
+    fn begin(&self, known: &Line<'_>, begun: Begun) -> Option<Record> {
+        let mut line = Vec::with_capacity(384);
+        serde_json::to_writer(&mut line, known).ok()?;
         line.pop();
         Some(Record {
             log: self.clone(),
@@ -131,6 +160,35 @@ impl AccessLog {
             begun,
             bytes: 0,
         })
+    }
+}
+
+/// Notes a request whose client left before it was answered, unless it is told that there is an answer.
+pub(super) struct Unanswered<'a> {
+    log: Option<&'a AccessLog>,
+    head: &'a RequestHead<'a>,
+    begun: Begun,
+}
+
+impl<'a> Unanswered<'a> {
+    pub(super) fn new(log: Option<&'a AccessLog>, head: &'a RequestHead<'a>, begun: Begun) -> Self {
+        Self { log, head, begun }
+    }
+
+    pub(super) fn answered(mut self) {
+        self.log = None;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        let Some(log) = self.log else { return };
+        let Ok(status) = StatusCode::from_u16(CLIENT_LEFT) else {
+            return;
+        };
+        if let Some(record) = log.record(self.head, self.begun, status, Handled::default()) {
+            record.write();
+        }
     }
 }
 

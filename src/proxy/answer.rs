@@ -11,7 +11,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use super::access_log::{Begun, Handled};
+use super::access_log::{Begun, Handled, Unanswered};
 use super::admit::{Stop, Stopped};
 use super::arrival::Arrival;
 use super::asked::{Asked, Malformed, asked};
@@ -95,6 +95,7 @@ impl Gateway {
             client: &client,
             id: self.name(&arrival, &parts.headers),
         };
+        let unanswered = Unanswered::new(self.access_log.as_ref(), &head, begun);
         let mut made = if let Some(malformed) = malformed {
             let refusal = Refusal::because(Problem::BadRequest, malformed.to_string());
             self.refused(&head, &refusal, has_body)
@@ -111,6 +112,7 @@ impl Gateway {
                 self.refused(&head, &refusal, has_body)
             })
         };
+        unanswered.answered();
         // HTTP/1 alone: a head that nobody inspected, or bytes after it that are no body of it, end the connection.
         let is_unsure = match seen {
             Some(seen) => malformed.is_some() || seen.followed && !has_body,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::arrival::Arrival;
 use super::conversation::Conversation;
 use super::guard::Guard;
+use super::unreadable::Unreadable;
 use super::{Current, Timeouts};
 use crate::listener::Accepted;
 use crate::request::{Client, Host};
@@ -82,7 +83,8 @@ impl Current {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Bounds { stop, timeouts, head } = self.bounds();
-        let stream = Guard::http1(stream, conversation, timeouts.header, timeouts.idle);
+        let unreadable = Unreadable::new(self.clone(), arrival.clone());
+        let stream = Guard::http1(stream, conversation, timeouts.header, timeouts.idle).naming(unreadable);
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())

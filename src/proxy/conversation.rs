@@ -38,6 +38,11 @@ impl Conversation {
         (Turn(self.clone()), self.seen().take())
     }
 
+    /// Whether a head came in completely whose request has not begun.
+    pub(super) fn has_seen(&self) -> bool {
+        self.seen().is_some()
+    }
+
     /// Whether what comes in belongs to a request's body.
     pub(super) fn is_in_body(&self) -> bool {
         self.in_body.load(Ordering::Relaxed)

@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use super::conversation::Conversation;
 use super::frames::Frames;
 use super::inspect::Inspector;
+use super::unreadable::{Leaving, Unreadable};
 use crate::upstream::Stall;
 
 /// How long a client that was answered early may go on sending before the connection is cut.
@@ -26,6 +27,8 @@ pub(super) struct Guard<S> {
     protocol: Protocol,
     head: Deadline,
     write: Stall,
+    unreadable: Option<Unreadable>,
+    leaving: Option<Leaving>,
     linger: Option<Pin<Box<Sleep>>>,
 }
 
@@ -74,8 +77,16 @@ impl<S> Guard<S> {
                 sleep: None,
             },
             write: Stall::new(idle),
+            unreadable: None,
+            leaving: None,
             linger: None,
         }
+    }
+
+    /// The same, and answers to what hyper cannot read get their name.
+    pub(super) fn naming(mut self, unreadable: Unreadable) -> Self {
+        self.unreadable = Some(unreadable);
+        self
     }
 
     fn inspect(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -99,6 +110,11 @@ impl<S> Guard<S> {
         Ok(())
     }
 
+    /// Whether a head came in, at least its beginning, for which no request has begun.
+    fn awaits_request(&self) -> bool {
+        self.head.at.is_some() || self.conversation.has_seen()
+    }
+
     fn bound_write<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -111,6 +127,36 @@ impl<S> Guard<S> {
         self.write
             .poll_waiting(context)
             .map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Guard<S> {
+    /// Whether these bytes leave as another answer, which has a name.
+    fn is_nameless(&mut self, bytes: &[u8]) -> bool {
+        if self.leaving.is_none() && self.awaits_request() {
+            self.leaving = self
+                .unreadable
+                .as_ref()
+                .and_then(|unreadable| unreadable.name(bytes));
+        }
+        self.leaving.is_some()
+    }
+
+    fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while let Some(leaving) = &self.leaving
+            && !leaving.rest().is_empty()
+        {
+            let polled = Pin::new(&mut self.stream).poll_write(context, leaving.rest());
+            let sent = ready!(self.bound_write(context, polled))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            if let Some(leaving) = &mut self.leaving {
+                leaving.sent(sent);
+            }
+        }
+        let done = self.leaving.take();
+        Poll::Ready(Ok(done.map_or(0, |leaving| leaving.stands_for())))
     }
 }
 
@@ -152,6 +198,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.is_nameless(bytes) {
+            return self.poll_leave(context);
+        }
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.bound_write(context, polled)
     }
@@ -161,6 +210,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [bytes] = slices
+            && self.is_nameless(bytes)
+        {
+            return self.poll_leave(context);
+        }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.bound_write(context, polled)
     }

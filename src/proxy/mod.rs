@@ -19,6 +19,7 @@ mod guard;
 mod hop_by_hop;
 mod inspect;
 mod page;
+mod unreadable;
 mod websocket;
 
 use std::io;

@@ -21,6 +21,7 @@ mod store;
 mod way_forward;
 mod way_identity;
 mod way_limits;
+mod way_record;
 mod way_route;
 mod way_smuggling;
 mod way_websocket;

@@ -2,16 +2,20 @@
 
 use crate::harness::{Application, Running};
 
-/// Sends bytes; the statuses of all answers, and how many requests reached the application. The gateway must close.
+/// Sends bytes; the statuses of all answers, and how many requests reached the application. Every answer has a name, and
+/// the gateway must close.
 async fn sent(app: &Application, gateway: &Running, bytes: &[u8]) -> (Vec<u16>, usize) {
     let before = app.received().len();
     let mut raw = gateway.raw().await;
     raw.send(bytes).await;
     let answers = raw.until_closed().await;
+    let answers = answers.split("HTTP/1.1 ").skip(1);
     let statuses = answers
-        .split("HTTP/1.1 ")
-        .skip(1)
-        .map(|answer| answer[..3].parse().unwrap())
+        .map(|answer| {
+            let names = answer.to_ascii_lowercase().matches("\r\nx-request-id: ").count();
+            assert_eq!(names, 1, "{:?}: {answer}", String::from_utf8_lossy(bytes));
+            answer[..3].parse().unwrap()
+        })
         .collect();
     (statuses, app.received().len() - before)
 }

@@ -1,0 +1,116 @@
+//! Answers that no request stands behind: to a head that hyper cannot read, or that is too large, it answers by itself.
+//! Such an answer gets what every other has: a name, and a line in the access log.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::access_log::Begun;
+use super::arrival::Arrival;
+use super::{Current, Gateway, X_REQUEST_ID};
+use crate::request::RequestId;
+
+/// Names them as they leave.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    current: Arc<Current>,
+    arrival: Arc<Arrival>,
+}
+
+/// One on its way out.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    answer: Vec<u8>,
+    sent: usize,
+    stands_for: usize,
+}
+
+impl Unreadable {
+    pub(super) fn new(current: Arc<Current>, arrival: Arc<Arrival>) -> Self {
+        Self { current, arrival }
+    }
+
+    /// The same answer with its name, if these bytes are one without.
+    pub(super) fn name(&self, bytes: &[u8]) -> Option<Leaving> {
+        let status = nameless(bytes)?;
+        let id = self.current.load().unreadable(&self.arrival, status);
+        let mut answer = bytes[..bytes.len() - END.len()].to_vec();
+        answer.extend_from_slice(format!("\r\n{X_REQUEST_ID}: {id}\r\n\r\n").as_bytes());
+        Some(Leaving {
+            answer,
+            sent: 0,
+            stands_for: bytes.len(),
+        })
+    }
+}
+
+impl Leaving {
+    /// What is still to be sent.
+    pub(super) fn rest(&self) -> &[u8] {
+        self.answer.get(self.sent..).unwrap_or_default()
+    }
+
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.sent += bytes;
+    }
+
+    /// How many bytes of hyper's it takes the place of.
+    pub(super) fn stands_for(&self) -> usize {
+        self.stands_for
+    }
+}
+
+const END: &[u8] = b"\r\n\r\n";
+
+/// The status of an answer that is a head alone, refuses, and has no name.
+fn nameless(bytes: &[u8]) -> Option<StatusCode> {
+    let is_head = memchr::memmem::find(bytes, END)? == bytes.len() - END.len();
+    let status = StatusCode::from_bytes(bytes.strip_prefix(b"HTTP/1.1 ")?.get(..3)?).ok()?;
+    (is_head && status.is_client_error() && !has_name(bytes)).then_some(status)
+}
+
+fn has_name(head: &[u8]) -> bool {
+    let mut lines = head.split(|&b| b == b'\n');
+    lines.any(|line| {
+        let name = line.get(..X_REQUEST_ID.as_str().len());
+        name.is_some_and(|name| name.eq_ignore_ascii_case(X_REQUEST_ID.as_str().as_bytes()))
+    })
+}
+
+impl Gateway {
+    /// Names an answer to what nobody could read, counts it and notes it.
+    fn unreadable(&self, arrival: &Arrival, status: StatusCode) -> RequestId {
+        let id = self.ids.next();
+        self.metrics.responded(status.as_u16());
+        if let Some(log) = &self.access_log {
+            log.note_unreadable(&arrival.peer, id, Begun::now(&self.clock), status);
+        }
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hypers_own_refusals_have_no_name() {
+        for (bytes, status) in [
+            ("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", Some(400)),
+            ("HTTP/1.1 431 Too Large\r\ndate: now\r\n\r\n", Some(431)),
+            ("HTTP/1.1 400 Bad Request\r\nX-Request-Id: 1\r\n\r\n", None),
+            ("HTTP/1.1 200 OK\r\n\r\n", None),
+            (
+                "HTTP/1.1 400 Bad Request\r\n\r\nHTTP/1.1 400 Bad Request\r\n\r\n",
+                None,
+            ),
+            ("HTTP/1.1 400 Bad Request\r\n", None),
+            ("HTTP/1.1 4", None),
+            ("hello", None),
+            ("", None),
+        ] {
+            let found = nameless(bytes.as_bytes()).map(|status| status.as_u16());
+            assert_eq!(found, status, "{bytes:?}");
+        }
+    }
+}
