@@ -13,6 +13,7 @@ mod harness;
 mod kill;
 mod layering;
 mod listener;
+mod measured;
 mod page_account;
 mod pages;
 mod reload;

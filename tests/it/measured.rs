@@ -1,0 +1,107 @@
+//! What is measured in real time, and so only on a machine that does nothing else: `tests/run --full`.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::json;
+use tokio::task::JoinSet;
+use vestibule::clock::Clock;
+use vestibule::control::UserChange;
+
+use crate::harness::{Application, PASSWORD, Running, route, soon};
+
+/// As high as a deployment has it at least; the default is four times as slow.
+const COST: u32 = 10;
+
+async fn gateway(app: &Application) -> Running {
+    Running::start(|config| {
+        config.route = vec![route("/", "authenticated", &app.url())];
+        config.password.bcrypt_cost = COST;
+        // Nobody is to be locked out here.
+        config.lockout.max_failures = 1_000_000;
+        config.lockout.address_failures = 1_000_000;
+    })
+    .await
+}
+
+/// One attempt to sign in: its status, and how long the answer took.
+async fn attempt(client: &reqwest::Client, url: &str, login: &str, password: &str) -> (StatusCode, Duration) {
+    let clock = Clock::system();
+    let began = clock.monotonic();
+    let form = json!({ "login": login, "password": password });
+    let request = client.post(url).header("accept", "application/json").json(&form);
+    let answer = request.send().await.unwrap();
+    (answer.status(), clock.monotonic().saturating_sub(began))
+}
+
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    times[(times.len() * percent / 100).min(times.len() - 1)]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measured in real time: tests/run --full"]
+async fn s5_every_wrong_attempt_takes_the_same_time() {
+    let app = Application::start().await;
+    let gateway = gateway(&app).await;
+    for name in ["known", "disabled", "waiting"] {
+        gateway.signed_in(name).await;
+    }
+    for (name, change) in [
+        ("disabled", UserChange::Disable),
+        ("waiting", UserChange::Decline),
+    ] {
+        gateway.change_user(&format!("{name}@example.com"), change).await;
+    }
+    let (client, url) = (gateway.client(), gateway.url("/.auth/login"));
+    let names = ["known", "unknown", "disabled", "waiting"];
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    // In turn, so that whatever else the machine does weighs on all alike.
+    for _ in 0..61 {
+        for (name, times) in names.iter().zip(&mut times) {
+            let login = format!("{name}@example.com");
+            let (status, took) = attempt(&client, &url, &login, "Wr0ng-pass-phrase").await;
+            assert_eq!(status, 401, "{name}");
+            times.push(took);
+        }
+    }
+    let medians = times.map(|mut times| percentile(&mut times, 50));
+    println!("medians: {names:?} {medians:?}");
+    let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
+    assert!(
+        most.as_secs_f64() <= least.as_secs_f64() * 1.15,
+        "{names:?}: {medians:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measured in real time: tests/run --full"]
+async fn s6_requests_are_quick_while_two_hundred_sign_in() {
+    let app = Application::start().await;
+    let gateway = gateway(&app).await;
+    let cookie = gateway.signed_in("ann").await;
+    let (client, url) = (gateway.client(), gateway.url("/.auth/login"));
+    let mut logins = JoinSet::new();
+    for _ in 0..200 {
+        let (client, url) = (client.clone(), url.clone());
+        logins.spawn(async move { attempt(&client, &url, "ann@example.com", PASSWORD).await.0 });
+    }
+    let clock = Clock::system();
+    let mut times = Vec::new();
+    let mut statuses = Vec::new();
+    while !logins.is_empty() {
+        let began = clock.monotonic();
+        let request = client.get(gateway.url("/")).header("cookie", &cookie);
+        let answer = soon(request.send()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(soon(answer.text()).await.unwrap(), "hello");
+        times.push(clock.monotonic().saturating_sub(began));
+        statuses.extend(std::iter::from_fn(|| logins.try_join_next()).map(Result::unwrap));
+    }
+    let p99 = percentile(&mut times, 99);
+    println!("{} requests beside 200 logins: p99 {p99:?}", times.len());
+    assert!(times.len() > 200, "{}", times.len());
+    assert!(p99 < Duration::from_millis(250), "{p99:?}");
+    assert_eq!(statuses.len(), 200);
+    assert!(statuses.iter().all(|&status| status == 200), "{statuses:?}");
+}
