@@ -15,6 +15,8 @@ mod layering;
 mod listener;
 mod measured;
 mod page_account;
+mod page_sign_in;
+mod page_sign_up;
 mod pages;
 mod reload;
 mod security_map;

@@ -1,12 +1,13 @@
 //! Somebody who uses the gateway's own pages, as a browser without scripts and as a program.
 
+use http::HeaderMap;
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 use vestibule::control::{Client, Command, UserChange};
 
 use super::{Running, soon};
 
-/// Somebody who is signed in.
+/// Somebody who is signed in; without a cookie, somebody who is not.
 pub(crate) struct Person<'g> {
     gateway: &'g Running,
     pub(crate) email: String,
@@ -17,6 +18,7 @@ pub(crate) struct Person<'g> {
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     pub(crate) document: Value,
 }
 
@@ -37,6 +39,15 @@ impl Running {
             gateway: self,
             email: format!("{username}@example.com"),
             cookie,
+        }
+    }
+
+    /// Somebody who has not signed in.
+    pub(crate) fn visitor(&self) -> Person<'_> {
+        Person {
+            gateway: self,
+            email: String::new(),
+            cookie: String::new(),
         }
     }
 
@@ -114,11 +125,44 @@ pub(crate) fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestB
         .body(body.finish())
 }
 
+impl Told {
+    /// The refusal, which every program understands alike (RFC 9457): its slug.
+    #[track_caller]
+    pub(crate) fn problem(&self) -> &str {
+        assert_eq!(
+            self.headers["content-type"], "application/problem+json",
+            "{self:?}"
+        );
+        let said = &self.document;
+        assert_eq!(said["status"], self.status, "{said}");
+        assert_eq!(said["request_id"], self.headers["x-request-id"].to_str().unwrap());
+        for text in ["title", "detail"] {
+            assert!(said[text].as_str().is_some_and(|text| !text.is_empty()), "{said}");
+        }
+        let (_, slug) = said["type"]
+            .as_str()
+            .unwrap()
+            .split_once("/.auth/problems/")
+            .unwrap();
+        slug
+    }
+
+    /// The session that it begins, as the next request's `Cookie` header.
+    #[track_caller]
+    pub(crate) fn cookie(&self) -> String {
+        let mut cookies = self.headers.get_all("set-cookie").iter();
+        let cookie = cookies.next().unwrap().to_str().unwrap();
+        assert_eq!(cookies.next(), None);
+        cookie.split(';').next().unwrap().to_owned()
+    }
+}
+
 async fn told(response: Response) -> Told {
-    let status = response.status().as_u16();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = soon(response.bytes()).await.unwrap();
     Told {
         status,
+        headers,
         document: serde_json::from_slice(&body).unwrap_or(Value::Null),
     }
 }

@@ -1,0 +1,170 @@
+//! `/.auth/signup`, over the wire: as a form without scripts, and as JSON.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vestibule::config::SignupMode;
+use vestibule::control::{Command, NewInvitations};
+
+use crate::harness::{PASSWORD, Running, route};
+
+async fn gateway(mode: SignupMode) -> Running {
+    Running::start(|config| {
+        config.route = vec![route("/", "authenticated", "demo:")];
+        config.signup.mode = mode;
+        "https://example.com/terms".clone_into(&mut config.signup.terms_url);
+    })
+    .await
+}
+
+fn complete() -> Value {
+    json!({
+        "email": "Ann@Example.com", "username": "Ann", "password": PASSWORD,
+        "password_confirm": PASSWORD, "agree": true,
+    })
+}
+
+fn with(field: &str, value: Value) -> Value {
+    let mut document = complete();
+    document[field] = value;
+    document
+}
+
+#[tokio::test]
+async fn json_makes_an_account_once() {
+    let gateway = gateway(SignupMode::Open).await;
+    let visitor = gateway.visitor();
+    let told = visitor.tell("/.auth/signup", complete()).await;
+    assert_eq!((told.status, &told.document), (201, &json!({ "next": "login" })));
+    assert!(!told.headers.contains_key("set-cookie"), "it signs nobody in");
+    let credentials = json!({ "login": "ann@example.com", "password": PASSWORD });
+    let user = visitor.tell("/.auth/login", credentials).await.document["user"].clone();
+    assert_eq!((&user["username"], &user["groups"]), (&json!("ann"), &json!([])));
+
+    let told = visitor
+        .tell("/.auth/signup", with("username", json!("ann2")))
+        .await;
+    assert_eq!((told.status, told.problem()), (422, "invalid-input"));
+    assert!(told.document["errors"]["email"].is_string(), "{told:?}");
+    let told = visitor
+        .tell("/.auth/signup", with("email", json!("other@example.com")))
+        .await;
+    assert!(told.document["errors"]["username"].is_string(), "{told:?}");
+}
+
+#[tokio::test]
+async fn s1_s2_s24_s53_what_is_wrong_is_said_at_its_field() {
+    let gateway = gateway(SignupMode::Open).await;
+    let visitor = gateway.visitor();
+    for (field, value) in [
+        ("email", json!("")),
+        ("email", json!("ann@")),
+        ("email", json!("a@b@example.com")),
+        ("email", json!("ann@example.com\r\nBcc: eve@example.com")),
+        ("email", json!("\"ann\"@example.com")),
+        ("email", json!("Ann <ann@example.com>")),
+        ("email", json!(format!("{}@example.com", "a".repeat(250)))),
+        ("username", json!("a")),
+        ("username", json!("-ann")),
+        ("username", json!("an n")),
+        ("username", json!("a".repeat(65))),
+        ("username", json!("admin")),
+        ("username", json!("ROOT")),
+        ("password", json!("sh0rt_x")),
+        ("password", json!("73915284!")),
+        ("password", json!("slate-Harbour")),
+        ("password", json!("slateHarbour42")),
+        ("password", json!("1qaz@wsx")),
+        ("password", json!("ann@example.com-2X")),
+        ("password", json!("nul\u{0}nul-5-Nul")),
+        ("password_confirm", json!("another-7-battery")),
+        ("agree", json!(false)),
+    ] {
+        let mut document = with(field, value.clone());
+        if field == "password" {
+            document["password_confirm"] = value.clone();
+        }
+        let told = visitor.tell("/.auth/signup", document).await;
+        assert_eq!(
+            (told.status, told.problem()),
+            (422, "invalid-input"),
+            "{field}: {value}"
+        );
+        let errors = told.document["errors"].as_object().unwrap();
+        let fields: Vec<&str> = errors.keys().map(String::as_str).collect();
+        assert_eq!(fields, [field], "{value}: {errors:?}");
+    }
+    let told = visitor
+        .tell(
+            "/.auth/signup",
+            with("email", json!("first.last+tag@example.com")),
+        )
+        .await;
+    assert_eq!(told.status, 201, "{told:?}");
+}
+
+#[tokio::test]
+async fn a_form_keeps_what_was_typed_but_the_passwords() {
+    let gateway = gateway(SignupMode::Open).await;
+    let visitor = gateway.visitor();
+    let page = visitor.open("/.auth/signup").await.page;
+    for name in ["email", "username", "password", "password_confirm", "agree"] {
+        assert!(page.contains(&format!("name=\"{name}\"")), "{name}: {page}");
+    }
+    assert!(page.replace("&#x2f;", "/").contains("https://example.com/terms"));
+    let mut fields = vec![
+        ("email", "ann@example.com"),
+        ("username", "ann"),
+        ("password", PASSWORD),
+        ("password_confirm", PASSWORD),
+    ];
+    let refused = visitor.submit("/.auth/signup", &fields).await;
+    assert_eq!(refused.status, 422, "nobody agreed to the terms");
+    assert!(refused.page.contains("value=\"ann@example.com\"") && refused.page.contains("value=\"ann\""));
+    assert!(!refused.page.contains(PASSWORD));
+    fields.push(("agree", "on"));
+    let done = visitor.submit("/.auth/signup", &fields).await;
+    assert_eq!(done.status, 303);
+    assert!(done.location.starts_with("/.auth/"), "{}", done.location);
+    assert_eq!(visitor.open(&done.location).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_invitation_is_wanted_serves_once_and_is_kept_by_a_mistake() {
+    let gateway = gateway(SignupMode::Invite).await;
+    let visitor = gateway.visitor();
+    let invitations = NewInvitations {
+        email: None,
+        groups: ["ops".to_owned()].into(),
+        ttl: Duration::from_hours(1),
+        count: 1,
+    };
+    let made = gateway.command(Command::CreateInvitations(invitations)).await;
+    let link = made[0]["link"].as_str().unwrap();
+    let (_, token) = link.split_once("/.auth/signup?invitation=").unwrap();
+    for wrong in [json!(""), json!("nonsense")] {
+        let told = visitor.tell("/.auth/signup", with("invitation", wrong)).await;
+        assert_eq!(told.status, 422);
+        assert!(told.document["errors"]["invitation"].is_string(), "{told:?}");
+    }
+    let mut document = with("invitation", json!(token));
+    document["password_confirm"] = json!("another-7-battery");
+    assert_eq!(visitor.tell("/.auth/signup", document).await.status, 422);
+    let path = format!("/.auth/signup?invitation={token}");
+    assert!(
+        visitor.open(&path).await.page.contains(token),
+        "the link fills the form"
+    );
+    let told = visitor
+        .tell("/.auth/signup", with("invitation", json!(token)))
+        .await;
+    assert_eq!(told.status, 201, "{told:?}");
+    let credentials = json!({ "login": "ann@example.com", "password": PASSWORD });
+    let user = visitor.tell("/.auth/login", credentials).await.document["user"].clone();
+    assert_eq!(user["groups"], json!(["ops"]));
+    let mut again = with("invitation", json!(token));
+    again["email"] = json!("bob@example.com");
+    again["username"] = json!("bob");
+    let told = visitor.tell("/.auth/signup", again).await;
+    assert!(told.document["errors"]["invitation"].is_string(), "{told:?}");
+}
