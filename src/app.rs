@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::proxy::{Current, Gateway, GatewayError, Surroundings};
 use crate::random::Random;
 use crate::route::{RouteError, Routes};
-use crate::services::{Services, ServicesError};
+use crate::services::{Actor, Services, ServicesError};
 
 pub use reload::{ConfigSource, ReloadError, Serving};
 
@@ -178,7 +178,7 @@ impl Application {
     pub async fn run(self, stop: CancellationToken) -> Result<(), std::io::Error> {
         let services = self.services();
         let (serving, gateway) = (self.serving.clone(), self.serving.gateway.clone());
-        let execute = move |command, by: String| {
+        let execute = move |command, by: Actor| {
             let serving = serving.clone();
             async move { serving.execute(command, &by).await }
         };

@@ -16,6 +16,7 @@ use crate::config::{Config, ConfigErrors, Loaded};
 use crate::control::{Administration, Command, CommandError, Reloaded};
 use crate::listener::{Gate, Tls};
 use crate::proxy::{Current, Surroundings};
+use crate::services::Actor;
 
 /// How the configuration is read again.
 #[derive(Clone)]
@@ -92,9 +93,9 @@ impl Serving {
     }
 
     /// Executes a command that came in over the administrator's socket.
-    pub async fn execute(&self, command: Command, by: &str) -> Result<Value, CommandError> {
+    pub async fn execute(&self, command: Command, by: &Actor) -> Result<Value, CommandError> {
         match command {
-            Command::Reload => Ok(to_value(self.reload(by).await?)?),
+            Command::Reload => Ok(to_value(self.reload(by.name()).await?)?),
             command => self.administration.load_full().execute(command, by).await,
         }
     }

@@ -11,6 +11,14 @@ use crate::control::{Administration, Client, ClientError, Command, by_command_of
 use crate::random::Random;
 use crate::services::Audit;
 
+/// Why a command is asked.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Why {
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
 /// Reached when it is first asked something.
 #[derive(Debug)]
 pub(super) struct Gateway {
@@ -34,7 +42,16 @@ impl Gateway {
 
     /// Has a command executed. `T` is what [`Command`] says that it answers.
     pub(super) async fn ask<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
-        understood(self.execute(command).await?)
+        understood(self.execute(command, None).await?)
+    }
+
+    /// The same, and says why it is asked.
+    pub(super) async fn ask_because<T: DeserializeOwned>(
+        &self,
+        command: Command,
+        Why { reason }: Why,
+    ) -> Result<T, Failure> {
+        understood(self.execute(command, reason.as_deref()).await?)
     }
 
     /// The same, of a gateway that runs and of nothing else.
@@ -43,16 +60,16 @@ impl Gateway {
         understood(outcome.map_err(|error| Failure::failed(error.to_string()))??)
     }
 
-    async fn execute(&self, command: Command) -> Result<Value, Failure> {
+    async fn execute(&self, command: Command, reason: Option<&str>) -> Result<Value, Failure> {
         if !self.opened.initialized() {
-            match self.client.ask(&command).await {
+            match self.client.ask_because(&command, reason).await {
                 Ok(outcome) => return Ok(outcome?),
                 Err(ClientError::NotRunning(_)) => {}
                 Err(error) => return Err(Failure::failed(error.to_string())),
             }
         }
         let administration = self.opened.get_or_try_init(|| self.open()).await?;
-        let by = by_command_of(rustix::process::geteuid().as_raw());
+        let by = by_command_of(rustix::process::geteuid().as_raw()).because(reason.unwrap_or_default());
         Ok(administration.execute(command, &by).await?)
     }
 

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
-use super::gateway::Gateway;
+use super::gateway::{Gateway, Why};
 use super::table::{moment, table};
 use crate::clock::Clock;
 use crate::config::SignupMode;
@@ -30,6 +30,8 @@ pub(super) enum Invite {
         /// How many.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
         count: u16,
+        #[command(flatten)]
+        why: Why,
     },
     /// List the invitations that are good for something.
     List,
@@ -37,6 +39,8 @@ pub(super) enum Invite {
     Revoke {
         /// Its id.
         id: String,
+        #[command(flatten)]
+        why: Why,
     },
 }
 
@@ -48,6 +52,7 @@ impl Invite {
                 groups,
                 ttl,
                 count,
+                why,
             } => {
                 let email = email
                     .map(|text| {
@@ -66,7 +71,8 @@ impl Invite {
                     ttl,
                     count,
                 };
-                let made: Vec<InvitationLink> = gateway.ask(Command::CreateInvitations(new)).await?;
+                let made: Vec<InvitationLink> =
+                    gateway.ask_because(Command::CreateInvitations(new), why).await?;
                 let links: Vec<&str> = made.iter().map(|made| made.link.as_str()).collect();
                 Answer::new(&document(&made)?, links.join("\n"))
             }
@@ -74,11 +80,11 @@ impl Invite {
                 let invitations: Vec<InvitationView> = gateway.ask(Command::ListInvitations).await?;
                 Answer::new(&invitations, listed(&invitations))
             }
-            Self::Revoke { id } => {
+            Self::Revoke { id, why } => {
                 let id: InvitationId = id.parse().map_err(|_| {
                     Failure::failed(format!("{id} is not an id; `vestibule invite list` shows them"))
                 })?;
-                let revoked: InvitationId = gateway.ask(Command::RevokeInvitation(id)).await?;
+                let revoked: InvitationId = gateway.ask_because(Command::RevokeInvitation(id), why).await?;
                 Answer::new(&json!({ "revoked": revoked }), format!("{revoked} is revoked"))
             }
         }

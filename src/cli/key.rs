@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::answer::{Answer, Failure};
-use super::gateway::Gateway;
+use super::gateway::{Gateway, Why};
 use super::table::{list, moment, table};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -31,6 +31,8 @@ pub(super) enum Key {
         /// The only method that it may be used with; may be repeated.
         #[arg(long = "method", value_name = "METHOD")]
         methods: Vec<String>,
+        #[command(flatten)]
+        why: Why,
     },
     /// List access keys, the oldest first.
     List {
@@ -42,16 +44,22 @@ pub(super) enum Key {
     Disable {
         /// The access key.
         access_key: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// Switch an access key on again.
     Enable {
         /// The access key.
         access_key: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// Remove an access key for ever.
     Revoke {
         /// The access key.
         access_key: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// Encrypt the store's data key with a new master key.
     RotateMaster,
@@ -66,6 +74,7 @@ impl Key {
                 ttl,
                 routes,
                 methods,
+                why,
             } => {
                 let scope = scope(gateway.config(), routes, methods)?;
                 if !gateway.config().login.iam {
@@ -77,7 +86,7 @@ impl Key {
                     ttl,
                     scope,
                 };
-                let made: NewKeyView = gateway.ask(Command::CreateKey(new)).await?;
+                let made: NewKeyView = gateway.ask_because(Command::CreateKey(new), why).await?;
                 let text = list([
                     ("access key", made.key.access_key.to_string()),
                     ("secret key", made.secret_key.clone()),
@@ -88,14 +97,17 @@ impl Key {
                 let keys: Vec<KeyView> = gateway.ask(Command::ListKeys(user)).await?;
                 Answer::new(&keys, listed(&keys))
             }
-            Self::Disable { access_key } => {
-                change(gateway, &access_key, KeyChange::Disable, "disabled").await
+            Self::Disable { access_key, why } => {
+                change(gateway, &access_key, KeyChange::Disable, why, "disabled").await
             }
-            Self::Enable { access_key } => change(gateway, &access_key, KeyChange::Enable, "enabled").await,
-            Self::Revoke { access_key } => {
+            Self::Enable { access_key, why } => {
+                change(gateway, &access_key, KeyChange::Enable, why, "enabled").await
+            }
+            Self::Revoke { access_key, why } => {
                 let key = parse(&access_key)?;
                 let change = KeyChange::Revoke;
-                let revoked: KeyView = gateway.ask(Command::ChangeKey { key, change }).await?;
+                let command = Command::ChangeKey { key, change };
+                let revoked: KeyView = gateway.ask_because(command, why).await?;
                 let revoked = revoked.access_key;
                 Answer::new(&json!({ "revoked": revoked }), format!("{revoked} is revoked"))
             }
@@ -115,10 +127,12 @@ async fn change(
     gateway: &Gateway,
     access_key: &str,
     change: KeyChange,
+    why: Why,
     done: &str,
 ) -> Result<Answer, Failure> {
     let key = parse(access_key)?;
-    let changed: KeyView = gateway.ask(Command::ChangeKey { key, change }).await?;
+    let command = Command::ChangeKey { key, change };
+    let changed: KeyView = gateway.ask_because(command, why).await?;
     let text = format!("{} is {done}", changed.access_key);
     Answer::new(&changed, text)
 }

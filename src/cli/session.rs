@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::answer::{Answer, Failure};
-use super::gateway::Gateway;
+use super::gateway::{Gateway, Why};
 use super::table::{moment, table};
 use crate::clock::Clock;
 use crate::control::{Command, EndedSessions, SessionView, WhichSessions};
@@ -24,6 +24,8 @@ pub(super) enum Session {
         user: Option<String>,
         /// The id of the session.
         id: Option<String>,
+        #[command(flatten)]
+        why: Why,
     },
 }
 
@@ -34,9 +36,9 @@ impl Session {
                 let sessions: Vec<SessionView> = gateway.ask(Command::ListSessions(user)).await?;
                 Answer::new(&sessions, listed(&sessions))
             }
-            Self::Revoke { user, id } => {
+            Self::Revoke { user, id, why } => {
                 let which = which(user, id)?;
-                let ended: EndedSessions = gateway.ask(Command::RevokeSessions(which)).await?;
+                let ended: EndedSessions = gateway.ask_because(Command::RevokeSessions(which), why).await?;
                 let text = match ended.ended {
                     0 => "There was no session to end.".to_owned(),
                     1 => "1 session is ended.".to_owned(),

@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 
 use super::answer::{Answer, Failure};
-use super::gateway::Gateway;
+use super::gateway::{Gateway, Why};
 use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly, table};
 use crate::clock::Clock;
 use crate::control::{
     AccountDetails, AccountView, Command, ImportReport, MAX_REQUEST, NewUser, USERS_A_PAGE, UserChange,
 };
-use crate::model::{Email, Standing, Username};
+use crate::model::{Decision, Email, Standing, Username};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
@@ -35,34 +36,40 @@ pub(super) enum User {
         groups: Vec<String>,
         #[command(flatten)]
         password: PasswordSource,
+        #[command(flatten)]
+        why: Why,
     },
     /// List all accounts.
-    List,
+    List {
+        /// Only those that wait for approval.
+        #[arg(long)]
+        waiting: bool,
+    },
     /// Show an account.
     Show(Named),
     /// Let an account in that waits for approval.
-    Approve(Named),
+    Approve(Changed),
     /// Do not let an account in that waits for approval.
-    Decline(Named),
+    Decline(Changed),
     /// Shut an account out and end its sessions.
-    Disable(Named),
+    Disable(Changed),
     /// Let a disabled account in again.
-    Enable(Named),
+    Enable(Changed),
     /// Lift the lock of an account.
-    Unlock(Named),
+    Unlock(Changed),
     /// Delete an account; its username is never given to another.
-    Delete(Named),
+    Delete(Changed),
     /// Give an account another password and end its sessions.
     SetPassword {
         #[command(flatten)]
-        user: Named,
+        user: Changed,
         #[command(flatten)]
         password: PasswordSource,
     },
     /// Replace the groups of an account; without any, it is in none.
     SetGroups {
         #[command(flatten)]
-        user: Named,
+        user: Changed,
         /// The groups.
         #[arg(value_name = "GROUP")]
         groups: Vec<String>,
@@ -86,6 +93,15 @@ pub(super) struct Named {
     user: String,
 }
 
+/// An account that is to be changed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Changed {
+    #[command(flatten)]
+    account: Named,
+    #[command(flatten)]
+    why: Why,
+}
+
 impl User {
     pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
         match self {
@@ -95,6 +111,7 @@ impl User {
                 name,
                 groups,
                 password,
+                why,
             } => {
                 let email: Email = email.parse().map_err(|error| refused(&email, error))?;
                 let username = username
@@ -107,18 +124,19 @@ impl User {
                     groups: groups.into_iter().collect(),
                     password: password.read()?,
                 };
-                let added: AccountView = gateway.ask(Command::AddUser(new)).await?;
+                let added: AccountView = gateway.ask_because(Command::AddUser(new), why).await?;
                 let text = format!("{} is added, username {}", added.email, added.username);
                 Answer::new(&added, text)
             }
-            Self::List => list_all(gateway).await,
+            Self::List { waiting } => list_all(gateway, waiting).await,
             Self::Show(Named { user }) => {
                 let details: AccountDetails = gateway.ask(Command::ShowUser(user)).await?;
                 let text = described(&details);
                 Answer::new(&details, text)
             }
-            Self::Delete(Named { user }) => {
-                let deleted: AccountView = gateway.ask(Command::DeleteUser(user)).await?;
+            Self::Delete(Changed { account, why }) => {
+                let command = Command::DeleteUser(account.user);
+                let deleted: AccountView = gateway.ask_because(command, why).await?;
                 let text = format!("{} is deleted; its username stays taken", deleted.email);
                 Answer::new(&deleted, text)
             }
@@ -149,15 +167,17 @@ impl User {
 
 async fn change(
     gateway: &Gateway,
-    Named { user }: Named,
+    Changed { account, why }: Changed,
     change: UserChange,
     said: &str,
 ) -> Result<Answer, Failure> {
-    let changed: AccountView = gateway.ask(Command::ChangeUser { user, change }).await?;
+    let user = account.user;
+    let command = Command::ChangeUser { user, change };
+    let changed: AccountView = gateway.ask_because(command, why).await?;
     Answer::new(&changed, format!("{} {said}", changed.email))
 }
 
-async fn list_all(gateway: &Gateway) -> Result<Answer, Failure> {
+async fn list_all(gateway: &Gateway, waiting: bool) -> Result<Answer, Failure> {
     let mut accounts: Vec<AccountView> = Vec::new();
     loop {
         let after = accounts.last().map(|account| account.id);
@@ -167,6 +187,9 @@ async fn list_all(gateway: &Gateway) -> Result<Answer, Failure> {
         if last {
             break;
         }
+    }
+    if waiting {
+        accounts.retain(|account| account.standing == Standing::AwaitingApproval);
     }
     let now = Clock::system().now();
     let rows = accounts.iter().map(|account| {
@@ -178,10 +201,10 @@ async fn list_all(gateway: &Gateway) -> Result<Answer, Failure> {
             moment(account.created_at, now),
         ]
     });
-    let text = if accounts.is_empty() {
-        "There are no accounts.".to_owned()
-    } else {
-        table(["EMAIL", "USERNAME", "STANDING", "GROUPS", "CREATED"], rows)
+    let text = match (accounts.is_empty(), waiting) {
+        (true, true) => "Nobody waits for approval.".to_owned(),
+        (true, false) => "There are no accounts.".to_owned(),
+        (false, _) => table(["EMAIL", "USERNAME", "STANDING", "GROUPS", "CREATED"], rows),
     };
     Answer::new(&accounts, text)
 }
@@ -224,18 +247,32 @@ fn described(details: &AccountDetails) -> String {
     } else {
         format!("{} (not verified)", account.email)
     };
+    let decision = account
+        .decision
+        .as_ref()
+        .map(|decision| decided(decision, now))
+        .unwrap_or_default();
     list([
         ("email", email),
         ("username", account.username.to_string()),
         ("name", account.name.clone().unwrap_or_default()),
         ("groups", joined(&account.groups)),
         ("standing", standing(account.standing).to_owned()),
+        ("decided", decision),
         ("locked", locked.unwrap_or_else(|| "no".to_owned())),
         ("sessions", details.sessions.to_string()),
         ("created", moment(account.created_at, now)),
         ("password set", moment(account.password_changed_at, now)),
         ("id", account.id.to_string()),
     ])
+}
+
+fn decided(decision: &Decision, now: Timestamp) -> String {
+    let when = moment(decision.at, now);
+    match &decision.reason {
+        Some(reason) => printable(&format!("{when} by {}: {reason}", decision.by)),
+        None => printable(&format!("{when} by {}", decision.by)),
+    }
 }
 
 fn standing(standing: Standing) -> &'static str {

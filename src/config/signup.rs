@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct SignupConfig {
     /// Whether people may make accounts themselves.
     pub mode: SignupMode,
-    /// An administrator approves every new account first. Not built yet.
+    /// An administrator approves every new account first.
     pub approval: bool,
     /// A mailed link proves the address first. Not built yet.
     pub verify_email: bool,

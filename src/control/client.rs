@@ -58,7 +58,16 @@ impl Client {
 
     /// Asks, and waits for the answer.
     pub async fn ask(&self, command: &Command) -> Result<Result<Value, CommandError>, ClientError> {
-        let request = protocol::request(command).map_err(|error| self.broken(&error))?;
+        self.ask_because(command, None).await
+    }
+
+    /// The same, and says why.
+    pub async fn ask_because(
+        &self,
+        command: &Command,
+        reason: Option<&str>,
+    ) -> Result<Result<Value, CommandError>, ClientError> {
+        let request = protocol::request(command, reason).map_err(|error| self.broken(&error))?;
         if request.len() > MAX_REQUEST {
             return Err(ClientError::TooLarge);
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::ids::{AccountId, InvitationId, SessionId};
 use crate::model::{AccessKeyId, Email, KeyScope, Username};
 use crate::secret::Secret;
+use crate::services::Actor;
 
 /// How many accounts [`Command::ListUsers`] answers at one time.
 pub const USERS_A_PAGE: usize = 1000;
@@ -166,8 +167,8 @@ pub enum WhichSessions {
 }
 
 /// Who a command of this system user is, in the record.
-pub fn by_command_of(uid: u32) -> String {
-    format!("command (uid {uid})")
+pub fn by_command_of(uid: u32) -> Actor {
+    Actor::named(format!("command (uid {uid})"))
 }
 
 fn exposed<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {

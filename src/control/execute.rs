@@ -14,12 +14,12 @@ use super::reply::{
 use super::{Administration, CommandError};
 use crate::ids::{InvitationId, SessionId};
 use crate::model::{InvitationKind, Subject};
-use crate::services::{AccountChange, AccountError, Event, Kind, NewAccount, NewPassword, Origin};
+use crate::services::{AccountChange, AccountError, Actor, Event, Kind, NewAccount, NewPassword, Origin};
 use crate::store::SessionsToEnd;
 
 impl Administration {
-    /// Does what is asked, for whom `by` names in the record. The answer is what [`Command`] says.
-    pub async fn execute(&self, command: Command, by: &str) -> Result<Value, CommandError> {
+    /// Does what is asked, by whom and why is for the record. The answer is what [`Command`] says.
+    pub async fn execute(&self, command: Command, by: &Actor) -> Result<Value, CommandError> {
         Ok(match command {
             Command::AddUser(new) => to_value(self.add_user(new, by).await?)?,
             Command::ImportUsers(file) => to_value(self.import_users(&file, by).await?)?,
@@ -58,7 +58,7 @@ impl Administration {
         })
     }
 
-    async fn add_user(&self, new: NewUser, by: &str) -> Result<AccountView, AccountError> {
+    async fn add_user(&self, new: NewUser, by: &Actor) -> Result<AccountView, AccountError> {
         let added = self
             .services
             .accounts
@@ -68,7 +68,7 @@ impl Administration {
     }
 
     /// Lines that are refused do not stop the others: an import can be mended and repeated.
-    async fn import_users(&self, file: &str, by: &str) -> Result<ImportReport, CommandError> {
+    async fn import_users(&self, file: &str, by: &Actor) -> Result<ImportReport, CommandError> {
         let mut report = ImportReport {
             added: Vec::new(),
             refused: Vec::new(),
@@ -108,7 +108,7 @@ impl Administration {
     async fn create_invitations(
         &self,
         new: NewInvitations,
-        by: &str,
+        by: &Actor,
     ) -> Result<Vec<InvitationLink>, CommandError> {
         require_group_names(&new.groups)?;
         let mut made = Vec::with_capacity(new.count.into());
@@ -133,7 +133,7 @@ impl Administration {
         Ok(made)
     }
 
-    async fn revoke_invitation(&self, id: InvitationId, by: &str) -> Result<InvitationId, CommandError> {
+    async fn revoke_invitation(&self, id: InvitationId, by: &Actor) -> Result<InvitationId, CommandError> {
         let invitations = &self.services.invitations;
         if invitations.revoke(id, by, &Origin::default()).await? {
             return Ok(id);
@@ -151,7 +151,7 @@ impl Administration {
         Ok(views(self.services.sessions.list(account)))
     }
 
-    async fn revoke_sessions(&self, which: WhichSessions, by: &str) -> Result<EndedSessions, CommandError> {
+    async fn revoke_sessions(&self, which: WhichSessions, by: &Actor) -> Result<EndedSessions, CommandError> {
         let (which, who, detail) = match which {
             WhichSessions::Of(user) => {
                 let account = self.services.accounts.find(&user).await?;

@@ -5,10 +5,10 @@ use super::execute::views;
 use super::reply::{KeyView, NewKeyView, RotatedMaster};
 use super::{Administration, CommandError};
 use crate::model::AccessKeyId;
-use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, NewAccessKey, Origin};
+use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, NewAccessKey, Origin};
 
 impl Administration {
-    pub(super) async fn create_key(&self, new: NewKey, by: &str) -> Result<NewKeyView, CommandError> {
+    pub(super) async fn create_key(&self, new: NewKey, by: &Actor) -> Result<NewKeyView, CommandError> {
         let owner = self.services.accounts.find(&new.user).await?;
         let wanted = NewAccessKey {
             name: new.name,
@@ -40,7 +40,7 @@ impl Administration {
         &self,
         id: AccessKeyId,
         change: KeyChange,
-        by: &str,
+        by: &Actor,
     ) -> Result<KeyView, CommandError> {
         let keys = &self.services.access_keys;
         let listed = keys.list(None).await?.into_iter().find(|info| info.key.id == id);
@@ -55,7 +55,7 @@ impl Administration {
         }))
     }
 
-    pub(super) async fn rotate_master(&self, by: &str) -> Result<RotatedMaster, CommandError> {
+    pub(super) async fn rotate_master(&self, by: &Actor) -> Result<RotatedMaster, CommandError> {
         let master_key = self.services.access_keys.rotate_master(by).await?;
         Ok(RotatedMaster { master_key })
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::InvitationKind;
 use crate::secret::Secret;
-use crate::services::{Accounts, Origin, Services};
+use crate::services::{Accounts, Actor, Origin, Services};
 use crate::store::StoreError;
 
 /// How long the link works.
@@ -39,9 +39,10 @@ pub async fn offer(services: &Services, group: &str) -> Result<Option<Offer>, St
         return Ok(None);
     }
     let (invitations, origin) = (&services.invitations, Origin::default());
+    let by = Actor::named(BY);
     for earlier in invitations.list().await? {
         if earlier.kind == InvitationKind::FirstAdministrator {
-            invitations.revoke(earlier.id, BY, &origin).await?;
+            invitations.revoke(earlier.id, &by, &origin).await?;
         }
     }
     let (link, invitation) = invitations
@@ -50,7 +51,7 @@ pub async fn offer(services: &Services, group: &str) -> Result<Option<Offer>, St
             None,
             BTreeSet::from([group.to_owned()]),
             LIFETIME,
-            BY,
+            &by,
             &origin,
         )
         .await?;

@@ -16,14 +16,23 @@ pub const MAX_REQUEST: usize = 4 << 20;
 pub(super) const MAX_ANSWER: usize = 64 << 20;
 
 /// Raised by every change that the other side would misread.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// What is asked, and why.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) command: Command,
+    pub(super) reason: Option<String>,
+}
 
 /// A request as it is sent.
-pub(super) fn request(command: &Command) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+pub(super) fn request(command: &Command, reason: Option<&str>) -> serde_json::Result<Zeroizing<Vec<u8>>> {
     #[derive(Serialize)]
     struct Request<'a> {
         version: u32,
         command: &'a Command,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
     }
     let mut line = Zeroizing::new(Vec::with_capacity(4096));
     serde_json::to_writer(
@@ -31,21 +40,23 @@ pub(super) fn request(command: &Command) -> serde_json::Result<Zeroizing<Vec<u8>
         &Request {
             version: VERSION,
             command,
+            reason,
         },
     )?;
     Wiping(&mut line).append(b"\n");
     Ok(line)
 }
 
-/// The command of a request that came in.
-pub(super) fn command(line: &[u8]) -> Result<Command, CommandError> {
+/// What a request asks that came in.
+pub(super) fn asked(line: &[u8]) -> Result<Asked, CommandError> {
     #[derive(Deserialize)]
     struct Request {
         command: Command,
+        reason: Option<String>,
     }
     require_version(line).map_err(CommandError::new)?;
     serde_json::from_slice(line)
-        .map(|request: Request| request.command)
+        .map(|Request { command, reason }| Asked { command, reason })
         .map_err(|error| CommandError::new(format!("not a request: {error}")))
 }
 
@@ -187,16 +198,17 @@ mod tests {
     #[test]
     fn a_command_arrives_as_it_was_sent() {
         let user = "ann\n@example.com".repeat(1000);
-        let line = request(&Command::ShowUser(user.clone())).unwrap();
+        let line = request(&Command::ShowUser(user.clone()), Some("a\nb")).unwrap();
         assert_eq!(
             line.split(|&byte| byte == b'\n').count(),
             2,
             "one line and what follows it"
         );
-        let Command::ShowUser(arrived) = command(&line).unwrap() else {
+        let arrived = asked(&line).unwrap();
+        let Command::ShowUser(name) = arrived.command else {
             panic!("another command arrived");
         };
-        assert_eq!(arrived, user);
+        assert_eq!((name, arrived.reason.as_deref()), (user, Some("a\nb")));
     }
 
     #[test]
@@ -210,11 +222,11 @@ mod tests {
 
     #[test]
     fn another_version_is_named_and_not_guessed_at() {
-        let line = br#"{"version": 2, "command": {"unheard-of": []}}"#;
-        let error = command(line).unwrap_err();
-        assert!(error.message.contains("version 2"), "{error}");
-        assert!(command(b"{}").is_err());
-        assert!(command(br#"{"version": 1, "command": "unheard-of"}"#).is_err());
+        let line = br#"{"version": 1, "command": {"unheard-of": []}}"#;
+        let error = asked(line).unwrap_err();
+        assert!(error.message.contains("version 1"), "{error}");
+        assert!(asked(b"{}").is_err());
+        assert!(asked(br#"{"version": 2, "command": "unheard-of"}"#).is_err());
     }
 
     #[tokio::test]

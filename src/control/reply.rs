@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, InvitationId, SessionId};
 use crate::model::{
-    AccessKeyId, Account, Agreement, Email, Invitation, InvitationKind, KeyScope, KeyUse, SignInMethod,
-    Standing, Username,
+    AccessKeyId, Account, Agreement, Decision, Email, Invitation, InvitationKind, KeyScope, KeyUse,
+    SignInMethod, Standing, Username,
 };
 use crate::services::{AccessKeyInfo, SessionInfo};
 
@@ -30,6 +30,8 @@ pub struct AccountView {
     pub groups: BTreeSet<String>,
     /// Where it stands with the administrators.
     pub standing: Standing,
+    /// What an administrator last decided about that.
+    pub decision: Option<Decision>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When the password was last set.
@@ -50,6 +52,7 @@ impl From<Account> for AccountView {
             name: account.name,
             groups: account.groups,
             standing: account.standing,
+            decision: account.decision,
             created_at: account.created_at,
             password_changed_at: account.password_changed_at,
             agreements: account.agreements,

@@ -17,8 +17,9 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use super::command::by_command_of;
-use super::protocol::{self, MAX_REQUEST, ReadLineError};
+use super::protocol::{self, Asked, MAX_REQUEST, ReadLineError};
 use super::{Command, CommandError};
+use crate::services::Actor;
 
 /// How many commands are served at one time; further ones wait in the system's queue.
 const CONNECTIONS: usize = 16;
@@ -99,10 +100,10 @@ impl AdministratorSocket {
     }
 
     /// Has every command that comes in executed, until `stop`; those that have begun are then completed.
-    /// `execute` gets the command and the name of who asks, for the record.
+    /// `execute` gets the command and who asks it, for the record.
     pub async fn serve<E, F>(self, execute: E, stop: CancellationToken)
     where
-        E: Fn(Command, String) -> F + Clone + Send + 'static,
+        E: Fn(Command, Actor) -> F + Clone + Send + 'static,
         F: Future<Output = Result<Value, CommandError>> + Send + 'static,
     {
         let tasks = TaskTracker::new();
@@ -139,7 +140,7 @@ impl AdministratorSocket {
 /// Serves one connection: one request, one answer.
 async fn converse<E, F>(mut stream: UnixStream, execute: E, stop: CancellationToken, patience: Duration)
 where
-    E: Fn(Command, String) -> F,
+    E: Fn(Command, Actor) -> F,
     F: Future<Output = Result<Value, CommandError>>,
 {
     let uid = match stream.peer_cred() {
@@ -156,7 +157,10 @@ where
         };
         match request.map_or_else(|_| Err(Unread::Slow), |read| read.map_err(Unread::from)) {
             Ok(line) => match parse(line) {
-                Ok(command) => execute(command, by_command_of(uid)).await,
+                Ok(Asked { command, reason }) => {
+                    let by = by_command_of(uid).because(reason.as_deref().unwrap_or_default());
+                    execute(command, by).await
+                }
                 Err(error) => Err(error),
             },
             Err(Unread::Gone) => return,
@@ -189,8 +193,8 @@ fn own_uid() -> u32 {
 
 /// Takes the line, so that it is wiped before the command is executed.
 #[expect(clippy::needless_pass_by_value, reason = "see above")]
-fn parse(line: Zeroizing<Vec<u8>>) -> Result<Command, CommandError> {
-    protocol::command(&line)
+fn parse(line: Zeroizing<Vec<u8>>) -> Result<Asked, CommandError> {
+    protocol::asked(&line)
 }
 
 /// Why there is no request.

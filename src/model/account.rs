@@ -28,6 +28,8 @@ pub struct Account {
     pub password_hash: String,
     /// Whether an administrator lets them in.
     pub standing: Standing,
+    /// What an administrator last decided about that, if one did.
+    pub decision: Option<Decision>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When the password was last set.
@@ -70,6 +72,17 @@ pub enum Standing {
     Declined,
     /// Was disabled.
     Disabled,
+}
+
+/// What an administrator decided about an account's standing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Who decided, by the name that the record has for them.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in their words. Administrators read it, not the account's owner.
+    pub reason: Option<String>,
 }
 
 /// That somebody agreed to the terms and the privacy notice.

@@ -17,7 +17,7 @@ mod username;
 pub use access_key::{
     AccessKey, AccessKeyId, KeyScope, KeyUse, NotAnAccessKey, Sealed, SecretKey, WrappedDataKey,
 };
-pub use account::{Account, Agreement, Standing};
+pub use account::{Account, Agreement, Decision, Standing};
 pub use attempts::{LockoutPolicy, Subject};
 pub use email::{Email, EmailError};
 pub use invitation::{Invitation, InvitationKind};

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::live_key::LiveKey;
 use super::vault::{Vault, VaultError};
-use super::{Audit, Event, Kept, Kind, Origin};
+use super::{Actor, Audit, Event, Kept, Kind, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::AccountId;
@@ -176,7 +176,7 @@ impl AccessKeys {
         &self,
         owner: &Account,
         new: NewAccessKey,
-        by: Option<&str>,
+        by: Option<&Actor>,
         origin: &Origin,
     ) -> Result<(AccessKey, SecretKey), AccessKeyError> {
         let name = new.name.trim().to_owned();
@@ -213,7 +213,7 @@ impl AccessKeys {
         id: AccessKeyId,
         owner: Option<AccountId>,
         change: AccessKeyChange,
-        by: Option<&str>,
+        by: Option<&Actor>,
         origin: &Origin,
     ) -> Result<AccessKey, AccessKeyError> {
         if let Some(owner) = owner {
@@ -265,7 +265,7 @@ impl AccessKeys {
     }
 
     /// Seals the data key with another master key: see the manual. The fingerprint of the new one.
-    pub async fn rotate_master(&self, by: &str) -> Result<String, VaultError> {
+    pub async fn rotate_master(&self, by: &Actor) -> Result<String, VaultError> {
         let master = self.vault.rotate().await?;
         let event = Event::success(Kind::MasterKeyRotate, master.clone()).by(by);
         self.audit.note(&Origin::default(), &event);
@@ -337,7 +337,7 @@ impl AccessKeys {
         }
     }
 
-    fn note(&self, kind: Kind, who: &str, key: &AccessKey, by: Option<&str>, origin: &Origin) {
+    fn note(&self, kind: Kind, who: &str, key: &AccessKey, by: Option<&Actor>, origin: &Origin) {
         let mut event = Event::success(kind, who).detail(format!("access key {}", key.id));
         if let Some(by) = by {
             event = event.by(by);

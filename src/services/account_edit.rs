@@ -1,7 +1,7 @@
 //! Changing an account that others may change at the same moment.
 
 use super::Kept;
-use crate::model::{Account, Email};
+use crate::model::{Account, Email, Mail};
 use crate::store::{StoreError, UpdateAccount};
 
 /// How often a change starts over when somebody else changes the account at the same moment.
@@ -32,14 +32,28 @@ pub(super) enum EditError {
 pub(super) async fn edit(
     store: &Kept,
     administrators: &str,
-    mut account: Account,
+    account: Account,
     change: impl Fn(&mut Account) + Send + Sync,
+) -> Result<Account, EditError> {
+    edit_and_mail(store, administrators, account, |account| {
+        change(account);
+        Vec::new()
+    })
+    .await
+}
+
+/// The same; `change` says what is mailed if the account is changed.
+pub(super) async fn edit_and_mail(
+    store: &Kept,
+    administrators: &str,
+    mut account: Account,
+    change: impl Fn(&mut Account) -> Vec<Mail> + Send + Sync,
 ) -> Result<Account, EditError> {
     for _ in 0..TRIES {
         let mut changed = account.clone();
-        change(&mut changed);
+        let mails = change(&mut changed);
         match store
-            .update_account(&account, changed.clone(), administrators)
+            .update_account_and_mail(&account, changed.clone(), administrators, mails)
             .await?
         {
             UpdateAccount::Updated => return Ok(changed),

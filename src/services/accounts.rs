@@ -6,22 +6,23 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use url::Url;
 
-use super::account_edit::{EditError, edit};
+use super::account_edit::{EditError, edit_and_mail};
+use super::approval::Approval;
 use super::password_hash::PasswordHash;
 use super::sign_up::is_reserved;
-use super::{
-    AccessKeys, Audit, Busy, Event, Hasher, Kept, Kind, Origin, PasswordPolicy, PasswordRule, Sessions,
-};
+use super::{AccessKeys, Actor, Audit, Event, Hasher, Kept, Kind, Origin, PasswordPolicy, Sessions};
 use crate::clock::Clock;
 use crate::config::SignupConfig;
 use crate::ids::AccountId;
-use crate::model::{Account, Email, EmailError, Password, PasswordError, Standing, Subject, Username};
+use crate::model::{Account, Email, Mail, Password, Standing, Subject, Username};
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, StoreError};
 
+mod error;
 mod htpasswd;
 
+pub use error::AccountError;
 pub use htpasswd::ImportedLine;
 
 /// An account to add: verified and approved.
@@ -67,62 +68,6 @@ pub enum AccountChange {
     SetPassword(NewPassword),
 }
 
-/// Why nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum AccountError {
-    /// There is no such account.
-    #[error("there is no account {0}")]
-    NotFound(String),
-    /// Another account has the address.
-    #[error("another account has the address {0}")]
-    EmailTaken(Email),
-    /// An account has the username, or once had it.
-    #[error("the username {0} is taken; usernames are never given twice")]
-    UsernameTaken(String),
-    /// Nobody can have the username.
-    #[error("the username {0} is reserved")]
-    UsernameReserved(String),
-    /// No username can be made of the address.
-    #[error("no username can be made of {0}; choose one with --username")]
-    NoUsername(Email),
-    /// A group's name with a comma or a control character, or none at all.
-    #[error("{0:?} cannot be a group's name: it is empty, or has a comma or a control character")]
-    GroupName(String),
-    /// The password breaks rules.
-    #[error("the password is refused: {0:?}")]
-    Password(Vec<PasswordRule>),
-    /// The password cannot be one at all.
-    #[error(transparent)]
-    PasswordUnusable(#[from] PasswordError),
-    /// Not a bcrypt hash.
-    #[error("not a bcrypt hash ($2a$, $2b$ or $2y$)")]
-    NotAHash,
-    /// A line of a file that is not `name:hash`.
-    #[error("not a line of the form name:hash")]
-    NotALine,
-    /// A name in a file of which no address can be made.
-    #[error("no e-mail address can be made of {0:?}: {1}")]
-    Email(String, EmailError),
-    /// The last administrator.
-    #[error("it is the last active member of the administrators' group")]
-    LastAdministrator,
-    /// Somebody else changed the account at the same moment, more than once.
-    #[error("the account was changed by somebody else at the same moment; try again")]
-    Contended,
-    /// Too many passwords are being hashed.
-    #[error("too many passwords are being hashed; try again")]
-    Busy,
-    /// The store cannot answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<Busy> for AccountError {
-    fn from(Busy: Busy) -> Self {
-        Self::Busy
-    }
-}
-
 /// The service.
 #[derive(Debug)]
 pub struct Accounts {
@@ -132,6 +77,7 @@ pub struct Accounts {
     pub(super) sessions: Arc<Sessions>,
     pub(super) access_keys: Arc<AccessKeys>,
     pub(super) audit: Arc<Audit>,
+    pub(super) approval: Approval,
     pub(super) clock: Clock,
     pub(super) random: Random,
     pub(super) signup: SignupConfig,
@@ -142,7 +88,7 @@ pub struct Accounts {
 
 impl Accounts {
     /// Adds an account. `by` names who does it, for the record.
-    pub async fn add(&self, new: NewAccount, by: &str, origin: &Origin) -> Result<Account, AccountError> {
+    pub async fn add(&self, new: NewAccount, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
         let username = match new.username {
             Some(username) => username,
             None => {
@@ -164,6 +110,7 @@ impl Accounts {
             groups: new.groups,
             password_hash,
             standing: Standing::Active,
+            decision: None,
             created_at: now,
             password_changed_at: now,
             agreements: Vec::new(),
@@ -208,7 +155,7 @@ impl Accounts {
         &self,
         name: &str,
         change: AccountChange,
-        by: &str,
+        by: &Actor,
         origin: &Origin,
     ) -> Result<Account, AccountError> {
         let account = self.find(name).await?;
@@ -231,7 +178,7 @@ impl Accounts {
                 (Kind::PasswordChange, Edit::Password(hash, self.clock.now()))
             }
         };
-        let changed = self.edit(account, &edit).await?;
+        let changed = self.edit(account, &edit, by, origin).await?;
         self.access_keys.refresh(changed.id).await;
         if edit.keeps_sessions() {
             self.sessions.refresh(&changed);
@@ -245,7 +192,7 @@ impl Accounts {
     }
 
     /// Deletes an account; its username stays taken.
-    pub async fn delete(&self, name: &str, by: &str, origin: &Origin) -> Result<Account, AccountError> {
+    pub async fn delete(&self, name: &str, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
         let account = self.find(name).await?;
         match self
             .store
@@ -269,10 +216,16 @@ impl Accounts {
         self.store.group_has_members(&self.administrators).await
     }
 
-    async fn edit(&self, account: Account, change: &Edit) -> Result<Account, AccountError> {
+    async fn edit(
+        &self,
+        account: Account,
+        change: &Edit,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<Account, AccountError> {
         let email = account.email.clone();
-        let changed = edit(&self.store, &self.administrators, account, |account| {
-            change.apply(account);
+        let changed = edit_and_mail(&self.store, &self.administrators, account, |account| {
+            self.apply(change, account, by, origin)
         })
         .await;
         changed.map_err(|error| match error {
@@ -282,6 +235,18 @@ impl Accounts {
             EditError::Contended => AccountError::Contended,
             EditError::Store(error) => AccountError::Store(error),
         })
+    }
+
+    fn apply(&self, change: &Edit, account: &mut Account, by: &Actor, origin: &Origin) -> Vec<Mail> {
+        match change {
+            Edit::Standing(standing) => return self.approval.decide(*standing, account, by, origin),
+            Edit::Groups(groups) => account.groups.clone_from(groups),
+            Edit::Password(hash, at) => {
+                account.password_hash.clone_from(hash);
+                account.password_changed_at = *at;
+            }
+        }
+        Vec::new()
     }
 
     async fn hash(
@@ -304,7 +269,7 @@ impl Accounts {
         }
     }
 
-    fn note(&self, kind: Kind, account: &Account, by: &str, origin: &Origin) {
+    fn note(&self, kind: Kind, account: &Account, by: &Actor, origin: &Origin) {
         let mut event = Event::success(kind, account.email.as_str()).by(by);
         if matches!(kind, Kind::AccountAdd | Kind::GroupsChange) {
             let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
@@ -322,17 +287,6 @@ enum Edit {
 }
 
 impl Edit {
-    fn apply(&self, account: &mut Account) {
-        match self {
-            Self::Standing(standing) => account.standing = *standing,
-            Self::Groups(groups) => account.groups.clone_from(groups),
-            Self::Password(hash, at) => {
-                account.password_hash.clone_from(hash);
-                account.password_changed_at = *at;
-            }
-        }
-    }
-
     fn keeps_sessions(&self) -> bool {
         matches!(self, Self::Standing(Standing::Active) | Self::Groups(_))
     }

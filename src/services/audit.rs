@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Actor;
 use crate::clock::Clock;
 use crate::config::{AuditConfig, AuditMode};
 use crate::request::RequestId;
@@ -112,8 +113,8 @@ pub struct Event {
     pub outcome: Outcome,
     /// Whom it is about: an account, or a name that was typed.
     pub who: String,
-    /// Who did it, where that is somebody else.
-    pub by: Option<String>,
+    /// Who did it, where that is somebody else, and why.
+    pub by: Option<Actor>,
     /// What else an auditor needs to know; never a secret.
     pub detail: Option<String>,
 }
@@ -140,9 +141,9 @@ impl Event {
 
     /// The same, done by somebody else.
     #[must_use]
-    pub fn by(self, by: &str) -> Self {
+    pub fn by(self, by: &Actor) -> Self {
         Self {
-            by: Some(by.to_owned()),
+            by: Some(by.clone()),
             ..self
         }
     }
@@ -188,6 +189,8 @@ struct Line<'a> {
     who: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -263,7 +266,8 @@ impl Audit {
             outcome,
             reason,
             who: &event.who,
-            by: event.by.as_deref(),
+            by: event.by.as_ref().map(Actor::name),
+            why: event.by.as_ref().and_then(Actor::reason),
             address: origin.address,
             request_id: origin.request.map(|id| id.to_string()),
             user_agent: origin.short_user_agent(),
@@ -321,7 +325,10 @@ mod tests {
         let event = Event::failure(Kind::SignIn, "a\r\n{\"forged\":1}\u{2028}", "locked");
         audit.record(&origin, &event).unwrap();
         audit
-            .record(&Origin::default(), &Event::success(Kind::Unlock, "b").by("root"))
+            .record(
+                &Origin::default(),
+                &Event::success(Kind::Unlock, "b").by(&Actor::named("root").because("asked for it")),
+            )
             .unwrap();
 
         let text = std::fs::read_to_string(&file).unwrap();
@@ -337,7 +344,7 @@ mod tests {
         assert_eq!(first["user_agent"], "é".repeat(256));
         assert_eq!(
             lines[1],
-            r#"{"time":"1970-01-01T00:00:00Z","event":"unlock","outcome":"success","who":"b","by":"root"}"#
+            r#"{"time":"1970-01-01T00:00:00Z","event":"unlock","outcome":"success","who":"b","by":"root","why":"asked for it"}"#
         );
         assert_eq!(
             std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,

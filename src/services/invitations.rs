@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use url::Url;
 
-use super::{Audit, Event, Kept, Kind, Origin};
+use super::{Actor, Audit, Event, Kept, Kind, Origin};
 use crate::clock::Clock;
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, InvitationKind, PlainToken};
@@ -36,7 +36,7 @@ impl Invitations {
         email: Option<Email>,
         mut groups: BTreeSet<String>,
         ttl: Duration,
-        by: &str,
+        by: &Actor,
         origin: &Origin,
     ) -> Result<(String, Invitation), StoreError> {
         let event = match kind {
@@ -75,7 +75,7 @@ impl Invitations {
     }
 
     /// Revokes one. Whether there was one.
-    pub async fn revoke(&self, id: InvitationId, by: &str, origin: &Origin) -> Result<bool, StoreError> {
+    pub async fn revoke(&self, id: InvitationId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
         let revoked = self.store.revoke_invitation(id).await?;
         if revoked {
             self.note(Kind::InvitationRevoke, "", id, by, origin);
@@ -83,7 +83,7 @@ impl Invitations {
         Ok(revoked)
     }
 
-    fn note(&self, kind: Kind, who: &str, id: InvitationId, by: &str, origin: &Origin) {
+    fn note(&self, kind: Kind, who: &str, id: InvitationId, by: &Actor, origin: &Origin) {
         let event = Event::success(kind, who)
             .by(by)
             .detail(format!("invitation {id}"));

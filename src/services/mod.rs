@@ -6,8 +6,10 @@
 mod access_keys;
 mod account_edit;
 mod accounts;
+mod actor;
 mod address_limit;
 mod admission;
+mod approval;
 mod audit;
 mod hasher;
 mod invitations;
@@ -40,12 +42,14 @@ use crate::random::Random;
 use crate::store::{Store, StoreError};
 use address_limit::AddressLimit;
 use admission::Admission;
+use approval::Approval;
 use kept::Kept;
 use lockout::{Gates, Lockout};
 use vault::Vault;
 
 pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys, NewAccessKey};
 pub use accounts::{AccountChange, AccountError, Accounts, ImportedLine, NewAccount, NewPassword};
+pub use actor::Actor;
 pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
 pub use hasher::{Busy, Hasher, Place, Verdict};
 pub use invitations::Invitations;
@@ -193,6 +197,7 @@ impl Services {
         };
         let policy = Arc::new(PasswordPolicy::new(config.password.policy));
         let administrators = config.admin.group.clone();
+        let approval = Approval::under(&lasting, config);
         let lockout_policy = LockoutPolicy {
             max_failures: config.lockout.max_failures,
             duration: config.lockout.duration.0,
@@ -217,6 +222,7 @@ impl Services {
                 sessions: sessions.clone(),
                 access_keys: access_keys.clone(),
                 audit: audit.clone(),
+                approval: approval.clone(),
                 clock: clock.clone(),
                 random: random.clone(),
                 signup: config.signup.clone(),
@@ -257,6 +263,7 @@ impl Services {
                 policy: policy.clone(),
                 addresses,
                 audit: audit.clone(),
+                approval,
                 clock,
                 random,
                 config: config.signup.clone(),

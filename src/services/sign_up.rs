@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::address_limit::AddressLimit;
+use super::approval::Approval;
 use super::new_password::choose;
 use super::{Audit, Busy, Event, Hasher, Kept, Kind, Origin, PasswordPolicy, PasswordRule};
 use crate::clock::Clock;
@@ -47,6 +48,19 @@ pub enum SignUpNext {
     Verify,
     /// Waiting for an administrator.
     Approval,
+}
+
+impl SignUpNext {
+    /// What comes next for an account: its owner proves the address first, then an administrator decides.
+    pub(super) fn of(account: &Account, verify_email: bool) -> Self {
+        if verify_email && !account.email_verified {
+            Self::Verify
+        } else if account.standing == Standing::AwaitingApproval {
+            Self::Approval
+        } else {
+            Self::Login
+        }
+    }
 }
 
 /// A field of the form.
@@ -151,6 +165,7 @@ pub struct SignUp {
     pub(super) policy: Arc<PasswordPolicy>,
     pub(super) addresses: Arc<AddressLimit>,
     pub(super) audit: Arc<Audit>,
+    pub(super) approval: Approval,
     pub(super) clock: Clock,
     pub(super) random: Random,
     pub(super) config: SignupConfig,
@@ -240,6 +255,7 @@ impl SignUp {
             } else {
                 Standing::Active
             },
+            decision: None,
             created_at: now,
             password_changed_at: now,
             agreements: self.agreements(now),
@@ -250,9 +266,13 @@ impl SignUp {
             .announce(origin, &about(Kind::SignUpBegin, &account))
             .map_err(|_| SignUpError::Unrecorded)?;
         let used = invitation.map(|invitation| invitation.digest);
-        let error = match self.store.create_account(account.clone(), used, now).await? {
+        let mails = self.approval.requests(&account, origin).await?;
+        let made = self
+            .store
+            .create_account_and_mail(account.clone(), used, mails, now);
+        let error = match made.await? {
             CreateAccount::Created => {
-                let next = self.next(&account);
+                let next = SignUpNext::of(&account, self.config.verify_email);
                 return Ok((account, next));
             }
             CreateAccount::EmailTaken => (SignUpField::Email, FieldError::EmailTaken),
@@ -326,16 +346,6 @@ impl SignUp {
             at: now,
         });
         agreement.into_iter().collect()
-    }
-
-    fn next(&self, account: &Account) -> SignUpNext {
-        if self.config.verify_email && !account.email_verified {
-            SignUpNext::Verify
-        } else if account.standing == Standing::AwaitingApproval {
-            SignUpNext::Approval
-        } else {
-            SignUpNext::Login
-        }
     }
 }
 

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::hasher::Held;
 use super::{
-    AccountChange, Hasher, NewAccount, NewPassword, Origin, Services, SignInError, SignUpForm, SignedIn,
+    AccountChange, Actor, Hasher, NewAccount, NewPassword, Origin, Services, SignInError, SignUpForm,
+    SignedIn,
 };
 use crate::clock::{Clock, ManualClock};
 use crate::config::{AuditMode, Config, SecretSource};
@@ -104,7 +105,7 @@ impl World {
         };
         self.services
             .accounts
-            .add(new, "test", &Origin::default())
+            .add(new, &tester(), &Origin::default())
             .await
             .unwrap()
     }
@@ -112,7 +113,7 @@ impl World {
     pub(super) async fn change(&self, change: AccountChange) -> Account {
         let accounts = &self.services.accounts;
         accounts
-            .change(EMAIL, change, "test", &Origin::default())
+            .change(EMAIL, change, &tester(), &Origin::default())
             .await
             .unwrap()
     }
@@ -171,6 +172,10 @@ pub(super) async fn sign_in(
         .sign_in
         .with_password(login, &password, &client(), None)
         .await
+}
+
+pub(super) fn tester() -> Actor {
+    Actor::named("test")
 }
 
 pub(super) fn client() -> Origin {

@@ -78,6 +78,24 @@ fn an_account_is_added_listed_and_shown() {
 }
 
 #[test]
+fn an_account_is_declined_for_a_reason() {
+    let site = site();
+    add(&site, "ann@example.com", &[]);
+    assert_eq!(site.ask(&["user", "list", "--waiting"]), json!([]));
+    let arguments = ["user", "decline", "ann", "--reason", "not one of us", "--json"];
+    let done = site.run(&arguments);
+    assert_eq!(done.document(0)["standing"], "declined");
+    let event: Value = serde_json::from_str(&done.stderr).unwrap();
+    assert_eq!(
+        (&event["event"], &event["why"]),
+        (&json!("decline"), &json!("not one of us"))
+    );
+    let shown = site.ask(&["user", "show", "ann"]);
+    assert_eq!(shown["decision"]["reason"], "not one of us");
+    assert_eq!(site.ask(&["user", "approve", "ann"])["standing"], "active");
+}
+
+#[test]
 fn the_record_of_a_command_leaves_its_document_alone() {
     let site = site();
     let arguments = ["user", "add", "ann@example.com", "--password-stdin", "--json"];

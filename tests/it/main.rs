@@ -5,6 +5,7 @@
     reason = "what a test rests on must be there, or the test fails"
 )]
 
+mod approval;
 mod broken;
 mod commands;
 mod config;

@@ -14,7 +14,6 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
         );
     }
     for (is_set, key) in [
-        (signup.approval, "signup.approval"),
         (signup.verify_email, "signup.verify_email"),
         (config.login.iam, "login.iam"),
     ] {

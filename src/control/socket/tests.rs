@@ -23,9 +23,9 @@ impl Running {
         let mut socket = AdministratorSocket::bind(&folder.path().join("admin.sock")).unwrap();
         socket.patience = patience;
         let stop = CancellationToken::new();
-        let execute = |command, by| async move {
+        let execute = |command, by: Actor| async move {
             match command {
-                Command::ShowUser(user) => Ok(json!({ "user": user, "by": by })),
+                Command::ShowUser(user) => Ok(json!({ "user": user, "by": by.name(), "why": by.reason() })),
                 _ => Err(CommandError::new("no")),
             }
         };
@@ -53,9 +53,10 @@ async fn a_command_is_executed_for_the_user_who_asks() {
     let running = Running::start(PATIENCE);
     let client = Client::new(&running.path());
 
-    let done = client.ask(&Command::ShowUser("ann".to_owned())).await.unwrap();
+    let show = Command::ShowUser("ann".to_owned());
+    let done = client.ask_because(&show, Some(" a\nb ")).await.unwrap();
     let by = format!("command (uid {})", own_uid());
-    assert_eq!(done, Ok(json!({ "user": "ann", "by": by })));
+    assert_eq!(done, Ok(json!({ "user": "ann", "by": by, "why": "a b" })));
 
     let refused = client.ask(&Command::VerifyStore).await.unwrap();
     assert_eq!(refused, Err(CommandError::new("no")));
@@ -144,14 +145,14 @@ async fn a_request_that_is_too_large_is_refused() {
 #[tokio::test]
 async fn a_slow_caller_is_not_waited_for() {
     let running = Running::start(Duration::from_millis(20));
-    let error = running.answer_to(br#"{"version": 1, "#).await.unwrap_err();
+    let error = running.answer_to(br#"{"version": 2, "#).await.unwrap_err();
     assert!(error.message.contains("in time"), "{error}");
 }
 
 #[tokio::test]
 async fn what_is_not_a_request_is_refused() {
     let running = Running::start(PATIENCE);
-    for garbage in ["\n", "GET / HTTP/1.1\n", "{}\n", "{\"version\":1}\n", "[1]\n"] {
+    for garbage in ["\n", "GET / HTTP/1.1\n", "{}\n", "{\"version\":2}\n", "[1]\n"] {
         assert!(
             running.answer_to(garbage.as_bytes()).await.is_err(),
             "{garbage:?}"

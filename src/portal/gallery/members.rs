@@ -18,6 +18,7 @@ fn account() -> Account {
         standing: Standing::Active,
         created_at: at,
         password_changed_at: at,
+        decision: None,
         agreements: vec![Agreement {
             version: "2026-01".to_owned(),
             at,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::super::world::{EMAIL, PASSWORD, World, client};
+use super::super::world::{EMAIL, PASSWORD, World, client, tester};
 use super::super::{AccountChange, Services};
 use super::*;
 use crate::store::UpdateAccount;
@@ -109,7 +109,7 @@ async fn s17_only_an_account_that_may_sign_in_has_keys_that_serve() {
     world
         .services
         .accounts
-        .delete(EMAIL, "test", &Origin::default())
+        .delete(EMAIL, &tester(), &Origin::default())
         .await
         .unwrap();
     assert!(world.services.access_keys.list(None).await.unwrap().is_empty());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{AccountError, Accounts, NewAccount, NewPassword};
 use crate::model::{Account, Email, Username};
-use crate::services::Origin;
+use crate::services::{Actor, Origin};
 
 /// What became of one line of a file.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Accounts {
     ///
     /// A name with an `@` is an e-mail address. Any other is a username, whose address is made with the host of
     /// `public_url`. A line that is refused does not stop those after it.
-    pub async fn import_htpasswd(&self, text: &str, by: &str, origin: &Origin) -> Vec<ImportedLine> {
+    pub async fn import_htpasswd(&self, text: &str, by: &Actor, origin: &Origin) -> Vec<ImportedLine> {
         let mut imported = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();

@@ -1,5 +1,6 @@
 use super::*;
-use crate::services::world::{EMAIL, PASSWORD, World, client, group_set};
+use crate::model::PasswordError;
+use crate::services::world::{EMAIL, PASSWORD, World, client, group_set, tester};
 
 const HASH: &str = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
 
@@ -19,13 +20,13 @@ fn hash() -> NewPassword {
 
 impl World {
     async fn try_add(&self, new: NewAccount) -> Result<Account, AccountError> {
-        self.services.accounts.add(new, "test", &client()).await
+        self.services.accounts.add(new, &tester(), &client()).await
     }
 
     async fn try_change(&self, change: AccountChange) -> Result<Account, AccountError> {
         self.services
             .accounts
-            .change(EMAIL, change, "test", &client())
+            .change(EMAIL, change, &tester(), &client())
             .await
     }
 }
@@ -128,7 +129,7 @@ async fn s53_the_last_administrator_stays() {
             "{refused:?}"
         );
     }
-    let refused = world.services.accounts.delete(EMAIL, "test", &client()).await;
+    let refused = world.services.accounts.delete(EMAIL, &tester(), &client()).await;
     assert!(
         matches!(refused, Err(AccountError::LastAdministrator)),
         "{refused:?}"
@@ -139,7 +140,7 @@ async fn s53_the_last_administrator_stays() {
     world
         .services
         .accounts
-        .delete(EMAIL, "test", &client())
+        .delete(EMAIL, &tester(), &client())
         .await
         .unwrap();
     assert!(session.ended().is_cancelled());
@@ -167,7 +168,7 @@ async fn an_htpasswd_file_is_imported_line_by_line() {
     let lines = world
         .services
         .accounts
-        .import_htpasswd(&text, "test", &client())
+        .import_htpasswd(&text, &tester(), &client())
         .await;
     let seen: Vec<_> = lines
         .iter()

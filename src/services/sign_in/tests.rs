@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::config::{Config, Period};
-use crate::services::world::{EMAIL, PASSWORD, World, client, sign_in, unwritable_record};
+use crate::services::world::{EMAIL, PASSWORD, World, client, sign_in, tester, unwritable_record};
 use crate::services::{AccountChange, NewPassword};
 
 mod clock;
@@ -131,7 +131,7 @@ async fn s3_one_normalisation_for_passwords_and_names() {
         .change(
             "andr\u{e9}@example.com",
             AccountChange::SetPassword(composed),
-            "test",
+            &tester(),
             &client(),
         )
         .await

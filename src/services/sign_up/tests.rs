@@ -3,7 +3,7 @@ use futures_util::future::join_all;
 use super::*;
 use crate::config::{AuditMode, Config};
 use crate::services::AccountChange;
-use crate::services::world::{EMAIL, PASSWORD, World, client, form, group_set, unwritable_record};
+use crate::services::world::{EMAIL, PASSWORD, World, client, form, group_set, tester, unwritable_record};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -31,7 +31,7 @@ impl World {
         let email = email.map(|email| email.parse().unwrap());
         let invitations = &self.services.invitations;
         let (link, _) = invitations
-            .create(kind, email, group_set(&["team"]), HOUR, "test", &client())
+            .create(kind, email, group_set(&["team"]), HOUR, &tester(), &client())
             .await
             .unwrap();
         let base = "https://localhost:8443/.auth/signup?invitation=";
@@ -148,7 +148,7 @@ async fn s53_taken_and_reserved_names() {
     world
         .services
         .accounts
-        .delete(EMAIL, "test", &client())
+        .delete(EMAIL, &tester(), &client())
         .await
         .unwrap();
     assert_eq!(world.errors(form(EMAIL, "ann", PASSWORD)).await, taken);
@@ -248,8 +248,8 @@ async fn a_revoked_invitation_is_void() {
     let token = world.invite(InvitationKind::Signup, None).await;
     let invitations = &world.services.invitations;
     let id = invitations.list().await.unwrap()[0].id;
-    assert!(invitations.revoke(id, "test", &client()).await.unwrap());
-    assert!(!invitations.revoke(id, "test", &client()).await.unwrap());
+    assert!(invitations.revoke(id, &tester(), &client()).await.unwrap());
+    assert!(!invitations.revoke(id, &tester(), &client()).await.unwrap());
     world.errors(with_invitation(EMAIL, "ann", &token)).await;
 }
 

@@ -107,7 +107,6 @@ fn what_is_not_built_yet_is_refused_and_said_so() {
         (with("[store]\nurl = \"postgres://u:hunter2@h/db\""), "store.url"),
         (with("[login]\niam = true"), "login.iam"),
         (with("[signup]\nverify_email = true"), "signup.verify_email"),
-        (with("[signup]\napproval = true"), "signup.approval"),
         (with("[mail]\nurl = \"smtp://u:hunter2@h\""), "mail.url"),
         (with("[mail]\nurl = \"smtps://h\""), "mail.url"),
         (with("") + "compat = \"backend.ai\"", "route[0].compat"),

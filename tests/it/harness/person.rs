@@ -60,14 +60,24 @@ impl Running {
     }
 
     pub(crate) async fn change_user(&self, user: &str, change: UserChange) {
+        self.change_user_because(user, change, "").await;
+    }
+
+    pub(crate) async fn change_user_because(&self, user: &str, change: UserChange, reason: &str) {
         let user = user.to_owned();
-        self.command(Command::ChangeUser { user, change }).await;
+        self.command_because(Command::ChangeUser { user, change }, reason)
+            .await;
     }
 
     /// Has a command executed over the administrator's socket.
     pub(crate) async fn command(&self, command: Command) -> Value {
+        self.command_because(command, "").await
+    }
+
+    async fn command_because(&self, command: Command, reason: &str) -> Value {
         let client = Client::new(&self.file("admin.sock"));
-        soon(client.ask(&command)).await.unwrap().unwrap()
+        let asked = client.ask_because(&command, Some(reason));
+        soon(asked).await.unwrap().unwrap()
     }
 }
 

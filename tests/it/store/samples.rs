@@ -52,6 +52,7 @@ pub(crate) fn account(name: &str, random: &Random) -> Account {
         standing: Standing::Active,
         created_at: noon(),
         password_changed_at: noon(),
+        decision: None,
         agreements: Vec::new(),
         language: None,
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Malformed, Record, read, write};
 use crate::ids::AccountId;
-use crate::model::{Account, Agreement, Standing};
+use crate::model::{Account, Agreement, Decision, Standing};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -44,6 +44,25 @@ struct AccountV2 {
     language: Option<String>,
 }
 
+/// Version 2 with the decision.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountV3 {
+    id: AccountId,
+    username: String,
+    email: String,
+    email_verified: bool,
+    name: Option<String>,
+    groups: BTreeSet<String>,
+    password_hash: String,
+    standing: StandingV1,
+    decision: Option<DecisionV1>,
+    created_at: Timestamp,
+    password_changed_at: Timestamp,
+    agreements: Vec<AgreementV1>,
+    language: Option<String>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum StandingV1 {
@@ -55,6 +74,14 @@ enum StandingV1 {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct DecisionV1 {
+    by: String,
+    at: Timestamp,
+    reason: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct AgreementV1 {
     version: String,
     at: Timestamp,
@@ -62,13 +89,14 @@ struct AgreementV1 {
 
 impl Record for Account {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        write(2, &AccountV2::from(self))
+        write(3, &AccountV3::from(self))
     }
 
     fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
         match version {
-            1 => AccountV2::from(read::<AccountV1>(version, json)?).try_into(),
-            2 => read::<AccountV2>(version, json)?.try_into(),
+            1 => AccountV3::from(AccountV2::from(read::<AccountV1>(version, json)?)).try_into(),
+            2 => AccountV3::from(read::<AccountV2>(version, json)?).try_into(),
+            3 => read::<AccountV3>(version, json)?.try_into(),
             _ => Err(Malformed::Version(version)),
         }
     }
@@ -93,7 +121,27 @@ impl From<AccountV1> for AccountV2 {
     }
 }
 
-impl From<&Account> for AccountV2 {
+impl From<AccountV2> for AccountV3 {
+    fn from(row: AccountV2) -> Self {
+        Self {
+            id: row.id,
+            username: row.username,
+            email: row.email,
+            email_verified: row.email_verified,
+            name: row.name,
+            groups: row.groups,
+            password_hash: row.password_hash,
+            standing: row.standing,
+            decision: None,
+            created_at: row.created_at,
+            password_changed_at: row.password_changed_at,
+            agreements: row.agreements,
+            language: row.language,
+        }
+    }
+}
+
+impl From<&Account> for AccountV3 {
     fn from(account: &Account) -> Self {
         Self {
             id: account.id,
@@ -104,6 +152,7 @@ impl From<&Account> for AccountV2 {
             groups: account.groups.clone(),
             password_hash: account.password_hash.clone(),
             standing: account.standing.into(),
+            decision: account.decision.as_ref().map(DecisionV1::from),
             created_at: account.created_at,
             password_changed_at: account.password_changed_at,
             agreements: account.agreements.iter().map(AgreementV1::from).collect(),
@@ -112,10 +161,10 @@ impl From<&Account> for AccountV2 {
     }
 }
 
-impl TryFrom<AccountV2> for Account {
+impl TryFrom<AccountV3> for Account {
     type Error = Malformed;
 
-    fn try_from(row: AccountV2) -> Result<Self, Malformed> {
+    fn try_from(row: AccountV3) -> Result<Self, Malformed> {
         Ok(Self {
             id: row.id,
             username: row.username.parse().map_err(|_| Malformed::Field("username"))?,
@@ -125,6 +174,7 @@ impl TryFrom<AccountV2> for Account {
             groups: row.groups,
             password_hash: row.password_hash,
             standing: row.standing.into(),
+            decision: row.decision.map(Decision::from),
             created_at: row.created_at,
             password_changed_at: row.password_changed_at,
             agreements: row.agreements.into_iter().map(Agreement::from).collect(),
@@ -152,6 +202,22 @@ impl From<StandingV1> for Standing {
             StandingV1::Declined => Self::Declined,
             StandingV1::Disabled => Self::Disabled,
         }
+    }
+}
+
+impl From<&Decision> for DecisionV1 {
+    fn from(decision: &Decision) -> Self {
+        Self {
+            by: decision.by.clone(),
+            at: decision.at,
+            reason: decision.reason.clone(),
+        }
+    }
+}
+
+impl From<DecisionV1> for Decision {
+    fn from(DecisionV1 { by, at, reason }: DecisionV1) -> Self {
+        Self { by, at, reason }
     }
 }
 
@@ -186,6 +252,12 @@ mod tests {
         "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
         "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}],"language":"ko"}"#;
 
+    const FROZEN_3: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","email":"Ann@example.com",
+        "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","standing":"declined",
+        "decision":{"by":"root@example.com","at":"2026-01-02T03:04:05Z","reason":"not one of us"},
+        "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
+        "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}],"language":"ko"}"#;
+
     #[test]
     fn version_1_is_read_as_ever() {
         let account = Account::decode(1, FROZEN_1.as_bytes()).unwrap();
@@ -195,14 +267,21 @@ mod tests {
     }
 
     #[test]
-    fn version_2_is_read_and_written_as_ever() {
+    fn version_2_is_read_as_ever() {
         let account = Account::decode(2, FROZEN_2.as_bytes()).unwrap();
+        assert_eq!(account.language.as_deref(), Some("ko"));
+        assert_eq!(account.decision, None);
+    }
+
+    #[test]
+    fn version_3_is_read_and_written_as_ever() {
+        let account = Account::decode(3, FROZEN_3.as_bytes()).unwrap();
         let written = account.encode().unwrap();
         let (version, json) = written.split_first().unwrap();
-        assert_eq!(*version, 2);
+        assert_eq!(*version, 3);
         let (written, frozen): (serde_json::Value, serde_json::Value) = (
             serde_json::from_slice(json).unwrap(),
-            serde_json::from_str(FROZEN_2).unwrap(),
+            serde_json::from_str(FROZEN_3).unwrap(),
         );
         assert_eq!(written, frozen);
     }

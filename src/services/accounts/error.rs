@@ -1,0 +1,61 @@
+//! Why nothing was done to an account.
+
+use crate::model::{Email, EmailError, PasswordError};
+use crate::services::{Busy, PasswordRule};
+use crate::store::StoreError;
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// There is no such account.
+    #[error("there is no account {0}")]
+    NotFound(String),
+    /// Another account has the address.
+    #[error("another account has the address {0}")]
+    EmailTaken(Email),
+    /// An account has the username, or once had it.
+    #[error("the username {0} is taken; usernames are never given twice")]
+    UsernameTaken(String),
+    /// Nobody can have the username.
+    #[error("the username {0} is reserved")]
+    UsernameReserved(String),
+    /// No username can be made of the address.
+    #[error("no username can be made of {0}; choose one with --username")]
+    NoUsername(Email),
+    /// A group's name with a comma or a control character, or none at all.
+    #[error("{0:?} cannot be a group's name: it is empty, or has a comma or a control character")]
+    GroupName(String),
+    /// The password breaks rules.
+    #[error("the password is refused: {0:?}")]
+    Password(Vec<PasswordRule>),
+    /// The password cannot be one at all.
+    #[error(transparent)]
+    PasswordUnusable(#[from] PasswordError),
+    /// Not a bcrypt hash.
+    #[error("not a bcrypt hash ($2a$, $2b$ or $2y$)")]
+    NotAHash,
+    /// A line of a file that is not `name:hash`.
+    #[error("not a line of the form name:hash")]
+    NotALine,
+    /// A name in a file of which no address can be made.
+    #[error("no e-mail address can be made of {0:?}: {1}")]
+    Email(String, EmailError),
+    /// The last administrator.
+    #[error("it is the last active member of the administrators' group")]
+    LastAdministrator,
+    /// Somebody else changed the account at the same moment, more than once.
+    #[error("the account was changed by somebody else at the same moment; try again")]
+    Contended,
+    /// Too many passwords are being hashed.
+    #[error("too many passwords are being hashed; try again")]
+    Busy,
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Busy> for AccountError {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
+}

@@ -1,0 +1,109 @@
+use std::time::Duration;
+
+use super::*;
+use crate::config::SignupMode;
+use crate::services::world::{EMAIL, PASSWORD, World, client, form, tester};
+use crate::services::{AccountChange, AccountError, SignInError, SignUpNext};
+
+async fn world(verify_email: bool) -> World {
+    World::with(|config| {
+        config.signup.mode = SignupMode::Open;
+        config.signup.approval = true;
+        config.signup.verify_email = verify_email;
+    })
+    .await
+}
+
+impl World {
+    async fn decide(&self, change: AccountChange, reason: &str) -> Result<Account, AccountError> {
+        let by = tester().because(reason);
+        self.services.accounts.change(EMAIL, change, &by, &client()).await
+    }
+
+    /// The mails that were written after so many: to whom, and what they say.
+    async fn mails_after(&self, count: usize) -> Vec<(String, Topic)> {
+        // Those of one moment are in no particular order.
+        self.hand.advance(Duration::from_secs(1));
+        let mails = self.store.mails(None, 100).await.unwrap();
+        mails
+            .into_iter()
+            .skip(count)
+            .map(|kept| (kept.mail.to.to_string(), kept.mail.topic))
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn s17_whoever_waits_is_announced_and_told_what_was_decided() {
+    let world = world(false).await;
+    world.add("root1@example.com", &["gateway-admin"]).await;
+    world.add("gone@example.com", &["gateway-admin"]).await;
+    let accounts = &world.services.accounts;
+    accounts
+        .change("gone@example.com", AccountChange::Disable, &tester(), &client())
+        .await
+        .unwrap();
+
+    let (account, next) = world
+        .services
+        .sign_up
+        .sign_up(form(EMAIL, "ann", PASSWORD), &client())
+        .await
+        .unwrap();
+    assert_eq!(next, SignUpNext::Approval);
+    let asked = (
+        "root1@example.com".to_owned(),
+        Topic::AwaitingApproval(account.id),
+    );
+    assert_eq!(world.mails_after(0).await, [asked]);
+
+    let declined = world
+        .decide(AccountChange::Decline, "not one of us")
+        .await
+        .unwrap();
+    let decision = declined.decision.unwrap();
+    assert_eq!(
+        (decision.by.as_str(), decision.reason.as_deref(), decision.at),
+        ("test", Some("not one of us"), world.clock.now())
+    );
+    let refused = world.sign_in(EMAIL, PASSWORD).await;
+    assert!(matches!(refused, Err(SignInError::NotApproved)), "{refused:?}");
+    let told = |topic| (EMAIL.to_owned(), topic);
+    assert_eq!(world.mails_after(1).await, [told(Topic::Declined)]);
+
+    world.decide(AccountChange::Approve, "").await.unwrap();
+    world.decide(AccountChange::Approve, "again").await.unwrap();
+    world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    assert_eq!(world.mails_after(2).await, [told(Topic::Approved)]);
+}
+
+#[tokio::test]
+async fn s15_nobody_is_asked_to_approve_what_is_not_verified() {
+    let world = world(true).await;
+    world.add("root1@example.com", &["gateway-admin"]).await;
+    let signed_up = world
+        .services
+        .sign_up
+        .sign_up(form(EMAIL, "ann", PASSWORD), &client())
+        .await;
+    let (mut account, next) = signed_up.unwrap();
+    assert_eq!(next, SignUpNext::Verify);
+    let approval = &world.services.accounts.approval;
+    let asked = |mails: &[Mail]| {
+        mails
+            .iter()
+            .any(|mail| mail.topic == Topic::AwaitingApproval(account.id))
+    };
+    let kept = world.store.mails(None, 100).await.unwrap();
+    assert!(!kept.iter().any(|kept| asked(std::slice::from_ref(&kept.mail))));
+    // Nor is anything said to an address that is nobody's yet.
+    let written = kept.len();
+    world.decide(AccountChange::Decline, "").await.unwrap();
+    assert!(world.mails_after(written).await.is_empty());
+
+    account.email_verified = true;
+    assert_eq!(SignUpNext::of(&account, true), SignUpNext::Approval);
+    let requests = approval.requests(&account, &client()).await.unwrap();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].topic, Topic::AwaitingApproval(account.id));
+}
