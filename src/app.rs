@@ -215,6 +215,7 @@ impl Application {
             ops,
             services.sessions.keep(drained.clone()),
             services.access_keys.keep(drained.clone()),
+            services.mailer.deliver(drained.clone()),
         );
         Ok(())
     }

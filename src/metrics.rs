@@ -63,6 +63,14 @@ pub struct Metrics {
     pub handshakes_failed: Counter,
     /// Requests that an application did not answer.
     pub upstream_errors: Counter,
+    /// Mails that left.
+    pub mails_sent: Counter,
+    /// Attempts to send a mail that is tried again later.
+    pub mails_postponed: Counter,
+    /// Mails that failed for good.
+    pub mails_failed: Counter,
+    /// Mails beyond what an address may be sent, or a client may cause.
+    pub mails_withheld: Counter,
 }
 
 impl Metrics {
@@ -128,6 +136,17 @@ impl Metrics {
                 ("{outcome=\"locked\"}", &self.sign_ins_locked.value()),
                 ("{outcome=\"limited\"}", &self.sign_ins_limited.value()),
                 ("{outcome=\"unavailable\"}", &self.sign_ins_unavailable.value()),
+            ],
+        )?;
+        family(
+            "vestibule_mails_total",
+            "counter",
+            "Mails, by what became of them; one that is tried again counts as postponed each time.",
+            &[
+                ("{outcome=\"sent\"}", &self.mails_sent.value()),
+                ("{outcome=\"postponed\"}", &self.mails_postponed.value()),
+                ("{outcome=\"failed\"}", &self.mails_failed.value()),
+                ("{outcome=\"withheld\"}", &self.mails_withheld.value()),
             ],
         )?;
         for (name, kind, help, counter) in [

@@ -53,7 +53,7 @@ pub use load::{ConfigErrors, DEFAULT_PATH, Loaded};
 pub use lockout::LockoutConfig;
 pub use log::LogConfig;
 pub use login::LoginConfig;
-pub use mail::{MailConfig, MailTransport, MailUrlError};
+pub use mail::{MailConfig, MailTransport, MailUrlError, SmtpUrl};
 pub use not_built::NotBuilt;
 pub use password::{PasswordConfig, PasswordPolicyName};
 pub use problem::{Position, Problem};

@@ -11,7 +11,7 @@ pub struct SignupConfig {
     pub mode: SignupMode,
     /// An administrator approves every new account first.
     pub approval: bool,
-    /// A mailed link proves the address first. Not built yet.
+    /// A mailed link proves the address first.
     pub verify_email: bool,
     /// Address of the terms of service; when set, they are linked and must be agreed to.
     pub terms_url: String,

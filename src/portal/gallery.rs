@@ -16,6 +16,7 @@ use crate::services::{FieldError, PasswordRule, SignUpField};
 use crate::text::Lang;
 use jiff::Timestamp;
 
+mod links;
 mod members;
 
 fn site() -> Site {
@@ -91,6 +92,7 @@ fn states(site: &Site, lang: &'static str) -> Vec<(&'static str, Response<Bytes>
                 login: "mina@harbour.example".to_owned(),
                 rd: "/a?b".to_owned(),
                 signup: "open",
+                reset: true,
                 ..LoginView::default()
             };
             let signup = || SignUpView {
@@ -196,6 +198,7 @@ fn states(site: &Site, lang: &'static str) -> Vec<(&'static str, Response<Bytes>
                 ("demo-anonymous", site.demo(visit, &admitted(None))),
             ];
             states.extend(members::states(site, visit));
+            states.extend(links::states(site, visit));
             states
         },
     )

@@ -25,6 +25,10 @@ pub(super) struct LoginView {
     pub(super) rd: String,
     pub(super) by_username: bool,
     pub(super) signup: &'static str,
+    /// A forgotten password can be set anew.
+    pub(super) reset: bool,
+    /// The address is not proven: the link can be sent once more.
+    pub(super) unverified: bool,
     pub(super) errors: Errors,
     pub(super) alert: Option<Alert>,
 }
@@ -96,6 +100,7 @@ impl Portal {
             login: login.to_owned(),
             rd: rd.as_str().to_owned(),
             by_username: self.site.by_username,
+            reset: self.site.reset,
             signup: match self.services.sign_up.mode() {
                 SignupMode::Closed => "closed",
                 SignupMode::Invite => "invite",
@@ -172,6 +177,7 @@ impl Site {
         let title = self.title(visit, refusal.problem);
         let view = LoginView {
             alert: Some(Alert::about(title, self.detail(visit, refusal))),
+            unverified: refusal.problem == Problem::NotVerified,
             ..view
         };
         let mut response = self.page(visit, refusal.problem.status(), "login.html", &view);

@@ -9,6 +9,7 @@ mod alert;
 mod assets;
 mod colour;
 mod demo;
+mod forgot;
 mod forms;
 mod login;
 mod logout;
@@ -19,10 +20,12 @@ mod problems;
 mod proof;
 mod refuse;
 mod render;
+mod reset;
 mod return_to;
 mod signup;
 mod site;
 mod templates;
+mod verify;
 mod visit;
 
 #[cfg(test)]
@@ -132,6 +135,13 @@ impl Portal {
             (Page::SignUp, None) => self.signup_page(&visit).await,
             (Page::SignUp, Some(fields)) => self.sign_up(&visit, fields).await,
             (Page::SignUpDone, _) => self.site.signup_done(&visit),
+            (Page::Verify, None) => self.verify_page(&visit).await,
+            (Page::Verify, Some(fields)) => self.verify(&visit, &fields).await,
+            (Page::Forgot, None) => self.site.forgot_page(&visit),
+            (Page::Forgot, Some(fields)) => self.forgot(&visit, &fields).await,
+            (Page::ForgotDone, _) => self.site.forgot_done(&visit),
+            (Page::Reset, None) => self.reset_page(&visit).await,
+            (Page::Reset, Some(fields)) => self.reset(&visit, fields).await,
             (Page::Me, _) => self.site.me(&visit, principal),
             (Page::Problem, _) => self.site.problem_page(&visit),
             (Page::Asset, _) => self.site.asset(&visit),

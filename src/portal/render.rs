@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::site::Site;
 use super::visit::Visit;
+use crate::route::Page;
 use crate::text::{Lang, fill};
 
 impl Site {
@@ -160,7 +161,7 @@ impl Site {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        let carries_token = visit.head.query.is_some_and(|query| query.contains("invitation"));
+        let carries_token = Page::at(visit.head.path).is_some_and(Page::carries_token);
         let referrer = if carries_token {
             "no-referrer"
         } else {

@@ -30,6 +30,8 @@ pub(super) struct SignUpView {
     pub(super) ask_invitation: bool,
     pub(super) email_bound: bool,
     pub(super) email_taken: bool,
+    /// A forgotten password can be set anew.
+    pub(super) reset: bool,
     pub(super) administrator: bool,
     pub(super) nist: bool,
     pub(super) terms: String,
@@ -79,7 +81,7 @@ impl Portal {
         };
         let (email, username, agree) = (form.email.clone(), form.username.clone(), form.agree);
         let error = match self.services.sign_up.sign_up(form, &visit.origin()).await {
-            Ok((_, next)) => return self.site.signed_up(visit, next),
+            Ok(next) => return self.site.signed_up(visit, next),
             Err(error) => error,
         };
         let (faults, refusal) = match error {
@@ -183,6 +185,7 @@ impl Site {
             ask_invitation: view.ask_invitation || errors.contains_key("invitation"),
             email_bound: view.email_bound && !errors.contains_key("email"),
             email_taken: faults.iter().any(|(_, fault)| *fault == FieldError::EmailTaken),
+            reset: self.reset,
             errors,
             alert: Some(alert),
             ..view

@@ -31,6 +31,8 @@ pub(super) struct Site {
     /// Sign-in happens at `public_url`, for all hosts below the cookie's domain.
     pub(super) central_login: bool,
     pub(super) by_username: bool,
+    /// `login.reset`
+    pub(super) reset: bool,
     pub(super) password_policy: PasswordPolicyName,
     /// `admin.group`
     pub(super) administrators: String,
@@ -77,6 +79,7 @@ impl Site {
             language_cookie: language_cookie.to_owned(),
             central_login: !config.session.cookie_domain.is_empty(),
             by_username: config.login.username,
+            reset: config.login.reset,
             password_policy: config.password.policy,
             administrators: config.admin.group.clone(),
             terms_url: config.signup.terms_url.clone(),

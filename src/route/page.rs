@@ -11,6 +11,14 @@ pub enum Page {
     SignUp,
     /// `/.auth/signup/done`: what comes next for a new account.
     SignUpDone,
+    /// `/.auth/verify`: proving an address with a link.
+    Verify,
+    /// `/.auth/forgot`: asking for a link that sets a new password.
+    Forgot,
+    /// `/.auth/forgot/done`: what comes next.
+    ForgotDone,
+    /// `/.auth/reset`: setting a new password with a link.
+    Reset,
     /// `/.auth/me`
     Me,
     /// `/.auth/problems/<slug>`: what a kind of refusal means.
@@ -67,6 +75,10 @@ impl Page {
             "/logout" => Self::Logout,
             "/signup" => Self::SignUp,
             "/signup/done" => Self::SignUpDone,
+            "/verify" => Self::Verify,
+            "/forgot" => Self::Forgot,
+            "/forgot/done" => Self::ForgotDone,
+            "/reset" => Self::Reset,
             "/me" => Self::Me,
             rest if rest == "/account" || rest.starts_with("/account/") => {
                 Self::Account(AccountPage::at(rest)?)
@@ -81,12 +93,23 @@ impl Page {
     /// The methods that it answers, beside OPTIONS.
     pub fn methods(self) -> &'static [&'static str] {
         match self {
-            Self::Login | Self::Logout | Self::SignUp | Self::Account(_) | Self::Admin(_) => {
-                &["GET", "HEAD", "POST"]
-            }
-            Self::SignUpDone | Self::Me | Self::Problem | Self::Asset => &["GET", "HEAD"],
+            Self::Login
+            | Self::Logout
+            | Self::SignUp
+            | Self::Verify
+            | Self::Forgot
+            | Self::Reset
+            | Self::Account(_)
+            | Self::Admin(_) => &["GET", "HEAD", "POST"],
+            Self::SignUpDone | Self::ForgotDone | Self::Me | Self::Problem | Self::Asset => &["GET", "HEAD"],
         }
     }
+
+    /// Whether a token may be in its address or on it (S25).
+    pub fn carries_token(self) -> bool {
+        matches!(self, Self::SignUp | Self::Verify | Self::Reset)
+    }
+
     /// Whom it is for.
     pub fn audience(self) -> Audience {
         match self {

@@ -1,4 +1,4 @@
-//! Too many failures from one address.
+//! Too many failures from one address, or too many of anything else that is limited by address.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -35,10 +35,15 @@ struct Ring {
 
 impl AddressLimit {
     pub(super) fn new(config: &LockoutConfig, clock: Clock) -> Self {
+        Self::allowing(config.address_failures, config.address_window.0, clock)
+    }
+
+    /// Allows so many in this window.
+    pub(super) fn allowing(allowed: u32, window: Duration, clock: Clock) -> Self {
         let steps = u32::try_from(SLICES).unwrap_or(1);
         Self {
-            allowed: config.address_failures,
-            slice: (config.address_window.0 / steps).max(Duration::from_millis(1)),
+            allowed,
+            slice: (window / steps).max(Duration::from_millis(1)),
             clock,
             ring: Mutex::new(Ring {
                 slices: std::array::from_fn(|_| Estimator::new(ROWS, COLUMNS)),
@@ -74,7 +79,7 @@ impl AddressLimit {
         Err((self.slice * steps).saturating_sub(into_slice))
     }
 
-    /// Counts a failure.
+    /// Counts a failure, or whatever else is limited.
     pub(super) fn failed(&self, address: Option<IpAddr>) {
         if let Some(address) = address {
             let ring = self.ring_at(self.clock.monotonic());

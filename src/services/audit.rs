@@ -73,6 +73,14 @@ pub enum Kind {
     Enable,
     /// An account got another password.
     PasswordChange,
+    /// Somebody asked for a link that sets a new password.
+    ResetRequest,
+    /// A password was set anew with a link.
+    PasswordReset,
+    /// An address was proven with a link.
+    EmailVerify,
+    /// An account moved to another address.
+    EmailChange,
     /// An account got another name.
     NameChange,
     /// An account got other groups.

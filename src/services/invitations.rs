@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use url::Url;
 
-use super::{Actor, Audit, Event, Kept, Kind, Origin};
+use super::{Actor, Audit, Event, Kept, Kind, Lasting, Origin};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, InvitationKind, PlainToken};
 use crate::random::Random;
@@ -17,16 +18,27 @@ use crate::store::StoreError;
 /// The service.
 #[derive(Debug)]
 pub struct Invitations {
-    pub(super) store: Kept,
-    pub(super) audit: Arc<Audit>,
-    pub(super) clock: Clock,
-    pub(super) random: Random,
-    pub(super) public_url: Url,
+    store: Kept,
+    audit: Arc<Audit>,
+    clock: Clock,
+    random: Random,
+    public_url: Url,
     /// `admin.group`
-    pub(super) administrators: String,
+    administrators: String,
 }
 
 impl Invitations {
+    pub(super) fn under(lasting: &Lasting, config: &Config) -> Self {
+        Self {
+            store: lasting.store.clone(),
+            audit: lasting.audit.clone(),
+            clock: lasting.clock.clone(),
+            random: lasting.random.clone(),
+            public_url: config.public_url.clone(),
+            administrators: config.admin.group.clone(),
+        }
+    }
+
     /// Makes an invitation. Its link is returned here and nowhere else.
     ///
     /// One for the first administrator always has the administrators' group, whatever `groups` says.

@@ -18,6 +18,8 @@ mod key_proof;
 mod live_key;
 mod live_session;
 mod lockout;
+mod mail;
+mod mailed_links;
 mod master_keys;
 mod new_password;
 mod own_account;
@@ -56,6 +58,8 @@ pub use invitations::Invitations;
 pub use key_proof::{KeyProof, KeyRefusal};
 pub use live_key::LiveKey;
 pub use live_session::LiveSession;
+pub use mail::{MailError, Mailer};
+pub use mailed_links::{Confirmation, LinkError, MailedLinks};
 pub use master_keys::MasterKeyError;
 pub use own_account::{LONGEST_NAME, OwnAccount, OwnAccountError, PasswordForm};
 pub use password_policy::{PasswordPolicy, PasswordRule};
@@ -84,6 +88,10 @@ pub struct Services {
     pub own_account: Arc<OwnAccount>,
     /// Making an account.
     pub sign_up: Arc<SignUp>,
+    /// What the links in mails do.
+    pub mailed_links: Arc<MailedLinks>,
+    /// Mail.
+    pub mailer: Arc<Mailer>,
     /// The record of authentication events.
     pub audit: Arc<Audit>,
     /// What a new password must be.
@@ -103,6 +111,7 @@ struct Lasting {
     sessions: Arc<Sessions>,
     access_keys: Arc<AccessKeys>,
     audit: Arc<Audit>,
+    mailer: Arc<Mailer>,
     addresses: Arc<AddressLimit>,
     gates: Gates,
     clock: Clock,
@@ -155,10 +164,18 @@ impl Services {
         });
         let access_keys = Arc::new(access_keys.await?);
         access_keys.follow(config);
+        let mailer = Mailer::new(
+            config,
+            store.clone(),
+            clock.clone(),
+            random.clone(),
+            metrics.clone(),
+        )?;
         Ok(Self::over(
             Lasting {
                 store,
                 access_keys,
+                mailer: Arc::new(mailer),
                 hasher,
                 sessions: Arc::new(sessions),
                 audit,
@@ -186,6 +203,7 @@ impl Services {
             sessions,
             access_keys,
             audit,
+            mailer,
             addresses,
             gates,
             clock,
@@ -229,14 +247,7 @@ impl Services {
                 public_url: config.public_url.clone(),
                 administrators: administrators.clone(),
             }),
-            invitations: Arc::new(Invitations {
-                store: store.clone(),
-                audit: audit.clone(),
-                clock: clock.clone(),
-                random: random.clone(),
-                public_url: config.public_url.clone(),
-                administrators: administrators.clone(),
-            }),
+            invitations: Arc::new(Invitations::under(&lasting, config)),
             key_proof: Arc::new(KeyProof {
                 keys: access_keys.clone(),
                 store: store.clone(),
@@ -255,10 +266,18 @@ impl Services {
                 clock: clock.clone(),
                 administrators,
             }),
+            mailed_links: Arc::new(MailedLinks::under(
+                &lasting,
+                policy.clone(),
+                approval.clone(),
+                config,
+            )),
             access_keys,
             sign_in,
             sign_up: Arc::new(SignUp {
                 store,
+                mailer: mailer.clone(),
+                reset: config.login.reset,
                 hasher: hasher.clone(),
                 policy: policy.clone(),
                 addresses,
@@ -268,6 +287,7 @@ impl Services {
                 random,
                 config: config.signup.clone(),
             }),
+            mailer,
             sessions,
             audit,
             password_policy: policy,
@@ -287,6 +307,9 @@ pub enum ServicesError {
     /// The record cannot be opened.
     #[error("the audit record cannot be opened: {0}")]
     Audit(std::io::Error),
+    /// Mail cannot be sent as the configuration says.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// Access keys cannot be decrypted.
     #[error(transparent)]
     Vault(#[from] VaultError),

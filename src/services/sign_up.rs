@@ -9,17 +9,25 @@ use jiff::Timestamp;
 use super::address_limit::AddressLimit;
 use super::approval::Approval;
 use super::new_password::choose;
-use super::{Audit, Busy, Event, Hasher, Kept, Kind, Origin, PasswordPolicy, PasswordRule};
+use super::{Audit, Busy, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy};
 use crate::clock::Clock;
 use crate::config::{SignupConfig, SignupMode};
 use crate::ids::AccountId;
 use crate::model::{
-    Account, Agreement, Email, EmailError, Invitation, InvitationKind, Password, PlainToken, Standing,
-    Username, UsernameError,
+    Account, Agreement, Email, Invitation, InvitationKind, Password, PlainToken, Standing, Topic, Username,
 };
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccount, StoreError};
+
+mod fields;
+mod known_address;
+mod typed;
+
+pub use fields::{FieldError, SignUpField};
+pub(super) use typed::{is_reserved, parse_email};
+
+use typed::parse_username;
 
 /// What somebody filled in.
 #[derive(Debug)]
@@ -61,54 +69,6 @@ impl SignUpNext {
             Self::Login
         }
     }
-}
-
-/// A field of the form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SignUpField {
-    /// `email`
-    Email,
-    /// `username`
-    Username,
-    /// `password`
-    Password,
-    /// `password_confirm`
-    PasswordConfirm,
-    /// `invitation`
-    Invitation,
-    /// `agree`
-    Agree,
-}
-
-/// What is wrong with a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldError {
-    /// Nothing was filled in.
-    Required,
-    /// Not an address.
-    EmailMalformed,
-    /// Over 254 characters.
-    EmailTooLong,
-    /// Another account has it.
-    EmailTaken,
-    /// Under 2 or over 64 characters.
-    UsernameLength,
-    /// A character that it cannot have.
-    UsernameCharacters,
-    /// Another account has it or had it, or it is reserved.
-    UsernameTaken,
-    /// The password breaks a rule.
-    Password(PasswordRule),
-    /// Over 4096 bytes.
-    PasswordTooLong,
-    /// A control character.
-    PasswordControlCharacter,
-    /// The two are not alike.
-    PasswordsDiffer,
-    /// Spent, expired, unknown, missing, or bound to another address.
-    InvitationVoid,
-    /// The terms must be agreed to.
-    MustAgree,
 }
 
 /// Why there is no account.
@@ -168,7 +128,18 @@ pub struct SignUp {
     pub(super) approval: Approval,
     pub(super) clock: Clock,
     pub(super) random: Random,
+    pub(super) mailer: Arc<Mailer>,
     pub(super) config: SignupConfig,
+    /// `login.reset`
+    pub(super) reset: bool,
+}
+
+/// What became of a form without mistakes.
+enum Made {
+    /// An account.
+    New(Box<Account>),
+    /// None: somebody has the address, and is told by mail.
+    Known(Email),
 }
 
 /// A form without mistakes.
@@ -179,19 +150,19 @@ struct Valid {
 }
 
 impl SignUp {
-    /// Makes an account.
-    pub async fn sign_up(
-        &self,
-        form: SignUpForm,
-        origin: &Origin,
-    ) -> Result<(Account, SignUpNext), SignUpError> {
+    /// Makes an account. Where addresses are verified, an address that has one is answered alike (S18).
+    pub async fn sign_up(&self, form: SignUpForm, origin: &Origin) -> Result<SignUpNext, SignUpError> {
         let guesses = form.invitation.as_deref().is_some_and(|token| !token.is_empty());
         let result = match self.addresses.check(origin.address) {
             Ok(()) => self.create(&form, origin).await,
             Err(wait) => Err(SignUpError::RateLimited(wait)),
         };
         match &result {
-            Ok((account, _)) => self.audit.note(origin, &about(Kind::SignUp, account)),
+            Ok(Made::New(account)) => self.audit.note(origin, &about(Kind::SignUp, account)),
+            Ok(Made::Known(email)) => {
+                let event = Event::failure(Kind::SignUp, email.as_str(), "email-taken");
+                self.audit.note(origin, &event);
+            }
             // Said already, by the record itself.
             Err(SignUpError::Unrecorded) => {}
             Err(error) => {
@@ -205,7 +176,10 @@ impl SignUp {
                     .map_err(|_| SignUpError::Unrecorded)?;
             }
         }
-        result
+        result.map(|made| match made {
+            Made::New(account) => SignUpNext::of(&account, self.config.verify_email),
+            Made::Known(_) => SignUpNext::Verify,
+        })
     }
 
     /// The invitation that a link carries, if it is still good; uses nothing up.
@@ -222,7 +196,7 @@ impl SignUp {
         self.config.mode
     }
 
-    async fn create(&self, form: &SignUpForm, origin: &Origin) -> Result<(Account, SignUpNext), SignUpError> {
+    async fn create(&self, form: &SignUpForm, origin: &Origin) -> Result<Made, SignUpError> {
         let token = form.invitation.as_deref().filter(|token| !token.is_empty());
         let invitation = match token {
             Some(token) => self.invitation(token).await?,
@@ -236,9 +210,18 @@ impl SignUp {
         }
         let must_have = token.is_some() || self.config.mode == SignupMode::Invite;
         let void = must_have && invitation.is_none();
-        let valid = self.validate(form, invitation.as_ref(), void).await?;
+        // Whoever holds the first administrator's link is told plainly, and needs no verification.
+        let hides_addresses = self.config.verify_email && !first_administrator;
+        let valid = self
+            .validate(form, invitation.as_ref(), void, hides_addresses)
+            .await?;
+        if hides_addresses && let Some(holder) = self.store.account_by_email(&valid.email).await? {
+            self.announce(origin, &holder)?;
+            self.tell_holder(&holder, valid.password, origin).await?;
+            return Ok(Made::Known(valid.email));
+        }
 
-        let password_hash = self.hasher.place()?.hash(valid.password).await?;
+        let password_hash = self.hasher.place()?.hash(valid.password.clone()).await?;
         let now = self.clock.now();
         let account = Account {
             id: AccountId::new(now, &self.random),
@@ -261,19 +244,28 @@ impl SignUp {
             agreements: self.agreements(now),
             language: origin.language.clone(),
         };
-        // Before there is an account: one that nobody recorded could not be taken back, its name being used up.
-        self.audit
-            .announce(origin, &about(Kind::SignUpBegin, &account))
-            .map_err(|_| SignUpError::Unrecorded)?;
+        self.announce(origin, &account)?;
         let used = invitation.map(|invitation| invitation.digest);
-        let mails = self.approval.requests(&account, origin).await?;
-        let made = self
+        let mut mails = self.approval.requests(&account, origin).await?;
+        if hides_addresses {
+            let verification = self
+                .mailer
+                .mail_for_anybody(&account.email, Topic::VerifyEmail, origin);
+            mails.extend(verification);
+        }
+        let created = self
             .store
             .create_account_and_mail(account.clone(), used, mails, now);
-        let error = match made.await? {
+        let error = match created.await? {
             CreateAccount::Created => {
-                let next = SignUpNext::of(&account, self.config.verify_email);
-                return Ok((account, next));
+                self.mailer.announce();
+                return Ok(Made::New(Box::new(account)));
+            }
+            CreateAccount::EmailTaken if hides_addresses => {
+                if let Some(holder) = self.store.account_by_email(&account.email).await? {
+                    self.tell_holder(&holder, valid.password, origin).await?;
+                }
+                return Ok(Made::Known(account.email));
             }
             CreateAccount::EmailTaken => (SignUpField::Email, FieldError::EmailTaken),
             CreateAccount::UsernameTaken => (SignUpField::Username, FieldError::UsernameTaken),
@@ -289,6 +281,7 @@ impl SignUp {
         form: &SignUpForm,
         invitation: Option<&Invitation>,
         mut void: bool,
+        hides_addresses: bool,
     ) -> Result<Valid, SignUpError> {
         let mut errors = Vec::new();
         let email = parse_email(&form.email)
@@ -299,7 +292,7 @@ impl SignUp {
             .ok();
 
         if let Some(email) = &email {
-            if self.store.account_by_email(email).await?.is_some() {
+            if !hides_addresses && self.store.account_by_email(email).await?.is_some() {
                 errors.push((SignUpField::Email, FieldError::EmailTaken));
             }
             let bound = invitation.and_then(|invitation| invitation.email.as_ref());
@@ -336,6 +329,13 @@ impl SignUp {
         }
     }
 
+    /// Before there is an account: one that nobody recorded could not be taken back, its name being used up.
+    fn announce(&self, origin: &Origin, account: &Account) -> Result<(), SignUpError> {
+        self.audit
+            .announce(origin, &about(Kind::SignUpBegin, account))
+            .map_err(|_| SignUpError::Unrecorded)
+    }
+
     fn has_terms(&self) -> bool {
         !self.config.terms_url.is_empty() || !self.config.privacy_url.is_empty()
     }
@@ -351,34 +351,6 @@ impl SignUp {
 
 fn about(kind: Kind, account: &Account) -> Event {
     Event::success(kind, account.email.as_str()).detail(format!("username {}", account.username))
-}
-
-/// Whether nobody can have the username (S53).
-pub(super) fn is_reserved(config: &SignupConfig, username: &Username) -> bool {
-    config
-        .reserved_usernames
-        .iter()
-        .any(|reserved| reserved.eq_ignore_ascii_case(username.as_str()))
-}
-
-fn parse_email(typed: &str) -> Result<Email, FieldError> {
-    if typed.trim().is_empty() {
-        return Err(FieldError::Required);
-    }
-    typed.parse().map_err(|error| match error {
-        EmailError::TooLong => FieldError::EmailTooLong,
-        EmailError::Malformed => FieldError::EmailMalformed,
-    })
-}
-
-fn parse_username(typed: &str) -> Result<Username, FieldError> {
-    if typed.trim().is_empty() {
-        return Err(FieldError::Required);
-    }
-    typed.parse().map_err(|error| match error {
-        UsernameError::Length => FieldError::UsernameLength,
-        UsernameError::Characters => FieldError::UsernameCharacters,
-    })
 }
 
 #[cfg(test)]

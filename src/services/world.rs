@@ -49,6 +49,8 @@ impl World {
         config.store.master_key = SecretSource::File {
             file: folder.path().join("master.key"),
         };
+        let outbox = format!("file:{}", folder.path().join("outbox").display());
+        config.mail.url = SecretSource::Text(Secret::new(outbox));
         say(&mut config);
         Self::open(folder, config, "2026-01-01T00:00:00Z".parse().unwrap()).await
     }
@@ -110,6 +112,11 @@ impl World {
             .unwrap()
     }
 
+    pub(super) async fn account(&self, email: &str) -> Account {
+        let found = self.store.account_by_email(&email.parse().unwrap()).await;
+        found.unwrap().unwrap()
+    }
+
     pub(super) async fn change(&self, change: AccountChange) -> Account {
         let accounts = &self.services.accounts;
         accounts
@@ -140,6 +147,16 @@ impl World {
     /// Stops hashing until the answer is dropped.
     pub(super) fn hold_hashing(&self) -> Held {
         self.services.hasher.hold(THREADS)
+    }
+
+    /// The mails that were written into the outbox, oldest first.
+    pub(super) fn outbox(&self) -> Vec<PathBuf> {
+        let Ok(folder) = std::fs::read_dir(self.folder.path().join("outbox")) else {
+            return Vec::new();
+        };
+        let mut mails: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+        mails.sort();
+        mails
     }
 
     pub(super) fn audit_file(&self) -> PathBuf {

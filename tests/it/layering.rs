@@ -46,6 +46,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "the record names the request of each event",
     ),
     ("services", "secret", "form fields arrive as secrets"),
+    (
+        "services::mail",
+        "text",
+        "mails are written in their readers' languages",
+    ),
     ("services", "store", "the trait, where what they decide is kept"),
     ("portal", "config", "branding and switches"),
     ("portal", "model", "who is signed in"),
@@ -203,6 +208,7 @@ const FENCED: &[(&str, &[&str], &str)] = &[
         &["upstream"],
         "which server answers is one stage's business",
     ),
+    ("lettre", &["services::mail"], "mails are sent in one place"),
     (
         "pingora_limits",
         &["services::address_limit"],

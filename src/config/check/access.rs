@@ -13,10 +13,7 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             "open: whoever reaches the page makes an account and passes every \"authenticated\" route",
         );
     }
-    for (is_set, key) in [
-        (signup.verify_email, "signup.verify_email"),
-        (config.login.iam, "login.iam"),
-    ] {
+    for (is_set, key) in [(config.login.iam, "login.iam")] {
         if is_set {
             findings.not_built(&key.into());
         }

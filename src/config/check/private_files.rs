@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Findings;
 use crate::config::document::KeyPath;
 use crate::config::source::require_private;
-use crate::config::{Config, SecretSource, StoreLocation};
+use crate::config::{Config, MailTransport, SecretSource, StoreLocation};
 use crate::model::Email;
 
 pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
@@ -16,8 +16,13 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
         findings.error(&"store.url".into(), error.to_string());
     }
     judge_master_key(&config.store.master_key, location.ok().as_ref(), findings);
-    if let Err(error) = config.mail.transport() {
-        findings.error(&"mail.url".into(), error.to_string());
+    match config.mail.transport() {
+        Ok(MailTransport::Smtp(smtp)) if smtp.bares_password() => findings.warn(
+            &"mail.url".into(),
+            "the password may cross the network unencrypted: use `smtps:`, or `?tls=required`",
+        ),
+        Ok(_) => {}
+        Err(error) => findings.error(&"mail.url".into(), error.to_string()),
     }
     if !is_mailbox(&config.mail.from) {
         findings.error(

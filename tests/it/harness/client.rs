@@ -198,6 +198,7 @@ fn config(folder: &Path, say: impl FnOnce(&mut Config)) -> (Config, String) {
     config.store.master_key = SecretSource::File {
         file: folder.join("master.key"),
     };
+    config.mail.url = text(format!("file:{}", folder.join("outbox").display()));
     config.signup.mode = SignupMode::Open;
     // The lowest that bcrypt has: what these tests prove is not in the hash.
     config.password.bcrypt_cost = 4;

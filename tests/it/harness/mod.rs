@@ -3,13 +3,14 @@
 mod application;
 mod client;
 pub(crate) mod frames;
+mod mailbox;
 mod person;
 mod program;
 mod raw;
 
 pub(crate) use application::{Application, Received, head_of, until};
 pub(crate) use client::{PASSWORD, Running, certify, route, upstream};
-pub(crate) use person::form;
+pub(crate) use person::{Told, form};
 pub(crate) use program::{Program, Site};
 pub(crate) use raw::Raw;
 

@@ -1,0 +1,352 @@
+//! Sending what waits, one mail at a time.
+//!
+//! A mail is taken under a lease, gets its token, is stamped, sent, and settled. Whoever dies in between leaves it to
+//! the next one. What concerns the mail server pauses everything; what concerns a mail puts off that one.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::letter::{About, Letter};
+use super::stationery::Stationery;
+use super::transport::NotSent;
+use super::{MAILS_AN_ADDRESS, Mailer, WINDOW};
+use crate::ids::MailId;
+use crate::model::{Account, Email, KeptMail, Mail, MailedToken, PlainToken, Purpose, Standing, Topic};
+use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError};
+
+/// For so long nobody else takes a mail that is being sent: longer than [`SEND_TIME`].
+const LEASE: Duration = Duration::from_mins(2);
+
+/// How long sending one may take in all.
+const SEND_TIME: Duration = Duration::from_secs(90);
+
+/// How long sending one may go on after the gateway was told to stop.
+const LAST_TIME: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether a mail is due again, or was enqueued by somebody who did not say so.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The first and the longest pause while the mail server cannot be reached.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// The first and the longest time by which a mail is put off that the mail server does not take now.
+const DELAYS: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(24));
+
+/// A mail that the mail server has not taken in this time is given up (RFC 5321, section 4.5.4.1).
+const GIVE_UP: Duration = Duration::from_hours(5 * 24);
+
+/// How long links work. That of a reset at most an hour (S19).
+const VERIFY_HOURS: u64 = 24;
+const RESET_HOURS: u64 = 1;
+
+/// What became of one look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing is due.
+    Idle,
+    /// One was sent, and nothing ails the server.
+    Sent,
+    /// One was settled without the server's help.
+    Settled,
+    /// Nothing can be sent now.
+    Down,
+}
+
+/// What is remembered from one mail to the next; a restart forgets it.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// How long the last pause was; none while all is well.
+    pause: Option<Duration>,
+    /// How often the server did not take these mails. Not what the store counts: there an outage counts too.
+    refusals: HashMap<MailId, u32>,
+}
+
+struct Draft {
+    letter: Letter,
+    stamp: Stamp,
+}
+
+impl Mailer {
+    /// Sends what waits and what will, until `stop`.
+    pub async fn deliver(&self, stop: CancellationToken) {
+        let mut memory = Memory::default();
+        while !stop.is_cancelled() {
+            let wait = match self.step(&mut memory, &stop).await {
+                Ok(Step::Sent | Step::Settled) => continue,
+                Ok(Step::Idle) => {
+                    let look = tokio::time::timeout(LOOK_EVERY, self.news.notified());
+                    stop.run_until_cancelled(look).await;
+                    continue;
+                }
+                Ok(Step::Down) => memory.lengthen_pause(),
+                Err(error) => {
+                    tracing::warn!(%error, "mails cannot be read from the store; trying again soon");
+                    memory.lengthen_pause()
+                }
+            };
+            stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+        }
+    }
+
+    /// Sends the mail that has been due for the longest time.
+    pub(super) async fn step(
+        &self,
+        memory: &mut Memory,
+        stop: &CancellationToken,
+    ) -> Result<Step, StoreError> {
+        let Some(KeptMail { mail, .. }) = self.store.take_due_mail(self.clock.now(), LEASE).await? else {
+            return Ok(Step::Idle);
+        };
+        let stationery = self.stationery.load_full();
+        let Some(draft) = self.draft(&stationery, &mail).await? else {
+            self.settle(&mail, MailOutcome::Done, memory).await?;
+            return Ok(Step::Settled);
+        };
+        match self
+            .store
+            .stamp_mail(mail.id, draft.stamp, self.clock.now())
+            .await?
+        {
+            StampMail::Stamped => {}
+            withheld @ (StampMail::OverAllowance | StampMail::Superseded | StampMail::Gone) => {
+                if withheld == StampMail::OverAllowance {
+                    self.metrics.mails_withheld.increment();
+                    tracing::info!(mail = %mail.id, "an address was sent as many mails as it may be: this one is not");
+                }
+                self.settle(&mail, MailOutcome::Done, memory).await?;
+                return Ok(Step::Settled);
+            }
+        }
+        let sent = self.send(&stationery, &draft.letter, mail.id, stop).await;
+        self.conclude(&mail, sent, memory).await
+    }
+
+    async fn send(
+        &self,
+        stationery: &Stationery,
+        letter: &Letter,
+        id: MailId,
+        stop: &CancellationToken,
+    ) -> Result<(), NotSent> {
+        let (from, now) = (&self.transport.from, self.clock.now());
+        let message = letter
+            .message(stationery, from, id, now)
+            .map_err(NotSent::Never)?;
+        let told_to_stop = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_TIME).await;
+        };
+        tokio::select! {
+            sent = self.transport.send(letter, message, id, now) => sent,
+            () = tokio::time::sleep(SEND_TIME) => Err(NotSent::Down("the mail server takes too long".to_owned())),
+            () = told_to_stop => Err(NotSent::Down("the gateway stopped".to_owned())),
+        }
+    }
+
+    async fn conclude(
+        &self,
+        mail: &Mail,
+        sent: Result<(), NotSent>,
+        memory: &mut Memory,
+    ) -> Result<Step, StoreError> {
+        let now = self.clock.now();
+        if !matches!(sent, Err(NotSent::Down(_))) && memory.pause.take().is_some() {
+            tracing::info!("mails are sent again");
+        }
+        let (step, outcome) = match sent {
+            Ok(()) => {
+                self.metrics.mails_sent.increment();
+                (Step::Sent, MailOutcome::Done)
+            }
+            Err(NotSent::Down(reason)) => {
+                if memory.pause.is_none() {
+                    tracing::error!(reason, "mails cannot be sent; they wait");
+                }
+                self.metrics.mails_postponed.increment();
+                (Step::Down, MailOutcome::Postponed { until: now, reason })
+            }
+            Err(NotSent::Later(reason)) if age(mail, now) < GIVE_UP => {
+                let delay = memory.refused(mail.id);
+                tracing::warn!(mail = %mail.id, to = %mail.to, reason, ?delay, "a mail was not taken; it waits");
+                self.metrics.mails_postponed.increment();
+                let until = now.checked_add(delay).unwrap_or(Timestamp::MAX);
+                (Step::Sent, MailOutcome::Postponed { until, reason })
+            }
+            Err(NotSent::Later(reason) | NotSent::Never(reason)) => {
+                tracing::error!(mail = %mail.id, to = %mail.to, reason, "a mail failed for good");
+                self.metrics.mails_failed.increment();
+                (Step::Sent, MailOutcome::Failed { at: now, reason })
+            }
+        };
+        self.settle(mail, outcome, memory).await?;
+        Ok(step)
+    }
+
+    async fn settle(&self, mail: &Mail, outcome: MailOutcome, memory: &mut Memory) -> Result<(), StoreError> {
+        if !matches!(outcome, MailOutcome::Postponed { .. }) {
+            memory.refusals.remove(&mail.id);
+        }
+        self.store.settle_mail(mail.id, outcome).await.map(drop)
+    }
+
+    /// The letter, with the token that was made for it; none if nobody needs it any more.
+    async fn draft(&self, stationery: &Stationery, mail: &Mail) -> Result<Option<Draft>, StoreError> {
+        let receiver = self.store.account_by_email(&mail.to).await?;
+        Ok(match mail.topic {
+            Topic::VerifyEmail => receiver.filter(|account| !account.email_verified).map(|account| {
+                self.with_token(stationery, mail, account, Purpose::VerifyEmail, VERIFY_HOURS)
+            }),
+            Topic::AlreadyRegistered => receiver.map(|account| {
+                let mut draft = plain(stationery, mail, Some(account));
+                draft.stamp.allowance = Some(allowance(&mail.to));
+                draft
+            }),
+            Topic::Reset => receiver
+                .filter(|_| stationery.reset)
+                .map(|account| self.with_token(stationery, mail, account, Purpose::Reset, RESET_HOURS)),
+            Topic::ChangeEmail(id) => {
+                let account = self.store.account(id).await?;
+                account.map(|account| {
+                    self.with_token(stationery, mail, account, Purpose::ChangeEmail, VERIFY_HOURS)
+                })
+            }
+            Topic::EmailChanged(ref moved_to) => {
+                let account = self.store.account_by_email(moved_to).await?;
+                let about = About {
+                    account,
+                    ..About::default()
+                };
+                Some(Draft::new(stationery, mail, &about, mail.to.clone()))
+            }
+            Topic::PasswordChanged | Topic::PasswordReset => Some(plain(stationery, mail, receiver)),
+            Topic::Approved | Topic::Declined => {
+                receiver.map(|account| plain(stationery, mail, Some(account)))
+            }
+            Topic::AwaitingApproval(applicant) => {
+                let applicant = self.store.account(applicant).await?;
+                let waits = |account: &Account| account.standing == Standing::AwaitingApproval;
+                applicant.filter(waits).map(|applicant| {
+                    let about = About {
+                        account: receiver,
+                        applicant: Some(applicant),
+                        ..About::default()
+                    };
+                    Draft::new(stationery, mail, &about, mail.to.clone())
+                })
+            }
+            Topic::Invitation(id) => {
+                let invitations = self.store.invitations().await?;
+                let now = self.clock.now();
+                let invitation = invitations.into_iter().find(|invitation| invitation.id == id);
+                invitation
+                    .filter(|invitation| invitation.expires_at > now)
+                    .map(|invitation| {
+                        let left = invitation.expires_at.duration_since(now).as_secs();
+                        let token = PlainToken::new(&self.random);
+                        let stamped = StampedToken::Invitation(id, token.digest());
+                        let about = About {
+                            lasts: u64::try_from(left).unwrap_or(0).div_ceil(3600),
+                            token: Some(token),
+                            ..About::default()
+                        };
+                        let mut draft = Draft::new(stationery, mail, &about, mail.to.clone());
+                        draft.stamp.token = Some(stamped);
+                        draft
+                    })
+            }
+        })
+    }
+
+    fn with_token(
+        &self,
+        stationery: &Stationery,
+        mail: &Mail,
+        account: Account,
+        purpose: Purpose,
+        lasts: u64,
+    ) -> Draft {
+        let (token, now) = (PlainToken::new(&self.random), self.clock.now());
+        let to = match purpose {
+            Purpose::ChangeEmail => mail.to.clone(),
+            _ => account.email.clone(),
+        };
+        let kept = MailedToken {
+            digest: token.digest(),
+            purpose,
+            account: account.id,
+            email: to.clone(),
+            mail: Some(mail.id),
+            expires_at: now
+                .checked_add(Duration::from_hours(lasts))
+                .unwrap_or(Timestamp::MAX),
+        };
+        let about = About {
+            account: Some(account),
+            token: Some(token),
+            lasts,
+            ..About::default()
+        };
+        let mut draft = Draft::new(stationery, mail, &about, to);
+        draft.stamp.token = Some(StampedToken::Account(kept));
+        // Whoever moves an account has signed in, and proved it.
+        draft.stamp.allowance = (purpose != Purpose::ChangeEmail).then(|| allowance(&mail.to));
+        draft
+    }
+}
+
+impl Draft {
+    fn new(stationery: &Stationery, mail: &Mail, about: &About, to: Email) -> Self {
+        Self {
+            letter: Letter::write(stationery, mail, about, to),
+            stamp: Stamp {
+                token: None,
+                allowance: None,
+            },
+        }
+    }
+}
+
+impl Memory {
+    fn lengthen_pause(&mut self) -> Duration {
+        let (first, longest) = PAUSES;
+        let pause = self.pause.map_or(first, |last| (last * 2).min(longest));
+        self.pause = Some(pause);
+        pause
+    }
+
+    /// Notes that a mail was not taken. By how long it is put off.
+    fn refused(&mut self, id: MailId) -> Duration {
+        let (first, longest) = DELAYS;
+        let before = self.refusals.entry(id).or_default();
+        let delay = first.saturating_mul(1 << (*before).min(16)).min(longest);
+        *before += 1;
+        delay
+    }
+}
+
+fn plain(stationery: &Stationery, mail: &Mail, account: Option<Account>) -> Draft {
+    let to = account
+        .as_ref()
+        .map_or(&mail.to, |account| &account.email)
+        .clone();
+    let about = About {
+        account,
+        ..About::default()
+    };
+    Draft::new(stationery, mail, &about, to)
+}
+
+fn allowance(address: &Email) -> Allowance {
+    Allowance {
+        address: address.clone(),
+        mails: MAILS_AN_ADDRESS,
+        window: WINDOW,
+    }
+}
+
+fn age(mail: &Mail, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(mail.cause.at)).unwrap_or_default()
+}

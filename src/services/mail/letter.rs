@@ -1,0 +1,211 @@
+//! What each kind of mail says.
+
+use serde::Serialize;
+
+use super::stationery::Stationery;
+use crate::model::{Account, Email, Mail, PlainToken, Topic};
+use crate::text::Lang;
+
+/// A mail before it is one: what people read.
+#[derive(Serialize)]
+pub(super) struct Letter {
+    #[serde(skip)]
+    pub(super) to: Email,
+    #[serde(skip)]
+    pub(super) lang: Lang,
+    pub(super) subject: String,
+    pub(super) greeting: String,
+    pub(super) lead: String,
+    /// The first one is what the letter is for.
+    pub(super) links: Vec<Link>,
+    pub(super) notes: Vec<String>,
+    pub(super) signature: String,
+}
+
+/// A link, with its token: never logged, and gone with the letter.
+#[derive(Serialize)]
+pub(super) struct Link {
+    pub(super) label: String,
+    pub(super) url: String,
+}
+
+/// What is known of a mail when it goes out.
+#[derive(Default)]
+pub(super) struct About {
+    /// The receiver's account.
+    pub(super) account: Option<Account>,
+    /// Who waits for approval.
+    pub(super) applicant: Option<Account>,
+    /// What the link carries.
+    pub(super) token: Option<PlainToken>,
+    /// How long the link works, in hours.
+    pub(super) lasts: u64,
+}
+
+struct Words {
+    subject: &'static str,
+    lead: &'static str,
+    otherwise: &'static str,
+    /// Where the letter leads, and what the link is called.
+    action: Option<(&'static str, &'static str)>,
+}
+
+impl Words {
+    fn of(topic: &Topic) -> Self {
+        let words = |subject, lead, otherwise, action| Self {
+            subject,
+            lead,
+            otherwise,
+            action,
+        };
+        match topic {
+            Topic::VerifyEmail => words(
+                "mail.verify.subject",
+                "mail.verify.lead",
+                "mail.verify.otherwise",
+                Some(("/.auth/verify?token=", "mail.verify.action")),
+            ),
+            Topic::AlreadyRegistered => words(
+                "mail.registered.subject",
+                "mail.registered.lead",
+                "mail.registered.otherwise",
+                Some((LOGIN, "mail.sign-in")),
+            ),
+            Topic::Reset => words(
+                "mail.reset.subject",
+                "mail.reset.lead",
+                "mail.reset.otherwise",
+                Some(("/.auth/reset?token=", "mail.reset.action")),
+            ),
+            Topic::ChangeEmail(_) => words(
+                "mail.move.subject",
+                "mail.move.lead",
+                "mail.move.otherwise",
+                Some(("/.auth/verify?token=", "mail.verify.action")),
+            ),
+            Topic::EmailChanged(_) => words(
+                "mail.moved.subject",
+                "mail.moved.lead",
+                "mail.moved.otherwise",
+                None,
+            ),
+            Topic::PasswordChanged => words(
+                "mail.password.subject",
+                "mail.password.lead",
+                "mail.password.otherwise",
+                None,
+            ),
+            Topic::PasswordReset => words(
+                "mail.password.subject",
+                "mail.password.lead-reset",
+                "mail.password.otherwise",
+                None,
+            ),
+            Topic::AwaitingApproval(_) => words(
+                "mail.waiting.subject",
+                "mail.waiting.lead",
+                "mail.waiting.otherwise",
+                Some(("/.auth/admin", "mail.waiting.action")),
+            ),
+            Topic::Approved => words(
+                "mail.approved.subject",
+                "mail.approved.lead",
+                "mail.approved.otherwise",
+                Some((LOGIN, "mail.sign-in")),
+            ),
+            Topic::Declined => words(
+                "mail.declined.subject",
+                "mail.declined.lead",
+                "mail.declined.otherwise",
+                None,
+            ),
+            Topic::Invitation(_) => words(
+                "mail.invitation.subject",
+                "mail.invitation.lead",
+                "mail.invitation.otherwise",
+                Some(("/.auth/signup?invitation=", "mail.invitation.action")),
+            ),
+        }
+    }
+}
+
+const LOGIN: &str = "/.auth/login";
+
+impl Letter {
+    /// Writes it. `to` is where it goes.
+    pub(super) fn write(stationery: &Stationery, mail: &Mail, about: &About, to: Email) -> Self {
+        let lang = stationery.language(about.account.as_ref(), mail.language.as_deref());
+        let words = Words::of(&mail.topic);
+        let subject_of = about.applicant.as_ref().or(about.account.as_ref());
+        let email = match &mail.topic {
+            Topic::EmailChanged(email) => email.as_str(),
+            _ => subject_of.map_or("", |account| account.email.as_str()),
+        };
+        let username = subject_of.map_or("", |account| account.username.as_str());
+        let values = [("email", email), ("username", username)];
+        let say = |key| stationery.say(lang, key, &values);
+
+        let mut links: Vec<Link> = words
+            .action
+            .iter()
+            .map(|(path, label)| Link {
+                label: say(label),
+                url: match &about.token {
+                    Some(token) => stationery.url(&format!("{path}{}", token.expose())),
+                    None => stationery.url(path),
+                },
+            })
+            .collect();
+        let is_done = matches!(
+            mail.topic,
+            Topic::EmailChanged(_) | Topic::PasswordChanged | Topic::PasswordReset
+        );
+        let mut notes = Vec::new();
+        if about.token.is_some() {
+            notes.push(stationery.lasts(lang, about.lasts));
+        }
+        notes.push(stationery.cause(lang, &mail.cause, is_done));
+        notes.push(say(words.otherwise));
+        match mail.topic {
+            Topic::AlreadyRegistered | Topic::PasswordChanged | Topic::PasswordReset if stationery.reset => {
+                links.push(Link {
+                    label: say("mail.forgot"),
+                    url: stationery.url("/.auth/forgot"),
+                });
+            }
+            Topic::AlreadyRegistered
+            | Topic::PasswordChanged
+            | Topic::PasswordReset
+            | Topic::EmailChanged(_)
+            | Topic::Declined => notes.push(ask_administrator(stationery, lang)),
+            _ => {}
+        }
+        Self {
+            subject: say(words.subject),
+            greeting: greeting(stationery, lang, about.account.as_ref()),
+            lead: say(words.lead),
+            links,
+            notes,
+            signature: format!("{} · {}", stationery.brand, stationery.url("")),
+            to,
+            lang,
+        }
+    }
+}
+
+fn greeting(stationery: &Stationery, lang: Lang, account: Option<&Account>) -> String {
+    match account {
+        Some(account) => {
+            let name = account.name.as_deref().unwrap_or(account.username.as_str());
+            stationery.say(lang, "mail.greeting", &[("name", name)])
+        }
+        None => stationery.say(lang, "mail.greeting-nobody", &[]),
+    }
+}
+
+fn ask_administrator(stationery: &Stationery, lang: Lang) -> String {
+    match stationery.contact.as_str() {
+        "" => stationery.say(lang, "mail.administrator", &[]),
+        contact => stationery.say(lang, "mail.administrator-at", &[("contact", contact)]),
+    }
+}

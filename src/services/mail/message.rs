@@ -1,0 +1,84 @@
+//! A letter as a mail: text and HTML (RFC 2046, section 5.1.4).
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use lettre::Message;
+use lettre::message::header::{Header, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use minijinja::context;
+use minijinja::value::{Serde, Value};
+
+use super::letter::Letter;
+use super::stationery::{Stationery, TEMPLATE};
+use crate::ids::MailId;
+
+/// No machine answers what a machine sent (RFC 3834, section 5).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+impl Letter {
+    /// The mail; why not, if it cannot be one.
+    pub(super) fn message(
+        &self,
+        stationery: &Stationery,
+        from: &Mailbox,
+        id: MailId,
+        now: Timestamp,
+    ) -> Result<Message, String> {
+        let to = self.to.as_str().parse().map_err(|error| format!("{error}"))?;
+        let parts = MultiPart::alternative()
+            .singlepart(SinglePart::plain(self.text()))
+            .singlepart(SinglePart::html(self.html(stationery)?));
+        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+        Message::builder()
+            .from(from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(&self.subject)
+            .date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+            .message_id(Some(format!("<{id}@{}>", stationery.host())))
+            .header(AutoSubmitted)
+            .multipart(parts)
+            .map_err(|error| error.to_string())
+    }
+
+    /// A link stands on a line of its own, whole.
+    pub(super) fn text(&self) -> String {
+        let links = self
+            .links
+            .iter()
+            .map(|link| format!("{}:\n{}", link.label, link.url));
+        let paragraphs: Vec<String> = [self.greeting.clone(), self.lead.clone()]
+            .into_iter()
+            .chain(links)
+            .chain(self.notes.iter().cloned())
+            .collect();
+        format!("{}\n\n-- \n{}\n", paragraphs.join("\n\n"), self.signature)
+    }
+
+    fn html(&self, stationery: &Stationery) -> Result<String, String> {
+        let view = context! {
+            lang => stationery.tag(self.lang),
+            letter => Value::from(Serde(self)),
+        };
+        stationery
+            .templates
+            .get_template(TEMPLATE)
+            .and_then(|template| template.render(view))
+            .map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,145 @@
+//! Mail: what a request causes waits in the store, and one task sends it. No request waits for a mail server.
+
+mod deliver;
+mod letter;
+mod message;
+mod outbox;
+mod stationery;
+mod transport;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+
+use self::stationery::Stationery;
+use self::transport::Transport;
+use super::address_limit::AddressLimit;
+use super::{Kept, Origin};
+use crate::clock::Clock;
+use crate::config::{Config, MailUrlError};
+use crate::ids::MailId;
+use crate::metrics::Metrics;
+use crate::model::{Cause, Email, Mail, Topic};
+use crate::random::Random;
+use crate::store::StoreError;
+use crate::text::TextError;
+
+/// How many mails one client may cause in [`WINDOW`] without having signed in (S23): many people may share an address.
+const MAILS_A_CLIENT: u32 = 100;
+
+/// How many mails that anybody can cause one address is sent in [`WINDOW`] (S23).
+const MAILS_AN_ADDRESS: u32 = 3;
+
+/// The time in which mails are counted.
+const WINDOW: Duration = Duration::from_hours(1);
+
+/// Why there is no mail.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// `mail.url` names no way to send it.
+    #[error("mail.url: {0}")]
+    Url(#[from] MailUrlError),
+    /// A mail server cannot be spoken to as `mail.url` says.
+    #[error("mail.url: {0}")]
+    Server(String),
+    /// `mail.from` is nobody.
+    #[error("mail.from: {0}")]
+    From(String),
+    /// What is written cannot be read.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// How it is written cannot be read.
+    #[error("a template of mails is wrong: {0}")]
+    Template(String),
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct Mailer {
+    store: Kept,
+    transport: Transport,
+    stationery: ArcSwap<Stationery>,
+    clients: AddressLimit,
+    clock: Clock,
+    random: Random,
+    metrics: Arc<Metrics>,
+    /// Told when a mail was enqueued.
+    news: Notify,
+}
+
+impl Mailer {
+    pub(super) fn new(
+        config: &Config,
+        store: Kept,
+        clock: Clock,
+        random: Random,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, MailError> {
+        Ok(Self {
+            store,
+            transport: Transport::new(&config.mail)?,
+            stationery: ArcSwap::from_pointee(Stationery::new(config)?),
+            clients: AddressLimit::allowing(MAILS_A_CLIENT, WINDOW, clock.clone()),
+            clock,
+            random,
+            metrics,
+            news: Notify::new(),
+        })
+    }
+
+    /// Writes as another configuration says from now on.
+    pub fn follow(&self, config: &Config) {
+        match Stationery::new(config) {
+            Ok(stationery) => self.stationery.store(Arc::new(stationery)),
+            // Pages from the same texts were made a moment ago.
+            Err(error) => tracing::error!(%error, "mails are written as before"),
+        }
+    }
+
+    /// A mail to enqueue, which `origin` brought about.
+    pub(super) fn mail(&self, to: &Email, topic: Topic, origin: &Origin) -> Mail {
+        let now = self.clock.now();
+        Mail {
+            id: MailId::new(now, &self.random),
+            to: to.clone(),
+            topic,
+            language: origin.language.clone(),
+            cause: Cause {
+                at: now,
+                address: origin.address,
+                by_administrator: origin.address.is_none(),
+            },
+        }
+    }
+
+    /// The same, if the client has not caused too many (S23): for what nobody has to sign in for.
+    pub(super) fn mail_for_anybody(&self, to: &Email, topic: Topic, origin: &Origin) -> Option<Mail> {
+        if self.clients.check(origin.address).is_err() {
+            tracing::warn!(client = ?origin.address, "a client caused too many mails: none is sent");
+            self.metrics.mails_withheld.increment();
+            return None;
+        }
+        self.clients.failed(origin.address);
+        Some(self.mail(to, topic, origin))
+    }
+
+    /// Lets mails wait, due at once.
+    pub(super) async fn enqueue(&self, mails: Vec<Mail>) -> Result<(), StoreError> {
+        if mails.is_empty() {
+            return Ok(());
+        }
+        self.store.enqueue_mails(mails).await?;
+        self.announce();
+        Ok(())
+    }
+
+    /// Says that mails were enqueued together with what they tell of.
+    pub(super) fn announce(&self) {
+        self.news.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests;

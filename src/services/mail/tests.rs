@@ -1,0 +1,189 @@
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::deliver::{Memory, Step};
+use super::letter::{About, Letter};
+use super::stationery::Stationery;
+use super::*;
+use crate::config::Config;
+use crate::ids::{AccountId, InvitationId};
+use crate::model::{Account, PlainToken};
+use crate::services::world::{EMAIL, World, client};
+use crate::store::TokenEffect;
+
+impl World {
+    /// Sends what is due now. The steps.
+    async fn deliver(&self) -> Vec<Step> {
+        let (mut memory, mut steps) = (Memory::default(), Vec::new());
+        loop {
+            let step = self
+                .services
+                .mailer
+                .step(&mut memory, &CancellationToken::new())
+                .await
+                .unwrap();
+            if step == Step::Idle {
+                return steps;
+            }
+            steps.push(step);
+        }
+    }
+
+    async fn enqueue(&self, to: &str, topics: Vec<Topic>) {
+        let mailer = &self.services.mailer;
+        let to = to.parse().unwrap();
+        let mails = topics
+            .into_iter()
+            .map(|topic| {
+                // One after the other, also in the order of their names.
+                self.hand.advance(Duration::from_millis(1));
+                mailer.mail(&to, topic, &client())
+            })
+            .collect();
+        mailer.enqueue(mails).await.unwrap();
+    }
+}
+
+fn topics(id: AccountId, invitation: InvitationId) -> Vec<Topic> {
+    let elsewhere: Email = "ann@elsewhere.example".parse().unwrap();
+    vec![
+        Topic::VerifyEmail,
+        Topic::AlreadyRegistered,
+        Topic::Reset,
+        Topic::ChangeEmail(id),
+        Topic::EmailChanged(elsewhere),
+        Topic::PasswordChanged,
+        Topic::PasswordReset,
+        Topic::AwaitingApproval(id),
+        Topic::Approved,
+        Topic::Declined,
+        Topic::Invitation(invitation),
+    ]
+}
+
+#[tokio::test]
+async fn every_kind_of_mail_in_every_language() {
+    let world = World::with_ann(|_| {}).await;
+    let account: Account = world.change(crate::services::AccountChange::Enable).await;
+    let random = Random::seeded(1);
+    let mut config = Config::default();
+    config.branding.name = "Harbour & Sons".to_owned();
+    for (lang, contact, reset) in [("en", "it@harbour.example", true), ("ko", "", false)] {
+        config.branding.contact = contact.to_owned();
+        config.login.reset = reset;
+        let stationery = Stationery::new(&config).unwrap();
+        let mut letters = String::new();
+        for topic in topics(account.id, InvitationId::new(world.clock.now(), &random)) {
+            let administrative = matches!(topic, Topic::Approved | Topic::Declined | Topic::Invitation(_));
+            let carries_token = matches!(
+                topic,
+                Topic::VerifyEmail | Topic::Reset | Topic::ChangeEmail(_) | Topic::Invitation(_)
+            );
+            let mut mail = world.services.mailer.mail(&account.email, topic, &client());
+            mail.language = Some(lang.to_owned());
+            mail.cause.by_administrator = administrative;
+            let about = About {
+                account: (!matches!(mail.topic, Topic::Invitation(_))).then(|| account.clone()),
+                token: carries_token.then(|| PlainToken::parse(&"T".repeat(43)).unwrap()),
+                lasts: 24,
+                ..About::default()
+            };
+            let letter = Letter::write(&stationery, &mail, &about, account.email.clone());
+            write!(letters, "Subject: {}\n\n{}\n\n", letter.subject, letter.text()).unwrap();
+        }
+        insta::assert_snapshot!(format!("letters.{lang}"), letters);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_written_to_who_has_no_use_for_it() {
+    let world = World::with_ann(|_| {}).await;
+    // She is verified already.
+    world.enqueue(EMAIL, vec![Topic::VerifyEmail]).await;
+    let id = world
+        .store
+        .account_by_email(&EMAIL.parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap()
+        .id;
+    world
+        .enqueue(
+            "nobody@example.com",
+            vec![
+                Topic::VerifyEmail,
+                Topic::AlreadyRegistered,
+                Topic::Reset,
+                Topic::Approved,
+                // She does not wait.
+                Topic::AwaitingApproval(id),
+                Topic::Invitation(InvitationId::new(world.clock.now(), &Random::seeded(1))),
+            ],
+        )
+        .await;
+    assert_eq!(world.deliver().await, vec![Step::Settled; 7]);
+    assert!(world.outbox().is_empty());
+    assert!(world.store.mails(None, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn s23_what_anybody_can_cause_is_counted_for_an_hour_and_notices_are_not() {
+    let world = World::with_ann(|_| {}).await;
+    world.enqueue(EMAIL, vec![Topic::Reset; 3]).await;
+    world
+        .enqueue(EMAIL, vec![Topic::AlreadyRegistered, Topic::Reset])
+        .await;
+    world.enqueue(EMAIL, vec![Topic::PasswordChanged; 5]).await;
+    world.deliver().await;
+    assert_eq!(world.outbox().len(), 3 + 5);
+    world.hand.advance(Duration::from_hours(1));
+    world.enqueue(EMAIL, vec![Topic::Reset]).await;
+    world.deliver().await;
+    assert_eq!(world.outbox().len(), 3 + 5 + 1);
+}
+
+#[tokio::test]
+async fn s19_a_reset_works_for_an_hour_from_when_it_was_sent() {
+    let world = World::with_ann(|_| {}).await;
+    world.enqueue(EMAIL, vec![Topic::Reset]).await;
+    // The mail server was away for long.
+    world.hand.advance(Duration::from_hours(10));
+    world.deliver().await;
+    let mail = std::fs::read_to_string(&world.outbox()[0])
+        .unwrap()
+        .replace("=\r\n", "");
+    let token = mail.split("/.auth/reset?token=3D").nth(1);
+    let token = PlainToken::parse(&token.expect("a link, quoted-printable")[..43]).unwrap();
+    let links = &world.services.mailed_links;
+    world.hand.advance(Duration::from_secs(3599));
+    links.resets(token.expose()).await.unwrap();
+    world.hand.advance(Duration::from_secs(1));
+    assert!(links.resets(token.expose()).await.is_err());
+    let effect = TokenEffect::VerifyEmail;
+    let now = world.clock.now();
+    let void = world
+        .store
+        .consume_token(token.digest(), effect, Vec::new(), now)
+        .await;
+    assert_eq!(void.unwrap(), crate::store::ConsumeToken::Void);
+}
+
+#[tokio::test]
+async fn what_a_configuration_says_of_mails_is_followed() {
+    let world = World::with_ann(|_| {}).await;
+    let mut config = world.config.clone();
+    config.login.reset = false;
+    config.branding.name = "Harbour".to_owned();
+    world.services.mailer.follow(&config);
+    world
+        .enqueue(EMAIL, vec![Topic::Reset, Topic::PasswordChanged])
+        .await;
+    assert_eq!(world.deliver().await, [Step::Settled, Step::Sent]);
+    let mail = std::fs::read_to_string(&world.outbox()[0]).unwrap();
+    assert!(
+        mail.contains("Subject: Harbour: your password was changed"),
+        "{mail}"
+    );
+}

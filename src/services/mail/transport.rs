@@ -1,0 +1,148 @@
+//! How mails leave: to a mail server, or into a folder.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lettre::message::Mailbox;
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use tokio::task::spawn_blocking;
+
+use super::MailError;
+use super::letter::Letter;
+use super::outbox::Outbox;
+use crate::config::{MailConfig, MailTransport};
+use crate::ids::MailId;
+
+/// How long a mail server may take for one answer.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+
+/// What a mail server said is kept up to this length.
+const LONGEST_REASON: usize = 300;
+
+/// The way out, and the sender that is written on every mail.
+pub(super) struct Transport {
+    pub(super) from: Mailbox,
+    way: Way,
+}
+
+enum Way {
+    Folder(Outbox),
+    Server(AsyncSmtpTransport<Tokio1Executor>),
+}
+
+/// Why a mail did not leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotSent {
+    /// No mail would leave now, whatever it is.
+    Down(String),
+    /// This one not now.
+    Later(String),
+    /// This one never.
+    Never(String),
+}
+
+impl Transport {
+    pub(super) fn new(config: &MailConfig) -> Result<Self, MailError> {
+        let from = config.from.parse();
+        let way = match config.transport()? {
+            MailTransport::Folder(folder) => Way::Folder(Outbox::new(folder)),
+            MailTransport::Smtp(url) => {
+                let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose());
+                let builder = builder.map_err(|error| MailError::Server(error.to_string()))?;
+                Way::Server(builder.timeout(Some(ANSWER_TIME)).build())
+            }
+        };
+        Ok(Self {
+            from: from.map_err(|error| MailError::From(format!("{error}")))?,
+            way,
+        })
+    }
+
+    pub(super) async fn send(
+        &self,
+        letter: &Letter,
+        message: Message,
+        id: MailId,
+        now: Timestamp,
+    ) -> Result<(), NotSent> {
+        match &self.way {
+            Way::Folder(outbox) => {
+                let (outbox, mail) = (outbox.clone(), message.formatted());
+                let written = spawn_blocking(move || outbox.write(&mail, id, now)).await;
+                written
+                    .map_err(|error| NotSent::Down(error.to_string()))?
+                    .map_err(|error| NotSent::Down(error.to_string()))?;
+                Outbox::show(letter);
+                Ok(())
+            }
+            Way::Server(server) => {
+                let is_plain = letter.to.as_str().is_ascii();
+                let sent = server.send(message).await;
+                sent.map(drop).map_err(|error| not_sent(&error, is_plain))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").finish_non_exhaustive()
+    }
+}
+
+/// What to do about it. `is_plain`: the receiver's address is one that any server takes.
+fn not_sent(error: &SmtpError, is_plain: bool) -> NotSent {
+    let reason = reason(&error.to_string());
+    let Some(code) = error.status().map(u16::from) else {
+        // What the client library itself refuses is an address that the server cannot take, or a server that does not
+        // offer what the operator requires.
+        return if error.is_client() && !is_plain {
+            NotSent::Never(reason)
+        } else {
+            NotSent::Down(reason)
+        };
+    };
+    verdict(code, reason)
+}
+
+/// RFC 5321, section 4.2.1, and RFC 4954, section 6: what concerns the server or the sign-in to it stops all mails.
+fn verdict(code: u16, reason: String) -> NotSent {
+    match code {
+        421 | 432 | 454 | 530..=539 => NotSent::Down(reason),
+        500..=599 => NotSent::Never(reason),
+        _ => NotSent::Later(reason),
+    }
+}
+
+/// On one line, and no longer than an administrator reads.
+fn reason(text: &str) -> String {
+    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    line.take(LONGEST_REASON).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_concerns_the_server_stops_all_and_what_concerns_a_mail_stops_it() {
+        let verdict = |code| verdict(code, String::new());
+        for code in [421, 454, 530, 534, 535, 538] {
+            assert_eq!(verdict(code), NotSent::Down(String::new()), "{code}");
+        }
+        for code in [450, 451, 452, 455] {
+            assert_eq!(verdict(code), NotSent::Later(String::new()), "{code}");
+        }
+        for code in [500, 550, 552, 554] {
+            assert_eq!(verdict(code), NotSent::Never(String::new()), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_one_line() {
+        assert_eq!(reason("a\r\nb"), "a  b");
+        assert_eq!(reason(&"x".repeat(1000)).len(), LONGEST_REASON);
+    }
+}

@@ -1,0 +1,300 @@
+//! What the links in mails do, and asking for them: proving an address, setting a new password.
+
+use std::sync::Arc;
+
+use super::approval::Approval;
+use super::new_password::choose;
+use super::sign_up::parse_email;
+use super::{
+    AccessKeys, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Lasting, Mailer, Origin, PasswordPolicy,
+    Sessions, SignUpField, SignUpNext,
+};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::model::{Account, Email, Mail, MailedToken, PlainToken, Purpose, TokenDigest, Topic, Username};
+use crate::secret::Secret;
+use crate::store::{ConsumeToken, SessionsToEnd, StoreError, TokenEffect};
+
+/// Why a link did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// It is used up, expired, superseded, or never was one.
+    #[error("the link is void")]
+    Void,
+    /// Resetting is switched off.
+    #[error("reset is switched off")]
+    ResetDisabled,
+    /// Another account has the address meanwhile.
+    #[error("another account has the address")]
+    EmailTaken,
+    /// Fields of the form that are wrong, at least one.
+    #[error("{0:?}")]
+    Invalid(Vec<(SignUpField, FieldError)>),
+    /// Too many passwords are being hashed.
+    #[error("too many passwords are being hashed")]
+    Busy,
+    /// The event could not be recorded, and must be.
+    #[error("the event could not be recorded")]
+    Unrecorded,
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Busy> for LinkError {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+/// What a link that proves an address does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The address.
+    pub email: Email,
+    /// Whether the account moves to it.
+    pub moves: bool,
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct MailedLinks {
+    store: Kept,
+    hasher: Arc<Hasher>,
+    policy: Arc<PasswordPolicy>,
+    sessions: Arc<Sessions>,
+    access_keys: Arc<AccessKeys>,
+    mailer: Arc<Mailer>,
+    approval: Approval,
+    audit: Arc<Audit>,
+    clock: Clock,
+    /// `login.reset`
+    reset: bool,
+    /// `signup.verify_email`
+    verify: bool,
+    /// `login.username`
+    by_username: bool,
+}
+
+impl MailedLinks {
+    pub(super) fn under(
+        lasting: &Lasting,
+        policy: Arc<PasswordPolicy>,
+        approval: Approval,
+        config: &Config,
+    ) -> Self {
+        Self {
+            store: lasting.store.clone(),
+            hasher: lasting.hasher.clone(),
+            policy,
+            sessions: lasting.sessions.clone(),
+            access_keys: lasting.access_keys.clone(),
+            mailer: lasting.mailer.clone(),
+            approval,
+            audit: lasting.audit.clone(),
+            clock: lasting.clock.clone(),
+            reset: config.login.reset,
+            verify: config.signup.verify_email,
+            by_username: config.login.username,
+        }
+    }
+
+    /// Asks for a link that sets a new password. Whether there is an account with the address is looked up when the
+    /// mail goes out, so that asking takes the same for every address (S18).
+    pub async fn forgot(&self, email: &str, origin: &Origin) -> Result<(), LinkError> {
+        if !self.reset {
+            return Err(LinkError::ResetDisabled);
+        }
+        let email = parse(email)?;
+        self.record(origin, &Event::success(Kind::ResetRequest, email.as_str()))?;
+        self.ask(&email, Topic::Reset, origin).await
+    }
+
+    /// Asks for the link that proves an address once more. `login` is the address, or a username where that signs in.
+    pub async fn send_again(&self, login: &str, origin: &Origin) -> Result<(), LinkError> {
+        let email = match parse(login) {
+            Ok(email) => email,
+            Err(error) => {
+                let named = match login.trim().parse::<Username>() {
+                    Ok(username) if self.by_username => self.store.account_by_username(&username).await?,
+                    _ => return Err(error),
+                };
+                match named {
+                    Some(account) => account.email,
+                    None => return Ok(()),
+                }
+            }
+        };
+        if !self.verify {
+            return Ok(());
+        }
+        self.ask(&email, Topic::VerifyEmail, origin).await
+    }
+
+    /// What a link would prove, if it is good; uses nothing up (S20).
+    pub async fn confirmation(&self, token: &str) -> Result<Confirmation, LinkError> {
+        let (_, good) = self.confirming(token).await?;
+        Ok(good.into())
+    }
+
+    /// Proves an address, or moves an account to one.
+    pub async fn confirm(
+        &self,
+        token: &str,
+        origin: &Origin,
+    ) -> Result<(Confirmation, SignUpNext), LinkError> {
+        let (digest, good) = self.confirming(token).await?;
+        let account = self.store.account(good.account).await?.ok_or(LinkError::Void)?;
+        let (kind, effect, mails) = if good.purpose == Purpose::ChangeEmail {
+            let topic = Topic::EmailChanged(good.email.clone());
+            let told = self.mailer.mail(&account.email, topic, origin);
+            (Kind::EmailChange, TokenEffect::ChangeEmail, vec![told])
+        } else {
+            let asked = self.asks_for_approval(&account, origin).await?;
+            (Kind::EmailVerify, TokenEffect::VerifyEmail, asked)
+        };
+        self.announce(origin, kind, &good)?;
+        let consumed = self.store.consume_token(digest, effect, mails, self.clock.now());
+        let after = consumed_by(consumed.await?)?;
+        self.sessions.refresh(&after);
+        self.access_keys.refresh(after.id).await;
+        self.mailer.announce();
+        self.audit
+            .note(origin, &Event::success(kind, after.email.as_str()));
+        let next = SignUpNext::of(&after, self.verify);
+        Ok((good.into(), next))
+    }
+
+    /// Whether a link sets a new password, if it is good; uses nothing up (S20).
+    pub async fn resets(&self, token: &str) -> Result<(), LinkError> {
+        self.reset_token(token).await.map(drop)
+    }
+
+    /// Sets a new password, ends all sessions and lifts a lock (S12, S21). Nobody is signed in by that.
+    pub async fn reset(
+        &self,
+        token: &str,
+        password: &Secret<String>,
+        again: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<(), LinkError> {
+        let (digest, good) = self.reset_token(token).await?;
+        let account = self.store.account(good.account).await?.ok_or(LinkError::Void)?;
+        let password = choose(
+            &self.policy,
+            password,
+            again,
+            Some(&account.email),
+            Some(&account.username),
+        )
+        .map_err(LinkError::Invalid)?;
+        let password_hash = self.hasher.place()?.hash(password).await?;
+        self.announce(origin, Kind::PasswordReset, &good)?;
+        let now = self.clock.now();
+        let mut mails = vec![self.mailer.mail(&account.email, Topic::PasswordReset, origin)];
+        if good.purpose == Purpose::Reset {
+            mails.extend(self.asks_for_approval(&account, origin).await?);
+        }
+        let effect = TokenEffect::SetPassword {
+            password_hash,
+            at: now,
+        };
+        let consumed = self.store.consume_token(digest, effect, mails, now);
+        let after = consumed_by(consumed.await?)?;
+        self.access_keys.refresh(after.id).await;
+        self.sessions.end(SessionsToEnd::Account(after.id, None)).await?;
+        self.mailer.announce();
+        self.audit
+            .note(origin, &Event::success(Kind::PasswordReset, after.email.as_str()));
+        Ok(())
+    }
+
+    async fn ask(&self, email: &Email, topic: Topic, origin: &Origin) -> Result<(), LinkError> {
+        let mail = self.mailer.mail_for_anybody(email, topic, origin);
+        self.mailer.enqueue(mail.into_iter().collect()).await?;
+        Ok(())
+    }
+
+    async fn confirming(&self, token: &str) -> Result<(TokenDigest, MailedToken), LinkError> {
+        let (digest, good) = self.good(token).await?;
+        match good.purpose {
+            Purpose::VerifyEmail | Purpose::ChangeEmail => Ok((digest, good)),
+            Purpose::Reset | Purpose::ResetByAdministrator => Err(LinkError::Void),
+        }
+    }
+
+    /// Who proves an address waits for an administrator from then on, if they do at all.
+    async fn asks_for_approval(&self, account: &Account, origin: &Origin) -> Result<Vec<Mail>, StoreError> {
+        if account.email_verified {
+            return Ok(Vec::new());
+        }
+        let proven = Account {
+            email_verified: true,
+            ..account.clone()
+        };
+        self.approval.requests(&proven, origin).await
+    }
+
+    /// With reset off a link that an administrator handed over serves all the same, and nothing else is there.
+    async fn reset_token(&self, token: &str) -> Result<(TokenDigest, MailedToken), LinkError> {
+        let found = match self.good(token).await {
+            Ok((digest, token)) => match token.purpose {
+                Purpose::ResetByAdministrator => return Ok((digest, token)),
+                Purpose::Reset => Ok((digest, token)),
+                Purpose::VerifyEmail | Purpose::ChangeEmail => Err(LinkError::Void),
+            },
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(_) | Err(LinkError::Void) if !self.reset => Err(LinkError::ResetDisabled),
+            found => found,
+        }
+    }
+
+    /// A token that is kept and not expired.
+    async fn good(&self, token: &str) -> Result<(TokenDigest, MailedToken), LinkError> {
+        let digest = PlainToken::parse(token).ok_or(LinkError::Void)?.digest();
+        let kept = self.store.token(digest).await?;
+        let now = self.clock.now();
+        kept.filter(|kept| kept.expires_at > now)
+            .map(|kept| (digest, kept))
+            .ok_or(LinkError::Void)
+    }
+
+    fn record(&self, origin: &Origin, event: &Event) -> Result<(), LinkError> {
+        self.audit
+            .record(origin, event)
+            .map_err(|_| LinkError::Unrecorded)
+    }
+
+    fn announce(&self, origin: &Origin, kind: Kind, token: &MailedToken) -> Result<(), LinkError> {
+        self.audit
+            .announce(
+                origin,
+                &Event::success(kind, token.email.as_str()).detail("begins"),
+            )
+            .map_err(|_| LinkError::Unrecorded)
+    }
+}
+
+impl From<MailedToken> for Confirmation {
+    fn from(token: MailedToken) -> Self {
+        Self {
+            moves: token.purpose == Purpose::ChangeEmail,
+            email: token.email,
+        }
+    }
+}
+
+/// The account as it is after its link was used.
+fn consumed_by(outcome: ConsumeToken) -> Result<Account, LinkError> {
+    match outcome {
+        ConsumeToken::Consumed { after, .. } => Ok(*after),
+        ConsumeToken::Void => Err(LinkError::Void),
+        ConsumeToken::EmailTaken => Err(LinkError::EmailTaken),
+    }
+}
+
+fn parse(typed: &str) -> Result<Email, LinkError> {
+    parse_email(typed).map_err(|error| LinkError::Invalid(vec![(SignUpField::Email, error)]))
+}

@@ -1,0 +1,28 @@
+//! A signup with an address that has an account, where addresses are verified: the answer is that of a new account
+//! after the same work (S18), and the mail tells the owner.
+
+use super::{SignUp, SignUpError};
+use crate::model::{Account, Password, Topic};
+use crate::services::Origin;
+
+impl SignUp {
+    /// One hash and one write, as for a new account.
+    pub(super) async fn tell_holder(
+        &self,
+        holder: &Account,
+        password: Password,
+        origin: &Origin,
+    ) -> Result<(), SignUpError> {
+        let known = Some(holder.password_hash.clone());
+        let verdict = self.hasher.place()?.verify(password, known).await;
+        let topic = match (holder.email_verified, verdict.matches) {
+            (false, true) => Topic::VerifyEmail,
+            // Somebody else may have made the account: whoever has the address proves it with a password of their own.
+            (false, false) if self.reset => Topic::Reset,
+            (true, _) | (false, false) => Topic::AlreadyRegistered,
+        };
+        let mail = self.mailer.mail_for_anybody(&holder.email, topic, origin);
+        self.mailer.enqueue(mail.into_iter().collect()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! The mails that a gateway wrote into its outbox, as their receivers read them.
+
+use std::fs;
+use std::path::Path;
+
+use mail_parser::MessageParser;
+use serde_json::json;
+use tokio::time::Duration;
+
+use super::{PASSWORD, Running, Told, soon};
+
+/// A mail.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    pub(crate) to: String,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
+    pub(crate) raw: String,
+}
+
+impl Letter {
+    /// The link in its text that goes on after `before`.
+    pub(crate) fn link(&self, before: &str) -> &str {
+        let mut links = self.text.lines().filter(|line| line.starts_with("https://"));
+        let link = links.find(|link| link.contains(before));
+        link.unwrap_or_else(|| panic!("no link with {before}: {}", self.text))
+    }
+
+    /// The token of its link to a page.
+    pub(crate) fn token(&self, page: &str) -> String {
+        let before = format!("/.auth/{page}?token=");
+        let link = self.link(&before);
+        link.split_once(&before).unwrap().1.to_owned()
+    }
+
+    fn read(file: &Path) -> Self {
+        let raw = fs::read(file).unwrap();
+        let message = MessageParser::default().parse(&raw).unwrap();
+        let to = message.to().unwrap().first().unwrap().address().unwrap();
+        Self {
+            to: to.to_owned(),
+            subject: message.subject().unwrap().to_owned(),
+            text: message.body_text(0).unwrap().replace("\r\n", "\n"),
+            html: message.body_html(0).unwrap().into_owned(),
+            raw: String::from_utf8(raw.clone()).unwrap(),
+        }
+    }
+}
+
+impl Running {
+    /// All mails so far, oldest first.
+    pub(crate) fn outbox(&self) -> Vec<Letter> {
+        let Ok(folder) = fs::read_dir(self.file("outbox")) else {
+            return Vec::new();
+        };
+        let mut files: Vec<_> = folder
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "eml"))
+            .collect();
+        files.sort();
+        files.iter().map(|file| Letter::read(file)).collect()
+    }
+
+    /// The mails to an address, oldest first, as soon as there are so many.
+    pub(crate) async fn mails_to(&self, to: &str, count: usize) -> Vec<Letter> {
+        let looking = async {
+            loop {
+                let mut mails = self.outbox();
+                mails.retain(|mail| mail.to == to);
+                if mails.len() >= count {
+                    return mails;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let mails = soon(looking).await;
+        assert_eq!(mails.len(), count, "{mails:?}");
+        mails
+    }
+
+    /// Waits until every mail that was caused so far has gone out, or will not: mails go out one after the other.
+    pub(crate) async fn mails_are_out(&self, username: &str) {
+        let email = format!("{username}@example.com");
+        let told = self.sign_up(&email, username, PASSWORD).await;
+        assert_eq!(told.status, 201, "{told:?}");
+        if told.document["next"] != "verify" {
+            let told = self
+                .visitor()
+                .tell("/.auth/forgot", json!({ "email": email }))
+                .await;
+            assert_eq!(told.status, 202, "{told:?}");
+        }
+        self.mails_to(&email, 1).await;
+    }
+
+    pub(crate) async fn sign_up(&self, email: &str, username: &str, password: &str) -> Told {
+        let fields = json!({
+            "email": email,
+            "username": username,
+            "password": password,
+            "password_confirm": password,
+        });
+        self.visitor().tell("/.auth/signup", fields).await
+    }
+
+    /// Tries to sign in. The status and, if refused, the kind of problem.
+    pub(crate) async fn try_sign_in(&self, login: &str, password: &str) -> (u16, String) {
+        let fields = json!({ "login": login, "password": password });
+        let told = self.visitor().tell("/.auth/login", fields).await;
+        let problem = if told.status == 200 { "" } else { told.problem() };
+        (told.status, problem.to_owned())
+    }
+}
