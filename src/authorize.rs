@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::authenticate::Credentials;
+use crate::authenticate::{Credentials, Proof};
 use crate::config::Allow;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
@@ -28,9 +28,14 @@ impl Permit {
             .map(|credentials| &credentials.principal)
     }
 
-    /// The session behind it: what lasts longer than the request ends with it.
+    /// The session behind it, if one is.
     pub fn session(&self) -> Option<&Arc<LiveSession>> {
-        self.credentials.as_ref()?.session.as_ref()
+        self.proof()?.session()
+    }
+
+    /// What proves on whose behalf: what lasts longer than the request ends with it.
+    pub fn proof(&self) -> Option<&Proof> {
+        self.credentials.as_ref()?.proof.as_ref()
     }
 }
 
@@ -56,6 +61,16 @@ pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) 
             None
         }
     };
+    if let Some(Proof::Key(key)) = credentials.as_ref().and_then(|who| who.proof.as_ref()) {
+        // Whoever may read may ask for the head alone.
+        let reads = *method == Method::HEAD && key.may_use(route.label(), Method::GET.as_str());
+        if !reads && !key.may_use(route.label(), method.as_str()) {
+            return Err(Refusal::because(
+                Problem::Forbidden,
+                "the access key is for other routes or methods",
+            ));
+        }
+    }
     Ok(Permit { credentials })
 }
 
@@ -105,7 +120,7 @@ mod tests {
                 session: None,
                 expires_at: jiff::Timestamp::UNIX_EPOCH,
             }),
-            session: None,
+            proof: None,
         }
     }
 

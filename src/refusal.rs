@@ -1,17 +1,23 @@
 //! Why a request is not served: what the client may know, and what only the log may.
 
+mod hint;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
 
+pub use hint::Hint;
+
 /// A refusal on its way to the client.
 ///
-/// Two fields for two readers: `problem` and `retry_after` are said to the client, `cause` to the log.
+/// Fields for two readers: `problem`, `hint` and `retry_after` are said to the client, `cause` to the log.
 #[derive(Debug)]
 pub struct Refusal {
     /// What the client is told.
     pub problem: Problem,
+    /// What it is told instead of the usual sentence, where that helps.
+    pub hint: Option<Hint>,
     /// When trying again makes sense.
     pub retry_after: Option<Duration>,
     /// What the operator reads; never sent.
@@ -26,6 +32,7 @@ impl Refusal {
     pub fn new(problem: Problem) -> Self {
         Self {
             problem,
+            hint: None,
             retry_after: (problem == Problem::Unavailable).then_some(UNAVAILABLE_FOR),
             cause: None,
         }
@@ -37,6 +44,13 @@ impl Refusal {
             cause: Some(cause.into()),
             ..Self::new(problem)
         }
+    }
+
+    /// The same, with a sentence that helps.
+    #[must_use]
+    pub fn hinting(mut self, hint: Hint) -> Self {
+        self.hint = Some(hint);
+        self
     }
 
     /// The same, with the time after which to try again.

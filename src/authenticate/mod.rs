@@ -3,29 +3,44 @@
 //! Schemes are asked in a fixed order. Absent, wrong and broken never look alike: a scheme that was not used lets the
 //! next one try, one that was used wrongly ends the matter, and one that cannot tell fails closed.
 
+mod presented;
+mod refused;
 mod session;
 pub mod signature;
+mod signed;
+mod withheld;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::LoginConfig;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::RequestHead;
-use crate::services::{LiveSession, Services};
+use crate::services::{LiveKey, LiveSession, Services};
 use crate::store::StoreError;
 use session::SessionScheme;
+use signed::SignedScheme;
+
+pub use signed::{Pending, Signed};
 
 /// What a scheme makes of a request.
 #[derive(Debug)]
-pub enum Attempt {
+pub enum Attempt<'h> {
     /// The request does not use this scheme: the next one is asked.
     NotPresented,
-    /// It does, and proves who it comes from.
-    Verified(Credentials),
+    /// It does, and proves who it comes from; with what is known of its signature, if it has one.
+    Verified(Credentials, Option<Box<Signed>>),
     /// It carries a cookie that signs nobody in and is to be removed (S27).
     SignedOut,
+    /// It does, and whether it proves anything is known only once the body was read.
+    Undecided(Pending<'h>),
     /// It uses the scheme wrongly; no other scheme is asked.
-    Rejected(Problem),
+    Rejected(Refusal),
     /// Whether it does could not be found out; never taken for anonymous.
     Unavailable(StoreError),
 }
@@ -35,8 +50,17 @@ pub enum Attempt {
 pub struct Credentials {
     /// Who.
     pub principal: Arc<Principal>,
-    /// The session that proves it: what lasts longer than a request ends with it.
-    pub session: Option<Arc<LiveSession>>,
+    /// What proves it.
+    pub proof: Option<Proof>,
+}
+
+/// What proves who a request comes from: what lasts longer than a request ends with it.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// A session.
+    Session(Arc<LiveSession>),
+    /// An access key.
+    Key(Arc<LiveKey>),
 }
 
 /// What all schemes together say.
@@ -44,8 +68,19 @@ pub struct Credentials {
 pub struct Identified {
     /// Who, if anybody.
     pub credentials: Option<Credentials>,
+    /// What is known of the signature, if that proves it.
+    pub signed: Option<Box<Signed>>,
     /// The answer removes the session's cookie.
     pub clears_cookie: bool,
+}
+
+/// What all schemes together say once they have seen the head.
+#[derive(Debug)]
+pub enum Finding<'h> {
+    /// All there is to say.
+    Known(Identified),
+    /// Nothing before the body was read; see [`Authenticator::decide`].
+    NeedsBody(Pending<'h>),
 }
 
 /// Whether a request keeps a session alive.
@@ -57,34 +92,111 @@ pub enum Usage {
     Peeks,
 }
 
-/// The schemes, in their order.
+/// What is asked for, as far as a scheme depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Whether a session is used.
+    pub usage: Usage,
+    /// Whether access keys prove something here.
+    pub takes_keys: bool,
+    /// Whether a signature may leave the body out.
+    pub unsigned_payload: bool,
+    /// Whether there is a body.
+    pub has_body: bool,
+}
+
+/// The schemes, in their order: whatever an access key proves, then the cookie of a session. Whoever signs a request
+/// means the key; browsers send cookies unasked.
 #[derive(Debug)]
 pub struct Authenticator {
+    /// `login.iam`
+    signed: Option<SignedScheme>,
     session: SessionScheme,
 }
 
 impl Authenticator {
     /// The schemes over these services.
-    pub fn new(services: &Services) -> Self {
+    pub fn new(config: &LoginConfig, services: &Services, clock: &Clock) -> Self {
         Self {
+            signed: config.iam.then(|| SignedScheme::new(services, clock.clone())),
             session: SessionScheme::new(services),
         }
     }
 
     /// Asks the schemes in their order who a request comes from.
-    pub fn identify(&self, head: &RequestHead<'_>, usage: Usage) -> Result<Identified, Refusal> {
-        match self.session.attempt(head.headers, usage) {
-            Attempt::NotPresented => Ok(Identified::default()),
-            Attempt::Verified(credentials) => Ok(Identified {
+    pub async fn identify<'h>(&self, head: &RequestHead<'h>, terms: Terms) -> Result<Finding<'h>, Refusal> {
+        if let Some(signed) = self.signed.as_ref().filter(|_| terms.takes_keys) {
+            match signed.attempt(head, terms).await {
+                Attempt::NotPresented => {}
+                attempt => return attempt.finding(),
+            }
+        }
+        self.session.attempt(head.headers, terms.usage).finding()
+    }
+
+    /// Judges a signature, now that the body was read.
+    pub fn decide(&self, pending: Pending<'_>, body: &Bytes) -> Result<Identified, Refusal> {
+        let attempt = match &self.signed {
+            Some(signed) => signed.decide(pending, body),
+            None => Attempt::NotPresented,
+        };
+        match attempt.finding()? {
+            Finding::Known(identified) => Ok(identified),
+            Finding::NeedsBody(_) => Err(Refusal::because(
+                Problem::Unavailable,
+                "a signature that the whole body does not decide",
+            )),
+        }
+    }
+
+    /// Removes what is for the gateway alone from the headers that an application gets.
+    pub fn withhold(&self, headers: &mut HeaderMap, signed: Option<&Signed>) {
+        if let Some(signed) = signed {
+            signed.withhold(headers);
+        }
+        if self.signed.is_some() {
+            withheld::withhold_secrets(headers);
+        }
+    }
+}
+
+impl<'h> Attempt<'h> {
+    fn finding(self) -> Result<Finding<'h>, Refusal> {
+        let identified = match self {
+            Self::NotPresented => Identified::default(),
+            Self::Verified(credentials, signed) => Identified {
                 credentials: Some(credentials),
+                signed,
                 clears_cookie: false,
-            }),
-            Attempt::SignedOut => Ok(Identified {
-                credentials: None,
+            },
+            Self::SignedOut => Identified {
                 clears_cookie: true,
-            }),
-            Attempt::Rejected(problem) => Err(Refusal::new(problem)),
-            Attempt::Unavailable(error) => Err(Refusal::because(Problem::Unavailable, error.to_string())),
+                ..Identified::default()
+            },
+            Self::Undecided(pending) => return Ok(Finding::NeedsBody(pending)),
+            Self::Rejected(refusal) => return Err(refusal),
+            Self::Unavailable(error) => {
+                return Err(Refusal::because(Problem::Unavailable, error.to_string()));
+            }
+        };
+        Ok(Finding::Known(identified))
+    }
+}
+
+impl Proof {
+    /// The session, if it is one.
+    pub fn session(&self) -> Option<&Arc<LiveSession>> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::Key(_) => None,
+        }
+    }
+
+    /// Ends with it, whatever ends it.
+    pub fn ended(&self) -> CancellationToken {
+        match self {
+            Self::Session(session) => session.ended(),
+            Self::Key(key) => key.ended(),
         }
     }
 }

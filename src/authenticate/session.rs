@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::{Attempt, Credentials, Usage};
+use super::{Attempt, Credentials, Proof, Usage};
 use crate::services::{Presented, Services, SessionCookie, Sessions};
 
 /// Finds the session of a cookie: in memory, without a lock.
@@ -23,7 +23,7 @@ impl SessionScheme {
     }
 
     /// A cookie of a session that is over is as good as none: whoever was signed out may sign in again.
-    pub(super) fn attempt(&self, headers: &HeaderMap, usage: Usage) -> Attempt {
+    pub(super) fn attempt(&self, headers: &HeaderMap, usage: Usage) -> Attempt<'static> {
         let digest = match self.cookie.presented(headers) {
             Presented::None => return Attempt::NotPresented,
             Presented::Several => return Attempt::SignedOut,
@@ -34,10 +34,13 @@ impl SessionScheme {
             Usage::Peeks => self.sessions.peek(&digest),
         };
         match session {
-            Some(session) => Attempt::Verified(Credentials {
-                principal: session.principal(),
-                session: Some(session),
-            }),
+            Some(session) => {
+                let credentials = Credentials {
+                    principal: session.principal(),
+                    proof: Some(Proof::Session(session)),
+                };
+                Attempt::Verified(credentials, None)
+            }
             None => Attempt::NotPresented,
         }
     }

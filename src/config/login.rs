@@ -9,7 +9,7 @@ use serde::Deserialize;
 pub struct LoginConfig {
     /// The username signs in too, not the e-mail address alone.
     pub username: bool,
-    /// Access keys sign in, and sign requests. Not built yet.
+    /// Access keys sign in, and sign requests.
     pub iam: bool,
     /// How many access keys an account may have, expired and disabled ones included. Two are needed to replace one
     /// without a gap.

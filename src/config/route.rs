@@ -28,7 +28,7 @@ pub struct RouteConfig {
     pub preflight: bool,
     /// Which signatures serve only once.
     pub replay: Replay,
-    /// Signed requests may leave their body unsigned. Not built yet.
+    /// Signed requests may leave their body unsigned.
     pub unsigned_payload: bool,
     /// Requests signed as another gateway's clients do. Not built yet.
     pub compat: Option<NotBuilt>,
@@ -102,8 +102,8 @@ pub enum Replay {
     /// None.
     #[default]
     Off,
-    /// Those of methods that change something. Not built yet.
+    /// Those of methods that change something.
     Writes,
-    /// All. Not built yet.
+    /// All.
     All,
 }

@@ -40,7 +40,7 @@ fn ann() -> Permit {
             session: Some(SessionId::from_bytes([2; 16])),
             expires_at: jiff::Timestamp::UNIX_EPOCH,
         }),
-        session: None,
+        proof: None,
     }))
 }
 

@@ -125,7 +125,10 @@ impl Site {
 
     /// What happened, and when to try again.
     pub(super) fn detail(&self, visit: &Visit<'_>, refusal: &Refusal) -> String {
-        let mut detail = self.explanation(visit, refusal.problem, "detail").to_owned();
+        let mut detail = match &refusal.hint {
+            Some(hint) => self.hint(visit, hint),
+            None => self.explanation(visit, refusal.problem, "detail").to_owned(),
+        };
         if let Some(wait) = refusal.retry_after {
             detail.push(' ');
             if wait <= SOON {

@@ -169,7 +169,10 @@ impl Site {
         };
         headers.insert(REFERRER_POLICY, HeaderValue::from_static(referrer));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(http::header::WWW_AUTHENTICATE, self.challenge.clone());
+            headers.insert(
+                http::header::WWW_AUTHENTICATE,
+                self.challenges.answer(visit.head.headers),
+            );
         }
         response
     }

@@ -7,6 +7,7 @@ use minijinja::Environment;
 use serde::Serialize;
 
 use super::assets::Assets;
+use super::challenge::Challenges;
 use super::return_to::Hosts;
 use super::visit::Visit;
 use super::{PortalError, templates};
@@ -26,7 +27,7 @@ pub(super) struct Site {
     /// Without a final slash.
     pub(super) public_url: String,
     pub(super) content_security_policy: HeaderValue,
-    pub(super) challenge: HeaderValue,
+    pub(super) challenges: Challenges,
     pub(super) language_cookie: String,
     /// Sign-in happens at `public_url`, for all hosts below the cookie's domain.
     pub(super) central_login: bool,
@@ -75,7 +76,7 @@ impl Site {
             content_security_policy: content_security_policy(&hosts)?,
             hosts,
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
-            challenge: challenge(&config.branding.name),
+            challenges: Challenges::new(&config.branding.name, config.login.iam),
             language_cookie: language_cookie.to_owned(),
             central_login: !config.session.cookie_domain.is_empty(),
             by_username: config.login.username,
@@ -127,14 +128,4 @@ fn content_security_policy(hosts: &Hosts) -> Result<HeaderValue, PortalError> {
         policy.push_str(&origin);
     }
     HeaderValue::from_str(&policy).map_err(|error| PortalError::Template(error.to_string()))
-}
-
-/// `WWW-Authenticate` (RFC 9110, section 11.6.1): the cookie of a session is what is accepted.
-fn challenge(name: &str) -> HeaderValue {
-    let realm: String = name
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || " ._-".contains(*c))
-        .collect();
-    HeaderValue::from_str(&format!("Session realm=\"{realm}\""))
-        .unwrap_or_else(|_| HeaderValue::from_static("Session"))
 }

@@ -1,14 +1,18 @@
 //! Whether a request passes, and to what: route, authenticate, authorize.
 
 use http::HeaderValue;
+use http_body::Body as _;
+
+use hyper::body::Incoming;
 
 use super::Gateway;
-use crate::authenticate::{Identified, Usage};
+use super::signed_body::Read;
+use crate::authenticate::{Finding, Identified, Signed, Terms, Usage};
 use crate::authorize::{self, Permit};
 use crate::config::Allow;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead};
-use crate::route::{Audience, Found, Unroutable};
+use crate::route::{Audience, Found, Page, Unroutable};
 
 /// Methods that are served somewhere, for those that are served nowhere.
 const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
@@ -17,6 +21,10 @@ const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATC
 pub(super) struct Admission<'r> {
     pub(super) to: Found<'r>,
     pub(super) permit: Permit,
+    /// What is known of the signature, if the request has one.
+    pub(super) signed: Option<Box<Signed>>,
+    /// The body, if that had to be read.
+    pub(super) read: Option<Read<'r>>,
     /// The answer removes the session's cookie.
     pub(super) clears_cookie: bool,
 }
@@ -39,14 +47,15 @@ pub(super) enum Stop {
 
 impl Gateway {
     /// Each stage once, in this order, no way back.
-    pub(super) fn admit<'r>(
+    pub(super) async fn admit<'r>(
         &'r self,
         head: &RequestHead<'_>,
+        body: &mut Incoming,
         sni: Option<&Host>,
     ) -> Result<Admission<'r>, Stopped> {
         require_directed(head, sni)?;
         let to = self.routes.find(head)?;
-        let identified = self.identify(head, to)?;
+        let (identified, read) = self.identify(head, body, to).await?;
         let permit = match to {
             Found::Page(page) => authorize::permit_page(page, &self.administrators, identified.credentials),
             Found::Route(route) => authorize::permit(route, head.method, identified.credentials),
@@ -55,6 +64,8 @@ impl Gateway {
             Ok(permit) => Ok(Admission {
                 to,
                 permit,
+                signed: identified.signed,
+                read,
                 clears_cookie: identified.clears_cookie,
             }),
             Err(refusal) => Err(Stopped {
@@ -64,14 +75,54 @@ impl Gateway {
         }
     }
 
-    fn identify(&self, head: &RequestHead<'_>, to: Found<'_>) -> Result<Identified, Refusal> {
-        let usage = match to {
-            Found::Page(page) if page.audience() == Audience::Everybody => Usage::Peeks,
-            // A public route asks nobody who they are.
-            Found::Route(route) if *route.allow() == Allow::Public => return Ok(Identified::default()),
-            Found::Page(_) | Found::Route(_) => Usage::Extends,
+    async fn identify(
+        &self,
+        head: &RequestHead<'_>,
+        body: &mut Incoming,
+        to: Found<'_>,
+    ) -> Result<(Identified, Option<Read<'_>>), Refusal> {
+        let Some(terms) = terms(to, !body.is_end_stream()) else {
+            return Ok((Identified::default(), None));
         };
-        self.authenticator.identify(head, usage)
+        match self.authenticator.identify(head, terms).await? {
+            Finding::Known(identified) => Ok((identified, None)),
+            Finding::NeedsBody(pending) => {
+                let read = self.signed_bodies.read(body).await?;
+                let identified = self.authenticator.decide(pending, &read.bytes)?;
+                Ok((identified, Some(read)))
+            }
+        }
+    }
+}
+
+/// What identifies somebody here; `None` where nobody is asked who they are.
+fn terms(to: Found<'_>, has_body: bool) -> Option<Terms> {
+    let terms = Terms {
+        usage: Usage::Extends,
+        takes_keys: true,
+        unsigned_payload: false,
+        has_body,
+    };
+    match to {
+        Found::Route(route) if *route.allow() == Allow::Public => None,
+        Found::Route(route) => Some(Terms {
+            unsigned_payload: route.unsigned_payload(),
+            ..terms
+        }),
+        Found::Page(Page::Me) => Some(Terms {
+            usage: Usage::Peeks,
+            ..terms
+        }),
+        // An account is changed by whoever signed in to it, never with a key alone.
+        Found::Page(page) if page.audience() == Audience::Everybody => Some(Terms {
+            usage: Usage::Peeks,
+            takes_keys: false,
+            ..terms
+        }),
+        Found::Page(_) => Some(Terms {
+            takes_keys: false,
+            ..terms
+        }),
     }
 }
 

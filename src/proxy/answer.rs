@@ -20,18 +20,18 @@ use super::conversation::Turn;
 use super::forward::{Rest, content_length};
 use super::inspect::Seen;
 use super::{Gateway, HSTS, X_REQUEST_ID, websocket};
+use crate::authenticate::Proof;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead};
 use crate::route::Found;
-use crate::services::LiveSession;
 use crate::upstream::Progress;
 
 /// An answer before it is sent, and what is known of it.
 pub(super) struct Made {
     pub(super) response: Response<Content>,
     /// What its content ends with.
-    pub(super) session: Option<Arc<LiveSession>>,
+    pub(super) proof: Option<Proof>,
     /// How far the request's body has come.
     pub(super) request: Option<Arc<Progress>>,
     /// The client's and the application's connection, if they become a tunnel.
@@ -49,7 +49,7 @@ impl From<Response<Content>> for Made {
     fn from(response: Response<Content>) -> Self {
         Self {
             response,
-            session: None,
+            proof: None,
             request: None,
             tunnel: None,
             upstream: None,
@@ -124,19 +124,25 @@ impl Gateway {
     }
 
     /// The way of a request.
-    async fn make(&self, head: &RequestHead<'_>, rest: Rest<'_>, arrival: &Arrival, has_body: bool) -> Made {
-        let admission = match self.admit(head, arrival.sni.as_ref()) {
+    async fn make(
+        &self,
+        head: &RequestHead<'_>,
+        mut rest: Rest<'_>,
+        arrival: &Arrival,
+        has_body: bool,
+    ) -> Made {
+        let admitted = self.admit(head, &mut rest.incoming, arrival.sni.as_ref()).await;
+        let mut admission = match admitted {
             Ok(admission) => admission,
             Err(stopped) => return self.stopped(head, stopped, has_body),
         };
-        let permit = &admission.permit;
         let made = match admission.to {
-            Found::Page(page) => self.page(page, head, rest.incoming, permit).await,
-            Found::Route(route) => self.forward(head, rest, arrival, route, permit).await,
+            Found::Page(page) => self.page(page, head, rest.incoming, &admission.permit).await,
+            Found::Route(route) => self.forward(head, rest, arrival, route, &mut admission).await,
         };
         let mut made = made.unwrap_or_else(|refusal| self.refused(head, &refusal, has_body));
         made.clears_cookie = admission.clears_cookie;
-        made.user = permit.principal().cloned();
+        made.user = admission.permit.principal().cloned();
         if let Found::Route(route) = admission.to {
             made.route = Some(route.label().to_owned());
         }
@@ -230,7 +236,7 @@ impl Gateway {
             .as_ref()
             .and_then(|log| log.record(head, begun, status, handled));
         if let Some((client, upstream)) = made.tunnel {
-            let tunnel = websocket::tunnel(client, upstream, made.session.clone(), self.stop.clone());
+            let tunnel = websocket::tunnel(client, upstream, made.proof.clone(), self.stop.clone());
             let record = record.take();
             self.tunnels.spawn(async move {
                 let carried = tunnel.await.unwrap_or_default();
@@ -240,7 +246,7 @@ impl Gateway {
                 }
             });
         }
-        let watch = Watch::new(made.session, self.timeouts.idle);
+        let watch = Watch::new(made.proof, self.timeouts.idle);
         let ending = Ending {
             turn,
             request: made.request,

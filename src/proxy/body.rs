@@ -11,10 +11,10 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::access_log::Record;
 use super::conversation::Turn;
-use crate::services::LiveSession;
+use crate::authenticate::Proof;
 use crate::upstream::{self, BodyError, Progress};
 
-/// How often a stream that is quiet looks whether its session has ended: S28 gives it 5 s.
+/// How often a stream that is quiet looks whether what proved it has ended: S28 gives it 5 s.
 const LOOKS_EVERY: Duration = Duration::from_secs(2);
 
 /// How many frames of a stream that is never quiet pass between two looks.
@@ -37,10 +37,10 @@ pub(super) enum Content {
     Upstream(upstream::ResponseBody),
 }
 
-/// Ends a body that is quiet for too long, or whose session has ended.
+/// Ends a body that is quiet for too long, or whose session or access key has ended.
 #[derive(Debug)]
 pub(super) struct Watch {
-    session: Option<Arc<LiveSession>>,
+    proof: Option<Proof>,
     idle: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
     /// Since when nothing came; `None` while something does.
@@ -75,10 +75,10 @@ impl Content {
 }
 
 impl Watch {
-    /// For content that an application sends on behalf of a session, and that may pause for `idle`.
-    pub(super) fn new(session: Option<Arc<LiveSession>>, idle: Duration) -> Self {
+    /// For content that an application sends on behalf of somebody, and that may pause for `idle`.
+    pub(super) fn new(proof: Option<Proof>, idle: Duration) -> Self {
         Self {
-            session,
+            proof,
             idle,
             sleep: None,
             quiet_since: None,
@@ -90,13 +90,13 @@ impl Watch {
         self.quiet_since = None;
         self.frames += 1;
         if self.frames.is_multiple_of(FRAMES_BETWEEN_LOOKS) {
-            self.require_session()?;
+            self.require_proof()?;
         }
         Ok(())
     }
 
     fn poll_quiet(&mut self, context: &mut Context<'_>) -> Poll<BodyError> {
-        let tick = match self.session {
+        let tick = match self.proof {
             Some(_) => self.idle.min(LOOKS_EVERY),
             None => self.idle,
         };
@@ -112,9 +112,9 @@ impl Watch {
         loop {
             ready!(sleep.as_mut().poll(context));
             if self
-                .session
+                .proof
                 .as_ref()
-                .is_some_and(|session| session.ended().is_cancelled())
+                .is_some_and(|proof| proof.ended().is_cancelled())
             {
                 return Poll::Ready(BodyError::SessionEnded);
             }
@@ -125,9 +125,9 @@ impl Watch {
         }
     }
 
-    fn require_session(&self) -> Result<(), BodyError> {
-        match &self.session {
-            Some(session) if session.ended().is_cancelled() => Err(BodyError::SessionEnded),
+    fn require_proof(&self) -> Result<(), BodyError> {
+        match &self.proof {
+            Some(proof) if proof.ended().is_cancelled() => Err(BodyError::SessionEnded),
             _ => Ok(()),
         }
     }

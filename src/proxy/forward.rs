@@ -6,16 +6,20 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
+use super::admit::Admission;
 use super::answer::Made;
 use super::arrival::Arrival;
 use super::body::Content;
 use super::{Gateway, X_REQUEST_ID, forwarded, hop_by_hop, websocket};
+use crate::authenticate::Signed;
 use crate::authorize::Permit;
 use crate::config::Allow;
+use crate::model::SignatureDigest;
 use crate::portal::Admitted;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{RequestHead, require_same_origin};
 use crate::route::{Route, Target, UpstreamId};
+use crate::services::SpendError;
 use crate::upstream::{Answer, RequestBody, UpstreamError};
 
 /// What of a request is not in its head.
@@ -26,6 +30,16 @@ pub(super) struct Rest<'a> {
     pub(super) upgrade: Option<OnUpgrade>,
 }
 
+/// What is sent to an application.
+struct Sending {
+    request: Request<RequestBody>,
+    /// The client's connection, if it may become a tunnel.
+    upgrade: Option<OnUpgrade>,
+    is_websocket: bool,
+    /// The signature that serves with it and with nothing else.
+    spent: Option<SignatureDigest>,
+}
+
 impl Gateway {
     /// Sends an admitted request to its application, or to the one that is built in.
     pub(super) async fn forward(
@@ -34,24 +48,46 @@ impl Gateway {
         rest: Rest<'_>,
         arrival: &Arrival,
         route: &Route,
-        permit: &Permit,
+        admission: &mut Admission<'_>,
     ) -> Result<Made, Refusal> {
         let is_websocket = websocket::is_asked_for(head.method, rest.version, head.headers);
         if is_websocket && *route.allow() != Allow::Public {
             require_same_origin(head.headers, head.authority)
                 .map_err(|error| Refusal::because(Problem::CrossOrigin, error.to_string()))?;
         }
+        let (mut signed, read) = (admission.signed.take(), admission.read.take());
+        let permit = &admission.permit;
         let mut headers = self.outgoing(head, rest.version, arrival, route, permit)?;
+        self.authenticator.withhold(&mut headers, signed.as_deref());
         if is_websocket {
             websocket::say(&mut headers);
         }
-        match route.target() {
-            Target::Demo => Ok(self.demo(head, &headers, route, permit, &rest)),
-            Target::Upstream(id) => {
-                let made = self.ask(head, headers, rest, permit, id, is_websocket);
-                made.await
-            }
-        }
+        let spent = self.spend(head, route, signed.as_deref()).await?;
+        let id = match route.target() {
+            Target::Demo => return Ok(self.demo(head, &headers, route, permit, &rest)),
+            Target::Upstream(id) => id,
+        };
+        let body = if let Some(read) = &read {
+            RequestBody::read(read.bytes.clone())
+        } else {
+            let check = signed.as_mut().and_then(|signed| signed.body.take());
+            RequestBody::new(rest.incoming, check, self.identity.strip(), self.timeouts.idle)
+        };
+        let target = rest.target.map(|sent| {
+            let bare = signed.as_ref().and_then(|signed| signed.target(sent));
+            bare.unwrap_or_else(|| sent.clone())
+        });
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method.clone();
+        *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
+        *request.headers_mut() = headers;
+        let sending = Sending {
+            request,
+            upgrade: rest.upgrade,
+            is_websocket,
+            spent,
+        };
+        self.ask(sending, permit, id).await
     }
 
     /// The headers that an application gets: those of the client, without what is about its connection or only the
@@ -82,35 +118,50 @@ impl Gateway {
         Ok(headers)
     }
 
-    async fn ask(
+    /// Has the signature serve, where one serves once.
+    async fn spend(
         &self,
         head: &RequestHead<'_>,
-        headers: HeaderMap,
-        rest: Rest<'_>,
-        permit: &Permit,
-        id: UpstreamId,
-        is_websocket: bool,
-    ) -> Result<Made, Refusal> {
-        let body = RequestBody::new(rest.incoming, self.identity.strip(), self.timeouts.idle);
-        let progress = body.progress();
-        let mut request = Request::new(body);
-        *request.method_mut() = head.method.clone();
-        *request.uri_mut() = rest.target.cloned().map(Uri::from).unwrap_or_default();
-        *request.headers_mut() = headers;
+        route: &Route,
+        signed: Option<&Signed>,
+    ) -> Result<Option<SignatureDigest>, Refusal> {
+        let spends = signed.and_then(|signed| signed.spends);
+        let Some((digest, until)) = spends.filter(|_| route.spends_signature(head.method)) else {
+            return Ok(None);
+        };
+        let spent = self.services.spent_signatures.spend(digest, until).await;
+        spent.map(|()| Some(digest)).map_err(|error| {
+            let problem = match &error {
+                SpendError::SpentBefore => Problem::Replayed,
+                SpendError::Full | SpendError::Store(_) => Problem::Unavailable,
+            };
+            Refusal::because(problem, error.to_string())
+        })
+    }
+
+    async fn ask(&self, sending: Sending, permit: &Permit, id: UpstreamId) -> Result<Made, Refusal> {
+        let progress = sending.request.body().progress();
         let upstream = self.upstreams.of(id).ok_or_else(|| {
             Refusal::because(Problem::Unavailable, "the route's application was not set up")
         })?;
-        let answered = upstream.send(permit, request).await;
+        let answered = upstream.send(permit, sending.request).await;
         let Answer { mut response, server } = match answered {
             Ok(answer) => answer,
             Err(error) => {
+                if let Some(fault) = progress.and_then(|progress| progress.fault()) {
+                    return Err(fault.into());
+                }
                 self.metrics.upstream_errors.increment();
+                if let (UpstreamError::Unreachable { .. }, Some(digest)) = (&error, sending.spent) {
+                    self.services.spent_signatures.give_back(digest).await;
+                }
                 return Err(refusal(&error));
             }
         };
+        let proof = permit.proof().cloned();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let begun = is_websocket && websocket::is_begun(response.headers());
-            let (true, Some(client)) = (begun, rest.upgrade) else {
+            let begun = sending.is_websocket && websocket::is_begun(response.headers());
+            let (true, Some(client)) = (begun, sending.upgrade) else {
                 let cause = "the application switched to a protocol that nobody asked for";
                 return Err(Refusal::because(Problem::UpstreamUnreachable, cause));
             };
@@ -119,13 +170,13 @@ impl Gateway {
             websocket::say(response.headers_mut());
             let mut made = Made::from(response.map(|_| Content::Own(None)));
             made.tunnel = Some((client, upstream));
-            made.session = permit.session().cloned();
+            made.proof = proof;
             made.upstream = Some(server);
             return Ok(made);
         }
         self.incoming(&mut response);
         let mut made = Made::from(response.map(Content::Upstream));
-        made.session = permit.session().cloned();
+        made.proof = proof;
         made.request = progress;
         made.upstream = Some(server);
         Ok(made)

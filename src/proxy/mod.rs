@@ -19,6 +19,7 @@ mod guard;
 mod hop_by_hop;
 mod inspect;
 mod page;
+mod signed_body;
 mod unreadable;
 mod websocket;
 
@@ -43,6 +44,7 @@ use crate::route::Routes;
 use crate::services::Services;
 use crate::upstream::{SetUpError, Upstreams};
 use access_log::AccessLog;
+use signed_body::Buffers;
 
 pub use connection::Peer;
 pub use current::Current;
@@ -71,6 +73,8 @@ pub struct Gateway {
     real_certificate: bool,
     /// Bytes of a form.
     form_body: usize,
+    /// Bodies of signed requests that are read before they are judged.
+    signed_bodies: Buffers,
     /// Bytes of a request's head.
     request_head: usize,
     timeouts: Timeouts,
@@ -132,7 +136,7 @@ impl Gateway {
         let access_log = AccessLog::open(&config.log, surroundings.clock.clone());
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         Ok(Self {
-            authenticator: Authenticator::new(&services),
+            authenticator: Authenticator::new(&config.login, &services, &surroundings.clock),
             identity: Identity::new(config, &routes)?,
             upstreams: Upstreams::new(config, &routes)?,
             portal: Portal::new(config, services.clone(), routes.hosts())?,
@@ -141,6 +145,7 @@ impl Gateway {
             trusted: config.listen.trusted_proxies.clone(),
             administrators: config.admin.group.clone(),
             form_body: bytes(config.limits.form_body.0),
+            signed_bodies: Buffers::new(bytes(config.limits.signed_body_buffer.0)),
             // hyper reads no less at a time.
             request_head: bytes(config.limits.request_head.0).max(8 << 10),
             timeouts: Timeouts::from(&config.timeouts),

@@ -1,7 +1,6 @@
 //! WebSocket: the one upgrade that is passed on (S46).
 
 use std::io;
-use std::sync::Arc;
 
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Version};
@@ -11,7 +10,7 @@ use tokio::io::copy_bidirectional;
 use tokio_util::sync::CancellationToken;
 
 use super::hop_by_hop::tokens;
-use crate::services::LiveSession;
+use crate::authenticate::Proof;
 
 /// Whether a request asks for a WebSocket (RFC 6455, section 4.1).
 pub(super) fn is_asked_for(method: &Method, version: Version, headers: &HeaderMap) -> bool {
@@ -32,18 +31,18 @@ pub(super) fn say(headers: &mut HeaderMap) {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-/// Ties two connections together until one of them, the session or the gateway ends.
+/// Ties two connections together until one of them, the session, the access key or the gateway ends.
 pub(super) async fn tunnel(
     client: OnUpgrade,
     upstream: OnUpgrade,
-    session: Option<Arc<LiveSession>>,
+    proof: Option<Proof>,
     stop: CancellationToken,
 ) -> io::Result<Carried> {
     let (client, upstream) = tokio::try_join!(client, upstream).map_err(io::Error::other)?;
     let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-    let session_ends = async {
-        match session {
-            Some(session) => session.ended().cancelled_owned().await,
+    let proof_ends = async {
+        match proof {
+            Some(proof) => proof.ended().cancelled_owned().await,
             None => std::future::pending().await,
         }
     };
@@ -51,7 +50,7 @@ pub(super) async fn tunnel(
         copied = copy_bidirectional(&mut client, &mut upstream) => {
             copied.map(|(_, to_client)| Carried { to_client })
         }
-        () = session_ends => Err(io::Error::other("the session has ended")),
+        () = proof_ends => Err(io::Error::other("the session has ended")),
         () = stop.cancelled() => Err(io::Error::other("the gateway stops")),
     }
 }

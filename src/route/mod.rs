@@ -9,7 +9,9 @@ mod page;
 mod path;
 mod table;
 
-use crate::config::Allow;
+use http::Method;
+
+use crate::config::{Allow, Replay};
 
 pub use find::{Found, Unroutable};
 pub use methods::Methods;
@@ -26,6 +28,8 @@ pub struct Route {
     pub(super) target: Target,
     pub(super) encoded_slash: bool,
     pub(super) preflight: bool,
+    pub(super) replay: Replay,
+    pub(super) unsigned_payload: bool,
 }
 
 /// Where a route leads.
@@ -67,5 +71,19 @@ impl Route {
     /// Whether an OPTIONS request needs no session.
     pub fn preflight(&self) -> bool {
         self.preflight
+    }
+
+    /// Whether the signature of a request with this method serves once.
+    pub fn spends_signature(&self, method: &Method) -> bool {
+        match self.replay {
+            Replay::Off => false,
+            Replay::Writes => !method.is_safe(),
+            Replay::All => true,
+        }
+    }
+
+    /// Whether a signed request may leave its body unsigned.
+    pub fn unsigned_payload(&self) -> bool {
+        self.unsigned_payload
     }
 }

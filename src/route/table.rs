@@ -160,6 +160,8 @@ impl Routes {
             target: self.target(config, route)?,
             encoded_slash: route.encoded_slash,
             preflight: route.preflight,
+            replay: route.replay,
+            unsigned_payload: route.unsigned_payload,
         };
         let host = match pattern {
             HostPattern::Exact(host) => self.exact.entry(host.into()).or_default(),

@@ -45,6 +45,8 @@ impl Origin {
 pub enum Kind {
     /// Somebody tried to sign in.
     SignIn,
+    /// A request was signed wrongly.
+    SignedRequest,
     /// Somebody who is signed in was asked for the password again.
     Proof,
     /// Somebody signed out.

@@ -48,6 +48,14 @@ impl KeyProof {
         self.judge(id, origin, |key| key.matches(secret)).await
     }
 
+    /// Records that a request was refused which this key, as it says, signed. No failure is counted: a signature is not
+    /// guessed, and whoever locks a key out must not stop the requests that are signed with it (S12).
+    pub fn note_refused(&self, id: &str, origin: &Origin, reason: &'static str, detail: String) {
+        let who: String = id.chars().take(AccessKeyId::LENGTH).collect();
+        let event = Event::failure(Kind::SignedRequest, who, reason).detail(detail);
+        self.audit.note(origin, &event);
+    }
+
     /// The key, if `is_right` says so of its secret. Where there is no such key, the same is asked of another secret,
     /// and the answer does not count.
     pub(super) async fn judge(

@@ -29,6 +29,7 @@ mod session_cookie;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod spent_signatures;
 mod vault;
 #[cfg(test)]
 mod world;
@@ -67,6 +68,7 @@ pub use session_cookie::{Presented, SessionCookie};
 pub use sessions::{SessionInfo, Sessions};
 pub use sign_in::{SignIn, SignInError, SignedIn};
 pub use sign_up::{FieldError, SignUp, SignUpError, SignUpField, SignUpForm, SignUpNext};
+pub use spent_signatures::{SpendError, SpentSignatures};
 pub use vault::VaultError;
 
 /// All services, made once from the configuration and shared.
@@ -82,6 +84,8 @@ pub struct Services {
     pub access_keys: Arc<AccessKeys>,
     /// Proving oneself with the secret of an access key.
     pub key_proof: Arc<KeyProof>,
+    /// Signatures that served where they serve once.
+    pub spent_signatures: Arc<SpentSignatures>,
     /// Signing in with a password.
     pub sign_in: Arc<SignIn>,
     /// What people do with their own account.
@@ -255,6 +259,7 @@ impl Services {
                 addresses: addresses.clone(),
                 audit: audit.clone(),
             }),
+            spent_signatures: Arc::new(SpentSignatures::new(store.clone())),
             own_account: Arc::new(OwnAccount {
                 store: store.clone(),
                 hasher: hasher.clone(),

@@ -4,6 +4,7 @@
 //! Connections are kept and used again.
 
 mod balance;
+mod checked;
 mod connect;
 mod pool;
 mod request_body;

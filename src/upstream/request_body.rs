@@ -13,15 +13,25 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::Stall;
+use super::checked::Checked;
+use crate::authenticate::signature::{BodyCheck, Fault};
 use crate::identity::Strip;
 
-/// A body that is handed on as it comes, never collected.
+/// A body that is handed on as it comes, never collected; or one that had to be read to be judged.
 #[derive(Debug)]
-pub struct RequestBody(Option<Box<Streaming>>);
+pub struct RequestBody(Sent);
+
+#[derive(Debug)]
+enum Sent {
+    Nothing,
+    Streaming(Box<Streaming>),
+    Read(Option<Bytes>, Arc<Progress>),
+}
 
 #[derive(Debug)]
 struct Streaming {
     incoming: Incoming,
+    checked: Option<Checked>,
     stall: Stall,
     strip: Arc<Strip>,
     progress: Arc<Progress>,
@@ -32,6 +42,7 @@ struct Streaming {
 pub struct Progress {
     finished: OnceLock<Instant>,
     failed: AtomicBool,
+    fault: OnceLock<Fault>,
 }
 
 /// Why a body ends before its end.
@@ -43,33 +54,52 @@ pub enum BodyError {
     /// Nothing came for too long.
     #[error("nothing came for too long")]
     Stalled,
-    /// The session on whose behalf it was sent has ended.
+    /// The session or the access key on whose behalf it was sent has ended.
     #[error("the session has ended")]
     SessionEnded,
+    /// It is another one than was signed.
+    #[error(transparent)]
+    Wrong(#[from] Fault),
 }
 
 impl RequestBody {
-    /// The body that a client sends. Its trailers lose what only the gateway may say, and it may pause for `idle`.
-    pub fn new(incoming: Incoming, strip: &Arc<Strip>, idle: Duration) -> Self {
+    /// The body that a client sends. Its trailers lose what only the gateway may say, and it may pause for `idle`. With
+    /// a check, its end is handed on only if it is what was signed, and no trailers are: nobody signed those.
+    pub fn new(incoming: Incoming, check: Option<BodyCheck>, strip: &Arc<Strip>, idle: Duration) -> Self {
         if incoming.is_end_stream() {
             return Self::empty();
         }
-        Self(Some(Box::new(Streaming {
+        Self(Sent::Streaming(Box::new(Streaming {
             incoming,
+            checked: check.map(Checked::new),
             stall: Stall::new(idle),
             strip: strip.clone(),
             progress: Arc::default(),
         })))
     }
 
+    /// A body that was read.
+    pub fn read(bytes: Bytes) -> Self {
+        let progress = Progress::default();
+        progress.finish();
+        Self(Sent::Read(
+            Some(bytes).filter(|bytes| !bytes.is_empty()),
+            progress.into(),
+        ))
+    }
+
     /// No body.
     pub fn empty() -> Self {
-        Self(None)
+        Self(Sent::Nothing)
     }
 
     /// How far it comes; `None` if there is nothing to come.
     pub fn progress(&self) -> Option<Arc<Progress>> {
-        self.0.as_ref().map(|body| body.progress.clone())
+        match &self.0 {
+            Sent::Nothing => None,
+            Sent::Streaming(body) => Some(body.progress.clone()),
+            Sent::Read(_, progress) => Some(progress.clone()),
+        }
     }
 }
 
@@ -84,41 +114,48 @@ impl Progress {
         self.failed.load(Ordering::Relaxed)
     }
 
+    /// How it differs from what was signed, if it does.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault.get().cloned()
+    }
+
     fn finish(&self) {
         let _ = self.finished.set(Instant::now());
     }
 
-    fn fail(&self) {
+    fn fail(&self, error: BodyError) -> BodyError {
+        if let BodyError::Wrong(fault) = &error {
+            let _ = self.fault.set(fault.clone());
+        }
         self.failed.store(true, Ordering::Relaxed);
+        error
     }
 }
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BodyError;
+type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(body) = &mut self.0 else {
-            return Poll::Ready(None);
+impl Streaming {
+    /// What the client sent, as it came.
+    fn poll_sent(&mut self, context: &mut Context<'_>) -> Polled {
+        let Poll::Ready(polled) = Pin::new(&mut self.incoming).poll_frame(context) else {
+            return self
+                .stall
+                .poll_waiting(context)
+                .map(|()| Some(Err(self.progress.fail(BodyError::Stalled))));
         };
-        let Poll::Ready(polled) = Pin::new(&mut body.incoming).poll_frame(context) else {
-            return body.stall.poll_waiting(context).map(|()| {
-                body.progress.fail();
-                Some(Err(BodyError::Stalled))
-            });
-        };
-        body.stall.progressed();
-        let polled = polled.transpose().inspect_err(|_| body.progress.fail())?;
-        if polled.is_none() || body.incoming.is_end_stream() {
-            body.progress.finish();
+        self.stall.progressed();
+        Poll::Ready(polled.map(|frame| frame.map_err(|error| self.progress.fail(error.into()))))
+    }
+
+    fn poll_unchecked(&mut self, context: &mut Context<'_>) -> Polled {
+        let polled = std::task::ready!(self.poll_sent(context));
+        if polled.is_none() || self.incoming.is_end_stream() && !matches!(polled, Some(Err(_))) {
+            self.progress.finish();
         }
         Poll::Ready(polled.map(|frame| {
-            Ok(match frame.into_trailers() {
+            frame.map(|frame| match frame.into_trailers() {
                 Ok(mut trailers) => {
-                    body.strip.trailers(&mut trailers);
+                    self.strip.trailers(&mut trailers);
                     Frame::trailers(trailers)
                 }
                 Err(frame) => frame,
@@ -126,13 +163,80 @@ impl Body for RequestBody {
         }))
     }
 
+    fn poll_checked(&mut self, context: &mut Context<'_>) -> Polled {
+        loop {
+            let Some(checked) = &mut self.checked else {
+                return self.poll_unchecked(context);
+            };
+            if let Some(piece) = checked.pop() {
+                if checked.is_over() {
+                    self.progress.finish();
+                }
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            if checked.is_over() {
+                self.progress.finish();
+                return Poll::Ready(None);
+            }
+            let polled = std::task::ready!(self.poll_sent(context)).transpose()?;
+            let is_last = polled.is_none() || self.incoming.is_end_stream();
+            let Some(checked) = &mut self.checked else {
+                continue;
+            };
+            let data = polled.and_then(|frame| frame.into_data().ok());
+            let judged = data.map_or(Ok(()), |data| checked.push(data));
+            let judged = judged.and_then(|()| if is_last { checked.end() } else { Ok(()) });
+            if let Err(fault) = judged {
+                return Poll::Ready(Some(Err(self.progress.fail(fault.into()))));
+            }
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
+        match &mut self.0 {
+            Sent::Nothing => Poll::Ready(None),
+            Sent::Streaming(body) => body.poll_checked(context),
+            Sent::Read(bytes, _) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|body| body.incoming.is_end_stream())
+        match &self.0 {
+            Sent::Nothing => true,
+            Sent::Streaming(body) => match &body.checked {
+                Some(checked) => checked.is_over(),
+                None => body.incoming.is_end_stream(),
+            },
+            Sent::Read(bytes, _) => bytes.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), |body| body.incoming.size_hint())
+        match &self.0 {
+            Sent::Nothing => SizeHint::with_exact(0),
+            Sent::Streaming(body) => {
+                let to_come = body.incoming.size_hint();
+                match &body.checked {
+                    None => to_come,
+                    Some(checked) if checked.keeps_length() => {
+                        let mut hint = SizeHint::new();
+                        hint.set_lower(to_come.lower().saturating_add(checked.held()));
+                        if let Some(upper) = to_come.upper() {
+                            hint.set_upper(upper.saturating_add(checked.held()));
+                        }
+                        hint
+                    }
+                    Some(_) => SizeHint::default(),
+                }
+            }
+            Sent::Read(bytes, _) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+        }
     }
 }

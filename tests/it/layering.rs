@@ -78,13 +78,15 @@ const EDGES: &[(&str, &str, &str)] = &[
         "the hosts of the routes are those of the certificate",
     ),
     ("app", "services", "made once, shared by all"),
+    ("authenticate", "clock", "a signature has a time"),
+    ("authenticate", "config", "whether keys prove something"),
     ("authenticate", "model", "who it is"),
     ("authenticate", "refusal", "a wrong proof is refused"),
     ("authenticate", "request", "what is presented"),
     (
-        "authenticate::signature",
+        "authenticate",
         "secret",
-        "keys that are derived from a secret are secrets",
+        "what is presented, and keys that are derived from a secret, are secrets",
     ),
     ("authenticate", "services", "it asks who a session is"),
     (
@@ -175,6 +177,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("route", "request", "what was asked"),
     ("store", "clock", "a lock lasts by the monotonic clock"),
     ("store", "random", "a store has a name of its own"),
+    (
+        "upstream",
+        "authenticate::signature",
+        "a signed body is checked as it streams",
+    ),
     ("upstream", "authorize", "a request without a permit reaches none"),
     ("upstream", "config", "servers and deadlines"),
     (

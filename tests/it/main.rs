@@ -25,6 +25,7 @@ mod page_verify;
 mod pages;
 mod reload;
 mod security_map;
+mod signed;
 mod store;
 mod way_forward;
 mod way_identity;

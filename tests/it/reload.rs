@@ -216,6 +216,31 @@ async fn the_services_and_the_pages_follow() {
 }
 
 #[tokio::test]
+async fn access_keys_prove_something_as_long_as_they_may() {
+    let app = Application::start().await;
+    let routes = [("/", app.url())];
+    let routes = routes.each_ref().map(|(path, url)| (*path, url.as_str()));
+    let front = Front::start(&config(&routes, ""));
+    front.add("ann@example.com", &[]);
+    let key = front.site.ask(&["key", "create", "ann@example.com"]);
+    let status = async || {
+        let half = |name: &str| key[name].as_str().unwrap().to_owned();
+        let request = front.client().get(front.url("/"));
+        let request = request.basic_auth(half("access_key"), Some(half("secret_key")));
+        soon(request.send()).await.unwrap().status().as_u16()
+    };
+    assert_eq!(status().await, 401);
+    for (iam, expected) in [(true, 200), (false, 401), (true, 200)] {
+        front
+            .site
+            .configure(&config(&routes, &format!("login.iam = {iam}")));
+        assert_eq!(front.reload()["changed"], json!(["login"]));
+        assert_eq!(status().await, expected);
+    }
+    front.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_under_way_ends_as_it_began() {
     let (asked, mut is_asked) = mpsc::unbounded_channel();
     let (go, gone) = watch::channel(false);

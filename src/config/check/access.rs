@@ -13,11 +13,6 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             "open: whoever reaches the page makes an account and passes every \"authenticated\" route",
         );
     }
-    for (is_set, key) in [(config.login.iam, "login.iam")] {
-        if is_set {
-            findings.not_built(&key.into());
-        }
-    }
     for (url, key) in [
         (&signup.terms_url, "signup.terms_url"),
         (&signup.privacy_url, "signup.privacy_url"),

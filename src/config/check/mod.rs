@@ -12,10 +12,10 @@ mod routes;
 mod timing;
 mod upstreams;
 
+use super::Config;
 use super::document::{Document, KeyPath};
 use super::load::Fault;
 use super::problem::Problem;
-use super::{Config, NotBuilt};
 
 /// Errors and warnings about what was read. `faults` are what could not be.
 pub(super) fn judge(
@@ -65,10 +65,6 @@ impl Findings<'_, '_> {
     fn warn(&mut self, path: &KeyPath, message: impl Into<String>) {
         let problem = self.problem(path, message.into(), None);
         self.warnings.extend(problem);
-    }
-
-    fn not_built(&mut self, path: &KeyPath) {
-        self.error(path, NotBuilt::MESSAGE);
     }
 
     /// None where something could not be read: what is concluded from its absence would be wrong.

@@ -6,7 +6,7 @@ use super::Findings;
 use super::upstreams::judge_server;
 use crate::config::document::KeyPath;
 use crate::config::problem::did_you_mean;
-use crate::config::{Config, HostPattern, Replay, RouteConfig, Target};
+use crate::config::{Allow, Config, HostPattern, Replay, RouteConfig, Target};
 use crate::request::Host;
 
 /// Under it, on every host, are the gateway's own pages.
@@ -29,12 +29,7 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
         }
         judge_methods(&path.key("methods"), &route.methods, findings);
         judge_target(&path.key("upstream"), route, config, findings);
-        if route.replay != Replay::Off {
-            findings.not_built(&path.key("replay"));
-        }
-        if route.unsigned_payload {
-            findings.not_built(&path.key("unsigned_payload"));
-        }
+        judge_signatures(&path, route, config, findings);
     }
     if let Some(public) = config.public_host() {
         judge_likeness(&config.route, &public, findings);
@@ -99,6 +94,21 @@ fn require_plain_escapes(path: &str) -> Result<(), &'static str> {
         rest = &after[2..];
     }
     Ok(())
+}
+
+fn judge_signatures(path: &KeyPath, route: &RouteConfig, config: &Config, findings: &mut Findings<'_, '_>) {
+    const UNUSED: &str = "says nothing: requests are signed only with `login.iam = true`";
+    const NOT_JUDGED: &str = "says nothing: on a public route nobody asks who signed a request";
+    for (is_set, key) in [
+        (route.replay != Replay::Off, "replay"),
+        (route.unsigned_payload, "unsigned_payload"),
+    ] {
+        if is_set && !config.login.iam {
+            findings.warn(&path.key(key), UNUSED);
+        } else if is_set && route.allow == Allow::Public {
+            findings.warn(&path.key(key), NOT_JUDGED);
+        }
+    }
 }
 
 fn judge_methods(path: &KeyPath, methods: &[String], findings: &mut Findings<'_, '_>) {

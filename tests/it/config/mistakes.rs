@@ -105,11 +105,7 @@ fn what_is_not_built_yet_is_refused_and_said_so() {
     for (text, key) in [
         (with("[acme]\ncontact = \"a@b.c\""), "acme"),
         (with("[store]\nurl = \"postgres://u:hunter2@h/db\""), "store.url"),
-        (with("[login]\niam = true"), "login.iam"),
         (with("") + "compat = \"backend.ai\"", "route[0].compat"),
-        (with("") + "replay = \"writes\"", "route[0].replay"),
-        (with("") + "replay = \"all\"", "route[0].replay"),
-        (with("") + "unsigned_payload = true", "route[0].unsigned_payload"),
         (
             with("") + "assertion = { header = \"X-Assertion\" }",
             "route[0].assertion",
@@ -121,10 +117,10 @@ fn what_is_not_built_yet_is_refused_and_said_so() {
         assert!(errors[0].contains("is not built yet"), "{errors:?}");
         assert!(!errors[0].contains("hunter2"), "{errors:?}");
     }
-    let accepted = "[login]\nreset = true\n[signup]\nterms_version = \"2\"";
+    let accepted = "[login]\nreset = true\niam = true\n[signup]\nterms_version = \"2\"";
     assert_eq!(errors(&with(accepted)), [""; 0]);
     assert_eq!(
-        errors(&(with("") + "replay = \"off\"\nunsigned_payload = false")),
+        errors(&(with("") + "replay = \"writes\"\nunsigned_payload = true")),
         [""; 0]
     );
 }
@@ -278,6 +274,19 @@ upstream = "h2c://10.0.0.2:80"
 "##;
     insta::assert_snapshot!(warnings(text).join("\n"));
     assert!(warnings("").iter().any(|warning| warning.contains("no route")));
+    for (route, rest, warned) in [
+        ("replay = \"all\"", "", 1),
+        ("unsigned_payload = true\nreplay = \"writes\"", "", 2),
+        ("unsigned_payload = true", "[login]\niam = true", 0),
+        (
+            "unsigned_payload = true\nallow = \"public\"",
+            "[login]\niam = true",
+            1,
+        ),
+    ] {
+        let warnings = warnings(&(with(rest) + route));
+        assert_eq!(warnings.len(), warned, "{warnings:?}");
+    }
 }
 
 #[test]

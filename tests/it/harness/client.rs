@@ -50,10 +50,14 @@ pub(crate) fn route(path: &str, allow: &str, upstream: &str) -> RouteConfig {
 impl Running {
     /// Runs a gateway for `https://gw.example.com`; `say` says what is special about it.
     pub(crate) async fn start(say: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), Clock::system(), say).await
+    }
+
+    /// The same, over what another gateway left behind, and by a clock of the test's own.
+    pub(crate) async fn start_in(folder: TempDir, clock: Clock, say: impl FnOnce(&mut Config)) -> Self {
         let (config, authority) = config(folder.path(), say);
         let environment = Environment {
-            clock: Clock::system(),
+            clock,
             random: Random::seeded(1),
             source: ConfigSource::new(|| Config::parse("", "nobody reloads")),
         };

@@ -7,6 +7,7 @@ mod mailbox;
 mod person;
 mod program;
 mod raw;
+pub(crate) mod signer;
 
 pub(crate) use application::{Application, Received, head_of, until};
 pub(crate) use client::{PASSWORD, Running, certify, route, upstream};

@@ -76,6 +76,11 @@ impl Claim<'_> {
         &self.credential
     }
 
+    /// Whether it is in the query: a presigned URL.
+    pub fn is_in_query(&self) -> bool {
+        self.form != Form::Header
+    }
+
     /// What is said of the body.
     pub fn payload(&self) -> Payload {
         self.payload

@@ -1,0 +1,227 @@
+//! What a request says of itself to prove who it comes from, beside the cookie of a session.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use jiff::Timestamp;
+
+use super::signature::{Fault, Message, backendai, rfc9421, sigv4};
+use crate::model::AccessKeyId;
+use crate::secret::Secret;
+
+/// A proof that is to be judged.
+#[derive(Debug)]
+pub(super) enum Presented<'h> {
+    /// A signature.
+    Signed(Claim<'h>),
+    /// An access key and its secret: `Basic`.
+    Basic(BasicPair),
+}
+
+/// Who signed what, as the request says.
+#[derive(Debug)]
+pub(super) enum Claim<'h> {
+    SigV4(sigv4::Claim<'h>),
+    BackendAi(backendai::Claim<'h>),
+    Message(Box<rfc9421::Claim>),
+}
+
+/// `key:secret`, where the key looks like an access key.
+#[derive(Debug)]
+pub(super) struct BasicPair(Secret<Vec<u8>>);
+
+/// An `Authorization` that is for the gateway; any other is the application's.
+enum Ours<'h> {
+    SigV4(&'h str),
+    BackendAi(&'h str),
+    Basic(BasicPair),
+}
+
+impl<'h> Presented<'h> {
+    /// Reads the one proof of a request. More than one is none (S37).
+    pub(super) fn of(message: &Message<'h>) -> Result<Option<Self>, Fault> {
+        let mut authorizations = message.headers.get_all(AUTHORIZATION).iter();
+        let mut ours = None;
+        let mut count = 0;
+        for value in authorizations.by_ref() {
+            count += 1;
+            if let Some(found) = Ours::of(value)? {
+                ours = Some(found);
+            }
+        }
+        let in_query = message.query.filter(|query| sigv4::is_presigned(query));
+        let is_ours = |id: &str| AccessKeyId::parse(id.as_bytes()).is_ok();
+        let in_message = if message.headers.contains_key(rfc9421::SIGNATURE_INPUT) {
+            rfc9421::Claim::of(message, is_ours)?
+        } else {
+            None
+        };
+        match (ours, in_query, in_message) {
+            (None, None, None) => Ok(None),
+            (Some(_), None, None) if count > 1 => Err(Fault::Several),
+            (Some(Ours::Basic(pair)), None, None) => Ok(Some(Self::Basic(pair))),
+            (Some(Ours::SigV4(parameters)), None, None) => {
+                let claim = sigv4::Claim::from_header(parameters, message)?;
+                Ok(Some(Self::Signed(Claim::SigV4(claim))))
+            }
+            (Some(Ours::BackendAi(parameters)), None, None) => {
+                let claim = backendai::Claim::of(parameters, message)?;
+                Ok(Some(Self::Signed(Claim::BackendAi(claim))))
+            }
+            (None, Some(query), None) => {
+                let claim = sigv4::Claim::from_query(query, message)?;
+                Ok(Some(Self::Signed(Claim::SigV4(claim))))
+            }
+            (None, None, Some(claim)) => Ok(Some(Self::Signed(Claim::Message(Box::new(claim))))),
+            _ => Err(Fault::Several),
+        }
+    }
+}
+
+impl<'h> Ours<'h> {
+    fn of(value: &'h HeaderValue) -> Result<Option<Self>, Fault> {
+        let bytes = value.as_bytes().trim_ascii();
+        let end = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
+        let (scheme, rest) = bytes.split_at(end);
+        let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
+        let parameters = || {
+            let text = std::str::from_utf8(rest).ok().filter(|text| text.is_ascii());
+            text.map(str::trim)
+                .ok_or(Fault::Malformed("the Authorization header is not in ASCII"))
+        };
+        Ok(if is(sigv4::ALGORITHM) {
+            Some(Self::SigV4(parameters()?))
+        } else if is(backendai::SCHEME) {
+            Some(Self::BackendAi(parameters()?))
+        } else if is("Basic") {
+            BasicPair::parse(rest).map(Self::Basic)
+        } else {
+            None
+        })
+    }
+}
+
+impl BasicPair {
+    fn parse(base64: &[u8]) -> Option<Self> {
+        let pair = Self(Secret::new(STANDARD.decode(base64.trim_ascii()).ok()?));
+        AccessKeyId::parse(pair.access_key()).ok()?;
+        Some(pair)
+    }
+
+    pub(super) fn access_key(&self) -> &[u8] {
+        self.halves().0
+    }
+
+    pub(super) fn secret(&self) -> &[u8] {
+        self.halves().1
+    }
+
+    fn halves(&self) -> (&[u8], &[u8]) {
+        let pair = self.0.expose().as_slice();
+        let colon = pair.iter().position(|byte| *byte == b':').unwrap_or(pair.len());
+        (&pair[..colon], pair.get(colon + 1..).unwrap_or_default())
+    }
+}
+
+impl Claim<'_> {
+    /// The access key's id, whatever it looks like.
+    pub(super) fn access_key(&self) -> &str {
+        match self {
+            Self::SigV4(claim) => claim.access_key(),
+            Self::BackendAi(claim) => claim.access_key(),
+            Self::Message(claim) => claim.access_key(),
+        }
+    }
+
+    pub(super) fn require_time(&self, now: Timestamp) -> Result<(), Fault> {
+        match self {
+            Self::SigV4(claim) => claim.require_time(now),
+            Self::BackendAi(claim) => claim.require_time(now),
+            Self::Message(claim) => claim.require_time(now),
+        }
+    }
+}
+
+/// Whether a header's value is the secret of an access key, readable for whoever gets it.
+pub(super) fn is_secret(value: &HeaderValue) -> bool {
+    matches!(Ours::of(value), Ok(Some(Ours::Basic(_))))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    const AWS: &str = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20150830/us-east-1/s3/aws4_request, \
+                       SignedHeaders=host;x-amz-date, \
+                       Signature=0000000000000000000000000000000000000000000000000000000000000000";
+    // AKIAIOSFODNN7EXAMPLE:secret, and ann:secret
+    const KEY: &str = "Basic QUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0";
+    const PASSWORD: &str = "Basic YW5uOnNlY3JldA==";
+
+    fn present(authorizations: &[&str], query: Option<&str>, input: Option<&str>) -> Result<String, Fault> {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-date", "20150830T123600Z".parse().unwrap());
+        for value in authorizations {
+            headers.append(AUTHORIZATION, value.parse().unwrap());
+        }
+        if let Some(input) = input {
+            headers.insert(rfc9421::SIGNATURE_INPUT, input.parse().unwrap());
+        }
+        let message = Message {
+            method: "GET",
+            authority: "gw.example.com",
+            path: "/",
+            query,
+            headers: &headers,
+        };
+        Presented::of(&message).map(|presented| match presented {
+            None => "nothing".to_owned(),
+            Some(Presented::Basic(pair)) => String::from_utf8_lossy(pair.secret()).into_owned(),
+            Some(Presented::Signed(claim)) => claim.access_key().to_owned(),
+        })
+    }
+
+    #[test]
+    fn what_is_for_the_gateway_and_what_for_an_application() {
+        for (authorizations, found) in [
+            ([].as_slice(), "nothing"),
+            (&["Bearer x"], "nothing"),
+            (&["Bearer x", "Bearer y"], "nothing"),
+            (&[PASSWORD], "nothing"),
+            (&["Basic %"], "nothing"),
+            (&[KEY], "secret"),
+            (&[AWS], "AKIAIOSFODNN7EXAMPLE"),
+        ] {
+            assert_eq!(
+                present(authorizations, None, None).unwrap(),
+                found,
+                "{authorizations:?}"
+            );
+        }
+        assert_eq!(
+            present(&[&KEY.replace("Basic", "bASIC  ")], None, None).unwrap(),
+            "secret"
+        );
+        let others = Some("sig=(\"@method\");keyid=\"somebody\"");
+        assert_eq!(present(&["Bearer x"], None, others).unwrap(), "nothing");
+    }
+
+    #[test]
+    fn s37_two_proofs_are_none() {
+        let query = Some("a=1&X-Amz-Signature=00");
+        for (authorizations, query) in [
+            ([AWS, AWS].as_slice(), None),
+            (&[AWS, KEY], None),
+            (&[AWS, "Bearer x"], None),
+            (&["Bearer x", KEY], None),
+            (&[AWS], query),
+            (&[KEY], query),
+        ] {
+            let presented = present(authorizations, query, None);
+            assert_eq!(presented, Err(Fault::Several), "{authorizations:?} {query:?}");
+        }
+    }
+}

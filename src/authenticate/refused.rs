@@ -1,0 +1,39 @@
+//! A wrong proof, as it is told.
+
+use super::signature::Fault;
+use crate::refusal::{Hint, Problem, Refusal};
+use crate::services::KeyRefusal;
+
+impl From<Fault> for Refusal {
+    /// What helps whoever signs is said. Whether a key exists is not: to be unknown, to be disabled, to be wrong and to
+    /// come with another proof are one refusal (S37).
+    fn from(fault: Fault) -> Self {
+        let (problem, hint) = match &fault {
+            Fault::Unproven | Fault::Several => (Problem::SignatureInvalid, None),
+            Fault::Malformed(reason) => (Problem::SignatureInvalid, Some(Hint::Unreadable(reason))),
+            Fault::NotSigned(part) => (Problem::SignatureInvalid, Some(Hint::NotSigned(part.clone()))),
+            Fault::Missing(part) => (Problem::SignatureInvalid, Some(Hint::Missing(part.clone()))),
+            Fault::BodyNotSigned => (Problem::SignatureInvalid, Some(Hint::BodyNotSigned)),
+            Fault::BodyDiffers => (Problem::SignatureInvalid, Some(Hint::BodyDiffers)),
+            Fault::Clock(age) if *age < 0 => (Problem::ClockSkew, Some(Hint::ClockAhead(age.unsigned_abs()))),
+            Fault::Clock(age) => (Problem::ClockSkew, Some(Hint::ClockBehind(age.unsigned_abs()))),
+            Fault::Expired(ago) => (Problem::ClockSkew, Some(Hint::Expired(ago.unsigned_abs()))),
+        };
+        Self {
+            hint,
+            ..Self::because(problem, fault.to_string())
+        }
+    }
+}
+
+impl From<KeyRefusal> for Refusal {
+    fn from(refusal: KeyRefusal) -> Self {
+        let cause = refusal.to_string();
+        match refusal {
+            KeyRefusal::Invalid => Self::because(Problem::InvalidCredentials, cause).hinting(Hint::SecretKey),
+            KeyRefusal::Locked(wait) => Self::because(Problem::Locked, cause).retry_after(wait),
+            KeyRefusal::RateLimited(wait) => Self::because(Problem::RateLimited, cause).retry_after(wait),
+            KeyRefusal::Store(_) => Self::because(Problem::Unavailable, cause),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What of a proof an application does not get (S39).
+
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue};
+
+use super::presented::is_secret;
+use super::signature::{rfc9421, sigv4};
+use super::signed::{Form, Signed};
+
+/// Headers of a signature of AWS; others that begin with `x-amz-` tell the application what to do.
+const OF_THE_SIGNATURE: [&str; 5] = [
+    "x-amz-date",
+    "x-amz-content-sha256",
+    "x-amz-security-token",
+    "x-amz-decoded-content-length",
+    "x-amz-trailer",
+];
+
+impl Signed {
+    /// Removes the proof from the headers that an application gets, and has them describe the body that it gets.
+    pub fn withhold(&self, headers: &mut HeaderMap) {
+        match self.form {
+            Form::Authorization => {
+                headers.remove(AUTHORIZATION);
+            }
+            Form::Query => {}
+            Form::Message => {
+                headers.remove(rfc9421::SIGNATURE_INPUT);
+                headers.remove(rfc9421::SIGNATURE);
+            }
+        }
+        for name in OF_THE_SIGNATURE {
+            headers.remove(name);
+        }
+        if let Some(length) = self.chunks {
+            headers.remove(CONTENT_LENGTH);
+            if let Some(length) = length {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            unwrap_encoding(headers);
+        }
+    }
+
+    /// The target that an application gets instead of the one that was sent, if that carries the proof.
+    pub fn target(&self, sent: &PathAndQuery) -> Option<PathAndQuery> {
+        let query = sent.query().filter(|_| self.form == Form::Query)?;
+        let target = match sigv4::without_signature(query) {
+            Some(rest) => format!("{}?{rest}", sent.path()),
+            None => sent.path().to_owned(),
+        };
+        target.parse().ok()
+    }
+}
+
+/// Removes secrets of access keys, whether or not anybody asked for them: where no identity is told, they are for
+/// nobody.
+pub(super) fn withhold_secrets(headers: &mut HeaderMap) {
+    if headers.get_all(AUTHORIZATION).iter().any(is_secret) {
+        headers.remove(AUTHORIZATION);
+    }
+}
+
+/// `aws-chunked` is no encoding of the content any more.
+fn unwrap_encoding(headers: &mut HeaderMap) {
+    let rest: Vec<&str> = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("aws-chunked"))
+        .collect();
+    let rest = HeaderValue::from_str(&rest.join(", ")).ok();
+    headers.remove(CONTENT_ENCODING);
+    if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
+        headers.insert(CONTENT_ENCODING, rest);
+    }
+}

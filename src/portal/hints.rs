@@ -1,0 +1,31 @@
+//! The sentences that help whoever signs requests.
+
+use super::site::Site;
+use super::visit::Visit;
+use crate::refusal::Hint;
+use crate::text::fill;
+
+impl Site {
+    /// A hint in the reader's language.
+    pub(super) fn hint(&self, visit: &Visit<'_>, hint: &Hint) -> String {
+        let (key, value) = sentence(hint);
+        let value = value.as_ref().map(|(name, value)| (*name, value.as_str()));
+        fill(self.texts.get(visit.lang, key), value.as_slice())
+    }
+}
+
+/// The key of a hint's sentence, and what the sentence's placeholder stands for.
+fn sentence(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
+    let seconds = |seconds: &u64| Some(("seconds", seconds.to_string()));
+    match hint {
+        Hint::SecretKey => ("hint.secret-key", None),
+        Hint::ClockBehind(by) => ("hint.clock-behind", seconds(by)),
+        Hint::ClockAhead(by) => ("hint.clock-ahead", seconds(by)),
+        Hint::Expired(ago) => ("hint.expired", seconds(ago)),
+        Hint::NotSigned(part) => ("hint.not-signed", Some(("part", part.to_string()))),
+        Hint::Missing(part) => ("hint.missing", Some(("part", part.to_string()))),
+        Hint::Unreadable(reason) => ("hint.unreadable", Some(("reason", (*reason).to_owned()))),
+        Hint::BodyNotSigned => ("hint.body-not-signed", None),
+        Hint::BodyDiffers => ("hint.body-differs", None),
+    }
+}

@@ -1,0 +1,24 @@
+//! What helps whoever signs requests.
+
+/// What a client is told beyond the kind of a refusal: where to look, and nothing that only the owner of a key may know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// The access key is unknown, or its secret is another.
+    SecretKey,
+    /// The client's clock is so many seconds behind.
+    ClockBehind(u64),
+    /// The client's clock is so many seconds ahead.
+    ClockAhead(u64),
+    /// The signature was good until so many seconds ago.
+    Expired(u64),
+    /// This part of the request must be signed.
+    NotSigned(Box<str>),
+    /// This part of the request is signed and not there.
+    Missing(Box<str>),
+    /// The signature cannot be read, for this reason.
+    Unreadable(&'static str),
+    /// The body is not signed.
+    BodyNotSigned,
+    /// The body is another one than was signed.
+    BodyDiffers,
+}

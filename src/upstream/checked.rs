@@ -1,0 +1,98 @@
+//! A signed body on its way: checked as it comes, its end kept back until it has turned out right (S38).
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::authenticate::signature::{BodyCheck, Fault};
+
+/// A body that is checked. What an application gets of a wrong one is never all of it.
+#[derive(Debug)]
+pub(super) struct Checked {
+    check: BodyCheck,
+    /// Content that was not handed on yet: its last piece stays until the end.
+    held: VecDeque<Bytes>,
+    is_right: bool,
+}
+
+impl Checked {
+    pub(super) fn new(check: BodyCheck) -> Self {
+        Self {
+            check,
+            held: VecDeque::new(),
+            is_right: false,
+        }
+    }
+
+    /// Takes a piece of what was sent.
+    pub(super) fn push(&mut self, piece: Bytes) -> Result<(), Fault> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.check.push(piece, &mut self.held)
+    }
+
+    /// All was sent.
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
+        if !self.is_right {
+            self.check.end()?;
+            self.is_right = true;
+        }
+        Ok(())
+    }
+
+    /// A piece that may be handed on.
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
+        let kept_back = usize::from(!self.is_right);
+        if self.held.len() > kept_back {
+            self.held.pop_front()
+        } else {
+            None
+        }
+    }
+
+    /// Whether all was handed on, and was right.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_right && self.held.is_empty()
+    }
+
+    /// Bytes that are still to be handed on, beside what is still to come.
+    pub(super) fn held(&self) -> u64 {
+        self.held.iter().map(|piece| piece.len() as u64).sum()
+    }
+
+    /// Whether what is handed on is as long as what is sent.
+    pub(super) fn keeps_length(&self) -> bool {
+        matches!(self.check, BodyCheck::Hash(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+    use crate::authenticate::signature::content_digest::ContentDigest;
+
+    fn checked(of: &[u8]) -> Checked {
+        let hash: [u8; 32] = Sha256::digest(of).into();
+        Checked::new(BodyCheck::Hash(Box::new(ContentDigest::from(hash).hashing())))
+    }
+
+    #[test]
+    fn s38_the_last_piece_stays_until_the_body_is_right() {
+        for (last, is_right) in [("two", true), ("twO", false)] {
+            let mut checked = checked(b"onetwo");
+            checked.push(Bytes::from_static(b"one")).unwrap();
+            assert_eq!(checked.pop(), None);
+            checked.push(Bytes::new()).unwrap();
+            assert_eq!(checked.pop(), None);
+            checked.push(Bytes::copy_from_slice(last.as_bytes())).unwrap();
+            assert_eq!(checked.pop().unwrap(), "one");
+            assert_eq!((checked.pop(), checked.held()), (None, 3));
+            assert_eq!(checked.end().is_ok(), is_right);
+            assert_eq!(checked.pop().is_some(), is_right);
+            assert_eq!(checked.is_over(), is_right);
+        }
+    }
+}

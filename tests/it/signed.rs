@@ -1,0 +1,288 @@
+//! S34 to S39 over the wire: signed requests through the gateway to an application.
+
+mod bodies;
+mod once;
+mod refusals;
+
+use jiff::Timestamp;
+use reqwest::Response;
+use serde_json::Value;
+use tempfile::TempDir;
+use vestibule::clock::{Clock, ManualClock};
+use vestibule::config::{Config, RouteConfig};
+
+use crate::harness::signer::{Headers, Signer, Unsigned, get, with};
+use crate::harness::{Application, Running, route, soon};
+
+/// When all this happens.
+fn now() -> Timestamp {
+    "2026-09-01T03:04:05Z".parse().unwrap()
+}
+
+/// A gateway that takes signed requests, in front of one application.
+struct Front {
+    gateway: Running,
+    clock: ManualClock,
+    app: Application,
+    /// Of Ann.
+    key: Signer,
+}
+
+impl Front {
+    async fn start() -> Self {
+        Self::before(Application::start().await, |_| ()).await
+    }
+
+    /// Before this application; `say` says what is special about the only route.
+    async fn before(app: Application, say: impl FnOnce(&mut RouteConfig)) -> Self {
+        let mut all = route("/", "authenticated", &app.url());
+        say(&mut all);
+        let (clock, hand) = Clock::manual(now());
+        let settings = settings(vec![all]);
+        let gateway = Running::start_in(TempDir::new().unwrap(), clock, settings).await;
+        gateway.signed_in("ann").await;
+        let key = gateway.signer("ann@example.com", now()).await;
+        Self {
+            gateway,
+            clock: hand,
+            app,
+            key,
+        }
+    }
+
+    async fn send(&self, request: &Unsigned<'_>, headers: &Headers) -> Response {
+        self.send_with(request, headers, "").await
+    }
+
+    async fn send_with(
+        &self,
+        request: &Unsigned<'_>,
+        headers: &Headers,
+        body: impl Into<reqwest::Body>,
+    ) -> Response {
+        let method = request.method.parse().unwrap();
+        let sent = self
+            .gateway
+            .client()
+            .request(method, self.gateway.url(request.target));
+        soon(with(sent, headers).body(body).send()).await.unwrap()
+    }
+}
+
+/// Signed requests to these routes.
+fn settings(routes: Vec<RouteConfig>) -> impl FnOnce(&mut Config) {
+    |config| {
+        config.login.iam = true;
+        config.route = routes;
+        config.identity.headers = [("X-Method".to_owned(), "{method}".parse().unwrap())].into();
+    }
+}
+
+/// The status and the problem of a refusal, but for what is never alike.
+async fn refusal(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let mut document: Value = serde_json::from_slice(&soon(response.bytes()).await.unwrap()).unwrap();
+    document.as_object_mut().unwrap().remove("request_id");
+    (status, document)
+}
+
+/// The slug of a refusal, and the sentence that the client reads.
+async fn slug(response: Response) -> (String, String) {
+    let (_, document) = refusal(response).await;
+    let text = |name: &str| document[name].as_str().unwrap().to_owned();
+    let slug = text("type").rsplit('/').next().unwrap().to_owned();
+    (slug, text("detail"))
+}
+
+/// A GET in each scheme but the presigned URL.
+fn each_scheme(key: &Signer, request: &Unsigned<'_>) -> Vec<Headers> {
+    vec![
+        key.aws(request),
+        key.aws_declared(request),
+        key.backend_ai(request),
+        key.message(request, None),
+        key.basic(),
+    ]
+}
+
+#[tokio::test]
+async fn s39_each_scheme_names_the_owner_and_the_application_sees_nothing_of_it() {
+    let front = Front::start().await;
+    let request = get("/files/a%20b?list=1&x=%2F");
+    for headers in each_scheme(&front.key, &request) {
+        let answer = front.send(&request, &headers).await;
+        assert_eq!(answer.status(), 200, "{headers:?}");
+        assert_eq!(soon(answer.text()).await.unwrap(), "hello");
+    }
+    let received = front.app.received();
+    assert_eq!(received.len(), 5);
+    for request in received {
+        assert_eq!(request.target, "/files/a%20b?list=1&x=%2F");
+        assert_eq!(request.header("remote-user"), Some("ann"));
+        assert_eq!(request.header("x-method"), Some("iam"));
+        for (name, value) in &request.headers {
+            let is_proof = ["authorization", "signature", "signature-input"].contains(&name.as_str())
+                || name.starts_with("x-amz-")
+                || value.contains(&front.key.access_key)
+                || value.contains(&front.key.secret_key);
+            assert!(!is_proof, "{name}: {value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn s39_a_presigned_url_is_stripped_and_logged_without_its_signature() {
+    let front = Front::start().await;
+    for (target, reaches) in [("/a?b=1&list", "/a?b=1&list"), ("/a", "/a")] {
+        // Presigners differ in what they say of the body that is not there.
+        for payload in [get("").payload, "UNSIGNED-PAYLOAD".to_owned()] {
+            let canonical = target.replace("list", "list=");
+            let signed = Unsigned {
+                payload,
+                ..get(&canonical)
+            };
+            let presigned = front.key.presigned(&signed, 600);
+            let presigned = presigned.replace("list=", "list");
+            let request = get(&presigned);
+            assert_eq!(front.send(&request, &Headers::new()).await.status(), 200);
+            assert_eq!(front.app.received().last().unwrap().target, reaches);
+        }
+    }
+    // It has a time of its own, longer than that of a header.
+    let presigned = front.key.presigned(&get("/a"), 600);
+    front.clock.set_wall(now() + jiff::SignedDuration::from_secs(599));
+    assert_eq!(front.send(&get(&presigned), &Headers::new()).await.status(), 200);
+    front.clock.set_wall(now() + jiff::SignedDuration::from_secs(600));
+    let (slug, detail) = slug(front.send(&get(&presigned), &Headers::new()).await).await;
+    assert_eq!(
+        (slug.as_str(), detail.contains("0 seconds")),
+        ("clock-skew", true),
+        "{detail}"
+    );
+    let folder = front.gateway.stop().await;
+    let log = std::fs::read_to_string(folder.path().join("access.jsonl")).unwrap();
+    assert!(log.contains("/a") && !log.contains("X-Amz") && !log.contains("Signature"));
+}
+
+#[tokio::test]
+async fn who_i_am_is_told_in_any_scheme() {
+    let front = Front::start().await;
+    let request = get("/.auth/me");
+    for headers in each_scheme(&front.key, &request) {
+        let answer = front.send(&request, &headers).await;
+        assert_eq!(answer.status(), 200, "{headers:?}");
+        let me: Value = serde_json::from_slice(&soon(answer.bytes()).await.unwrap()).unwrap();
+        assert_eq!((&me["username"], &me["method"]), (&"ann".into(), &"iam".into()));
+    }
+    // An account is never changed with a key alone.
+    for path in ["/.auth/account", "/.auth/account/sessions"] {
+        let request = get(path);
+        let answer = front.send(&request, &front.key.basic()).await;
+        assert_eq!(answer.status(), 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_may_be_for_some_methods_only() {
+    let front = Front::start().await;
+    let limited = front
+        .gateway
+        .limited_signer("ann@example.com", now(), &["GET"])
+        .await;
+    assert_eq!(front.send(&get("/"), &limited.aws(&get("/"))).await.status(), 200);
+    let head = Unsigned {
+        method: "HEAD",
+        ..get("/")
+    };
+    assert_eq!(front.send(&head, &limited.aws(&head)).await.status(), 200);
+    let delete = Unsigned {
+        method: "DELETE",
+        ..get("/")
+    };
+    let answer = front.send(&delete, &limited.aws(&delete)).await;
+    assert_eq!(slug(answer).await.0, "forbidden");
+    assert_eq!(front.app.received().len(), 2);
+}
+
+#[tokio::test]
+async fn policies_hold_for_keys_too() {
+    let app = Application::start().await;
+    let (clock, _) = Clock::manual(now());
+    let routes = vec![
+        route("/", "authenticated", &app.url()),
+        route("/optional", "optional", &app.url()),
+        route("/public", "public", &app.url()),
+        RouteConfig {
+            allow: serde_json::from_str(r#"{ "groups": ["ops"] }"#).unwrap(),
+            ..route("/ops", "optional", &app.url())
+        },
+    ];
+    let gateway = Running::start_in(TempDir::new().unwrap(), clock, settings(routes)).await;
+    let cookie = gateway.signed_in("ann").await;
+    let key = gateway.signer("ann@example.com", now()).await;
+    let other = Signer {
+        secret_key: "x".repeat(40),
+        ..key.clone()
+    };
+    let ask = async |path: &str, headers: &Headers| {
+        let request = with(gateway.client().get(gateway.url(path)), headers);
+        soon(request.send()).await.unwrap()
+    };
+    for (path, right, wrong) in [
+        ("/", 200, 401),
+        ("/optional", 200, 401),
+        ("/public", 200, 200),
+        ("/ops", 403, 401),
+    ] {
+        assert_eq!(ask(path, &key.aws(&get(path))).await.status(), right, "{path}");
+        // A signature that is wrong is not made good by a cookie.
+        let mut headers = other.aws(&get(path));
+        headers.push(("cookie", cookie.clone()));
+        assert_eq!(ask(path, &headers).await.status(), wrong, "{path}");
+    }
+    // Whom the key names counts, not whom the cookie does.
+    let ben = gateway.signed_in("ben").await;
+    let mut headers = key.aws(&get("/"));
+    headers.push(("cookie", ben));
+    assert_eq!(ask("/", &headers).await.status(), 200);
+    assert_eq!(app.received().last().unwrap().header("remote-user"), Some("ann"));
+    // On a public route a signature is the application's business, a secret is nobody's.
+    ask("/public", &key.aws(&get("/public"))).await;
+    let public = app.received().pop().unwrap();
+    assert!(public.header("authorization").is_some() && public.header("remote-user").is_none());
+    ask("/public", &key.basic()).await;
+    assert_eq!(app.received().pop().unwrap().header("authorization"), None);
+    ask(
+        "/",
+        &vec![("authorization", "Bearer x".to_owned()), ("cookie", cookie)],
+    )
+    .await;
+    assert_eq!(
+        app.received().pop().unwrap().header("authorization"),
+        Some("Bearer x")
+    );
+}
+
+#[tokio::test]
+async fn s15_switched_off_nothing_of_it_works() {
+    let app = Application::start().await;
+    let (clock, _) = Clock::manual(now());
+    let gateway = Running::start_in(TempDir::new().unwrap(), clock, |config| {
+        config.route = vec![route("/", "authenticated", &app.url())];
+    })
+    .await;
+    gateway.signed_in("ann").await;
+    let key = gateway.signer("ann@example.com", now()).await;
+    let request = get("/");
+    for headers in each_scheme(&key, &request) {
+        let request = with(gateway.client().get(gateway.url("/")), &headers);
+        let answer = soon(request.send()).await.unwrap();
+        let challenge = answer.headers()["www-authenticate"].to_str().unwrap().to_owned();
+        assert!(
+            challenge.starts_with("Session") && !challenge.contains("AWS4"),
+            "{challenge}"
+        );
+        assert_eq!(slug(answer).await.0, "not-authenticated");
+    }
+    assert!(app.received().is_empty());
+}
