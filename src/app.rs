@@ -217,6 +217,7 @@ impl Application {
             services.access_keys.keep(drained.clone()),
             services.mailer.deliver(drained.clone()),
         );
+        services.audit.stop().await;
         Ok(())
     }
 }

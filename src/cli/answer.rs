@@ -133,7 +133,7 @@ pub(super) fn exit_after(printed: io::Result<()>, status: ExitCode) -> ExitCode 
     }
 }
 
-fn print_line(text: &str) -> io::Result<()> {
+pub(super) fn print_line(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")?;
     stdout.flush()

@@ -70,7 +70,9 @@ impl Gateway {
         }
         let administration = self.opened.get_or_try_init(|| self.open()).await?;
         let by = by_command_of(rustix::process::geteuid().as_raw()).because(reason.unwrap_or_default());
-        Ok(administration.execute(command, &by).await?)
+        let outcome = administration.execute(command, &by).await;
+        administration.services().audit.flush().await;
+        Ok(outcome?)
     }
 
     async fn open(&self) -> Result<Administration, Failure> {

@@ -1,6 +1,7 @@
 //! The command line: one file a group of subcommands.
 
 mod answer;
+mod audit;
 pub mod check;
 mod configuration;
 mod gateway;
@@ -76,6 +77,8 @@ enum Command {
     /// Sessions.
     #[command(subcommand)]
     Session(session::Session),
+    /// The audit log: who signed in, was refused, and what administrators did.
+    Audit(audit::Audit),
     /// The store.
     #[command(subcommand)]
     Store(store::Store),
@@ -110,6 +113,7 @@ impl Cli {
             Some(Command::Invite(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Key(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Session(command)) => ask(config, async |gateway| command.run(gateway).await),
+            Some(Command::Audit(command)) => ask(config, async |gateway| command.run(gateway, json).await),
             Some(Command::Store(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Reload) => ask(config, reload::run),
         };
@@ -122,15 +126,15 @@ impl Cli {
 }
 
 /// Runs a command that asks something of the gateway.
-fn ask(
+fn ask<T: Into<Option<Answer>>>(
     config: Option<&Path>,
-    command: impl AsyncFnOnce(&Gateway) -> Result<Answer, Failure>,
+    command: impl AsyncFnOnce(&Gateway) -> Result<T, Failure>,
 ) -> Result<Option<Answer>, Failure> {
     let loaded = Chosen::at(config).read()?;
     logging::start("warn")?;
     let gateway = Gateway::new(loaded.config);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(command(&gateway)).map(Some)
+    runtime.block_on(command(&gateway)).map(Into::into)
 }
 
 /// A command line that is not understood, or one that asks for help.

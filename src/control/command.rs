@@ -6,12 +6,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::{AccountId, InvitationId, SessionId};
-use crate::model::{AccessKeyId, Email, KeyScope, Username};
+use crate::model::{AccessKeyId, AuditPlace, Email, KeyScope, Username};
 use crate::secret::Secret;
 use crate::services::Actor;
+use crate::store::{AuditFilter, AuditOrder};
 
 /// How many accounts [`Command::ListUsers`] answers at one time.
 pub const USERS_A_PAGE: usize = 1000;
+
+/// How many events [`Command::ReadAudit`] answers at one time.
+pub const AUDIT_EVENTS_A_PAGE: usize = 1000;
 
 /// One thing that an administrator asks.
 ///
@@ -64,8 +68,25 @@ pub enum Command {
     /// Seals the key of all access keys' secrets with another master key. Answers a
     /// [`RotatedMaster`](super::RotatedMaster).
     RotateMaster,
+    /// Reads the audit log. Answers an [`AuditPage`](crate::store::AuditPage).
+    ReadAudit(AuditQuery),
     /// Checks the store. Answers a [`Verification`](crate::store::Verification) without faults.
     VerifyStore,
+}
+
+/// Which events are wanted.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AuditQuery {
+    /// Only those about this account, by address, username or id, or else about or by this name.
+    pub account: Option<String>,
+    /// Only those that this lets through.
+    pub filter: AuditFilter,
+    /// In which order.
+    pub order: AuditOrder,
+    /// Those after this one.
+    pub after: Option<AuditPlace>,
+    /// How many, at most [`AUDIT_EVENTS_A_PAGE`].
+    pub limit: usize,
 }
 
 /// An account to add.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, to_value};
 
 use super::command::{
-    Command, GivenPassword, NewInvitations, NewUser, USERS_A_PAGE, UserChange, WhichSessions,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, NewInvitations, NewUser, USERS_A_PAGE,
+    UserChange, WhichSessions,
 };
 use super::reply::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, RefusedLine,
@@ -15,7 +16,7 @@ use super::{Administration, CommandError};
 use crate::ids::{InvitationId, SessionId};
 use crate::model::{InvitationKind, Subject};
 use crate::services::{AccountChange, AccountError, Actor, Event, Kind, NewAccount, NewPassword, Origin};
-use crate::store::SessionsToEnd;
+use crate::store::{AuditPage, AuditSubject, SessionsToEnd};
 
 impl Administration {
     /// Does what is asked, by whom and why is for the record. The answer is what [`Command`] says.
@@ -55,6 +56,7 @@ impl Administration {
             Command::ChangeKey { key, change } => to_value(self.change_key(key, change, by).await?)?,
             Command::RotateMaster => to_value(self.rotate_master(by).await?)?,
             Command::VerifyStore => self.verify_store().await?,
+            Command::ReadAudit(query) => to_value(self.read_audit(query).await?)?,
         })
     }
 
@@ -152,26 +154,48 @@ impl Administration {
     }
 
     async fn revoke_sessions(&self, which: WhichSessions, by: &Actor) -> Result<EndedSessions, CommandError> {
-        let (which, who, detail) = match which {
+        let (which, event, detail) = match which {
             WhichSessions::Of(user) => {
                 let account = self.services.accounts.find(&user).await?;
-                let who = account.email.to_string();
-                (SessionsToEnd::Account(account.id, None), who, "all".to_owned())
+                let all = SessionsToEnd::Account(account.id, None);
+                (all, Event::about(Kind::SessionEnd, &account), "all".to_owned())
             }
             WhichSessions::One { id, of } => {
                 let candidates = self.sessions_of(of.as_deref()).await?;
                 let Some(session) = candidates.into_iter().find(|session| session.id == id) else {
                     return Err(no_session(id, of.as_deref()));
                 };
-                (SessionsToEnd::Id(id), session.email, id.to_string())
+                let event = Event::success(Kind::SessionEnd, session.email).account(session.account);
+                (SessionsToEnd::Id(id), event, id.to_string())
             }
         };
         let ended = self.services.sessions.end(which).await?;
-        let event = Event::success(Kind::SessionEnd, who).by(by).detail(detail);
-        match self.services.audit.record(&Origin::default(), &event) {
+        let event = event.by(by).detail(detail);
+        match self.services.audit.record(&Origin::default(), &event).await {
             Ok(()) => Ok(EndedSessions { ended }),
             Err(error) => Err(CommandError::new(format!("the sessions are ended, but {error}"))),
         }
+    }
+
+    async fn read_audit(&self, query: AuditQuery) -> Result<AuditPage, CommandError> {
+        let AuditQuery {
+            account,
+            mut filter,
+            order,
+            after,
+            limit,
+        } = query;
+        if let Some(name) = account {
+            let about = match self.services.accounts.find(&name).await {
+                Ok(account) => AuditSubject::Account(account.id),
+                // It may be deleted, or was never there: the record has what was typed.
+                Err(AccountError::NotFound(_)) => AuditSubject::name(&name),
+                Err(error) => return Err(error.into()),
+            };
+            filter.about = Some(about);
+        }
+        let limit = limit.min(AUDIT_EVENTS_A_PAGE);
+        Ok(self.services.audit.read(filter, order, after, limit).await?)
     }
 
     async fn verify_store(&self) -> Result<Value, CommandError> {

@@ -20,8 +20,8 @@ pub mod socket;
 pub use administration::Administration;
 pub use client::{Client, ClientError};
 pub use command::{
-    Command, GivenPassword, KeyChange, NewInvitations, NewKey, NewUser, USERS_A_PAGE, UserChange,
-    WhichSessions, by_command_of,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, KeyChange, NewInvitations, NewKey, NewUser,
+    USERS_A_PAGE, UserChange, WhichSessions, by_command_of,
 };
 pub use error::CommandError;
 pub use open::{OpenError, open_store};

@@ -3,6 +3,7 @@
 mod access_key;
 mod account;
 mod attempts;
+mod audit;
 mod email;
 mod invitation;
 mod mail;
@@ -19,6 +20,7 @@ pub use access_key::{
 };
 pub use account::{Account, Agreement, Decision, Standing};
 pub use attempts::{LockoutPolicy, Subject};
+pub use audit::{AuditEvent, AuditKind, AuditOutcome, AuditPlace, NotAnEvent};
 pub use email::{Email, EmailError};
 pub use invitation::{Invitation, InvitationKind};
 pub use mail::{Cause, KeptMail, Mail, MailState, Topic};

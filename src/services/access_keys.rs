@@ -338,7 +338,9 @@ impl AccessKeys {
     }
 
     fn note(&self, kind: Kind, who: &str, key: &AccessKey, by: Option<&Actor>, origin: &Origin) {
-        let mut event = Event::success(kind, who).detail(format!("access key {}", key.id));
+        let mut event = Event::success(kind, who)
+            .account(key.account)
+            .detail(format!("access key {}", key.id));
         if let Some(by) = by {
             event = event.by(by);
         }

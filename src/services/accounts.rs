@@ -270,7 +270,7 @@ impl Accounts {
     }
 
     fn note(&self, kind: Kind, account: &Account, by: &Actor, origin: &Origin) {
-        let mut event = Event::success(kind, account.email.as_str()).by(by);
+        let mut event = Event::about(kind, account).by(by);
         if matches!(kind, Kind::AccountAdd | Kind::GroupsChange) {
             let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
             event = event.detail(format!("groups {}", groups.join(",")));

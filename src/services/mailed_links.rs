@@ -106,7 +106,8 @@ impl MailedLinks {
             return Err(LinkError::ResetDisabled);
         }
         let email = parse(email)?;
-        self.record(origin, &Event::success(Kind::ResetRequest, email.as_str()))?;
+        self.record(origin, &Event::success(Kind::ResetRequest, email.as_str()))
+            .await?;
         self.ask(&email, Topic::Reset, origin).await
     }
 
@@ -153,14 +154,13 @@ impl MailedLinks {
             let asked = self.asks_for_approval(&account, origin).await?;
             (Kind::EmailVerify, TokenEffect::VerifyEmail, asked)
         };
-        self.announce(origin, kind, &good)?;
+        self.announce(origin, kind, &good).await?;
         let consumed = self.store.consume_token(digest, effect, mails, self.clock.now());
         let after = consumed_by(consumed.await?)?;
         self.sessions.refresh(&after);
         self.access_keys.refresh(after.id).await;
         self.mailer.announce();
-        self.audit
-            .note(origin, &Event::success(kind, after.email.as_str()));
+        self.audit.note(origin, &Event::about(kind, &after));
         let next = SignUpNext::of(&after, self.verify);
         Ok((good.into(), next))
     }
@@ -189,7 +189,7 @@ impl MailedLinks {
         )
         .map_err(LinkError::Invalid)?;
         let password_hash = self.hasher.place()?.hash(password).await?;
-        self.announce(origin, Kind::PasswordReset, &good)?;
+        self.announce(origin, Kind::PasswordReset, &good).await?;
         let now = self.clock.now();
         let mut mails = vec![self.mailer.mail(&account.email, Topic::PasswordReset, origin)];
         if good.purpose == Purpose::Reset {
@@ -205,7 +205,7 @@ impl MailedLinks {
         self.sessions.end(SessionsToEnd::Account(after.id, None)).await?;
         self.mailer.announce();
         self.audit
-            .note(origin, &Event::success(Kind::PasswordReset, after.email.as_str()));
+            .note(origin, &Event::about(Kind::PasswordReset, &after));
         Ok(())
     }
 
@@ -261,18 +261,20 @@ impl MailedLinks {
             .ok_or(LinkError::Void)
     }
 
-    fn record(&self, origin: &Origin, event: &Event) -> Result<(), LinkError> {
+    async fn record(&self, origin: &Origin, event: &Event) -> Result<(), LinkError> {
         self.audit
             .record(origin, event)
+            .await
             .map_err(|_| LinkError::Unrecorded)
     }
 
-    fn announce(&self, origin: &Origin, kind: Kind, token: &MailedToken) -> Result<(), LinkError> {
+    async fn announce(&self, origin: &Origin, kind: Kind, token: &MailedToken) -> Result<(), LinkError> {
+        let event = Event::success(kind, token.email.as_str())
+            .account(token.account)
+            .detail("begins");
         self.audit
-            .announce(
-                origin,
-                &Event::success(kind, token.email.as_str()).detail("begins"),
-            )
+            .announce(origin, &event)
+            .await
             .map_err(|_| LinkError::Unrecorded)
     }
 }

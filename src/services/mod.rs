@@ -149,7 +149,6 @@ impl Services {
         random: Random,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServicesError> {
-        let audit = Audit::open(&config.audit, clock.clone()).map_err(ServicesError::Audit)?;
         let sessions = Sessions::load(
             store.clone(),
             &config.session,
@@ -158,7 +157,9 @@ impl Services {
             metrics.clone(),
         )
         .await?;
-        let (store, audit) = (Kept::from(store), Arc::new(audit));
+        let store = Kept::from(store);
+        let audit = Audit::open(&config.audit, store.clone(), clock.clone());
+        let audit = Arc::new(audit.map_err(ServicesError::Audit)?);
         let access_keys = AccessKeys::load(access_keys::Parts {
             vault: Vault::open(store.clone(), config.store.master_key.clone(), random.clone()).await?,
             store: store.clone(),

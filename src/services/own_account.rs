@@ -164,7 +164,9 @@ impl OwnAccount {
             return Ok(false);
         };
         let ended = self.sessions.end(SessionsToEnd::Id(session)).await?;
-        let event = Event::success(Kind::SessionEnd, info.email).detail(format!("session {session}"));
+        let event = Event::success(Kind::SessionEnd, info.email)
+            .account(id)
+            .detail(format!("session {session}"));
         self.audit.note(origin, &event);
         Ok(ended > 0)
     }
@@ -178,7 +180,7 @@ impl OwnAccount {
     ) -> Result<usize, OwnAccountError> {
         let account = self.find(id).await?;
         let ended = self.end_others(id, session).await?;
-        let event = Event::success(Kind::SessionEnd, account.email.as_str()).detail("all others");
+        let event = Event::about(Kind::SessionEnd, &account).detail("all others");
         self.audit.note(origin, &event);
         Ok(ended)
     }
@@ -229,8 +231,7 @@ impl OwnAccount {
     }
 
     fn note(&self, kind: Kind, account: &Account, origin: &Origin) {
-        self.audit
-            .note(origin, &Event::success(kind, account.email.as_str()));
+        self.audit.note(origin, &Event::about(kind, account));
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use unicode_normalization::UnicodeNormalization;
 
 use super::address_limit::AddressLimit;
-use super::admission::{Admission, ShutOut};
+use super::admission::Admission;
 use super::lockout::{Admitted, Lockout};
-use super::{Audit, Busy, Event, Hasher, Kept, Kind, LiveSession, Origin, Sessions};
+use super::{Audit, Event, Hasher, Kept, Kind, LiveSession, Origin, Sessions};
 use crate::ids::AccountId;
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
@@ -17,6 +16,10 @@ use crate::model::{
 };
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError, UpdateAccount};
+
+mod error;
+
+pub use error::SignInError;
 
 /// Somebody signed in.
 #[derive(Debug)]
@@ -27,69 +30,6 @@ pub struct SignedIn {
     pub token: PlainToken,
     /// The session.
     pub session: Arc<LiveSession>,
-}
-
-/// Why somebody could not sign in.
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    /// Wrong name or password, all alike.
-    #[error("wrong name or password")]
-    InvalidCredentials,
-    /// The right password; the address is not verified.
-    #[error("the address is not verified")]
-    NotVerified,
-    /// The right password; an administrator has not approved, or declined.
-    #[error("the account is not approved")]
-    NotApproved,
-    /// The right password; the account is disabled.
-    #[error("the account is disabled")]
-    Disabled,
-    /// Too many failures for this name.
-    #[error("locked for {0:?}")]
-    Locked(Duration),
-    /// Too many failures from this address.
-    #[error("too many failures from one address")]
-    RateLimited(Duration),
-    /// Too many passwords are being checked.
-    #[error("too many passwords are being checked")]
-    Busy,
-    /// The store cannot answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The event could not be recorded, and must be.
-    #[error("the event could not be recorded")]
-    Unrecorded,
-}
-
-impl SignInError {
-    /// Its name in the record.
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::InvalidCredentials => "invalid-credentials",
-            Self::NotVerified => "not-verified",
-            Self::NotApproved => "not-approved",
-            Self::Disabled => "account-disabled",
-            Self::Locked(_) => "locked",
-            Self::RateLimited(_) => "rate-limited",
-            Self::Busy | Self::Store(_) | Self::Unrecorded => "unavailable",
-        }
-    }
-}
-
-impl From<Busy> for SignInError {
-    fn from(Busy: Busy) -> Self {
-        Self::Busy
-    }
-}
-
-impl From<ShutOut> for SignInError {
-    fn from(why: ShutOut) -> Self {
-        match why {
-            ShutOut::NotVerified => Self::NotVerified,
-            ShutOut::NotApproved => Self::NotApproved,
-            ShutOut::Disabled => Self::Disabled,
-        }
-    }
 }
 
 /// The service.
@@ -116,6 +56,13 @@ struct Named {
     subject: Subject,
     /// For the record.
     who: String,
+}
+
+impl Named {
+    fn event(&self, kind: Kind) -> Event {
+        let account = self.account.as_ref().map(|account| account.id);
+        Event::success(kind, shortened(&self.who)).account(account)
+    }
 }
 
 /// Somebody knows the password of an account.
@@ -160,15 +107,21 @@ impl SignIn {
         replaces: Option<TokenDigest>,
     ) -> Result<SignedIn, SignInError> {
         if let Err(wait) = self.addresses.check(origin.address) {
-            return Err(self.refuse(Kind::SignIn, login, origin, SignInError::RateLimited(wait)));
+            let (event, error) = (
+                Event::success(Kind::SignIn, shortened(login)),
+                SignInError::RateLimited(wait),
+            );
+            return Err(self.refuse(event, origin, error).await);
         }
         let named = self.resolve(login).await?;
         let (account, token, session) = match self.evaluate(&named, password, origin, replaces).await {
             Ok(signed_in) => signed_in,
-            Err(error) => return Err(self.refuse(Kind::SignIn, &named.who, origin, error)),
+            Err(error) => return Err(self.refuse(named.event(Kind::SignIn), origin, error).await),
         };
-        let event = Event::success(Kind::SignIn, named.who).detail(format!("session {}", session.id()));
-        if self.audit.record(origin, &event).is_err() {
+        let event = named
+            .event(Kind::SignIn)
+            .detail(format!("session {}", session.id()));
+        if self.audit.record(origin, &event).await.is_err() {
             self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
             return Err(SignInError::Unrecorded);
         }
@@ -205,11 +158,11 @@ impl SignIn {
         });
         let account = match admitted {
             Ok(account) => account,
-            Err(error) => return Err(self.refuse(Kind::Proof, &named.who, origin, error)),
+            Err(error) => return Err(self.refuse(named.event(Kind::Proof), origin, error).await),
         };
-        let event = Event::success(Kind::Proof, named.who);
         self.audit
-            .record(origin, &event)
+            .record(origin, &named.event(Kind::Proof))
+            .await
             .map_err(|_| SignInError::Unrecorded)?;
         if let Some(session) = session {
             self.sessions.prove(session).await?;
@@ -221,19 +174,21 @@ impl SignIn {
     pub async fn sign_out(&self, session: &LiveSession, origin: &Origin) -> Result<(), SignInError> {
         self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
         let event = Event::success(Kind::SignOut, session.principal().email.as_str())
+            .account(session.account())
             .detail(format!("session {}", session.id()));
         self.audit
             .record(origin, &event)
+            .await
             .map_err(|_| SignInError::Unrecorded)
     }
 
     /// Counts and records a refusal. Only a wrong name or password counts against the address.
-    fn refuse(&self, kind: Kind, who: &str, origin: &Origin, error: SignInError) -> SignInError {
+    async fn refuse(&self, event: Event, origin: &Origin, error: SignInError) -> SignInError {
         if matches!(error, SignInError::InvalidCredentials) {
             self.addresses.failed(origin.address);
         }
-        let event = Event::failure(kind, shortened(who), error.reason());
-        match self.audit.record(origin, &event) {
+        let event = event.refused(error.reason());
+        match self.audit.record(origin, &event).await {
             Ok(()) => error,
             Err(_) => SignInError::Unrecorded,
         }
@@ -311,8 +266,7 @@ impl SignIn {
         let (Some(account), Some(password), Some(outdated)) = (&named.account, password, outdated) else {
             if attempt.is_last() {
                 self.metrics.locks.increment();
-                self.audit
-                    .note(origin, &Event::success(Kind::Lock, shortened(&named.who)));
+                self.audit.note(origin, &named.event(Kind::Lock));
             }
             return Err(SignInError::InvalidCredentials);
         };

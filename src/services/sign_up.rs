@@ -173,6 +173,7 @@ impl SignUp {
                 let event = Event::failure(Kind::SignUp, who, error.reason());
                 self.audit
                     .record(origin, &event)
+                    .await
                     .map_err(|_| SignUpError::Unrecorded)?;
             }
         }
@@ -216,7 +217,7 @@ impl SignUp {
             .validate(form, invitation.as_ref(), void, hides_addresses)
             .await?;
         if hides_addresses && let Some(holder) = self.store.account_by_email(&valid.email).await? {
-            self.announce(origin, &holder)?;
+            self.announce(origin, &holder).await?;
             self.tell_holder(&holder, valid.password, origin).await?;
             return Ok(Made::Known(valid.email));
         }
@@ -244,7 +245,7 @@ impl SignUp {
             agreements: self.agreements(now),
             language: origin.language.clone(),
         };
-        self.announce(origin, &account)?;
+        self.announce(origin, &account).await?;
         let used = invitation.map(|invitation| invitation.digest);
         let mut mails = self.approval.requests(&account, origin).await?;
         if hides_addresses {
@@ -330,9 +331,10 @@ impl SignUp {
     }
 
     /// Before there is an account: one that nobody recorded could not be taken back, its name being used up.
-    fn announce(&self, origin: &Origin, account: &Account) -> Result<(), SignUpError> {
+    async fn announce(&self, origin: &Origin, account: &Account) -> Result<(), SignUpError> {
         self.audit
             .announce(origin, &about(Kind::SignUpBegin, account))
+            .await
             .map_err(|_| SignUpError::Unrecorded)
     }
 
@@ -350,7 +352,7 @@ impl SignUp {
 }
 
 fn about(kind: Kind, account: &Account) -> Event {
-    Event::success(kind, account.email.as_str()).detail(format!("username {}", account.username))
+    Event::about(kind, account).detail(format!("username {}", account.username))
 }
 
 #[cfg(test)]

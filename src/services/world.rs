@@ -91,6 +91,7 @@ impl World {
             folder,
             ..
         } = self;
+        services.audit.stop().await;
         drop(services);
         assert_eq!(Arc::strong_count(&store), 1, "nobody else holds the store");
         drop(store);

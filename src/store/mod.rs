@@ -4,6 +4,7 @@
 //! acknowledged before it is on disk. The same conformance suite runs on every store.
 
 mod access_keys;
+mod audit;
 mod error;
 mod mailing;
 pub mod sled;
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use access_keys::{AccessKeyStore, CreateAccessKey};
+pub use audit::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject};
 pub use error::StoreError;
 pub use mailing::{Allowance, ConsumeToken, MailOutcome, Stamp, StampMail, StampedToken, TokenEffect};
 
@@ -25,7 +27,7 @@ use crate::model::{KeptMail, Mail, MailedToken};
 
 /// Everything that is kept.
 #[async_trait]
-pub trait Store: AccessKeyStore {
+pub trait Store: AccessKeyStore + AuditStore {
     /// Makes an account and, in the same step, uses up the invitation that it came with.
     ///
     /// A username that any account ever had is taken (S53). Of many callers with one invitation, one gets an

@@ -1,6 +1,7 @@
 //! The commands, as processes: on the store itself, and through a gateway that runs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod audit;
 mod keys;
 
 use std::fs;

@@ -6,6 +6,7 @@
 )]
 
 mod approval;
+mod audit;
 mod broken;
 mod commands;
 mod config;

@@ -4,9 +4,11 @@
 //! to another kind; bytes that are not here are free.
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
-use crate::model::{AccessKeyId, Email, Purpose, SignatureDigest, TokenDigest, Username};
+use crate::model::{AccessKeyId, AuditPlace, Email, Purpose, SignatureDigest, TokenDigest, Username};
+use crate::store::AuditSubject;
 
 /// A kind of row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,10 +59,14 @@ pub(super) enum Kind {
     KeyAttempts = b'w' as isize,
     /// The key of all access keys' secrets, wrapped.
     DataKey = b'W' as isize,
+    /// An event of the audit log, by its place.
+    Audit = b'l' as isize,
+    /// That an event is about somebody, or done by somebody, by subject and place.
+    AuditOf = b'L' as isize,
 }
 
 impl Kind {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 25] = [
         Self::Meta,
         Self::Account,
         Self::Email,
@@ -84,6 +90,8 @@ impl Kind {
         Self::AccessKeyOf,
         Self::KeyAttempts,
         Self::DataKey,
+        Self::Audit,
+        Self::AuditOf,
     ];
 
     /// The kind of a row, by its key.
@@ -260,6 +268,37 @@ pub(super) fn key_attempts(id: AccessKeyId) -> Vec<u8> {
 /// The key of the data key's row: there is one.
 pub(super) fn data_key() -> Vec<u8> {
     Kind::DataKey.prefix()
+}
+
+pub(super) fn audit(place: AuditPlace) -> Vec<u8> {
+    audit_within(&Kind::Audit.prefix(), place)
+}
+
+/// What the keys that list a subject's events begin with.
+pub(super) fn audits_of(subject: &AuditSubject) -> Vec<u8> {
+    let digest = match subject {
+        AuditSubject::Account(id) => Sha256::new_with_prefix(b"account\0").chain_update(id.as_bytes()),
+        AuditSubject::Name(name) => Sha256::new_with_prefix(b"name\0").chain_update(name),
+    };
+    Kind::AuditOf.key(&[&digest.finalize()[..16]])
+}
+
+pub(super) fn audit_of(subject: &AuditSubject, place: AuditPlace) -> Vec<u8> {
+    audit_within(&audits_of(subject), place)
+}
+
+/// The key of a place among those that begin with `prefix`.
+pub(super) fn audit_within(prefix: &[u8], place: AuditPlace) -> Vec<u8> {
+    [prefix, &place.micros.to_be_bytes(), &place.number.to_be_bytes()].concat()
+}
+
+/// The place that a key ends with.
+pub(super) fn trailing_place(key: &[u8]) -> Option<AuditPlace> {
+    let (micros, number) = key.last_chunk::<16>()?.split_at(8);
+    Some(AuditPlace {
+        micros: u64::from_be_bytes(micros.try_into().ok()?),
+        number: u64::from_be_bytes(number.try_into().ok()?),
+    })
 }
 
 /// The access key that a key ends with.

@@ -8,6 +8,7 @@
 mod access_keys;
 mod accounts;
 mod attempts;
+mod audit;
 mod ballast;
 mod committer;
 mod engine;
@@ -43,6 +44,7 @@ use crate::model::{KeptMail, Mail, MailedToken};
 use crate::random::Random;
 
 use attempts::Attempts;
+use audit::AuditLog;
 use ballast::Ballast;
 use committer::Committer;
 use engine::{Engine, PIECE};
@@ -58,6 +60,7 @@ pub struct SledStore {
     engine: Arc<Engine>,
     attempts: Attempts,
     signatures: Signatures,
+    audit: AuditLog,
     /// Last, so that the folder is given up when the engine is closed.
     _folder: Folder,
 }
@@ -94,6 +97,7 @@ impl SledStore {
         Ok(Self {
             committer: Committer::start(engine.clone(), ballast)?,
             signatures: Signatures::open(&engine)?,
+            audit: AuditLog::open(&engine)?,
             engine,
             attempts: Attempts::new(clock, run, meta.slot_key),
             _folder: folder,

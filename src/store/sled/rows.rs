@@ -99,6 +99,15 @@ impl<'t> Group<'t> {
         Ok(())
     }
 
+    /// The first rows of those that begin with `prefix`, in the order of their keys, at most so many.
+    pub(super) fn first_rows(&self, prefix: &[u8], count: usize) -> Result<Vec<Row>, StoreError> {
+        let mut rows: Vec<Row> = self.untouched(prefix).take(count).collect::<Result<_, _>>()?;
+        rows.extend(self.written(prefix));
+        rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+        rows.truncate(count);
+        Ok(rows)
+    }
+
     /// Removes a row.
     pub(super) fn remove(&mut self, key: Vec<u8>) {
         self.current.insert(key, None);
@@ -197,6 +206,8 @@ mod tests {
                 group.put(key(3), &())?;
                 assert_eq!(keys(group), [key(2), key(3)].into());
                 assert_eq!(group.first(b"k")?.unwrap().0, key(2));
+                assert_eq!(group.first_rows(b"k", 9)?.len(), 2);
+                assert_eq!(group.first_rows(b"k", 1)?[0].0, key(2));
                 Ok(())
             })
             .unwrap();

@@ -13,9 +13,10 @@ use super::record::{self, Failures, Meta, Postage, SpentUntil, UnknownFailures};
 use super::rows::Rows;
 use crate::ids::AccountId;
 use crate::model::{
-    AccessKey, Account, Invitation, KeptMail, MailState, MailedToken, Session, TokenDigest, WrappedDataKey,
+    AccessKey, Account, AuditEvent, AuditPlace, Invitation, KeptMail, MailState, MailedToken, Session,
+    TokenDigest, WrappedDataKey,
 };
-use crate::store::{StoreError, Verification};
+use crate::store::{AuditSubject, StoreError, Verification};
 
 /// Reads everything: counts the rows, and names those that seem wrong.
 pub(super) fn scan(engine: &Engine) -> Result<(Verification, Vec<IVec>), StoreError> {
@@ -87,6 +88,8 @@ fn check(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         Some(Kind::AccessKeyOf) => access_key_of(rows, key),
         Some(Kind::KeyAttempts) => key_attempts(rows, key, value),
         Some(Kind::DataKey) => record::decode::<WrappedDataKey>(key, value).map(drop),
+        Some(Kind::Audit) => audit(rows, key, &record::decode(key, value)?),
+        Some(Kind::AuditOf) => audit_of(rows, key),
         None => wrong(key, "no such kind of row exists"),
     }
 }
@@ -267,6 +270,29 @@ fn key_attempts(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreE
         return wrong(key, "it names no access key");
     };
     rows.indexed::<AccessKey>(key, &key::access_key(id)).map(drop)
+}
+
+fn audit(rows: &impl Rows, key: &[u8], event: &AuditEvent) -> Result<(), StoreError> {
+    let Some(place) = key::trailing_place(key) else {
+        return wrong(key, "it has no place");
+    };
+    let own = AuditPlace::at(event.time).micros == place.micros && key::audit(place) == key;
+    require(key, own, "it holds an event of another moment")?;
+    for subject in AuditSubject::of(event) {
+        agree(rows, key, &key::audit_of(&subject, place), &())?;
+    }
+    Ok(())
+}
+
+fn audit_of(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
+    let Some(place) = key::trailing_place(key) else {
+        return wrong(key, "it names no event");
+    };
+    let event: AuditEvent = rows.indexed(key, &key::audit(place))?;
+    let is_of = AuditSubject::of(&event)
+        .iter()
+        .any(|subject| key::audit_of(subject, place) == key);
+    require(key, is_of, "its event is about somebody else")
 }
 
 /// The index must be there and say this.

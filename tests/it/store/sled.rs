@@ -115,6 +115,13 @@ conformance! { Sled:
         subjects_are_counted_apart
         a_removed_account_still_locks
     }
+    audit {
+        events_are_read_in_both_orders_a_page_at_a_time
+        filters_let_through_what_all_of_them_do
+        the_oldest_go_when_there_are_too_many
+        what_is_old_is_pruned
+        events_of_many_at_one_moment_are_all_there
+    }
     signatures {
         a_signature_is_spent_once_also_after_a_restart
         a_signature_that_is_given_back_can_be_spent

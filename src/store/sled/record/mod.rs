@@ -7,6 +7,7 @@
 mod access_key;
 mod account;
 mod attempts;
+mod audit;
 mod invitation;
 mod mail;
 mod mailed_token;

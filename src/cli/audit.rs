@@ -1,0 +1,236 @@
+//! `vestibule audit`: the audit log.
+
+use std::io;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::answer::{Answer, Failure, print_line};
+use super::gateway::Gateway;
+use super::table::printable;
+use crate::clock::Clock;
+use crate::control::{AUDIT_EVENTS_A_PAGE, AuditQuery, Command};
+use crate::model::{AuditEvent, AuditKind, AuditOutcome, AuditPlace};
+use crate::store::{AuditFilter, AuditOrder, AuditPage};
+
+/// How often it is looked for further events.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+pub(super) struct Audit {
+    /// Print further events as they happen; with --json, a document each.
+    #[arg(long)]
+    follow: bool,
+    /// Only those from this moment, "2026-01-31T12:00:00Z", or from so long ago, "24h".
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    since: Option<Timestamp>,
+    /// Only those before this moment.
+    #[arg(long, value_name = "WHEN", value_parser = moment, conflicts_with = "follow")]
+    until: Option<Timestamp>,
+    /// Only those about this account, or about or by this name.
+    #[arg(long, value_name = "EMAIL")]
+    account: Option<String>,
+    /// Only events of this name, such as "sign-in"; may be repeated.
+    #[arg(long = "event", value_name = "EVENT", value_parser = |text: &str| text.parse::<AuditKind>())]
+    kinds: Vec<AuditKind>,
+    /// Only what was refused.
+    #[arg(long)]
+    failures: bool,
+    /// At most so many, the newest; by default 100, or all of those from --since.
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+    /// Export: one JSON document a line.
+    #[arg(long)]
+    lines: bool,
+}
+
+impl Audit {
+    /// Prints what it follows or exports itself, and answers the rest.
+    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
+        if self.follow {
+            return self.keep_showing(gateway, json || self.lines).await;
+        }
+        if self.lines {
+            self.export(gateway).await?;
+            return Ok(None);
+        }
+        let newest = self.newest(gateway).await?;
+        let events: Vec<&AuditEvent> = newest.iter().map(|(_, event)| event).collect();
+        let lines: Vec<String> = events.iter().map(|event| line(event)).collect();
+        let text = if lines.is_empty() {
+            "There are no such events.".to_owned()
+        } else {
+            lines.join("\n")
+        };
+        Answer::new(&events, text).map(Some)
+    }
+
+    /// Never ends but by a failure: that of the gateway, or of whoever reads.
+    async fn keep_showing(&self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
+        let mut last = None;
+        let mut shown = self.newest(gateway).await?;
+        loop {
+            for (place, event) in &shown {
+                show(event, json)?;
+                last = last.max(Some(*place));
+            }
+            let query = self.query(AuditOrder::OldestFirst, last);
+            let page: AuditPage = gateway.ask_running(Command::ReadAudit(query)).await?;
+            last = page.next.or(last);
+            if page.events.is_empty() && page.next.is_none() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            shown = page.events;
+        }
+    }
+
+    /// The oldest first, without holding more than a page of them.
+    async fn export(&self, gateway: &Gateway) -> Result<(), Failure> {
+        if self.limit().is_some() {
+            for (_, event) in &self.newest(gateway).await? {
+                show(event, true)?;
+            }
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            let page = self.page(gateway, AuditOrder::OldestFirst, after).await?;
+            for (_, event) in &page.events {
+                show(event, true)?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The newest, at most so many, the oldest of them first.
+    async fn newest(&self, gateway: &Gateway) -> Result<Vec<(AuditPlace, AuditEvent)>, Failure> {
+        let limit = self.limit().unwrap_or(usize::MAX);
+        let (mut events, mut after) = (Vec::new(), None);
+        while events.len() < limit {
+            let page = self.page(gateway, AuditOrder::NewestFirst, after).await?;
+            events.extend(page.events);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        events.truncate(limit);
+        events.reverse();
+        Ok(events)
+    }
+
+    fn limit(&self) -> Option<usize> {
+        self.limit.or(self.since.is_none().then_some(100))
+    }
+
+    async fn page(
+        &self,
+        gateway: &Gateway,
+        order: AuditOrder,
+        after: Option<AuditPlace>,
+    ) -> Result<AuditPage, Failure> {
+        gateway.ask(Command::ReadAudit(self.query(order, after))).await
+    }
+
+    fn query(&self, order: AuditOrder, after: Option<AuditPlace>) -> AuditQuery {
+        AuditQuery {
+            account: self.account.clone(),
+            filter: AuditFilter {
+                about: None,
+                kinds: self.kinds.clone(),
+                outcome: self.failures.then_some(AuditOutcome::Failure),
+                from: self.since,
+                until: self.until,
+            },
+            order,
+            after,
+            limit: AUDIT_EVENTS_A_PAGE,
+        }
+    }
+}
+
+fn show(event: &AuditEvent, json: bool) -> io::Result<()> {
+    if json {
+        print_line(&serde_json::to_string(event)?)
+    } else {
+        print_line(&line(event))
+    }
+}
+
+/// An event on one line, for people.
+fn line(event: &AuditEvent) -> String {
+    let mut line = format!(
+        "{} {} {}",
+        event.time.strftime("%Y-%m-%d %H:%M:%SZ"),
+        event.event.as_str(),
+        event.who
+    );
+    let address = event.address.map(|address| address.to_string());
+    let refused = event.outcome == AuditOutcome::Failure;
+    for (label, value) in [
+        ("refused: ", event.reason.as_deref().filter(|_| refused)),
+        ("by ", event.by.as_deref()),
+        ("because ", event.why.as_deref()),
+        ("from ", address.as_deref()),
+        ("", event.detail.as_deref()),
+        ("request ", event.request_id.as_deref()),
+    ] {
+        for part in value.into_iter().flat_map(|value| ["  ", label, value]) {
+            line.push_str(part);
+        }
+    }
+    printable(&line)
+}
+
+/// A moment, or how long ago.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(moment) = text.parse() {
+        return Ok(moment);
+    }
+    let wrong =
+        || "neither a moment such as \"2026-01-31T12:00:00Z\" nor a duration such as \"24h\"".to_owned();
+    let ago = humantime::parse_duration(text).map_err(|_| wrong())?;
+    Clock::system().now().checked_sub(ago).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_that_moves_no_cursor() {
+        let event = AuditEvent {
+            time: "2026-01-02T03:04:05.678Z".parse().unwrap(),
+            event: AuditKind::Disable,
+            outcome: AuditOutcome::Failure,
+            reason: Some("last-administrator".to_owned()),
+            who: "a\nb".to_owned(),
+            account: None,
+            by: Some("root@example.com".to_owned()),
+            why: Some("left".to_owned()),
+            address: Some([192, 0, 2, 1].into()),
+            request_id: None,
+            user_agent: String::new(),
+            detail: None,
+        };
+        assert_eq!(
+            line(&event),
+            "2026-01-02 03:04:05Z disable a\u{fffd}b  refused: last-administrator  by root@example.com  because left  \
+             from 192.0.2.1"
+        );
+    }
+
+    #[test]
+    fn a_moment_is_said_in_two_ways() {
+        assert_eq!(
+            moment("2026-01-31T12:00:00Z"),
+            Ok("2026-01-31T12:00:00Z".parse().unwrap())
+        );
+        assert!(moment("24h").unwrap() < Clock::system().now());
+        assert!(moment("yesterday").is_err());
+    }
+}

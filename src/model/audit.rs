@@ -1,0 +1,289 @@
+//! What the audit log keeps.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::ids::AccountId;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditKind {
+    /// Somebody tried to sign in.
+    SignIn,
+    /// A request was signed wrongly.
+    SignedRequest,
+    /// Somebody who is signed in was asked for the password again.
+    Proof,
+    /// Somebody signed out.
+    SignOut,
+    /// Somebody tried to make an account for themselves.
+    SignUp,
+    /// An account is about to be made for somebody who asked for one; only where the record is required.
+    SignUpBegin,
+    /// A name was locked after too many failures.
+    Lock,
+    /// An administrator lifted a lock.
+    Unlock,
+    /// Sessions were ended by their owner, or by an administrator.
+    SessionEnd,
+    /// An administrator added an account.
+    AccountAdd,
+    /// An account was deleted.
+    AccountDelete,
+    /// An administrator let an account in.
+    Approve,
+    /// An administrator did not let an account in.
+    Decline,
+    /// An administrator shut an account out.
+    Disable,
+    /// An administrator let an account in again.
+    Enable,
+    /// An account got another password.
+    PasswordChange,
+    /// Somebody asked for a link that sets a new password.
+    ResetRequest,
+    /// A password was set anew with a link.
+    PasswordReset,
+    /// An address was proven with a link.
+    EmailVerify,
+    /// An account moved to another address.
+    EmailChange,
+    /// An account got another name.
+    NameChange,
+    /// An account got other groups.
+    GroupsChange,
+    /// Somebody was invited.
+    InvitationCreate,
+    /// An invitation was revoked.
+    InvitationRevoke,
+    /// A link for the first administrator was made.
+    FirstAdministratorLink,
+    /// An access key was made.
+    AccessKeyCreate,
+    /// An access key was switched off.
+    AccessKeyDisable,
+    /// An access key was switched on again.
+    AccessKeyEnable,
+    /// An access key was revoked.
+    AccessKeyRevoke,
+    /// The data key was sealed with another master key.
+    MasterKeyRotate,
+}
+
+impl AuditKind {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::SignIn,
+        Self::SignedRequest,
+        Self::Proof,
+        Self::SignOut,
+        Self::SignUp,
+        Self::SignUpBegin,
+        Self::Lock,
+        Self::Unlock,
+        Self::SessionEnd,
+        Self::AccountAdd,
+        Self::AccountDelete,
+        Self::Approve,
+        Self::Decline,
+        Self::Disable,
+        Self::Enable,
+        Self::PasswordChange,
+        Self::ResetRequest,
+        Self::PasswordReset,
+        Self::EmailVerify,
+        Self::EmailChange,
+        Self::NameChange,
+        Self::GroupsChange,
+        Self::InvitationCreate,
+        Self::InvitationRevoke,
+        Self::FirstAdministratorLink,
+        Self::AccessKeyCreate,
+        Self::AccessKeyDisable,
+        Self::AccessKeyEnable,
+        Self::AccessKeyRevoke,
+        Self::MasterKeyRotate,
+    ];
+
+    /// Its name in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::SignedRequest => "signed-request",
+            Self::Proof => "proof",
+            Self::SignOut => "sign-out",
+            Self::SignUp => "sign-up",
+            Self::SignUpBegin => "sign-up-begin",
+            Self::Lock => "lock",
+            Self::Unlock => "unlock",
+            Self::SessionEnd => "session-end",
+            Self::AccountAdd => "account-add",
+            Self::AccountDelete => "account-delete",
+            Self::Approve => "approve",
+            Self::Decline => "decline",
+            Self::Disable => "disable",
+            Self::Enable => "enable",
+            Self::PasswordChange => "password-change",
+            Self::ResetRequest => "reset-request",
+            Self::PasswordReset => "password-reset",
+            Self::EmailVerify => "email-verify",
+            Self::EmailChange => "email-change",
+            Self::NameChange => "name-change",
+            Self::GroupsChange => "groups-change",
+            Self::InvitationCreate => "invitation-create",
+            Self::InvitationRevoke => "invitation-revoke",
+            Self::FirstAdministratorLink => "first-administrator-link",
+            Self::AccessKeyCreate => "access-key-create",
+            Self::AccessKeyDisable => "access-key-disable",
+            Self::AccessKeyEnable => "access-key-enable",
+            Self::AccessKeyRevoke => "access-key-revoke",
+            Self::MasterKeyRotate => "master-key-rotate",
+        }
+    }
+}
+
+impl FromStr for AuditKind {
+    type Err = NotAnEvent;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEvent> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(NotAnEvent)
+    }
+}
+
+/// A text that names no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such event")]
+pub struct NotAnEvent;
+
+/// An event of the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// When.
+    pub time: Timestamp,
+    /// What happened.
+    pub event: AuditKind,
+    /// Whether it went as it was meant to.
+    pub outcome: AuditOutcome,
+    /// Why it was refused: a slug.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whom it is about: an address, or a name that was typed.
+    pub who: String,
+    /// The account that it is about, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// Who did it, where that is somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Why they did, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The client's address; none for a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// The request; none for a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What the browser called itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user_agent: String,
+    /// What else an auditor needs to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// How something ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditOutcome {
+    /// As it was meant to.
+    Success,
+    /// Refused.
+    Failure,
+}
+
+/// Where an event is in the record: by time, and of one moment in the order in which they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AuditPlace {
+    /// Microseconds since 1970.
+    pub micros: u64,
+    /// Which of that moment.
+    pub number: u64,
+}
+
+impl AuditPlace {
+    /// Before all events of this moment.
+    pub fn at(moment: Timestamp) -> Self {
+        Self {
+            micros: u64::try_from(moment.as_microsecond()).unwrap_or(0),
+            number: 0,
+        }
+    }
+}
+
+impl fmt::Display for AuditPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.micros, self.number)
+    }
+}
+
+impl FromStr for AuditPlace {
+    type Err = NotAnEvent;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEvent> {
+        let (micros, number) = text.split_once('-').ok_or(NotAnEvent)?;
+        Ok(Self {
+            micros: micros.parse().map_err(|_| NotAnEvent)?,
+            number: number.parse().map_err(|_| NotAnEvent)?,
+        })
+    }
+}
+
+impl Serialize for AuditPlace {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for AuditPlace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_has_one_name_everywhere() {
+        for kind in AuditKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+        }
+        assert_eq!("nonsense".parse::<AuditKind>(), Err(NotAnEvent));
+    }
+
+    #[test]
+    fn places_are_read_as_they_are_written_and_sort_by_time() {
+        let place = AuditPlace {
+            micros: 1_700_000_000_000_001,
+            number: 7,
+        };
+        assert_eq!(place.to_string().parse(), Ok(place));
+        assert!(place < AuditPlace::at(Timestamp::from_microsecond(1_700_000_000_000_002).unwrap()));
+        for wrong in ["", "1", "1-", "-1", "x-1"] {
+            assert!(wrong.parse::<AuditPlace>().is_err(), "{wrong}");
+        }
+    }
+}

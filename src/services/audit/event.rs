@@ -1,0 +1,142 @@
+//! Events, as those say them who bring them about.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use crate::ids::AccountId;
+use crate::model::{Account, AuditEvent, AuditKind as Kind, AuditOutcome};
+use crate::request::RequestId;
+use crate::services::Actor;
+
+const USER_AGENT_LENGTH: usize = 256;
+
+/// Where an event came from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The client's address; none for a command.
+    pub address: Option<IpAddr>,
+    /// The request; none for a command.
+    pub request: Option<RequestId>,
+    /// What the browser called itself; what goes beyond 256 characters is not recorded.
+    pub user_agent: String,
+    /// The language in which they read (BCP 47), if that is known.
+    pub language: Option<String>,
+}
+
+impl Origin {
+    /// What the browser called itself, at most 256 characters.
+    pub fn short_user_agent(&self) -> &str {
+        let agent = &self.user_agent;
+        let end = agent.char_indices().nth(USER_AGENT_LENGTH);
+        end.map_or(agent, |(end, _)| &agent[..end])
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it was meant to.
+    Success,
+    /// Refused, for the reason with this slug.
+    Failure(&'static str),
+}
+
+/// An event to record.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What happened.
+    pub kind: Kind,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whom it is about: an address, or a name that was typed.
+    pub who: String,
+    /// The account that it is about, where there is one.
+    pub account: Option<AccountId>,
+    /// Who did it, where that is somebody else, and why.
+    pub by: Option<Actor>,
+    /// What else an auditor needs to know; never a secret.
+    pub detail: Option<String>,
+}
+
+impl Event {
+    /// Something that went as it was meant to.
+    pub fn success(kind: Kind, who: impl Into<String>) -> Self {
+        Self {
+            kind,
+            outcome: Outcome::Success,
+            who: who.into(),
+            account: None,
+            by: None,
+            detail: None,
+        }
+    }
+
+    /// The same about an account.
+    pub fn about(kind: Kind, account: &Account) -> Self {
+        Self::success(kind, account.email.as_str()).account(account.id)
+    }
+
+    /// Something that was refused.
+    pub fn failure(kind: Kind, who: impl Into<String>, reason: &'static str) -> Self {
+        Self::success(kind, who).refused(reason)
+    }
+
+    /// The same, but it was refused.
+    #[must_use]
+    pub fn refused(self, reason: &'static str) -> Self {
+        Self {
+            outcome: Outcome::Failure(reason),
+            ..self
+        }
+    }
+
+    /// The same, about this account if there is one.
+    #[must_use]
+    pub fn account(self, account: impl Into<Option<AccountId>>) -> Self {
+        Self {
+            account: account.into(),
+            ..self
+        }
+    }
+
+    /// The same, done by somebody else.
+    #[must_use]
+    pub fn by(self, by: &Actor) -> Self {
+        Self {
+            by: Some(by.clone()),
+            ..self
+        }
+    }
+
+    /// The same, with what else an auditor needs to know.
+    #[must_use]
+    pub fn detail(self, detail: impl Into<String>) -> Self {
+        Self {
+            detail: Some(detail.into()),
+            ..self
+        }
+    }
+
+    /// As it is recorded.
+    pub(super) fn recorded(&self, time: Timestamp, origin: &Origin) -> AuditEvent {
+        let (outcome, reason) = match self.outcome {
+            Outcome::Success => (AuditOutcome::Success, None),
+            Outcome::Failure(reason) => (AuditOutcome::Failure, Some(reason.to_owned())),
+        };
+        AuditEvent {
+            time,
+            event: self.kind,
+            outcome,
+            reason,
+            who: self.who.clone(),
+            account: self.account,
+            by: self.by.as_ref().map(|by| by.name().to_owned()),
+            why: self.by.as_ref().and_then(Actor::reason).map(str::to_owned),
+            address: origin.address,
+            request_id: origin.request.map(|id| id.to_string()),
+            user_agent: origin.short_user_agent().to_owned(),
+            detail: self.detail.clone(),
+        }
+    }
+}

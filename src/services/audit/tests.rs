@@ -1,0 +1,165 @@
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::*;
+use crate::services::Actor;
+use crate::services::world::{EMAIL, World, client, unwritable_record};
+use crate::store::AuditSubject;
+
+impl World {
+    async fn recorded(&self, filter: AuditFilter) -> Vec<AuditEvent> {
+        let read = self
+            .services
+            .audit
+            .read(filter, AuditOrder::OldestFirst, None, 100);
+        read.await
+            .unwrap()
+            .events
+            .into_iter()
+            .map(|(_, event)| event)
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn s51_one_line_an_event_whatever_is_in_it() {
+    let world = World::with(|config| {
+        config.audit.file = config.audit.file.with_file_name("sub").join("audit.jsonl");
+        config.audit.mode = AuditMode::Required;
+    })
+    .await;
+    let audit = &world.services.audit;
+    let origin = Origin {
+        user_agent: "é".repeat(300),
+        ..client()
+    };
+    let event = Event::failure(Kind::SignIn, "a\r\n{\"forged\":1}\u{2028}", "locked");
+    audit.record(&origin, &event).await.unwrap();
+    let by = Actor::named("root").because("asked for it");
+    let second = Event::success(Kind::Unlock, "b").by(&by);
+    audit.record(&Origin::default(), &second).await.unwrap();
+
+    let file: PathBuf = world.config.audit.file.clone();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2);
+    let first: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!(first["time"], "2026-01-01T00:00:00Z");
+    assert_eq!(first["event"], "sign-in");
+    assert_eq!(first["outcome"], "failure");
+    assert_eq!(first["reason"], "locked");
+    assert_eq!(first["who"], event.who);
+    assert_eq!(first["address"], "192.0.2.1");
+    assert_eq!(first["user_agent"], "é".repeat(256));
+    assert_eq!(
+        lines[1],
+        r#"{"time":"2026-01-01T00:00:00Z","event":"unlock","outcome":"success","who":"b","by":"root","why":"asked for it"}"#
+    );
+    let permissions = std::fs::metadata(&file).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
+
+    let recorded: Vec<String> = world
+        .recorded(AuditFilter::default())
+        .await
+        .iter()
+        .map(|event| serde_json::to_string(event).unwrap())
+        .collect();
+    assert_eq!(recorded, lines, "the store has what the lines say");
+}
+
+#[tokio::test]
+async fn s52_a_record_that_cannot_be_written() {
+    let event = Event::success(Kind::SignOut, "a");
+    let lenient = World::with(|config| config.audit.file = PathBuf::from("/dev/full")).await;
+    let recorded = lenient.services.audit.record(&Origin::default(), &event).await;
+    assert_eq!(recorded, Ok(()));
+    // The line is lost, the row is not.
+    assert_eq!(lenient.recorded(AuditFilter::default()).await.len(), 1);
+
+    let strict = World::with(unwritable_record).await;
+    let recorded = strict.services.audit.record(&Origin::default(), &event).await;
+    assert_eq!(recorded, Err(AuditError));
+}
+
+#[tokio::test]
+async fn an_event_is_found_by_account_and_by_name() {
+    let world = World::with_ann(|_| {}).await;
+    world.fail("Ann@Example.com", 1).await;
+    world
+        .sign_in(EMAIL, crate::services::world::PASSWORD)
+        .await
+        .unwrap();
+    let ann = world.services.accounts.find(EMAIL).await.unwrap();
+    let about = |subject| AuditFilter {
+        about: Some(subject),
+        ..AuditFilter::default()
+    };
+    let seen: Vec<(Kind, AuditOutcome)> = world
+        .recorded(about(AuditSubject::Account(ann.id)))
+        .await
+        .iter()
+        .map(|event| (event.event, event.outcome))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (Kind::AccountAdd, AuditOutcome::Success),
+            (Kind::SignIn, AuditOutcome::Failure),
+            (Kind::SignIn, AuditOutcome::Success),
+        ]
+    );
+    assert_eq!(world.recorded(about(AuditSubject::name(EMAIL))).await.len(), 3);
+    assert_eq!(world.recorded(about(AuditSubject::name("test"))).await.len(), 1);
+}
+
+#[tokio::test]
+async fn events_are_kept_as_long_as_the_configuration_says() {
+    let world = World::with(|config| config.audit.keep.0 = Duration::from_hours(24)).await;
+    let audit = &world.services.audit;
+    audit.note(&client(), &Event::success(Kind::SignOut, "old"));
+    audit.flush().await;
+    world.hand.advance(Duration::from_hours(24));
+    audit.note(&client(), &Event::success(Kind::SignOut, "new"));
+    audit.flush().await;
+    world.hand.advance(Duration::from_secs(1));
+    // What is old goes when the services are made, and from then on.
+    world.restarted(4).await.audit.stop().await;
+    let recorded = world.recorded(AuditFilter::default()).await;
+    assert_eq!(recorded.len(), 1, "{recorded:?}");
+    assert_eq!(recorded[0].who, "new");
+}
+
+#[tokio::test]
+async fn a_flood_of_refusals_from_one_address_stays_out_of_the_log() {
+    let world = World::with(|_| {}).await;
+    let audit = &world.services.audit;
+    let note = |who: &str, address: [u8; 4]| {
+        let origin = Origin {
+            address: Some(address.into()),
+            ..Origin::default()
+        };
+        audit.note(&origin, &Event::failure(Kind::SignIn, who, "locked"));
+    };
+    for _ in 0..FLOOD + 50 {
+        note("flood", [192, 0, 2, 1]);
+    }
+    note("somebody", [192, 0, 2, 2]);
+    audit.note(&client(), &Event::success(Kind::SignIn, "flood"));
+    let kept = async |who: &str| {
+        let filter = AuditFilter {
+            about: Some(AuditSubject::name(who)),
+            ..AuditFilter::default()
+        };
+        let read = audit.read(filter, AuditOrder::OldestFirst, None, 5000).await;
+        read.unwrap().events.len()
+    };
+    assert_eq!(kept("flood").await, FLOOD as usize + 1, "what went well is kept");
+    assert_eq!(kept("somebody").await, 1);
+    let lines = std::fs::read_to_string(world.audit_file()).unwrap();
+    assert_eq!(
+        lines.lines().count(),
+        FLOOD as usize + 52,
+        "the lines have them all"
+    );
+}

@@ -1,0 +1,105 @@
+//! What is asked of, and answered by, the audit log.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use crate::ids::AccountId;
+use crate::model::{AuditEvent, AuditKind, AuditOutcome, AuditPlace};
+
+/// The record of authentication and administrative events: a part of every [`Store`](super::Store).
+#[async_trait]
+pub trait AuditStore: Send + Sync + 'static {
+    /// Adds events in this order. If there are then more than `at_most`, the oldest go.
+    async fn append_audit(&self, events: Vec<AuditEvent>, at_most: usize) -> Result<(), StoreError>;
+
+    /// Up to `limit` events that the filter lets through, from the one after `after` in this order; the first ones if none.
+    ///
+    /// What a call may look at is bounded: a page may be short, or empty, and still have a next one.
+    async fn read_audit(
+        &self,
+        filter: AuditFilter,
+        order: AuditOrder,
+        after: Option<AuditPlace>,
+        limit: usize,
+    ) -> Result<AuditPage, StoreError>;
+
+    /// Removes the events before this moment. How many there were.
+    async fn prune_audit(&self, before: Timestamp) -> Result<usize, StoreError>;
+}
+
+/// Which events are wanted: all that all of this is true of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditFilter {
+    /// About this account or name, or done by somebody of this name.
+    pub about: Option<AuditSubject>,
+    /// One of these; all if none is named.
+    pub kinds: Vec<AuditKind>,
+    /// Ended like this.
+    pub outcome: Option<AuditOutcome>,
+    /// From this moment.
+    pub from: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+}
+
+impl AuditFilter {
+    /// Whether it lets an event through.
+    pub fn passes(&self, event: &AuditEvent) -> bool {
+        self.about.as_ref().is_none_or(|about| about.is_of(event))
+            && (self.kinds.is_empty() || self.kinds.contains(&event.event))
+            && self.outcome.is_none_or(|outcome| outcome == event.outcome)
+            && self.from.is_none_or(|from| event.time >= from)
+            && self.until.is_none_or(|until| event.time < until)
+    }
+}
+
+/// Whom events are about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditSubject {
+    /// An account, whatever it was called then.
+    Account(AccountId),
+    /// A name, in any case: an address, a name that was typed, or somebody who did it.
+    Name(String),
+}
+
+impl AuditSubject {
+    /// A name.
+    pub fn name(name: &str) -> Self {
+        Self::Name(name.trim().to_lowercase())
+    }
+
+    /// All subjects of an event, each once.
+    pub fn of(event: &AuditEvent) -> Vec<Self> {
+        let mut subjects = vec![Self::name(&event.who)];
+        let by = event.by.as_deref().map(Self::name);
+        subjects.extend(by.filter(|by| *by != subjects[0]));
+        subjects.extend(event.account.map(Self::Account));
+        subjects
+    }
+
+    fn is_of(&self, event: &AuditEvent) -> bool {
+        Self::of(event).contains(self)
+    }
+}
+
+/// In which order events are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditOrder {
+    /// The newest first.
+    NewestFirst,
+    /// The oldest first.
+    OldestFirst,
+}
+
+/// Events that were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditPage {
+    /// Each with its place.
+    pub events: Vec<(AuditPlace, AuditEvent)>,
+    /// After which place there may be more; none at the end.
+    pub next: Option<AuditPlace>,
+}

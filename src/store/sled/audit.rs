@@ -1,0 +1,244 @@
+//! The audit log: events by time, and for each subject its events by time.
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use ::sled::{IVec, Tree};
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::SledStore;
+use super::engine::{Engine, PIECE};
+use super::key::{self, Kind};
+use super::record;
+use super::rows::{Group, Row, Rows};
+use crate::model::{AuditEvent, AuditPlace};
+use crate::store::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject, StoreError};
+
+/// Rows that one read looks at, at most: some tens of milliseconds.
+const LOOKS: usize = 10_000;
+
+/// How many more than wanted one append removes: more than it adds, so that a lowered bound is reached in time, and
+/// bounded, so that nobody waits long for it.
+const REMOVED_AT_ONCE: usize = 2 * PIECE;
+
+/// Gives events their places, and knows how many there are.
+#[derive(Clone, Debug)]
+pub(super) struct AuditLog {
+    /// The number of the next event.
+    next: Arc<AtomicU64>,
+    count: Arc<AtomicUsize>,
+}
+
+impl AuditLog {
+    /// Counts those that are there.
+    pub(super) fn open(engine: &Engine) -> Result<Self, StoreError> {
+        let (mut next, mut count) = (0, 0);
+        engine.pieces(&Kind::Audit.prefix(), None, |_, rows| {
+            count += rows.len();
+            for place in rows.iter().filter_map(|(key, _)| key::trailing_place(key)) {
+                next = next.max(place.number.saturating_add(1));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(Self {
+            next: Arc::new(AtomicU64::new(next)),
+            count: Arc::new(AtomicUsize::new(count)),
+        })
+    }
+
+    fn append(&self, group: &mut Group<'_>, events: &[AuditEvent], at_most: usize) -> Result<(), StoreError> {
+        for event in events {
+            let place = AuditPlace {
+                number: self.next.fetch_add(1, Ordering::Relaxed),
+                ..AuditPlace::at(event.time)
+            };
+            group.put(key::audit(place), event)?;
+            for subject in AuditSubject::of(event) {
+                group.put(key::audit_of(&subject, place), &())?;
+            }
+        }
+        let count = self.count.fetch_add(events.len(), Ordering::Relaxed) + events.len();
+        let excess = count.saturating_sub(at_most).min(REMOVED_AT_ONCE);
+        if excess > 0 {
+            let oldest = group.first_rows(&Kind::Audit.prefix(), excess)?;
+            self.remove(group, oldest.iter().map(|(key, _)| key));
+        }
+        Ok(())
+    }
+
+    /// Removes events and what points to them. How many there were.
+    fn remove<'k>(&self, group: &mut Group<'_>, keys: impl Iterator<Item = &'k IVec>) -> usize {
+        let mut removed = 0;
+        for key in keys {
+            // What cannot be read goes as well, or it would stand in the way of every further event.
+            if let Ok(Some(event)) = group.read::<AuditEvent>(key)
+                && let Some(place) = key::trailing_place(key)
+            {
+                for subject in AuditSubject::of(&event) {
+                    group.remove(key::audit_of(&subject, place));
+                }
+            }
+            group.remove(key.to_vec());
+            removed += 1;
+        }
+        self.count.fetch_sub(removed, Ordering::Relaxed);
+        removed
+    }
+}
+
+#[async_trait]
+impl AuditStore for SledStore {
+    async fn append_audit(&self, events: Vec<AuditEvent>, at_most: usize) -> Result<(), StoreError> {
+        let log = self.audit.clone();
+        self.committer
+            .run(move |group| log.append(group, &events, at_most))
+            .await
+    }
+
+    async fn read_audit(
+        &self,
+        filter: AuditFilter,
+        order: AuditOrder,
+        after: Option<AuditPlace>,
+        limit: usize,
+    ) -> Result<AuditPage, StoreError> {
+        self.read_all(move |engine| read(engine, &filter, order, after, limit))
+            .await
+    }
+
+    async fn prune_audit(&self, before: Timestamp) -> Result<usize, StoreError> {
+        let end = key::audit(AuditPlace::at(before));
+        let mut removed = 0;
+        loop {
+            let log = self.audit.clone();
+            let end = end.clone();
+            let piece = self
+                .committer
+                .run(move |group| {
+                    let mut oldest = group.first_rows(&Kind::Audit.prefix(), PIECE)?;
+                    oldest.retain(|(key, _)| key.as_ref() < end.as_slice());
+                    Ok(log.remove(group, oldest.iter().map(|(key, _)| key)))
+                })
+                .await?;
+            removed += piece;
+            if piece < PIECE {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+/// Reads along the log, or along what points into it from a subject.
+fn read(
+    engine: &Engine,
+    filter: &AuditFilter,
+    order: AuditOrder,
+    after: Option<AuditPlace>,
+    limit: usize,
+) -> Result<AuditPage, StoreError> {
+    let mut page = AuditPage::default();
+    let mut span = Span::of(filter, order, after);
+    for _ in 0..LOOKS / PIECE {
+        let piece = engine.with(|tree| {
+            let rows = span.piece(tree, order)?;
+            for (index, (key, value)) in rows.iter().enumerate() {
+                let Some(place) = key::trailing_place(key) else {
+                    continue;
+                };
+                let event: AuditEvent = match filter.about {
+                    Some(_) => tree.indexed(key, &key::audit(place))?,
+                    None => record::decode(key, value)?,
+                };
+                page.next = Some(place);
+                if filter.passes(&event) {
+                    page.events.push((place, event));
+                }
+                if page.events.len() == limit {
+                    return Ok(index + 1);
+                }
+            }
+            Ok(rows.len())
+        })?;
+        if page.events.len() == limit {
+            return Ok(page);
+        }
+        match page.next {
+            Some(place) if piece == PIECE => span.pass(place, order),
+            _ => {
+                page.next = None;
+                return Ok(page);
+            }
+        }
+    }
+    Ok(page)
+}
+
+/// The keys that are still to be read.
+struct Span {
+    prefix: Vec<u8>,
+    from: Vec<u8>,
+    /// Whether `from` itself is past.
+    from_is_past: bool,
+    until: Vec<u8>,
+}
+
+impl Span {
+    fn of(filter: &AuditFilter, order: AuditOrder, after: Option<AuditPlace>) -> Self {
+        let prefix = match &filter.about {
+            Some(subject) => key::audits_of(subject),
+            None => Kind::Audit.prefix(),
+        };
+        let from = filter.from.map_or(FIRST, AuditPlace::at);
+        // One more: a place knows no less than a microsecond.
+        let until = filter.until.map_or(LAST, |until| AuditPlace {
+            micros: AuditPlace::at(until).micros.saturating_add(1),
+            number: 0,
+        });
+        let mut span = Self {
+            from: key::audit_within(&prefix, from),
+            from_is_past: false,
+            until: key::audit_within(&prefix, until),
+            prefix,
+        };
+        if let Some(after) = after {
+            span.pass(after, order);
+        }
+        span
+    }
+
+    /// What is up to this place, in this order, is read.
+    fn pass(&mut self, place: AuditPlace, order: AuditOrder) {
+        let place = key::audit_within(&self.prefix, place);
+        match order {
+            AuditOrder::OldestFirst if place >= self.from => (self.from, self.from_is_past) = (place, true),
+            AuditOrder::NewestFirst if place < self.until => self.until = place,
+            _ => {}
+        }
+    }
+
+    fn piece(&self, tree: &Tree, order: AuditOrder) -> Result<Vec<Row>, StoreError> {
+        if self.from >= self.until {
+            return Ok(Vec::new());
+        }
+        let from = if self.from_is_past {
+            Bound::Excluded(self.from.as_slice())
+        } else {
+            Bound::Included(self.from.as_slice())
+        };
+        let rows = tree.range::<&[u8], _>((from, Bound::Excluded(self.until.as_slice())));
+        let rows: Result<Vec<Row>, _> = match order {
+            AuditOrder::OldestFirst => rows.take(PIECE).collect(),
+            AuditOrder::NewestFirst => rows.rev().take(PIECE).collect(),
+        };
+        Ok(rows?)
+    }
+}
+
+const FIRST: AuditPlace = AuditPlace { micros: 0, number: 0 };
+
+const LAST: AuditPlace = AuditPlace {
+    micros: u64::MAX,
+    number: u64::MAX,
+};

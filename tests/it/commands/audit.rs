@@ -1,0 +1,95 @@
+//! `vestibule audit`.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use super::{add, site};
+use crate::harness::{Program, Site};
+
+fn events(site: &Site, options: &[&str]) -> Vec<(String, String)> {
+    let found = site.ask(&[&["audit"], options].concat());
+    let text = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
+    let events = found.as_array().unwrap().iter();
+    events
+        .map(|event| (text(event, "event"), text(event, "who")))
+        .collect()
+}
+
+#[test]
+fn the_audit_log_is_shown_filtered_and_exported() {
+    let site = site();
+    assert_eq!(site.run(&["audit"]).stdout, "There are no such events.\n");
+    add(&site, "ann@example.com", &[]);
+    add(&site, "bob@example.com", &[]);
+    site.ask(&["user", "disable", "bob", "--reason", "left"]);
+    site.ask(&["user", "delete", "bob"]);
+
+    let ann = "ann@example.com".to_owned();
+    let bob = "bob@example.com".to_owned();
+    let all = [
+        ("account-add".to_owned(), ann.clone()),
+        ("account-add".to_owned(), bob.clone()),
+        ("disable".to_owned(), bob.clone()),
+        ("account-delete".to_owned(), bob.clone()),
+    ];
+    assert_eq!(events(&site, &[]), all);
+    assert_eq!(events(&site, &["--account", "ANN@example.com"]), all[..1]);
+    // Of an account that is gone the record still tells.
+    assert_eq!(events(&site, &["--account", "bob@example.com"]), all[1..]);
+    assert_eq!(events(&site, &["--event", "disable", "--since", "1h"]), all[2..3]);
+    assert_eq!(events(&site, &["--limit", "2"]), all[2..]);
+    assert!(events(&site, &["--failures"]).is_empty());
+    assert!(events(&site, &["--until", "2026-01-01T00:00:00Z"]).is_empty());
+    assert_eq!(site.run(&["audit", "--event", "nonsense"]).status, 2);
+
+    let shown = site.run(&["audit", "--event", "disable"]).stdout;
+    assert!(
+        shown.contains("disable bob@example.com  by command (uid "),
+        "{shown}"
+    );
+    assert!(shown.contains("because left"), "{shown}");
+
+    for since in [&[][..], &["--since", "1h"]] {
+        let exported = site.run(&[&["audit", "--lines"], since].concat()).stdout;
+        let lines: Vec<Value> = exported
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[2]["why"], json!("left"));
+        assert!(!exported.contains("$2"), "no hash in it");
+    }
+}
+
+#[test]
+fn the_audit_log_is_followed_while_a_gateway_runs() {
+    let site = site();
+    let refused = site.run(&["audit", "--follow", "--json"]);
+    assert_eq!(refused.status, 1, "without a gateway nothing more will happen");
+    let (gateway, _) = Program::start(&site);
+    add(&site, "ann@example.com", &[]);
+    let mut follower = site
+        .program(&[
+            "audit",
+            "--follow",
+            "--json",
+            "--event",
+            "account-add",
+            "--config",
+            "vestibule.toml",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["who"], "ann@example.com");
+    add(&site, "bob@example.com", &[]);
+    assert_eq!(next()["who"], "bob@example.com");
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    let (status, log) = gateway.stop();
+    assert_eq!(status, 0, "{log}");
+}
