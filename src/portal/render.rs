@@ -161,7 +161,8 @@ impl Site {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        let carries_token = Page::at(visit.head.path).is_some_and(Page::carries_token);
+        let carries_token = Page::at(visit.head.path).is_some_and(Page::carries_token)
+            || visit.head.query.is_some_and(|query| query.contains("invitation"));
         let referrer = if carries_token {
             "no-referrer"
         } else {
