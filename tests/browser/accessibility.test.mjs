@@ -5,8 +5,7 @@ import { mkdir } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import axe from "axe-core";
-
+import { violations } from "./axe.mjs";
 import { Browser, LANGUAGES } from "./browser.mjs";
 import { Gateway, newcomer } from "./gateway.mjs";
 import { arrive, post, signIn, signUp, submit } from "./pages.mjs";
@@ -96,6 +95,18 @@ const STATES = {
     await enter(page);
     return arrive(page, () => page.goto("/.auth/account/delete"));
   },
+  "account-email": async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/.auth/account/email"));
+  },
+  forgot: (page) => arrive(page, () => page.goto("/.auth/forgot")),
+  "forgot-failed": async (page) => {
+    await page.goto("/.auth/forgot");
+    return post(page, { email: "nobody" });
+  },
+  "forgot-done": (page) => arrive(page, () => page.goto("/.auth/forgot/done")),
+  "reset-void": (page) => arrive(page, () => page.goto("/.auth/reset?token=void")),
+  "verify-void": (page) => arrive(page, () => page.goto("/.auth/verify?token=void")),
   "demo-anonymous": (page) => arrive(page, () => page.goto("/terms")),
   problem: (page) => arrive(page, () => page.goto("/.auth/problems/locked")),
   "not-found": (page) => arrive(page, () => page.goto("/.auth/nothing")),
@@ -114,6 +125,9 @@ const STATUS = {
   "login-failed": 401,
   "login-locked": 429,
   "signup-failed": 422,
+  "forgot-failed": 422,
+  "reset-void": 400,
+  "verify-void": 400,
   "not-found": 404,
   forbidden: 403,
   unreachable: 502,
@@ -152,10 +166,3 @@ describe("320 pixels, the narrowest screen", () => {
       }));
   }
 });
-
-// The debugging protocol brings axe into the page, so the page's own policy stays in force.
-async function violations(page) {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" ")}`);
-}

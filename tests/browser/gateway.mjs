@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import https from "node:https";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -22,11 +22,12 @@ export function newcomer(prefix = "mina") {
 }
 
 export class Gateway {
-  static async start() {
+  // `verify`: new accounts prove their address first.
+  static async start({ verify = false } = {}) {
     const folder = await mkdtemp(path.join(tmpdir(), "vestibule-browser-"));
     const port = await freePort();
     const closed = await freePort();
-    await writeFile(path.join(folder, "vestibule.toml"), configuration(port, closed));
+    await writeFile(path.join(folder, "vestibule.toml"), configuration(port, closed, verify));
     const child = spawn(program, ["serve", "--config", "vestibule.toml"], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
@@ -103,6 +104,20 @@ export class Gateway {
     return account;
   }
 
+  // The text of the `count`th mail to an address, once it is there.
+  async mailTo(address, count = 1) {
+    const outbox = path.join(this.folder, "data", "outbox");
+    const patience = AbortSignal.timeout(60_000);
+    for (;;) {
+      const names = (await readdir(outbox).catch(() => [])).filter((name) => name.endsWith(".eml")).sort();
+      const mails = await Promise.all(names.map((name) => readFile(path.join(outbox, name), "latin1")));
+      const own = mails.filter((mail) => mail.includes(`\r\nTo: ${address}\r\n`));
+      if (own.length >= count) return textOf(own[count - 1]);
+      if (patience.aborted) throw new Error(`no mail to ${address}:\n${this.#said}`);
+      await pause(50);
+    }
+  }
+
   // Fails as often as locks the name, and once more to see that it is locked.
   async lock(login) {
     const statuses = [];
@@ -124,7 +139,21 @@ export class Gateway {
   }
 }
 
-function configuration(port, closed) {
+// The text of a mail (RFC 2045, sections 6.7 and 6.8).
+function textOf(mail) {
+  const part = mail.slice(mail.indexOf("Content-Type: text/plain"));
+  const [head, ...rest] = part.split("\r\n\r\n");
+  const body = rest.join("\r\n\r\n").split("\r\n--")[0];
+  const encoding = /Content-Transfer-Encoding: (\S+)/i.exec(head)?.[1].toLowerCase();
+  if (encoding === "base64") return Buffer.from(body, "base64").toString();
+  if (encoding !== "quoted-printable") return body;
+  const bytes = body
+    .replaceAll("=\r\n", "")
+    .replace(/=([0-9A-F]{2})/g, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
+  return Buffer.from(bytes, "latin1").toString();
+}
+
+function configuration(port, closed, verify) {
   return `
 public_url = "https://localhost:${port}"
 
@@ -135,6 +164,7 @@ ops = ""
 [signup]
 mode = "open"
 terms_url = "https://localhost:${port}/terms"
+verify_email = ${verify}
 
 [login]
 username = true

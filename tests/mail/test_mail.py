@@ -1,0 +1,148 @@
+"""Mails through a real mail server, as it is asked for in every form of mail.url, and while it is away."""
+
+import os
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from conftest import PASSWORD
+
+NEW = "other-Harbour_43"
+
+# The server that asks for a password without TLS is on loopback.
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")
+
+# The password of the mail server, percent-encoded.
+CREDENTIALS = "gateway:p%40ss%20word"
+
+
+def test_a_newcomer_proves_the_address_and_sets_a_new_password(mail_server, gateway):
+    server = mail_server().start()
+    vestibule = gateway(f"smtp://127.0.0.1:{server.port}")
+    ann = vestibule.sign_up("ann")
+    assert vestibule.sign_in(ann) == 401
+    (mail,) = server.mails_to(ann)
+    assert mail.message["From"] == "Harbour <no-reply@harbour.example>"
+    assert mail.message["To"] == ann
+    assert mail.message["Auto-Submitted"] == "auto-generated"
+    assert "127.0.0.1" in mail.text, "who asked"
+    token = mail.token("verify")
+    assert vestibule.post("verify", token=token).json() == {"next": "login"}
+    assert vestibule.post("verify", token=token).status_code == 400
+    assert vestibule.sign_in(ann) == 200
+
+    assert vestibule.post("forgot", email=ann.upper()).status_code == 202
+    token = server.mails_to(ann, 2)[1].token("reset")
+    fields = {"token": token, "password": NEW, "password_confirm": NEW}
+    assert vestibule.post("reset", **fields).json() == {"next": "login"}
+    assert (vestibule.sign_in(ann), vestibule.sign_in(ann, NEW)) == (401, 200)
+    assert "/.auth/forgot" in server.mails_to(ann, 3)[2].text, "what to do if it was somebody else"
+    for link in (token, server.mails[0].token("verify")):
+        assert link not in vestibule.said()
+
+
+@pytest.mark.parametrize("form", ["starttls", "opportunistic", "smtps"])
+def test_encrypted_and_signed_in(form, mail_server, gateway, certificates):
+    options = {"auth_required": True, "auth_require_tls": form != "smtps"}
+    if form == "smtps":
+        server = mail_server(ssl_context=certificates.context, **options).start()
+        url = f"smtps://{CREDENTIALS}@localhost:{server.port}"
+    else:
+        server = mail_server(tls_context=certificates.context, require_starttls=True, **options).start()
+        tls = "required" if form == "starttls" else "opportunistic"
+        url = f"smtp://{CREDENTIALS}@localhost:{server.port}?tls={tls}"
+    vestibule = gateway(url, certificates.trusted)
+    (mail,) = server.mails_to(vestibule.sign_up("ann"))
+    assert (mail.encrypted or form == "smtps") and mail.signed_in
+    assert "p@ss" not in vestibule.said() and "p%40ss" not in vestibule.said()
+
+
+def test_nothing_is_sent_unencrypted_or_to_a_stranger_where_encryption_is_required(
+    mail_server, gateway, certificates
+):
+    bare = mail_server().start()
+    vestibule = gateway(f"smtp://{CREDENTIALS}@127.0.0.1:{bare.port}?tls=required")
+    vestibule.sign_up("ann")
+    vestibule.await_line("mails cannot be sent")
+    vestibule.stop()
+    stranger = mail_server(tls_context=certificates.context, require_starttls=True).start()
+    (vestibule.folder / "mail-url").write_text(f"smtp://localhost:{stranger.port}?tls=required\n")
+    vestibule.log.write_text("")
+    vestibule.start()
+    vestibule.await_line("mails cannot be sent")
+    assert bare.mails == stranger.mails == []
+
+
+def test_a_password_that_the_mail_server_refuses_stops_all_mails_and_loses_none(mail_server, gateway):
+    server = mail_server(auth_required=True, auth_require_tls=False)
+    server.password = b"something else"
+    server.start()
+    vestibule = gateway(f"smtp://{CREDENTIALS}@127.0.0.1:{server.port}")
+    people = [vestibule.sign_up(name) for name in ("ann", "bob")]
+    vestibule.await_line("mails cannot be sent")
+    assert server.mails == []
+    server.password = b"p@ss word"
+    for person in people:
+        server.mails_to(person)
+    assert vestibule.metric("failed") == 0
+
+
+def test_one_mail_that_is_refused_or_put_off_holds_up_no_other(mail_server, gateway):
+    server = mail_server().start()
+    server.answers = {
+        "gone@example.com": "550 5.1.1 no such user",
+        "grey@example.com": "451 4.7.1 greylisted",
+    }
+    vestibule = gateway(f"smtp://127.0.0.1:{server.port}")
+    gone, grey, ann = (vestibule.sign_up(name) for name in ("gone", "grey", "ann"))
+    server.mails_to(ann)
+    assert (vestibule.metric("failed"), vestibule.metric("postponed")) == (1, 1)
+    vestibule.await_line("a mail failed for good")
+    assert "no such user" in vestibule.said()
+    server.answers = {}
+    if os.environ.get("VESTIBULE_FULL") == "1":
+        server.mails_to(grey)
+    assert all(gone not in mail.to for mail in server.mails)
+
+
+def test_while_the_mail_server_is_away_nobody_waits_and_nothing_is_lost(mail_server, gateway):
+    server = mail_server()
+    vestibule = gateway(f"smtp://127.0.0.1:{server.port}")
+    took, people = [], []
+    for number in range(10):
+        began = time.monotonic()
+        people.append(vestibule.sign_up(f"user{number}"))
+        took.append(time.monotonic() - began)
+    vestibule.await_line("mails cannot be sent")
+    assert statistics.median(took) < 0.5, took
+    # And while it is away the gateway dies.
+    vestibule.kill()
+    vestibule.start()
+    people.append(vestibule.sign_up("belated"))
+    server.start()
+    tokens = [server.mails_to(person)[0].token("verify") for person in people]
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda token: vestibule.post("verify", token=token).status_code, tokens)
+        assert list(answers) == [200] * len(people)
+    assert vestibule.sign_in(people[0], PASSWORD) == 200
+    assert vestibule.metric("failed") == 0
+
+
+def test_one_reset_link_twenty_at_once_serves_once(mail_server, gateway):
+    server = mail_server().start()
+    vestibule = gateway(f"smtp://127.0.0.1:{server.port}")
+    ann = vestibule.sign_up("ann")
+    vestibule.post("forgot", email=ann)
+    token = server.mails_to(ann, 2)[1].token("reset")
+
+    def reset(number):
+        password = f"horizon-{number}-Harbour"
+        fields = {"token": token, "password": password, "password_confirm": password}
+        return vestibule.post("reset", **fields).status_code
+
+    with ThreadPoolExecutor(20) as pool:
+        statuses = list(pool.map(reset, range(20)))
+    assert statuses.count(200) == 1 and statuses.count(400) == 19, statuses
+    assert vestibule.sign_in(ann, f"horizon-{statuses.index(200)}-Harbour") == 200
