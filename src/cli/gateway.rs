@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::services::Audit;
 
 /// Why a command is asked.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Why {
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]

@@ -1,38 +1,25 @@
 //! `vestibule invite …`
 
+mod addresses;
+mod create;
+
 use std::time::Duration;
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::answer::{Answer, Failure};
 use super::gateway::{Gateway, Why};
 use super::table::{moment, table};
 use crate::clock::Clock;
-use crate::config::SignupMode;
-use crate::control::{Command, InvitationLink, InvitationView, NewInvitations};
+use crate::control::{Command, InvitationView};
 use crate::ids::InvitationId;
 use crate::model::{Email, InvitationKind};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Invite {
     /// Make invitations and print their links, which are shown only once.
-    Create {
-        /// The only address that may use it.
-        #[arg(long)]
-        email: Option<String>,
-        /// A group of the new account; may be repeated.
-        #[arg(long = "group", value_name = "GROUP")]
-        groups: Vec<String>,
-        /// How long it lasts, such as "12h" or "7d".
-        #[arg(long, default_value = "7d", value_parser = lifetime)]
-        ttl: Duration,
-        /// How many.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        count: u16,
-        #[command(flatten)]
-        why: Why,
-    },
+    Create(create::Create),
     /// List the invitations that are good for something.
     List,
     /// Revoke an invitation.
@@ -47,35 +34,7 @@ pub(super) enum Invite {
 impl Invite {
     pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
         match self {
-            Self::Create {
-                email,
-                groups,
-                ttl,
-                count,
-                why,
-            } => {
-                let email = email
-                    .map(|text| {
-                        text.parse::<Email>()
-                            .map_err(|error| Failure::failed(format!("{text}: {error}")))
-                    })
-                    .transpose()?;
-                if gateway.config().signup.mode == SignupMode::Closed {
-                    eprintln!(
-                        "warning: signup.mode is \"closed\": invitations serve nobody until it is \"invite\" or \"open\""
-                    );
-                }
-                let new = NewInvitations {
-                    email,
-                    groups: groups.into_iter().collect(),
-                    ttl,
-                    count,
-                };
-                let made: Vec<InvitationLink> =
-                    gateway.ask_because(Command::CreateInvitations(new), why).await?;
-                let links: Vec<&str> = made.iter().map(|made| made.link.as_str()).collect();
-                Answer::new(&document(&made)?, links.join("\n"))
-            }
+            Self::Create(create) => create.run(gateway).await,
             Self::List => {
                 let invitations: Vec<InvitationView> = gateway.ask(Command::ListInvitations).await?;
                 Answer::new(&invitations, listed(&invitations))
@@ -89,18 +48,6 @@ impl Invite {
             }
         }
     }
-}
-
-/// One invitation is a document of its own; of several, the first link still is where that of one would be.
-fn document(made: &[InvitationLink]) -> Result<Value, Failure> {
-    let document = match made {
-        [one] => serde_json::to_value(one),
-        several => serde_json::to_value(several).map(|invitations| {
-            let links: Vec<&str> = several.iter().map(|made| made.link.as_str()).collect();
-            json!({ "link": links.first(), "links": links, "invitations": invitations })
-        }),
-    };
-    document.map_err(|error| Failure::failed(error.to_string()))
 }
 
 fn listed(invitations: &[InvitationView]) -> String {
@@ -142,45 +89,7 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::random::Random;
-
-    fn made(link: &str) -> InvitationLink {
-        InvitationLink {
-            link: link.to_owned(),
-            invitation: InvitationView {
-                id: InvitationId::new(Timestamp::UNIX_EPOCH, &Random::seeded(1)),
-                kind: InvitationKind::Signup,
-                email: Some("ann@example.com".parse().unwrap()),
-                groups: ["ops".to_owned()].into(),
-                created_at: Timestamp::UNIX_EPOCH,
-                expires_at: Timestamp::UNIX_EPOCH + Duration::from_hours(1),
-            },
-        }
-    }
-
-    #[test]
-    fn one_invitation_is_a_document_of_its_own() {
-        let document = document(&[made("https://localhost/a")]).unwrap();
-        assert_eq!(document["link"], "https://localhost/a");
-        assert_eq!(document["email"], "ann@example.com");
-        assert_eq!(document["groups"], json!(["ops"]));
-        assert_eq!(document["expires_at"], "1970-01-01T01:00:00Z");
-        assert!(document["id"].is_string());
-    }
-
-    #[test]
-    fn several_invitations_are_lists_beside_the_first_link() {
-        let document = document(&[made("https://localhost/a"), made("https://localhost/b")]).unwrap();
-        assert_eq!(document["link"], "https://localhost/a");
-        assert_eq!(
-            document["links"],
-            json!(["https://localhost/a", "https://localhost/b"])
-        );
-        assert_eq!(document["invitations"][1]["link"], "https://localhost/b");
-    }
 
     #[test]
     fn an_invitation_lasts_for_a_time_that_makes_sense() {

@@ -15,7 +15,8 @@ use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly, table};
 use crate::clock::Clock;
 use crate::control::{
-    AccountDetails, AccountView, Command, ImportReport, MAX_REQUEST, NewUser, USERS_A_PAGE, UserChange,
+    AccountDetails, AccountView, Command, ImportReport, MAX_REQUEST, NewUser, ResetLink, USERS_A_PAGE,
+    UserChange,
 };
 use crate::model::{Decision, Email, Standing, Username};
 
@@ -66,6 +67,8 @@ pub(super) enum User {
         #[command(flatten)]
         password: PasswordSource,
     },
+    /// Print a link with which an account's owner sets a new password: shown only once, good for an hour.
+    ResetLink(Changed),
     /// Replace the groups of an account; without any, it is in none.
     SetGroups {
         #[command(flatten)]
@@ -151,6 +154,12 @@ impl User {
             Self::SetPassword { user, password } => {
                 let said = "has another password, its sessions are ended";
                 change(gateway, user, UserChange::SetPassword(password.read()?), said).await
+            }
+            Self::ResetLink(Changed { account, why }) => {
+                let command = Command::CreateResetLink(account.user);
+                let made: ResetLink = gateway.ask_because(command, why).await?;
+                let link = made.link.clone();
+                Answer::new(&made, link)
             }
             Self::SetGroups { user, groups, more } => {
                 let groups: BTreeSet<String> = groups.into_iter().chain(more).collect();

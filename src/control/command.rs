@@ -43,6 +43,10 @@ pub enum Command {
     DeleteUser(String),
     /// Makes invitations. Answers a list of [`InvitationLink`](super::InvitationLink).
     CreateInvitations(NewInvitations),
+    /// Makes invitations, one an address, and mails them. Answers a list of [`InvitationView`](super::InvitationView).
+    MailInvitations(MailedInvitations),
+    /// Makes a link that sets a new password, whatever `login.reset` says. Answers a [`ResetLink`](super::ResetLink).
+    CreateResetLink(String),
     /// Invitations that are good for something, oldest first.
     /// Answers a list of [`InvitationView`](super::InvitationView).
     ListInvitations,
@@ -145,6 +149,19 @@ pub struct NewInvitations {
     pub ttl: Duration,
     /// How many.
     pub count: u16,
+}
+
+/// Invitations to make and to mail.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MailedInvitations {
+    /// To whom; each may use one, and nobody else may.
+    pub emails: Vec<Email>,
+    /// The groups of the accounts that they make.
+    pub groups: BTreeSet<String>,
+    /// How long they last.
+    pub ttl: Duration,
+    /// The language to write in (BCP 47).
+    pub language: Option<String>,
 }
 
 /// An access key to make.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::services::{AccessKeyError, AccountError, PasswordRule, VaultError};
+use crate::services::{AccessKeyError, AccountError, LinkError, PasswordRule, VaultError};
 use crate::store::StoreError;
 
 /// A refusal or a failure, told to the administrator.
@@ -68,6 +68,12 @@ impl From<AccessKeyError> for CommandError {
 
 impl From<VaultError> for CommandError {
     fn from(error: VaultError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<LinkError> for CommandError {
+    fn from(error: LinkError) -> Self {
         Self::new(error.to_string())
     }
 }

@@ -42,6 +42,8 @@ impl Administration {
                 to_value(AccountView::from(deleted))?
             }
             Command::CreateInvitations(new) => to_value(self.create_invitations(new, by).await?)?,
+            Command::MailInvitations(new) => to_value(self.mail_invitations(new, by).await?)?,
+            Command::CreateResetLink(user) => to_value(self.reset_link(&user, by).await?)?,
             Command::ListInvitations => {
                 let invitations = self.services.invitations.list().await?;
                 to_value(views::<_, InvitationView>(invitations))?
@@ -250,7 +252,7 @@ pub(super) fn views<T, V: From<T>>(items: Vec<T>) -> Vec<V> {
 }
 
 /// An invitation's groups become an account's: what no account could be given, no invitation promises.
-fn require_group_names(groups: &BTreeSet<String>) -> Result<(), AccountError> {
+pub(super) fn require_group_names(groups: &BTreeSet<String>) -> Result<(), AccountError> {
     let unfit =
         |name: &&String| name.trim().is_empty() || name.contains(|c: char| c == ',' || c.is_control());
     match groups.iter().find(unfit) {

@@ -10,6 +10,7 @@ mod command;
 mod error;
 mod execute;
 mod execute_keys;
+mod execute_mail;
 pub mod first_administrator;
 mod open;
 pub mod ops;
@@ -20,13 +21,13 @@ pub mod socket;
 pub use administration::Administration;
 pub use client::{Client, ClientError};
 pub use command::{
-    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, KeyChange, NewInvitations, NewKey, NewUser,
-    USERS_A_PAGE, UserChange, WhichSessions, by_command_of,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, KeyChange, MailedInvitations, NewInvitations,
+    NewKey, NewUser, USERS_A_PAGE, UserChange, WhichSessions, by_command_of,
 };
 pub use error::CommandError;
 pub use open::{OpenError, open_store};
 pub use protocol::MAX_REQUEST;
 pub use reply::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, KeyView,
-    NewKeyView, RefusedLine, Reloaded, RotatedMaster, SessionView,
+    NewKeyView, RefusedLine, Reloaded, ResetLink, RotatedMaster, SessionView,
 };

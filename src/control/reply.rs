@@ -133,6 +133,17 @@ pub struct InvitationLink {
     pub invitation: InvitationView,
 }
 
+/// A link that sets a new password, which is shown here and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResetLink {
+    /// The link to hand over.
+    pub link: String,
+    /// Whose password it sets.
+    pub email: Email,
+    /// From this moment it serves nobody.
+    pub expires_at: Timestamp,
+}
+
 /// A session, without what is known of its token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionView {

@@ -47,10 +47,14 @@ pub enum AuditKind {
     PasswordChange,
     /// Somebody asked for a link that sets a new password.
     ResetRequest,
+    /// An administrator made a link that sets a new password.
+    ResetLink,
     /// A password was set anew with a link.
     PasswordReset,
     /// An address was proven with a link.
     EmailVerify,
+    /// Somebody asked for a link that moves their account to another address.
+    EmailChangeRequest,
     /// An account moved to another address.
     EmailChange,
     /// An account got another name.
@@ -95,8 +99,10 @@ impl AuditKind {
         Self::Enable,
         Self::PasswordChange,
         Self::ResetRequest,
+        Self::ResetLink,
         Self::PasswordReset,
         Self::EmailVerify,
+        Self::EmailChangeRequest,
         Self::EmailChange,
         Self::NameChange,
         Self::GroupsChange,
@@ -130,8 +136,10 @@ impl AuditKind {
             Self::Enable => "enable",
             Self::PasswordChange => "password-change",
             Self::ResetRequest => "reset-request",
+            Self::ResetLink => "reset-link",
             Self::PasswordReset => "password-reset",
             Self::EmailVerify => "email-verify",
+            Self::EmailChangeRequest => "email-change-request",
             Self::EmailChange => "email-change",
             Self::NameChange => "name-change",
             Self::GroupsChange => "groups-change",

@@ -30,6 +30,7 @@ const BUILT_IN: &[(&str, &str)] = &[
         "account-profile.html",
         include_str!("templates/account-profile.html"),
     ),
+    ("account-email.html", include_str!("templates/account-email.html")),
     (
         "account-password.html",
         include_str!("templates/account-password.html"),

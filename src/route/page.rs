@@ -36,6 +36,8 @@ pub enum Page {
 pub enum AccountPage {
     /// `/.auth/account`: who I am.
     Profile,
+    /// `/.auth/account/email`
+    Email,
     /// `/.auth/account/password`
     Password,
     /// `/.auth/account/sessions`
@@ -105,9 +107,9 @@ impl Page {
         }
     }
 
-    /// Whether a token may be in its address or on it (S25).
+    /// Whether it is there for a token, in its address or on it (S25).
     pub fn carries_token(self) -> bool {
-        matches!(self, Self::SignUp | Self::Verify | Self::Reset)
+        matches!(self, Self::Verify | Self::Reset)
     }
 
     /// Whom it is for.
@@ -124,6 +126,7 @@ impl AccountPage {
     fn at(rest: &str) -> Option<Self> {
         Some(match rest {
             "/account" => Self::Profile,
+            "/account/email" => Self::Email,
             "/account/password" => Self::Password,
             "/account/sessions" => Self::Sessions,
             "/account/language" => Self::Language,

@@ -10,11 +10,11 @@ use super::account_edit::{EditError, edit_and_mail};
 use super::approval::Approval;
 use super::password_hash::PasswordHash;
 use super::sign_up::is_reserved;
-use super::{AccessKeys, Actor, Audit, Event, Hasher, Kept, Kind, Origin, PasswordPolicy, Sessions};
+use super::{AccessKeys, Actor, Audit, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy, Sessions};
 use crate::clock::Clock;
 use crate::config::SignupConfig;
 use crate::ids::AccountId;
-use crate::model::{Account, Email, Mail, Password, Standing, Subject, Username};
+use crate::model::{Account, Email, Mail, Password, Standing, Subject, Topic, Username};
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, StoreError};
@@ -78,6 +78,7 @@ pub struct Accounts {
     pub(super) access_keys: Arc<AccessKeys>,
     pub(super) audit: Arc<Audit>,
     pub(super) approval: Approval,
+    pub(super) mailer: Arc<Mailer>,
     pub(super) clock: Clock,
     pub(super) random: Random,
     pub(super) signup: SignupConfig,
@@ -179,6 +180,7 @@ impl Accounts {
             }
         };
         let changed = self.edit(account, &edit, by, origin).await?;
+        self.mailer.announce();
         self.access_keys.refresh(changed.id).await;
         if edit.keeps_sessions() {
             self.sessions.refresh(&changed);
@@ -244,6 +246,14 @@ impl Accounts {
             Edit::Password(hash, at) => {
                 account.password_hash.clone_from(hash);
                 account.password_changed_at = *at;
+                // An address that nobody proved where it must be is nobody's.
+                if account.email_verified || !self.signup.verify_email {
+                    return vec![self.mailer.mail_by_administrator(
+                        &account.email,
+                        Topic::PasswordChanged,
+                        origin,
+                    )];
+                }
             }
         }
         Vec::new()

@@ -7,11 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use url::Url;
 
-use super::{Actor, Audit, Event, Kept, Kind, Lasting, Origin};
+use super::{Actor, Audit, Event, Kept, Kind, Lasting, Mailer, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::InvitationId;
-use crate::model::{Email, Invitation, InvitationKind, PlainToken};
+use crate::model::{Email, Invitation, InvitationKind, PlainToken, Topic};
 use crate::random::Random;
 use crate::store::StoreError;
 
@@ -22,6 +22,7 @@ pub struct Invitations {
     audit: Arc<Audit>,
     clock: Clock,
     random: Random,
+    mailer: Arc<Mailer>,
     public_url: Url,
     /// `admin.group`
     administrators: String,
@@ -34,6 +35,7 @@ impl Invitations {
             audit: lasting.audit.clone(),
             clock: lasting.clock.clone(),
             random: lasting.random.clone(),
+            mailer: lasting.mailer.clone(),
             public_url: config.public_url.clone(),
             administrators: config.admin.group.clone(),
         }
@@ -76,6 +78,26 @@ impl Invitations {
             format!("{base}/.auth/signup?invitation={}", token.expose()),
             invitation,
         ))
+    }
+
+    /// Makes an invitation for an address and mails it there. Its link is in the mail and nowhere else.
+    pub async fn mail(
+        &self,
+        email: Email,
+        groups: BTreeSet<String>,
+        ttl: Duration,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<Invitation, StoreError> {
+        let kind = InvitationKind::Signup;
+        let created = self.create(kind, Some(email.clone()), groups, ttl, by, origin);
+        let (_, invitation) = created.await?;
+        // The token of the link that was just made is replaced when the mail goes out.
+        let mail = self
+            .mailer
+            .mail_by_administrator(&email, Topic::Invitation(invitation.id), origin);
+        self.mailer.enqueue(vec![mail]).await?;
+        Ok(invitation)
     }
 
     /// Those that are good for something, oldest first.

@@ -1,19 +1,27 @@
 //! What the links in mails do, and asking for them: proving an address, setting a new password.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use url::Url;
 
 use super::approval::Approval;
 use super::new_password::choose;
 use super::sign_up::parse_email;
 use super::{
-    AccessKeys, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Lasting, Mailer, Origin, PasswordPolicy,
-    Sessions, SignUpField, SignUpNext,
+    AccessKeys, Actor, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Lasting, Mailer, Origin,
+    PasswordPolicy, Sessions, SignUpField, SignUpNext,
 };
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{Account, Email, Mail, MailedToken, PlainToken, Purpose, TokenDigest, Topic, Username};
+use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{ConsumeToken, SessionsToEnd, StoreError, TokenEffect};
+
+/// How long a link works that an administrator handed over (S19).
+const HANDED_OVER: Duration = Duration::from_hours(1);
 
 /// Why a link did nothing.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +76,8 @@ pub struct MailedLinks {
     approval: Approval,
     audit: Arc<Audit>,
     clock: Clock,
+    random: Random,
+    public_url: Url,
     /// `login.reset`
     reset: bool,
     /// `signup.verify_email`
@@ -93,6 +103,8 @@ impl MailedLinks {
             approval,
             audit: lasting.audit.clone(),
             clock: lasting.clock.clone(),
+            random: lasting.random.clone(),
+            public_url: config.public_url.clone(),
             reset: config.login.reset,
             verify: config.signup.verify_email,
             by_username: config.login.username,
@@ -207,6 +219,36 @@ impl MailedLinks {
         self.audit
             .note(origin, &Event::about(Kind::PasswordReset, &after));
         Ok(())
+    }
+
+    /// A link that sets a new password, for an administrator to hand over: whatever `login.reset` says, and beside the
+    /// one that is asked for by mail. When it ends.
+    pub async fn reset_link(
+        &self,
+        account: &Account,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<(Secret<String>, Timestamp), LinkError> {
+        let token = PlainToken::new(&self.random);
+        let expires_at = self
+            .clock
+            .now()
+            .checked_add(HANDED_OVER)
+            .unwrap_or(Timestamp::MAX);
+        let kept = MailedToken {
+            digest: token.digest(),
+            purpose: Purpose::ResetByAdministrator,
+            account: account.id,
+            email: account.email.clone(),
+            mail: None,
+            expires_at,
+        };
+        self.store.put_token(kept).await?;
+        self.audit
+            .note(origin, &Event::about(Kind::ResetLink, account).by(by));
+        let base = self.public_url.as_str().trim_end_matches('/');
+        let link = format!("{base}/.auth/reset?token={}", token.expose());
+        Ok((Secret::new(link), expires_at))
     }
 
     async fn ask(&self, email: &Email, topic: Topic, origin: &Origin) -> Result<(), LinkError> {

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use super::account_edit::{EditError, edit};
+use super::account_edit::{EditError, edit, edit_and_mail};
 use super::new_password::choose;
+use super::sign_up::parse_email;
 use super::{
-    AccessKeys, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, LiveSession, Origin, PasswordPolicy,
-    Sessions, SignIn, SignInError, SignUpField,
+    AccessKeys, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Lasting, LiveSession, Mailer, Origin,
+    PasswordPolicy, Sessions, SignIn, SignInError, SignUpField,
 };
 use crate::clock::Clock;
 use crate::ids::{AccountId, SessionId};
-use crate::model::Account;
+use crate::model::{Account, Topic};
 use crate::secret::Secret;
 use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
 
@@ -26,6 +27,9 @@ pub enum OwnAccountError {
     /// Fields of a new password that are wrong, at least one.
     #[error("{0:?}")]
     Password(Vec<(SignUpField, FieldError)>),
+    /// Not an address.
+    #[error("not an address: {0:?}")]
+    Email(FieldError),
     /// The name is too long or has a control character.
     #[error("not a name")]
     Name,
@@ -78,19 +82,40 @@ pub struct PasswordForm {
 /// The service.
 #[derive(Debug)]
 pub struct OwnAccount {
-    pub(super) store: Kept,
-    pub(super) hasher: Arc<Hasher>,
-    pub(super) policy: Arc<PasswordPolicy>,
-    pub(super) sessions: Arc<Sessions>,
-    pub(super) access_keys: Arc<AccessKeys>,
-    pub(super) sign_in: Arc<SignIn>,
-    pub(super) audit: Arc<Audit>,
-    pub(super) clock: Clock,
+    store: Kept,
+    hasher: Arc<Hasher>,
+    policy: Arc<PasswordPolicy>,
+    sessions: Arc<Sessions>,
+    access_keys: Arc<AccessKeys>,
+    sign_in: Arc<SignIn>,
+    audit: Arc<Audit>,
+    mailer: Arc<Mailer>,
+    clock: Clock,
     /// `admin.group`
-    pub(super) administrators: String,
+    administrators: String,
 }
 
 impl OwnAccount {
+    pub(super) fn under(
+        lasting: &Lasting,
+        policy: Arc<PasswordPolicy>,
+        sign_in: Arc<SignIn>,
+        administrators: String,
+    ) -> Self {
+        Self {
+            store: lasting.store.clone(),
+            hasher: lasting.hasher.clone(),
+            policy,
+            sessions: lasting.sessions.clone(),
+            access_keys: lasting.access_keys.clone(),
+            sign_in,
+            audit: lasting.audit.clone(),
+            mailer: lasting.mailer.clone(),
+            clock: lasting.clock.clone(),
+            administrators,
+        }
+    }
+
     /// The account.
     pub async fn find(&self, id: AccountId) -> Result<Account, OwnAccountError> {
         self.store.account(id).await?.ok_or(OwnAccountError::Gone)
@@ -121,6 +146,27 @@ impl OwnAccount {
             .await
     }
 
+    /// Asks for the link that moves the account to another address, which it is mailed to. One that has an account is
+    /// answered alike and gets no link: whose addresses are known here is nobody's business.
+    pub async fn change_email(
+        &self,
+        id: AccountId,
+        email: &str,
+        password: &Secret<String>,
+        session: Option<&LiveSession>,
+        origin: &Origin,
+    ) -> Result<(), OwnAccountError> {
+        let email = parse_email(email).map_err(OwnAccountError::Email)?;
+        let account = self.prove(id, session, password, origin).await?;
+        let mail = self
+            .mailer
+            .mail_for_anybody(&email, Topic::ChangeEmail(id), origin);
+        self.mailer.enqueue(mail.into_iter().collect()).await?;
+        let event = Event::about(Kind::EmailChangeRequest, &account);
+        self.audit.note(origin, &event.detail(format!("to {email}")));
+        Ok(())
+    }
+
     /// Changes the password and ends the other sessions. Nothing is hashed for a new one that breaks a rule.
     pub async fn change_password(
         &self,
@@ -141,12 +187,14 @@ impl OwnAccount {
         self.prove(id, session, &form.current, origin).await?;
         let hash = self.hasher.place()?.hash(password).await?;
         let now = self.clock.now();
-        let account = self
-            .edit(id, |account| {
-                account.password_hash.clone_from(&hash);
-                account.password_changed_at = now;
-            })
-            .await?;
+        let account = self.find(id).await?;
+        let account = edit_and_mail(&self.store, &self.administrators, account, |account| {
+            account.password_hash.clone_from(&hash);
+            account.password_changed_at = now;
+            vec![self.mailer.mail(&account.email, Topic::PasswordChanged, origin)]
+        })
+        .await?;
+        self.mailer.announce();
         self.end_others(id, session).await?;
         self.note(Kind::PasswordChange, &account, origin);
         Ok(account)

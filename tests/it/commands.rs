@@ -3,6 +3,7 @@
 
 mod audit;
 mod keys;
+mod mail;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

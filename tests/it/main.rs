@@ -18,6 +18,7 @@ mod listener;
 mod mail;
 mod measured;
 mod page_account;
+mod page_email;
 mod page_forgot;
 mod page_reset;
 mod page_sign_in;

@@ -2,6 +2,7 @@
 
 mod delete;
 mod device;
+mod email;
 mod language;
 mod password;
 mod profile;
@@ -23,6 +24,7 @@ static AREA: Area = Area {
     title: "account.nav",
     pages: &[
         ("/.auth/account", "account.nav-profile"),
+        ("/.auth/account/email", "account.nav-email"),
         ("/.auth/account/password", "account.nav-password"),
         ("/.auth/account/sessions", "account.nav-sessions"),
         ("/.auth/account/language", "account.nav-language"),
@@ -42,6 +44,8 @@ impl Portal {
         match (page, fields) {
             (AccountPage::Profile, None) => self.profile_page(visit, member).await,
             (AccountPage::Profile, Some(fields)) => self.change_name(visit, member, &fields).await,
+            (AccountPage::Email, None) => self.site.email_page(visit, member),
+            (AccountPage::Email, Some(fields)) => self.change_email(visit, member, fields).await,
             (AccountPage::Password, None) => self.site.password_page(visit, member),
             (AccountPage::Password, Some(fields)) => self.change_password(visit, member, fields).await,
             (AccountPage::Sessions, None) => self.sessions_page(visit, member),
@@ -57,9 +61,10 @@ impl Portal {
 /// What is answered where no field is to blame.
 fn refusal_of(error: &OwnAccountError) -> Refusal {
     match error {
-        OwnAccountError::Password(_) | OwnAccountError::Name | OwnAccountError::LastAdministrator => {
-            Refusal::new(Problem::InvalidInput)
-        }
+        OwnAccountError::Password(_)
+        | OwnAccountError::Email(_)
+        | OwnAccountError::Name
+        | OwnAccountError::LastAdministrator => Refusal::new(Problem::InvalidInput),
         OwnAccountError::Gone => Refusal::new(Problem::NotAuthenticated),
         OwnAccountError::NotProved(error) => super::login::refusal_of(error),
         OwnAccountError::Contended | OwnAccountError::Busy | OwnAccountError::Store(_) => {

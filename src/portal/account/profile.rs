@@ -133,7 +133,7 @@ impl Site {
                 .last()
                 .map(|agreement| (moment(agreement.at), agreement.version.as_str())),
             account: Profile::of(account),
-            saved: visit.parameter("done") == "name",
+            saved: matches!(visit.parameter("done").as_str(), "name" | "email"),
             errors,
             alert,
         };

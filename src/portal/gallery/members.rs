@@ -73,6 +73,11 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
             "account-refused",
             site.profile(visit, member, &account(), Some("a\u{7}b")),
         ),
+        ("account-email", site.email_page(visit, member)),
+        (
+            "account-email-refused",
+            site.refused_email(visit, member, "mina", &invalid, wrong.clone()),
+        ),
         ("account-password", site.password_page(visit, member)),
         (
             "account-password-refused",

@@ -208,7 +208,11 @@ impl Mailer {
                 .filter(|_| stationery.reset)
                 .map(|account| self.with_token(stationery, mail, account, Purpose::Reset, RESET_HOURS)),
             Topic::ChangeEmail(id) => {
-                let account = self.store.account(id).await?;
+                // An address that has an account meanwhile cannot get another one.
+                let account = match receiver {
+                    Some(_) => None,
+                    None => self.store.account(id).await?,
+                };
                 account.map(|account| {
                     self.with_token(stationery, mail, account, Purpose::ChangeEmail, VERIFY_HOURS)
                 })

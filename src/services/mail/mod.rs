@@ -114,6 +114,13 @@ impl Mailer {
         }
     }
 
+    /// The same, where an administrator did it.
+    pub(super) fn mail_by_administrator(&self, to: &Email, topic: Topic, origin: &Origin) -> Mail {
+        let mut mail = self.mail(to, topic, origin);
+        mail.cause.by_administrator = true;
+        mail
+    }
+
     /// The same, if the client has not caused too many (S23): for what nobody has to sign in for.
     pub(super) fn mail_for_anybody(&self, to: &Email, topic: Topic, origin: &Origin) -> Option<Mail> {
         if self.clients.check(origin.address).is_err() {

@@ -15,8 +15,8 @@ use super::outbox::Outbox;
 use crate::config::{MailConfig, MailTransport};
 use crate::ids::MailId;
 
-/// How long a mail server may take for one answer.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// How long connecting to a mail server may take.
+const CONNECT_TIME: Duration = Duration::from_secs(30);
 
 /// What a mail server said is kept up to this length.
 const LONGEST_REASON: usize = 300;
@@ -51,7 +51,7 @@ impl Transport {
             MailTransport::Smtp(url) => {
                 let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose());
                 let builder = builder.map_err(|error| MailError::Server(error.to_string()))?;
-                Way::Server(builder.timeout(Some(ANSWER_TIME)).build())
+                Way::Server(builder.timeout(Some(CONNECT_TIME)).build())
             }
         };
         Ok(Self {

@@ -34,6 +34,19 @@ impl Letter {
         link.split_once(&before).unwrap().1.to_owned()
     }
 
+    /// The mails in a folder, oldest first.
+    pub(crate) fn all_in(outbox: &Path) -> Vec<Self> {
+        let Ok(folder) = fs::read_dir(outbox) else {
+            return Vec::new();
+        };
+        let mut files: Vec<_> = folder
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "eml"))
+            .collect();
+        files.sort();
+        files.iter().map(|file| Self::read(file)).collect()
+    }
+
     fn read(file: &Path) -> Self {
         let raw = fs::read(file).unwrap();
         let message = MessageParser::default().parse(&raw).unwrap();
@@ -51,15 +64,7 @@ impl Letter {
 impl Running {
     /// All mails so far, oldest first.
     pub(crate) fn outbox(&self) -> Vec<Letter> {
-        let Ok(folder) = fs::read_dir(self.file("outbox")) else {
-            return Vec::new();
-        };
-        let mut files: Vec<_> = folder
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|end| end == "eml"))
-            .collect();
-        files.sort();
-        files.iter().map(|file| Letter::read(file)).collect()
+        Letter::all_in(&self.file("outbox"))
     }
 
     /// The mails to an address, oldest first, as soon as there are so many.

@@ -1,0 +1,110 @@
+//! `/.auth/account/email`: moving the account to another address.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::{AREA, Member, refusal_of};
+use crate::portal::Portal;
+use crate::portal::alert::{Alert, Errors};
+use crate::portal::forms::Fields;
+use crate::portal::proof::CURRENT_PASSWORD;
+use crate::portal::refuse::set_retry_after;
+use crate::portal::site::Site;
+use crate::portal::visit::{Visit, Wants};
+use crate::refusal::{Problem, Refusal};
+use crate::services::{OwnAccountError, SignUpField};
+
+const PATH: &str = "/.auth/account/email";
+
+/// The order of the form.
+const ORDER: &[&str] = &["email", CURRENT_PASSWORD];
+
+#[derive(Default, Serialize)]
+struct EmailView<'a> {
+    email: &'a str,
+    asked: bool,
+    errors: Errors,
+    alert: Option<Alert>,
+}
+
+#[derive(Serialize)]
+struct Asked {}
+
+impl Portal {
+    /// `email`, `current_password`
+    pub(super) async fn change_email(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        mut fields: Fields,
+    ) -> Response<Bytes> {
+        let password = fields.secret(CURRENT_PASSWORD);
+        let email = fields.text("email");
+        if password.expose().is_empty() {
+            let errors = self.proof_errors(visit, "proof.required");
+            let refusal = Refusal::new(Problem::InvalidInput);
+            return self.site.refused_email(visit, member, email, &refusal, errors);
+        }
+        let id = member.principal.account;
+        let own = &self.services.own_account;
+        let origin = visit.origin();
+        let asked = own.change_email(id, email, &password, member.session, &origin);
+        let (refusal, errors) = match asked.await {
+            Ok(()) if visit.wants == Wants::Json => {
+                return self.site.json(visit, StatusCode::ACCEPTED, &Asked {});
+            }
+            Ok(()) => return self.site.see_other(visit, "/.auth/account/email?done=asked"),
+            Err(OwnAccountError::Email(fault)) => (
+                Refusal::new(Problem::InvalidInput),
+                self.site.messages(visit, &[(SignUpField::Email, fault)]),
+            ),
+            Err(OwnAccountError::NotProved(error)) => self.proof_refusal(visit, &error),
+            Err(error) => (refusal_of(&error), Errors::new()),
+        };
+        self.site.refused_email(visit, member, email, &refusal, errors)
+    }
+}
+
+impl Site {
+    pub(in crate::portal) fn email_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+        let view = EmailView {
+            asked: visit.parameter("done") == "asked",
+            ..EmailView::default()
+        };
+        self.email_form(visit, member, StatusCode::OK, &view)
+    }
+
+    pub(in crate::portal) fn refused_email(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        email: &str,
+        refusal: &Refusal,
+        errors: Errors,
+    ) -> Response<Bytes> {
+        if visit.wants == Wants::Json {
+            return self.refuse_fields(visit, refusal, errors);
+        }
+        let alert = self.form_alert(visit, refusal, &errors, ORDER);
+        let view = EmailView {
+            email,
+            asked: false,
+            errors,
+            alert: Some(alert),
+        };
+        let mut response = self.email_form(visit, member, refusal.problem.status(), &view);
+        set_retry_after(&mut response, refusal.retry_after);
+        response
+    }
+
+    fn email_form(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        status: StatusCode,
+        view: &EmailView<'_>,
+    ) -> Response<Bytes> {
+        self.member_page(visit, member, AREA.at(PATH), status, "account-email.html", view)
+    }
+}

@@ -1,0 +1,164 @@
+//! Moving an account to another address, and what its owner is told of changes, over the wire and by mail.
+
+use serde_json::json;
+use vestibule::control::{Command, GivenPassword, UserChange};
+use vestibule::secret::Secret;
+
+use crate::harness::{PASSWORD, Running, route};
+
+const NEW: &str = "ann@elsewhere.example";
+const OLD: &str = "ann@example.com";
+const PATH: &str = "/.auth/account/email";
+
+async fn gateway() -> Running {
+    Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await
+}
+
+#[tokio::test]
+async fn an_account_moves_when_the_new_address_says_so_and_the_old_one_is_told() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    let fields = [("email", NEW), ("current_password", PASSWORD)];
+    let shown = ann.submit(PATH, &fields).await;
+    assert_eq!(
+        (shown.status, shown.location.as_str()),
+        (303, "/.auth/account/email?done=asked")
+    );
+    assert!(ann.open(&shown.location).await.page.contains("role=\"status\""));
+    let token = gateway.mails_to(NEW, 1).await[0].token("verify");
+    let looked = gateway
+        .visitor()
+        .open(&format!("/.auth/verify?token={token}"))
+        .await;
+    assert!(
+        looked.status == 200 && looked.page.contains(NEW),
+        "{}",
+        looked.page
+    );
+    assert_eq!(
+        ann.ask("/.auth/me").await.document["email"],
+        OLD,
+        "nothing is changed yet"
+    );
+
+    let shown = gateway
+        .visitor()
+        .submit("/.auth/verify", &[("token", &token)])
+        .await;
+    assert_eq!(
+        (shown.status, shown.location.as_str()),
+        (303, "/.auth/account?done=email")
+    );
+    let me = ann.ask("/.auth/me").await.document;
+    assert_eq!((&me["email"], &me["email_verified"]), (&json!(NEW), &json!(true)));
+    let told = &gateway.mails_to(OLD, 1).await[0];
+    assert!(
+        told.text.contains(NEW) && !told.text.contains("token="),
+        "{}",
+        told.text
+    );
+    assert_eq!(gateway.try_sign_in(OLD, PASSWORD).await.0, 401);
+    assert_eq!(gateway.try_sign_in(NEW, PASSWORD).await.0, 200);
+    let again = gateway
+        .visitor()
+        .tell("/.auth/verify", json!({ "token": token }))
+        .await;
+    assert_eq!((again.status, again.problem()), (400, "invalid-token"));
+    // The address that was left is free.
+    assert_eq!(gateway.sign_up(OLD, "ann2", PASSWORD).await.status, 201);
+}
+
+#[tokio::test]
+async fn an_address_that_has_an_account_is_answered_alike_and_gets_no_link() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    gateway.sign_up("bob@example.com", "bob", PASSWORD).await;
+    for email in ["bob@example.com", "free@example.com"] {
+        let told = ann
+            .tell(PATH, json!({ "email": email, "current_password": PASSWORD }))
+            .await;
+        assert_eq!((told.status, &told.document), (202, &json!({})), "{email}");
+    }
+    // It was free when the link went out, and is not any more.
+    let token = gateway.mails_to("free@example.com", 1).await[0].token("verify");
+    gateway.sign_up("free@example.com", "quicker", PASSWORD).await;
+    let late = gateway
+        .visitor()
+        .tell("/.auth/verify", json!({ "token": token }))
+        .await;
+    assert_eq!((late.status, late.problem()), (400, "invalid-token"));
+    assert_eq!(ann.ask("/.auth/me").await.document["email"], OLD);
+    assert!(gateway.outbox().iter().all(|mail| mail.to != "bob@example.com"));
+}
+
+#[tokio::test]
+async fn the_password_is_asked_and_mistakes_are_named() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    for (email, password, wrong) in [
+        (NEW, "", "current_password"),
+        (NEW, "not-it-1!", "current_password"),
+        ("ann", PASSWORD, "email"),
+        ("", PASSWORD, "email"),
+    ] {
+        let shown = ann
+            .submit(PATH, &[("email", email), ("current_password", password)])
+            .await;
+        assert_eq!(shown.status, 422, "{email} {wrong}");
+        assert!(
+            shown.page.contains(&format!("id=\"{wrong}-error\"")),
+            "{}",
+            shown.page
+        );
+        let told = ann
+            .tell(PATH, json!({ "email": email, "current_password": password }))
+            .await;
+        assert!(told.document["errors"][wrong].is_string(), "{told:?}");
+    }
+    assert!(gateway.outbox().is_empty());
+}
+
+#[tokio::test]
+async fn the_owner_is_told_of_a_changed_password_whoever_changed_it() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    let changed = ann.tell(
+        "/.auth/account/password",
+        json!({ "current_password": PASSWORD, "password": "Ch4nged-it!", "password_confirm": "Ch4nged-it!" }),
+    );
+    assert_eq!(changed.await.status, 204);
+    let told = &gateway.mails_to(OLD, 1).await[0];
+    assert!(
+        told.subject.contains("password was changed") && told.text.contains("127.0.0.1"),
+        "{told:?}"
+    );
+    let password = GivenPassword::Plain(Secret::new("Ch4nged-again!".to_owned()));
+    gateway.change_user(OLD, UserChange::SetPassword(password)).await;
+    let told = &gateway.mails_to(OLD, 2).await[1];
+    assert!(told.text.contains("An administrator did this"), "{}", told.text);
+}
+
+#[tokio::test]
+async fn s15_a_link_from_an_administrator_works_where_reset_is_switched_off() {
+    let gateway = Running::start(|config| config.login.reset = false).await;
+    gateway.sign_up(OLD, "ann", PASSWORD).await;
+    let made = gateway.command(Command::CreateResetLink(OLD.to_owned())).await;
+    let link = made["link"].as_str().unwrap();
+    let (base, token) = link.split_once("/.auth/reset?token=").unwrap();
+    assert_eq!(base, gateway.url(""));
+    assert_eq!(
+        gateway
+            .visitor()
+            .open(&format!("/.auth/reset?token={token}"))
+            .await
+            .status,
+        200
+    );
+    let fields = json!({ "token": token, "password": "Ch4nged-it!", "password_confirm": "Ch4nged-it!" });
+    let told = gateway.visitor().tell("/.auth/reset", fields.clone()).await;
+    assert_eq!((told.status, &told.document), (200, &json!({ "next": "login" })));
+    assert_eq!(gateway.try_sign_in(OLD, "Ch4nged-it!").await.0, 200);
+    gateway.mails_to(OLD, 1).await;
+    let again = gateway.visitor().tell("/.auth/reset", fields).await;
+    assert_eq!((again.status, again.problem()), (404, "reset-disabled"));
+}
