@@ -112,8 +112,7 @@ impl Serving {
         self.tls.replace(&next.generation.tls);
         self.gate.reload(&next.config);
         self.gateway.replace(next.generation.gateway);
-        next.administration.services().access_keys.follow(&next.config);
-        next.administration.services().mailer.follow(&next.config);
+        next.administration.services().follow(&next.config);
         self.administration.store(Arc::new(next.administration));
         *running = next.config;
         Ok(next.report)

@@ -168,7 +168,6 @@ impl Services {
             random: random.clone(),
         });
         let access_keys = Arc::new(access_keys.await?);
-        access_keys.follow(config);
         let mailer = Mailer::new(
             config,
             store.clone(),
@@ -176,7 +175,7 @@ impl Services {
             random.clone(),
             metrics.clone(),
         )?;
-        Ok(Self::over(
+        let services = Self::over(
             Lasting {
                 store,
                 access_keys,
@@ -191,7 +190,16 @@ impl Services {
                 metrics,
             },
             config,
-        ))
+        );
+        services.follow(config);
+        Ok(services)
+    }
+
+    /// Has what lasts hold to another configuration from now on.
+    pub fn follow(&self, config: &Config) {
+        self.access_keys.follow(config);
+        self.mailer.follow(config);
+        self.sessions.follow(config);
     }
 
     /// The same services under another configuration. Sessions, access keys, the record, the hashing pool and the

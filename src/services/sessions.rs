@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Kept;
 use super::live_session::{Limits, LiveSession};
 use crate::clock::Clock;
-use crate::config::SessionConfig;
+use crate::config::{Config, SessionConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::metrics::Metrics;
 use crate::model::{Account, PlainToken, Session, SignInMethod, Standing, TokenDigest};
@@ -51,6 +52,8 @@ pub struct Sessions {
     live: papaya::HashMap<TokenDigest, Arc<LiveSession>>,
     by_account: Mutex<HashMap<AccountId, HashSet<TokenDigest>>>,
     metrics: Arc<Metrics>,
+    /// `signup.verify_email`
+    verified_only: AtomicBool,
 }
 
 impl Sessions {
@@ -70,6 +73,7 @@ impl Sessions {
             live: papaya::HashMap::new(),
             by_account: Mutex::default(),
             metrics,
+            verified_only: AtomicBool::new(false),
         };
         let mut accounts: HashMap<AccountId, Option<Account>> = HashMap::new();
         for session in sessions.store.sessions().await? {
@@ -93,6 +97,19 @@ impl Sessions {
             }
         }
         Ok(sessions)
+    }
+
+    /// Holds to another configuration from now on: where addresses must be proven, sessions of accounts whose address is
+    /// not are ended (S17).
+    pub(super) fn follow(&self, config: &Config) {
+        // First, so that a session that begins meanwhile is told, or found here.
+        self.verified_only
+            .store(config.signup.verify_email, Ordering::SeqCst);
+        if config.signup.verify_email {
+            let all = self.matching(SessionsToEnd::All).into_iter();
+            all.filter(|session| !session.principal().email_verified)
+                .for_each(|session| session.end());
+        }
     }
 
     /// The live session with this token, marked as used. No lock, no store.
@@ -160,6 +177,10 @@ impl Sessions {
         let live = Arc::new(LiveSession::new(session.clone(), account, self.limits));
         // In memory first: whatever ends the account's sessions from now on ends this one too.
         self.insert(&live);
+        if self.verified_only.load(Ordering::SeqCst) && !account.email_verified {
+            self.remove(&live);
+            return Ok(None);
+        }
         let put = self.store.put_session(session, replaces).await;
         if !matches!(put, Ok(PutSession::Kept)) {
             self.remove(&live);

@@ -21,6 +21,10 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             &"mail.url".into(),
             "the password may cross the network unencrypted: use `smtps:`, or `?tls=required`",
         ),
+        Ok(MailTransport::Folder(_)) if config.signup.verify_email && !is_loopback(config) => findings.warn(
+            &"mail.url".into(),
+            "mails become files: nobody gets the link without which a new account is not let in",
+        ),
         Ok(_) => {}
         Err(error) => findings.error(&"mail.url".into(), error.to_string()),
     }
@@ -30,6 +34,10 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             "not a sender such as \"Vestibule <no-reply@example.com>\"",
         );
     }
+}
+
+fn is_loopback(config: &Config) -> bool {
+    config.public_host().is_none_or(|host| host.is_loopback())
 }
 
 fn judge_master_key(key: &SecretSource, store: Option<&StoreLocation>, findings: &mut Findings<'_, '_>) {

@@ -90,7 +90,7 @@ impl Mailer {
     }
 
     /// Writes as another configuration says from now on.
-    pub fn follow(&self, config: &Config) {
+    pub(super) fn follow(&self, config: &Config) {
         match Stationery::new(config) {
             Ok(stationery) => self.stationery.store(Arc::new(stationery)),
             // Pages from the same texts were made a moment ago.

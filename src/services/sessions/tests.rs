@@ -1,7 +1,7 @@
 use super::*;
-use crate::config::Period;
-use crate::services::AccountChange;
-use crate::services::world::{EMAIL, PASSWORD, World, group_set};
+use crate::config::{Period, SignupMode};
+use crate::services::world::{EMAIL, PASSWORD, World, client, form, group_set};
+use crate::services::{AccountChange, SignUpNext};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -159,4 +159,28 @@ async fn new_groups_reach_live_sessions() {
     world.change(AccountChange::SetGroups(group_set(&["ops"]))).await;
     let found = world.services.sessions.find(&ann.token.digest()).unwrap();
     assert_eq!(found.principal().groups, group_set(&["ops"]));
+}
+
+#[tokio::test]
+async fn s17_when_addresses_must_be_proven_sessions_of_those_that_are_not_end() {
+    let mut world = World::with(|config| config.signup.mode = SignupMode::Open).await;
+    world.add("bob@example.com", &[]).await;
+    let (filled, from) = (form(EMAIL, "ann", PASSWORD), client());
+    let signed_up = world.services.sign_up.sign_up(filled, &from);
+    assert_eq!(signed_up.await.unwrap(), SignUpNext::Login);
+    let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let bob = world.sign_in("bob@example.com", PASSWORD).await.unwrap();
+    world.config.signup.verify_email = true;
+    world.services.follow(&world.config);
+    let sessions = &world.services.sessions;
+    assert!(sessions.find(&ann.token.digest()).is_none() && ann.session.ended().is_cancelled());
+    assert!(sessions.find(&bob.token.digest()).is_some());
+    // A sign-in that was admitted before that, and ends after it.
+    assert!(world.sign_in(EMAIL, PASSWORD).await.is_err());
+    assert_eq!(sessions.list(None).len(), 1);
+    // And a gateway that starts finds the store as it was left.
+    let now = world.clock.now();
+    drop((ann, bob));
+    let world = world.reopened(now).await;
+    assert_eq!(world.services.sessions.list(None).len(), 1);
 }

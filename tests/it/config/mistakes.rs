@@ -290,6 +290,24 @@ upstream = "h2c://10.0.0.2:80"
 }
 
 #[test]
+fn mails_that_reach_nobody_and_passwords_in_the_clear_are_warned_of() {
+    let verify = "public_url = \"https://gw.example.com\"\nsignup.verify_email = true\n";
+    let mail = |url: &str| format!("[mail]\nurl = \"{url}\"\n");
+    for (text, warned) in [
+        (verify.to_owned(), true),
+        (verify.to_owned() + &mail("smtp://mail.example.com"), false),
+        ("signup.verify_email = true\n".to_owned(), false),
+        (mail("smtp://u:hunter2@mail.example.com"), true),
+        (mail("smtp://u:hunter2@mail.example.com?tls=required"), false),
+    ] {
+        let warnings = warnings(&text);
+        let of_mail = warnings.iter().any(|warning| warning.contains(": mail.url: "));
+        assert_eq!(of_mail, warned, "{text}: {warnings:?}");
+        assert!(!warnings.join("").contains("hunter2"));
+    }
+}
+
+#[test]
 fn certificates_are_read_and_their_hosts_compared() {
     let folder = tempfile::tempdir().unwrap();
     let (cert, key) = (folder.path().join("a.pem"), folder.path().join("a.key"));
