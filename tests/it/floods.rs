@@ -126,7 +126,8 @@ async fn s48_floods_over_http2_end_the_connection_with_memory_flat_and_others_se
         over.cancel();
         let answered = other.await.unwrap();
         assert!(answered > 0, "{name}: nobody else was answered");
-        let grown = program.peak_memory() - before;
+        // The kernel's count is rough by some pages, and can be less than it was (proc(5), VmHWM).
+        let grown = program.peak_memory().saturating_sub(before);
         println!("{name}: {grown} KiB more, {answered} others answered");
         assert!(grown < ROOM, "{name}: {grown} KiB more");
     }
