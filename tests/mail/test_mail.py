@@ -1,6 +1,7 @@
 """Mails through a real mail server, as it is asked for in every form of mail.url, and while it is away."""
 
 import os
+import socket
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import pytest
 
 from conftest import PASSWORD
 
+FULL = os.environ.get("VESTIBULE_FULL") == "1"
 NEW = "other-Harbour_43"
 
 # The server that asks for a password without TLS is on loopback.
@@ -102,21 +104,28 @@ def test_one_mail_that_is_refused_or_put_off_holds_up_no_other(mail_server, gate
     vestibule.await_line("a mail failed for good")
     assert "no such user" in vestibule.said()
     server.answers = {}
-    if os.environ.get("VESTIBULE_FULL") == "1":
+    if FULL:
         server.mails_to(grey)
     assert all(gone not in mail.to for mail in server.mails)
 
 
-def test_while_the_mail_server_is_away_nobody_waits_and_nothing_is_lost(mail_server, gateway):
+def test_nobody_waits_for_a_mail_server_that_does_not_answer(gateway):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        vestibule = gateway(f"smtp://127.0.0.1:{silent.getsockname()[1]}")
+        took = []
+        for number in range(10):
+            began = time.monotonic()
+            vestibule.sign_up(f"user{number}")
+            took.append(time.monotonic() - began)
+        # What is measured in real time is measured on a quiet machine.
+        assert statistics.median(took) < (0.5 if FULL else 5), took
+
+
+def test_while_the_mail_server_is_away_nothing_is_lost(mail_server, gateway):
     server = mail_server()
     vestibule = gateway(f"smtp://127.0.0.1:{server.port}")
-    took, people = [], []
-    for number in range(10):
-        began = time.monotonic()
-        people.append(vestibule.sign_up(f"user{number}"))
-        took.append(time.monotonic() - began)
+    people = [vestibule.sign_up(f"user{number}") for number in range(10)]
     vestibule.await_line("mails cannot be sent")
-    assert statistics.median(took) < 0.5, took
     # And while it is away the gateway dies.
     vestibule.kill()
     vestibule.start()
