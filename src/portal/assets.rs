@@ -23,6 +23,8 @@ pub(super) struct Assets {
     files: BTreeMap<String, Asset>,
     pub(super) style: String,
     pub(super) script: String,
+    /// The script of the page where one signs in with an access key.
+    pub(super) sign: String,
     pub(super) icon: String,
     pub(super) logo: Option<String>,
 }
@@ -60,6 +62,12 @@ impl Assets {
                 "js",
                 "text/javascript; charset=utf-8",
                 include_bytes!("static/script.js").to_vec(),
+            ),
+            sign: add(
+                "sign",
+                "js",
+                "text/javascript; charset=utf-8",
+                include_bytes!("static/sign.js").to_vec(),
             ),
             icon: add("icon", "svg", "image/svg+xml", icon.into_bytes()),
             logo: logo(&branding.logo)?.map(|(end, kind, body)| add("logo", end, kind, body)),

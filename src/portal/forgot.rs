@@ -71,7 +71,7 @@ impl Site {
 
     /// A page that is there only where a password can be reset.
     fn where_reset(&self, visit: &Visit<'_>, template: &str, view: &impl Serialize) -> Response<Bytes> {
-        if self.reset {
+        if self.login.reset {
             self.page(visit, StatusCode::OK, template, view)
         } else {
             self.refuse_visit(visit, &Refusal::new(Problem::ResetDisabled))

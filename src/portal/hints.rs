@@ -27,5 +27,7 @@ fn sentence(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::Unreadable(reason) => ("hint.unreadable", Some(("reason", (*reason).to_owned()))),
         Hint::BodyNotSigned => ("hint.body-not-signed", None),
         Hint::BodyDiffers => ("hint.body-differs", None),
+        Hint::ChallengeStale => ("hint.challenge-stale", None),
+        Hint::KeyLimited => ("hint.key-limited", None),
     }
 }

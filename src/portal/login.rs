@@ -3,20 +3,21 @@
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
+use percent_encoding::utf8_percent_encode;
 use serde::Serialize;
 
 use super::Portal;
 use super::alert::{Alert, Errors};
 use super::forms::Fields;
 use super::me::Me;
-use super::refuse::set_retry_after;
+use super::refuse::{UNRESERVED, set_retry_after};
 use super::return_to::ReturnTo;
 use super::site::Site;
 use super::visit::{Visit, Wants};
 use crate::config::SignupMode;
-use crate::model::Principal;
+use crate::model::{Principal, TokenDigest};
 use crate::refusal::{Problem, Refusal};
-use crate::services::{Presented, SignInError};
+use crate::services::{Presented, SignInError, SignedIn};
 
 /// The form as it is shown; the password never is.
 #[derive(Debug, Default, Serialize)]
@@ -29,6 +30,8 @@ pub(super) struct LoginView {
     pub(super) reset: bool,
     /// The address is not proven: the link can be sent once more.
     pub(super) unverified: bool,
+    /// Where one signs in with an access key, if that can be done.
+    pub(super) iam: Option<String>,
     pub(super) errors: Errors,
     pub(super) alert: Option<Alert>,
 }
@@ -65,19 +68,28 @@ impl Portal {
         if !errors.is_empty() {
             return self.site.incomplete_login(visit, view, errors);
         }
-        let services = &self.services;
-        let replaces = match services.session_cookie.presented(visit.head.headers) {
-            Presented::One(digest) => Some(digest),
-            Presented::None | Presented::Several => None,
-        };
-        let signed_in = services
+        let replaces = self.replaces(visit);
+        let signed_in = self
+            .services
             .sign_in
             .with_password(login, &password, &visit.origin(), replaces)
             .await;
-        let signed_in = match signed_in {
-            Ok(signed_in) => signed_in,
-            Err(error) => return self.site.failed_login(visit, view, &refusal_of(&error)),
-        };
+        match signed_in {
+            Ok(signed_in) => self.welcome(visit, &signed_in, &rd),
+            Err(error) => self.site.failed_login(visit, view, &refusal_of(&error)),
+        }
+    }
+
+    /// The session that came with a sign-in, and ends with it (S27).
+    pub(super) fn replaces(&self, visit: &Visit<'_>) -> Option<TokenDigest> {
+        match self.services.session_cookie.presented(visit.head.headers) {
+            Presented::One(digest) => Some(digest),
+            Presented::None | Presented::Several => None,
+        }
+    }
+
+    /// The answer to whoever signed in: the cookie, and the way back.
+    pub(super) fn welcome(&self, visit: &Visit<'_>, signed_in: &SignedIn, rd: &ReturnTo) -> Response<Bytes> {
         let mut response = match visit.wants {
             Wants::Html => self.site.see_other(visit, rd.as_str()),
             Wants::Json => {
@@ -91,7 +103,7 @@ impl Portal {
         };
         response
             .headers_mut()
-            .append(SET_COOKIE, services.session_cookie.set(&signed_in.token));
+            .append(SET_COOKIE, self.services.session_cookie.set(&signed_in.token));
         response
     }
 
@@ -99,8 +111,9 @@ impl Portal {
         LoginView {
             login: login.to_owned(),
             rd: rd.as_str().to_owned(),
-            by_username: self.site.by_username,
-            reset: self.site.reset,
+            by_username: self.site.login.username,
+            reset: self.site.login.reset,
+            iam: self.site.login.iam.then(|| with_return("/.auth/login/iam", rd)),
             signup: match self.services.sign_up.mode() {
                 SignupMode::Closed => "closed",
                 SignupMode::Invite => "invite",
@@ -112,7 +125,7 @@ impl Portal {
 }
 
 impl Site {
-    fn return_to(&self, visit: &Visit<'_>, rd: &str) -> ReturnTo {
+    pub(super) fn return_to(&self, visit: &Visit<'_>, rd: &str) -> ReturnTo {
         ReturnTo::parse(rd, &self.hosts, visit.head.authority)
     }
 
@@ -132,7 +145,7 @@ impl Site {
     pub(super) fn missing(&self, visit: &Visit<'_>, login: &str, password: &str) -> Errors {
         let mut errors = Errors::new();
         if login.is_empty() {
-            let key = if self.by_username {
+            let key = if self.login.username {
                 "login.required-name"
             } else {
                 "login.required"
@@ -184,6 +197,11 @@ impl Site {
         set_retry_after(&mut response, refusal.retry_after);
         response
     }
+}
+
+/// A page that leads on to where this one would have.
+pub(super) fn with_return(path: &str, rd: &ReturnTo) -> String {
+    format!("{path}?rd={}", utf8_percent_encode(rd.as_str(), UNRESERVED))
 }
 
 pub(super) fn refusal_of(error: &SignInError) -> Refusal {

@@ -7,6 +7,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::Visitor;
+use super::account::KEYS;
 use super::site::Site;
 use super::visit::Visit;
 use crate::model::Principal;
@@ -90,7 +91,13 @@ impl Site {
         let nav = Nav {
             title: place.area.title,
             who: member.principal.email.as_str(),
-            items: place.area.pages.iter().map(item).collect(),
+            items: place
+                .area
+                .pages
+                .iter()
+                .filter(|(href, _)| self.login.iam || *href != KEYS)
+                .map(item)
+                .collect(),
             other: self.other_area(member, place),
         };
         self.framed_page(visit, status, template, Value::from(Serde(&nav)), view)

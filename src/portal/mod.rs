@@ -14,6 +14,7 @@ mod forgot;
 mod forms;
 mod hints;
 mod login;
+mod login_iam;
 mod logout;
 mod me;
 mod member;
@@ -132,6 +133,11 @@ impl Portal {
         match (page, fields) {
             (Page::Login, None) => self.login_page(&visit, principal),
             (Page::Login, Some(fields)) => self.log_in(&visit, fields).await,
+            (Page::LoginIam, _) if !self.site.login.iam => self
+                .site
+                .refuse_visit(&visit, &Refusal::new(Problem::IamDisabled)),
+            (Page::LoginIam, None) => self.login_iam_page(&visit, principal),
+            (Page::LoginIam, Some(fields)) => self.log_in_with_key(&visit, fields).await,
             (Page::Logout, None) => self.site.logout_page(&visit, principal),
             (Page::Logout, Some(_)) => self.log_out(&visit).await,
             (Page::SignUp, None) => self.signup_page(&visit).await,

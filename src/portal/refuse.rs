@@ -16,7 +16,7 @@ use crate::refusal::{Problem, Refusal};
 use crate::request::RequestHead;
 
 /// What stays as it is in a parameter (RFC 3986, section 2.3).
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

@@ -185,7 +185,7 @@ impl Site {
             ask_invitation: view.ask_invitation || errors.contains_key("invitation"),
             email_bound: view.email_bound && !errors.contains_key("email"),
             email_taken: faults.iter().any(|(_, fault)| *fault == FieldError::EmailTaken),
-            reset: self.reset,
+            reset: self.login.reset,
             errors,
             alert: Some(alert),
             ..view

@@ -11,7 +11,7 @@ use super::challenge::Challenges;
 use super::return_to::Hosts;
 use super::visit::Visit;
 use super::{PortalError, templates};
-use crate::config::{Config, PasswordPolicyName};
+use crate::config::{Config, LoginConfig, PasswordPolicyName};
 use crate::model::Email;
 use crate::request::{Host, RequestHead};
 use crate::text::Texts;
@@ -31,9 +31,7 @@ pub(super) struct Site {
     pub(super) language_cookie: String,
     /// Sign-in happens at `public_url`, for all hosts below the cookie's domain.
     pub(super) central_login: bool,
-    pub(super) by_username: bool,
-    /// `login.reset`
-    pub(super) reset: bool,
+    pub(super) login: LoginConfig,
     pub(super) password_policy: PasswordPolicyName,
     /// `admin.group`
     pub(super) administrators: String,
@@ -79,8 +77,7 @@ impl Site {
             challenges: Challenges::new(&config.branding.name, config.login.iam),
             language_cookie: language_cookie.to_owned(),
             central_login: !config.session.cookie_domain.is_empty(),
-            by_username: config.login.username,
-            reset: config.login.reset,
+            login: config.login.clone(),
             password_policy: config.password.policy,
             administrators: config.admin.group.clone(),
             terms_url: config.signup.terms_url.clone(),

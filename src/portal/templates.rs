@@ -12,6 +12,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("layout.html", include_str!("templates/layout.html")),
     ("parts.html", include_str!("templates/parts.html")),
     ("login.html", include_str!("templates/login.html")),
+    ("login-iam.html", include_str!("templates/login-iam.html")),
     ("signed-in.html", include_str!("templates/signed-in.html")),
     ("logout.html", include_str!("templates/logout.html")),
     ("signup.html", include_str!("templates/signup.html")),
@@ -39,6 +40,7 @@ const BUILT_IN: &[(&str, &str)] = &[
         "account-sessions.html",
         include_str!("templates/account-sessions.html"),
     ),
+    ("account-keys.html", include_str!("templates/account-keys.html")),
     (
         "account-language.html",
         include_str!("templates/account-language.html"),

@@ -111,7 +111,7 @@ impl Site {
             title: self.title(visit, refusal.problem),
             detail: self.detail(visit, refusal),
             request_id: visit.head.id.to_string(),
-            again: resets && self.reset,
+            again: resets && self.login.reset,
         };
         self.page(visit, refusal.problem.status(), "link-void.html", &view)
     }

@@ -21,4 +21,8 @@ pub enum Hint {
     BodyNotSigned,
     /// The body is another one than was signed.
     BodyDiffers,
+    /// The challenge is too old, or none.
+    ChallengeStale,
+    /// The access key signs requests and signs nobody in.
+    KeyLimited,
 }

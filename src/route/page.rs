@@ -5,6 +5,8 @@
 pub enum Page {
     /// `/.auth/login`
     Login,
+    /// `/.auth/login/iam`: with an access key.
+    LoginIam,
     /// `/.auth/logout`
     Logout,
     /// `/.auth/signup`
@@ -42,6 +44,8 @@ pub enum AccountPage {
     Password,
     /// `/.auth/account/sessions`
     Sessions,
+    /// `/.auth/account/keys`: access keys.
+    Keys,
     /// `/.auth/account/language`
     Language,
     /// `/.auth/account/delete`
@@ -74,6 +78,7 @@ impl Page {
     pub fn at(path: &str) -> Option<Self> {
         Some(match path.strip_prefix(Self::PREFIX)? {
             "/login" => Self::Login,
+            "/login/iam" => Self::LoginIam,
             "/logout" => Self::Logout,
             "/signup" => Self::SignUp,
             "/signup/done" => Self::SignUpDone,
@@ -96,6 +101,7 @@ impl Page {
     pub fn methods(self) -> &'static [&'static str] {
         match self {
             Self::Login
+            | Self::LoginIam
             | Self::Logout
             | Self::SignUp
             | Self::Verify
@@ -129,6 +135,7 @@ impl AccountPage {
             "/account/email" => Self::Email,
             "/account/password" => Self::Password,
             "/account/sessions" => Self::Sessions,
+            "/account/keys" => Self::Keys,
             "/account/language" => Self::Language,
             "/account/delete" => Self::Delete,
             _ => return None,

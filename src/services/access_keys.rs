@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, Account, KeyScope, SecretKey, Standing};
 use crate::random::Random;
+use crate::secret::Secret;
 use crate::store::{CreateAccessKey, StoreError};
 
 mod keep;
@@ -158,6 +159,11 @@ impl AccessKeys {
     /// A secret that is no key's, for whatever must take as long for a key that does not exist.
     pub fn nobodys_secret(&self) -> &SecretKey {
         &self.nobody
+    }
+
+    /// A key for another purpose that all gateways over one store share.
+    pub(super) fn derive(&self, purpose: &str) -> Secret<[u8; 32]> {
+        self.vault.derive(purpose)
     }
 
     pub(super) fn may_have_failures(&self, id: &AccessKeyId) {

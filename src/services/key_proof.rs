@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::address_limit::AddressLimit;
 use super::lockout::{Judged, Lockout};
-use super::{AccessKeys, Audit, Event, Kept, Kind, LiveKey, Origin};
-use crate::model::{AccessKeyId, SecretKey, Subject};
+use super::{AccessKeys, Audit, Event, Kept, Kind, Lasting, LiveKey, Origin};
+use crate::model::{AccessKeyId, LockoutPolicy, SecretKey, Subject};
 use crate::store::StoreError;
 
 /// Why a proof does not hold.
@@ -30,14 +30,24 @@ pub enum KeyRefusal {
 /// The service. Failures are counted for each access key, whether or not it exists (S9).
 #[derive(Debug)]
 pub struct KeyProof {
-    pub(super) keys: Arc<AccessKeys>,
-    pub(super) store: Kept,
-    pub(super) lockout: Lockout,
-    pub(super) addresses: Arc<AddressLimit>,
-    pub(super) audit: Arc<Audit>,
+    keys: Arc<AccessKeys>,
+    store: Kept,
+    lockout: Lockout,
+    addresses: Arc<AddressLimit>,
+    audit: Arc<Audit>,
 }
 
 impl KeyProof {
+    pub(super) fn under(lasting: &Lasting, policy: LockoutPolicy) -> Self {
+        Self {
+            keys: lasting.access_keys.clone(),
+            store: lasting.store.clone(),
+            lockout: Lockout::new(lasting.store.clone(), lasting.gates.clone(), policy),
+            addresses: lasting.addresses.clone(),
+            audit: lasting.audit.clone(),
+        }
+    }
+
     /// The key, if the client presents its very secret.
     pub async fn by_secret(
         &self,

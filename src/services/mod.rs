@@ -11,10 +11,12 @@ mod address_limit;
 mod admission;
 mod approval;
 mod audit;
+mod challenges;
 mod hasher;
 mod invitations;
 mod kept;
 mod key_proof;
+mod key_sign_in;
 mod live_key;
 mod live_session;
 mod lockout;
@@ -57,6 +59,7 @@ pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
 pub use hasher::{Busy, Hasher, Place, Verdict};
 pub use invitations::Invitations;
 pub use key_proof::{KeyProof, KeyRefusal};
+pub use key_sign_in::{KeyAnswer, KeySignIn, KeySignInError};
 pub use live_key::LiveKey;
 pub use live_session::LiveSession;
 pub use mail::{MailError, Mailer};
@@ -84,6 +87,8 @@ pub struct Services {
     pub access_keys: Arc<AccessKeys>,
     /// Proving oneself with the secret of an access key.
     pub key_proof: Arc<KeyProof>,
+    /// Signing in with an access key.
+    pub key_sign_in: Arc<KeySignIn>,
     /// Signatures that served where they serve once.
     pub spent_signatures: Arc<SpentSignatures>,
     /// Signing in with a password.
@@ -236,7 +241,7 @@ impl Services {
         let sign_in = Arc::new(SignIn {
             store: store.clone(),
             hasher: hasher.clone(),
-            lockout: Lockout::new(store.clone(), gates.clone(), lockout_policy),
+            lockout: Lockout::new(store.clone(), gates, lockout_policy),
             addresses: addresses.clone(),
             sessions: sessions.clone(),
             audit: audit.clone(),
@@ -245,6 +250,8 @@ impl Services {
             guarded: administrators.clone(),
             metrics,
         });
+        let key_proof = Arc::new(KeyProof::under(&lasting, lockout_policy));
+        let spent_signatures = Arc::new(SpentSignatures::new(store.clone()));
         Self {
             accounts: Arc::new(Accounts {
                 store: store.clone(),
@@ -262,14 +269,14 @@ impl Services {
                 administrators: administrators.clone(),
             }),
             invitations: Arc::new(Invitations::under(&lasting, config)),
-            key_proof: Arc::new(KeyProof {
-                keys: access_keys.clone(),
-                store: store.clone(),
-                lockout: Lockout::new(store.clone(), gates, lockout_policy),
-                addresses: addresses.clone(),
-                audit: audit.clone(),
-            }),
-            spent_signatures: Arc::new(SpentSignatures::new(store.clone())),
+            key_sign_in: Arc::new(KeySignIn::under(
+                &lasting,
+                &key_proof,
+                &sign_in,
+                &spent_signatures,
+            )),
+            key_proof,
+            spent_signatures,
             own_account: Arc::new(OwnAccount::under(
                 &lasting,
                 policy.clone(),

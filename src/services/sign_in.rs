@@ -1,6 +1,5 @@
 //! Signing in with a name and a password.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
@@ -17,6 +16,7 @@ use crate::model::{
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError, UpdateAccount};
 
+mod begin;
 mod error;
 
 pub use error::SignInError;
@@ -83,19 +83,20 @@ impl SignIn {
         replaces: Option<TokenDigest>,
     ) -> Result<SignedIn, SignInError> {
         let result = self.try_with_password(login, password, origin, replaces).await;
-        self.outcome(&result).increment();
+        self.counter(result.as_ref().err()).increment();
         result
     }
 
-    fn outcome(&self, result: &Result<SignedIn, SignInError>) -> &Counter {
-        match result {
-            Ok(_) => &self.metrics.sign_ins_succeeded,
-            Err(SignInError::Locked(_)) => &self.metrics.sign_ins_locked,
-            Err(SignInError::RateLimited(_)) => &self.metrics.sign_ins_limited,
-            Err(SignInError::Busy | SignInError::Store(_) | SignInError::Unrecorded) => {
+    /// Where a sign-in is counted.
+    pub(super) fn counter(&self, refused: Option<&SignInError>) -> &Counter {
+        match refused {
+            None => &self.metrics.sign_ins_succeeded,
+            Some(SignInError::Locked(_)) => &self.metrics.sign_ins_locked,
+            Some(SignInError::RateLimited(_)) => &self.metrics.sign_ins_limited,
+            Some(SignInError::Busy | SignInError::Store(_) | SignInError::Unrecorded) => {
                 &self.metrics.sign_ins_unavailable
             }
-            Err(_) => &self.metrics.sign_ins_failed,
+            Some(_) => &self.metrics.sign_ins_failed,
         }
     }
 
@@ -231,7 +232,8 @@ impl SignIn {
         if proved.outdated {
             self.upgrade(&proved.account, proved.password).await;
         }
-        self.begin(&proved.account, origin, replaces).await
+        let method = SignInMethod::Password;
+        self.begin(&proved.account, method, origin, replaces).await
     }
 
     /// Known and unknown names, good and impossible passwords all take this way: one place, one counted attempt, one
@@ -295,51 +297,6 @@ impl SignIn {
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "a password hash could not be upgraded"),
         }
-    }
-
-    async fn begin(
-        &self,
-        account: &Account,
-        origin: &Origin,
-        replaces: Option<TokenDigest>,
-    ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
-        let address = origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let begun = self
-            .sessions
-            .begin(
-                account,
-                SignInMethod::Password,
-                address,
-                origin.short_user_agent(),
-                replaces,
-            )
-            .await?;
-        let Some((token, session)) = begun else {
-            self.confirm(account).await?;
-            let changed = "the account was shut out and let in again while it signed in";
-            return Err(StoreError::Unavailable(changed.to_owned()).into());
-        };
-        match self.confirm(account).await {
-            Ok(account) => {
-                self.sessions.refresh(&account);
-                Ok((account, token, session))
-            }
-            Err(error) => {
-                self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
-                Err(error)
-            }
-        }
-    }
-
-    /// The account as it is now that the session stands. Whoever shut it out or changed its password while the
-    /// password was being hashed ended its sessions before this one began, or is seen here.
-    async fn confirm(&self, read: &Account) -> Result<Account, SignInError> {
-        let current = self.store.account(read.id).await?;
-        let current = current
-            .filter(|current| current.password_changed_at == read.password_changed_at)
-            .ok_or(SignInError::InvalidCredentials)?;
-        self.admission.judge(&current)?;
-        Ok(current)
     }
 }
 

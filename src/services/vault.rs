@@ -5,6 +5,8 @@
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 use tokio::sync::Mutex;
 
 use super::Kept;
@@ -88,6 +90,14 @@ impl Vault {
             data_key,
             rotating: Mutex::default(),
         })
+    }
+
+    /// A key for another purpose, which the data key tells whoever has it, and which tells nothing of the data key.
+    pub(super) fn derive(&self, purpose: &str) -> Secret<[u8; 32]> {
+        let mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.data_key.expose());
+        Secret::new(mac.map_or([0; 32], |mac| {
+            mac.chain_update(purpose).finalize().into_bytes().into()
+        }))
     }
 
     /// Seals a secret for its access key and account, and no other.

@@ -49,6 +49,15 @@ const STATES = {
     await page.goto("/.auth/login");
     return signIn(page, nobody.email, nobody.password);
   },
+  "login-iam": (page) => arrive(page, () => page.goto("/.auth/login/iam")),
+  "login-iam-empty": async (page) => {
+    await page.goto("/.auth/login/iam");
+    return post(page, {});
+  },
+  "login-iam-failed": async (page) => {
+    await page.goto("/.auth/login/iam");
+    return post(page, { access_key: "AKIAIOSFODNN7EXAMPLE", secret_key: "wrong" });
+  },
   signup: (page) => arrive(page, () => page.goto("/.auth/signup")),
   "signup-failed": async (page) => {
     await page.goto("/.auth/signup");
@@ -87,6 +96,17 @@ const STATES = {
     await enter(page);
     return arrive(page, () => page.goto("/.auth/account/sessions"));
   },
+  "account-keys": async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/.auth/account/keys"));
+  },
+  "account-keys-made": async (page) => {
+    const who = await gateway.signUp(newcomer("keys"));
+    await page.goto("/");
+    await signIn(page, who.email, who.password);
+    await page.goto("/.auth/account/keys");
+    return post(page, { name: "a laptop with a rather long name, and no dashes" });
+  },
   "account-language": async (page) => {
     await enter(page);
     return arrive(page, () => page.goto("/.auth/account/language"));
@@ -124,6 +144,8 @@ const STATUS = {
   "login-empty": 422,
   "login-failed": 401,
   "login-locked": 429,
+  "login-iam-empty": 422,
+  "login-iam-failed": 401,
   "signup-failed": 422,
   "forgot-failed": 422,
   "reset-void": 400,

@@ -66,6 +66,30 @@ for (const lang of LANGUAGES) {
           assert.equal(new URL(page.url()).pathname, "/.auth/login", "signed out");
         }));
 
+      it(`who has an access key signs in with it${how}`, () =>
+        browser.visit({ origin, lang, script }, async (page) => {
+          const who = await gateway.signUp(newcomer("iam"));
+          await page.goto("/.auth/login");
+          await signIn(page, who.email, who.password);
+          await page.goto("/.auth/account/keys");
+          assert.equal(await post(page, { name: "laptop" }), 200);
+          const [access_key, secret_key] = await page.locator('[role="status"] code').allInnerTexts();
+          await page.goto("/.auth/logout");
+          await arrive(page, () => page.locator(submit).first().click());
+
+          await page.goto("/some/page");
+          await arrive(page, () => page.locator('main a[href*="/.auth/login/iam"]').click());
+          assert.equal(await post(page, { access_key, secret_key: "wrong" }), 401);
+          assert.equal(await field(page, "access_key").inputValue(), access_key, "what was typed is kept");
+          const sent = page.waitForRequest((request) => request.method() === "POST");
+          assert.equal(await post(page, { access_key, secret_key }), 200);
+          assert.equal(page.url(), `${origin}/some/page`);
+          assert.ok((await page.locator("main").innerText()).includes(who.email));
+          const form = new URLSearchParams((await sent).postData());
+          assert.equal(form.get("secret_key"), script ? null : secret_key, "a script keeps the secret");
+          assert.match(form.get("signature"), script ? /^[0-9a-f]{64}$/ : /^$/);
+        }));
+
       it(`each weak password is refused, with the reason next to the field${how}`, () =>
         browser.visit({ origin, lang, script }, async (page) => {
           const who = newcomer("jisoo");

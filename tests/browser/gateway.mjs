@@ -168,6 +168,7 @@ verify_email = ${verify}
 
 [login]
 username = true
+iam = true
 
 [password]
 bcrypt_cost = 10

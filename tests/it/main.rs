@@ -20,6 +20,7 @@ mod measured;
 mod page_account;
 mod page_email;
 mod page_forgot;
+mod page_login_iam;
 mod page_reset;
 mod page_sign_in;
 mod page_sign_up;

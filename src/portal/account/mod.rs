@@ -3,6 +3,7 @@
 mod delete;
 mod device;
 mod email;
+mod keys;
 mod language;
 mod password;
 mod profile;
@@ -10,6 +11,9 @@ mod sessions;
 
 use bytes::Bytes;
 use http::Response;
+
+#[cfg(test)]
+pub(super) use keys::Made;
 
 use super::Portal;
 use super::forms::Fields;
@@ -20,6 +24,9 @@ use crate::refusal::{Problem, Refusal};
 use crate::route::AccountPage;
 use crate::services::OwnAccountError;
 
+/// The page that is there with `login.iam` only.
+pub(super) const KEYS: &str = keys::PATH;
+
 static AREA: Area = Area {
     title: "account.nav",
     pages: &[
@@ -27,6 +34,7 @@ static AREA: Area = Area {
         ("/.auth/account/email", "account.nav-email"),
         ("/.auth/account/password", "account.nav-password"),
         ("/.auth/account/sessions", "account.nav-sessions"),
+        (KEYS, "account.nav-keys"),
         ("/.auth/account/language", "account.nav-language"),
         ("/.auth/account/delete", "account.nav-delete"),
     ],
@@ -42,6 +50,11 @@ impl Portal {
         fields: Option<Fields>,
     ) -> Response<Bytes> {
         match (page, fields) {
+            (AccountPage::Keys, _) if !self.site.login.iam => {
+                self.site.refuse_visit(visit, &Refusal::new(Problem::IamDisabled))
+            }
+            (AccountPage::Keys, None) => self.keys_page(visit, member).await,
+            (AccountPage::Keys, Some(fields)) => self.change_keys(visit, member, fields).await,
             (AccountPage::Profile, None) => self.profile_page(visit, member).await,
             (AccountPage::Profile, Some(fields)) => self.change_name(visit, member, &fields).await,
             (AccountPage::Email, None) => self.site.email_page(visit, member),

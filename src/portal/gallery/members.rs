@@ -1,8 +1,10 @@
 //! The pages for those who are signed in.
 
 use super::*;
-use crate::model::{Account, Agreement, Session, Standing, TokenDigest};
-use crate::services::SessionInfo;
+use crate::model::{
+    AccessKey, AccessKeyId, Account, Agreement, KeyScope, KeyUse, Sealed, Session, Standing, TokenDigest,
+};
+use crate::services::{AccessKeyError, AccessKeyInfo, SessionInfo};
 
 fn account() -> Account {
     let principal = principal();
@@ -52,6 +54,39 @@ fn sessions() -> Vec<SessionInfo> {
     (1..).zip(&agents).map(session).collect()
 }
 
+fn keys() -> Vec<AccessKeyInfo> {
+    let at = Timestamp::from_second(1_800_000_000).unwrap();
+    let key = |n: u64, name: &str| AccessKeyInfo {
+        key: AccessKey {
+            id: AccessKeyId::new(&Random::seeded(n)),
+            account: account().id,
+            name: name.to_owned(),
+            created_at: at,
+            expires_at: None,
+            disabled: false,
+            last_use: None,
+            scope: KeyScope::default(),
+            secret: Sealed {
+                nonce: [0; 24],
+                ciphertext: Vec::new(),
+            },
+        },
+        email: account().email.to_string(),
+        is_live: true,
+    };
+    let mut keys = vec![key(1, "backup <nightly>"), key(2, ""), key(3, "old")];
+    keys[0].key.expires_at = Some(at + Duration::from_hours(24 * 90));
+    keys[0].key.last_use = Some(KeyUse {
+        at,
+        address: None,
+        client: String::new(),
+    });
+    keys[0].key.scope.methods.insert("GET".to_owned());
+    keys[1].key.disabled = true;
+    keys[2].is_live = false;
+    keys
+}
+
 /// Each page in each state.
 pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Response<Bytes>)> {
     let mut principal = principal();
@@ -66,6 +101,10 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         "current_password",
         site.texts.get(visit.lang, "proof.wrong").to_owned(),
     )]);
+    let made = account::Made {
+        access_key: "AKIAIOSFODNN7EXAMPLE",
+        secret_key: "wJalrXUtnFEMI_K7MDENG_bPxRfiCYEXAMPLEKEY",
+    };
     let locked = Refusal::new(Problem::Locked).retry_after(Duration::from_secs(1199));
     vec![
         ("account", site.profile(visit, member, &account(), None)),
@@ -84,6 +123,15 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
             site.refused_password(visit, member, &invalid, wrong.clone()),
         ),
         ("account-sessions", site.own_sessions(visit, member, &sessions())),
+        ("account-keys", site.own_keys(visit, member, &keys(), None, None)),
+        (
+            "account-keys-made",
+            site.own_keys(visit, member, &keys()[..1], Some(made), None),
+        ),
+        (
+            "account-keys-refused",
+            site.own_keys(visit, member, &[], None, Some(("", AccessKeyError::TooMany(5)))),
+        ),
         ("account-language", site.language_page(visit, member, Some("ko"))),
         ("account-delete", site.delete_page(visit, member)),
         (

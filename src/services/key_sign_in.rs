@@ -1,0 +1,221 @@
+//! Signing in with an access key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base16ct::lower;
+use hmac::{Hmac, KeyInit as _, Mac};
+use sha2::Sha256;
+
+use super::challenges::{self, Challenges};
+use super::{
+    AccessKeys, Audit, Event, KeyProof, KeyRefusal, Kind, Lasting, LiveKey, Origin, SignIn, SignInError,
+    SignedIn, SpendError, SpentSignatures,
+};
+use crate::model::{SecretKey, SignInMethod, TokenDigest};
+use crate::secret::Secret;
+use crate::store::{SessionsToEnd, StoreError};
+
+/// How the holder of a key proves to have its secret.
+#[derive(Debug)]
+pub enum KeyAnswer {
+    /// By a signature of a challenge that was asked for.
+    Signature {
+        /// The challenge.
+        challenge: String,
+        /// Lower-case hexadecimal digits.
+        signature: String,
+        /// For which host, with or without its port: a signature for one is of no use at another.
+        hosts: [String; 2],
+    },
+    /// By the secret itself.
+    Secret(Secret<String>),
+}
+
+/// Why somebody could not sign in with an access key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeySignInError {
+    /// The challenge is too old, or none.
+    #[error("the challenge is older than two minutes, or none")]
+    Stale,
+    /// The challenge was answered before.
+    #[error("the challenge was answered before")]
+    Answered,
+    /// The key is for some requests only.
+    #[error("the access key is for some routes or methods only")]
+    Limited,
+    /// For the reasons for which a password is refused.
+    #[error(transparent)]
+    Refused(#[from] SignInError),
+}
+
+impl From<KeyRefusal> for KeySignInError {
+    fn from(refusal: KeyRefusal) -> Self {
+        Self::Refused(match refusal {
+            KeyRefusal::Invalid => SignInError::InvalidCredentials,
+            KeyRefusal::Locked(wait) => SignInError::Locked(wait),
+            KeyRefusal::RateLimited(wait) => SignInError::RateLimited(wait),
+            KeyRefusal::Store(error) => SignInError::Store(error),
+        })
+    }
+}
+
+impl From<StoreError> for KeySignInError {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct KeySignIn {
+    keys: Arc<AccessKeys>,
+    proof: Arc<KeyProof>,
+    sign_in: Arc<SignIn>,
+    spent: Arc<SpentSignatures>,
+    challenges: Challenges,
+    audit: Arc<Audit>,
+}
+
+impl KeySignIn {
+    pub(super) fn under(
+        lasting: &Lasting,
+        proof: &Arc<KeyProof>,
+        sign_in: &Arc<SignIn>,
+        spent: &Arc<SpentSignatures>,
+    ) -> Self {
+        let keys = lasting.access_keys.clone();
+        Self {
+            challenges: Challenges::new(&keys, lasting.clock.clone(), lasting.random.clone()),
+            audit: lasting.audit.clone(),
+            keys,
+            proof: proof.clone(),
+            sign_in: sign_in.clone(),
+            spent: spent.clone(),
+        }
+    }
+
+    /// Something to sign, and for how long that may be done.
+    pub fn challenge(&self) -> (String, Duration) {
+        (self.challenges.issue(), challenges::LASTS)
+    }
+
+    /// Signs in. Failures are counted for the key (S9).
+    pub async fn with_key(
+        &self,
+        access_key: &str,
+        answer: &KeyAnswer,
+        origin: &Origin,
+        replaces: Option<TokenDigest>,
+    ) -> Result<SignedIn, KeySignInError> {
+        let result = self.try_with_key(access_key, answer, origin, replaces).await;
+        let counter = match &result {
+            Ok(_) => self.sign_in.counter(None),
+            Err(KeySignInError::Refused(error)) => self.sign_in.counter(Some(error)),
+            Err(_) => self.sign_in.counter(Some(&SignInError::InvalidCredentials)),
+        };
+        counter.increment();
+        result
+    }
+
+    async fn try_with_key(
+        &self,
+        access_key: &str,
+        answer: &KeyAnswer,
+        origin: &Origin,
+        replaces: Option<TokenDigest>,
+    ) -> Result<SignedIn, KeySignInError> {
+        let challenge = match answer {
+            KeyAnswer::Secret(_) => None,
+            KeyAnswer::Signature { challenge, .. } => {
+                Some(self.challenges.read(challenge).ok_or(KeySignInError::Stale)?)
+            }
+        };
+        let is_right = |secret: &SecretKey| answer.is_right(access_key, secret);
+        let key = self.proof.judge(access_key.as_bytes(), origin, is_right).await?;
+        if let Some(challenge) = challenge {
+            let spent = self.spent.spend(challenge.digest, challenge.until).await;
+            spent.map_err(|error| match error {
+                SpendError::SpentBefore => self.refused(&key, origin, KeySignInError::Answered),
+                SpendError::Full => SignInError::Busy.into(),
+                SpendError::Store(error) => error.into(),
+            })?;
+        }
+        if key.is_limited() {
+            return Err(self.refused(&key, origin, KeySignInError::Limited));
+        }
+        self.begin(&key, origin, replaces).await
+    }
+
+    async fn begin(
+        &self,
+        key: &LiveKey,
+        origin: &Origin,
+        replaces: Option<TokenDigest>,
+    ) -> Result<SignedIn, KeySignInError> {
+        let account = self.sign_in.account(key.principal().account).await?;
+        let begun = self
+            .sign_in
+            .begin(&account, SignInMethod::Iam, origin, replaces)
+            .await;
+        let (account, token, session) = begun?;
+        let end = SessionsToEnd::Token(session.digest());
+        // Whoever revoked the key in the meantime meant this too.
+        if key.ended().is_cancelled() {
+            self.sign_in.end(end).await?;
+            return Err(SignInError::InvalidCredentials.into());
+        }
+        let detail = format!("session {}, access key {}", session.id(), key.id());
+        let event = Event::success(Kind::SignIn, account.email.as_str()).detail(detail);
+        if self.audit.record(origin, &event).await.is_err() {
+            self.sign_in.end(end).await?;
+            return Err(SignInError::Unrecorded.into());
+        }
+        self.keys.used(key, origin.address, &origin.user_agent);
+        Ok(SignedIn {
+            account,
+            token,
+            session,
+        })
+    }
+
+    fn refused(&self, key: &LiveKey, origin: &Origin, error: KeySignInError) -> KeySignInError {
+        let reason = match &error {
+            KeySignInError::Answered => "replayed",
+            _ => "forbidden",
+        };
+        let event = Event::failure(Kind::SignIn, key.id().as_str(), reason);
+        self.audit.note(origin, &event);
+        error
+    }
+}
+
+impl KeyAnswer {
+    fn is_right(&self, access_key: &str, secret: &SecretKey) -> bool {
+        match self {
+            Self::Secret(given) => secret.matches(given.expose().as_bytes()),
+            Self::Signature {
+                challenge,
+                signature,
+                hosts,
+            } => {
+                let mut given = [0; 32];
+                let is_one = signature.len() == 64 && lower::decode(signature, &mut given).is_ok();
+                let right = hosts
+                    .each_ref()
+                    .map(|host| signs(secret, access_key, challenge, host, &given));
+                is_one && right.contains(&true)
+            }
+        }
+    }
+}
+
+fn signs(secret: &SecretKey, access_key: &str, challenge: &str, host: &str, given: &[u8; 32]) -> bool {
+    Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).is_ok_and(|mac| {
+        let text = format!("vestibule-login\n{access_key}\n{challenge}\n{host}");
+        mac.chain_update(text).verify_slice(given).is_ok()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use super::super::world::{EMAIL, World, client};
+use super::super::{AccessKeyChange, NewAccessKey};
+use super::*;
+use crate::model::KeyScope;
+
+const HOST: &str = "gw.example.com:8443";
+
+async fn world(scope: KeyScope) -> (World, String, String) {
+    let world = World::with_ann(|_| {}).await;
+    let owner = world.services.accounts.find(EMAIL).await.unwrap();
+    let new = NewAccessKey {
+        scope,
+        ..NewAccessKey::default()
+    };
+    let keys = &world.services.access_keys;
+    let (key, secret) = keys.create(&owner, new, None, &client()).await.unwrap();
+    (world, key.id.to_string(), secret.expose().to_owned())
+}
+
+/// Written down by the contract, and not by the code under test.
+fn sign(access_key: &str, secret: &str, challenge: &str, host: &str) -> KeyAnswer {
+    let text = format!("vestibule-login\n{access_key}\n{challenge}\n{host}");
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    KeyAnswer::Signature {
+        challenge: challenge.to_owned(),
+        signature: lower::encode_string(&mac.chain_update(text).finalize().into_bytes()),
+        hosts: [HOST.to_owned(), "gw.example.com".to_owned()],
+    }
+}
+
+async fn sign_in(world: &World, id: &str, answer: &KeyAnswer) -> Result<SignedIn, KeySignInError> {
+    let service = &world.services.key_sign_in;
+    service.with_key(id, answer, &client(), None).await
+}
+
+#[tokio::test]
+async fn a_challenge_serves_once_for_two_minutes_for_its_host() {
+    let (world, id, secret) = world(KeyScope::default()).await;
+    let challenge = || world.services.key_sign_in.challenge().0;
+    for host in [HOST, "gw.example.com"] {
+        let answer = sign(&id, &secret, &challenge(), host);
+        let signed_in = sign_in(&world, &id, &answer).await.unwrap();
+        assert_eq!(signed_in.session.principal().method, SignInMethod::Iam);
+        // The key is no proof of the password.
+        assert_eq!(signed_in.session.proved_at(), None);
+        let again = sign_in(&world, &id, &answer).await.unwrap_err();
+        assert!(matches!(again, KeySignInError::Answered), "{again:?}");
+    }
+    let elsewhere = sign(&id, &secret, &challenge(), "evil.example");
+    let refused = sign_in(&world, &id, &elsewhere).await.unwrap_err();
+    assert!(
+        matches!(refused, KeySignInError::Refused(SignInError::InvalidCredentials)),
+        "{refused:?}"
+    );
+    let (young, old) = (challenge(), challenge());
+    world.hand.advance(Duration::from_secs(119));
+    let answer = sign(&id, &secret, &young, HOST);
+    sign_in(&world, &id, &answer).await.unwrap();
+    world.hand.advance(Duration::from_secs(1));
+    for challenge in [old.as_str(), "", "x", &old[1..], &old.replace(&old[..2], "AA")] {
+        let answer = sign(&id, &secret, challenge, HOST);
+        let refused = sign_in(&world, &id, &answer).await.unwrap_err();
+        assert!(
+            matches!(refused, KeySignInError::Stale),
+            "{challenge}: {refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_is_known_after_a_restart_and_serves_once_all_the_same() {
+    let (world, id, secret) = world(KeyScope::default()).await;
+    let answer = sign(&id, &secret, &world.services.key_sign_in.challenge().0, HOST);
+    sign_in(&world, &id, &answer).await.unwrap();
+    let other = sign(&id, &secret, &world.services.key_sign_in.challenge().0, HOST);
+    let services = world.restarted(4).await;
+    let with = async |answer| services.key_sign_in.with_key(&id, answer, &client(), None).await;
+    assert!(matches!(with(&answer).await, Err(KeySignInError::Answered)));
+    with(&other).await.unwrap();
+}
+
+#[tokio::test]
+async fn s9_wrong_answers_lock_the_key_and_not_the_password() {
+    let (world, id, secret) = world(KeyScope::default()).await;
+    let given = |secret: &str| KeyAnswer::Secret(Secret::new(secret.to_owned()));
+    sign_in(&world, &id, &given(&secret)).await.unwrap();
+    for n in 0..11 {
+        let challenge = world.services.key_sign_in.challenge().0;
+        let answer = if n % 2 == 0 {
+            given("wrong")
+        } else {
+            sign(&id, "wrong", &challenge, HOST)
+        };
+        let refused = sign_in(&world, &id, &answer).await.unwrap_err();
+        let is_wrong = matches!(refused, KeySignInError::Refused(SignInError::InvalidCredentials));
+        assert!(is_wrong, "{n}: {refused:?}");
+    }
+    let refused = sign_in(&world, &id, &given(&secret)).await.unwrap_err();
+    assert!(matches!(refused, KeySignInError::Refused(SignInError::Locked(_))));
+    world.sign_in(EMAIL, super::super::world::PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_limited_or_revoked_key_signs_nobody_in() {
+    let scope = KeyScope {
+        methods: ["GET".to_owned()].into(),
+        ..KeyScope::default()
+    };
+    let (world, id, secret) = world(scope).await;
+    let answer = KeyAnswer::Secret(Secret::new(secret));
+    let refused = sign_in(&world, &id, &answer).await.unwrap_err();
+    assert!(matches!(refused, KeySignInError::Limited), "{refused:?}");
+    let keys = &world.services.access_keys;
+    let (key, origin) = (id.parse().unwrap(), client());
+    let revoked = keys.change(key, None, AccessKeyChange::Revoke, None, &origin);
+    revoked.await.unwrap();
+    let refused = sign_in(&world, &id, &answer).await.unwrap_err();
+    let is_unknown = matches!(refused, KeySignInError::Refused(SignInError::InvalidCredentials));
+    assert!(is_unknown, "{refused:?}");
+    assert!(world.services.sessions.list(None).is_empty());
+}

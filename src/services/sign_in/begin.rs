@@ -1,0 +1,67 @@
+//! The session that a sign-in begins.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use super::{SignIn, SignInError};
+use crate::ids::AccountId;
+use crate::model::{Account, PlainToken, SignInMethod, TokenDigest};
+use crate::services::{LiveSession, Origin};
+use crate::store::{SessionsToEnd, StoreError};
+
+impl SignIn {
+    /// Begins the session of somebody who proved to be the owner of an account, in place of the one that came with the
+    /// sign-in.
+    pub(in crate::services) async fn begin(
+        &self,
+        account: &Account,
+        method: SignInMethod,
+        origin: &Origin,
+        replaces: Option<TokenDigest>,
+    ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
+        let address = origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let begun = self
+            .sessions
+            .begin(account, method, address, origin.short_user_agent(), replaces)
+            .await?;
+        let Some((token, session)) = begun else {
+            self.confirm(account).await?;
+            let changed = "the account was shut out and let in again while it signed in";
+            return Err(StoreError::Unavailable(changed.to_owned()).into());
+        };
+        match self.confirm(account).await {
+            Ok(account) => {
+                self.sessions.refresh(&account);
+                Ok((account, token, session))
+            }
+            Err(error) => {
+                self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The account as it is now that the session stands. Whoever shut it out or changed its password while the
+    /// password was being hashed ended its sessions before this one began, or is seen here.
+    async fn confirm(&self, read: &Account) -> Result<Account, SignInError> {
+        let current = self.store.account(read.id).await?;
+        let current = current
+            .filter(|current| current.password_changed_at == read.password_changed_at)
+            .ok_or(SignInError::InvalidCredentials)?;
+        self.admission.judge(&current)?;
+        Ok(current)
+    }
+
+    /// The account of a key that serves.
+    pub(in crate::services) async fn account(&self, id: AccountId) -> Result<Account, SignInError> {
+        let account = self.store.account(id).await?;
+        let account = account.ok_or(SignInError::InvalidCredentials)?;
+        self.admission.judge(&account)?;
+        Ok(account)
+    }
+
+    /// Ends a session that was begun and cannot stand.
+    pub(in crate::services) async fn end(&self, which: SessionsToEnd) -> Result<(), StoreError> {
+        self.sessions.end(which).await.map(drop)
+    }
+}

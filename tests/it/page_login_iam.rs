@@ -1,0 +1,227 @@
+//! `/.auth/login/iam` and `/.auth/account/keys`, over the wire: as forms without scripts, and as JSON.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use reqwest::Response;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::harness::{PASSWORD, Running, form, route, soon};
+
+async fn gateway() -> Running {
+    Running::start(|config| {
+        config.login.iam = true;
+        config.route = vec![route("/", "authenticated", "demo:")];
+    })
+    .await
+}
+
+async fn ask(gateway: &Running, path: &str, accept: &str) -> Response {
+    let request = gateway.client().get(gateway.url(path)).header("accept", accept);
+    soon(request.send()).await.unwrap()
+}
+
+async fn tell(gateway: &Running, document: &Value) -> Response {
+    let request = gateway.client().post(gateway.url("/.auth/login/iam"));
+    let request = request.json(document).header("accept", "application/json");
+    soon(request.send()).await.unwrap()
+}
+
+async fn document(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let body = soon(response.bytes()).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+fn slug(document: &Value) -> &str {
+    document["type"].as_str().unwrap().rsplit('/').next().unwrap()
+}
+
+fn cookie(response: &Response) -> String {
+    let set = response.headers()["set-cookie"].to_str().unwrap();
+    set.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_program_signs_a_challenge_and_is_signed_in() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    let made = ann
+        .tell("/.auth/account/keys", json!({ "name": "script", "days": "90" }))
+        .await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let half = |name: &str| made.document[name].as_str().unwrap().to_owned();
+    let (access_key, secret_key) = (half("access_key"), half("secret_key"));
+
+    let (status, asked) = document(ask(&gateway, "/.auth/login/iam", "application/json").await).await;
+    assert_eq!((status, &asked["expires_in"]), (200, &json!(120)));
+    let challenge = asked["challenge"].as_str().unwrap();
+    let text = format!(
+        "vestibule-login\n{access_key}\n{challenge}\n{}",
+        gateway.authority()
+    );
+    let mac = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()).unwrap();
+    let signature = base16ct::lower::encode_string(&mac.chain_update(text).finalize().into_bytes());
+    let answer =
+        json!({ "access_key": access_key, "challenge": challenge, "signature": signature, "rd": "/x" });
+    let signed_in = tell(&gateway, &answer).await;
+    let session = cookie(&signed_in);
+    let (status, told) = document(signed_in).await;
+    assert_eq!(
+        (status, &told["rd"], &told["user"]["method"]),
+        (200, &json!("/x"), &json!("iam"))
+    );
+
+    let me = gateway
+        .client()
+        .get(gateway.url("/.auth/me"))
+        .header("cookie", &session);
+    let (_, me) = document(soon(me.send()).await.unwrap()).await;
+    assert_eq!((&me["username"], &me["method"]), (&json!("ann"), &json!("iam")));
+
+    let (status, refused) = document(tell(&gateway, &answer).await).await;
+    assert_eq!((status, slug(&refused)), (401, "replayed"));
+    for (field, value, expected) in [
+        ("challenge", "x", "signature-invalid"),
+        ("signature", "x", "replayed"),
+    ] {
+        let mut wrong = answer.clone();
+        wrong[field] = json!(value);
+        let (status, refused) = document(tell(&gateway, &wrong).await).await;
+        let expected = if field == "signature" {
+            "invalid-credentials"
+        } else {
+            expected
+        };
+        assert_eq!((status, slug(&refused)), (401, expected));
+    }
+    let (status, refused) = document(tell(&gateway, &json!({})).await).await;
+    assert_eq!(status, 422);
+    assert!(refused["errors"]["access_key"].is_string() && refused["errors"]["secret_key"].is_string());
+}
+
+#[tokio::test]
+async fn a_browser_without_scripts_sends_the_secret() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    let page = ann
+        .submit("/.auth/account/keys", &[("name", "laptop"), ("days", "")])
+        .await;
+    assert_eq!(page.status, 200);
+    let code = |n: usize| {
+        page.page
+            .split("<code>")
+            .nth(n)
+            .unwrap()
+            .split("</code>")
+            .next()
+            .unwrap()
+    };
+    let (access_key, secret_key) = (code(1), code(2));
+
+    let login = ask(&gateway, "/.auth/login?rd=%2Fx", "text/html")
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert!(login.contains("login&#x2f;iam?rd=%2Fx"), "the way there");
+    let login = ask(&gateway, "/.auth/login/iam?rd=%2Fx", "text/html").await;
+    assert!(
+        login
+            .text()
+            .await
+            .unwrap()
+            .contains("name=\"challenge\" value=\"")
+    );
+
+    let send = async |secret: &str| {
+        let request = gateway.client().post(gateway.url("/.auth/login/iam"));
+        let fields = [
+            ("access_key", access_key),
+            ("secret_key", secret),
+            ("challenge", ""),
+            ("signature", ""),
+            ("rd", "/x"),
+        ];
+        soon(form(request, &fields).header("accept", "text/html").send())
+            .await
+            .unwrap()
+    };
+    let refused = send("wrong").await;
+    assert_eq!(refused.status(), 401);
+    let text = refused.text().await.unwrap();
+    assert!(text.contains(access_key) && !text.contains("wrong"), "{text}");
+    let signed_in = send(secret_key).await;
+    assert_eq!(
+        (signed_in.status().as_u16(), &signed_in.headers()["location"]),
+        (303, &"/x".parse().unwrap())
+    );
+    let session = cookie(&signed_in);
+
+    // The password is asked for before such a session makes a key.
+    let request = gateway.client().post(gateway.url("/.auth/account/keys"));
+    let request = form(request, &[("name", "another")])
+        .header("cookie", &session)
+        .header("accept", "text/html");
+    let asked = soon(request.send()).await.unwrap();
+    assert_eq!(asked.status(), 422);
+    assert!(asked.text().await.unwrap().contains("name=\"current_password\""));
+    let request = gateway.client().post(gateway.url("/.auth/account/keys"));
+    let fields = [("name", "another"), ("current_password", PASSWORD)];
+    let request = form(request, &fields)
+        .header("cookie", &session)
+        .header("accept", "application/json");
+    assert_eq!(soon(request.send()).await.unwrap().status(), 201);
+}
+
+#[tokio::test]
+async fn keys_are_listed_switched_off_and_revoked_by_their_owner() {
+    let gateway = gateway().await;
+    let (ann, ben) = (gateway.person("ann").await, gateway.person("ben").await);
+    let path = "/.auth/account/keys";
+    let made = ann.tell(path, json!({ "name": "a", "days": "30" })).await;
+    let key = &made.document["access_key"];
+    let change = |change: &str| json!({ "access_key": key, "change": change });
+    assert_eq!(ben.tell(path, change("revoke")).await.status, 404);
+    assert_eq!(ben.ask(path).await.document["keys"], json!([]));
+    for (what, disabled) in [("disable", true), ("enable", false)] {
+        assert_eq!(ann.tell(path, change(what)).await.document["disabled"], disabled);
+        let listed = ann.ask(path).await.document["keys"][0].clone();
+        assert_eq!(listed["disabled"], disabled);
+        assert_eq!(listed["name"], "a");
+        assert!(listed["expires_at"].is_string() && listed.get("secret_key").is_none());
+    }
+    let fields = [("access_key", key.as_str().unwrap()), ("change", "revoke")];
+    let shown = ann.submit(path, &fields).await;
+    assert_eq!(
+        (shown.status, shown.location.as_str()),
+        (303, "/.auth/account/keys?done=revoked")
+    );
+    assert!(ann.open(&shown.location).await.page.contains("gone for good"));
+    for n in 0..6 {
+        let told = ann.tell(path, json!({ "name": "n" })).await;
+        assert_eq!(told.status, if n < 5 { 201 } else { 422 }, "{told:?}");
+    }
+    let shown = ann.submit(path, &[("name", &"n".repeat(65))]).await;
+    assert_eq!(shown.status, 422);
+    assert_eq!(ann.tell(path, change("explode")).await.status, 404);
+    assert_eq!(ann.tell(path, json!({ "days": "x" })).await.status, 422);
+}
+
+#[tokio::test]
+async fn s15_switched_off_neither_page_is_there_nor_a_way_to_it() {
+    let gateway = Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await;
+    let (status, refused) = document(ask(&gateway, "/.auth/login/iam", "application/json").await).await;
+    assert_eq!((status, slug(&refused)), (404, "iam-disabled"));
+    let (status, refused) =
+        document(tell(&gateway, &json!({ "access_key": "x", "secret_key": "y" })).await).await;
+    assert_eq!((status, slug(&refused)), (404, "iam-disabled"));
+    let login = ask(&gateway, "/.auth/login", "text/html")
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert!(!login.contains("/login/iam"));
+    let ann = gateway.person("ann").await;
+    assert_eq!(ann.ask("/.auth/account/keys").await.status, 404);
+    assert!(!ann.open("/.auth/account").await.page.contains("/account/keys"));
+}
