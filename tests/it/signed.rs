@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use vestibule::clock::{Clock, ManualClock};
 use vestibule::config::{Config, RouteConfig};
 
-use crate::harness::signer::{Headers, Signer, Unsigned, get, with};
+use crate::harness::signer::{Headers, Signer, Unsigned, get, post, with};
 use crate::harness::{Application, Running, route, soon};
 
 /// When all this happens.
@@ -159,6 +159,14 @@ async fn s39_a_presigned_url_is_stripped_and_logged_without_its_signature() {
         ("clock-skew", true),
         "{detail}"
     );
+    // Where nothing is said it is as long as that of a header.
+    let brief = front.key.presigned_with(&get("/a"), None);
+    for (seconds, status) in [(299, 200), (300, 401)] {
+        front
+            .clock
+            .set_wall(now() + jiff::SignedDuration::from_secs(seconds));
+        assert_eq!(front.send(&get(&brief), &Headers::new()).await.status(), status);
+    }
     let folder = front.gateway.stop().await;
     let log = std::fs::read_to_string(folder.path().join("access.jsonl")).unwrap();
     assert!(log.contains("/a") && !log.contains("X-Amz") && !log.contains("Signature"));
@@ -285,4 +293,42 @@ async fn s15_switched_off_nothing_of_it_works() {
         assert_eq!(slug(answer).await.0, "not-authenticated");
     }
     assert!(app.received().is_empty());
+}
+
+#[tokio::test]
+async fn each_scheme_works_over_http2() {
+    let front = Front::start().await;
+    let request = get("/a?b=1");
+    for headers in each_scheme(&front.key, &request) {
+        let sent = front
+            .gateway
+            .http2_client()
+            .get(front.gateway.url(request.target));
+        let answer = soon(with(sent, &headers).send()).await.unwrap();
+        assert_eq!(answer.version(), http::Version::HTTP_2);
+        assert_eq!(answer.status(), 200, "{headers:?}");
+    }
+    let wrong = Signer {
+        secret_key: "x".repeat(40),
+        ..front.key.clone()
+    };
+    let body = post("/a", "x");
+    for (key, status) in [(&front.key, 200), (&wrong, 401)] {
+        let sent = front
+            .gateway
+            .http2_client()
+            .post(front.gateway.url("/a"))
+            .body("x");
+        let answer = soon(with(sent, &key.aws_declared(&body)).send()).await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
+    let sent = front
+        .gateway
+        .http2_client()
+        .post(front.gateway.url("/a"))
+        .body("y");
+    let answer = soon(with(sent, &front.key.aws_declared(&body)).send())
+        .await
+        .unwrap();
+    assert_eq!(slug(answer).await.0, "signature-invalid");
 }

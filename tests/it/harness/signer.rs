@@ -169,6 +169,11 @@ impl Signer {
 
     /// A presigned URL's path and query. The target's query sorts before `X`.
     pub(crate) fn presigned(&self, request: &Unsigned<'_>, seconds: u32) -> String {
+        self.presigned_with(request, Some(seconds))
+    }
+
+    /// The same; some signers do not say how long it lasts.
+    pub(crate) fn presigned_with(&self, request: &Unsigned<'_>, seconds: Option<u32>) -> String {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         let mut parameters: Vec<String> = vec![
             "X-Amz-Algorithm=AWS4-HMAC-SHA256".to_owned(),
@@ -178,9 +183,9 @@ impl Signer {
                 self.scope().replace('/', "%2F")
             ),
             format!("X-Amz-Date={}", self.amz_date()),
-            format!("X-Amz-Expires={seconds}"),
             "X-Amz-SignedHeaders=host".to_owned(),
         ];
+        parameters.extend(seconds.map(|seconds| format!("X-Amz-Expires={seconds}")));
         parameters.extend(
             query
                 .split('&')

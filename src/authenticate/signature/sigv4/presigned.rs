@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::date::AmzDate;
 use super::query::SIGNATURE;
-use super::{ALGORITHM, Claim, Form};
+use super::{ALGORITHM, Claim, Form, WINDOW};
 use crate::authenticate::signature::{Fault, Message};
 
 /// A week: no presigned URL lasts longer.
@@ -33,27 +33,29 @@ pub fn without_signature(query: &str) -> Option<String> {
 impl<'a> Claim<'a> {
     /// Reads the parameters of a presigned URL.
     pub fn from_query(query: &'a str, message: &Message<'a>) -> Result<Self, Fault> {
-        let one = |wanted: &'static str| -> Result<Cow<'a, str>, Fault> {
+        const NOT_ONCE: Fault =
+            Fault::Malformed("the query lacks a parameter of the signature, or has it twice");
+        let at_most_one = |wanted: &'static str| -> Result<Option<Cow<'a, str>>, Fault> {
             let mut found = parameters(query).filter(|(name, _)| *name == wanted);
             match (found.next(), found.next()) {
+                (None, _) => Ok(None),
                 (Some((_, value)), None) => percent_decode_str(value)
                     .decode_utf8()
+                    .map(Some)
                     .map_err(|_| Fault::Malformed("a parameter of the signature is not text")),
-                _ => Err(Fault::Malformed(
-                    "the query lacks a parameter of the signature, or has it twice",
-                )),
+                (Some(_), Some(_)) => Err(NOT_ONCE),
             }
         };
+        let one = |wanted| at_most_one(wanted)?.ok_or(NOT_ONCE);
         if one("X-Amz-Algorithm")? != ALGORITHM {
             return Err(Fault::Malformed(
                 "X-Amz-Algorithm is another than AWS4-HMAC-SHA256",
             ));
         }
-        let lasts: Option<i64> = one("X-Amz-Expires")?.parse().ok();
-        let lasts = lasts.filter(|seconds| (1..=LONGEST).contains(seconds));
-        let lasts = lasts.ok_or(Fault::Malformed("X-Amz-Expires is not from 1 to 604800 seconds"))?;
+        // Only some services want it; signers for others leave it out.
+        let lasts = at_most_one("X-Amz-Expires")?.map_or(Ok(WINDOW), |seconds| lasts(&seconds))?;
         Self::of(
-            Form::Presigned(SignedDuration::from_secs(lasts)),
+            Form::Presigned(lasts),
             one("X-Amz-Credential")?,
             one("X-Amz-SignedHeaders")?,
             &one(SIGNATURE)?,
@@ -61,6 +63,14 @@ impl<'a> Claim<'a> {
             message,
         )
     }
+}
+
+fn lasts(seconds: &str) -> Result<SignedDuration, Fault> {
+    let seconds: Option<i64> = seconds.parse().ok();
+    let seconds = seconds.filter(|seconds| (1..=LONGEST).contains(seconds));
+    seconds
+        .map(SignedDuration::from_secs)
+        .ok_or(Fault::Malformed("X-Amz-Expires is not from 1 to 604800 seconds"))
 }
 
 fn parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {

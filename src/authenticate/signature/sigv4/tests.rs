@@ -344,7 +344,7 @@ fn presigned_parameters() {
     for (from, to) in [
         ("X-Amz-Expires=60", "X-Amz-Expires=604801"),
         ("X-Amz-Expires=60", "X-Amz-Expires=0"),
-        ("X-Amz-Expires=60", "X-Amz-Expire=60"),
+        ("X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Expires=60"),
         (
             "X-Amz-Algorithm=AWS4-HMAC-SHA256",
             "X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256",
