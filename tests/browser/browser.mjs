@@ -15,8 +15,8 @@ export const LANGUAGES = ["en", "ko"];
 const LOCALES = { en: "en-US", ko: "ko-KR" };
 
 export class Browser {
-  // `authority` is the PEM file of the authority to trust.
-  static async start(authority) {
+  // `authority` is the PEM file of the authority to trust; `options` are further ones of Chromium's.
+  static async start(authority, options = []) {
     const home = await mkdtemp(path.join(tmpdir(), "vestibule-chromium-"));
     const database = path.join(home, ".pki", "nssdb");
     await mkdir(database, { recursive: true });
@@ -33,6 +33,7 @@ export class Browser {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        ...options,
       ],
     });
     return new Browser(home, browser);
