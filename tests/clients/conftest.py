@@ -1,0 +1,101 @@
+"""An application that says what it was asked, and the gateway in front of it that takes signed requests."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from processes import Gateway, Process, free_port, listens
+
+CONFIGURATION = """
+[login]
+iam = true
+
+[upstream.stub]
+servers = ["http://127.0.0.1:{port}"]
+
+[[route]]
+path = "/"
+allow = "authenticated"
+upstream = "stub"
+
+[[route]]
+path = "/bucket"
+allow = "authenticated"
+upstream = "stub"
+unsigned_payload = true
+"""
+
+
+class Answer:
+    """What the application was asked, as it tells."""
+
+    def __init__(self, response):
+        assert response.status_code == 200, response.text
+        self.said = response.json()
+
+    def header(self, name):
+        values = [value for given, value in self.said["headers"] if given == name]
+        assert len(values) < 2, values
+        return values[0] if values else None
+
+
+class Key:
+    def __init__(self, gateway, username):
+        gateway.sign_up(username)
+        made = gateway.command("key", "create", f"{username}@example.com", "--name", "clients")
+        self.username = username
+        self.access_key, self.secret_key = made["access_key"], made["secret_key"]
+
+
+@pytest.fixture(scope="session")
+def stub(tmp_path_factory):
+    port = free_port()
+    command = [sys.executable, Path(__file__).with_name("stub.py"), str(port)]
+    process = Process("stub", command, tmp_path_factory.mktemp("stub"))
+    process.await_that(lambda: listens(port))
+    yield port
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory, stub):
+    server = Gateway(tmp_path_factory.mktemp("gateway"), CONFIGURATION.format(port=stub))
+    yield server
+    server.process.stop()
+
+
+@pytest.fixture(scope="session")
+def key(gateway):
+    return Key(gateway, "alice")
+
+
+@pytest.fixture
+def send(gateway):
+    """Sends a request that some client has signed, as it is."""
+
+    def send(method, url, headers, body=None):
+        return requests.request(
+            method, url, headers=headers, data=body, verify=gateway.authority, timeout=30, allow_redirects=False
+        )
+
+    return send
+
+
+def assert_passed(response, key, body=b""):
+    """The application knows who it is, has the body, and has nothing of the signature."""
+    import hashlib
+
+    answer = Answer(response)
+    assert answer.header("remote-user") == key.username
+    assert answer.said["sha256"] == hashlib.sha256(body).hexdigest()
+    for name in ("authorization", "signature", "signature-input", "x-amz-security-token"):
+        assert answer.header(name) is None, name
+    assert "X-Amz-Signature" not in answer.said["target"]
+    return answer
+
+
+def assert_refused(response, slug="signature-invalid"):
+    assert response.status_code == 401, response.text
+    assert response.json()["type"].endswith(f"/.auth/problems/{slug}"), response.text
