@@ -118,7 +118,8 @@ impl Gateway {
             Some(seen) => malformed.is_some() || seen.followed && !has_body,
             None => true,
         };
-        let closes = parts.version != Version::HTTP_2 && is_unsure;
+        // So does a body that nobody reads. The client is told: it would take up a connection again that is about to end.
+        let closes = parts.version != Version::HTTP_2 && (is_unsure || made.leaves_unread);
         self.finish(&head, &mut made, closes);
         self.send(&head, made, begun, turn)
     }

@@ -121,6 +121,31 @@ async fn bodies_that_stall_end_in_both_directions() {
 }
 
 #[tokio::test]
+async fn a_body_that_nobody_reads_ends_the_connection_and_the_client_is_told() {
+    let app = Application::start().await;
+    let gateway = Running::before("authenticated", &app.url()).await;
+    let authority = gateway.authority();
+    let mut raw = gateway.raw().await;
+    raw.send(format!("DELETE / HTTP/1.1\r\nHost: {authority}\r\n\r\n"))
+        .await;
+    let (status, head) = raw.answer().await;
+    assert_eq!(status, 401);
+    assert!(!head.to_ascii_lowercase().contains("\r\nconnection:"), "{head}");
+    raw.send(format!(
+        "POST / HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 5\r\n\r\n"
+    ))
+    .await;
+    let (status, head) = raw.answer().await;
+    assert_eq!(status, 401);
+    assert!(
+        head.to_ascii_lowercase().contains("\r\nconnection: close\r\n"),
+        "{head}"
+    );
+    raw.send("hello").await;
+    assert_eq!(raw.until_closed().await, "");
+}
+
+#[tokio::test]
 async fn an_application_that_closes_kept_connections_is_asked_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

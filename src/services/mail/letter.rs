@@ -186,7 +186,7 @@ impl Letter {
             lead: say(words.lead),
             links,
             notes,
-            signature: format!("{} · {}", stationery.brand, stationery.url("")),
+            signature: format!("{}\n{}", stationery.brand, stationery.url("")),
             to,
             lang,
         }

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use lettre::Message;
-use lettre::message::header::{Header, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 
@@ -31,6 +31,22 @@ impl Header for AutoSubmitted {
     }
 }
 
+/// Text that is ASCII stays as it is, so that whoever opens the file of a mail can follow its link: lettre by itself
+/// would break the line at 76 characters, where a mail allows 998 (RFC 5322, section 2.1.1).
+fn plain(text: &str) -> SinglePart {
+    let builder = SinglePart::builder().header(ContentType::TEXT_PLAIN);
+    let is_plain = |line: &str| line.len() <= 998 && line.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if text.lines().all(is_plain) {
+        let lines = text.replace('\n', "\r\n").into_bytes();
+        builder.body(Body::dangerous_pre_encoded(
+            lines,
+            ContentTransferEncoding::SevenBit,
+        ))
+    } else {
+        builder.body(text.to_owned())
+    }
+}
+
 impl Letter {
     /// The mail; why not, if it cannot be one.
     pub(super) fn message(
@@ -42,7 +58,7 @@ impl Letter {
     ) -> Result<Message, String> {
         let to = self.to.as_str().parse().map_err(|error| format!("{error}"))?;
         let parts = MultiPart::alternative()
-            .singlepart(SinglePart::plain(self.text()))
+            .singlepart(plain(&self.text()))
             .singlepart(SinglePart::html(self.html(stationery)?));
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         Message::builder()

@@ -151,11 +151,10 @@ async fn s19_a_reset_works_for_an_hour_from_when_it_was_sent() {
     // The mail server was away for long.
     world.hand.advance(Duration::from_hours(10));
     world.deliver().await;
-    let mail = std::fs::read_to_string(&world.outbox()[0])
-        .unwrap()
-        .replace("=\r\n", "");
-    let token = mail.split("/.auth/reset?token=3D").nth(1);
-    let token = PlainToken::parse(&token.expect("a link, quoted-printable")[..43]).unwrap();
+    // Whoever tries the gateway out reads the file itself: in English the text is as it is, and the link whole.
+    let mail = std::fs::read_to_string(&world.outbox()[0]).unwrap();
+    let token = mail.split("/.auth/reset?token=").nth(1);
+    let token = PlainToken::parse(&token.expect("a link")[..43]).unwrap();
     let links = &world.services.mailed_links;
     world.hand.advance(Duration::from_secs(3599));
     links.resets(token.expose()).await.unwrap();
