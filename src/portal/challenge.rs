@@ -2,12 +2,14 @@
 
 use http::{HeaderMap, HeaderValue};
 
+use super::visit::names_html;
+
 /// The schemes that are accepted, made once.
 #[derive(Debug)]
 pub(super) struct Challenges {
     /// For programs.
     all: HeaderValue,
-    /// For the scripts of a page.
+    /// For browsers.
     without_basic: HeaderValue,
 }
 
@@ -41,7 +43,7 @@ impl Challenges {
     /// What to say in answer to a request with these headers. A browser would ask for a name and a password in a dialog
     /// of its own if a page's script were answered with `Basic`.
     pub(super) fn answer(&self, headers: &HeaderMap) -> HeaderValue {
-        let is_browser = headers.contains_key("sec-fetch-mode");
+        let is_browser = headers.contains_key("sec-fetch-mode") || names_html(headers);
         if is_browser {
             self.without_basic.clone()
         } else {
@@ -71,7 +73,12 @@ mod tests {
             "Basic realm=\"Gate\", charset=\"UTF-8\", Session realm=\"Gate\", \
              AWS4-HMAC-SHA256 realm=\"Gate\", BackendAI realm=\"Gate\", Signature realm=\"Gate\""
         );
-        let browser = HeaderMap::from_iter([("sec-fetch-mode".parse().unwrap(), "cors".parse().unwrap())]);
-        assert!(!challenges.answer(&browser).to_str().unwrap().contains("Basic"));
+        for (name, value) in [("sec-fetch-mode", "cors"), ("accept", "text/html,*/*;q=0.8")] {
+            let browser = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            assert!(
+                !challenges.answer(&browser).to_str().unwrap().contains("Basic"),
+                "{name}"
+            );
+        }
     }
 }

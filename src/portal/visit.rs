@@ -112,7 +112,7 @@ fn wants(headers: &HeaderMap) -> Wants {
     }
 }
 
-fn names_html(headers: &HeaderMap) -> bool {
+pub(super) fn names_html(headers: &HeaderMap) -> bool {
     accepted(headers).any(|(kind, quality)| kind == "text/html" && quality > 0)
 }
 
