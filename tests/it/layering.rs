@@ -324,7 +324,8 @@ fn rust_files(folder: &str) -> Vec<String> {
             let entry = entry.unwrap();
             let path = folder.join(entry.file_name());
             if entry.file_type().unwrap().is_dir() {
-                if !path.ends_with("node_modules") && !path.ends_with(".venv") {
+                let name = entry.file_name();
+                if name != "node_modules" && !name.to_string_lossy().starts_with(".venv") {
                     folders.push(path);
                 }
             } else if path.extension().is_some_and(|extension| extension == "rs") {

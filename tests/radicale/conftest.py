@@ -29,6 +29,9 @@ class Radicale:
 
 def configuration(radicale, setting):
     return f"""
+[login]
+iam = true
+
 [upstream.calendars]
 servers = ["http://127.0.0.1:{radicale.port}"]
 {setting}
@@ -59,3 +62,10 @@ def people(gateway):
     """The cookies of two users, by username. Radicale outlives the gateways, so each gets users of its own."""
     names = [f"{name}{gateway.port}" for name in ("alice", "bob")]
     return {name: gateway.sign_up(name) for name in names}
+
+
+@pytest.fixture(scope="module")
+def keys(gateway, people):
+    """An access key of each user: its public and its secret half, by username."""
+    made = {name: gateway.command("key", "create", f"{name}@example.com") for name in people}
+    return {name: (key["access_key"], key["secret_key"]) for name, key in made.items()}

@@ -74,6 +74,24 @@ def test_each_sees_their_own_calendars(gateway, people):
         assert f"SUMMARY:Meeting of {username}" in event.data
 
 
+def test_a_client_that_knows_no_cookies_uses_an_access_key(gateway, keys):
+    def by_key(access_key, secret_key):
+        return caldav.DAVClient(
+            url=f"{gateway.origin}/",
+            username=access_key,
+            password=secret_key,
+            ssl_verify_cert=str(gateway.authority),
+        )
+
+    for username, (access_key, secret_key) in keys.items():
+        principal = by_key(access_key, secret_key).principal()
+        calendar = principal.make_calendar(name="By key")
+        assert f"/{username}/" in str(calendar.url)
+        assert "By key" in [calendar.get_display_name() for calendar in principal.calendars()]
+        with pytest.raises(caldav.lib.error.AuthorizationError):
+            by_key(access_key, "x" * len(secret_key)).principal()
+
+
 def test_nobody_reads_the_calendars_of_another(gateway, people):
     (alice, cookie), (bob, _) = people.items()
     headers = {"Cookie": cookie, "Depth": "1"}
