@@ -198,6 +198,7 @@ upstream = "demo:"
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+        assert self.child.returncode == 0 and "panicked" not in self.said(), self.said()
 
 
 class Certificates:

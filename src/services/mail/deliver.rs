@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::letter::{About, Letter};
 use super::stationery::Stationery;
-use super::transport::NotSent;
+use super::transport::{NotSent, Way};
 use super::{MAILS_AN_ADDRESS, Mailer, WINDOW};
 use crate::ids::MailId;
 use crate::model::{Account, Email, KeptMail, Mail, MailedToken, PlainToken, Purpose, Standing, Topic};
@@ -72,9 +72,16 @@ struct Draft {
 impl Mailer {
     /// Sends what waits and what will, until `stop`.
     pub async fn deliver(&self, stop: CancellationToken) {
+        let way = match self.transport.open() {
+            Ok(way) => way,
+            Err(error) => {
+                tracing::error!(%error, "mails cannot be sent; they wait for another start");
+                return;
+            }
+        };
         let mut memory = Memory::default();
         while !stop.is_cancelled() {
-            let wait = match self.step(&mut memory, &stop).await {
+            let wait = match self.step(&way, &mut memory, &stop).await {
                 Ok(Step::Sent | Step::Settled) => continue,
                 Ok(Step::Idle) => {
                     let look = tokio::time::timeout(LOOK_EVERY, self.news.notified());
@@ -94,6 +101,7 @@ impl Mailer {
     /// Sends the mail that has been due for the longest time.
     pub(super) async fn step(
         &self,
+        way: &Way,
         memory: &mut Memory,
         stop: &CancellationToken,
     ) -> Result<Step, StoreError> {
@@ -120,12 +128,13 @@ impl Mailer {
                 return Ok(Step::Settled);
             }
         }
-        let sent = self.send(&stationery, &draft.letter, mail.id, stop).await;
+        let sent = self.send(way, &stationery, &draft.letter, mail.id, stop).await;
         self.conclude(&mail, sent, memory).await
     }
 
     async fn send(
         &self,
+        way: &Way,
         stationery: &Stationery,
         letter: &Letter,
         id: MailId,
@@ -140,7 +149,7 @@ impl Mailer {
             tokio::time::sleep(LAST_TIME).await;
         };
         tokio::select! {
-            sent = self.transport.send(letter, message, id, now) => sent,
+            sent = way.send(letter, message, id, now) => sent,
             () = tokio::time::sleep(SEND_TIME) => Err(NotSent::Down("the mail server takes too long".to_owned())),
             () = told_to_stop => Err(NotSent::Down("the gateway stopped".to_owned())),
         }

@@ -16,12 +16,13 @@ use crate::store::TokenEffect;
 impl World {
     /// Sends what is due now. The steps.
     async fn deliver(&self) -> Vec<Step> {
+        let way = self.services.mailer.transport.open().unwrap();
         let (mut memory, mut steps) = (Memory::default(), Vec::new());
         loop {
             let step = self
                 .services
                 .mailer
-                .step(&mut memory, &CancellationToken::new())
+                .step(&way, &mut memory, &CancellationToken::new())
                 .await
                 .unwrap();
             if step == Step::Idle {

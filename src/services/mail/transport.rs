@@ -1,18 +1,17 @@
 //! How mails leave: to a mail server, or into a folder.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use lettre::message::Mailbox;
-use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use tokio::task::spawn_blocking;
 
 use super::MailError;
 use super::letter::Letter;
 use super::outbox::Outbox;
-use crate::config::{MailConfig, MailTransport};
+use crate::config::{MailConfig, MailTransport, SmtpUrl};
 use crate::ids::MailId;
 
 /// How long connecting to a mail server may take.
@@ -21,14 +20,18 @@ const CONNECT_TIME: Duration = Duration::from_secs(30);
 /// What a mail server said is kept up to this length.
 const LONGEST_REASON: usize = 300;
 
-/// The way out, and the sender that is written on every mail.
+/// How mails are sent, and the sender that is written on every one.
+#[derive(Debug)]
 pub(super) struct Transport {
     pub(super) from: Mailbox,
-    way: Way,
+    transport: MailTransport,
 }
 
-enum Way {
+/// The way out, open.
+pub(super) enum Way {
+    /// Into a folder.
     Folder(Outbox),
+    /// To a mail server. Its connections need the runtime, also to be closed: so only the task that sends has one.
     Server(AsyncSmtpTransport<Tokio1Executor>),
 }
 
@@ -46,20 +49,32 @@ pub(super) enum NotSent {
 impl Transport {
     pub(super) fn new(config: &MailConfig) -> Result<Self, MailError> {
         let from = config.from.parse();
-        let way = match config.transport()? {
-            MailTransport::Folder(folder) => Way::Folder(Outbox::new(folder)),
-            MailTransport::Smtp(url) => {
-                let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose());
-                let builder = builder.map_err(|error| MailError::Server(error.to_string()))?;
-                Way::Server(builder.timeout(Some(CONNECT_TIME)).build())
-            }
-        };
+        let transport = config.transport()?;
+        if let MailTransport::Smtp(url) = &transport {
+            server(url)?;
+        }
         Ok(Self {
             from: from.map_err(|error| MailError::From(format!("{error}")))?,
-            way,
+            transport,
         })
     }
 
+    /// Opens the way; connects to nobody yet.
+    pub(super) fn open(&self) -> Result<Way, MailError> {
+        Ok(match &self.transport {
+            MailTransport::Folder(folder) => Way::Folder(Outbox::new(folder.clone())),
+            MailTransport::Smtp(url) => Way::Server(server(url)?.build()),
+        })
+    }
+}
+
+fn server(url: &SmtpUrl) -> Result<AsyncSmtpTransportBuilder, MailError> {
+    AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())
+        .map(|builder| builder.timeout(Some(CONNECT_TIME)))
+        .map_err(|error| MailError::Server(error.to_string()))
+}
+
+impl Way {
     pub(super) async fn send(
         &self,
         letter: &Letter,
@@ -67,8 +82,8 @@ impl Transport {
         id: MailId,
         now: Timestamp,
     ) -> Result<(), NotSent> {
-        match &self.way {
-            Way::Folder(outbox) => {
+        match self {
+            Self::Folder(outbox) => {
                 let (outbox, mail) = (outbox.clone(), message.formatted());
                 let written = spawn_blocking(move || outbox.write(&mail, id, now)).await;
                 written
@@ -77,18 +92,12 @@ impl Transport {
                 Outbox::show(letter);
                 Ok(())
             }
-            Way::Server(server) => {
+            Self::Server(server) => {
                 let is_plain = letter.to.as_str().is_ascii();
                 let sent = server.send(message).await;
                 sent.map(drop).map_err(|error| not_sent(&error, is_plain))
             }
         }
-    }
-}
-
-impl fmt::Debug for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transport").finish_non_exhaustive()
     }
 }
 

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{add, site};
-use crate::harness::{Letter, Program, until};
+use super::{CONFIG, add, site};
+use crate::harness::{Letter, Program, Site, until};
 
 #[tokio::test]
 async fn invitations_are_mailed_when_a_gateway_runs_and_each_serves_its_address() {
@@ -97,4 +97,12 @@ fn a_link_that_sets_a_new_password_is_printed_and_recorded_without_its_token() {
     assert!(done.stderr.contains("\"event\":\"reset-link\"") && done.stderr.contains("lost her phone"));
     assert!(!done.stderr.contains(token), "{}", done.stderr);
     assert_eq!(site.run(&["user", "reset-link", "nobody"]).status, 1);
+}
+
+#[test]
+fn commands_do_without_the_mail_server() {
+    let site = Site::new(&format!("{CONFIG}\n[mail]\nurl = \"smtp://127.0.0.1:1\"\n"));
+    add(&site, "ann@example.com", &[]);
+    let done = site.run(&["user", "list"]);
+    assert!(done.status == 0 && done.stderr.is_empty(), "{}", done.stderr);
 }
