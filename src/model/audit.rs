@@ -17,6 +17,8 @@ pub enum AuditKind {
     SignIn,
     /// A request was signed wrongly.
     SignedRequest,
+    /// Somebody agreed to terms that are new since they last did.
+    Agree,
     /// Somebody who is signed in was asked for the password again.
     Proof,
     /// Somebody signed out.
@@ -84,6 +86,7 @@ impl AuditKind {
     pub const ALL: &[Self] = &[
         Self::SignIn,
         Self::SignedRequest,
+        Self::Agree,
         Self::Proof,
         Self::SignOut,
         Self::SignUp,
@@ -121,6 +124,7 @@ impl AuditKind {
         match self {
             Self::SignIn => "sign-in",
             Self::SignedRequest => "signed-request",
+            Self::Agree => "agree",
             Self::Proof => "proof",
             Self::SignOut => "sign-out",
             Self::SignUp => "sign-up",

@@ -16,6 +16,7 @@ use crate::services::{FieldError, PasswordRule, SignUpField};
 use crate::text::Lang;
 use jiff::Timestamp;
 
+mod administration;
 mod keys;
 mod links;
 mod members;
@@ -171,6 +172,7 @@ fn states(site: &Site, lang: &'static str) -> Vec<(&'static str, Response<Bytes>
                     "login-failed",
                     site.failed_login(visit, login(), &Refusal::new(Problem::InvalidCredentials)),
                 ),
+                ("login-must-agree", site.must_agree(visit, login())),
                 ("login-locked", site.failed_login(visit, login(), &locked)),
                 (
                     "signed-in",
@@ -203,6 +205,7 @@ fn states(site: &Site, lang: &'static str) -> Vec<(&'static str, Response<Bytes>
             states.extend(keys::states(site, visit));
             states.extend(members::states(site, visit));
             states.extend(links::states(site, visit));
+            states.extend(administration::states(site, visit));
             states
         },
     )

@@ -32,6 +32,9 @@ pub(super) struct LoginView {
     pub(super) unverified: bool,
     /// Where one signs in with an access key, if that can be done.
     pub(super) iam: Option<String>,
+    /// The terms that must be agreed to, if they must, and the privacy notice.
+    pub(super) terms: String,
+    pub(super) privacy: String,
     pub(super) errors: Errors,
     pub(super) alert: Option<Alert>,
 }
@@ -62,6 +65,7 @@ impl Portal {
     pub(super) async fn log_in(&self, visit: &Visit<'_>, mut fields: Fields) -> Response<Bytes> {
         let rd = self.site.return_to(visit, fields.text("rd"));
         let password = fields.secret("password");
+        let agrees = matches!(fields.text("agree"), "true" | "on" | "1" | "yes");
         let login = fields.text("login").trim();
         let view = self.login_view(login, &rd);
         let errors = self.site.missing(visit, login, password.expose());
@@ -72,10 +76,11 @@ impl Portal {
         let signed_in = self
             .services
             .sign_in
-            .with_password(login, &password, &visit.origin(), replaces)
+            .with_password(login, &password, agrees, &visit.origin(), replaces)
             .await;
         match signed_in {
             Ok(signed_in) => self.welcome(visit, &signed_in, &rd),
+            Err(SignInError::MustAgree) => self.site.must_agree(visit, view),
             Err(error) => self.site.failed_login(visit, view, &refusal_of(&error)),
         }
     }
@@ -171,11 +176,22 @@ impl Site {
         }
         let title = self.texts.get(visit.lang, "page.required");
         let view = LoginView {
-            alert: Some(Alert::listing(title, &errors, &["login", "password"])),
+            alert: Some(Alert::listing(title, &errors, &["login", "password", "agree"])),
             errors,
             ..view
         };
         self.page(visit, refusal.problem.status(), "login.html", &view)
+    }
+
+    /// Somebody knows the password, and has to agree to the terms first.
+    pub(super) fn must_agree(&self, visit: &Visit<'_>, view: LoginView) -> Response<Bytes> {
+        let message = self.texts.get(visit.lang, "login.must-agree").to_owned();
+        let view = LoginView {
+            terms: self.terms_url.clone(),
+            privacy: self.privacy_url.clone(),
+            ..view
+        };
+        self.incomplete_login(visit, view, Errors::from([("agree", message)]))
     }
 
     pub(super) fn failed_login(
@@ -210,6 +226,7 @@ pub(super) fn refusal_of(error: &SignInError) -> Refusal {
         SignInError::NotVerified => Refusal::new(Problem::NotVerified),
         SignInError::NotApproved => Refusal::new(Problem::NotApproved),
         SignInError::Disabled => Refusal::new(Problem::AccountDisabled),
+        SignInError::MustAgree => Refusal::new(Problem::InvalidInput),
         SignInError::Locked(wait) => Refusal::new(Problem::Locked).retry_after(*wait),
         SignInError::RateLimited(wait) => Refusal::new(Problem::RateLimited).retry_after(*wait),
         SignInError::Busy | SignInError::Store(_) | SignInError::Unrecorded => unavailable(error.to_string()),

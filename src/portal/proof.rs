@@ -116,9 +116,10 @@ impl Portal {
                 Refusal::new(Problem::InvalidInput),
                 self.proof_errors(visit, "proof.wrong"),
             ),
-            SignInError::NotVerified | SignInError::NotApproved | SignInError::Disabled => {
-                (Refusal::new(Problem::NotAuthenticated), Errors::new())
-            }
+            SignInError::NotVerified
+            | SignInError::NotApproved
+            | SignInError::Disabled
+            | SignInError::MustAgree => (Refusal::new(Problem::NotAuthenticated), Errors::new()),
             SignInError::Locked(_) | SignInError::RateLimited(_) => (refusal_of(error), Errors::new()),
             SignInError::Busy | SignInError::Store(_) | SignInError::Unrecorded => {
                 (unavailable(error.to_string()), Errors::new())

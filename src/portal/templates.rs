@@ -7,6 +7,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment};
 
 use super::PortalError;
+use super::admin::words;
 
 const BUILT_IN: &[(&str, &str)] = &[
     ("layout.html", include_str!("templates/layout.html")),
@@ -42,6 +43,10 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
     ("account-keys.html", include_str!("templates/account-keys.html")),
     (
+        "account-activity.html",
+        include_str!("templates/account-activity.html"),
+    ),
+    (
         "account-language.html",
         include_str!("templates/account-language.html"),
     ),
@@ -57,6 +62,18 @@ const BUILT_IN: &[(&str, &str)] = &[
         "admin-overview.html",
         include_str!("templates/admin-overview.html"),
     ),
+    (
+        "admin-accounts.html",
+        include_str!("templates/admin-accounts.html"),
+    ),
+    ("admin-account.html", include_str!("templates/admin-account.html")),
+    (
+        "admin-invitations.html",
+        include_str!("templates/admin-invitations.html"),
+    ),
+    ("admin-audit.html", include_str!("templates/admin-audit.html")),
+    ("admin-locks.html", include_str!("templates/admin-locks.html")),
+    ("admin-mails.html", include_str!("templates/admin-mails.html")),
 ];
 
 /// All templates; each `<name>.html` of the operator's folder takes the place of the built-in one of that name.
@@ -82,6 +99,7 @@ fn environment() -> Result<Environment<'static>, PortalError> {
         .map_err(|error| PortalError::Template(error.to_string()))?;
     templates.set_syntax(syntax);
     templates.set_auto_escape_callback(|_| AutoEscape::Html);
+    words::teach(&mut templates);
     Ok(templates)
 }
 

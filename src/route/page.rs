@@ -46,6 +46,8 @@ pub enum AccountPage {
     Sessions,
     /// `/.auth/account/keys`: access keys.
     Keys,
+    /// `/.auth/account/activity`: who signed in of late, and who tried to.
+    Activity,
     /// `/.auth/account/language`
     Language,
     /// `/.auth/account/delete`
@@ -57,6 +59,18 @@ pub enum AccountPage {
 pub enum AdminPage {
     /// `/.auth/admin`: what waits for them.
     Overview,
+    /// `/.auth/admin/accounts`: accounts among many.
+    Accounts,
+    /// `/.auth/admin/account`: one account.
+    Account,
+    /// `/.auth/admin/invitations`
+    Invitations,
+    /// `/.auth/admin/audit`: what happened.
+    Audit,
+    /// `/.auth/admin/locks`
+    Locks,
+    /// `/.auth/admin/mails`: what waits to be sent.
+    Mails,
 }
 
 /// Whom a page is for.
@@ -100,6 +114,19 @@ impl Page {
     /// The methods that it answers, beside OPTIONS.
     pub fn methods(self) -> &'static [&'static str] {
         match self {
+            Self::SignUpDone
+            | Self::ForgotDone
+            | Self::Me
+            | Self::Problem
+            | Self::Asset
+            | Self::Account(AccountPage::Activity)
+            | Self::Admin(
+                AdminPage::Overview
+                | AdminPage::Accounts
+                | AdminPage::Audit
+                | AdminPage::Locks
+                | AdminPage::Mails,
+            ) => &["GET", "HEAD"],
             Self::Login
             | Self::LoginIam
             | Self::Logout
@@ -108,8 +135,7 @@ impl Page {
             | Self::Forgot
             | Self::Reset
             | Self::Account(_)
-            | Self::Admin(_) => &["GET", "HEAD", "POST"],
-            Self::SignUpDone | Self::ForgotDone | Self::Me | Self::Problem | Self::Asset => &["GET", "HEAD"],
+            | Self::Admin(AdminPage::Account | AdminPage::Invitations) => &["GET", "HEAD", "POST"],
         }
     }
 
@@ -136,6 +162,7 @@ impl AccountPage {
             "/account/password" => Self::Password,
             "/account/sessions" => Self::Sessions,
             "/account/keys" => Self::Keys,
+            "/account/activity" => Self::Activity,
             "/account/language" => Self::Language,
             "/account/delete" => Self::Delete,
             _ => return None,
@@ -147,6 +174,12 @@ impl AdminPage {
     fn at(rest: &str) -> Option<Self> {
         Some(match rest {
             "/admin" => Self::Overview,
+            "/admin/accounts" => Self::Accounts,
+            "/admin/account" => Self::Account,
+            "/admin/invitations" => Self::Invitations,
+            "/admin/audit" => Self::Audit,
+            "/admin/locks" => Self::Locks,
+            "/admin/mails" => Self::Mails,
             _ => return None,
         })
     }

@@ -10,9 +10,11 @@ use super::account_edit::{EditError, edit_and_mail};
 use super::approval::Approval;
 use super::password_hash::PasswordHash;
 use super::sign_up::is_reserved;
-use super::{AccessKeys, Actor, Audit, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy, Sessions};
+use super::{
+    AccessKeys, Actor, Audit, Event, Hasher, Kept, Kind, Lasting, Mailer, Origin, PasswordPolicy, Sessions,
+};
 use crate::clock::Clock;
-use crate::config::SignupConfig;
+use crate::config::{Config, SignupConfig};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Password, Standing, Subject, Topic, Username};
 use crate::random::Random;
@@ -21,6 +23,7 @@ use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, StoreError};
 
 mod error;
 mod htpasswd;
+mod sessions;
 
 pub use error::AccountError;
 pub use htpasswd::ImportedLine;
@@ -71,23 +74,46 @@ pub enum AccountChange {
 /// The service.
 #[derive(Debug)]
 pub struct Accounts {
-    pub(super) store: Kept,
-    pub(super) hasher: Arc<Hasher>,
-    pub(super) policy: Arc<PasswordPolicy>,
-    pub(super) sessions: Arc<Sessions>,
-    pub(super) access_keys: Arc<AccessKeys>,
-    pub(super) audit: Arc<Audit>,
+    store: Kept,
+    hasher: Arc<Hasher>,
+    policy: Arc<PasswordPolicy>,
+    sessions: Arc<Sessions>,
+    access_keys: Arc<AccessKeys>,
+    audit: Arc<Audit>,
     pub(super) approval: Approval,
-    pub(super) mailer: Arc<Mailer>,
-    pub(super) clock: Clock,
-    pub(super) random: Random,
-    pub(super) signup: SignupConfig,
-    pub(super) public_url: Url,
+    mailer: Arc<Mailer>,
+    clock: Clock,
+    random: Random,
+    signup: SignupConfig,
+    public_url: Url,
     /// `admin.group`
-    pub(super) administrators: String,
+    administrators: String,
 }
 
 impl Accounts {
+    pub(super) fn under(
+        lasting: &Lasting,
+        policy: Arc<PasswordPolicy>,
+        approval: Approval,
+        config: &Config,
+    ) -> Self {
+        Self {
+            store: lasting.store.clone(),
+            hasher: lasting.hasher.clone(),
+            policy,
+            sessions: lasting.sessions.clone(),
+            access_keys: lasting.access_keys.clone(),
+            audit: lasting.audit.clone(),
+            approval,
+            mailer: lasting.mailer.clone(),
+            clock: lasting.clock.clone(),
+            random: lasting.random.clone(),
+            signup: config.signup.clone(),
+            public_url: config.public_url.clone(),
+            administrators: config.admin.group.clone(),
+        }
+    }
+
     /// Adds an account. `by` names who does it, for the record.
     pub async fn add(&self, new: NewAccount, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
         let username = match new.username {
@@ -99,7 +125,7 @@ impl Accounts {
         if is_reserved(&self.signup, &username) {
             return Err(AccountError::UsernameReserved(username.to_string()));
         }
-        check_groups(&new.groups)?;
+        Self::check_groups(&new.groups)?;
         let password_hash = self.hash(new.password, &new.email, &username).await?;
         let now = self.clock.now();
         let account = Account {
@@ -171,7 +197,7 @@ impl Accounts {
             AccountChange::Disable => (Kind::Disable, Edit::Standing(Standing::Disabled)),
             AccountChange::Enable => (Kind::Enable, Edit::Standing(Standing::Active)),
             AccountChange::SetGroups(groups) => {
-                check_groups(&groups)?;
+                Self::check_groups(&groups)?;
                 (Kind::GroupsChange, Edit::Groups(groups))
             }
             AccountChange::SetPassword(password) => {
@@ -211,6 +237,17 @@ impl Accounts {
             .await?;
         self.note(Kind::AccountDelete, &account, by, origin);
         Ok(account)
+    }
+
+    /// Whether accounts can be in these groups.
+    pub fn check_groups(groups: &BTreeSet<String>) -> Result<(), AccountError> {
+        let wrong = |group: &&String| {
+            group.trim().is_empty() || group.contains(',') || group.chars().any(char::is_control)
+        };
+        groups
+            .iter()
+            .find(wrong)
+            .map_or(Ok(()), |group| Err(AccountError::GroupName(group.clone())))
     }
 
     /// Whether the administrators' group has a member.
@@ -300,16 +337,6 @@ impl Edit {
     fn keeps_sessions(&self) -> bool {
         matches!(self, Self::Standing(Standing::Active) | Self::Groups(_))
     }
-}
-
-fn check_groups(groups: &BTreeSet<String>) -> Result<(), AccountError> {
-    let wrong = |group: &&String| {
-        group.trim().is_empty() || group.contains(',') || group.chars().any(char::is_control)
-    };
-    groups
-        .iter()
-        .find(wrong)
-        .map_or(Ok(()), |group| Err(AccountError::GroupName(group.clone())))
 }
 
 /// The local part with `-` for every character that a username cannot have.

@@ -8,6 +8,9 @@ use crate::model::{Account, Cause, Decision, Email, Mail, Standing, Topic};
 use crate::random::Random;
 use crate::store::StoreError;
 
+/// If so many wait, administrators know: whoever makes many accounts does not fill their mailboxes (S23).
+const ANNOUNCED: usize = 20;
+
 /// The part of signing up in which somebody else decides.
 #[derive(Clone, Debug)]
 pub(super) struct Approval {
@@ -37,6 +40,10 @@ impl Approval {
     pub(super) async fn requests(&self, account: &Account, origin: &Origin) -> Result<Vec<Mail>, StoreError> {
         let waits_for_proof = self.verify_email && !account.email_verified;
         if account.standing != Standing::AwaitingApproval || waits_for_proof {
+            return Ok(Vec::new());
+        }
+        let before = self.store.count_accounts(Standing::AwaitingApproval, ANNOUNCED);
+        if before.await? >= ANNOUNCED {
             return Ok(Vec::new());
         }
         let administrators = self.store.group_members(&self.administrators).await?;

@@ -13,6 +13,7 @@ mod approval;
 mod audit;
 mod challenges;
 mod hasher;
+mod inspection;
 mod invitations;
 mod kept;
 mod key_proof;
@@ -32,6 +33,7 @@ mod sessions;
 mod sign_in;
 mod sign_up;
 mod spent_signatures;
+mod terms;
 mod vault;
 #[cfg(test)]
 mod world;
@@ -50,6 +52,7 @@ use admission::Admission;
 use approval::Approval;
 use kept::Kept;
 use lockout::{Gates, Lockout};
+use terms::Terms;
 use vault::Vault;
 
 pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys, NewAccessKey};
@@ -57,6 +60,7 @@ pub use accounts::{AccountChange, AccountError, Accounts, ImportedLine, NewAccou
 pub use actor::Actor;
 pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
 pub use hasher::{Busy, Hasher, Place, Verdict};
+pub use inspection::{Inspection, LocksInForce};
 pub use invitations::Invitations;
 pub use key_proof::{KeyProof, KeyRefusal};
 pub use key_sign_in::{KeyAnswer, KeySignIn, KeySignInError};
@@ -74,11 +78,16 @@ pub use sign_up::{FieldError, SignUp, SignUpError, SignUpField, SignUpForm, Sign
 pub use spent_signatures::{SpendError, SpentSignatures};
 pub use vault::VaultError;
 
+/// What accounts and events are looked for by, and what is found: the questions of the pages are those of the store.
+pub use crate::store::{AccountFilter, AccountPage, AuditFilter, AuditOrder, AuditPage, AuditSubject};
+
 /// All services, made once from the configuration and shared.
 #[derive(Clone, Debug)]
 pub struct Services {
     /// Accounts, as an administrator handles them.
     pub accounts: Arc<Accounts>,
+    /// What administrators look at.
+    pub inspection: Arc<Inspection>,
     /// Invitations.
     pub invitations: Arc<Invitations>,
     /// Sessions.
@@ -234,6 +243,7 @@ impl Services {
         let policy = Arc::new(PasswordPolicy::new(config.password.policy));
         let administrators = config.admin.group.clone();
         let approval = Approval::under(&lasting, config);
+        let terms = Terms::new(&config.signup, clock.clone());
         let lockout_policy = LockoutPolicy {
             max_failures: config.lockout.max_failures,
             duration: config.lockout.duration.0,
@@ -246,6 +256,7 @@ impl Services {
             sessions: sessions.clone(),
             audit: audit.clone(),
             by_username: config.login.username,
+            terms: terms.clone(),
             admission,
             guarded: administrators.clone(),
             metrics,
@@ -253,20 +264,15 @@ impl Services {
         let key_proof = Arc::new(KeyProof::under(&lasting, lockout_policy));
         let spent_signatures = Arc::new(SpentSignatures::new(store.clone()));
         Self {
-            accounts: Arc::new(Accounts {
+            accounts: Arc::new(Accounts::under(
+                &lasting,
+                policy.clone(),
+                approval.clone(),
+                config,
+            )),
+            inspection: Arc::new(Inspection {
                 store: store.clone(),
-                hasher: hasher.clone(),
-                policy: policy.clone(),
-                sessions: sessions.clone(),
-                access_keys: access_keys.clone(),
-                audit: audit.clone(),
-                approval: approval.clone(),
-                mailer: mailer.clone(),
-                clock: clock.clone(),
-                random: random.clone(),
-                signup: config.signup.clone(),
-                public_url: config.public_url.clone(),
-                administrators: administrators.clone(),
+                lockout: lockout_policy,
             }),
             invitations: Arc::new(Invitations::under(&lasting, config)),
             key_sign_in: Arc::new(KeySignIn::under(
@@ -300,6 +306,7 @@ impl Services {
                 addresses,
                 audit: audit.clone(),
                 approval,
+                terms,
                 clock,
                 random,
                 config: config.signup.clone(),

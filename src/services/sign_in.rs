@@ -7,6 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::address_limit::AddressLimit;
 use super::admission::Admission;
 use super::lockout::{Admitted, Lockout};
+use super::terms::Terms;
 use super::{Audit, Event, Hasher, Kept, Kind, LiveSession, Origin, Sessions};
 use crate::ids::AccountId;
 use crate::metrics::{Counter, Metrics};
@@ -16,6 +17,7 @@ use crate::model::{
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError, UpdateAccount};
 
+mod agreement;
 mod begin;
 mod error;
 
@@ -44,6 +46,7 @@ pub struct SignIn {
     /// `login.username`
     pub(super) by_username: bool,
     pub(super) admission: Admission,
+    pub(super) terms: Terms,
     /// `admin.group`
     pub(super) guarded: String,
     pub(super) metrics: Arc<Metrics>,
@@ -74,15 +77,19 @@ struct Proved {
 }
 
 impl SignIn {
-    /// Signs in. `login` is an e-mail address, or a username where `login.username`.
+    /// Signs in. `login` is an e-mail address, or a username where `login.username`. `agrees`: to the terms as they are
+    /// now, which is asked of whoever agreed to others.
     pub async fn with_password(
         &self,
         login: &str,
         password: &Secret<String>,
+        agrees: bool,
         origin: &Origin,
         replaces: Option<TokenDigest>,
     ) -> Result<SignedIn, SignInError> {
-        let result = self.try_with_password(login, password, origin, replaces).await;
+        let result = self
+            .try_with_password(login, password, agrees, origin, replaces)
+            .await;
         self.counter(result.as_ref().err()).increment();
         result
     }
@@ -104,6 +111,7 @@ impl SignIn {
         &self,
         login: &str,
         password: &Secret<String>,
+        agrees: bool,
         origin: &Origin,
         replaces: Option<TokenDigest>,
     ) -> Result<SignedIn, SignInError> {
@@ -115,7 +123,8 @@ impl SignIn {
             return Err(self.refuse(event, origin, error).await);
         }
         let named = self.resolve(login).await?;
-        let (account, token, session) = match self.evaluate(&named, password, origin, replaces).await {
+        let (account, token, session) = match self.evaluate(&named, password, agrees, origin, replaces).await
+        {
             Ok(signed_in) => signed_in,
             Err(error) => return Err(self.refuse(named.event(Kind::SignIn), origin, error).await),
         };
@@ -224,16 +233,18 @@ impl SignIn {
         &self,
         named: &Named,
         typed: &Secret<String>,
+        agrees: bool,
         origin: &Origin,
         replaces: Option<TokenDigest>,
     ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
         let proved = self.verify(named, typed, origin).await?;
         self.admission.judge(&proved.account)?;
+        let account = self.agree(proved.account, agrees, origin).await?;
         if proved.outdated {
-            self.upgrade(&proved.account, proved.password).await;
+            self.upgrade(&account, proved.password).await;
         }
         let method = SignInMethod::Password;
-        self.begin(&proved.account, method, origin, replaces).await
+        self.begin(&account, method, origin, replaces).await
     }
 
     /// Known and unknown names, good and impossible passwords all take this way: one place, one counted attempt, one

@@ -4,17 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::address_limit::AddressLimit;
 use super::approval::Approval;
 use super::new_password::choose;
+use super::terms::Terms;
 use super::{Audit, Busy, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy};
 use crate::clock::Clock;
 use crate::config::{SignupConfig, SignupMode};
 use crate::ids::AccountId;
 use crate::model::{
-    Account, Agreement, Email, Invitation, InvitationKind, Password, PlainToken, Standing, Topic, Username,
+    Account, Email, Invitation, InvitationKind, Password, PlainToken, Standing, Topic, Username,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -126,6 +125,7 @@ pub struct SignUp {
     pub(super) addresses: Arc<AddressLimit>,
     pub(super) audit: Arc<Audit>,
     pub(super) approval: Approval,
+    pub(super) terms: Terms,
     pub(super) clock: Clock,
     pub(super) random: Random,
     pub(super) mailer: Arc<Mailer>,
@@ -242,7 +242,7 @@ impl SignUp {
             decision: None,
             created_at: now,
             password_changed_at: now,
-            agreements: self.agreements(now),
+            agreements: self.terms.agreement().into_iter().collect(),
             language: origin.language.clone(),
         };
         self.announce(origin, &account).await?;
@@ -317,7 +317,7 @@ impl SignUp {
         if void {
             errors.push((SignUpField::Invitation, FieldError::InvitationVoid));
         }
-        if self.has_terms() && !form.agree {
+        if self.terms.exist() && !form.agree {
             errors.push((SignUpField::Agree, FieldError::MustAgree));
         }
         match (email, username, password) {
@@ -336,18 +336,6 @@ impl SignUp {
             .announce(origin, &about(Kind::SignUpBegin, account))
             .await
             .map_err(|_| SignUpError::Unrecorded)
-    }
-
-    fn has_terms(&self) -> bool {
-        !self.config.terms_url.is_empty() || !self.config.privacy_url.is_empty()
-    }
-
-    fn agreements(&self, now: Timestamp) -> Vec<Agreement> {
-        let agreement = self.has_terms().then(|| Agreement {
-            version: self.config.terms_version.clone(),
-            at: now,
-        });
-        agreement.into_iter().collect()
     }
 }
 

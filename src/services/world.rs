@@ -188,7 +188,7 @@ pub(super) async fn sign_in(
     let password = Secret::new(password.to_owned());
     services
         .sign_in
-        .with_password(login, &password, &client(), None)
+        .with_password(login, &password, false, &client(), None)
         .await
 }
 

@@ -6,6 +6,7 @@
 mod access_keys;
 mod audit;
 mod error;
+mod inspection;
 mod mailing;
 pub mod sled;
 
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 pub use access_keys::{AccessKeyStore, CreateAccessKey};
 pub use audit::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject};
 pub use error::StoreError;
+pub use inspection::{AccountFilter, AccountPage, InspectionStore, Locks};
 pub use mailing::{Allowance, ConsumeToken, MailOutcome, Stamp, StampMail, StampedToken, TokenEffect};
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
@@ -27,7 +29,7 @@ use crate::model::{KeptMail, Mail, MailedToken};
 
 /// Everything that is kept.
 #[async_trait]
-pub trait Store: AccessKeyStore + AuditStore {
+pub trait Store: AccessKeyStore + AuditStore + InspectionStore {
     /// Makes an account and, in the same step, uses up the invitation that it came with.
     ///
     /// A username that any account ever had is taken (S53). Of many callers with one invitation, one gets an

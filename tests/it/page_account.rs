@@ -14,7 +14,11 @@ async fn gateway() -> Running {
 async fn nobody_else_sees_them() {
     let gateway = gateway().await;
     let nobody = gateway.client();
-    for path in ["/.auth/account", "/.auth/account/sessions", "/.auth/admin"] {
+    for path in [
+        "/.auth/account",
+        "/.auth/account/sessions",
+        "/.auth/admin/account",
+    ] {
         let browser = nobody.get(gateway.url(path)).header("accept", "text/html");
         let answer = browser.send().await.unwrap();
         assert_eq!(answer.status(), 303, "{path}");

@@ -1,5 +1,6 @@
 //! `/.auth/account` and below: what people do with their own account. One file a page.
 
+mod activity;
 mod delete;
 mod device;
 mod email;
@@ -35,6 +36,7 @@ static AREA: Area = Area {
         ("/.auth/account/password", "account.nav-password"),
         ("/.auth/account/sessions", "account.nav-sessions"),
         (KEYS, "account.nav-keys"),
+        ("/.auth/account/activity", "account.nav-activity"),
         ("/.auth/account/language", "account.nav-language"),
         ("/.auth/account/delete", "account.nav-delete"),
     ],
@@ -63,10 +65,15 @@ impl Portal {
             (AccountPage::Password, Some(fields)) => self.change_password(visit, member, fields).await,
             (AccountPage::Sessions, None) => self.sessions_page(visit, member),
             (AccountPage::Sessions, Some(fields)) => self.end_sessions(visit, member, &fields).await,
+            (AccountPage::Activity, None) => self.activity_page(visit, member).await,
             (AccountPage::Language, None) => self.language_page(visit, member).await,
             (AccountPage::Language, Some(fields)) => self.change_language(visit, member, &fields).await,
             (AccountPage::Delete, None) => self.site.delete_page(visit, member),
             (AccountPage::Delete, Some(fields)) => self.delete_account(visit, member, fields).await,
+            // The route lets no form get there.
+            (AccountPage::Activity, Some(_)) => self
+                .site
+                .refuse_visit(visit, &Refusal::new(Problem::MethodNotAllowed)),
         }
     }
 }

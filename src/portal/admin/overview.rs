@@ -6,9 +6,11 @@ use serde::Serialize;
 
 use super::AREA;
 use crate::portal::Portal;
+use crate::portal::login::unavailable;
 use crate::portal::member::Member;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
+use crate::refusal::Refusal;
 
 const PATH: &str = "/.auth/admin";
 
@@ -17,14 +19,32 @@ const PATH: &str = "/.auth/admin";
 pub(in crate::portal) struct Overview {
     /// People who are signed in, each counted once for each of their sessions.
     pub(in crate::portal) sessions: usize,
+    /// Accounts that wait for approval.
+    pub(in crate::portal) waiting: usize,
+    /// Accounts that are locked.
+    pub(in crate::portal) locked: usize,
 }
 
 impl Portal {
-    pub(super) fn overview_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
-        let overview = Overview {
+    pub(super) async fn overview_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+        match self.overview().await {
+            Ok(overview) => self.site.overview(visit, member, &overview),
+            Err(refusal) => self.site.refuse_visit(visit, &refusal),
+        }
+    }
+
+    async fn overview(&self) -> Result<Overview, Refusal> {
+        let inspection = &self.services.inspection;
+        let waiting = inspection.waiting().await;
+        let locks = inspection.locks().await;
+        Ok(Overview {
             sessions: self.services.sessions.list(None).len(),
-        };
-        self.site.overview(visit, member, &overview)
+            waiting: waiting.map_err(|error| unavailable(error.to_string()))?,
+            locked: locks
+                .map_err(|error| unavailable(error.to_string()))?
+                .accounts
+                .len(),
+        })
     }
 }
 
@@ -38,10 +58,11 @@ impl Site {
         if visit.wants == Wants::Json {
             return self.json(visit, StatusCode::OK, overview);
         }
+        let place = AREA.at(PATH);
         self.member_page(
             visit,
             member,
-            AREA.at(PATH),
+            place,
             StatusCode::OK,
             "admin-overview.html",
             overview,

@@ -6,7 +6,7 @@ use crate::model::{
 };
 use crate::services::{AccessKeyError, AccessKeyInfo, SessionInfo};
 
-fn account() -> Account {
+pub(super) fn account() -> Account {
     let principal = principal();
     let at = Timestamp::from_second(1_700_000_000).unwrap();
     Account {
@@ -137,10 +137,6 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         (
             "account-delete-locked",
             site.refused_delete(visit, member, &locked, alert::Errors::new()),
-        ),
-        (
-            "admin",
-            site.overview(visit, member, &admin::Overview { sessions: 3 }),
         ),
     ]
 }

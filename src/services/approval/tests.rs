@@ -107,3 +107,15 @@ async fn s15_nobody_is_asked_to_approve_what_is_not_verified() {
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].topic, Topic::AwaitingApproval(account.id));
 }
+
+#[tokio::test]
+async fn s23_administrators_are_not_told_of_a_flood_one_by_one() {
+    let world = world(false).await;
+    world.add("root1@example.com", &["gateway-admin"]).await;
+    for n in 0..ANNOUNCED + 3 {
+        let name = format!("flood{n}");
+        let form = form(&format!("{name}@example.com"), &name, PASSWORD);
+        world.services.sign_up.sign_up(form, &client()).await.unwrap();
+    }
+    assert_eq!(world.mails_after(0).await.len(), ANNOUNCED);
+}

@@ -18,6 +18,9 @@ pub enum SignInError {
     /// The right password; an administrator has not approved, or declined.
     #[error("the account is not approved")]
     NotApproved,
+    /// The right password; the terms are others than were agreed to.
+    #[error("the terms must be agreed to")]
+    MustAgree,
     /// The right password; the account is disabled.
     #[error("the account is disabled")]
     Disabled,
@@ -45,6 +48,7 @@ impl SignInError {
             Self::InvalidCredentials => "invalid-credentials",
             Self::NotVerified => "not-verified",
             Self::NotApproved => "not-approved",
+            Self::MustAgree => "must-agree",
             Self::Disabled => "account-disabled",
             Self::Locked(_) => "locked",
             Self::RateLimited(_) => "rate-limited",

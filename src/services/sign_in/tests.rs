@@ -342,7 +342,7 @@ async fn s27_a_sign_in_ends_the_session_that_came_with_it() {
     let replaces = Some(first.token.digest());
     let service = &world.services.sign_in;
     let second = service
-        .with_password(EMAIL, &password, &client(), replaces)
+        .with_password(EMAIL, &password, false, &client(), replaces)
         .await
         .unwrap();
     assert_ne!(first.token.expose(), second.token.expose());

@@ -3,6 +3,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::config::{AuditMode, Config};
+use crate::model::Agreement;
 use crate::services::AccountChange;
 use crate::services::world::{EMAIL, PASSWORD, World, client, form, group_set, tester, unwritable_record};
 

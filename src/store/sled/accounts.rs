@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::key::{self, Kind};
 use super::record::{self, Record};
 use super::rows::{Group, Rows};
-use super::{access_keys, invitations, mails, sessions, tokens};
+use super::{access_keys, inspection, invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Standing, TokenDigest, Username};
 use crate::store::{CreateAccount, DeleteAccount, StoreError, UpdateAccount};
@@ -47,6 +47,7 @@ pub(super) fn create(
     for name in &account.groups {
         group.put(key::member(name, account.id), &())?;
     }
+    inspection::index(group, None, Some(account))?;
     mails::enqueue(group, new_mails)?;
     Ok(CreateAccount::Created)
 }
@@ -132,6 +133,7 @@ pub(super) fn replace(group: &mut Group<'_>, current: &Account, changed: &Accoun
     for name in changed.groups.difference(&current.groups) {
         group.put(key::member(name, changed.id), &())?;
     }
+    inspection::index(group, Some(current), Some(changed))?;
     if changed.password_changed_at != current.password_changed_at || changed.email != current.email {
         tokens::void_all(group, changed.id)?;
     }
@@ -156,6 +158,7 @@ pub(super) fn delete(
     for name in &account.groups {
         group.remove(key::member(name, id));
     }
+    inspection::index(group, Some(&account), None)?;
     group.remove(key::email(&account.email));
     // Never given to another account.
     group.put(key::username(&account.username), &None)?;

@@ -108,10 +108,15 @@ impl Attempts {
         policy: LockoutPolicy,
     ) -> Result<Option<Duration>, StoreError> {
         let failures = self.place(rows, subject)?.failures(rows)?;
-        Ok(failures.and_then(|failures| match self.state(&failures, policy) {
+        Ok(failures.and_then(|failures| self.left(&failures, policy)))
+    }
+
+    /// For how long a lock still lasts, if it does.
+    pub(super) fn left(&self, failures: &Failures, policy: LockoutPolicy) -> Option<Duration> {
+        match self.state(failures, policy) {
             State::Locked(remaining) => Some(remaining),
             State::Open | State::Over => None,
-        }))
+        }
     }
 
     fn lock(&self, lasts: Duration) -> Lock {

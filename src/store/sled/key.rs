@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
-use crate::model::{AccessKeyId, AuditPlace, Email, Purpose, SignatureDigest, TokenDigest, Username};
+use crate::model::{
+    AccessKeyId, AuditPlace, Email, Purpose, SignatureDigest, Standing, TokenDigest, Username,
+};
 use crate::store::AuditSubject;
 
 /// A kind of row.
@@ -63,10 +65,16 @@ pub(super) enum Kind {
     Audit = b'l' as isize,
     /// That an event is about somebody, or done by somebody, by subject and place.
     AuditOf = b'L' as isize,
+    /// That an account is found by a term, by term and account.
+    Term = b'x' as isize,
+    /// Where an account stands, by standing and account.
+    Standing = b'y' as isize,
+    /// The form of the rows that accounts are found by.
+    IndexForm = b'X' as isize,
 }
 
 impl Kind {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 28] = [
         Self::Meta,
         Self::Account,
         Self::Email,
@@ -92,6 +100,9 @@ impl Kind {
         Self::DataKey,
         Self::Audit,
         Self::AuditOf,
+        Self::Term,
+        Self::Standing,
+        Self::IndexForm,
     ];
 
     /// The kind of a row, by its key.
@@ -268,6 +279,38 @@ pub(super) fn key_attempts(id: AccessKeyId) -> Vec<u8> {
 /// The key of the data key's row: there is one.
 pub(super) fn data_key() -> Vec<u8> {
     Kind::DataKey.prefix()
+}
+
+/// What the keys of all terms begin with that begin with this.
+pub(super) fn terms(prefix: &str) -> Vec<u8> {
+    Kind::Term.key(&[prefix.as_bytes()])
+}
+
+/// No term has a NUL.
+pub(super) fn term(term: &str, id: AccountId) -> Vec<u8> {
+    Kind::Term.key(&[term.as_bytes(), b"\0", id.as_bytes()])
+}
+
+/// What the keys of all accounts begin with that stand there.
+pub(super) fn standings(standing: Standing) -> Vec<u8> {
+    let byte = match standing {
+        Standing::Active => b'a',
+        Standing::AwaitingApproval => b'w',
+        Standing::Declined => b'c',
+        Standing::Disabled => b'd',
+    };
+    Kind::Standing.key(&[&[byte]])
+}
+
+pub(super) fn standing(standing: Standing, id: AccountId) -> Vec<u8> {
+    let mut key = standings(standing);
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+/// The key of the form of the rows that accounts are found by: there is one.
+pub(super) fn index_form() -> Vec<u8> {
+    Kind::IndexForm.prefix()
 }
 
 pub(super) fn audit(place: AuditPlace) -> Vec<u8> {

@@ -13,6 +13,7 @@ mod ballast;
 mod committer;
 mod engine;
 mod folder;
+mod inspection;
 mod invitations;
 mod key;
 mod mails;
@@ -92,6 +93,7 @@ impl SledStore {
             engine.open()?;
         }
         let meta = meta::load(&engine, &folder)?;
+        inspection::build(&engine)?;
         folder.settle()?;
         let run = Run(u64::from_be_bytes(Random::system().bytes()));
         Ok(Self {

@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 use ::sled::IVec;
 
 use super::engine::Engine;
+use super::inspection;
 use super::key::{self, Kind};
-use super::record::{self, Failures, Meta, Postage, SpentUntil, UnknownFailures};
+use super::record::{self, Failures, IndexForm, Meta, Postage, SpentUntil, UnknownFailures};
 use super::rows::Rows;
 use crate::ids::AccountId;
 use crate::model::{
@@ -90,6 +91,8 @@ fn check(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         Some(Kind::DataKey) => record::decode::<WrappedDataKey>(key, value).map(drop),
         Some(Kind::Audit) => audit(rows, key, &record::decode(key, value)?),
         Some(Kind::AuditOf) => audit_of(rows, key),
+        Some(Kind::Term | Kind::Standing) => found_by(rows, key),
+        Some(Kind::IndexForm) => record::decode::<IndexForm>(key, value).map(drop),
         None => wrong(key, "no such kind of row exists"),
     }
 }
@@ -102,7 +105,22 @@ fn account(rows: &impl Rows, key: &[u8], account: &Account) -> Result<(), StoreE
     for group in &account.groups {
         agree(rows, key, &key::member(group, id), &())?;
     }
-    Ok(())
+    match inspection::missing(rows, account)? {
+        Some(index) => wrong(key, &format!("{} is missing", record::name(&index))),
+        None => Ok(()),
+    }
+}
+
+fn found_by(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
+    let Some(id) = key::trailing_account(key) else {
+        return wrong(key, "it names no account");
+    };
+    let account: Account = rows.indexed(key, &key::account(id))?;
+    require(
+        key,
+        inspection::is_found_by(&account, key),
+        "its account is not found by this",
+    )
 }
 
 fn email(rows: &impl Rows, key: &[u8], id: AccountId) -> Result<(), StoreError> {

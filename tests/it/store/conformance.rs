@@ -6,6 +6,7 @@ pub(crate) mod access_keys;
 pub(crate) mod accounts;
 pub(crate) mod attempts;
 pub(crate) mod audit;
+pub(crate) mod inspection;
 pub(crate) mod invitations;
 pub(crate) mod mails;
 pub(crate) mod races;

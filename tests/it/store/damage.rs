@@ -212,8 +212,8 @@ async fn every_missing_row_is_found() {
     let db = ::sled::open(folder.path()).unwrap();
     let keys: Vec<_> = db.iter().keys().map(Result::unwrap).collect();
     drop(db);
-    let named_by_others = |key: &[u8]| !b"mufw".contains(&key[0]) && key != b"ngone";
-    assert_eq!(keys.iter().filter(|key| named_by_others(key)).count(), 12);
+    let named_by_others = |key: &[u8]| !b"mufwX".contains(&key[0]) && key != b"ngone";
+    assert_eq!(keys.iter().filter(|key| named_by_others(key)).count(), 15);
 
     for (position, key) in keys.iter().enumerate() {
         if named_by_others(key) {
@@ -239,6 +239,26 @@ async fn every_row_that_cannot_be_read_is_found() {
             .await;
             assert_ne!(found.faults, Vec::<String>::new(), "{:?}", char::from(*kind));
         }
+    }
+}
+
+#[tokio::test]
+async fn what_accounts_are_found_by_is_written_anew_where_its_form_is_lost() {
+    for garbage in [None, Some(b"\xff".as_slice()), Some(b"\x017")] {
+        let found = verified(|tree, _| {
+            match garbage {
+                Some(garbage) => drop(tree.insert(b"X", garbage).unwrap()),
+                None => drop(tree.remove(b"X").unwrap()),
+            }
+            for kind in [b"x", b"y"] {
+                for key in tree.scan_prefix(kind).keys() {
+                    tree.remove(key.unwrap()).unwrap();
+                }
+            }
+            tree.insert(key(b'x', b"left\0over"), b"\x01null").unwrap();
+        })
+        .await;
+        assert_eq!(found.faults, Vec::<String>::new());
     }
 }
 
@@ -282,6 +302,21 @@ async fn every_orphan_is_found() {
             key(b'w', b"AKIAIOSFODNN7EXAMPLE"),
             json(r#"{"count":1,"lock":null}"#),
             "points to AccessKey 414b",
+        ),
+        (
+            key(b'x', &[b"x1\0".as_slice(), &nobody].concat()),
+            json("null"),
+            "points to Account 09",
+        ),
+        (
+            key(b'y', &[b"a".as_slice(), &nobody].concat()),
+            json("null"),
+            "points to Account 09",
+        ),
+        (
+            key(b'L', &[nobody, nobody].concat()),
+            json("null"),
+            "points to Audit 09",
         ),
         (b"?".to_vec(), Vec::new(), "no such kind of row"),
     ];

@@ -8,4 +8,5 @@ mod full_disk;
 pub(crate) mod ledger;
 mod samples;
 mod scale;
+mod scale_search;
 mod sled;

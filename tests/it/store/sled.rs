@@ -115,6 +115,12 @@ conformance! { Sled:
         subjects_are_counted_apart
         a_removed_account_still_locks
     }
+    inspection {
+        an_account_is_found_by_the_beginning_of_what_it_is_called
+        what_an_account_is_found_by_follows_it
+        filters_are_combined_and_pages_are_whole
+        locks_in_force_are_listed
+    }
     audit {
         events_are_read_in_both_orders_a_page_at_a_time
         filters_let_through_what_all_of_them_do

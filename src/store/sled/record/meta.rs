@@ -31,3 +31,18 @@ impl Record for Meta {
         Ok(Self { slot_key })
     }
 }
+
+/// The form of rows that are made from others, and made anew when the program has another form for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(in crate::store::sled) struct IndexForm(pub(in crate::store::sled) u32);
+
+impl Record for IndexForm {
+    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        version_1(self)
+    }
+
+    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+        only_version_1(version, json)
+    }
+}

@@ -25,7 +25,7 @@ use crate::store::StoreError;
 
 pub(super) use attempts::{Failures, Lock, Run, UnknownFailures};
 pub(super) use mail::Postage;
-pub(super) use meta::Meta;
+pub(super) use meta::{IndexForm, Meta};
 pub(super) use signature::SpentUntil;
 
 /// What a row holds.

@@ -1,0 +1,181 @@
+//! `/.auth/admin/account?id=`: one account.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::{AREA, accounts, query, refusal_of};
+use crate::model::{Account, Agreement, Decision, Standing};
+use crate::portal::Portal;
+use crate::portal::alert::{Alert, Errors};
+use crate::portal::login::unavailable;
+use crate::portal::member::Member;
+use crate::portal::site::Site;
+use crate::portal::visit::{Visit, Wants};
+use crate::refusal::{Problem, Refusal};
+use crate::secret::Secret;
+
+pub(super) const PATH: &str = "/.auth/admin/account";
+
+/// The fields of the page's forms, in their order.
+const ORDER: &[&str] = &["groups", "confirm"];
+
+/// An account, and how it is used.
+pub(in crate::portal) struct AccountDetails {
+    pub(in crate::portal) account: Account,
+    pub(in crate::portal) locked_for: Option<Duration>,
+    pub(in crate::portal) sessions: usize,
+}
+
+/// What the page says of what was just asked.
+#[derive(Default)]
+pub(in crate::portal) struct Said<'a> {
+    /// A link to hand over, which is shown once.
+    pub(in crate::portal) link: Option<&'a Secret<String>>,
+    /// Why nothing was done.
+    pub(in crate::portal) refused: Option<(Refusal, Errors)>,
+}
+
+/// An account, as administrators' programs read it.
+#[derive(Serialize)]
+struct Document<'a> {
+    id: String,
+    email: &'a str,
+    email_verified: bool,
+    username: &'a str,
+    name: &'a str,
+    groups: &'a BTreeSet<String>,
+    standing: Standing,
+    decision: Option<&'a Decision>,
+    created_at: String,
+    password_changed_at: String,
+    agreements: &'a [Agreement],
+    language: Option<&'a str>,
+    locked_for_seconds: Option<u64>,
+    sessions: usize,
+}
+
+#[derive(Serialize)]
+struct AccountView<'a> {
+    account: Document<'a>,
+    groups: String,
+    locked_minutes: Option<u64>,
+    recorded: String,
+    done: Option<&'static str>,
+    link: Option<&'a str>,
+    errors: Errors,
+    alert: Option<Alert>,
+}
+
+impl Portal {
+    /// `id`: an id, an address or a username.
+    pub(super) async fn account_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+        let account = match self.services.accounts.find(&visit.parameter("id")).await {
+            Ok(account) => account,
+            Err(error) => return self.site.refuse_visit(visit, &refusal_of(&error)),
+        };
+        self.show_account(visit, member, account, Said::default()).await
+    }
+
+    pub(super) async fn show_account(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        account: Account,
+        said: Said<'_>,
+    ) -> Response<Bytes> {
+        match self.details(account).await {
+            Ok(details) => self.site.account(visit, member, &details, said),
+            Err(refusal) => self.site.refuse_visit(visit, &refusal),
+        }
+    }
+
+    async fn details(&self, account: Account) -> Result<AccountDetails, Refusal> {
+        let locked_for = self.services.inspection.locked_for(&account).await;
+        Ok(AccountDetails {
+            locked_for: locked_for.map_err(|error| unavailable(error.to_string()))?,
+            sessions: self.services.sessions.list(Some(account.id)).len(),
+            account,
+        })
+    }
+}
+
+impl Site {
+    pub(in crate::portal) fn account(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        details: &AccountDetails,
+        said: Said<'_>,
+    ) -> Response<Bytes> {
+        if visit.wants == Wants::Json {
+            return match said.refused {
+                Some((refusal, errors)) => self.refuse_fields(visit, &refusal, errors),
+                None => self.json(visit, StatusCode::OK, &Document::of(details)),
+            };
+        }
+        let (status, errors, alert) = match said.refused {
+            Some((refusal, errors)) => {
+                let alert = match errors.get("action") {
+                    Some(message) => Alert::about(self.title(visit, Problem::InvalidInput), message.clone()),
+                    None => self.form_alert(visit, &refusal, &errors, ORDER),
+                };
+                (refusal.problem.status(), errors, Some(alert))
+            }
+            None => (StatusCode::OK, Errors::new(), None),
+        };
+        let groups: Vec<&str> = details.account.groups.iter().map(String::as_str).collect();
+        let id = details.account.id.to_string();
+        let view = AccountView {
+            groups: groups.join(", "),
+            locked_minutes: details.locked_for.map(|left| left.as_secs().div_ceil(60).max(1)),
+            recorded: query("/.auth/admin/audit", &[("account", &id)]),
+            done: done(&visit.parameter("done")),
+            link: said.link.map(|link| link.expose().as_str()),
+            account: Document::of(details),
+            errors,
+            alert,
+        };
+        let place = AREA.at(accounts::PATH);
+        self.member_page(visit, member, place, status, "admin-account.html", &view)
+    }
+}
+
+impl<'a> Document<'a> {
+    fn of(details: &'a AccountDetails) -> Self {
+        let account = &details.account;
+        Self {
+            id: account.id.to_string(),
+            email: account.email.as_str(),
+            email_verified: account.email_verified,
+            username: account.username.as_str(),
+            name: account.name.as_deref().unwrap_or_default(),
+            groups: &account.groups,
+            standing: account.standing,
+            decision: account.decision.as_ref(),
+            created_at: account.created_at.to_string(),
+            password_changed_at: account.password_changed_at.to_string(),
+            agreements: &account.agreements,
+            language: account.language.as_deref(),
+            locked_for_seconds: details.locked_for.map(|left| left.as_secs().max(1)),
+            sessions: details.sessions,
+        }
+    }
+}
+
+/// What was done, in words.
+fn done(action: &str) -> Option<&'static str> {
+    Some(match action {
+        "approve" => "admin.done-approve",
+        "decline" => "admin.done-decline",
+        "disable" => "admin.done-disable",
+        "enable" => "admin.done-enable",
+        "unlock" => "admin.done-unlock",
+        "set-groups" => "admin.done-groups",
+        "end-sessions" => "admin.done-sessions",
+        _ => return None,
+    })
+}

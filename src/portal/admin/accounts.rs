@@ -1,0 +1,158 @@
+//! `/.auth/admin/accounts`: accounts among many.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::{A_PAGE, AREA, query};
+use crate::model::{Account, Standing};
+use crate::portal::Portal;
+use crate::portal::login::unavailable;
+use crate::portal::member::Member;
+use crate::portal::site::Site;
+use crate::portal::visit::{Visit, Wants};
+use crate::services::{AccountFilter, AccountPage};
+
+pub(super) const PATH: &str = "/.auth/admin/accounts";
+
+/// All states that can be asked for.
+const STANDINGS: &[Standing] = &[
+    Standing::AwaitingApproval,
+    Standing::Active,
+    Standing::Disabled,
+    Standing::Declined,
+];
+
+/// What is looked for, as it was asked.
+#[derive(Default, Serialize)]
+pub(in crate::portal) struct Search {
+    pub(in crate::portal) q: String,
+    pub(in crate::portal) standing: Option<Standing>,
+    pub(in crate::portal) group: String,
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    accounts: Vec<Row<'a>>,
+    next: Option<&'a str>,
+}
+
+/// An account, for a list.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: String,
+    email: &'a str,
+    username: &'a str,
+    name: &'a str,
+    groups: &'a BTreeSet<String>,
+    standing: Standing,
+    created_at: String,
+}
+
+#[derive(Serialize)]
+struct AccountsView<'a> {
+    search: &'a Search,
+    standings: &'static [Standing],
+    found: Found<'a>,
+    next: Option<String>,
+    deleted: bool,
+}
+
+impl Portal {
+    /// `q`, `standing`, `group`, `after`
+    pub(super) async fn accounts_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+        let named = visit.parameter("standing");
+        let search = Search {
+            q: visit.parameter("q").trim().to_owned(),
+            standing: STANDINGS
+                .iter()
+                .copied()
+                .find(|standing| name(*standing) == named),
+            group: visit.parameter("group").trim().to_owned(),
+        };
+        let filter = AccountFilter {
+            text: Some(search.q.clone()),
+            standing: search.standing,
+            group: Some(search.group.clone()).filter(|group| !group.is_empty()),
+        };
+        let after = Some(visit.parameter("after")).filter(|after| !after.is_empty());
+        match self
+            .services
+            .inspection
+            .find_accounts(filter, after, A_PAGE)
+            .await
+        {
+            Ok(page) => self.site.accounts(visit, member, &search, &page),
+            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+        }
+    }
+}
+
+impl Site {
+    pub(in crate::portal) fn accounts(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        search: &Search,
+        page: &AccountPage,
+    ) -> Response<Bytes> {
+        let found = Found {
+            accounts: page.accounts.iter().map(Row::of).collect(),
+            next: page.next.as_deref(),
+        };
+        if visit.wants == Wants::Json {
+            return self.json(visit, StatusCode::OK, &found);
+        }
+        let next = found.next.map(|next| {
+            let standing = search.standing.map_or("", name);
+            let parameters = [
+                ("q", &*search.q),
+                ("standing", standing),
+                ("group", &*search.group),
+                ("after", next),
+            ];
+            query(PATH, &parameters)
+        });
+        let view = AccountsView {
+            search,
+            standings: STANDINGS,
+            found,
+            next,
+            deleted: visit.parameter("done") == "delete",
+        };
+        self.member_page(
+            visit,
+            member,
+            AREA.at(PATH),
+            StatusCode::OK,
+            "admin-accounts.html",
+            &view,
+        )
+    }
+}
+
+impl<'a> Row<'a> {
+    fn of(account: &'a Account) -> Self {
+        Self {
+            id: account.id.to_string(),
+            email: account.email.as_str(),
+            username: account.username.as_str(),
+            name: account.name.as_deref().unwrap_or_default(),
+            groups: &account.groups,
+            standing: account.standing,
+            created_at: account.created_at.to_string(),
+        }
+    }
+}
+
+/// A state as a parameter has it.
+fn name(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Active => "active",
+        Standing::AwaitingApproval => "awaiting-approval",
+        Standing::Declined => "declined",
+        Standing::Disabled => "disabled",
+    }
+}

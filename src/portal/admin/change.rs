@@ -1,0 +1,178 @@
+//! What a form of `/.auth/admin/account` does.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::account::{self, Said};
+use super::{accounts, query, refusal_of};
+use crate::model::Account;
+use crate::portal::Portal;
+use crate::portal::alert::Errors;
+use crate::portal::forms::Fields;
+use crate::portal::login::unavailable;
+use crate::portal::member::Member;
+use crate::portal::visit::{Visit, Wants};
+use crate::refusal::{Problem, Refusal};
+use crate::services::{AccountChange, AccountError, Actor};
+
+#[derive(Serialize)]
+struct LinkDocument<'a> {
+    link: &'a str,
+    expires_at: String,
+}
+
+#[derive(Serialize)]
+struct Ended {
+    ended: usize,
+}
+
+impl Portal {
+    /// `account`: an id, an address or a username; `action`; `reason`; for "set-groups" `groups`, with commas; for
+    /// "delete" `confirm`.
+    pub(super) async fn change_account(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        fields: &Fields,
+        by: &Actor,
+    ) -> Response<Bytes> {
+        let (accounts, name, origin) = (&self.services.accounts, fields.text("account"), visit.origin());
+        let action = fields.text("action");
+        let change = match action {
+            "approve" => AccountChange::Approve,
+            "decline" => AccountChange::Decline,
+            "disable" => AccountChange::Disable,
+            "enable" => AccountChange::Enable,
+            "unlock" => AccountChange::Unlock,
+            "set-groups" => AccountChange::SetGroups(groups(fields.text("groups"))),
+            "reset-link" => return self.hand_over(visit, member, name, by).await,
+            "end-sessions" => {
+                return match accounts.end_sessions(name, by, &origin).await {
+                    Ok((_, ended)) if visit.wants == Wants::Json => {
+                        self.site.json(visit, StatusCode::OK, &Ended { ended })
+                    }
+                    Ok((account, _)) => self.see_account(visit, &account, action),
+                    Err(error) => self.refuse_change(visit, member, name, &error).await,
+                };
+            }
+            "delete" => return self.delete_other(visit, member, fields, by).await,
+            _ => {
+                return self
+                    .site
+                    .refuse_visit(visit, &Refusal::new(Problem::InvalidInput));
+            }
+        };
+        match accounts.change(name, change, by, &origin).await {
+            Ok(account) if visit.wants == Wants::Json => {
+                self.show_account(visit, member, account, Said::default()).await
+            }
+            Ok(account) => self.see_account(visit, &account, action),
+            Err(error) => self.refuse_change(visit, member, name, &error).await,
+        }
+    }
+
+    async fn delete_other(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        fields: &Fields,
+        by: &Actor,
+    ) -> Response<Bytes> {
+        let (accounts, name) = (&self.services.accounts, fields.text("account"));
+        if !matches!(fields.text("confirm"), "true" | "on" | "1" | "yes") {
+            let message = self.site.texts.get(visit.lang, "admin.must-confirm").to_owned();
+            let errors = Errors::from([("confirm", message)]);
+            return self.refuse_fields_of(visit, member, name, errors).await;
+        }
+        match accounts.delete(name, by, &visit.origin()).await {
+            Ok(_) if visit.wants == Wants::Json => self.site.nothing(visit),
+            Ok(_) => self
+                .site
+                .see_other(visit, &query(accounts::PATH, &[("done", "delete")])),
+            Err(error) => self.refuse_change(visit, member, name, &error).await,
+        }
+    }
+
+    fn see_account(&self, visit: &Visit<'_>, account: &Account, action: &str) -> Response<Bytes> {
+        let id = account.id.to_string();
+        self.site
+            .see_other(visit, &query(account::PATH, &[("id", &id), ("done", action)]))
+    }
+
+    async fn hand_over(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        name: &str,
+        by: &Actor,
+    ) -> Response<Bytes> {
+        let account = match self.services.accounts.find(name).await {
+            Ok(account) => account,
+            Err(error) => return self.site.refuse_visit(visit, &refusal_of(&error)),
+        };
+        let links = &self.services.mailed_links;
+        let (link, expires_at) = match links.reset_link(&account, by, &visit.origin()).await {
+            Ok(made) => made,
+            Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
+        };
+        if visit.wants == Wants::Json {
+            let document = LinkDocument {
+                link: link.expose(),
+                expires_at: expires_at.to_string(),
+            };
+            return self.site.json(visit, StatusCode::CREATED, &document);
+        }
+        let said = Said {
+            link: Some(&link),
+            refused: None,
+        };
+        self.show_account(visit, member, account, said).await
+    }
+
+    async fn refuse_change(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        name: &str,
+        error: &AccountError,
+    ) -> Response<Bytes> {
+        let (field, text) = match error {
+            AccountError::LastAdministrator => ("action", "admin.last-administrator"),
+            AccountError::GroupName(_) => ("groups", "admin.group-refused"),
+            _ => return self.site.refuse_visit(visit, &refusal_of(error)),
+        };
+        let message = self.site.texts.get(visit.lang, text).to_owned();
+        let errors = Errors::from([(field, message)]);
+        self.refuse_fields_of(visit, member, name, errors).await
+    }
+
+    async fn refuse_fields_of(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        name: &str,
+        errors: Errors,
+    ) -> Response<Bytes> {
+        let said = Said {
+            link: None,
+            refused: Some((Refusal::new(Problem::InvalidInput), errors)),
+        };
+        match self.services.accounts.find(name).await {
+            Ok(account) => self.show_account(visit, member, account, said).await,
+            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+        }
+    }
+}
+
+/// Groups as they are typed, with commas.
+pub(super) fn groups(typed: &str) -> BTreeSet<String> {
+    typed
+        .split(',')
+        .map(str::trim)
+        .filter(|group| !group.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

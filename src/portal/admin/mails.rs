@@ -1,0 +1,117 @@
+//! `/.auth/admin/mails`: what waits to be sent, and what could not be.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::{A_PAGE, AREA, query};
+use crate::model::{KeptMail, MailState, Topic};
+use crate::portal::Portal;
+use crate::portal::login::unavailable;
+use crate::portal::member::Member;
+use crate::portal::site::Site;
+use crate::portal::visit::{Visit, Wants};
+
+const PATH: &str = "/.auth/admin/mails";
+
+#[derive(Serialize)]
+struct Mails<'a> {
+    mails: Vec<Row<'a>>,
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: String,
+    to: &'a str,
+    topic: &'static str,
+    attempts: u32,
+    failed: bool,
+    /// When it is tried, or failed for good.
+    at: String,
+    /// What the mail server said last.
+    reason: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct MailsView<'a> {
+    found: Mails<'a>,
+    next: Option<String>,
+}
+
+impl Portal {
+    /// `after`
+    pub(super) async fn mails_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+        let after = visit.parameter("after").parse().ok();
+        match self.services.inspection.mails(after, A_PAGE + 1).await {
+            Ok(mails) => self.site.mails(visit, member, &mails),
+            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+        }
+    }
+}
+
+impl Site {
+    /// One mail more than a page has tells that there is another page.
+    pub(in crate::portal) fn mails(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        mails: &[KeptMail],
+    ) -> Response<Bytes> {
+        let rows: Vec<Row<'_>> = mails.iter().take(A_PAGE).map(Row::of).collect();
+        let has_more = mails.len() > A_PAGE;
+        let found = Mails {
+            next: rows.last().filter(|_| has_more).map(|row| row.id.clone()),
+            mails: rows,
+        };
+        if visit.wants == Wants::Json {
+            return self.json(visit, StatusCode::OK, &found);
+        }
+        let view = MailsView {
+            next: found.next.as_deref().map(|next| query(PATH, &[("after", next)])),
+            found,
+        };
+        self.member_page(
+            visit,
+            member,
+            AREA.at(PATH),
+            StatusCode::OK,
+            "admin-mails.html",
+            &view,
+        )
+    }
+}
+
+impl<'a> Row<'a> {
+    fn of(kept: &'a KeptMail) -> Self {
+        let (failed, at) = match kept.state {
+            MailState::Due(at) => (false, at),
+            MailState::Failed(at) => (true, at),
+        };
+        Self {
+            id: kept.mail.id.to_string(),
+            to: kept.mail.to.as_str(),
+            topic: topic(&kept.mail.topic),
+            attempts: kept.attempts,
+            failed,
+            at: at.to_string(),
+            reason: kept.reason.as_deref(),
+        }
+    }
+}
+
+fn topic(topic: &Topic) -> &'static str {
+    match topic {
+        Topic::VerifyEmail => "verify-email",
+        Topic::AlreadyRegistered => "already-registered",
+        Topic::Reset => "reset",
+        Topic::ChangeEmail(_) => "change-email",
+        Topic::EmailChanged(_) => "email-changed",
+        Topic::PasswordChanged => "password-changed",
+        Topic::PasswordReset => "password-reset",
+        Topic::AwaitingApproval(_) => "awaiting-approval",
+        Topic::Approved => "approved",
+        Topic::Declined => "declined",
+        Topic::Invitation(_) => "invitation",
+    }
+}

@@ -1,0 +1,94 @@
+//! The texts for what the administrators' pages show by its name.
+
+use jiff::Timestamp;
+use minijinja::Environment;
+
+use crate::portal::moment::moment;
+
+/// Adds filters that turn a name into the key of its text, and a time into one for people.
+pub(in crate::portal) fn teach(templates: &mut Environment<'_>) {
+    templates.add_filter("moment", |at: &str| {
+        at.parse::<Timestamp>().map_or_else(|_| at.to_owned(), moment)
+    });
+    templates.add_filter("standing", standing);
+    templates.add_filter("event", event);
+    templates.add_filter("topic", topic);
+}
+
+fn standing(name: &str) -> &'static str {
+    match name {
+        "active" => "admin.standing-active",
+        "awaiting-approval" => "admin.standing-waiting",
+        "declined" => "admin.standing-declined",
+        "disabled" => "admin.standing-disabled",
+        _ => "admin.any",
+    }
+}
+
+fn event(name: &str) -> &'static str {
+    match name {
+        "sign-in" => "event.sign-in",
+        "signed-request" => "event.signed-request",
+        "agree" => "event.agree",
+        "proof" => "event.proof",
+        "sign-out" => "event.sign-out",
+        "sign-up" => "event.sign-up",
+        "sign-up-begin" => "event.sign-up-begin",
+        "lock" => "event.lock",
+        "unlock" => "event.unlock",
+        "session-end" => "event.session-end",
+        "account-add" => "event.account-add",
+        "account-delete" => "event.account-delete",
+        "approve" => "event.approve",
+        "decline" => "event.decline",
+        "disable" => "event.disable",
+        "enable" => "event.enable",
+        "password-change" => "event.password-change",
+        "reset-request" => "event.reset-request",
+        "password-reset" => "event.password-reset",
+        "email-verify" => "event.email-verify",
+        "email-change-request" => "event.email-change-request",
+        "email-change" => "event.email-change",
+        "name-change" => "event.name-change",
+        "groups-change" => "event.groups-change",
+        "reset-link" => "event.reset-link",
+        "invitation-create" => "event.invitation-create",
+        "invitation-revoke" => "event.invitation-revoke",
+        "first-administrator-link" => "event.first-administrator-link",
+        "access-key-create" => "event.access-key-create",
+        "access-key-disable" => "event.access-key-disable",
+        "access-key-enable" => "event.access-key-enable",
+        "access-key-revoke" => "event.access-key-revoke",
+        "master-key-rotate" => "event.master-key-rotate",
+        _ => "event.other",
+    }
+}
+
+fn topic(name: &str) -> &'static str {
+    match name {
+        "verify-email" => "topic.verify-email",
+        "already-registered" => "topic.already-registered",
+        "reset" => "topic.reset",
+        "change-email" => "topic.change-email",
+        "email-changed" => "topic.email-changed",
+        "password-changed" => "topic.password-changed",
+        "password-reset" => "topic.password-reset",
+        "awaiting-approval" => "topic.awaiting-approval",
+        "approved" => "topic.approved",
+        "declined" => "topic.declined",
+        _ => "topic.invitation",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::AuditKind;
+
+    #[test]
+    fn every_event_has_a_text() {
+        for kind in AuditKind::ALL {
+            assert_ne!(event(kind.as_str()), "event.other", "{kind:?}");
+        }
+    }
+}

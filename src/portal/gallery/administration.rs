@@ -1,0 +1,226 @@
+//! The pages for administrators.
+
+use super::members::account;
+use super::*;
+use crate::ids::{InvitationId, MailId};
+use crate::model::{
+    Account, AuditEvent, AuditKind, AuditOutcome, AuditPlace, Cause, Decision, Invitation, InvitationKind,
+    KeptMail, Mail, MailState, Standing, TokenDigest, Topic,
+};
+use crate::portal::admin::{AccountDetails, InvitationsView, Overview, Said, Search, Wanted};
+use crate::secret::Secret;
+use crate::services::{AccountPage, AuditPage, LocksInForce};
+
+fn at() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+fn waiting() -> Account {
+    Account {
+        standing: Standing::AwaitingApproval,
+        email_verified: false,
+        ..account()
+    }
+}
+
+fn declined() -> Account {
+    Account {
+        standing: Standing::Declined,
+        decision: Some(Decision {
+            by: "<Mina> root".to_owned(),
+            at: at(),
+            reason: Some("<Mina> is not one of us".to_owned()),
+        }),
+        ..account()
+    }
+}
+
+fn events() -> AuditPage {
+    let event = |number: u64, event, outcome| {
+        let failed = outcome == AuditOutcome::Failure;
+        let place = AuditPlace {
+            number,
+            ..AuditPlace::at(at())
+        };
+        let event = AuditEvent {
+            time: at(),
+            event,
+            outcome,
+            reason: failed.then(|| "invalid-credentials".to_owned()),
+            who: "<Mina>@harbour.example".to_owned(),
+            account: None,
+            by: (!failed).then(|| "root@harbour.example".to_owned()),
+            why: (!failed).then(|| "<Mina> left".to_owned()),
+            address: Some([192, 0, 2, 1].into()),
+            request_id: Some("0190-request".to_owned()),
+            user_agent: "Firefox".to_owned(),
+            detail: Some("groups ops".to_owned()),
+        };
+        (place, event)
+    };
+    AuditPage {
+        events: vec![
+            event(2, AuditKind::GroupsChange, AuditOutcome::Success),
+            event(1, AuditKind::SignIn, AuditOutcome::Failure),
+        ],
+        next: Some(AuditPlace::at(at())),
+    }
+}
+
+fn mails() -> Vec<KeptMail> {
+    let random = Random::seeded(3);
+    let mail = |topic, state| KeptMail {
+        mail: Mail {
+            id: MailId::new(at(), &random),
+            to: "mina@harbour.example".parse().unwrap(),
+            topic,
+            language: None,
+            cause: Cause {
+                at: at(),
+                address: None,
+                by_administrator: true,
+            },
+        },
+        attempts: 2,
+        state,
+        reason: Some("550 <Mina> unknown".to_owned()),
+    };
+    vec![
+        mail(Topic::Approved, MailState::Due(at())),
+        mail(Topic::Reset, MailState::Failed(at())),
+    ]
+}
+
+fn invitations() -> Vec<Invitation> {
+    let invitation = |n: u8, kind, email: Option<&str>| Invitation {
+        id: InvitationId::new(at(), &Random::seeded(n.into())),
+        digest: TokenDigest::from_bytes([n; 32]),
+        kind,
+        email: email.map(|email| email.parse().unwrap()),
+        groups: ["ops".to_owned()].into(),
+        created_at: at(),
+        expires_at: at(),
+    };
+    vec![
+        invitation(1, InvitationKind::FirstAdministrator, None),
+        invitation(2, InvitationKind::Signup, Some("mina@harbour.example")),
+    ]
+}
+
+#[expect(clippy::too_many_lines, reason = "a list")]
+pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Response<Bytes>)> {
+    let principal = principal();
+    let member = Member {
+        principal: &principal,
+        session: None,
+    };
+    let details = |account, locked_for| AccountDetails {
+        account,
+        locked_for,
+        sessions: 2,
+    };
+    let link = Secret::new(format!(
+        "https://localhost:8443/.auth/reset?token={}",
+        "T".repeat(43)
+    ));
+    let invalid = Refusal::new(Problem::InvalidInput);
+    let texts = |key: &'static str| site.texts.get(visit.lang, key).to_owned();
+    let unconfirmed = Said {
+        refused: Some((
+            Refusal::new(Problem::InvalidInput),
+            alert::Errors::from([("confirm", texts("admin.must-confirm"))]),
+        )),
+        ..Said::default()
+    };
+    let last = Said {
+        refused: Some((
+            Refusal::new(Problem::InvalidInput),
+            alert::Errors::from([("action", texts("admin.last-administrator"))]),
+        )),
+        ..Said::default()
+    };
+    let found = AccountPage {
+        accounts: vec![waiting(), account()],
+        next: Some("after".to_owned()),
+    };
+    let search = Search {
+        q: "<Mina>".to_owned(),
+        standing: Some(Standing::AwaitingApproval),
+        group: "ops".to_owned(),
+    };
+    let links = InvitationsView {
+        links: vec!["https://localhost:8443/.auth/signup?invitation=T".to_owned()],
+        ..InvitationsView::empty(false)
+    };
+    let errors = alert::Errors::from([("count", texts("admin.count-refused"))]);
+    let refused = InvitationsView {
+        count: "1000".to_owned(),
+        alert: Some(site.form_alert(visit, &invalid, &errors, &["count"])),
+        errors,
+        ..InvitationsView::empty(true)
+    };
+    let locks = LocksInForce {
+        accounts: vec![(account(), Duration::from_secs(1199))],
+        access_keys: Vec::new(),
+        unknown: 3,
+    };
+    let ok = http::StatusCode::OK;
+    vec![
+        (
+            "admin",
+            site.overview(
+                visit,
+                member,
+                &Overview {
+                    sessions: 3,
+                    waiting: 2,
+                    locked: 1,
+                },
+            ),
+        ),
+        ("admin-accounts", site.accounts(visit, member, &search, &found)),
+        (
+            "admin-accounts-none",
+            site.accounts(visit, member, &Search::default(), &AccountPage::default()),
+        ),
+        (
+            "admin-account-waiting",
+            site.account(visit, member, &details(waiting(), None), Said::default()),
+        ),
+        (
+            "admin-account-locked",
+            site.account(
+                visit,
+                member,
+                &details(account(), Some(Duration::from_secs(1199))),
+                Said {
+                    link: Some(&link),
+                    refused: None,
+                },
+            ),
+        ),
+        (
+            "admin-account-unconfirmed",
+            site.account(visit, member, &details(declined(), None), unconfirmed),
+        ),
+        (
+            "admin-account-last",
+            site.account(visit, member, &details(account(), None), last),
+        ),
+        (
+            "admin-invitations",
+            site.invitations(visit, member, ok, &invitations(), &links),
+        ),
+        (
+            "admin-invitations-refused",
+            site.invitations(visit, member, invalid.problem.status(), &[], &refused),
+        ),
+        (
+            "admin-audit",
+            site.audit(visit, member, &Wanted::default(), &events()),
+        ),
+        ("account-activity", site.activity(visit, member, &events())),
+        ("admin-locks", site.locks(visit, member, &locks)),
+        ("admin-mails", site.mails(visit, member, &mails())),
+    ]
+}

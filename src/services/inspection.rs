@@ -1,0 +1,80 @@
+//! What administrators look at: accounts among many, locks, mails that wait.
+
+use std::time::Duration;
+
+use super::Kept;
+use crate::ids::MailId;
+use crate::model::{AccessKeyId, Account, KeptMail, LockoutPolicy, Standing, Subject};
+use crate::store::{AccountFilter, AccountPage, StoreError};
+
+/// Those that wait are counted so far.
+const COUNTED: usize = 1000;
+
+/// Locked accounts that are shown with their names.
+const SHOWN: usize = 200;
+
+/// The service.
+#[derive(Debug)]
+pub struct Inspection {
+    pub(super) store: Kept,
+    pub(super) lockout: LockoutPolicy,
+}
+
+/// The locks that are in force.
+#[derive(Debug, Default)]
+pub struct LocksInForce {
+    /// Accounts and for how long, the longest first; no more than 200.
+    pub accounts: Vec<(Account, Duration)>,
+    /// Access keys and for how long.
+    pub access_keys: Vec<(AccessKeyId, Duration)>,
+    /// How many names that belong to nobody.
+    pub unknown: usize,
+}
+
+impl Inspection {
+    /// Up to `limit` accounts that the filter lets through: see
+    /// [`find_accounts`](crate::store::InspectionStore::find_accounts).
+    pub async fn find_accounts(
+        &self,
+        filter: AccountFilter,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<AccountPage, StoreError> {
+        self.store.find_accounts(filter, after, limit).await
+    }
+
+    /// How many accounts wait for approval; it counts no further than 1000.
+    pub async fn waiting(&self) -> Result<usize, StoreError> {
+        self.store
+            .count_accounts(Standing::AwaitingApproval, COUNTED)
+            .await
+    }
+
+    /// For how long an account is still locked.
+    pub async fn locked_for(&self, account: &Account) -> Result<Option<Duration>, StoreError> {
+        let subject = Subject::Account(account.id);
+        self.store.locked_for(subject, self.lockout).await
+    }
+
+    /// The locks that are in force.
+    pub async fn locks(&self) -> Result<LocksInForce, StoreError> {
+        let mut found = self.store.locks(self.lockout).await?;
+        found.accounts.sort_by_key(|(_, left)| std::cmp::Reverse(*left));
+        let mut locks = LocksInForce {
+            access_keys: found.access_keys,
+            unknown: found.unknown,
+            ..LocksInForce::default()
+        };
+        for (id, left) in found.accounts.into_iter().take(SHOWN) {
+            if let Some(account) = self.store.account(id).await? {
+                locks.accounts.push((account, left));
+            }
+        }
+        Ok(locks)
+    }
+
+    /// Up to `limit` mails that wait or failed, in the order they were enqueued, from the one after `after`.
+    pub async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<KeptMail>, StoreError> {
+        self.store.mails(after, limit).await
+    }
+}

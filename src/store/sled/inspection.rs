@@ -1,0 +1,253 @@
+//! Looking for accounts and locks. What accounts are found by, and where they stand, are rows of their own.
+
+use std::ops::ControlFlow;
+
+use ::sled::{Batch, IVec, Tree};
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::SledStore;
+use super::attempts::Attempts;
+use super::engine::Engine;
+use super::key::{self, Kind};
+use super::record::{self, Failures, IndexForm, Record, UnknownFailures};
+use super::rows::{Group, Row, Rows};
+use crate::model::{Account, LockoutPolicy, Standing};
+use crate::store::{AccountFilter, AccountPage, InspectionStore, Locks, StoreError};
+
+/// Accounts that one call looks at, at most: some tens of milliseconds.
+const LOOKS: usize = 5_000;
+
+/// The form of the rows that accounts are found by. Another number has all of them written anew at the next start.
+const FORM: IndexForm = IndexForm(1);
+
+/// Has an account found where it is now, and no longer where it was.
+pub(super) fn index(
+    group: &mut Group<'_>,
+    before: Option<&Account>,
+    after: Option<&Account>,
+) -> Result<(), StoreError> {
+    let (old, new) = (before.map(rows_of), after.map(rows_of));
+    let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+    for key in old.iter().filter(|key| !new.contains(key)) {
+        group.remove(key.clone());
+    }
+    for key in new.into_iter().filter(|key| !old.contains(key)) {
+        group.put(key, &())?;
+    }
+    Ok(())
+}
+
+/// Whether all rows are there that an account is found by.
+pub(super) fn missing(rows: &impl Rows, account: &Account) -> Result<Option<Vec<u8>>, StoreError> {
+    for key in rows_of(account) {
+        if rows.value(&key)?.is_none() {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether an account is found by the row with this key.
+pub(super) fn is_found_by(account: &Account, key: &[u8]) -> bool {
+    rows_of(account).iter().any(|own| own == key)
+}
+
+fn rows_of(account: &Account) -> Vec<Vec<u8>> {
+    let terms = AccountFilter::terms(account);
+    let mut keys: Vec<_> = terms.iter().map(|term| key::term(term, account.id)).collect();
+    keys.push(key::standing(account.standing, account.id));
+    keys
+}
+
+/// Writes the rows for accounts of a store that was made before there were any, or that has them in another form.
+pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
+    let form = key::index_form();
+    match engine.with(|tree| tree.read::<IndexForm>(&form)) {
+        Ok(Some(found)) if found == FORM => return Ok(()),
+        // What cannot be read is written anew like what is not there.
+        Ok(_) | Err(StoreError::Corrupt(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let write = |batch: Batch| engine.commit(batch);
+    for kind in [Kind::Term, Kind::Standing] {
+        pieces(engine, kind, |rows| {
+            let mut batch = Batch::default();
+            for (key, _) in rows {
+                batch.remove(key);
+            }
+            write(batch)
+        })?;
+    }
+    let nothing = ().encode()?;
+    pieces(engine, Kind::Account, |rows| {
+        let mut batch = Batch::default();
+        for (key, value) in rows {
+            // One that cannot be read is for `verify` to tell of.
+            let Ok(account) = record::decode::<Account>(key, value) else {
+                continue;
+            };
+            for key in rows_of(&account) {
+                batch.insert(key, nothing.as_slice());
+            }
+        }
+        write(batch)
+    })?;
+    let mut batch = Batch::default();
+    batch.insert(form, FORM.encode()?);
+    write(batch)
+}
+
+/// All rows of a kind, a piece at a time, between which rows may be written.
+fn pieces(
+    engine: &Engine,
+    kind: Kind,
+    mut visit: impl FnMut(&[Row]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut after: Option<IVec> = None;
+    loop {
+        let mut piece = Vec::new();
+        engine.pieces(&kind.prefix(), after.clone(), |_, rows| {
+            piece = rows.to_vec();
+            Ok(ControlFlow::Break(()))
+        })?;
+        let Some((last, _)) = piece.last() else {
+            return Ok(());
+        };
+        after = Some(last.clone());
+        visit(&piece)?;
+    }
+}
+
+#[async_trait]
+impl InspectionStore for SledStore {
+    async fn find_accounts(
+        &self,
+        filter: AccountFilter,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<AccountPage, StoreError> {
+        let after = after.and_then(|after| URL_SAFE_NO_PAD.decode(after).ok());
+        self.read_all(move |engine| find(engine, &filter, after, limit))
+            .await
+    }
+
+    async fn count_accounts(&self, standing: Standing, at_most: usize) -> Result<usize, StoreError> {
+        self.read_all(move |engine| {
+            let mut count = 0;
+            engine.pieces(&key::standings(standing), None, |_, rows| {
+                count += rows.len();
+                Ok(go_on_while(count < at_most))
+            })?;
+            Ok(count.min(at_most))
+        })
+        .await
+    }
+
+    async fn locks(&self, policy: LockoutPolicy) -> Result<Locks, StoreError> {
+        let attempts = self.attempts.clone();
+        self.read_all(move |engine| locks(engine, &attempts, policy))
+            .await
+    }
+}
+
+/// Reads along the rows of which the filter leaves the fewest.
+fn find(
+    engine: &Engine,
+    filter: &AccountFilter,
+    after: Option<Vec<u8>>,
+    limit: usize,
+) -> Result<AccountPage, StoreError> {
+    let text = filter.prefix();
+    let prefix = match (&text, filter.standing, &filter.group) {
+        (Some(text), _, _) => key::terms(text),
+        (None, Some(standing), None) => key::standings(standing),
+        (None, Some(standing), Some(_)) if standing != Standing::Active => key::standings(standing),
+        (None, _, Some(group)) => key::members(group),
+        (None, None, None) => Kind::Account.prefix(),
+    };
+    // One of another search leads nowhere.
+    let after = after.filter(|after| after.starts_with(&prefix)).map(IVec::from);
+    let (mut page, mut looked, mut last) = (AccountPage::default(), 0, None);
+    let mut has_more = false;
+    engine.pieces(&prefix, after, |tree, rows| {
+        for (key, value) in rows {
+            if page.accounts.len() == limit || looked == LOOKS {
+                has_more = true;
+                return Ok(ControlFlow::Break(()));
+            }
+            looked += 1;
+            last = Some(key.clone());
+            let account = account_at(tree, key, value)?;
+            let is_first = text.as_deref().is_none_or(|text| {
+                first_term(&account, text).is_some_and(|term| key == &key::term(&term, account.id))
+            });
+            if is_first && filter.passes(&account) {
+                page.accounts.push(account);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    page.next = last.filter(|_| has_more).map(|key| URL_SAFE_NO_PAD.encode(key));
+    Ok(page)
+}
+
+fn account_at(tree: &Tree, key: &IVec, value: &IVec) -> Result<Account, StoreError> {
+    if Kind::of(key) == Some(Kind::Account) {
+        return record::decode(key, value);
+    }
+    match key::trailing_account(key) {
+        Some(id) => tree.indexed(key, &key::account(id)),
+        None => Err(StoreError::Corrupt(format!(
+            "{} names no account",
+            record::name(key)
+        ))),
+    }
+}
+
+/// An account that is found by several of its terms is shown by the first of them.
+fn first_term(account: &Account, text: &str) -> Option<String> {
+    AccountFilter::terms(account)
+        .into_iter()
+        .find(|term| term.starts_with(text))
+}
+
+fn locks(engine: &Engine, attempts: &Attempts, policy: LockoutPolicy) -> Result<Locks, StoreError> {
+    let mut locks = Locks::default();
+    engine.pieces(&Kind::Attempts.prefix(), None, |_, rows| {
+        for (key, value) in rows {
+            let failures: Failures = record::decode(key, value)?;
+            if let (Some(left), Some(id)) = (attempts.left(&failures, policy), key::trailing_account(key)) {
+                locks.accounts.push((id, left));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    engine.pieces(&Kind::KeyAttempts.prefix(), None, |_, rows| {
+        for (key, value) in rows {
+            let failures: Failures = record::decode(key, value)?;
+            if let (Some(left), Some(id)) = (attempts.left(&failures, policy), key::trailing_access_key(key))
+            {
+                locks.access_keys.push((id, left));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    engine.pieces(&Kind::Unknown.prefix(), None, |_, rows| {
+        for (key, value) in rows {
+            let name: UnknownFailures = record::decode(key, value)?;
+            locks.unknown += usize::from(attempts.left(&name.failures, policy).is_some());
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(locks)
+}
+
+fn go_on_while(goes_on: bool) -> ControlFlow<()> {
+    if goes_on {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
+    }
+}

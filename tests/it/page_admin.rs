@@ -1,0 +1,396 @@
+//! The pages of the administrators, over the wire: as forms without scripts, and as JSON.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{PASSWORD, Person, Running, form, route, soon};
+
+const ACCOUNT: &str = "/.auth/admin/account";
+const INVITATIONS: &str = "/.auth/admin/invitations";
+
+async fn gateway() -> Running {
+    Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await
+}
+
+/// Does something to an account, as a program.
+async fn act(admin: &Person<'_>, account: &str, action: &str) -> (u16, Value) {
+    let document = json!({ "account": account, "action": action, "reason": "because" });
+    let told = admin.tell(ACCOUNT, document).await;
+    (told.status, told.document)
+}
+
+#[tokio::test]
+async fn only_administrators_get_there_and_only_from_here() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    let admin = gateway.administrator("root1").await;
+    let nobody = gateway.client();
+    for page in [
+        "",
+        "/accounts",
+        "/account?id=ann",
+        "/invitations",
+        "/audit",
+        "/locks",
+        "/mails",
+    ] {
+        let path = format!("/.auth/admin{page}");
+        assert_eq!(admin.open(&path).await.status, 200, "{path}");
+        assert_eq!(admin.ask(&path).await.status, 200, "{path}");
+        assert_eq!(ann.open(&path).await.status, 403, "{path}");
+        let program = nobody
+            .get(gateway.url(&path))
+            .header("accept", "application/json");
+        assert_eq!(soon(program.send()).await.unwrap().status(), 401, "{path}");
+    }
+    for path in [ACCOUNT, "/.auth/admin/invitations"] {
+        let fields = [("account", "ann"), ("action", "disable")];
+        assert_eq!(ann.submit(path, &fields).await.status, 403);
+        let post = form(nobody.post(gateway.url(path)), &fields)
+            .header("cookie", &admin.cookie)
+            .header("sec-fetch-site", "cross-site");
+        assert_eq!(soon(post.send()).await.unwrap().status(), 403, "{path}");
+    }
+    for path in ["/.auth/admin", "/.auth/admin/accounts", "/.auth/admin/audit"] {
+        assert_eq!(admin.submit(path, &[]).await.status, 405, "{path}");
+    }
+    assert!(ann.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn accounts_are_searched_and_shown() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    for name in ["ann", "annette", "bob"] {
+        gateway.signed_in(name).await;
+    }
+    let emails = |document: &Value| -> Vec<String> {
+        let accounts = document["accounts"].as_array().unwrap().iter();
+        accounts
+            .map(|account| account["email"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let found = admin.ask("/.auth/admin/accounts?q=ANN").await.document;
+    assert_eq!(emails(&found), ["ann@example.com", "annette@example.com"]);
+    assert_eq!(found["next"], Value::Null);
+    let found = admin
+        .ask("/.auth/admin/accounts?group=gateway-admin")
+        .await
+        .document;
+    assert_eq!(emails(&found), ["root1@example.com"]);
+    let found = admin
+        .ask("/.auth/admin/accounts?standing=disabled")
+        .await
+        .document;
+    assert!(emails(&found).is_empty());
+
+    let page = admin
+        .open("/.auth/admin/accounts?q=ann&standing=active")
+        .await
+        .page;
+    assert!(
+        page.contains("annette@example.com") && !page.contains("bob@example.com"),
+        "{page}"
+    );
+    let id = admin.ask("/.auth/admin/account?id=ann").await.document["id"].clone();
+    assert!(page.contains(&format!("/.auth/admin/account?id={}", id.as_str().unwrap())));
+    let shown = admin
+        .open(&format!("/.auth/admin/account?id={}", id.as_str().unwrap()))
+        .await;
+    assert!(shown.page.contains("ann@example.com"));
+    assert_eq!(admin.open("/.auth/admin/account?id=nobody").await.status, 404);
+    assert_eq!(admin.ask("/.auth/admin/account?id=nobody").await.status, 404);
+}
+
+#[tokio::test]
+async fn s28_disabling_ends_the_sessions_at_once() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    let ann = gateway.person("ann").await;
+    let fields = [
+        ("account", "ann"),
+        ("action", "disable"),
+        ("reason", "left the team"),
+    ];
+    let shown = admin.submit(ACCOUNT, &fields).await;
+    assert_eq!(shown.status, 303, "{}", shown.page);
+    assert!(!ann.is_signed_in().await);
+    let page = admin.open(&shown.location).await.page;
+    assert!(
+        page.contains("role=\"status\"") && page.contains("left the team"),
+        "{page}"
+    );
+    let (status, document) = act(&admin, "ann", "enable").await;
+    assert_eq!((status, &document["standing"]), (200, &json!("active")));
+    gateway.sign_in("ann@example.com").await;
+}
+
+#[tokio::test]
+async fn every_act_is_recorded_with_who_and_why() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    gateway.signed_in("ann").await;
+    for action in [
+        "unlock",
+        "disable",
+        "enable",
+        "end-sessions",
+        "reset-link",
+        "decline",
+        "approve",
+    ] {
+        let (status, document) = act(&admin, "ann", action).await;
+        assert!(status < 300, "{action}: {document}");
+    }
+    let document =
+        json!({ "account": "ann", "action": "set-groups", "groups": "ops, dev", "reason": "because" });
+    let told = admin.tell(ACCOUNT, document).await;
+    assert_eq!(told.document["groups"], json!(["dev", "ops"]));
+    let id = told.document["id"].as_str().unwrap().to_owned();
+    let document = json!({ "account": "ann", "action": "delete", "reason": "because", "confirm": true });
+    assert_eq!(admin.tell(ACCOUNT, document).await.status, 204);
+
+    let recorded = admin
+        .ask(&format!("/.auth/admin/audit?account={id}"))
+        .await
+        .document;
+    let events: Vec<&Value> = recorded["events"].as_array().unwrap().iter().rev().collect();
+    let names: Vec<&str> = events
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "sign-up",
+            "sign-in",
+            "unlock",
+            "disable",
+            "enable",
+            "session-end",
+            "reset-link",
+            "decline",
+            "approve",
+            "groups-change",
+            "account-delete"
+        ]
+    );
+    for event in &events[2..] {
+        assert_eq!(event["by"], "root1@example.com", "{event}");
+        assert_eq!(event["why"], "because", "{event}");
+        assert!(
+            event["request_id"].is_string() && event["address"].is_string(),
+            "{event}"
+        );
+    }
+    let page = admin
+        .open("/.auth/admin/audit?who=root1@example.com&event=account-delete")
+        .await
+        .page;
+    assert!(page.contains("because"), "{page}");
+    let none = admin.ask("/.auth/admin/audit?until=2020-01-01").await.document;
+    assert_eq!(none["events"], json!([]));
+    assert_eq!(admin.ask("/.auth/admin/account?id=ann").await.status, 404);
+}
+
+#[tokio::test]
+async fn s53_the_last_administrator_stays_one() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    for action in ["disable", "decline"] {
+        let (status, problem) = act(&admin, "root1", action).await;
+        assert_eq!(status, 422, "{action}: {problem}");
+        assert!(problem["errors"]["action"].is_string(), "{problem}");
+    }
+    let shown = admin
+        .submit(
+            ACCOUNT,
+            &[("account", "root1"), ("action", "set-groups"), ("groups", "ops")],
+        )
+        .await;
+    assert_eq!(shown.status, 422);
+    assert!(shown.page.contains("last administrator"), "{}", shown.page);
+    let fields = [("account", "root1"), ("action", "delete"), ("confirm", "true")];
+    assert_eq!(admin.submit(ACCOUNT, &fields).await.status, 422);
+    let unconfirmed = admin.submit(ACCOUNT, &fields[..2]).await;
+    assert_eq!(unconfirmed.status, 422);
+    assert!(
+        unconfirmed.page.contains("id=\"confirm-error\""),
+        "{}",
+        unconfirmed.page
+    );
+    assert!(admin.is_signed_in().await);
+    let told = admin
+        .tell(ACCOUNT, json!({ "account": "root1", "action": "frobnicate" }))
+        .await;
+    assert_eq!(told.status, 422);
+}
+
+#[tokio::test]
+async fn the_password_is_asked_again_after_a_while_and_nothing_is_lost() {
+    let (clock, hand) = vestibule::clock::Clock::manual("2026-05-01T12:00:00Z".parse().unwrap());
+    let gateway = Running::start_in(tempfile::tempdir().unwrap(), clock, |config| {
+        config.route = vec![route("/", "authenticated", "demo:")];
+    })
+    .await;
+    let admin = gateway.administrator("root1").await;
+    gateway.signed_in("ann").await;
+    hand.advance(Duration::from_mins(16));
+    let fields = [
+        ("account", "ann"),
+        ("action", "disable"),
+        ("reason", "left <the> team"),
+    ];
+    let asked = admin.submit(ACCOUNT, &fields).await;
+    assert_eq!(asked.status, 422);
+    assert!(asked.page.contains("name=\"current_password\""), "{}", asked.page);
+    assert!(
+        asked.page.contains("value=\"left &lt;the&gt; team\""),
+        "{}",
+        asked.page
+    );
+    let standing = admin.ask("/.auth/admin/account?id=ann").await.document["standing"].clone();
+    assert_eq!(standing, "active", "nothing is done before");
+    let proved = [&fields[..], &[("current_password", PASSWORD)]].concat();
+    assert_eq!(admin.submit(ACCOUNT, &proved).await.status, 303);
+    let shown = admin.ask("/.auth/admin/account?id=ann").await.document;
+    assert_eq!(shown["standing"], "disabled");
+    assert_eq!(shown["decision"]["reason"], "left <the> team");
+}
+
+#[tokio::test]
+async fn a_reset_link_is_shown_once_and_is_in_no_record() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    gateway.signed_in("ann").await;
+    let shown = admin
+        .submit(ACCOUNT, &[("account", "ann"), ("action", "reset-link")])
+        .await;
+    assert_eq!(shown.status, 200);
+    let page = shown.page.replace("&#x2f;", "/");
+    let (_, rest) = page.split_once("/.auth/reset?token=").unwrap();
+    let token = &rest[..43];
+    let (status, told) = act(&admin, "ann", "reset-link").await;
+    assert_eq!(status, 201);
+    let link = told["link"].as_str().unwrap();
+    assert!(
+        link.starts_with("https://gw.example.com") && link.contains("/.auth/reset?token="),
+        "{link}"
+    );
+    assert!(!link.contains(token), "a new one");
+    for file in ["audit.jsonl", "access.jsonl"] {
+        let record = std::fs::read_to_string(gateway.file(file)).unwrap();
+        assert!(!record.contains(token), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn invitations_are_made_listed_and_revoked() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    let fields = [
+        ("email", "guest@example.com"),
+        ("groups", "ops, dev"),
+        ("days", "1"),
+        ("count", "1"),
+    ];
+    let shown = admin.submit(INVITATIONS, &fields).await;
+    assert_eq!(shown.status, 200, "{}", shown.page);
+    assert!(shown.page.contains("signup?invitation="), "the link, once");
+    assert!(!admin.open(INVITATIONS).await.page.contains("?invitation="));
+    let made = admin
+        .tell(INVITATIONS, json!({ "count": "2", "reason": "a fair" }))
+        .await;
+    assert_eq!(
+        (made.status, made.document["links"].as_array().unwrap().len()),
+        (201, 2)
+    );
+
+    let listed = admin.ask(INVITATIONS).await.document["invitations"].clone();
+    let listed = listed.as_array().unwrap();
+    assert_eq!(listed.len(), 3);
+    assert_eq!(listed[0]["email"], "guest@example.com");
+    assert_eq!(listed[0]["groups"], json!(["dev", "ops"]));
+    let id = listed[0]["id"].as_str().unwrap();
+    let revoked = admin
+        .submit(INVITATIONS, &[("action", "revoke"), ("invitation", id)])
+        .await;
+    assert_eq!(revoked.status, 303);
+    let again = admin
+        .tell(INVITATIONS, json!({ "action": "revoke", "invitation": id }))
+        .await;
+    assert_eq!(again.status, 404);
+    assert_eq!(
+        admin.ask(INVITATIONS).await.document["invitations"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+
+    let wrong = [
+        ("email", "nobody"),
+        ("groups", "a\nb"),
+        ("days", "0"),
+        ("count", "101"),
+    ];
+    let refused = admin.submit(INVITATIONS, &wrong).await;
+    assert_eq!(refused.status, 422);
+    for field in ["email", "groups", "days", "count"] {
+        assert!(
+            refused.page.contains(&format!("id=\"{field}-error\"")),
+            "{field}: {}",
+            refused.page
+        );
+    }
+    let told = admin.tell(INVITATIONS, json!({ "email": "nobody" })).await;
+    assert!(told.status == 422 && told.document["errors"]["email"].is_string());
+}
+
+#[tokio::test]
+async fn locks_in_force_are_seen_and_lifted() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    gateway.signed_in("ann").await;
+    for _ in 0..11 {
+        let wrong = json!({ "login": "ann@example.com", "password": "wr0ng-guess!" });
+        let post = gateway.client().post(gateway.url("/.auth/login")).json(&wrong);
+        soon(post.send()).await.unwrap();
+    }
+    let locks = admin.ask("/.auth/admin/locks").await.document;
+    assert_eq!(locks["accounts"][0]["email"], "ann@example.com", "{locks}");
+    assert!(
+        locks["accounts"][0]["locked_for_seconds"].as_u64().unwrap() > 1000,
+        "{locks}"
+    );
+    let page = admin.open("/.auth/admin/locks").await.page;
+    assert!(
+        page.contains("ann@example.com") && page.contains("value=\"unlock\""),
+        "{page}"
+    );
+    assert_eq!(admin.ask("/.auth/admin").await.document["locked"], 1);
+    let (status, document) = act(&admin, "ann", "unlock").await;
+    assert_eq!((status, &document["locked_for_seconds"]), (200, &Value::Null));
+    gateway.sign_in("ann@example.com").await;
+}
+
+#[tokio::test]
+async fn whoever_waits_is_seen_and_decided_about() {
+    let gateway = Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await;
+    let admin = gateway.administrator("root1").await;
+    gateway.signed_in("ann").await;
+    let (_, declined) = act(&admin, "ann", "decline").await;
+    assert_eq!(declined["standing"], "declined");
+    let found = admin
+        .ask("/.auth/admin/accounts?standing=declined")
+        .await
+        .document;
+    assert_eq!(found["accounts"][0]["email"], "ann@example.com");
+    let (status, document) = act(&admin, "ann", "approve").await;
+    assert_eq!((status, &document["standing"]), (200, &json!("active")));
+    let decided = document["decision"]["by"].as_str();
+    assert_eq!(decided, Some("root1@example.com"), "{document}");
+    assert_eq!(admin.ask("/.auth/admin").await.document["waiting"], 0);
+    assert!(admin.ask("/.auth/admin/mails").await.document["mails"].is_array());
+}

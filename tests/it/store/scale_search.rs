@@ -1,0 +1,87 @@
+//! Looking for an account among a million.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use vestibule::clock::Clock;
+use vestibule::model::{Account, Standing};
+use vestibule::random::Random;
+use vestibule::store::sled::SledStore;
+use vestibule::store::{AccountFilter, InspectionStore as _, Store as _};
+
+use super::samples::{account, noon};
+use crate::harness::in_full;
+
+/// Every search that the administrators' page offers answers in time, whatever it finds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_found_among_very_many() {
+    let count: u32 = if in_full() { 1_000_000 } else { 5_000 };
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::system();
+    let store = Arc::new(SledStore::open(folder.path(), clock.clone()).unwrap());
+    fill(&store, count).await;
+
+    let filter = |text: &str, standing, group: &str| AccountFilter {
+        text: Some(text.to_owned()),
+        standing,
+        group: Some(group.to_owned()).filter(|group| !group.is_empty()),
+    };
+    for (wanted, filter) in [
+        (50, filter("", None, "")),
+        (50, filter("user", None, "")),
+        (1, filter("user0004999@", None, "")),
+        (1, filter("kim-4999", None, "")),
+        (0, filter("nobody", None, "")),
+        (50, filter("", Some(Standing::Active), "")),
+        (5, filter("", Some(Standing::Disabled), "")),
+        (5, filter("", Some(Standing::Disabled), "many")),
+        (1, filter("", None, "few")),
+        (50, filter("", None, "many")),
+        // All are looked through, and the page ends before that.
+        (0, filter("user", Some(Standing::Declined), "few")),
+    ] {
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let began = clock.monotonic();
+            let page = store.find_accounts(filter.clone(), None, 50).await.unwrap();
+            times.push(clock.monotonic().saturating_sub(began));
+            assert_eq!(page.accounts.len(), wanted, "{filter:?}");
+        }
+        times.sort();
+        eprintln!(
+            "{count} accounts, {filter:?}: {:?} median, {:?} worst",
+            times[2], times[4]
+        );
+        if in_full() {
+            assert!(times[2] < Duration::from_millis(100), "{filter:?}: {times:?}");
+        }
+    }
+}
+
+async fn fill(store: &Arc<SledStore>, count: u32) {
+    const TASKS: u32 = 128;
+    let mut tasks = JoinSet::new();
+    for first in 0..TASKS {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let random = Random::seeded(first.into());
+            for n in (first..count).step_by(TASKS as usize) {
+                let made = Account {
+                    name: Some(format!("Minsu Kim-{n}")),
+                    groups: [if n == 7 { "few" } else { "many" }.to_owned()].into(),
+                    standing: if n % (count / 5) == 1 {
+                        Standing::Disabled
+                    } else {
+                        Standing::Active
+                    },
+                    ..account(&format!("user{n:07}"), &random)
+                };
+                store.create_account(made, None, noon()).await.unwrap();
+            }
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+}
