@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use vestibule::clock::Clock;
 use vestibule::control::UserChange;
 
+use crate::harness::signer::{Signer, get, with};
 use crate::harness::{Application, PASSWORD, Running, route, soon};
 
 /// As high as a deployment has it at least; the default is four times as slow.
@@ -104,4 +105,54 @@ async fn s6_requests_are_quick_while_two_hundred_sign_in() {
     assert!(p99 < Duration::from_millis(250), "{p99:?}");
     assert_eq!(statuses.len(), 200);
     assert!(statuses.iter().all(|&status| status == 200), "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measured in real time: tests/run --full"]
+async fn s37_a_signature_takes_the_same_time_whatever_the_key_is() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.login.iam = true;
+        config.route = vec![route("/", "authenticated", &app.url())];
+    })
+    .await;
+    for name in ["ann", "disabled"] {
+        gateway.signed_in(name).await;
+    }
+    let now = Clock::system().now();
+    let ann = gateway.signer("ann@example.com", now).await;
+    let disabled = gateway.signer("disabled@example.com", now).await;
+    gateway
+        .change_user("disabled@example.com", UserChange::Disable)
+        .await;
+    let of = |access_key: &str, secret_key: String| Signer {
+        access_key: access_key.to_owned(),
+        secret_key,
+        ..ann.clone()
+    };
+    let request = get("/");
+    let signed = [
+        ("wrong", of(&ann.access_key, "x".repeat(40)).aws(&request)),
+        ("empty", of(&ann.access_key, String::new()).aws(&request)),
+        (
+            "unknown",
+            of("AKIAIOSFODNN7EXAMPLE", ann.secret_key.clone()).aws(&request),
+        ),
+        ("disabled", disabled.aws(&request)),
+    ];
+    let (client, url, clock) = (gateway.client(), gateway.url("/"), Clock::system());
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    // In turn, so that whatever else the machine does weighs on all alike.
+    for _ in 0..301 {
+        for ((name, headers), times) in signed.iter().zip(&mut times) {
+            let began = clock.monotonic();
+            let answer = with(client.get(&url), headers).send().await.unwrap();
+            times.push(clock.monotonic().saturating_sub(began));
+            assert_eq!(answer.status(), 401, "{name}");
+        }
+    }
+    let medians = times.map(|mut times| percentile(&mut times, 50));
+    println!("medians: {medians:?}");
+    let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
+    assert!(most.as_secs_f64() <= least.as_secs_f64() * 1.15, "{medians:?}");
 }
