@@ -268,7 +268,7 @@ class Load:
         if "Non-2xx" in said or "Socket errors" in said:
             sys.exit(f"wrk met errors:\n{said}")
         requests = int(re.search(r"(\d+) requests in", said)[1])
-        p50, p99 = (milliseconds(re.search(rf"{share}%\s+(\S+)", said)[1]) for share in (50, 99))
+        p50, p99 = (milliseconds(re.search(rf"^\s*{share}%\s+(\S+)", said, re.M)[1]) for share in (50, 99))
         return requests, p50, p99
 
     def h2(self, port, size, seconds):
