@@ -189,6 +189,9 @@ async fn every_act_is_recorded_with_who_and_why() {
         .await
         .page;
     assert!(page.contains("because"), "{page}");
+    let page = admin.open(&format!("/.auth/admin/audit?account={id}")).await;
+    assert_eq!(page.status, 200, "{}", page.page);
+    assert!(page.page.contains("because"), "{}", page.page);
     let none = admin.ask("/.auth/admin/audit?until=2020-01-01").await.document;
     assert_eq!(none["events"], json!([]));
     assert_eq!(admin.ask("/.auth/admin/account?id=ann").await.status, 404);
