@@ -12,7 +12,7 @@ import { arrive, post, signIn, signUp, submit } from "./pages.mjs";
 
 const pictures = fileURLToPath(new URL("screenshots/", import.meta.url));
 
-let gateway, browser, member;
+let gateway, browser, member, administrator;
 const nobody = newcomer("nobody");
 
 before(async () => {
@@ -20,6 +20,9 @@ before(async () => {
   gateway = await Gateway.start();
   browser = await Browser.start(gateway.authority);
   member = await gateway.signUp(newcomer("member"));
+  administrator = await gateway.administrator();
+  const locked = await gateway.signUp(newcomer("locked"));
+  await gateway.lock(locked.email);
   const statuses = await gateway.lock(nobody.email);
   assert.deepEqual(statuses, [...Array(11).fill(401), 429], "an unknown name locks as a known one");
 });
@@ -32,6 +35,13 @@ after(async () => {
 const enter = async (page) => {
   await page.goto("/");
   await signIn(page, member.email, member.password);
+};
+
+// Signs the administrator in and opens a page of theirs.
+const administer = (address) => async (page) => {
+  await page.goto("/");
+  await signIn(page, administrator.email, administrator.password);
+  return arrive(page, () => page.goto(`/.auth/admin${address}`));
 };
 
 // Each leads a fresh page into the state, and answers with the status that was met.
@@ -107,6 +117,10 @@ const STATES = {
     await page.goto("/.auth/account/keys");
     return post(page, { name: "a laptop with a rather long name, and no dashes" });
   },
+  "account-activity": async (page) => {
+    await enter(page);
+    return arrive(page, () => page.goto("/.auth/account/activity"));
+  },
   "account-language": async (page) => {
     await enter(page);
     return arrive(page, () => page.goto("/.auth/account/language"));
@@ -127,6 +141,24 @@ const STATES = {
   "forgot-done": (page) => arrive(page, () => page.goto("/.auth/forgot/done")),
   "reset-void": (page) => arrive(page, () => page.goto("/.auth/reset?token=void")),
   "verify-void": (page) => arrive(page, () => page.goto("/.auth/verify?token=void")),
+  admin: administer(""),
+  "admin-accounts": administer("/accounts?q=m"),
+  "admin-account": (page) => administer(`/account?id=${member.username}`)(page),
+  "admin-account-unconfirmed": async (page) => {
+    await administer(`/account?id=${member.username}`)(page);
+    return arrive(page, () => page.locator('main form:has([name="confirm"]) button').click());
+  },
+  "admin-reset-link": async (page) => {
+    await administer(`/account?id=${member.username}`)(page);
+    return arrive(page, () => page.locator('main button[value="reset-link"]').click());
+  },
+  "admin-invitations": async (page) => {
+    await administer("/invitations")(page);
+    return arrive(page, () => page.locator("main form button.primary").click());
+  },
+  "admin-audit": administer("/audit"),
+  "admin-locks": administer("/locks"),
+  "admin-mails": administer("/mails"),
   "demo-anonymous": (page) => arrive(page, () => page.goto("/terms")),
   problem: (page) => arrive(page, () => page.goto("/.auth/problems/locked")),
   "not-found": (page) => arrive(page, () => page.goto("/.auth/nothing")),
@@ -150,6 +182,7 @@ const STATUS = {
   "forgot-failed": 422,
   "reset-void": 400,
   "verify-void": 400,
+  "admin-account-unconfirmed": 422,
   "not-found": 404,
   forbidden: 403,
   unreachable: 502,

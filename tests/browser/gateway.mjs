@@ -1,6 +1,6 @@
 // Runs the built program in a folder of its own, with every page and refusal within reach.
 
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import https from "node:https";
@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const target = path.resolve(root, process.env.CARGO_TARGET_DIR ?? "target");
@@ -22,12 +23,12 @@ export function newcomer(prefix = "mina") {
 }
 
 export class Gateway {
-  // `verify`: new accounts prove their address first.
-  static async start({ verify = false } = {}) {
+  // `verify`: new accounts prove their address first. `approval`: they wait for an administrator.
+  static async start({ verify = false, approval = false } = {}) {
     const folder = await mkdtemp(path.join(tmpdir(), "vestibule-browser-"));
     const port = await freePort();
     const closed = await freePort();
-    await writeFile(path.join(folder, "vestibule.toml"), configuration(port, closed, verify));
+    await writeFile(path.join(folder, "vestibule.toml"), configuration(port, closed, verify, approval));
     const child = spawn(program, ["serve", "--config", "vestibule.toml"], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
@@ -104,6 +105,19 @@ export class Gateway {
     return account;
   }
 
+  // A command, as an administrator on the machine gives it.
+  async command(...words) {
+    await promisify(execFile)(program, [...words, "--config", "vestibule.toml"], { cwd: this.folder });
+  }
+
+  // Somebody in the administrators' group.
+  async administrator() {
+    const account = await this.signUp(newcomer("root"));
+    await this.command("user", "approve", account.email);
+    await this.command("user", "set-groups", account.email, "gateway-admin");
+    return account;
+  }
+
   // The text of the `count`th mail to an address, once it is there.
   async mailTo(address, count = 1) {
     const outbox = path.join(this.folder, "data", "outbox");
@@ -153,7 +167,7 @@ function textOf(mail) {
   return Buffer.from(bytes, "latin1").toString();
 }
 
-function configuration(port, closed, verify) {
+function configuration(port, closed, verify, approval) {
   return `
 public_url = "https://localhost:${port}"
 
@@ -163,6 +177,7 @@ ops = ""
 
 [signup]
 mode = "open"
+approval = ${approval}
 terms_url = "https://localhost:${port}/terms"
 verify_email = ${verify}
 
