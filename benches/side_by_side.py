@@ -364,9 +364,10 @@ def compare(folder, arguments, say):
         if len(set(ciphers.values())) != 1:
             say(f"the two speak differently: {ciphers}")
         load = Load(folder, load_cores, cookie)
-        samples = {(case.name, name): [] for case in CASES for name in servers}
+        cases = chosen(arguments)
+        samples = {(case.name, name): [] for case in cases for name in servers}
         for turn in range(arguments.rounds):
-            for case in CASES:
+            for case in cases:
                 order = list(servers) if turn % 2 == 0 else list(reversed(servers))
                 for name in order:
                     sample = measure(case, servers[name], load, arguments.seconds)
@@ -376,8 +377,12 @@ def compare(folder, arguments, say):
                         f"{sample.per_second:.0f}/s"
                     )
         return ciphers, {
-            case.name: {name: median(samples[case.name, name]) for name in servers} for case in CASES
+            case.name: {name: median(samples[case.name, name]) for name in servers} for case in cases
         }
+
+
+def chosen(arguments):
+    return [case for case in CASES if case.name in (arguments.case or [case.name])]
 
 
 def version(command):
@@ -396,7 +401,7 @@ def report(arguments, ciphers, results):
     def time_of(value):
         return "–" if value is None else f"{value:.2f} ms"
 
-    for case in CASES:
+    for case in chosen(arguments):
         base = results[case.name]["nginx"].cpu_us
         for name, sample in results[case.name].items():
             ratio = sample.cpu_us / base
@@ -411,6 +416,9 @@ def main():
     parser = argparse.ArgumentParser(prog="benches/side-by-side", description=__doc__)
     parser.add_argument("--rounds", type=int, choices=range(1, 51), metavar="1-50", default=5)
     parser.add_argument("--seconds", type=int, choices=range(1, 61), metavar="1-60", default=5, help="of every run")
+    parser.add_argument(
+        "--case", action="append", choices=[case.name for case in CASES], help="this one alone; may be repeated"
+    )
     parser.add_argument("--json", action="store_true", help="print the medians as one JSON document")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
     parser.add_argument("--program", type=Path, default=Path("target/release/vestibule"), help=argparse.SUPPRESS)
@@ -418,7 +426,7 @@ def main():
 
     with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
         ciphers, results = compare(Path(folder), arguments, lambda text: print(text, file=sys.stderr, flush=True))
-    ratios = {case.name: results[case.name]["vestibule"].cpu_us / results[case.name]["nginx"].cpu_us for case in CASES}
+    ratios = {case.name: results[case.name]["vestibule"].cpu_us / results[case.name]["nginx"].cpu_us for case in chosen(arguments)}
     if arguments.json:
         document = {
             case.name: {
@@ -426,12 +434,12 @@ def main():
                 "ratio": ratios[case.name],
                 "target": case.target,
             }
-            for case in CASES
+            for case in chosen(arguments)
         }
         print(json.dumps(document, indent=2))
     else:
         report(arguments, ciphers, results)
-    missed = [case.title for case in CASES if ratios[case.name] > case.target]
+    missed = [case.title for case in chosen(arguments) if ratios[case.name] > case.target]
     if arguments.check and missed:
         sys.exit(f"missed: {', '.join(missed)}")
 
