@@ -37,8 +37,8 @@ pub(super) struct Made {
     /// The client's and the application's connection, if they become a tunnel.
     pub(super) tunnel: Option<(OnUpgrade, OnUpgrade)>,
     /// The server that was asked.
-    pub(super) upstream: Option<String>,
-    pub(super) route: Option<String>,
+    pub(super) upstream: Option<Arc<str>>,
+    pub(super) route: Option<Arc<str>>,
     pub(super) user: Option<Arc<Principal>>,
     pub(super) clears_cookie: bool,
     /// The request's body was not read.
@@ -106,8 +106,8 @@ impl Gateway {
                 version: parts.version,
                 upgrade,
             };
-            let made = AssertUnwindSafe(self.make(&head, rest, &arrival, has_body));
-            made.catch_unwind().await.unwrap_or_else(|_| {
+            let made = AssertUnwindSafe(self.make(&head, rest, &arrival, has_body)).catch_unwind();
+            made.await.unwrap_or_else(|_| {
                 let refusal = Refusal::because(Problem::Unavailable, "a stage panicked");
                 self.refused(&head, &refusal, has_body)
             })
@@ -138,14 +138,15 @@ impl Gateway {
             Err(stopped) => return self.stopped(head, stopped, has_body),
         };
         let made = match admission.to {
-            Found::Page(page) => self.page(page, head, rest.incoming, &admission.permit).await,
+            // Boxed, as all others would carry the room that the pages need.
+            Found::Page(page) => Box::pin(self.page(page, head, rest.incoming, &admission.permit)).await,
             Found::Route(route) => self.forward(head, rest, arrival, route, &mut admission).await,
         };
         let mut made = made.unwrap_or_else(|refusal| self.refused(head, &refusal, has_body));
         made.clears_cookie = admission.clears_cookie;
         made.user = admission.permit.principal().cloned();
         if let Found::Route(route) = admission.to {
-            made.route = Some(route.label().to_owned());
+            made.route = Some(route.label().clone());
         }
         made
     }

@@ -202,7 +202,7 @@ impl Gateway {
         let admitted = Admitted {
             principal: permit.principal().map(|principal| &**principal),
             upstream_headers: headers,
-            route: route.label().to_owned(),
+            route: route.label().to_string(),
             allow: match route.allow() {
                 Allow::Public => "public",
                 Allow::Optional => "optional",

@@ -9,6 +9,8 @@ mod page;
 mod path;
 mod table;
 
+use std::sync::Arc;
+
 use http::Method;
 
 use crate::config::{Allow, Replay};
@@ -22,7 +24,7 @@ pub use table::{RouteError, Routes, UpstreamName};
 /// One route of the configuration.
 #[derive(Clone, Debug)]
 pub struct Route {
-    pub(super) label: String,
+    pub(super) label: Arc<str>,
     pub(super) methods: Methods,
     pub(super) allow: Allow,
     pub(super) target: Target,
@@ -54,7 +56,7 @@ impl UpstreamId {
 
 impl Route {
     /// Its host and path, for people and for the record.
-    pub fn label(&self) -> &str {
+    pub fn label(&self) -> &Arc<str> {
         &self.label
     }
 

@@ -154,7 +154,7 @@ impl Routes {
                 source,
             })?;
         let made = Route {
-            label: route.label_at(&pattern),
+            label: route.label_at(&pattern).into(),
             methods: methods(route)?,
             allow: route.allow.clone(),
             target: self.target(config, route)?,
@@ -215,7 +215,7 @@ impl HostRoutes {
             .iter()
             .any(|other| other.methods.overlap(&route.methods))
         {
-            return Err(RouteError::Alike(route.label));
+            return Err(RouteError::Alike(route.label.to_string()));
         }
         known.routes.push(route);
         known.allow = Methods::allow_header(known.routes.iter().map(|route| &route.methods));

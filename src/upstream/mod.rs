@@ -14,6 +14,7 @@ mod stall;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -47,7 +48,7 @@ pub struct Answer {
     /// The answer.
     pub response: Response<ResponseBody>,
     /// The server that gave it, for the record.
-    pub server: String,
+    pub server: Arc<str>,
 }
 
 /// Why an application did not answer.
@@ -170,7 +171,7 @@ impl Upstream {
                 Attempted::Answered(response) => {
                     return Ok(Answer {
                         response,
-                        server: server.to_string(),
+                        server: server.name().clone(),
                     });
                 }
                 Attempted::Unreachable(error, unsent) => {

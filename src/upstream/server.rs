@@ -27,7 +27,7 @@ const SURELY_OPEN: Duration = Duration::from_millis(500);
 /// A server, and its connections.
 pub(super) struct Server {
     address: config::Server,
-    shown: String,
+    name: Arc<str>,
     tls: Option<Tls>,
     limits: Limits,
     idle: Arc<Pool>,
@@ -58,7 +58,7 @@ struct Copied {
 impl Server {
     pub(super) fn new(address: config::Server, tls: Option<Tls>, limits: Limits) -> Self {
         Self {
-            shown: address.to_string(),
+            name: address.to_string().into(),
             address,
             tls,
             limits,
@@ -66,6 +66,11 @@ impl Server {
             shared: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Its address, for people and for the record.
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     /// Whether it takes a connection.
@@ -76,7 +81,7 @@ impl Server {
     /// Sends a request, over a connection that is there if possible.
     pub(super) async fn send(&self, request: Request<RequestBody>) -> Attempted {
         match &self.address {
-            config::Server::H2c(endpoint) => self.send_http2(endpoint, request).await,
+            config::Server::H2c(endpoint) => Box::pin(self.send_http2(endpoint, request)).await,
             _ => self.send_http1(request).await,
         }
     }
@@ -97,11 +102,9 @@ impl Server {
                 attempted => return attempted,
             }
         }
-        let connected = timeout(
-            self.limits.connect,
-            connect::http1(&self.address, self.tls.as_ref()),
-        )
-        .await;
+        // Boxed, as it is seldom needed and large.
+        let connecting = Box::pin(connect::http1(&self.address, self.tls.as_ref()));
+        let connected = timeout(self.limits.connect, connecting).await;
         match connected.map_err(io::Error::from).flatten() {
             Ok(sender) => self.exchange(sender, request, progress.as_deref()).await,
             Err(error) => Attempted::Unreachable(error, request),
@@ -250,12 +253,12 @@ impl Copied {
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(&self.name)
     }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Server({})", self.shown)
+        write!(f, "Server({})", self.name)
     }
 }
