@@ -162,11 +162,12 @@ http {{
     return Server(["/usr/sbin/nginx", "-e", "stderr", "-c", configuration], folder, cores, port)
 
 
-def upstream(folder, cores):
+def upstream(folder, cores, paths=("",)):
     files = folder / "files"
-    files.mkdir()
-    for case in CASES:
-        (files / str(case.size)).write_bytes(b"x" * case.size)
+    for below in paths:
+        (files / below).mkdir(parents=True, exist_ok=True)
+        for case in CASES:
+            (files / below / str(case.size)).write_bytes(b"x" * case.size)
     port = free_port()
     server = f"    server {{ listen 127.0.0.1:{port}; root {files}; open_file_cache max=16; }}"
     return nginx(folder, cores, port, server)
@@ -194,8 +195,11 @@ def plain_proxy(folder, cores, behind):
     return nginx(folder, cores, port, server)
 
 
-def vestibule(program, folder, cores, behind):
+def vestibule(program, folder, cores, behind, allow=(("/", "authenticated"),), settings=""):
     port = free_port()
+    routes = "".join(
+        f'[[route]]\npath = "{path}"\nallow = "{who}"\nupstream = "application"\n' for path, who in allow
+    )
     (folder / "vestibule.toml").write_text(
         f"""
 public_url = "https://localhost:{port}"
@@ -216,10 +220,8 @@ access = false
 [upstream.application]
 servers = ["http://127.0.0.1:{behind}"]
 
-[[route]]
-path = "/"
-allow = "authenticated"
-upstream = "application"
+{settings}
+{routes}
 """
     )
     return Server([program, "serve", "--config", "vestibule.toml"], folder, cores, port)
@@ -259,12 +261,14 @@ def cipher_of(port):
 class Load:
     """Each load answers with the requests made, and the latencies in milliseconds where it tells them."""
 
-    def __init__(self, folder, cores, cookie):
-        self.folder, self.pin, self.cookie = folder, ["taskset", "-c", cores], cookie
+    def __init__(self, folder, cores, headers, below=""):
+        """Every request has these headers; the files are asked for below this path."""
+        self.folder, self.pin, self.below = folder, ["taskset", "-c", cores], below
+        self.headers = [word for header in headers for word in ("-H", header)]
 
     def h1(self, port, size, seconds):
         options = f"-t1 -c{CONNECTIONS} -d{seconds}s --latency".split()
-        said = self.run(["wrk", *options, "-H", f"Cookie: {self.cookie}", f"https://localhost:{port}/{size}"])
+        said = self.run(["wrk", *options, *self.headers, f"https://localhost:{port}{self.below}/{size}"])
         if "Non-2xx" in said or "Socket errors" in said:
             sys.exit(f"wrk met errors:\n{said}")
         requests = int(re.search(r"(\d+) requests in", said)[1])
@@ -277,9 +281,7 @@ class Load:
         # By count: told a time, h2load of nghttp2 1.52 now and then never ends.
         requests = seconds * H2_REQUESTS_A_SECOND[size]
         options = f"-t1 -c{CONNECTIONS} -m{STREAMS} -n{requests} --log-file={log}".split()
-        said = self.run(
-            ["h2load", *options, "-H", f"cookie: {self.cookie}", f"https://localhost:{port}/{size}"]
-        )
+        said = self.run(["h2load", *options, *self.headers, f"https://localhost:{port}{self.below}/{size}"])
         lines = [line.split("\t") for line in log.read_text().splitlines()]
         good = [int(took) for _, status, took in lines if status == "200"]
         failed = re.search(r"status codes: \d+ 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", said)
@@ -363,7 +365,7 @@ def compare(folder, arguments, say):
         ciphers = {name: cipher_of(server.port) for name, server in servers.items()}
         if len(set(ciphers.values())) != 1:
             say(f"the two speak differently: {ciphers}")
-        load = Load(folder, load_cores, cookie)
+        load = Load(folder, load_cores, [f"cookie: {cookie}"])
         cases = chosen(arguments)
         samples = {(case.name, name): [] for case in cases for name in servers}
         for turn in range(arguments.rounds):
