@@ -58,7 +58,7 @@ fn find(routes: &Routes, method: &str, host: &str, target: &str) -> Result<Strin
     };
     routes.find(&head).map(|found| match found {
         Found::Page(page) => format!("{page:?}"),
-        Found::Route(route) => route.label().to_owned(),
+        Found::Route(route) => route.label().to_string(),
     })
 }
 
