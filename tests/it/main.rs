@@ -30,6 +30,7 @@ mod page_verify;
 mod pages;
 mod reload;
 mod security_map;
+mod settings;
 mod signed;
 mod signup_matrix;
 mod store;

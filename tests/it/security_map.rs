@@ -82,7 +82,7 @@ impl<'a> Row<'a> {
 }
 
 /// Whether `file#test` names a test: a function below a test attribute in Rust, a title or function elsewhere.
-fn exists(proof: &str) -> Result<(), &'static str> {
+pub(crate) fn exists(proof: &str) -> Result<(), &'static str> {
     let (file, test) = proof.split_once('#').ok_or("not of the form file#test")?;
     let source = fs::read_to_string(root().join(file)).map_err(|_| "no such file")?;
     let is_rust = Path::new(file)

@@ -6,6 +6,10 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use reqwest::redirect::Policy;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -16,7 +20,8 @@ use vestibule::config::{CertificateConfig, Config, RouteConfig, SecretSource, Si
 use vestibule::random::Random;
 use vestibule::secret::Secret;
 
-use super::{Raw, soon};
+use super::raw::{self, Raw};
+use super::soon;
 
 /// Every host that a test may use; the certificate is for them.
 const HOSTS: [&str; 4] = [
@@ -121,6 +126,17 @@ impl Running {
 
     pub(crate) async fn raw_for(&self, sni: &str) -> Raw {
         Raw::connect(self.address, &self.authority, sni).await
+    }
+
+    /// One connection in HTTP/2, and its end.
+    pub(crate) async fn http2_connection(&self) -> (SendRequest<Full<Bytes>>, JoinHandle<()>) {
+        let stream = raw::connect(self.address, &self.authority, "gw.example.com", b"h2").await;
+        let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+        let (client, connection) = soon(shaken).await.unwrap();
+        let ended = tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        (client, ended)
     }
 
     /// Makes an account and signs it in. The `Cookie` header of its session.
