@@ -19,11 +19,11 @@ use super::body::{AnswerBody, Content, Ending, Watch};
 use super::conversation::Turn;
 use super::forward::{Rest, content_length};
 use super::inspect::Seen;
-use super::{Gateway, HSTS, X_REQUEST_ID, websocket};
+use super::{Gateway, HSTS, websocket};
 use crate::authenticate::Proof;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
-use crate::request::{Host, RequestHead};
+use crate::request::{Host, RequestHead, X_REQUEST_ID};
 use crate::route::Found;
 use crate::upstream::Progress;
 

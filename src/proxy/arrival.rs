@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::Gateway;
 use super::conversation::Conversation;
-use super::{Gateway, X_REQUEST_ID};
 use crate::listener;
-use crate::request::{Client, Host, RequestId};
+use crate::request::{Client, Host, RequestId, X_REQUEST_ID};
 
 /// What all requests of a connection share.
 #[derive(Debug)]

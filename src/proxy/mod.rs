@@ -18,6 +18,7 @@ mod frames;
 mod guard;
 mod hop_by_hop;
 mod inspect;
+mod nameless;
 mod page;
 mod signed_body;
 mod unreadable;
@@ -27,7 +28,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,8 +49,6 @@ use signed_body::Buffers;
 
 pub use connection::Peer;
 pub use current::Current;
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A year, in seconds (RFC 6797).
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");

@@ -7,8 +7,8 @@ use http::StatusCode;
 
 use super::access_log::Begun;
 use super::arrival::Arrival;
-use super::{Current, Gateway, X_REQUEST_ID};
-use crate::request::RequestId;
+use super::{Current, Gateway};
+use crate::request::{RequestId, X_REQUEST_ID};
 
 /// Names them as they leave.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Unreadable {
     /// The same answer with its name, if these bytes are one without.
     pub(super) fn name(&self, bytes: &[u8]) -> Option<Leaving> {
         let status = nameless(bytes)?;
-        let id = self.current.load().unreadable(&self.arrival, status);
+        let id = self.id(status);
         let mut answer = bytes[..bytes.len() - END.len()].to_vec();
         answer.extend_from_slice(format!("\r\n{X_REQUEST_ID}: {id}\r\n\r\n").as_bytes());
         Some(Leaving {
@@ -41,6 +41,32 @@ impl Unreadable {
             sent: 0,
             stands_for: bytes.len(),
         })
+    }
+
+    /// The same answer with its name, of a whole frame of HTTP/2. The name is a field that nobody remembers (RFC 7541,
+    /// section 6.2.2), so that what is sent later can be read as it was meant.
+    pub(super) fn name_stream(&self, frame: &[u8]) -> Leaving {
+        let id = self.id(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        let mut answer = frame.to_vec();
+        answer.push(0);
+        for text in [X_REQUEST_ID.as_str(), id.as_str()] {
+            // Both are shorter than what one byte can say, 126.
+            answer.push(u8::try_from(text.len()).unwrap_or_default());
+            answer.extend_from_slice(text.as_bytes());
+        }
+        let length = answer.len().saturating_sub(FRAME_HEAD);
+        if let (Some(place), [.., l0, l1, l2]) = (answer.get_mut(..3), length.to_be_bytes()) {
+            place.copy_from_slice(&[l0, l1, l2]);
+        }
+        Leaving {
+            answer,
+            sent: 0,
+            stands_for: frame.len(),
+        }
+    }
+
+    fn id(&self, status: StatusCode) -> RequestId {
+        self.current.load().unreadable(&self.arrival, status)
     }
 }
 
@@ -61,6 +87,9 @@ impl Leaving {
 }
 
 const END: &[u8] = b"\r\n\r\n";
+
+/// Bytes of a frame's head (RFC 9113, section 4.1).
+const FRAME_HEAD: usize = 9;
 
 /// The status of an answer that is a head alone, refuses, and has no name.
 fn nameless(bytes: &[u8]) -> Option<StatusCode> {

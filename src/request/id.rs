@@ -4,12 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use crate::random::Random;
 
 /// The longest name that is taken over from a trusted proxy; a UUID has 36 characters.
 const LONGEST: usize = 64;
+
+/// Where an answer carries the name of its request.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names one request, in its answer's `X-Request-Id` and in every line of the record about it.
 ///

@@ -9,5 +9,5 @@ mod origin;
 pub use client::Client;
 pub use head::RequestHead;
 pub use host::{Host, HostError};
-pub use id::{RequestId, RequestIds};
+pub use id::{RequestId, RequestIds, X_REQUEST_ID};
 pub use origin::{CrossOrigin, require_same_origin};

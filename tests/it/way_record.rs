@@ -1,8 +1,9 @@
 //! The access log, over the wire.
 
 use bytes::Bytes;
-use http::Response;
-use http_body_util::{BodyExt as _, Full};
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use serde_json::Value;
 
 use crate::harness::{Application, Running, soon};
@@ -87,6 +88,44 @@ async fn what_nobody_can_read_has_a_name_and_a_line_too() {
         assert_eq!(line["status"], status, "{line}");
         assert_eq!(line["client"], "127.0.0.1", "{line}");
         assert_eq!(line.get("path"), None, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn so_has_a_head_of_http2_that_is_too_large_and_trailers_stay_what_they_are() {
+    let app = Application::serving(|_, _, _| async {
+        let trailers = [("x-sum", "1")].map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let frames = [
+            Frame::data(Bytes::from("hello")),
+            Frame::trailers(HeaderMap::from_iter(trailers)),
+        ];
+        let body = StreamBody::new(futures_util::stream::iter(frames.map(Ok)));
+        Response::new(body.boxed_unsync())
+    })
+    .await;
+    let gateway = Running::before("public", &app.url().replace("http:", "h2c:")).await;
+    let (mut client, _) = gateway.http2_connection().await;
+    let mut named = Vec::new();
+    // One connection, whose compression remembers what was sent.
+    for n in 0..10 {
+        let fits = n % 2 == 0;
+        let request = Request::get(gateway.url("/a")).header("te", "trailers");
+        let request = request.header("x", "x".repeat(if fits { 10 } else { 70 << 10 }));
+        let request = request.body(Full::new(Bytes::new())).unwrap();
+        let answer = soon(client.send_request(request)).await.unwrap();
+        assert_eq!(answer.status(), if fits { 200 } else { 431 });
+        let id = answer.headers()["x-request-id"].to_str().unwrap();
+        named.push((id.to_owned(), answer.status().as_u16()));
+        let body = soon(answer.collect()).await.unwrap();
+        assert_eq!(body.trailers().map(HeaderMap::len), fits.then_some(1));
+        assert_eq!(body.to_bytes(), if fits { "hello" } else { "" });
+    }
+    let lines = lines(gateway).await;
+    assert_eq!(lines.len(), named.len());
+    for (id, status) in named {
+        let line = lines.iter().find(|line| line["request_id"] == id).unwrap();
+        assert_eq!(line["status"], status, "{line}");
+        assert_eq!(line.get("path").is_some(), status == 200, "{line}");
     }
 }
 
