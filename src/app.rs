@@ -103,7 +103,7 @@ impl Application {
         // The socket first: a second gateway is told so, not that the store is locked.
         let socket = AdministratorSocket::bind(&config.listen.admin_socket)?;
         let metrics = Arc::new(Metrics::default());
-        let listener = Listener::bind(&config, metrics.clone())?;
+        let listener = Listener::bind(&config, &random, metrics.clone())?;
         let readiness = Readiness::default();
         let ops = bind_ops(&config, &readiness, metrics.clone(), &clock).await?;
         if let (Some(0), Some(address)) = (config.public_url.port(), listener.addresses().first()) {

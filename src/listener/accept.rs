@@ -20,7 +20,8 @@ use super::redirect::Redirect;
 use super::{Tls, proxy_header};
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::request::{Client, Host};
+use crate::random::Random;
+use crate::request::{Client, Host, RequestIds};
 
 /// Connections that wait in the system's queue for a place.
 const BACKLOG: u32 = 1024;
@@ -66,6 +67,8 @@ pub struct Gate {
     rules: ArcSwap<Rules>,
     places: Arc<Semaphore>,
     metrics: Arc<Metrics>,
+    /// Names of plain requests.
+    ids: RequestIds,
     /// The port of the first HTTPS address.
     port: Option<u16>,
 }
@@ -82,7 +85,7 @@ struct Rules {
 
 impl Listener {
     /// Binds all addresses of `[listen]` but `ops`. Port 0 takes any free one. Must run inside a tokio runtime.
-    pub fn bind(config: &Config, metrics: Arc<Metrics>) -> Result<Self, ListenError> {
+    pub fn bind(config: &Config, random: &Random, metrics: Arc<Metrics>) -> Result<Self, ListenError> {
         let https = bind_all(&config.listen.https)?;
         let http = bind_all(&config.listen.http)?;
         let addresses: Vec<_> = https.iter().map(|(_, address)| *address).collect();
@@ -93,6 +96,7 @@ impl Listener {
                 rules: ArcSwap::from_pointee(Rules::new(config, port)),
                 places: Arc::new(Semaphore::new(places)),
                 metrics,
+                ids: RequestIds::new(random),
                 port,
             }),
             plain_addresses: http.iter().map(|(_, address)| *address).collect(),
@@ -144,7 +148,7 @@ impl Listener {
         for listener in http {
             let handle = |gate: Arc<Gate>, stream, _| async move {
                 let rules = gate.rules.load_full();
-                rules.redirect.serve(stream, rules.header).await;
+                rules.redirect.serve(stream, &gate.ids, rules.header).await;
             };
             loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
         }

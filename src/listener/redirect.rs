@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use crate::config::{Config, HostPattern};
-use crate::request::Host;
+use crate::request::{Host, RequestIds, X_REQUEST_ID};
 
 /// The largest head that a plain request may have; hyper allows no less than 8 KiB.
 const MAX_HEAD: usize = 16 << 10;
@@ -49,8 +49,14 @@ impl Redirect {
     }
 
     /// Answers one request, within `deadline`.
-    pub(super) async fn serve(&self, stream: TcpStream, deadline: Duration) {
-        let service = service_fn(|request| async move { Ok::<_, Infallible>(self.answer(&request)) });
+    pub(super) async fn serve(&self, stream: TcpStream, ids: &RequestIds, deadline: Duration) {
+        let service = service_fn(|request| async move {
+            let mut answer = self.answer(&request);
+            answer
+                .headers_mut()
+                .insert(X_REQUEST_ID, ids.next().header_value());
+            Ok::<_, Infallible>(answer)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(deadline)

@@ -154,6 +154,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "metrics",
         "connections and failed handshakes are counted",
     ),
+    ("listener", "random", "redirects have names"),
     ("listener", "request", "who is at the other end"),
     ("main", "cli", "the program is its command line"),
     ("portal", "secret", "form fields arrive as secrets"),

@@ -184,6 +184,9 @@ async fn a_plain_listener_redirects_and_does_nothing_else() {
         );
         let sent = answer.lines().find_map(|line| line.strip_prefix("location: "));
         assert_eq!(sent, location, "{request}{answer}");
+        // What nobody can read is answered by the library.
+        let is_named = answer.contains("\r\nx-request-id: ");
+        assert_eq!(is_named, !request.starts_with("nonsense"), "{request}{answer}");
     }
 }
 
