@@ -64,6 +64,11 @@ impl Fields {
         self.0.remove(name).unwrap_or_else(|| Secret::new(String::new()))
     }
 
+    /// Whether the box was ticked that agrees to the terms.
+    pub(super) fn agrees(&self) -> bool {
+        matches!(self.text("agree"), "true" | "on" | "1" | "yes")
+    }
+
     /// What can be sent again by a page: everything but what may be a password.
     pub(super) fn sent(&self) -> Vec<(&str, &str)> {
         let pairs = self.0.iter().filter(|(name, _)| !name.contains("password"));
@@ -156,7 +161,7 @@ mod tests {
             let mut fields = parse(kind, body).unwrap();
             assert_eq!(fields.text("login"), "a@b");
             assert_eq!(fields.secret("password").expose(), "한 +");
-            assert_eq!(fields.text("agree"), "true");
+            assert!(fields.agrees());
             assert_eq!(fields.text("rd"), "");
         }
     }

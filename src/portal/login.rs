@@ -65,7 +65,7 @@ impl Portal {
     pub(super) async fn log_in(&self, visit: &Visit<'_>, mut fields: Fields) -> Response<Bytes> {
         let rd = self.site.return_to(visit, fields.text("rd"));
         let password = fields.secret("password");
-        let agrees = matches!(fields.text("agree"), "true" | "on" | "1" | "yes");
+        let agrees = fields.agrees();
         let login = fields.text("login").trim();
         let view = self.login_view(login, &rd);
         let errors = self.site.missing(visit, login, password.expose());

@@ -26,6 +26,9 @@ pub(super) struct KeyView {
     pub(super) password: String,
     /// What signs the challenge.
     pub(super) script: String,
+    /// The terms that must be agreed to, if they must, and the privacy notice.
+    pub(super) terms: String,
+    pub(super) privacy: String,
     pub(super) errors: Errors,
     pub(super) alert: Option<Alert>,
 }
@@ -80,10 +83,17 @@ impl Portal {
         let signed_in = self
             .services
             .key_sign_in
-            .with_key(&access_key, &answer, &visit.origin(), self.replaces(visit))
+            .with_key(
+                &access_key,
+                &answer,
+                fields.agrees(),
+                &visit.origin(),
+                self.replaces(visit),
+            )
             .await;
         match signed_in {
             Ok(signed_in) => self.welcome(visit, &signed_in, &rd),
+            Err(KeySignInError::Refused(SignInError::MustAgree)) => self.site.key_must_agree(visit, view),
             Err(error) => self.site.failed_key(visit, view, &refusal(&error)),
         }
     }
@@ -126,11 +136,26 @@ impl Site {
         }
         let title = self.texts.get(visit.lang, "page.required");
         let view = KeyView {
-            alert: Some(Alert::listing(title, &errors, &["access_key", "secret_key"])),
+            alert: Some(Alert::listing(
+                title,
+                &errors,
+                &["access_key", "secret_key", "agree"],
+            )),
             errors,
             ..view
         };
         self.page(visit, refusal.problem.status(), "login-iam.html", &view)
+    }
+
+    /// Somebody has the key, and has to agree to the terms first.
+    pub(super) fn key_must_agree(&self, visit: &Visit<'_>, view: KeyView) -> Response<Bytes> {
+        let message = self.texts.get(visit.lang, "iam.must-agree").to_owned();
+        let view = KeyView {
+            terms: self.terms_url.clone(),
+            privacy: self.privacy_url.clone(),
+            ..view
+        };
+        self.incomplete_key(visit, view, Errors::from([("agree", message)]))
     }
 
     pub(super) fn failed_key(&self, visit: &Visit<'_>, view: KeyView, refusal: &Refusal) -> Response<Bytes> {

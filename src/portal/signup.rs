@@ -77,7 +77,7 @@ impl Portal {
             password: fields.secret("password"),
             password_confirm: fields.secret("password_confirm"),
             invitation: Some(token.clone()).filter(|token| !token.is_empty()),
-            agree: matches!(fields.text("agree"), "true" | "on" | "1" | "yes"),
+            agree: fields.agrees(),
         };
         let (email, username, agree) = (form.email.clone(), form.username.clone(), form.agree);
         let error = match self.services.sign_up.sign_up(form, &visit.origin()).await {

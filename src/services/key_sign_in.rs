@@ -12,7 +12,7 @@ use super::{
     AccessKeys, Audit, Event, KeyProof, KeyRefusal, Kind, Lasting, LiveKey, Origin, SignIn, SignInError,
     SignedIn, SpendError, SpentSignatures,
 };
-use crate::model::{SecretKey, SignInMethod, TokenDigest};
+use crate::model::{Account, SecretKey, SignInMethod, TokenDigest};
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError};
 
@@ -100,15 +100,19 @@ impl KeySignIn {
         (self.challenges.issue(), challenges::LASTS)
     }
 
-    /// Signs in. Failures are counted for the key (S9).
+    /// Signs in. Failures are counted for the key (S9). `agrees`: to the terms as they are now, which is asked of whoever
+    /// agreed to others; the challenge has served then, and is answered anew with the agreement.
     pub async fn with_key(
         &self,
         access_key: &str,
         answer: &KeyAnswer,
+        agrees: bool,
         origin: &Origin,
         replaces: Option<TokenDigest>,
     ) -> Result<SignedIn, KeySignInError> {
-        let result = self.try_with_key(access_key, answer, origin, replaces).await;
+        let result = self
+            .try_with_key(access_key, answer, agrees, origin, replaces)
+            .await;
         let counter = match &result {
             Ok(_) => self.sign_in.counter(None),
             Err(KeySignInError::Refused(error)) => self.sign_in.counter(Some(error)),
@@ -122,6 +126,7 @@ impl KeySignIn {
         &self,
         access_key: &str,
         answer: &KeyAnswer,
+        agrees: bool,
         origin: &Origin,
         replaces: Option<TokenDigest>,
     ) -> Result<SignedIn, KeySignInError> {
@@ -144,16 +149,26 @@ impl KeySignIn {
         if key.is_limited() {
             return Err(self.refused(&key, origin, KeySignInError::Limited));
         }
-        self.begin(&key, origin, replaces).await
+        let account = match self.admit(&key, agrees, origin).await {
+            Ok(account) => account,
+            Err(error) => return Err(self.refused(&key, origin, error.into())),
+        };
+        self.begin(&key, account, origin, replaces).await
+    }
+
+    /// The account of a key that serves, if it may sign in and has agreed to the terms.
+    async fn admit(&self, key: &LiveKey, agrees: bool, origin: &Origin) -> Result<Account, SignInError> {
+        let account = self.sign_in.account(key.principal().account).await?;
+        self.sign_in.agree(account, agrees, origin).await
     }
 
     async fn begin(
         &self,
         key: &LiveKey,
+        account: Account,
         origin: &Origin,
         replaces: Option<TokenDigest>,
     ) -> Result<SignedIn, KeySignInError> {
-        let account = self.sign_in.account(key.principal().account).await?;
         let begun = self
             .sign_in
             .begin(&account, SignInMethod::Iam, origin, replaces)
@@ -181,8 +196,10 @@ impl KeySignIn {
 
     fn refused(&self, key: &LiveKey, origin: &Origin, error: KeySignInError) -> KeySignInError {
         let reason = match &error {
+            KeySignInError::Stale => "signature-invalid",
             KeySignInError::Answered => "replayed",
-            _ => "forbidden",
+            KeySignInError::Limited => "forbidden",
+            KeySignInError::Refused(error) => error.reason(),
         };
         let event = Event::failure(Kind::SignIn, key.id().as_str(), reason);
         self.audit.note(origin, &event);

@@ -90,6 +90,23 @@ for (const lang of LANGUAGES) {
           assert.match(form.get("signature"), script ? /^[0-9a-f]{64}$/ : /^$/);
         }));
 
+      it(`who was given an account and a key agrees to the terms at the first sign-in${how}`, () =>
+        browser.visit({ origin, lang, script }, async (page) => {
+          const who = newcomer("agree");
+          // Of no password that anybody knows.
+          const hash = `$2b$10$${"a".repeat(53)}`;
+          await gateway.command("user", "add", who.email, "--username", who.username, "--password-hash", hash);
+          const { access_key, secret_key } = await gateway.command("key", "create", who.email);
+          await page.goto("/.auth/login/iam?rd=%2Fsome%2Fpage");
+          assert.equal(await post(page, { access_key, secret_key }), 422);
+          assertLanguage(await complaint(page, "agree"), lang);
+          assert.equal(await field(page, "access_key").inputValue(), access_key, "what was typed is kept");
+          assert.equal(await field(page, "secret_key").inputValue(), "", "but never a secret");
+          assert.equal(await post(page, { secret_key, agree: true }), 200);
+          assert.equal(page.url(), `${origin}/some/page`);
+          assert.ok((await page.locator("main").innerText()).includes(who.email));
+        }));
+
       it(`each weak password is refused, with the reason next to the field${how}`, () =>
         browser.visit({ origin, lang, script }, async (page) => {
           const who = newcomer("jisoo");

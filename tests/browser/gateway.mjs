@@ -105,9 +105,11 @@ export class Gateway {
     return account;
   }
 
-  // A command, as an administrator on the machine gives it.
+  // A command, as an administrator on the machine gives it; answers with the document that it prints.
   async command(...words) {
-    await promisify(execFile)(program, [...words, "--config", "vestibule.toml"], { cwd: this.folder });
+    const all = [...words, "--config", "vestibule.toml", "--json"];
+    const { stdout } = await promisify(execFile)(program, all, { cwd: this.folder });
+    return JSON.parse(stdout);
   }
 
   // Somebody in the administrators' group.
@@ -179,6 +181,7 @@ ops = ""
 mode = "open"
 approval = ${approval}
 terms_url = "https://localhost:${port}/terms"
+terms_version = "2026-05"
 verify_email = ${verify}
 
 [login]

@@ -24,6 +24,7 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
             "login-iam-incomplete",
             site.incomplete_key(visit, empty, site.missing_in_key(visit, "", false)),
         ),
+        ("login-iam-must-agree", site.key_must_agree(visit, view())),
         ("login-iam-failed", site.failed_key(visit, view(), &wrong)),
     ]
 }

@@ -30,7 +30,7 @@ fn sign(access_key: &str, secret: &str, challenge: &str, host: &str) -> KeyAnswe
 
 async fn sign_in(world: &World, id: &str, answer: &KeyAnswer) -> Result<SignedIn, KeySignInError> {
     let service = &world.services.key_sign_in;
-    service.with_key(id, answer, &client(), None).await
+    service.with_key(id, answer, false, &client(), None).await
 }
 
 #[tokio::test]
@@ -74,7 +74,12 @@ async fn a_challenge_is_known_after_a_restart_and_serves_once_all_the_same() {
     sign_in(&world, &id, &answer).await.unwrap();
     let other = sign(&id, &secret, &world.services.key_sign_in.challenge().0, HOST);
     let services = world.restarted(4).await;
-    let with = async |answer| services.key_sign_in.with_key(&id, answer, &client(), None).await;
+    let with = async |answer| {
+        services
+            .key_sign_in
+            .with_key(&id, answer, false, &client(), None)
+            .await
+    };
     assert!(matches!(with(&answer).await, Err(KeySignInError::Answered)));
     with(&other).await.unwrap();
 }

@@ -7,8 +7,8 @@ use crate::services::{Event, Kind, Origin};
 use crate::store::StoreError;
 
 impl SignIn {
-    /// Keeps that somebody who knows the password agrees to the terms as they are now, if they have to.
-    pub(super) async fn agree(
+    /// Keeps that somebody who proved to be the owner of the account agrees to the terms as they are now, if they have to.
+    pub(in crate::services) async fn agree(
         &self,
         account: Account,
         agrees: bool,

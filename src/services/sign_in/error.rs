@@ -18,7 +18,7 @@ pub enum SignInError {
     /// The right password; an administrator has not approved, or declined.
     #[error("the account is not approved")]
     NotApproved,
-    /// The right password; the terms are others than were agreed to.
+    /// The right password or key; the terms are others than were agreed to.
     #[error("the terms must be agreed to")]
     MustAgree,
     /// The right password; the account is disabled.
@@ -43,7 +43,7 @@ pub enum SignInError {
 
 impl SignInError {
     /// Its name in the record.
-    pub(super) fn reason(&self) -> &'static str {
+    pub(in crate::services) fn reason(&self) -> &'static str {
         match self {
             Self::InvalidCredentials => "invalid-credentials",
             Self::NotVerified => "not-verified",
