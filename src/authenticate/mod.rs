@@ -5,6 +5,7 @@
 
 mod presented;
 mod refused;
+mod sender;
 mod session;
 pub mod signature;
 mod signed;

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::USER_AGENT;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::presented::{BasicPair, Claim, Presented};
-use super::signature::sigv4::{Payload, Signed as Body, SigningKey};
+use super::sender::Sender;
+use super::signature::sigv4::{self, Payload, Proven, Signed as Body, SigningKey};
 use super::signature::{BodyCheck, Fault, Message, Unproven, content_digest::ContentDigest};
 use super::{Attempt, Credentials, Proof, Terms};
 use crate::clock::Clock;
 use crate::model::{AccessKeyId, SignatureDigest};
 use crate::refusal::Refusal;
 use crate::request::RequestHead;
-use crate::services::{AccessKeys, KeyProof, KeyRefusal, LiveKey, Origin, Services};
+use crate::services::{AccessKeys, KeyProof, KeyRefusal, LiveKey, Services};
 
 /// The length of the content of a body in chunks.
 const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
@@ -59,7 +59,7 @@ struct Case<'h> {
     /// The key that is claimed, if it serves.
     key: Option<Arc<LiveKey>>,
     terms: Terms,
-    origin: Origin,
+    sender: Sender<'h>,
 }
 
 /// What the head of a request proves.
@@ -94,16 +94,16 @@ impl SignedScheme {
         };
         match Presented::of(&message) {
             Ok(None) => Attempt::NotPresented,
-            Ok(Some(Presented::Basic(pair))) => self.basic(&pair, &origin(head)).await,
-            Ok(Some(Presented::Signed(claim))) => self.signature(claim, message, terms, origin(head)),
-            Err(fault) => Attempt::Rejected(self.refuse("", &origin(head), fault.into())),
+            Ok(Some(Presented::Basic(pair))) => self.basic(&pair, Sender::of(head)).await,
+            Ok(Some(Presented::Signed(claim))) => self.signature(claim, message, terms, Sender::of(head)),
+            Err(fault) => Attempt::Rejected(self.refuse("", Sender::of(head), fault.into())),
         }
     }
 
-    async fn basic<'h>(&self, pair: &BasicPair, origin: &Origin) -> Attempt<'h> {
+    async fn basic<'h>(&self, pair: &BasicPair, sender: Sender<'h>) -> Attempt<'h> {
         match self
             .proof
-            .by_secret(pair.access_key(), pair.secret(), origin)
+            .by_secret(pair.access_key(), pair.secret(), &sender.origin())
             .await
         {
             Ok(key) => {
@@ -113,7 +113,7 @@ impl SignedScheme {
                     body: None,
                     chunks: None,
                 };
-                self.verified(key, signed, origin)
+                self.verified(key, signed, sender)
             }
             Err(KeyRefusal::Store(error)) => Attempt::Unavailable(error),
             Err(refusal) => Attempt::Rejected(refusal.into()),
@@ -125,10 +125,10 @@ impl SignedScheme {
         claim: Claim<'h>,
         message: Message<'h>,
         terms: Terms,
-        origin: Origin,
+        sender: Sender<'h>,
     ) -> Attempt<'h> {
         if let Err(fault) = claim.require_time(self.clock.now()) {
-            return Attempt::Rejected(self.refuse(claim.access_key(), &origin, fault.into()));
+            return Attempt::Rejected(self.refuse(claim.access_key(), sender, fault.into()));
         }
         let id = AccessKeyId::parse(claim.access_key().as_bytes());
         let case = Case {
@@ -136,7 +136,7 @@ impl SignedScheme {
             claim,
             message,
             terms,
-            origin,
+            sender,
         };
         match case.by_head(self.secret(&case)) {
             Ok(ByHead::NeedsBody) => Attempt::Undecided(Pending(Box::new(case))),
@@ -161,20 +161,20 @@ impl SignedScheme {
 
     fn conclude<'h>(&self, case: Case<'h>, judged: Result<Signed, Wrong>) -> Attempt<'h> {
         match (judged, case.key) {
-            (Ok(signed), Some(key)) => self.verified(key, signed, &case.origin),
+            (Ok(signed), Some(key)) => self.verified(key, signed, case.sender),
             (Ok(_), None) => {
                 let refusal = Fault::Unproven.into();
-                Attempt::Rejected(self.refuse(case.claim.access_key(), &case.origin, refusal))
+                Attempt::Rejected(self.refuse(case.claim.access_key(), case.sender, refusal))
             }
             (Err(wrong), _) => {
                 let refusal = wrong.into();
-                Attempt::Rejected(self.refuse(case.claim.access_key(), &case.origin, refusal))
+                Attempt::Rejected(self.refuse(case.claim.access_key(), case.sender, refusal))
             }
         }
     }
 
-    fn verified<'h>(&self, key: Arc<LiveKey>, signed: Signed, origin: &Origin) -> Attempt<'h> {
-        self.keys.used(&key, origin.address, &origin.user_agent);
+    fn verified<'h>(&self, key: Arc<LiveKey>, signed: Signed, sender: Sender<'h>) -> Attempt<'h> {
+        self.keys.used(&key, Some(sender.address), sender.user_agent);
         let credentials = Credentials {
             principal: key.principal().clone(),
             proof: Some(Proof::Key(key)),
@@ -182,10 +182,11 @@ impl SignedScheme {
         Attempt::Verified(credentials, Some(Box::new(signed)))
     }
 
-    fn refuse(&self, access_key: &str, origin: &Origin, refusal: Refusal) -> Refusal {
+    fn refuse(&self, access_key: &str, sender: Sender<'_>, refusal: Refusal) -> Refusal {
         let detail = refusal.cause.as_deref().unwrap_or_default().to_owned();
         let reason = refusal.problem.slug();
-        self.proof.note_refused(access_key, origin, reason, detail);
+        self.proof
+            .note_refused(access_key, &sender.origin(), reason, detail);
         refusal
     }
 }
@@ -196,7 +197,6 @@ impl Case<'_> {
         let has_body = self.terms.has_body;
         match &self.claim {
             Claim::SigV4(claim) => {
-                let key = SigningKey::derive(secret, claim.credential());
                 let may_be_unsigned = self.terms.unsigned_payload;
                 let body = match claim.payload() {
                     Payload::Unsigned if !may_be_unsigned => return Err(Fault::BodyNotSigned.into()),
@@ -208,15 +208,15 @@ impl Case<'_> {
                     }
                     Payload::Undeclared if claim.is_in_query() && may_be_unsigned => {
                         let unsigned = Body::Declared(Payload::Unsigned);
-                        return Ok(match claim.verify(&self.message, unsigned, &key) {
-                            Ok(proven) => ByHead::Proven(self.signed(&proven.signature, proven.until)),
+                        return Ok(match self.by_derived_key(claim, secret, unsigned) {
+                            Ok((proven, _)) => ByHead::Proven(self.signed(&proven.signature, proven.until)),
                             Err(_) => ByHead::NeedsBody,
                         });
                     }
                     Payload::Undeclared => return Ok(ByHead::NeedsBody),
                     declared => declared,
                 };
-                let proven = claim.verify(&self.message, Body::Declared(body), &key)?;
+                let (proven, key) = self.by_derived_key(claim, secret, Body::Declared(body))?;
                 let mut signed = self.signed(&proven.signature, proven.until);
                 match body {
                     Payload::Hash(hash) => signed.body = Some(checked(hash.into())),
@@ -246,6 +246,28 @@ impl Case<'_> {
         }
     }
 
+    /// Judges with the key for the claim's day, region and service, which is derived once.
+    fn by_derived_key(
+        &self,
+        claim: &sigv4::Claim<'_>,
+        secret: &str,
+        body: Body<'_>,
+    ) -> Result<(Proven, SigningKey), Unproven> {
+        let derive = || SigningKey::derive(secret, claim.credential());
+        let derived = self.key.as_ref().map(|key| key.derived());
+        let remembered = derived.and_then(|derived| derived.find(claim.scope()));
+        let is_new = remembered.is_none();
+        let key = remembered.map_or_else(derive, SigningKey::from);
+        let judged = claim.verify(&self.message, body, &key);
+        match (&judged, derived) {
+            (Ok(_), Some(derived)) if is_new => derived.remember(claim.scope(), key.secret()),
+            // A refusal takes as long as one of a key that does not exist (S37).
+            (Err(_), _) if !is_new => drop(std::hint::black_box(derive())),
+            _ => {}
+        }
+        judged.map(|proven| (proven, key))
+    }
+
     /// A body of which nothing comes is over before anything is sent.
     fn over_if_empty(&self, mut signed: Signed) -> Result<ByHead, Wrong> {
         if !self.terms.has_body
@@ -260,7 +282,6 @@ impl Case<'_> {
     fn by_body(&self, secret: &str, body: &[u8]) -> Result<Signed, Wrong> {
         match &self.claim {
             Claim::SigV4(claim) => {
-                let key = SigningKey::derive(secret, claim.credential());
                 let hash = Sha256::digest(body).into();
                 // Without a body there is nothing that could have been left unsigned.
                 let read = if claim.is_in_query() && body.is_empty() {
@@ -268,7 +289,7 @@ impl Case<'_> {
                 } else {
                     Body::Read(&hash)
                 };
-                let proven = claim.verify(&self.message, read, &key)?;
+                let (proven, _) = self.by_derived_key(claim, secret, read)?;
                 Ok(self.signed(&proven.signature, proven.until))
             }
             Claim::BackendAi(claim) => {
@@ -339,14 +360,4 @@ impl From<Wrong> for Refusal {
 
 fn checked(digest: ContentDigest) -> BodyCheck {
     BodyCheck::Hash(Box::new(digest.hashing()))
-}
-
-fn origin(head: &RequestHead<'_>) -> Origin {
-    let agent = head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
-    Origin {
-        address: Some(head.client.address),
-        request: Some(head.id),
-        user_agent: agent.unwrap_or_default().chars().take(256).collect(),
-        language: None,
-    }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::DerivedKeys;
 use crate::model::{AccessKey, AccessKeyId, Account, KeyScope, KeyUse, Principal, SecretKey, SignInMethod};
 
 /// A use is noted when the last one that was is so old: many requests with one key then share an unchanged line of
@@ -26,6 +27,7 @@ pub struct LiveKey {
     scope: KeyScope,
     principal: Arc<Principal>,
     expires_at: Option<Timestamp>,
+    derived: DerivedKeys,
     life: Arc<Life>,
 }
 
@@ -60,6 +62,7 @@ impl LiveKey {
             scope: key.scope,
             principal: Arc::new(Principal::of(account, SignInMethod::Iam, None, end)),
             expires_at: key.expires_at,
+            derived: DerivedKeys::default(),
             life,
         }
     }
@@ -72,6 +75,11 @@ impl LiveKey {
     /// Its secret half.
     pub fn secret(&self) -> &SecretKey {
         &self.secret
+    }
+
+    /// What was derived from its secret half.
+    pub fn derived(&self) -> &DerivedKeys {
+        &self.derived
     }
 
     /// Its owner, as they are now.

@@ -12,6 +12,7 @@ mod admission;
 mod approval;
 mod audit;
 mod challenges;
+mod derived_keys;
 mod hasher;
 mod inspection;
 mod invitations;
@@ -59,6 +60,7 @@ pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys
 pub use accounts::{AccountChange, AccountError, Accounts, ImportedLine, NewAccount, NewPassword};
 pub use actor::Actor;
 pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
+pub use derived_keys::DerivedKeys;
 pub use hasher::{Busy, Hasher, Place, Verdict};
 pub use inspection::{Inspection, LocksInForce};
 pub use invitations::Invitations;

@@ -19,8 +19,20 @@ impl SigningKey {
         Self(Secret::new(hmac_sha256(service.expose(), &[b"aws4_request"])))
     }
 
+    /// The key itself, to be remembered.
+    pub fn secret(&self) -> &Secret<[u8; 32]> {
+        &self.0
+    }
+
     pub(super) fn sign(&self, pieces: &[&[u8]]) -> [u8; 32] {
         hmac_sha256(self.0.expose(), pieces)
+    }
+}
+
+impl From<Secret<[u8; 32]>> for SigningKey {
+    /// A key that was derived before.
+    fn from(derived: Secret<[u8; 32]>) -> Self {
+        Self(derived)
     }
 }
 

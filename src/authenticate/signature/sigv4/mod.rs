@@ -86,8 +86,8 @@ impl Claim<'_> {
         self.payload
     }
 
-    /// When it was signed, as the signature names it.
-    fn scope(&self) -> &str {
+    /// Day, region and service: what a key is derived for.
+    pub fn scope(&self) -> &str {
         self.credential.split_once('/').map_or("", |(_, scope)| scope)
     }
 
