@@ -1,6 +1,7 @@
 //! S34 to S39 over the wire: signed requests through the gateway to an application.
 
 mod bodies;
+mod flat;
 mod once;
 mod refusals;
 
