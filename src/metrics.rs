@@ -4,6 +4,8 @@ use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::refusal::Problem;
+
 /// A number that other stages move and `/metrics` shows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -57,6 +59,30 @@ pub struct Metrics {
     pub sign_ins_unavailable: Counter,
     /// Locks that began.
     pub locks: Counter,
+    /// Forms that made an account.
+    pub sign_ups_created: Counter,
+    /// Forms with an address that has an account, answered as if they had made one.
+    pub sign_ups_known: Counter,
+    /// Forms with mistakes.
+    pub sign_ups_invalid: Counter,
+    /// Forms where nobody may sign up.
+    pub sign_ups_closed: Counter,
+    /// Forms that the limit of an address refused.
+    pub sign_ups_limited: Counter,
+    /// Forms that could not be judged: no place in the hashing queue, or the store failed.
+    pub sign_ups_unavailable: Counter,
+    /// Answers that refuse, by their kind.
+    pub refusals: Refusals,
+    /// Passwords that were hashed or compared.
+    pub hashes: Counter,
+    /// Hashes that are being computed now.
+    pub hashes_running: Counter,
+    /// Hashes that wait for a thread.
+    pub hashes_waiting: Counter,
+    /// Hashes for which there was no place in the queue.
+    pub hashes_refused: Counter,
+    /// Mails that wait to be sent, as they were counted last.
+    pub mails_waiting: Counter,
     /// Connections that are open now, handshakes included.
     pub connections: Counter,
     /// Handshakes that failed or took too long.
@@ -71,6 +97,17 @@ pub struct Metrics {
     pub mails_failed: Counter,
     /// Mails beyond what an address may be sent, or a client may cause.
     pub mails_withheld: Counter,
+}
+
+/// A counter for each kind of refusal.
+#[derive(Debug, Default)]
+pub struct Refusals([Counter; Problem::ALL.len()]);
+
+impl Refusals {
+    /// The one of this kind.
+    pub fn of(&self, problem: Problem) -> &Counter {
+        &self.0[problem as usize]
+    }
 }
 
 impl Metrics {
@@ -89,97 +126,171 @@ impl Metrics {
     /// Everything in the text format of Prometheus, version 0.0.4. `started` is the time since 1970 at which the
     /// process began to serve, `uptime` the time since then.
     pub fn exposition(&self, started: Duration, uptime: Duration) -> String {
-        let mut text = String::with_capacity(4096);
+        let mut text = String::with_capacity(8192);
         // Writing into a string does not fail.
         let _ = self.write(&mut text, started, uptime);
         text
     }
 
     fn write(&self, text: &mut String, started: Duration, uptime: Duration) -> fmt::Result {
-        let mut family = |name: &str, kind: &str, help: &str, samples: &[(&str, &dyn fmt::Display)]| {
-            writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
-            samples
-                .iter()
-                .try_for_each(|(labels, value)| writeln!(text, "{name}{labels} {value}"))
-        };
-        family(
-            "process_start_time_seconds",
-            "gauge",
-            "When the process began to serve, in seconds since 1970.",
-            &[("", &started.as_secs_f64())],
-        )?;
-        family(
-            "vestibule_uptime_seconds",
-            "gauge",
-            "How long the process has been serving.",
-            &[("", &uptime.as_secs_f64())],
-        )?;
-        family(
-            "vestibule_responses_total",
-            "counter",
-            "Answers to requests, by class of status.",
-            &[
-                ("{class=\"1xx\"}", &self.responses_1xx.value()),
-                ("{class=\"2xx\"}", &self.responses_2xx.value()),
-                ("{class=\"3xx\"}", &self.responses_3xx.value()),
-                ("{class=\"4xx\"}", &self.responses_4xx.value()),
-                ("{class=\"5xx\"}", &self.responses_5xx.value()),
-            ],
-        )?;
-        family(
-            "vestibule_sign_ins_total",
-            "counter",
-            "Attempts to sign in, by outcome.",
-            &[
-                ("{outcome=\"succeeded\"}", &self.sign_ins_succeeded.value()),
-                ("{outcome=\"failed\"}", &self.sign_ins_failed.value()),
-                ("{outcome=\"locked\"}", &self.sign_ins_locked.value()),
-                ("{outcome=\"limited\"}", &self.sign_ins_limited.value()),
-                ("{outcome=\"unavailable\"}", &self.sign_ins_unavailable.value()),
-            ],
-        )?;
-        family(
-            "vestibule_mails_total",
-            "counter",
-            "Mails, by what became of them; one that is tried again counts as postponed each time.",
-            &[
-                ("{outcome=\"sent\"}", &self.mails_sent.value()),
-                ("{outcome=\"postponed\"}", &self.mails_postponed.value()),
-                ("{outcome=\"failed\"}", &self.mails_failed.value()),
-                ("{outcome=\"withheld\"}", &self.mails_withheld.value()),
-            ],
-        )?;
-        for (name, kind, help, counter) in [
-            ("vestibule_sessions", "gauge", "Live sessions.", &self.sessions),
+        for (name, help, time) in [
             (
-                "vestibule_locks_total",
-                "counter",
-                "Locks that began.",
-                &self.locks,
+                "process_start_time_seconds",
+                "When the process began to serve, in seconds since 1970.",
+                started,
+            ),
+            (
+                "vestibule_uptime_seconds",
+                "How long the process has been serving.",
+                uptime,
+            ),
+        ] {
+            describe(text, name, "gauge", help)?;
+            writeln!(text, "{name} {}", time.as_secs_f64())?;
+        }
+        for (name, help, label, counters) in self.by_label() {
+            describe(text, name, "counter", help)?;
+            for (value, counter) in counters {
+                writeln!(text, "{name}{{{label}=\"{value}\"}} {}", counter.value())?;
+            }
+        }
+        for (name, kind, help, counter) in self.single() {
+            describe(text, name, kind, help)?;
+            writeln!(text, "{name} {}", counter.value())?;
+        }
+        Ok(())
+    }
+
+    /// Counters of several outcomes: their name, what they count, by what they differ, and each.
+    #[expect(clippy::type_complexity, reason = "a table that is read in one place")]
+    fn by_label(
+        &self,
+    ) -> [(
+        &'static str,
+        &'static str,
+        &'static str,
+        Vec<(&'static str, &Counter)>,
+    ); 5] {
+        let refusals = Problem::ALL.iter();
+        let refusals = refusals.map(|&problem| (problem.slug(), self.refusals.of(problem)));
+        [
+            (
+                "vestibule_responses_total",
+                "Answers to requests, by class of status.",
+                "class",
+                vec![
+                    ("1xx", &self.responses_1xx),
+                    ("2xx", &self.responses_2xx),
+                    ("3xx", &self.responses_3xx),
+                    ("4xx", &self.responses_4xx),
+                    ("5xx", &self.responses_5xx),
+                ],
+            ),
+            (
+                "vestibule_refusals_total",
+                "Answers that refuse, by the slug of their problem.",
+                "problem",
+                refusals.collect(),
+            ),
+            (
+                "vestibule_sign_ins_total",
+                "Attempts to sign in, by outcome.",
+                "outcome",
+                vec![
+                    ("succeeded", &self.sign_ins_succeeded),
+                    ("failed", &self.sign_ins_failed),
+                    ("locked", &self.sign_ins_locked),
+                    ("limited", &self.sign_ins_limited),
+                    ("unavailable", &self.sign_ins_unavailable),
+                ],
+            ),
+            (
+                "vestibule_sign_ups_total",
+                "Forms to sign up, by outcome.",
+                "outcome",
+                vec![
+                    ("created", &self.sign_ups_created),
+                    ("known", &self.sign_ups_known),
+                    ("invalid", &self.sign_ups_invalid),
+                    ("closed", &self.sign_ups_closed),
+                    ("limited", &self.sign_ups_limited),
+                    ("unavailable", &self.sign_ups_unavailable),
+                ],
+            ),
+            (
+                "vestibule_mails_total",
+                "Mails, by what became of them; one that is tried again counts as postponed each time.",
+                "outcome",
+                vec![
+                    ("sent", &self.mails_sent),
+                    ("postponed", &self.mails_postponed),
+                    ("failed", &self.mails_failed),
+                    ("withheld", &self.mails_withheld),
+                ],
+            ),
+        ]
+    }
+
+    /// The others: their name, kind, what they count, and their value.
+    fn single(&self) -> [(&'static str, &'static str, &'static str, &Counter); 10] {
+        let (counter, gauge) = ("counter", "gauge");
+        [
+            ("vestibule_sessions", gauge, "Live sessions.", &self.sessions),
+            ("vestibule_locks_total", counter, "Locks that began.", &self.locks),
+            (
+                "vestibule_password_hashes_total",
+                counter,
+                "Passwords that were hashed or compared.",
+                &self.hashes,
+            ),
+            (
+                "vestibule_password_hashes_running",
+                gauge,
+                "Passwords that are being hashed.",
+                &self.hashes_running,
+            ),
+            (
+                "vestibule_password_hashes_waiting",
+                gauge,
+                "Passwords that wait to be hashed.",
+                &self.hashes_waiting,
+            ),
+            (
+                "vestibule_password_hashes_refused_total",
+                counter,
+                "Passwords for which the queue had no place.",
+                &self.hashes_refused,
+            ),
+            (
+                "vestibule_mails_waiting",
+                gauge,
+                "Mails that wait to be sent, as they were counted two seconds ago at most.",
+                &self.mails_waiting,
             ),
             (
                 "vestibule_connections",
-                "gauge",
+                gauge,
                 "Open connections.",
                 &self.connections,
             ),
             (
                 "vestibule_handshakes_failed_total",
-                "counter",
+                counter,
                 "Handshakes that failed or took too long.",
                 &self.handshakes_failed,
             ),
             (
                 "vestibule_upstream_errors_total",
-                "counter",
+                counter,
                 "Requests that an application did not answer.",
                 &self.upstream_errors,
             ),
-        ] {
-            family(name, kind, help, &[("", &counter.value())])?;
-        }
-        Ok(())
+        ]
     }
+}
+
+fn describe(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
+    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl Site {
             errors,
             alert: Some(alert),
         };
-        let mut response = self.page(visit, refusal.problem.status(), "forgot.html", &view);
+        let mut response = self.page(visit, refusal.problem, "forgot.html", &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }

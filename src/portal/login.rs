@@ -180,7 +180,7 @@ impl Site {
             errors,
             ..view
         };
-        self.page(visit, refusal.problem.status(), "login.html", &view)
+        self.page(visit, refusal.problem, "login.html", &view)
     }
 
     /// Somebody knows the password, and has to agree to the terms first.
@@ -209,7 +209,7 @@ impl Site {
             unverified: refusal.problem == Problem::NotVerified,
             ..view
         };
-        let mut response = self.page(visit, refusal.problem.status(), "login.html", &view);
+        let mut response = self.page(visit, refusal.problem, "login.html", &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }

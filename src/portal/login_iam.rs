@@ -144,7 +144,7 @@ impl Site {
             errors,
             ..view
         };
-        self.page(visit, refusal.problem.status(), "login-iam.html", &view)
+        self.page(visit, refusal.problem, "login-iam.html", &view)
     }
 
     /// Somebody has the key, and has to agree to the terms first.
@@ -167,7 +167,7 @@ impl Site {
             alert: Some(Alert::about(title, self.detail(visit, refusal))),
             ..view
         };
-        let mut response = self.page(visit, refusal.problem.status(), "login-iam.html", &view);
+        let mut response = self.page(visit, refusal.problem, "login-iam.html", &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }

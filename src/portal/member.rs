@@ -1,13 +1,14 @@
 //! Somebody who is signed in, and the frame of the pages that are for those: the ways from one to the other.
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::Visitor;
 use super::account::KEYS;
+use super::render::Outcome;
 use super::site::Site;
 use super::visit::Visit;
 use crate::model::Principal;
@@ -79,7 +80,7 @@ impl Site {
         visit: &Visit<'_>,
         member: Member<'_>,
         place: Place,
-        status: StatusCode,
+        outcome: impl Into<Outcome>,
         template: &str,
         view: &impl Serialize,
     ) -> Response<Bytes> {
@@ -100,7 +101,7 @@ impl Site {
                 .collect(),
             other: self.other_area(member, place),
         };
-        self.framed_page(visit, status, template, Value::from(Serde(&nav)), view)
+        self.framed_page(visit, outcome, template, Value::from(Serde(&nav)), view)
     }
 
     /// The way between one's own account and the administration.

@@ -101,10 +101,9 @@ impl Portal {
             errors: if error.is_some() { errors } else { Errors::new() },
             alert,
         };
-        let status = refusal.problem.status();
         let mut response = self
             .site
-            .member_page(visit, member, place, status, "proof.html", &view);
+            .member_page(visit, member, place, refusal.problem, "proof.html", &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }

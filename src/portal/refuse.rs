@@ -70,7 +70,7 @@ impl Site {
                     request_id: visit.head.id.to_string(),
                     sign_in: problem == Problem::NotAuthenticated,
                 };
-                self.page(visit, problem.status(), "refusal.html", &view)
+                self.page(visit, problem, "refusal.html", &view)
             }
         };
         set_retry_after(&mut response, refusal.retry_after);
@@ -93,7 +93,7 @@ impl Site {
             request_id: visit.head.id.to_string(),
             errors,
         };
-        let mut response = self.problem(visit, problem.status(), &document);
+        let mut response = self.problem(visit, problem, &document);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }

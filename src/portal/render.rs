@@ -12,35 +12,62 @@ use serde::Serialize;
 
 use super::site::Site;
 use super::visit::Visit;
+use crate::refusal::Problem;
 use crate::route::Page;
 use crate::text::{Lang, fill};
+
+/// How a request ends: with a status, or refused, which has one too.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    pub(super) status: StatusCode,
+    problem: Option<Problem>,
+}
+
+impl From<StatusCode> for Outcome {
+    fn from(status: StatusCode) -> Self {
+        Self {
+            status,
+            problem: None,
+        }
+    }
+}
+
+impl From<Problem> for Outcome {
+    fn from(problem: Problem) -> Self {
+        Self {
+            status: problem.status(),
+            problem: Some(problem),
+        }
+    }
+}
 
 impl Site {
     /// A page from a template. `view` is what the template knows as `view`.
     pub(super) fn page(
         &self,
         visit: &Visit<'_>,
-        status: StatusCode,
+        outcome: impl Into<Outcome>,
         template: &str,
         view: &impl Serialize,
     ) -> Response<Bytes> {
-        self.framed_page(visit, status, template, Value::UNDEFINED, view)
+        self.framed_page(visit, outcome, template, Value::UNDEFINED, view)
     }
 
     /// The same with `nav`, the links of the pages for those who are signed in.
     pub(super) fn framed_page(
         &self,
         visit: &Visit<'_>,
-        status: StatusCode,
+        outcome: impl Into<Outcome>,
         template: &str,
         nav: Value,
         view: &impl Serialize,
     ) -> Response<Bytes> {
+        let outcome = outcome.into();
         let say = |key| self.texts.get(visit.lang, key);
         let rendered = self.templates.get_template(template).and_then(|template| {
             template.render(context! {
                 t => self.translator(visit.lang),
-                page => self.frame(visit, status),
+                page => self.frame(visit, outcome.status),
                 words => context! {
                     show => say("password.show"),
                     hide => say("password.hide"),
@@ -51,15 +78,15 @@ impl Site {
                 view => Value::from(Serde(view)),
             })
         });
-        let (status, kind, body) = match rendered {
-            Ok(html) => (status, "text/html; charset=utf-8", html),
+        let (outcome, kind, body) = match rendered {
+            Ok(html) => (outcome, "text/html; charset=utf-8", html),
             Err(error) => {
                 tracing::error!(template, %error, "a page cannot be rendered");
                 let text = say("problem.unavailable.detail").to_owned();
-                (StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text)
+                (Problem::Unavailable.into(), "text/plain; charset=utf-8", text)
             }
         };
-        let mut response = self.answer(visit, status, kind, body);
+        let mut response = self.answer(visit, outcome, kind, body);
         response
             .headers_mut()
             .insert(CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
@@ -88,22 +115,22 @@ impl Site {
         status: StatusCode,
         document: &impl Serialize,
     ) -> Response<Bytes> {
-        self.document(visit, status, "application/json", document)
+        self.document(visit, status.into(), "application/json", document)
     }
 
     /// A problem document (RFC 9457).
     pub(super) fn problem(
         &self,
         visit: &Visit<'_>,
-        status: StatusCode,
+        problem: Problem,
         document: &impl Serialize,
     ) -> Response<Bytes> {
-        self.document(visit, status, "application/problem+json", document)
+        self.document(visit, problem.into(), "application/problem+json", document)
     }
 
     /// 303 (RFC 9110, section 15.4.4).
     pub(super) fn see_other(&self, visit: &Visit<'_>, to: &str) -> Response<Bytes> {
-        let mut response = self.answer(visit, StatusCode::SEE_OTHER, "", String::new());
+        let mut response = self.answer(visit, StatusCode::SEE_OTHER.into(), "", String::new());
         let to = HeaderValue::from_str(to).unwrap_or_else(|_| HeaderValue::from_static("/"));
         response.headers_mut().insert(LOCATION, to);
         response
@@ -111,21 +138,21 @@ impl Site {
 
     /// 204.
     pub(super) fn nothing(&self, visit: &Visit<'_>) -> Response<Bytes> {
-        self.answer(visit, StatusCode::NO_CONTENT, "", String::new())
+        self.answer(visit, StatusCode::NO_CONTENT.into(), "", String::new())
     }
 
     fn document(
         &self,
         visit: &Visit<'_>,
-        status: StatusCode,
+        outcome: Outcome,
         kind: &'static str,
         document: &impl Serialize,
     ) -> Response<Bytes> {
         match serde_json::to_string(document) {
-            Ok(body) => self.answer(visit, status, kind, body),
+            Ok(body) => self.answer(visit, outcome, kind, body),
             Err(error) => {
                 tracing::error!(%error, "a document cannot be written");
-                self.answer(visit, StatusCode::SERVICE_UNAVAILABLE, "", String::new())
+                self.answer(visit, Problem::Unavailable.into(), "", String::new())
             }
         }
     }
@@ -133,12 +160,16 @@ impl Site {
     fn answer(
         &self,
         visit: &Visit<'_>,
-        status: StatusCode,
+        outcome: Outcome,
         kind: &'static str,
         body: String,
     ) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from(body));
-        *response.status_mut() = status;
+        *response.status_mut() = outcome.status;
+        // Whoever sends it counts refusals by their kind.
+        if let Some(problem) = outcome.problem {
+            response.extensions_mut().insert(problem);
+        }
         let headers = response.headers_mut();
         if !kind.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -169,7 +200,7 @@ impl Site {
             "same-origin"
         };
         headers.insert(REFERRER_POLICY, HeaderValue::from_static(referrer));
-        if status == StatusCode::UNAUTHORIZED {
+        if outcome.status == StatusCode::UNAUTHORIZED {
             headers.insert(
                 http::header::WWW_AUTHENTICATE,
                 self.challenges.answer(visit.head.headers),

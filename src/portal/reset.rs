@@ -95,7 +95,7 @@ impl Site {
             alert: Some(alert),
             ..self.reset_view(token)
         };
-        let mut response = self.page(visit, refusal.problem.status(), "reset.html", &view);
+        let mut response = self.page(visit, refusal.problem, "reset.html", &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }

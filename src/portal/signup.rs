@@ -190,7 +190,7 @@ impl Site {
             alert: Some(alert),
             ..view
         };
-        let mut response = self.page(visit, refusal.problem.status(), "signup.html", &view);
+        let mut response = self.page(visit, refusal.problem, "signup.html", &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }

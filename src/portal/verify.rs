@@ -113,6 +113,6 @@ impl Site {
             request_id: visit.head.id.to_string(),
             again: resets && self.login.reset,
         };
-        self.page(visit, refusal.problem.status(), "link-void.html", &view)
+        self.page(visit, refusal.problem, "link-void.html", &view)
     }
 }

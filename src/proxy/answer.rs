@@ -228,6 +228,9 @@ impl Gateway {
         }
         let status = made.response.status();
         self.metrics.responded(status.as_u16());
+        if let Some(&problem) = made.response.extensions().get::<Problem>() {
+            self.metrics.refusals.of(problem).increment();
+        }
         let handled = Handled {
             user: made.user.as_ref().map(|user| user.username.as_str()),
             route: made.route.as_deref(),

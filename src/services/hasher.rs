@@ -5,13 +5,14 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use tokio::sync::oneshot;
 
 use super::password_hash::PasswordHash;
+use crate::metrics::Metrics;
 use crate::model::Password;
 use crate::random::Random;
 
@@ -30,6 +31,7 @@ pub struct Hasher {
 #[derive(Debug)]
 pub struct Place {
     pool: Arc<Pool>,
+    is_running: bool,
 }
 
 /// What a comparison said.
@@ -54,7 +56,7 @@ type Job = Box<dyn FnOnce() + Send>;
 struct Pool {
     cost: u32,
     free: AtomicUsize,
-    hashes: AtomicU64,
+    metrics: Arc<Metrics>,
     jobs: mpsc::Sender<Job>,
 }
 
@@ -63,7 +65,7 @@ impl Hasher {
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub fn new(cost: u32, threads: usize, queue: usize) -> io::Result<Self> {
+    pub fn new(cost: u32, threads: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
         let (jobs, receiver) = mpsc::channel();
         let receiver = Arc::new(Mutex::new(receiver));
         for number in 0..threads.max(1) {
@@ -76,7 +78,7 @@ impl Hasher {
             pool: Arc::new(Pool {
                 cost: cost.clamp(4, 31),
                 free: AtomicUsize::new(queue),
-                hashes: AtomicU64::new(0),
+                metrics,
                 jobs,
             }),
         })
@@ -87,15 +89,20 @@ impl Hasher {
         self.pool
             .free
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1))
-            .map_err(|_| Busy)?;
+            .map_err(|_| {
+                self.pool.metrics.hashes_refused.increment();
+                Busy
+            })?;
+        self.pool.metrics.hashes_waiting.increment();
         Ok(Place {
             pool: Arc::clone(&self.pool),
+            is_running: false,
         })
     }
 
     /// How many hashes were computed since the start.
     pub fn hashes(&self) -> u64 {
-        self.pool.hashes.load(Ordering::Relaxed)
+        self.pool.metrics.hashes.value()
     }
 }
 
@@ -132,7 +139,7 @@ impl Place {
         self.run(Pool::spend).await;
     }
 
-    async fn run<T: Send + 'static>(self, work: impl FnOnce(&Pool) -> T + Send + 'static) -> Option<T> {
+    async fn run<T: Send + 'static>(mut self, work: impl FnOnce(&Pool) -> T + Send + 'static) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         let jobs = self.pool.jobs.clone();
         let job = Box::new(move || {
@@ -140,6 +147,7 @@ impl Place {
             if reply.is_closed() {
                 return;
             }
+            self.begin();
             let result = catch_unwind(AssertUnwindSafe(|| work(&self.pool)));
             // The place is free before the answer is there.
             drop(self);
@@ -152,24 +160,37 @@ impl Place {
         jobs.send(job).ok()?;
         answer.await.ok()
     }
+
+    fn begin(&mut self) {
+        self.is_running = true;
+        self.pool.metrics.hashes_waiting.decrement();
+        self.pool.metrics.hashes_running.increment();
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let metrics = &self.pool.metrics;
+        let counted = if self.is_running {
+            &metrics.hashes_running
+        } else {
+            &metrics.hashes_waiting
+        };
+        counted.decrement();
         self.pool.free.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 impl Pool {
     fn hash(&self, password: &Password) -> Option<String> {
-        self.hashes.fetch_add(1, Ordering::Relaxed);
+        self.metrics.hashes.increment();
         PasswordHash::compute(password, self.cost, Random::system().bytes())
             .inspect_err(|error| tracing::error!(%error, "a password could not be hashed"))
             .ok()
     }
 
     fn spend(&self) {
-        self.hashes.fetch_add(1, Ordering::Relaxed);
+        self.metrics.hashes.increment();
         if let Err(error) = bcrypt::hash_with_salt("", self.cost, [0; 16]) {
             tracing::error!(%error, "a dummy password could not be hashed");
         }
@@ -186,7 +207,7 @@ impl Pool {
             self.spend();
             return Verdict::NO;
         };
-        self.hashes.fetch_add(1, Ordering::Relaxed);
+        self.metrics.hashes.increment();
         match hash.matches(password) {
             Ok(matches) => Verdict {
                 matches,
@@ -245,7 +266,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_comparison_costs_one_hash() {
-        let hasher = Hasher::new(4, 1, 8).unwrap();
+        let hasher = Hasher::new(4, 1, 8, Arc::default()).unwrap();
         let stored = hasher.place().unwrap().hash(password("right")).await.unwrap();
         let long = "a".repeat(100);
         for (n, (typed, stored, matches)) in [
@@ -272,14 +293,14 @@ mod tests {
 
     #[tokio::test]
     async fn older_hashes_are_outdated() {
-        let old = Hasher::new(4, 1, 1)
+        let old = Hasher::new(4, 1, 1, Arc::default())
             .unwrap()
             .place()
             .unwrap()
             .hash(password("x"))
             .await
             .unwrap();
-        let hasher = Hasher::new(5, 1, 1).unwrap();
+        let hasher = Hasher::new(5, 1, 1, Arc::default()).unwrap();
         let verdict = hasher.place().unwrap().verify(password("x"), Some(old)).await;
         assert_eq!(
             verdict,
@@ -292,7 +313,7 @@ mod tests {
 
     #[tokio::test]
     async fn places_run_out_and_come_back() {
-        let hasher = Hasher::new(4, 1, 2).unwrap();
+        let hasher = Hasher::new(4, 1, 2, Arc::default()).unwrap();
         let (one, _two) = (hasher.place().unwrap(), hasher.place().unwrap());
         assert_eq!(hasher.place().unwrap_err(), Busy);
         one.verify(password("x"), None).await;
@@ -304,7 +325,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_costs_one_answer_and_no_thread() {
-        let hasher = Hasher::new(4, 1, 1).unwrap();
+        let hasher = Hasher::new(4, 1, 1, Arc::default()).unwrap();
         let lost: Option<()> = hasher.place().unwrap().run(|_| panic!("on purpose")).await;
         assert!(lost.is_none());
         assert!(hasher.place().unwrap().hash(password("x")).await.is_ok());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::address_limit::AddressLimit;
 use super::lockout::{Judged, Lockout};
 use super::{AccessKeys, Audit, Event, Kept, Kind, Lasting, LiveKey, Origin};
+use crate::metrics::Metrics;
 use crate::model::{AccessKeyId, LockoutPolicy, SecretKey, Subject};
 use crate::store::StoreError;
 
@@ -35,6 +36,7 @@ pub struct KeyProof {
     lockout: Lockout,
     addresses: Arc<AddressLimit>,
     audit: Arc<Audit>,
+    metrics: Arc<Metrics>,
 }
 
 impl KeyProof {
@@ -45,6 +47,7 @@ impl KeyProof {
             lockout: Lockout::new(lasting.store.clone(), lasting.gates.clone(), policy),
             addresses: lasting.addresses.clone(),
             audit: lasting.audit.clone(),
+            metrics: lasting.metrics.clone(),
         }
     }
 
@@ -92,6 +95,7 @@ impl KeyProof {
             Judged::Passed => {}
             Judged::Failed { locks } => {
                 if locks {
+                    self.metrics.locks.increment();
                     self.audit.note(origin, &Event::success(Kind::Lock, id.as_str()));
                 }
                 self.keys.may_have_failures(&id);

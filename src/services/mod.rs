@@ -152,7 +152,12 @@ impl Services {
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServicesError> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let hasher = Hasher::new(config.password.bcrypt_cost, cores - 1, HASHING_QUEUE);
+        let hasher = Hasher::new(
+            config.password.bcrypt_cost,
+            cores - 1,
+            HASHING_QUEUE,
+            metrics.clone(),
+        );
         let hasher = Arc::new(hasher.map_err(ServicesError::Hasher)?);
         Self::with_hasher(config, store, hasher, clock, random, metrics).await
     }
@@ -261,7 +266,7 @@ impl Services {
             terms: terms.clone(),
             admission,
             guarded: administrators.clone(),
-            metrics,
+            metrics: metrics.clone(),
         });
         let key_proof = Arc::new(KeyProof::under(&lasting, lockout_policy));
         let spent_signatures = Arc::new(SpentSignatures::new(store.clone()));
@@ -311,6 +316,7 @@ impl Services {
                 terms,
                 clock,
                 random,
+                metrics: metrics.clone(),
                 config: config.signup.clone(),
             }),
             mailer,

@@ -12,6 +12,7 @@ use super::{Audit, Busy, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPoli
 use crate::clock::Clock;
 use crate::config::{SignupConfig, SignupMode};
 use crate::ids::AccountId;
+use crate::metrics::{Counter, Metrics};
 use crate::model::{
     Account, Email, Invitation, InvitationKind, Password, PlainToken, Standing, Topic, Username,
 };
@@ -104,6 +105,15 @@ impl SignUpError {
         }
     }
 
+    fn counter<'m>(&self, metrics: &'m Metrics) -> &'m Counter {
+        match self {
+            Self::Closed => &metrics.sign_ups_closed,
+            Self::Invalid(_) => &metrics.sign_ups_invalid,
+            Self::RateLimited(_) => &metrics.sign_ups_limited,
+            Self::Busy | Self::Store(_) | Self::Unrecorded => &metrics.sign_ups_unavailable,
+        }
+    }
+
     fn is_void_invitation(&self) -> bool {
         let void = (SignUpField::Invitation, FieldError::InvitationVoid);
         matches!(self, Self::Invalid(errors) if errors.contains(&void))
@@ -129,6 +139,7 @@ pub struct SignUp {
     pub(super) clock: Clock,
     pub(super) random: Random,
     pub(super) mailer: Arc<Mailer>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) config: SignupConfig,
     /// `login.reset`
     pub(super) reset: bool,
@@ -152,6 +163,20 @@ struct Valid {
 impl SignUp {
     /// Makes an account. Where addresses are verified, an address that has one is answered alike (S18).
     pub async fn sign_up(&self, form: SignUpForm, origin: &Origin) -> Result<SignUpNext, SignUpError> {
+        let made = self.try_sign_up(form, origin).await;
+        let counter = match &made {
+            Ok(Made::New(_)) => &self.metrics.sign_ups_created,
+            Ok(Made::Known(_)) => &self.metrics.sign_ups_known,
+            Err(error) => error.counter(&self.metrics),
+        };
+        counter.increment();
+        made.map(|made| match made {
+            Made::New(account) => SignUpNext::of(&account, self.config.verify_email),
+            Made::Known(_) => SignUpNext::Verify,
+        })
+    }
+
+    async fn try_sign_up(&self, form: SignUpForm, origin: &Origin) -> Result<Made, SignUpError> {
         let guesses = form.invitation.as_deref().is_some_and(|token| !token.is_empty());
         let result = match self.addresses.check(origin.address) {
             Ok(()) => self.create(&form, origin).await,
@@ -177,10 +202,7 @@ impl SignUp {
                     .map_err(|_| SignUpError::Unrecorded)?;
             }
         }
-        result.map(|made| match made {
-            Made::New(account) => SignUpNext::of(&account, self.config.verify_email),
-            Made::Known(_) => SignUpNext::Verify,
-        })
+        result
     }
 
     /// The invitation that a link carries, if it is still good; uses nothing up.

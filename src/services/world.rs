@@ -166,7 +166,7 @@ impl World {
 }
 
 async fn services(config: &Config, store: &Arc<dyn Store>, clock: &Clock, cost: u32) -> Services {
-    let hasher = Arc::new(Hasher::new(cost, THREADS, 64).unwrap());
+    let hasher = Arc::new(Hasher::new(cost, THREADS, 64, Arc::default()).unwrap());
     let random = Random::system();
     Services::with_hasher(
         config,

@@ -203,6 +203,9 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore {
     /// Up to `limit` mails that wait or failed, in the order they were enqueued, from the one after `after`.
     async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<KeptMail>, StoreError>;
 
+    /// How many mails wait, those that are being sent included; it counts no further than `at_most`.
+    async fn count_waiting_mails(&self, at_most: usize) -> Result<usize, StoreError>;
+
     /// Removes what is over at `now`: expired invitations and tokens, signatures that served, mails that failed a month
     /// ago, and sessions made before `sessions_before`.
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError>;

@@ -52,6 +52,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "mails are written in their readers' languages",
     ),
     ("services", "store", "the trait, where what they decide is kept"),
+    ("metrics", "refusal", "refusals are counted by their kind"),
     ("portal", "config", "branding and switches"),
     ("portal", "model", "who is signed in"),
     ("portal", "refusal", "a page may refuse"),

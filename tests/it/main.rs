@@ -10,6 +10,7 @@ mod audit;
 mod broken;
 mod commands;
 mod config;
+mod counters;
 mod floods;
 mod harness;
 mod kill;

@@ -11,6 +11,7 @@ use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::proof::CURRENT_PASSWORD;
 use crate::portal::refuse::set_retry_after;
+use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
@@ -87,8 +88,7 @@ impl Site {
             return self.refuse_fields(visit, refusal, errors);
         }
         let alert = self.form_alert(visit, refusal, &errors, &[CURRENT_PASSWORD]);
-        let status = refusal.problem.status();
-        let mut response = self.deletion(visit, member, status, errors, Some(alert));
+        let mut response = self.deletion(visit, member, refusal.problem, errors, Some(alert));
         set_retry_after(&mut response, refusal.retry_after);
         response
     }
@@ -97,7 +97,7 @@ impl Site {
         &self,
         visit: &Visit<'_>,
         member: Member<'_>,
-        status: StatusCode,
+        outcome: impl Into<Outcome>,
         errors: Errors,
         alert: Option<Alert>,
     ) -> Response<Bytes> {
@@ -107,6 +107,13 @@ impl Site {
             errors,
             alert,
         };
-        self.member_page(visit, member, AREA.at(PATH), status, "account-delete.html", &view)
+        self.member_page(
+            visit,
+            member,
+            AREA.at(PATH),
+            outcome,
+            "account-delete.html",
+            &view,
+        )
     }
 }

@@ -10,6 +10,7 @@ use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::proof::CURRENT_PASSWORD;
 use crate::portal::refuse::set_retry_after;
+use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
@@ -93,7 +94,7 @@ impl Site {
             errors,
             alert: Some(alert),
         };
-        let mut response = self.email_form(visit, member, refusal.problem.status(), &view);
+        let mut response = self.email_form(visit, member, refusal.problem, &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }
@@ -102,9 +103,9 @@ impl Site {
         &self,
         visit: &Visit<'_>,
         member: Member<'_>,
-        status: StatusCode,
+        outcome: impl Into<Outcome>,
         view: &EmailView<'_>,
     ) -> Response<Bytes> {
-        self.member_page(visit, member, AREA.at(PATH), status, "account-email.html", view)
+        self.member_page(visit, member, AREA.at(PATH), outcome, "account-email.html", view)
     }
 }

@@ -13,6 +13,7 @@ use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::login::unavailable;
 use crate::portal::moment::moment;
+use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
@@ -195,10 +196,10 @@ impl Site {
         let (name, errors) = refused.map_or(("", Errors::new()), |(name, error)| {
             (name, self.key_errors(visit, &error))
         });
-        let status = if errors.is_empty() {
-            StatusCode::OK
+        let outcome = if errors.is_empty() {
+            Outcome::from(StatusCode::OK)
         } else {
-            StatusCode::UNPROCESSABLE_ENTITY
+            Problem::InvalidInput.into()
         };
         let title = self.texts.get(visit.lang, "page.required");
         let view = KeysView {
@@ -211,7 +212,7 @@ impl Site {
             errors,
         };
         let place = AREA.at(PATH);
-        self.member_page(visit, member, place, status, "account-keys.html", &view)
+        self.member_page(visit, member, place, outcome, "account-keys.html", &view)
     }
 
     fn key_errors(&self, visit: &Visit<'_>, error: &AccessKeyError) -> Errors {

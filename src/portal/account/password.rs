@@ -105,12 +105,11 @@ impl Site {
             errors,
             alert: Some(alert),
         };
-        let status = refusal.problem.status();
         let mut response = self.member_page(
             visit,
             member,
             AREA.at(PATH),
-            status,
+            refusal.problem,
             "account-password.html",
             &view,
         );

@@ -12,6 +12,7 @@ use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::moment::moment;
+use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
@@ -119,10 +120,10 @@ impl Site {
         let alert = refused
             .is_some()
             .then(|| Alert::listing(self.texts.get(visit.lang, "page.required"), &errors, &["name"]));
-        let status = if refused.is_some() {
-            StatusCode::UNPROCESSABLE_ENTITY
+        let outcome = if refused.is_some() {
+            Outcome::from(Problem::InvalidInput)
         } else {
-            StatusCode::OK
+            StatusCode::OK.into()
         };
         let view = ProfileView {
             name: refused.or(account.name.as_deref()).unwrap_or_default(),
@@ -141,7 +142,7 @@ impl Site {
             visit,
             member,
             AREA.at(PATH),
-            status,
+            outcome,
             "account-profile.html",
             &view,
         )

@@ -13,6 +13,7 @@ use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::login::unavailable;
 use crate::portal::member::Member;
+use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
@@ -123,9 +124,9 @@ impl Site {
                     Some(message) => Alert::about(self.title(visit, Problem::InvalidInput), message.clone()),
                     None => self.form_alert(visit, &refusal, &errors, ORDER),
                 };
-                (refusal.problem.status(), errors, Some(alert))
+                (Outcome::from(refusal.problem), errors, Some(alert))
             }
-            None => (StatusCode::OK, Errors::new(), None),
+            None => (StatusCode::OK.into(), Errors::new(), None),
         };
         let groups: Vec<&str> = details.account.groups.iter().map(String::as_str).collect();
         let id = details.account.id.to_string();

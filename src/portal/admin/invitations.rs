@@ -17,6 +17,7 @@ use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::login::unavailable;
 use crate::portal::member::Member;
+use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
@@ -234,19 +235,18 @@ impl Portal {
             errors,
             ..self.invitation_form()
         };
-        self.show_invitations(visit, member, refusal.problem.status(), &form)
-            .await
+        self.show_invitations(visit, member, refusal.problem, &form).await
     }
 
     async fn show_invitations(
         &self,
         visit: &Visit<'_>,
         member: Member<'_>,
-        status: StatusCode,
+        outcome: impl Into<Outcome>,
         form: &InvitationsView,
     ) -> Response<Bytes> {
         match self.services.invitations.list().await {
-            Ok(invitations) => self.site.invitations(visit, member, status, &invitations, form),
+            Ok(invitations) => self.site.invitations(visit, member, outcome, &invitations, form),
             Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
         }
     }
@@ -257,7 +257,7 @@ impl Site {
         &self,
         visit: &Visit<'_>,
         member: Member<'_>,
-        status: StatusCode,
+        outcome: impl Into<Outcome>,
         invitations: &[Invitation],
         form: &InvitationsView,
     ) -> Response<Bytes> {
@@ -265,14 +265,14 @@ impl Site {
             invitations: invitations.iter().map(Row::of).collect(),
         };
         if visit.wants == Wants::Json {
-            return self.json(visit, status, &listed);
+            return self.json(visit, outcome.into().status, &listed);
         }
         let page = Page { listed, form };
         self.member_page(
             visit,
             member,
             AREA.at(PATH),
-            status,
+            outcome,
             "admin-invitations.html",
             &page,
         )

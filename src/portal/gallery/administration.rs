@@ -213,7 +213,7 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         ),
         (
             "admin-invitations-refused",
-            site.invitations(visit, member, invalid.problem.status(), &[], &refused),
+            site.invitations(visit, member, invalid.problem, &[], &refused),
         ),
         (
             "admin-audit",

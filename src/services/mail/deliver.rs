@@ -29,6 +29,10 @@ const LAST_TIME: Duration = Duration::from_secs(5);
 /// How often it is looked whether a mail is due again, or was enqueued by somebody who did not say so.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often, and how far, the mails that wait are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
+const COUNTED: usize = 100_000;
+
 /// The first and the longest pause while the mail server cannot be reached.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
@@ -72,6 +76,21 @@ struct Draft {
 impl Mailer {
     /// Sends what waits and what will, until `stop`.
     pub async fn deliver(&self, stop: CancellationToken) {
+        tokio::join!(self.send_all(stop.clone()), self.keep_counting(stop));
+    }
+
+    /// Counts what waits, for whoever watches; where that fails the last count stays.
+    async fn keep_counting(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Ok(count) = self.store.count_waiting_mails(COUNTED).await {
+                let count = u64::try_from(count).unwrap_or(u64::MAX);
+                self.metrics.mails_waiting.set(count);
+            }
+            stop.run_until_cancelled(tokio::time::sleep(COUNT_EVERY)).await;
+        }
+    }
+
+    async fn send_all(&self, stop: CancellationToken) {
         let way = match self.transport.open() {
             Ok(way) => way,
             Err(error) => {

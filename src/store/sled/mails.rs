@@ -136,6 +136,20 @@ pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result
     Ok(mails)
 }
 
+/// How many mails wait, up to `at_most`.
+pub(super) fn count_waiting(engine: &Engine, at_most: usize) -> Result<usize, StoreError> {
+    let mut count = 0;
+    engine.pieces(&Kind::MailDue.prefix(), None, |_, rows| {
+        count += rows.len();
+        Ok(if count < at_most {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        })
+    })?;
+    Ok(count.min(at_most))
+}
+
 /// The keys of what nobody needs any more: mails that failed long ago, and counts of mails whose time is over. What
 /// cannot be read is left for `verify` to tell of.
 pub(super) fn stale(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreError> {

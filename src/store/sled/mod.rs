@@ -341,6 +341,11 @@ impl Store for SledStore {
             .await
     }
 
+    async fn count_waiting_mails(&self, at_most: usize) -> Result<usize, StoreError> {
+        self.read_all(move |engine| mails::count_waiting(engine, at_most))
+            .await
+    }
+
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError> {
         let sessions = self
             .read_all(move |engine| sessions::made_before(engine, sessions_before))

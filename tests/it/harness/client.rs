@@ -36,6 +36,8 @@ pub(crate) const PASSWORD: &str = "correct-horse-7-battery";
 /// A gateway that runs until it is dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    /// Of `/metrics`, unless it is off.
+    pub(crate) ops: Option<SocketAddr>,
     folder: TempDir,
     authority: String,
     stop: CancellationToken,
@@ -68,11 +70,13 @@ impl Running {
         };
         let application = Application::build(config, environment).await.unwrap();
         let address = application.https_addresses()[0];
+        let ops = application.ops_address();
         let stop = CancellationToken::new();
         let until = stop.clone();
         let run = tokio::spawn(async move { application.run(until).await.unwrap() });
         Self {
             address,
+            ops,
             folder,
             authority,
             stop,

@@ -62,6 +62,8 @@ pub(crate) async fn mails_are_taken_in_their_order_when_they_are_due<H: Harness>
     assert_eq!(take(&store, minutes(1)).await, Some(mails[1].clone()));
     assert_eq!(take(&store, minutes(1)).await, Some(mails[2].clone()));
     assert_eq!(take(&store, minutes(1)).await, None);
+    assert_eq!(store.count_waiting_mails(9).await.unwrap(), 3);
+    assert_eq!(store.count_waiting_mails(2).await.unwrap(), 2);
     let kept = store.mails(None, 2).await.unwrap();
     assert_eq!(
         kept.iter().map(|kept| &kept.mail).collect::<Vec<_>>(),
