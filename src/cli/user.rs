@@ -261,9 +261,11 @@ fn described(details: &AccountDetails) -> String {
         .as_ref()
         .map(|decision| decided(decision, now))
         .unwrap_or_default();
+    let before: Vec<&str> = account.former_usernames.iter().map(Username::as_str).collect();
     list([
         ("email", email),
         ("username", account.username.to_string()),
+        ("before", before.join(", ")),
         ("name", account.name.clone().unwrap_or_default()),
         ("groups", joined(&account.groups)),
         ("standing", standing(account.standing).to_owned()),

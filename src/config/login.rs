@@ -6,9 +6,12 @@ use serde::Deserialize;
 /// How people sign in.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct LoginConfig {
     /// The username signs in too, not the e-mail address alone.
     pub username: bool,
+    /// People may change their username, a few times. A name that an account had stays its own.
+    pub change_username: bool,
     /// Access keys sign in, and sign requests.
     pub iam: bool,
     /// How many access keys an account may have, expired and disabled ones included. Two are needed to replace one
@@ -22,6 +25,7 @@ impl Default for LoginConfig {
     fn default() -> Self {
         Self {
             username: false,
+            change_username: false,
             iam: false,
             access_keys: 5,
             reset: true,

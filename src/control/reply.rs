@@ -20,6 +20,9 @@ pub struct AccountView {
     pub id: AccountId,
     /// Its username.
     pub username: Username,
+    /// Those that it had before.
+    #[serde(default)]
+    pub former_usernames: Vec<Username>,
     /// Its address.
     pub email: Email,
     /// Whether the address is proven to be theirs.
@@ -47,6 +50,7 @@ impl From<Account> for AccountView {
         Self {
             id: account.id,
             username: account.username,
+            former_usernames: account.former_usernames,
             email: account.email,
             email_verified: account.email_verified,
             name: account.name,

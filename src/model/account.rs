@@ -14,8 +14,10 @@ use crate::ids::AccountId;
 pub struct Account {
     /// For ever.
     pub id: AccountId,
-    /// For ever its own: never given to another account, even after deletion.
+    /// For ever its own: never given to another account, even after deletion or a change.
     pub username: Username,
+    /// The usernames that it had before and does not have now, by age. The store keeps them.
+    pub former_usernames: Vec<Username>,
     /// The address, unique among accounts.
     pub email: Email,
     /// Whether a mailed link proved that the address is theirs, or an administrator said so.

@@ -61,6 +61,8 @@ pub enum AuditKind {
     EmailChange,
     /// An account got another name.
     NameChange,
+    /// Another username.
+    UsernameChange,
     /// An account got other groups.
     GroupsChange,
     /// Somebody was invited.
@@ -108,6 +110,7 @@ impl AuditKind {
         Self::EmailChangeRequest,
         Self::EmailChange,
         Self::NameChange,
+        Self::UsernameChange,
         Self::GroupsChange,
         Self::InvitationCreate,
         Self::InvitationRevoke,
@@ -146,6 +149,7 @@ impl AuditKind {
             Self::EmailChangeRequest => "email-change-request",
             Self::EmailChange => "email-change",
             Self::NameChange => "name-change",
+            Self::UsernameChange => "username-change",
             Self::GroupsChange => "groups-change",
             Self::InvitationCreate => "invitation-create",
             Self::InvitationRevoke => "invitation-revoke",

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::Email;
+use super::{Email, Username};
 use crate::ids::{AccountId, InvitationId, MailId};
 
 /// A mail.
@@ -38,6 +38,8 @@ pub enum Topic {
     ChangeEmail(AccountId),
     /// The account has moved to another address; to the one it left.
     EmailChanged(Email),
+    /// The account has another username; this one.
+    UsernameChanged(Username),
     /// The password was changed.
     PasswordChanged,
     /// The password was set anew with a link.

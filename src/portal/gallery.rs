@@ -30,6 +30,7 @@ fn site() -> Site {
         url: "https://status.example".to_owned(),
     }];
     config.login.iam = true;
+    config.login.change_username = true;
     config.signup.terms_url = "https://harbour.example/terms".to_owned();
     config.signup.privacy_url = "https://harbour.example/privacy".to_owned();
     let hosts = vec!["localhost".parse().unwrap(), "app.example.com".parse().unwrap()];

@@ -7,7 +7,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::Visitor;
-use super::account::KEYS;
+use super::account::{KEYS, USERNAME};
 use super::render::Outcome;
 use super::site::Site;
 use super::visit::Visit;
@@ -96,7 +96,11 @@ impl Site {
                 .area
                 .pages
                 .iter()
-                .filter(|(href, _)| self.login.iam || *href != KEYS)
+                .filter(|(href, _)| match *href {
+                    KEYS => self.login.iam,
+                    USERNAME => self.login.change_username,
+                    _ => true,
+                })
                 .map(item)
                 .collect(),
             other: self.other_area(member, place),

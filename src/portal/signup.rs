@@ -33,6 +33,8 @@ pub(super) struct SignUpView {
     /// A forgotten password can be set anew.
     pub(super) reset: bool,
     pub(super) administrator: bool,
+    /// The username can be changed later.
+    pub(super) changeable: bool,
     pub(super) nist: bool,
     pub(super) terms: String,
     pub(super) privacy: String,
@@ -142,6 +144,7 @@ impl Portal {
             ask_invitation: wanted && invitation.is_none(),
             email_bound: bound.is_some(),
             administrator,
+            changeable: self.site.login.change_username,
             nist: self.services.password_policy.name() == PasswordPolicyName::Nist,
             terms: self.site.terms_url.clone(),
             privacy: self.site.privacy_url.clone(),

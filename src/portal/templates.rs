@@ -34,6 +34,10 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
     ("account-email.html", include_str!("templates/account-email.html")),
     (
+        "account-username.html",
+        include_str!("templates/account-username.html"),
+    ),
+    (
         "account-password.html",
         include_str!("templates/account-password.html"),
     ),

@@ -40,6 +40,8 @@ pub enum AccountPage {
     Profile,
     /// `/.auth/account/email`
     Email,
+    /// `/.auth/account/username`
+    Username,
     /// `/.auth/account/password`
     Password,
     /// `/.auth/account/sessions`
@@ -159,6 +161,7 @@ impl AccountPage {
         Some(match rest {
             "/account" => Self::Profile,
             "/account/email" => Self::Email,
+            "/account/username" => Self::Username,
             "/account/password" => Self::Password,
             "/account/sessions" => Self::Sessions,
             "/account/keys" => Self::Keys,

@@ -1,7 +1,7 @@
 //! Changing an account that others may change at the same moment.
 
 use super::Kept;
-use crate::model::{Account, Email, Mail};
+use crate::model::{Account, Email, Mail, Username};
 use crate::store::{StoreError, UpdateAccount};
 
 /// How often a change starts over when somebody else changes the account at the same moment.
@@ -16,6 +16,9 @@ pub(super) enum EditError {
     /// Another account has the address.
     #[error("another account has the address {0}")]
     EmailTaken(Email),
+    /// Another account has the username, or once had it.
+    #[error("the username {0} is taken")]
+    UsernameTaken(Username),
     /// It is the last active member of the administrators' group.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,
@@ -59,6 +62,7 @@ pub(super) async fn edit_and_mail(
             UpdateAccount::Updated => return Ok(changed),
             UpdateAccount::LastMember => return Err(EditError::LastAdministrator),
             UpdateAccount::EmailTaken => return Err(EditError::EmailTaken(changed.email)),
+            UpdateAccount::UsernameTaken => return Err(EditError::UsernameTaken(changed.username)),
             UpdateAccount::Changed => {
                 account = store.account(account.id).await?.ok_or(EditError::Gone)?;
             }

@@ -140,6 +140,7 @@ impl Accounts {
             decision: None,
             created_at: now,
             password_changed_at: now,
+            former_usernames: Vec::new(),
             agreements: Vec::new(),
             language: None,
         };
@@ -270,6 +271,7 @@ impl Accounts {
         changed.map_err(|error| match error {
             EditError::Gone => AccountError::NotFound(email.to_string()),
             EditError::EmailTaken(email) => AccountError::EmailTaken(email),
+            EditError::UsernameTaken(username) => AccountError::UsernameTaken(username.to_string()),
             EditError::LastAdministrator => AccountError::LastAdministrator,
             EditError::Contended => AccountError::Contended,
             EditError::Store(error) => AccountError::Store(error),

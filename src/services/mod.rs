@@ -71,7 +71,7 @@ pub use live_session::LiveSession;
 pub use mail::{MailError, Mailer};
 pub use mailed_links::{Confirmation, LinkError, MailedLinks};
 pub use master_keys::MasterKeyError;
-pub use own_account::{LONGEST_NAME, OwnAccount, OwnAccountError, PasswordForm};
+pub use own_account::{LONGEST_NAME, MOST_FORMER_USERNAMES, OwnAccount, OwnAccountError, PasswordForm};
 pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use session_cookie::{Presented, SessionCookie};
 pub use sessions::{SessionInfo, Sessions};
@@ -294,7 +294,7 @@ impl Services {
                 &lasting,
                 policy.clone(),
                 sign_in.clone(),
-                administrators,
+                config,
             )),
             mailed_links: Arc::new(MailedLinks::under(
                 &lasting,

@@ -10,10 +10,15 @@ use super::{
     PasswordPolicy, Sessions, SignIn, SignInError, SignUpField,
 };
 use crate::clock::Clock;
+use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{Account, Topic};
 use crate::secret::Secret;
 use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
+
+mod username;
+
+pub use username::MOST_FORMER_USERNAMES;
 
 /// The longest name, in characters.
 pub const LONGEST_NAME: usize = 100;
@@ -30,6 +35,15 @@ pub enum OwnAccountError {
     /// Not an address.
     #[error("not an address: {0:?}")]
     Email(FieldError),
+    /// Usernames stay what they are here.
+    #[error("usernames cannot be changed")]
+    UsernameFixed,
+    /// Not a username, or not one for them.
+    #[error("not a username: {0:?}")]
+    Username(FieldError),
+    /// They had as many usernames as anybody may have.
+    #[error("the account had as many usernames as one may have")]
+    TooManyUsernames,
     /// The name is too long or has a control character.
     #[error("not a name")]
     Name,
@@ -60,6 +74,7 @@ impl From<EditError> for OwnAccountError {
     fn from(error: EditError) -> Self {
         match error {
             EditError::Gone => Self::Gone,
+            EditError::UsernameTaken(_) => Self::Username(FieldError::UsernameTaken),
             // An edit that keeps the address cannot meet another account's.
             EditError::EmailTaken(_) | EditError::Contended => Self::Contended,
             EditError::LastAdministrator => Self::LastAdministrator,
@@ -93,6 +108,9 @@ pub struct OwnAccount {
     clock: Clock,
     /// `admin.group`
     administrators: String,
+    /// `login.change_username`
+    may_rename: bool,
+    signup: SignupConfig,
 }
 
 impl OwnAccount {
@@ -100,7 +118,7 @@ impl OwnAccount {
         lasting: &Lasting,
         policy: Arc<PasswordPolicy>,
         sign_in: Arc<SignIn>,
-        administrators: String,
+        config: &Config,
     ) -> Self {
         Self {
             store: lasting.store.clone(),
@@ -112,7 +130,9 @@ impl OwnAccount {
             audit: lasting.audit.clone(),
             mailer: lasting.mailer.clone(),
             clock: lasting.clock.clone(),
-            administrators,
+            administrators: config.admin.group.clone(),
+            may_rename: config.login.change_username,
+            signup: config.signup.clone(),
         }
     }
 

@@ -25,9 +25,7 @@ mod known_address;
 mod typed;
 
 pub use fields::{FieldError, SignUpField};
-pub(super) use typed::{is_reserved, parse_email};
-
-use typed::parse_username;
+pub(super) use typed::{is_reserved, parse_email, parse_username};
 
 /// What somebody filled in.
 #[derive(Debug)]
@@ -264,6 +262,7 @@ impl SignUp {
             decision: None,
             created_at: now,
             password_changed_at: now,
+            former_usernames: Vec::new(),
             agreements: self.terms.agreement().into_iter().collect(),
             language: origin.language.clone(),
         };

@@ -33,7 +33,7 @@ pub trait InspectionStore: Send + Sync + 'static {
 /// Which accounts are wanted: all that all of this is true of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountFilter {
-    /// The address, the username, the name or a word of it begins with this, in any case.
+    /// The address, the username, one that it had before, the name or a word of it begins with this, in any case.
     pub text: Option<String>,
     /// Stands there.
     pub standing: Option<Standing>,
@@ -68,6 +68,7 @@ impl AccountFilter {
             account.username.as_str().to_owned(),
         ]
         .into_iter()
+        .chain(account.former_usernames.iter().map(ToString::to_string))
         .chain(words)
         .collect();
         terms.sort();

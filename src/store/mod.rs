@@ -60,7 +60,7 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore {
     /// The account with this address, compared by [`Email::key`].
     async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError>;
 
-    /// The account with this username.
+    /// The account with this username now; one that it once had finds nobody.
     async fn account_by_username(&self, username: &Username) -> Result<Option<Account>, StoreError>;
 
     /// Up to `limit` accounts in the order they were made, from the one after `after`.
@@ -72,7 +72,10 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore {
     /// The accounts in the group, in the order they were made.
     async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError>;
 
-    /// Replaces the account if it still is what the caller read. Its `id` and `username` stay what they were.
+    /// Replaces the account if it still is what the caller read. Its `id` stays what it was.
+    ///
+    /// A username that any other account ever had is taken (S53). The one that the account had before joins its
+    /// `former_usernames`, which are the store's to keep: it may take one of them back.
     ///
     /// `guarded` is the administrators' group: a change that takes its last active member out of it, or disables
     /// that member, is refused. A new password, told by its time, or a new address voids the account's mailed tokens.
@@ -95,7 +98,7 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore {
         mails: Vec<Mail>,
     ) -> Result<UpdateAccount, StoreError>;
 
-    /// Removes the account, its sessions, its access keys, its attempts and its mailed tokens. Its username stays taken. `guarded` as
+    /// Removes the account, its sessions, its access keys, its attempts and its mailed tokens. Its usernames stay taken. `guarded` as
     /// above.
     async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError>;
 
@@ -236,6 +239,8 @@ pub enum UpdateAccount {
     Changed,
     /// Another account has the address.
     EmailTaken,
+    /// Another account has the username, or once had it.
+    UsernameTaken,
     /// It would leave the guarded group without an active member.
     LastMember,
 }

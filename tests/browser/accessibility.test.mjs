@@ -133,6 +133,11 @@ const STATES = {
     await enter(page);
     return arrive(page, () => page.goto("/.auth/account/email"));
   },
+  "account-username": async (page) => {
+    await enter(page);
+    await page.goto("/.auth/account/username");
+    return post(page, { username: "-" });
+  },
   forgot: (page) => arrive(page, () => page.goto("/.auth/forgot")),
   "forgot-failed": async (page) => {
     await page.goto("/.auth/forgot");
@@ -177,6 +182,7 @@ const STATUS = {
   "login-failed": 401,
   "login-locked": 429,
   "login-iam-empty": 422,
+  "account-username": 422,
   "login-iam-failed": 401,
   "signup-failed": 422,
   "forgot-failed": 422,

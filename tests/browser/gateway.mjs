@@ -186,6 +186,7 @@ verify_email = ${verify}
 
 [login]
 username = true
+change_username = true
 iam = true
 
 [password]

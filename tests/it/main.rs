@@ -27,6 +27,7 @@ mod page_login_iam;
 mod page_reset;
 mod page_sign_in;
 mod page_sign_up;
+mod page_username;
 mod page_verify;
 mod pages;
 mod reload;

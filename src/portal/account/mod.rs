@@ -9,6 +9,7 @@ mod language;
 mod password;
 mod profile;
 mod sessions;
+mod username;
 
 use bytes::Bytes;
 use http::Response;
@@ -28,11 +29,15 @@ use crate::services::OwnAccountError;
 /// The page that is there with `login.iam` only.
 pub(super) const KEYS: &str = keys::PATH;
 
+/// The page that is there with `login.change_username` only.
+pub(super) const USERNAME: &str = username::PATH;
+
 static AREA: Area = Area {
     title: "account.nav",
     pages: &[
         ("/.auth/account", "account.nav-profile"),
         ("/.auth/account/email", "account.nav-email"),
+        (USERNAME, "account.nav-username"),
         ("/.auth/account/password", "account.nav-password"),
         ("/.auth/account/sessions", "account.nav-sessions"),
         (KEYS, "account.nav-keys"),
@@ -61,6 +66,11 @@ impl Portal {
             (AccountPage::Profile, Some(fields)) => self.change_name(visit, member, &fields).await,
             (AccountPage::Email, None) => self.site.email_page(visit, member),
             (AccountPage::Email, Some(fields)) => self.change_email(visit, member, fields).await,
+            (AccountPage::Username, _) if !self.site.login.change_username => {
+                self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound))
+            }
+            (AccountPage::Username, None) => self.username_page(visit, member).await,
+            (AccountPage::Username, Some(fields)) => self.change_username(visit, member, fields).await,
             (AccountPage::Password, None) => self.site.password_page(visit, member),
             (AccountPage::Password, Some(fields)) => self.change_password(visit, member, fields).await,
             (AccountPage::Sessions, None) => self.sessions_page(visit, member),
@@ -83,8 +93,11 @@ fn refusal_of(error: &OwnAccountError) -> Refusal {
     match error {
         OwnAccountError::Password(_)
         | OwnAccountError::Email(_)
+        | OwnAccountError::Username(_)
+        | OwnAccountError::TooManyUsernames
         | OwnAccountError::Name
         | OwnAccountError::LastAdministrator => Refusal::new(Problem::InvalidInput),
+        OwnAccountError::UsernameFixed => Refusal::new(Problem::NotFound),
         OwnAccountError::Gone => Refusal::new(Problem::NotAuthenticated),
         OwnAccountError::NotProved(error) => super::login::refusal_of(error),
         OwnAccountError::Contended | OwnAccountError::Busy | OwnAccountError::Store(_) => {

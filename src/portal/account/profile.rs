@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{AREA, Member, refusal_of};
-use crate::model::{Account, Agreement};
+use crate::model::{Account, Agreement, Username};
 use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
@@ -25,6 +25,7 @@ const PATH: &str = "/.auth/account";
 pub(in crate::portal) struct Profile<'a> {
     id: String,
     username: &'a str,
+    former_usernames: &'a [Username],
     email: &'a str,
     email_verified: bool,
     name: &'a str,
@@ -49,10 +50,11 @@ struct ProfileView<'a> {
 }
 
 impl<'a> Profile<'a> {
-    fn of(account: &'a Account) -> Self {
+    pub(super) fn of(account: &'a Account) -> Self {
         Self {
             id: account.id.to_string(),
             username: account.username.as_str(),
+            former_usernames: &account.former_usernames,
             email: account.email.as_str(),
             email_verified: account.email_verified,
             name: account.name.as_deref().unwrap_or_default(),

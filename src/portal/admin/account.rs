@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{AREA, accounts, query, refusal_of};
-use crate::model::{Account, Agreement, Decision, Standing};
+use crate::model::{Account, Agreement, Decision, Standing, Username};
 use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::login::unavailable;
@@ -47,6 +47,7 @@ struct Document<'a> {
     email: &'a str,
     email_verified: bool,
     username: &'a str,
+    former_usernames: &'a [Username],
     name: &'a str,
     groups: &'a BTreeSet<String>,
     standing: Standing,
@@ -153,6 +154,7 @@ impl<'a> Document<'a> {
             email: account.email.as_str(),
             email_verified: account.email_verified,
             username: account.username.as_str(),
+            former_usernames: &account.former_usernames,
             name: account.name.as_deref().unwrap_or_default(),
             groups: &account.groups,
             standing: account.standing,

@@ -107,6 +107,7 @@ fn topic(topic: &Topic) -> &'static str {
         Topic::Reset => "reset",
         Topic::ChangeEmail(_) => "change-email",
         Topic::EmailChanged(_) => "email-changed",
+        Topic::UsernameChanged(_) => "username-changed",
         Topic::PasswordChanged => "password-changed",
         Topic::PasswordReset => "password-reset",
         Topic::AwaitingApproval(_) => "awaiting-approval",

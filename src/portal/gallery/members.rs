@@ -21,6 +21,7 @@ pub(super) fn account() -> Account {
         created_at: at,
         password_changed_at: at,
         decision: None,
+        former_usernames: Vec::new(),
         agreements: vec![Agreement {
             version: "2026-01".to_owned(),
             at,
@@ -116,6 +117,27 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         (
             "account-email-refused",
             site.refused_email(visit, member, "mina", &invalid, wrong.clone()),
+        ),
+        ("account-username", site.username_page(visit, member, &account())),
+        (
+            "account-username-refused",
+            site.refused_username(
+                visit,
+                member,
+                &Account {
+                    former_usernames: vec!["kim.mina".parse().unwrap(), "m.kim".parse().unwrap()],
+                    ..account()
+                },
+                "admin",
+                &invalid,
+                site.messages(
+                    visit,
+                    &[(
+                        crate::services::SignUpField::Username,
+                        crate::services::FieldError::UsernameTaken,
+                    )],
+                ),
+            ),
         ),
         ("account-password", site.password_page(visit, member)),
         (

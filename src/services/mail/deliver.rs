@@ -253,7 +253,9 @@ impl Mailer {
                 };
                 Some(Draft::new(stationery, mail, &about, mail.to.clone()))
             }
-            Topic::PasswordChanged | Topic::PasswordReset => Some(plain(stationery, mail, receiver)),
+            Topic::UsernameChanged(_) | Topic::PasswordChanged | Topic::PasswordReset => {
+                Some(plain(stationery, mail, receiver))
+            }
             Topic::Approved | Topic::Declined => {
                 receiver.map(|account| plain(stationery, mail, Some(account)))
             }

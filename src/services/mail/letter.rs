@@ -89,6 +89,12 @@ impl Words {
                 "mail.moved.otherwise",
                 None,
             ),
+            Topic::UsernameChanged(_) => words(
+                "mail.renamed.subject",
+                "mail.renamed.lead",
+                "mail.password.otherwise",
+                None,
+            ),
             Topic::PasswordChanged => words(
                 "mail.password.subject",
                 "mail.password.lead",
@@ -141,7 +147,10 @@ impl Letter {
             Topic::EmailChanged(email) => email.as_str(),
             _ => subject_of.map_or("", |account| account.email.as_str()),
         };
-        let username = subject_of.map_or("", |account| account.username.as_str());
+        let username = match &mail.topic {
+            Topic::UsernameChanged(username) => username.as_str(),
+            _ => subject_of.map_or("", |account| account.username.as_str()),
+        };
         let values = [("email", email), ("username", username)];
         let say = |key| stationery.say(lang, key, &values);
 
@@ -158,7 +167,10 @@ impl Letter {
             .collect();
         let is_done = matches!(
             mail.topic,
-            Topic::EmailChanged(_) | Topic::PasswordChanged | Topic::PasswordReset
+            Topic::EmailChanged(_)
+                | Topic::UsernameChanged(_)
+                | Topic::PasswordChanged
+                | Topic::PasswordReset
         );
         let mut notes = Vec::new();
         if about.token.is_some() {
@@ -167,13 +179,19 @@ impl Letter {
         notes.push(stationery.cause(lang, &mail.cause, is_done));
         notes.push(say(words.otherwise));
         match mail.topic {
-            Topic::AlreadyRegistered | Topic::PasswordChanged | Topic::PasswordReset if stationery.reset => {
+            Topic::AlreadyRegistered
+            | Topic::UsernameChanged(_)
+            | Topic::PasswordChanged
+            | Topic::PasswordReset
+                if stationery.reset =>
+            {
                 links.push(Link {
                     label: say("mail.forgot"),
                     url: stationery.url("/.auth/forgot"),
                 });
             }
             Topic::AlreadyRegistered
+            | Topic::UsernameChanged(_)
             | Topic::PasswordChanged
             | Topic::PasswordReset
             | Topic::EmailChanged(_)

@@ -55,6 +55,7 @@ fn topics(id: AccountId, invitation: InvitationId) -> Vec<Topic> {
         Topic::Reset,
         Topic::ChangeEmail(id),
         Topic::EmailChanged(elsewhere),
+        Topic::UsernameChanged("anna".parse().unwrap()),
         Topic::PasswordChanged,
         Topic::PasswordReset,
         Topic::AwaitingApproval(id),

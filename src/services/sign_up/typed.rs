@@ -24,7 +24,7 @@ pub(in crate::services) fn parse_email(typed: &str) -> Result<Email, FieldError>
 }
 
 /// The username that somebody typed.
-pub(super) fn parse_username(typed: &str) -> Result<Username, FieldError> {
+pub(in crate::services) fn parse_username(typed: &str) -> Result<Username, FieldError> {
     if typed.trim().is_empty() {
         return Err(FieldError::Required);
     }

@@ -60,8 +60,11 @@ pub(super) fn by_email(rows: &impl Rows, email: &Email) -> Result<Option<Account
 
 pub(super) fn by_username(rows: &impl Rows, username: &Username) -> Result<Option<Account>, StoreError> {
     let index = key::username(username);
-    let id: Option<AccountId> = rows.read::<Option<AccountId>>(&index)?.flatten();
-    id.map(|id| rows.indexed(&index, &key::account(id))).transpose()
+    let Some(id) = rows.read::<Option<AccountId>>(&index)?.flatten() else {
+        return Ok(None);
+    };
+    let owner: Account = rows.indexed(&index, &key::account(id))?;
+    Ok(Some(owner).filter(|owner| owner.username == *username))
 }
 
 /// The accounts in a group, in the order of their ids.
@@ -108,7 +111,17 @@ pub(super) fn update(
         return Ok(UpdateAccount::Changed);
     }
     changed.id = current.id;
-    changed.username.clone_from(&current.username);
+    changed.former_usernames.clone_from(&current.former_usernames);
+    if changed.username != current.username {
+        let owner = group.read::<Option<AccountId>>(&key::username(&changed.username))?;
+        if owner.is_some_and(|owner| owner != Some(changed.id)) {
+            return Ok(UpdateAccount::UsernameTaken);
+        }
+        changed
+            .former_usernames
+            .retain(|former| *former != changed.username);
+        changed.former_usernames.push(current.username.clone());
+    }
     if changed.email != current.email && group.value(&key::email(&changed.email))?.is_some() {
         return Ok(UpdateAccount::EmailTaken);
     }
@@ -126,6 +139,10 @@ pub(super) fn replace(group: &mut Group<'_>, current: &Account, changed: &Accoun
     if changed.email != current.email {
         group.remove(key::email(&current.email));
         group.put(key::email(&changed.email), &changed.id)?;
+    }
+    if changed.username != current.username {
+        // The row of the former one stays: it is the account's for ever.
+        group.put(key::username(&changed.username), &Some(changed.id))?;
     }
     for name in current.groups.difference(&changed.groups) {
         group.remove(key::member(name, current.id));
@@ -161,7 +178,9 @@ pub(super) fn delete(
     inspection::index(group, Some(&account), None)?;
     group.remove(key::email(&account.email));
     // Never given to another account.
-    group.put(key::username(&account.username), &None)?;
+    for username in account.former_usernames.iter().chain([&account.username]) {
+        group.put(key::username(username), &None)?;
+    }
     group.remove(key::account(id));
     Ok(DeleteAccount::Deleted)
 }

@@ -101,7 +101,9 @@ fn account(rows: &impl Rows, key: &[u8], account: &Account) -> Result<(), StoreE
     let id = account.id;
     require(key, key::account(id) == key, "it holds another account")?;
     agree(rows, key, &key::email(&account.email), &id)?;
-    agree(rows, key, &key::username(&account.username), &Some(id))?;
+    for username in account.former_usernames.iter().chain([&account.username]) {
+        agree(rows, key, &key::username(username), &Some(id))?;
+    }
     for group in &account.groups {
         agree(rows, key, &key::member(group, id), &())?;
     }
@@ -137,10 +139,11 @@ fn username(rows: &impl Rows, key: &[u8], id: Option<AccountId>) -> Result<(), S
         return Ok(());
     };
     let account: Account = rows.indexed(key, &key::account(id))?;
+    let mut own = account.former_usernames.iter().chain([&account.username]);
     require(
         key,
-        key::username(&account.username) == key,
-        "its account has another username",
+        own.any(|username| key::username(username) == key),
+        "its account never had this username",
     )
 }
 

@@ -53,6 +53,7 @@ pub(crate) fn account(name: &str, random: &Random) -> Account {
         created_at: noon(),
         password_changed_at: noon(),
         decision: None,
+        former_usernames: Vec::new(),
         agreements: Vec::new(),
         language: None,
     }

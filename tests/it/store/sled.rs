@@ -77,7 +77,8 @@ conformance! { Sled:
         a_change_replaces_the_account_that_was_read
         a_change_moves_the_address
         a_change_of_case_is_a_change
-        a_change_cannot_take_an_address_or_rename
+        a_change_cannot_take_an_address
+        an_account_keeps_the_usernames_that_it_had
         the_last_active_administrator_stays
         a_removed_account_takes_its_sessions_and_attempts_along
         accounts_survive_a_restart
@@ -174,6 +175,7 @@ conformance! { Sled:
         of_twenty_changes_one_is_made
         of_two_administrators_who_step_down_one_stays
         of_two_accounts_that_want_an_address_one_gets_it
+        of_three_who_want_a_username_one_gets_it
         ended_sessions_are_counted_once
         of_twenty_access_keys_two_are_made
         of_fifty_attempts_at_an_access_key_eleven_are_counted

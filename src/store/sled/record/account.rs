@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Malformed, Record, read, write};
 use crate::ids::AccountId;
-use crate::model::{Account, Agreement, Decision, Standing};
+use crate::model::{Account, Agreement, Decision, Standing, Username};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -63,6 +63,26 @@ struct AccountV3 {
     language: Option<String>,
 }
 
+/// Version 3 with the former usernames.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountV4 {
+    id: AccountId,
+    username: String,
+    former_usernames: Vec<String>,
+    email: String,
+    email_verified: bool,
+    name: Option<String>,
+    groups: BTreeSet<String>,
+    password_hash: String,
+    standing: StandingV1,
+    decision: Option<DecisionV1>,
+    created_at: Timestamp,
+    password_changed_at: Timestamp,
+    agreements: Vec<AgreementV1>,
+    language: Option<String>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum StandingV1 {
@@ -89,14 +109,18 @@ struct AgreementV1 {
 
 impl Record for Account {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        write(3, &AccountV3::from(self))
+        write(4, &AccountV4::from(self))
     }
 
     fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
         match version {
-            1 => AccountV3::from(AccountV2::from(read::<AccountV1>(version, json)?)).try_into(),
-            2 => AccountV3::from(read::<AccountV2>(version, json)?).try_into(),
-            3 => read::<AccountV3>(version, json)?.try_into(),
+            1 => AccountV4::from(AccountV3::from(AccountV2::from(read::<AccountV1>(
+                version, json,
+            )?)))
+            .try_into(),
+            2 => AccountV4::from(AccountV3::from(read::<AccountV2>(version, json)?)).try_into(),
+            3 => AccountV4::from(read::<AccountV3>(version, json)?).try_into(),
+            4 => read::<AccountV4>(version, json)?.try_into(),
             _ => Err(Malformed::Version(version)),
         }
     }
@@ -141,11 +165,33 @@ impl From<AccountV2> for AccountV3 {
     }
 }
 
-impl From<&Account> for AccountV3 {
+impl From<AccountV3> for AccountV4 {
+    fn from(row: AccountV3) -> Self {
+        Self {
+            id: row.id,
+            username: row.username,
+            former_usernames: Vec::new(),
+            email: row.email,
+            email_verified: row.email_verified,
+            name: row.name,
+            groups: row.groups,
+            password_hash: row.password_hash,
+            standing: row.standing,
+            decision: row.decision,
+            created_at: row.created_at,
+            password_changed_at: row.password_changed_at,
+            agreements: row.agreements,
+            language: row.language,
+        }
+    }
+}
+
+impl From<&Account> for AccountV4 {
     fn from(account: &Account) -> Self {
         Self {
             id: account.id,
             username: account.username.as_str().to_owned(),
+            former_usernames: account.former_usernames.iter().map(ToString::to_string).collect(),
             email: account.email.as_str().to_owned(),
             email_verified: account.email_verified,
             name: account.name.clone(),
@@ -161,13 +207,18 @@ impl From<&Account> for AccountV3 {
     }
 }
 
-impl TryFrom<AccountV3> for Account {
+impl TryFrom<AccountV4> for Account {
     type Error = Malformed;
 
-    fn try_from(row: AccountV3) -> Result<Self, Malformed> {
+    fn try_from(row: AccountV4) -> Result<Self, Malformed> {
         Ok(Self {
             id: row.id,
-            username: row.username.parse().map_err(|_| Malformed::Field("username"))?,
+            username: username(&row.username)?,
+            former_usernames: row
+                .former_usernames
+                .iter()
+                .map(|name| username(name))
+                .collect::<Result<_, _>>()?,
             email: row.email.parse().map_err(|_| Malformed::Field("email"))?,
             email_verified: row.email_verified,
             name: row.name,
@@ -181,6 +232,10 @@ impl TryFrom<AccountV3> for Account {
             language: row.language,
         })
     }
+}
+
+fn username(text: &str) -> Result<Username, Malformed> {
+    text.parse().map_err(|_| Malformed::Field("username"))
 }
 
 impl From<Standing> for StandingV1 {
@@ -258,6 +313,12 @@ mod tests {
         "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
         "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}],"language":"ko"}"#;
 
+    const FROZEN_4: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","former_usernames":["anna"],"email":"Ann@example.com",
+        "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","standing":"declined",
+        "decision":{"by":"root@example.com","at":"2026-01-02T03:04:05Z","reason":"not one of us"},
+        "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
+        "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}],"language":"ko"}"#;
+
     #[test]
     fn version_1_is_read_as_ever() {
         let account = Account::decode(1, FROZEN_1.as_bytes()).unwrap();
@@ -274,14 +335,21 @@ mod tests {
     }
 
     #[test]
-    fn version_3_is_read_and_written_as_ever() {
+    fn version_3_is_read_as_ever() {
         let account = Account::decode(3, FROZEN_3.as_bytes()).unwrap();
+        assert_eq!(account.standing, Standing::Declined);
+        assert!(account.decision.is_some() && account.former_usernames.is_empty());
+    }
+
+    #[test]
+    fn version_4_is_read_and_written_as_ever() {
+        let account = Account::decode(4, FROZEN_4.as_bytes()).unwrap();
         let written = account.encode().unwrap();
         let (version, json) = written.split_first().unwrap();
-        assert_eq!(*version, 3);
+        assert_eq!(*version, 4);
         let (written, frozen): (serde_json::Value, serde_json::Value) = (
             serde_json::from_slice(json).unwrap(),
-            serde_json::from_str(FROZEN_3).unwrap(),
+            serde_json::from_str(FROZEN_4).unwrap(),
         );
         assert_eq!(written, frozen);
     }

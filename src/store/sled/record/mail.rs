@@ -87,6 +87,7 @@ enum TopicV1 {
     Reset,
     ChangeEmail(AccountId),
     EmailChanged(String),
+    UsernameChanged(String),
     PasswordChanged,
     PasswordReset,
     AwaitingApproval(AccountId),
@@ -164,6 +165,7 @@ impl From<&Topic> for TopicV1 {
             Topic::Reset => Self::Reset,
             Topic::ChangeEmail(id) => Self::ChangeEmail(*id),
             Topic::EmailChanged(email) => Self::EmailChanged(email.as_str().to_owned()),
+            Topic::UsernameChanged(username) => Self::UsernameChanged(username.to_string()),
             Topic::PasswordChanged => Self::PasswordChanged,
             Topic::PasswordReset => Self::PasswordReset,
             Topic::AwaitingApproval(id) => Self::AwaitingApproval(*id),
@@ -184,6 +186,9 @@ impl TryFrom<TopicV1> for Topic {
             TopicV1::Reset => Self::Reset,
             TopicV1::ChangeEmail(id) => Self::ChangeEmail(id),
             TopicV1::EmailChanged(to) => Self::EmailChanged(email(&to)?),
+            TopicV1::UsernameChanged(username) => {
+                Self::UsernameChanged(username.parse().map_err(|_| Malformed::Field("username"))?)
+            }
             TopicV1::PasswordChanged => Self::PasswordChanged,
             TopicV1::PasswordReset => Self::PasswordReset,
             TopicV1::AwaitingApproval(id) => Self::AwaitingApproval(id),

@@ -196,7 +196,7 @@ pub(crate) async fn a_change_of_case_is_a_change<H: Harness>() {
     assert_sound(&store).await;
 }
 
-pub(crate) async fn a_change_cannot_take_an_address_or_rename<H: Harness>() {
+pub(crate) async fn a_change_cannot_take_an_address<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
     let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
@@ -210,15 +210,83 @@ pub(crate) async fn a_change_cannot_take_an_address_or_rename<H: Harness>() {
     let outcome = store.update_account(&ann, greedy, ADMINS).await;
     assert_eq!(outcome.unwrap(), UpdateAccount::EmailTaken);
     assert_eq!(store.account(ann.id).await.unwrap(), Some(ann.clone()));
-
-    let renamed = Account {
-        username: "anna".parse().unwrap(),
-        ..ann.clone()
-    };
-    store.update_account(&ann, renamed, ADMINS).await.unwrap();
-    let kept = store.account(ann.id).await.unwrap().unwrap();
-    assert_eq!(kept.username, ann.username);
     assert_sound(&store).await;
+}
+
+pub(crate) async fn an_account_keeps_the_usernames_that_it_had<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
+    for account in [&ann, &bob] {
+        store.create_account(account.clone(), None, noon()).await.unwrap();
+    }
+    let called = |account: &Account, name: &str| Account {
+        username: name.parse().unwrap(),
+        ..account.clone()
+    };
+    let rename = async |account: &Account, name: &str| {
+        let outcome = store.update_account(account, called(account, name), ADMINS).await;
+        (
+            outcome.unwrap(),
+            store.account(account.id).await.unwrap().unwrap(),
+        )
+    };
+    let former = |account: &Account| -> Vec<String> {
+        account.former_usernames.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        rename(&ann, "bob").await,
+        (UpdateAccount::UsernameTaken, ann.clone())
+    );
+    let (outcome, anna) = rename(&ann, "anna").await;
+    assert_eq!(outcome, UpdateAccount::Updated);
+    assert_eq!(
+        (anna.username.as_str(), former(&anna)),
+        ("anna", vec!["ann".to_owned()])
+    );
+    assert_eq!(
+        store.account_by_username(&anna.username).await.unwrap(),
+        Some(anna.clone())
+    );
+    assert_eq!(store.account_by_username(&ann.username).await.unwrap(), None);
+
+    // Nobody else gets it, neither now nor after a restart, and no caller makes the store forget it.
+    let newcomer = Account {
+        email: email("new@example.com"),
+        ..account("ann", harness.random())
+    };
+    let outcome = store.create_account(newcomer.clone(), None, noon()).await;
+    assert_eq!(outcome.unwrap(), CreateAccount::UsernameTaken);
+    assert_eq!(
+        rename(&bob, "ann").await,
+        (UpdateAccount::UsernameTaken, bob.clone())
+    );
+    let forgetful = Account {
+        former_usernames: Vec::new(),
+        ..anna.clone()
+    };
+    store.update_account(&anna, forgetful, ADMINS).await.unwrap();
+    assert_eq!(store.account(ann.id).await.unwrap(), Some(anna.clone()));
+
+    // Its owner may have it back.
+    let (_, ann) = rename(&anna, "ann").await;
+    assert_eq!(
+        (ann.username.as_str(), former(&ann)),
+        ("ann", vec!["anna".to_owned()])
+    );
+    let (_, annie) = rename(&ann, "annie").await;
+    assert_eq!(former(&annie), ["anna", "ann"]);
+    assert_sound(&store).await;
+
+    store.delete_account(annie.id, ADMINS).await.unwrap();
+    assert_sound(&store).await;
+    drop(store);
+    let harness = harness.restart(noon());
+    let store = harness.store();
+    for name in ["ann", "anna", "annie"] {
+        let outcome = store.create_account(called(&newcomer, name), None, noon()).await;
+        assert_eq!(outcome.unwrap(), CreateAccount::UsernameTaken, "{name}");
+    }
 }
 
 pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {

@@ -169,6 +169,39 @@ pub(crate) async fn of_two_accounts_that_want_an_address_one_gets_it<H: Harness>
     assert_sound(&store).await;
 }
 
+pub(crate) async fn of_three_who_want_a_username_one_gets_it<H: Harness>() {
+    for _ in 0..20 {
+        let harness = H::new();
+        let store = harness.store();
+        let both = ["ann", "bob"].map(|name| account(name, harness.random()));
+        for account in &both {
+            store.create_account(account.clone(), None, noon()).await.unwrap();
+        }
+        let newcomer = Account {
+            email: email("new@example.com"),
+            ..account("boss", harness.random())
+        };
+        let outcomes = together(3, |n| {
+            let (store, newcomer, account) = (store.clone(), newcomer.clone(), both.get(n).cloned());
+            async move {
+                let Some(account) = account else {
+                    let created = store.create_account(newcomer, None, noon()).await.unwrap();
+                    return created == CreateAccount::Created;
+                };
+                let changed = Account {
+                    username: newcomer.username,
+                    ..account.clone()
+                };
+                let updated = store.update_account(&account, changed, ADMINS).await.unwrap();
+                updated == UpdateAccount::Updated
+            }
+        })
+        .await;
+        assert_eq!(count(&outcomes, &true), 1, "{outcomes:?}");
+        assert_sound(&store).await;
+    }
+}
+
 pub(crate) async fn ended_sessions_are_counted_once<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
