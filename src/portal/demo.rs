@@ -15,12 +15,12 @@ use super::visit::{Visit, Wants};
 struct DemoView<'a> {
     user: Option<Me<'a>>,
     session: Option<String>,
-    /// To the minute, UTC, for reading.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<String>,
     route: &'a str,
     allow: &'static str,
+    /// What the gateway says.
     headers: Vec<Header<'a>>,
+    /// What the client sent, passed on as it is.
+    sent: Vec<Header<'a>>,
 }
 
 #[derive(Serialize)]
@@ -63,18 +63,20 @@ impl Site {
             };
             return self.json(visit, StatusCode::OK, &document);
         }
-        let expires = admitted
-            .principal
-            .map(|principal| principal.expires_at.strftime("%Y-%m-%d %H:%M UTC").to_string());
         let mut headers: Vec<_> = headers.map(|(name, value)| Header { name, value }).collect();
         headers.sort_by_key(|header| header.name);
+        let (sent, headers) = headers.into_iter().partition(|header| {
+            let mut values = visit.head.headers.get_all(header.name).iter();
+            // HTTP/2 has a name of its own for the host.
+            header.name == "host" || values.any(|value| value == header.value.as_bytes())
+        });
         let view = DemoView {
             user,
             session,
-            expires,
             route: &admitted.route,
             allow: admitted.allow,
             headers,
+            sent,
         };
         self.page(visit, StatusCode::OK, "demo.html", &view)
     }

@@ -67,6 +67,7 @@ impl Site {
         let rendered = self.templates.get_template(template).and_then(|template| {
             template.render(context! {
                 t => self.translator(visit.lang),
+                when => self.dater(visit.lang),
                 page => self.frame(visit, outcome.status),
                 words => context! {
                     show => say("password.show"),

@@ -12,7 +12,6 @@ use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::login::unavailable;
-use crate::portal::moment::moment;
 use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
@@ -244,9 +243,9 @@ impl Row {
         Self {
             access_key: key.id.to_string(),
             name: key.name.clone(),
-            created: moment(key.created_at),
-            expires: key.expires_at.map(moment),
-            last_used: key.last_use.as_ref().map(|used| moment(used.at)),
+            created: key.created_at.to_string(),
+            expires: key.expires_at.map(|end| end.to_string()),
+            last_used: key.last_use.as_ref().map(|used| used.at.to_string()),
             state: if key.disabled {
                 "disabled"
             } else if info.is_live {

@@ -11,7 +11,6 @@ use crate::model::{Account, Agreement, Username};
 use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
-use crate::portal::moment::moment;
 use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
@@ -41,8 +40,6 @@ struct ProfileView<'a> {
     account: Profile<'a>,
     /// As it was typed.
     name: &'a str,
-    created: String,
-    password_changed: String,
     agreed: Option<(String, &'a str)>,
     saved: bool,
     errors: Errors,
@@ -129,12 +126,10 @@ impl Site {
         };
         let view = ProfileView {
             name: refused.or(account.name.as_deref()).unwrap_or_default(),
-            created: moment(account.created_at),
-            password_changed: moment(account.password_changed_at),
             agreed: account
                 .agreements
                 .last()
-                .map(|agreement| (moment(agreement.at), agreement.version.as_str())),
+                .map(|agreement| (agreement.at.to_string(), agreement.version.as_str())),
             account: Profile::of(account),
             saved: matches!(visit.parameter("done").as_str(), "name" | "email"),
             errors,

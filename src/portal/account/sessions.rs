@@ -1,5 +1,7 @@
 //! `/.auth/account/sessions`: where I am signed in.
 
+use std::cmp::Reverse;
+
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -9,7 +11,6 @@ use super::{AREA, Member, refusal_of};
 use crate::ids::SessionId;
 use crate::portal::Portal;
 use crate::portal::forms::Fields;
-use crate::portal::moment::moment;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
@@ -17,10 +18,14 @@ use crate::services::{LiveSession, SessionInfo};
 
 const PATH: &str = "/.auth/account/sessions";
 
+/// Rows of a page, beside the current session.
+const A_PAGE: usize = 50;
+
 #[derive(Serialize)]
 struct SessionsView {
     sessions: Vec<Row>,
     others: bool,
+    next: Option<String>,
     ended: bool,
 }
 
@@ -50,6 +55,7 @@ struct Document<'a> {
 #[derive(Serialize)]
 struct Documents<'a> {
     sessions: Vec<Document<'a>>,
+    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -58,6 +64,7 @@ struct Ended {
 }
 
 impl Portal {
+    /// `after`
     pub(super) fn sessions_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
         let sessions = self.services.sessions.list(Some(member.principal.account));
         self.site.own_sessions(visit, member, &sessions)
@@ -102,28 +109,30 @@ impl Site {
     ) -> Response<Bytes> {
         let this = member.session.map(LiveSession::id).or(member.principal.session);
         let is_current = |info: &SessionInfo| Some(info.session.id) == this;
+        let (shown, next) = page(sessions, this, visit.parameter("after").parse().ok());
+        let next = next.map(|next| next.to_string());
         if visit.wants == Wants::Json {
-            let sessions = sessions
-                .iter()
+            let sessions = shown
+                .into_iter()
                 .map(|info| Document::of(info, is_current(info)))
                 .collect();
-            return self.json(visit, StatusCode::OK, &Documents { sessions });
+            return self.json(visit, StatusCode::OK, &Documents { sessions, next });
         }
-        let mut rows: Vec<Row> = sessions
-            .iter()
+        let rows = shown
+            .into_iter()
             .map(|info| Row {
                 id: info.session.id.to_string(),
                 device: device(&info.session.user_agent),
                 address: info.session.address.to_string(),
-                signed_in: moment(info.session.created_at),
-                last_seen: moment(info.session.last_seen_at),
+                signed_in: info.session.created_at.to_string(),
+                last_seen: info.session.last_seen_at.to_string(),
                 current: is_current(info),
             })
             .collect();
-        rows.sort_by_key(|row| !row.current);
         let view = SessionsView {
-            others: rows.iter().any(|row| !row.current),
+            others: sessions.iter().any(|info| !is_current(info)),
             sessions: rows,
+            next: next.map(|next| format!("{PATH}?after={next}")),
             ended: visit.parameter("done") == "ended",
         };
         self.member_page(
@@ -135,6 +144,27 @@ impl Site {
             &view,
         )
     }
+}
+
+/// A page of them, the newest first and the current one before all; and what the next page comes after.
+fn page(
+    sessions: &[SessionInfo],
+    this: Option<SessionId>,
+    after: Option<SessionId>,
+) -> (Vec<&SessionInfo>, Option<SessionId>) {
+    let (mut shown, mut others): (Vec<_>, Vec<_>) =
+        sessions.iter().partition(|info| Some(info.session.id) == this);
+    // Ids sort by when they were made.
+    others.sort_by_key(|info| Reverse(info.session.id));
+    if let Some(after) = after {
+        shown.clear();
+        others.retain(|info| info.session.id < after);
+    }
+    let more = others.len() > A_PAGE;
+    others.truncate(A_PAGE);
+    let next = others.last().map(|info| info.session.id).filter(|_| more);
+    shown.extend(others);
+    (shown, next)
 }
 
 impl<'a> Document<'a> {
@@ -150,5 +180,69 @@ impl<'a> Document<'a> {
             last_seen_at: session.last_seen_at.to_string(),
             expires_at: info.expires_at.to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::ids::AccountId;
+    use crate::model::{Session, SignInMethod, TokenDigest};
+    use crate::random::Random;
+
+    fn sessions(count: u64) -> Vec<SessionInfo> {
+        let random = Random::seeded(1);
+        let account = AccountId::new(Timestamp::UNIX_EPOCH, &random);
+        let session = |n| {
+            let at = Timestamp::UNIX_EPOCH + Duration::from_secs(n);
+            SessionInfo {
+                session: Session {
+                    id: SessionId::new(at, &random),
+                    digest: TokenDigest::from_bytes([0; 32]),
+                    account,
+                    method: SignInMethod::Password,
+                    created_at: at,
+                    last_seen_at: at,
+                    proved_at: None,
+                    address: [192, 0, 2, 1].into(),
+                    user_agent: String::new(),
+                },
+                email: "mina@example.com".to_owned(),
+                expires_at: at,
+            }
+        };
+        (0..count).map(session).collect()
+    }
+
+    #[test]
+    fn pages_have_every_session_once_and_the_current_one_first() {
+        let sessions = sessions(120);
+        let this = sessions[7].session.id;
+        let (mut after, mut pages) = (None, Vec::new());
+        loop {
+            let (shown, next) = page(&sessions, Some(this), after);
+            pages.push(shown.iter().map(|info| info.session.id).collect::<Vec<_>>());
+            after = next;
+            if next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [51, 50, 19]);
+        assert_eq!(pages[0][..2], [this, sessions[119].session.id]);
+        assert_eq!(pages.concat().into_iter().collect::<BTreeSet<_>>().len(), 120);
+    }
+
+    #[test]
+    fn what_fits_a_page_has_no_next() {
+        let sessions = sessions(51);
+        let this = sessions[0].session.id;
+        assert_eq!(page(&sessions, Some(this), None).1, None);
+        assert_eq!(page(&sessions[..50], None, None).1, None);
+        assert!(page(&sessions, None, None).1.is_some());
     }
 }

@@ -1,15 +1,9 @@
 //! The texts for what the administrators' pages show by its name.
 
-use jiff::Timestamp;
 use minijinja::Environment;
 
-use crate::portal::moment::moment;
-
-/// Adds filters that turn a name into the key of its text, and a time into one for people.
+/// Adds filters that turn a name into the key of its text.
 pub(in crate::portal) fn teach(templates: &mut Environment<'_>) {
-    templates.add_filter("moment", |at: &str| {
-        at.parse::<Timestamp>().map_or_else(|_| at.to_owned(), moment)
-    });
     templates.add_filter("standing", standing);
     templates.add_filter("event", event);
     templates.add_filter("topic", topic);
