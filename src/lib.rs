@@ -11,6 +11,7 @@ pub mod authenticate;
 pub mod authorize;
 pub mod cli;
 pub mod clock;
+mod colour;
 pub mod config;
 pub mod control;
 pub mod identity;

@@ -10,7 +10,7 @@ use http::{HeaderValue, Response};
 use sha2::{Digest, Sha256};
 
 use super::PortalError;
-use super::colour::Colour;
+use crate::colour::Colour;
 use crate::config::BrandingConfig;
 
 const PREFIX: &str = "/.auth/assets/";

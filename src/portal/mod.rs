@@ -8,7 +8,6 @@ mod admin;
 mod alert;
 mod assets;
 mod challenge;
-mod colour;
 mod demo;
 mod forgot;
 mod forms;

@@ -46,6 +46,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "the record names the request of each event",
     ),
     ("services", "secret", "form fields arrive as secrets"),
+    ("services::mail", "colour", "mails have the accent of the pages"),
     (
         "services::mail",
         "text",
@@ -53,6 +54,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ),
     ("services", "store", "the trait, where what they decide is kept"),
     ("metrics", "refusal", "refusals are counted by their kind"),
+    ("portal", "colour", "the accent"),
     ("portal", "config", "branding and switches"),
     ("portal", "model", "who is signed in"),
     ("portal", "refusal", "a page may refuse"),

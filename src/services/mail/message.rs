@@ -89,6 +89,9 @@ impl Letter {
     fn html(&self, stationery: &Stationery) -> Result<String, String> {
         let view = context! {
             lang => stationery.tag(self.lang),
+            brand => stationery.brand.as_str(),
+            home => stationery.url(""),
+            paint => Value::from(Serde(&stationery.paint)),
             letter => Value::from(Serde(self)),
         };
         stationery

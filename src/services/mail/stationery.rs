@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use minijinja::{AutoEscape, Environment};
+use serde::Serialize;
 use url::Url;
 
 use super::MailError;
+use crate::colour::Colour;
 use crate::config::Config;
 use crate::model::{Account, Cause};
 use crate::text::{Lang, Texts, fill};
@@ -26,6 +27,16 @@ pub(super) struct Stationery {
     public_url: Url,
     /// `login.reset`
     pub(super) reset: bool,
+    pub(super) paint: Paint,
+}
+
+/// The colours that the operator's accent decides.
+#[derive(Debug, Serialize)]
+pub(super) struct Paint {
+    accent: String,
+    on_accent: String,
+    link: String,
+    link_dark: String,
 }
 
 impl Stationery {
@@ -42,6 +53,7 @@ impl Stationery {
             contact: config.branding.contact.trim().to_owned(),
             public_url: config.public_url.clone(),
             reset: config.login.reset,
+            paint: Paint::of(&config.branding.accent),
         })
     }
 
@@ -78,7 +90,7 @@ impl Stationery {
 
     /// Who did it, when and from where; or asked for it.
     pub(super) fn cause(&self, lang: Lang, cause: &Cause, is_done: bool) -> String {
-        let when = moment(cause.at);
+        let when = self.texts.moment(lang, cause.at);
         let key = if is_done { "mail.cause-done" } else { "mail.cause" };
         match cause.address {
             Some(address) if !cause.by_administrator => {
@@ -100,7 +112,14 @@ impl Stationery {
     }
 }
 
-/// To the minute, UTC.
-fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+impl Paint {
+    fn of(accent: &str) -> Self {
+        let accent = Colour::parse(accent).unwrap_or(Colour::BUILT_IN);
+        Self {
+            accent: accent.to_string(),
+            on_accent: accent.text().to_string(),
+            link: accent.on_light().to_string(),
+            link_dark: accent.on_dark().to_string(),
+        }
+    }
 }
