@@ -10,7 +10,7 @@ import { arrive, assertLanguage, field, signIn, signUp } from "./pages.mjs";
 let gateway, browser, administrator;
 
 before(async () => {
-  gateway = await Gateway.start({ approval: true });
+  gateway = await Gateway.start({ signup: { approval: true } });
   browser = await Browser.start(gateway.authority);
   administrator = await gateway.administrator();
 });

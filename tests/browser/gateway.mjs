@@ -23,12 +23,12 @@ export function newcomer(prefix = "mina") {
 }
 
 export class Gateway {
-  // `verify`: new accounts prove their address first. `approval`: they wait for an administrator.
-  static async start({ verify = false, approval = false } = {}) {
+  // `change` is laid over the configuration, section by section.
+  static async start(change = {}) {
     const folder = await mkdtemp(path.join(tmpdir(), "vestibule-browser-"));
     const port = await freePort();
     const closed = await freePort();
-    await writeFile(path.join(folder, "vestibule.toml"), configuration(port, closed, verify, approval));
+    await writeFile(path.join(folder, "vestibule.toml"), configuration(port, closed, change));
     const child = spawn(program, ["serve", "--config", "vestibule.toml"], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
@@ -80,19 +80,28 @@ export class Gateway {
   }
 
   // One request as a program makes it, with TLS verified against the gateway's own authority.
-  async send(method, address, body) {
+  async send(method, address, body, headers = {}) {
     const ca = await readFile(this.authority);
     const request = https.request(this.origin + address, {
       method,
       ca,
       agent: false,
-      headers: { accept: "application/json", ...(body && { "content-type": "application/json" }) },
+      headers: { accept: "application/json", ...(body && { "content-type": "application/json" }), ...headers },
     });
     request.end(body && JSON.stringify(body));
     const [response] = await once(request, "response");
     let text = "";
     for await (const part of response) text += part;
     return { status: response.statusCode, headers: response.headers, text };
+  }
+
+  // What a browser carries that has signed in.
+  async session(account, headers = {}) {
+    const { email, password } = account;
+    const { status, text, headers: answer } = await this.send("POST", "/.auth/login", { login: email, password, agree: true }, headers);
+    if (status !== 200) throw new Error(`sign-in: ${status} ${text}`);
+    const [name, value] = answer["set-cookie"][0].split(";")[0].split(/=(.*)/s);
+    return { name, value, url: this.origin, secure: true, httpOnly: true, sameSite: "Lax" };
   }
 
   async signUp(account) {
@@ -169,35 +178,23 @@ function textOf(mail) {
   return Buffer.from(bytes, "latin1").toString();
 }
 
-function configuration(port, closed, verify, approval) {
-  return `
-public_url = "https://localhost:${port}"
+// `closed` is a port where nobody listens.
+function configuration(port, closed, change) {
+  const sections = {
+    listen: { https: [`127.0.0.1:${port}`], ops: "" },
+    signup: { mode: "open", terms_url: `https://localhost:${port}/terms`, terms_version: "2026-05" },
+    login: { username: true, change_username: true, iam: true },
+    password: { bcrypt_cost: 10 },
+    lockout: { address_failures: 100000 },
+    branding: { contact: "help@example.com" },
+  };
+  for (const [name, keys] of Object.entries(change)) sections[name] = { ...sections[name], ...keys };
+  const lines = Object.entries(sections).map(
+    ([name, keys]) => `[${name}]\n${Object.entries(keys).map(([key, value]) => `${key} = ${toml(value)}\n`).join("")}`,
+  );
+  return `public_url = "https://localhost:${port}"
 
-[listen]
-https = ["127.0.0.1:${port}"]
-ops = ""
-
-[signup]
-mode = "open"
-approval = ${approval}
-terms_url = "https://localhost:${port}/terms"
-terms_version = "2026-05"
-verify_email = ${verify}
-
-[login]
-username = true
-change_username = true
-iam = true
-
-[password]
-bcrypt_cost = 10
-
-[lockout]
-address_failures = 100000
-
-[branding]
-contact = "help@example.com"
-
+${lines.join("\n")}
 [[route]]
 path = "/"
 allow = "authenticated"
@@ -218,6 +215,12 @@ path = "/down"
 allow = "authenticated"
 upstream = "http://127.0.0.1:${closed}"
 `;
+}
+
+function toml(value) {
+  if (Array.isArray(value)) return `[${value.map(toml).join(", ")}]`;
+  if (typeof value !== "object") return JSON.stringify(value);
+  return `{ ${Object.entries(value).map(([key, inner]) => `${key} = ${toml(inner)}`).join(", ")} }`;
 }
 
 async function freePort() {

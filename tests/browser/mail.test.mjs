@@ -13,7 +13,7 @@ const NEW = "other-Harbour_43";
 let gateway, browser, origin;
 
 before(async () => {
-  gateway = await Gateway.start({ verify: true });
+  gateway = await Gateway.start({ signup: { verify_email: true } });
   origin = gateway.origin;
   browser = await Browser.start(gateway.authority);
 });
