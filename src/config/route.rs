@@ -30,8 +30,10 @@ pub struct RouteConfig {
     pub replay: Replay,
     /// Signed requests may leave their body unsigned.
     pub unsigned_payload: bool,
-    /// Requests signed as another gateway's clients do. Not built yet.
-    pub compat: Option<NotBuilt>,
+    /// Serves the clients of another gateway too. "backend.ai": those of Backend.AI in session mode, which sign in at
+    /// `server/login` under the route's path, and send everything else under its `func`.
+    #[schemars(extend("examples" = ["backend.ai"]))]
+    pub compat: Option<Compat>,
     /// Identity as a signed token. Not built yet.
     pub assertion: Option<NotBuilt>,
 }
@@ -93,6 +95,14 @@ pub enum Allow {
     Authenticated,
     /// Whoever is signed in and in one of these groups: `{ groups = ["ops"] }`.
     Groups(Vec<String>),
+}
+
+/// Another gateway, whose clients are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum Compat {
+    /// The web server of Backend.AI.
+    #[serde(rename = "backend.ai")]
+    BackendAi,
 }
 
 /// Which signatures of signed requests serve only once.

@@ -24,6 +24,7 @@ mod refuse;
 mod render;
 mod reset;
 mod return_to;
+mod session_form;
 mod signup;
 mod site;
 mod templates;
@@ -39,7 +40,7 @@ use http::{HeaderMap, Response};
 use self::forms::Fields;
 use self::member::Member;
 use self::site::Site;
-use self::visit::Visit;
+use self::visit::{Visit, Wants};
 use crate::config::{BrandingConfig, Config};
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
@@ -112,7 +113,10 @@ impl Portal {
         visitor: Visitor<'_>,
         body: Bytes,
     ) -> Response<Bytes> {
-        let visit = self.site.visit(head);
+        let mut visit = self.site.visit(head);
+        if matches!(page, Page::SessionForm(_)) {
+            visit.wants = Wants::Json;
+        }
         let fields = if visit.is_post() {
             if let Err(error) = require_same_origin(head.headers, head.authority) {
                 let refusal = Refusal::because(Problem::CrossOrigin, error.to_string());
@@ -156,6 +160,10 @@ impl Portal {
                 Ok(member) => self.account(page, &visit, member, fields).await,
                 Err(refusal) => self.site.refuse_visit(&visit, &refusal),
             },
+            (Page::SessionForm(page), fields) => {
+                let fields = fields.unwrap_or_default();
+                self.session_form(page, &visit, principal, fields).await
+            }
             (Page::Admin(page), fields) => match Member::of(visitor) {
                 Ok(member) => self.admin(page, &visit, member, fields).await,
                 Err(refusal) => self.site.refuse_visit(&visit, &refusal),

@@ -25,8 +25,8 @@ pub(super) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// A problem document (RFC 9457).
 #[derive(Debug, Serialize)]
 pub(super) struct ProblemDocument<'a> {
-    r#type: String,
-    title: &'a str,
+    pub(super) r#type: String,
+    pub(super) title: &'a str,
     status: u16,
     detail: String,
     request_id: String,
@@ -84,18 +84,27 @@ impl Site {
         refusal: &Refusal,
         errors: BTreeMap<&'static str, String>,
     ) -> Response<Bytes> {
+        let document = self.problem_document(visit, refusal, errors);
+        let mut response = self.problem(visit, refusal.problem, &document);
+        set_retry_after(&mut response, refusal.retry_after);
+        response
+    }
+
+    pub(super) fn problem_document(
+        &self,
+        visit: &Visit<'_>,
+        refusal: &Refusal,
+        errors: Errors,
+    ) -> ProblemDocument<'_> {
         let problem = refusal.problem;
-        let document = ProblemDocument {
+        ProblemDocument {
             r#type: format!("{}/.auth/problems/{}", self.public_url, problem.slug()),
             title: self.title(visit, problem),
             status: problem.status().as_u16(),
             detail: self.detail(visit, refusal),
             request_id: visit.head.id.to_string(),
             errors,
-        };
-        let mut response = self.problem(visit, problem, &document);
-        set_retry_after(&mut response, refusal.retry_after);
-        response
+        }
     }
 
     /// What stands above a form that is refused: the fields that are wrong, or else what is wrong with the whole.

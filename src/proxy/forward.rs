@@ -77,6 +77,7 @@ impl Gateway {
             let bare = signed.as_ref().and_then(|signed| signed.target(sent));
             bare.unwrap_or_else(|| sent.clone())
         });
+        let target = target.map(|target| for_application(route, target)).transpose()?;
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
@@ -214,6 +215,19 @@ impl Gateway {
         made.leaves_unread = !http_body::Body::is_end_stream(&rest.incoming);
         made
     }
+}
+
+/// The target that an application is asked for: without what belongs to Backend.AI's session form.
+fn for_application(route: &Route, target: PathAndQuery) -> Result<PathAndQuery, Refusal> {
+    let Some(path) = route.bare_path(target.path()) else {
+        return Ok(target);
+    };
+    let bare = match target.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.into_owned(),
+    };
+    bare.parse()
+        .map_err(|_| Refusal::because(Problem::BadRequest, "the path in session form is none"))
 }
 
 /// HTTP/2 may send each cookie by itself; applications expect one header (RFC 9113, section 8.2.3).

@@ -4,6 +4,7 @@ use http::{HeaderValue, Method};
 
 use super::methods::allow;
 use super::path::{Judged, judge};
+use super::session_form::InSessionForm;
 use super::table::{HostRoutes, PathRoutes};
 use super::{BadPath, Page, Route, Routes};
 use crate::request::RequestHead;
@@ -48,6 +49,8 @@ pub enum Unroutable {
 enum Place<'r> {
     Own(Option<Page>),
     Routes(&'r PathRoutes),
+    /// The routes, asked in Backend.AI's session form.
+    InSessionForm(&'r PathRoutes),
     Nothing,
 }
 
@@ -56,6 +59,10 @@ impl Routes {
     ///
     /// The exact host before a wildcard, then the longest path; if that path has routes but none for the method, no
     /// shorter one serves it. The gateway's own pages come first: no route can shadow them.
+    ///
+    /// In Backend.AI's session form the application gets another path than the one that was sent. That path is judged
+    /// as well, as if it had been sent, and must take the same route: nothing is reached in this form that its sender
+    /// could not have asked that route for by its own path.
     pub fn find(&self, head: &RequestHead<'_>) -> Result<Found<'_>, Unroutable> {
         if matches!(*head.method, Method::CONNECT | Method::TRACE) {
             return Err(Unroutable::NeverServed);
@@ -67,14 +74,14 @@ impl Routes {
                 None => Unroutable::UnknownHost,
             });
         };
-        let place = host.place(head.path);
-        if let Judged::Otherwise { other, encoded_slash } = &judged {
-            if !place.is(host.place(other)) {
-                return Err(BadPath::Ambiguous.into());
-            }
-            if *encoded_slash && !place.takes_encoded_slash(head.method) {
-                return Err(BadPath::EncodedSlash.into());
-            }
+        let place = host.settled(head.path, &judged, head.method)?;
+        if let Place::InSessionForm(routes) = place
+            && let Some(InSessionForm::Bare(bare)) = routes.in_session_form(head.path)
+            && !host
+                .settled(&bare, &judge(&bare)?, head.method)?
+                .is(Place::Routes(routes))
+        {
+            return Err(BadPath::Ambiguous.into());
         }
         match place {
             Place::Own(Some(page)) => own(page, head.method),
@@ -82,7 +89,7 @@ impl Routes {
                 Err(Unroutable::Elsewhere(format!("{}/login", Page::PREFIX)))
             }
             Place::Own(None) | Place::Nothing => Err(Unroutable::NotFound),
-            Place::Routes(routes) => routes
+            Place::Routes(routes) | Place::InSessionForm(routes) => routes
                 .route_for(head.method)
                 .map(Found::Route)
                 .ok_or_else(|| Unroutable::MethodNotAllowed(routes.allow().clone())),
@@ -111,6 +118,20 @@ fn path_and_query(head: &RequestHead<'_>) -> String {
 }
 
 impl HostRoutes {
+    /// What lies at a path, whoever reads it.
+    fn settled(&self, path: &str, judged: &Judged, method: &Method) -> Result<Place<'_>, BadPath> {
+        let place = self.place(path);
+        if let Judged::Otherwise { other, encoded_slash } = judged {
+            if !place.is(self.place(other)) {
+                return Err(BadPath::Ambiguous);
+            }
+            if *encoded_slash && !place.takes_encoded_slash(method) {
+                return Err(BadPath::EncodedSlash);
+            }
+        }
+        Ok(place)
+    }
+
     fn place(&self, path: &str) -> Place<'_> {
         let is_own = path
             .strip_prefix(Page::PREFIX)
@@ -118,7 +139,14 @@ impl HostRoutes {
         if is_own {
             return Place::Own(Page::at(path));
         }
-        self.at(path).map_or(Place::Nothing, Place::Routes)
+        let Some(routes) = self.at(path) else {
+            return Place::Nothing;
+        };
+        match routes.in_session_form(path) {
+            None => Place::Routes(routes),
+            Some(InSessionForm::Page(page)) => Place::Own(Some(Page::SessionForm(page))),
+            Some(InSessionForm::Bare(_)) => Place::InSessionForm(routes),
+        }
     }
 }
 
@@ -126,7 +154,8 @@ impl Place<'_> {
     fn is(self, other: Place<'_>) -> bool {
         match (self, other) {
             (Self::Own(one), Place::Own(other)) => one == other,
-            (Self::Routes(one), Place::Routes(other)) => std::ptr::eq(one, other),
+            (Self::Routes(one), Place::Routes(other))
+            | (Self::InSessionForm(one), Place::InSessionForm(other)) => std::ptr::eq(one, other),
             (Self::Nothing, Place::Nothing) => true,
             _ => false,
         }
@@ -134,7 +163,9 @@ impl Place<'_> {
 
     fn takes_encoded_slash(self, method: &Method) -> bool {
         match self {
-            Self::Routes(routes) => routes.route_for(method).is_some_and(|route| route.encoded_slash),
+            Self::Routes(routes) | Self::InSessionForm(routes) => {
+                routes.route_for(method).is_some_and(|route| route.encoded_slash)
+            }
             Self::Own(_) | Self::Nothing => false,
         }
     }

@@ -1,14 +1,17 @@
 //! Which route a request takes.
 //!
 //! The path judged is the path sent: a route is chosen by the raw bytes, and whatever another decoder could take for
-//! another route is refused (S43). Query, fragment and `User-Agent` have no part in it (S44).
+//! another route is refused (S43). Query, fragment and `User-Agent` have no part in it (S44). Where an application gets
+//! another path than the one that was sent, in Backend.AI's session form, both are judged and must take one route.
 
 mod find;
 mod methods;
 mod page;
 mod path;
+mod session_form;
 mod table;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Method;
@@ -17,8 +20,9 @@ use crate::config::{Allow, Replay};
 
 pub use find::{Found, Unroutable};
 pub use methods::Methods;
-pub use page::{AccountPage, AdminPage, Audience, Page};
+pub use page::{AccountPage, AdminPage, Audience, Page, SessionFormPage};
 pub use path::BadPath;
+use session_form::SessionForm;
 pub use table::{RouteError, Routes, UpstreamName};
 
 /// One route of the configuration.
@@ -32,6 +36,7 @@ pub struct Route {
     pub(super) preflight: bool,
     pub(super) replay: Replay,
     pub(super) unsigned_payload: bool,
+    pub(super) session_form: Option<SessionForm>,
 }
 
 /// Where a route leads.
@@ -87,5 +92,11 @@ impl Route {
     /// Whether a signed request may leave its body unsigned.
     pub fn unsigned_payload(&self) -> bool {
         self.unsigned_payload
+    }
+
+    /// The path that the application is asked for, where that is not the one that was sent: without the `func` of
+    /// Backend.AI's session form. [`Routes::find`] has seen that this very route would take it as well.
+    pub fn bare_path<'p>(&self, sent: &'p str) -> Option<Cow<'p, str>> {
+        self.session_form.as_ref()?.bare(sent)
     }
 }

@@ -31,6 +31,19 @@ pub enum Page {
     Account(AccountPage),
     /// `/.auth/admin` and below: what administrators do with all of them.
     Admin(AdminPage),
+    /// What Backend.AI's clients in session mode ask the gateway itself for, under a route's path.
+    SessionForm(SessionFormPage),
+}
+
+/// A page of Backend.AI's session form, for programs alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionFormPage {
+    /// `server/login`
+    Login,
+    /// `server/login-check`: whether somebody is signed in.
+    LoginCheck,
+    /// `server/logout`
+    Logout,
 }
 
 /// A page of one's own account.
@@ -90,7 +103,7 @@ impl Page {
     /// What every path of the gateway's own begins with.
     pub const PREFIX: &str = "/.auth";
 
-    /// The page at a path that was sent, if there is one.
+    /// The page under [`Self::PREFIX`] at a path that was sent, if there is one.
     pub fn at(path: &str) -> Option<Self> {
         Some(match path.strip_prefix(Self::PREFIX)? {
             "/login" => Self::Login,
@@ -138,6 +151,7 @@ impl Page {
             | Self::Reset
             | Self::Account(_)
             | Self::Admin(AdminPage::Account | AdminPage::Invitations) => &["GET", "HEAD", "POST"],
+            Self::SessionForm(_) => &["POST"],
         }
     }
 

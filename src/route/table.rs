@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use http::{HeaderValue, Method};
 use url::Url;
 
+use super::session_form::{InSessionForm, SessionForm};
 use super::{Methods, Route, Target, UpstreamId};
-use crate::config::{self, Config, HostPattern, RouteConfig, Server, ServerError};
+use crate::config::{self, Compat, Config, HostPattern, RouteConfig, Server, ServerError};
 use crate::request::{Host, HostError};
 
 /// All routes, and the gateway's own pages on every configured host.
@@ -67,6 +68,9 @@ pub enum RouteError {
     /// Two routes for the same requests.
     #[error("two routes are alike: {0}")]
     Alike(String),
+    /// Two routes of one path that differ in what belongs to the path.
+    #[error("two routes of one path differ in `compat`: {0}")]
+    Compat(String),
 }
 
 /// The routes of one host, the longest path first.
@@ -78,6 +82,8 @@ pub(super) struct HostRoutes(Vec<PathRoutes>);
 pub(super) struct PathRoutes {
     /// Without a final `/`: "" is the root.
     path: String,
+    /// The same as that of each route.
+    session_form: Option<SessionForm>,
     routes: Vec<Route>,
     allow: HeaderValue,
 }
@@ -162,6 +168,7 @@ impl Routes {
             preflight: route.preflight,
             replay: route.replay,
             unsigned_payload: route.unsigned_payload,
+            session_form: route.compat.map(|Compat::BackendAi| SessionForm::under(path)),
         };
         let host = match pattern {
             HostPattern::Exact(host) => self.exact.entry(host.into()).or_default(),
@@ -205,6 +212,7 @@ impl HostRoutes {
         let Some(known) = self.0.iter_mut().find(|known| known.path == path) else {
             self.0.push(PathRoutes {
                 path: path.to_owned(),
+                session_form: route.session_form.clone(),
                 allow: Methods::allow_header([&route.methods]),
                 routes: vec![route],
             });
@@ -216,6 +224,9 @@ impl HostRoutes {
             .any(|other| other.methods.overlap(&route.methods))
         {
             return Err(RouteError::Alike(route.label.to_string()));
+        }
+        if known.session_form != route.session_form {
+            return Err(RouteError::Compat(route.label.to_string()));
         }
         known.routes.push(route);
         known.allow = Methods::allow_header(known.routes.iter().map(|route| &route.methods));
@@ -233,6 +244,11 @@ impl PathRoutes {
             Method::OPTIONS => self.routes.iter().find(|route| route.preflight),
             _ => None,
         })
+    }
+
+    /// What a path asks for in Backend.AI's session form, if that is served here.
+    pub(super) fn in_session_form<'p>(&self, path: &'p str) -> Option<InSessionForm<'p>> {
+        self.session_form.as_ref()?.read(path)
     }
 
     /// The value of `Allow` where no route is for the method.

@@ -1,5 +1,6 @@
 //! The configuration: what parses, what is refused and how, and what is generated from its documentation.
 
+mod compat;
 mod documented;
 mod generated;
 mod mistakes;

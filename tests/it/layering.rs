@@ -62,6 +62,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("portal", "route::Page", "which page"),
     ("portal::account", "route::AccountPage", "which page of these"),
     ("portal::admin", "route::AdminPage", "which page of these"),
+    (
+        "portal::session_form",
+        "route::SessionFormPage",
+        "which page of these",
+    ),
     ("portal", "ids", "forms name what they are about"),
     ("portal", "services", "a page asks services and never the store"),
     ("app", "clock", "it is handed on to whoever tells the time"),

@@ -32,6 +32,7 @@ mod page_verify;
 mod pages;
 mod reload;
 mod security_map;
+mod session_form;
 mod settings;
 mod signed;
 mod signup_matrix;

@@ -8,6 +8,7 @@ use http::header::{CONNECTION, UPGRADE};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use vestibule::config::{Compat, RouteConfig};
 
 use crate::harness::{Application, Raw, Running, head_of, route};
 
@@ -94,6 +95,39 @@ async fn s28_a_websocket_ends_with_its_session() {
     assert_eq!(closed.await.unwrap(), "");
     of_bob.send("still").await;
     assert_eq!(of_bob.bytes(5).await, b"still");
+}
+
+#[tokio::test]
+async fn s46_a_websocket_in_session_form_is_judged_alike_and_ends_alike() {
+    let app = echo().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![RouteConfig {
+            compat: Some(Compat::BackendAi),
+            ..route("/", "authenticated", &app.url())
+        }];
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    let lines = format!("Cookie: {cookie}\r\n");
+    for (lines, expected) in [
+        (String::new(), 401),
+        (format!("{lines}Origin: https://evil.example\r\n"), 403),
+    ] {
+        assert_eq!(ask(&gateway, "/func/stream/x", &lines).await.1, expected);
+    }
+    assert!(app.received().is_empty());
+    let (mut raw, status) = ask(&gateway, "/func/stream/x?a", &lines).await;
+    assert_eq!(status, 101);
+    raw.send("hello").await;
+    assert_eq!(raw.bytes(5).await, b"hello");
+    assert_eq!(app.only().target, "/stream/x?a");
+    let logout = gateway.client().post(gateway.url("/server/logout"));
+    assert_eq!(
+        logout.header("cookie", cookie).send().await.unwrap().status(),
+        200
+    );
+    let closed = tokio::time::timeout(Duration::from_secs(5), raw.until_closed());
+    assert_eq!(closed.await.unwrap(), "");
 }
 
 #[tokio::test]

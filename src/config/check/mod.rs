@@ -6,6 +6,7 @@ mod access;
 mod addresses;
 mod branding;
 mod certificates;
+mod compat;
 mod headers;
 mod private_files;
 mod routes;
@@ -40,6 +41,7 @@ pub(super) fn judge(
     headers::judge(config, &mut findings);
     upstreams::judge(config, &mut findings);
     routes::judge(config, &mut findings);
+    compat::judge(config, &mut findings);
     (findings.errors, findings.warnings)
 }
 

@@ -8,6 +8,8 @@ use crate::config::{Config, RouteConfig};
 use crate::random::Random;
 use crate::request::{Client, Host, RequestIds};
 
+mod session_form;
+
 fn routes(table: &[(&str, &str, &[&str])]) -> Routes {
     let config = Config {
         public_url: "https://gw.example.com:8443".parse().unwrap(),

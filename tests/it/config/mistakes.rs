@@ -105,7 +105,6 @@ fn what_is_not_built_yet_is_refused_and_said_so() {
     for (text, key) in [
         (with("[acme]\ncontact = \"a@b.c\""), "acme"),
         (with("[store]\nurl = \"postgres://u:hunter2@h/db\""), "store.url"),
-        (with("") + "compat = \"backend.ai\"", "route[0].compat"),
         (
             with("") + "assertion = { header = \"X-Assertion\" }",
             "route[0].assertion",
