@@ -1,5 +1,7 @@
 """An application that says what it was asked, and the gateway in front of it that takes signed requests."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +21,7 @@ servers = ["http://127.0.0.1:{port}"]
 path = "/"
 allow = "authenticated"
 upstream = "stub"
+compat = "backend.ai"
 
 [[route]]
 path = "/bucket"
@@ -47,6 +50,44 @@ class Key:
         made = gateway.command("key", "create", f"{username}@example.com", "--name", "clients")
         self.username = username
         self.access_key, self.secret_key = made["access_key"], made["secret_key"]
+
+
+class BackendAI:
+    """Backend.AI's own client and command line, with nothing changed but where they go and what they prove themselves with."""
+
+    COMMAND = Path(sys.executable).with_name("backend.ai")
+    LIBRARY = Path(__file__).with_name("backendai.py")
+
+    def __init__(self, gateway, home, mode, **settings):
+        self.home = home
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "SSL_CERT_FILE": str(gateway.authority),
+            "BACKEND_ENDPOINT": gateway.origin,
+            "BACKEND_ENDPOINT_TYPE": mode,
+            **settings,
+        }
+
+    def command(self, *arguments, typed="", **settings):
+        return self._run([sys.executable, "-B", self.COMMAND, *arguments], typed, settings)
+
+    def library(self, *arguments):
+        return self._run([sys.executable, "-B", self.LIBRARY, *arguments], "", {})
+
+    def _run(self, command, typed, settings):
+        # Without a terminal of its own, where it would ask for a password, it reads what is typed here.
+        return subprocess.run(
+            command,
+            cwd=self.home,
+            env={**self.environment, **settings},
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            start_new_session=True,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,6 @@ async def echo(request):
 
 application = web.Application()
 application.router.add_get("/", version)
-application.router.add_get("/func/", version)
 application.router.add_get("/manager/announcement", announcement)
 application.router.add_post("/admin/gql", graphql)
 application.router.add_get("/stream/ws", websocket)
