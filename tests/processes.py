@@ -26,43 +26,60 @@ def listens(port):
 
 
 class Process:
-    """A process whose output is kept in a file, ended when the tests are done."""
+    """A process whose output is kept in a file, ended when the tests are done. It leads a group of its own."""
 
-    def __init__(self, name, command, folder):
+    def __init__(self, name, command, folder, environment=None):
         self.log = folder / f"{name}.log"
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self.child = subprocess.Popen(
-                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                command,
+                cwd=folder,
+                env=dict(os.environ, **(environment or {})),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
-    def await_that(self, ready):
-        deadline = time.monotonic() + 60
+    def said(self):
+        return self.log.read_text(errors="replace")
+
+    def await_that(self, ready, patience=60):
+        deadline = time.monotonic() + patience
         while True:
             if self.child.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.log.name}:\n{self.log.read_text(errors='replace')}")
+                raise RuntimeError(f"{self.log.name}:\n{self.said()}")
             try:
-                if ready():
-                    return
+                if found := ready():
+                    return found
             except (OSError, requests.RequestException):
                 pass
             time.sleep(0.05)
+
+    def runs(self):
+        return self.child.poll() is None
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
 
     def stop(self):
         self.child.terminate()
         try:
             self.child.wait(30)
         except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
+            self.kill()
 
 
 class Gateway:
-    """The built program; `rest` is the configuration beside where it listens."""
+    """The built program. `rest` is the configuration beside where it listens, `signup` what stands under that heading
+    beside the mode."""
 
-    def __init__(self, folder, rest):
+    def __init__(self, folder, rest, signup="", environment=None):
         assert PROGRAM.exists(), f"{PROGRAM} is not built"
         self.folder = folder
-        self.port = free_port()
+        self.environment = environment
+        self.port, self.ops = free_port(), free_port()
         self.origin = f"https://localhost:{self.port}"
         self.authority = folder / "certs" / "local-ca.pem"
         (folder / "vestibule.toml").write_text(
@@ -71,10 +88,11 @@ public_url = "{self.origin}"
 
 [listen]
 https = ["127.0.0.1:{self.port}"]
-ops = ""
+ops = "127.0.0.1:{self.ops}"
 
 [signup]
 mode = "open"
+{signup}
 
 [password]
 bcrypt_cost = 10
@@ -82,14 +100,18 @@ bcrypt_cost = 10
 {rest}
 """
         )
-        self.process = Process("vestibule", [PROGRAM, "serve", "--config", "vestibule.toml"], folder)
+        self.start()
+
+    def start(self):
+        command = [PROGRAM, "serve", "--config", "vestibule.toml"]
+        self.process = Process("vestibule", command, self.folder, self.environment)
         self.process.await_that(
             lambda: self.authority.exists()
             and requests.get(f"{self.origin}/.auth/login", verify=self.authority, timeout=5).ok
         )
 
-    def post(self, path, **fields):
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+    def post(self, path, headers=None, **fields):
+        headers = {"Accept": "application/json", "Content-Type": "application/json", **(headers or {})}
         address = f"{self.origin}/.auth/{path}"
         return requests.post(
             address, data=json.dumps(fields), headers=headers, verify=self.authority, timeout=30

@@ -2,15 +2,9 @@
 
 import email
 import email.policy
-import json
-import os
 import re
-import shutil
-import socket
 import ssl
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 import requests
@@ -18,18 +12,10 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
-PROGRAM = Path(os.environ.get("VESTIBULE", TARGET / "debug" / "vestibule"))
-PASSWORD = "slate-Harbour_42"
+from processes import PASSWORD, Gateway, free_port
+
 USER, SECRET = b"gateway", b"p@ss word"
 PATIENCE = 90
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def until(ready, what, seconds=PATIENCE):
@@ -42,11 +28,14 @@ def until(ready, what, seconds=PATIENCE):
 
 
 class Mail:
-    def __init__(self, envelope, session):
-        self.to = envelope.rcpt_tos
-        self.message = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        self.encrypted = session.ssl is not None
-        self.signed_in = session.authenticated
+    """A mail as it arrived."""
+
+    def __init__(self, to, content, encrypted=False, signed_in=False):
+        self.to = to
+        self.raw = content
+        self.message = email.message_from_bytes(content, policy=email.policy.default)
+        self.encrypted = encrypted
+        self.signed_in = signed_in
         self.text = self.message.get_body(("plain",)).get_content().replace("\r\n", "\n")
         self.html = self.message.get_body(("html",)).get_content()
 
@@ -57,7 +46,20 @@ class Mail:
         return links[0]
 
 
-class MailServer:
+class Mailbox:
+    """What arrived at a mail server, whichever it is."""
+
+    def mails_to(self, address, count=1):
+        def arrived():
+            mails = [mail for mail in self.mails if address in mail.to]
+            return mails if len(mails) >= count else None
+
+        mails = until(arrived, lambda: f"{count} mails to {address}; there are {[mail.to for mail in self.mails]}")
+        assert len(mails) == count
+        return mails
+
+
+class MailServer(Mailbox):
     """aiosmtpd. It answers as it is told to, and keeps what it took."""
 
     def __init__(self, **options):
@@ -90,73 +92,36 @@ class MailServer:
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
-        self.mails.append(Mail(envelope, session))
+        self.mails.append(
+            Mail(envelope.rcpt_tos, envelope.content, session.ssl is not None, session.authenticated)
+        )
         return "250 OK"
 
-    def mails_to(self, address, count=1):
-        def arrived():
-            mails = [mail for mail in self.mails if address in mail.to]
-            return mails if len(mails) >= count else None
 
-        mails = until(arrived, lambda: f"{count} mails to {address}; there are {[mail.to for mail in self.mails]}")
-        assert len(mails) == count
-        return mails
+class Sender(Gateway):
+    """A gateway that proves addresses, and sends by this URL."""
 
-
-class Gateway:
     def __init__(self, folder, mail_url, trusts=None):
-        self.folder = folder
-        self.port, self.ops = free_port(), free_port()
-        self.origin = f"https://localhost:{self.port}"
-        self.authority = folder / "certs" / "local-ca.pem"
-        self.log = folder / "log"
-        self.environment = dict(os.environ, **({"SSL_CERT_FILE": str(trusts)} if trusts else {}))
         secret = folder / "mail-url"
         secret.touch(0o600)
         secret.write_text(mail_url + "\n")
-        (folder / "vestibule.toml").write_text(
-            f"""
-public_url = "{self.origin}"
-
-[listen]
-https = ["127.0.0.1:{self.port}"]
-ops = "127.0.0.1:{self.ops}"
-
+        super().__init__(
+            folder,
+            """
 [mail]
-url = {{ file = "mail-url" }}
+url = { file = "mail-url" }
 from = "Harbour <no-reply@harbour.example>"
-
-[signup]
-mode = "open"
-verify_email = true
-
-[password]
-bcrypt_cost = 10
 
 [[route]]
 allow = "authenticated"
 upstream = "demo:"
-"""
+""",
+            signup="verify_email = true",
+            environment={"SSL_CERT_FILE": str(trusts)} if trusts else {},
         )
-        self.start()
-
-    def start(self):
-        with self.log.open("ab") as log:
-            command = [PROGRAM, "serve", "--config", "vestibule.toml"]
-            self.child = subprocess.Popen(
-                command, cwd=self.folder, env=self.environment, stdout=log, stderr=subprocess.STDOUT
-            )
-        until(self.is_ready, self.said)
-
-    def is_ready(self):
-        assert self.child.poll() is None, self.said()
-        try:
-            return requests.get(f"http://127.0.0.1:{self.ops}/readyz", timeout=5).ok and self.authority.exists()
-        except requests.RequestException:
-            return False
 
     def said(self):
-        return self.log.read_text(errors="replace")
+        return self.process.said()
 
     def await_line(self, line):
         until(lambda: line in self.said(), self.said)
@@ -166,20 +131,15 @@ upstream = "demo:"
         found = re.search(rf'^vestibule_mails_total{{outcome="{outcome}"}} (\d+)$', text, re.MULTILINE)
         return int(found[1])
 
-    def post(self, path, **fields):
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        return requests.post(
-            f"{self.origin}/.auth/{path}",
-            data=json.dumps(fields),
-            headers=headers,
-            verify=self.authority,
-            timeout=30,
-        )
-
-    def sign_up(self, username):
+    def sign_up(self, username, **headers):
         address = f"{username}@example.com"
         answer = self.post(
-            "signup", email=address, username=username, password=PASSWORD, password_confirm=PASSWORD
+            "signup",
+            headers=headers,
+            email=address,
+            username=username,
+            password=PASSWORD,
+            password_confirm=PASSWORD,
         )
         assert (answer.status_code, answer.json()) == (201, {"next": "verify"}), answer.text
         return address
@@ -188,17 +148,11 @@ upstream = "demo:"
         return self.post("login", login=address, password=password).status_code
 
     def kill(self):
-        self.child.kill()
-        self.child.wait()
+        self.process.kill()
 
     def stop(self):
-        self.child.terminate()
-        try:
-            self.child.wait(30)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
-        assert self.child.returncode == 0 and "panicked" not in self.said(), self.said()
+        self.process.stop()
+        assert self.process.child.returncode == 0 and "panicked" not in self.said(), self.said()
 
 
 class Certificates:
@@ -207,7 +161,10 @@ class Certificates:
         self.trusted = folder / "mail-ca.pem"
         authority.cert_pem.write_to_path(self.trusted)
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert("localhost", "127.0.0.1").configure_cert(self.context)
+        issued = authority.issue_cert("localhost", "127.0.0.1")
+        issued.configure_cert(self.context)
+        self.key = folder / "mail-server.pem"
+        issued.private_key_and_cert_chain_pem.write_to_path(self.key)
 
 
 @pytest.fixture(scope="session")
@@ -235,14 +192,13 @@ def mail_server():
 @pytest.fixture
 def gateway(tmp_path):
     """Makes a gateway that sends by this URL."""
-    assert shutil.which(str(PROGRAM)), f"{PROGRAM} is not built"
     gateways = []
 
     def make(mail_url, trusts=None):
-        gateways.append(Gateway(tmp_path, mail_url, trusts))
+        gateways.append(Sender(tmp_path, mail_url, trusts))
         return gateways[-1]
 
     yield make
     for one in gateways:
-        if one.child.poll() is None:
+        if one.process.runs():
             one.stop()

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conftest import PASSWORD
+from processes import PASSWORD
 
 FULL = os.environ.get("VESTIBULE_FULL") == "1"
 NEW = "other-Harbour_43"
@@ -71,7 +71,7 @@ def test_nothing_is_sent_unencrypted_or_to_a_stranger_where_encryption_is_requir
     vestibule.stop()
     stranger = mail_server(tls_context=certificates.context, require_starttls=True).start()
     (vestibule.folder / "mail-url").write_text(f"smtp://localhost:{stranger.port}?tls=required\n")
-    vestibule.log.write_text("")
+    vestibule.process.log.write_text("")
     vestibule.start()
     vestibule.await_line("mails cannot be sent")
     assert bare.mails == stranger.mails == []
