@@ -1,5 +1,6 @@
-"""An application that says what it was asked, and the gateway in front of it that takes signed requests."""
+"""An application that says what it was asked, the gateway in front of it, and those who ask."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -42,6 +43,13 @@ class Answer:
         values = [value for given, value in self.said["headers"] if given == name]
         assert len(values) < 2, values
         return values[0] if values else None
+
+
+def answered(status, text):
+    """What a client of its own was answered, as `requests` would have it."""
+    response = requests.Response()
+    response.status_code, response._content = int(status), text.encode()
+    return response
 
 
 class Key:
@@ -126,8 +134,6 @@ def send(gateway):
 
 def assert_passed(response, key, body=b""):
     """The application knows who it is, has the body, and has nothing of the signature."""
-    import hashlib
-
     answer = Answer(response)
     assert answer.header("remote-user") == key.username
     assert answer.said["sha256"] == hashlib.sha256(body).hexdigest()

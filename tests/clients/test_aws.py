@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from botocore.session import Session
 from requests_aws4auth import AWS4Auth
 
-from conftest import Answer, assert_passed, assert_refused
+from conftest import Answer, answered, assert_passed, assert_refused
 
 HERE = Path(__file__).parent
 BODY = '{"name":"계획"}'.encode()
@@ -131,9 +131,7 @@ def test_curl(gateway, key, path, arguments, body):
         command += ["--aws-sigv4", "aws:amz:us-east-1:execute-api", "--user", f"{key.access_key}:{secret}"]
         command += ["--write-out", "\n%{http_code}", *arguments, gateway.origin + path]
         text, _, status = subprocess.run(command, capture_output=True, text=True, check=True).stdout.rpartition("\n")
-        answer = requests.Response()
-        answer.status_code, answer._content = int(status), text.encode()
-        return answer
+        return answered(status, text)
 
     assert_passed(ask(key.secret_key), key, body)
     assert_refused(ask("x" * 40))
@@ -165,9 +163,7 @@ def test_npm_aws4(gateway, key, service, method, body, presigned):
         command = ["node", HERE / "aws4.mjs", json.dumps(asked)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
         status, _, text = done.stdout.partition("\n")
-        answer = requests.Response()
-        answer.status_code, answer._content = int(status), text.encode()
-        return answer
+        return answered(status, text)
 
     assert_passed(ask(key.secret_key), key, body.encode())
     assert_refused(ask("x" * 40))
