@@ -44,12 +44,13 @@ export class Browser {
     this.browser = browser;
   }
 
-  // Calls `visit` with a page of a new visitor: no cookies, and this language, width and colour scheme.
-  async visit({ origin, lang = "en", width = 1280, dark = false, script = true }, visit) {
+  // Calls `visit` with a page of a new visitor: no cookies, and this language, size and colour scheme.
+  async visit({ origin, lang = "en", width = 1280, height = 800, scale = 1, dark = false, script = true }, visit) {
     const context = await this.browser.newContext({
       baseURL: origin,
       locale: LOCALES[lang],
-      viewport: { width, height: 800 },
+      viewport: { width, height },
+      deviceScaleFactor: scale,
       colorScheme: dark ? "dark" : "light",
       javaScriptEnabled: script,
       reducedMotion: "reduce",

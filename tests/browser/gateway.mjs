@@ -129,15 +129,15 @@ export class Gateway {
     return account;
   }
 
-  // The text of the `count`th mail to an address, once it is there.
-  async mailTo(address, count = 1) {
+  // The text, or the HTML, of the `count`th mail to an address, once it is there.
+  async mailTo(address, count = 1, kind = "plain") {
     const outbox = path.join(this.folder, "data", "outbox");
     const patience = AbortSignal.timeout(60_000);
     for (;;) {
       const names = (await readdir(outbox).catch(() => [])).filter((name) => name.endsWith(".eml")).sort();
       const mails = await Promise.all(names.map((name) => readFile(path.join(outbox, name), "latin1")));
       const own = mails.filter((mail) => mail.includes(`\r\nTo: ${address}\r\n`));
-      if (own.length >= count) return textOf(own[count - 1]);
+      if (own.length >= count) return partOf(own[count - 1], kind);
       if (patience.aborted) throw new Error(`no mail to ${address}:\n${this.#said}`);
       await pause(50);
     }
@@ -164,9 +164,9 @@ export class Gateway {
   }
 }
 
-// The text of a mail (RFC 2045, sections 6.7 and 6.8).
-function textOf(mail) {
-  const part = mail.slice(mail.indexOf("Content-Type: text/plain"));
+// The text of a part of a mail (RFC 2045, sections 6.7 and 6.8).
+function partOf(mail, kind) {
+  const part = mail.slice(mail.indexOf(`Content-Type: text/${kind}`));
   const [head, ...rest] = part.split("\r\n\r\n");
   const body = rest.join("\r\n\r\n").split("\r\n--")[0];
   const encoding = /Content-Transfer-Encoding: (\S+)/i.exec(head)?.[1].toLowerCase();
