@@ -23,6 +23,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ),
     ("model::token", "random", "a token is made here and nowhere else"),
     ("request", "random", "the name of a run is random"),
+    ("config", "colour", "an accent is a colour"),
     (
         "config",
         "secret",
