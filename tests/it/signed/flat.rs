@@ -8,8 +8,8 @@ use futures_util::stream;
 use http::Response;
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
+use vestibule::clock::Clock;
 
 use crate::harness::signer::{Signer, Unsigned, with};
 use crate::harness::{Application, PASSWORD, Program, Site, in_full};
@@ -68,13 +68,14 @@ async fn s38_memory_is_flat_however_large_a_body_is() {
         &format!("{PASSWORD}\n"),
     );
     assert_eq!(added.status, 0, "{}", added.stderr);
+    let clock = Clock::system();
     let made = site.ask(&["key", "create", EMAIL]);
     let (program, _) = Program::start(&site);
     let key = Signer {
         access_key: made["access_key"].as_str().unwrap().to_owned(),
         secret_key: made["secret_key"].as_str().unwrap().to_owned(),
         authority: program.url("").trim_start_matches("https://").to_owned(),
-        at: Timestamp::now(),
+        at: clock.now(),
     };
     let piece = Bytes::from(vec![7; usize::try_from(PIECE).unwrap()]);
     let mut whole = Sha256::new();
@@ -86,7 +87,7 @@ async fn s38_memory_is_flat_however_large_a_body_is() {
     };
     // Signed when all is ready: a signature is good for minutes.
     let key = Signer {
-        at: Timestamp::now(),
+        at: clock.now(),
         ..key
     };
     let before = program.peak_memory();
@@ -97,6 +98,6 @@ async fn s38_memory_is_flat_however_large_a_body_is() {
     assert_eq!(answer.status(), 200);
     assert_eq!(counted.load(Ordering::SeqCst), pieces * PIECE);
     let grown = program.peak_memory().saturating_sub(before);
-    println!("{} MiB of body: {grown} KiB more", pieces * PIECE >> 20);
+    println!("{} MiB of body: {grown} KiB more", (pieces * PIECE) >> 20);
     assert!(grown < ROOM, "{grown} KiB more");
 }
