@@ -117,6 +117,10 @@ bcrypt_cost = 10
             address, data=json.dumps(fields), headers=headers, verify=self.authority, timeout=30
         )
 
+    def ask(self, path, headers=None):
+        headers = {"Accept": "application/json", **(headers or {})}
+        return requests.get(f"{self.origin}/.auth/{path}", headers=headers, verify=self.authority, timeout=30)
+
     def sign_up(self, username):
         """Makes an account, signs it in, and answers with the cookie header of its session."""
         email = f"{username}@example.com"

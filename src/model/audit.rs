@@ -81,6 +81,8 @@ pub enum AuditKind {
     AccessKeyRevoke,
     /// The data key was sealed with another master key.
     MasterKeyRotate,
+    /// A mail that failed for good is sent again.
+    MailAgain,
 }
 
 impl AuditKind {
@@ -120,6 +122,7 @@ impl AuditKind {
         Self::AccessKeyEnable,
         Self::AccessKeyRevoke,
         Self::MasterKeyRotate,
+        Self::MailAgain,
     ];
 
     /// Its name in the record.
@@ -159,6 +162,7 @@ impl AuditKind {
             Self::AccessKeyEnable => "access-key-enable",
             Self::AccessKeyRevoke => "access-key-revoke",
             Self::MasterKeyRotate => "master-key-rotate",
+            Self::MailAgain => "mail-again",
         }
     }
 }

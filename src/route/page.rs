@@ -135,13 +135,9 @@ impl Page {
             | Self::Problem
             | Self::Asset
             | Self::Account(AccountPage::Activity)
-            | Self::Admin(
-                AdminPage::Overview
-                | AdminPage::Accounts
-                | AdminPage::Audit
-                | AdminPage::Locks
-                | AdminPage::Mails,
-            ) => &["GET", "HEAD"],
+            | Self::Admin(AdminPage::Overview | AdminPage::Accounts | AdminPage::Audit | AdminPage::Locks) => {
+                &["GET", "HEAD"]
+            }
             Self::Login
             | Self::LoginIam
             | Self::Logout
@@ -150,7 +146,9 @@ impl Page {
             | Self::Forgot
             | Self::Reset
             | Self::Account(_)
-            | Self::Admin(AdminPage::Account | AdminPage::Invitations) => &["GET", "HEAD", "POST"],
+            | Self::Admin(AdminPage::Account | AdminPage::Invitations | AdminPage::Mails) => {
+                &["GET", "HEAD", "POST"]
+            }
             Self::SessionForm(_) => &["POST"],
         }
     }

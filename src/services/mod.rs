@@ -13,6 +13,7 @@ mod approval;
 mod audit;
 mod challenges;
 mod derived_keys;
+mod failed_mails;
 mod hasher;
 mod inspection;
 mod invitations;
@@ -61,6 +62,7 @@ pub use accounts::{AccountChange, AccountError, Accounts, ImportedLine, NewAccou
 pub use actor::Actor;
 pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
 pub use derived_keys::DerivedKeys;
+pub use failed_mails::FailedMails;
 pub use hasher::{Busy, Hasher, Place, Verdict};
 pub use inspection::{Inspection, LocksInForce};
 pub use invitations::Invitations;
@@ -90,6 +92,8 @@ pub struct Services {
     pub accounts: Arc<Accounts>,
     /// What administrators look at.
     pub inspection: Arc<Inspection>,
+    /// Mails that failed for good.
+    pub failed_mails: Arc<FailedMails>,
     /// Invitations.
     pub invitations: Arc<Invitations>,
     /// Sessions.
@@ -281,6 +285,7 @@ impl Services {
                 store: store.clone(),
                 lockout: lockout_policy,
             }),
+            failed_mails: Arc::new(FailedMails::under(&lasting)),
             invitations: Arc::new(Invitations::under(&lasting, config)),
             key_sign_in: Arc::new(KeySignIn::under(
                 &lasting,

@@ -112,4 +112,9 @@ pub enum MailOutcome {
         /// What went wrong.
         reason: String,
     },
+    /// It failed for good, and is due once more. One that did not fail stays as it is.
+    Again {
+        /// From when.
+        at: Timestamp,
+    },
 }

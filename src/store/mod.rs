@@ -200,7 +200,7 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore {
     /// because an attempt failed, counts once.
     async fn stamp_mail(&self, id: MailId, stamp: Stamp, now: Timestamp) -> Result<StampMail, StoreError>;
 
-    /// Says what became of a taken mail. Whether it was still there.
+    /// Says what became of a taken mail, or has one that failed sent again. Whether it was still there.
     async fn settle_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError>;
 
     /// Up to `limit` mails that wait or failed, in the order they were enqueued, from the one after `after`.

@@ -155,3 +155,28 @@ def test_one_reset_link_twenty_at_once_serves_once(mail_server, gateway):
         statuses = list(pool.map(reset, range(20)))
     assert statuses.count(200) == 1 and statuses.count(400) == 19, statuses
     assert vestibule.sign_in(ann, f"horizon-{statuses.index(200)}-Harbour") == 200
+
+
+def test_what_failed_for_good_is_sent_again_when_an_administrator_says_so(mail_server, gateway):
+    server = mail_server().start()
+    vestibule = gateway(f"smtp://127.0.0.1:{server.port}")
+    root = vestibule.sign_up("root1")
+    vestibule.post("verify", token=server.mails_to(root)[0].token("verify"))
+    vestibule.command("user", "set-groups", root, "gateway-admin")
+    signed_in = vestibule.post("login", login=root, password=PASSWORD)
+    cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in signed_in.cookies.items())}
+
+    server.answers = {"ann@example.com": "550 5.1.1 no such user"}
+    ann = vestibule.sign_up("ann")
+    vestibule.await_line("a mail failed for good")
+    (failed,) = vestibule.ask("admin/mails", headers=cookie).json()["mails"]
+    assert failed["failed"] and failed["to"] == ann and "no such user" in failed["reason"], failed
+    assert vestibule.post("admin/mails", mail=failed["id"]).status_code == 401
+    server.answers = {}
+    fields = {"mail": failed["id"], "reason": "the mailbox is there now"}
+    assert vestibule.post("admin/mails", headers=cookie, **fields).status_code == 204
+    (mail,) = server.mails_to(ann)
+    assert vestibule.post("verify", token=mail.token("verify")).status_code == 200
+    assert vestibule.post("admin/mails", headers=cookie, **fields).status_code == 404, "it is gone"
+    (event,) = vestibule.command("audit", "--event", "mail-again")
+    assert (event["by"], event["why"]) == (root, "the mailbox is there now")

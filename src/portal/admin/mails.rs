@@ -5,14 +5,18 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{A_PAGE, AREA, query};
+use crate::ids::MailId;
 use crate::model::{KeptMail, MailState, Topic};
 use crate::portal::Portal;
+use crate::portal::forms::Fields;
 use crate::portal::login::unavailable;
 use crate::portal::member::Member;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
+use crate::refusal::{Problem, Refusal};
+use crate::services::Actor;
 
-const PATH: &str = "/.auth/admin/mails";
+pub(super) const PATH: &str = "/.auth/admin/mails";
 
 #[derive(Serialize)]
 struct Mails<'a> {
@@ -35,6 +39,7 @@ struct Row<'a> {
 
 #[derive(Serialize)]
 struct MailsView<'a> {
+    again: bool,
     found: Mails<'a>,
     next: Option<String>,
 }
@@ -45,6 +50,20 @@ impl Portal {
         let after = visit.parameter("after").parse().ok();
         match self.services.inspection.mails(after, A_PAGE + 1).await {
             Ok(mails) => self.site.mails(visit, member, &mails),
+            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+        }
+    }
+
+    /// `mail`: the id of one that failed; `reason`
+    pub(super) async fn send_again(&self, visit: &Visit<'_>, fields: &Fields, by: &Actor) -> Response<Bytes> {
+        let Ok(id) = fields.text("mail").parse::<MailId>() else {
+            return self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound));
+        };
+        let failed = &self.services.failed_mails;
+        match failed.send_again(id, by, &visit.origin()).await {
+            Ok(true) if visit.wants == Wants::Json => self.site.nothing(visit),
+            Ok(true) => self.site.see_other(visit, &query(PATH, &[("done", "again")])),
+            Ok(false) => self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound)),
             Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
         }
     }
@@ -68,6 +87,7 @@ impl Site {
             return self.json(visit, StatusCode::OK, &found);
         }
         let view = MailsView {
+            again: visit.parameter("done") == "again",
             next: found.next.as_deref().map(|next| query(PATH, &[("after", next)])),
             found,
         };

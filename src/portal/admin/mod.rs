@@ -61,6 +61,7 @@ impl Portal {
         if let Some(mut fields) = fields {
             let place = AREA.at(match page {
                 AdminPage::Invitations => invitations::PATH,
+                AdminPage::Mails => mails::PATH,
                 _ => accounts::PATH,
             });
             if let Err(asked) = self.require_proof(visit, member, place, &mut fields).await {
@@ -70,6 +71,7 @@ impl Portal {
             return match page {
                 AdminPage::Account => self.change_account(visit, member, &fields, &by).await,
                 AdminPage::Invitations => self.change_invitations(visit, member, &fields, &by).await,
+                AdminPage::Mails => self.send_again(visit, &fields, &by).await,
                 // The route lets no form get to the others.
                 _ => self
                     .site

@@ -43,6 +43,7 @@ fn event(name: &str) -> &'static str {
         "email-verify" => "event.email-verify",
         "email-change-request" => "event.email-change-request",
         "email-change" => "event.email-change",
+        "mail-again" => "event.mail-again",
         "name-change" => "event.name-change",
         "username-change" => "event.username-change",
         "groups-change" => "event.groups-change",

@@ -105,6 +105,10 @@ pub(super) fn settle(group: &mut Group<'_>, id: MailId, outcome: MailOutcome) ->
     let Some(mut kept) = group.read::<KeptMail>(&key::mail(id))? else {
         return Ok(false);
     };
+    let is_failed = matches!(kept.state, MailState::Failed(_));
+    if matches!(outcome, MailOutcome::Again { .. }) && !is_failed {
+        return Ok(false);
+    }
     if let MailState::Due(due) = kept.state {
         group.remove(key::mail_due(due, id));
     }
@@ -115,6 +119,7 @@ pub(super) fn settle(group: &mut Group<'_>, id: MailId, outcome: MailOutcome) ->
         }
         MailOutcome::Postponed { until, reason } => (MailState::Due(until), Some(reason)),
         MailOutcome::Failed { at, reason } => (MailState::Failed(at), Some(reason)),
+        MailOutcome::Again { at } => (MailState::Due(at), kept.reason),
     };
     put(group, &kept)?;
     Ok(true)

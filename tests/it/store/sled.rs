@@ -156,6 +156,7 @@ conformance! { Sled:
         a_mailed_invitation_gets_a_new_token
         mails_come_with_what_brings_them_about
         mails_survive_a_restart_and_failed_ones_a_month
+        one_that_failed_is_sent_again_once
     }
     access_keys {
         an_access_key_is_kept_listed_and_revoked

@@ -307,3 +307,39 @@ pub(crate) async fn mails_survive_a_restart_and_failed_ones_a_month<H: Harness>(
     assert_eq!(take(&store, minutes(1)).await, Some(mails[1].clone()));
     assert_sound(&store).await;
 }
+
+pub(crate) async fn one_that_failed_is_sent_again_once<H: Harness>() {
+    let (harness, _, mails) = with_mails::<H>(2).await;
+    let store = harness.store();
+    let again = |n: usize| {
+        let at = minutes(10);
+        store.settle_mail(mails[n].id, MailOutcome::Again { at })
+    };
+    assert!(!again(0).await.unwrap(), "it waits");
+    for mail in &mails {
+        let failed = MailOutcome::Failed {
+            at: noon(),
+            reason: "550 nobody".to_owned(),
+        };
+        store.settle_mail(mail.id, failed).await.unwrap();
+    }
+    let outcomes = super::together(20, |_| {
+        let (store, id) = (store.clone(), mails[0].id);
+        async move {
+            let at = minutes(10);
+            store.settle_mail(id, MailOutcome::Again { at }).await.unwrap()
+        }
+    })
+    .await;
+    assert_eq!(outcomes.iter().filter(|&&sent| sent).count(), 1);
+    assert_eq!(take(&store, minutes(9)).await, None);
+    assert_eq!(take(&store, minutes(10)).await, Some(mails[0].clone()));
+    assert_eq!(
+        take(&store, minutes(10)).await,
+        None,
+        "the other one stays as it is"
+    );
+    store.settle_mail(mails[0].id, MailOutcome::Done).await.unwrap();
+    assert!(!again(0).await.unwrap(), "it is gone");
+    assert_sound(&store).await;
+}
