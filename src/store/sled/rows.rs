@@ -85,9 +85,10 @@ impl<'t> Group<'t> {
         operation: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let outcome = operation(self);
-        let mut changes = std::mem::take(&mut self.current);
+        let changes = std::mem::take(&mut self.current);
         if outcome.is_ok() {
-            self.done.append(&mut changes);
+            // Not `append`, which would build the whole group's changes anew for each operation.
+            self.done.extend(changes);
         }
         outcome
     }
