@@ -2,7 +2,9 @@
 //! as the clients of Backend.AI do in session mode.
 //!
 //! The same services as on the pages, and the same cookie. What these clients read of an answer is `authenticated` and
-//! `data`; a refusal is a problem document (RFC 9457) that has both.
+//! `data`. Who is turned away is told so with a 200, as these clients expect: any other status is a failure of the
+//! request to them, which their command line does not end with. Other refusals are problem documents (RFC 9457) that
+//! have both.
 
 use bytes::Bytes;
 use http::header::SET_COOKIE;
@@ -24,9 +26,9 @@ use crate::text::fill;
 
 /// Whether somebody is signed in.
 #[derive(Serialize)]
-struct State {
+struct State<D> {
     authenticated: bool,
-    data: Option<Account>,
+    data: D,
     /// The session's public id.
     session_id: Option<String>,
 }
@@ -40,7 +42,7 @@ struct Account {
     status: &'static str,
 }
 
-/// A sign-in that is refused.
+/// A sign-in that was not judged.
 #[derive(Serialize)]
 struct NotSignedIn<'a> {
     #[serde(flatten)]
@@ -54,6 +56,16 @@ struct Reason<'a> {
     r#type: &'a str,
     title: &'a str,
     details: &'a str,
+}
+
+impl<'a> Reason<'a> {
+    fn new(problem: &'a ProblemDocument<'_>, details: &'a str) -> Self {
+        Self {
+            r#type: &problem.r#type,
+            title: problem.title,
+            details,
+        }
+    }
 }
 
 impl Portal {
@@ -111,11 +123,13 @@ impl Portal {
                 response
             }
             Err(error) => {
+                let refusal = refusal_of(&error);
                 let errors = match error {
                     SignInError::MustAgree => self.site.must_agree_on_page(visit),
-                    _ => Errors::new(),
+                    _ if refusal.problem.status() == StatusCode::UNAUTHORIZED => Errors::new(),
+                    _ => return self.site.refuse_session(visit, &refusal, Errors::new()),
                 };
-                self.site.refuse_session(visit, &refusal_of(&error), errors)
+                self.site.turn_away(visit, &refusal, errors)
             }
         }
     }
@@ -137,26 +151,41 @@ impl Site {
         self.json(visit, StatusCode::OK, &state)
     }
 
-    /// These clients show `data.details`: what is wrong with a field stands there too.
-    fn refuse_session(&self, visit: &Visit<'_>, refusal: &Refusal, errors: Errors) -> Response<Bytes> {
-        let details = if errors.is_empty() {
-            self.detail(visit, refusal)
-        } else {
-            errors.values().map(String::as_str).collect::<Vec<_>>().join(" ")
+    /// Says that somebody is not signed in, and why.
+    fn turn_away(&self, visit: &Visit<'_>, refusal: &Refusal, errors: Errors) -> Response<Bytes> {
+        let details = self.details(visit, refusal, &errors);
+        let problem = self.problem_document(visit, refusal, errors);
+        let state = State {
+            authenticated: false,
+            data: Reason::new(&problem, &details),
+            session_id: None,
         };
+        let mut response = self.json(visit, StatusCode::OK, &state);
+        // It counts as the refusal that it is.
+        response.extensions_mut().insert(refusal.problem);
+        response
+    }
+
+    fn refuse_session(&self, visit: &Visit<'_>, refusal: &Refusal, errors: Errors) -> Response<Bytes> {
+        let details = self.details(visit, refusal, &errors);
         let problem = self.problem_document(visit, refusal, errors);
         let document = NotSignedIn {
-            problem: &problem,
             authenticated: false,
-            data: Reason {
-                r#type: &problem.r#type,
-                title: problem.title,
-                details: &details,
-            },
+            data: Reason::new(&problem, &details),
+            problem: &problem,
         };
         let mut response = self.problem(visit, refusal.problem, &document);
         set_retry_after(&mut response, refusal.retry_after);
         response
+    }
+
+    /// These clients show `data.details`: what is wrong with a field stands there too.
+    fn details(&self, visit: &Visit<'_>, refusal: &Refusal, errors: &Errors) -> String {
+        if errors.is_empty() {
+            self.detail(visit, refusal)
+        } else {
+            errors.values().map(String::as_str).collect::<Vec<_>>().join(" ")
+        }
     }
 
     fn must_agree_on_page(&self, visit: &Visit<'_>) -> Errors {

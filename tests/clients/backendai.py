@@ -66,7 +66,9 @@ async def with_passwords(session, email, passwords):
     for password in passwords:
         try:
             login = await session.Auth.login(email, password)
-            break
+            if login["authenticated"]:
+                break
+            refusals.append({"refused": 200, "problem": login["data"]})
         except BackendAPIError as error:
             refusals.append({"refused": error.status, "problem": error.data})
     else:
