@@ -119,6 +119,11 @@ impl Site {
         self.document(visit, status.into(), "application/json", document)
     }
 
+    /// JSON documents, one a line.
+    pub(super) fn lines(&self, visit: &Visit<'_>, lines: String) -> Response<Bytes> {
+        self.answer(visit, StatusCode::OK.into(), "application/jsonl", lines)
+    }
+
     /// A problem document (RFC 9457).
     pub(super) fn problem(
         &self,

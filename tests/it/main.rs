@@ -22,6 +22,7 @@ mod page_account;
 mod page_activity;
 mod page_admin;
 mod page_email;
+mod page_export;
 mod page_forgot;
 mod page_login_iam;
 mod page_reset;

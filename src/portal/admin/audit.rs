@@ -43,10 +43,12 @@ struct AuditView<'a> {
     kinds: &'static [AuditKind],
     found: Found<'a>,
     next: Option<String>,
+    /// Where the same is a file.
+    lines: String,
 }
 
 impl Portal {
-    /// `who`, `account`, `event`, `outcome`, `from`, `until`, `after`
+    /// `who`, `account`, `event`, `outcome`, `from`, `until`, `after`; `export`: "lines"
     pub(super) async fn audit_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
         let text = |name: &str| visit.parameter(name).trim().to_owned();
         let wanted = Wanted {
@@ -57,6 +59,9 @@ impl Portal {
             from: text("from"),
             until: text("until"),
         };
+        if text("export") == "lines" {
+            return self.audit_lines(visit, &wanted).await;
+        }
         let after = text("after").parse().ok();
         let audit = &self.services.audit;
         match audit
@@ -71,7 +76,7 @@ impl Portal {
 
 impl Wanted {
     /// What cannot be understood is not asked for.
-    fn filter(&self) -> AuditFilter {
+    pub(super) fn filter(&self) -> AuditFilter {
         let named = Some(&self.who).filter(|who| !who.is_empty());
         AuditFilter {
             about: match self.account.parse::<AccountId>() {
@@ -105,7 +110,7 @@ impl Site {
         if visit.wants == Wants::Json {
             return self.json(visit, StatusCode::OK, &found);
         }
-        let next = found.next.as_deref().map(|next| {
+        let with = |name: &str, value: &str| {
             let parameters = [
                 ("who", &*wanted.who),
                 ("account", &*wanted.account),
@@ -113,15 +118,20 @@ impl Site {
                 ("outcome", &*wanted.outcome),
                 ("from", &*wanted.from),
                 ("until", &*wanted.until),
-                ("after", next),
+                (name, value),
             ];
             query(PATH, &parameters)
-        });
+        };
+        let (next, lines) = (
+            found.next.as_deref().map(|next| with("after", next)),
+            with("export", "lines"),
+        );
         let view = AuditView {
             wanted,
             kinds: AuditKind::ALL,
             found,
             next,
+            lines,
         };
         self.member_page(
             visit,

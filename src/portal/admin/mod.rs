@@ -4,6 +4,7 @@ mod account;
 mod accounts;
 mod audit;
 mod change;
+mod export;
 mod invitations;
 mod locks;
 mod mails;

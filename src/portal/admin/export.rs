@@ -1,0 +1,48 @@
+//! `/.auth/admin/audit?export=lines`: the events that are looked for as a file, a JSON document a line.
+
+use bytes::Bytes;
+use http::header::CONTENT_DISPOSITION;
+use http::{HeaderValue, Response};
+
+use super::audit::Wanted;
+use crate::portal::Portal;
+use crate::portal::login::unavailable;
+use crate::portal::visit::Visit;
+use crate::services::AuditOrder;
+
+/// Events in one file, the newest: some megabytes. `vestibule audit --lines` has no such bound.
+const MOST: usize = 10_000;
+
+/// Events that are read together.
+const TOGETHER: usize = 1_000;
+
+impl Portal {
+    /// The oldest first, as the command has them.
+    pub(super) async fn audit_lines(&self, visit: &Visit<'_>, wanted: &Wanted) -> Response<Bytes> {
+        let (mut lines, mut after) = (Vec::new(), None);
+        loop {
+            let limit = TOGETHER.min(MOST - lines.len());
+            let audit = &self.services.audit;
+            let read = audit.read(wanted.filter(), AuditOrder::NewestFirst, after, limit);
+            let page = match read.await {
+                Ok(page) => page,
+                Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            };
+            for (_, event) in &page.events {
+                match serde_json::to_string(event) {
+                    Ok(line) => lines.push(line + "\n"),
+                    Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
+                }
+            }
+            after = page.next;
+            if after.is_none() || lines.len() >= MOST {
+                break;
+            }
+        }
+        lines.reverse();
+        let mut response = self.site.lines(visit, lines.concat());
+        let saved = HeaderValue::from_static("attachment; filename=\"audit.jsonl\"");
+        response.headers_mut().insert(CONTENT_DISPOSITION, saved);
+        response
+    }
+}

@@ -1,0 +1,36 @@
+//! `/.auth/admin/audit?export=lines`, over the wire.
+
+use serde_json::Value;
+
+use crate::harness::{Running, route};
+
+#[tokio::test]
+async fn what_is_looked_for_is_a_file_of_lines_the_oldest_first() {
+    let gateway = Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await;
+    let admin = gateway.administrator("root1").await;
+    for wrong in ["wr0ng-1!", "wr0ng-2!", "wr0ng-3!"] {
+        gateway.try_sign_in("ann@example.com", wrong).await;
+    }
+    let filters = "event=sign-in&outcome=failure&who=ann%40example.com";
+    let page = admin.open(&format!("/.auth/admin/audit?{filters}")).await.page;
+    assert!(
+        page.contains("export&#x3d;lines") || page.contains("export=lines"),
+        "{page}"
+    );
+    let file = admin
+        .open(&format!("/.auth/admin/audit?{filters}&export=lines"))
+        .await;
+    assert_eq!(file.status, 200);
+    let events: Vec<Value> = file
+        .page
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let shown = admin.ask(&format!("/.auth/admin/audit?{filters}")).await.document;
+    let mut shown = shown["events"].as_array().unwrap().clone();
+    shown.reverse();
+    assert_eq!((events.len(), events), (3, shown));
+
+    let stranger = gateway.person("bob").await;
+    assert_eq!(stranger.open("/.auth/admin/audit?export=lines").await.status, 403);
+}
