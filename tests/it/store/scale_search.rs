@@ -31,7 +31,7 @@ async fn an_account_is_found_among_very_many() {
         (50, filter("", None, "")),
         (50, filter("user", None, "")),
         (1, filter("user0004999@", None, "")),
-        (1, filter("kim-4999", None, "")),
+        (1, filter("kim-0004999", None, "")),
         (0, filter("nobody", None, "")),
         (50, filter("", Some(Standing::Active), "")),
         (5, filter("", Some(Standing::Disabled), "")),
@@ -68,7 +68,7 @@ async fn fill(store: &Arc<SledStore>, count: u32) {
             let random = Random::seeded(first.into());
             for n in (first..count).step_by(TASKS as usize) {
                 let made = Account {
-                    name: Some(format!("Minsu Kim-{n}")),
+                    name: Some(format!("Minsu Kim-{n:07}")),
                     groups: [if n == 7 { "few" } else { "many" }.to_owned()].into(),
                     standing: if n % (count / 5) == 1 {
                         Standing::Disabled
