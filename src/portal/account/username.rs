@@ -12,6 +12,7 @@ use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::proof::CURRENT_PASSWORD;
 use crate::portal::refuse::set_retry_after;
+use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
@@ -126,7 +127,7 @@ impl Site {
             alert: Some(self.form_alert(visit, refusal, &errors, ORDER)),
             errors,
         };
-        let mut response = self.username_form(visit, member, refusal.problem.status(), &view);
+        let mut response = self.username_form(visit, member, refusal.problem, &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }
@@ -135,11 +136,11 @@ impl Site {
         &self,
         visit: &Visit<'_>,
         member: Member<'_>,
-        status: StatusCode,
+        outcome: impl Into<Outcome>,
         view: &UsernameView<'_>,
     ) -> Response<Bytes> {
         let place = AREA.at(PATH);
-        self.member_page(visit, member, place, status, "account-username.html", view)
+        self.member_page(visit, member, place, outcome, "account-username.html", view)
     }
 
     fn too_many_usernames(&self, visit: &Visit<'_>) -> Errors {
