@@ -8,7 +8,6 @@ use super::Portal;
 use super::alert::{Alert, Errors};
 use super::forms::Fields;
 use super::login::unavailable;
-use super::refuse::set_retry_after;
 use super::site::Site;
 use super::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
@@ -55,18 +54,14 @@ impl Site {
     ) -> Response<Bytes> {
         let refusal = Refusal::new(Problem::InvalidInput);
         let errors = self.messages(visit, faults);
-        if visit.wants == Wants::Json {
-            return self.refuse_fields(visit, &refusal, errors);
-        }
-        let alert = self.form_alert(visit, &refusal, &errors, &["email"]);
-        let view = ForgotView {
-            email: email.to_owned(),
-            errors,
-            alert: Some(alert),
-        };
-        let mut response = self.page(visit, refusal.problem, "forgot.html", &view);
-        set_retry_after(&mut response, refusal.retry_after);
-        response
+        self.refuse_form(visit, &refusal, errors, &["email"], |errors, alert| {
+            let view = ForgotView {
+                email: email.to_owned(),
+                errors,
+                alert: Some(alert),
+            };
+            self.page(visit, refusal.problem, "forgot.html", &view)
+        })
     }
 
     /// A page that is there only where a password can be reset.

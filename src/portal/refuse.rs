@@ -122,6 +122,24 @@ impl Site {
         }
     }
 
+    /// A form that is refused: `page` with what is wrong, or the problem alone where a program asked.
+    pub(super) fn refuse_form(
+        &self,
+        visit: &Visit<'_>,
+        refusal: &Refusal,
+        errors: Errors,
+        order: &[&'static str],
+        page: impl FnOnce(Errors, Alert) -> Response<Bytes>,
+    ) -> Response<Bytes> {
+        if visit.wants == Wants::Json {
+            return self.refuse_fields(visit, refusal, errors);
+        }
+        let alert = self.form_alert(visit, refusal, &errors, order);
+        let mut response = page(errors, alert);
+        set_retry_after(&mut response, refusal.retry_after);
+        response
+    }
+
     pub(super) fn title(&self, visit: &Visit<'_>, problem: Problem) -> &str {
         self.explanation(visit, problem, "title")
     }

@@ -8,7 +8,6 @@ use super::Portal;
 use super::alert::{Alert, Errors};
 use super::forgot::refusal_of;
 use super::forms::Fields;
-use super::refuse::set_retry_after;
 use super::site::Site;
 use super::visit::{Visit, Wants};
 use crate::config::PasswordPolicyName;
@@ -86,18 +85,14 @@ impl Site {
         refusal: &Refusal,
         errors: Errors,
     ) -> Response<Bytes> {
-        if visit.wants == Wants::Json {
-            return self.refuse_fields(visit, refusal, errors);
-        }
-        let alert = self.form_alert(visit, refusal, &errors, ORDER);
-        let view = ResetView {
-            errors,
-            alert: Some(alert),
-            ..self.reset_view(token)
-        };
-        let mut response = self.page(visit, refusal.problem, "reset.html", &view);
-        set_retry_after(&mut response, refusal.retry_after);
-        response
+        self.refuse_form(visit, refusal, errors, ORDER, |errors, alert| {
+            let view = ResetView {
+                errors,
+                alert: Some(alert),
+                ..self.reset_view(token)
+            };
+            self.page(visit, refusal.problem, "reset.html", &view)
+        })
     }
 }
 

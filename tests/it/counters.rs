@@ -53,6 +53,34 @@ async fn samples(gateway: &Running) -> BTreeMap<String, f64> {
     samples
 }
 
+/// Every form, sent empty, is refused and counted as that once.
+#[tokio::test]
+async fn whatever_form_is_refused_is_counted() {
+    let gateway = gateway(|config| {
+        config.route = vec![route("/", "authenticated", "demo:")];
+        config.login.change_username = true;
+    })
+    .await;
+    let ann = gateway.person("ann").await;
+    let refused = "vestibule_refusals_total{problem=\"invalid-input\"}";
+    for page in [
+        "login",
+        "login/iam",
+        "signup",
+        "forgot",
+        "account/email",
+        "account/username",
+        "account/password",
+        "account/delete",
+    ] {
+        let before = samples(&gateway).await[refused];
+        let path = format!("/.auth/{page}");
+        assert_eq!(ann.submit(&path, &[]).await.status, 422, "{page}");
+        let grown = samples(&gateway).await[refused] - before;
+        assert!((grown - 1.0).abs() < 0.1, "{page}: {grown}");
+    }
+}
+
 #[tokio::test]
 async fn sign_ups_sign_ins_refusals_hashes_and_locks_are_counted() {
     let app = Application::start().await;

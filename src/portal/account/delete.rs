@@ -10,7 +10,6 @@ use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::proof::CURRENT_PASSWORD;
-use crate::portal::refuse::set_retry_after;
 use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
@@ -84,13 +83,9 @@ impl Site {
         refusal: &Refusal,
         errors: Errors,
     ) -> Response<Bytes> {
-        if visit.wants == Wants::Json {
-            return self.refuse_fields(visit, refusal, errors);
-        }
-        let alert = self.form_alert(visit, refusal, &errors, &[CURRENT_PASSWORD]);
-        let mut response = self.deletion(visit, member, refusal.problem, errors, Some(alert));
-        set_retry_after(&mut response, refusal.retry_after);
-        response
+        self.refuse_form(visit, refusal, errors, &[CURRENT_PASSWORD], |errors, alert| {
+            self.deletion(visit, member, refusal.problem, errors, Some(alert))
+        })
     }
 
     fn deletion(

@@ -9,7 +9,6 @@ use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::proof::CURRENT_PASSWORD;
-use crate::portal::refuse::set_retry_after;
 use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
@@ -84,19 +83,15 @@ impl Site {
         refusal: &Refusal,
         errors: Errors,
     ) -> Response<Bytes> {
-        if visit.wants == Wants::Json {
-            return self.refuse_fields(visit, refusal, errors);
-        }
-        let alert = self.form_alert(visit, refusal, &errors, ORDER);
-        let view = EmailView {
-            email,
-            asked: false,
-            errors,
-            alert: Some(alert),
-        };
-        let mut response = self.email_form(visit, member, refusal.problem, &view);
-        set_retry_after(&mut response, refusal.retry_after);
-        response
+        self.refuse_form(visit, refusal, errors, ORDER, |errors, alert| {
+            let view = EmailView {
+                email,
+                asked: false,
+                errors,
+                alert: Some(alert),
+            };
+            self.email_form(visit, member, refusal.problem, &view)
+        })
     }
 
     fn email_form(

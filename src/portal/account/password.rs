@@ -10,7 +10,6 @@ use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::proof::CURRENT_PASSWORD;
-use crate::portal::refuse::set_retry_after;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
@@ -95,25 +94,22 @@ impl Site {
         refusal: &Refusal,
         errors: Errors,
     ) -> Response<Bytes> {
-        if visit.wants == Wants::Json {
-            return self.refuse_fields(visit, refusal, errors);
-        }
-        let alert = self.form_alert(visit, refusal, &errors, ORDER);
-        let view = PasswordView {
-            nist: self.password_policy == PasswordPolicyName::Nist,
-            saved: false,
-            errors,
-            alert: Some(alert),
-        };
-        let mut response = self.member_page(
-            visit,
-            member,
-            AREA.at(PATH),
-            refusal.problem,
-            "account-password.html",
-            &view,
-        );
-        set_retry_after(&mut response, refusal.retry_after);
-        response
+        self.refuse_form(visit, refusal, errors, ORDER, |errors, alert| {
+            let view = PasswordView {
+                nist: self.password_policy == PasswordPolicyName::Nist,
+                saved: false,
+                errors,
+                alert: Some(alert),
+            };
+            let place = AREA.at(PATH);
+            self.member_page(
+                visit,
+                member,
+                place,
+                refusal.problem,
+                "account-password.html",
+                &view,
+            )
+        })
     }
 }

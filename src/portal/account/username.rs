@@ -11,7 +11,6 @@ use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::proof::CURRENT_PASSWORD;
-use crate::portal::refuse::set_retry_after;
 use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
@@ -116,20 +115,17 @@ impl Site {
         refusal: &Refusal,
         errors: Errors,
     ) -> Response<Bytes> {
-        if visit.wants == Wants::Json {
-            return self.refuse_fields(visit, refusal, errors);
-        }
-        let view = UsernameView {
-            current: account.username.as_str(),
-            former: &account.former_usernames,
-            username,
-            saved: false,
-            alert: Some(self.form_alert(visit, refusal, &errors, ORDER)),
-            errors,
-        };
-        let mut response = self.username_form(visit, member, refusal.problem, &view);
-        set_retry_after(&mut response, refusal.retry_after);
-        response
+        self.refuse_form(visit, refusal, errors, ORDER, |errors, alert| {
+            let view = UsernameView {
+                current: account.username.as_str(),
+                former: &account.former_usernames,
+                username,
+                saved: false,
+                alert: Some(alert),
+                errors,
+            };
+            self.username_form(visit, member, refusal.problem, &view)
+        })
     }
 
     fn username_form(
