@@ -343,12 +343,17 @@ def median(samples):
     return Sample(*(middle(getattr(sample, name) for sample in samples) for name in Sample.__annotations__))
 
 
-def compare(folder, arguments, say):
+def halves():
+    """The cores of the proxy, and those of the upstream and the load."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         sys.exit("two cores at least: one for the proxy, one for the load")
     half = len(cores) // 2
-    proxy_cores, load_cores = (",".join(map(str, part)) for part in (cores[:half], cores[half:]))
+    return [",".join(map(str, part)) for part in (cores[:half], cores[half:])]
+
+
+def compare(folder, arguments, say):
+    proxy_cores, load_cores = halves()
     make_certificate(folder)
     with contextlib.ExitStack() as running:
 

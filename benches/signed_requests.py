@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import hmac
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -85,11 +84,7 @@ def make_key(program, folder):
 
 
 def compare(folder, arguments, say):
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        sys.exit("two cores at least: one for the gateway, one for the load")
-    half = len(cores) // 2
-    gateway_cores, load_cores = (",".join(map(str, part)) for part in (cores[:half], cores[half:]))
+    gateway_cores, load_cores = bench.halves()
     bench.make_certificate(folder)
     with contextlib.ExitStack() as running:
 
