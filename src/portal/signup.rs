@@ -225,6 +225,7 @@ impl Site {
             FieldError::EmailMalformed => "field.email-malformed",
             FieldError::EmailTooLong => "field.email-too-long",
             FieldError::EmailTaken => "field.email-taken",
+            FieldError::EmailUnchanged => "field.email-unchanged",
             FieldError::UsernameLength => "field.username-length",
             FieldError::UsernameCharacters => "field.username-characters",
             FieldError::UsernameTaken => "field.username-taken",

@@ -167,7 +167,8 @@ impl OwnAccount {
     }
 
     /// Asks for the link that moves the account to another address, which it is mailed to. One that has an account is
-    /// answered alike and gets no link: whose addresses are known here is nobody's business.
+    /// answered alike, and its owner is told: whose addresses are known here is nobody else's business. For the
+    /// account's own address it is the link that proves it.
     pub async fn change_email(
         &self,
         id: AccountId,
@@ -178,9 +179,12 @@ impl OwnAccount {
     ) -> Result<(), OwnAccountError> {
         let email = parse_email(email).map_err(OwnAccountError::Email)?;
         let account = self.prove(id, session, password, origin).await?;
-        let mail = self
-            .mailer
-            .mail_for_anybody(&email, Topic::ChangeEmail(id), origin);
+        let topic = match account.email.key() == email.key() {
+            true if account.email_verified => return Err(OwnAccountError::Email(FieldError::EmailUnchanged)),
+            true => Topic::VerifyEmail,
+            false => Topic::ChangeEmail(id),
+        };
+        let mail = self.mailer.mail_for_anybody(&email, topic, origin);
         self.mailer.enqueue(mail.into_iter().collect()).await?;
         let event = Event::about(Kind::EmailChangeRequest, &account);
         self.audit.note(origin, &event.detail(format!("to {email}")));

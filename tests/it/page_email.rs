@@ -88,7 +88,31 @@ async fn an_address_that_has_an_account_is_answered_alike_and_gets_no_link() {
         .await;
     assert_eq!((late.status, late.problem()), (400, "invalid-token"));
     assert_eq!(ann.ask("/.auth/me").await.document["email"], OLD);
-    assert!(gateway.outbox().iter().all(|mail| mail.to != "bob@example.com"));
+    let told = &gateway.mails_to("bob@example.com", 1).await[0];
+    assert!(
+        told.text.contains("for another account") && !told.text.contains("token="),
+        "{}",
+        told.text
+    );
+}
+
+#[tokio::test]
+async fn the_own_address_is_proven_and_then_is_no_other_one() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    let own = json!({ "email": OLD.to_uppercase(), "current_password": PASSWORD });
+    assert_eq!(ann.ask("/.auth/me").await.document["email_verified"], false);
+    assert_eq!(ann.tell(PATH, own.clone()).await.status, 202);
+    let token = gateway.mails_to(OLD, 1).await[0].token("verify");
+    let proven = gateway
+        .visitor()
+        .tell("/.auth/verify", json!({ "token": token }))
+        .await;
+    assert_eq!(proven.status, 200);
+    assert_eq!(ann.ask("/.auth/me").await.document["email_verified"], true);
+    let told = ann.tell(PATH, own).await;
+    assert_eq!(told.status, 422);
+    assert!(told.document["errors"]["email"].is_string(), "{told:?}");
 }
 
 #[tokio::test]

@@ -227,23 +227,21 @@ impl Mailer {
             Topic::VerifyEmail => receiver.filter(|account| !account.email_verified).map(|account| {
                 self.with_token(stationery, mail, account, Purpose::VerifyEmail, VERIFY_HOURS)
             }),
-            Topic::AlreadyRegistered => receiver.map(|account| {
-                let mut draft = plain(stationery, mail, Some(account));
-                draft.stamp.allowance = Some(allowance(&mail.to));
-                draft
-            }),
+            Topic::AlreadyRegistered => receiver.map(|account| told(stationery, mail, account)),
             Topic::Reset => receiver
                 .filter(|_| stationery.reset)
                 .map(|account| self.with_token(stationery, mail, account, Purpose::Reset, RESET_HOURS)),
             Topic::ChangeEmail(id) => {
-                // An address that has an account meanwhile cannot get another one.
-                let account = match receiver {
-                    Some(_) => None,
-                    None => self.store.account(id).await?,
-                };
-                account.map(|account| {
-                    self.with_token(stationery, mail, account, Purpose::ChangeEmail, VERIFY_HOURS)
-                })
+                // An address that has an account cannot get another one; its owner is told, as at a sign-up.
+                match (self.store.account(id).await?, receiver) {
+                    (None, _) => None,
+                    (Some(_), Some(receiver)) => {
+                        (receiver.id != id).then(|| told(stationery, mail, receiver))
+                    }
+                    (Some(account), None) => {
+                        Some(self.with_token(stationery, mail, account, Purpose::ChangeEmail, VERIFY_HOURS))
+                    }
+                }
             }
             Topic::EmailChanged(ref moved_to) => {
                 let account = self.store.account_by_email(moved_to).await?;
@@ -359,6 +357,13 @@ impl Memory {
         *before += 1;
         delay
     }
+}
+
+/// Tells whoever has the address of what somebody asked for it.
+fn told(stationery: &Stationery, mail: &Mail, account: Account) -> Draft {
+    let mut draft = plain(stationery, mail, Some(account));
+    draft.stamp.allowance = Some(allowance(&mail.to));
+    draft
 }
 
 fn plain(stationery: &Stationery, mail: &Mail, account: Option<Account>) -> Draft {

@@ -51,7 +51,8 @@ struct Words {
 }
 
 impl Words {
-    fn of(topic: &Topic) -> Self {
+    /// Of a letter with a token, or of one without.
+    fn of(topic: &Topic, has_token: bool) -> Self {
         let words = |subject, lead, otherwise, action| Self {
             subject,
             lead,
@@ -76,6 +77,12 @@ impl Words {
                 "mail.reset.lead",
                 "mail.reset.otherwise",
                 Some(("/.auth/reset?token=", "mail.reset.action")),
+            ),
+            Topic::ChangeEmail(_) if !has_token => words(
+                "mail.not-moved.subject",
+                "mail.not-moved.lead",
+                "mail.not-moved.otherwise",
+                Some((LOGIN, "mail.sign-in")),
             ),
             Topic::ChangeEmail(_) => words(
                 "mail.move.subject",
@@ -141,7 +148,7 @@ impl Letter {
     /// Writes it. `to` is where it goes.
     pub(super) fn write(stationery: &Stationery, mail: &Mail, about: &About, to: Email) -> Self {
         let lang = stationery.language(about.account.as_ref(), mail.language.as_deref());
-        let words = Words::of(&mail.topic);
+        let words = Words::of(&mail.topic, about.token.is_some());
         let subject_of = about.applicant.as_ref().or(about.account.as_ref());
         let email = match &mail.topic {
             Topic::EmailChanged(email) => email.as_str(),

@@ -30,6 +30,8 @@ pub enum FieldError {
     EmailTooLong,
     /// Another account has it.
     EmailTaken,
+    /// The account has it already.
+    EmailUnchanged,
     /// Under 2 or over 64 characters.
     UsernameLength,
     /// A character that it cannot have.
