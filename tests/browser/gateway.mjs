@@ -2,14 +2,16 @@
 
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import https from "node:https";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+
+import { mailTo } from "./mails.mjs";
+import { freePort } from "./ports.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const target = path.resolve(root, process.env.CARGO_TARGET_DIR ?? "target");
@@ -104,12 +106,9 @@ export class Gateway {
     return { name, value, url: this.origin, secure: true, httpOnly: true, sameSite: "Lax" };
   }
 
-  async signUp(account) {
-    const { status, text } = await this.send("POST", "/.auth/signup", {
-      ...account,
-      password_confirm: account.password,
-      agree: true,
-    });
+  async signUp(account, headers = {}) {
+    const fields = { ...account, password_confirm: account.password, agree: true };
+    const { status, text } = await this.send("POST", "/.auth/signup", fields, headers);
     if (status !== 201) throw new Error(`signup: ${status} ${text}`);
     return account;
   }
@@ -121,6 +120,12 @@ export class Gateway {
     return JSON.parse(stdout);
   }
 
+  // The link of a new invitation.
+  async invite(...words) {
+    const { link } = await this.command("invite", "create", ...words);
+    return link;
+  }
+
   // Somebody in the administrators' group.
   async administrator() {
     const account = await this.signUp(newcomer("root"));
@@ -129,18 +134,8 @@ export class Gateway {
     return account;
   }
 
-  // The text, or the HTML, of the `count`th mail to an address, once it is there.
-  async mailTo(address, count = 1, kind = "plain") {
-    const outbox = path.join(this.folder, "data", "outbox");
-    const patience = AbortSignal.timeout(60_000);
-    for (;;) {
-      const names = (await readdir(outbox).catch(() => [])).filter((name) => name.endsWith(".eml")).sort();
-      const mails = await Promise.all(names.map((name) => readFile(path.join(outbox, name), "latin1")));
-      const own = mails.filter((mail) => mail.includes(`\r\nTo: ${address}\r\n`));
-      if (own.length >= count) return partOf(own[count - 1], kind);
-      if (patience.aborted) throw new Error(`no mail to ${address}:\n${this.#said}`);
-      await pause(50);
-    }
+  mailTo(address, count, kind) {
+    return mailTo(path.join(this.folder, "data", "outbox"), address, count, kind);
   }
 
   // Fails as often as locks the name, and once more to see that it is locked.
@@ -162,20 +157,6 @@ export class Gateway {
     }
     await rm(this.folder, { recursive: true, force: true });
   }
-}
-
-// The text of a part of a mail (RFC 2045, sections 6.7 and 6.8).
-function partOf(mail, kind) {
-  const part = mail.slice(mail.indexOf(`Content-Type: text/${kind}`));
-  const [head, ...rest] = part.split("\r\n\r\n");
-  const body = rest.join("\r\n\r\n").split("\r\n--")[0];
-  const encoding = /Content-Transfer-Encoding: (\S+)/i.exec(head)?.[1].toLowerCase();
-  if (encoding === "base64") return Buffer.from(body, "base64").toString();
-  if (encoding !== "quoted-printable") return body;
-  const bytes = body
-    .replaceAll("=\r\n", "")
-    .replace(/=([0-9A-F]{2})/g, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
-  return Buffer.from(bytes, "latin1").toString();
 }
 
 // `closed` is a port where nobody listens.
@@ -221,13 +202,4 @@ function toml(value) {
   if (Array.isArray(value)) return `[${value.map(toml).join(", ")}]`;
   if (typeof value !== "object") return JSON.stringify(value);
   return `{ ${Object.entries(value).map(([key, inner]) => `${key} = ${toml(inner)}`).join(", ")} }`;
-}
-
-async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }

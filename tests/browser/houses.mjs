@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { Gateway, newcomer } from "./gateway.mjs";
-import { MailServer } from "./smtp.mjs";
+import { MailServer, linkIn } from "./mails.mjs";
 
 // bcrypt of every newcomer's password.
 const HASH = "$2b$10$abcdefghijklmnopqrstuugYrEDIDFuxdh2Ib2XsqUcLq1hVK8KkS";
@@ -29,6 +29,10 @@ export class Houses {
 
   async #build() {
     const mails = (this.mails = await MailServer.start());
+    await mails.refuse({
+      "gone.away@harbour.example": "550 5.1.1 There is no mailbox of this name",
+      "busy.person@harbour.example": "451 4.3.0 Try again later",
+    });
     const start = async (name, change) => (this[name] = await Gateway.start(change));
     await Promise.all([
       start("open"),
@@ -123,9 +127,8 @@ export class Houses {
     this.disagreeing = await add(closed, newcomer("terms"));
     this.disabled = await add(closed, newcomer("left"));
     await closed.command("user", "disable", this.disabled.email);
-    const invite = async (...words) => (await invited.command("invite", "create", ...words)).link;
-    this.openInvitation = await invite();
-    this.boundInvitation = await invite("--email", "jisoo@harbour.example");
+    this.openInvitation = await invited.invite();
+    this.boundInvitation = await invited.invite("--email", "jisoo@harbour.example");
     this.unproven = await proving.signUp(newcomer("unproven"));
     this.verifyLink = linkIn(await proving.mailTo(this.unproven.email));
     const forgetful = await add(proving, newcomer("forgetful"));
@@ -146,10 +149,6 @@ export class Houses {
   async stop() {
     const { open, proving, staffed, invited, closed, strict, mute } = this;
     await Promise.all([open, proving, staffed, invited, closed, strict, mute].map((house) => house?.stop()));
-    this.mails?.stop();
+    await this.mails?.stop();
   }
-}
-
-function linkIn(mail) {
-  return mail.split(/\r?\n/).find((line) => line.startsWith("https://"));
 }

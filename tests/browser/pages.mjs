@@ -46,6 +46,20 @@ export function signIn(page, login, password) {
   return post(page, { login, password });
 }
 
+// Signs in on the way to a page.
+export async function enter(page, who, address) {
+  await page.goto(`/.auth/login?rd=${encodeURIComponent(address)}`);
+  assert.equal(await signIn(page, who.email, who.password), 200);
+  assert.equal(new URL(page.url()).pathname, address);
+}
+
+// What is said to have been done.
+export async function notice(page, lang) {
+  const text = await page.locator('main [role="status"]').innerText();
+  assertLanguage(text, lang);
+  return text;
+}
+
 // The message of a field: named by the field for a screen reader, and next to it for the eye.
 export async function complaint(page, name) {
   const input = field(page, name);

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import { Browser } from "./browser.mjs";
 import { Gateway } from "./gateway.mjs";
+import { linkIn } from "./mails.mjs";
 import { arrive, field, post, signIn, signUp, submit } from "./pages.mjs";
 
 const folder = fileURLToPath(new URL("../../docs/images/", import.meta.url));
@@ -63,7 +64,7 @@ async function walk() {
       await letter.setContent(await gateway.mailTo(mina.email, 1, "html"));
       await take(letter, "mail");
     });
-    await page.goto(mail.split(/\r?\n/).find((line) => line.startsWith("https://")));
+    await page.goto(linkIn(mail));
     await arrive(page, () => page.locator(submit).first().click());
   });
 
