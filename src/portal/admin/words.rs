@@ -7,6 +7,7 @@ pub(in crate::portal) fn teach(templates: &mut Environment<'_>) {
     templates.add_filter("standing", standing);
     templates.add_filter("event", event);
     templates.add_filter("topic", topic);
+    templates.add_filter("reason", reason);
 }
 
 fn standing(name: &str) -> &'static str {
@@ -74,6 +75,30 @@ fn topic(name: &str) -> &'static str {
         "approved" => "topic.approved",
         "declined" => "topic.declined",
         _ => "topic.invitation",
+    }
+}
+
+/// Why something was refused: a problem's slug, or one of the log's own.
+fn reason(name: Option<&str>) -> &'static str {
+    match name {
+        Some("invalid-credentials") => "reason.invalid-credentials",
+        Some("not-verified") => "reason.not-verified",
+        Some("not-approved") => "reason.not-approved",
+        Some("account-disabled") => "reason.account-disabled",
+        Some("must-agree") => "reason.must-agree",
+        Some("locked") => "reason.locked",
+        Some("rate-limited") => "reason.rate-limited",
+        Some("unavailable") => "reason.unavailable",
+        Some("signup-closed") => "reason.signup-closed",
+        Some("invalid-input") => "reason.invalid-input",
+        Some("email-taken") => "reason.email-taken",
+        Some("signature-invalid") => "reason.signature-invalid",
+        Some("clock-skew") => "reason.clock-skew",
+        Some("replayed") => "reason.replayed",
+        Some("forbidden") => "reason.forbidden",
+        Some("bad-request") => "reason.bad-request",
+        Some("too-large") => "reason.too-large",
+        _ => "reason.other",
     }
 }
 
