@@ -33,34 +33,35 @@ const visit = (house, look, act) => browsers.get(house).visit({ origin: houses[h
 const overflow = (page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-// Every two of language, width and colours meet; the full tier has all three of each.
-const LOOKS = LANGUAGES.flatMap((lang) =>
-  [360, 1280].flatMap((width) => [false, true].map((dark) => ({ lang, width, dark }))),
-).filter(({ lang, width, dark }) => process.env.VESTIBULE_FULL || ((lang === "ko") !== (width === 360)) === dark);
+// Every two of language, width and colours meet; the full tier has all three of each. Narrow ones come first: a menu
+// that is opened there has no fold on a wide screen.
+const LOOKS = [320, 360, 1280]
+  .flatMap((width) => LANGUAGES.flatMap((lang) => [false, true].map((dark) => ({ lang, width, dark }))))
+  .filter(({ lang, width, dark }) =>
+    width === 320
+      ? lang === "en" && !dark
+      : process.env.VESTIBULE_FULL || ((lang === "ko") !== (width === 360)) === dark,
+  );
 
-for (const { lang, width, dark } of LOOKS) {
-  const look = `${lang}-${width}-${dark ? "dark" : "light"}`;
-  describe(look, () => {
+for (const lang of LANGUAGES) {
+  const looks = LOOKS.filter((look) => look.lang === lang);
+  describe(lang, () => {
     for (const [state, [house, lead, status = 200]] of Object.entries(STATES)) {
-      it(state, () =>
-        visit(house, { lang, width, dark }, async (page) => {
+      it(state, (test) =>
+        visit(house, looks[0], async (page) => {
           assert.equal(await lead(page, houses), status);
           assert.equal(await page.locator("html").getAttribute("lang"), lang);
-          await page.screenshot({ path: `${pictures}${state}-${look}.png`, fullPage: true });
-          assert.ok((await overflow(page)) <= 0, `${await overflow(page)} pixels wider than the screen`);
-          assert.deepEqual(await violations(page), []);
+          for (const { width, dark } of looks) {
+            const look = `${lang}-${width}-${dark ? "dark" : "light"}`;
+            await test.test(look, async () => {
+              await page.setViewportSize({ width, height: 800 });
+              await page.emulateMedia({ colorScheme: dark ? "dark" : "light" });
+              await page.screenshot({ path: `${pictures}${state}-${look}.png`, fullPage: true });
+              assert.ok((await overflow(page)) <= 0, `${await overflow(page)} pixels wider than the screen`);
+              assert.deepEqual(await violations(page), []);
+            });
+          }
         }));
     }
   });
 }
-
-describe("320 pixels, the narrowest screen", () => {
-  for (const [state, [house, lead]] of Object.entries(STATES)) {
-    it(state, () =>
-      visit(house, { width: 320 }, async (page) => {
-        await lead(page, houses);
-        assert.ok((await overflow(page)) <= 0, `${await overflow(page)} pixels wider than the screen`);
-        assert.deepEqual(await violations(page), []);
-      }));
-  }
-});

@@ -1,16 +1,21 @@
 // What administrators do, and what it means for those who wait.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 
-import { Browser, LANGUAGES } from "./browser.mjs";
+import { Browser, WAYS } from "./browser.mjs";
 import { Gateway, newcomer } from "./gateway.mjs";
-import { arrive, assertLanguage, field, signIn, signUp } from "./pages.mjs";
+import { MailServer, linkIn } from "./mails.mjs";
+import { arrive, assertLanguage, complaint, enter, field, notice, post, signIn, signUp } from "./pages.mjs";
 
-let gateway, browser, administrator;
+const NEW = "other-Harbour_43";
+
+let mails, gateway, browser, administrator;
 
 before(async () => {
-  gateway = await Gateway.start({ signup: { approval: true } });
+  mails = await MailServer.start();
+  gateway = await Gateway.start({ signup: { approval: true }, mail: { url: mails.url } });
   browser = await Browser.start(gateway.authority);
   administrator = await gateway.administrator();
 });
@@ -18,16 +23,11 @@ before(async () => {
 after(async () => {
   await browser?.stop();
   await gateway?.stop();
+  await mails?.stop();
 });
 
 const press = (page, action) =>
   arrive(page, () => page.locator(`main button[name="action"][value="${action}"]`).click());
-
-async function enter(page) {
-  await page.goto("/.auth/login?rd=%2F.auth%2Fadmin");
-  assert.equal(await signIn(page, administrator.email, administrator.password), 200);
-  assert.equal(new URL(page.url()).pathname, "/.auth/admin");
-}
 
 async function open(page, who) {
   await page.goto("/.auth/admin/accounts");
@@ -36,63 +36,191 @@ async function open(page, who) {
   assert.equal(await arrive(page, () => page.locator(`main a:text-is("${who.email}")`).click()), 200);
 }
 
-for (const lang of LANGUAGES) {
-  describe(`in ${lang}`, () => {
-    for (const script of [true, false]) {
-      const how = script ? "" : " without JavaScript";
-
-      it(`somebody waits, is approved, disabled and enabled again${how}`, async () => {
-        const who = newcomer("waits");
-        const tries = () =>
-          browser.visit({ origin: gateway.origin, lang, script }, async (page) => {
-            await page.goto("/");
-            const status = await signIn(page, who.username, who.password);
-            const alert = page.locator('[role="alert"]');
-            if (status !== 200) assertLanguage(await alert.innerText(), lang);
-            return status;
-          });
-        await browser.visit({ origin: gateway.origin, lang, script }, async (page) => {
-          await page.goto("/.auth/signup");
-          assert.equal(await signUp(page, who), 200);
-          assertLanguage(await page.locator("main .lead").innerText(), lang);
-        });
-        assert.equal(await tries(), 401, "waits");
-
-        await browser.visit({ origin: gateway.origin, lang, script }, async (page) => {
-          await enter(page);
-          await arrive(page, () => page.locator('main a[href*="standing=awaiting-approval"]').click());
-          assert.ok((await page.locator("main").innerText()).includes(who.email), "among those who wait");
-          await open(page, who);
-          await field(page, "reason").first().fill("one of us");
-          assert.equal(await press(page, "approve"), 200);
-          const said = await page.locator('[role="status"]').innerText();
-          assertLanguage(said, lang);
-          assert.ok((await page.locator("main").innerText()).includes("one of us"), "the reason is shown");
-          assert.equal(await tries(), 200, "approved");
-
-          await press(page, "disable");
-          assert.equal(await tries(), 401, "disabled");
-          await press(page, "enable");
-          assert.equal(await tries(), 200, "enabled");
-
-          await arrive(page, () => page.locator('main a[href*="/.auth/admin/audit?account="]').click());
-          const log = await page.locator("main").innerText();
-          assertLanguage(log, lang);
-          assert.ok(log.includes("one of us") && log.includes(administrator.email), log);
-        });
+for (const { lang, script, how } of WAYS) {
+  describe(how, () => {
+    const visit = (act) => browser.visit({ origin: gateway.origin, lang, script }, act);
+    const click = (page, selector) => arrive(page, () => page.locator(`main ${selector}`).first().click());
+    const join = async (prefix) => {
+      const who = await gateway.signUp(newcomer(prefix), { "accept-language": lang });
+      await gateway.command("user", "approve", who.email);
+      return who;
+    };
+    const tries = (who, password = who.password) =>
+      visit(async (page) => {
+        await page.goto("/");
+        const status = await signIn(page, who.email, password);
+        if (status !== 200) assertLanguage(await page.locator('[role="alert"]').innerText(), lang);
+        return status;
       });
-    }
 
-    it("an invitation is made, and its link is shown once", () =>
-      browser.visit({ origin: gateway.origin, lang }, async (page) => {
-        await enter(page);
-        await arrive(page, () => page.locator('nav a[href="/.auth/admin/invitations"]').click());
-        await field(page, "email").fill(newcomer("guest").email);
-        await arrive(page, () => page.locator("main form button.primary").click());
-        const link = await page.locator('[role="status"] code').innerText();
-        assert.match(link, /\/\.auth\/signup\?invitation=/);
-        await page.goto("/.auth/admin/invitations");
-        assert.equal(await page.locator('[role="status"] code').count(), 0);
+    it("somebody waits, is approved, disabled and enabled again", async () => {
+      const who = newcomer("waits");
+      await visit(async (page) => {
+        await page.goto("/.auth/signup");
+        assert.equal(await signUp(page, who), 200);
+        assertLanguage(await page.locator("main .lead").innerText(), lang);
+      });
+      assert.equal(await tries(who), 401, "waits");
+
+      await visit(async (page) => {
+        await enter(page, administrator, "/.auth/admin");
+        await click(page, 'a[href*="standing=awaiting-approval"]');
+        assert.ok((await page.locator("main").innerText()).includes(who.email), "among those who wait");
+        await open(page, who);
+        await field(page, "reason").first().fill("one of us");
+        assert.equal(await press(page, "approve"), 200);
+        await notice(page, lang);
+        assert.ok((await page.locator("main").innerText()).includes("one of us"), "the reason is shown");
+        assert.equal(await tries(who), 200, "approved");
+
+        await press(page, "disable");
+        assert.equal(await tries(who), 401, "disabled");
+        await press(page, "enable");
+        assert.equal(await tries(who), 200, "enabled");
+
+        await click(page, 'a[href*="/.auth/admin/audit?account="]');
+        const log = await page.locator("main").innerText();
+        assertLanguage(log, lang);
+        assert.ok(log.includes("one of us") && log.includes(administrator.email), log);
+      });
+    });
+
+    it("administrators hear of who waits, and who waits hears what was decided", () =>
+      visit(async (page) => {
+        const [welcome, other] = [newcomer("welcome"), newcomer("other")];
+        for (const who of [welcome, other]) await gateway.signUp(who, { "accept-language": lang });
+        for (let n = 1; !(await mails.mailTo(administrator.email, n)).includes(welcome.email); n++);
+        await enter(page, administrator, "/.auth/admin");
+        await open(page, welcome);
+        assert.equal(await press(page, "approve"), 200);
+        const good = await mails.mailTo(welcome.email);
+        assertLanguage(good, lang);
+        assert.equal(await arrive(page, () => page.goto(linkIn(good))), 200);
+        await open(page, other);
+        await field(page, "reason").first().fill("a stranger");
+        assert.equal(await press(page, "decline"), 200);
+        await notice(page, lang);
+        const bad = await mails.mailTo(other.email);
+        assertLanguage(bad, lang);
+        assert.ok(!bad.includes("a stranger"), "the reason is the administrators'");
+        assert.equal(await tries(welcome), 200);
+        assert.equal(await tries(other), 401);
+      }));
+
+    it("a lock is lifted", () =>
+      visit(async (page) => {
+        const who = await join("locked");
+        await gateway.lock(who.email);
+        assert.equal(await tries(who), 429);
+        await enter(page, administrator, "/.auth/admin/locks");
+        const row = `li:has(a:text-is("${who.email}"))`;
+        assert.equal(await click(page, `${row} button`), 200);
+        await notice(page, lang);
+        assert.equal(await tries(who), 200);
+        await page.goto("/.auth/admin/locks");
+        assert.equal(await page.locator(`main ${row}`).count(), 0);
+      }));
+
+    it("groups open and close what they guard, at once", () =>
+      visit(async (page) => {
+        const who = await join("grouped");
+        await enter(page, administrator, "/.auth/admin");
+        await open(page, who);
+        const set = async (groups) => {
+          await field(page, "groups").fill(groups);
+          return click(page, 'form:has([name="groups"]) button');
+        };
+        await visit(async (own) => {
+          await enter(own, who, "/");
+          const reaches = () => arrive(own, () => own.goto("/operators"));
+          assert.equal(await reaches(), 403);
+          assert.equal(await set("operators, staff"), 200);
+          await notice(page, lang);
+          assert.equal(await reaches(), 200);
+          assert.equal(await set(""), 200);
+          assert.equal(await reaches(), 403);
+        });
+      }));
+
+    it("a link for a new password is handed over", () =>
+      visit(async (page) => {
+        const who = await join("forgot");
+        await enter(page, administrator, "/.auth/admin");
+        await open(page, who);
+        assert.equal(await press(page, "reset-link"), 200);
+        const link = await page.locator('main [role="status"] code').innerText();
+        await visit(async (own) => {
+          assert.equal(await arrive(own, () => own.goto(link)), 200);
+          assert.equal(await post(own, { password: NEW, password_confirm: NEW }), 200);
+          assert.equal(await signIn(own, who.email, NEW), 200);
+        });
+      }));
+
+    it("sessions are ended, and an account is deleted once that is confirmed", () =>
+      visit(async (page) => {
+        const who = await join("leaves");
+        await enter(page, administrator, "/.auth/admin");
+        await visit(async (own) => {
+          const ended = async () => {
+            await own.goto("/");
+            return new URL(own.url()).pathname === "/.auth/login";
+          };
+          await enter(own, who, "/");
+          await open(page, who);
+          assert.equal(await press(page, "end-sessions"), 200);
+          await notice(page, lang);
+          assert.ok(await ended());
+          assert.equal(await signIn(own, who.email, who.password), 200);
+          const remove = 'form:has([name="confirm"]) button';
+          assert.equal(await click(page, remove), 422);
+          assertLanguage(await complaint(page, "confirm"), lang);
+          assert.ok(!(await ended()));
+          await field(page, "confirm").check();
+          assert.equal(await click(page, remove), 200);
+          await notice(page, lang);
+          assert.ok(await ended());
+          assert.equal(await signIn(own, who.email, who.password), 401);
+        });
+      }));
+
+    it("a mail that failed is sent again", () =>
+      visit(async (page) => {
+        const who = newcomer("unreachable");
+        await mails.refuse({ [who.email]: "550 5.1.1 There is no mailbox of this name" });
+        await gateway.signUp(who, { "accept-language": lang });
+        await gateway.command("user", "approve", who.email);
+        await enter(page, administrator, "/.auth/admin/mails");
+        const row = page.locator(`main li:has(h2:has-text("${who.email}")):has(button)`);
+        for (const patience = AbortSignal.timeout(30_000); (await row.count()) === 0; await page.reload()) {
+          patience.throwIfAborted();
+        }
+        const said = await row.innerText();
+        assert.ok(said.includes("There is no mailbox of this name"), said);
+        await mails.refuse({});
+        assert.equal(await arrive(page, () => row.locator("button").click()), 200);
+        await notice(page, lang);
+        assertLanguage(await mails.mailTo(who.email), lang);
+      }));
+
+    it("the audit log is filtered and exported", () =>
+      visit(async (page) => {
+        const who = await join("watched");
+        assert.equal(await tries(who, "wrong-1!"), 401);
+        await enter(page, administrator, "/.auth/admin/audit");
+        await field(page, "who").fill(who.email);
+        await field(page, "outcome").selectOption("failure");
+        assert.equal(await click(page, "form button"), 200);
+        const rows = page.locator("main ul.rows > li");
+        assert.equal(await rows.count(), 1);
+        assertLanguage(await rows.first().innerText(), lang);
+        const [download] = await Promise.all([
+          page.waitForEvent("download"),
+          page.locator("main a[download]").click(),
+        ]);
+        const lines = (await readFile(await download.path(), "utf8")).trimEnd().split("\n").map((line) => JSON.parse(line));
+        assert.equal(lines.length, 1, "what was filtered");
+        assert.equal(lines[0].outcome, "failure");
+        assert.equal(lines[0].who, who.email);
       }));
   });
 }
