@@ -7,6 +7,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::{AccessKeyId, AuditDetail, Fact};
 use crate::ids::AccountId;
 
 /// What happened.
@@ -219,6 +220,17 @@ pub struct AuditEvent {
     /// What else an auditor needs to know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+impl AuditEvent {
+    /// The access key that somebody signed in with, or tried to: a refusal is recorded of the key itself.
+    pub fn access_key(&self) -> Option<AccessKeyId> {
+        let parsed = |text: &str| AccessKeyId::parse(text.as_bytes()).ok();
+        parsed(&self.who).or_else(|| {
+            let detail = self.detail.as_deref().and_then(AuditDetail::read)?;
+            detail.get(Fact::AccessKey).and_then(parsed)
+        })
+    }
 }
 
 /// How something ended.

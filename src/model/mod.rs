@@ -4,6 +4,7 @@ mod access_key;
 mod account;
 mod attempts;
 mod audit;
+mod audit_detail;
 mod email;
 mod invitation;
 mod mail;
@@ -21,6 +22,7 @@ pub use access_key::{
 pub use account::{Account, Agreement, Decision, Standing};
 pub use attempts::{LockoutPolicy, Subject};
 pub use audit::{AuditEvent, AuditKind, AuditOutcome, AuditPlace, NotAnEvent};
+pub use audit_detail::{AuditDetail, Fact};
 pub use email::{Email, EmailError};
 pub use invitation::{Invitation, InvitationKind};
 pub use mail::{Cause, KeptMail, Mail, MailState, Topic};

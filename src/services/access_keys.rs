@@ -97,6 +97,8 @@ pub struct AccessKeys {
     at_most: AtomicUsize,
     nobody: SecretKey,
     live: papaya::HashMap<AccessKeyId, Arc<LiveKey>>,
+    /// Whose a key is, whether or not it proves anything.
+    owners: papaya::HashMap<AccessKeyId, AccountId>,
     by_account: tokio::sync::Mutex<HashMap<AccountId, HashSet<AccessKeyId>>>,
     /// Accounts of which the store could not tell what became of them: none of their keys is live.
     unsettled: Mutex<HashSet<AccountId>>,
@@ -125,6 +127,7 @@ impl AccessKeys {
             verified_only: AtomicBool::new(true),
             at_most: AtomicUsize::new(0),
             live: papaya::HashMap::new(),
+            owners: papaya::HashMap::new(),
             by_account: tokio::sync::Mutex::default(),
             unsettled: Mutex::default(),
         };
@@ -154,6 +157,11 @@ impl AccessKeys {
         let key = live.get(id)?;
         let may_sign_in = key.principal().email_verified || !self.verified_only.load(Ordering::Relaxed);
         (may_sign_in && !key.is_over(self.clock.now())).then(|| Arc::clone(key))
+    }
+
+    /// Whose it is, even if it proves nothing now. No lock, no store.
+    pub(super) fn owner(&self, id: &AccessKeyId) -> Option<AccountId> {
+        self.owners.pin().get(id).copied()
     }
 
     /// A secret that is no key's, for whatever must take as long for a key that does not exist.
@@ -308,9 +316,13 @@ impl AccessKeys {
         stored: Vec<AccessKey>,
     ) {
         let account = account.filter(|account| account.standing == Standing::Active);
-        let mut gone = index.remove(&id).unwrap_or_default();
-        let mut kept = HashSet::new();
-        let live = self.live.pin();
+        let before = index.remove(&id).unwrap_or_default();
+        let known: HashSet<AccessKeyId> = stored.iter().map(|key| key.id).collect();
+        let (live, owners) = (self.live.pin(), self.owners.pin());
+        for key in &known {
+            owners.insert(*key, id);
+        }
+        let mut serving = HashSet::new();
         for key in stored.into_iter().filter(|key| !key.disabled) {
             let Some(account) = account else { break };
             let secret = match self.vault.unseal(&key) {
@@ -322,17 +334,19 @@ impl AccessKeys {
             };
             let before = live.get(&key.id).map(|before| Arc::clone(before.life()));
             let shared = before.filter(|life| !life.is_ended()).unwrap_or_default();
-            gone.remove(&key.id);
-            kept.insert(key.id);
+            serving.insert(key.id);
             live.insert(key.id, Arc::new(LiveKey::new(key, secret, account, shared)));
         }
-        for id in gone {
-            if let Some(key) = live.remove(&id) {
+        for key in before.difference(&serving) {
+            if let Some(key) = live.remove(key) {
                 key.end();
             }
         }
-        if !kept.is_empty() {
-            index.insert(id, kept);
+        for key in before.difference(&known) {
+            owners.remove(key);
+        }
+        if !known.is_empty() {
+            index.insert(id, known);
         }
     }
 

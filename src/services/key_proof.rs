@@ -58,31 +58,40 @@ impl KeyProof {
         secret: &[u8],
         origin: &Origin,
     ) -> Result<Arc<LiveKey>, KeyRefusal> {
-        self.judge(id, origin, |key| key.matches(secret)).await
+        self.judge(id, Kind::SignedRequest, origin, |key| key.matches(secret))
+            .await
     }
 
     /// Records that a request was refused which this key, as it says, signed. No failure is counted: a signature is not
-    /// guessed, and whoever locks a key out must not stop the requests that are signed with it (S12).
+    /// guessed, and whoever locks a key out must not stop the requests that are signed with it (S12). The event is its
+    /// owner's account's, but none of their recent sign-ins, which a program with a wrong clock would push out.
     pub fn note_refused(&self, id: &str, origin: &Origin, reason: &'static str, detail: String) {
         let who: String = id.chars().take(AccessKeyId::LENGTH).collect();
-        let event = Event::failure(Kind::SignedRequest, who, reason).detail(detail);
+        let owner = AccessKeyId::parse(id.as_bytes()).ok();
+        let owner = owner.and_then(|id| self.keys.owner(&id));
+        let event = Event::failure(Kind::SignedRequest, who, reason).account(owner);
+        let event = event.detail(detail);
         self.audit.note(origin, &event);
     }
 
     /// The key, if `is_right` says so of its secret. Where there is no such key, the same is asked of another secret,
-    /// and the answer does not count.
+    /// and the answer does not count. A refusal is recorded as one of this kind.
     pub(super) async fn judge(
         &self,
         id: &[u8],
+        kind: Kind,
         origin: &Origin,
         is_right: impl FnOnce(&SecretKey) -> bool,
     ) -> Result<Arc<LiveKey>, KeyRefusal> {
         let who = String::from_utf8_lossy(&id[..id.len().min(AccessKeyId::LENGTH)]);
+        let parsed = AccessKeyId::parse(id);
+        let owner = parsed.as_ref().ok().and_then(|id| self.keys.owner(id));
+        let refused = Event::success(kind, who).account(owner);
         if let Err(wait) = self.addresses.check(origin.address) {
-            return Err(self.refuse(&who, origin, KeyRefusal::RateLimited(wait)));
+            return Err(self.refuse(refused, origin, KeyRefusal::RateLimited(wait)));
         }
-        let Ok(id) = AccessKeyId::parse(id) else {
-            return Err(self.refuse(&who, origin, KeyRefusal::Invalid));
+        let Ok(id) = parsed else {
+            return Err(self.refuse(refused, origin, KeyRefusal::Invalid));
         };
         let key = self.keys.find(&id);
         let holds = is_right(
@@ -96,14 +105,15 @@ impl KeyProof {
             Judged::Failed { locks } => {
                 if locks {
                     self.metrics.locks.increment();
-                    self.audit.note(origin, &Event::success(Kind::Lock, id.as_str()));
+                    let lock = Event::success(Kind::Lock, id.as_str()).account(owner);
+                    self.audit.note(origin, &lock);
                 }
                 self.keys.may_have_failures(&id);
             }
-            Judged::Locked(wait) => return Err(self.refuse(&who, origin, KeyRefusal::Locked(wait))),
+            Judged::Locked(wait) => return Err(self.refuse(refused, origin, KeyRefusal::Locked(wait))),
         }
         let Some(key) = proven else {
-            return Err(self.refuse(&who, origin, KeyRefusal::Invalid));
+            return Err(self.refuse(refused, origin, KeyRefusal::Invalid));
         };
         if key.life().may_have_failures.swap(false, Ordering::Relaxed) {
             self.store.clear_attempts(subject).await?;
@@ -112,7 +122,7 @@ impl KeyProof {
     }
 
     /// Counts and records a refusal. Only a wrong proof counts against the address.
-    fn refuse(&self, who: &str, origin: &Origin, refusal: KeyRefusal) -> KeyRefusal {
+    fn refuse(&self, event: Event, origin: &Origin, refusal: KeyRefusal) -> KeyRefusal {
         let reason = match &refusal {
             KeyRefusal::Invalid => {
                 self.addresses.failed(origin.address);
@@ -122,8 +132,7 @@ impl KeyProof {
             KeyRefusal::RateLimited(_) => "rate-limited",
             KeyRefusal::Store(_) => "unavailable",
         };
-        self.audit
-            .note(origin, &Event::failure(Kind::SignIn, who, reason));
+        self.audit.note(origin, &event.refused(reason));
         refusal
     }
 }

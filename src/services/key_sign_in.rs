@@ -12,7 +12,7 @@ use super::{
     AccessKeys, Audit, Event, KeyProof, KeyRefusal, Kind, Lasting, LiveKey, Origin, SignIn, SignInError,
     SignedIn, SpendError, SpentSignatures,
 };
-use crate::model::{Account, SecretKey, SignInMethod, TokenDigest};
+use crate::model::{Account, AuditDetail, Fact, SecretKey, SignInMethod, TokenDigest};
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError};
 
@@ -137,7 +137,10 @@ impl KeySignIn {
             }
         };
         let is_right = |secret: &SecretKey| answer.is_right(access_key, secret);
-        let key = self.proof.judge(access_key.as_bytes(), origin, is_right).await?;
+        let judged = self
+            .proof
+            .judge(access_key.as_bytes(), Kind::SignIn, origin, is_right);
+        let key = judged.await?;
         if let Some(challenge) = challenge {
             let spent = self.spent.spend(challenge.digest, challenge.until).await;
             spent.map_err(|error| match error {
@@ -180,8 +183,8 @@ impl KeySignIn {
             self.sign_in.end(end).await?;
             return Err(SignInError::InvalidCredentials.into());
         }
-        let detail = format!("session {}, access key {}", session.id(), key.id());
-        let event = Event::success(Kind::SignIn, account.email.as_str()).detail(detail);
+        let detail = AuditDetail::of(Fact::Session, &session.id()).and(Fact::AccessKey, &key.id());
+        let event = Event::about(Kind::SignIn, &account).detail(detail);
         if self.audit.record(origin, &event).await.is_err() {
             self.sign_in.end(end).await?;
             return Err(SignInError::Unrecorded.into());
@@ -201,7 +204,7 @@ impl KeySignIn {
             KeySignInError::Limited => "forbidden",
             KeySignInError::Refused(error) => error.reason(),
         };
-        let event = Event::failure(Kind::SignIn, key.id().as_str(), reason);
+        let event = Event::failure(Kind::SignIn, key.id().as_str(), reason).account(key.principal().account);
         self.audit.note(origin, &event);
         error
     }

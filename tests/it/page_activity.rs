@@ -1,6 +1,9 @@
 //! The recent sign-ins to one's own account.
 
 use serde_json::{Value, json};
+use vestibule::control::{AuditQuery, Command};
+use vestibule::model::AuditKind;
+use vestibule::store::{AuditFilter, AuditOrder};
 
 use crate::harness::{PASSWORD, Running, route};
 
@@ -38,4 +41,81 @@ async fn sign_ins_and_failures_are_shown_to_their_owner_alone() {
         .unwrap();
     let document: Value = answer.json().await.unwrap();
     assert_eq!(document["sign_ins"].as_array().unwrap().len(), 1, "{document}");
+}
+
+#[tokio::test]
+async fn sign_ins_with_an_access_key_are_shown_to_its_owner() {
+    let gateway = Running::start(|config| {
+        config.login.iam = true;
+        config.route = vec![route("/", "authenticated", "demo:")];
+    })
+    .await;
+    let (ann, bob) = (gateway.person("ann").await, gateway.person("bob").await);
+    let path = "/.auth/account/keys";
+    let made = ann.tell(path, json!({ "name": "script" })).await.document;
+    let (key, secret) = (
+        made["access_key"].as_str().unwrap(),
+        made["secret_key"].as_str().unwrap(),
+    );
+    let sign_in = async |secret: &str| {
+        let answer = json!({ "access_key": key, "secret_key": secret });
+        gateway.visitor().tell("/.auth/login/iam", answer).await.status
+    };
+    assert_eq!(sign_in(secret).await, 200);
+    // A program that proves itself wrongly again and again does not push the sign-ins out.
+    for _ in 0..30 {
+        let request = gateway.client().get(gateway.url("/x"));
+        let answer = request.basic_auth(key, Some("wrong")).send().await.unwrap();
+        assert!([401, 429].contains(&answer.status().as_u16()));
+    }
+    assert_eq!(sign_in("wrong").await, 429);
+    // One that is off still is somebody's.
+    let disable = json!({ "access_key": key, "change": "disable" });
+    assert_eq!(ann.tell(path, disable).await.status, 200);
+    gateway
+        .visitor()
+        .tell(
+            "/.auth/login/iam",
+            json!({ "access_key": key, "secret_key": secret }),
+        )
+        .await;
+
+    let told = ann.ask("/.auth/account/activity").await.document;
+    let rows: Vec<_> = told["sign_ins"].as_array().unwrap().iter().collect();
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                row["event"].as_str().unwrap(),
+                row["success"] == true,
+                row["access_key"] == key,
+            )
+        })
+        .collect();
+    let expected = [
+        ("sign-in", false, true),
+        ("sign-in", false, true),
+        ("lock", true, true),
+        ("sign-in", true, true),
+        ("sign-in", true, false),
+    ];
+    assert_eq!(seen, expected, "{told}");
+    let page = ann.open("/.auth/account/activity").await.page;
+    assert!(page.contains(&format!("With access key {key}")), "{page}");
+    let told = bob.ask("/.auth/account/activity").await.document;
+    assert_eq!(told["sign_ins"].as_array().unwrap().len(), 1, "{told}");
+
+    // Those who look after the log find what the programs did wrong, too.
+    let query = AuditQuery {
+        account: Some("ann".to_owned()),
+        filter: AuditFilter {
+            kinds: vec![AuditKind::SignedRequest],
+            ..AuditFilter::default()
+        },
+        order: AuditOrder::NewestFirst,
+        after: None,
+        limit: 100,
+    };
+    let found = gateway.command(Command::ReadAudit(query)).await;
+    assert_eq!(found["events"].as_array().unwrap().len(), 30, "{found}");
 }

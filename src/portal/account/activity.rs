@@ -30,6 +30,8 @@ struct Document<'a> {
     event: &'static str,
     success: bool,
     reason: Option<&'a str>,
+    /// The access key, where it was one.
+    access_key: Option<String>,
     address: Option<String>,
     user_agent: &'a str,
 }
@@ -96,6 +98,7 @@ impl<'a> Document<'a> {
             event: event.event.as_str(),
             success: event.outcome == AuditOutcome::Success,
             reason: event.reason.as_deref(),
+            access_key: event.access_key().map(|key| key.to_string()),
             address: event.address.map(|address| address.to_string()),
             user_agent: &event.user_agent,
         }

@@ -1,0 +1,171 @@
+//! What else an auditor needs to know of an event: facts in a row, "session 0199…, access key AKIA…", which programs can
+//! take apart as they can read them.
+
+use std::fmt;
+
+/// What is between two facts. None of their values has it: a group's name has no comma.
+const BETWEEN: &str = ", ";
+
+/// What a fact is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// The public name of a session.
+    Session,
+    /// The public half of an access key.
+    AccessKey,
+    /// The username of an account.
+    Username,
+    /// Groups, with commas.
+    Groups,
+    /// The id of an invitation.
+    Invitation,
+    /// When something ends.
+    Until,
+    /// A version of the terms.
+    Version,
+    /// What was before and what is now, with " to " between.
+    From,
+    /// The address that an account is to move to.
+    To,
+    /// The sessions that ended are all but the one that ended them.
+    AllOthers,
+    /// All sessions ended.
+    All,
+    /// It is about to be done.
+    Begins,
+}
+
+impl Fact {
+    /// All of them, one that begins like another before it.
+    const ALL: &[Self] = &[
+        Self::Session,
+        Self::AccessKey,
+        Self::Username,
+        Self::Groups,
+        Self::Invitation,
+        Self::Until,
+        Self::Version,
+        Self::From,
+        Self::To,
+        Self::AllOthers,
+        Self::All,
+        Self::Begins,
+    ];
+
+    /// Its name in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::AccessKey => "access key",
+            Self::Username => "username",
+            Self::Groups => "groups",
+            Self::Invitation => "invitation",
+            Self::Until => "until",
+            Self::Version => "version",
+            Self::From => "from",
+            Self::To => "to",
+            Self::AllOthers => "all others",
+            Self::All => "all",
+            Self::Begins => "begins",
+        }
+    }
+
+    fn is_bare(self) -> bool {
+        matches!(self, Self::AllOthers | Self::All | Self::Begins)
+    }
+}
+
+/// Facts in a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditDetail(Vec<(Fact, String)>);
+
+impl AuditDetail {
+    /// One fact.
+    pub fn of(fact: Fact, value: &(impl fmt::Display + ?Sized)) -> Self {
+        Self::default().and(fact, value)
+    }
+
+    /// The same and one more.
+    #[must_use]
+    pub fn and(mut self, fact: Fact, value: &(impl fmt::Display + ?Sized)) -> Self {
+        self.0.push((fact, value.to_string()));
+        self
+    }
+
+    /// What was recorded; none if it is a text of another kind.
+    pub fn read(text: &str) -> Option<Self> {
+        text.split(BETWEEN).map(read).collect::<Option<_>>().map(Self)
+    }
+
+    /// Each fact with its value, which is empty where the fact says it all.
+    pub fn facts(&self) -> impl Iterator<Item = (Fact, &str)> {
+        self.0.iter().map(|(fact, value)| (*fact, value.as_str()))
+    }
+
+    /// What is said of this.
+    pub fn get(&self, wanted: Fact) -> Option<&str> {
+        let found = self.0.iter().find(|(fact, _)| *fact == wanted);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+fn read(part: &str) -> Option<(Fact, String)> {
+    Fact::ALL.iter().find_map(|fact| {
+        let value = part.strip_prefix(fact.as_str())?;
+        match value.strip_prefix(' ') {
+            Some(value) if !fact.is_bare() => Some((*fact, value.to_owned())),
+            None if value.is_empty() && fact.is_bare() => Some((*fact, String::new())),
+            _ => None,
+        }
+    })
+}
+
+impl fmt::Display for AuditDetail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (fact, value)) in self.0.iter().enumerate() {
+            let between = if index == 0 { "" } else { BETWEEN };
+            let space = if fact.is_bare() { "" } else { " " };
+            write!(f, "{between}{}{space}{value}", fact.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl From<AuditDetail> for String {
+    fn from(detail: AuditDetail) -> Self {
+        detail.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_read_as_they_are_written() {
+        let detail = AuditDetail::of(Fact::Username, "kim").and(Fact::Groups, "ops,dev");
+        assert_eq!(detail.to_string(), "username kim, groups ops,dev");
+        assert_eq!(AuditDetail::read(&detail.to_string()), Some(detail.clone()));
+        assert_eq!(detail.get(Fact::Groups), Some("ops,dev"));
+        assert_eq!(detail.get(Fact::Session), None);
+        for fact in Fact::ALL {
+            let value = if fact.is_bare() { "" } else { "x" };
+            let detail = AuditDetail::of(*fact, value);
+            assert_eq!(AuditDetail::read(&detail.to_string()), Some(detail), "{fact:?}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_facts() {
+        for text in [
+            "",
+            "x",
+            "session",
+            "all x",
+            "sessions x",
+            "username kim, and so on",
+        ] {
+            assert_eq!(AuditDetail::read(text), None, "{text:?}");
+        }
+    }
+}
