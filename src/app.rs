@@ -1,5 +1,6 @@
 //! The composition root: the only place that sees the whole configuration.
 
+mod explain;
 mod reload;
 
 use std::net::SocketAddr;
@@ -19,11 +20,12 @@ use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
 use crate::listener::{ListenError, Listener, Tls, TlsError};
 use crate::metrics::Metrics;
-use crate::proxy::{Current, Gateway, GatewayError, Surroundings};
+use crate::proxy::{Current, Gateway, GatewayError, Recent, Surroundings};
 use crate::random::Random;
 use crate::route::{RouteError, Routes};
 use crate::services::{Actor, Services, ServicesError};
 
+pub use explain::{Explained, Recalled, explain_at_rest};
 pub use reload::{ConfigSource, ReloadError, Serving};
 
 /// Where the local authority and its certificate are kept.
@@ -121,10 +123,12 @@ impl Application {
             metrics.clone(),
         )
         .await?;
+        let now = clock.now();
         let surroundings = Surroundings {
             clock,
             random,
             metrics,
+            recent: Arc::new(Recent::since(now)),
             tunnels: TaskTracker::new(),
             stop: stop.clone(),
         };

@@ -39,8 +39,26 @@ impl Permit {
     }
 }
 
+/// A request that policy does not admit.
+#[derive(Debug)]
+pub struct Denied {
+    /// What is answered.
+    pub refusal: Refusal,
+    /// Who asked, if that is known, for the record.
+    pub principal: Option<Arc<Principal>>,
+}
+
+impl Denied {
+    fn to(who: Option<Credentials>, refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            principal: who.map(|who| who.principal),
+        }
+    }
+}
+
 /// Admits a request to an application, or says why not.
-pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) -> Result<Permit, Refusal> {
+pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) -> Result<Permit, Denied> {
     let credentials = match (route.allow(), credentials) {
         // Nobody in particular is let in, so nobody in particular is forwarded.
         (Allow::Public, _) => None,
@@ -49,14 +67,14 @@ pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) 
         (Allow::Groups(groups), Some(credentials)) => {
             let own = &credentials.principal.groups;
             if !groups.iter().any(|group| own.contains(group)) {
-                return Err(Refusal::new(Problem::Forbidden));
+                return Err(Denied::to(Some(credentials), Refusal::new(Problem::Forbidden)));
             }
             Some(credentials)
         }
         (Allow::Authenticated | Allow::Groups(_), None) => {
             // Browsers ask for permission without cookies (Fetch, section 4.8).
             if !(route.preflight() && *method == Method::OPTIONS) {
-                return Err(Refusal::new(Problem::NotAuthenticated));
+                return Err(Denied::to(None, Refusal::new(Problem::NotAuthenticated)));
             }
             None
         }
@@ -65,9 +83,10 @@ pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) 
         // Whoever may read may ask for the head alone.
         let reads = *method == Method::HEAD && key.may_use(route.label(), Method::GET.as_str());
         if !reads && !key.may_use(route.label(), method.as_str()) {
-            return Err(Refusal::because(
-                Problem::Forbidden,
-                "the access key is for other routes or methods",
+            let cause = "the access key is for other routes or methods";
+            return Err(Denied::to(
+                credentials,
+                Refusal::because(Problem::Forbidden, cause),
             ));
         }
     }
@@ -79,7 +98,7 @@ pub fn permit_page(
     page: Page,
     administrators: &str,
     credentials: Option<Credentials>,
-) -> Result<Permit, Refusal> {
+) -> Result<Permit, Denied> {
     let problem = match (page.audience(), &credentials) {
         (Audience::SignedIn | Audience::Administrators, None) => Some(Problem::NotAuthenticated),
         (Audience::Administrators, Some(who)) if !who.principal.groups.contains(administrators) => {
@@ -87,7 +106,10 @@ pub fn permit_page(
         }
         _ => None,
     };
-    problem.map_or(Ok(Permit { credentials }), |problem| Err(Refusal::new(problem)))
+    match problem {
+        None => Ok(Permit { credentials }),
+        Some(problem) => Err(Denied::to(credentials, Refusal::new(problem))),
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +181,7 @@ mod tests {
         };
         permit(route, method, who)
             .map(|permit| permit.principal().is_some())
-            .map_err(|refusal| refusal.problem)
+            .map_err(|denied| denied.refusal.problem)
     }
 
     #[test]
@@ -189,7 +211,7 @@ mod tests {
         let judge = |path, who| {
             permit_page(Page::at(path).unwrap(), "admins", who)
                 .map(|permit| permit.principal().is_some())
-                .map_err(|refusal| refusal.problem)
+                .map_err(|denied| denied.refusal.problem)
         };
         let (nobody, member, administrator) =
             (|| None, || Some(somebody(&["x"])), || Some(somebody(&["admins"])));

@@ -96,6 +96,7 @@ impl Serving {
     pub async fn execute(&self, command: Command, by: &Actor) -> Result<Value, CommandError> {
         match command {
             Command::Reload => Ok(to_value(self.reload(by.name()).await?)?),
+            Command::Explain { .. } | Command::ExplainRequest(_) => self.explain(command).await,
             command => self.administration.load_full().execute(command, by).await,
         }
     }

@@ -34,6 +34,9 @@ pub(super) struct Audit {
     /// Only events of this name, such as "sign-in"; may be repeated.
     #[arg(long = "event", value_name = "EVENT", value_parser = |text: &str| text.parse::<AuditKind>())]
     kinds: Vec<AuditKind>,
+    /// Only those of the request with this X-Request-Id.
+    #[arg(long, value_name = "ID")]
+    request: Option<String>,
     /// Only what was refused.
     #[arg(long)]
     failures: bool,
@@ -145,6 +148,7 @@ impl Audit {
                 outcome: self.failures.then_some(AuditOutcome::Failure),
                 from: self.since,
                 until: self.until,
+                request: self.request.clone(),
             },
             order,
             after,
@@ -162,7 +166,7 @@ fn show(event: &AuditEvent, json: bool) -> io::Result<()> {
 }
 
 /// An event on one line, for people.
-fn line(event: &AuditEvent) -> String {
+pub(super) fn line(event: &AuditEvent) -> String {
     let mut line = format!(
         "{} {} {}",
         event.time.strftime("%Y-%m-%d %H:%M:%SZ"),

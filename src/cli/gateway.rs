@@ -5,6 +5,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::answer::Failure;
+use crate::app::explain_at_rest;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{Administration, Client, ClientError, Command, by_command_of};
@@ -70,7 +71,12 @@ impl Gateway {
         }
         let administration = self.opened.get_or_try_init(|| self.open()).await?;
         let by = by_command_of(rustix::process::geteuid().as_raw()).because(reason.unwrap_or_default());
-        let outcome = administration.execute(command, &by).await;
+        let outcome = match command {
+            Command::Explain { .. } | Command::ExplainRequest(_) => {
+                explain_at_rest(&self.config, administration, command).await
+            }
+            command => administration.execute(command, &by).await,
+        };
         administration.services().audit.flush().await;
         Ok(outcome?)
     }

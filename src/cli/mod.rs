@@ -4,6 +4,7 @@ mod answer;
 mod audit;
 pub mod check;
 mod configuration;
+mod explain;
 mod gateway;
 mod invite;
 mod key;
@@ -65,6 +66,9 @@ enum Command {
         #[arg(long)]
         remove: bool,
     },
+    /// Say which route a request takes, what policy says of it and why, and what the application gets; or what became
+    /// of one.
+    Explain(explain::Explain),
     /// Accounts.
     #[command(subcommand)]
     User(user::User),
@@ -109,6 +113,7 @@ impl Cli {
             Some(Command::Trust { remove }) => {
                 return trust::run(Path::new("certs"), remove, json);
             }
+            Some(Command::Explain(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::User(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Invite(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Key(command)) => ask(config, async |gateway| command.run(gateway).await),

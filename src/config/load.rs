@@ -6,7 +6,7 @@ use std::path::Path;
 use super::check;
 use super::document::{Document, KeyPath, Prefer, Step};
 use super::problem::{Position, Problem, did_you_mean};
-use super::{Config, NotBuilt};
+use super::{Config, Line, NotBuilt};
 
 /// Where the configuration is when nobody says where.
 pub const DEFAULT_PATH: &str = "config/vestibule.toml";
@@ -80,7 +80,11 @@ impl Config {
             warnings: Vec::new(),
         })?;
         let mut shape = Vec::new();
-        let config = read(&mut document, &mut shape);
+        let mut config = read(&mut document, &mut shape);
+        for (index, route) in config.route.iter_mut().enumerate() {
+            let path = document.as_written(&KeyPath::from("route").index(index));
+            route.line = Line(Some(document.position(&path).line));
+        }
         let (mut errors, mut warnings) = check::judge(&config, &document, &shape, file);
         errors.extend(shape.into_iter().map(|fault| fault.into_problem(file)));
         errors.sort_by_key(|problem| problem.position);

@@ -58,7 +58,7 @@ pub use not_built::NotBuilt;
 pub use password::{PasswordConfig, PasswordPolicyName};
 pub use problem::{Position, Problem};
 pub use reference::{reference, schema};
-pub use route::{Allow, Compat, Replay, RouteConfig};
+pub use route::{Allow, Compat, Line, Replay, RouteConfig};
 pub use server::{Endpoint, Server, ServerError, Target};
 pub use session::SessionConfig;
 pub use signup::{SignupConfig, SignupMode};

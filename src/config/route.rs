@@ -36,6 +36,20 @@ pub struct RouteConfig {
     pub compat: Option<Compat>,
     /// Identity as a signed token. Not built yet.
     pub assertion: Option<NotBuilt>,
+    /// Where it stands.
+    #[serde(skip)]
+    pub line: Line,
+}
+
+/// The line of a file on which a route begins, from 1; none if it comes from no file. All are equal: a configuration
+/// says the same wherever it says it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Line(pub Option<usize>);
+
+impl PartialEq for Line {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Default for RouteConfig {
@@ -52,6 +66,7 @@ impl Default for RouteConfig {
             unsigned_payload: false,
             compat: None,
             assertion: None,
+            line: Line::default(),
         }
     }
 }

@@ -74,6 +74,17 @@ pub enum Command {
     RotateMaster,
     /// Reads the audit log. Answers an [`AuditPage`](crate::store::AuditPage).
     ReadAudit(AuditQuery),
+    /// Says what would become of a request, and why. Answers an `Explained`.
+    Explain {
+        /// Its method.
+        method: String,
+        /// Its URL, or a path at `public_url`.
+        url: String,
+        /// Whose it is: an address, username or id. Nobody's if none.
+        user: Option<String>,
+    },
+    /// Says what became of the request with this id. Answers a `Recalled`.
+    ExplainRequest(String),
     /// Checks the store. Answers a [`Verification`](crate::store::Verification) without faults.
     VerifyStore,
 }

@@ -53,6 +53,10 @@ impl Administration {
             Command::RevokeSessions(which) => to_value(self.revoke_sessions(which, by).await?)?,
             // A gateway that runs does not get here.
             Command::Reload => return Err(CommandError::new("there is no gateway to reload")),
+            // The stages explain it, and whoever puts them together.
+            Command::Explain { .. } | Command::ExplainRequest(_) => {
+                return Err(CommandError::new("there is no gateway to explain it"));
+            }
             Command::CreateKey(new) => to_value(self.create_key(new, by).await?)?,
             Command::ListKeys(user) => to_value(self.keys_of(user.as_deref()).await?)?,
             Command::ChangeKey { key, change } => to_value(self.change_key(key, change, by).await?)?,

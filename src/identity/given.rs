@@ -80,10 +80,13 @@ impl Value {
 
 /// The value for somebody; `None` if every placeholder in it is empty, or if it cannot stand in a header.
 fn render(template: &Template, principal: &Principal, buffer: &mut BytesMut) -> Option<HeaderValue> {
-    let mut says_something = false;
+    let (mut says_something, mut has_text) = (false, false);
     for piece in template.pieces() {
         match piece {
-            Piece::Text(text) => buffer.put_slice(text.expose().as_bytes()),
+            Piece::Text(text) => {
+                has_text = true;
+                buffer.put_slice(text.expose().as_bytes());
+            }
             Piece::Placeholder(placeholder) => {
                 let before = buffer.len();
                 put(*placeholder, principal, buffer);
@@ -92,7 +95,10 @@ fn render(template: &Template, principal: &Principal, buffer: &mut BytesMut) -> 
         }
     }
     let value = buffer.split().freeze();
-    says_something.then(|| HeaderValue::from_maybe_shared(value).ok())?
+    let mut value = says_something.then(|| HeaderValue::from_maybe_shared(value).ok())??;
+    // What the operator wrote around it may be a secret.
+    value.set_sensitive(has_text);
+    Some(value)
 }
 
 fn put(placeholder: Placeholder, principal: &Principal, buffer: &mut BytesMut) {

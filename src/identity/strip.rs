@@ -48,6 +48,11 @@ impl Strip {
         }
     }
 
+    /// The names, spelled with `-`.
+    pub fn names(&self) -> &[HeaderName] {
+        &self.plain
+    }
+
     /// Removes them from a request's headers. Costs a look-up a name, and allocates only where one is spelled oddly.
     pub fn headers(&self, headers: &mut HeaderMap) {
         for name in &self.plain {

@@ -2,6 +2,8 @@
 //!
 //! A line has no query: tokens may be in one.
 
+mod find;
+
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -16,6 +18,8 @@ use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use crate::clock::Clock;
 use crate::config::LogConfig;
 use crate::request::{Client, RequestHead, RequestId};
+
+pub use find::{LoggedRequest, find_request};
 
 /// The status of a request whose client left before it was answered. No answer has it; logs elsewhere use it too.
 const CLIENT_LEFT: u16 = 499;
@@ -85,6 +89,10 @@ impl Begun {
             at: clock.now(),
             monotonic: clock.monotonic(),
         }
+    }
+
+    pub(super) fn at(self) -> Timestamp {
+        self.at
     }
 }
 

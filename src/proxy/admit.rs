@@ -1,15 +1,17 @@
 //! Whether a request passes, and to what: route, authenticate, authorize.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use http_body::Body as _;
-
 use hyper::body::Incoming;
 
 use super::Gateway;
 use super::signed_body::Read;
-use crate::authenticate::{Finding, Identified, Signed, Terms, Usage};
-use crate::authorize::{self, Permit};
+use crate::authenticate::{Credentials, Finding, Identified, Signed, Terms, Usage};
+use crate::authorize::{self, Denied, Permit};
 use crate::config::Allow;
+use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead};
 use crate::route::{Audience, Found, Page, Unroutable};
@@ -33,12 +35,15 @@ pub(super) struct Admission<'r> {
 pub(super) struct Stopped {
     pub(super) answer: Stop,
     pub(super) clears_cookie: bool,
+    /// Its route, if it has one: for the record, as is who asked.
+    pub(super) route: Option<Arc<str>>,
+    pub(super) user: Option<Arc<Principal>>,
 }
 
 /// What is answered instead.
 pub(super) enum Stop {
     /// A refusal, and the value of `Allow` where methods are the reason.
-    Refused(Refusal, Option<HeaderValue>),
+    Refused(Box<Refusal>, Option<HeaderValue>),
     /// The methods of a page.
     Options(HeaderValue),
     /// Another URL.
@@ -55,12 +60,9 @@ impl Gateway {
     ) -> Result<Admission<'r>, Stopped> {
         require_directed(head, sni)?;
         let to = self.routes.find(head)?;
-        let (identified, read) = self.identify(head, body, to).await?;
-        let permit = match to {
-            Found::Page(page) => authorize::permit_page(page, &self.administrators, identified.credentials),
-            Found::Route(route) => authorize::permit(route, head.method, identified.credentials),
-        };
-        match permit {
+        let identified = self.identify(head, body, to).await;
+        let (identified, read) = identified.map_err(|refusal| Stopped::from(refusal).at(to))?;
+        match self.permit(head, to, identified.credentials) {
             Ok(permit) => Ok(Admission {
                 to,
                 permit,
@@ -68,11 +70,28 @@ impl Gateway {
                 read,
                 clears_cookie: identified.clears_cookie,
             }),
-            Err(refusal) => Err(Stopped {
-                answer: Stop::Refused(refusal, None),
+            Err(stopped) => Err(Stopped {
                 clears_cookie: identified.clears_cookie,
+                ..stopped
             }),
         }
+    }
+
+    /// What policy says, once it is known what a request is for and who makes it.
+    pub(super) fn permit(
+        &self,
+        head: &RequestHead<'_>,
+        to: Found<'_>,
+        credentials: Option<Credentials>,
+    ) -> Result<Permit, Stopped> {
+        let permit = match to {
+            Found::Page(page) => authorize::permit_page(page, &self.administrators, credentials),
+            Found::Route(route) => authorize::permit(route, head.method, credentials),
+        };
+        permit.map_err(|Denied { refusal, principal }| Stopped {
+            user: principal,
+            ..Stopped::from(refusal).at(to)
+        })
     }
 
     async fn identify(
@@ -96,7 +115,7 @@ impl Gateway {
 }
 
 /// What identifies somebody here; `None` where nobody is asked who they are.
-fn terms(to: Found<'_>, has_body: bool) -> Option<Terms> {
+pub(super) fn terms(to: Found<'_>, has_body: bool) -> Option<Terms> {
     let terms = Terms {
         usage: Usage::Extends,
         takes_keys: true,
@@ -136,7 +155,17 @@ fn require_directed(head: &RequestHead<'_>, sni: Option<&Host>) -> Result<(), Re
 
 impl From<Refusal> for Stopped {
     fn from(refusal: Refusal) -> Self {
-        Stop::Refused(refusal, None).into()
+        Stop::Refused(refusal.into(), None).into()
+    }
+}
+
+impl Stopped {
+    fn at(self, to: Found<'_>) -> Self {
+        let route = match to {
+            Found::Route(route) => Some(route.label().clone()),
+            Found::Page(_) => None,
+        };
+        Self { route, ..self }
     }
 }
 
@@ -145,16 +174,18 @@ impl From<Stop> for Stopped {
         Self {
             answer,
             clears_cookie: false,
+            route: None,
+            user: None,
         }
     }
 }
 
 impl From<Unroutable> for Stopped {
     fn from(reason: Unroutable) -> Self {
-        let refused = |problem, allow| Stop::Refused(Refusal::new(problem), allow);
+        let refused = |problem, allow| Stop::Refused(Refusal::new(problem).into(), allow);
         match reason {
             Unroutable::BadPath(path) => {
-                Stop::Refused(Refusal::because(Problem::BadRequest, path.to_string()), None)
+                return Refusal::because(Problem::BadRequest, path.to_string()).into();
             }
             Unroutable::NeverServed => refused(Problem::MethodNotAllowed, Some(SERVED)),
             Unroutable::UnknownHost | Unroutable::NotFound => refused(Problem::NotFound, None),

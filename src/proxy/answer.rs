@@ -19,6 +19,7 @@ use super::body::{AnswerBody, Content, Ending, Watch};
 use super::conversation::Turn;
 use super::forward::{Rest, content_length};
 use super::inspect::Seen;
+use super::recent::Refused;
 use super::{Gateway, HSTS, websocket};
 use crate::authenticate::Proof;
 use crate::model::Principal;
@@ -40,6 +41,8 @@ pub(super) struct Made {
     pub(super) upstream: Option<Arc<str>>,
     pub(super) route: Option<Arc<str>>,
     pub(super) user: Option<Arc<Principal>>,
+    /// What it refuses, if it does: for the record.
+    pub(super) refused: Option<Box<Refused>>,
     pub(super) clears_cookie: bool,
     /// The request's body was not read.
     pub(super) leaves_unread: bool,
@@ -55,6 +58,7 @@ impl From<Response<Content>> for Made {
             upstream: None,
             route: None,
             user: None,
+            refused: None,
             clears_cookie: false,
             leaves_unread: false,
         }
@@ -151,7 +155,7 @@ impl Gateway {
         made
     }
 
-    fn stopped(&self, head: &RequestHead<'_>, stopped: Stopped, has_body: bool) -> Made {
+    pub(super) fn stopped(&self, head: &RequestHead<'_>, stopped: Stopped, has_body: bool) -> Made {
         let mut made = match stopped.answer {
             Stop::Refused(refusal, allow) => {
                 let mut made = self.refused(head, &refusal, has_body);
@@ -168,11 +172,13 @@ impl Gateway {
         };
         made.leaves_unread = has_body;
         made.clears_cookie = stopped.clears_cookie;
+        made.route = stopped.route;
+        made.user = stopped.user;
         made
     }
 
     /// The one place where a refusal becomes an answer.
-    fn refused(&self, head: &RequestHead<'_>, refusal: &Refusal, has_body: bool) -> Made {
+    pub(super) fn refused(&self, head: &RequestHead<'_>, refusal: &Refusal, has_body: bool) -> Made {
         if let Some(cause) = &refusal.cause {
             let (request_id, problem) = (head.id, refusal.problem.slug());
             if refusal.problem.status().is_server_error() {
@@ -182,6 +188,10 @@ impl Gateway {
             }
         }
         let mut made = Made::from(self.portal.refuse(head, refusal).map(Content::own));
+        made.refused = Some(Box::new(Refused {
+            problem: refusal.problem,
+            cause: refusal.cause.clone(),
+        }));
         made.leaves_unread = has_body;
         made
     }
@@ -236,6 +246,7 @@ impl Gateway {
             route: made.route.as_deref(),
             upstream: made.upstream.as_deref(),
         };
+        self.remember(head, begun, &made);
         let mut record = self
             .access_log
             .as_ref()

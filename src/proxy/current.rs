@@ -35,7 +35,8 @@ impl Current {
         }
     }
 
-    pub(super) fn load(&self) -> Arc<Gateway> {
+    /// The gateway of this moment.
+    pub fn load(&self) -> Arc<Gateway> {
         self.0.load_full()
     }
 }

@@ -1,5 +1,7 @@
 //! To an application and back.
 
+use std::net::IpAddr;
+
 use http::header::{CONTENT_LENGTH, COOKIE, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
@@ -57,7 +59,7 @@ impl Gateway {
         }
         let (mut signed, read) = (admission.signed.take(), admission.read.take());
         let permit = &admission.permit;
-        let mut headers = self.outgoing(head, rest.version, arrival, route, permit)?;
+        let mut headers = self.outgoing(head, rest.version, arrival.peer.address, route, permit)?;
         self.authenticator.withhold(&mut headers, signed.as_deref());
         if is_websocket {
             websocket::say(&mut headers);
@@ -93,11 +95,11 @@ impl Gateway {
 
     /// The headers that an application gets: those of the client, without what is about its connection or only the
     /// gateway may say, and with what the gateway says.
-    fn outgoing(
+    pub(super) fn outgoing(
         &self,
         head: &RequestHead<'_>,
         version: Version,
-        arrival: &Arrival,
+        peer: IpAddr,
         route: &Route,
         permit: &Permit,
     ) -> Result<HeaderMap, Refusal> {
@@ -112,7 +114,7 @@ impl Gateway {
             None => HeaderValue::from_str(head.authority)
                 .map_err(|_| Refusal::because(Problem::BadRequest, "the host is no header's value"))?,
         };
-        forwarded::tell(&mut headers, head, &host, arrival.peer.address);
+        forwarded::tell(&mut headers, head, &host, peer);
         headers.insert(HOST, host);
         headers.insert(X_REQUEST_ID, head.id.header_value());
         self.identity.apply(&mut headers, route.target(), permit);
@@ -218,7 +220,7 @@ impl Gateway {
 }
 
 /// The target that an application is asked for: without what belongs to Backend.AI's session form.
-fn for_application(route: &Route, target: PathAndQuery) -> Result<PathAndQuery, Refusal> {
+pub(super) fn for_application(route: &Route, target: PathAndQuery) -> Result<PathAndQuery, Refusal> {
     let Some(path) = route.bare_path(target.path()) else {
         return Ok(target);
     };

@@ -1,7 +1,7 @@
 //! The request's path: a connection's requests, each through route, authenticate, authorize, identity and upstream.
 //!
 //! `admit` is the path up to a permit; `answer` is one request from its head to its answer; `forward` is the way
-//! to an application and back.
+//! to an application and back; `explain` says what all of that would do.
 
 mod access_log;
 mod admit;
@@ -12,6 +12,7 @@ mod body;
 mod connection;
 mod conversation;
 mod current;
+mod explain;
 mod forward;
 mod forwarded;
 mod frames;
@@ -20,6 +21,7 @@ mod hop_by_hop;
 mod inspect;
 mod nameless;
 mod page;
+mod recent;
 mod signed_body;
 mod unreadable;
 mod websocket;
@@ -47,8 +49,13 @@ use crate::upstream::{SetUpError, Upstreams};
 use access_log::AccessLog;
 use signed_body::Buffers;
 
+pub use access_log::{LoggedRequest, find_request};
 pub use connection::Peer;
 pub use current::Current;
+pub use explain::{
+    Answered, Caller, Explanation, Forwarded, NotExplained, Outcome, PassedOver, Question, RouteView,
+};
+pub use recent::{Recent, RecentRequest};
 
 /// A year, in seconds (RFC 6797).
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
@@ -64,6 +71,7 @@ pub struct Gateway {
     services: Services,
     metrics: Arc<Metrics>,
     access_log: Option<AccessLog>,
+    recent: Arc<Recent>,
     clock: Clock,
     ids: RequestIds,
     trusted: Vec<IpNet>,
@@ -92,6 +100,8 @@ pub struct Surroundings {
     pub random: Random,
     /// Where answers are counted.
     pub metrics: Arc<Metrics>,
+    /// What was answered of late, by all gateways of which one takes the place of another.
+    pub recent: Arc<Recent>,
     /// The tunnels through all gateways, of which one takes the place of another.
     pub tunnels: TaskTracker,
     /// Ends connections once their requests are answered, and tunnels at once.
@@ -149,6 +159,7 @@ impl Gateway {
             request_head: bytes(config.limits.request_head.0).max(8 << 10),
             timeouts: Timeouts::from(&config.timeouts),
             tunnels: surroundings.tunnels,
+            recent: surroundings.recent,
             metrics: surroundings.metrics,
             clock: surroundings.clock,
             real_certificate,

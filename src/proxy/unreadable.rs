@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use super::access_log::Begun;
 use super::arrival::Arrival;
+use super::recent::Noted;
 use super::{Current, Gateway};
 use crate::request::{RequestId, X_REQUEST_ID};
 
@@ -111,9 +112,12 @@ impl Gateway {
     fn unreadable(&self, arrival: &Arrival, status: StatusCode) -> RequestId {
         let id = self.ids.next();
         self.metrics.responded(status.as_u16());
+        let begun = Begun::now(&self.clock);
         if let Some(log) = &self.access_log {
-            log.note_unreadable(&arrival.peer, id, Begun::now(&self.clock), status);
+            log.note_unreadable(&arrival.peer, id, begun, status);
         }
+        self.recent
+            .note(Noted::unreadable(id, begun.at(), arrival.peer.address, status));
         id
     }
 }

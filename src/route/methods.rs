@@ -20,6 +20,11 @@ impl Methods {
         self.0.as_ref().is_none_or(|methods| methods.contains(method))
     }
 
+    /// Their names; none if they are all that there are.
+    pub fn names(&self) -> Vec<&str> {
+        self.0.iter().flatten().map(Method::as_str).collect()
+    }
+
     /// Whether a request could be for both.
     pub fn overlap(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {

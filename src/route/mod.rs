@@ -8,6 +8,7 @@ mod find;
 mod methods;
 mod page;
 mod path;
+mod rivals;
 mod session_form;
 mod table;
 
@@ -22,12 +23,14 @@ pub use find::{Found, Unroutable};
 pub use methods::Methods;
 pub use page::{AccountPage, AdminPage, Audience, Page, SessionFormPage};
 pub use path::BadPath;
+pub use rivals::{Lost, Rival};
 use session_form::SessionForm;
 pub use table::{RouteError, Routes, UpstreamName};
 
 /// One route of the configuration.
 #[derive(Clone, Debug)]
 pub struct Route {
+    pub(super) place: Place,
     pub(super) label: Arc<str>,
     pub(super) methods: Methods,
     pub(super) allow: Allow,
@@ -37,6 +40,15 @@ pub struct Route {
     pub(super) replay: Replay,
     pub(super) unsigned_payload: bool,
     pub(super) session_form: Option<SessionForm>,
+}
+
+/// Where a route stands in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which of all routes, from 0.
+    pub index: usize,
+    /// The line on which it begins, from 1, if it comes from a file.
+    pub line: Option<usize>,
 }
 
 /// Where a route leads.
@@ -60,6 +72,31 @@ impl UpstreamId {
 }
 
 impl Route {
+    /// Where it stands in the configuration.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Its methods.
+    pub fn methods(&self) -> &Methods {
+        &self.methods
+    }
+
+    /// Whether `%2f` in a path is passed on.
+    pub fn encoded_slash(&self) -> bool {
+        self.encoded_slash
+    }
+
+    /// Which signatures serve only once.
+    pub fn replay(&self) -> Replay {
+        self.replay
+    }
+
+    /// Whether Backend.AI's session form is served under it.
+    pub fn serves_session_form(&self) -> bool {
+        self.session_form.is_some()
+    }
+
     /// Its host and path, for people and for the record.
     pub fn label(&self) -> &Arc<str> {
         &self.label

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method};
 use url::Url;
 
 use super::session_form::{InSessionForm, SessionForm};
-use super::{Methods, Route, Target, UpstreamId};
+use super::{Methods, Place, Route, Target, UpstreamId};
 use crate::config::{self, Compat, Config, HostPattern, RouteConfig, Server, ServerError};
 use crate::request::{Host, HostError};
 
@@ -108,8 +108,8 @@ impl Routes {
                 host,
             },
         };
-        for route in &config.route {
-            routes.add(config, route)?;
+        for (index, route) in config.route.iter().enumerate() {
+            routes.add(config, route, index)?;
         }
         for host in routes.exact.values_mut().chain(routes.below.values_mut()) {
             host.0.sort_by_key(|path| Reverse(path.path.len()));
@@ -134,15 +134,23 @@ impl Routes {
         &self.upstreams
     }
 
+    /// The base of `public_url`: `https://host:port`.
+    pub fn public_base(&self) -> &str {
+        &self.public.base
+    }
+
     /// The routes of a host: its own before those of the nearest wildcard.
     pub(super) fn of_host(&self, host: &Host) -> Option<&HostRoutes> {
+        self.each_of_host(host).next()
+    }
+
+    /// All routes that name a host, the nearest first: its own, then those of wildcards.
+    pub(super) fn each_of_host<'r>(&'r self, host: &Host) -> impl Iterator<Item = &'r HostRoutes> {
         let name = host.as_str();
-        self.exact.get(name).or_else(|| {
-            if self.below.is_empty() {
-                return None;
-            }
-            memchr::memchr_iter(b'.', name.as_bytes()).find_map(|dot| self.below.get(&name[dot + 1..]))
-        })
+        let dots = (!self.below.is_empty()).then(|| memchr::memchr_iter(b'.', name.as_bytes()));
+        let below = dots.into_iter().flatten();
+        let below = below.filter_map(move |dot| self.below.get(&name[dot + 1..]));
+        self.exact.get(name).into_iter().chain(below)
     }
 
     /// Where a request for another name of this machine belongs; `None` if the host is not one.
@@ -151,7 +159,7 @@ impl Routes {
         (is_alias && self.public.host.is_loopback()).then_some(self.public.base.as_str())
     }
 
-    fn add(&mut self, config: &Config, route: &RouteConfig) -> Result<(), RouteError> {
+    fn add(&mut self, config: &Config, route: &RouteConfig, index: usize) -> Result<(), RouteError> {
         let path = route.path.trim_end_matches('/');
         let pattern = route
             .host_pattern(&self.public.host)
@@ -160,6 +168,10 @@ impl Routes {
                 source,
             })?;
         let made = Route {
+            place: Place {
+                index,
+                line: route.line.0,
+            },
             label: route.label_at(&pattern).into(),
             methods: methods(route)?,
             allow: route.allow.clone(),
@@ -202,7 +214,12 @@ impl Routes {
 impl HostRoutes {
     /// The routes with the longest path that the path begins with, on a segment's border.
     pub(super) fn at(&self, path: &str) -> Option<&PathRoutes> {
-        self.0.iter().find(|routes| {
+        self.each_at(path).next()
+    }
+
+    /// All that the path begins with, the longest first.
+    pub(super) fn each_at<'r>(&'r self, path: &str) -> impl Iterator<Item = &'r PathRoutes> {
+        self.0.iter().filter(move |routes| {
             path.strip_prefix(routes.path.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
@@ -244,6 +261,11 @@ impl PathRoutes {
             Method::OPTIONS => self.routes.iter().find(|route| route.preflight),
             _ => None,
         })
+    }
+
+    /// All of them, whatever their method.
+    pub(super) fn all(&self) -> &[Route] {
+        &self.routes
     }
 
     /// What a path asks for in Backend.AI's session form, if that is served here.

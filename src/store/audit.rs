@@ -42,6 +42,9 @@ pub struct AuditFilter {
     pub from: Option<Timestamp>,
     /// Before this moment.
     pub until: Option<Timestamp>,
+    /// Of this request.
+    #[serde(default)]
+    pub request: Option<String>,
 }
 
 impl AuditFilter {
@@ -52,6 +55,7 @@ impl AuditFilter {
             && self.outcome.is_none_or(|outcome| outcome == event.outcome)
             && self.from.is_none_or(|from| event.time >= from)
             && self.until.is_none_or(|until| event.time < until)
+            && (self.request.is_none() || self.request == event.request_id)
     }
 }
 

@@ -47,6 +47,14 @@ impl Balancer {
         Some(Self { servers, rounds })
     }
 
+    /// What the servers are called.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.servers
+            .iter()
+            .map(|server| server.name().to_string())
+            .collect()
+    }
+
     /// The next server to try: one in turn that is thought to be there, or, when none of those is left, any other.
     pub(super) fn next(&self, tried: &mut Tried) -> Option<&Server> {
         let is_new = |index: &usize| !tried.0.contains(index);

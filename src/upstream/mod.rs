@@ -157,6 +157,16 @@ impl Upstreams {
 }
 
 impl Upstream {
+    /// Its name in the configuration, or its only server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its servers listen.
+    pub fn servers(&self) -> Vec<String> {
+        self.balancer.names()
+    }
+
     /// Sends a request on. Takes the permit as proof that the request may be made.
     ///
     /// A server that cannot be reached is passed over as long as there is another one: nothing of the request was

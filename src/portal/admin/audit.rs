@@ -91,6 +91,7 @@ impl Wanted {
             },
             from: moment(&self.from, false),
             until: moment(&self.until, true),
+            request: None,
         }
     }
 }

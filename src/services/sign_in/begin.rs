@@ -52,6 +52,15 @@ impl SignIn {
         Ok(current)
     }
 
+    /// Whether somebody who proves to be the owner of an account may sign in, and without agreeing to new terms.
+    pub fn admits(&self, account: &Account) -> Result<(), SignInError> {
+        self.admission.judge(account)?;
+        if self.terms.are_outstanding(account) {
+            return Err(SignInError::MustAgree);
+        }
+        Ok(())
+    }
+
     /// The account of a key that serves.
     pub(in crate::services) async fn account(&self, id: AccountId) -> Result<Account, SignInError> {
         let account = self.store.account(id).await?;

@@ -43,7 +43,7 @@ pub enum SignInError {
 
 impl SignInError {
     /// Its name in the record.
-    pub(in crate::services) fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Self::InvalidCredentials => "invalid-credentials",
             Self::NotVerified => "not-verified",

@@ -1,0 +1,195 @@
+//! Explaining: what would become of a request, and what became of one.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, to_value};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{BuildError, Serving};
+use crate::clock::Clock;
+use crate::config::{Config, LogConfig};
+use crate::control::{Administration, Command, CommandError};
+use crate::metrics::Metrics;
+use crate::model::AuditEvent;
+use crate::proxy::{
+    Explanation, Gateway, LoggedRequest, NotExplained, Question, Recent, RecentRequest, Surroundings,
+    find_request,
+};
+use crate::random::Random;
+use crate::route::Routes;
+use crate::services::{AuditFilter, AuditOrder, Services};
+
+/// Calls with which the audit log is looked through, each of which looks at a bounded part of it.
+const LOOKS: usize = 100;
+
+/// Events of one request that are told.
+const EVENTS: usize = 50;
+
+/// What would become of a request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Explained {
+    /// Whether a gateway that runs says so; else what is in the file does.
+    pub live: bool,
+    /// What.
+    #[serde(flatten)]
+    pub explanation: Explanation,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recalled {
+    /// What the running gateway remembers: refusals, and answers of its own.
+    pub recent: Option<RecentRequest>,
+    /// What the access log has.
+    pub logged: Option<LoggedRequest>,
+    /// What the audit log has.
+    pub events: Vec<AuditEvent>,
+}
+
+impl Serving {
+    /// Explains by the gateway as it serves now.
+    pub(super) async fn explain(&self, command: Command) -> Result<Value, CommandError> {
+        let gateway = self.gateway.load();
+        let log = self.config.lock().await.log.clone();
+        let services = self.administration.load().services().clone();
+        answer(
+            command,
+            &gateway,
+            &services,
+            &log,
+            Some(&self.surroundings.recent),
+        )
+        .await
+    }
+}
+
+/// Explains where no gateway runs, by one that is made from the configuration and serves nobody.
+pub async fn explain_at_rest(
+    config: &Config,
+    administration: &Administration,
+    command: Command,
+) -> Result<Value, CommandError> {
+    let gateway = at_rest(config, administration.services()).map_err(|error| {
+        CommandError::new(format!("no gateway can be made of the configuration: {error}"))
+    })?;
+    answer(command, &gateway, administration.services(), &config.log, None).await
+}
+
+fn at_rest(config: &Config, services: &Services) -> Result<Gateway, BuildError> {
+    let clock = Clock::system();
+    let routes = Routes::new(config, config.public_host().ok_or(BuildError::NoHost)?)?;
+    let surroundings = Surroundings {
+        recent: Recent::since(clock.now()).into(),
+        clock,
+        random: Random::system(),
+        metrics: Metrics::default().into(),
+        tunnels: TaskTracker::new(),
+        stop: CancellationToken::new(),
+    };
+    let mut config = config.clone();
+    // Nothing is served, so nothing is written.
+    config.log.access = false;
+    let is_real = !config.tls.certificates.is_empty();
+    Ok(Gateway::new(
+        &config,
+        routes,
+        services.clone(),
+        is_real,
+        surroundings,
+    )?)
+}
+
+async fn answer(
+    command: Command,
+    gateway: &Gateway,
+    services: &Services,
+    log: &LogConfig,
+    recent: Option<&Recent>,
+) -> Result<Value, CommandError> {
+    match command {
+        Command::Explain { method, url, user } => {
+            let question = Question::parse(&method, &url, gateway.public_base(), user)?;
+            Ok(to_value(Explained {
+                live: recent.is_some(),
+                explanation: gateway.explain(&question).await?,
+            })?)
+        }
+        Command::ExplainRequest(id) => Ok(to_value(recall(&id, services, log, recent).await?)?),
+        _ => Err(CommandError::new("that needs no explanation")),
+    }
+}
+
+async fn recall(
+    id: &str,
+    services: &Services,
+    log: &LogConfig,
+    recent: Option<&Recent>,
+) -> Result<Recalled, CommandError> {
+    let mut events = Vec::new();
+    let filter = AuditFilter {
+        request: Some(id.to_owned()),
+        ..AuditFilter::default()
+    };
+    let mut after = None;
+    for _ in 0..LOOKS {
+        let order = AuditOrder::NewestFirst;
+        let page = services.audit.read(filter.clone(), order, after, EVENTS).await?;
+        events.extend(page.events.into_iter().map(|(_, event)| event));
+        after = page.next;
+        // All that one request brings about is written together.
+        if after.is_none() || !events.is_empty() {
+            break;
+        }
+    }
+    events.reverse();
+    let has_file = log.access && !log.access_file.as_os_str().is_empty();
+    let logged = if has_file {
+        let (file, id) = (log.access_file.clone(), id.to_owned());
+        let found = spawn_blocking(move || find_request(&file, &id)).await;
+        found.ok().and_then(Result::ok).flatten()
+    } else {
+        None
+    };
+    let recalled = Recalled {
+        recent: recent.and_then(|recent| recent.find(id)),
+        logged,
+        events,
+    };
+    if recalled.recent.is_none() && recalled.logged.is_none() && recalled.events.is_empty() {
+        return Err(CommandError::new(unknown(id, log, recent)));
+    }
+    Ok(recalled)
+}
+
+/// Where the name was looked for, and how far back.
+fn unknown(id: &str, log: &LogConfig, recent: Option<&Recent>) -> String {
+    let memory = match recent {
+        Some(recent) => format!(
+            "the running gateway remembers what it refused since {:.0}",
+            recent.refusals_since()
+        ),
+        None => "no gateway runs that could remember it".to_owned(),
+    };
+    let file = log.access_file.display();
+    let access = if !log.access {
+        "no access log is written (log.access)".to_owned()
+    } else if log.access_file.as_os_str().is_empty() {
+        "the access log goes to standard output: look for the id where that is kept".to_owned()
+    } else {
+        format!("it is not in the last 64 MiB of {file}")
+    };
+    format!(
+        "no request {id} is known: {memory}; no event of the audit log has it; what an application answered is in \
+         the access log alone, and {access}"
+    )
+}
+
+impl From<NotExplained> for CommandError {
+    fn from(error: NotExplained) -> Self {
+        match error {
+            NotExplained::Account(error) => error.into(),
+            error => Self::new(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! An explanation, for people.
+
+use std::fmt::Write as _;
+
+use crate::app::{Explained, Recalled};
+use crate::cli::audit;
+use crate::cli::table::{moment, printable};
+use crate::clock::Clock;
+use crate::config::{Allow, Replay};
+use crate::model::Standing;
+use crate::proxy::{Answered, Caller, Explanation, LoggedRequest, Outcome, RecentRequest, RouteView};
+
+/// Lines under names.
+#[derive(Default)]
+struct Sheet(String);
+
+impl Sheet {
+    /// A line; those without a name go on with the one before.
+    fn line(&mut self, name: &str, text: &str) {
+        // Writing into a string does not fail.
+        let _ = writeln!(self.0, "{name:<10}{}", printable(text));
+    }
+
+    fn lines(&mut self, name: &str, lines: impl IntoIterator<Item = String>) {
+        for (index, text) in lines.into_iter().enumerate() {
+            self.line(if index == 0 { name } else { "" }, &text);
+        }
+    }
+
+    fn done(self) -> String {
+        self.0.trim_end().to_owned()
+    }
+}
+
+pub(super) fn explained(explained: &Explained) -> String {
+    let told = &explained.explanation;
+    let mut sheet = Sheet::default();
+    sheet.line("request", &format!("{} {}{}", told.method, told.host, told.path));
+    sheet.line(
+        "of",
+        &told
+            .caller
+            .as_ref()
+            .map_or("nobody: nobody is signed in".to_owned(), caller),
+    );
+    sheet.line(
+        "by",
+        if explained.live {
+            "the gateway that runs"
+        } else {
+            "the configuration in the file: no gateway runs"
+        },
+    );
+    match (&told.route, &told.page) {
+        (Some(route), _) => sheet.lines("route", route_lines(route)),
+        (None, Some(page)) => sheet.line("page", page),
+        (None, None) => sheet.line("route", "none"),
+    }
+    let passed_over = told.passed_over.iter().map(|other| {
+        let name = place(other.index, other.line);
+        format!("{name} {} {}", other.label, other.reason)
+    });
+    sheet.lines("not", passed_over);
+    sheet.lines("decision", decision(told));
+    if let Some(forwarded) = &told.forwarded {
+        sheet.line("asks", &format!("{} {}", told.method, forwarded.target));
+        let headers = forwarded.headers.iter();
+        sheet.lines("headers", headers.map(|(name, value)| format!("{name}: {value}")));
+        sheet.lines("removed", wrapped(&forwarded.removed));
+        sheet.lines("forgeable", wrapped(&forwarded.forgeable));
+    }
+    sheet.lines("note", told.notes.clone());
+    sheet.done()
+}
+
+fn caller(caller: &Caller) -> String {
+    let groups = if caller.groups.is_empty() {
+        "no groups".to_owned()
+    } else {
+        format!("groups {}", caller.groups.join(", "))
+    };
+    let mut text = format!("{} ({}), {groups}", caller.email, caller.username);
+    let standing = match caller.standing {
+        Standing::Active => "",
+        Standing::AwaitingApproval => ", waits for approval",
+        Standing::Declined => ", declined",
+        Standing::Disabled => ", disabled",
+    };
+    text.push_str(standing);
+    if let Some(slug) = &caller.shut_out {
+        let _ = write!(text, "; cannot sign in ({slug}), so the request is nobody's");
+    }
+    text
+}
+
+fn route_lines(route: &RouteView) -> Vec<String> {
+    let allow = match &route.allow {
+        Allow::Public => "public".to_owned(),
+        Allow::Optional => "optional".to_owned(),
+        Allow::Authenticated => "authenticated".to_owned(),
+        Allow::Groups(groups) => format!("groups {}", groups.join(", ")),
+    };
+    let mut settings = vec![format!("allow {allow}")];
+    if !route.methods.is_empty() {
+        settings.push(format!("methods {}", route.methods.join(", ")));
+    }
+    let replay = match route.replay {
+        Replay::Off => None,
+        Replay::Writes => {
+            Some("replay \"writes\": a signature of a method that changes something serves once")
+        }
+        Replay::All => Some("replay \"all\": a signature serves once"),
+    };
+    let said = [
+        replay,
+        route
+            .unsigned_payload
+            .then_some("signed requests may leave their body unsigned"),
+        route.preflight.then_some("preflight: OPTIONS needs no session"),
+        route.encoded_slash.then_some("%2f in a path is passed on"),
+        route.backend_ai.then_some("compat \"backend.ai\""),
+    ];
+    settings.extend(said.into_iter().flatten().map(str::to_owned));
+    let mut to = format!("to {}", route.upstream);
+    if !route.servers.is_empty() && route.servers != [route.upstream.clone()] {
+        let _ = write!(to, ": {}", route.servers.join(", "));
+    }
+    vec![
+        format!("{} {}", place(route.index, route.line), route.label),
+        settings.join("; "),
+        to,
+    ]
+}
+
+fn place(index: usize, line: Option<usize>) -> String {
+    match line {
+        Some(line) => format!("route[{index}] (line {line})"),
+        None => format!("route[{index}]"),
+    }
+}
+
+fn decision(told: &Explanation) -> Vec<String> {
+    let mut lines = vec![match told.outcome {
+        Outcome::Forwarded => "goes to the application".to_owned(),
+        Outcome::Page => "the gateway answers it itself".to_owned(),
+        Outcome::Refused => "does not go on".to_owned(),
+    }];
+    lines.push(told.reason.clone());
+    match (&told.to_browser, &told.to_program) {
+        (Some(browser), Some(program)) if browser != program => {
+            lines.push(format!("a browser gets {}", answer(browser)));
+            lines.push(format!("a program gets {}", answer(program)));
+        }
+        (_, Some(both)) | (Some(both), None) => lines.push(format!("answered with {}", answer(both))),
+        (None, None) => {}
+    }
+    lines
+}
+
+fn answer(answered: &Answered) -> String {
+    let mut text = answered.status.to_string();
+    if let Some(slug) = &answered.slug {
+        let _ = write!(text, " {slug}");
+    }
+    if let Some(location) = &answered.location {
+        let _ = write!(text, " to {location}");
+    }
+    if let Some(allow) = &answered.allow {
+        let _ = write!(text, " (Allow: {allow})");
+    }
+    text
+}
+
+/// Names in lines that a terminal shows whole.
+fn wrapped(names: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for name in names {
+        match lines.last_mut() {
+            Some(line) if line.len() + name.len() < 68 => {
+                line.push_str(", ");
+                line.push_str(name);
+            }
+            _ => lines.push(name.clone()),
+        }
+    }
+    lines
+}
+
+pub(super) fn recalled(recalled: &Recalled) -> String {
+    let mut sheet = Sheet::default();
+    match (&recalled.recent, &recalled.logged) {
+        (Some(recent), _) => recent_lines(&mut sheet, recent),
+        (None, Some(logged)) => logged_lines(&mut sheet, logged),
+        (None, None) => {}
+    }
+    if let Some(logged) = &recalled.logged {
+        if let Some(upstream) = &logged.upstream {
+            sheet.line("server", upstream);
+        }
+        if let (Some(bytes), Some(took)) = (logged.bytes, logged.duration_us) {
+            sheet.line(
+                "sent",
+                &format!("{bytes} bytes in {}.{:03} ms", took / 1000, took % 1000),
+            );
+        }
+    }
+    sheet.lines("recorded", recalled.events.iter().map(audit::line));
+    sheet.done()
+}
+
+fn recent_lines(sheet: &mut Sheet, recent: &RecentRequest) {
+    sheet.line("at", &moment(recent.time, Clock::system().now()));
+    sheet.line("from", &recent.client.to_string());
+    match &recent.method {
+        Some(method) => sheet.line("request", &format!("{method} {}{}", recent.host, recent.path)),
+        None => sheet.line("request", "none that could be read"),
+    }
+    let groups = if recent.groups.is_empty() {
+        String::new()
+    } else {
+        format!(", groups {}", recent.groups.join(", "))
+    };
+    let user = recent.user.as_ref();
+    sheet.line(
+        "of",
+        &user.map_or("nobody".to_owned(), |user| format!("{user}{groups}")),
+    );
+    sheet.line("route", recent.route.as_deref().unwrap_or("none"));
+    let slug = recent.slug.as_deref().unwrap_or_default();
+    sheet.line("answer", format!("{} {slug}", recent.status).trim_end());
+    sheet.lines("because", recent.reason.clone());
+}
+
+fn logged_lines(sheet: &mut Sheet, logged: &LoggedRequest) {
+    sheet.line("at", &moment(logged.time, Clock::system().now()));
+    sheet.line("from", &logged.client.to_string());
+    let said = [&logged.method, &logged.host, &logged.path].map(|part| part.as_deref().unwrap_or_default());
+    match said {
+        ["", ..] => sheet.line("request", "none that could be read"),
+        [method, host, path] => sheet.line("request", &format!("{method} {host}{path}")),
+    }
+    sheet.line("of", logged.user.as_deref().unwrap_or("nobody"));
+    sheet.line("route", logged.route.as_deref().unwrap_or("none"));
+    sheet.line("answer", &logged.status.to_string());
+}

@@ -1,0 +1,86 @@
+//! A request in the access log, by its name.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::net::IpAddr;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Bytes that are looked through, from the end: some 200,000 requests.
+const LOOKS: u64 = 64 << 20;
+
+/// A request as the access log has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedRequest {
+    /// Its name.
+    pub request_id: String,
+    /// When it came.
+    pub time: Timestamp,
+    /// From which address.
+    pub client: IpAddr,
+    /// Its method; none of a head that nobody could read.
+    pub method: Option<String>,
+    /// Its host.
+    pub host: Option<String>,
+    /// Its path, without the query.
+    pub path: Option<String>,
+    /// The status that was answered.
+    pub status: u16,
+    /// Who asked: their username.
+    pub user: Option<String>,
+    /// The route, as host and path.
+    pub route: Option<String>,
+    /// The server that answered.
+    pub upstream: Option<String>,
+    /// Bytes of content.
+    pub bytes: Option<u64>,
+    /// How long it took, in microseconds.
+    pub duration_us: Option<u64>,
+}
+
+/// The request of this name in the last 64 MiB of the file. Blocks.
+pub fn find_request(file: &Path, id: &str) -> io::Result<Option<LoggedRequest>> {
+    let mut file = File::open(file)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LOOKS)))?;
+    let mut text = Vec::new();
+    file.take(LOOKS).read_to_end(&mut text)?;
+    let needle = format!("\"request_id\":\"{id}\"");
+    // A client may have sent a path that looks like it: what is read counts.
+    let found = memchr::memmem::rfind_iter(&text, needle.as_bytes()).find_map(|at| {
+        let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
+        let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline);
+        let logged: LoggedRequest = serde_json::from_slice(&text[start..end]).ok()?;
+        (logged.request_id == id).then_some(logged)
+    });
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_line_of_a_name_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("access.log");
+        let line = |id: &str, path: &str| {
+            let (time, client) = ("2026-01-02T03:04:05Z", "203.0.113.9");
+            let line = serde_json::json!({
+                "time": time, "request_id": id, "client": client, "path": path, "status": 200,
+            });
+            format!("{line}\n")
+        };
+        let text =
+            line("a1", "/old") + &line("a1", "/new") + &line("b2", "\"request_id\":\"c3\"") + "half a li";
+        std::fs::write(&file, text).unwrap();
+        let path = |id| find_request(&file, id).unwrap().and_then(|found| found.path);
+        assert_eq!(path("a1").as_deref(), Some("/new"));
+        assert!(path("b2").is_some());
+        assert_eq!(path("c3"), None);
+        assert_eq!(path("a"), None);
+        assert!(find_request(&folder.path().join("none"), "a1").is_err());
+    }
+}

@@ -1,0 +1,313 @@
+//! What would become of a request, and why: by the very stages that a request goes through, asked without one.
+
+mod question;
+mod reason;
+mod told;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, HOST, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
+use jiff::Timestamp;
+
+use super::Gateway;
+use super::admit::{Stopped, terms};
+use super::forward::for_application;
+use crate::authenticate::Credentials;
+use crate::authorize::Permit;
+use crate::ids::SessionId;
+use crate::model::{Principal, SignInMethod};
+use crate::portal::Visitor;
+use crate::refusal::{Problem, Refusal};
+use crate::request::{Client, RequestHead, RequestId, X_REQUEST_ID};
+use crate::route::{Audience, Found, Page, Route, Target, Unroutable};
+use crate::services::SignInError;
+use question::Sender;
+
+pub use question::{NotExplained, Question};
+pub use told::{Answered, Caller, Explanation, Forwarded, Outcome, PassedOver, RouteView};
+
+/// The address that stands for the client's, which is not known.
+const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// What a client is taken to send under names that are the gateway's.
+const FORGED: HeaderValue = HeaderValue::from_static("sent-by-the-client");
+
+/// What clients say beside the identity, and the gateway says itself or does not pass on.
+const OF_THE_CONNECTION: [&str; 11] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-original-uri",
+    "x-original-url",
+    "x-real-ip",
+    "x-request-id",
+    "x-rewrite-url",
+];
+
+impl Gateway {
+    /// The base of `public_url`: `https://host:port`.
+    pub fn public_base(&self) -> &str {
+        self.routes.public_base()
+    }
+
+    /// Explains what would become of a request now.
+    pub async fn explain(&self, question: &Question) -> Result<Explanation, NotExplained> {
+        let client = Client {
+            address: SOMEWHERE,
+            through_trusted_proxy: false,
+        };
+        let id = RequestId::given(b"explain").unwrap_or_else(|| self.ids.next());
+        let (browser, program) = (
+            question.headers(Sender::Browser),
+            question.headers(Sender::Program),
+        );
+        let head = |headers| RequestHead {
+            method: &question.method,
+            host: &question.host,
+            authority: &question.authority,
+            path: question.target.path(),
+            query: question.target.query(),
+            headers,
+            client: &client,
+            id,
+        };
+        let mut told = Explanation {
+            method: question.method.to_string(),
+            host: question.host.to_string(),
+            path: question.target.path().to_owned(),
+            caller: None,
+            route: None,
+            page: None,
+            passed_over: Vec::new(),
+            outcome: Outcome::Refused,
+            reason: String::new(),
+            to_browser: None,
+            to_program: None,
+            forwarded: None,
+            notes: question.notes(),
+        };
+        let principal = self.caller(question, &mut told).await?;
+        let program = head(&program);
+        match self.judge(&program, principal.as_ref(), &mut told) {
+            Ok((Found::Route(route), permit)) => match self.forwarding(&program, question, route, &permit) {
+                Ok(forwarded) => {
+                    told.outcome = Outcome::Forwarded;
+                    told.forwarded = Some(forwarded);
+                }
+                Err(refusal) => {
+                    told.to_program = Some(self.refused(&program, &refusal, false).response.into());
+                }
+            },
+            Ok((Found::Page(page), permit)) => {
+                told.outcome = Outcome::Page;
+                told.to_program = self.answer_of(page, &program, &permit).await;
+                told.to_browser = self.answer_of(page, &head(&browser), &permit).await;
+            }
+            Err(stopped) => {
+                told.to_program = Some(self.stopped(&program, stopped, false).response.into());
+                let browser = head(&browser);
+                if let Err(stopped) = self.judge(&browser, principal.as_ref(), &mut told) {
+                    told.to_browser = Some(self.stopped(&browser, stopped, false).response.into());
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    /// Whose request it is, if it can be somebody's.
+    async fn caller(
+        &self,
+        question: &Question,
+        told: &mut Explanation,
+    ) -> Result<Option<Arc<Principal>>, NotExplained> {
+        let Some(name) = &question.caller else {
+            return Ok(None);
+        };
+        let account = self.services.accounts.find(name).await?;
+        let shut_out = match self.services.sign_in.admits(&account) {
+            Ok(()) => None,
+            Err(SignInError::MustAgree) => {
+                told.notes
+                    .push("they must agree to the terms when they next sign in".to_owned());
+                None
+            }
+            Err(error) => Some(error.reason().to_owned()),
+        };
+        if let Ok(Some(left)) = self.services.inspection.locked_for(&account).await {
+            told.notes.push(format!(
+                "the account is locked for another {} s: no sign-in with a password until then; sessions go on",
+                left.as_secs().max(1)
+            ));
+        }
+        // A session's own name and end are known only of a session.
+        let session = SessionId::from_bytes([0; 16]);
+        let principal = Principal::of(&account, SignInMethod::Password, Some(session), Timestamp::MAX);
+        let may_sign_in = shut_out.is_none();
+        told.caller = Some(Caller {
+            email: account.email.to_string(),
+            username: account.username.to_string(),
+            groups: account.groups.into_iter().collect(),
+            standing: account.standing,
+            shut_out,
+        });
+        Ok(may_sign_in.then(|| Arc::new(principal)))
+    }
+
+    /// Route, authenticate, authorize: what [`Gateway::admit`] does, and in the same order.
+    fn judge(
+        &self,
+        head: &RequestHead<'_>,
+        principal: Option<&Arc<Principal>>,
+        told: &mut Explanation,
+    ) -> Result<(Found<'_>, Permit), Stopped> {
+        let found = self.routes.find(head);
+        told.passed_over = self.passed_over(head, found.as_ref().ok());
+        let to = found.map_err(|reason: Unroutable| {
+            told.reason = self.why_unroutable(&reason);
+            Stopped::from(reason)
+        })?;
+        match to {
+            Found::Page(_) => told.page = Some(head.path.to_owned()),
+            Found::Route(route) => told.route = Some(self.view(route)),
+        }
+        // Where nobody is asked who they are, nobody is.
+        let principal = principal.filter(|_| terms(to, false).is_some()).cloned();
+        let credentials = principal.clone().map(|principal| Credentials {
+            principal,
+            proof: None,
+        });
+        let permit = self.permit(head, to, credentials);
+        told.reason = self.why(to, permit.is_ok(), principal.as_deref());
+        Ok((to, permit?))
+    }
+
+    fn view(&self, route: &Route) -> RouteView {
+        let (upstream, servers) = match route.target() {
+            Target::Demo => ("demo:".to_owned(), Vec::new()),
+            Target::Upstream(id) => self
+                .upstreams
+                .of(id)
+                .map(|upstream| (upstream.name().to_owned(), upstream.servers()))
+                .unwrap_or_default(),
+        };
+        RouteView::of(route, upstream, servers)
+    }
+
+    /// What the application gets of a request that has nothing but its head.
+    fn forwarding(
+        &self,
+        head: &RequestHead<'_>,
+        question: &Question,
+        route: &Route,
+        permit: &Permit,
+    ) -> Result<Forwarded, Refusal> {
+        let outgoing = |head: &RequestHead<'_>| {
+            let mut headers = self.outgoing(head, Version::HTTP_11, SOMEWHERE, route, permit)?;
+            self.authenticator.withhold(&mut headers, None);
+            Ok::<_, Refusal>(headers)
+        };
+        let added = outgoing(head)?;
+        let mut headers: Vec<_> = added
+            .iter()
+            .filter(|(name, value)| {
+                **name == HOST || !head.headers.get_all(*name).iter().any(|sent| sent == *value)
+            })
+            .map(|(name, value)| (name.to_string(), shown(name, value)))
+            .collect();
+        headers.sort();
+        let (forged, probes) = self.forged(head.headers);
+        let arrived = outgoing(&RequestHead {
+            headers: &forged,
+            ..*head
+        })?;
+        let (forgeable, removed): (Vec<_>, Vec<_>) = probes
+            .into_iter()
+            .partition(|name| arrived.get_all(name).iter().any(|value| *value == FORGED));
+        let names = |names: Vec<HeaderName>, odd: bool| {
+            let names = names
+                .iter()
+                .filter(|name| odd || !name.as_str().contains(['_', '.']));
+            names.map(HeaderName::to_string).collect()
+        };
+        Ok(Forwarded {
+            target: for_application(route, question.target.clone())?.to_string(),
+            headers,
+            removed: names(removed, false),
+            forgeable: names(forgeable, true),
+        })
+    }
+
+    /// The headers of a client that says everything which only the gateway may say, in every spelling.
+    fn forged(&self, honest: &HeaderMap) -> (HeaderMap, Vec<HeaderName>) {
+        let own = self.identity.strip().names().iter().map(HeaderName::as_str);
+        let mut names: Vec<HeaderName> = own
+            .chain(OF_THE_CONNECTION)
+            .flat_map(|name| [name.to_owned(), name.replace('-', "_"), name.replace('-', ".")])
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        names.dedup();
+        let mut headers = honest.clone();
+        for name in &names {
+            headers.append(name.clone(), FORGED);
+        }
+        (headers, names)
+    }
+
+    /// What one of the own pages answers to whoever only looks; none where looking needs a session that is there.
+    async fn answer_of(&self, page: Page, head: &RequestHead<'_>, permit: &Permit) -> Option<Answered> {
+        let looks = head.method.is_safe() && page.audience() == Audience::Everybody && !page.carries_token();
+        if !looks {
+            return None;
+        }
+        let visitor = Visitor {
+            principal: permit.principal().map(Arc::as_ref),
+            session: None,
+        };
+        Some(
+            self.portal
+                .respond(page, head, visitor, Bytes::new())
+                .await
+                .into(),
+        )
+    }
+}
+
+/// A value without what is secret, and with words where only a request has a value.
+fn shown(name: &HeaderName, value: &HeaderValue) -> String {
+    if value.is_sensitive() {
+        return "(not shown: it may be a secret)".to_owned();
+    }
+    let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    if *name == X_REQUEST_ID {
+        return "(the request's id)".to_owned();
+    }
+    if text == SOMEWHERE.to_string() {
+        return "(the client's address)".to_owned();
+    }
+    text.replace(&SessionId::from_bytes([0; 16]).to_string(), "(the session's id)")
+}
+
+impl<B> From<Response<B>> for Answered {
+    fn from(response: Response<B>) -> Self {
+        let text = |name| {
+            let value = response.headers().get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        Self {
+            status: response.status().as_u16(),
+            slug: response
+                .extensions()
+                .get::<Problem>()
+                .map(|problem| problem.slug().to_owned()),
+            location: text(LOCATION),
+            allow: text(ALLOW),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What is asked about: a request that nobody sends.
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use crate::request::Host;
+use crate::services::AccountError;
+
+/// A request to explain.
+#[derive(Debug)]
+pub struct Question {
+    pub(super) method: Method,
+    pub(super) host: Host,
+    /// The host and port, as a client sends them.
+    pub(super) authority: String,
+    pub(super) target: PathAndQuery,
+    /// Whether the URL had a fragment.
+    pub(super) has_fragment: bool,
+    /// Whether the URL is one of plain HTTP.
+    pub(super) is_plain: bool,
+    /// An account: its address, username or id. `None`: nobody is signed in.
+    pub(super) caller: Option<String>,
+}
+
+/// Who sends it: a refusal is told to a browser in another way than to a program.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sender {
+    Browser,
+    Program,
+}
+
+/// Why there is no explanation.
+#[derive(Debug, thiserror::Error)]
+pub enum NotExplained {
+    /// Not a method.
+    #[error("{0:?} is not a method such as GET")]
+    Method(String),
+    /// Not a URL.
+    #[error("{0:?} is no URL such as https://console.example.com/path, and no path such as /path")]
+    Url(String),
+    /// Not a target that could be sent.
+    #[error("{0:?} cannot be sent in a request: spaces and letters beyond ASCII are percent-encoded")]
+    Target(String),
+    /// The account cannot be read, or is not there.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+}
+
+impl Question {
+    /// Reads it. `url` is a whole URL, or a path at `base`. Its path stays as it is written, as it would if it were
+    /// sent: a URL parser would resolve dot segments that the gateway refuses.
+    pub fn parse(method: &str, url: &str, base: &str, caller: Option<String>) -> Result<Self, NotExplained> {
+        let (url, fragment) = match url.split_once('#') {
+            Some((url, _)) => (url, true),
+            None => (url, false),
+        };
+        let is_path = url.starts_with('/') || url == "*";
+        let whole = if is_path { base } else { url };
+        let not_one = || NotExplained::Url(url.to_owned());
+        let (scheme, rest) = whole.split_once("://").ok_or_else(not_one)?;
+        if !["http", "https"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+        {
+            return Err(not_one());
+        }
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, sent) = rest.split_at(end);
+        let sent = if is_path { url } else { sent };
+        let target = match sent {
+            "" => "/".to_owned(),
+            sent if sent.starts_with('?') => format!("/{sent}"),
+            sent => sent.to_owned(),
+        };
+        if !target.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(NotExplained::Target(target));
+        }
+        Ok(Self {
+            method: method
+                .parse()
+                .map_err(|_| NotExplained::Method(method.to_owned()))?,
+            host: authority.parse().map_err(|_| not_one())?,
+            authority: authority.to_owned(),
+            target: target.parse().map_err(|_| NotExplained::Target(target))?,
+            has_fragment: fragment,
+            is_plain: scheme.eq_ignore_ascii_case("http"),
+            caller,
+        })
+    }
+
+    /// The headers of a request like this one, with nothing special in them.
+    pub(super) fn headers(&self, sender: Sender) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.extend(HeaderValue::from_str(&self.authority).map(|host| (header::HOST, host)));
+        match sender {
+            Sender::Browser => {
+                headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
+                let mode = HeaderName::from_static("sec-fetch-mode");
+                headers.insert(mode, HeaderValue::from_static("navigate"));
+            }
+            Sender::Program => {
+                headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+            }
+        }
+        headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(url: &str) -> Result<String, NotExplained> {
+        let asked = Question::parse("GET", url, "https://gw.example.com:8443", None)?;
+        Ok(format!("{} {} {}", asked.host, asked.authority, asked.target))
+    }
+
+    #[test]
+    fn a_path_stays_as_it_is_written() {
+        for (url, seen) in [
+            ("/a", "gw.example.com gw.example.com:8443 /a"),
+            (
+                "/a/../b?c=/../d",
+                "gw.example.com gw.example.com:8443 /a/../b?c=/../d",
+            ),
+            ("https://A.com", "a.com A.com /"),
+            ("HTTPS://a.com:1?x", "a.com a.com:1 /?x"),
+            ("https://a.com//b/%2e/\\c", "a.com a.com //b/%2e/\\c"),
+            ("https://a.com/b#c/../d", "a.com a.com /b"),
+        ] {
+            assert_eq!(read(url).unwrap(), seen, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_sent_is_refused() {
+        for url in [
+            "",
+            "a",
+            "a.com/b",
+            "ftp://a.com/",
+            "https://",
+            "https://a b/",
+            "https://u@a/",
+        ] {
+            assert!(
+                matches!(read(url), Err(NotExplained::Url(_))),
+                "{url}: {:?}",
+                read(url)
+            );
+        }
+        for url in ["/a b", "/é"] {
+            assert!(matches!(read(url), Err(NotExplained::Target(_))), "{url}");
+        }
+        let wrong = Question::parse("GE T", "/", "https://a.com", None);
+        assert!(matches!(wrong, Err(NotExplained::Method(_))));
+    }
+}

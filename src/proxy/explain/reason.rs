@@ -1,0 +1,139 @@
+//! Reasons in words.
+
+use super::question::Question;
+use super::told::PassedOver;
+use crate::config::Allow;
+use crate::model::Principal;
+use crate::proxy::Gateway;
+use crate::request::{Host, RequestHead};
+use crate::route::{Audience, Found, Lost, Page, Route, Unroutable};
+
+impl Question {
+    /// What is worth knowing of it, whatever becomes of it.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let fragment = "what follows the # stays in the browser, and is left out here";
+        let plain = "a plain http request is redirected to https, and explained here as it comes back";
+        [(self.has_fragment, fragment), (self.is_plain, plain)]
+            .into_iter()
+            .filter(|(holds, _)| *holds)
+            .map(|(_, note)| note.to_owned())
+            .collect()
+    }
+}
+
+impl Gateway {
+    /// Why policy says what it says.
+    pub(super) fn why(&self, to: Found<'_>, admits: bool, who: Option<&Principal>) -> String {
+        match to {
+            Found::Page(page) => self.why_page(page, admits, who),
+            Found::Route(route) => why_route(route, admits, who),
+        }
+    }
+
+    fn why_page(&self, page: Page, admits: bool, who: Option<&Principal>) -> String {
+        let group = &self.administrators;
+        match (page.audience(), admits, who) {
+            (Audience::Everybody, ..) => "a page of the gateway's own, for everybody".to_owned(),
+            (_, false, None) => "the page is for whoever is signed in, and nobody is".to_owned(),
+            (Audience::SignedIn, ..) => "a page of the gateway's own, for whoever is signed in".to_owned(),
+            (Audience::Administrators, true, _) => {
+                format!("a page of the gateway's own, for the administrators' group {group}")
+            }
+            (Audience::Administrators, false, Some(who)) => format!(
+                "the page is for the administrators' group {group}, and {} is in {}",
+                who.username,
+                groups_of(who)
+            ),
+        }
+    }
+
+    /// Why nothing takes a request.
+    pub(super) fn why_unroutable(&self, reason: &Unroutable) -> String {
+        match reason {
+            Unroutable::UnknownHost => {
+                let hosts: Vec<String> = self.routes.hosts().iter().map(Host::to_string).collect();
+                format!("no route has this host; configured are {}", hosts.join(", "))
+            }
+            Unroutable::NotFound => "no route of this host, and no page, has this path".to_owned(),
+            Unroutable::MethodNotAllowed(_) => {
+                "the path has a route or a page, but none for this method; a shorter path's route never \
+                 stands in"
+                    .to_owned()
+            }
+            Unroutable::Elsewhere(url) => format!("it belongs to {url}"),
+            reason => reason.to_string(),
+        }
+    }
+
+    /// The routes that fit as well, but for a page, before which nothing goes.
+    pub(super) fn passed_over(&self, head: &RequestHead<'_>, found: Option<&Found<'_>>) -> Vec<PassedOver> {
+        if matches!(found, Some(Found::Page(_))) {
+            return Vec::new();
+        }
+        let rivals = self.routes.rivals(head).into_iter();
+        rivals
+            .map(|rival| PassedOver {
+                index: rival.route.place().index,
+                line: rival.route.place().line,
+                label: rival.route.label().to_string(),
+                reason: match rival.lost {
+                    Lost::Method => format!("is for {}", rival.route.methods().names().join(", ")),
+                    Lost::Path => "has a shorter path".to_owned(),
+                    Lost::Host => "names the host less exactly".to_owned(),
+                },
+            })
+            .collect()
+    }
+}
+
+fn why_route(route: &Route, admits: bool, who: Option<&Principal>) -> String {
+    match (route.allow(), admits, who) {
+        (Allow::Public, ..) => {
+            "the route is public: nobody is asked who they are, and the application is not told".to_owned()
+        }
+        (Allow::Optional, _, Some(who)) => {
+            format!(
+                "the route lets everybody in, and tells the application that it is {}",
+                who.username
+            )
+        }
+        (Allow::Optional, _, None) => {
+            "the route lets everybody in; nobody is signed in, so the application is told of nobody"
+                .to_owned()
+        }
+        (Allow::Authenticated | Allow::Groups(_), true, None) => {
+            "a browser asks for permission (OPTIONS) without a session, which `preflight` allows".to_owned()
+        }
+        (Allow::Authenticated, true, Some(who)) => {
+            format!("the route is for whoever is signed in, and {} is", who.username)
+        }
+        (Allow::Authenticated, false, _) => "the route is for whoever is signed in, and nobody is".to_owned(),
+        (Allow::Groups(groups), false, None) => {
+            format!("the route is for {}, and nobody is signed in", named(groups))
+        }
+        (Allow::Groups(groups), _, Some(who)) => {
+            format!(
+                "the route is for {}, and {} is in {}",
+                named(groups),
+                who.username,
+                groups_of(who)
+            )
+        }
+    }
+}
+
+fn named(groups: &[String]) -> String {
+    match groups {
+        [] => "no group at all".to_owned(),
+        [group] => format!("the group {group}"),
+        groups => format!("the groups {}", groups.join(", ")),
+    }
+}
+
+fn groups_of(who: &Principal) -> String {
+    if who.groups.is_empty() {
+        return "no group".to_owned();
+    }
+    let groups: Vec<&str> = who.groups.iter().map(String::as_str).collect();
+    groups.join(", ")
+}

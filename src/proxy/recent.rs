@@ -1,0 +1,263 @@
+//! What the gateway itself answered of late: refusals, and its own pages. What an application answered is not here: to
+//! remember it would cost every request something, and the access log has it.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Gateway;
+use super::access_log::Begun;
+use super::answer::Made;
+use super::body::Content;
+use crate::model::Principal;
+use crate::refusal::Problem;
+use crate::request::{RequestHead, RequestId};
+use crate::route::Page;
+
+/// Refusals that are remembered; some 2 MiB at the most.
+const REFUSALS: usize = 4096;
+
+/// Other answers. A list of their own, so that neither drives the other out.
+const OTHERS: usize = 1024;
+
+/// Bytes of a path that are remembered.
+const PATH: usize = 256;
+
+/// The answers of late, in memory and bounded.
+#[derive(Debug)]
+pub struct Recent {
+    refusals: Mutex<Ring>,
+    others: Mutex<Ring>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    kept: VecDeque<Box<Noted>>,
+    most: usize,
+    /// Whatever was answered since then is there.
+    since: Timestamp,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    pub(super) problem: Problem,
+    /// For the operator.
+    pub(super) cause: Option<Cow<'static, str>>,
+}
+
+/// An answer. No query is in it: tokens may be in one.
+#[derive(Debug)]
+pub(super) struct Noted {
+    id: RequestId,
+    at: Timestamp,
+    client: IpAddr,
+    method: Option<Method>,
+    host: Box<str>,
+    path: Box<str>,
+    user: Option<Arc<Principal>>,
+    route: Option<Arc<str>>,
+    status: StatusCode,
+    refused: Option<Refused>,
+}
+
+/// A request that the gateway itself answered of late.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentRequest {
+    /// Its name.
+    pub request_id: String,
+    /// When it came.
+    pub time: Timestamp,
+    /// From which address.
+    pub client: IpAddr,
+    /// Its method; none of a head that nobody could read.
+    pub method: Option<String>,
+    /// Its host.
+    pub host: String,
+    /// Its path, without the query, at most 256 bytes of it.
+    pub path: String,
+    /// Who asked, if that was known: their username.
+    pub user: Option<String>,
+    /// Their groups.
+    pub groups: Vec<String>,
+    /// The route, as host and path.
+    pub route: Option<String>,
+    /// The status that was answered.
+    pub status: u16,
+    /// What was refused: the slug.
+    pub slug: Option<String>,
+    /// Why, where the slug does not say all.
+    pub reason: Option<String>,
+}
+
+impl Recent {
+    /// Nothing yet.
+    pub fn since(now: Timestamp) -> Self {
+        let ring = |most| {
+            Mutex::new(Ring {
+                kept: VecDeque::new(),
+                most,
+                since: now,
+            })
+        };
+        Self {
+            refusals: ring(REFUSALS),
+            others: ring(OTHERS),
+        }
+    }
+
+    /// The request of this name.
+    pub fn find(&self, id: &str) -> Option<RecentRequest> {
+        [&self.refusals, &self.others].into_iter().find_map(|ring| {
+            let ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut newest_first = ring.kept.iter().rev();
+            newest_first
+                .find(|noted| noted.id.as_str() == id)
+                .map(|noted| noted.view())
+        })
+    }
+
+    /// Since when all refusals are remembered.
+    pub fn refusals_since(&self) -> Timestamp {
+        let ring = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.since
+    }
+
+    pub(super) fn note(&self, noted: Noted) {
+        let is_refusal = noted.refused.is_some() || noted.status.is_client_error();
+        let ring = if is_refusal { &self.refusals } else { &self.others };
+        let noted = Box::new(noted);
+        let forgotten = {
+            let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
+            ring.push(noted)
+        };
+        // Outside of the lock.
+        drop(forgotten);
+    }
+}
+
+impl Ring {
+    fn push(&mut self, noted: Box<Noted>) -> Option<Box<Noted>> {
+        let forgotten = (self.kept.len() == self.most)
+            .then(|| self.kept.pop_front())
+            .flatten();
+        if let Some(forgotten) = &forgotten {
+            self.since = self.since.max(forgotten.at);
+        }
+        self.kept.push_back(noted);
+        forgotten
+    }
+}
+
+impl Noted {
+    /// A head that nobody could read.
+    pub(super) fn unreadable(id: RequestId, at: Timestamp, client: IpAddr, status: StatusCode) -> Self {
+        Self {
+            id,
+            at,
+            client,
+            method: None,
+            host: "".into(),
+            path: "".into(),
+            user: None,
+            route: None,
+            status,
+            refused: Some(Refused {
+                problem: Problem::BadRequest,
+                cause: Some("the head of the request cannot be read, or is too large".into()),
+            }),
+        }
+    }
+
+    fn view(&self) -> RecentRequest {
+        let refused = self.refused.as_ref();
+        RecentRequest {
+            request_id: self.id.to_string(),
+            time: self.at,
+            client: self.client,
+            method: self.method.as_ref().map(Method::to_string),
+            host: self.host.to_string(),
+            path: self.path.to_string(),
+            user: self.user.as_ref().map(|user| user.username.to_string()),
+            groups: self.user.iter().flat_map(|user| user.groups.clone()).collect(),
+            route: self.route.as_deref().map(str::to_owned),
+            status: self.status.as_u16(),
+            slug: refused.map(|refused| refused.problem.slug().to_owned()),
+            reason: refused.and_then(|refused| refused.cause.as_deref().map(str::to_owned)),
+        }
+    }
+}
+
+impl Gateway {
+    /// Remembers an answer, unless an application gave it: that path has neither a lock nor an allocation for it.
+    pub(super) fn remember(&self, head: &RequestHead<'_>, begun: Begun, made: &Made) {
+        if matches!(made.response.body(), Content::Upstream(_)) || made.tunnel.is_some() {
+            return;
+        }
+        let status = made.response.status();
+        if status.is_success() && Page::at(head.path) == Some(Page::Asset) {
+            return;
+        }
+        let answered = made.response.extensions().get::<Problem>();
+        let by_page = answered.map(|&problem| Refused { problem, cause: None });
+        self.recent.note(Noted {
+            id: head.id,
+            at: begun.at(),
+            client: head.client.address,
+            method: Some(head.method.clone()),
+            host: head.host.as_str().into(),
+            path: beginning(head.path).into(),
+            user: made.user.clone(),
+            route: made.route.clone(),
+            status,
+            refused: made.refused.as_deref().cloned().or(by_page),
+        });
+    }
+}
+
+fn beginning(path: &str) -> &str {
+    &path[..path.floor_char_boundary(PATH)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+    use crate::request::RequestIds;
+
+    #[test]
+    fn the_oldest_is_forgotten_and_said_to_be() {
+        let start: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let recent = Recent::since(start);
+        let ids = RequestIds::new(&Random::seeded(1));
+        let note = |status, second: u64| {
+            let id = ids.next();
+            let at = start + std::time::Duration::from_secs(second);
+            let mut noted = Noted::unreadable(id, at, [203, 0, 113, 9].into(), status);
+            if !status.is_client_error() {
+                noted.refused = None;
+            }
+            recent.note(noted);
+            id.to_string()
+        };
+        let page = note(StatusCode::OK, 0);
+        let first = note(StatusCode::BAD_REQUEST, 1);
+        assert_eq!(recent.find(&first).unwrap().status, 400);
+        assert_eq!(recent.refusals_since(), start);
+        let second = note(StatusCode::BAD_REQUEST, 2);
+        for _ in 1..REFUSALS {
+            note(StatusCode::BAD_REQUEST, 3);
+        }
+        assert_eq!(recent.find(&first), None);
+        assert!(recent.find(&second).is_some());
+        assert_eq!(recent.refusals_since(), start + std::time::Duration::from_secs(1));
+        // Refusals push out no page.
+        assert!(recent.find(&page).is_some());
+        assert_eq!(beginning(&"é".repeat(200)).len(), PATH);
+    }
+}

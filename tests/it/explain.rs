@@ -1,0 +1,330 @@
+//! `explain`: what it says of a request is what becomes of one.
+
+mod recall;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use vestibule::config::{Allow, RouteConfig, SecretSource};
+use vestibule::control::{Client, Command, CommandError};
+use vestibule::secret::Secret;
+
+use crate::harness::{Application, PASSWORD, Program, Running, Site, route, soon, upstream};
+
+async fn command(gateway: &Running, command: Command) -> Result<Value, CommandError> {
+    let client = Client::new(&gateway.file("admin.sock"));
+    soon(client.ask(&command)).await.unwrap()
+}
+
+async fn explain(gateway: &Running, method: &str, url: &str, user: Option<&str>) -> Value {
+    let explain = Command::Explain {
+        method: method.to_owned(),
+        url: url.to_owned(),
+        user: user.map(str::to_owned),
+    };
+    command(gateway, explain).await.unwrap()
+}
+
+fn at(host: &str, route: RouteConfig) -> RouteConfig {
+    RouteConfig {
+        host: Some(host.to_owned()),
+        ..route
+    }
+}
+
+/// Routes of every policy.
+fn routes(app: &str) -> Vec<RouteConfig> {
+    let ops = Allow::Groups(vec!["ops".to_owned()]);
+    vec![
+        route("/", "authenticated", app),
+        route("/public", "public", app),
+        route("/optional", "optional", app),
+        RouteConfig {
+            allow: ops,
+            ..route("/ops", "public", app)
+        },
+        RouteConfig {
+            methods: vec!["GET".to_owned()],
+            ..route("/read", "public", app)
+        },
+        RouteConfig {
+            methods: vec!["POST".to_owned()],
+            preflight: true,
+            ..route("/read", "authenticated", app)
+        },
+        RouteConfig {
+            compat: Some(vestibule::config::Compat::BackendAi),
+            ..route("/ai", "public", app)
+        },
+        at("app.example.com", route("/a", "public", app)),
+        at("*.example.com", route("/", "public", app)),
+    ]
+}
+
+/// An explanation foretells the answer, its headers and what reaches the application, for everybody and everywhere.
+#[tokio::test]
+async fn what_is_explained_is_what_happens() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = routes(&app.url());
+        config.upstream = BTreeMap::from([("unused".to_owned(), upstream(&["http://127.0.0.1:9"]))]);
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    let own = [
+        "/.auth/login",
+        "/.auth",
+        "/.auth/nothing",
+        "/.auth/admin",
+        "/.auth/login/iam",
+        "/.auth/me",
+    ];
+    let paths = [
+        "/",
+        "/x/y?token=1",
+        "/public/a",
+        "/publicly",
+        "/optional",
+        "/ops/x",
+        "/read",
+        "/read/deeper",
+        "/ai/func/x?y",
+        "/ai/func/../x",
+        "/a%2fb",
+        "/a/../b",
+        "//ops",
+        "/%6fps",
+    ];
+    let elsewhere = [
+        gateway.url_of("app.example.com", "/a/b"),
+        gateway.url_of("app.example.com", "/b"),
+        gateway.url_of("any.wild.example.com", "/b"),
+    ];
+    let here = paths.iter().chain(&own).map(|path| gateway.url(path));
+    let mut seen = BTreeMap::new();
+    for url in here.chain(elsewhere) {
+        for method in ["GET", "POST", "OPTIONS", "DELETE"] {
+            for who in [None, Some("ann")] {
+                let told = explain(&gateway, method, &url, who).await;
+                let (status, location, received) =
+                    ask(&gateway, &app, method, &url, who.map(|_| &*cookie)).await;
+                let what = format!("{method} {url} of {who:?}: {told:#}");
+                assert_eq!(told["live"], true);
+                *seen.entry(told["outcome"].to_string()).or_insert(0) += 1;
+                match told["outcome"].as_str().unwrap() {
+                    "forwarded" => {
+                        let received = received.unwrap_or_else(|| panic!("{status}: {what}"));
+                        assert_eq!(told["forwarded"]["target"], received.target, "{what}");
+                        assert_eq!(told["forwarded"]["forgeable"], json!([]), "{what}");
+                        for header in told["forwarded"]["headers"].as_array().unwrap() {
+                            let (name, value) = (header[0].as_str().unwrap(), header[1].as_str().unwrap());
+                            let is_known = !value.starts_with('(');
+                            let arrived = received.header(name).unwrap_or_else(|| panic!("{name}: {what}"));
+                            assert!(!is_known || arrived == value, "{name}: {arrived}: {what}");
+                        }
+                        let has_identity = received.header("remote-user").is_some();
+                        let tells = told["forwarded"]["headers"].to_string().contains("remote-user");
+                        assert_eq!(has_identity, tells, "{what}");
+                    }
+                    "refused" => {
+                        assert_eq!(received.map(|received| received.target), None, "{what}");
+                        assert_eq!(told["to_program"]["status"], status, "{what}");
+                        assert_eq!(
+                            told["to_program"]["location"].as_str(),
+                            location.as_deref(),
+                            "{what}"
+                        );
+                    }
+                    _ => {
+                        assert_eq!(received.map(|received| received.target), None, "{what}");
+                        if !told["to_program"].is_null() {
+                            assert_eq!(told["to_program"]["status"], status, "{what}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(
+        seen.len() == 3 && seen.values().all(|count| *count > 5),
+        "{seen:?}"
+    );
+}
+
+/// The answer to a program and what the application received meanwhile.
+async fn ask(
+    gateway: &Running,
+    app: &Application,
+    method: &str,
+    url: &str,
+    cookie: Option<&str>,
+) -> (u16, Option<String>, Option<crate::harness::Received>) {
+    use std::fmt::Write as _;
+    let before = app.received().len();
+    let rest = url.strip_prefix("https://").unwrap();
+    let (authority, target) = rest.split_at(rest.find('/').unwrap());
+    let host = authority.split(':').next().unwrap();
+    let mut raw = gateway.raw_for(host).await;
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\n");
+    if let Some(cookie) = cookie {
+        write!(head, "Cookie: {cookie}\r\n").unwrap();
+    }
+    if method == "POST" {
+        head.push_str("Content-Length: 0\r\n");
+    }
+    raw.send(head + "Connection: close\r\n\r\n").await;
+    let answer = raw.until_closed().await;
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let location = answer
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .find_map(|line| line.strip_prefix("location: "));
+    (
+        status,
+        location.map(str::to_owned),
+        app.received().into_iter().nth(before),
+    )
+}
+
+#[tokio::test]
+async fn an_explanation_says_which_route_and_why() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = routes("console");
+        let mut console = upstream(&[&app.url(), "http://127.0.0.1:9"]);
+        let secret = |text: &str| SecretSource::Text(Secret::new(text.to_owned()));
+        console.headers = BTreeMap::from([
+            ("X-Gate".to_owned(), secret("hunter2")),
+            ("X-Pass".to_owned(), secret("hunter2:{username}")),
+        ]);
+        config.upstream = BTreeMap::from([("console".to_owned(), console)]);
+    })
+    .await;
+    gateway.signed_in("ann").await;
+
+    let told = explain(&gateway, "GET", "/ops/x", Some("ann@example.com")).await;
+    assert_eq!(told["route"]["index"], 3);
+    assert_eq!(told["route"]["upstream"], "console");
+    assert_eq!(told["route"]["servers"].as_array().unwrap().len(), 2);
+    let passed_over = told["passed_over"].as_array().unwrap();
+    let reasons: Vec<_> = passed_over
+        .iter()
+        .map(|other| format!("{} {}", other["index"], other["reason"].as_str().unwrap()))
+        .collect();
+    assert_eq!(reasons, ["0 has a shorter path", "8 names the host less exactly"]);
+    assert_eq!(told["to_program"]["slug"], "forbidden");
+    let reason = told["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("the group ops") && reason.contains("ann is in no group"),
+        "{reason}"
+    );
+
+    let told = explain(&gateway, "GET", "/x?q=1", None).await;
+    assert_eq!(told["to_program"]["status"], 401);
+    assert_eq!(told["to_program"]["slug"], "not-authenticated");
+    assert_eq!(told["to_browser"]["status"], 303);
+    assert_eq!(told["to_browser"]["location"], "/.auth/login?rd=%2Fx%3Fq%3D1");
+
+    let told = explain(&gateway, "POST", "/read", Some("ann")).await;
+    assert_eq!(told["passed_over"][0]["reason"], "is for GET");
+    let headers = told["forwarded"]["headers"].to_string();
+    assert!(headers.contains(r#"["remote-user","ann"]"#), "{headers}");
+    assert!(headers.contains(r#"["x-gate","(not shown"#), "{headers}");
+    assert!(!told.to_string().contains("hunter2"), "{told}");
+    let removed = told["forwarded"]["removed"].to_string();
+    assert!(
+        removed.contains("remote-email") && removed.contains("x-real-ip"),
+        "{removed}"
+    );
+
+    let told = explain(&gateway, "GET", "https://other.example.net/", None).await;
+    let reason = told["reason"].as_str().unwrap();
+    assert!(reason.contains("gw.example.com, app.example.com"), "{reason}");
+
+    let unknown = Command::Explain {
+        method: "GET".to_owned(),
+        url: "/".to_owned(),
+        user: Some("nobody".to_owned()),
+    };
+    assert!(
+        command(&gateway, unknown)
+            .await
+            .unwrap_err()
+            .message
+            .contains("nobody")
+    );
+}
+
+const CONFIG: &str = r#"public_url = "https://localhost:0"
+listen.https = ["127.0.0.1:0"]
+listen.ops = ""
+password.bcrypt_cost = 10
+[[route]]
+path = "/"
+allow = "public"
+upstream = "demo:"
+
+[[route]]
+path = "/ops"
+allow = { groups = ["ops"] }
+upstream = "http://127.0.0.1:9"
+"#;
+
+#[test]
+fn without_a_gateway_the_file_and_the_store_are_explained() {
+    let site = Site::new(CONFIG);
+    let add = [
+        "user",
+        "add",
+        "ann@example.com",
+        "--group",
+        "ops",
+        "--password-stdin",
+    ];
+    assert_eq!(site.run_with_input(&add, PASSWORD).status, 0);
+    let told = site.ask(&["explain", "--url", "/ops", "--as", "ann"]);
+    assert_eq!(told["live"], false);
+    assert_eq!(told["outcome"], "forwarded");
+    assert_eq!(told["route"]["line"], 10);
+    site.ask(&["user", "disable", "ann"]);
+    let told = site.ask(&["explain", "--url", "/ops", "--as", "ann"]);
+    assert_eq!(told["caller"]["shut_out"], "account-disabled");
+    assert_eq!(told["to_program"]["slug"], "not-authenticated");
+    let text = site.run(&["explain", "--url", "/ops/a", "--as", "ann"]);
+    assert_eq!(text.status, 0);
+    insta::assert_snapshot!("explain_refused", text.stdout);
+    let text = site.run(&["explain", "--url", "https://localhost:8443/ops"]);
+    assert!(text.stdout.contains("no gateway runs"), "{}", text.stdout);
+    let unknown = site.run(&["explain", "--request", "0123", "--json"]).error(1);
+    assert!(unknown.contains("no gateway runs"), "{unknown}");
+    for (arguments, status) in [
+        (&["explain", "--json"][..], 2),
+        (&["explain", "--url", "/", "--request", "1", "--json"], 2),
+        (&["explain", "--url", "ftp://a", "--json"], 1),
+        (&["explain", "--url", "/", "--as", "nobody", "--json"], 1),
+    ] {
+        site.run(arguments).error(status);
+    }
+}
+
+#[test]
+fn what_the_running_gateway_says_is_read_by_people() {
+    let site = Site::new(CONFIG);
+    let (gateway, _) = Program::start(&site);
+    let add = [
+        "user",
+        "add",
+        "ann@example.com",
+        "--group",
+        "ops",
+        "--password-stdin",
+    ];
+    assert_eq!(site.run_with_input(&add, PASSWORD).status, 0);
+    let id = site.ask(&["user", "show", "ann"])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let text = site.run(&["explain", "--url", "https://localhost/ops/a?b", "--as", &id]);
+    insta::assert_snapshot!("explain_forwarded", text.stdout);
+    gateway.stop();
+}
