@@ -133,13 +133,13 @@ pub enum GivenPassword {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserChange {
-    /// Lets it in.
+    /// Lets it in that waits for approval, or was declined.
     Approve,
-    /// Does not let it in.
+    /// Does not let it in that waits for approval.
     Decline,
-    /// Shuts it out and ends its sessions.
+    /// Shuts it out that was let in, and ends its sessions.
     Disable,
-    /// Lets it in again.
+    /// Lets it in again that was disabled.
     Enable,
     /// Lifts its lock.
     Unlock,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::model::Standing;
 use crate::services::{AccessKeyError, AccountError, LinkError, PasswordRule, VaultError};
 use crate::store::StoreError;
 
@@ -46,6 +47,7 @@ impl From<AccountError> for CommandError {
             AccountError::UsernameTaken(_) | AccountError::UsernameReserved(_) => {
                 format!("{error}; choose another with --username")
             }
+            AccountError::Standing(_, standing) => format!("{error}, {}", serves(*standing)),
             AccountError::LastAdministrator => {
                 format!("{error}; put another account into that group first")
             }
@@ -87,6 +89,16 @@ impl From<StoreError> for CommandError {
 impl From<serde_json::Error> for CommandError {
     fn from(error: serde_json::Error) -> Self {
         Self::new(format!("the answer cannot be written as JSON: {error}"))
+    }
+}
+
+/// The commands that decide about an account that stands there.
+fn serves(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Active => "with `vestibule user disable`",
+        Standing::AwaitingApproval => "with `vestibule user approve` or `vestibule user decline`",
+        Standing::Declined => "with `vestibule user approve`",
+        Standing::Disabled => "with `vestibule user enable`",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Changing an account that others may change at the same moment.
 
 use super::Kept;
-use crate::model::{Account, Email, Mail, Username};
+use crate::model::{Account, Email, Mail, Standing, Username};
 use crate::store::{StoreError, UpdateAccount};
 
 /// How often a change starts over when somebody else changes the account at the same moment.
@@ -13,6 +13,9 @@ pub(super) enum EditError {
     /// It is gone.
     #[error("the account is gone")]
     Gone,
+    /// It stands where there is nothing of the kind to decide.
+    #[error("an account that stands at {0:?} leaves that no choice")]
+    Standing(Standing),
     /// Another account has the address.
     #[error("another account has the address {0}")]
     EmailTaken(Email),
@@ -40,21 +43,21 @@ pub(super) async fn edit(
 ) -> Result<Account, EditError> {
     edit_and_mail(store, administrators, account, |account| {
         change(account);
-        Vec::new()
+        Ok(Vec::new())
     })
     .await
 }
 
-/// The same; `change` says what is mailed if the account is changed.
+/// The same; `change` says what is mailed if the account is changed, or refuses.
 pub(super) async fn edit_and_mail(
     store: &Kept,
     administrators: &str,
     mut account: Account,
-    change: impl Fn(&mut Account) -> Vec<Mail> + Send + Sync,
+    change: impl Fn(&mut Account) -> Result<Vec<Mail>, EditError> + Send + Sync,
 ) -> Result<Account, EditError> {
     for _ in 0..TRIES {
         let mut changed = account.clone();
-        let mails = change(&mut changed);
+        let mails = change(&mut changed)?;
         match store
             .update_account_and_mail(&account, changed.clone(), administrators, mails)
             .await?

@@ -24,9 +24,11 @@ use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, StoreError};
 mod error;
 mod htpasswd;
 mod sessions;
+mod standing;
 
 pub use error::AccountError;
 pub use htpasswd::ImportedLine;
+pub(super) use standing::Ruling;
 
 /// An account to add: verified and approved.
 #[derive(Debug)]
@@ -55,13 +57,13 @@ pub enum NewPassword {
 /// A change of an account.
 #[derive(Debug)]
 pub enum AccountChange {
-    /// Lets it in.
+    /// Lets it in that waits for approval, or was declined.
     Approve,
-    /// Does not let it in.
+    /// Does not let it in that waits for approval.
     Decline,
-    /// Shuts it out and ends its sessions.
+    /// Shuts it out that was let in, and ends its sessions.
     Disable,
-    /// Lets it in again.
+    /// Lets it in again that was disabled.
     Enable,
     /// Lifts its lock.
     Unlock,
@@ -178,7 +180,8 @@ impl Accounts {
         Ok(self.store.accounts(after, limit).await?)
     }
 
-    /// Changes an account.
+    /// Changes an account. What its standing leaves nothing to decide about is refused; a decision that already holds changes nothing, is
+    /// mailed to nobody and is not recorded.
     pub async fn change(
         &self,
         name: &str,
@@ -193,10 +196,10 @@ impl Accounts {
                 self.note(Kind::Unlock, &account, by, origin);
                 return Ok(account);
             }
-            AccountChange::Approve => (Kind::Approve, Edit::Standing(Standing::Active)),
-            AccountChange::Decline => (Kind::Decline, Edit::Standing(Standing::Declined)),
-            AccountChange::Disable => (Kind::Disable, Edit::Standing(Standing::Disabled)),
-            AccountChange::Enable => (Kind::Enable, Edit::Standing(Standing::Active)),
+            AccountChange::Approve => (Kind::Approve, Edit::Standing(Ruling::Approve)),
+            AccountChange::Decline => (Kind::Decline, Edit::Standing(Ruling::Decline)),
+            AccountChange::Disable => (Kind::Disable, Edit::Standing(Ruling::Disable)),
+            AccountChange::Enable => (Kind::Enable, Edit::Standing(Ruling::Enable)),
             AccountChange::SetGroups(groups) => {
                 Self::check_groups(&groups)?;
                 (Kind::GroupsChange, Edit::Groups(groups))
@@ -206,7 +209,9 @@ impl Accounts {
                 (Kind::PasswordChange, Edit::Password(hash, self.clock.now()))
             }
         };
+        let before = account.standing;
         let changed = self.edit(account, &edit, by, origin).await?;
+        let held = matches!(edit, Edit::Standing(_)) && changed.standing == before;
         self.mailer.announce();
         self.access_keys.refresh(changed.id).await;
         if edit.keeps_sessions() {
@@ -216,7 +221,9 @@ impl Accounts {
                 .end(SessionsToEnd::Account(changed.id, None))
                 .await?;
         }
-        self.note(kind, &changed, by, origin);
+        if !held {
+            self.note(kind, &changed, by, origin);
+        }
         Ok(changed)
     }
 
@@ -270,6 +277,7 @@ impl Accounts {
         .await;
         changed.map_err(|error| match error {
             EditError::Gone => AccountError::NotFound(email.to_string()),
+            EditError::Standing(standing) => AccountError::Standing(email, standing),
             EditError::EmailTaken(email) => AccountError::EmailTaken(email),
             EditError::UsernameTaken(username) => AccountError::UsernameTaken(username.to_string()),
             EditError::LastAdministrator => AccountError::LastAdministrator,
@@ -278,24 +286,30 @@ impl Accounts {
         })
     }
 
-    fn apply(&self, change: &Edit, account: &mut Account, by: &Actor, origin: &Origin) -> Vec<Mail> {
+    fn apply(
+        &self,
+        change: &Edit,
+        account: &mut Account,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<Vec<Mail>, EditError> {
         match change {
-            Edit::Standing(standing) => return self.approval.decide(*standing, account, by, origin),
+            Edit::Standing(ruling) => return self.approval.decide(*ruling, account, by, origin),
             Edit::Groups(groups) => account.groups.clone_from(groups),
             Edit::Password(hash, at) => {
                 account.password_hash.clone_from(hash);
                 account.password_changed_at = *at;
                 // An address that nobody proved where it must be is nobody's.
                 if account.email_verified || !self.signup.verify_email {
-                    return vec![self.mailer.mail_by_administrator(
+                    return Ok(vec![self.mailer.mail_by_administrator(
                         &account.email,
                         Topic::PasswordChanged,
                         origin,
-                    )];
+                    )]);
                 }
             }
         }
-        Vec::new()
+        Ok(Vec::new())
     }
 
     async fn hash(
@@ -330,14 +344,18 @@ impl Accounts {
 
 /// What a change does to the record.
 enum Edit {
-    Standing(Standing),
+    Standing(Ruling),
     Groups(BTreeSet<String>),
     Password(String, Timestamp),
 }
 
 impl Edit {
     fn keeps_sessions(&self) -> bool {
-        matches!(self, Self::Standing(Standing::Active) | Self::Groups(_))
+        match self {
+            Self::Standing(ruling) => ruling.lets_in(),
+            Self::Groups(_) => true,
+            Self::Password(..) => false,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Approval: who is told that somebody waits, and what was decided.
 
+use super::account_edit::EditError;
+use super::accounts::Ruling;
 use super::{Actor, Kept, Lasting, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -63,16 +65,19 @@ impl Approval {
     }
 
     /// Has an account stand where an administrator decided, and says what to mail to its owner. Nothing is mailed to an address that is not
-    /// proven where addresses must be.
+    /// proven where addresses must be; what already holds is left as it is.
     pub(super) fn decide(
         &self,
-        standing: Standing,
+        ruling: Ruling,
         account: &mut Account,
         by: &Actor,
         origin: &Origin,
-    ) -> Vec<Mail> {
+    ) -> Result<Vec<Mail>, EditError> {
         let before = account.standing;
-        account.standing = standing;
+        account.standing = ruling.on(before).ok_or(EditError::Standing(before))?;
+        if account.standing == before {
+            return Ok(Vec::new());
+        }
         account.decision = Some(Decision {
             by: by.name().to_owned(),
             at: self.clock.now(),
@@ -81,15 +86,15 @@ impl Approval {
         let topic = match (before, account.standing) {
             (Standing::AwaitingApproval | Standing::Declined, Standing::Active) => Topic::Approved,
             (Standing::AwaitingApproval, Standing::Declined) => Topic::Declined,
-            _ => return Vec::new(),
+            _ => return Ok(Vec::new()),
         };
         if self.verify_email && !account.email_verified {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        vec![Mail {
+        Ok(vec![Mail {
             language: account.language.clone(),
             ..self.mail(&account.email, topic, origin, true)
-        }]
+        }])
     }
 
     fn mail(&self, to: &Email, topic: Topic, origin: &Origin, by_administrator: bool) -> Mail {

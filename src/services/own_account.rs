@@ -75,8 +75,8 @@ impl From<EditError> for OwnAccountError {
         match error {
             EditError::Gone => Self::Gone,
             EditError::UsernameTaken(_) => Self::Username(FieldError::UsernameTaken),
-            // An edit that keeps the address cannot meet another account's.
-            EditError::EmailTaken(_) | EditError::Contended => Self::Contended,
+            // An edit that keeps the address cannot meet another account's, nor one that keeps the standing be refused for it.
+            EditError::EmailTaken(_) | EditError::Standing(_) | EditError::Contended => Self::Contended,
             EditError::LastAdministrator => Self::LastAdministrator,
             EditError::Store(error) => Self::Store(error),
         }
@@ -215,7 +215,11 @@ impl OwnAccount {
         let account = edit_and_mail(&self.store, &self.administrators, account, |account| {
             account.password_hash.clone_from(&hash);
             account.password_changed_at = now;
-            vec![self.mailer.mail(&account.email, Topic::PasswordChanged, origin)]
+            Ok(vec![self.mailer.mail(
+                &account.email,
+                Topic::PasswordChanged,
+                origin,
+            )])
         })
         .await?;
         self.mailer.announce();

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::clock::{Clock, ManualClock};
 use crate::config::{AuditMode, Config, SecretSource};
-use crate::model::Account;
+use crate::model::{Account, Standing};
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::Store;
@@ -124,6 +124,17 @@ impl World {
             .change(EMAIL, change, &tester(), &Origin::default())
             .await
             .unwrap()
+    }
+
+    /// Has the account stand there, however it got there, and end what it may not go on with.
+    pub(super) async fn stand(&self, standing: Standing) {
+        let account = self.account(EMAIL).await;
+        let changed = Account {
+            standing,
+            ..account.clone()
+        };
+        self.store.update_account(&account, changed, "").await.unwrap();
+        self.services.access_keys.refresh(account.id).await;
     }
 
     pub(super) async fn sign_in(&self, login: &str, password: &str) -> Result<SignedIn, SignInError> {

@@ -22,6 +22,7 @@ mod measured;
 mod page_account;
 mod page_activity;
 mod page_admin;
+mod page_admin_account;
 mod page_email;
 mod page_export;
 mod page_forgot;

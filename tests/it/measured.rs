@@ -14,8 +14,9 @@ use crate::harness::{Application, PASSWORD, Running, route, soon};
 /// As high as a deployment has it at least; the default is four times as slow.
 const COST: u32 = 10;
 
-async fn gateway(app: &Application) -> Running {
+async fn gateway(app: &Application, approval: bool) -> Running {
     Running::start(|config| {
+        config.signup.approval = approval;
         config.route = vec![route("/", "authenticated", &app.url())];
         config.password.bcrypt_cost = COST;
         // Nobody is to be locked out here.
@@ -44,16 +45,15 @@ fn percentile(times: &mut [Duration], percent: usize) -> Duration {
 #[ignore = "measured in real time: tests/run --full"]
 async fn s5_every_wrong_attempt_takes_the_same_time() {
     let app = Application::start().await;
-    let gateway = gateway(&app).await;
+    let gateway = gateway(&app, true).await;
     for name in ["known", "disabled", "waiting"] {
-        gateway.signed_in(name).await;
+        let email = format!("{name}@example.com");
+        let signed_up = gateway.sign_up(&email, name, PASSWORD);
+        assert_eq!(signed_up.await.status, 201, "{name}");
     }
-    for (name, change) in [
-        ("disabled", UserChange::Disable),
-        ("waiting", UserChange::Decline),
-    ] {
-        gateway.change_user(&format!("{name}@example.com"), change).await;
-    }
+    gateway.change_user("known", UserChange::Approve).await;
+    gateway.change_user("disabled", UserChange::Approve).await;
+    gateway.change_user("disabled", UserChange::Disable).await;
     let (client, url) = (gateway.client(), gateway.url("/.auth/login"));
     let names = ["known", "unknown", "disabled", "waiting"];
     let mut times: [Vec<Duration>; 4] = Default::default();
@@ -79,7 +79,7 @@ async fn s5_every_wrong_attempt_takes_the_same_time() {
 #[ignore = "measured in real time: tests/run --full"]
 async fn s6_requests_are_quick_while_two_hundred_sign_in() {
     let app = Application::start().await;
-    let gateway = gateway(&app).await;
+    let gateway = gateway(&app, false).await;
     let cookie = gateway.signed_in("ann").await;
     let (client, url) = (gateway.client(), gateway.url("/.auth/login"));
     let mut logins = JoinSet::new();

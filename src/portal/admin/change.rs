@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::account::{self, Said};
 use super::{accounts, query, refusal_of};
-use crate::model::Account;
+use crate::model::{Account, Standing};
 use crate::portal::Portal;
 use crate::portal::alert::Errors;
 use crate::portal::forms::Fields;
@@ -142,6 +142,10 @@ impl Portal {
         let (field, text) = match error {
             AccountError::LastAdministrator => ("action", "admin.last-administrator"),
             AccountError::GroupName(_) => ("groups", "admin.group-refused"),
+            AccountError::Standing(_, Standing::Active) => ("action", "admin.refused-active"),
+            AccountError::Standing(_, Standing::AwaitingApproval) => ("action", "admin.refused-waiting"),
+            AccountError::Standing(_, Standing::Declined) => ("action", "admin.refused-declined"),
+            AccountError::Standing(_, Standing::Disabled) => ("action", "admin.refused-disabled"),
             _ => return self.site.refuse_visit(visit, &refusal_of(error)),
         };
         let message = self.site.texts.get(visit.lang, text).to_owned();

@@ -1,6 +1,6 @@
 //! Why nothing was done to an account.
 
-use crate::model::{Email, EmailError, PasswordError};
+use crate::model::{Email, EmailError, PasswordError, Standing};
 use crate::services::{Busy, PasswordRule};
 use crate::store::StoreError;
 
@@ -40,6 +40,9 @@ pub enum AccountError {
     /// A name in a file of which no address can be made.
     #[error("no e-mail address can be made of {0:?}: {1}")]
     Email(String, EmailError),
+    /// It stands where there is nothing of the kind to decide.
+    #[error("{email} {standing}", email = .0, standing = stands(*.1))]
+    Standing(Email, Standing),
     /// The last administrator.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,
@@ -57,5 +60,15 @@ pub enum AccountError {
 impl From<Busy> for AccountError {
     fn from(Busy: Busy) -> Self {
         Self::Busy
+    }
+}
+
+/// What an account is, and what can be decided about it.
+fn stands(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Active => "is active: it can be disabled",
+        Standing::AwaitingApproval => "waits for approval: approve or decline it",
+        Standing::Declined => "is declined and cannot sign in: it can be approved",
+        Standing::Disabled => "is disabled and cannot sign in: it can be enabled",
     }
 }

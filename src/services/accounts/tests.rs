@@ -120,7 +120,6 @@ async fn s53_the_last_administrator_stays() {
     let session = world.sign_in(EMAIL, PASSWORD).await.unwrap().session;
     for change in [
         AccountChange::Disable,
-        AccountChange::Decline,
         AccountChange::SetGroups(group_set(&["ops"])),
     ] {
         let refused = world.try_change(change).await;
@@ -144,6 +143,48 @@ async fn s53_the_last_administrator_stays() {
         .await
         .unwrap();
     assert!(session.ended().is_cancelled());
+}
+
+#[tokio::test]
+async fn s17_nothing_but_an_approval_lets_in_who_was_never_approved() {
+    let world = World::with_ann(|_| {}).await;
+    let refused = async |change| {
+        let before = world.account(EMAIL).await;
+        let refused = world.try_change(change).await;
+        assert!(matches!(refused, Err(AccountError::Standing(..))), "{refused:?}");
+        assert_eq!(world.account(EMAIL).await, before);
+    };
+    for standing in [Standing::AwaitingApproval, Standing::Declined] {
+        world.stand(standing).await;
+        refused(AccountChange::Enable).await;
+        refused(AccountChange::Disable).await;
+    }
+    world.stand(Standing::Disabled).await;
+    refused(AccountChange::Approve).await;
+    refused(AccountChange::Decline).await;
+    world.stand(Standing::Active).await;
+    refused(AccountChange::Decline).await;
+}
+
+#[tokio::test]
+async fn what_holds_already_is_decided_and_recorded_once() {
+    let world = World::with_ann(|_| {}).await;
+    let record = || {
+        let text = std::fs::read_to_string(world.audit_file()).unwrap();
+        text.lines().count()
+    };
+    for (change, again) in [
+        (AccountChange::Disable, AccountChange::Disable),
+        (AccountChange::Enable, AccountChange::Approve),
+    ] {
+        let decided = world.try_change(change).await.unwrap();
+        world.services.audit.flush().await;
+        let recorded = record();
+        world.hand.advance(std::time::Duration::from_secs(1));
+        assert_eq!(world.try_change(again).await.unwrap(), decided);
+        world.services.audit.flush().await;
+        assert_eq!(record(), recorded);
+    }
 }
 
 #[tokio::test]

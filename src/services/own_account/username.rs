@@ -40,7 +40,7 @@ impl OwnAccount {
         let account = edit_and_mail(&self.store, &self.administrators, account, |account| {
             account.username.clone_from(&username);
             let topic = Topic::UsernameChanged(username.clone());
-            vec![self.mailer.mail(&account.email, topic, origin)]
+            Ok(vec![self.mailer.mail(&account.email, topic, origin)])
         })
         .await?;
         self.sessions.refresh(&account);

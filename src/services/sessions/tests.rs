@@ -113,7 +113,7 @@ async fn s28_disabling_and_a_new_password_end_all_sessions_of_an_account() {
         let password = crate::secret::Secret::new(PASSWORD.to_owned());
         AccountChange::SetPassword(crate::services::NewPassword::Plain(password))
     };
-    for change in [AccountChange::Disable, AccountChange::Decline, new_password()] {
+    for change in [AccountChange::Disable, new_password()] {
         world.change(AccountChange::Enable).await;
         let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
         world.change(change).await;

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::config::{Config, Period};
+use crate::model::Standing;
 use crate::services::world::{EMAIL, PASSWORD, World, client, sign_in, tester, unwritable_record};
 use crate::services::{AccountChange, NewPassword};
 
@@ -44,10 +45,8 @@ async fn signs_in_by_username_only_where_that_is_switched_on() {
 #[tokio::test]
 async fn s5_every_wrong_attempt_costs_one_hash_and_is_answered_alike() {
     let world = World::with_ann(with_username).await;
-    for change in [None, Some(AccountChange::Decline), Some(AccountChange::Disable)] {
-        if let Some(change) = change {
-            world.change(change).await;
-        }
+    for standing in [Standing::Active, Standing::Declined, Standing::Disabled] {
+        world.stand(standing).await;
         let unknown = "nobody@example.com";
         for (login, password) in [
             (EMAIL, "wrong"),
@@ -299,12 +298,12 @@ async fn an_administrator_lifts_a_lock() {
 async fn s17_only_an_active_account_gets_a_session_and_no_failure_is_counted() {
     let world = World::with_ann(|_| {}).await;
     for _ in 0..12 {
-        world.change(AccountChange::Disable).await;
+        world.stand(Standing::Disabled).await;
         assert!(matches!(
             world.sign_in(EMAIL, PASSWORD).await,
             Err(SignInError::Disabled)
         ));
-        world.change(AccountChange::Decline).await;
+        world.stand(Standing::Declined).await;
         assert!(matches!(
             world.sign_in(EMAIL, PASSWORD).await,
             Err(SignInError::NotApproved)

@@ -3,9 +3,10 @@
 use http::HeaderMap;
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
-use vestibule::control::{Client, Command, UserChange};
+use vestibule::control::{Client, Command, GivenPassword, NewUser, UserChange};
+use vestibule::secret::Secret;
 
-use super::{Running, soon};
+use super::{PASSWORD, Running, soon};
 
 /// Somebody who is signed in; without a cookie, somebody who is not.
 pub(crate) struct Person<'g> {
@@ -57,6 +58,24 @@ impl Running {
         let groups = UserChange::SetGroups(["gateway-admin".to_owned()].into());
         self.change_user(&person.email, groups).await;
         person
+    }
+
+    /// An administrator whom no sign-up made: one where signing up needs an approval.
+    pub(crate) async fn appointed(&self, username: &str) -> Person<'_> {
+        let email = format!("{username}@example.com");
+        self.command(Command::AddUser(NewUser {
+            email: email.parse().unwrap(),
+            username: None,
+            name: None,
+            groups: ["gateway-admin".to_owned()].into(),
+            password: GivenPassword::Plain(Secret::new(PASSWORD.to_owned())),
+        }))
+        .await;
+        Person {
+            gateway: self,
+            cookie: self.sign_in(&email).await,
+            email,
+        }
     }
 
     pub(crate) async fn change_user(&self, user: &str, change: UserChange) {
