@@ -8,6 +8,7 @@ mod audit;
 mod error;
 mod inspection;
 mod mailing;
+mod portable;
 pub mod sled;
 
 use std::time::Duration;
@@ -20,6 +21,10 @@ pub use audit::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject};
 pub use error::StoreError;
 pub use inspection::{AccountFilter, AccountPage, InspectionStore, Locks};
 pub use mailing::{Allowance, ConsumeToken, MailOutcome, Stamp, StampMail, StampedToken, TokenEffect};
+pub use portable::{
+    AddressMails, Counts, Export, ExportFile, Header, Import, KeptFailures, KeptLock, NamesKey,
+    PortableStore, PutError, ReadError, Reader, Record, SpentSignature, Summary,
+};
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
 use crate::model::{
@@ -29,7 +34,7 @@ use crate::model::{KeptMail, Mail, MailedToken};
 
 /// Everything that is kept.
 #[async_trait]
-pub trait Store: AccessKeyStore + AuditStore + InspectionStore {
+pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     /// Makes an account and, in the same step, uses up the invitation that it came with.
     ///
     /// A username that any account ever had is taken (S53). Of many callers with one invitation, one gets an

@@ -78,9 +78,14 @@ fn create(
             "the new access key's id is taken".to_owned(),
         ));
     }
-    group.put(key::access_key(id), access_key)?;
-    group.put(key::access_key_of(account, id), &())?;
+    insert(group, access_key)?;
     Ok(CreateAccessKey::Created)
+}
+
+/// Keeps an access key that is new, with all that it is found by.
+pub(super) fn insert(group: &mut Group<'_>, access_key: &AccessKey) -> Result<(), StoreError> {
+    group.put(key::access_key(access_key.id), access_key)?;
+    group.put(key::access_key_of(access_key.account, access_key.id), &())
 }
 
 /// Those of an account, in the order they were made.

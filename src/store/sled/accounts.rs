@@ -41,15 +41,22 @@ pub(super) fn create(
     if let Some(digest) = invitation {
         invitations::remove(group, &digest)?;
     }
+    insert(group, account)?;
+    mails::enqueue(group, new_mails)?;
+    Ok(CreateAccount::Created)
+}
+
+/// Keeps an account that is new, with all that it is found by.
+pub(super) fn insert(group: &mut Group<'_>, account: &Account) -> Result<(), StoreError> {
     group.put(key::account(account.id), account)?;
     group.put(key::email(&account.email), &account.id)?;
-    group.put(key::username(&account.username), &Some(account.id))?;
+    for username in account.former_usernames.iter().chain([&account.username]) {
+        group.put(key::username(username), &Some(account.id))?;
+    }
     for name in &account.groups {
         group.put(key::member(name, account.id), &())?;
     }
-    inspection::index(group, None, Some(account))?;
-    mails::enqueue(group, new_mails)?;
-    Ok(CreateAccount::Created)
+    inspection::index(group, None, Some(account))
 }
 
 pub(super) fn by_email(rows: &impl Rows, email: &Email) -> Result<Option<Account>, StoreError> {

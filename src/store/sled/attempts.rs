@@ -220,6 +220,42 @@ impl Attempts {
     }
 }
 
+/// How failures are counted that come from elsewhere: whatever is locked there counts as locked.
+const ELSEWHERE: LockoutPolicy = LockoutPolicy {
+    max_failures: u32::MAX,
+    duration: Duration::MAX,
+};
+
+impl Attempts {
+    /// Keeps the failures of a subject that has none here. Whether that is so, and the account or the access key is
+    /// there.
+    pub(super) fn insert(
+        &self,
+        group: &mut Group<'_>,
+        subject: Subject,
+        failures: &Failures,
+        last: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        let place = self.place(group, subject)?;
+        let belongs = matches!(place, Place::InSet(..)) == matches!(subject, Subject::Unknown(_));
+        if !belongs || group.value(place.key())?.is_some() {
+            return Ok(false);
+        }
+        match place {
+            Place::OfKnown(key) => group.put(key, failures)?,
+            Place::InSet(..) => {
+                self.make_room(group, &place, ELSEWHERE)?;
+                let name = UnknownFailures {
+                    last: last.unwrap_or(Timestamp::UNIX_EPOCH),
+                    failures: failures.clone(),
+                };
+                group.put(place.into_key(), &name)?;
+            }
+        }
+        Ok(true)
+    }
+}
+
 /// The key of a row of failures.
 enum Place {
     OfKnown(Vec<u8>),

@@ -54,10 +54,7 @@ impl AuditLog {
                 number: self.next.fetch_add(1, Ordering::Relaxed),
                 ..AuditPlace::at(event.time)
             };
-            group.put(key::audit(place), event)?;
-            for subject in AuditSubject::of(event) {
-                group.put(key::audit_of(&subject, place), &())?;
-            }
+            insert(group, place, event)?;
         }
         let count = self.count.fetch_add(events.len(), Ordering::Relaxed) + events.len();
         let excess = count.saturating_sub(at_most).min(REMOVED_AT_ONCE);
@@ -128,6 +125,15 @@ impl AuditStore for SledStore {
             }
         }
     }
+}
+
+/// Keeps an event at a place that is free, with all that it is found by.
+pub(super) fn insert(group: &mut Group<'_>, place: AuditPlace, event: &AuditEvent) -> Result<(), StoreError> {
+    group.put(key::audit(place), event)?;
+    for subject in AuditSubject::of(event) {
+        group.put(key::audit_of(&subject, place), &())?;
+    }
+    Ok(())
 }
 
 /// Reads along the log, or along what points into it from a subject.

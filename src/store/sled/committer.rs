@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use ::sled::Batch;
 use tokio::sync::oneshot;
 
 use super::ballast::Ballast;
 use super::engine::Engine;
-use super::rows::Group;
+use super::rows::{Changes, Group};
 use crate::store::StoreError;
 
 /// Operations that may wait.
@@ -115,29 +114,29 @@ impl Writer {
         if !self.engine.is_open() {
             self.recover();
         }
-        let (acknowledgements, batch) = self.run(jobs);
-        let written = batch.map_or(Ok(()), |batch| self.commit(batch));
+        let (acknowledgements, changes) = self.run(jobs);
+        let written = changes.map_or(Ok(()), |changes| self.commit(changes));
         for acknowledge in acknowledgements {
             acknowledge(written.clone());
         }
     }
 
-    fn run(&self, jobs: Vec<Job>) -> (Vec<Acknowledge>, Option<Batch>) {
+    fn run(&self, jobs: Vec<Job>) -> (Vec<Acknowledge>, Option<Changes>) {
         let mut jobs = jobs.into_iter();
         let ran = self.engine.with(|tree| {
             let mut group = Group::new(tree);
             let acknowledgements = jobs.by_ref().map(|job| job(Ok(&mut group))).collect();
-            Ok((acknowledgements, group.into_batch()))
+            Ok((acknowledgements, group.into_changes()))
         });
         ran.unwrap_or_else(|error| (jobs.map(|job| job(Err(error.clone()))).collect(), None))
     }
 
     /// Without ballast nothing is written: on a full disk the engine could not be opened again.
-    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+    fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
         if !self.ballast.lay()? {
             return Err(StoreError::Unavailable("the disk is full".to_owned()));
         }
-        let written = self.engine.commit(batch);
+        let written = self.engine.commit(changes);
         if let Err(error) = &written {
             tracing::error!(%error, "the store could not be written to");
             self.recover();

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use ::sled::{Batch, Db, IVec, Tree};
 
-use super::rows::Row;
+use super::rows::{Changes, Row};
+use super::snapshot::{Snapshot, Snapshots};
 use crate::store::StoreError;
 
 /// Bytes of pages kept in memory. The engine's default is a gigabyte; what is read for every request is kept in
@@ -31,6 +32,7 @@ pub(super) struct Engine {
     folder: PathBuf,
     /// `None` while it is closed. Whoever reads several rows holds the lock meanwhile and sees no half of a batch.
     open: RwLock<Option<Open>>,
+    snapshots: Snapshots,
 }
 
 #[derive(Debug)]
@@ -46,6 +48,7 @@ impl Engine {
         Self {
             folder: folder.to_owned(),
             open: RwLock::new(None),
+            snapshots: Snapshots::default(),
         }
     }
 
@@ -112,13 +115,38 @@ impl Engine {
     /// Writes a group; when this returns, it is on disk as a whole. Fails with the group written or not.
     ///
     /// Never `flush_async`: with eight callers at once sled 0.34.7 waits for itself.
-    pub(super) fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        self.write().as_ref().ok_or_else(closed)?.db.apply_batch(batch)?;
+    pub(super) fn commit(&self, changes: Changes) -> Result<(), StoreError> {
+        self.apply(changes)?;
+        self.sync()
+    }
+
+    /// Writes a group that others see at once, and that is on disk when [`sync`](Self::sync) returns.
+    pub(super) fn apply(&self, changes: Changes) -> Result<(), StoreError> {
+        let open = self.write();
+        let db = &open.as_ref().ok_or_else(closed)?.db;
+        self.snapshots.keep(db, &changes)?;
+        let mut batch = Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        Ok(db.apply_batch(batch)?)
+    }
+
+    /// Returns when all that was written is on disk.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
         let open = self.read();
         let open = open.as_ref().ok_or_else(closed)?;
         open.db.flush()?;
         open.file.sync_data()?;
         Ok(())
+    }
+
+    /// Begins to keep what is changed from the next group on, for whoever reads the rows as they are now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.snapshots.begin()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Option<Open>> {

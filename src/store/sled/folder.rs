@@ -2,7 +2,8 @@
 //!
 //! The engine would open a foreign folder, or one of another of its versions, as an empty database. So a marker of
 //! our own says what a folder is, and nothing is opened without it. It gets its name only when the new store is
-//! complete and on disk: what a crash leaves of an unfinished one is cleared away at the next start.
+//! complete and on disk: what a crash leaves of an unfinished one is cleared away at the next start. What a crash leaves
+//! of an import is not, so that nobody is served by an empty store who was to be served by a full one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -16,6 +17,7 @@ use crate::store::StoreError;
 
 const MARKER: &str = "vestibule-store.json";
 const UNFINISHED: &str = "unfinished";
+const IMPORTING: &str = "importing";
 const LOCK: &str = "lock";
 
 /// What this program makes.
@@ -27,6 +29,8 @@ const SCHEMA: u32 = 1;
 pub(super) struct Folder {
     path: PathBuf,
     new: bool,
+    /// What the marker is called as long as there is no store.
+    pending: &'static str,
     _lock: File,
 }
 
@@ -43,13 +47,33 @@ impl Folder {
     /// anybody but the owner.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
-        Self::take_or_fail(path)
-            .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?
+        Self::take_or_fail(path, UNFINISHED).map_err(at(path))?
     }
 
-    fn take_or_fail(path: &Path) -> io::Result<Result<Self, StoreError>> {
+    /// The same, for a store that an import fills: one that is there already gives way if `is_blank` does not refuse.
+    pub(super) fn take_for_import(
+        path: &Path,
+        is_blank: impl FnOnce(&Self) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
+        rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        let mut folder = Self::take_or_fail(path, IMPORTING).map_err(at(path))??;
+        if !folder.is_new() {
+            is_blank(&folder)?;
+            folder.begin_anew().map_err(at(path))?;
+        }
+        Ok(folder)
+    }
+
+    fn begin_anew(&mut self) -> io::Result<()> {
+        fs::rename(self.path.join(MARKER), self.path.join(IMPORTING))?;
+        File::open(&self.path)?.sync_all()?;
+        self.new = true;
+        begin(&self.path, IMPORTING)
+    }
+
+    fn take_or_fail(path: &Path, pending: &'static str) -> io::Result<Result<Self, StoreError>> {
         if path.exists() {
-            if let Err(refusal) = refuse_foreign(path)? {
+            if let Err(refusal) = refuse_foreign(path, pending)? {
                 return Ok(Err(refusal));
             }
         } else {
@@ -70,11 +94,12 @@ impl Folder {
         }
         let new = !path.join(MARKER).exists();
         if new {
-            begin(path)?;
+            begin(path, pending)?;
         }
         Ok(Ok(Self {
             path: path.to_owned(),
             new,
+            pending,
             _lock: lock,
         }))
     }
@@ -100,7 +125,7 @@ impl Folder {
             File::open(self.path.join(name))?.sync_all()?;
         }
         if self.new {
-            fs::rename(self.path.join(UNFINISHED), self.path.join(MARKER))?;
+            fs::rename(self.path.join(self.pending), self.path.join(MARKER))?;
             File::open(&self.path)?.sync_all()?;
             self.new = false;
         }
@@ -110,10 +135,23 @@ impl Folder {
         };
         File::open(parent)?.sync_all()
     }
+
+    /// Leaves nothing of a store that did not come to be.
+    pub(super) fn abandon(&self) -> io::Result<()> {
+        if !self.new {
+            return Ok(());
+        }
+        clear(&self.path, &[LOCK, self.pending])?;
+        fs::remove_file(self.path.join(self.pending))
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |error| StoreError::Unavailable(format!("{}: {error}", path.display()))
 }
 
 /// Refuses what is no folder of this program's, or of a version of it that is newer.
-fn refuse_foreign(path: &Path) -> io::Result<Result<(), StoreError>> {
+fn refuse_foreign(path: &Path, pending: &str) -> io::Result<Result<(), StoreError>> {
     let shown = path.display();
     let refuse = |text: String| Ok(Err(StoreError::Refused(text)));
     if !path.is_dir() {
@@ -122,7 +160,12 @@ fn refuse_foreign(path: &Path) -> io::Result<Result<(), StoreError>> {
     let text = match fs::read(path.join(MARKER)) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return if path.join(UNFINISHED).exists() || is_empty(path)? {
+            return if path.join(IMPORTING).exists() && pending != IMPORTING {
+                refuse(format!(
+                    "an import into {shown} was not finished; import once more, or remove what is in that folder to \
+                     begin with nothing"
+                ))
+            } else if path.join(IMPORTING).exists() || path.join(UNFINISHED).exists() || is_empty(path)? {
                 Ok(Ok(()))
             } else {
                 refuse(format!(
@@ -195,19 +238,8 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Clears away what an unfinished start left, and writes the marker under a name that does not count yet.
-fn begin(path: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_name() == LOCK || entry.file_name() == UNFINISHED {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else {
-            fs::remove_file(entry.path())?;
-        }
-    }
+/// Writes the marker under a name that does not count yet, and clears away what an unfinished start left.
+fn begin(path: &Path, pending: &str) -> io::Result<()> {
     let marker = serde_json::to_vec(&Marker {
         engine: ENGINE.to_owned(),
         schema: SCHEMA,
@@ -217,8 +249,26 @@ fn begin(path: &Path) -> io::Result<()> {
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(path.join(UNFINISHED))?;
+        .open(path.join(pending))?;
     file.write_all(&marker)?;
     file.sync_all()?;
+    File::open(path)?.sync_all()?;
+    clear(path, &[LOCK, pending])?;
     File::open(path)?.sync_all()
+}
+
+/// Removes all but these.
+fn clear(path: &Path, but: &[&str]) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if but.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }

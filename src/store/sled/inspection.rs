@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use ::sled::{Batch, IVec, Tree};
+use ::sled::{IVec, Tree};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ use super::attempts::Attempts;
 use super::engine::Engine;
 use super::key::{self, Kind};
 use super::record::{self, Failures, IndexForm, Record, UnknownFailures};
-use super::rows::{Group, Row, Rows};
+use super::rows::{Changes, Group, Row, Rows};
 use crate::model::{Account, LockoutPolicy, Standing};
 use crate::store::{AccountFilter, AccountPage, InspectionStore, Locks, StoreError};
 
@@ -54,6 +54,11 @@ pub(super) fn is_found_by(account: &Account, key: &[u8]) -> bool {
     rows_of(account).iter().any(|own| own == key)
 }
 
+/// The row that says in which form the others are.
+pub(super) fn form_row() -> Result<Changes, StoreError> {
+    Ok([(key::index_form(), Some(FORM.encode()?.into()))].into())
+}
+
 fn rows_of(account: &Account) -> Vec<Vec<u8>> {
     let terms = AccountFilter::terms(account);
     let mut keys: Vec<_> = terms.iter().map(|term| key::term(term, account.id)).collect();
@@ -70,33 +75,26 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
         Ok(_) | Err(StoreError::Corrupt(_)) => {}
         Err(error) => return Err(error),
     }
-    let write = |batch: Batch| engine.commit(batch);
     for kind in [Kind::Term, Kind::Standing] {
         pieces(engine, kind, |rows| {
-            let mut batch = Batch::default();
-            for (key, _) in rows {
-                batch.remove(key);
-            }
-            write(batch)
+            engine.commit(rows.iter().map(|(key, _)| (key.to_vec(), None)).collect())
         })?;
     }
-    let nothing = ().encode()?;
+    let nothing = IVec::from(().encode()?);
     pieces(engine, Kind::Account, |rows| {
-        let mut batch = Batch::default();
+        let mut changes = Changes::new();
         for (key, value) in rows {
             // One that cannot be read is for `verify` to tell of.
             let Ok(account) = record::decode::<Account>(key, value) else {
                 continue;
             };
             for key in rows_of(&account) {
-                batch.insert(key, nothing.as_slice());
+                changes.insert(key, Some(nothing.clone()));
             }
         }
-        write(batch)
+        engine.commit(changes)
     })?;
-    let mut batch = Batch::default();
-    batch.insert(form, FORM.encode()?);
-    write(batch)
+    engine.commit(form_row()?)
 }
 
 /// All rows of a kind, a piece at a time, between which rows may be written.

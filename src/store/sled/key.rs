@@ -74,7 +74,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 28] = [
+    /// All of them.
+    pub(super) const ALL: [Self; 28] = [
         Self::Meta,
         Self::Account,
         Self::Email,
@@ -213,6 +214,16 @@ pub(super) fn signature_ends_before(time: Timestamp) -> Vec<u8> {
     Kind::SignatureEnd.key(&[&seconds.to_be_bytes()])
 }
 
+/// The digest of an unknown name that a key ends with.
+pub(super) fn trailing_name(key: &[u8]) -> Option<[u8; 32]> {
+    key.last_chunk().copied()
+}
+
+/// The text after the kind's byte.
+pub(super) fn trailing_text(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.get(1..)?).ok()
+}
+
 /// The signature that a key ends with.
 pub(super) fn trailing_signature(key: &[u8]) -> Option<SignatureDigest> {
     key.last_chunk().copied().map(SignatureDigest::from_bytes)
@@ -251,7 +262,12 @@ pub(super) fn mail_due(due: Timestamp, id: MailId) -> Vec<u8> {
 }
 
 pub(super) fn postage(address: &Email) -> Vec<u8> {
-    Kind::Postage.key(&[address.key().as_bytes()])
+    postage_of(address.key())
+}
+
+/// The same by what two spellings of the address have in common.
+pub(super) fn postage_of(address: &str) -> Vec<u8> {
+    Kind::Postage.key(&[address.as_bytes()])
 }
 
 /// The mail that a key ends with.

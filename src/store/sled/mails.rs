@@ -195,7 +195,8 @@ pub(super) fn remove_stale(group: &mut Group<'_>, keys: &[IVec], now: Timestamp)
     Ok(())
 }
 
-fn put(group: &mut Group<'_>, kept: &KeptMail) -> Result<(), StoreError> {
+/// Keeps a mail, and when it is due.
+pub(super) fn put(group: &mut Group<'_>, kept: &KeptMail) -> Result<(), StoreError> {
     if let MailState::Due(due) = kept.state {
         group.put(key::mail_due(due, kept.mail.id), &())?;
     }

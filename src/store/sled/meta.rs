@@ -23,8 +23,6 @@ pub(super) fn load(engine: &Engine, folder: &Folder) -> Result<Meta, StoreError>
     let meta = Meta {
         slot_key: Random::system().bytes(),
     };
-    let mut batch = ::sled::Batch::default();
-    batch.insert(key, meta.encode()?);
-    engine.commit(batch)?;
+    engine.commit([(key, Some(meta.encode()?.into()))].into())?;
     Ok(meta)
 }

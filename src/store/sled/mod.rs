@@ -12,7 +12,9 @@ mod audit;
 mod ballast;
 mod committer;
 mod engine;
+mod export;
 mod folder;
+mod import;
 mod inspection;
 mod invitations;
 mod key;
@@ -22,6 +24,7 @@ mod record;
 mod rows;
 mod sessions;
 mod signatures;
+mod snapshot;
 mod tokens;
 mod verify;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ::sled::{Batch, IVec, Tree};
+use ::sled::{IVec, Tree};
 
 use super::record::{self, Record};
 use crate::store::StoreError;
@@ -67,7 +67,8 @@ pub(super) struct Group<'t> {
     current: Changes,
 }
 
-type Changes = BTreeMap<Vec<u8>, Option<IVec>>;
+/// What becomes of rows: each gets a value, or goes.
+pub(super) type Changes = BTreeMap<Vec<u8>, Option<IVec>>;
 
 impl<'t> Group<'t> {
     /// A group without an operation.
@@ -115,18 +116,8 @@ impl<'t> Group<'t> {
     }
 
     /// All changes of the group's operations; `None` if there are none.
-    pub(super) fn into_batch(self) -> Option<Batch> {
-        if self.done.is_empty() {
-            return None;
-        }
-        let mut batch = Batch::default();
-        for (key, value) in self.done {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        Some(batch)
+    pub(super) fn into_changes(self) -> Option<Changes> {
+        Some(self.done).filter(|changes| !changes.is_empty())
     }
 
     fn change(&self, key: &[u8]) -> Option<&Option<IVec>> {
@@ -225,7 +216,12 @@ mod tests {
         assert_eq!(keys(&group), [key(2), key(3)].into());
         assert!(group.read::<()>(&key(1)).unwrap().is_none());
 
-        db.apply_batch(group.into_batch().unwrap()).unwrap();
+        for (key, value) in group.into_changes().unwrap() {
+            match value {
+                Some(value) => db.insert(key, value).unwrap(),
+                None => db.remove(key).unwrap(),
+            };
+        }
         assert_eq!(keys(&*db), [key(2), key(3)].into());
     }
 }

@@ -26,10 +26,15 @@ pub(super) fn put(
     for digest in replaces.iter().chain([&session.digest]) {
         end(group, digest)?;
     }
+    insert(group, session)?;
+    Ok(PutSession::Kept)
+}
+
+/// Keeps a session that is new, with all that it is found by.
+pub(super) fn insert(group: &mut Group<'_>, session: &Session) -> Result<(), StoreError> {
     group.put(key::session(&session.digest), session)?;
     group.put(key::session_id(session.id), &session.digest)?;
-    group.put(key::session_of(session.account, &session.digest), &())?;
-    Ok(PutSession::Kept)
+    group.put(key::session_of(session.account, &session.digest), &())
 }
 
 pub(super) fn all(engine: &Engine) -> Result<Vec<Session>, StoreError> {

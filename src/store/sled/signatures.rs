@@ -53,8 +53,7 @@ impl Signatures {
         if self.count.load(Ordering::Relaxed) >= self.most {
             return Ok(SpendSignature::Full);
         }
-        group.put(key, &SpentUntil(until))?;
-        group.put(key::signature_end(until, digest), &())?;
+        insert(group, digest, until)?;
         self.count.fetch_add(1, Ordering::Relaxed);
         Ok(SpendSignature::Spent)
     }
@@ -86,6 +85,16 @@ impl Signatures {
         }
         Ok(())
     }
+}
+
+/// Keeps one that is new, with all that it is found by.
+pub(super) fn insert(
+    group: &mut Group<'_>,
+    digest: &SignatureDigest,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    group.put(key::signature(digest), &SpentUntil(until))?;
+    group.put(key::signature_end(until, digest), &())
 }
 
 /// The rows that tell of those whose time is over at `now`, the earliest first.

@@ -9,6 +9,7 @@ pub(crate) mod audit;
 pub(crate) mod inspection;
 pub(crate) mod invitations;
 pub(crate) mod mails;
+pub(crate) mod portable;
 pub(crate) mod races;
 pub(crate) mod sessions;
 pub(crate) mod signatures;
@@ -20,7 +21,10 @@ use jiff::Timestamp;
 use tokio::sync::Barrier;
 use vestibule::clock::ManualClock;
 use vestibule::random::Random;
-use vestibule::store::Store;
+use vestibule::store::{Import, Store};
+
+/// How a store is opened that was filled; the machine's clock then says this.
+pub(crate) type Open<H> = Box<dyn FnOnce(Timestamp) -> H>;
 
 /// One store for one test, empty at first.
 pub(crate) trait Harness: Sized {
@@ -35,6 +39,9 @@ pub(crate) trait Harness: Sized {
 
     /// What is kept, as the program finds it at a start when the machine's clock says `wall`.
     fn restart(self, wall: Timestamp) -> Self;
+
+    /// A new store that is being filled, and how it is opened when it is full.
+    fn fill() -> (Box<dyn Import>, Open<Self>);
 
     /// Chance that repeats.
     fn random(&self) -> &Random;

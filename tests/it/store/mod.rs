@@ -3,7 +3,9 @@
 mod conformance;
 mod crash;
 mod damage;
+mod exported;
 mod folder;
+mod full;
 mod full_disk;
 pub(crate) mod ledger;
 mod samples;

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 use vestibule::clock::{Clock, ManualClock};
 use vestibule::random::Random;
-use vestibule::store::Store;
 use vestibule::store::sled::SledStore;
+use vestibule::store::{Import, Store};
 
-use super::conformance::{Harness, conformance};
+use super::conformance::{Harness, Open, conformance};
 use super::samples::noon;
 
 /// A sled store in a temporary folder.
@@ -60,6 +60,16 @@ impl Harness for Sled {
     fn restart(self, wall: Timestamp) -> Self {
         let random = self.random.clone();
         Self::open(self.close(), wall, random)
+    }
+
+    fn fill() -> (Box<dyn Import>, Open<Self>) {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, _) = Clock::manual(noon());
+        let import = SledStore::begin_import(folder.path(), clock).unwrap();
+        (
+            import,
+            Box::new(|wall| Self::open(folder, wall, Random::seeded(1))),
+        )
     }
 
     fn random(&self) -> &Random {
@@ -157,6 +167,14 @@ conformance! { Sled:
         mails_come_with_what_brings_them_about
         mails_survive_a_restart_and_failed_ones_a_month
         one_that_failed_is_sent_again_once
+    }
+    portable {
+        what_is_taken_out_and_put_in_is_taken_out_again_to_the_letter
+        whatever_is_in_it_comes_through
+        what_was_put_in_works_as_it_did
+        an_export_is_of_one_moment
+        what_cannot_be_beside_what_is_there_is_refused
+        a_store_that_was_not_finished_is_none
     }
     access_keys {
         an_access_key_is_kept_listed_and_revoked

@@ -29,10 +29,27 @@ pub(in crate::store::sled) struct Lock {
     pub(in crate::store::sled) ends: Duration,
 }
 
+impl Lock {
+    /// One that began elsewhere: it lasts by the wall clock.
+    pub(in crate::store::sled) fn from_elsewhere(lasts: Duration, until: Timestamp) -> Self {
+        Self {
+            lasts,
+            until,
+            run: Run::ELSEWHERE,
+            ends: Duration::ZERO,
+        }
+    }
+}
+
 /// Names one opening of the store: the readings of a monotonic clock mean nothing to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(in crate::store::sled) struct Run(pub(in crate::store::sled) u64);
+
+impl Run {
+    /// No opening of any store: others are random.
+    const ELSEWHERE: Self = Self(0);
+}
 
 /// The same of a name that belongs to nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,6 +18,16 @@ pub(in super::super) struct Postage {
 }
 
 impl Postage {
+    /// These mails, each with the moment until which it counts.
+    pub(in super::super) fn of(mails: Vec<(MailId, Timestamp)>) -> Self {
+        Self { mails }
+    }
+
+    /// Each mail, and until when it counts.
+    pub(in super::super) fn into_mails(self) -> Vec<(MailId, Timestamp)> {
+        self.mails
+    }
+
     /// Counts a mail, unless it would be one more than `allowed` within `window`. One that is counted already stays so.
     pub(in super::super) fn count(
         &mut self,

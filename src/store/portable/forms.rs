@@ -1,0 +1,284 @@
+//! How what the model has no form for, or might one day have another form for, is written in a file.
+//!
+//! Each of these is the model's type, field for field: the compiler refuses one in which a field is missing. What a
+//! form looks like on disk is held by `tests/vectors/export-1.jsonl`.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, InvitationId, MailId, SessionId};
+use crate::model::{
+    AccessKey, AccessKeyId, Account, Agreement, AuditEvent, AuditKind, AuditOutcome, Cause, Decision, Email,
+    Invitation, InvitationKind, KeptMail, KeyScope, KeyUse, Mail, MailState, MailedToken, Purpose, Sealed,
+    Session, SignInMethod, Standing, TokenDigest, Topic, Username, WrappedDataKey,
+};
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Account", deny_unknown_fields)]
+pub(super) struct AccountForm {
+    id: AccountId,
+    username: Username,
+    former_usernames: Vec<Username>,
+    email: Email,
+    email_verified: bool,
+    name: Option<String>,
+    groups: BTreeSet<String>,
+    password_hash: String,
+    standing: Standing,
+    decision: Option<Decision>,
+    created_at: Timestamp,
+    password_changed_at: Timestamp,
+    agreements: Vec<Agreement>,
+    language: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "WrappedDataKey", deny_unknown_fields)]
+pub(super) struct DataKeyForm {
+    master: String,
+    #[serde(with = "SealedForm")]
+    sealed: Sealed,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "AccessKey", deny_unknown_fields)]
+pub(super) struct AccessKeyForm {
+    id: AccessKeyId,
+    account: AccountId,
+    name: String,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    disabled: bool,
+    last_use: Option<KeyUse>,
+    scope: KeyScope,
+    #[serde(with = "SealedForm")]
+    secret: Sealed,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Sealed", deny_unknown_fields)]
+struct SealedForm {
+    #[serde(with = "base64")]
+    nonce: [u8; 24],
+    #[serde(with = "base64")]
+    ciphertext: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Session", deny_unknown_fields)]
+pub(super) struct SessionForm {
+    id: SessionId,
+    digest: TokenDigest,
+    account: AccountId,
+    method: SignInMethod,
+    created_at: Timestamp,
+    last_seen_at: Timestamp,
+    proved_at: Option<Timestamp>,
+    address: IpAddr,
+    user_agent: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Invitation", deny_unknown_fields)]
+pub(super) struct InvitationForm {
+    id: InvitationId,
+    digest: TokenDigest,
+    kind: InvitationKind,
+    email: Option<Email>,
+    groups: BTreeSet<String>,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "MailedToken", deny_unknown_fields)]
+pub(super) struct MailedTokenForm {
+    digest: TokenDigest,
+    #[serde(with = "PurposeForm")]
+    purpose: Purpose,
+    account: AccountId,
+    email: Email,
+    mail: Option<MailId>,
+    expires_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Purpose", rename_all = "kebab-case")]
+enum PurposeForm {
+    VerifyEmail,
+    Reset,
+    ResetByAdministrator,
+    ChangeEmail,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "KeptMail", deny_unknown_fields)]
+pub(super) struct MailForm {
+    #[serde(with = "LetterForm")]
+    mail: Mail,
+    attempts: u32,
+    #[serde(with = "MailStateForm")]
+    state: MailState,
+    reason: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Mail", deny_unknown_fields)]
+struct LetterForm {
+    id: MailId,
+    to: Email,
+    #[serde(with = "TopicForm")]
+    topic: Topic,
+    language: Option<String>,
+    #[serde(with = "CauseForm")]
+    cause: Cause,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Cause", deny_unknown_fields)]
+struct CauseForm {
+    at: Timestamp,
+    address: Option<IpAddr>,
+    by_administrator: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Topic", rename_all = "kebab-case")]
+enum TopicForm {
+    VerifyEmail,
+    AlreadyRegistered,
+    Reset,
+    ChangeEmail(AccountId),
+    EmailChanged(Email),
+    UsernameChanged(Username),
+    PasswordChanged,
+    PasswordReset,
+    AwaitingApproval(AccountId),
+    Approved,
+    Declined,
+    Invitation(InvitationId),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "MailState", rename_all = "kebab-case")]
+enum MailStateForm {
+    Due(Timestamp),
+    Failed(Timestamp),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "AuditEvent", deny_unknown_fields)]
+pub(super) struct AuditEventForm {
+    time: Timestamp,
+    event: AuditKind,
+    outcome: AuditOutcome,
+    reason: Option<String>,
+    who: String,
+    account: Option<AccountId>,
+    by: Option<String>,
+    why: Option<String>,
+    address: Option<IpAddr>,
+    request_id: Option<String>,
+    user_agent: String,
+    detail: Option<String>,
+}
+
+/// Bytes in base64url.
+pub(super) mod base64 {
+    use ::base64::Engine as _;
+    use ::base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(in crate::store::portable) fn serialize<S: Serializer>(
+        bytes: &impl AsRef<[u8]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    pub(in crate::store::portable) fn deserialize<'de, B: TryFrom<Vec<u8>>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<B, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|_| D::Error::custom("what should be base64url is not"))?;
+        let count = bytes.len();
+        B::try_from(bytes).map_err(|_| D::Error::custom(format!("{count} bytes are too few or too many")))
+    }
+}
+
+/// Whose failures are counted.
+pub(super) mod subject {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::ids::AccountId;
+    use crate::model::{AccessKeyId, Subject};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Form {
+        Account(AccountId),
+        AccessKey(AccessKeyId),
+        /// SHA-256 of a name that belongs to nobody.
+        Name(#[serde(with = "super::base64")] [u8; 32]),
+    }
+
+    pub(in crate::store::portable) fn serialize<S: Serializer>(
+        subject: &Subject,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let form = match *subject {
+            Subject::Account(id) => Form::Account(id),
+            Subject::AccessKey(id) => Form::AccessKey(id),
+            Subject::Unknown(digest) => Form::Name(digest),
+        };
+        form.serialize(serializer)
+    }
+
+    pub(in crate::store::portable) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Subject, D::Error> {
+        Ok(match Form::deserialize(deserializer)? {
+            Form::Account(id) => Subject::Account(id),
+            Form::AccessKey(id) => Subject::AccessKey(id),
+            Form::Name(digest) => Subject::Unknown(digest),
+        })
+    }
+}
+
+/// Mails, and until when each counts.
+pub(super) mod mails {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::ids::MailId;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Form {
+        mail: MailId,
+        until: Timestamp,
+    }
+
+    pub(in crate::store::portable) fn serialize<S: Serializer>(
+        mails: &[(MailId, Timestamp)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(mails.iter().map(|&(mail, until)| Form { mail, until }))
+    }
+
+    pub(in crate::store::portable) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(MailId, Timestamp)>, D::Error> {
+        let forms = Vec::<Form>::deserialize(deserializer)?;
+        Ok(forms
+            .into_iter()
+            .map(|Form { mail, until }| (mail, until))
+            .collect())
+    }
+}

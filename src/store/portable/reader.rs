@@ -1,0 +1,172 @@
+//! Reading a file of records, to its end or to what is wrong with it.
+
+use std::io::{BufRead, Read};
+
+use serde::Deserialize;
+
+use super::Record;
+use super::file::{END, EndLine, Header, HeaderLine, Summary, Tally, VERSION};
+
+/// Bytes of a line, at most. The longest are accounts with all terms that they ever agreed to.
+const LONGEST_LINE: u64 = 4 << 20;
+
+/// Reads a file a line at a time.
+pub struct Reader<R> {
+    source: R,
+    header: Header,
+    tally: Tally,
+    /// The line that was read last, from 1.
+    line: u64,
+    ended: bool,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+#[error("{line}: {why}")]
+pub struct ReadError {
+    /// In which line, from 1.
+    pub line: u64,
+    /// What is wrong, and what to do.
+    pub why: String,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// Reads the first line.
+    pub fn begin(source: R) -> Result<Self, ReadError> {
+        let header = Header {
+            version: 0,
+            made_at: jiff::Timestamp::UNIX_EPOCH,
+            gateway: String::new(),
+            kinds: Vec::new(),
+        };
+        let mut reader = Self {
+            source,
+            header,
+            tally: Tally::new(),
+            line: 0,
+            ended: false,
+        };
+        let line = reader.line()?;
+        reader.header = header_of(&line).map_err(|why| reader.wrong(why))?;
+        reader.tally.pass(&line);
+        Ok(reader)
+    }
+
+    /// What the first line says.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The next record, and its line. `None` at the end of a file that is whole, and only there.
+    pub fn record(&mut self) -> Result<Option<(u64, Record)>, ReadError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let line = self.line()?;
+        if line.starts_with(END) {
+            self.end(&line)?;
+            return Ok(None);
+        }
+        let record: Record = serde_json::from_slice(&line)
+            .map_err(|error| self.wrong(format!("not a record that this version knows: {error}")))?;
+        self.tally.pass(&line);
+        self.tally.count(&record);
+        Ok(Some((self.line, record)))
+    }
+
+    /// What was read so far.
+    pub fn summary(&self) -> Summary {
+        self.tally.summary()
+    }
+
+    fn end(&mut self, line: &[u8]) -> Result<(), ReadError> {
+        let EndLine { end } =
+            serde_json::from_slice(line).map_err(|error| self.wrong(format!("not an end: {error}")))?;
+        let read = self.tally.summary();
+        if end.sha256 != read.sha256 {
+            return Err(self.wrong(format!(
+                "the checksum is wrong: the file was changed or damaged after it was written ({} records of {} were \
+                 read); use another copy",
+                read.records, end.records
+            )));
+        }
+        if end != read {
+            return Err(self.wrong("the counts are not those of the records before them"));
+        }
+        let mut rest = [0];
+        match self.source.read(&mut rest) {
+            Ok(0) => {
+                self.ended = true;
+                Ok(())
+            }
+            Ok(_) => Err(self.wrong("something follows the end: two files in one?")),
+            Err(error) => Err(self.wrong(error.to_string())),
+        }
+    }
+
+    /// The next line with its line break.
+    fn line(&mut self) -> Result<Vec<u8>, ReadError> {
+        self.line += 1;
+        let mut line = Vec::new();
+        let read = (&mut self.source).take(LONGEST_LINE).read_until(b'\n', &mut line);
+        match read {
+            Err(error) => Err(self.wrong(error.to_string())),
+            Ok(_) if line.ends_with(b"\n") => Ok(line),
+            Ok(_) if line.len() as u64 == LONGEST_LINE => {
+                Err(self.wrong(format!("the line is longer than {LONGEST_LINE} bytes")))
+            }
+            Ok(_) if self.line == 1 && line.is_empty() => Err(self.wrong("there is nothing in it")),
+            Ok(_) => Err(self.wrong("the file ends before its end: it was cut off; use another copy")),
+        }
+    }
+
+    fn wrong(&self, why: impl Into<String>) -> ReadError {
+        ReadError {
+            line: self.line,
+            why: why.into(),
+        }
+    }
+}
+
+impl<R> std::fmt::Debug for Reader<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("line", &self.line)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The version is read on its own: a header of another one need not have this one's form.
+fn header_of(line: &[u8]) -> Result<Header, String> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        #[serde(rename = "vestibule-export")]
+        header: Version,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let foreign = |_| "not a file that `vestibule store export` writes".to_owned();
+    let Versioned { header } = serde_json::from_slice(line).map_err(foreign)?;
+    if header.version != VERSION {
+        return Err(format!(
+            "the file has version {}, and this program reads version {VERSION}: use the program that wrote it, or a \
+             later one",
+            header.version
+        ));
+    }
+    let HeaderLine { header } = serde_json::from_slice(line).map_err(foreign)?;
+    match header
+        .kinds
+        .iter()
+        .find(|kind| !Record::KINDS.contains(&kind.as_str()))
+    {
+        Some(kind) => Err(format!(
+            "it was written by version {}, which keeps records of a kind that this one does not know ({kind}): use \
+             that version, or a later one",
+            header.gateway
+        )),
+        None => Ok(header),
+    }
+}

@@ -1,0 +1,161 @@
+//! Everything on its way out, as it was at one moment.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use super::SledStore;
+use super::engine::Engine;
+use super::key::{self, Kind};
+use super::record::{self, Failures, Meta, Postage, SpentUntil, UnknownFailures};
+use super::snapshot::Snapshot;
+use crate::ids::AccountId;
+use crate::model::Subject;
+use crate::store::{
+    AddressMails, Export, KeptFailures, KeptLock, NamesKey, PortableStore, Record, SpentSignature, StoreError,
+};
+
+#[async_trait]
+impl PortableStore for SledStore {
+    async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        let engine = self.engine.clone();
+        // Between two groups: what was acknowledged until then is in it, and all of that is on disk.
+        let snapshot = self.committer.run(move |_| Ok(engine.snapshot())).await?;
+        Ok(Box::new(SledExport {
+            engine: self.engine.clone(),
+            snapshot: Some(snapshot),
+        }))
+    }
+}
+
+struct SledExport {
+    engine: Arc<Engine>,
+    /// `None` after an error.
+    snapshot: Option<Snapshot>,
+}
+
+#[async_trait]
+impl Export for SledExport {
+    async fn next(&mut self) -> Result<Vec<Record>, StoreError> {
+        let failed = || StoreError::Unavailable("what was to be exported cannot be read any more".to_owned());
+        let mut snapshot = self.snapshot.take().ok_or_else(failed)?;
+        let engine = self.engine.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let records = next(&engine, &mut snapshot)?;
+            Ok::<_, StoreError>((records, snapshot))
+        });
+        let (records, snapshot) = read.await.map_err(|_| failed())??;
+        self.snapshot = Some(snapshot);
+        Ok(records)
+    }
+}
+
+fn next(engine: &Engine, snapshot: &mut Snapshot) -> Result<Vec<Record>, StoreError> {
+    loop {
+        let rows = snapshot.piece(engine)?;
+        let is_end = rows.is_empty();
+        let mut records = Vec::with_capacity(rows.len());
+        for (key, value) in rows {
+            records.extend(record_of(&key, &value)?);
+        }
+        if is_end || !records.is_empty() {
+            return Ok(records);
+        }
+    }
+}
+
+/// What a row says, if it says something that is not said by others.
+fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, StoreError> {
+    let wrong = |what: &str| StoreError::Corrupt(format!("{} {what}", record::name(key)));
+    let kind = Kind::of(key).ok_or_else(|| wrong("is of no kind that exists"))?;
+    let failures = |of: Option<Subject>, failures: Failures, last| {
+        let lock = failures.lock.map(|lock| KeptLock {
+            until: lock.until,
+            lasts: SignedDuration::try_from(lock.lasts).unwrap_or(SignedDuration::MAX),
+        });
+        Ok::<_, StoreError>(Record::Failures(KeptFailures {
+            of: of.ok_or_else(|| wrong("is nobody's"))?,
+            count: failures.count,
+            lock,
+            last,
+        }))
+    };
+    Ok(Some(match kind {
+        Kind::Meta => {
+            let Meta { slot_key } = record::decode(key, value)?;
+            Record::NamesKey(NamesKey { key: slot_key })
+        }
+        Kind::DataKey => Record::DataKey(record::decode(key, value)?),
+        Kind::Account => Record::Account(record::decode(key, value)?),
+        Kind::Username => {
+            // One that is somebody's is in their account.
+            if record::decode::<Option<AccountId>>(key, value)?.is_some() {
+                return Ok(None);
+            }
+            let username = key::trailing_text(key).and_then(|text| text.parse().ok());
+            Record::RetiredUsername(username.ok_or_else(|| wrong("is no username"))?)
+        }
+        Kind::AccessKey => Record::AccessKey(record::decode(key, value)?),
+        Kind::Attempts => {
+            let of = key::trailing_account(key).map(Subject::Account);
+            failures(of, record::decode(key, value)?, None)?
+        }
+        Kind::KeyAttempts => {
+            let of = key::trailing_access_key(key).map(Subject::AccessKey);
+            failures(of, record::decode(key, value)?, None)?
+        }
+        Kind::Unknown => {
+            let name: UnknownFailures = record::decode(key, value)?;
+            let of = key::trailing_name(key).map(Subject::Unknown);
+            failures(of, name.failures, Some(name.last))?
+        }
+        Kind::Session => Record::Session(record::decode(key, value)?),
+        Kind::Invitation => Record::Invitation(record::decode(key, value)?),
+        Kind::Token => Record::MailedToken(record::decode(key, value)?),
+        Kind::Mail => Record::Mail(record::decode(key, value)?),
+        Kind::Postage => {
+            let address = key::trailing_text(key).ok_or_else(|| wrong("is no address"))?;
+            Record::AddressMails(AddressMails {
+                address: address.to_owned(),
+                mails: record::decode::<Postage>(key, value)?.into_mails(),
+            })
+        }
+        Kind::Signature => {
+            let SpentUntil(until) = record::decode(key, value)?;
+            let digest = key::trailing_signature(key).ok_or_else(|| wrong("is no signature"))?;
+            Record::SpentSignature(SpentSignature { digest, until })
+        }
+        Kind::Audit => Record::AuditEvent(record::decode(key, value)?),
+        // Made from the others.
+        Kind::Email
+        | Kind::Member
+        | Kind::SessionId
+        | Kind::SessionOf
+        | Kind::InvitationId
+        | Kind::SignatureEnd
+        | Kind::TokenOf
+        | Kind::MailDue
+        | Kind::AccessKeyOf
+        | Kind::AuditOf
+        | Kind::Term
+        | Kind::Standing
+        | Kind::IndexForm => return Ok(None),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::snapshot::ORDER;
+    use super::*;
+
+    /// A new kind of row must be exported, or be made from those that are.
+    #[test]
+    fn every_kind_of_row_is_exported_or_made_from_others() {
+        for kind in Kind::ALL {
+            // Without a key and a value there is nothing to read: an error, unless it says nothing of its own.
+            let is_index = matches!(record_of(&kind.prefix(), b""), Ok(None));
+            assert_eq!(ORDER.contains(&kind), !is_index, "{kind:?}");
+        }
+    }
+}

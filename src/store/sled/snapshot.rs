@@ -1,0 +1,289 @@
+//! Reading everything as it is at one moment, while groups are written.
+//!
+//! The engine has no snapshots. So whoever changes a row that a reader has still to come to keeps, for that reader, what
+//! was there before. Writers never wait for a reader longer than it takes to read one piece, and a reader that falls
+//! far behind is given up rather than let memory grow.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use ::sled::{IVec, Tree};
+
+use super::engine::{Engine, PIECE};
+use super::key::Kind;
+use super::rows::{Changes, Row};
+use crate::store::StoreError;
+
+/// Bytes that are kept for one reader, at most.
+const MOST_KEPT: usize = 64 << 20;
+
+/// What an entry takes beside its bytes, about.
+const ENTRY: usize = 100;
+
+/// The kinds of rows that are read, in the order in which they are. All others are made from these.
+pub(super) const ORDER: [Kind; 15] = [
+    Kind::Meta,
+    Kind::DataKey,
+    Kind::Account,
+    Kind::Username,
+    Kind::AccessKey,
+    Kind::Attempts,
+    Kind::KeyAttempts,
+    Kind::Unknown,
+    Kind::Session,
+    Kind::Invitation,
+    Kind::Token,
+    Kind::Mail,
+    Kind::Postage,
+    Kind::Signature,
+    Kind::Audit,
+];
+
+/// The snapshots that are being read.
+#[derive(Debug, Default)]
+pub(super) struct Snapshots(Mutex<Vec<Weak<Mutex<State>>>>);
+
+impl Snapshots {
+    pub(super) fn begin(&self) -> Snapshot {
+        let state = Arc::new(Mutex::new(State::default()));
+        self.lock().push(Arc::downgrade(&state));
+        Snapshot { state }
+    }
+
+    /// Keeps the rows that are about to be changed, for those who have still to read them.
+    pub(super) fn keep(&self, tree: &Tree, changes: &Changes) -> Result<(), StoreError> {
+        let mut snapshots = self.lock();
+        snapshots.retain(|snapshot| snapshot.strong_count() > 0);
+        for state in snapshots.iter().filter_map(Weak::upgrade) {
+            lock(&state).keep(tree, changes)?;
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Mutex<State>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All rows as they were when this was made.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Where the reader is: which kind of [`ORDER`], and the key that was read last of it.
+    kind: usize,
+    after: Option<Vec<u8>>,
+    /// What the rows that are still to come were before they were changed; `None`: they were not there.
+    before: BTreeMap<Vec<u8>, Option<IVec>>,
+    kept: usize,
+    is_given_up: bool,
+}
+
+impl Snapshot {
+    /// The next rows, of one kind; none at the end. Blocks for as long as it takes to read them.
+    pub(super) fn piece(&mut self, engine: &Engine) -> Result<Vec<Row>, StoreError> {
+        engine.with(|tree| {
+            let mut state = lock(&self.state);
+            loop {
+                if state.is_given_up {
+                    return Err(StoreError::Unavailable(
+                        "so much was changed meanwhile that the moment at which this began could not be kept; try \
+                         again when less is going on, and see that what is read is taken"
+                            .to_owned(),
+                    ));
+                }
+                let Some(kind) = ORDER.get(state.kind) else {
+                    return Ok(Vec::new());
+                };
+                let rows = state.piece(tree, *kind)?;
+                if !rows.is_empty() {
+                    return Ok(rows);
+                }
+            }
+        })
+    }
+}
+
+impl State {
+    /// Rows of a kind that come next; may be none before the last of the kind was read.
+    fn piece(&mut self, tree: &Tree, kind: Kind) -> Result<Vec<Row>, StoreError> {
+        let prefix = kind.prefix();
+        let from = match &self.after {
+            Some(after) => Bound::Excluded(after.clone()),
+            None => Bound::Included(prefix.clone()),
+        };
+        let mut rows: BTreeMap<Vec<u8>, IVec> = BTreeMap::new();
+        for row in tree.range((from.clone(), Bound::Unbounded)).take(PIECE) {
+            let (key, value) = row?;
+            if !key.starts_with(&prefix) {
+                break;
+            }
+            rows.insert(key.to_vec(), value);
+        }
+        // What comes after these may be in rows that are not there any more.
+        let last = (rows.len() == PIECE)
+            .then(|| rows.keys().next_back().cloned())
+            .flatten();
+        let until = last.clone().map_or(Bound::Unbounded, Bound::Included);
+        let changed = self.before.range((from, until));
+        let changed: Vec<_> = changed
+            .take_while(|(key, _)| key.starts_with(&prefix))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in changed {
+            let value = self.before.remove(&key).flatten();
+            self.kept = self.kept.saturating_sub(weight(&key, value.as_ref()));
+            match value {
+                Some(value) => rows.insert(key, value),
+                None => rows.remove(&key),
+            };
+        }
+        if last.is_none() {
+            self.kind += 1;
+        }
+        self.after = last;
+        Ok(rows.into_iter().map(|(key, value)| (key.into(), value)).collect())
+    }
+
+    fn keep(&mut self, tree: &Tree, changes: &Changes) -> Result<(), StoreError> {
+        for key in changes
+            .keys()
+            .filter(|key| self.is_to_come(key))
+            .collect::<Vec<_>>()
+        {
+            if self.is_given_up || self.before.contains_key(key) {
+                continue;
+            }
+            let value = tree.get(key)?;
+            self.kept += weight(key, value.as_ref());
+            self.before.insert(key.clone(), value);
+            if self.kept > MOST_KEPT {
+                self.is_given_up = true;
+                self.before = BTreeMap::new();
+            }
+        }
+        Ok(())
+    }
+
+    fn is_to_come(&self, key: &[u8]) -> bool {
+        let kind = Kind::of(key).and_then(|kind| ORDER.iter().position(|read| *read == kind));
+        match kind {
+            Some(kind) if kind == self.kind => self.after.as_deref().is_none_or(|after| after < key),
+            Some(kind) => kind > self.kind,
+            None => false,
+        }
+    }
+}
+
+fn weight(key: &[u8], value: Option<&IVec>) -> usize {
+    ENTRY + key.len() + value.map_or(0, |value| value.len())
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engine(folder: &std::path::Path) -> Engine {
+        let engine = Engine::new(folder);
+        engine.open().unwrap();
+        engine
+    }
+
+    fn key(kind: Kind, n: u16) -> Vec<u8> {
+        [kind.prefix(), n.to_be_bytes().to_vec()].concat()
+    }
+
+    fn change(engine: &Engine, kind: Kind, n: u16, value: Option<&str>) {
+        let value = value.map(|value| IVec::from(value.as_bytes()));
+        engine.apply([(key(kind, n), value)].into()).unwrap();
+    }
+
+    fn rest(snapshot: &mut Snapshot, engine: &Engine) -> Vec<(Vec<u8>, String)> {
+        let mut all = Vec::new();
+        loop {
+            let piece = snapshot.piece(engine).unwrap();
+            if piece.is_empty() {
+                return all;
+            }
+            all.extend(
+                piece
+                    .iter()
+                    .map(|(key, value)| (key.to_vec(), String::from_utf8(value.to_vec()).unwrap())),
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_is_written_meanwhile_it_is_read_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path());
+        let piece = u16::try_from(PIECE).unwrap();
+        // One whole piece, and another kind after it.
+        for n in 0..piece + 3 {
+            change(&engine, Kind::Account, 2 * n, Some("old"));
+            change(&engine, Kind::Audit, 2 * n, Some("old"));
+        }
+        change(&engine, Kind::Term, 1, Some("an index"));
+        let (mut snapshot, mut expected) = (engine.snapshot(), engine.snapshot());
+        let expected = rest(&mut expected, &engine);
+        assert_eq!(expected.len(), 2 * (PIECE + 3));
+
+        let mut read = snapshot.piece(&engine).unwrap().len();
+        assert_eq!(read, PIECE);
+        for (kind, n) in [
+            // Before the place where it is, just after it, at the end, and in the kind after it.
+            (Kind::Account, 0),
+            (Kind::Account, 2 * piece),
+            (Kind::Account, 2 * piece + 4),
+            (Kind::Audit, 0),
+            (Kind::Audit, 2 * piece + 4),
+        ] {
+            change(&engine, kind, n, None);
+            change(&engine, kind, n + 1, Some("new"));
+            change(&engine, kind, n + 2, Some("changed"));
+            change(&engine, kind, n, Some("made again"));
+        }
+        let mut all = rest(&mut snapshot, &engine);
+        read += all.len();
+        assert_eq!(read, expected.len());
+        all.splice(0..0, expected[..PIECE].iter().cloned());
+        assert_eq!(all, expected);
+        assert!(snapshot.state.lock().unwrap().before.is_empty());
+    }
+
+    #[test]
+    fn a_kind_of_which_all_rows_went_is_read_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path());
+        change(&engine, Kind::Mail, 1, Some("old"));
+        let mut snapshot = engine.snapshot();
+        change(&engine, Kind::Mail, 1, None);
+        assert_eq!(
+            rest(&mut snapshot, &engine),
+            [(key(Kind::Mail, 1), "old".to_owned())]
+        );
+    }
+
+    #[test]
+    fn nothing_is_kept_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path());
+        let large = "x".repeat(1 << 20);
+        for n in 0..70 {
+            change(&engine, Kind::Account, n, Some(&large));
+        }
+        let mut snapshot = engine.snapshot();
+        for n in 0..70 {
+            change(&engine, Kind::Account, n, None);
+        }
+        assert!(matches!(snapshot.piece(&engine), Err(StoreError::Unavailable(_))));
+    }
+}
