@@ -123,6 +123,7 @@ impl Application {
             metrics.clone(),
         )
         .await?;
+        let administration = Administration::new(&config, services.clone(), store, clock.clone());
         let now = clock.now();
         let surroundings = Surroundings {
             clock,
@@ -133,7 +134,6 @@ impl Application {
             stop: stop.clone(),
         };
         let Generation { tls, gateway } = Generation::new(&config, &services, surroundings.clone())?;
-        let administration = Administration::new(&config, services, store);
         Ok(Self {
             public_url: config.public_url.clone(),
             serving: Arc::new(Serving {

@@ -7,13 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use serde_json::{Value, json, to_value};
+use serde_json::{json, to_value};
 use tokio::sync::Mutex;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::{BuildError, Generation};
 use crate::config::{Config, ConfigErrors, Loaded};
-use crate::control::{Administration, Command, CommandError, Reloaded};
+use crate::control::{Administration, Command, CommandError, Given, Reloaded};
 use crate::listener::{Gate, Tls};
 use crate::proxy::{Current, Surroundings};
 use crate::services::Actor;
@@ -93,11 +93,13 @@ impl Serving {
     }
 
     /// Executes a command that came in over the administrator's socket.
-    pub async fn execute(&self, command: Command, by: &Actor) -> Result<Value, CommandError> {
+    pub async fn execute(&self, command: Command, by: &Actor) -> Result<Given, CommandError> {
         match command {
-            Command::Reload => Ok(to_value(self.reload(by.name()).await?)?),
-            Command::Explain { .. } | Command::ExplainRequest(_) => self.explain(command).await,
-            command => self.administration.load_full().execute(command, by).await,
+            Command::Reload => Ok(to_value(self.reload(by.name()).await?)?.into()),
+            Command::Explain { .. } | Command::ExplainRequest(_) => {
+                self.explain(command).await.map(Given::from)
+            }
+            command => self.administration.load_full().give(command, by).await,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The gateway that commands talk to: the one that runs, or else its store.
 
+use std::io::BufRead;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -8,9 +10,13 @@ use super::answer::Failure;
 use crate::app::explain_at_rest;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{Administration, Client, ClientError, Command, by_command_of};
+use crate::control::{
+    Administration, Client, ClientError, Command, ExportPurpose, Exporting, ImportError, Imported,
+    by_command_of, import_store,
+};
 use crate::random::Random;
-use crate::services::Audit;
+use crate::services::{Actor, Audit};
+use crate::store::{ExportFile, Summary};
 
 /// Why a command is asked.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -70,15 +76,57 @@ impl Gateway {
             }
         }
         let administration = self.opened.get_or_try_init(|| self.open()).await?;
-        let by = by_command_of(rustix::process::geteuid().as_raw()).because(reason.unwrap_or_default());
         let outcome = match command {
             Command::Explain { .. } | Command::ExplainRequest(_) => {
                 explain_at_rest(&self.config, administration, command).await
             }
-            command => administration.execute(command, &by).await,
+            command => administration.execute(command, &actor(reason)).await,
         };
         administration.services().audit.flush().await;
         Ok(outcome?)
+    }
+
+    /// Has everything in the store written out.
+    pub(super) async fn export(&self, purpose: ExportPurpose, why: &Why) -> Result<Export, Failure> {
+        let reason = why.reason.as_deref();
+        match self.client.export(purpose, reason).await {
+            Ok(exporting) => return Ok(Export::Running(exporting?)),
+            Err(ClientError::NotRunning(_)) => {}
+            Err(error) => return Err(Failure::failed(error.to_string())),
+        }
+        let administration = self.opened.get_or_try_init(|| self.open()).await?;
+        Ok(Export::Opened(
+            administration.export(purpose, &actor(reason)).await?,
+        ))
+    }
+
+    /// Fills the store, which must be empty, from a file that is called this; no gateway may run.
+    pub(super) async fn import(
+        &self,
+        name: &str,
+        source: impl BufRead,
+        why: &Why,
+        progress: impl FnMut(u64),
+    ) -> Result<Imported, Failure> {
+        if self.client.is_running().await {
+            return Err(Failure::failed(format!(
+                "a gateway runs with this configuration: it answers at {}. An import makes a new store: stop the gateway \
+                 first",
+                self.config.listen.admin_socket.display()
+            )));
+        }
+        let imported = import_store(&self.config, Clock::system(), source, progress).await;
+        let imported = imported.map_err(|error| match error {
+            ImportError::Read(_) | ImportError::Refused { .. } | ImportError::MasterKey { .. } => {
+                Failure::failed(format!("{name}:{error}; nothing was imported"))
+            }
+            ImportError::Url(_) | ImportError::Store(_) => Failure::failed(error.to_string()),
+        })?;
+        let administration = self.opened.get_or_try_init(|| self.open()).await?;
+        imported
+            .record(administration, &actor(why.reason.as_deref()))
+            .await?;
+        Ok(imported)
     }
 
     async fn open(&self) -> Result<Administration, Failure> {
@@ -97,6 +145,41 @@ impl Gateway {
                 ))
             })
     }
+}
+
+/// An export on its way, from the gateway that runs or from its store.
+#[derive(Debug)]
+pub(super) enum Export {
+    Running(Exporting),
+    Opened(ExportFile),
+}
+
+impl Export {
+    /// The next lines; none at the end of an export that is whole.
+    pub(super) async fn lines(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        match self {
+            Self::Running(exporting) => {
+                let lines = exporting.lines().await;
+                Ok(lines.map_err(|error| Failure::failed(error.to_string()))??)
+            }
+            Self::Opened(file) => file
+                .lines()
+                .await
+                .map_err(|error| Failure::failed(error.to_string())),
+        }
+    }
+
+    /// What there was, after the end.
+    pub(super) fn summary(&self) -> Option<Summary> {
+        match self {
+            Self::Running(exporting) => exporting.summary().cloned(),
+            Self::Opened(file) => Some(file.summary()),
+        }
+    }
+}
+
+fn actor(reason: Option<&str>) -> Actor {
+    by_command_of(rustix::process::geteuid().as_raw()).because(reason.unwrap_or_default())
 }
 
 fn understood<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {

@@ -119,7 +119,7 @@ impl Cli {
             Some(Command::Key(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Session(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Audit(command)) => ask(config, async |gateway| command.run(gateway, json).await),
-            Some(Command::Store(command)) => ask(config, async |gateway| command.run(gateway).await),
+            Some(Command::Store(command)) => ask(config, async |gateway| command.run(gateway, json).await),
             Some(Command::Reload) => ask(config, reload::run),
         };
         match done {

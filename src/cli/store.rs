@@ -1,5 +1,13 @@
 //! `vestibule store …`
 
+mod backup;
+mod export;
+mod import;
+mod progress;
+mod whole;
+
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 use super::answer::{Answer, Failure};
@@ -10,20 +18,37 @@ use crate::store::Verification;
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
     /// Read everything and check that it is sound.
-    Verify,
+    Verify {
+        /// Check this export or backup instead.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Write everything out, as it is at one moment: JSON Lines, from which any store can be filled.
+    Export(export::Export),
+    /// Fill a new store from an export or a backup. No gateway may run.
+    Import(import::Import),
+    /// Write an export into a new file, and check it.
+    Backup(backup::Backup),
 }
 
 impl Store {
-    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+    /// Writes an export to standard output itself, and answers the rest.
+    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
         match self {
-            Self::Verify => {
-                let found: Verification = gateway.ask(Command::VerifyStore).await?;
-                let text = format!(
-                    "The store is sound. Accounts: {}, sessions: {}, invitations: {}, access keys: {}.",
-                    found.accounts, found.sessions, found.invitations, found.access_keys
-                );
-                Answer::new(&found, text)
-            }
+            Self::Verify { file: None } => verify(gateway).await.map(Some),
+            Self::Verify { file: Some(file) } => whole::verify(&file, json).map(Some),
+            Self::Export(export) => export.run(gateway, json).await,
+            Self::Import(import) => import.run(gateway, json).await.map(Some),
+            Self::Backup(backup) => backup.run(gateway, json).await.map(Some),
         }
     }
+}
+
+async fn verify(gateway: &Gateway) -> Result<Answer, Failure> {
+    let found: Verification = gateway.ask(Command::VerifyStore).await?;
+    let text = format!(
+        "The store is sound. Accounts: {}, sessions: {}, invitations: {}, access keys: {}.",
+        found.accounts, found.sessions, found.invitations, found.access_keys
+    );
+    Answer::new(&found, text)
 }

@@ -17,11 +17,12 @@ pub struct Administration {
     pub(super) services: Services,
     pub(super) store: Arc<dyn Store>,
     pub(super) lockout: LockoutPolicy,
+    pub(super) clock: Clock,
 }
 
 impl Administration {
     /// Over services and a store that are already open.
-    pub fn new(config: &Config, services: Services, store: Arc<dyn Store>) -> Self {
+    pub fn new(config: &Config, services: Services, store: Arc<dyn Store>, clock: Clock) -> Self {
         let lockout = LockoutPolicy {
             max_failures: config.lockout.max_failures,
             duration: config.lockout.duration.0,
@@ -30,20 +31,26 @@ impl Administration {
             services,
             store,
             lockout,
+            clock,
         }
     }
 
     /// The same under another configuration.
     #[must_use]
     pub fn under(&self, config: &Config) -> Self {
-        Self::new(config, self.services.under(config), self.store.clone())
+        Self::new(
+            config,
+            self.services.under(config),
+            self.store.clone(),
+            self.clock.clone(),
+        )
     }
 
     /// Opens what the configuration names.
     pub async fn open(config: &Config, clock: Clock, random: Random) -> Result<Self, OpenError> {
         let store = open_store(&config.store, clock.clone())?;
-        let services = Services::new(config, store.clone(), clock, random, Arc::default()).await?;
-        Ok(Self::new(config, services, store))
+        let services = Services::new(config, store.clone(), clock.clone(), random, Arc::default()).await?;
+        Ok(Self::new(config, services, store, clock))
     }
 
     /// The services.

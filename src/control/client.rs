@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::protocol::{self, MAX_ANSWER, MAX_REQUEST};
-use super::{Command, CommandError};
+use super::{Command, CommandError, ExportPurpose, stream};
+use crate::store::Summary;
 
 /// How long a gateway may take to accept a request.
 const SENDING: Duration = Duration::from_secs(10);
@@ -67,13 +70,7 @@ impl Client {
         command: &Command,
         reason: Option<&str>,
     ) -> Result<Result<Value, CommandError>, ClientError> {
-        let request = protocol::request(command, reason).map_err(|error| self.broken(&error))?;
-        if request.len() > MAX_REQUEST {
-            return Err(ClientError::TooLarge);
-        }
-        let mut stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| self.unreached(&error))?;
+        let (mut stream, request) = self.connect(command, reason).await?;
         // A gateway that refuses the caller answers without reading: its answer says more than the broken pipe.
         let sent = timeout(SENDING, protocol::write_line(&mut stream, &request))
             .await
@@ -86,6 +83,49 @@ impl Client {
             (Err(error), Err(_)) => Err(self.broken(&error)),
             (Ok(()), Err(error)) => Err(self.broken(&error)),
         }
+    }
+
+    /// Asks for everything in the store.
+    pub async fn export(
+        &self,
+        purpose: ExportPurpose,
+        reason: Option<&str>,
+    ) -> Result<Result<Exporting, CommandError>, ClientError> {
+        let command = Command::ExportStore(purpose);
+        let (mut stream, request) = self.connect(&command, reason).await?;
+        let sent = timeout(SENDING, protocol::write_line(&mut stream, &request)).await;
+        let sent = sent.map_err(|_| self.silent())?;
+        let mut exporting = Exporting {
+            client: self.clone(),
+            stream: BufReader::new(stream),
+            summary: None,
+        };
+        match (sent, exporting.outcome().await) {
+            (_, Ok(outcome)) => Ok(outcome.map(|_| exporting)),
+            (Err(error), Err(_)) => Err(self.broken(&error)),
+            (Ok(()), Err(error)) => Err(error),
+        }
+    }
+
+    /// Whether a gateway answers, or somebody else's may.
+    pub async fn is_running(&self) -> bool {
+        match UnixStream::connect(&self.socket).await {
+            Ok(_) => true,
+            Err(error) => !matches!(self.unreached(&error), ClientError::NotRunning(_)),
+        }
+    }
+
+    async fn connect(
+        &self,
+        command: &Command,
+        reason: Option<&str>,
+    ) -> Result<(UnixStream, Zeroizing<Vec<u8>>), ClientError> {
+        let request = protocol::request(command, reason).map_err(|error| self.broken(&error))?;
+        if request.len() > MAX_REQUEST {
+            return Err(ClientError::TooLarge);
+        }
+        let stream = UnixStream::connect(&self.socket).await;
+        Ok((stream.map_err(|error| self.unreached(&error))?, request))
     }
 
     fn unreached(&self, error: &io::Error) -> ClientError {
@@ -107,5 +147,44 @@ impl Client {
             socket: self.socket.clone(),
             error: error.to_string(),
         }
+    }
+}
+
+/// An export on its way from a gateway.
+#[derive(Debug)]
+pub struct Exporting {
+    client: Client,
+    stream: BufReader<UnixStream>,
+    summary: Option<Summary>,
+}
+
+impl Exporting {
+    /// The next lines; none at the end of an export that is whole.
+    pub async fn lines(&mut self) -> Result<Result<Option<Vec<u8>>, CommandError>, ClientError> {
+        let piece = timeout(ANSWERING, stream::receive(&mut self.stream)).await;
+        let piece = piece.map_err(|_| self.client.silent())?;
+        if let Some(lines) = piece.map_err(|error| self.client.broken(&error))? {
+            return Ok(Ok(Some(lines)));
+        }
+        match self.outcome().await? {
+            Ok(summary) => {
+                let summary = serde_json::from_value(summary);
+                self.summary = Some(summary.map_err(|error| self.client.broken(&error))?);
+                Ok(Ok(None))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// What there was, after the end.
+    pub fn summary(&self) -> Option<&Summary> {
+        self.summary.as_ref()
+    }
+
+    async fn outcome(&mut self) -> Result<Result<Value, CommandError>, ClientError> {
+        let line = timeout(ANSWERING, stream::receive_line(&mut self.stream)).await;
+        let line = line.map_err(|_| self.client.silent())?;
+        let line = line.map_err(|error| self.client.broken(&error))?;
+        protocol::outcome(&line).map_err(|error| self.client.broken(&error))
     }
 }

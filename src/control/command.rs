@@ -87,6 +87,18 @@ pub enum Command {
     ExplainRequest(String),
     /// Checks the store. Answers a [`Verification`](crate::store::Verification) without faults.
     VerifyStore,
+    /// Writes everything in the store out. Answers with lines, and then a [`Summary`](crate::store::Summary).
+    ExportStore(ExportPurpose),
+}
+
+/// What an export is for; the record tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportPurpose {
+    /// To go elsewhere.
+    Export,
+    /// To be kept.
+    Backup,
 }
 
 /// Which events are wanted.

@@ -57,6 +57,8 @@ impl Administration {
             Command::Explain { .. } | Command::ExplainRequest(_) => {
                 return Err(CommandError::new("there is no gateway to explain it"));
             }
+            // Answered with more than a document: see `give`.
+            Command::ExportStore(_) => return Err(CommandError::new("an export is no document")),
             Command::CreateKey(new) => to_value(self.create_key(new, by).await?)?,
             Command::ListKeys(user) => to_value(self.keys_of(user.as_deref()).await?)?,
             Command::ChangeKey { key, change } => to_value(self.change_key(key, change, by).await?)?,

@@ -11,20 +11,25 @@ mod error;
 mod execute;
 mod execute_keys;
 mod execute_mail;
+mod export;
 pub mod first_administrator;
+mod import;
 mod open;
 pub mod ops;
 mod protocol;
 mod reply;
 pub mod socket;
+mod stream;
 
 pub use administration::Administration;
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, Exporting};
 pub use command::{
-    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, KeyChange, MailedInvitations, NewInvitations,
-    NewKey, NewUser, USERS_A_PAGE, UserChange, WhichSessions, by_command_of,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, ExportPurpose, GivenPassword, KeyChange, MailedInvitations,
+    NewInvitations, NewKey, NewUser, USERS_A_PAGE, UserChange, WhichSessions, by_command_of,
 };
 pub use error::CommandError;
+pub use export::Given;
+pub use import::{ImportError, Imported, import_store};
 pub use open::{OpenError, open_store};
 pub use protocol::MAX_REQUEST;
 pub use reply::{

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -18,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::command::by_command_of;
 use super::protocol::{self, Asked, MAX_REQUEST, ReadLineError};
-use super::{Command, CommandError};
+use super::{Command, CommandError, Given, stream};
 use crate::services::Actor;
 
 /// How many commands are served at one time; further ones wait in the system's queue.
@@ -101,10 +100,11 @@ impl AdministratorSocket {
 
     /// Has every command that comes in executed, until `stop`; those that have begun are then completed.
     /// `execute` gets the command and who asks it, for the record.
-    pub async fn serve<E, F>(self, execute: E, stop: CancellationToken)
+    pub async fn serve<E, F, G>(self, execute: E, stop: CancellationToken)
     where
         E: Fn(Command, Actor) -> F + Clone + Send + 'static,
-        F: Future<Output = Result<Value, CommandError>> + Send + 'static,
+        F: Future<Output = Result<G, CommandError>> + Send + 'static,
+        G: Into<Given>,
     {
         let tasks = TaskTracker::new();
         let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -137,11 +137,12 @@ impl AdministratorSocket {
     }
 }
 
-/// Serves one connection: one request, one answer.
-async fn converse<E, F>(mut stream: UnixStream, execute: E, stop: CancellationToken, patience: Duration)
+/// Serves one connection: one request, one answer, and what follows that.
+async fn converse<E, F, G>(mut stream: UnixStream, execute: E, stop: CancellationToken, patience: Duration)
 where
     E: Fn(Command, Actor) -> F,
-    F: Future<Output = Result<Value, CommandError>>,
+    F: Future<Output = Result<G, CommandError>>,
+    G: Into<Given>,
 {
     let uid = match stream.peer_cred() {
         Ok(peer) => peer.uid(),
@@ -159,7 +160,7 @@ where
             Ok(line) => match parse(line) {
                 Ok(Asked { command, reason }) => {
                     let by = by_command_of(uid).because(reason.as_deref().unwrap_or_default());
-                    execute(command, by).await
+                    execute(command, by).await.map(Into::into)
                 }
                 Err(error) => Err(error),
             },
@@ -171,6 +172,16 @@ where
         Err(CommandError::new(
             "only root and the user that runs the gateway may command it",
         ))
+    };
+    let outcome = match outcome {
+        Ok(Given::Document(document)) => Ok(document),
+        Ok(Given::Lines(lines)) => {
+            if let Err(error) = stream::send(&mut stream, lines, &stop, patience).await {
+                tracing::warn!(%error, "an export was given up: its caller did not take it");
+            }
+            return;
+        }
+        Err(error) => Err(error),
     };
     match protocol::answer(outcome) {
         Ok(answer) => match timeout(patience, protocol::write_line(&mut stream, &answer)).await {

@@ -84,6 +84,12 @@ pub enum AuditKind {
     MasterKeyRotate,
     /// A mail that failed for good is sent again.
     MailAgain,
+    /// Everything in the store was written out.
+    StoreExport,
+    /// The same, as a backup.
+    StoreBackup,
+    /// The store was filled from an export or a backup.
+    StoreImport,
 }
 
 impl AuditKind {
@@ -124,6 +130,9 @@ impl AuditKind {
         Self::AccessKeyRevoke,
         Self::MasterKeyRotate,
         Self::MailAgain,
+        Self::StoreExport,
+        Self::StoreBackup,
+        Self::StoreImport,
     ];
 
     /// Its name in the record.
@@ -164,6 +173,9 @@ impl AuditKind {
             Self::AccessKeyRevoke => "access-key-revoke",
             Self::MasterKeyRotate => "master-key-rotate",
             Self::MailAgain => "mail-again",
+            Self::StoreExport => "store-export",
+            Self::StoreBackup => "store-backup",
+            Self::StoreImport => "store-import",
         }
     }
 }

@@ -154,6 +154,14 @@ impl Vault {
     }
 }
 
+/// Whether the master key that the configuration names opens a data key from elsewhere.
+pub fn require_master_key(source: &SecretSource, wrapped: &WrappedDataKey) -> Result<(), VaultError> {
+    match MasterKeys::read(source)? {
+        Some(keys) => unwrap(wrapped, &keys).map(drop),
+        None => Err(VaultError::Missing(wrapped.master.clone())),
+    }
+}
+
 fn active(keys: &MasterKeys) -> Result<&MasterKey, VaultError> {
     keys.active().ok_or_else(|| MasterKeyError::Malformed.into())
 }

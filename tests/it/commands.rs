@@ -4,6 +4,7 @@
 mod audit;
 mod keys;
 mod mail;
+mod store;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

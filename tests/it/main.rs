@@ -19,6 +19,7 @@ mod layering;
 mod listener;
 mod mail;
 mod measured;
+mod moved;
 mod page_account;
 mod page_activity;
 mod page_admin;

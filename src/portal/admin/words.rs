@@ -57,6 +57,9 @@ fn event(name: &str) -> &'static str {
         "access-key-enable" => "event.access-key-enable",
         "access-key-revoke" => "event.access-key-revoke",
         "master-key-rotate" => "event.master-key-rotate",
+        "store-export" => "event.store-export",
+        "store-backup" => "event.store-backup",
+        "store-import" => "event.store-import",
         _ => "event.other",
     }
 }

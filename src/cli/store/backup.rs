@@ -1,0 +1,61 @@
+//! `vestibule store backup`
+
+use std::io::{Seek, SeekFrom};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::export::{New, copy, described};
+use super::whole;
+use crate::cli::answer::{Answer, Failure};
+use crate::cli::gateway::{Gateway, Why};
+use crate::clock::Clock;
+use crate::control::ExportPurpose;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Backup {
+    /// A new file, or a folder, in which a new file gets its name from the time.
+    #[arg(value_name = "FOLDER|FILE")]
+    to: PathBuf,
+    #[command(flatten)]
+    why: Why,
+}
+
+impl Backup {
+    /// It has its name only when all of it was read again and is what was written.
+    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Answer, Failure> {
+        let path = if self.to.is_dir() {
+            let now = Clock::system().now();
+            self.to
+                .join(now.strftime("vestibule-%Y-%m-%dT%H%M%SZ.jsonl").to_string())
+        } else {
+            self.to
+        };
+        if path.symlink_metadata().is_ok() {
+            let path = path.display();
+            return Err(Failure::failed(format!(
+                "{path} exists and stays as it is; name another file"
+            )));
+        }
+        let mut new = New::beside(&path)?;
+        let mut export = gateway.export(ExportPurpose::Backup, &self.why).await?;
+        let written = copy(&mut export, &mut new.file, json).await?;
+        new.file.as_file().sync_all()?;
+        let mut again = new.file.reopen()?;
+        again.seek(SeekFrom::Start(0))?;
+        let (_, read) = whole::read(&path, again, json)?;
+        if read != written {
+            return Err(Failure::failed(format!(
+                "{}: what was read again is not what was written; nothing is kept of it",
+                path.display()
+            )));
+        }
+        new.put(&path, false)?;
+        let text = format!(
+            "Backed up {} records to {} and checked them. The master key is not in it: keep that elsewhere.",
+            read.records,
+            path.display()
+        );
+        Answer::new(&described(&path, &read), text)
+    }
+}

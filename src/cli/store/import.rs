@@ -1,0 +1,51 @@
+//! `vestibule store import`
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::progress::Progress;
+use crate::cli::answer::{Answer, Failure};
+use crate::cli::gateway::{Gateway, Why};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Import {
+    /// What `store export` or `store backup` wrote; "-" or nothing: standard input.
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+    #[command(flatten)]
+    why: Why,
+}
+
+impl Import {
+    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Answer, Failure> {
+        let (name, source): (_, Box<dyn Read>) = if self.file.as_os_str() == "-" {
+            ("standard input".to_owned(), Box::new(std::io::stdin()))
+        } else {
+            let name = self.file.display().to_string();
+            let file = File::open(&self.file);
+            let file = file.map_err(|error| Failure::failed(format!("{name}: {error}")))?;
+            (name, Box::new(file))
+        };
+        let mut progress = Progress::new(json);
+        let source = BufReader::new(source);
+        let imported = gateway.import(&name, source, &self.why, |records| progress.at(records));
+        let imported = imported.await?;
+        drop(progress);
+        let (header, summary) = (&imported.header, &imported.summary);
+        let document = json!({
+            "made_at": header.made_at,
+            "gateway": header.gateway,
+            "records": summary.records,
+            "counts": summary.counts,
+        });
+        let text = format!(
+            "Imported {} records, as they were at {}.",
+            summary.records, header.made_at
+        );
+        Answer::new(&document, text)
+    }
+}

@@ -1,0 +1,43 @@
+//! Reading an export or a backup from its first line to its last.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use serde_json::json;
+
+use super::progress::Progress;
+use crate::cli::answer::{Answer, Failure};
+use crate::store::{Header, Reader, Summary};
+
+/// `vestibule store verify FILE`
+pub(super) fn verify(path: &Path, json: bool) -> Result<Answer, Failure> {
+    let file = File::open(path);
+    let file = file.map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+    let (header, summary) = read(path, file, json)?;
+    let document = json!({
+        "file": path,
+        "made_at": header.made_at,
+        "gateway": header.gateway,
+        "records": summary.records,
+        "counts": summary.counts,
+        "sha256": summary.sha256,
+    });
+    let text = format!(
+        "The file is whole: {} records, made at {} by version {}.",
+        summary.records, header.made_at, header.gateway
+    );
+    Answer::new(&document, text)
+}
+
+/// What is in a file that is whole.
+pub(super) fn read(path: &Path, file: impl Read, json: bool) -> Result<(Header, Summary), Failure> {
+    let wrong = |error| Failure::failed(format!("{}:{error}", path.display()));
+    let mut reader = Reader::begin(BufReader::new(file)).map_err(wrong)?;
+    let (mut progress, mut records) = (Progress::new(json), 0);
+    while reader.record().map_err(wrong)?.is_some() {
+        records += 1;
+        progress.at(records);
+    }
+    Ok((reader.header().clone(), reader.summary()))
+}

@@ -1,0 +1,47 @@
+//! Writing everything in the store out.
+
+use serde_json::Value;
+
+use super::{Administration, Command, CommandError, ExportPurpose};
+use crate::services::{Actor, Event, Kind, Origin};
+use crate::store::ExportFile;
+
+/// What a command gives.
+#[derive(Debug)]
+pub enum Given {
+    /// A document: see [`Command`].
+    Document(Value),
+    /// Lines, as many as there are.
+    Lines(ExportFile),
+}
+
+impl From<Value> for Given {
+    fn from(document: Value) -> Self {
+        Self::Document(document)
+    }
+}
+
+impl Administration {
+    /// Does what is asked, whatever it gives.
+    pub async fn give(&self, command: Command, by: &Actor) -> Result<Given, CommandError> {
+        match command {
+            Command::ExportStore(purpose) => Ok(Given::Lines(self.export(purpose, by).await?)),
+            command => self.execute(command, by).await.map(Given::Document),
+        }
+    }
+
+    /// What leaves has every password's hash in it, so it is on record before anything does.
+    pub async fn export(&self, purpose: ExportPurpose, by: &Actor) -> Result<ExportFile, CommandError> {
+        let kind = match purpose {
+            ExportPurpose::Export => Kind::StoreExport,
+            ExportPurpose::Backup => Kind::StoreBackup,
+        };
+        let event = Event::success(kind, "store").by(by);
+        let audit = &self.services.audit;
+        let recorded = audit.record(&Origin::default(), &event).await;
+        recorded.map_err(|error| CommandError::new(format!("nothing is exported: {error}")))?;
+        audit.flush().await;
+        let export = self.store.export().await?;
+        Ok(ExportFile::new(export, self.clock.now()))
+    }
+}

@@ -1,0 +1,154 @@
+//! Filling a new store from an export or a backup.
+
+use std::io::BufRead;
+
+use super::{Administration, CommandError};
+use crate::clock::Clock;
+use crate::config::{Config, StoreLocation, StoreUrlError};
+use crate::model::WrappedDataKey;
+use crate::services::{Actor, Event, Kind, Origin, VaultError, require_master_key};
+use crate::store::sled::SledStore;
+use crate::store::{Header, Import, PutError, ReadError, Reader, Record, StoreError, Summary};
+
+/// Records that are put together.
+const TOGETHER: usize = 256;
+
+/// What was imported.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// What the file's first line said.
+    pub header: Header,
+    /// What was in it.
+    pub summary: Summary,
+}
+
+/// Why nothing was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// `store.url` names no store.
+    #[error("store.url: {0}")]
+    Url(#[from] StoreUrlError),
+    /// The file is not whole, or not one.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A record cannot be beside those before it.
+    #[error("{line}: {record}: {why}")]
+    Refused {
+        /// Its line.
+        line: u64,
+        /// Which one it is.
+        record: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The secrets of the access keys cannot be opened here.
+    #[error(
+        "{line}: its access keys are of no use without the master key that the exporting gateway had. {error}"
+    )]
+    MasterKey {
+        /// The line of the first access key.
+        line: u64,
+        /// Why.
+        error: VaultError,
+    },
+    /// The store cannot be filled.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Fills the store that the configuration names, which is empty, with all that is in a file, or not at all. Says of each
+/// record that it was read how many there were so far.
+///
+/// Access keys need the master key that their data key is sealed with. Where there are none, a data key that cannot be
+/// opened here is left out: the next start makes another.
+pub async fn import_store(
+    config: &Config,
+    clock: Clock,
+    source: impl BufRead,
+    mut progress: impl FnMut(u64),
+) -> Result<Imported, ImportError> {
+    let mut reader = Reader::begin(source)?;
+    let StoreLocation::Sled(folder) = config.store.location()?;
+    let mut filler = Filler {
+        import: SledStore::begin_import(&folder, clock)?,
+        waiting: Vec::with_capacity(TOGETHER),
+        useless_data_key: None,
+    };
+    let mut count = 0;
+    while let Some((line, record)) = reader.record()? {
+        if let Record::DataKey(wrapped) = &record {
+            filler.useless_data_key = useless(config, wrapped);
+            if filler.useless_data_key.is_some() {
+                continue;
+            }
+        }
+        if matches!(record, Record::AccessKey(_))
+            && let Some(error) = filler.useless_data_key.take()
+        {
+            return Err(ImportError::MasterKey { line, error });
+        }
+        filler.take(line, record).await?;
+        count += 1;
+        progress(count);
+    }
+    filler.put().await?;
+    filler.import.finish().await?;
+    Ok(Imported {
+        header: reader.header().clone(),
+        summary: reader.summary(),
+    })
+}
+
+fn useless(config: &Config, wrapped: &WrappedDataKey) -> Option<VaultError> {
+    require_master_key(&config.store.master_key, wrapped).err()
+}
+
+struct Filler {
+    import: Box<dyn Import>,
+    /// Each with its line.
+    waiting: Vec<(u64, Record)>,
+    useless_data_key: Option<VaultError>,
+}
+
+impl Filler {
+    async fn take(&mut self, line: u64, record: Record) -> Result<(), ImportError> {
+        self.waiting.push((line, record));
+        if self.waiting.len() == TOGETHER {
+            self.put().await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&mut self) -> Result<(), ImportError> {
+        let records = self.waiting.iter().map(|(_, record)| record.clone()).collect();
+        match self.import.put(records).await {
+            Ok(()) => {
+                self.waiting.clear();
+                Ok(())
+            }
+            Err(PutError::Refused { index, why }) => {
+                let (line, record) = &self.waiting[index];
+                Err(ImportError::Refused {
+                    line: *line,
+                    record: record.to_string(),
+                    why,
+                })
+            }
+            Err(PutError::Store(error)) => Err(error.into()),
+        }
+    }
+}
+
+impl Imported {
+    /// Puts the import on record, in the store that was filled.
+    pub async fn record(&self, administration: &Administration, by: &Actor) -> Result<(), CommandError> {
+        let event = Event::success(Kind::StoreImport, "store").by(by).detail(format!(
+            "made at {}, {} records",
+            self.header.made_at, self.summary.records
+        ));
+        let audit = &administration.services().audit;
+        let recorded = audit.record(&Origin::default(), &event).await;
+        audit.flush().await;
+        recorded.map_err(|error| CommandError::new(format!("the store is imported, but {error}")))
+    }
+}

@@ -1,0 +1,165 @@
+//! What follows an answer that says so: an export, in pieces, and how it ended.
+//!
+//! Each piece is its length in four bytes, the most significant one first, and so many bytes; none is empty. A length of
+//! zero ends them, and an answer like every other follows: the summary of an export that is whole, or why it is not.
+
+use std::io;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::CommandError;
+use super::protocol::{self, MAX_ANSWER};
+use crate::store::ExportFile;
+
+/// How many times longer than an answer a piece may wait to be taken: what becomes of it may be slow.
+const PATIENT: u32 = 6;
+
+/// Sends all lines, unless the gateway is to stop or the caller takes none for long.
+pub(super) async fn send(
+    to: &mut (impl AsyncWrite + Unpin),
+    mut lines: ExportFile,
+    stop: &CancellationToken,
+    patience: Duration,
+) -> io::Result<()> {
+    let patience = patience * PATIENT;
+    let began = protocol::answer(Ok(Value::Null)).map_err(io::Error::other)?;
+    in_time(patience, to.write_all(&began)).await?;
+    let outcome = loop {
+        let next = tokio::select! {
+            next = lines.lines() => next.map_err(CommandError::from),
+            () = stop.cancelled() => Err(CommandError::new("the gateway is stopping: export again when it has")),
+        };
+        match next {
+            Ok(Some(piece)) => in_time(patience, send_piece(to, &piece)).await?,
+            Ok(None) => break serde_json::to_value(lines.summary()).map_err(CommandError::from),
+            Err(error) => {
+                tracing::warn!(%error, "an export was given up");
+                break Err(error);
+            }
+        }
+    };
+    in_time(patience, to.write_all(&[0; 4])).await?;
+    let ended = protocol::answer(outcome).map_err(io::Error::other)?;
+    in_time(patience, protocol::write_line(to, &ended)).await
+}
+
+async fn send_piece(to: &mut (impl AsyncWrite + Unpin), piece: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(piece.len()).map_err(io::Error::other)?;
+    to.write_all(&length.to_be_bytes()).await?;
+    to.write_all(piece).await
+}
+
+async fn in_time<T>(patience: Duration, sent: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(patience, sent)
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+/// The next piece; none after the last.
+pub(super) async fn receive(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
+    let length = usize::try_from(from.read_u32().await?).unwrap_or(usize::MAX);
+    if length > MAX_ANSWER {
+        return Err(io::Error::other("a piece is too large"));
+    }
+    let mut piece = vec![0; length];
+    from.read_exact(&mut piece).await?;
+    Ok(Some(piece).filter(|piece| !piece.is_empty()))
+}
+
+/// An answer's line, and nothing of what follows it.
+pub(super) async fn receive_line(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    from.take(MAX_ANSWER as u64).read_until(b'\n', &mut line).await?;
+    if line.ends_with(b"\n") {
+        return Ok(line);
+    }
+    Err(io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "it ended before its line break",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use async_trait::async_trait;
+    use jiff::Timestamp;
+    use tokio::io::BufReader;
+
+    use super::*;
+    use crate::store::{Export, NamesKey, Reader, Record, StoreError};
+
+    /// Records in pieces, and then an end or an error.
+    struct Pieces(VecDeque<Result<usize, StoreError>>);
+
+    #[async_trait]
+    impl Export for Pieces {
+        async fn next(&mut self) -> Result<Vec<Record>, StoreError> {
+            let count = self.0.pop_front().unwrap_or(Ok(0))?;
+            Ok(vec![Record::NamesKey(NamesKey { key: [7; 32] }); count])
+        }
+    }
+
+    fn file(pieces: impl IntoIterator<Item = Result<usize, StoreError>>) -> ExportFile {
+        let pieces = Pieces(pieces.into_iter().collect());
+        ExportFile::new(Box::new(pieces), Timestamp::UNIX_EPOCH)
+    }
+
+    /// What arrives, and how it is said to have ended.
+    async fn taken(file: ExportFile, stop: CancellationToken) -> (Vec<u8>, Result<Value, CommandError>) {
+        let (mut near, far) = tokio::io::duplex(100);
+        let sent = tokio::spawn(async move { send(&mut near, file, &stop, Duration::from_secs(20)).await });
+        let mut far = BufReader::new(far);
+        let began = receive_line(&mut far).await.unwrap();
+        assert_eq!(protocol::outcome(&began).unwrap(), Ok(Value::Null));
+        let mut lines = Vec::new();
+        while let Some(piece) = receive(&mut far).await.unwrap() {
+            lines.extend(piece);
+        }
+        let ended = receive_line(&mut far).await.unwrap();
+        sent.await.unwrap().unwrap();
+        (lines, protocol::outcome(&ended).unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_export_arrives_whole_and_says_so() {
+        let (lines, outcome) = taken(file([Ok(3), Ok(500)]), CancellationToken::new()).await;
+        let mut reader = Reader::begin(&*lines).unwrap();
+        while reader.record().unwrap().is_some() {}
+        assert_eq!(reader.summary().records, 503);
+        assert_eq!(outcome.unwrap(), serde_json::to_value(reader.summary()).unwrap());
+    }
+
+    #[tokio::test]
+    async fn one_that_breaks_off_says_why() {
+        let failed = Err(StoreError::Corrupt("Account 00: it is empty".to_owned()));
+        let (lines, outcome) = taken(file([Ok(3), failed]), CancellationToken::new()).await;
+        assert!(lines.ends_with(b"}}\n") && !String::from_utf8(lines).unwrap().contains("\"end\""));
+        assert!(outcome.unwrap_err().message.contains("Account 00"));
+
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let endless = file((0..100_000).map(|_| Ok(1)));
+        let (_, outcome) = taken(endless, stop).await;
+        assert!(outcome.unwrap_err().message.contains("is stopping"));
+    }
+
+    #[tokio::test]
+    async fn nobody_holds_an_export_who_does_not_take_it() {
+        let (mut near, far) = tokio::io::duplex(100);
+        let sent = send(
+            &mut near,
+            file([Ok(500)]),
+            &CancellationToken::new(),
+            Duration::from_millis(1),
+        )
+        .await;
+        assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(far);
+    }
+}
