@@ -149,16 +149,3 @@ fn read(file: &[u8]) -> Result<(), ReadError> {
     while reader.record()?.is_some() {}
     Ok(())
 }
-
-/// Writes the file above anew, for a new version of the form: `cargo nextest run --run-ignored=all -E 'test(/write_it_down/)'`.
-#[tokio::test]
-#[ignore = "writes a file"]
-async fn write_it_down() {
-    let harness = Sled::new();
-    fill(&*harness.store(), harness.random()).await;
-    fs::write(
-        root().join("tests/vectors/export-1.jsonl"),
-        file_of(&*harness.store()).await,
-    )
-    .unwrap();
-}
