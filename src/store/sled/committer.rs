@@ -115,7 +115,7 @@ impl Writer {
             self.recover();
         }
         let (acknowledgements, changes) = self.run(jobs);
-        let written = changes.map_or(Ok(()), |changes| self.commit(changes));
+        let written = changes.map_or(Ok(()), |changes| self.commit(&changes));
         for acknowledge in acknowledgements {
             acknowledge(written.clone());
         }
@@ -132,7 +132,7 @@ impl Writer {
     }
 
     /// Without ballast nothing is written: on a full disk the engine could not be opened again.
-    fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
+    fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         if !self.ballast.lay()? {
             return Err(StoreError::Unavailable("the disk is full".to_owned()));
         }

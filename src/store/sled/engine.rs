@@ -115,23 +115,23 @@ impl Engine {
     /// Writes a group; when this returns, it is on disk as a whole. Fails with the group written or not.
     ///
     /// Never `flush_async`: with eight callers at once sled 0.34.7 waits for itself.
-    pub(super) fn commit(&self, changes: Changes) -> Result<(), StoreError> {
+    pub(super) fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
         self.apply(changes)?;
         self.sync()
     }
 
     /// Writes a group that others see at once, and that is on disk when [`sync`](Self::sync) returns.
-    pub(super) fn apply(&self, changes: Changes) -> Result<(), StoreError> {
-        let open = self.write();
-        let db = &open.as_ref().ok_or_else(closed)?.db;
-        self.snapshots.keep(db, &changes)?;
+    pub(super) fn apply(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         for (key, value) in changes {
             match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
+                Some(value) => batch.insert(key.as_slice(), value.clone()),
+                None => batch.remove(key.as_slice()),
             }
         }
+        let open = self.write();
+        let db = &open.as_ref().ok_or_else(closed)?.db;
+        self.snapshots.keep(db, changes)?;
         Ok(db.apply_batch(batch)?)
     }
 

@@ -139,7 +139,7 @@ impl Filling {
         match (refused, changes) {
             (Some(refused), _) => Err(refused),
             // Only a whole import makes a store, so its parts need not be on disk one by one.
-            (None, Some(changes)) => Ok(engine.apply(changes)?),
+            (None, Some(changes)) => Ok(engine.apply(&changes)?),
             (None, None) => Ok(()),
         }
     }
@@ -236,7 +236,7 @@ impl Filling {
             slot_key: self.slot_key,
         };
         changes.insert(key::meta(), Some(record::Record::encode(&meta)?.into()));
-        self.engine.apply(changes)?;
+        self.engine.apply(&changes)?;
         let (found, suspects) = verify::scan(&self.engine)?;
         let mut faults = found.faults;
         faults.extend(self.engine.with(|tree| verify::faults(tree, &suspects))?);

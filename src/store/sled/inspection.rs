@@ -77,7 +77,7 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
     }
     for kind in [Kind::Term, Kind::Standing] {
         pieces(engine, kind, |rows| {
-            engine.commit(rows.iter().map(|(key, _)| (key.to_vec(), None)).collect())
+            engine.commit(&rows.iter().map(|(key, _)| (key.to_vec(), None)).collect())
         })?;
     }
     let nothing = IVec::from(().encode()?);
@@ -92,9 +92,9 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
                 changes.insert(key, Some(nothing.clone()));
             }
         }
-        engine.commit(changes)
+        engine.commit(&changes)
     })?;
-    engine.commit(form_row()?)
+    engine.commit(&form_row()?)
 }
 
 /// All rows of a kind, a piece at a time, between which rows may be written.

@@ -23,6 +23,6 @@ pub(super) fn load(engine: &Engine, folder: &Folder) -> Result<Meta, StoreError>
     let meta = Meta {
         slot_key: Random::system().bytes(),
     };
-    engine.commit([(key, Some(meta.encode()?.into()))].into())?;
+    engine.commit(&[(key, Some(meta.encode()?.into()))].into())?;
     Ok(meta)
 }

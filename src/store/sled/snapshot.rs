@@ -203,7 +203,7 @@ mod tests {
 
     fn change(engine: &Engine, kind: Kind, n: u16, value: Option<&str>) {
         let value = value.map(|value| IVec::from(value.as_bytes()));
-        engine.apply([(key(kind, n), value)].into()).unwrap();
+        engine.apply(&[(key(kind, n), value)].into()).unwrap();
     }
 
     fn rest(snapshot: &mut Snapshot, engine: &Engine) -> Vec<(Vec<u8>, String)> {
