@@ -11,7 +11,7 @@ use crate::app::explain_at_rest;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{
-    Administration, Client, ClientError, Command, ExportPurpose, Exporting, ImportError, Imported,
+    Administration, Client, ClientError, Command, ExportPurpose, Exporting, ImportError, Imported, Wanted,
     by_command_of, import_store,
 };
 use crate::random::Random;
@@ -105,6 +105,7 @@ impl Gateway {
         &self,
         name: &str,
         source: impl BufRead,
+        wanted: Wanted,
         why: &Why,
         progress: impl FnMut(u64),
     ) -> Result<Imported, Failure> {
@@ -115,7 +116,7 @@ impl Gateway {
                 self.config.listen.admin_socket.display()
             )));
         }
-        let imported = import_store(&self.config, Clock::system(), source, progress).await;
+        let imported = import_store(&self.config, Clock::system(), source, wanted, progress).await;
         let imported = imported.map_err(|error| match error {
             ImportError::Read(_) | ImportError::Refused { .. } | ImportError::MasterKey { .. } => {
                 Failure::failed(format!("{name}:{error}; nothing was imported"))

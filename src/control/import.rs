@@ -20,6 +20,23 @@ pub struct Imported {
     pub header: Header,
     /// What was in it.
     pub summary: Summary,
+    /// Records that were left out.
+    pub left_out: u64,
+}
+
+/// What is imported of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Everything.
+    All,
+    /// All but sessions and the links that were mailed or handed over: everybody signs in anew.
+    NobodySignedIn,
+}
+
+impl Wanted {
+    fn leaves_out(self, record: &Record) -> bool {
+        self == Self::NobodySignedIn && matches!(record, Record::Session(_) | Record::MailedToken(_))
+    }
 }
 
 /// Why nothing was imported.
@@ -56,8 +73,8 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// Fills the store that the configuration names, which is empty, with all that is in a file, or not at all. Says of each
-/// record that it was read how many there were so far.
+/// Fills the store that the configuration names, which is empty, with all that is wanted of a file, or not at all. Says
+/// of each record how many there were so far.
 ///
 /// Access keys need the master key that their data key is sealed with. Where there are none, a data key that cannot be
 /// opened here is left out: the next start makes another.
@@ -65,6 +82,7 @@ pub async fn import_store(
     config: &Config,
     clock: Clock,
     source: impl BufRead,
+    wanted: Wanted,
     mut progress: impl FnMut(u64),
 ) -> Result<Imported, ImportError> {
     let mut reader = Reader::begin(source)?;
@@ -74,11 +92,18 @@ pub async fn import_store(
         waiting: Vec::with_capacity(TOGETHER),
         useless_data_key: None,
     };
-    let mut count = 0;
+    let (mut count, mut left_out) = (0, 0);
     while let Some((line, record)) = reader.record()? {
+        count += 1;
+        progress(count);
+        if wanted.leaves_out(&record) {
+            left_out += 1;
+            continue;
+        }
         if let Record::DataKey(wrapped) = &record {
             filler.useless_data_key = useless(config, wrapped);
             if filler.useless_data_key.is_some() {
+                left_out += 1;
                 continue;
             }
         }
@@ -88,14 +113,13 @@ pub async fn import_store(
             return Err(ImportError::MasterKey { line, error });
         }
         filler.take(line, record).await?;
-        count += 1;
-        progress(count);
     }
     filler.put().await?;
     filler.import.finish().await?;
     Ok(Imported {
         header: reader.header().clone(),
         summary: reader.summary(),
+        left_out,
     })
 }
 
@@ -143,8 +167,8 @@ impl Imported {
     /// Puts the import on record, in the store that was filled.
     pub async fn record(&self, administration: &Administration, by: &Actor) -> Result<(), CommandError> {
         let event = Event::success(Kind::StoreImport, "store").by(by).detail(format!(
-            "made at {}, {} records",
-            self.header.made_at, self.summary.records
+            "made at {}, {} records, {} left out",
+            self.header.made_at, self.summary.records, self.left_out
         ));
         let audit = &administration.services().audit;
         let recorded = audit.record(&Origin::default(), &event).await;

@@ -29,7 +29,7 @@ pub use command::{
 };
 pub use error::CommandError;
 pub use export::Given;
-pub use import::{ImportError, Imported, import_store};
+pub use import::{ImportError, Imported, Wanted, import_store};
 pub use open::{OpenError, open_store};
 pub use protocol::MAX_REQUEST;
 pub use reply::{

@@ -109,6 +109,14 @@ impl<'s> Gateway<'s> {
     }
 }
 
+/// A site by invitation only, with the master key of another.
+fn beside(other: &Site) -> Site {
+    let site = Site::new(&CONFIG.replace("mode = \"open\"", "mode = \"invite\""));
+    fs::create_dir(site.path("certs")).unwrap();
+    fs::copy(other.path("certs/master.key"), site.path("certs/master.key")).unwrap();
+    site
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_people_have_works_after_a_move() {
     let site = Site::new(CONFIG);
@@ -150,13 +158,13 @@ async fn whatever_people_have_works_after_a_move() {
     site.ask(&["store", "export", "--output", "all.jsonl"]);
     old.program.kill();
 
-    let (new_site, file) = (
-        Site::new(CONFIG),
-        fs::read_to_string(site.path("all.jsonl")).unwrap(),
-    );
-    new_site.configure(&CONFIG.replace("mode = \"open\"", "mode = \"invite\""));
-    fs::create_dir(new_site.path("certs")).unwrap();
-    fs::copy(site.path("certs/master.key"), new_site.path("certs/master.key")).unwrap();
+    let file = fs::read_to_string(site.path("all.jsonl")).unwrap();
+    let (quiet, new_site) = (beside(&site), beside(&site));
+    let imported = quiet.run_with_input(&["store", "import", "--end-sessions", "--json"], &file);
+    // One session of Ann's, and two links.
+    assert_eq!(imported.document(0)["left_out"], 3);
+    assert_eq!(quiet.ask(&["session", "list"]), json!([]));
+    assert_eq!(quiet.ask(&["store", "verify"])["faults"], json!([]));
     let imported = new_site.run_with_input(&["store", "import"], &file);
     assert_eq!(imported.status, 0, "{}", imported.stderr);
 

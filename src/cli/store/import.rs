@@ -10,12 +10,16 @@ use serde_json::json;
 use super::progress::Progress;
 use crate::cli::answer::{Answer, Failure};
 use crate::cli::gateway::{Gateway, Why};
+use crate::control::Wanted;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
     /// What `store export` or `store backup` wrote; "-" or nothing: standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
+    /// Leave out sessions, and links that were mailed or handed over: everybody signs in anew.
+    #[arg(long)]
+    end_sessions: bool,
     #[command(flatten)]
     why: Why,
 }
@@ -32,8 +36,16 @@ impl Import {
         };
         let mut progress = Progress::new(json);
         let source = BufReader::new(source);
-        let imported = gateway.import(&name, source, &self.why, |records| progress.at(records));
-        let imported = imported.await?;
+        let wanted = if self.end_sessions {
+            Wanted::NobodySignedIn
+        } else {
+            Wanted::All
+        };
+        let imported = gateway
+            .import(&name, source, wanted, &self.why, |records| {
+                progress.at(records);
+            })
+            .await?;
         drop(progress);
         let (header, summary) = (&imported.header, &imported.summary);
         let document = json!({
@@ -41,10 +53,13 @@ impl Import {
             "gateway": header.gateway,
             "records": summary.records,
             "counts": summary.counts,
+            "left_out": imported.left_out,
         });
         let text = format!(
-            "Imported {} records, as they were at {}.",
-            summary.records, header.made_at
+            "Imported {} records, as they were at {}; {} were left out.",
+            summary.records - imported.left_out,
+            header.made_at,
+            imported.left_out
         );
         Answer::new(&document, text)
     }

@@ -69,6 +69,7 @@ fn what_one_store_exports_another_imports() {
     assert_eq!(to.ask(&["store", "verify"])["faults"], json!([]));
     assert_eq!(to.ask(&["user", "show", "ann"])["groups"], json!(["ops"]));
     assert_eq!(to.ask(&["key", "list"])[0]["live"], true);
+    assert_eq!(imported["left_out"], 0);
     let again = to.run(&["store", "export"]).stdout;
     assert_eq!(records(&again), records(&file));
 
@@ -215,6 +216,30 @@ fn s54_a_backup_is_its_owners_alone_checked_and_never_written_over() {
     let imported = from.run(&["store", "import", name]);
     assert_eq!(imported.status, 0, "{}", imported.stderr);
     assert_eq!(from.ask(&["user", "list"])[0]["email"], "ann@example.com");
+}
+
+#[test]
+fn what_cannot_be_read_is_not_left_out_in_silence() {
+    let site = site();
+    add(&site, "ann@example.com", &[]);
+    // As the program would leave its files.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let db = ::sled::open(site.path("data/store")).unwrap();
+    let (account, _) = db.scan_prefix(b"a").next().unwrap().unwrap();
+    db.insert(account, b"\x01{}").unwrap();
+    db.flush().unwrap();
+    drop(db);
+    for arguments in [
+        ["store", "export", "--output", "all.jsonl"].as_slice(),
+        &["store", "backup", "all.jsonl"],
+    ] {
+        let error = site.run(&[arguments, &["--json"]].concat()).error(1);
+        assert!(error.contains("a record that cannot be read: Account"), "{error}");
+        assert!(!site.path("all.jsonl").exists());
+    }
+    let cut_off = site.run(&["store", "export"]);
+    assert_eq!(cut_off.status, 1);
+    assert!(!cut_off.stdout.contains("\"end\""), "{}", cut_off.stdout);
 }
 
 #[test]
