@@ -133,6 +133,11 @@ pub(super) fn exit_after(printed: io::Result<()>, status: ExitCode) -> ExitCode 
     }
 }
 
+/// Something that people should know besides. Nobody may be reading.
+pub(super) fn mention(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 pub(super) fn print_line(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")?;

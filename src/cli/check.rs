@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::answer::{exit_after, mention, print_json, print_line};
 use crate::config::{Config, DEFAULT_PATH, Loaded, Problem};
 use crate::portal::{Portal, PortalError};
 
@@ -13,17 +14,18 @@ use crate::portal::{Portal, PortalError};
 /// With `json`, standard output has one JSON document, and standard error what people read.
 pub fn run(config: Option<&Path>, json: bool) -> ExitCode {
     let report = report(config);
-    if json {
-        println!("{:#}", report.json());
-        eprintln!("{}", report.summary());
+    let printed = if json {
+        mention(report.summary());
+        print_json(&report.json())
     } else {
-        println!("{}", report.text());
-    }
-    if report.errors.is_empty() {
+        print_line(&report.text())
+    };
+    let status = if report.errors.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
+    };
+    exit_after(printed, status)
 }
 
 /// What there is to say about a configuration.

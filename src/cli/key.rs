@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::answer::{Answer, Failure};
+use super::answer::{Answer, Failure, mention};
 use super::gateway::{Gateway, Why};
 use super::table::{list, moment, table};
 use crate::clock::Clock;
@@ -78,7 +78,7 @@ impl Key {
             } => {
                 let scope = scope(gateway.config(), routes, methods)?;
                 if !gateway.config().login.iam {
-                    eprintln!("warning: login.iam is off: access keys prove nothing until it is on");
+                    mention("warning: login.iam is off: access keys prove nothing until it is on");
                 }
                 let new = NewKey {
                     user: email,

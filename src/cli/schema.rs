@@ -1,8 +1,8 @@
 //! `vestibule schema`: the documentation of the configuration.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
+use super::answer::{exit_after, print_line};
 use crate::config;
 
 /// Prints the JSON Schema, or, with `reference`, every key with its documentation and default as TOML.
@@ -12,9 +12,5 @@ pub fn run(reference: bool) -> ExitCode {
     } else {
         config::schema()
     };
-    // A reader that has seen enough, like `head`, is no reason to panic.
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    exit_after(print_line(text.trim_end_matches('\n')), ExitCode::SUCCESS)
 }

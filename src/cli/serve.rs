@@ -9,7 +9,7 @@ use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::answer::Failure;
+use super::answer::{Failure, mention};
 use super::configuration::{self, Chosen};
 use super::logging;
 use super::table::roughly;
@@ -112,22 +112,22 @@ fn announce(config: &Config, trial: bool, application: &Application, offer: Opti
         tracing::info!(address = url, "Vestibule is at {url}");
         return;
     }
-    eprintln!("\n  Vestibule is at {url}\n");
+    mention(format_args!("\n  Vestibule is at {url}\n"));
     if let Some(offer) = offer {
-        eprintln!(
+        mention(format_args!(
             "  Nobody administers it yet. This link makes the first administrator, once, within {}:\n  {}\n",
             roughly(LIFETIME),
             offer.link.expose()
-        );
+        ));
     }
     if trial {
-        eprintln!("  This is for trying out: whoever reaches it from this machine may sign up.");
-        eprintln!("  To go on from here, write the configuration with `vestibule serve --save FILE`.");
+        mention("  This is for trying out: whoever reaches it from this machine may sign up.");
+        mention("  To go on from here, write the configuration with `vestibule serve --save FILE`.");
     }
     if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
-        eprintln!("  Accounts are kept in {}.", folder.display());
+        mention(format_args!("  Accounts are kept in {}.", folder.display()));
     }
-    eprintln!("  Ctrl-C stops it.\n");
+    mention("  Ctrl-C stops it.\n");
 }
 
 /// Reloads at every signal; the log tells how it ended.

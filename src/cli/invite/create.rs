@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{addresses, lifetime};
-use crate::cli::answer::{Answer, Failure};
+use crate::cli::answer::{Answer, Failure, mention};
 use crate::cli::gateway::{Gateway, Why};
 use crate::config::SignupMode;
 use crate::control::{Command, InvitationLink, InvitationView, MailedInvitations, NewInvitations};
@@ -47,8 +47,8 @@ impl Create {
             return Err(Failure::usage("--send needs --email or --csv"));
         }
         if gateway.config().signup.mode == SignupMode::Closed {
-            eprintln!(
-                "warning: signup.mode is \"closed\": invitations serve nobody until it is \"invite\" or \"open\""
+            mention(
+                "warning: signup.mode is \"closed\": invitations serve nobody until it is \"invite\" or \"open\"",
             );
         }
         if self.send {
