@@ -57,7 +57,8 @@ pub enum MailTransport {
 #[derive(Clone, Debug)]
 pub struct SmtpUrl {
     url: Secret<String>,
-    bares_password: bool,
+    has_password: bool,
+    is_bare: bool,
 }
 
 impl SmtpUrl {
@@ -85,10 +86,10 @@ impl SmtpUrl {
             None => url.scheme() == "smtps",
             Some(_) => return Err(MailUrlError::Parameter),
         };
-        let bares_password = !url.username().is_empty() && !is_encrypted && !is_loopback(&url);
         Ok(Self {
             url: text,
-            bares_password,
+            has_password: !url.username().is_empty(),
+            is_bare: !is_encrypted && !is_loopback(&url),
         })
     }
 
@@ -99,7 +100,12 @@ impl SmtpUrl {
 
     /// Whether a password may cross a network in the clear.
     pub fn bares_password(&self) -> bool {
-        self.bares_password
+        self.has_password && self.is_bare
+    }
+
+    /// Whether mails, and the links in them, may cross a network in the clear.
+    pub fn bares_mails(&self) -> bool {
+        self.is_bare
     }
 }
 
@@ -164,21 +170,24 @@ mod tests {
 
     #[test]
     fn a_mail_servers_url_says_how_it_is_spoken_to() {
-        for (url, bares) in [
-            ("smtp://mail.example.com", false),
-            ("smtp://127.0.0.1:2525", false),
-            ("smtps://u:p@mail.example.com", false),
-            ("smtp://u:p%40x@mail.example.com:587?tls=required", false),
-            ("smtp://u:p@mail.example.com?tls=opportunistic", true),
-            ("smtp://u:p@mail.example.com", true),
-            ("smtp://u:p@localhost:2525", false),
-            ("smtp://u:p@127.0.0.1:2525", false),
-            ("smtp://u:p@[::1]:2525", false),
+        for (url, bares_password, bares_mails) in [
+            ("smtp://mail.example.com", false, true),
+            ("smtp://mail.example.com?tls=opportunistic", false, true),
+            ("smtp://mail.example.com?tls=required", false, false),
+            ("smtp://127.0.0.1:2525", false, false),
+            ("smtps://u:p@mail.example.com", false, false),
+            ("smtp://u:p%40x@mail.example.com:587?tls=required", false, false),
+            ("smtp://u:p@mail.example.com?tls=opportunistic", true, true),
+            ("smtp://u:p@mail.example.com", true, true),
+            ("smtp://u:p@localhost:2525", false, false),
+            ("smtp://u:p@127.0.0.1:2525", false, false),
+            ("smtp://u:p@[::1]:2525", false, false),
         ] {
             let Ok(MailTransport::Smtp(smtp)) = parse(url) else {
                 panic!("{url}");
             };
-            assert_eq!(smtp.bares_password(), bares, "{url}");
+            assert_eq!(smtp.bares_password(), bares_password, "{url}");
+            assert_eq!(smtp.bares_mails(), bares_mails, "{url}");
             assert_eq!(smtp.expose(), url);
             assert!(!format!("{smtp:?}").contains("u:p"), "{smtp:?}");
         }

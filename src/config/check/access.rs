@@ -7,7 +7,7 @@ use crate::model::Username;
 
 pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
     let signup = &config.signup;
-    if signup.mode == SignupMode::Open {
+    if signup.mode == SignupMode::Open && !signup.approval {
         findings.warn(
             &"signup.mode".into(),
             "open: whoever reaches the page makes an account and passes every \"authenticated\" route",

@@ -21,6 +21,10 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             &"mail.url".into(),
             "the password may cross the network unencrypted: use `smtps:`, or `?tls=required`",
         ),
+        Ok(MailTransport::Smtp(smtp)) if smtp.bares_mails() => findings.warn(
+            &"mail.url".into(),
+            "mails may cross the network unencrypted, with links that sign in and set passwords: use `smtps:`, or `?tls=required`",
+        ),
         Ok(MailTransport::Folder(_)) if config.signup.verify_email && !is_loopback(config) => findings.warn(
             &"mail.url".into(),
             "mails become files: nobody gets the link without which a new account is not let in",

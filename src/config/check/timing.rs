@@ -74,6 +74,17 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             "longer than `session.absolute`, and so without effect",
         );
     }
+    for (is_nothing, key) in [
+        (config.audit.keep.0.is_zero(), "audit.keep"),
+        (config.audit.max_events == 0, "audit.max_events"),
+    ] {
+        if is_nothing {
+            findings.warn(
+                &key.into(),
+                "nothing is kept in the store: the audit log stays empty, and so do people's recent sign-ins",
+            );
+        }
+    }
     if lockout.max_failures > 100 {
         findings.warn(
             &"lockout.max_failures".into(),

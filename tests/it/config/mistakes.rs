@@ -289,12 +289,45 @@ upstream = "h2c://10.0.0.2:80"
 }
 
 #[test]
+fn an_approval_stands_between_open_signup_and_the_routes() {
+    let open = with("[signup]\nmode = \"open\"\n");
+    assert!(
+        warnings(&open)
+            .iter()
+            .any(|warning| warning.contains(": signup.mode: "))
+    );
+    let approved = with("[signup]\nmode = \"open\"\napproval = true\n");
+    assert!(
+        !warnings(&approved)
+            .iter()
+            .any(|warning| warning.contains(": signup.mode: "))
+    );
+}
+
+#[test]
+fn an_audit_log_that_keeps_nothing_is_warned_of() {
+    for text in ["[audit]\nkeep = \"0s\"\n", "[audit]\nmax_events = 0\n"] {
+        let warnings = warnings(&with(text));
+        assert!(
+            warnings.len() == 1 && warnings[0].contains(": audit."),
+            "{warnings:?}"
+        );
+    }
+    assert_eq!(warnings(&with("[audit]\nkeep = \"1d\"\n")), [""; 0]);
+}
+
+#[test]
 fn mails_that_reach_nobody_and_passwords_in_the_clear_are_warned_of() {
     let verify = "public_url = \"https://gw.example.com\"\nsignup.verify_email = true\n";
     let mail = |url: &str| format!("[mail]\nurl = \"{url}\"\n");
     for (text, warned) in [
         (verify.to_owned(), true),
-        (verify.to_owned() + &mail("smtp://mail.example.com"), false),
+        (
+            verify.to_owned() + &mail("smtp://mail.example.com?tls=required"),
+            false,
+        ),
+        (mail("smtp://mail.example.com"), true),
+        (mail("smtp://127.0.0.1:2525"), false),
         ("signup.verify_email = true\n".to_owned(), false),
         (mail("smtp://u:hunter2@mail.example.com"), true),
         (mail("smtp://u:hunter2@mail.example.com?tls=required"), false),
