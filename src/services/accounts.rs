@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::account_edit::{EditError, edit_and_mail};
+use super::account_name::account_name;
 use super::approval::Approval;
 use super::password_hash::PasswordHash;
 use super::sign_up::is_reserved;
@@ -128,6 +129,7 @@ impl Accounts {
             return Err(AccountError::UsernameReserved(username.to_string()));
         }
         Self::check_groups(&new.groups)?;
+        let name = account_name(new.name.as_deref().unwrap_or_default())?;
         let password_hash = self.hash(new.password, &new.email, &username).await?;
         let now = self.clock.now();
         let account = Account {
@@ -135,7 +137,7 @@ impl Accounts {
             username,
             email: new.email,
             email_verified: true,
-            name: new.name.filter(|name| !name.trim().is_empty()),
+            name,
             groups: new.groups,
             password_hash,
             standing: Standing::Active,

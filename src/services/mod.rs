@@ -5,6 +5,7 @@
 
 mod access_keys;
 mod account_edit;
+mod account_name;
 mod accounts;
 mod actor;
 mod address_limit;
@@ -58,6 +59,7 @@ use terms::Terms;
 use vault::Vault;
 
 pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys, NewAccessKey};
+pub use account_name::{LONGEST_NAME, NotAName};
 pub use accounts::{AccountChange, AccountError, Accounts, ImportedLine, NewAccount, NewPassword};
 pub use actor::Actor;
 pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
@@ -73,7 +75,7 @@ pub use live_session::LiveSession;
 pub use mail::{MailError, Mailer};
 pub use mailed_links::{Confirmation, LinkError, MailedLinks};
 pub use master_keys::MasterKeyError;
-pub use own_account::{LONGEST_NAME, MOST_FORMER_USERNAMES, OwnAccount, OwnAccountError, PasswordForm};
+pub use own_account::{MOST_FORMER_USERNAMES, OwnAccount, OwnAccountError, PasswordForm};
 pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use session_cookie::{Presented, SessionCookie};
 pub use sessions::{SessionInfo, Sessions};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::account_edit::{EditError, edit, edit_and_mail};
+use super::account_name::account_name;
 use super::new_password::choose;
 use super::sign_up::parse_email;
 use super::{
@@ -19,9 +20,6 @@ use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
 mod username;
 
 pub use username::MOST_FORMER_USERNAMES;
-
-/// The longest name, in characters.
-pub const LONGEST_NAME: usize = 100;
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +42,7 @@ pub enum OwnAccountError {
     /// They had as many usernames as anybody may have.
     #[error("the account had as many usernames as one may have")]
     TooManyUsernames,
-    /// The name is too long or has a control character.
+    /// Nobody can be called that.
     #[error("not a name")]
     Name,
     /// It is the last active member of the administrators' group.
@@ -148,11 +146,7 @@ impl OwnAccount {
         name: &str,
         origin: &Origin,
     ) -> Result<Account, OwnAccountError> {
-        let name = name.trim();
-        if name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-            return Err(OwnAccountError::Name);
-        }
-        let name = Some(name.to_owned()).filter(|name| !name.is_empty());
+        let name = account_name(name).map_err(|_| OwnAccountError::Name)?;
         let account = self.edit(id, |account| account.name.clone_from(&name)).await?;
         self.sessions.refresh(&account);
         self.access_keys.refresh(id).await;

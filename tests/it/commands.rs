@@ -105,6 +105,20 @@ fn what_the_services_refuse_exits_with_1_and_says_why() {
     assert!(refusal("ann@example.org", PASSWORD).contains("--username"));
     assert!(refusal("bob@example.com", "short").contains("at least"));
     assert!(refusal("not an address", PASSWORD).contains("not an e-mail address"));
+    let name = [
+        "user",
+        "add",
+        "bob@example.com",
+        "--password-stdin",
+        "--json",
+        "--name",
+    ];
+    for unfit in ["a\u{7}b", "a\nb", "a\u{202e}b", &"x".repeat(101)] {
+        let error = site
+            .run_with_input(&[&name[..], &[unfit]].concat(), PASSWORD)
+            .error(1);
+        assert!(error.contains("at most 100 characters"), "{error}");
+    }
     let unknown = site.run(&["user", "show", "nobody@example.com", "--json"]);
     assert!(unknown.error(1).contains("nobody@example.com"));
     assert_eq!(site.ask(&["user", "list"]).as_array().unwrap().len(), 1);

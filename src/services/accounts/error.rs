@@ -1,7 +1,7 @@
 //! Why nothing was done to an account.
 
 use crate::model::{Email, EmailError, PasswordError, Standing};
-use crate::services::{Busy, PasswordRule};
+use crate::services::{Busy, NotAName, PasswordRule};
 use crate::store::StoreError;
 
 /// Why nothing was changed.
@@ -22,6 +22,9 @@ pub enum AccountError {
     /// No username can be made of the address.
     #[error("no username can be made of {0}; choose one with --username")]
     NoUsername(Email),
+    /// Nobody can be called that.
+    #[error(transparent)]
+    Name(#[from] NotAName),
     /// A group's name with a comma or a control character, or none at all.
     #[error("{0:?} cannot be a group's name: it is empty, or has a comma or a control character")]
     GroupName(String),

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::Standing;
+use crate::services::LONGEST_NAME;
 use crate::services::world::{EMAIL, PASSWORD, World, client};
 use crate::services::{AccountChange, PasswordRule, SignedIn};
 
@@ -154,7 +155,7 @@ async fn a_name_is_shown_at_once_and_has_its_limits() {
     let (own, id) = (&world.services.own_account, this.account.id);
     own.change_name(id, "  김미나 ", &client()).await.unwrap();
     assert_eq!(this.session.principal().name, "김미나");
-    for name in ["a\nb", &"x".repeat(LONGEST_NAME + 1)] {
+    for name in ["a\nb", "a\u{202e}b", &"x".repeat(LONGEST_NAME + 1)] {
         let refused = own.change_name(id, name, &client()).await;
         assert!(matches!(refused, Err(OwnAccountError::Name)), "{refused:?}");
     }

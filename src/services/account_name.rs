@@ -1,0 +1,48 @@
+//! What people may be called.
+
+/// The longest name, in characters.
+pub const LONGEST_NAME: usize = 100;
+
+/// Why it is not a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a name has at most {LONGEST_NAME} characters, on one line, and none that turns the direction of text"
+)]
+pub struct NotAName;
+
+/// A name as it was typed, without blanks around it: none if nothing is left.
+pub(super) fn account_name(typed: &str) -> Result<Option<String>, NotAName> {
+    let name = typed.trim();
+    if name.chars().count() > LONGEST_NAME || name.chars().any(|c| c.is_control() || turns(c)) {
+        return Err(NotAName);
+    }
+    Ok(Some(name.to_owned()).filter(|name| !name.is_empty()))
+}
+
+/// The embeddings, overrides and isolates of UAX #9, section 2: what follows them is not shown in its order, so a name could pass for
+/// another.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_line_that_reads_as_it_is() {
+        assert_eq!(account_name("  김미나 "), Ok(Some("김미나".to_owned())));
+        assert_eq!(account_name("שרה לוי"), Ok(Some("שרה לוי".to_owned())));
+        assert_eq!(account_name(" \t"), Ok(None));
+        assert!(account_name(&"한".repeat(LONGEST_NAME)).is_ok());
+        for name in [
+            "a\nb",
+            "a\u{7}b",
+            "a\u{202e}b",
+            "a\u{2066}b",
+            &"x".repeat(LONGEST_NAME + 1),
+        ] {
+            assert_eq!(account_name(name), Err(NotAName), "{name:?}");
+        }
+    }
+}
