@@ -189,6 +189,8 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn engine(folder: &std::path::Path) -> Engine {
@@ -285,5 +287,61 @@ mod tests {
             change(&engine, Kind::Account, n, None);
         }
         assert!(matches!(snapshot.piece(&engine), Err(StoreError::Unavailable(_))));
+    }
+
+    /// Between two pieces that are read.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Read,
+        Put(usize, u16),
+        Remove(usize, u16),
+    }
+
+    /// Kinds that come one after another, and one between them that is not read.
+    const KINDS: [Kind; 4] = [Kind::Session, Kind::SessionOf, Kind::Invitation, Kind::Audit];
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let place = (0..KINDS.len(), 0..900_u16);
+        let step = prop_oneof![
+            1 => Just(Step::Read),
+            20 => place.clone().prop_map(|(kind, n)| Step::Put(kind, n)),
+            20 => place.prop_map(|(kind, n)| Step::Remove(kind, n)),
+        ];
+        proptest::collection::vec(step, 0..400)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_happens_in_whatever_order_all_is_read_as_it_was(steps in steps()) {
+            let folder = tempfile::tempdir().unwrap();
+            let engine = engine(folder.path());
+            let old = |n: u16| (!n.is_multiple_of(3)).then(|| IVec::from("old"));
+            let rows = KINDS.iter().flat_map(|kind| (0..900).map(|n| (key(*kind, n), old(n))));
+            engine.apply(&rows.filter(|(_, value)| value.is_some()).collect()).unwrap();
+            let mut expected = rest(&mut engine.snapshot(), &engine);
+            expected.sort();
+            assert_eq!(expected.len(), 3 * 600);
+
+            let (mut snapshot, mut all) = (engine.snapshot(), Vec::new());
+            for step in steps {
+                match step {
+                    Step::Read => {
+                        let piece = snapshot.piece(&engine).unwrap();
+                        all.extend(piece.into_iter().map(|(key, value)| {
+                            (key.to_vec(), String::from_utf8(value.to_vec()).unwrap())
+                        }));
+                    }
+                    Step::Put(kind, n) => change(&engine, KINDS[kind], n, Some("new")),
+                    Step::Remove(kind, n) => change(&engine, KINDS[kind], n, None),
+                }
+            }
+            all.extend(rest(&mut snapshot, &engine));
+            all.sort();
+            prop_assert!(all == expected, "{} rows, not {}", all.len(), expected.len());
+            let state = lock(&snapshot.state);
+            prop_assert!(state.before.is_empty() && state.kept == 0);
+        }
     }
 }
