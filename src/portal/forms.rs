@@ -1,4 +1,4 @@
-//! What a form sends: `application/x-www-form-urlencoded` or a flat JSON object.
+//! What a form sends: `application/x-www-form-urlencoded` or a JSON object of the same fields.
 
 use std::collections::BTreeMap;
 
@@ -110,7 +110,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     type Value = Fields;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object of texts")
+        f.write_str("an object of texts, numbers and lists of texts")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
@@ -119,7 +119,13 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             let text = match value {
                 Scalar::Text(text) => text,
                 Scalar::Flag(flag) => Secret::new(if flag { "true" } else { "" }.to_owned()),
+                Scalar::Number(number) => Secret::new(number.to_string()),
                 Scalar::Nothing(()) => Secret::new(String::new()),
+                // As the form has them; a comma within one would make it two.
+                Scalar::List(texts) if texts.iter().any(|text| text.contains(',')) => {
+                    return Err(de::Error::custom("a text of a list has a comma"));
+                }
+                Scalar::List(texts) => Secret::new(texts.join(",")),
             };
             if fields.0.insert(name, text).is_some() {
                 return Err(de::Error::custom("a field stands in it twice"));
@@ -134,7 +140,10 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 enum Scalar {
     Text(Secret<String>),
     Flag(bool),
+    /// A whole one: others can be written in more than one way.
+    Number(i64),
     Nothing(()),
+    List(Vec<String>),
 }
 
 #[cfg(test)]
@@ -167,14 +176,27 @@ mod tests {
     }
 
     #[test]
+    fn numbers_and_lists_say_what_a_form_says_in_text() {
+        let body = r#"{"days":7,"groups":["ops","dev"],"none":[]}"#;
+        let fields = parse("application/json", body.as_bytes()).unwrap();
+        assert_eq!(
+            (fields.text("days"), fields.text("groups"), fields.text("none")),
+            ("7", "ops,dev", "")
+        );
+    }
+
+    #[test]
     fn what_can_be_read_in_two_ways_is_not_read() {
         assert_eq!(parse(FORM, b"a=1&a=2").unwrap_err(), FormError::Duplicate);
         assert_eq!(parse(FORM, b"a=%ff").unwrap_err(), FormError::Malformed);
         assert_eq!(parse("text/plain", b"a=1").unwrap_err(), FormError::ContentType);
         for json in [
             r#"{"a":"1","a":"2"}"#,
-            r#"{"a":1}"#,
-            r#"{"a":["b"]}"#,
+            r#"{"a":1.0}"#,
+            r#"{"a":["b,c"]}"#,
+            r#"{"a":[["b"]]}"#,
+            r#"{"a":[1]}"#,
+            r#"{"a":{"b":"c"}}"#,
             "[]",
             "{",
             "null",
