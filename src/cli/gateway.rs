@@ -47,6 +47,11 @@ impl Gateway {
         &self.config
     }
 
+    /// Whether what was asked was asked of the gateway itself, which sends what waits, and not of its store.
+    pub(super) fn runs(&self) -> bool {
+        !self.opened.initialized()
+    }
+
     /// Has a command executed. `T` is what [`Command`] says that it answers.
     pub(super) async fn ask<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
         understood(self.execute(command, None).await?)

@@ -163,11 +163,16 @@ impl User {
             }
             Self::SetGroups { user, groups, more } => {
                 let groups: BTreeSet<String> = groups.into_iter().chain(more).collect();
-                let said = match groups.len() {
+                let Changed { account, why } = user;
+                let change = UserChange::SetGroups(groups);
+                let user = account.user;
+                let command = Command::ChangeUser { user, change };
+                let changed: AccountView = gateway.ask_because(command, why).await?;
+                let said = match changed.groups.len() {
                     0 => "is in no group".to_owned(),
-                    _ => format!("is in {}", printable(&joined(&groups))),
+                    _ => format!("is in {}", printable(&joined(&changed.groups))),
                 };
-                change(gateway, user, UserChange::SetGroups(groups), &said).await
+                Answer::new(&changed, format!("{} {said}", changed.email))
             }
             Self::Import { htpasswd } => import(gateway, &htpasswd).await,
         }

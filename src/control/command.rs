@@ -43,6 +43,8 @@ pub enum Command {
     DeleteUser(String),
     /// Makes invitations. Answers a list of [`InvitationLink`](super::InvitationLink).
     CreateInvitations(NewInvitations),
+    /// Makes invitations, one an address. Answers a list of [`InvitationLink`](super::InvitationLink).
+    CreateInvitationsFor(BoundInvitations),
     /// Makes invitations, one an address, and mails them. Answers a list of [`InvitationView`](super::InvitationView).
     MailInvitations(MailedInvitations),
     /// Makes a link that sets a new password, whatever `login.reset` says. Answers a [`ResetLink`](super::ResetLink).
@@ -170,8 +172,19 @@ pub struct NewInvitations {
     pub groups: BTreeSet<String>,
     /// How long they last.
     pub ttl: Duration,
-    /// How many.
+    /// How many; one if they serve an address.
     pub count: u16,
+}
+
+/// Invitations to make, each for an address.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BoundInvitations {
+    /// For whom; each may use one, and nobody else may.
+    pub emails: Vec<Email>,
+    /// The groups of the accounts that they make.
+    pub groups: BTreeSet<String>,
+    /// How long they last.
+    pub ttl: Duration,
 }
 
 /// Invitations to make and to mail.

@@ -1,20 +1,16 @@
 //! Executing commands.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, to_value};
 
 use super::command::{
-    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, NewInvitations, NewUser, USERS_A_PAGE,
-    UserChange, WhichSessions,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, NewUser, USERS_A_PAGE, UserChange, WhichSessions,
 };
 use super::reply::{
-    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, RefusedLine,
-    SessionView,
+    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationView, RefusedLine, SessionView,
 };
 use super::{Administration, CommandError};
 use crate::ids::{InvitationId, SessionId};
-use crate::model::{InvitationKind, Subject};
+use crate::model::Subject;
 use crate::services::{AccountChange, AccountError, Actor, Event, Kind, NewAccount, NewPassword, Origin};
 use crate::store::{AuditPage, AuditSubject, SessionsToEnd};
 
@@ -42,6 +38,7 @@ impl Administration {
                 to_value(AccountView::from(deleted))?
             }
             Command::CreateInvitations(new) => to_value(self.create_invitations(new, by).await?)?,
+            Command::CreateInvitationsFor(new) => to_value(self.create_invitations_for(new, by).await?)?,
             Command::MailInvitations(new) => to_value(self.mail_invitations(new, by).await?)?,
             Command::CreateResetLink(user) => to_value(self.reset_link(&user, by).await?)?,
             Command::ListInvitations => {
@@ -113,34 +110,6 @@ impl Administration {
             sessions: self.services.sessions.list(Some(account.id)).len(),
             account: account.into(),
         })
-    }
-
-    async fn create_invitations(
-        &self,
-        new: NewInvitations,
-        by: &Actor,
-    ) -> Result<Vec<InvitationLink>, CommandError> {
-        require_group_names(&new.groups)?;
-        let mut made = Vec::with_capacity(new.count.into());
-        for _ in 0..new.count {
-            let (link, invitation) = self
-                .services
-                .invitations
-                .create(
-                    InvitationKind::Signup,
-                    new.email.clone(),
-                    new.groups.clone(),
-                    new.ttl,
-                    by,
-                    &Origin::default(),
-                )
-                .await?;
-            made.push(InvitationLink {
-                link,
-                invitation: invitation.into(),
-            });
-        }
-        Ok(made)
     }
 
     async fn revoke_invitation(&self, id: InvitationId, by: &Actor) -> Result<InvitationId, CommandError> {
@@ -257,36 +226,9 @@ pub(super) fn views<T, V: From<T>>(items: Vec<T>) -> Vec<V> {
     items.into_iter().map(V::from).collect()
 }
 
-/// An invitation's groups become an account's: what no account could be given, no invitation promises.
-pub(super) fn require_group_names(groups: &BTreeSet<String>) -> Result<(), AccountError> {
-    let unfit =
-        |name: &&String| name.trim().is_empty() || name.contains(|c: char| c == ',' || c.is_control());
-    match groups.iter().find(unfit) {
-        Some(name) => Err(AccountError::GroupName(name.clone())),
-        None => Ok(()),
-    }
-}
-
 fn no_session(id: SessionId, of: Option<&str>) -> CommandError {
     let of = of.map(|user| format!(" of {user}")).unwrap_or_default();
     CommandError::new(format!(
         "there is no session {id}{of}; `vestibule session list` shows all"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_invitation_promises_a_group_that_cannot_be() {
-        let groups = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        assert!(require_group_names(&groups(&["ops", "이용자"])).is_ok());
-        for unfit in ["", " ", "a,b", "a\nb"] {
-            assert!(
-                require_group_names(&groups(&["ops", unfit])).is_err(),
-                "{unfit:?}"
-            );
-        }
-    }
 }

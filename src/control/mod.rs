@@ -24,8 +24,9 @@ mod stream;
 pub use administration::Administration;
 pub use client::{Client, ClientError, Exporting};
 pub use command::{
-    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, ExportPurpose, GivenPassword, KeyChange, MailedInvitations,
-    NewInvitations, NewKey, NewUser, USERS_A_PAGE, UserChange, WhichSessions, by_command_of,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, BoundInvitations, Command, ExportPurpose, GivenPassword, KeyChange,
+    MailedInvitations, NewInvitations, NewKey, NewUser, USERS_A_PAGE, UserChange, WhichSessions,
+    by_command_of,
 };
 pub use error::CommandError;
 pub use export::Given;

@@ -128,7 +128,7 @@ impl Accounts {
         if is_reserved(&self.signup, &username) {
             return Err(AccountError::UsernameReserved(username.to_string()));
         }
-        Self::check_groups(&new.groups)?;
+        let groups = Self::group_names(&new.groups)?;
         let name = account_name(new.name.as_deref().unwrap_or_default())?;
         let password_hash = self.hash(new.password, &new.email, &username).await?;
         let now = self.clock.now();
@@ -138,7 +138,7 @@ impl Accounts {
             email: new.email,
             email_verified: true,
             name,
-            groups: new.groups,
+            groups,
             password_hash,
             standing: Standing::Active,
             decision: None,
@@ -203,7 +203,7 @@ impl Accounts {
             AccountChange::Disable => (Kind::Disable, Edit::Standing(Ruling::Disable)),
             AccountChange::Enable => (Kind::Enable, Edit::Standing(Ruling::Enable)),
             AccountChange::SetGroups(groups) => {
-                Self::check_groups(&groups)?;
+                let groups = Self::group_names(&groups)?;
                 (Kind::GroupsChange, Edit::Groups(groups))
             }
             AccountChange::SetPassword(password) => {
@@ -249,15 +249,17 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Whether accounts can be in these groups.
-    pub fn check_groups(groups: &BTreeSet<String>) -> Result<(), AccountError> {
-        let wrong = |group: &&String| {
-            group.trim().is_empty() || group.contains(',') || group.chars().any(char::is_control)
+    /// The groups that are meant, for accounts and for the invitations that make them: without blanks around a name, which no route could
+    /// ask for.
+    pub fn group_names(given: &BTreeSet<String>) -> Result<BTreeSet<String>, AccountError> {
+        let named = |group: &String| {
+            let name = group.trim();
+            if name.is_empty() || name.contains(|c: char| c == ',' || c.is_control()) {
+                return Err(AccountError::GroupName(group.clone()));
+            }
+            Ok(name.to_owned())
         };
-        groups
-            .iter()
-            .find(wrong)
-            .map_or(Ok(()), |group| Err(AccountError::GroupName(group.clone())))
+        given.iter().map(named).collect()
     }
 
     /// Whether the administrators' group has a member.

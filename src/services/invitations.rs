@@ -80,6 +80,17 @@ impl Invitations {
         ))
     }
 
+    /// Those of the addresses that have an account, and so no use for an invitation.
+    pub async fn known(&self, emails: &[Email]) -> Result<Vec<Email>, StoreError> {
+        let mut known = Vec::new();
+        for email in emails {
+            if self.store.account_by_email(email).await?.is_some() {
+                known.push(email.clone());
+            }
+        }
+        Ok(known)
+    }
+
     /// Makes an invitation for an address and mails it there. Its link is in the mail and nowhere else.
     pub async fn mail(
         &self,

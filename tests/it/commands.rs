@@ -3,6 +3,7 @@
 
 mod accounts;
 mod audit;
+mod invitations;
 mod keys;
 mod mail;
 mod store;
@@ -215,31 +216,6 @@ fn accounts_are_imported_once() {
     let report = site.run(&[&import[..], &["--json"]].concat()).document(1);
     assert_eq!(report["refused"][0]["line"], 1);
     assert_eq!(report["refused"][0]["name"], "carol");
-}
-
-#[test]
-fn invitations_are_made_listed_and_revoked() {
-    let site = site();
-    let one = site.ask(&["invite", "create", "--email", "ann@example.com", "--group", "ops"]);
-    let link = one["link"].as_str().unwrap();
-    assert!(link.contains("/.auth/signup?invitation="), "{link}");
-    assert_eq!(one["email"], "ann@example.com");
-    assert_eq!(one["groups"], json!(["ops"]));
-    assert!(one["expires_at"].is_string());
-
-    let three = site.ask(&["invite", "create", "--count", "3", "--ttl", "1h"]);
-    assert_eq!(three["links"].as_array().unwrap().len(), 3);
-    assert_eq!(three["link"], three["links"][0]);
-    assert_eq!(site.ask(&["invite", "list"]).as_array().unwrap().len(), 4);
-
-    let id = one["id"].as_str().unwrap();
-    assert_eq!(site.ask(&["invite", "revoke", id])["revoked"], id);
-    assert!(
-        site.run(&["invite", "revoke", id, "--json"])
-            .error(1)
-            .contains(id)
-    );
-    assert_eq!(site.ask(&["invite", "list"]).as_array().unwrap().len(), 3);
 }
 
 #[test]

@@ -10,7 +10,9 @@ use super::{addresses, lifetime};
 use crate::cli::answer::{Answer, Failure, mention};
 use crate::cli::gateway::{Gateway, Why};
 use crate::config::SignupMode;
-use crate::control::{Command, InvitationLink, InvitationView, MailedInvitations, NewInvitations};
+use crate::control::{
+    BoundInvitations, Command, InvitationLink, InvitationView, MailedInvitations, NewInvitations,
+};
 use crate::model::Email;
 
 #[derive(Debug, Args)]
@@ -46,6 +48,11 @@ impl Create {
         if self.send && emails.is_empty() {
             return Err(Failure::usage("--send needs --email or --csv"));
         }
+        if self.count > 1 && !emails.is_empty() {
+            return Err(Failure::usage(
+                "an address needs one invitation: leave out --count",
+            ));
+        }
         if gateway.config().signup.mode == SignupMode::Closed {
             mention(
                 "warning: signup.mode is \"closed\": invitations serve nobody until it is \"invite\" or \"open\"",
@@ -54,22 +61,18 @@ impl Create {
         if self.send {
             return self.mail(emails, gateway).await;
         }
-        let mut receivers: Vec<Option<Email>> = emails.into_iter().map(Some).collect();
-        if receivers.is_empty() {
-            receivers.push(None);
-        }
-        let mut made: Vec<InvitationLink> = Vec::new();
-        for email in receivers {
-            let new = NewInvitations {
-                email,
-                groups: self.groups.iter().cloned().collect(),
-                ttl: self.ttl,
+        let (groups, ttl) = (self.groups.into_iter().collect(), self.ttl);
+        let command = if emails.is_empty() {
+            Command::CreateInvitations(NewInvitations {
+                email: None,
+                groups,
+                ttl,
                 count: self.count,
-            };
-            let command = Command::CreateInvitations(new);
-            let several: Vec<InvitationLink> = gateway.ask_because(command, self.why.clone()).await?;
-            made.extend(several);
-        }
+            })
+        } else {
+            Command::CreateInvitationsFor(BoundInvitations { emails, groups, ttl })
+        };
+        let made: Vec<InvitationLink> = gateway.ask_because(command, self.why).await?;
         Answer::new(&document(&made)?, listed(&made))
     }
 
@@ -82,10 +85,15 @@ impl Create {
         };
         let command = Command::MailInvitations(new);
         let made: Vec<InvitationView> = gateway.ask_because(command, self.why).await?;
+        let said = if gateway.runs() {
+            "is invited by mail"
+        } else {
+            "is invited: the mail goes out once the gateway runs"
+        };
         let lines: Vec<String> = made
             .iter()
             .filter_map(|invitation| invitation.email.as_ref())
-            .map(|email| format!("{email} is invited by mail"))
+            .map(|email| format!("{email} {said}"))
             .collect();
         Answer::new(&json!({ "mailed": made }), lines.join("\n"))
     }

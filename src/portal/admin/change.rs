@@ -14,6 +14,7 @@ use crate::portal::alert::Errors;
 use crate::portal::forms::Fields;
 use crate::portal::login::unavailable;
 use crate::portal::member::Member;
+use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
 use crate::services::{AccountChange, AccountError, Actor};
@@ -60,9 +61,8 @@ impl Portal {
             }
             "delete" => return self.delete_other(visit, member, fields, by).await,
             _ => {
-                return self
-                    .site
-                    .refuse_visit(visit, &Refusal::new(Problem::InvalidInput));
+                let errors = self.site.unknown_action(visit);
+                return self.refuse_fields_of(visit, member, name, errors).await;
             }
         };
         match accounts.change(name, change, by, &origin).await {
@@ -168,6 +168,14 @@ impl Portal {
             Ok(account) => self.show_account(visit, member, account, said).await,
             Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
         }
+    }
+}
+
+impl Site {
+    /// What is wrong with a form that asks for what nobody does.
+    pub(super) fn unknown_action(&self, visit: &Visit<'_>) -> Errors {
+        let message = self.texts.get(visit.lang, "admin.action-unknown").to_owned();
+        Errors::from([("action", message)])
     }
 }
 

@@ -110,7 +110,7 @@ impl Portal {
         self.show_invitations(visit, member, StatusCode::OK, &form).await
     }
 
-    /// `action`: "revoke" with `invitation`, else `email`, `groups` with commas, `days`, `count`; `reason`.
+    /// `action`: "revoke" with `invitation`, else none or "create", and `email`, `groups` with commas, `days`, `count`; `reason`.
     pub(super) async fn change_invitations(
         &self,
         visit: &Visit<'_>,
@@ -118,13 +118,27 @@ impl Portal {
         fields: &Fields,
         by: &Actor,
     ) -> Response<Bytes> {
-        if fields.text("action") == "revoke" {
-            return self.revoke_invitation(visit, fields, by).await;
+        match fields.text("action") {
+            "revoke" => return self.revoke_invitation(visit, fields, by).await,
+            "" | "create" => {}
+            _ => {
+                let errors = self.site.unknown_action(visit);
+                return self.refused_invitation(visit, member, fields, errors).await;
+            }
         }
         let wanted = match self.wanted(visit, fields) {
             Ok(wanted) => wanted,
             Err(errors) => return self.refused_invitation(visit, member, fields, errors).await,
         };
+        match self.services.invitations.known(wanted.email.as_slice()).await {
+            Ok(known) if known.is_empty() => {}
+            Ok(_) => {
+                let message = self.site.texts.get(visit.lang, "admin.invite-known").to_owned();
+                let errors = Errors::from([("email", message)]);
+                return self.refused_invitation(visit, member, fields, errors).await;
+            }
+            Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
+        }
         let links = match self.invite(&wanted, visit, by).await {
             Ok(links) => links,
             Err(refusal) => return self.site.refuse_visit(visit, &refusal),
@@ -190,10 +204,10 @@ impl Portal {
                 refuse("email", "field.email-malformed");
                 None
             });
-        let groups = groups(&typed("groups"));
-        if Accounts::check_groups(&groups).is_err() {
+        let groups = Accounts::group_names(&groups(&typed("groups"))).unwrap_or_else(|_| {
             refuse("groups", "admin.group-refused");
-        }
+            BTreeSet::new()
+        });
         let days = or(typed("days"), "7").parse::<u64>();
         let days = days.ok().filter(|days| (1..=3660).contains(days));
         if days.is_none() {
@@ -203,6 +217,8 @@ impl Portal {
         let count = count.ok().filter(|count| (1..=MOST).contains(count));
         if count.is_none() {
             refuse("count", "admin.count-refused");
+        } else if email.is_some() && count != Some(1) {
+            refuse("count", "admin.count-for-one");
         }
         match (days, count) {
             (Some(days), Some(count)) if errors.is_empty() => Ok(Wanted {

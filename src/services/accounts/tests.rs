@@ -101,7 +101,7 @@ async fn s53_what_cannot_be_added() {
             AccountError::NotAHash
         ));
     }
-    for group in ["", " ", "a,b", "a\nb"] {
+    for group in ["", " ", "a,b", "a\nb", "a\u{7}b"] {
         let mut new = new(other, None, hash());
         new.groups = group_set(&[group]);
         assert!(
@@ -109,6 +109,12 @@ async fn s53_what_cannot_be_added() {
             "{group:?}"
         );
     }
+}
+
+#[test]
+fn a_group_is_named_as_routes_name_it() {
+    let named = Accounts::group_names(&group_set(&[" ops ", "ops", "이용자", "a b"]));
+    assert_eq!(named.unwrap(), group_set(&["ops", "이용자", "a b"]));
 }
 
 #[tokio::test]
