@@ -61,6 +61,14 @@ struct Generation {
     gateway: Gateway,
 }
 
+/// Where it listens, as it was bound.
+#[derive(Clone, Debug)]
+struct Addresses {
+    https: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+    ops: Option<SocketAddr>,
+}
+
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -140,6 +148,11 @@ impl Application {
                 source,
                 config: Mutex::new(config),
                 surroundings,
+                addresses: Addresses {
+                    https: listener.addresses().to_vec(),
+                    http: listener.plain_addresses().to_vec(),
+                    ops: ops.as_ref().and_then(|ops| ops.address().ok()),
+                },
                 gate: listener.gate(),
                 tls,
                 gateway: Arc::new(Current::new(gateway)),

@@ -4,7 +4,8 @@
 //! for its URL. The way of a request is [`listener`] → [`route`] → [`authenticate`] → [`authorize`] → [`identity`] →
 //! [`upstream`], each once, in that order; [`proxy`] is that path on one screen. The pages are [`portal`] →
 //! [`services`] → [`store`]. [`model`] is what is known about people, [`config`] what the operator says, [`text`] what
-//! people read, [`control`] what administrators ask of a running gateway, and [`app`] puts it all together.
+//! people read, [`control`] what administrators ask of a running gateway, [`doctor`] looks at it from outside, and [`app`] puts it all
+//! together.
 
 pub mod app;
 pub mod authenticate;
@@ -14,6 +15,7 @@ pub mod clock;
 mod colour;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod identity;
 pub mod ids;
 pub mod listener;

@@ -11,9 +11,9 @@ use serde_json::{json, to_value};
 use tokio::sync::Mutex;
 use tokio::task::{JoinError, spawn_blocking};
 
-use super::{BuildError, Generation};
+use super::{Addresses, BuildError, Generation};
 use crate::config::{Config, ConfigErrors, Loaded};
-use crate::control::{Administration, Command, CommandError, Given, Reloaded};
+use crate::control::{Administration, Command, CommandError, Given, Reloaded, Whereabouts};
 use crate::listener::{Gate, Tls};
 use crate::proxy::{Current, Surroundings};
 use crate::services::Actor;
@@ -42,6 +42,7 @@ pub struct Serving {
     /// What it runs with. Locked for as long as a reload takes, so that one comes after the other.
     pub(super) config: Mutex<Config>,
     pub(super) surroundings: Surroundings,
+    pub(super) addresses: Addresses,
     pub(super) gate: Arc<Gate>,
     pub(super) tls: Tls,
     pub(super) gateway: Arc<Current>,
@@ -96,10 +97,30 @@ impl Serving {
     pub async fn execute(&self, command: Command, by: &Actor) -> Result<Given, CommandError> {
         match command {
             Command::Reload => Ok(to_value(self.reload(by.name()).await?)?.into()),
+            Command::Whereabouts => Ok(to_value(self.whereabouts().await)?.into()),
             Command::Explain { .. } | Command::ExplainRequest(_) => {
                 self.explain(command).await.map(Given::from)
             }
             command => self.administration.load_full().give(command, by).await,
+        }
+    }
+
+    async fn whereabouts(&self) -> Whereabouts {
+        let source = self.source.clone();
+        let read = spawn_blocking(move || (source.0)()).await;
+        let running = self.config.lock().await;
+        let changed = read.ok().and_then(Result::ok).map(|Loaded { mut config, .. }| {
+            keep_port(&mut config, &running);
+            let changed = config.differences(&running).into_iter();
+            changed.map(str::to_owned).collect()
+        });
+        Whereabouts {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            public_url: running.public_url.to_string(),
+            https: self.addresses.https.clone(),
+            http: self.addresses.http.clone(),
+            ops: self.addresses.ops,
+            changed,
         }
     }
 
@@ -156,12 +177,16 @@ impl Next {
     }
 }
 
-/// Puts the running values of what is read at start only into a new configuration. The keys that differed.
-fn keep_until_restart(new: &mut Config, running: &Config) -> Vec<&'static str> {
-    // The port that was bound.
+/// A port of 0 stands for the one that was bound.
+fn keep_port(new: &mut Config, running: &Config) {
     if new.public_url.port() == Some(0) {
         let _ = new.public_url.set_port(running.public_url.port());
     }
+}
+
+/// Puts the running values of what is read at start only into a new configuration. The keys that differed.
+fn keep_until_restart(new: &mut Config, running: &Config) -> Vec<&'static str> {
+    keep_port(new, running);
     let mut kept = Vec::new();
     let mut keep = Keep(&mut kept);
     keep.running("listen.https", &mut new.listen.https, &running.listen.https);

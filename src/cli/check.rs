@@ -57,7 +57,7 @@ fn report(config: Option<&Path>) -> Report {
 }
 
 /// What the configuration's own rules cannot see: templates and texts of the operator.
-fn unusable_pages(file: &Path, config: &Config) -> Vec<Problem> {
+pub(super) fn unusable_pages(file: &Path, config: &Config) -> Vec<Problem> {
     let problem = |error: PortalError| Problem::found_later(file, "branding.folder", error.to_string());
     Portal::check(&config.branding)
         .err()

@@ -4,6 +4,7 @@ mod answer;
 mod audit;
 pub mod check;
 mod configuration;
+mod doctor;
 mod explain;
 mod gateway;
 mod invite;
@@ -69,6 +70,8 @@ enum Command {
     /// Say which route a request takes, what policy says of it and why, and what the application gets; or what became
     /// of one.
     Explain(explain::Explain),
+    /// Look at the gateway from outside: listeners, certificates, applications, mail, files.
+    Doctor(doctor::Doctor),
     /// Accounts.
     #[command(subcommand)]
     User(user::User),
@@ -109,6 +112,7 @@ impl Cli {
             None => serve::run(&serve::Serve::default(), config).map(|()| None),
             Some(Command::Serve(options)) => serve::run(&options, config).map(|()| None),
             Some(Command::Check) => return check::run(config, json),
+            Some(Command::Doctor(doctor)) => return doctor.run(config, json),
             Some(Command::Schema { reference }) => return schema::run(reference),
             Some(Command::Trust { remove }) => {
                 return trust::run(Path::new("certs"), remove, json);

@@ -30,6 +30,8 @@ fn every_documented_form_is_understood() {
         "explain --url /a",
         "explain --method POST --url https://a.example.com/b --as a@example.com",
         "explain --request 0123",
+        "doctor",
+        "doctor --mail a@example.com --json",
         "user add a@example.com",
         "user add a@example.com --username ann --name Ann --group ops --group dev --password-stdin",
         "user add a@example.com --password-hash $2y$10$x",

@@ -76,6 +76,8 @@ pub enum Command {
     RotateMaster,
     /// Reads the audit log. Answers an [`AuditPage`](crate::store::AuditPage).
     ReadAudit(AuditQuery),
+    /// Says where the gateway listens. Answers a [`Whereabouts`](super::Whereabouts).
+    Whereabouts,
     /// Says what would become of a request, and why. Answers an `Explained`.
     Explain {
         /// Its method.

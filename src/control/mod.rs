@@ -35,5 +35,5 @@ pub use open::{OpenError, open_store};
 pub use protocol::MAX_REQUEST;
 pub use reply::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, KeyView,
-    NewKeyView, RefusedLine, Reloaded, ResetLink, RotatedMaster, SessionView,
+    NewKeyView, RefusedLine, Reloaded, ResetLink, RotatedMaster, SessionView, Whereabouts,
 };

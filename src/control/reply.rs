@@ -1,7 +1,7 @@
 //! What is answered: accounts, invitations and sessions without what is nobody's to read.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -260,6 +260,23 @@ pub struct RotatedMaster {
 pub struct EndedSessions {
     /// The number.
     pub ended: usize,
+}
+
+/// Where a gateway listens that runs, and by what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whereabouts {
+    /// The program's version.
+    pub version: String,
+    /// `public_url`, with the port that was bound.
+    pub public_url: String,
+    /// The addresses that speak HTTPS.
+    pub https: Vec<SocketAddr>,
+    /// The addresses that redirect.
+    pub http: Vec<SocketAddr>,
+    /// The address of the probes, unless they are off.
+    pub ops: Option<SocketAddr>,
+    /// The sections that the file says otherwise by now; none if it cannot be read.
+    pub changed: Option<Vec<String>>,
 }
 
 /// What a reload did.

@@ -47,12 +47,9 @@ impl Balancer {
         Some(Self { servers, rounds })
     }
 
-    /// What the servers are called.
-    pub(super) fn names(&self) -> Vec<String> {
-        self.servers
-            .iter()
-            .map(|server| server.name().to_string())
-            .collect()
+    /// All of them.
+    pub(super) fn servers(&self) -> &[Server] {
+        &self.servers
     }
 
     /// The next server to try: one in turn that is thought to be there, or, when none of those is left, any other.

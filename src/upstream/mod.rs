@@ -51,6 +51,17 @@ pub struct Answer {
     pub server: Arc<str>,
 }
 
+/// Whether a server takes a connection.
+#[derive(Debug)]
+pub struct Reached {
+    /// The application.
+    pub upstream: String,
+    /// The server.
+    pub server: String,
+    /// Whether it does, or why not.
+    pub result: io::Result<()>,
+}
+
 /// Why an application did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
@@ -147,6 +158,23 @@ impl Upstreams {
         self.0.get(id.index())
     }
 
+    /// Looks whether each server takes a connection as the gateway would make it, TLS included, within this time. No
+    /// request is sent.
+    pub async fn reach(&self, limit: Duration) -> Vec<Reached> {
+        let servers = self.0.iter().flat_map(|upstream| {
+            let servers = upstream.balancer.servers().iter();
+            servers.map(|server| (upstream.name.clone(), server))
+        });
+        let reached = servers.map(|(upstream, server)| async move {
+            Reached {
+                upstream,
+                server: server.name().to_string(),
+                result: server.reach(limit).await,
+            }
+        });
+        futures_util::future::join_all(reached).await
+    }
+
     /// Checks the servers of balanced applications now and then, until `stop`.
     pub async fn keep(&self, stop: CancellationToken) {
         let checks = self.0.iter().map(|upstream| upstream.balancer.keep_checking());
@@ -164,7 +192,8 @@ impl Upstream {
 
     /// Where its servers listen.
     pub fn servers(&self) -> Vec<String> {
-        self.balancer.names()
+        let servers = self.balancer.servers().iter();
+        servers.map(|server| server.name().to_string()).collect()
     }
 
     /// Sends a request on. Takes the permit as proof that the request may be made.

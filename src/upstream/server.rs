@@ -78,6 +78,17 @@ impl Server {
         timeout(self.limits.connect, connect::probe(&self.address)).await?
     }
 
+    /// Whether it takes a connection that requests could be sent over.
+    pub(super) async fn reach(&self, limit: Duration) -> io::Result<()> {
+        let connecting = async {
+            match &self.address {
+                config::Server::H2c(endpoint) => connect::http2(endpoint).await.map(drop),
+                address => connect::http1(address, self.tls.as_ref()).await.map(drop),
+            }
+        };
+        timeout(limit, connecting).await?
+    }
+
     /// Sends a request, over a connection that is there if possible.
     pub(super) async fn send(&self, request: Request<RequestBody>) -> Attempted {
         match &self.address {

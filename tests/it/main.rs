@@ -11,6 +11,7 @@ mod broken;
 mod commands;
 mod config;
 mod counters;
+mod doctor;
 mod explain;
 mod floods;
 mod harness;

@@ -2,8 +2,11 @@
 
 import email
 import email.policy
+import json
+import os
 import re
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -12,7 +15,7 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from processes import PASSWORD, Gateway, free_port
+from processes import PASSWORD, PROGRAM, Gateway, free_port
 
 USER, SECRET = b"gateway", b"p@ss word"
 PATIENCE = 90
@@ -122,6 +125,17 @@ upstream = "demo:"
 
     def said(self):
         return self.process.said()
+
+    def doctor(self):
+        """What `doctor` finds about mail: its exit status, and a verdict and a text for each finding."""
+        command = [PROGRAM, "doctor", "--config", "vestibule.toml", "--json"]
+        environment = {**os.environ, **(self.environment or {})}
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert "p@ss" not in done.stdout and "p%40ss" not in done.stdout
+        findings = json.loads(done.stdout)["findings"]
+        return done.returncode, [(f["verdict"], f["text"]) for f in findings if f["check"] == "mail"]
 
     def await_line(self, line):
         until(lambda: line in self.said(), self.said)

@@ -61,6 +61,21 @@ def test_encrypted_and_signed_in(form, mail_server, gateway, certificates):
     assert "p@ss" not in vestibule.said() and "p%40ss" not in vestibule.said()
 
 
+def test_the_doctor_says_whether_the_server_takes_what_the_configuration_says(
+    mail_server, gateway, certificates
+):
+    server = mail_server(tls_context=certificates.context, require_starttls=True, auth_required=True).start()
+    vestibule = gateway(f"smtp://{CREDENTIALS}@localhost:{server.port}?tls=required", certificates.trusted)
+    status, found = vestibule.doctor()
+    assert [verdict for verdict, _ in found] == ["ok"], found
+    server.password = b"something else"
+    status, found = vestibule.doctor()
+    assert status == 1 and found[0][0] == "problem" and "user and password" in found[0][1], found
+    server.stop()
+    status, found = vestibule.doctor()
+    assert status == 1 and found[0][0] == "problem", found
+
+
 def test_nothing_is_sent_unencrypted_or_to_a_stranger_where_encryption_is_required(
     mail_server, gateway, certificates
 ):

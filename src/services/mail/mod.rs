@@ -4,6 +4,7 @@ mod deliver;
 mod letter;
 mod message;
 mod outbox;
+mod probe;
 mod stationery;
 mod transport;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
+pub use self::probe::{Probe, ProbeError};
 use self::stationery::Stationery;
 use self::transport::Transport;
 use super::address_limit::AddressLimit;

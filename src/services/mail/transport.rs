@@ -126,7 +126,7 @@ fn verdict(code: u16, reason: String) -> NotSent {
 }
 
 /// On one line, and no longer than an administrator reads.
-fn reason(text: &str) -> String {
+pub(super) fn reason(text: &str) -> String {
     let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     line.take(LONGEST_REASON).collect()
 }

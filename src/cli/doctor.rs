@@ -1,0 +1,161 @@
+//! `vestibule doctor`
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+use tokio::runtime;
+
+use super::answer::{Failure, exit_after, print_json, print_line};
+use super::check::unusable_pages;
+use super::configuration::Chosen;
+use super::logging;
+use super::table::printable;
+use crate::config::{DEFAULT_PATH, Loaded, Problem};
+use crate::doctor::{Finding, Verdict, examine};
+use crate::model::Email;
+
+const CHECK: &str = "configuration";
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Send a mail that says that it is a test.
+    #[arg(long, value_name = "ADDRESS")]
+    mail: Option<Email>,
+}
+
+impl Doctor {
+    /// Looks at everything and prints it: 0 if there is no problem, whatever warnings there are, 1 if there is one.
+    pub(super) fn run(&self, config: Option<&Path>, json: bool) -> ExitCode {
+        match self.look(config) {
+            Ok(report) => report.print(json),
+            Err(failure) => failure.print(json),
+        }
+    }
+
+    fn look(&self, path: Option<&Path>) -> Result<Report, Failure> {
+        logging::start("error")?;
+        let chosen = Chosen::at(path);
+        let (name, file) = match &chosen {
+            Chosen::File(file) => (file.display().to_string(), file.as_path()),
+            Chosen::Trial(_) => ("the one for trying out".to_owned(), Path::new(DEFAULT_PATH)),
+        };
+        let (config, errors, warnings) = match chosen.load() {
+            Ok(Loaded { config, warnings }) => {
+                let errors = unusable_pages(file, &config);
+                (Some(config), errors, warnings)
+            }
+            Err(problems) => (None, problems.errors, problems.warnings),
+        };
+        let mut findings: Vec<_> = errors.iter().map(wrong).chain(warnings.iter().map(odd)).collect();
+        if errors.is_empty() {
+            findings.insert(0, Finding::ok(CHECK, format!("{name} can be run")));
+        }
+        let mut running = false;
+        if config.is_none() {
+            findings.push(Finding::skipped(
+                CHECK,
+                "the rest is looked at once the configuration can be run",
+            ));
+        }
+        if let Some(config) = config {
+            let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
+            let (is_running, found) = runtime.block_on(examine(&config, self.mail.as_ref(), progress));
+            running = is_running;
+            findings.extend(found);
+        }
+        Ok(Report { running, findings })
+    }
+}
+
+/// On a terminal, a line that goes away.
+fn progress(done: usize, count: usize) {
+    let mut stderr = io::stderr();
+    if !stderr.is_terminal() {
+        return;
+    }
+    let _ = if done < count {
+        write!(stderr, "\r  looked at {done} of {count} …")
+    } else {
+        write!(stderr, "\r{:40}\r", "")
+    };
+    let _ = stderr.flush();
+}
+
+fn wrong(problem: &Problem) -> Finding {
+    Finding::problem(
+        CHECK,
+        problem.to_string(),
+        "correct it; `vestibule check` shows it again",
+    )
+}
+
+fn odd(problem: &Problem) -> Finding {
+    Finding::warning(CHECK, problem.to_string(), "see whether that is meant")
+}
+
+/// What was found.
+struct Report {
+    running: bool,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    fn print(&self, json: bool) -> ExitCode {
+        let printed = if json {
+            print_json(&json!({
+                "ok": self.count(Verdict::Problem) == 0,
+                "running": self.running,
+                "findings": self.findings,
+            }))
+        } else {
+            print_line(&self.text())
+        };
+        let status = if self.count(Verdict::Problem) == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
+        exit_after(printed, status)
+    }
+
+    fn count(&self, verdict: Verdict) -> usize {
+        self.findings
+            .iter()
+            .filter(|finding| finding.verdict == verdict)
+            .count()
+    }
+
+    fn text(&self) -> String {
+        let mut lines = Vec::new();
+        for Finding {
+            check,
+            verdict,
+            text,
+            advice,
+        } in &self.findings
+        {
+            let verdict = match verdict {
+                Verdict::Ok => "ok",
+                Verdict::Skipped => "-",
+                Verdict::Warning => "warning",
+                Verdict::Problem => "PROBLEM",
+            };
+            lines.push(format!("{verdict:<8} {check:<15} {}", printable(text)));
+            lines.extend(
+                advice
+                    .as_ref()
+                    .map(|advice| format!("{:24} {}", "", printable(advice))),
+            );
+        }
+        let counted = |count, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        lines.push(format!(
+            "{}, {}",
+            counted(self.count(Verdict::Problem), "problem"),
+            counted(self.count(Verdict::Warning), "warning")
+        ));
+        lines.join("\n")
+    }
+}

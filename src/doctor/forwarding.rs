@@ -1,0 +1,126 @@
+//! What a client says of itself, and who is believed.
+
+use serde_json::Value;
+
+use super::{Finding, Patient, http, listeners, tls};
+use crate::control::Command;
+
+const PROXIES: &str = "trusted_proxies";
+const IDENTITY: &str = "identity";
+
+/// An address for documents (RFC 5737): nobody's.
+const SOMEBODY_ELSE: &str = "192.0.2.77";
+
+/// Whether this machine is believed when it speaks for somebody else.
+pub(super) async fn proxies(patient: &Patient<'_>) -> Vec<Finding> {
+    let networks = &patient.config.listen.trusted_proxies;
+    if let Some(all) = networks.iter().find(|network| network.prefix_len() == 0) {
+        let text = format!("{all} is everybody: whoever asks may say from where");
+        let advice = "name the proxies that stand before this gateway, and nobody else";
+        return vec![Finding::problem(PROXIES, text, advice)];
+    }
+    let address = patient.running.as_ref().and_then(|running| running.https.first());
+    let (Some(&address), Some(host)) = (address, listeners::hosts(patient).into_iter().next()) else {
+        return vec![Finding::skipped(
+            PROXIES,
+            "no gateway runs that could be told a false address",
+        )];
+    };
+    let Ok(shaken) = tls::shake(address, &host, false).await else {
+        return vec![Finding::skipped(PROXIES, "the gateway cannot be reached")];
+    };
+    let believed = async {
+        let claims = [
+            ("x-forwarded-for", SOMEBODY_ELSE),
+            ("forwarded", "for=192.0.2.77"),
+        ];
+        let answer = http::get(shaken.stream, &host, "/.auth/login", &claims)
+            .await
+            .ok()?;
+        let recent = patient.recall(http::header(&answer, "x-request-id")?).await?;
+        recent
+            .get("client")
+            .and_then(Value::as_str)
+            .map(|client| client == SOMEBODY_ELSE)
+    };
+    let here = tls::reachable(address).ip();
+    let is_trusted = networks.iter().any(|network| network.contains(&here));
+    vec![match believed.await {
+        Some(false) => Finding::ok(PROXIES, "what a client says of its address is not believed"),
+        Some(true) if is_trusted => Finding::ok(
+            PROXIES,
+            "programs of this machine are believed when they name another address, as configured",
+        ),
+        Some(true) => Finding::problem(
+            PROXIES,
+            "a client that names another address is believed",
+            "see listen.trusted_proxies",
+        ),
+        None => Finding::skipped(PROXIES, "the gateway does not tell from where it was asked"),
+    }]
+}
+
+/// Whether a client can forge what only the gateway may say: the stages are asked about a request that does.
+pub(super) async fn identity(patient: &Patient<'_>) -> Vec<Finding> {
+    if patient.running.is_none() {
+        return vec![Finding::skipped(
+            IDENTITY,
+            "no gateway runs that could be told a false name",
+        )];
+    }
+    let somebody = somebody(patient).await;
+    let mut looked_at = 0;
+    let mut forgeable = Vec::new();
+    let Some(public) = patient.config.public_host() else {
+        return Vec::new();
+    };
+    for route in &patient.config.route {
+        let Ok(label) = route.label(&public) else {
+            continue;
+        };
+        let url = format!("https://{}", label.replacen("*.", "any.", 1));
+        let method = route.methods.first().cloned().unwrap_or_else(|| "GET".to_owned());
+        for user in [None, somebody.clone()] {
+            let explain = Command::Explain {
+                method: method.clone(),
+                url: url.clone(),
+                user,
+            };
+            let Ok(told) = patient.ask(explain).await else {
+                continue;
+            };
+            if let Some(names) = told.pointer("/forwarded/forgeable").and_then(Value::as_array) {
+                looked_at += 1;
+                forgeable.extend(
+                    names
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .map(|name| format!("{name} at {label}")),
+                );
+            }
+        }
+    }
+    vec![match (looked_at, forgeable.as_slice()) {
+        (0, _) => Finding::skipped(
+            IDENTITY,
+            "nobody can be let in to look: no public route and no account",
+        ),
+        (_, []) => Finding::ok(
+            IDENTITY,
+            "a client's headers with the gateway's names do not arrive",
+        ),
+        (_, names) => Finding::problem(
+            IDENTITY,
+            format!("a client can send {}", names.join(", ")),
+            "do not let anybody in; this is a fault of the program",
+        ),
+    }]
+}
+
+/// An account, for routes that want one.
+async fn somebody(patient: &Patient<'_>) -> Option<String> {
+    let users = patient.ask(Command::ListUsers(None)).await.ok()?;
+    let mut users = users.as_array()?.iter();
+    let user = users.find(|user| user.get("standing").and_then(Value::as_str) == Some("active"))?;
+    user.get("id").and_then(Value::as_str).map(str::to_owned)
+}

@@ -1,0 +1,176 @@
+//! The listeners, each at its own address.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use super::{Finding, LIMIT, Patient, http, tls};
+use crate::config::{HostPattern, TlsVersion};
+
+const HTTPS: &str = "listen.https";
+const HTTP: &str = "listen.http";
+const OPS: &str = "listen.ops";
+
+/// Every HTTPS address, with every host that is configured.
+pub(super) async fn https(patient: &Patient<'_>) -> Vec<Finding> {
+    let Some(running) = &patient.running else {
+        return free(HTTPS, &patient.config.listen.https).await;
+    };
+    let mut findings = Vec::new();
+    for &address in &running.https {
+        findings.extend(one(patient, address).await);
+    }
+    findings
+}
+
+async fn one(patient: &Patient<'_>, address: SocketAddr) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let hosts = hosts(patient);
+    let mut version = "";
+    for host in &hosts {
+        match tls::shake(address, host, false).await {
+            Ok(shaken) => {
+                let place = format!("{address} for {host}");
+                version = shaken.version;
+                findings.extend(
+                    patient
+                        .trust
+                        .judge("certificate", &shaken, patient.clock.now(), &place),
+                );
+            }
+            Err(error) => {
+                let text = format!("{address} for {host}: {error}");
+                let advice = "see the gateway's log, and whether a firewall is before this address";
+                findings.push(Finding::problem(HTTPS, text, advice));
+                return findings;
+            }
+        }
+    }
+    if patient.config.tls.min_version == TlsVersion::Tls13
+        && let Some(host) = hosts.first()
+        && tls::shake(address, host, true).await.is_ok()
+    {
+        let text = format!("{address} speaks TLS 1.2, and tls.min_version is 1.3");
+        findings.push(Finding::problem(HTTPS, text, "run `vestibule reload`"));
+    }
+    if findings.is_empty() {
+        let names = hosts.join(", ");
+        findings.push(Finding::ok(
+            "certificate",
+            format!("{address}: trusted here, for {names}"),
+        ));
+    }
+    findings.insert(0, Finding::ok(HTTPS, format!("{address} answers with {version}")));
+    findings
+}
+
+/// All hosts that are configured, that of `public_url` first; one below each wildcard.
+pub(super) fn hosts(patient: &Patient<'_>) -> Vec<String> {
+    let mut hosts = Vec::new();
+    let Some(public) = patient.config.public_host() else {
+        return hosts;
+    };
+    hosts.push(public.to_string());
+    let routes = patient.config.route.iter();
+    for pattern in routes.filter_map(|route| route.host_pattern(&public).ok()) {
+        let host = match pattern {
+            HostPattern::Exact(host) => host.to_string(),
+            HostPattern::Below(domain) => format!("any.{domain}"),
+        };
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    hosts
+}
+
+/// Where no gateway runs, its addresses should be free.
+async fn free(check: &'static str, addresses: &[SocketAddr]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for address in addresses {
+        findings.push(match TcpListener::bind(address).await {
+            Ok(_) => Finding::skipped(check, format!("{address} is free for the gateway")),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::problem(
+                check,
+                format!("{address} is taken by another program"),
+                "end that program, or choose another address",
+            ),
+            Err(error) => Finding::problem(
+                check,
+                format!("{address} cannot be listened on: {error}"),
+                "a port below 1024 needs CAP_NET_BIND_SERVICE; an address must be one of this machine's",
+            ),
+        });
+    }
+    findings
+}
+
+/// Every plain address redirects.
+pub(super) async fn plain(patient: &Patient<'_>) -> Vec<Finding> {
+    let Some(running) = &patient.running else {
+        return free(HTTP, &patient.config.listen.http).await;
+    };
+    let host = patient
+        .config
+        .public_host()
+        .map(|host| host.to_string())
+        .unwrap_or_default();
+    let mut findings = Vec::new();
+    for &address in &running.http {
+        let answered = match connect(address).await {
+            Ok(stream) => http::get(stream, &host, "/", &[]).await,
+            Err(error) => Err(error),
+        };
+        findings.push(match answered {
+            Ok(answer) => match http::header(&answer, "location") {
+                Some(to) if answer.status().is_redirection() && to.starts_with("https://") => {
+                    Finding::ok(HTTP, format!("{address} redirects to {to}"))
+                }
+                _ => Finding::problem(
+                    HTTP,
+                    format!("{address} answers with {} and redirects nowhere", answer.status()),
+                    "another program may answer there",
+                ),
+            },
+            Err(error) => Finding::problem(
+                HTTP,
+                format!("{address}: {error}"),
+                "see the gateway's log, and whether a firewall is before this address",
+            ),
+        });
+    }
+    findings
+}
+
+/// The probes answer.
+pub(super) async fn ops(patient: &Patient<'_>) -> Vec<Finding> {
+    let Some(running) = &patient.running else {
+        let configured = patient.config.listen.ops_address().ok().flatten();
+        return free(OPS, configured.as_slice()).await;
+    };
+    let Some(address) = running.ops else {
+        return Vec::new();
+    };
+    let answered = match connect(address).await {
+        Ok(stream) => http::get(stream, &address.to_string(), "/readyz", &[]).await,
+        Err(error) => Err(error),
+    };
+    vec![match answered {
+        Ok(answer) if answer.status() == 200 => Finding::ok(OPS, format!("{address} says that it is ready")),
+        Ok(answer) => Finding::warning(
+            OPS,
+            format!("{address} says {}: it starts or stops", answer.status()),
+            "ask again in a moment",
+        ),
+        Err(error) => Finding::problem(OPS, format!("{address}: {error}"), "see the gateway's log"),
+    }]
+}
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let connecting = timeout(LIMIT, TcpStream::connect(tls::reachable(address)));
+    connecting
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}

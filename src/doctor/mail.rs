@@ -1,0 +1,89 @@
+//! Whether mail would leave.
+
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+
+use super::disk::existing;
+use super::{Finding, LIMIT, Patient};
+use crate::model::Email;
+use crate::random::Random;
+use crate::services::{Probe, ProbeError};
+
+const CHECK: &str = "mail";
+
+/// The server takes the user and the password, or the folder can be written; `to` gets a mail, if it is given.
+pub(super) async fn leaves(patient: &Patient<'_>, to: Option<&Email>) -> Vec<Finding> {
+    let probe = match Probe::new(&patient.config.mail, LIMIT) {
+        Ok(probe) => probe,
+        Err(error) => return vec![Finding::problem(CHECK, error.to_string(), "see [mail]")],
+    };
+    let mut findings = match probe.folder() {
+        Some(folder) => vec![writable(folder)],
+        None => server(&probe).await,
+    };
+    if let Some(to) = to {
+        findings.push(
+            match probe.send(to, patient.clock.now(), &Random::system()).await {
+                Ok(()) => Finding::ok(CHECK, format!("a mail to {to} was taken")),
+                Err(error) => failed(&error),
+            },
+        );
+    }
+    findings
+}
+
+async fn server(probe: &Probe) -> Vec<Finding> {
+    let (greeted, offers_starttls) = futures_util::join!(probe.greet(), probe.offers_starttls());
+    let greeted_well = greeted.is_ok();
+    let mut findings = vec![match greeted {
+        Ok(()) => Finding::ok(CHECK, "the server answers, and takes what mail.url says"),
+        Err(error) => failed(&error),
+    }];
+    if greeted_well && probe.bares_mails() {
+        findings.push(match offers_starttls {
+            Some(true) => Finding::warning(
+                CHECK,
+                "mails may leave unencrypted, though the server offers STARTTLS",
+                "write ?tls=required at the end of mail.url",
+            ),
+            _ => Finding::warning(
+                CHECK,
+                "mails leave unencrypted: the server offers no STARTTLS",
+                "use smtps:, or a server of this machine",
+            ),
+        });
+    }
+    findings
+}
+
+fn failed(error: &ProbeError) -> Finding {
+    let advice = match error {
+        ProbeError::Credentials(_) => {
+            "correct the user and the password in mail.url; in a URL, `@`, `:` and `/` are encoded"
+        }
+        ProbeError::Folder(_) => "see that the gateway's user may write there",
+        ProbeError::Server(_) | ProbeError::Timeout(_) => {
+            "see host, port and `tls` in mail.url, and whether a firewall lets mail out; port 25 is often closed"
+        }
+        ProbeError::Message(_) => "see mail.from and the address",
+    };
+    Finding::problem(CHECK, error.to_string(), advice)
+}
+
+fn writable(folder: &Path) -> Finding {
+    let there = existing(folder);
+    let shown = folder.display();
+    if !there.is_dir() {
+        let text = format!("{} is no folder: mails cannot be written", there.display());
+        return Finding::problem(CHECK, text, "move it away");
+    }
+    match access(&there, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Finding::ok(CHECK, format!("mails are written into {shown}, and reach nobody")),
+        Err(error) => Finding::problem(
+            CHECK,
+            format!("{shown} cannot be written: {error}"),
+            "see that the gateway's user may write there",
+        ),
+    }
+}

@@ -1,0 +1,222 @@
+//! Looking at the gateway from outside: what a client, an application or a mail server would meet.
+//!
+//! Each file is one matter. A check says what it found and, where that is not well, what to do. None says a secret, and
+//! none takes longer than a few times [`LIMIT`].
+
+mod disk;
+mod forwarding;
+mod http;
+mod listeners;
+mod mail;
+mod modes;
+mod public;
+mod store;
+mod tls;
+mod upstreams;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control::{Client, ClientError, Command, CommandError, Whereabouts};
+use crate::model::Email;
+
+/// How long whoever is asked may take.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at: a word.
+    pub check: &'static str,
+    /// How it is.
+    pub verdict: Verdict,
+    /// What was found.
+    pub text: String,
+    /// What to do.
+    pub advice: Option<String>,
+}
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It could not be looked at.
+    Skipped,
+    /// It works, and may not be what was meant, or will not work for long.
+    Warning,
+    /// It does not work, or is not safe.
+    Problem,
+}
+
+impl Finding {
+    /// Something that is as it should be.
+    pub fn ok(check: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            check,
+            verdict: Verdict::Ok,
+            text: text.into(),
+            advice: None,
+        }
+    }
+
+    /// Something that could not be looked at.
+    pub fn skipped(check: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Skipped,
+            ..Self::ok(check, text)
+        }
+    }
+
+    /// Something that works, for now.
+    pub fn warning(check: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Warning,
+            advice: Some(advice.into()),
+            ..Self::ok(check, text)
+        }
+    }
+
+    /// Something that does not work, or is not safe.
+    pub fn problem(check: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Problem,
+            ..Self::warning(check, text, advice)
+        }
+    }
+}
+
+/// What is looked at, and by what.
+#[derive(Debug)]
+struct Patient<'c> {
+    config: &'c Config,
+    client: Client,
+    /// Where the gateway is that runs, if one does.
+    running: Option<Whereabouts>,
+    trust: tls::Trust,
+    clock: Clock,
+}
+
+type Check<'p> = Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'p>>;
+
+/// Looks at everything at once. `mail` gets a mail, if it is given; `progress` is told how many checks of how many are
+/// done. The findings are in the order of the checks, and with them comes whether a gateway runs.
+pub async fn examine(
+    config: &Config,
+    mail: Option<&Email>,
+    mut progress: impl FnMut(usize, usize),
+) -> (bool, Vec<Finding>) {
+    let client = Client::new(&config.listen.admin_socket);
+    let (running, gateway) = gateway(&client).await;
+    let patient = Patient {
+        config,
+        client,
+        running,
+        trust: tls::Trust::of(config),
+        clock: Clock::system(),
+    };
+    let checks: Vec<Check<'_>> = vec![
+        Box::pin(listeners::https(&patient)),
+        Box::pin(listeners::plain(&patient)),
+        Box::pin(listeners::ops(&patient)),
+        Box::pin(public::reach(&patient)),
+        Box::pin(forwarding::proxies(&patient)),
+        Box::pin(forwarding::identity(&patient)),
+        Box::pin(upstreams::reach(&patient)),
+        Box::pin(store::answers(&patient)),
+        Box::pin(async { disk::room(&patient) }),
+        Box::pin(async { modes::files(&patient) }),
+        Box::pin(mail::leaves(&patient, mail)),
+    ];
+    let count = checks.len();
+    let mut under_way: FuturesUnordered<_> = checks
+        .into_iter()
+        .enumerate()
+        .map(|(place, check)| async move { (place, check.await) })
+        .collect();
+    let mut done = Vec::with_capacity(count);
+    progress(0, count);
+    while let Some(found) = under_way.next().await {
+        done.push(found);
+        progress(done.len(), count);
+    }
+    done.sort_by_key(|(place, _)| *place);
+    let findings = gateway
+        .into_iter()
+        .chain(done.into_iter().flat_map(|(_, found)| found));
+    (patient.running.is_some(), findings.collect())
+}
+
+/// Whether one runs, and by what.
+async fn gateway(client: &Client) -> (Option<Whereabouts>, Vec<Finding>) {
+    const CHECK: &str = "gateway";
+    let answered = match tokio::time::timeout(LIMIT, client.ask(&Command::Whereabouts)).await {
+        Ok(Ok(Ok(value))) => serde_json::from_value::<Whereabouts>(value).map_err(|error| error.to_string()),
+        Ok(Ok(Err(error))) => Err(error.to_string()),
+        Ok(Err(ClientError::NotRunning(_))) => {
+            let text = "none runs: what needs one is not looked at";
+            return (None, vec![Finding::ok(CHECK, text)]);
+        }
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("it does not answer within {LIMIT:?}")),
+    };
+    let running = match answered {
+        Ok(running) => running,
+        Err(error) => {
+            let advice = "see that it was started with this configuration and this program, by this user";
+            return (None, vec![Finding::problem(CHECK, error, advice)]);
+        }
+    };
+    let mut findings = vec![Finding::ok(
+        CHECK,
+        format!("runs, version {}, {}", running.version, running.public_url),
+    )];
+    if running.version != env!("CARGO_PKG_VERSION") {
+        let text = format!(
+            "version {} runs, this program is {}",
+            running.version,
+            env!("CARGO_PKG_VERSION")
+        );
+        findings.push(Finding::warning(CHECK, text, "restart it"));
+    }
+    match running.changed.as_deref() {
+        Some([]) => {}
+        Some(changed) => findings.push(Finding::warning(
+            CHECK,
+            format!("the file says otherwise than what runs in {}", changed.join(", ")),
+            "run `vestibule reload`, which says what needs a restart",
+        )),
+        None => findings.push(Finding::warning(
+            CHECK,
+            "what it was started with cannot be read any more",
+            "run `vestibule check`: a restart would fail",
+        )),
+    }
+    (Some(running), findings)
+}
+
+impl Patient<'_> {
+    /// Asks the gateway that runs.
+    async fn ask(&self, command: Command) -> Result<Value, String> {
+        let asked = tokio::time::timeout(LIMIT, self.client.ask(&command)).await;
+        let answered = asked.map_err(|_| format!("the gateway does not answer within {LIMIT:?}"))?;
+        answered
+            .map_err(|error| error.to_string())?
+            .map_err(|error: CommandError| error.to_string())
+    }
+
+    /// What the running gateway remembers of a request: only the one that got it does.
+    async fn recall(&self, id: &str) -> Option<Value> {
+        let recalled = self.ask(Command::ExplainRequest(id.to_owned())).await.ok()?;
+        recalled.get("recent").filter(|recent| !recent.is_null()).cloned()
+    }
+}

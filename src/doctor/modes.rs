@@ -1,0 +1,85 @@
+//! Who may read what only the gateway should (S54).
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Finding, Patient, tls};
+use crate::config::{SecretSource, StoreLocation};
+
+const CHECK: &str = "files";
+
+/// Keys, the store, the socket and what is written.
+pub(super) fn files(patient: &Patient<'_>) -> Vec<Finding> {
+    let mut looked_at = 0;
+    let mut findings = Vec::new();
+    for path in private(patient) {
+        let Ok(metadata) = fs::metadata(&path) else {
+            continue;
+        };
+        looked_at += 1;
+        let mode = metadata.permissions().mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            let is_folder = metadata.is_dir();
+            findings.push(exposed(&path, mode, if is_folder { "0700" } else { "0600" }));
+        }
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(
+            CHECK,
+            format!("{looked_at} keys, folders and logs are for their owner alone"),
+        ));
+    }
+    findings
+}
+
+fn exposed(path: &Path, mode: u32, wanted: &str) -> Finding {
+    let path = path.display();
+    let text = format!("{path}: others than its owner may use it (mode {mode:04o})");
+    let advice = format!("run: chmod {wanted} {path}");
+    Finding::problem(CHECK, text, advice)
+}
+
+/// What nobody else should read, whether or not it is there.
+fn private(patient: &Patient<'_>) -> Vec<PathBuf> {
+    let config = patient.config;
+    let mut paths = vec![config.listen.admin_socket.clone()];
+    if let SecretSource::File { file } = &config.store.master_key {
+        paths.push(file.clone());
+    }
+    if let SecretSource::File { file } = &config.mail.url {
+        paths.push(file.clone());
+    }
+    let headers = config
+        .upstream
+        .values()
+        .flat_map(|upstream| upstream.headers.values());
+    paths.extend(headers.filter_map(|source| match source {
+        SecretSource::File { file } => Some(file.clone()),
+        SecretSource::Text(_) | SecretSource::Env { .. } => None,
+    }));
+    paths.extend(
+        config
+            .tls
+            .certificates
+            .iter()
+            .map(|certificate| certificate.key.clone()),
+    );
+    if config.tls.certificates.is_empty() {
+        let keys = fs::read_dir(tls::CERTS).into_iter().flatten().flatten();
+        paths.extend(
+            keys.map(|entry| entry.path())
+                .filter(|path| path.extension().is_some_and(|end| end == "key")),
+        );
+    }
+    if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
+        let files = fs::read_dir(&folder).into_iter().flatten().flatten();
+        paths.extend(files.map(|entry| entry.path()));
+        paths.push(folder);
+    }
+    paths.extend([config.audit.file.clone(), config.log.access_file.clone()]);
+    paths.retain(|path| !path.as_os_str().is_empty());
+    paths.sort();
+    paths.dedup();
+    paths
+}

@@ -1,0 +1,84 @@
+//! `public_url`, as whoever gets a mailed link would reach it.
+
+use std::io;
+
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+
+use super::{Finding, LIMIT, Patient, http, tls};
+
+const CHECK: &str = "public_url";
+
+/// Its host has an address, TLS is spoken there, and what answers is this gateway: only that knows the request's id.
+pub(super) async fn reach(patient: &Patient<'_>) -> Vec<Finding> {
+    let Some(running) = &patient.running else {
+        return vec![Finding::skipped(CHECK, "no gateway runs that could be reached")];
+    };
+    let Some((host, port)) = host_and_port(&running.public_url) else {
+        return vec![Finding::problem(CHECK, "it has no host", "see public_url")];
+    };
+    let looked_up = timeout(LIMIT, lookup_host((host.trim_matches(['[', ']']), port)));
+    let found = looked_up
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut));
+    let addresses: Vec<_> = match found.flatten() {
+        Ok(addresses) => addresses.collect(),
+        Err(error) => {
+            let text = format!("{host} has no address: {error}");
+            let advice =
+                "enter the host into the DNS, and see whether this machine uses the same DNS as its users";
+            return vec![Finding::problem(CHECK, text, advice)];
+        }
+    };
+    let mut last = format!("{host} has no address");
+    for address in addresses {
+        match tls::shake(address, &host, false).await {
+            Ok(shaken) => return at(patient, shaken, &host, port).await,
+            Err(error) => last = format!("{host} is at {address}, where nobody can be reached: {error}"),
+        }
+    }
+    let advice = "see that the DNS names this machine, that the port is forwarded to a listen.https address, and that no \
+                  firewall is between; a router may not lead this machine to itself, though it leads others here";
+    vec![Finding::problem(CHECK, last, advice)]
+}
+
+async fn at(patient: &Patient<'_>, shaken: tls::Shaken, host: &str, port: u16) -> Vec<Finding> {
+    let place = format!("{host}:{port}");
+    // Judged by the listener's check too where that is what answers: told here only if it is worse than that.
+    let mut findings = patient.trust.judge(CHECK, &shaken, patient.clock.now(), &place);
+    findings.retain(|finding| finding.verdict == super::Verdict::Problem);
+    let authority = if port == 443 {
+        host.to_owned()
+    } else {
+        place.clone()
+    };
+    let path = "/.auth/login";
+    let answered = http::get(shaken.stream, &authority, path, &[("accept", "text/html")]).await;
+    let id = match &answered {
+        Ok(answer) => http::header(answer, "x-request-id"),
+        Err(error) => {
+            let advice = "another program may answer there";
+            findings.push(Finding::problem(CHECK, format!("{place}{path}: {error}"), advice));
+            return findings;
+        }
+    };
+    let is_ours = match id {
+        Some(id) => patient.recall(id).await.is_some(),
+        None => false,
+    };
+    findings.push(if is_ours {
+        Finding::ok(CHECK, format!("https://{authority}{path} reaches this gateway"))
+    } else {
+        Finding::problem(
+            CHECK,
+            format!("https://{authority}{path} is answered by another server than this gateway"),
+            "see where the DNS and the port forwarding lead",
+        )
+    });
+    findings
+}
+
+fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let url: url::Url = url.parse().ok()?;
+    Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+}

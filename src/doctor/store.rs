@@ -1,0 +1,76 @@
+//! The store: whether it answers, or opens.
+
+use super::{Finding, Patient};
+use crate::control::{Administration, AuditQuery, Command};
+use crate::random::Random;
+use crate::store::{AuditFilter, AuditOrder, AuditPage};
+
+const CHECK: &str = "store";
+
+/// The running gateway's answers; where none runs, this opens it, unless it is not there yet.
+pub(super) async fn answers(patient: &Patient<'_>) -> Vec<Finding> {
+    if patient.running.is_some() {
+        return asked(patient).await;
+    }
+    let Ok(crate::config::StoreLocation::Sled(folder)) = patient.config.store.location() else {
+        return Vec::new();
+    };
+    if !folder.exists() {
+        let text = format!("{} is not there yet: it is made at first start", folder.display());
+        return vec![Finding::skipped(CHECK, text)];
+    }
+    let mut config = patient.config.clone();
+    config.audit.file = crate::services::Audit::STANDARD_ERROR.into();
+    let clock = patient.clock.clone();
+    // By a task of its own: it reads all of the store, and other checks measure time meanwhile.
+    let opening = tokio::spawn(async move {
+        Administration::open(&config, clock, Random::system())
+            .await
+            .map(drop)
+    });
+    let opened = opening.await.map_err(|error| error.to_string());
+    vec![
+        match opened.and_then(|opened| opened.map_err(|error| error.to_string())) {
+            Ok(()) => Finding::ok(CHECK, format!("{} opens", folder.display())),
+            Err(error) => Finding::problem(
+                CHECK,
+                error,
+                "see that no other process has it open; `vestibule store verify` says what is wrong in it",
+            ),
+        },
+    ]
+}
+
+async fn asked(patient: &Patient<'_>) -> Vec<Finding> {
+    let newest = AuditQuery {
+        account: None,
+        filter: AuditFilter::default(),
+        order: AuditOrder::NewestFirst,
+        after: None,
+        limit: 1,
+    };
+    let page = patient.ask(Command::ReadAudit(newest)).await;
+    let page =
+        page.and_then(|page| serde_json::from_value::<AuditPage>(page).map_err(|error| error.to_string()));
+    let page = match page {
+        Ok(page) => page,
+        Err(error) => {
+            let advice = "the gateway's log says more; `vestibule store verify` reads all of it";
+            return vec![Finding::problem(CHECK, error, advice)];
+        }
+    };
+    let mut findings = vec![Finding::ok(CHECK, "the gateway reads it")];
+    if let Some((_, event)) = page.events.first()
+        && event.time > patient.clock.now() + super::LIMIT
+    {
+        findings.push(Finding::problem(
+            "clock",
+            format!(
+                "the newest event of the audit log is of {}: the clock has gone back since",
+                event.time
+            ),
+            "have the time synchronised (NTP)",
+        ));
+    }
+    findings
+}

@@ -1,0 +1,160 @@
+//! Looking whether mail would leave, without sending any, or with one that says that it is a test.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+
+use super::MailError;
+use super::outbox::Outbox;
+use super::transport::reason;
+use crate::config::{MailConfig, MailTransport, SmtpUrl};
+use crate::ids::MailId;
+use crate::model::Email;
+use crate::random::Random;
+
+/// Mail as a configuration says that it is sent.
+#[derive(Debug)]
+pub struct Probe {
+    from: lettre::message::Mailbox,
+    transport: MailTransport,
+    limit: Duration,
+}
+
+/// Why mail would not leave. Never says anything of the password.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The server cannot be reached, or does not offer what `mail.url` asks for.
+    #[error("{0}")]
+    Server(String),
+    /// The server does not take the user and the password.
+    #[error("the server refuses the user and password of mail.url: {0}")]
+    Credentials(String),
+    /// The folder cannot be written.
+    #[error("{0}")]
+    Folder(String),
+    /// It takes too long.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The mail cannot be written.
+    #[error("{0}")]
+    Message(String),
+}
+
+impl Probe {
+    /// Reads the configuration. Nothing takes longer than `limit`.
+    pub fn new(config: &MailConfig, limit: Duration) -> Result<Self, MailError> {
+        let from = config.from.parse();
+        Ok(Self {
+            from: from.map_err(|error| MailError::From(format!("{error}")))?,
+            transport: config.transport()?,
+            limit,
+        })
+    }
+
+    /// The folder, if mails are written instead of sent.
+    pub fn folder(&self) -> Option<&PathBuf> {
+        match &self.transport {
+            MailTransport::Folder(folder) => Some(folder),
+            MailTransport::Smtp(_) => None,
+        }
+    }
+
+    /// Whether mails may cross a network in the clear.
+    pub fn bares_mails(&self) -> bool {
+        match &self.transport {
+            MailTransport::Folder(_) => false,
+            MailTransport::Smtp(url) => url.bares_mails(),
+        }
+    }
+
+    /// Says hello to the server and signs in, as sending would. Nothing to do for a folder.
+    pub async fn greet(&self) -> Result<(), ProbeError> {
+        match &self.transport {
+            MailTransport::Folder(_) => Ok(()),
+            MailTransport::Smtp(url) => {
+                let greeted = self.server(url)?;
+                let greeted =
+                    self.in_time(async { greeted.test_connection().await.map_err(|error| judge(&error)) });
+                if greeted.await? {
+                    return Ok(());
+                }
+                Err(ProbeError::Server(
+                    "the server hangs up after the greeting".to_owned(),
+                ))
+            }
+        }
+    }
+
+    /// Whether the server offers STARTTLS on its plain port; `None` where mail does not begin in the clear.
+    pub async fn offers_starttls(&self) -> Option<bool> {
+        let MailTransport::Smtp(url) = &self.transport else {
+            return None;
+        };
+        let url = url::Url::parse(url.expose())
+            .ok()
+            .filter(|url| url.scheme() == "smtp")?;
+        let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+        let address = (host, url.port().unwrap_or(25));
+        let hello = ClientId::default();
+        let no_tls: Option<TlsParameters> = None;
+        let connecting = AsyncSmtpConnection::connect_tokio1(address, Some(self.limit), &hello, no_tls, None);
+        let mut connection = tokio::time::timeout(self.limit, connecting).await.ok()?.ok()?;
+        let offers = connection.can_starttls();
+        let _ = tokio::time::timeout(self.limit, connection.quit()).await;
+        Some(offers)
+    }
+
+    /// Sends a mail that says what it is.
+    pub async fn send(&self, to: &Email, now: Timestamp, random: &Random) -> Result<(), ProbeError> {
+        let unfit = |error: &dyn std::fmt::Display| ProbeError::Message(error.to_string());
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(to.as_str().parse().map_err(|error| unfit(&error))?)
+            .subject("Test: mail from this gateway arrives")
+            .body("`vestibule doctor --mail` sent this mail. Nothing is to be done.\n".to_owned())
+            .map_err(|error| unfit(&error))?;
+        match &self.transport {
+            MailTransport::Folder(folder) => {
+                let written =
+                    Outbox::new(folder.clone()).write(&message.formatted(), MailId::new(now, random), now);
+                written.map_err(|error| ProbeError::Folder(error.to_string()))
+            }
+            MailTransport::Smtp(url) => {
+                let server = self.server(url)?;
+                self.in_time(async {
+                    server
+                        .send(message)
+                        .await
+                        .map(drop)
+                        .map_err(|error| judge(&error))
+                })
+                .await
+            }
+        }
+    }
+
+    fn server(&self, url: &SmtpUrl) -> Result<AsyncSmtpTransport<Tokio1Executor>, ProbeError> {
+        AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())
+            .map(|builder| builder.timeout(Some(self.limit)).build())
+            .map_err(|error| ProbeError::Server(error.to_string()))
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, ProbeError>>) -> Result<T, ProbeError> {
+        tokio::time::timeout(self.limit, answer)
+            .await
+            .map_err(|_| ProbeError::Timeout(self.limit))?
+    }
+}
+
+/// RFC 4954, section 6: what concerns the sign-in.
+fn judge(error: &lettre::transport::smtp::Error) -> ProbeError {
+    let said = reason(&error.to_string());
+    match error.status().map(u16::from) {
+        Some(432 | 454 | 530..=538) => ProbeError::Credentials(said),
+        _ => ProbeError::Server(said),
+    }
+}

@@ -1,0 +1,288 @@
+//! `doctor`: every check says that all is well where it is, and what is the matter where it is not.
+
+mod ailing;
+mod mail;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::{Application, PASSWORD, Program, Site, certify};
+
+/// A configuration with a certificate of its own.
+fn config(rest: &str) -> String {
+    format!(
+        r#"
+        public_url = "https://localhost:0"
+        tls.certificates = [{{ cert = "cert.pem", key = "key.pem" }}]
+        listen.https = ["127.0.0.1:0"]
+        listen.http = ["127.0.0.1:0"]
+        listen.ops = "127.0.0.1:0"
+        log.access = false
+        password.bcrypt_cost = 10
+        {rest}
+        "#
+    )
+}
+
+/// What it says, and how it exits, where the site's authority is trusted.
+fn doctor(site: &Site, arguments: &[&str]) -> (i32, String) {
+    let mut doctor = site.program(&[&["doctor", "--config", "vestibule.toml"], arguments].concat());
+    let output = doctor
+        .env("SSL_CERT_FILE", site.path("authority.pem"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(!said.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.code().unwrap(), said)
+}
+
+fn document(site: &Site) -> (i32, Value) {
+    let (status, said) = doctor(site, &["--json"]);
+    (status, serde_json::from_str(&said).unwrap())
+}
+
+/// The findings of a check, "verdict: text → advice" each.
+fn found(document: &Value, check: &str) -> Vec<String> {
+    let findings = document["findings"].as_array().unwrap().iter();
+    findings
+        .filter(|finding| finding["check"] == check)
+        .map(|finding| {
+            let part = |name: &str| finding[name].as_str().unwrap_or_default().to_owned();
+            format!("{}: {} → {}", part("verdict"), part("text"), part("advice"))
+        })
+        .collect()
+}
+
+#[track_caller]
+fn says(document: &Value, check: &str, beginning: &str, part: &str) {
+    let found = found(document, check);
+    assert!(
+        found
+            .iter()
+            .any(|said| said.starts_with(beginning) && said.contains(part)),
+        "{check}: {beginning} … {part}: {found:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_well_is_said_to_be() {
+    let app = Application::start().await;
+    let site = Site::new(&config(&format!(
+        "[[route]]\npath = \"/\"\nupstream = \"{url}\"\n[[route]]\npath = \"/p\"\nallow = \"public\"\nupstream = \"{url}\"",
+        url = app.url()
+    )));
+    certify(&site.path(""));
+    let (gateway, _) = Program::start(&site);
+    let add = ["user", "add", "ann@example.com", "--password-stdin"];
+    assert_eq!(site.run_with_input(&add, PASSWORD).status, 0);
+    let (status, told) = document(&site);
+    assert_eq!(
+        (status, &told["ok"], &told["running"]),
+        (0, &true.into(), &true.into()),
+        "{told:#}"
+    );
+    for (check, part) in [
+        ("configuration", "vestibule.toml can be run"),
+        ("gateway", "runs, version"),
+        ("listen.https", "answers with TLS 1.3"),
+        ("certificate", "trusted here, for localhost"),
+        ("listen.http", "redirects to https://localhost"),
+        ("listen.ops", "is ready"),
+        ("public_url", "/.auth/login reaches this gateway"),
+        ("trusted_proxies", "is not believed"),
+        ("identity", "do not arrive"),
+        ("upstream", "takes connections"),
+        ("clock", "agrees"),
+        ("store", "the gateway reads it"),
+        ("disk", "MiB are free"),
+        ("files", "for their owner alone"),
+        ("mail", "mails are written into data/outbox"),
+    ] {
+        says(&told, check, "ok", part);
+    }
+    let (status, text) = doctor(&site, &[]);
+    assert_eq!(status, 0);
+    assert!(text.contains("\nok       listen.https    127.0.0.1:"), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("0 problems, "), "{text}");
+    gateway.stop();
+}
+
+#[test]
+fn what_ails_a_gateway_that_runs_is_said_with_what_to_do() {
+    let rest = r#"
+        listen.trusted_proxies = ["0.0.0.0/0"]
+        [upstream.away]
+        servers = ["http://127.0.0.1:9"]
+        headers = { X-Secret = "hunter2" }
+        [upstream.plain]
+        servers = ["https://127.0.0.1:9"]
+        [[route]]
+        path = "/"
+        allow = "public"
+        upstream = "away"
+        [[route]]
+        host = "other.example.net"
+        path = "/"
+        upstream = "demo:"
+    "#;
+    let site = Site::new(&config(rest));
+    certify(&site.path(""));
+    let (gateway, _) = Program::start(&site);
+    site.configure(&config(&(rest.to_owned() + "[branding]\nname = \"Else\"\n")));
+    expose(&site.path("certs/master.key"), 0o644);
+    let (status, told) = document(&site);
+    assert_eq!((status, &told["ok"]), (1, &false.into()));
+    says(&told, "configuration", "problem", "master.key");
+    expose(&site.path("certs/master.key"), 0o600);
+
+    expose(&site.path("data/store"), 0o755);
+    let (status, told) = document(&site);
+    assert_eq!(status, 1);
+    for (check, beginning, part) in [
+        ("gateway", "warning", "branding → run `vestibule reload`"),
+        (
+            "certificate",
+            "problem",
+            "for other.example.net: the certificate is not for this host → get one",
+        ),
+        ("trusted_proxies", "problem", "0.0.0.0/0 is everybody"),
+        (
+            "upstream",
+            "problem",
+            "away: http://127.0.0.1:9: Connection refused",
+        ),
+        ("files", "problem", "(mode 0755) → run: chmod 0700 data/store"),
+    ] {
+        says(&told, check, beginning, part);
+    }
+    assert!(!told.to_string().contains("hunter2"));
+    gateway.stop();
+}
+
+#[test]
+fn a_certificate_that_is_over_or_soon_will_be_is_noticed() {
+    for (days, beginning, part) in [
+        (-1, "problem", "has expired → renew"),
+        (13, "warning", "expires in 1"),
+    ] {
+        let site = Site::new(&config(""));
+        certify_until(&site.path(""), days);
+        let (gateway, _) = Program::start(&site);
+        let (status, told) = document(&site);
+        assert_eq!(status, i32::from(days < 0), "{told:#}");
+        says(&told, "certificate", beginning, part);
+        gateway.stop();
+    }
+}
+
+#[test]
+fn the_local_authority_is_trusted_by_who_was_told_to() {
+    let site = Site::new(&config("").replace("tls.certificates", "branding.links = []\n#"));
+    let (gateway, _) = Program::start(&site);
+    fs::write(site.path("authority.pem"), "").unwrap();
+    let (status, told) = document(&site);
+    assert_eq!(status, 0, "{told:#}");
+    says(
+        &told,
+        "certificate",
+        "warning",
+        "this system does not trust → run `vestibule trust`",
+    );
+    fs::copy(site.path("certs/local-ca.pem"), site.path("authority.pem")).unwrap();
+    let (_, told) = document(&site);
+    says(&told, "certificate", "ok", "trusted here");
+    gateway.stop();
+}
+
+#[test]
+fn another_server_at_public_url_is_not_taken_for_this_one() {
+    let other = Site::new(&config(""));
+    certify(&other.path(""));
+    let (answers, _) = Program::start(&other);
+    let port = answers.address.port();
+    let site = Site::new(&config("").replace("localhost:0", &format!("localhost:{port}")));
+    for name in ["cert.pem", "key.pem", "authority.pem"] {
+        fs::copy(other.path(name), site.path(name)).unwrap();
+    }
+    let (gateway, _) = Program::start(&site);
+    let (status, told) = document(&site);
+    assert_eq!(status, 1);
+    says(&told, "public_url", "problem", "answered by another server");
+    answers.stop();
+    let (_, told) = document(&site);
+    says(&told, "public_url", "problem", "nobody can be reached");
+    gateway.stop();
+
+    let site = Site::new(&config("").replace("localhost:0", "gw.nowhere.invalid:8443"));
+    certify(&site.path(""));
+    let (gateway, _) = Program::start(&site);
+    let (_, told) = document(&site);
+    says(
+        &told,
+        "public_url",
+        "problem",
+        "gw.nowhere.invalid has no address",
+    );
+    gateway.stop();
+}
+
+#[test]
+fn without_a_gateway_what_it_would_need_is_looked_at() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let site = Site::new(&config(""));
+    certify(&site.path(""));
+    let (status, told) = document(&site);
+    assert_eq!((status, &told["running"]), (0, &false.into()), "{told:#}");
+    says(&told, "gateway", "ok", "none runs");
+    says(&told, "listen.https", "skipped", "free");
+    says(&told, "public_url", "skipped", "no gateway runs");
+    says(&told, "store", "skipped", "is not there yet");
+    assert!(!site.path("data").exists(), "nothing is made");
+
+    site.configure(&config("").replace("https = [\"127.0.0.1:0\"]", &format!("https = [\"{address}\"]")));
+    fs::create_dir_all(site.path("data/store")).unwrap();
+    fs::write(site.path("data/store/db"), "not one").unwrap();
+    let (status, told) = document(&site);
+    assert_eq!(status, 1);
+    says(&told, "listen.https", "problem", "is taken by another program");
+    says(&told, "store", "problem", "data/store");
+
+    site.configure("public_url = \"https://localhost\"\nusernam = 1\n");
+    let (status, told) = document(&site);
+    assert_eq!((status, &told["ok"]), (1, &false.into()));
+    says(&told, "configuration", "problem", "vestibule.toml:2:1: usernam");
+}
+
+fn expose(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A certificate for localhost that lasts so many days, and the authority that signed it.
+fn certify_until(folder: &Path, days: i64) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use time::{Duration, OffsetDateTime};
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    fs::write(
+        folder.join("authority.pem"),
+        params.self_signed(&key).unwrap().pem(),
+    )
+    .unwrap();
+    let issuer = Issuer::new(params, key);
+    let own_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = OffsetDateTime::now_utc() - Duration::days(90);
+    params.not_after = OffsetDateTime::now_utc() + Duration::days(days);
+    fs::write(
+        folder.join("cert.pem"),
+        params.signed_by(&own_key, &issuer).unwrap().pem(),
+    )
+    .unwrap();
+    fs::write(folder.join("key.pem"), own_key.serialize_pem()).unwrap();
+    expose(&folder.join("key.pem"), 0o600);
+}

@@ -1,0 +1,119 @@
+//! Mail: a server that takes the password, one that does not, and none.
+
+use std::path::Path;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use vestibule::config::{Config, SecretSource};
+use vestibule::doctor::{Finding, Verdict, examine};
+use vestibule::secret::Secret;
+
+use crate::harness::{Letter, soon};
+
+/// A mail server that knows one password, and says what it was told.
+async fn server(password: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(converse(stream, password));
+        }
+    });
+    format!("127.0.0.1:{port}")
+}
+
+async fn converse(stream: TcpStream, password: &str) -> std::io::Result<()> {
+    use base64::Engine as _;
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 here\r\n").await?;
+    let (mut line, mut in_mail) = (String::new(), false);
+    while stream.read_line(&mut line).await? > 0 {
+        let answer = match line.trim_end().split(' ').collect::<Vec<_>>()[..] {
+            ["."] if in_mail => {
+                in_mail = false;
+                "250 taken\r\n"
+            }
+            _ if in_mail => "",
+            ["EHLO", ..] => "250-here\r\n250 AUTH PLAIN\r\n",
+            ["AUTH", "PLAIN", told] => {
+                let told = base64::engine::general_purpose::STANDARD.decode(told).unwrap();
+                if told.ends_with(format!("\0{password}").as_bytes()) {
+                    "235 welcome\r\n"
+                } else {
+                    "535 5.7.8 no\r\n"
+                }
+            }
+            ["DATA"] => {
+                in_mail = true;
+                "354 go on\r\n"
+            }
+            ["QUIT"] => "221 bye\r\n",
+            _ => "250 ok\r\n",
+        };
+        stream.write_all(answer.as_bytes()).await?;
+        line.clear();
+    }
+    Ok(())
+}
+
+async fn examine_mail(url: &str, to: Option<&str>) -> Vec<Finding> {
+    let mut config = Config::default();
+    config.listen.admin_socket = "/nonexistent/admin.sock".into();
+    config.listen.https = Vec::new();
+    config.listen.ops = String::new();
+    config.mail.url = SecretSource::Text(Secret::new(url.to_owned()));
+    let to = to.map(|to| to.parse().unwrap());
+    let (_, findings) = soon(examine(&config, to.as_ref(), |_, _| {})).await;
+    findings
+        .into_iter()
+        .filter(|finding| finding.check == "mail")
+        .collect()
+}
+
+#[tokio::test]
+async fn a_server_takes_the_password_or_refuses_it() {
+    let server = server("open-sesame").await;
+    let found = examine_mail(
+        &format!("smtp://ann:open-sesame@{server}"),
+        Some("bob@example.com"),
+    )
+    .await;
+    let verdicts: Vec<_> = found.iter().map(|finding| finding.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Ok, Verdict::Ok], "{found:#?}");
+    assert!(found[1].text.contains("bob@example.com was taken"), "{found:#?}");
+
+    let found = examine_mail(&format!("smtp://ann:hunter2@{server}"), None).await;
+    assert_eq!(found[0].verdict, Verdict::Problem, "{found:#?}");
+    assert!(found[0].text.contains("refuses the user and password") && found[0].text.contains("5.7.8"));
+    assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
+
+    let found = examine_mail(&format!("smtp://{server}?tls=required"), None).await;
+    assert_eq!(found[0].verdict, Verdict::Problem, "{found:#?}");
+}
+
+#[tokio::test]
+async fn no_server_and_no_folder_are_problems() {
+    let found = examine_mail("smtp://127.0.0.1:9", None).await;
+    assert_eq!(found[0].verdict, Verdict::Problem, "{found:#?}");
+
+    // One that takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let found = examine_mail(&format!("smtp://{}", silent.local_addr().unwrap()), None).await;
+    assert!(
+        found[0].text.contains("3s") || found[0].text.contains("time"),
+        "{found:#?}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = |name: &str| format!("file:{}", folder.path().join(name).display());
+    std::fs::write(folder.path().join("taken"), "").unwrap();
+    let found = examine_mail(&outbox("taken"), None).await;
+    assert!(found[0].text.contains("is no folder"), "{found:#?}");
+    let found = examine_mail(&outbox("outbox"), Some("bob@example.com")).await;
+    assert!(
+        found.iter().all(|finding| finding.verdict == Verdict::Ok),
+        "{found:#?}"
+    );
+    let letters = Letter::all_in(Path::new(&outbox("outbox")["file:".len()..]));
+    assert_eq!(letters.len(), 1);
+}
