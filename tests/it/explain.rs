@@ -307,8 +307,8 @@ fn without_a_gateway_the_file_and_the_store_are_explained() {
     }
 }
 
-#[test]
-fn what_the_running_gateway_says_is_read_by_people() {
+#[tokio::test]
+async fn what_the_running_gateway_says_is_read_by_people() {
     let site = Site::new(CONFIG);
     let (gateway, _) = Program::start(&site);
     let add = [
@@ -326,5 +326,21 @@ fn what_the_running_gateway_says_is_read_by_people() {
         .to_owned();
     let text = site.run(&["explain", "--url", "https://localhost/ops/a?b", "--as", &id]);
     insta::assert_snapshot!("explain_forwarded", text.stdout);
+
+    let client = gateway.client(&site);
+    let refused = client.get(gateway.url("/ops?token=hunter2")).send();
+    let refused = soon(refused).await.unwrap();
+    let id = refused.headers()["x-request-id"].to_str().unwrap();
+    let text = site.run(&["explain", "--request", id]).stdout;
+    for line in [
+        "request   GET localhost/ops",
+        "of        nobody",
+        "route     localhost/ops",
+        "answer    401 not-authenticated",
+        "meaning   ",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains("hunter2"), "{text}");
     gateway.stop();
 }

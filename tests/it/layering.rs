@@ -136,6 +136,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ),
     (
         "cli::explain",
+        "text",
+        "operators read of a refusal what its page says",
+    ),
+    (
+        "cli::explain",
         "proxy",
         "what the stages say of a request is printed",
     ),

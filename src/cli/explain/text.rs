@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::{Allow, Replay};
 use crate::model::Standing;
 use crate::proxy::{Answered, Caller, Explanation, LoggedRequest, Outcome, RecentRequest, RouteView};
+use crate::text::Texts;
 
 /// Lines under names.
 #[derive(Default)]
@@ -229,6 +230,14 @@ fn recent_lines(sheet: &mut Sheet, recent: &RecentRequest) {
     let slug = recent.slug.as_deref().unwrap_or_default();
     sheet.line("answer", format!("{} {slug}", recent.status).trim_end());
     sheet.lines("because", recent.reason.clone());
+    sheet.lines("meaning", meaning(slug));
+}
+
+/// What a kind of refusal tells an operator.
+fn meaning(slug: &str) -> Option<String> {
+    let texts = Texts::built_in().ok()?;
+    let text = texts.find(texts.language("en")?, &format!("problem.{slug}.operator"))?;
+    Some(text.to_owned())
 }
 
 fn logged_lines(sheet: &mut Sheet, logged: &LoggedRequest) {
