@@ -9,7 +9,9 @@ mod explain;
 mod gateway;
 mod invite;
 mod key;
+mod lock;
 mod logging;
+mod mail;
 mod password;
 mod reload;
 pub mod schema;
@@ -84,6 +86,12 @@ enum Command {
     /// Sessions.
     #[command(subcommand)]
     Session(session::Session),
+    /// Mails that wait to be sent, and those that could not be.
+    #[command(subcommand)]
+    Mail(mail::Mail),
+    /// Locks after too many failures.
+    #[command(subcommand)]
+    Lock(lock::Lock),
     /// The audit log: who signed in, was refused, and what administrators did.
     Audit(audit::Audit),
     /// The store.
@@ -122,6 +130,8 @@ impl Cli {
             Some(Command::Invite(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Key(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Session(command)) => ask(config, async |gateway| command.run(gateway).await),
+            Some(Command::Mail(command)) => ask(config, async |gateway| command.run(gateway).await),
+            Some(Command::Lock(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Audit(command)) => ask(config, async |gateway| command.run(gateway, json).await),
             Some(Command::Store(command)) => ask(config, async |gateway| command.run(gateway, json).await),
             Some(Command::Reload) => ask(config, reload::run),

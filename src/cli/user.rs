@@ -1,5 +1,7 @@
 //! `vestibule user …`
 
+mod find;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
@@ -15,8 +17,7 @@ use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly, table};
 use crate::clock::Clock;
 use crate::control::{
-    AccountDetails, AccountView, Command, ImportReport, MAX_REQUEST, NewUser, ResetLink, USERS_A_PAGE,
-    UserChange,
+    AccountDetails, AccountView, Command, ImportReport, MAX_REQUEST, NewUser, ResetLink, UserChange,
 };
 use crate::model::{Decision, Email, Standing, Username};
 
@@ -40,12 +41,8 @@ pub(super) enum User {
         #[command(flatten)]
         why: Why,
     },
-    /// List all accounts.
-    List {
-        /// Only those that wait for approval.
-        #[arg(long)]
-        waiting: bool,
-    },
+    /// List accounts: all, or those that are looked for.
+    List(find::List),
     /// Show an account.
     Show(Named),
     /// Let an account in that waits for approval.
@@ -131,7 +128,7 @@ impl User {
                 let text = format!("{} is added, username {}", added.email, added.username);
                 Answer::new(&added, text)
             }
-            Self::List { waiting } => list_all(gateway, waiting).await,
+            Self::List(list) => list.run(gateway).await,
             Self::Show(Named { user }) => {
                 let details: AccountDetails = gateway.ask(Command::ShowUser(user)).await?;
                 let text = described(&details);
@@ -189,38 +186,6 @@ async fn change(
     let command = Command::ChangeUser { user, change };
     let changed: AccountView = gateway.ask_because(command, why).await?;
     Answer::new(&changed, format!("{} {said}", changed.email))
-}
-
-async fn list_all(gateway: &Gateway, waiting: bool) -> Result<Answer, Failure> {
-    let mut accounts: Vec<AccountView> = Vec::new();
-    loop {
-        let after = accounts.last().map(|account| account.id);
-        let page: Vec<AccountView> = gateway.ask(Command::ListUsers(after)).await?;
-        let last = page.len() < USERS_A_PAGE;
-        accounts.extend(page);
-        if last {
-            break;
-        }
-    }
-    if waiting {
-        accounts.retain(|account| account.standing == Standing::AwaitingApproval);
-    }
-    let now = Clock::system().now();
-    let rows = accounts.iter().map(|account| {
-        [
-            account.email.to_string(),
-            account.username.to_string(),
-            standing(account.standing).to_owned(),
-            joined(&account.groups),
-            moment(account.created_at, now),
-        ]
-    });
-    let text = match (accounts.is_empty(), waiting) {
-        (true, true) => "Nobody waits for approval.".to_owned(),
-        (true, false) => "There are no accounts.".to_owned(),
-        (false, _) => table(["EMAIL", "USERNAME", "STANDING", "GROUPS", "CREATED"], rows),
-    };
-    Answer::new(&accounts, text)
 }
 
 async fn import(gateway: &Gateway, file: &Path) -> Result<Answer, Failure> {

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::ids::{AccountId, InvitationId, SessionId};
-use crate::model::{AccessKeyId, AuditPlace, Email, KeyScope, Username};
+use crate::ids::{AccountId, InvitationId, MailId, SessionId};
+use crate::model::{AccessKeyId, AuditPlace, Email, KeyScope, Standing, Username};
 use crate::secret::Secret;
 use crate::services::Actor;
 use crate::store::{AuditFilter, AuditOrder};
 
 /// How many accounts [`Command::ListUsers`] answers at one time.
 pub const USERS_A_PAGE: usize = 1000;
+
+/// How many mails [`Command::ListMails`] answers at one time.
+pub const MAILS_A_PAGE: usize = 1000;
 
 /// How many events [`Command::ReadAudit`] answers at one time.
 pub const AUDIT_EVENTS_A_PAGE: usize = 1000;
@@ -30,6 +33,16 @@ pub enum Command {
     /// Up to [`USERS_A_PAGE`] accounts in the order they were made, from the one after this.
     /// Answers a list of [`AccountView`](super::AccountView).
     ListUsers(Option<AccountId>),
+    /// Accounts among many. Answers [`FoundUsers`](super::FoundUsers).
+    FindUsers(UserQuery),
+    /// Up to [`MAILS_A_PAGE`] mails that wait or failed for good, in the order they were enqueued, from the one after this.
+    /// Answers a list of [`MailView`](super::MailView).
+    ListMails(Option<MailId>),
+    /// Has a mail sent again that failed for good, by its id, or all of those to an address. Answers
+    /// [`SentAgain`](super::SentAgain).
+    SendAgain(String),
+    /// The locks that are in force. Answers [`LocksView`](super::LocksView).
+    ListLocks,
     /// The account with this address, username or id. Answers [`AccountDetails`](super::AccountDetails).
     ShowUser(String),
     /// Changes an account. Answers an [`AccountView`](super::AccountView).
@@ -103,6 +116,21 @@ pub enum ExportPurpose {
     Export,
     /// To be kept.
     Backup,
+}
+
+/// Which accounts are wanted: all that all of this is true of.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct UserQuery {
+    /// The address, a username, the name or a word of it begins with this.
+    pub text: Option<String>,
+    /// Stands there.
+    pub standing: Option<Standing>,
+    /// Is in this group.
+    pub group: Option<String>,
+    /// From what another answer named.
+    pub after: Option<String>,
+    /// How many, at most [`USERS_A_PAGE`].
+    pub limit: usize,
 }
 
 /// Which events are wanted.

@@ -24,6 +24,10 @@ impl Administration {
                 let accounts = self.services.accounts.list(after, USERS_A_PAGE).await?;
                 to_value(views::<_, AccountView>(accounts))?
             }
+            Command::FindUsers(query) => to_value(self.find_users(query).await?)?,
+            Command::ListMails(after) => to_value(self.mails(after).await?)?,
+            Command::SendAgain(name) => to_value(self.send_again(&name, by).await?)?,
+            Command::ListLocks => to_value(self.locks().await?)?,
             Command::ShowUser(user) => to_value(self.show_user(&user).await?)?,
             Command::ChangeUser { user, change } => {
                 let accounts = &self.services.accounts;

@@ -10,10 +10,12 @@ mod command;
 mod error;
 mod execute;
 mod execute_keys;
+mod execute_lists;
 mod execute_mail;
 mod export;
 pub mod first_administrator;
 mod import;
+mod lists;
 mod open;
 pub mod ops;
 mod protocol;
@@ -25,12 +27,13 @@ pub use administration::Administration;
 pub use client::{Client, ClientError, Exporting};
 pub use command::{
     AUDIT_EVENTS_A_PAGE, AuditQuery, BoundInvitations, Command, ExportPurpose, GivenPassword, KeyChange,
-    MailedInvitations, NewInvitations, NewKey, NewUser, USERS_A_PAGE, UserChange, WhichSessions,
-    by_command_of,
+    MAILS_A_PAGE, MailedInvitations, NewInvitations, NewKey, NewUser, USERS_A_PAGE, UserChange, UserQuery,
+    WhichSessions, by_command_of,
 };
 pub use error::CommandError;
 pub use export::Given;
 pub use import::{ImportError, Imported, Wanted, import_store};
+pub use lists::{FoundUsers, LockedAccount, LockedKey, LocksView, MailView, SentAgain};
 pub use open::{OpenError, open_store};
 pub use protocol::MAX_REQUEST;
 pub use reply::{

@@ -54,6 +54,26 @@ pub enum Topic {
     Invitation(InvitationId),
 }
 
+impl Topic {
+    /// What it is called where administrators look.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify-email",
+            Self::AlreadyRegistered => "already-registered",
+            Self::Reset => "reset",
+            Self::ChangeEmail(_) => "change-email",
+            Self::EmailChanged(_) => "email-changed",
+            Self::UsernameChanged(_) => "username-changed",
+            Self::PasswordChanged => "password-changed",
+            Self::PasswordReset => "password-reset",
+            Self::AwaitingApproval(_) => "awaiting-approval",
+            Self::Approved => "approved",
+            Self::Declined => "declined",
+            Self::Invitation(_) => "invitation",
+        }
+    }
+}
+
 /// What brought a mail about: who did what it tells of, from where, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {

@@ -5,6 +5,7 @@ mod accounts;
 mod audit;
 mod invitations;
 mod keys;
+mod lists;
 mod mail;
 mod store;
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{A_PAGE, AREA, query};
 use crate::ids::MailId;
-use crate::model::{KeptMail, MailState, Topic};
+use crate::model::{KeptMail, MailState};
 use crate::portal::Portal;
 use crate::portal::forms::Fields;
 use crate::portal::login::unavailable;
@@ -111,28 +111,11 @@ impl<'a> Row<'a> {
         Self {
             id: kept.mail.id.to_string(),
             to: kept.mail.to.as_str(),
-            topic: topic(&kept.mail.topic),
+            topic: kept.mail.topic.as_str(),
             attempts: kept.attempts,
             failed,
             at: at.to_string(),
             reason: kept.reason.as_deref(),
         }
-    }
-}
-
-fn topic(topic: &Topic) -> &'static str {
-    match topic {
-        Topic::VerifyEmail => "verify-email",
-        Topic::AlreadyRegistered => "already-registered",
-        Topic::Reset => "reset",
-        Topic::ChangeEmail(_) => "change-email",
-        Topic::EmailChanged(_) => "email-changed",
-        Topic::UsernameChanged(_) => "username-changed",
-        Topic::PasswordChanged => "password-changed",
-        Topic::PasswordReset => "password-reset",
-        Topic::AwaitingApproval(_) => "awaiting-approval",
-        Topic::Approved => "approved",
-        Topic::Declined => "declined",
-        Topic::Invitation(_) => "invitation",
     }
 }
