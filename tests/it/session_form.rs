@@ -236,7 +236,8 @@ async fn what_is_missing_or_malformed_is_said() {
     assert_eq!(told.document["data"]["details"], fields["username"]);
     for (body, status) in [
         (json!([]), 400),
-        (json!({ "username": 1 }), 400),
+        (json!({ "username": 1.5 }), 400),
+        (json!({ "username": 1 }), 422),
         (json!({}), 422),
     ] {
         let told = post(&gateway, "/server/login", Some(body), &[]).await;
