@@ -1,6 +1,7 @@
 //! What else an auditor needs to know of an event: facts in a row, "session 0199…, access key AKIA…", which programs can
 //! take apart as they can read them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// What is between two facts. None of their values has it: a group's name has no comma.
@@ -89,6 +90,21 @@ impl AuditDetail {
     #[must_use]
     pub fn and(mut self, fact: Fact, value: &(impl fmt::Display + ?Sized)) -> Self {
         self.0.push((fact, value.to_string()));
+        self
+    }
+
+    /// All groups of an account; an empty list if it is in none.
+    pub fn groups(groups: &BTreeSet<String>) -> Self {
+        let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+        Self::of(Fact::Groups, &names.join(","))
+    }
+
+    /// The same and groups, if there are any.
+    #[must_use]
+    pub fn and_groups(mut self, groups: &BTreeSet<String>) -> Self {
+        if !groups.is_empty() {
+            self.0.extend(Self::groups(groups).0);
+        }
         self
     }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::AccountId;
-use crate::model::{Account, Email, Mail, Password, Standing, Subject, Topic, Username};
+use crate::model::{Account, AuditDetail, Email, Fact, Mail, Password, Standing, Subject, Topic, Username};
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, StoreError};
@@ -338,9 +338,12 @@ impl Accounts {
 
     fn note(&self, kind: Kind, account: &Account, by: &Actor, origin: &Origin) {
         let mut event = Event::about(kind, account).by(by);
-        if matches!(kind, Kind::AccountAdd | Kind::GroupsChange) {
-            let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
-            event = event.detail(format!("groups {}", groups.join(",")));
+        let username = AuditDetail::of(Fact::Username, &account.username);
+        match kind {
+            Kind::AccountAdd => event = event.detail(username.and_groups(&account.groups)),
+            Kind::AccountDelete => event = event.detail(username),
+            Kind::GroupsChange => event = event.detail(AuditDetail::groups(&account.groups)),
+            _ => {}
         }
         self.audit.note(origin, &event);
     }

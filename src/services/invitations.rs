@@ -11,7 +11,7 @@ use super::{Actor, Audit, Event, Kept, Kind, Lasting, Mailer, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::InvitationId;
-use crate::model::{Email, Invitation, InvitationKind, PlainToken, Topic};
+use crate::model::{AuditDetail, Email, Fact, Invitation, InvitationKind, PlainToken, Topic};
 use crate::random::Random;
 use crate::store::StoreError;
 
@@ -71,8 +71,7 @@ impl Invitations {
             expires_at: now.checked_add(ttl).unwrap_or(Timestamp::MAX),
         };
         self.store.create_invitation(invitation.clone()).await?;
-        let who = invitation.email.as_ref().map_or("", Email::as_str);
-        self.note(event, who, invitation.id, by, origin);
+        self.note(event, &invitation, by, origin);
         let base = self.public_url.as_str().trim_end_matches('/');
         Ok((
             format!("{base}/.auth/signup?invitation={}", token.expose()),
@@ -121,17 +120,24 @@ impl Invitations {
 
     /// Revokes one. Whether there was one.
     pub async fn revoke(&self, id: InvitationId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
+        let known = self.store.invitations().await?;
+        let Some(invitation) = known.into_iter().find(|known| known.id == id) else {
+            return Ok(false);
+        };
         let revoked = self.store.revoke_invitation(id).await?;
         if revoked {
-            self.note(Kind::InvitationRevoke, "", id, by, origin);
+            self.note(Kind::InvitationRevoke, &invitation, by, origin);
         }
         Ok(revoked)
     }
 
-    fn note(&self, kind: Kind, who: &str, id: InvitationId, by: &Actor, origin: &Origin) {
-        let event = Event::success(kind, who)
-            .by(by)
-            .detail(format!("invitation {id}"));
-        self.audit.note(origin, &event);
+    /// What it gives and until when; to whom, if that is said.
+    fn note(&self, kind: Kind, invitation: &Invitation, by: &Actor, origin: &Origin) {
+        let who = invitation.email.as_ref().map_or("", Email::as_str);
+        let detail = AuditDetail::of(Fact::Invitation, &invitation.id)
+            .and_groups(&invitation.groups)
+            .and(Fact::Until, &invitation.expires_at);
+        self.audit
+            .note(origin, &Event::success(kind, who).by(by).detail(detail));
     }
 }

@@ -15,7 +15,9 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{Account, Email, Mail, MailedToken, PlainToken, Purpose, TokenDigest, Topic, Username};
+use crate::model::{
+    Account, AuditDetail, Email, Fact, Mail, MailedToken, PlainToken, Purpose, TokenDigest, Topic, Username,
+};
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{ConsumeToken, SessionsToEnd, StoreError, TokenEffect};
@@ -172,7 +174,12 @@ impl MailedLinks {
         self.sessions.refresh(&after);
         self.access_keys.refresh(after.id).await;
         self.mailer.announce();
-        self.audit.note(origin, &Event::about(kind, &after));
+        let mut event = Event::about(kind, &after);
+        if kind == Kind::EmailChange {
+            let change = format!("{} to {}", account.email, after.email);
+            event = event.detail(AuditDetail::of(Fact::From, &change));
+        }
+        self.audit.note(origin, &event);
         let next = SignUpNext::of(&after, self.verify);
         Ok((good.into(), next))
     }

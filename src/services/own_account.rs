@@ -13,7 +13,7 @@ use super::{
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
-use crate::model::{Account, Topic};
+use crate::model::{Account, AuditDetail, Fact, Topic};
 use crate::secret::Secret;
 use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
 
@@ -271,7 +271,9 @@ impl OwnAccount {
         }
         self.access_keys.refresh(id).await;
         self.sessions.end(SessionsToEnd::Account(id, None)).await?;
-        self.note(Kind::AccountDelete, &account, origin);
+        let event = Event::about(Kind::AccountDelete, &account);
+        let event = event.detail(AuditDetail::of(Fact::Username, &account.username));
+        self.audit.note(origin, &event);
         Ok(())
     }
 

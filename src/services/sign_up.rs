@@ -11,10 +11,11 @@ use super::terms::Terms;
 use super::{Audit, Busy, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy};
 use crate::clock::Clock;
 use crate::config::{SignupConfig, SignupMode};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, InvitationId};
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
-    Account, Email, Invitation, InvitationKind, Password, PlainToken, Standing, Topic, Username,
+    Account, AuditDetail, Email, Fact, Invitation, InvitationKind, Password, PlainToken, Standing, Topic,
+    Username,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -145,8 +146,8 @@ pub struct SignUp {
 
 /// What became of a form without mistakes.
 enum Made {
-    /// An account.
-    New(Box<Account>),
+    /// An account, and by which invitation.
+    New(Box<Account>, Option<InvitationId>),
     /// None: somebody has the address, and is told by mail.
     Known(Email),
 }
@@ -163,13 +164,13 @@ impl SignUp {
     pub async fn sign_up(&self, form: SignUpForm, origin: &Origin) -> Result<SignUpNext, SignUpError> {
         let made = self.try_sign_up(form, origin).await;
         let counter = match &made {
-            Ok(Made::New(_)) => &self.metrics.sign_ups_created,
+            Ok(Made::New(..)) => &self.metrics.sign_ups_created,
             Ok(Made::Known(_)) => &self.metrics.sign_ups_known,
             Err(error) => error.counter(&self.metrics),
         };
         counter.increment();
         made.map(|made| match made {
-            Made::New(account) => SignUpNext::of(&account, self.config.verify_email),
+            Made::New(account, _) => SignUpNext::of(&account, self.config.verify_email),
             Made::Known(_) => SignUpNext::Verify,
         })
     }
@@ -181,7 +182,10 @@ impl SignUp {
             Err(wait) => Err(SignUpError::RateLimited(wait)),
         };
         match &result {
-            Ok(Made::New(account)) => self.audit.note(origin, &about(Kind::SignUp, account)),
+            Ok(Made::New(account, invitation)) => {
+                let event = about(Kind::SignUp, account, *invitation);
+                self.audit.note(origin, &event);
+            }
             Ok(Made::Known(email)) => {
                 let event = Event::failure(Kind::SignUp, email.as_str(), "email-taken");
                 self.audit.note(origin, &event);
@@ -237,7 +241,7 @@ impl SignUp {
             .validate(form, invitation.as_ref(), void, hides_addresses)
             .await?;
         if hides_addresses && let Some(holder) = self.store.account_by_email(&valid.email).await? {
-            self.announce(origin, &holder).await?;
+            self.announce(origin, &holder, None).await?;
             self.tell_holder(&holder, valid.password, origin).await?;
             return Ok(Made::Known(valid.email));
         }
@@ -266,8 +270,10 @@ impl SignUp {
             agreements: self.terms.agreement().into_iter().collect(),
             language: origin.language.clone(),
         };
-        self.announce(origin, &account).await?;
-        let used = invitation.map(|invitation| invitation.digest);
+        let (id, used) = invitation
+            .map(|invitation| (invitation.id, invitation.digest))
+            .unzip();
+        self.announce(origin, &account, id).await?;
         let mut mails = self.approval.requests(&account, origin).await?;
         if hides_addresses {
             let verification = self
@@ -281,7 +287,7 @@ impl SignUp {
         let error = match created.await? {
             CreateAccount::Created => {
                 self.mailer.announce();
-                return Ok(Made::New(Box::new(account)));
+                return Ok(Made::New(Box::new(account), id));
             }
             CreateAccount::EmailTaken if hides_addresses => {
                 if let Some(holder) = self.store.account_by_email(&account.email).await? {
@@ -352,16 +358,27 @@ impl SignUp {
     }
 
     /// Before there is an account: one that nobody recorded could not be taken back, its name being used up.
-    async fn announce(&self, origin: &Origin, account: &Account) -> Result<(), SignUpError> {
+    async fn announce(
+        &self,
+        origin: &Origin,
+        account: &Account,
+        invitation: Option<InvitationId>,
+    ) -> Result<(), SignUpError> {
         self.audit
-            .announce(origin, &about(Kind::SignUpBegin, account))
+            .announce(origin, &about(Kind::SignUpBegin, account, invitation))
             .await
             .map_err(|_| SignUpError::Unrecorded)
     }
 }
 
-fn about(kind: Kind, account: &Account) -> Event {
-    Event::about(kind, account).detail(format!("username {}", account.username))
+fn about(kind: Kind, account: &Account, invitation: Option<InvitationId>) -> Event {
+    let mut detail = AuditDetail::of(Fact::Username, &account.username);
+    if let Some(invitation) = invitation {
+        detail = detail
+            .and_groups(&account.groups)
+            .and(Fact::Invitation, &invitation);
+    }
+    Event::about(kind, account).detail(detail)
 }
 
 #[cfg(test)]
