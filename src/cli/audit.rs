@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 
 use super::answer::{Answer, Failure, print_line};
@@ -28,11 +29,11 @@ pub(super) struct Audit {
     /// Only those before this moment.
     #[arg(long, value_name = "WHEN", value_parser = moment, conflicts_with = "follow")]
     until: Option<Timestamp>,
-    /// Only those about this account, or about or by this name.
+    /// Only those about this account, now or once called so, or about or by this name.
     #[arg(long, value_name = "EMAIL")]
     account: Option<String>,
     /// Only events of this name, such as "sign-in"; may be repeated.
-    #[arg(long = "event", value_name = "EVENT", value_parser = |text: &str| text.parse::<AuditKind>())]
+    #[arg(long = "event", value_name = "EVENT", value_parser = kind_parser())]
     kinds: Vec<AuditKind>,
     /// Only those of the request with this X-Request-Id.
     #[arg(long, value_name = "ID")]
@@ -143,7 +144,7 @@ impl Audit {
         AuditQuery {
             account: self.account.clone(),
             filter: AuditFilter {
-                about: None,
+                about: Vec::new(),
                 kinds: self.kinds.clone(),
                 outcome: self.failures.then_some(AuditOutcome::Failure),
                 from: self.since,
@@ -188,6 +189,12 @@ pub(super) fn line(event: &AuditEvent) -> String {
         }
     }
     printable(&line)
+}
+
+/// The names of all events, which a wrong one is answered with.
+fn kind_parser() -> impl TypedValueParser<Value = AuditKind> {
+    let names = AuditKind::ALL.iter().map(|kind| kind.as_str());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<AuditKind>())
 }
 
 /// A moment, or how long ago.

@@ -136,7 +136,7 @@ pub struct UserQuery {
 /// Which events are wanted.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AuditQuery {
-    /// Only those about this account, by address, username or id, or else about or by this name.
+    /// Only those of whom this name means: see [`whom`](crate::services::Audit::whom).
     pub account: Option<String>,
     /// Only those that this lets through.
     pub filter: AuditFilter,

@@ -12,7 +12,7 @@ use super::{Administration, CommandError};
 use crate::ids::{InvitationId, SessionId};
 use crate::model::Subject;
 use crate::services::{AccountChange, AccountError, Actor, Event, Kind, NewAccount, NewPassword, Origin};
-use crate::store::{AuditPage, AuditSubject, SessionsToEnd};
+use crate::store::{AuditPage, SessionsToEnd};
 
 impl Administration {
     /// Does what is asked, by whom and why is for the record. The answer is what [`Command`] says.
@@ -166,17 +166,12 @@ impl Administration {
             after,
             limit,
         } = query;
+        let audit = &self.services.audit;
         if let Some(name) = account {
-            let about = match self.services.accounts.find(&name).await {
-                Ok(account) => AuditSubject::Account(account.id),
-                // It may be deleted, or was never there: the record has what was typed.
-                Err(AccountError::NotFound(_)) => AuditSubject::name(&name),
-                Err(error) => return Err(error.into()),
-            };
-            filter.about = Some(about);
+            filter.about = audit.whom(&name).await?;
         }
         let limit = limit.min(AUDIT_EVENTS_A_PAGE);
-        Ok(self.services.audit.read(filter, order, after, limit).await?)
+        Ok(audit.read(filter, order, after, limit).await?)
     }
 
     async fn verify_store(&self) -> Result<Value, CommandError> {

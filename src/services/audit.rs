@@ -3,6 +3,7 @@
 mod event;
 mod lines;
 mod log;
+mod whom;
 
 use std::io;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::ids::AccountId;
-use crate::model::{AuditEvent, AuditKind, AuditOutcome, AuditPlace};
+use crate::model::{AuditDetail, AuditEvent, AuditKind, AuditOutcome, AuditPlace, Fact};
 
 /// The record of authentication and administrative events: a part of every [`Store`](super::Store).
 #[async_trait]
@@ -32,8 +32,8 @@ pub trait AuditStore: Send + Sync + 'static {
 /// Which events are wanted: all that all of this is true of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditFilter {
-    /// About this account or name, or done by somebody of this name.
-    pub about: Option<AuditSubject>,
+    /// About one of these accounts or names, or done by somebody of such a name; all if none is named.
+    pub about: Vec<AuditSubject>,
     /// One of these; all if none is named.
     pub kinds: Vec<AuditKind>,
     /// Ended like this.
@@ -50,7 +50,7 @@ pub struct AuditFilter {
 impl AuditFilter {
     /// Whether it lets an event through.
     pub fn passes(&self, event: &AuditEvent) -> bool {
-        self.about.as_ref().is_none_or(|about| about.is_of(event))
+        (self.about.is_empty() || self.about.iter().any(|about| about.is_of(event)))
             && (self.kinds.is_empty() || self.kinds.contains(&event.event))
             && self.outcome.is_none_or(|outcome| outcome == event.outcome)
             && self.from.is_none_or(|from| event.time >= from)
@@ -65,7 +65,7 @@ impl AuditFilter {
 pub enum AuditSubject {
     /// An account, whatever it was called then.
     Account(AccountId),
-    /// A name, in any case: an address, a name that was typed, or somebody who did it.
+    /// A name, in any case: an address, a username, a name that was typed, or somebody who did it.
     Name(String),
 }
 
@@ -77,11 +77,49 @@ impl AuditSubject {
 
     /// All subjects of an event, each once.
     pub fn of(event: &AuditEvent) -> Vec<Self> {
+        let mut subjects = Self::written_in(event);
+        for name in Self::called(event) {
+            if !subjects.contains(&name) {
+                subjects.push(name);
+            }
+        }
+        subjects
+    }
+
+    /// Those of an event of any age: usernames were no subjects once.
+    pub(super) fn written_in(event: &AuditEvent) -> Vec<Self> {
         let mut subjects = vec![Self::name(&event.who)];
         let by = event.by.as_deref().map(Self::name);
         subjects.extend(by.filter(|by| *by != subjects[0]));
         subjects.extend(event.account.map(Self::Account));
         subjects
+    }
+
+    /// What the account of an event is called in it: its address, and its username or another address where it is
+    /// given or taken.
+    pub fn called(event: &AuditEvent) -> Vec<Self> {
+        let mut names = vec![Self::name(&event.who)];
+        let detail = match event.event {
+            AuditKind::SignUp
+            | AuditKind::AccountAdd
+            | AuditKind::UsernameChange
+            | AuditKind::EmailChange
+            | AuditKind::AccountDelete => event.detail.as_deref().and_then(AuditDetail::read),
+            _ => None,
+        };
+        if let Some(detail) = detail {
+            names.extend(detail.get(Fact::Username).map(Self::name));
+            let change = detail
+                .get(Fact::From)
+                .and_then(|change| change.split_once(" to "));
+            names.extend(
+                change
+                    .into_iter()
+                    .flat_map(|(before, now)| [before, now])
+                    .map(Self::name),
+            );
+        }
+        names
     }
 
     fn is_of(&self, event: &AuditEvent) -> bool {

@@ -1,13 +1,14 @@
-//! `/.auth/admin/audit`, over the wire.
+//! `/.auth/admin/audit` and the same by command: whom a name means, and filters that mean nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::json;
-use vestibule::control::{Command, GivenPassword, NewInvitations, NewUser};
+use serde_json::{Value, json};
+use vestibule::control::{AuditQuery, Command, GivenPassword, NewInvitations, NewUser};
 use vestibule::secret::Secret;
+use vestibule::store::{AuditFilter, AuditOrder};
 
-use crate::harness::{PASSWORD, Running, route};
+use crate::harness::{PASSWORD, Person, Running, route};
 
 const AUDIT: &str = "/.auth/admin/audit";
 
@@ -17,6 +18,164 @@ async fn gateway() -> Running {
         config.route = vec![route("/", "authenticated", "demo:")];
     })
     .await
+}
+
+/// The ids of the requests of what the page finds, of what its link from an account would, and of what the command
+/// finds: all alike.
+async fn found(admin: &Person<'_>, name: &str) -> Vec<String> {
+    let encoded = name.replace('@', "%40");
+    let ask = async |query: String| admin.ask(&format!("{AUDIT}?{query}")).await.document["events"].take();
+    let page = ask(format!("who={encoded}")).await;
+    let link = ask(format!("account={encoded}")).await;
+    let query = AuditQuery {
+        account: Some(name.to_owned()),
+        filter: AuditFilter::default(),
+        order: AuditOrder::NewestFirst,
+        after: None,
+        limit: 50,
+    };
+    let mut command = admin.gateway.command(Command::ReadAudit(query)).await["events"].take();
+    let command = command
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .map(|event| event[1].take());
+    let command: Value = command.collect();
+    assert_eq!(page, link, "{name}");
+    assert_eq!(page, command, "{name}");
+    let names = page.as_array().unwrap().iter().rev();
+    names
+        .map(|event| {
+            format!(
+                "{} {}",
+                event["event"].as_str().unwrap(),
+                event["who"].as_str().unwrap()
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_name_that_somebody_has_or_had_finds_all_of_theirs_on_the_page_and_by_command() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    let mina = gateway.person("mina").await;
+    let visitor = gateway.visitor();
+    let forgot = json!({ "email": "MINA@example.com" });
+    assert_eq!(visitor.tell("/.auth/forgot", forgot).await.status, 202);
+    let wants = json!({ "username": "minah", "current_password": PASSWORD });
+    assert_eq!(mina.tell("/.auth/account/username", wants).await.status, 200);
+    let wants = json!({ "email": "mina@new.example", "current_password": PASSWORD });
+    assert_eq!(mina.tell("/.auth/account/email", wants).await.status, 202);
+    let token = gateway.mails_to("mina@new.example", 1).await[0].token("verify");
+    assert_eq!(
+        visitor
+            .tell("/.auth/verify", json!({ "token": token }))
+            .await
+            .status,
+        200
+    );
+    let forgot = json!({ "email": "mina@new.example" });
+    assert_eq!(visitor.tell("/.auth/forgot", forgot).await.status, 202);
+
+    let own = [
+        "sign-up mina@example.com",
+        "sign-in mina@example.com",
+        "proof mina@example.com",
+        "username-change mina@example.com",
+        "proof mina@example.com",
+        "email-change-request mina@example.com",
+        "email-change mina@new.example",
+        "reset-request mina@new.example",
+    ];
+    let id = admin.ask("/.auth/admin/account?id=minah").await.document["id"].take();
+    for name in [
+        "mina",
+        "minah",
+        "mina@new.example",
+        " Mina@New.example",
+        id.as_str().unwrap(),
+    ] {
+        assert_eq!(found(&admin, name).await, own, "{name}");
+    }
+    // What was asked for with the address that she had then is found by that address.
+    let asked = "reset-request MINA@example.com";
+    let mut with_address: Vec<&str> = own.to_vec();
+    with_address.insert(2, asked);
+    assert_eq!(found(&admin, "mina@example.com").await, with_address);
+
+    // Those that are gone, and whoever has the address next.
+    let bob = gateway.person("bob").await;
+    let fields = [("current_password", PASSWORD)];
+    assert_eq!(bob.submit("/.auth/account/delete", &fields).await.status, 200);
+    let gone = [
+        "sign-up bob@example.com",
+        "sign-in bob@example.com",
+        "proof bob@example.com",
+        "account-delete bob@example.com",
+    ];
+    assert_eq!(found(&admin, "bob").await, gone);
+    gateway.sign_up("bob@example.com", "bob2", PASSWORD).await;
+    let next = ["sign-up bob@example.com"];
+    assert_eq!(
+        found(&admin, "bob@example.com").await,
+        [&gone[..], &next].concat()
+    );
+    assert_eq!(found(&admin, "bob").await, gone, "his alone");
+    assert!(found(&admin, "nobody").await.is_empty());
+
+    // What an administrator did is by them, and makes nobody theirs.
+    let acted = json!({ "account": "bob2", "action": "unlock" });
+    assert_eq!(admin.tell("/.auth/admin/account", acted).await.status, 200);
+    let by = found(&admin, "root1@example.com").await;
+    assert_eq!(by.last().unwrap(), "unlock bob@example.com");
+    assert!(!by.contains(&next[0].to_owned()), "{by:?}");
+    assert_eq!(found(&admin, "root1").await, by);
+}
+
+#[tokio::test]
+async fn a_filter_that_means_nothing_is_refused() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    for (query, field, says) in [
+        ("audit?event=bogus", "event", "sign-in, signed-request"),
+        ("audit?outcome=bogus", "outcome", "success, failure"),
+        ("audit?from=garbage", "from", "2026-01-31"),
+        ("audit?until=2026-02-30", "until", "2026-01-31"),
+        ("audit?until=soon&export=lines", "until", "2026-01-31"),
+        ("audit?who=a&account=b", "who", "not for both"),
+        (
+            "accounts?standing=bogus",
+            "standing",
+            "awaiting-approval, active, disabled, declined",
+        ),
+    ] {
+        let path = format!("/.auth/admin/{query}");
+        let told = admin.ask(&path).await;
+        assert_eq!((told.status, told.problem()), (422, "invalid-input"), "{query}");
+        let message = told.document["errors"][field].as_str().unwrap();
+        assert!(message.contains(says), "{query}: {message}");
+        let shown = admin.open(&path).await;
+        assert_eq!(shown.status, 422, "{query}");
+        assert!(
+            shown.page.contains("role=\"alert\"") && shown.page.contains(&format!("id=\"{field}-error\"")),
+            "{query}: {}",
+            shown.page
+        );
+        let shown = admin.open(&format!("{path}&lang=ko")).await.page;
+        assert!(
+            !shown.contains("This must") && !shown.contains("This is neither"),
+            "{shown}"
+        );
+    }
+    assert_eq!(admin.ask("/.auth/admin/audit?after=x").await.status, 422);
+    for query in ["audit?event=&outcome=&from=&until=&who=", "accounts?standing=&q="] {
+        assert_eq!(
+            admin.ask(&format!("/.auth/admin/{query}")).await.status,
+            200,
+            "{query}"
+        );
+    }
 }
 
 #[tokio::test]

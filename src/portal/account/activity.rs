@@ -51,7 +51,7 @@ struct Row<'a> {
 impl Portal {
     pub(super) async fn activity_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
         let filter = AuditFilter {
-            about: Some(AuditSubject::Account(member.principal.account)),
+            about: vec![AuditSubject::Account(member.principal.account)],
             kinds: vec![AuditKind::SignIn, AuditKind::Proof, AuditKind::Lock],
             ..AuditFilter::default()
         };

@@ -7,23 +7,31 @@ use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 
 use super::{A_PAGE, AREA, query};
-use crate::ids::AccountId;
 use crate::model::{AuditEvent, AuditKind, AuditOutcome};
 use crate::portal::Portal;
+use crate::portal::alert::{Alert, Errors};
 use crate::portal::login::unavailable;
 use crate::portal::member::Member;
+use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
-use crate::services::{AuditFilter, AuditOrder, AuditPage, AuditSubject};
+use crate::refusal::{Problem, Refusal};
+use crate::services::{AuditFilter, AuditOrder, AuditPage};
+use crate::text::fill;
 
 const PATH: &str = "/.auth/admin/audit";
+
+/// The fields of the form, in their order.
+const ORDER: &[&str] = &["who", "event", "outcome", "from", "until"];
+
+const OUTCOMES: &[&str] = &["success", "failure"];
 
 /// What is looked for, as it was asked.
 #[derive(Default, Serialize)]
 pub(in crate::portal) struct Wanted {
-    /// An address or a name: about whom, or by whom.
+    /// An address, a username or an id: about whom, or by whom.
     pub(in crate::portal) who: String,
-    /// The id of an account.
+    /// The same in the link of an account's page.
     pub(in crate::portal) account: String,
     pub(in crate::portal) event: String,
     pub(in crate::portal) outcome: String,
@@ -45,6 +53,8 @@ struct AuditView<'a> {
     next: Option<String>,
     /// Where the same is a file.
     lines: String,
+    errors: Errors,
+    alert: Option<Alert>,
 }
 
 impl Portal {
@@ -59,15 +69,26 @@ impl Portal {
             from: text("from"),
             until: text("until"),
         };
-        if text("export") == "lines" {
-            return self.audit_lines(visit, &wanted).await;
-        }
-        let after = text("after").parse().ok();
+        let mut filter = match self.site.filter(visit, &wanted) {
+            Ok(filter) => filter,
+            Err(errors) => return self.site.refuse_audit(visit, member, &wanted, errors),
+        };
         let audit = &self.services.audit;
-        match audit
-            .read(wanted.filter(), AuditOrder::NewestFirst, after, A_PAGE)
-            .await
-        {
+        if let Some(name) = wanted.name() {
+            match audit.whom(name).await {
+                Ok(whom) => filter.about = whom,
+                Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            }
+        }
+        if text("export") == "lines" {
+            return self.audit_lines(visit, filter).await;
+        }
+        let after = Some(text("after")).filter(|after| !after.is_empty());
+        let Ok(after) = after.map(|after| after.parse()).transpose() else {
+            let refusal = Refusal::because(Problem::InvalidInput, "`after` names no place of the log");
+            return self.site.refuse_visit(visit, &refusal);
+        };
+        match audit.read(filter, AuditOrder::NewestFirst, after, A_PAGE).await {
             Ok(page) => self.site.audit(visit, member, &wanted, &page),
             Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
         }
@@ -75,28 +96,98 @@ impl Portal {
 }
 
 impl Wanted {
-    /// What cannot be understood is not asked for.
-    pub(super) fn filter(&self) -> AuditFilter {
-        let named = Some(&self.who).filter(|who| !who.is_empty());
-        AuditFilter {
-            about: match self.account.parse::<AccountId>() {
-                Ok(account) => Some(AuditSubject::Account(account)),
-                Err(_) => named.map(|who| AuditSubject::name(who)),
-            },
-            kinds: self.event.parse::<AuditKind>().into_iter().collect(),
-            outcome: match self.outcome.as_str() {
-                "success" => Some(AuditOutcome::Success),
-                "failure" => Some(AuditOutcome::Failure),
-                _ => None,
-            },
-            from: moment(&self.from, false),
-            until: moment(&self.until, true),
-            request: None,
-        }
+    fn name(&self) -> Option<&str> {
+        [self.account.as_str(), self.who.as_str()]
+            .into_iter()
+            .find(|name| !name.is_empty())
     }
 }
 
 impl Site {
+    /// What is looked for but for whom, or what cannot be understood of it: nothing is left out silently.
+    fn filter(&self, visit: &Visit<'_>, wanted: &Wanted) -> Result<AuditFilter, Errors> {
+        let mut errors = Errors::new();
+        let text = |key: &'static str| self.texts.get(visit.lang, key);
+        if !wanted.who.is_empty() && !wanted.account.is_empty() {
+            errors.insert("who", text("admin.who-or-account").to_owned());
+        }
+        let asked = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
+        let kind = asked(&wanted.event)
+            .map(|event| event.parse::<AuditKind>())
+            .transpose();
+        if kind.is_err() {
+            let known: Vec<&str> = AuditKind::ALL.iter().map(|kind| kind.as_str()).collect();
+            errors.insert("event", self.none_of(visit, &known));
+        }
+        let outcome = match wanted.outcome.as_str() {
+            "" => None,
+            "success" => Some(AuditOutcome::Success),
+            "failure" => Some(AuditOutcome::Failure),
+            _ => {
+                errors.insert("outcome", self.none_of(visit, OUTCOMES));
+                None
+            }
+        };
+        let from = asked(&wanted.from).map(|from| moment(&from, false).ok_or("from"));
+        let until = asked(&wanted.until).map(|until| moment(&until, true).ok_or("until"));
+        let (from, until) = (from.transpose(), until.transpose());
+        for field in [&from, &until].into_iter().filter_map(|read| read.err()) {
+            errors.insert(field, text("admin.no-moment").to_owned());
+        }
+        match (kind, from, until) {
+            (Ok(kind), Ok(from), Ok(until)) if errors.is_empty() => Ok(AuditFilter {
+                about: Vec::new(),
+                kinds: kind.into_iter().collect(),
+                outcome,
+                from,
+                until,
+                request: None,
+            }),
+            _ => Err(errors),
+        }
+    }
+
+    /// What is said of a filter's value that is none of those.
+    pub(super) fn none_of(&self, visit: &Visit<'_>, known: &[&str]) -> String {
+        let text = self.texts.get(visit.lang, "admin.none-of");
+        fill(text, &[("known", &known.join(", "))])
+    }
+
+    pub(in crate::portal) fn refuse_audit(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        wanted: &Wanted,
+        errors: Errors,
+    ) -> Response<Bytes> {
+        let refusal = Refusal::new(Problem::InvalidInput);
+        self.refuse_form(visit, &refusal, errors, ORDER, |errors, alert| {
+            let view = AuditView {
+                wanted,
+                kinds: AuditKind::ALL,
+                found: Found {
+                    events: Vec::new(),
+                    next: None,
+                },
+                next: None,
+                lines: String::new(),
+                errors,
+                alert: Some(alert),
+            };
+            self.audit_view(visit, member, refusal.problem, &view)
+        })
+    }
+
+    fn audit_view(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        outcome: impl Into<Outcome>,
+        view: &AuditView<'_>,
+    ) -> Response<Bytes> {
+        self.member_page(visit, member, AREA.at(PATH), outcome, "admin-audit.html", view)
+    }
+
     pub(in crate::portal) fn audit(
         &self,
         visit: &Visit<'_>,
@@ -133,15 +224,10 @@ impl Site {
             found,
             next,
             lines,
+            errors: Errors::new(),
+            alert: None,
         };
-        self.member_page(
-            visit,
-            member,
-            AREA.at(PATH),
-            StatusCode::OK,
-            "admin-audit.html",
-            &view,
-        )
+        self.audit_view(visit, member, StatusCode::OK, &view)
     }
 }
 

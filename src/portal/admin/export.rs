@@ -4,11 +4,10 @@ use bytes::Bytes;
 use http::header::CONTENT_DISPOSITION;
 use http::{HeaderValue, Response};
 
-use super::audit::Wanted;
 use crate::portal::Portal;
 use crate::portal::login::unavailable;
 use crate::portal::visit::Visit;
-use crate::services::AuditOrder;
+use crate::services::{AuditFilter, AuditOrder};
 
 /// Events in one file, the newest: some megabytes. `vestibule audit --lines` has no such bound.
 const MOST: usize = 10_000;
@@ -18,12 +17,12 @@ const TOGETHER: usize = 1_000;
 
 impl Portal {
     /// The oldest first, as the command has them.
-    pub(super) async fn audit_lines(&self, visit: &Visit<'_>, wanted: &Wanted) -> Response<Bytes> {
+    pub(super) async fn audit_lines(&self, visit: &Visit<'_>, filter: AuditFilter) -> Response<Bytes> {
         let (mut lines, mut after) = (Vec::new(), None);
         loop {
             let limit = TOGETHER.min(MOST - lines.len());
             let audit = &self.services.audit;
-            let read = audit.read(wanted.filter(), AuditOrder::NewestFirst, after, limit);
+            let read = audit.read(filter.clone(), AuditOrder::NewestFirst, after, limit);
             let page = match read.await {
                 Ok(page) => page,
                 Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),

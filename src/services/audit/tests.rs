@@ -92,7 +92,7 @@ async fn an_event_is_found_by_account_and_by_name() {
         .unwrap();
     let ann = world.services.accounts.find(EMAIL).await.unwrap();
     let about = |subject| AuditFilter {
-        about: Some(subject),
+        about: vec![subject],
         ..AuditFilter::default()
     };
     let seen: Vec<(Kind, AuditOutcome)> = world
@@ -148,7 +148,7 @@ async fn a_flood_of_refusals_from_one_address_stays_out_of_the_log() {
     audit.note(&client(), &Event::success(Kind::SignIn, "flood"));
     let kept = async |who: &str| {
         let filter = AuditFilter {
-            about: Some(AuditSubject::name(who)),
+            about: vec![AuditSubject::name(who)],
             ..AuditFilter::default()
         };
         let read = audit.read(filter, AuditOrder::OldestFirst, None, 5000).await;

@@ -1,5 +1,6 @@
 //! The audit log: events by time, and for each subject its events by time.
 
+use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -136,7 +137,7 @@ pub(super) fn insert(group: &mut Group<'_>, place: AuditPlace, event: &AuditEven
     Ok(())
 }
 
-/// Reads along the log, or along what points into it from a subject.
+/// Reads along the log, or along what points into it from the subjects.
 fn read(
     engine: &Engine,
     filter: &AuditFilter,
@@ -145,40 +146,90 @@ fn read(
     limit: usize,
 ) -> Result<AuditPage, StoreError> {
     let mut page = AuditPage::default();
-    let mut span = Span::of(filter, order, after);
-    for _ in 0..LOOKS / PIECE {
-        let piece = engine.with(|tree| {
-            let rows = span.piece(tree, order)?;
-            for (index, (key, value)) in rows.iter().enumerate() {
-                let Some(place) = key::trailing_place(key) else {
-                    continue;
+    let mut spans = Span::of(filter, order, after);
+    let mut looks = 0;
+    while looks < LOOKS {
+        let more = engine.with(|tree| {
+            let piece = Piece::next(tree, &spans, order)?;
+            looks += piece.looks;
+            for (place, (key, value)) in piece.in_order(order) {
+                let event: AuditEvent = if filter.about.is_empty() {
+                    record::decode(key, value)?
+                } else {
+                    tree.indexed(key, &key::audit(*place))?
                 };
-                let event: AuditEvent = match filter.about {
-                    Some(_) => tree.indexed(key, &key::audit(place))?,
-                    None => record::decode(key, value)?,
-                };
-                page.next = Some(place);
+                page.next = Some(*place);
                 if filter.passes(&event) {
-                    page.events.push((place, event));
+                    page.events.push((*place, event));
                 }
                 if page.events.len() == limit {
-                    return Ok(index + 1);
+                    return Ok(true);
                 }
             }
-            Ok(rows.len())
+            Ok(piece.until.is_some())
         })?;
         if page.events.len() == limit {
             return Ok(page);
         }
-        match page.next {
-            Some(place) if piece == PIECE => span.pass(place, order),
-            _ => {
-                page.next = None;
-                return Ok(page);
-            }
+        let Some(place) = page.next.filter(|_| more) else {
+            page.next = None;
+            return Ok(page);
+        };
+        for span in &mut spans {
+            span.pass(place, order);
         }
     }
     Ok(page)
+}
+
+/// Rows that were read of all spans, by the places of their events: each event once.
+#[derive(Default)]
+struct Piece {
+    rows: BTreeMap<AuditPlace, Row>,
+    /// How many were read to get them.
+    looks: usize,
+    /// Up to where there are all; none if that is the end.
+    until: Option<AuditPlace>,
+}
+
+impl Piece {
+    fn next(tree: &Tree, spans: &[Span], order: AuditOrder) -> Result<Self, StoreError> {
+        let mut piece = Self::default();
+        for span in spans {
+            let rows = span.piece(tree, order)?;
+            piece.looks += rows.len();
+            if rows.len() == PIECE {
+                let last = rows.last().and_then(|(key, _)| key::trailing_place(key));
+                piece.until = match (piece.until, last) {
+                    (Some(until), Some(last)) if comes_before(last, until, order) => Some(last),
+                    (until, last) => until.or(last),
+                };
+            }
+            let placed = rows
+                .into_iter()
+                .filter_map(|row| Some((key::trailing_place(&row.0)?, row)));
+            piece.rows.extend(placed);
+        }
+        // Of what is farther, other spans may have more: it is read again, with theirs.
+        if let Some(until) = piece.until {
+            piece.rows.retain(|place, _| !comes_before(until, *place, order));
+        }
+        Ok(piece)
+    }
+
+    fn in_order(&self, order: AuditOrder) -> Box<dyn Iterator<Item = (&AuditPlace, &Row)> + '_> {
+        match order {
+            AuditOrder::OldestFirst => Box::new(self.rows.iter()),
+            AuditOrder::NewestFirst => Box::new(self.rows.iter().rev()),
+        }
+    }
+}
+
+fn comes_before(one: AuditPlace, other: AuditPlace, order: AuditOrder) -> bool {
+    match order {
+        AuditOrder::OldestFirst => one < other,
+        AuditOrder::NewestFirst => one > other,
+    }
 }
 
 /// The keys that are still to be read.
@@ -191,11 +242,18 @@ struct Span {
 }
 
 impl Span {
-    fn of(filter: &AuditFilter, order: AuditOrder, after: Option<AuditPlace>) -> Self {
-        let prefix = match &filter.about {
-            Some(subject) => key::audits_of(subject),
-            None => Kind::Audit.prefix(),
-        };
+    /// The whole log, or one for each subject.
+    fn of(filter: &AuditFilter, order: AuditOrder, after: Option<AuditPlace>) -> Vec<Self> {
+        if filter.about.is_empty() {
+            return vec![Self::along(Kind::Audit.prefix(), filter, order, after)];
+        }
+        let subjects = filter.about.iter().map(key::audits_of);
+        subjects
+            .map(|prefix| Self::along(prefix, filter, order, after))
+            .collect()
+    }
+
+    fn along(prefix: Vec<u8>, filter: &AuditFilter, order: AuditOrder, after: Option<AuditPlace>) -> Self {
         let from = filter.from.map_or(FIRST, AuditPlace::at);
         // One more: a place knows no less than a microsecond.
         let until = filter.until.map_or(LAST, |until| AuditPlace {

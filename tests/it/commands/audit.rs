@@ -42,7 +42,22 @@ fn the_audit_log_is_shown_filtered_and_exported() {
     assert_eq!(events(&site, &["--limit", "2"]), all[2..]);
     assert!(events(&site, &["--failures"]).is_empty());
     assert!(events(&site, &["--until", "2026-01-01T00:00:00Z"]).is_empty());
-    assert_eq!(site.run(&["audit", "--event", "nonsense"]).status, 2);
+    let said = site.run(&["audit", "--event", "nonsense"]).stderr;
+    assert!(said.contains("sign-in, signed-request, agree"), "{said}");
+    let said = site.run(&["audit", "--event", "nonsense", "--json"]).document(2);
+    let said = said["error"].as_str().unwrap();
+    assert!(
+        said.starts_with("invalid value 'nonsense' for '--event <EVENT>' [possible values: sign-in, "),
+        "{said}"
+    );
+    assert!(!said.contains('\n') && !said.contains("--help"), "{said}");
+    let said = site.run(&["user", "show", "--json"]).document(2);
+    assert_eq!(
+        said["error"],
+        "the following required arguments were not provided: <EMAIL>"
+    );
+    // By the username as well.
+    assert_eq!(events(&site, &["--account", "bob"]), all[1..]);
 
     let shown = site.run(&["audit", "--event", "disable"]).stdout;
     assert!(

@@ -10,7 +10,7 @@ use super::{PASSWORD, Running, soon};
 
 /// Somebody who is signed in; without a cookie, somebody who is not.
 pub(crate) struct Person<'g> {
-    gateway: &'g Running,
+    pub(crate) gateway: &'g Running,
     pub(crate) email: String,
     pub(crate) cookie: String,
 }

@@ -135,6 +135,8 @@ conformance! { Sled:
     audit {
         events_are_read_in_both_orders_a_page_at_a_time
         filters_let_through_what_all_of_them_do
+        events_of_several_subjects_are_read_as_one
+        a_username_finds_events_that_name_it
         the_oldest_go_when_there_are_too_many
         what_is_old_is_pruned
         events_of_many_at_one_moment_are_all_there

@@ -114,7 +114,7 @@ pub(crate) async fn filters_let_through_what_all_of_them_do<H: Harness>() {
     store.append_audit(events.to_vec(), MANY).await.unwrap();
     let at = |second| Some(later(noon(), Duration::from_secs(second)));
     let about = |subject| AuditFilter {
-        about: Some(subject),
+        about: vec![subject],
         ..AuditFilter::default()
     };
     for (filter, expected) in [
@@ -175,6 +175,86 @@ pub(crate) async fn filters_let_through_what_all_of_them_do<H: Harness>() {
     }
 }
 
+pub(crate) async fn events_of_several_subjects_are_read_as_one<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = AccountId::new(noon(), harness.random());
+    // Of one subject there are many, of another few; some events are about two.
+    let events: Vec<AuditEvent> = (0..1500)
+        .map(|n| AuditEvent {
+            account: (n % 2 == 0).then_some(ann),
+            by: (n % 5 == 0).then(|| "root".to_owned()),
+            ..event(if n % 700 == 1 { "rare" } else { "often" }, n)
+        })
+        .collect();
+    store.append_audit(events.clone(), MANY).await.unwrap();
+    let filter = AuditFilter {
+        about: vec![
+            AuditSubject::name("rare"),
+            AuditSubject::Account(ann),
+            AuditSubject::name("root"),
+            AuditSubject::name("nobody"),
+        ],
+        ..AuditFilter::default()
+    };
+    let expected: Vec<String> = (0..1500)
+        .filter(|n| n % 2 == 0 || n % 5 == 0 || n % 700 == 1)
+        .map(|n| later(noon(), Duration::from_secs(n)).to_string())
+        .collect();
+    for page in [1, 7, 256, 5000] {
+        for order in [AuditOrder::OldestFirst, AuditOrder::NewestFirst] {
+            let (mut times, mut after) = (Vec::new(), None);
+            loop {
+                let read = store
+                    .read_audit(filter.clone(), order, after, page)
+                    .await
+                    .unwrap();
+                times.extend(read.events.iter().map(|(_, event)| event.time.to_string()));
+                after = read.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            if order == AuditOrder::NewestFirst {
+                times.reverse();
+            }
+            assert_eq!(times, expected, "{page} {order:?}");
+        }
+    }
+}
+
+pub(crate) async fn a_username_finds_events_that_name_it<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let named = |kind, detail: &str, second| AuditEvent {
+        event: kind,
+        detail: Some(detail.to_owned()),
+        ..event("ann@example.com", second)
+    };
+    let events = vec![
+        named(AuditKind::SignUp, "username ann, groups ops", 0),
+        named(AuditKind::UsernameChange, "from ann to anna", 1),
+        named(AuditKind::AccountDelete, "username anna", 2),
+        // What somebody else's words look like is not read.
+        named(AuditKind::SignIn, "username ann", 3),
+    ];
+    store.append_audit(events, MANY).await.unwrap();
+    for (name, expected) in [("ANN", 2), ("anna", 2), ("ops", 0), ("ann@example.com", 4)] {
+        let about = AuditFilter {
+            about: vec![AuditSubject::name(name)],
+            ..AuditFilter::default()
+        };
+        let found = read(&store, about, AuditOrder::OldestFirst, 10).await;
+        assert_eq!(found.len(), expected, "{name}");
+    }
+    assert_sound(&store).await;
+    store
+        .prune_audit(later(noon(), Duration::from_mins(1)))
+        .await
+        .unwrap();
+    assert_sound(&store).await;
+}
+
 pub(crate) async fn the_oldest_go_when_there_are_too_many<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
@@ -191,7 +271,7 @@ pub(crate) async fn the_oldest_go_when_there_are_too_many<H: Harness>() {
         .unwrap();
     assert_eq!(all(&store).await, ["27", "28", "29"]);
     let gone = AuditFilter {
-        about: Some(AuditSubject::name("15")),
+        about: vec![AuditSubject::name("15")],
         ..AuditFilter::default()
     };
     assert!(read(&store, gone, AuditOrder::NewestFirst, 10).await.is_empty());
