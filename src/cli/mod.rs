@@ -163,16 +163,24 @@ fn misunderstood(error: &clap::Error, json: bool) -> ExitCode {
     }
     let printed = error.print();
     if json {
-        let message = error
-            .kind()
-            .as_str()
-            .unwrap_or("the command line is not understood");
+        let document = json!({ "error": in_one_line(error) });
         return answer::exit_after(
-            printed.and_then(|()| answer::print_json(&json!({ "error": message }))),
+            printed.and_then(|()| answer::print_json(&document)),
             ExitCode::from(answer::USAGE),
         );
     }
     answer::exit_after(printed, ExitCode::from(answer::USAGE))
+}
+
+/// What is wrong, without the usage and the advice that people read.
+fn in_one_line(error: &clap::Error) -> String {
+    let said = error.render().to_string();
+    let lines = said.lines().map(str::trim);
+    let wrong =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let wrong: Vec<&str> = wrong.filter(|line| !line.is_empty()).collect();
+    let line = wrong.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
 impl From<io::Error> for Failure {

@@ -9,10 +9,13 @@ use serde::Serialize;
 use super::{A_PAGE, AREA, query};
 use crate::model::{Account, Standing};
 use crate::portal::Portal;
+use crate::portal::alert::{Alert, Errors};
 use crate::portal::login::unavailable;
 use crate::portal::member::Member;
+use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
+use crate::refusal::{Problem, Refusal};
 use crate::services::{AccountFilter, AccountPage};
 
 pub(super) const PATH: &str = "/.auth/admin/accounts";
@@ -58,6 +61,8 @@ struct AccountsView<'a> {
     found: Found<'a>,
     next: Option<String>,
     deleted: bool,
+    errors: Errors,
+    alert: Option<Alert>,
 }
 
 impl Portal {
@@ -72,6 +77,9 @@ impl Portal {
                 .find(|standing| name(*standing) == named),
             group: visit.parameter("group").trim().to_owned(),
         };
+        if search.standing.is_none() && !named.is_empty() {
+            return self.site.refuse_accounts(visit, member, &search);
+        }
         let filter = AccountFilter {
             text: Some(search.q.clone()),
             standing: search.standing,
@@ -121,15 +129,42 @@ impl Site {
             found,
             next,
             deleted: visit.parameter("done") == "delete",
+            errors: Errors::new(),
+            alert: None,
         };
-        self.member_page(
-            visit,
-            member,
-            AREA.at(PATH),
-            StatusCode::OK,
-            "admin-accounts.html",
-            &view,
-        )
+        self.accounts_view(visit, member, StatusCode::OK, &view)
+    }
+
+    /// A state that is none.
+    fn refuse_accounts(&self, visit: &Visit<'_>, member: Member<'_>, search: &Search) -> Response<Bytes> {
+        let refusal = Refusal::new(Problem::InvalidInput);
+        let known: Vec<&str> = STANDINGS.iter().copied().map(name).collect();
+        let errors = Errors::from([("standing", self.none_of(visit, &known))]);
+        self.refuse_form(visit, &refusal, errors, &["standing"], |errors, alert| {
+            let view = AccountsView {
+                search,
+                standings: STANDINGS,
+                found: Found {
+                    accounts: Vec::new(),
+                    next: None,
+                },
+                next: None,
+                deleted: false,
+                errors,
+                alert: Some(alert),
+            };
+            self.accounts_view(visit, member, refusal.problem, &view)
+        })
+    }
+
+    fn accounts_view(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        outcome: impl Into<Outcome>,
+        view: &AccountsView<'_>,
+    ) -> Response<Bytes> {
+        self.member_page(visit, member, AREA.at(PATH), outcome, "admin-accounts.html", view)
     }
 }
 
