@@ -147,8 +147,11 @@ impl Site {
         }
     }
 
-    /// What is said of a filter's value that is none of those.
+    /// What is said of a filter's value that is none of those; a page has them in a list.
     pub(super) fn none_of(&self, visit: &Visit<'_>, known: &[&str]) -> String {
+        if visit.wants == Wants::Html {
+            return self.texts.get(visit.lang, "admin.not-in-list").to_owned();
+        }
         let text = self.texts.get(visit.lang, "admin.none-of");
         fill(text, &[("known", &known.join(", "))])
     }
