@@ -16,7 +16,7 @@ use crate::config::{Config, ConfigErrors, Loaded};
 use crate::control::{Administration, Command, CommandError, Given, Reloaded, Whereabouts};
 use crate::listener::{Gate, Tls};
 use crate::proxy::{Current, Surroundings};
-use crate::services::Actor;
+use crate::services::{Actor, Event, Origin};
 
 /// How the configuration is read again.
 #[derive(Clone)]
@@ -64,9 +64,18 @@ pub enum ReloadError {
 }
 
 impl Serving {
-    /// Reads the configuration again and serves what it says, or leaves everything as it is. The log tells either.
-    pub async fn reload(&self, by: &str) -> Result<Reloaded, ReloadError> {
+    /// Reads the configuration again and serves what it says, or leaves everything as it is. The log and the record
+    /// tell either.
+    pub async fn reload(&self, by: &Actor) -> Result<Reloaded, ReloadError> {
         let reloaded = self.replace().await;
+        let event = match &reloaded {
+            Ok(reloaded) => Event::reload(&reloaded.changed),
+            Err(_) => Event::reload(&[]).refused("invalid-configuration"),
+        };
+        let administration = self.administration.load_full();
+        let audit = &administration.services().audit;
+        audit.note(&Origin::default(), &event.by(by));
+        let by = by.name();
         match &reloaded {
             Ok(reloaded) => {
                 for warning in &reloaded.warnings {
@@ -96,7 +105,7 @@ impl Serving {
     /// Executes a command that came in over the administrator's socket.
     pub async fn execute(&self, command: Command, by: &Actor) -> Result<Given, CommandError> {
         match command {
-            Command::Reload => Ok(to_value(self.reload(by.name()).await?)?.into()),
+            Command::Reload => Ok(to_value(self.reload(by).await?)?.into()),
             Command::Whereabouts => Ok(to_value(self.whereabouts().await)?.into()),
             Command::Explain { .. } | Command::ExplainRequest(_) => {
                 self.explain(command).await.map(Given::from)

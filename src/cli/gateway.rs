@@ -68,7 +68,16 @@ impl Gateway {
 
     /// The same, of a gateway that runs and of nothing else.
     pub(super) async fn ask_running<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
-        let outcome = self.client.ask(&command).await;
+        self.ask_running_because(command, Why::default()).await
+    }
+
+    /// The same, and says why it is asked.
+    pub(super) async fn ask_running_because<T: DeserializeOwned>(
+        &self,
+        command: Command,
+        Why { reason }: Why,
+    ) -> Result<T, Failure> {
+        let outcome = self.client.ask_because(&command, reason.as_deref()).await;
         understood(outcome.map_err(|error| Failure::failed(error.to_string()))??)
     }
 

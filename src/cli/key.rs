@@ -62,7 +62,7 @@ pub(super) enum Key {
         why: Why,
     },
     /// Encrypt the store's data key with a new master key.
-    RotateMaster,
+    RotateMaster(Why),
 }
 
 impl Key {
@@ -111,8 +111,9 @@ impl Key {
                 let revoked = revoked.access_key;
                 Answer::new(&json!({ "revoked": revoked }), format!("{revoked} is revoked"))
             }
-            Self::RotateMaster => {
-                let rotated: RotatedMaster = gateway.ask(Command::RotateMaster).await?;
+            Self::RotateMaster(why) => {
+                let command = Command::RotateMaster;
+                let rotated: RotatedMaster = gateway.ask_because(command, why).await?;
                 let text = format!(
                     "The store is sealed by the master key {}. Keep a copy of store.master_key.",
                     rotated.master_key

@@ -98,7 +98,7 @@ enum Command {
     #[command(subcommand)]
     Store(store::Store),
     /// Have the running gateway read its configuration and its certificates again, as SIGHUP does.
-    Reload,
+    Reload(gateway::Why),
 }
 
 /// Does what the command line says. The exit status is 0 when it is done, 1 when it is refused or fails, 2 when the
@@ -134,7 +134,7 @@ impl Cli {
             Some(Command::Lock(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Audit(command)) => ask(config, async |gateway| command.run(gateway, json).await),
             Some(Command::Store(command)) => ask(config, async |gateway| command.run(gateway, json).await),
-            Some(Command::Reload) => ask(config, reload::run),
+            Some(Command::Reload(why)) => ask(config, async |gateway| reload::run(gateway, why).await),
         };
         match done {
             Ok(None) => ExitCode::SUCCESS,

@@ -1,11 +1,11 @@
 //! `vestibule reload`: has the running gateway read its configuration again.
 
 use super::answer::{Answer, Failure};
-use super::gateway::Gateway;
+use super::gateway::{Gateway, Why};
 use crate::control::{Command, Reloaded};
 
-pub(super) async fn run(gateway: &Gateway) -> Result<Answer, Failure> {
-    let reloaded: Reloaded = gateway.ask_running(Command::Reload).await?;
+pub(super) async fn run(gateway: &Gateway, why: Why) -> Result<Answer, Failure> {
+    let reloaded: Reloaded = gateway.ask_running_because(Command::Reload, why).await?;
     Answer::new(&reloaded, text(&reloaded))
 }
 

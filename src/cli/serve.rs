@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Loaded, StoreLocation};
 use crate::control::first_administrator::{self, LIFETIME, LinkFile, Offer};
 use crate::random::Random;
+use crate::services::Actor;
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Serve {
@@ -133,7 +134,7 @@ fn announce(config: &Config, trial: bool, application: &Application, offer: Opti
 /// Reloads at every signal; the log tells how it ended.
 async fn reload_on(mut hangup: Signal, serving: Arc<Serving>) {
     while hangup.recv().await.is_some() {
-        let _ = serving.reload("SIGHUP").await;
+        let _ = serving.reload(&Actor::named("SIGHUP")).await;
     }
 }
 

@@ -82,6 +82,8 @@ pub(super) enum User {
         /// The file: a line `name:hash` for each account.
         #[arg(long, value_name = "FILE")]
         htpasswd: PathBuf,
+        #[command(flatten)]
+        why: Why,
     },
 }
 
@@ -171,7 +173,7 @@ impl User {
                 };
                 Answer::new(&changed, format!("{} {said}", changed.email))
             }
-            Self::Import { htpasswd } => import(gateway, &htpasswd).await,
+            Self::Import { htpasswd, why } => import(gateway, &htpasswd, why).await,
         }
     }
 }
@@ -188,10 +190,10 @@ async fn change(
     Answer::new(&changed, format!("{} {said}", changed.email))
 }
 
-async fn import(gateway: &Gateway, file: &Path) -> Result<Answer, Failure> {
+async fn import(gateway: &Gateway, file: &Path, why: Why) -> Result<Answer, Failure> {
     let text = read_bounded(file)
         .map_err(|error| Failure::failed(format!("{} cannot be read: {error}", file.display())))?;
-    let report: ImportReport = gateway.ask(Command::ImportUsers(text)).await?;
+    let report: ImportReport = gateway.ask_because(Command::ImportUsers(text), why).await?;
     let rows = report
         .added
         .iter()

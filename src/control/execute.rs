@@ -10,7 +10,7 @@ use super::reply::{
 };
 use super::{Administration, CommandError};
 use crate::ids::{InvitationId, SessionId};
-use crate::model::Subject;
+use crate::model::{AuditDetail, Fact, Subject};
 use crate::services::{AccountChange, AccountError, Actor, Event, Kind, NewAccount, NewPassword, Origin};
 use crate::store::{AuditPage, SessionsToEnd};
 
@@ -139,7 +139,11 @@ impl Administration {
             WhichSessions::Of(user) => {
                 let account = self.services.accounts.find(&user).await?;
                 let all = SessionsToEnd::Account(account.id, None);
-                (all, Event::about(Kind::SessionEnd, &account), "all".to_owned())
+                (
+                    all,
+                    Event::about(Kind::SessionEnd, &account),
+                    AuditDetail::bare(Fact::All),
+                )
             }
             WhichSessions::One { id, of } => {
                 let candidates = self.sessions_of(of.as_deref()).await?;
@@ -147,7 +151,7 @@ impl Administration {
                     return Err(no_session(id, of.as_deref()));
                 };
                 let event = Event::success(Kind::SessionEnd, session.email).account(session.account);
-                (SessionsToEnd::Id(id), event, id.to_string())
+                (SessionsToEnd::Id(id), event, AuditDetail::of(Fact::Session, &id))
             }
         };
         let ended = self.services.sessions.end(which).await?;

@@ -66,6 +66,8 @@ pub enum AuditKind {
     UsernameChange,
     /// An account got other groups.
     GroupsChange,
+    /// An account got another language for its mails.
+    LanguageChange,
     /// Somebody was invited.
     InvitationCreate,
     /// An invitation was revoked.
@@ -84,6 +86,8 @@ pub enum AuditKind {
     MasterKeyRotate,
     /// A mail that failed for good is sent again.
     MailAgain,
+    /// The configuration was read again.
+    Reload,
     /// Everything in the store was written out.
     StoreExport,
     /// The same, as a backup.
@@ -121,6 +125,7 @@ impl AuditKind {
         Self::NameChange,
         Self::UsernameChange,
         Self::GroupsChange,
+        Self::LanguageChange,
         Self::InvitationCreate,
         Self::InvitationRevoke,
         Self::FirstAdministratorLink,
@@ -130,6 +135,7 @@ impl AuditKind {
         Self::AccessKeyRevoke,
         Self::MasterKeyRotate,
         Self::MailAgain,
+        Self::Reload,
         Self::StoreExport,
         Self::StoreBackup,
         Self::StoreImport,
@@ -164,6 +170,7 @@ impl AuditKind {
             Self::NameChange => "name-change",
             Self::UsernameChange => "username-change",
             Self::GroupsChange => "groups-change",
+            Self::LanguageChange => "language-change",
             Self::InvitationCreate => "invitation-create",
             Self::InvitationRevoke => "invitation-revoke",
             Self::FirstAdministratorLink => "first-administrator-link",
@@ -173,6 +180,7 @@ impl AuditKind {
             Self::AccessKeyRevoke => "access-key-revoke",
             Self::MasterKeyRotate => "master-key-rotate",
             Self::MailAgain => "mail-again",
+            Self::Reload => "reload",
             Self::StoreExport => "store-export",
             Self::StoreBackup => "store-backup",
             Self::StoreImport => "store-import",

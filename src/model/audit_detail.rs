@@ -28,6 +28,12 @@ pub enum Fact {
     From,
     /// The address that an account is to move to.
     To,
+    /// A language (BCP 47).
+    Language,
+    /// The id of a mail.
+    Mail,
+    /// Keys of the configuration, with commas.
+    Changed,
     /// The sessions that ended are all but the one that ended them.
     AllOthers,
     /// All sessions ended.
@@ -48,6 +54,9 @@ impl Fact {
         Self::Version,
         Self::From,
         Self::To,
+        Self::Language,
+        Self::Mail,
+        Self::Changed,
         Self::AllOthers,
         Self::All,
         Self::Begins,
@@ -65,6 +74,9 @@ impl Fact {
             Self::Version => "version",
             Self::From => "from",
             Self::To => "to",
+            Self::Language => "language",
+            Self::Mail => "mail",
+            Self::Changed => "changed",
             Self::AllOthers => "all others",
             Self::All => "all",
             Self::Begins => "begins",
@@ -84,6 +96,11 @@ impl AuditDetail {
     /// One fact.
     pub fn of(fact: Fact, value: &(impl fmt::Display + ?Sized)) -> Self {
         Self::default().and(fact, value)
+    }
+
+    /// A fact that says it all.
+    pub fn bare(fact: Fact) -> Self {
+        Self::of(fact, "")
     }
 
     /// The same and one more.

@@ -14,7 +14,7 @@ use super::{Actor, Audit, Event, Kept, Kind, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::AccountId;
-use crate::model::{AccessKey, AccessKeyId, Account, KeyScope, SecretKey, Standing};
+use crate::model::{AccessKey, AccessKeyId, Account, AuditDetail, Fact, KeyScope, SecretKey, Standing};
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccessKey, StoreError};
@@ -360,7 +360,7 @@ impl AccessKeys {
     fn note(&self, kind: Kind, who: &str, key: &AccessKey, by: Option<&Actor>, origin: &Origin) {
         let mut event = Event::success(kind, who)
             .account(key.account)
-            .detail(format!("access key {}", key.id));
+            .detail(AuditDetail::of(Fact::AccessKey, &key.id));
         if let Some(by) = by {
             event = event.by(by);
         }

@@ -88,7 +88,7 @@ impl Audit {
 
     /// Records an event about something that is done and stays done, whether or not it can be recorded: an alarm is
     /// all that can be raised.
-    pub(super) fn note(&self, origin: &Origin, event: &Event) {
+    pub fn note(&self, origin: &Origin, event: &Event) {
         let recorded = event.recorded(self.clock.now(), origin);
         if let Err(error) = self.lines.write(&recorded) {
             alarm(event, &error);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Actor, Audit, Event, Kept, Kind, Lasting, Mailer, Origin};
 use crate::clock::Clock;
 use crate::ids::MailId;
+use crate::model::{AuditDetail, Fact};
 use crate::store::{MailOutcome, StoreError};
 
 /// The service.
@@ -28,13 +29,49 @@ impl FailedMails {
 
     /// Has a mail sent again, with a link that is made then. Whether it had failed.
     pub async fn send_again(&self, id: MailId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
+        let Some(failed) = self.store.mail(id).await? else {
+            return Ok(false);
+        };
         let again = MailOutcome::Again { at: self.clock.now() };
         if !self.store.settle_mail(id, again).await? {
             return Ok(false);
         }
         self.mailer.announce();
-        let event = Event::success(Kind::MailAgain, id.to_string()).by(by);
-        self.audit.note(origin, &event);
+        let event = Event::success(Kind::MailAgain, failed.mail.to.as_str()).by(by);
+        self.audit
+            .note(origin, &event.detail(AuditDetail::of(Fact::Mail, &id)));
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::world::{EMAIL, World, client, tester};
+    use crate::store::{AuditFilter, AuditOrder};
+
+    #[tokio::test]
+    async fn the_record_has_whom_the_mail_is_for_which_one_it_is_and_why() {
+        let world = World::with_ann(|_| {}).await;
+        let services = &world.services;
+        services.mailed_links.forgot(EMAIL, &client()).await.unwrap();
+        let id = world.store.mails(None, 1).await.unwrap()[0].mail.id;
+        let by = tester().because("the mail server is back");
+        let origin = client();
+        let again = || services.failed_mails.send_again(id, &by, &origin);
+        assert!(!again().await.unwrap(), "it has not failed");
+        let failed = MailOutcome::Failed {
+            at: world.clock.now(),
+            reason: "550".to_owned(),
+        };
+        world.store.settle_mail(id, failed).await.unwrap();
+        assert!(again().await.unwrap());
+        let newest = services
+            .audit
+            .read(AuditFilter::default(), AuditOrder::NewestFirst, None, 1);
+        let (_, event) = newest.await.unwrap().events.remove(0);
+        assert_eq!((event.event, event.who.as_str()), (Kind::MailAgain, EMAIL));
+        assert_eq!(event.detail, Some(format!("mail {id}")));
+        assert_eq!(event.why.as_deref(), Some("the mail server is back"));
     }
 }

@@ -320,7 +320,7 @@ impl MailedLinks {
     async fn announce(&self, origin: &Origin, kind: Kind, token: &MailedToken) -> Result<(), LinkError> {
         let event = Event::success(kind, token.email.as_str())
             .account(token.account)
-            .detail("begins");
+            .detail(AuditDetail::bare(Fact::Begins));
         self.audit
             .announce(origin, &event)
             .await

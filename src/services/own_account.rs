@@ -155,9 +155,18 @@ impl OwnAccount {
     }
 
     /// Changes the language of their pages and mails.
-    pub async fn change_language(&self, id: AccountId, tag: &str) -> Result<Account, OwnAccountError> {
-        self.edit(id, |account| account.language = Some(tag.to_owned()))
-            .await
+    pub async fn change_language(
+        &self,
+        id: AccountId,
+        tag: &str,
+        origin: &Origin,
+    ) -> Result<Account, OwnAccountError> {
+        let changed = self.edit(id, |account| account.language = Some(tag.to_owned()));
+        let account = changed.await?;
+        let event = Event::about(Kind::LanguageChange, &account);
+        let event = event.detail(AuditDetail::of(Fact::Language, tag));
+        self.audit.note(origin, &event);
+        Ok(account)
     }
 
     /// Asks for the link that moves the account to another address, which it is mailed to. One that has an account is
@@ -181,7 +190,8 @@ impl OwnAccount {
         let mail = self.mailer.mail_for_anybody(&email, topic, origin);
         self.mailer.enqueue(mail.into_iter().collect()).await?;
         let event = Event::about(Kind::EmailChangeRequest, &account);
-        self.audit.note(origin, &event.detail(format!("to {email}")));
+        self.audit
+            .note(origin, &event.detail(AuditDetail::of(Fact::To, &email)));
         Ok(())
     }
 
@@ -236,7 +246,7 @@ impl OwnAccount {
         let ended = self.sessions.end(SessionsToEnd::Id(session)).await?;
         let event = Event::success(Kind::SessionEnd, info.email)
             .account(id)
-            .detail(format!("session {session}"));
+            .detail(AuditDetail::of(Fact::Session, &session));
         self.audit.note(origin, &event);
         Ok(ended > 0)
     }
@@ -250,7 +260,7 @@ impl OwnAccount {
     ) -> Result<usize, OwnAccountError> {
         let account = self.find(id).await?;
         let ended = self.end_others(id, session).await?;
-        let event = Event::about(Kind::SessionEnd, &account).detail("all others");
+        let event = Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(Fact::AllOthers));
         self.audit.note(origin, &event);
         Ok(ended)
     }

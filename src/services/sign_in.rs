@@ -12,7 +12,8 @@ use super::{Audit, Event, Hasher, Kept, Kind, LiveSession, Origin, Sessions};
 use crate::ids::AccountId;
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
-    Account, Email, Password, PasswordError, PlainToken, SignInMethod, Subject, TokenDigest, Username,
+    Account, AuditDetail, Email, Fact, Password, PasswordError, PlainToken, SignInMethod, Subject,
+    TokenDigest, Username,
 };
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError, UpdateAccount};
@@ -130,7 +131,7 @@ impl SignIn {
         };
         let event = named
             .event(Kind::SignIn)
-            .detail(format!("session {}", session.id()));
+            .detail(AuditDetail::of(Fact::Session, &session.id()));
         if self.audit.record(origin, &event).await.is_err() {
             self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
             return Err(SignInError::Unrecorded);
@@ -185,7 +186,7 @@ impl SignIn {
         self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
         let event = Event::success(Kind::SignOut, session.principal().email.as_str())
             .account(session.account())
-            .detail(format!("session {}", session.id()));
+            .detail(AuditDetail::of(Fact::Session, &session.id()));
         self.audit
             .record(origin, &event)
             .await

@@ -1,4 +1,4 @@
-//! What administrators look for: accounts among many, and locks.
+//! What administrators look for: accounts among many, a mail, and locks.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::ids::AccountId;
-use crate::model::{AccessKeyId, Account, LockoutPolicy, Standing};
+use crate::ids::{AccountId, MailId};
+use crate::model::{AccessKeyId, Account, KeptMail, LockoutPolicy, Standing};
 
-/// Looking for accounts and locks: a part of every [`Store`](super::Store).
+/// Looking for accounts, mails and locks: a part of every [`Store`](super::Store).
 #[async_trait]
 pub trait InspectionStore: Send + Sync + 'static {
     /// Up to `limit` accounts that the filter lets through, from the one after `after`, which is the `next` of another
@@ -25,6 +25,9 @@ pub trait InspectionStore: Send + Sync + 'static {
 
     /// How many accounts stand there; it counts no further than `at_most`.
     async fn count_accounts(&self, standing: Standing, at_most: usize) -> Result<usize, StoreError>;
+
+    /// A mail that waits, or failed for good.
+    async fn mail(&self, id: MailId) -> Result<Option<KeptMail>, StoreError>;
 
     /// The locks that are in force.
     async fn locks(&self, policy: LockoutPolicy) -> Result<Locks, StoreError>;

@@ -193,6 +193,15 @@ async fn a_language_is_kept_with_the_account() {
     assert_eq!(ann.ask("/.auth/account").await.document["language"], "ko");
     let told = ann.tell(path, json!({ "language": "tlh" })).await;
     assert_eq!(told.status, 422);
+    let record = std::fs::read_to_string(gateway.file("audit.jsonl")).unwrap();
+    let changes: Vec<&str> = record
+        .lines()
+        .filter(|line| line.contains("\"event\":\"language-change\""))
+        .collect();
+    assert!(
+        changes.len() == 1 && changes[0].contains("language ko") && changes[0].contains("ann@example.com"),
+        "{changes:?}"
+    );
     assert!(told.document["errors"]["language"].is_string());
     let fields = [("login", ann.email.as_str()), ("password", PASSWORD)];
     let signing_in = form(gateway.client().post(gateway.url("/.auth/login")), &fields);

@@ -360,6 +360,7 @@ async fn locks_in_force_are_seen_and_lifted() {
         page.contains("ann@example.com") && page.contains("value=\"unlock\""),
         "{page}"
     );
+    assert!(page.contains("name=\"reason\""), "{page}");
     assert_eq!(admin.ask("/.auth/admin").await.document["locked"], 1);
     let (status, document) = act(&admin, "ann", "unlock").await;
     assert_eq!((status, &document["locked_for_seconds"]), (200, &Value::Null));

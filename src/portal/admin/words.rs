@@ -45,9 +45,11 @@ fn event(name: &str) -> &'static str {
         "email-change-request" => "event.email-change-request",
         "email-change" => "event.email-change",
         "mail-again" => "event.mail-again",
+        "reload" => "event.reload",
         "name-change" => "event.name-change",
         "username-change" => "event.username-change",
         "groups-change" => "event.groups-change",
+        "language-change" => "event.language-change",
         "reset-link" => "event.reset-link",
         "invitation-create" => "event.invitation-create",
         "invitation-revoke" => "event.invitation-revoke",
@@ -101,6 +103,7 @@ fn reason(name: Option<&str>) -> &'static str {
         Some("forbidden") => "reason.forbidden",
         Some("bad-request") => "reason.bad-request",
         Some("too-large") => "reason.too-large",
+        Some("invalid-configuration") => "reason.invalid-configuration",
         _ => "reason.other",
     }
 }

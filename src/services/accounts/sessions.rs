@@ -1,7 +1,7 @@
 //! Ending the sessions of an account.
 
 use super::{AccountError, Accounts};
-use crate::model::Account;
+use crate::model::{Account, AuditDetail, Fact};
 use crate::services::{Actor, Event, Kind, Origin};
 use crate::store::SessionsToEnd;
 
@@ -16,7 +16,9 @@ impl Accounts {
         let account = self.find(name).await?;
         let all = SessionsToEnd::Account(account.id, None);
         let ended = self.sessions.end(all).await?;
-        let event = Event::about(Kind::SessionEnd, &account).by(by).detail("all");
+        let event = Event::about(Kind::SessionEnd, &account)
+            .by(by)
+            .detail(AuditDetail::bare(Fact::All));
         self.audit.note(origin, &event);
         Ok((account, ended))
     }

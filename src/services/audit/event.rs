@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use crate::ids::AccountId;
-use crate::model::{Account, AuditEvent, AuditKind as Kind, AuditOutcome};
+use crate::model::{Account, AuditDetail, AuditEvent, AuditKind as Kind, AuditOutcome, Fact};
 use crate::request::RequestId;
 use crate::services::Actor;
 
@@ -75,6 +75,15 @@ impl Event {
     /// The same about an account.
     pub fn about(kind: Kind, account: &Account) -> Self {
         Self::success(kind, account.email.as_str()).account(account.id)
+    }
+
+    /// The configuration was read again, and these of its keys are others now.
+    pub fn reload(changed: &[String]) -> Self {
+        let event = Self::success(Kind::Reload, "");
+        if changed.is_empty() {
+            return event;
+        }
+        event.detail(AuditDetail::of(Fact::Changed, &changed.join(",")))
     }
 
     /// Something that was refused.

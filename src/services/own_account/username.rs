@@ -2,7 +2,7 @@
 
 use super::{OwnAccount, OwnAccountError};
 use crate::ids::AccountId;
-use crate::model::{Account, Topic};
+use crate::model::{Account, AuditDetail, Fact, Topic};
 use crate::secret::Secret;
 use crate::services::account_edit::edit_and_mail;
 use crate::services::sign_up::{is_reserved, parse_username};
@@ -47,7 +47,8 @@ impl OwnAccount {
         self.access_keys.refresh(id).await;
         self.mailer.announce();
         let event = Event::about(Kind::UsernameChange, &account);
-        let event = event.detail(format!("from {before} to {}", account.username));
+        let change = format!("{before} to {}", account.username);
+        let event = event.detail(AuditDetail::of(Fact::From, &change));
         self.audit.note(origin, &event);
         Ok(account)
     }

@@ -1,7 +1,7 @@
 //! The terms, which somebody who signs in may have to agree to first.
 
 use super::{SignIn, SignInError};
-use crate::model::Account;
+use crate::model::{Account, AuditDetail, Fact};
 use crate::services::account_edit::{EditError, edit};
 use crate::services::{Event, Kind, Origin};
 use crate::store::StoreError;
@@ -20,7 +20,8 @@ impl SignIn {
         let Some(agreement) = self.terms.agreement().filter(|_| agrees) else {
             return Err(SignInError::MustAgree);
         };
-        let event = Event::about(Kind::Agree, &account).detail(format!("version {}", agreement.version));
+        let event =
+            Event::about(Kind::Agree, &account).detail(AuditDetail::of(Fact::Version, &agreement.version));
         let edited = edit(&self.store, &self.guarded, account, |account| {
             account.agreements.push(agreement.clone());
         });

@@ -13,7 +13,8 @@ use super::engine::Engine;
 use super::key::{self, Kind};
 use super::record::{self, Failures, IndexForm, Record, UnknownFailures};
 use super::rows::{Changes, Group, Row, Rows};
-use crate::model::{Account, LockoutPolicy, Standing};
+use crate::ids::MailId;
+use crate::model::{Account, KeptMail, LockoutPolicy, Standing};
 use crate::store::{AccountFilter, AccountPage, InspectionStore, Locks, StoreError};
 
 /// Accounts that one call looks at, at most: some tens of milliseconds.
@@ -141,6 +142,11 @@ impl InspectionStore for SledStore {
             Ok(count.min(at_most))
         })
         .await
+    }
+
+    async fn mail(&self, id: MailId) -> Result<Option<KeptMail>, StoreError> {
+        self.read_all(move |engine| engine.with(|tree| tree.read(&key::mail(id))))
+            .await
     }
 
     async fn locks(&self, policy: LockoutPolicy) -> Result<Locks, StoreError> {

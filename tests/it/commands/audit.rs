@@ -1,11 +1,15 @@
 //! `vestibule audit`.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{add, site};
+use super::{CONFIG, HASH, add, site};
 use crate::harness::{Program, Site};
 
 fn events(site: &Site, options: &[&str]) -> Vec<(String, String)> {
@@ -76,6 +80,65 @@ fn the_audit_log_is_shown_filtered_and_exported() {
         assert_eq!(lines[2]["why"], json!("left"));
         assert!(!exported.contains("$2"), "no hash in it");
     }
+}
+
+#[test]
+fn every_command_that_changes_something_takes_a_reason_and_a_reload_is_recorded() {
+    let site = site();
+    add(&site, "ann@example.com", &[]);
+    fs::write(site.path("htpasswd"), format!("bob:{HASH}\n")).unwrap();
+    site.ask(&[
+        "user",
+        "import",
+        "--htpasswd",
+        "htpasswd",
+        "--reason",
+        "moving in",
+    ]);
+    let (gateway, _) = Program::start(&site);
+    site.ask(&["key", "rotate-master", "--reason", "yearly"]);
+    site.ask(&["reload", "--reason", "certificates"]);
+    site.configure(&CONFIG.replace(r#"mode = "invite""#, r#"mode = "open""#));
+    gateway.signal(Signal::HUP);
+    let says = |what: &str, times| {
+        for _ in 0..200 {
+            if gateway.said().matches(what).count() == times {
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{what}: {}", gateway.said());
+    };
+    says("\"reloaded\"", 2);
+    site.configure("nonsense = 1");
+    gateway.signal(Signal::HUP);
+    says("not reloaded", 1);
+    site.configure(CONFIG);
+
+    let reloads = site.ask(&["audit", "--event", "reload"]);
+    let seen: Vec<_> = reloads
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| {
+            let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+            let by = text("by").split(" (").next().unwrap().to_owned();
+            [by, text("why"), text("reason"), text("detail")].join("|")
+        })
+        .collect();
+    let expected = [
+        "command|certificates||",
+        "SIGHUP|||changed signup",
+        "SIGHUP||invalid-configuration|",
+    ];
+    assert_eq!(seen, expected);
+    let why = |event: &str| {
+        let found = site.ask(&["audit", "--event", event]);
+        found.as_array().unwrap().last().unwrap()["why"].clone()
+    };
+    assert_eq!(why("account-add"), "moving in");
+    assert_eq!(why("master-key-rotate"), "yearly");
+    gateway.stop();
 }
 
 #[test]
