@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vestibule::control::{AuditQuery, Command, GivenPassword, NewInvitations, NewUser};
+use vestibule::control::{AuditQuery, Command, GivenPassword, NewInvitations, NewUser, UserChange};
 use vestibule::secret::Secret;
 use vestibule::store::{AuditFilter, AuditOrder};
 
@@ -233,4 +233,26 @@ async fn groups_that_an_invitation_or_a_command_gives_are_recorded_with_where_th
         only("account-add", "park@example.com").await,
         "username park, groups dev,ops"
     );
+}
+
+#[tokio::test]
+async fn the_page_says_in_the_readers_language_what_the_record_says_in_its_own() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    let groups = UserChange::SetGroups(BTreeSet::from(["dev".to_owned(), "gateway-admin".to_owned()]));
+    gateway.change_user("root1", groups).await;
+    let page = admin.open(&format!("{AUDIT}?lang=ko")).await.page;
+    for words in [
+        "사용자 이름 root1",
+        "그룹: dev, gateway-admin",
+        "처리: 명령 (uid ",
+        "세션 0",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    for slugs in ["username root1", "groups dev", "command (uid", "session 0"] {
+        assert!(!page.contains(slugs), "{slugs}: {page}");
+    }
+    let told = admin.ask(&format!("{AUDIT}?event=groups-change")).await.document;
+    assert_eq!(told["events"][0]["detail"], "groups dev,gateway-admin");
 }

@@ -1,6 +1,9 @@
 //! The texts for what the administrators' pages show by its name.
 
 use minijinja::Environment;
+use minijinja::value::Value;
+
+use crate::model::{AuditDetail, Fact};
 
 /// Adds filters that turn a name into the key of its text.
 pub(in crate::portal) fn teach(templates: &mut Environment<'_>) {
@@ -8,6 +11,8 @@ pub(in crate::portal) fn teach(templates: &mut Environment<'_>) {
     templates.add_filter("event", event);
     templates.add_filter("topic", topic);
     templates.add_filter("reason", reason);
+    templates.add_filter("facts", facts);
+    templates.add_filter("uid", uid);
 }
 
 fn standing(name: &str) -> &'static str {
@@ -81,6 +86,49 @@ fn topic(name: &str) -> &'static str {
         "declined" => "topic.declined",
         _ => "topic.invitation",
     }
+}
+
+/// The facts of an event's detail, each with the key of its text; none where it is a text of another kind.
+fn facts(detail: &str) -> Vec<Value> {
+    let Some(detail) = AuditDetail::read(detail) else {
+        return Vec::new();
+    };
+    let fact = |(fact, value): (Fact, &str)| {
+        let value = match fact {
+            Fact::Groups | Fact::Changed => value.replace(',', ", "),
+            Fact::From => value.replacen(" to ", " → ", 1),
+            _ => value.to_owned(),
+        };
+        let is_moment = fact == Fact::Until;
+        minijinja::context! { text => fact_text(fact), value, is_moment }
+    };
+    detail.facts().map(fact).collect()
+}
+
+fn fact_text(fact: Fact) -> &'static str {
+    match fact {
+        Fact::Session => "fact.session",
+        Fact::AccessKey => "fact.access-key",
+        Fact::Username => "fact.username",
+        Fact::Groups => "fact.groups",
+        Fact::Invitation => "fact.invitation",
+        Fact::Until => "fact.until",
+        Fact::Version => "fact.version",
+        Fact::From => "fact.from",
+        Fact::To => "fact.to",
+        Fact::Language => "fact.language",
+        Fact::Mail => "fact.mail",
+        Fact::Changed => "fact.changed",
+        Fact::AllOthers => "fact.all-others",
+        Fact::All => "fact.all",
+        Fact::Begins => "fact.begins",
+    }
+}
+
+/// The system user whose command did something; none if it was somebody on a page.
+fn uid(by: &str) -> Option<String> {
+    let uid = by.strip_prefix("command (uid ")?.strip_suffix(')')?;
+    uid.parse::<u32>().ok().map(|uid| uid.to_string())
 }
 
 /// Why something was refused: a problem's slug, or one of the log's own.

@@ -54,14 +54,28 @@ fn events() -> AuditPage {
             address: Some([192, 0, 2, 1].into()),
             request_id: Some("0190-request".to_owned()),
             user_agent: "Firefox".to_owned(),
-            detail: Some("groups ops".to_owned()),
+            detail: Some("groups ops,dev".to_owned()),
         };
         (place, event)
     };
+    let (place, invited) = event(3, AuditKind::InvitationCreate, AuditOutcome::Success);
+    let invited = AuditEvent {
+        by: Some("command (uid 0)".to_owned()),
+        detail: Some("invitation 0190-id, groups <ops>, until 2027-01-15T08:00:00Z".to_owned()),
+        ..invited
+    };
+    let (place_of_key, key) = event(0, AuditKind::SignIn, AuditOutcome::Failure);
+    let key = AuditEvent {
+        who: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+        detail: Some("<no facts>".to_owned()),
+        ..key
+    };
     AuditPage {
         events: vec![
+            (place, invited),
             event(2, AuditKind::GroupsChange, AuditOutcome::Success),
             event(1, AuditKind::SignIn, AuditOutcome::Failure),
+            (place_of_key, key),
         ],
         next: Some(AuditPlace::at(at())),
     }
