@@ -35,6 +35,8 @@ pub(super) struct Site {
     pub(super) password_policy: PasswordPolicyName,
     /// `admin.group`
     pub(super) administrators: String,
+    /// `signup.verify_email`
+    pub(super) verify_email: bool,
     pub(super) terms_url: String,
     pub(super) privacy_url: String,
 }
@@ -80,6 +82,7 @@ impl Site {
             login: config.login.clone(),
             password_policy: config.password.policy,
             administrators: config.admin.group.clone(),
+            verify_email: config.signup.verify_email,
             terms_url: config.signup.terms_url.clone(),
             privacy_url: config.signup.privacy_url.clone(),
         })

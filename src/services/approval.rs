@@ -1,24 +1,21 @@
 //! Approval: who is told that somebody waits, and what was decided.
 
+use std::sync::Arc;
+
 use super::account_edit::EditError;
 use super::accounts::Ruling;
-use super::{Actor, Kept, Lasting, Origin};
+use super::{Actor, Kept, Lasting, Mailer, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ids::MailId;
-use crate::model::{Account, Cause, Decision, Email, Mail, Standing, Topic};
-use crate::random::Random;
+use crate::model::{Account, Decision, Mail, Standing, Topic};
 use crate::store::StoreError;
-
-/// If so many wait, administrators know: whoever makes many accounts does not fill their mailboxes (S23).
-const ANNOUNCED: usize = 20;
 
 /// The part of signing up in which somebody else decides.
 #[derive(Clone, Debug)]
 pub(super) struct Approval {
     store: Kept,
+    mailer: Arc<Mailer>,
     clock: Clock,
-    random: Random,
     /// `signup.verify_email`
     verify_email: bool,
     /// `admin.group`
@@ -29,8 +26,8 @@ impl Approval {
     pub(super) fn under(lasting: &Lasting, config: &Config) -> Self {
         Self {
             store: lasting.store.clone(),
+            mailer: lasting.mailer.clone(),
             clock: lasting.clock.clone(),
-            random: lasting.random.clone(),
             verify_email: config.signup.verify_email,
             administrators: config.admin.group.clone(),
         }
@@ -40,28 +37,34 @@ impl Approval {
     ///
     /// Whoever makes an account, and whoever proves its address afterwards, lets these wait in the same step.
     pub(super) async fn requests(&self, account: &Account, origin: &Origin) -> Result<Vec<Mail>, StoreError> {
-        let waits_for_proof = self.verify_email && !account.email_verified;
-        if account.standing != Standing::AwaitingApproval || waits_for_proof {
-            return Ok(Vec::new());
-        }
-        let before = self.store.count_accounts(Standing::AwaitingApproval, ANNOUNCED);
-        if before.await? >= ANNOUNCED {
+        if !self.awaits_only_approval(account) {
             return Ok(Vec::new());
         }
         let administrators = self.store.group_members(&self.administrators).await?;
-        Ok(administrators
+        let mut active = administrators
             .iter()
             .filter(|administrator| administrator.standing == Standing::Active)
+            .peekable();
+        if active.peek().is_none() || !self.mailer.may_announce() {
+            return Ok(Vec::new());
+        }
+        let topic = Topic::AwaitingApproval(account.id);
+        Ok(active
             .map(|administrator| Mail {
                 language: administrator.language.clone(),
-                ..self.mail(
-                    &administrator.email,
-                    Topic::AwaitingApproval(account.id),
-                    origin,
-                    false,
-                )
+                ..self.mailer.mail(&administrator.email, topic.clone(), origin)
             })
             .collect())
+    }
+
+    /// Whether an administrator's decision is all that an account lacks.
+    pub(super) fn awaits_only_approval(&self, account: &Account) -> bool {
+        account.standing == Standing::AwaitingApproval && !self.awaits_proof(account)
+    }
+
+    /// Whether its owner has to prove the address first.
+    pub(super) fn awaits_proof(&self, account: &Account) -> bool {
+        self.verify_email && !account.email_verified
     }
 
     /// Has an account stand where an administrator decided, and says what to mail to its owner. Nothing is mailed to an address that is not
@@ -88,28 +91,13 @@ impl Approval {
             (Standing::AwaitingApproval, Standing::Declined) => Topic::Declined,
             _ => return Ok(Vec::new()),
         };
-        if self.verify_email && !account.email_verified {
+        if self.awaits_proof(account) {
             return Ok(Vec::new());
         }
         Ok(vec![Mail {
             language: account.language.clone(),
-            ..self.mail(&account.email, topic, origin, true)
+            ..self.mailer.mail_by_administrator(&account.email, topic, origin)
         }])
-    }
-
-    fn mail(&self, to: &Email, topic: Topic, origin: &Origin, by_administrator: bool) -> Mail {
-        let now = self.clock.now();
-        Mail {
-            id: MailId::new(now, &self.random),
-            to: to.clone(),
-            topic,
-            language: None,
-            cause: Cause {
-                at: now,
-                address: origin.address,
-                by_administrator,
-            },
-        }
     }
 }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::Kept;
+use super::approval::Approval;
 use crate::ids::MailId;
 use crate::model::{AccessKeyId, Account, KeptMail, LockoutPolicy, Standing, Subject};
 use crate::store::{AccountFilter, AccountPage, StoreError};
 
-/// Those that wait are counted so far.
+/// Those that are not approved are counted so far.
 const COUNTED: usize = 1000;
 
 /// Locked accounts that are shown with their names.
@@ -17,6 +18,7 @@ const SHOWN: usize = 200;
 #[derive(Debug)]
 pub struct Inspection {
     pub(super) store: Kept,
+    pub(super) approval: Approval,
     pub(super) lockout: LockoutPolicy,
 }
 
@@ -43,11 +45,15 @@ impl Inspection {
         self.store.find_accounts(filter, after, limit).await
     }
 
-    /// How many accounts wait for approval; it counts no further than 1000.
+    /// How many accounts wait for approval and nothing else, of the first 1000 that are not approved.
     pub async fn waiting(&self) -> Result<usize, StoreError> {
-        self.store
-            .count_accounts(Standing::AwaitingApproval, COUNTED)
-            .await
+        let filter = AccountFilter {
+            standing: Some(Standing::AwaitingApproval),
+            ..AccountFilter::default()
+        };
+        let page = self.store.find_accounts(filter, None, COUNTED).await?;
+        let waits = |account: &&Account| self.approval.awaits_only_approval(account);
+        Ok(page.accounts.iter().filter(waits).count())
     }
 
     /// For how long an account is still locked.

@@ -285,6 +285,7 @@ impl Services {
             )),
             inspection: Arc::new(Inspection {
                 store: store.clone(),
+                approval: approval.clone(),
                 lockout: lockout_policy,
             }),
             failed_mails: Arc::new(FailedMails::under(&lasting)),

@@ -23,9 +23,6 @@ pub trait InspectionStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<AccountPage, StoreError>;
 
-    /// How many accounts stand there; it counts no further than `at_most`.
-    async fn count_accounts(&self, standing: Standing, at_most: usize) -> Result<usize, StoreError>;
-
     /// A mail that waits, or failed for good.
     async fn mail(&self, id: MailId) -> Result<Option<KeptMail>, StoreError>;
 

@@ -64,6 +64,8 @@ struct Document<'a> {
 struct AccountView<'a> {
     account: Document<'a>,
     groups: String,
+    /// Addresses have to be proven.
+    proving: bool,
     locked_minutes: Option<u64>,
     recorded: String,
     done: Option<&'static str>,
@@ -133,6 +135,7 @@ impl Site {
         let id = details.account.id.to_string();
         let view = AccountView {
             groups: groups.join(", "),
+            proving: self.verify_email,
             locked_minutes: details.locked_for.map(|left| left.as_secs().div_ceil(60).max(1)),
             recorded: query("/.auth/admin/audit", &[("account", &id)]),
             done: done(&visit.parameter("done")),

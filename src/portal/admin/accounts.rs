@@ -47,6 +47,7 @@ struct Found<'a> {
 struct Row<'a> {
     id: String,
     email: &'a str,
+    email_verified: bool,
     username: &'a str,
     name: &'a str,
     groups: &'a BTreeSet<String>,
@@ -63,6 +64,8 @@ struct AccountsView<'a> {
     deleted: bool,
     errors: Errors,
     alert: Option<Alert>,
+    /// Addresses have to be proven.
+    proving: bool,
 }
 
 impl Portal {
@@ -131,6 +134,7 @@ impl Site {
             deleted: visit.parameter("done") == "delete",
             errors: Errors::new(),
             alert: None,
+            proving: self.verify_email,
         };
         self.accounts_view(visit, member, StatusCode::OK, &view)
     }
@@ -150,6 +154,7 @@ impl Site {
                 },
                 next: None,
                 deleted: false,
+                proving: self.verify_email,
                 errors,
                 alert: Some(alert),
             };
@@ -173,6 +178,7 @@ impl<'a> Row<'a> {
         Self {
             id: account.id.to_string(),
             email: account.email.as_str(),
+            email_verified: account.email_verified,
             username: account.username.as_str(),
             name: account.name.as_deref().unwrap_or_default(),
             groups: &account.groups,

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::SignupMode;
+use crate::services::mail::ANNOUNCED;
 use crate::services::world::{EMAIL, PASSWORD, World, client, form, tester};
 use crate::services::{AccountChange, AccountError, SignInError, SignUpNext};
 
@@ -108,14 +109,56 @@ async fn s15_nobody_is_asked_to_approve_what_is_not_verified() {
     assert_eq!(requests[0].topic, Topic::AwaitingApproval(account.id));
 }
 
-#[tokio::test]
-async fn s23_administrators_are_not_told_of_a_flood_one_by_one() {
-    let world = world(false).await;
-    world.add("root1@example.com", &["gateway-admin"]).await;
-    for n in 0..ANNOUNCED + 3 {
+/// A flood of accounts whose addresses nobody proves.
+async fn flood(world: &World, count: usize) {
+    for n in 0..count {
         let name = format!("flood{n}");
         let form = form(&format!("{name}@example.com"), &name, PASSWORD);
         world.services.sign_up.sign_up(form, &client()).await.unwrap();
     }
-    assert_eq!(world.mails_after(0).await.len(), ANNOUNCED);
+}
+
+async fn announcements(world: &World) -> usize {
+    let mails = world.mails_after(0).await;
+    mails
+        .iter()
+        .filter(|(_, topic)| matches!(topic, Topic::AwaitingApproval(_)))
+        .count()
+}
+
+#[tokio::test]
+async fn s23_administrators_are_not_told_of_a_flood_one_by_one() {
+    let world = world(false).await;
+    world.add("root1@example.com", &["gateway-admin"]).await;
+    flood(&world, ANNOUNCED + 3).await;
+    assert_eq!(announcements(&world).await, ANNOUNCED);
+    assert_eq!(world.services.inspection.waiting().await.unwrap(), ANNOUNCED + 3);
+    // The flood is over, and nobody had time for it.
+    world.hand.advance(Duration::from_hours(1));
+    let ann = world
+        .services
+        .sign_up
+        .sign_up(form(EMAIL, "ann", PASSWORD), &client())
+        .await;
+    assert_eq!(ann.unwrap(), SignUpNext::Approval);
+    assert_eq!(announcements(&world).await, ANNOUNCED + 1);
+}
+
+#[tokio::test]
+async fn s23_accounts_that_nobody_proves_silence_nobody() {
+    let world = world(true).await;
+    world.add("root1@example.com", &["gateway-admin"]).await;
+    flood(&world, ANNOUNCED + 3).await;
+    assert_eq!(announcements(&world).await, 0);
+    assert_eq!(world.services.inspection.waiting().await.unwrap(), 0);
+    let ann = world
+        .services
+        .sign_up
+        .sign_up(form(EMAIL, "ann", PASSWORD), &client())
+        .await;
+    assert_eq!(ann.unwrap(), SignUpNext::Verify);
+    let mut account = world.account(EMAIL).await;
+    account.email_verified = true;
+    let approval = &world.services.accounts.approval;
+    assert_eq!(approval.requests(&account, &client()).await.unwrap().len(), 1);
 }

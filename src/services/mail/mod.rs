@@ -1,5 +1,6 @@
 //! Mail: what a request causes waits in the store, and one task sends it. No request waits for a mail server.
 
+mod announcements;
 mod deliver;
 mod letter;
 mod message;
@@ -14,6 +15,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
+#[cfg(test)]
+pub(super) use self::announcements::ANNOUNCED;
+use self::announcements::Announcements;
 pub use self::probe::{Probe, ProbeError};
 use self::stationery::Stationery;
 use self::transport::Transport;
@@ -64,6 +68,7 @@ pub struct Mailer {
     transport: Transport,
     stationery: ArcSwap<Stationery>,
     clients: AddressLimit,
+    announcements: Announcements,
     clock: Clock,
     random: Random,
     metrics: Arc<Metrics>,
@@ -84,6 +89,7 @@ impl Mailer {
             transport: Transport::new(&config.mail)?,
             stationery: ArcSwap::from_pointee(Stationery::new(config)?),
             clients: AddressLimit::allowing(MAILS_A_CLIENT, WINDOW, clock.clone()),
+            announcements: Announcements::new(clock.clone()),
             clock,
             random,
             metrics,
@@ -132,6 +138,16 @@ impl Mailer {
         }
         self.clients.failed(origin.address);
         Some(self.mail(to, topic, origin))
+    }
+
+    /// Whether administrators may be told of one more account that waits; the announcement then counts.
+    pub(super) fn may_announce(&self) -> bool {
+        let may = self.announcements.admit();
+        if !may {
+            tracing::warn!("many accounts wait for approval: administrators are not told of each");
+            self.metrics.mails_withheld.increment();
+        }
+        may
     }
 
     /// Lets mails wait, due at once.

@@ -132,18 +132,6 @@ impl InspectionStore for SledStore {
             .await
     }
 
-    async fn count_accounts(&self, standing: Standing, at_most: usize) -> Result<usize, StoreError> {
-        self.read_all(move |engine| {
-            let mut count = 0;
-            engine.pieces(&key::standings(standing), None, |_, rows| {
-                count += rows.len();
-                Ok(go_on_while(count < at_most))
-            })?;
-            Ok(count.min(at_most))
-        })
-        .await
-    }
-
     async fn mail(&self, id: MailId) -> Result<Option<KeptMail>, StoreError> {
         self.read_all(move |engine| engine.with(|tree| tree.read(&key::mail(id))))
             .await
@@ -246,12 +234,4 @@ fn locks(engine: &Engine, attempts: &Attempts, policy: LockoutPolicy) -> Result<
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(locks)
-}
-
-fn go_on_while(goes_on: bool) -> ControlFlow<()> {
-    if goes_on {
-        ControlFlow::Continue(())
-    } else {
-        ControlFlow::Break(())
-    }
 }
