@@ -10,7 +10,7 @@ use super::forms::Fields;
 use super::login::unavailable;
 use super::site::Site;
 use super::visit::{Visit, Wants};
-use crate::refusal::{Problem, Refusal};
+use crate::refusal::{Hint, Problem, Refusal};
 use crate::services::{FieldError, LinkError, SignUpField};
 
 /// The form as it is shown.
@@ -77,7 +77,9 @@ impl Site {
 /// What is answered where no field is to blame.
 pub(super) fn refusal_of(error: &LinkError) -> Refusal {
     match error {
-        LinkError::Void | LinkError::EmailTaken => Refusal::new(Problem::InvalidToken),
+        LinkError::Void => Refusal::new(Problem::InvalidToken),
+        LinkError::EmailTaken => Refusal::new(Problem::InvalidToken).hinting(Hint::EmailTaken),
+        LinkError::NothingToProve => Refusal::new(Problem::NotFound),
         LinkError::ResetDisabled => Refusal::new(Problem::ResetDisabled),
         LinkError::Invalid(_) => Refusal::new(Problem::InvalidInput),
         LinkError::Busy | LinkError::Store(_) | LinkError::Unrecorded => unavailable(error.to_string()),

@@ -28,6 +28,7 @@ fn sentence(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::BodyNotSigned => ("hint.body-not-signed", None),
         Hint::BodyDiffers => ("hint.body-differs", None),
         Hint::ChallengeStale => ("hint.challenge-stale", None),
+        Hint::EmailTaken => ("hint.email-taken", None),
         Hint::KeyLimited => ("hint.key-limited", None),
     }
 }

@@ -1,4 +1,4 @@
-//! What helps whoever signs requests.
+//! What helps a client beyond the kind of a refusal.
 
 /// What a client is told beyond the kind of a refusal: where to look, and nothing that only the owner of a key may know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Hint {
     BodyDiffers,
     /// The challenge is too old, or none.
     ChallengeStale,
+    /// Another account has the address that this one was to move to.
+    EmailTaken,
     /// The access key signs requests and signs nobody in.
     KeyLimited,
 }

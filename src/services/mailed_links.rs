@@ -34,6 +34,9 @@ pub enum LinkError {
     /// Resetting is switched off.
     #[error("reset is switched off")]
     ResetDisabled,
+    /// Addresses need not be proven.
+    #[error("addresses need not be proven")]
+    NothingToProve,
     /// Another account has the address meanwhile.
     #[error("another account has the address")]
     EmailTaken,
@@ -127,6 +130,9 @@ impl MailedLinks {
 
     /// Asks for the link that proves an address once more. `login` is the address, or a username where that signs in.
     pub async fn send_again(&self, login: &str, origin: &Origin) -> Result<(), LinkError> {
+        if !self.verify {
+            return Err(LinkError::NothingToProve);
+        }
         let email = match parse(login) {
             Ok(email) => email,
             Err(error) => {
@@ -140,9 +146,6 @@ impl MailedLinks {
                 }
             }
         };
-        if !self.verify {
-            return Ok(());
-        }
         self.ask(&email, Topic::VerifyEmail, origin).await
     }
 
@@ -217,6 +220,7 @@ impl MailedLinks {
         let effect = TokenEffect::SetPassword {
             password_hash,
             at: now,
+            disowns: good.purpose == Purpose::Reset && self.verify && !account.email_verified,
         };
         let consumed = self.store.consume_token(digest, effect, mails, now);
         let after = consumed_by(consumed.await?)?;

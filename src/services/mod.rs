@@ -315,7 +315,6 @@ impl Services {
             sign_up: Arc::new(SignUp {
                 store,
                 mailer: mailer.clone(),
-                reset: config.login.reset,
                 hasher: hasher.clone(),
                 policy: policy.clone(),
                 addresses,

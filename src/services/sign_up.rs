@@ -140,8 +140,6 @@ pub struct SignUp {
     pub(super) mailer: Arc<Mailer>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) config: SignupConfig,
-    /// `login.reset`
-    pub(super) reset: bool,
 }
 
 /// What became of a form without mistakes.

@@ -19,6 +19,8 @@ pub enum TokenEffect {
         password_hash: String,
         /// When it was set.
         at: Timestamp,
+        /// Whether what the account agreed to is forgotten: whoever made it may not have been its owner.
+        disowns: bool,
     },
     /// The account moves to the token's address, which is thereby proven ([`Purpose::ChangeEmail`]).
     ChangeEmail,

@@ -227,7 +227,15 @@ impl Mailer {
             Topic::VerifyEmail => receiver.filter(|account| !account.email_verified).map(|account| {
                 self.with_token(stationery, mail, account, Purpose::VerifyEmail, VERIFY_HOURS)
             }),
-            Topic::AlreadyRegistered => receiver.map(|account| told(stationery, mail, account)),
+            Topic::AlreadyRegistered => receiver.map(|account| {
+                // Somebody else may have made the account: whoever has the address makes it theirs.
+                let claims = stationery.verify && stationery.reset && !account.email_verified;
+                if claims {
+                    self.with_token(stationery, mail, account, Purpose::Reset, RESET_HOURS)
+                } else {
+                    told(stationery, mail, account)
+                }
+            }),
             Topic::Reset => receiver
                 .filter(|_| stationery.reset)
                 .map(|account| self.with_token(stationery, mail, account, Purpose::Reset, RESET_HOURS)),

@@ -51,20 +51,25 @@ struct Words {
 }
 
 impl Words {
-    /// Of a letter with a token, or of one without.
-    fn of(topic: &Topic, has_token: bool) -> Self {
+    fn of(mail: &Mail, has_token: bool) -> Self {
         let words = |subject, lead, otherwise, action| Self {
             subject,
             lead,
             otherwise,
             action,
         };
-        match topic {
+        match mail.topic {
             Topic::VerifyEmail => words(
                 "mail.verify.subject",
                 "mail.verify.lead",
                 "mail.verify.otherwise",
                 Some(("/.auth/verify?token=", "mail.verify.action")),
+            ),
+            Topic::AlreadyRegistered if has_token => words(
+                "mail.claim.subject",
+                "mail.claim.lead",
+                "mail.claim.otherwise",
+                Some((RESET, "mail.reset.action")),
             ),
             Topic::AlreadyRegistered => words(
                 "mail.registered.subject",
@@ -76,7 +81,7 @@ impl Words {
                 "mail.reset.subject",
                 "mail.reset.lead",
                 "mail.reset.otherwise",
-                Some(("/.auth/reset?token=", "mail.reset.action")),
+                Some((RESET, "mail.reset.action")),
             ),
             Topic::ChangeEmail(_) if !has_token => words(
                 "mail.not-moved.subject",
@@ -102,6 +107,12 @@ impl Words {
                 "mail.password.otherwise",
                 None,
             ),
+            Topic::PasswordChanged if mail.cause.by_administrator => words(
+                "mail.password.subject",
+                "mail.password.lead-administrator",
+                "mail.password.otherwise-administrator",
+                None,
+            ),
             Topic::PasswordChanged => words(
                 "mail.password.subject",
                 "mail.password.lead",
@@ -118,7 +129,7 @@ impl Words {
                 "mail.waiting.subject",
                 "mail.waiting.lead",
                 "mail.waiting.otherwise",
-                Some(("/.auth/admin", "mail.waiting.action")),
+                Some((WAITING, "mail.waiting.action")),
             ),
             Topic::Approved => words(
                 "mail.approved.subject",
@@ -142,13 +153,17 @@ impl Words {
     }
 }
 
+const RESET: &str = "/.auth/reset?token=";
+
 const LOGIN: &str = "/.auth/login";
+
+const WAITING: &str = "/.auth/admin/accounts?standing=awaiting-approval";
 
 impl Letter {
     /// Writes it. `to` is where it goes.
     pub(super) fn write(stationery: &Stationery, mail: &Mail, about: &About, to: Email) -> Self {
         let lang = stationery.language(about.account.as_ref(), mail.language.as_deref());
-        let words = Words::of(&mail.topic, about.token.is_some());
+        let words = Words::of(mail, about.token.is_some());
         let subject_of = about.applicant.as_ref().or(about.account.as_ref());
         let email = match &mail.topic {
             Topic::EmailChanged(email) => email.as_str(),
@@ -183,9 +198,11 @@ impl Letter {
         if about.token.is_some() {
             notes.push(stationery.lasts(lang, about.lasts));
         }
-        notes.push(stationery.cause(lang, &mail.cause, is_done));
+        let invites = matches!(mail.topic, Topic::Invitation(_));
+        notes.push(stationery.cause(lang, &mail.cause, is_done, invites));
         notes.push(say(words.otherwise));
         match mail.topic {
+            _ if about.token.is_some() => {}
             Topic::AlreadyRegistered
             | Topic::UsernameChanged(_)
             | Topic::PasswordChanged

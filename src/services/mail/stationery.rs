@@ -27,6 +27,8 @@ pub(super) struct Stationery {
     public_url: Url,
     /// `login.reset`
     pub(super) reset: bool,
+    /// `signup.verify_email`
+    pub(super) verify: bool,
     pub(super) paint: Paint,
 }
 
@@ -53,6 +55,7 @@ impl Stationery {
             contact: config.branding.contact.trim().to_owned(),
             public_url: config.public_url.clone(),
             reset: config.login.reset,
+            verify: config.signup.verify_email,
             paint: Paint::of(&config.branding.accent),
         })
     }
@@ -88,8 +91,8 @@ impl Stationery {
         }
     }
 
-    /// Who did it, when and from where; or asked for it.
-    pub(super) fn cause(&self, lang: Lang, cause: &Cause, is_done: bool) -> String {
+    /// Who did it, when and from where; or asked for it; or invites.
+    pub(super) fn cause(&self, lang: Lang, cause: &Cause, is_done: bool, invites: bool) -> String {
         let when = self.texts.moment(lang, cause.at);
         let key = if is_done { "mail.cause-done" } else { "mail.cause" };
         match cause.address {
@@ -97,6 +100,7 @@ impl Stationery {
                 let address = address.to_canonical().to_string();
                 self.say(lang, key, &[("when", &when), ("where", &address)])
             }
+            _ if invites => self.say(lang, "mail.cause-invited", &[("when", &when)]),
             _ => self.say(lang, "mail.cause-administrator", &[("when", &when)]),
         }
     }

@@ -53,6 +53,7 @@ fn topics(id: AccountId, invitation: InvitationId) -> Vec<(Topic, bool)> {
     vec![
         (Topic::VerifyEmail, true),
         (Topic::AlreadyRegistered, false),
+        (Topic::AlreadyRegistered, true),
         (Topic::Reset, true),
         (Topic::ChangeEmail(id), true),
         (Topic::ChangeEmail(id), false),

@@ -17,8 +17,6 @@ impl SignUp {
         let verdict = self.hasher.place()?.verify(password, known).await;
         let topic = match (holder.email_verified, verdict.matches) {
             (false, true) => Topic::VerifyEmail,
-            // Somebody else may have made the account: whoever has the address proves it with a password of their own.
-            (false, false) if self.reset => Topic::Reset,
             (true, _) | (false, false) => Topic::AlreadyRegistered,
         };
         let mail = self.mailer.mail_for_anybody(&holder.email, topic, origin);

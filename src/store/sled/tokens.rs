@@ -63,9 +63,16 @@ pub(super) fn consume(
     let mut after = before.clone();
     match effect {
         TokenEffect::VerifyEmail => after.email_verified = true,
-        TokenEffect::SetPassword { password_hash, at } => {
+        TokenEffect::SetPassword {
+            password_hash,
+            at,
+            disowns,
+        } => {
             after.password_hash = password_hash;
             after.password_changed_at = at;
+            if disowns {
+                after.agreements.clear();
+            }
             after.email_verified |= token.purpose == Purpose::Reset;
             sessions::end_of_account(group, token.account, None)?;
             group.remove(key::attempts(token.account));

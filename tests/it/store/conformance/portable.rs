@@ -151,6 +151,7 @@ pub(crate) async fn what_was_put_in_works_as_it_did<H: Harness>() {
     let effect = TokenEffect::SetPassword {
         password_hash: "$2b$12$new".to_owned(),
         at: later(noon(), Duration::from_secs(1)),
+        disowns: false,
     };
     let used = store
         .consume_token(digest(11), effect, Vec::new(), noon())

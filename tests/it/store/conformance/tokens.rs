@@ -14,6 +14,7 @@ fn set_password() -> TokenEffect {
     TokenEffect::SetPassword {
         password_hash: "$2b$12$another-not-a-hash".to_owned(),
         at: later(noon(), Duration::from_secs(5)),
+        disowns: false,
     }
 }
 
@@ -44,6 +45,7 @@ pub(crate) async fn s19_of_twenty_uses_of_a_token_one_counts<H: Harness>() {
         let effect = TokenEffect::SetPassword {
             password_hash: format!("hash {n}"),
             at: later(noon(), Duration::from_secs(5)),
+            disowns: true,
         };
         async move {
             store
