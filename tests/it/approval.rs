@@ -74,10 +74,7 @@ async fn s15_a_browser_is_told_what_comes_next() {
         .get(gateway.url(&next))
         .header("accept", "text/html");
     let page = soon(page.send()).await.unwrap().text().await.unwrap();
-    assert!(
-        page.contains("An administrator looks at new accounts first."),
-        "{page}"
-    );
+    assert!(page.contains("An administrator reviews new accounts."), "{page}");
 
     let fields = [("login", "ann@example.com"), ("password", PASSWORD)];
     let post = form(gateway.client().post(gateway.url("/.auth/login")), &fields);

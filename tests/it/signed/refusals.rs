@@ -162,7 +162,7 @@ async fn s12_a_secret_is_guessed_eleven_times_and_signed_requests_go_on() {
         assert_eq!(status, 401, "{document}");
         assert_eq!(
             document["detail"],
-            "The access key is unknown, or its secret is another."
+            "The access key is unknown, or the secret key is wrong."
         );
     }
     for key in [&wrong, &front.key] {
