@@ -12,10 +12,10 @@ const run = promisify(execFile);
 
 export const LANGUAGES = ["en", "ko"];
 
-// In which ways a visitor comes.
+// The ways of a visitor who needs no script of ours: by default each language has one of them, in the full tier both.
 export const WAYS = LANGUAGES.flatMap((lang) =>
   [true, false].map((script) => ({ lang, script, how: `in ${lang}${script ? "" : " without JavaScript"}` })),
-);
+).filter(({ lang, script }) => process.env.VESTIBULE_FULL || (lang === "en") === script);
 
 const LOCALES = { en: "en-US", ko: "ko-KR" };
 

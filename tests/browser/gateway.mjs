@@ -24,6 +24,9 @@ export function newcomer(prefix = "mina") {
   return { username, email: `${username}@example.com`, password: "slate-Harbour_42" };
 }
 
+// bcrypt of every newcomer's password.
+export const HASH = "$2b$10$abcdefghijklmnopqrstuugYrEDIDFuxdh2Ib2XsqUcLq1hVK8KkS";
+
 export class Gateway {
   // `change` is laid over the configuration, section by section.
   static async start(change = {}) {

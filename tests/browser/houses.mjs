@@ -3,11 +3,8 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 
-import { Gateway, newcomer } from "./gateway.mjs";
+import { Gateway, HASH, newcomer } from "./gateway.mjs";
 import { MailServer, linkIn } from "./mails.mjs";
-
-// bcrypt of every newcomer's password.
-const HASH = "$2b$10$abcdefghijklmnopqrstuugYrEDIDFuxdh2Ib2XsqUcLq1hVK8KkS";
 
 const AGENTS = [
   "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
