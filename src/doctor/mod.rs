@@ -1,7 +1,7 @@
 //! Looking at the gateway from outside: what a client, an application or a mail server would meet.
 //!
 //! Each file is one matter. A check says what it found and, where that is not well, what to do. None says a secret, and
-//! none takes longer than a few times [`LIMIT`].
+//! none takes longer than a few times three seconds.
 
 mod disk;
 mod forwarding;
