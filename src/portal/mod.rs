@@ -8,6 +8,7 @@ mod admin;
 mod alert;
 mod assets;
 mod challenge;
+mod context;
 mod demo;
 mod forgot;
 mod forms;

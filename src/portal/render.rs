@@ -6,15 +6,15 @@ use http::header::{
     REFERRER_POLICY, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Response, StatusCode};
-use minijinja::value::{Kwargs, Serde, Value, ValueKind};
-use minijinja::{HtmlEscape, context};
+use minijinja::context;
+use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 use super::site::Site;
 use super::visit::Visit;
 use crate::refusal::Problem;
 use crate::route::Page;
-use crate::text::{Lang, fill};
+use crate::text::Lang;
 
 /// How a request ends: with a status, or refused, which has one too.
 #[derive(Clone, Copy, Debug)]
@@ -63,27 +63,19 @@ impl Site {
         view: &impl Serialize,
     ) -> Response<Bytes> {
         let outcome = outcome.into();
-        let say = |key| self.texts.get(visit.lang, key);
+        let failed = outcome.status.is_client_error() || outcome.status.is_server_error();
+        let known = self.context(visit.lang, visit.head.query, failed);
         let rendered = self.templates.get_template(template).and_then(|template| {
-            template.render(context! {
-                t => self.translator(visit.lang),
-                when => self.dater(visit.lang),
-                page => self.frame(visit, outcome.status),
-                words => context! {
-                    show => say("password.show"),
-                    hide => say("password.hide"),
-                    show_label => say("password.show-label"),
-                    hide_label => say("password.hide-label"),
-                },
-                nav => nav,
-                view => Value::from(Serde(view)),
-            })
+            template.render(context! { nav, view => Value::from(Serde(view)), ..known })
         });
         let (outcome, kind, body) = match rendered {
             Ok(html) => (outcome, "text/html; charset=utf-8", html),
             Err(error) => {
                 tracing::error!(template, %error, "a page cannot be rendered");
-                let text = say("problem.unavailable.detail").to_owned();
+                let text = self
+                    .texts
+                    .get(visit.lang, "problem.unavailable.detail")
+                    .to_owned();
                 (Problem::Unavailable.into(), "text/plain; charset=utf-8", text)
             }
         };
@@ -213,83 +205,5 @@ impl Site {
             );
         }
         response
-    }
-
-    /// What the layout needs.
-    fn frame(&self, visit: &Visit<'_>, status: StatusCode) -> Value {
-        let languages: Vec<_> = self
-            .texts
-            .languages()
-            .map(|lang| {
-                let tag = self.texts.tag(lang);
-                context! {
-                    tag => tag,
-                    name => self.texts.get(lang, "language.name"),
-                    href => with_language(visit.head.query, tag),
-                    current => lang == visit.lang,
-                }
-            })
-            .collect();
-        context! {
-            lang => self.texts.tag(visit.lang),
-            failed => status.is_client_error() || status.is_server_error(),
-            brand => self.brand.name.as_str(),
-            contact => self.brand.contact.as_str(),
-            contact_href => self.brand.contact_href.as_deref(),
-            links => Value::from(Serde(&self.brand.links)),
-            logo => self.assets.logo.as_deref(),
-            icon => self.assets.icon.as_str(),
-            style => self.assets.style.as_str(),
-            script => self.assets.script.as_str(),
-            languages => languages,
-        }
-    }
-
-    /// `t("key", name=value)` of the templates. Values are escaped unless the template made them itself.
-    fn translator(&self, lang: Lang) -> Value {
-        let texts = self.texts.clone();
-        Value::from_function(
-            move |key: &str, values: Kwargs| -> Result<Value, minijinja::Error> {
-                let mut escaped = Vec::new();
-                for name in values.args() {
-                    let value: Value = values.get(name)?;
-                    let text = value.to_string();
-                    let safe = value.is_safe() || value.kind() == ValueKind::Number;
-                    escaped.push((name, if safe { text } else { HtmlEscape(&text).to_string() }));
-                }
-                let pairs: Vec<_> = escaped
-                    .iter()
-                    .map(|(name, text)| (*name, text.as_str()))
-                    .collect();
-                let sentence = HtmlEscape(texts.get(lang, key)).to_string();
-                Ok(Value::from_safe_string(fill(&sentence, &pairs)))
-            },
-        )
-    }
-}
-
-/// A link to the same page in another language; the other parameters stay.
-fn with_language(query: Option<&str>, tag: &str) -> String {
-    let mut pairs = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        if name != "lang" {
-            pairs.append_pair(&name, &value);
-        }
-    }
-    pairs.append_pair("lang", tag);
-    format!("?{}", pairs.finish())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_language_switch_keeps_the_other_parameters() {
-        assert_eq!(with_language(None, "ko"), "?lang=ko");
-        assert_eq!(
-            with_language(Some("rd=%2Fa%3Fb&lang=en"), "ko"),
-            "?rd=%2Fa%3Fb&lang=ko"
-        );
     }
 }
