@@ -4,9 +4,9 @@ use serde::Serialize;
 
 /// What `User-Agent` suggests. "" where it suggests nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(in crate::portal) struct Device {
-    pub(in crate::portal) browser: &'static str,
-    pub(in crate::portal) system: &'static str,
+pub(super) struct Device {
+    pub(super) browser: &'static str,
+    pub(super) system: &'static str,
 }
 
 /// By what each names itself; the first that is found counts, because most also name those that they resemble.
@@ -40,7 +40,7 @@ const SYSTEMS: &[(&str, &str)] = &[
 ];
 
 /// The device that a `User-Agent` describes.
-pub(in crate::portal) fn device(user_agent: &str) -> Device {
+pub(super) fn device(user_agent: &str) -> Device {
     let first = |known: &[(&'static str, &'static str)]| {
         known
             .iter()

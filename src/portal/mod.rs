@@ -10,6 +10,7 @@ mod assets;
 mod challenge;
 mod context;
 mod demo;
+mod device;
 mod forgot;
 mod forms;
 mod hints;
@@ -26,9 +27,11 @@ mod render;
 mod reset;
 mod return_to;
 mod session_form;
+mod session_list;
 mod signup;
 mod site;
 mod templates;
+
 mod verify;
 mod visit;
 

@@ -168,6 +168,11 @@ for (const { lang, script, how } of WAYS) {
           };
           await enter(own, who, "/");
           await open(page, who);
+          assert.equal(await press(page, "end-session"), 200);
+          await notice(page, lang);
+          assert.ok(await ended());
+          assert.equal(await signIn(own, who.email, who.password), 200);
+          await page.reload();
           assert.equal(await press(page, "end-sessions"), 200);
           await notice(page, lang);
           assert.ok(await ended());

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{Person, Running, route};
 
 const ACCOUNT: &str = "/.auth/admin/account";
+const SESSIONS: &str = "/.auth/account/sessions";
 const INVITATIONS: &str = "/.auth/admin/invitations";
 
 async fn gateway() -> Running {
@@ -71,4 +72,57 @@ async fn programs_send_numbers_and_lists_and_hear_what_is_wrong_by_field() {
         assert_eq!(told.status, 422, "{field}");
         assert!(told.document["errors"][field].is_string(), "{}", told.document);
     }
+}
+
+#[tokio::test]
+async fn administrators_see_where_somebody_is_signed_in_and_end_one_of_it() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    let ann = gateway.person("ann").await;
+    let phone = ann.elsewhere().await;
+    let bob = gateway.person("bob").await;
+    let account = admin.ask(&format!("{ACCOUNT}?id=ann")).await.document;
+    assert_eq!(account["session_count"], 2, "{account}");
+    let own = phone.ask(SESSIONS).await.document["sessions"].clone();
+    assert_eq!(own[0]["current"], true, "{own}");
+    let mut seen = own[0].clone();
+    seen["current"] = json!(false);
+    let listed = account["sessions"].as_array().unwrap();
+    assert!(listed.contains(&seen), "{account}");
+
+    let end = |session: Value| {
+        let document =
+            json!({ "account": "ann", "action": "end-session", "session": session, "reason": "lost" });
+        admin.tell(ACCOUNT, document)
+    };
+    let theirs = bob.ask(SESSIONS).await.document["sessions"][0]["id"].clone();
+    assert_eq!(end(theirs).await.document, json!({ "ended": 0 }), "not hers");
+    assert_eq!(end(json!("nothing")).await.status, 404);
+    let id = seen["id"].as_str().unwrap();
+    assert_eq!(end(json!(id)).await.document, json!({ "ended": 1 }));
+    assert!(!phone.is_signed_in().await);
+    assert!(ann.is_signed_in().await && bob.is_signed_in().await);
+    assert_eq!(end(json!(id)).await.document, json!({ "ended": 0 }), "it is over");
+
+    let log = admin
+        .ask("/.auth/admin/audit?account=ann&event=session-end")
+        .await
+        .document;
+    let events = log["events"].as_array().unwrap();
+    assert_eq!(events.len(), 1, "{log}");
+    assert_eq!(events[0]["detail"], format!("session {id}"));
+    assert_eq!(
+        (&events[0]["by"], &events[0]["why"]),
+        (&json!("root1@example.com"), &json!("lost"))
+    );
+    let page = admin.open(&format!("{ACCOUNT}?id=ann")).await.page;
+    assert!(
+        page.contains(r#"value="end-session""#) && !page.contains(id),
+        "{page}"
+    );
+    let own = admin.open(&format!("{ACCOUNT}?id=root1")).await.page;
+    assert!(
+        !own.contains(r#"value="end-session""#),
+        "the one in use stays: {own}"
+    );
 }

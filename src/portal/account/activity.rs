@@ -4,10 +4,10 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::device::{Device, device};
 use super::{AREA, Member};
 use crate::model::{AuditEvent, AuditKind, AuditOutcome};
 use crate::portal::Portal;
+use crate::portal::device::{Device, device};
 use crate::portal::login::unavailable;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};

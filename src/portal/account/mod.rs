@@ -2,7 +2,6 @@
 
 mod activity;
 mod delete;
-mod device;
 mod email;
 mod keys;
 mod language;

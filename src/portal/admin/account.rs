@@ -14,10 +14,12 @@ use crate::portal::alert::{Alert, Errors};
 use crate::portal::login::unavailable;
 use crate::portal::member::Member;
 use crate::portal::render::Outcome;
+use crate::portal::session_list::{SessionDocument, SessionList, SessionRow};
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
 use crate::secret::Secret;
+use crate::services::SessionInfo;
 
 pub(super) const PATH: &str = "/.auth/admin/account";
 
@@ -28,7 +30,7 @@ const ORDER: &[&str] = &["groups", "confirm"];
 pub(in crate::portal) struct AccountDetails {
     pub(in crate::portal) account: Account,
     pub(in crate::portal) locked_for: Option<Duration>,
-    pub(in crate::portal) sessions: usize,
+    pub(in crate::portal) sessions: Vec<SessionInfo>,
 }
 
 /// What the page says of what was just asked.
@@ -57,7 +59,10 @@ struct Document<'a> {
     agreements: &'a [Agreement],
     language: Option<&'a str>,
     locked_for_seconds: Option<u64>,
-    sessions: usize,
+    session_count: usize,
+    sessions: Vec<SessionDocument<'a>>,
+    /// What the next page of sessions comes `after`.
+    sessions_next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -67,6 +72,8 @@ struct AccountView<'a> {
     /// Addresses have to be proven.
     proving: bool,
     locked_minutes: Option<u64>,
+    sessions: Vec<SessionRow>,
+    next: Option<String>,
     recorded: String,
     done: Option<&'static str>,
     link: Option<&'a str>,
@@ -75,7 +82,7 @@ struct AccountView<'a> {
 }
 
 impl Portal {
-    /// `id`: an id, an address or a username.
+    /// `id`: an id, an address or a username; `after`, for its sessions.
     pub(super) async fn account_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
         let account = match self.services.accounts.find(&visit.parameter("id")).await {
             Ok(account) => account,
@@ -101,7 +108,7 @@ impl Portal {
         let locked_for = self.services.inspection.locked_for(&account).await;
         Ok(AccountDetails {
             locked_for: locked_for.map_err(|error| unavailable(error.to_string()))?,
-            sessions: self.services.sessions.list(Some(account.id)).len(),
+            sessions: self.services.sessions.list(Some(account.id)),
             account,
         })
     }
@@ -115,10 +122,11 @@ impl Site {
         details: &AccountDetails,
         said: Said<'_>,
     ) -> Response<Bytes> {
+        let list = SessionList::new(&details.sessions, member, &visit.parameter("after"));
         if visit.wants == Wants::Json {
             return match said.refused {
                 Some((refusal, errors)) => self.refuse_fields(visit, &refusal, errors),
-                None => self.json(visit, StatusCode::OK, &Document::of(details)),
+                None => self.json(visit, StatusCode::OK, &Document::of(details, &list)),
             };
         }
         let (status, errors, alert) = match said.refused {
@@ -137,10 +145,15 @@ impl Site {
             groups: groups.join(", "),
             proving: self.verify_email,
             locked_minutes: details.locked_for.map(|left| left.as_secs().div_ceil(60).max(1)),
+            sessions: list.rows(),
+            next: list
+                .next
+                .as_deref()
+                .map(|next| query(PATH, &[("id", &id), ("after", next)])),
             recorded: query("/.auth/admin/audit", &[("account", &id)]),
             done: done(&visit.parameter("done")),
             link: said.link.map(|link| link.expose().as_str()),
-            account: Document::of(details),
+            account: Document::of(details, &list),
             errors,
             alert,
         };
@@ -150,7 +163,7 @@ impl Site {
 }
 
 impl<'a> Document<'a> {
-    fn of(details: &'a AccountDetails) -> Self {
+    fn of(details: &'a AccountDetails, list: &SessionList<'a>) -> Self {
         let account = &details.account;
         Self {
             id: account.id.to_string(),
@@ -167,7 +180,9 @@ impl<'a> Document<'a> {
             agreements: &account.agreements,
             language: account.language.as_deref(),
             locked_for_seconds: details.locked_for.map(|left| left.as_secs().max(1)),
-            sessions: details.sessions,
+            session_count: details.sessions.len(),
+            sessions: list.documents(),
+            sessions_next: list.next.clone(),
         }
     }
 }
@@ -181,6 +196,7 @@ fn done(action: &str) -> Option<&'static str> {
         "enable" => "admin.done-enable",
         "unlock" => "admin.done-unlock",
         "set-groups" => "admin.done-groups",
+        "end-session" => "account.sessions-ended",
         "end-sessions" => "admin.done-sessions",
         _ => return None,
     })

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::account::{self, Said};
 use super::{accounts, query, refusal_of};
+use crate::ids::SessionId;
 use crate::model::{Account, Standing};
 use crate::portal::Portal;
 use crate::portal::alert::Errors;
@@ -32,7 +33,7 @@ struct Ended {
 
 impl Portal {
     /// `account`: an id, an address or a username; `action`; `reason`; for "set-groups" `groups`, with commas; for
-    /// "delete" `confirm`.
+    /// "end-session" `session`, an id; for "delete" `confirm`.
     pub(super) async fn change_account(
         &self,
         visit: &Visit<'_>,
@@ -50,15 +51,7 @@ impl Portal {
             "unlock" => AccountChange::Unlock,
             "set-groups" => AccountChange::SetGroups(groups(fields.text("groups"))),
             "reset-link" => return self.hand_over(visit, member, name, by).await,
-            "end-sessions" => {
-                return match accounts.end_sessions(name, by, &origin).await {
-                    Ok((_, ended)) if visit.wants == Wants::Json => {
-                        self.site.json(visit, StatusCode::OK, &Ended { ended })
-                    }
-                    Ok((account, _)) => self.see_account(visit, &account, action),
-                    Err(error) => self.refuse_change(visit, member, name, &error).await,
-                };
-            }
+            "end-session" | "end-sessions" => return self.end(visit, member, fields, by).await,
             "delete" => return self.delete_other(visit, member, fields, by).await,
             _ => {
                 let errors = self.site.unknown_action(visit);
@@ -70,6 +63,32 @@ impl Portal {
                 self.show_account(visit, member, account, Said::default()).await
             }
             Ok(account) => self.see_account(visit, &account, action),
+            Err(error) => self.refuse_change(visit, member, name, &error).await,
+        }
+    }
+
+    async fn end(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        fields: &Fields,
+        by: &Actor,
+    ) -> Response<Bytes> {
+        let (accounts, name, origin) = (&self.services.accounts, fields.text("account"), visit.origin());
+        let action = fields.text("action");
+        let ended = if action == "end-sessions" {
+            accounts.end_sessions(name, by, &origin).await
+        } else {
+            let Ok(session) = fields.text("session").parse::<SessionId>() else {
+                return self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound));
+            };
+            accounts.end_session(name, session, by, &origin).await
+        };
+        match ended {
+            Ok((_, ended)) if visit.wants == Wants::Json => {
+                self.site.json(visit, StatusCode::OK, &Ended { ended })
+            }
+            Ok((account, _)) => self.see_account(visit, &account, action),
             Err(error) => self.refuse_change(visit, member, name, &error).await,
         }
     }

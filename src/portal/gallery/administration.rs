@@ -1,6 +1,6 @@
 //! The pages for administrators.
 
-use super::members::account;
+use super::members::{account, sessions};
 use super::*;
 use crate::ids::{InvitationId, MailId};
 use crate::model::{
@@ -131,7 +131,7 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
     let details = |account, locked_for| AccountDetails {
         account,
         locked_for,
-        sessions: 2,
+        sessions: sessions(),
     };
     let link = Secret::new(format!(
         "https://localhost:8443/.auth/reset?token={}",

@@ -30,7 +30,7 @@ pub(super) fn account() -> Account {
     }
 }
 
-fn sessions() -> Vec<SessionInfo> {
+pub(super) fn sessions() -> Vec<SessionInfo> {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     let agents = [
         "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0",
