@@ -200,6 +200,7 @@ fn states(site: &Site, lang: &'static str) -> Vec<(&'static str, Response<Bytes>
                 ("closed", refused(Problem::SignupClosed)),
                 ("forbidden", refused(Problem::Forbidden)),
                 ("unreachable", refused(Problem::UpstreamUnreachable)),
+                ("problem", site.explain_problem(visit, Problem::Locked)),
                 ("demo", site.demo(visit, &admitted(Some(&user)))),
                 ("demo-anonymous", site.demo(visit, &admitted(None))),
             ];

@@ -23,6 +23,10 @@ impl Site {
         let Some(&problem) = Problem::ALL.iter().find(|problem| Some(problem.slug()) == slug) else {
             return self.refuse_visit(visit, &Refusal::new(Problem::NotFound));
         };
+        self.explain_problem(visit, problem)
+    }
+
+    pub(super) fn explain_problem(&self, visit: &Visit<'_>, problem: Problem) -> Response<Bytes> {
         let view = ProblemView {
             slug: problem.slug(),
             status: problem.status().as_u16(),

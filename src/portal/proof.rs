@@ -12,6 +12,7 @@ use super::forms::Fields;
 use super::login::{refusal_of, unavailable};
 use super::member::{Member, Place};
 use super::refuse::set_retry_after;
+use super::site::Site;
 use super::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
 use crate::services::SignInError;
@@ -52,7 +53,7 @@ impl Portal {
         }
         let password = fields.secret(CURRENT_PASSWORD);
         if password.expose().is_empty() {
-            return Err(self.ask_proof(visit, member, place, fields, None));
+            return Err(self.site.ask_proof(visit, member, place, fields, None));
         }
         let proved = self
             .services
@@ -66,11 +67,14 @@ impl Portal {
             .await;
         match proved {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.ask_proof(visit, member, place, fields, Some(&error))),
+            Err(error) => Err(self.site.ask_proof(visit, member, place, fields, Some(&error))),
         }
     }
+}
 
-    fn ask_proof(
+impl Site {
+    /// Asks; `error` says why what was typed proves nothing, if anything was.
+    pub(super) fn ask_proof(
         &self,
         visit: &Visit<'_>,
         member: Member<'_>,
@@ -86,14 +90,10 @@ impl Portal {
             Some(error) => self.proof_refusal(visit, error),
         };
         if visit.wants == Wants::Json {
-            return self.site.refuse_fields(visit, &refusal, errors);
+            return self.refuse_fields(visit, &refusal, errors);
         }
-        let alert = (error.is_some() && errors.is_empty()).then(|| {
-            Alert::about(
-                self.site.title(visit, refusal.problem),
-                self.site.detail(visit, &refusal),
-            )
-        });
+        let alert = (error.is_some() && errors.is_empty())
+            .then(|| Alert::about(self.title(visit, refusal.problem), self.detail(visit, &refusal)));
         let view = ProofView {
             action: visit.head.path,
             sent: fields.sent(),
@@ -101,9 +101,7 @@ impl Portal {
             errors: if error.is_some() { errors } else { Errors::new() },
             alert,
         };
-        let mut response = self
-            .site
-            .member_page(visit, member, place, refusal.problem, "proof.html", &view);
+        let mut response = self.member_page(visit, member, place, refusal.problem, "proof.html", &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }
@@ -128,7 +126,7 @@ impl Portal {
 
     /// The message of the field, by the name of its text.
     pub(super) fn proof_errors(&self, visit: &Visit<'_>, text: &'static str) -> Errors {
-        let message = self.site.texts.get(visit.lang, text).to_owned();
+        let message = self.texts.get(visit.lang, text).to_owned();
         Errors::from([(CURRENT_PASSWORD, message)])
     }
 }

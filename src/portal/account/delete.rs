@@ -36,7 +36,7 @@ impl Portal {
     ) -> Response<Bytes> {
         let password = fields.secret(CURRENT_PASSWORD);
         if password.expose().is_empty() {
-            let errors = self.proof_errors(visit, "proof.required");
+            let errors = self.site.proof_errors(visit, "proof.required");
             let refusal = Refusal::new(Problem::InvalidInput);
             return self.site.refused_delete(visit, member, &refusal, errors);
         }
@@ -48,7 +48,7 @@ impl Portal {
             .await;
         let (refusal, errors) = match deleted {
             Ok(()) => return self.deleted(visit),
-            Err(OwnAccountError::NotProved(error)) => self.proof_refusal(visit, &error),
+            Err(OwnAccountError::NotProved(error)) => self.site.proof_refusal(visit, &error),
             Err(OwnAccountError::LastAdministrator) => {
                 let why = self.site.texts.get(visit.lang, "account.last-administrator");
                 let errors = Errors::from([(CURRENT_PASSWORD, why.to_owned())]);
@@ -62,7 +62,7 @@ impl Portal {
     fn deleted(&self, visit: &Visit<'_>) -> Response<Bytes> {
         let mut response = match visit.wants {
             Wants::Json => self.site.nothing(visit),
-            Wants::Html => self.site.page(visit, StatusCode::OK, "account-deleted.html", &()),
+            Wants::Html => self.site.deleted_page(visit),
         };
         response
             .headers_mut()
@@ -72,6 +72,10 @@ impl Portal {
 }
 
 impl Site {
+    pub(in crate::portal) fn deleted_page(&self, visit: &Visit<'_>) -> Response<Bytes> {
+        self.page(visit, StatusCode::OK, "account-deleted.html", &())
+    }
+
     pub(in crate::portal) fn delete_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
         self.deletion(visit, member, StatusCode::OK, Errors::new(), None)
     }

@@ -42,7 +42,7 @@ impl Portal {
         let password = fields.secret(CURRENT_PASSWORD);
         let email = fields.text("email");
         if password.expose().is_empty() {
-            let errors = self.proof_errors(visit, "proof.required");
+            let errors = self.site.proof_errors(visit, "proof.required");
             let refusal = Refusal::new(Problem::InvalidInput);
             return self.site.refused_email(visit, member, email, &refusal, errors);
         }
@@ -59,7 +59,7 @@ impl Portal {
                 Refusal::new(Problem::InvalidInput),
                 self.site.messages(visit, &[(SignUpField::Email, fault)]),
             ),
-            Err(OwnAccountError::NotProved(error)) => self.proof_refusal(visit, &error),
+            Err(OwnAccountError::NotProved(error)) => self.site.proof_refusal(visit, &error),
             Err(error) => (refusal_of(&error), Errors::new()),
         };
         self.site.refused_email(visit, member, email, &refusal, errors)

@@ -42,7 +42,7 @@ impl Portal {
             password_confirm: fields.secret("password_confirm"),
         };
         if form.current.expose().is_empty() {
-            let errors = self.proof_errors(visit, "proof.required");
+            let errors = self.site.proof_errors(visit, "proof.required");
             return self
                 .site
                 .refused_password(visit, member, &Refusal::new(Problem::InvalidInput), errors);
@@ -63,7 +63,7 @@ impl Portal {
                 Refusal::new(Problem::InvalidInput),
                 self.site.messages(visit, &faults),
             ),
-            Err(OwnAccountError::NotProved(error)) => self.proof_refusal(visit, &error),
+            Err(OwnAccountError::NotProved(error)) => self.site.proof_refusal(visit, &error),
             Err(error) => (refusal_of(&error), Errors::new()),
         };
         self.site.refused_password(visit, member, &refusal, errors)

@@ -53,7 +53,7 @@ impl Portal {
         let (own, id) = (&self.services.own_account, member.principal.account);
         let invalid = Refusal::new(Problem::InvalidInput);
         let (refusal, errors) = if password.expose().is_empty() {
-            (invalid, self.proof_errors(visit, "proof.required"))
+            (invalid, self.site.proof_errors(visit, "proof.required"))
         } else {
             let origin = visit.origin();
             let changed = own.change_username(id, username, &password, member.session, &origin);
@@ -71,7 +71,7 @@ impl Portal {
                     (invalid, self.site.messages(visit, &faults))
                 }
                 Err(OwnAccountError::TooManyUsernames) => (invalid, self.site.too_many_usernames(visit)),
-                Err(OwnAccountError::NotProved(error)) => self.proof_refusal(visit, &error),
+                Err(OwnAccountError::NotProved(error)) => self.site.proof_refusal(visit, &error),
                 Err(error) => (refusal_of(&error), Errors::new()),
             }
         };

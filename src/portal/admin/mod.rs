@@ -34,7 +34,7 @@ pub(super) use invitations::InvitationsView;
 #[cfg(test)]
 pub(super) use overview::Overview;
 
-static AREA: Area = Area {
+pub(super) static AREA: Area = Area {
     title: "admin.nav",
     pages: &[
         ("/.auth/admin", "admin.nav-overview"),

@@ -7,9 +7,9 @@ use crate::model::{
     Account, AuditEvent, AuditKind, AuditOutcome, AuditPlace, Cause, Decision, Invitation, InvitationKind,
     KeptMail, Mail, MailState, Standing, TokenDigest, Topic,
 };
-use crate::portal::admin::{AccountDetails, InvitationsView, Overview, Said, Search, Wanted};
+use crate::portal::admin::{AREA, AccountDetails, InvitationsView, Overview, Said, Search, Wanted};
 use crate::secret::Secret;
-use crate::services::{AccountPage, AuditPage, LocksInForce};
+use crate::services::{AccountPage, AuditPage, LocksInForce, SignInError};
 
 fn at() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
@@ -178,6 +178,10 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         access_keys: Vec::new(),
         unknown: 3,
     };
+    let accounts = "/.auth/admin/accounts";
+    let sent: Fields =
+        serde_json::from_str(r#"{ "account": "mina", "action": "disable", "reason": "<Mina> left" }"#)
+            .unwrap();
     let ok = http::StatusCode::OK;
     vec![
         (
@@ -190,6 +194,20 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
                     waiting: 2,
                     locked: 1,
                 },
+            ),
+        ),
+        (
+            "proof",
+            site.ask_proof(visit, member, AREA.at(accounts), &sent, None),
+        ),
+        (
+            "proof-wrong",
+            site.ask_proof(
+                visit,
+                member,
+                AREA.at(accounts),
+                &sent,
+                Some(&SignInError::InvalidCredentials),
             ),
         ),
         ("admin-accounts", site.accounts(visit, member, &search, &found)),

@@ -156,6 +156,7 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         ),
         ("account-language", site.language_page(visit, member, Some("ko"))),
         ("account-delete", site.delete_page(visit, member)),
+        ("account-deleted", site.deleted_page(visit)),
         (
             "account-delete-locked",
             site.refused_delete(visit, member, &locked, alert::Errors::new()),
