@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::answer::{exit_after, mention, print_json, print_line};
 use crate::config::{Config, DEFAULT_PATH, Loaded, Problem};
-use crate::portal::{Portal, PortalError};
+use crate::portal::Portal;
 
 /// Reads the configuration and reports on it: 0 if it can be run, 1 if not.
 ///
@@ -46,7 +46,13 @@ fn report(config: Option<&Path>) -> Report {
         ),
     };
     let (errors, warnings) = match result {
-        Ok(Loaded { config, warnings }) => (unusable_pages(file.unwrap_or(default), &config), warnings),
+        Ok(Loaded { config, mut warnings }) => match judge_pages(file.unwrap_or(default), &config) {
+            Ok(odd) => {
+                warnings.extend(odd);
+                (Vec::new(), warnings)
+            }
+            Err(problem) => (vec![problem], warnings),
+        },
         Err(problems) => (problems.errors, problems.warnings),
     };
     Report {
@@ -56,14 +62,14 @@ fn report(config: Option<&Path>) -> Report {
     }
 }
 
-/// What the configuration's own rules cannot see: templates and texts of the operator.
-pub(super) fn unusable_pages(file: &Path, config: &Config) -> Vec<Problem> {
-    let problem = |error: PortalError| Problem::found_later(file, "branding.folder", error.to_string());
-    Portal::check(&config.branding)
-        .err()
-        .map(problem)
-        .into_iter()
-        .collect()
+/// What the configuration's own rules cannot see: templates and texts of the operator. What looks odd about them, or
+/// why they are of no use.
+pub(super) fn judge_pages(file: &Path, config: &Config) -> Result<Vec<Problem>, Problem> {
+    let problem = |fault| Problem::found_later(file, "branding.folder", fault);
+    match Portal::check(config) {
+        Ok(warnings) => Ok(warnings.into_iter().map(problem).collect()),
+        Err(error) => Err(problem(error.to_string())),
+    }
 }
 
 impl Report {

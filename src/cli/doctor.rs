@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::runtime;
 
 use super::answer::{Failure, exit_after, print_json, print_line};
-use super::check::unusable_pages;
+use super::check::judge_pages;
 use super::configuration::Chosen;
 use super::logging;
 use super::table::printable;
@@ -43,8 +43,14 @@ impl Doctor {
             Chosen::Trial(_) => ("the one for trying out".to_owned(), Path::new(DEFAULT_PATH)),
         };
         let (config, errors, warnings) = match chosen.load() {
-            Ok(Loaded { config, warnings }) => {
-                let errors = unusable_pages(file, &config);
+            Ok(Loaded { config, mut warnings }) => {
+                let errors = match judge_pages(file, &config) {
+                    Ok(odd) => {
+                        warnings.extend(odd);
+                        Vec::new()
+                    }
+                    Err(problem) => vec![problem],
+                };
                 (Some(config), errors, warnings)
             }
             Err(problems) => (None, problems.errors, problems.warnings),

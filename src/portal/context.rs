@@ -54,7 +54,7 @@ impl Site {
     }
 
     /// `t("key", name=value)` of the templates. Values are escaped unless the template made them itself.
-    fn translator(&self, lang: Lang) -> Value {
+    pub(super) fn translator(&self, lang: Lang) -> Value {
         let texts = self.texts.clone();
         Value::from_function(
             move |key: &str, values: Kwargs| -> Result<Value, minijinja::Error> {

@@ -20,6 +20,7 @@ mod administration;
 mod keys;
 mod links;
 mod members;
+mod samples;
 
 fn site() -> Site {
     let mut config = Config::default();

@@ -31,6 +31,7 @@ mod session_list;
 mod signup;
 mod site;
 mod templates;
+mod trial;
 
 mod verify;
 mod visit;
@@ -45,13 +46,13 @@ use self::forms::Fields;
 use self::member::Member;
 use self::site::Site;
 use self::visit::{Visit, Wants};
-use crate::config::{BrandingConfig, Config};
+use crate::config::Config;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, require_same_origin};
 use crate::route::Page;
-use crate::services::{LiveSession, Services};
-use crate::text::{TextError, Texts};
+use crate::services::{LiveSession, MailError, Services};
+use crate::text::TextError;
 
 /// The pages.
 #[derive(Debug)]
@@ -91,6 +92,9 @@ pub enum PortalError {
     /// A template is wrong.
     #[error("{0}")]
     Template(String),
+    /// What mails are written with is wrong.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// A text is wrong.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -100,13 +104,15 @@ impl Portal {
     /// Loads texts, templates and branding. `hosts` are the configured hosts, to which alone a `rd` may lead.
     pub fn new(config: &Config, services: Services, hosts: Vec<Host>) -> Result<Self, PortalError> {
         let site = Site::new(config, hosts, services.session_cookie.language_name())?;
+        for warning in trial::run(&site, config)? {
+            tracing::warn!("branding.folder: {warning}");
+        }
         Ok(Self { site, services })
     }
 
-    /// Whether the pages can be made with the operator's templates and texts.
-    pub fn check(branding: &BrandingConfig) -> Result<(), PortalError> {
-        Texts::load(&branding.folder)?;
-        templates::load(&branding.folder).map(drop)
+    /// Whether pages and mails can be made with the operator's templates and texts, and what looks odd in them.
+    pub fn check(config: &Config) -> Result<Vec<String>, PortalError> {
+        trial::run(&Site::new(config, Vec::new(), "")?, config)
     }
 
     /// Answers a request to one of the pages. The route has checked the method and the body's size; the page checks the origin.

@@ -8,6 +8,7 @@ use minijinja::{AutoEscape, Environment};
 
 use super::PortalError;
 use super::admin::words;
+use crate::services::LETTER;
 
 const BUILT_IN: &[(&str, &str)] = &[
     ("layout.html", include_str!("templates/layout.html")),
@@ -94,6 +95,11 @@ pub(super) fn load(folder: &Path) -> Result<Environment<'static>, PortalError> {
     Ok(templates)
 }
 
+/// The names of the pages' templates.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|&(name, _)| name)
+}
+
 fn environment() -> Result<Environment<'static>, PortalError> {
     let mut templates = Environment::new();
     let syntax = SyntaxConfig::builder()
@@ -120,8 +126,11 @@ fn replace(templates: &mut Environment<'static>, folder: &Path) -> Result<(), Po
             .file_name()
             .and_then(|name| name.to_str())
             .unwrap_or_default();
+        if name == LETTER {
+            continue;
+        }
         let Some((name, _)) = BUILT_IN.iter().find(|(known, _)| *known == name) else {
-            let known: Vec<_> = BUILT_IN.iter().map(|(known, _)| *known).collect();
+            let known: Vec<_> = names().chain([LETTER]).collect();
             return Err(PortalError::Template(format!(
                 "{} takes the place of no template; there are {}",
                 path.display(),

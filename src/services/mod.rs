@@ -72,7 +72,7 @@ pub use key_proof::{KeyProof, KeyRefusal};
 pub use key_sign_in::{KeyAnswer, KeySignIn, KeySignInError};
 pub use live_key::LiveKey;
 pub use live_session::LiveSession;
-pub use mail::{MailError, Mailer, Probe, ProbeError};
+pub use mail::{LETTER, MailError, Mailer, Probe, ProbeError};
 pub use mailed_links::{Confirmation, LinkError, MailedLinks};
 pub use master_keys::MasterKeyError;
 pub use own_account::{MOST_FORMER_USERNAMES, OwnAccount, OwnAccountError, PasswordForm};

@@ -106,6 +106,16 @@ impl Texts {
         self.0[lang.0].texts.get(key).map(String::as_str)
     }
 
+    /// The names that the text of a key has values for.
+    pub fn placeholders(&self, lang: Lang, key: &str) -> BTreeSet<&str> {
+        self.find(lang, key).map(placeholders).unwrap_or_default()
+    }
+
+    /// The key that is most like this one.
+    pub fn nearest(&self, key: &str) -> Option<&str> {
+        own::nearest(key, &self.0.first()?.texts)
+    }
+
     /// The text for a number of something: `key.one` or `key.other`, with `{count}`.
     pub fn count(&self, lang: Lang, key: &str, count: u64) -> String {
         let form = if count == 1 { "one" } else { "other" };

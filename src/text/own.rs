@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::{Language, Texts, parse, placeholders};
 
+/// The one text that is a list.
+const MONTHS: &str = "date.months";
+
 /// A file of texts is wrong.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {fault}", file.display())]
@@ -61,7 +64,8 @@ impl Texts {
 fn judge(own: &BTreeMap<String, String>, english: &BTreeMap<String, String>) -> Result<(), String> {
     for (key, text) in own {
         let Some(original) = english.get(key) else {
-            return Err(format!("{key} is no text{}", suggestion(key, english)));
+            let nearest = nearest(key, english).unwrap_or_default();
+            return Err(format!("{key} is no text; did you mean {nearest}?"));
         };
         let unknown: BTreeSet<_> = placeholders(text)
             .difference(&placeholders(original))
@@ -70,14 +74,18 @@ fn judge(own: &BTreeMap<String, String>, english: &BTreeMap<String, String>) -> 
         if let Some(unknown) = unknown.first() {
             return Err(format!("{key} has {{{unknown}}}, which is not known there"));
         }
+        if key == MONTHS && text.split(", ").count() != 12 {
+            return Err(format!("{key} names the twelve months, with \", \" between them"));
+        }
     }
     Ok(())
 }
 
-fn suggestion(key: &str, english: &BTreeMap<String, String>) -> String {
+/// The key that is most like this one.
+pub(super) fn nearest<'a>(key: &str, english: &'a BTreeMap<String, String>) -> Option<&'a str> {
     let alike = |known: &&String| strsim::jaro_winkler(key, known);
     let nearest = english.keys().max_by(|a, b| alike(a).total_cmp(&alike(b)));
-    nearest.map_or_else(String::new, |known| format!("; did you mean {known}?"))
+    nearest.map(String::as_str)
 }
 
 /// In the order of their names, so that a page lists languages alike after every start.
@@ -148,6 +156,11 @@ mod tests {
                 "fr.toml: login.title has {nobody}",
             ),
             ("fr.toml", "login.title = ", "fr.toml: "),
+            (
+                "fr.toml",
+                "date.months = \"janvier, février\"",
+                "fr.toml: date.months names the twelve months",
+            ),
             ("french language.toml", "", "is not a language such as `fr.toml`"),
         ] {
             let error = load(&[(name, text)]).unwrap_err();

@@ -164,6 +164,40 @@ async fn a_broken_file_changes_nothing_and_every_error_is_told() {
 }
 
 #[tokio::test]
+async fn a_template_that_fails_only_when_it_is_made_changes_nothing() {
+    let folder = "branding.folder = \"pages\"";
+    let front = Front::start(&config(&[("/", "demo:")], ""));
+    std::fs::create_dir(front.site.path("pages")).unwrap();
+    front.site.configure(&config(&[("/", "demo:")], folder));
+    for (name, fault) in [("login.html", "{{ nobody() }}"), ("letter.html", "{{ nothing }}")] {
+        let file = front.site.path("pages").join(name);
+        std::fs::write(&file, fault).unwrap();
+        let refused = front.site.run(&["reload", "--json"]).document(1).to_string();
+        assert!(refused.contains(name), "{refused}");
+        let checked = front.site.run(&["check"]);
+        assert_eq!(checked.status, 1);
+        assert!(checked.stdout.contains(name), "{}", checked.stdout);
+        assert_eq!(front.status("/.auth/login", "").await, 200);
+        std::fs::remove_file(file).unwrap();
+    }
+    std::fs::write(
+        front.site.path("pages/login.html"),
+        "<p style=\"color:red\">{{ t(\"login.title\") }}</p>",
+    )
+    .unwrap();
+    assert_eq!(front.reload()["changed"], json!(["branding"]));
+    let checked = front.site.run(&["check", "--json"]).document(0);
+    let warnings = checked["warnings"].to_string();
+    assert!(
+        warnings.contains("login.html has a style attribute"),
+        "{warnings}"
+    );
+    let page = front.client().get(front.url("/.auth/login")).send();
+    let page = soon(page).await.unwrap().text().await.unwrap();
+    assert_eq!(page, "<p style=\"color:red\">Sign in</p>");
+}
+
+#[tokio::test]
 async fn a_renewed_certificate_is_served() {
     let mut front = Front::start(&config(&[("/", "demo:")], ""));
     let old = front.client();

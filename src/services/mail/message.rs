@@ -8,10 +8,12 @@ use lettre::message::header::{ContentTransferEncoding, ContentType, Header, Head
 use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use minijinja::context;
 use minijinja::value::{Serde, Value};
+use serde::Serialize;
 
 use super::letter::Letter;
-use super::stationery::{Stationery, TEMPLATE};
+use super::stationery::{LETTER, Stationery};
 use crate::ids::MailId;
+use crate::text::Lang;
 
 /// No machine answers what a machine sent (RFC 3834, section 5).
 #[derive(Clone)]
@@ -57,9 +59,10 @@ impl Letter {
         now: Timestamp,
     ) -> Result<Message, String> {
         let to = self.to.as_str().parse().map_err(|error| format!("{error}"))?;
+        let html = html(stationery, self.lang, self).map_err(|error| error.to_string())?;
         let parts = MultiPart::alternative()
             .singlepart(plain(&self.text()))
-            .singlepart(SinglePart::html(self.html(stationery)?));
+            .singlepart(SinglePart::html(html));
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         Message::builder()
             .from(from.clone())
@@ -85,19 +88,20 @@ impl Letter {
             .collect();
         format!("{}\n\n-- \n{}\n", paragraphs.join("\n\n"), self.signature)
     }
+}
 
-    fn html(&self, stationery: &Stationery) -> Result<String, String> {
-        let view = context! {
-            lang => stationery.tag(self.lang),
-            brand => stationery.brand.as_str(),
-            home => stationery.url(""),
-            paint => Value::from(Serde(&stationery.paint)),
-            letter => Value::from(Serde(self)),
-        };
-        stationery
-            .templates
-            .get_template(TEMPLATE)
-            .and_then(|template| template.render(view))
-            .map_err(|error| error.to_string())
-    }
+/// The letter as HTML.
+pub(super) fn html(
+    stationery: &Stationery,
+    lang: Lang,
+    letter: &impl Serialize,
+) -> Result<String, minijinja::Error> {
+    let template = stationery.templates.get_template(LETTER)?;
+    template.render(context! {
+        lang => stationery.tag(lang),
+        brand => stationery.brand.as_str(),
+        home => stationery.url(""),
+        paint => Value::from(Serde(&stationery.paint)),
+        letter => Value::from(Serde(letter)),
+    })
 }

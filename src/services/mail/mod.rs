@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 pub(super) use self::announcements::ANNOUNCED;
 use self::announcements::Announcements;
 pub use self::probe::{Probe, ProbeError};
+pub use self::stationery::LETTER;
 use self::stationery::Stationery;
 use self::transport::Transport;
 use super::address_limit::AddressLimit;
@@ -57,7 +58,7 @@ pub enum MailError {
     #[error(transparent)]
     Text(#[from] TextError),
     /// How it is written cannot be read.
-    #[error("a template of mails is wrong: {0}")]
+    #[error("the template of mails: {0}")]
     Template(String),
 }
 
@@ -97,11 +98,16 @@ impl Mailer {
         })
     }
 
+    /// Whether mails can be written with the operator's template and texts.
+    pub fn check(config: &Config) -> Result<(), MailError> {
+        Stationery::new(config).map(drop)
+    }
+
     /// Writes as another configuration says from now on.
     pub(super) fn follow(&self, config: &Config) {
         match Stationery::new(config) {
             Ok(stationery) => self.stationery.store(Arc::new(stationery)),
-            // Pages from the same texts were made a moment ago.
+            // It was checked a moment ago.
             Err(error) => tracing::error!(%error, "mails are written as before"),
         }
     }

@@ -1,19 +1,23 @@
 //! What a mail is written with: texts, the operator's name, where links lead.
 
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 
-use minijinja::{AutoEscape, Environment};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use serde::Serialize;
 use url::Url;
 
 use super::MailError;
+use super::message::html;
 use crate::colour::Colour;
 use crate::config::Config;
 use crate::model::{Account, Cause};
 use crate::text::{Lang, Texts, fill};
 
-/// The template's name; its end is what minijinja escapes by.
-pub(super) const TEMPLATE: &str = "letter.html";
+/// The template of mails, by the name under which an operator's own is in `branding.folder`.
+pub const LETTER: &str = "letter.html";
 
 /// Made from a configuration, and anew when that is read again.
 #[derive(Debug)]
@@ -43,13 +47,14 @@ pub(super) struct Paint {
 
 impl Stationery {
     pub(super) fn new(config: &Config) -> Result<Self, MailError> {
+        let folder = &config.branding.folder;
         let mut templates = Environment::new();
         templates.set_auto_escape_callback(|_| AutoEscape::Html);
         templates
-            .add_template(TEMPLATE, include_str!("letter.html"))
+            .add_template_owned(LETTER, template(folder)?)
             .map_err(|error| MailError::Template(error.to_string()))?;
-        Ok(Self {
-            texts: Arc::new(Texts::load(&config.branding.folder)?),
+        let mut stationery = Self {
+            texts: Arc::new(Texts::load(folder)?),
             templates,
             brand: config.branding.name.clone(),
             contact: config.branding.contact.trim().to_owned(),
@@ -57,7 +62,24 @@ impl Stationery {
             reset: config.login.reset,
             verify: config.signup.verify_email,
             paint: Paint::of(&config.branding.accent),
-        })
+        };
+        stationery.try_template()?;
+        Ok(stationery)
+    }
+
+    /// Writes letters that have all that a letter may have, and nothing of it. What is misspelt would be empty, and
+    /// nobody would know why; once a real one is written, that is better than no mail.
+    fn try_template(&mut self) -> Result<(), MailError> {
+        self.templates
+            .set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        let link = || context! { label => "", url => "" };
+        for (links, notes) in [(vec![link(), link()], vec!["", ""]), (Vec::new(), Vec::new())] {
+            let letter =
+                context! { subject => "", greeting => "", lead => "", signature => "", links, notes };
+            html(self, Lang::default(), &letter).map_err(|error| MailError::Template(error.to_string()))?;
+        }
+        self.templates.set_undefined_behavior(UndefinedBehavior::Lenient);
+        Ok(())
     }
 
     /// The language that somebody reads: their account's, else the one of the page that caused the mail.
@@ -113,6 +135,23 @@ impl Stationery {
     /// What stands at the right of the `@` in the name of a mail.
     pub(super) fn host(&self) -> &str {
         self.public_url.host_str().unwrap_or("localhost")
+    }
+}
+
+/// The operator's template, or the built-in one.
+fn template(folder: &Path) -> Result<String, MailError> {
+    let built_in = || include_str!("letter.html").to_owned();
+    if folder.as_os_str().is_empty() {
+        return Ok(built_in());
+    }
+    let own = folder.join(LETTER);
+    match fs::read_to_string(&own) {
+        Ok(own) => Ok(own),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(built_in()),
+        Err(error) => Err(MailError::Template(format!(
+            "{} cannot be read: {error}",
+            own.display()
+        ))),
     }
 }
 

@@ -99,6 +99,25 @@ async fn every_kind_of_mail_in_every_language() {
 }
 
 #[tokio::test]
+async fn an_operators_template_takes_the_place_of_the_built_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = "<b>{{ letter.greeting }}</b>{% for link in letter.links %}<a href=\"{{ link.url | safe }}\">{{ brand }}</a>{% endfor %}";
+    std::fs::write(folder.path().join("letter.html"), own).unwrap();
+    let world = World::with_ann(|config| {
+        config.branding.folder = folder.path().to_owned();
+        config.branding.name = "Harbour & Sons".to_owned();
+    })
+    .await;
+    let mailer = &world.services.mailer;
+    let mail = mailer.mail(&EMAIL.parse().unwrap(), Topic::Approved, &client());
+    let stationery = mailer.stationery.load();
+    let letter = Letter::write(&stationery, &mail, &About::default(), mail.to.clone());
+    let html = message::html(&stationery, letter.lang, &letter).unwrap();
+    let link = "<a href=\"https://localhost:8443/.auth/login\">Harbour &amp; Sons</a>";
+    assert!(html.starts_with("<b>") && html.ends_with(link), "{html}");
+}
+
+#[tokio::test]
 async fn nobody_is_written_to_who_has_no_use_for_it() {
     let world = World::with_ann(|_| {}).await;
     // She is verified already.

@@ -1,0 +1,210 @@
+//! A trial of the operator's templates before they are served: every page is made once in every state.
+//!
+//! What a page is given in each state is in `trial/samples.snap.json`, which a test writes from the pages themselves.
+
+use std::fs;
+use std::path::Path;
+
+use minijinja::value::{Kwargs, Serde, Value};
+use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, context};
+use serde::Deserialize;
+
+use super::site::Site;
+use super::{PortalError, templates};
+use crate::config::Config;
+use crate::services::Mailer;
+use crate::text::Lang;
+
+const SAMPLES: &str = include_str!("trial/samples.snap.json");
+
+/// A page in one of its states.
+#[derive(Deserialize)]
+struct Sample {
+    state: String,
+    template: String,
+    failed: bool,
+    nav: Option<serde_json::Value>,
+    view: serde_json::Value,
+}
+
+/// Makes every page and mail with the operator's templates, if there are any. What looks odd, a sentence each.
+pub(super) fn run(site: &Site, config: &Config) -> Result<Vec<String>, PortalError> {
+    let folder = &config.branding.folder;
+    if folder.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    site.make_all().map_err(|fault| {
+        PortalError::Template(format!(
+            "no page can be served with the templates of {}: {fault}",
+            folder.display()
+        ))
+    })?;
+    Mailer::check(config)?;
+    Ok(blocked(folder))
+}
+
+impl Site {
+    fn make_all(&self) -> Result<(), String> {
+        let mut templates = self.templates.clone();
+        // What is misspelt would be empty, and nobody would know why.
+        templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        let samples: Vec<Sample> = serde_json::from_str(SAMPLES).map_err(|error| error.to_string())?;
+        for Sample {
+            state,
+            template,
+            failed,
+            nav,
+            view,
+        } in samples
+        {
+            let lang = Lang::default();
+            let known = self.context(lang, None, failed);
+            let page = templates.get_template(&template).and_then(|template| {
+                let nav = nav.map_or(Value::UNDEFINED, |nav| Value::from(Serde(&nav)));
+                let view = Value::from(Serde(&view));
+                template.render(context! { nav, view, t => self.strict_translator(lang), ..known })
+            });
+            page.map_err(|error| format!("the page {state}: {}", innermost(&templates, &error)))?;
+        }
+        Ok(())
+    }
+
+    /// `t` of the templates, which refuses what it would otherwise show as it is.
+    fn strict_translator(&self, lang: Lang) -> Value {
+        let (texts, translator) = (self.texts.clone(), self.translator(lang));
+        Value::from_function(move |state: &mut State<'_, '_>, key: &str, values: Kwargs| {
+            let refused = |fault: String| Err(Error::new(ErrorKind::InvalidOperation, fault));
+            if texts.find(lang, key).is_none() {
+                let nearest = texts.nearest(key).unwrap_or_default();
+                return refused(format!("t() knows no text {key}; did you mean {nearest}?"));
+            }
+            if let Some(missing) = texts
+                .placeholders(lang, key)
+                .into_iter()
+                .find(|name| !values.has(name))
+            {
+                return refused(format!("t(\"{key}\") needs {missing}=…"));
+            }
+            translator.call(state, &[Value::from(key), Value::from(values)])
+        })
+    }
+}
+
+/// The error at the place that is at fault, not at those that lead there, with the line that it is in.
+fn innermost(templates: &Environment<'_>, error: &Error) -> String {
+    let mut deepest = error;
+    while let Some(inner) = std::error::Error::source(deepest).and_then(|inner| inner.downcast_ref()) {
+        deepest = inner;
+    }
+    let template = deepest.name().and_then(|name| templates.get_template(name).ok());
+    let line = template.zip(deepest.line()).and_then(|(template, line)| {
+        let line = template.source().lines().nth(line.saturating_sub(1))?;
+        Some(line.trim().to_owned())
+    });
+    line.map_or_else(|| deepest.to_string(), |line| format!("{deepest}: {line}"))
+}
+
+/// What browsers do not follow because of the content security policy.
+fn blocked(folder: &Path) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for name in templates::names() {
+        let Ok(source) = fs::read_to_string(folder.join(name)) else {
+            continue;
+        };
+        let source = source.to_ascii_lowercase();
+        let has_script = source.split("<script").skip(1).any(|rest| {
+            let tag = rest.split('>').next().unwrap_or_default();
+            !tag.contains("src=")
+        });
+        for (found, what) in [
+            (has_script, "a script"),
+            (source.contains("<style"), "a style sheet"),
+            (source.contains(" style="), "a style attribute"),
+        ] {
+            if found {
+                warnings.push(format!(
+                    "{name} has {what} of its own, which browsers do not follow: the content security policy forbids it"
+                ));
+            }
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn try_with(files: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, source) in files {
+            fs::write(folder.path().join(name), source).unwrap();
+        }
+        let mut config = Config::default();
+        config.branding.folder = folder.path().to_owned();
+        Site::new(&config, Vec::new(), "language")
+            .and_then(|site| run(&site, &config))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_built_in_templates_pass() {
+        assert_eq!(try_with(&[]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_would_fail_or_be_empty_when_it_is_served_is_refused_with_its_line() {
+        for (name, source, faults) in [
+            (
+                "login.html",
+                "<p>\n{{ view.logn }}",
+                &["the page login: ", "(in login.html:2)", "{{ view.logn }}"][..],
+            ),
+            (
+                "login.html",
+                "{{ frobnicate() }}",
+                &["the page login: ", "login.html:1"],
+            ),
+            (
+                "login.html",
+                "{{ t(\"login.titel\") }}",
+                &["did you mean login.title?"],
+            ),
+            (
+                "login.html",
+                "{{ t(\"field.password-short\") }}",
+                &["needs count=…"],
+            ),
+            ("parts.html", "", &["field", "login.html:"]),
+            (
+                "layout.html",
+                "{{ page.brnd }}",
+                &["the page login: ", "layout.html:1"],
+            ),
+            (
+                "account-sessions.html",
+                "{% for session in view.sessions %}{{ session.adress }}{% endfor %}",
+                &["the page account-sessions: ", "account-sessions.html:1"],
+            ),
+            ("letter.html", "{{ letter.subjct }}", &["the template of mails: "]),
+            ("letter.html", "{% for %}", &["the template of mails: "]),
+        ] {
+            let error = try_with(&[(name, source)]).unwrap_err();
+            for fault in faults {
+                assert!(error.contains(fault), "{name} {source}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_browsers_do_not_follow_is_named() {
+        let warnings = try_with(&[
+            ("problem.html", "<script src=\"/a.js\"></script><p>"),
+            ("demo.html", "<SCRIPT>alert(1)</script><p style=\"color:red\">"),
+        ])
+        .unwrap();
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].starts_with("demo.html has a script"), "{warnings:?}");
+        assert!(warnings[1].starts_with("demo.html has a style attribute"));
+    }
+}
