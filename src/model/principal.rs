@@ -27,7 +27,7 @@ pub struct Principal {
     pub method: SignInMethod,
     /// The session that proved it, if one did.
     pub session: Option<SessionId>,
-    /// The latest moment at which the proof ends, used or not.
+    /// The latest moment at which the proof ends; a session that is not used ends before it.
     pub expires_at: Timestamp,
 }
 

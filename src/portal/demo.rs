@@ -40,8 +40,9 @@ struct DemoDocument<'a> {
 
 impl Site {
     pub(super) fn demo(&self, visit: &Visit<'_>, admitted: &Admitted<'_>) -> Response<Bytes> {
-        let user = admitted.principal.map(Me::of);
+        let user = admitted.visitor.me();
         let session = admitted
+            .visitor
             .principal
             .and_then(|principal| principal.session)
             .map(|id| id.to_string());

@@ -137,7 +137,10 @@ fn states(site: &Site, lang: &'static str) -> Vec<(&'static str, Response<Bytes>
             );
             headers.insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
             let admitted = |principal| Admitted {
-                principal,
+                visitor: Visitor {
+                    principal,
+                    session: None,
+                },
                 upstream_headers: &headers,
                 route: "localhost/".to_owned(),
                 allow: "authenticated",

@@ -100,7 +100,7 @@ impl Portal {
             Wants::Json => {
                 let principal = signed_in.session.principal();
                 let document = SignedInDocument {
-                    user: Me::of(&principal),
+                    user: Me::of(&principal, Some(&signed_in.session)),
                     rd: rd.as_str(),
                 };
                 self.site.json(visit, StatusCode::OK, &document)

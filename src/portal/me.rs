@@ -6,10 +6,12 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
+use super::Visitor;
 use super::site::Site;
 use super::visit::{Visit, Wants};
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
+use crate::services::LiveSession;
 
 /// Somebody, as programs read it.
 #[derive(Debug, Serialize)]
@@ -25,7 +27,9 @@ pub(super) struct Me<'a> {
 }
 
 impl<'a> Me<'a> {
-    pub(super) fn of(principal: &'a Principal) -> Self {
+    /// `session` is the one that proves it, if one does.
+    pub(super) fn of(principal: &'a Principal, session: Option<&LiveSession>) -> Self {
+        let expires_at = session.map_or(principal.expires_at, LiveSession::expires_at);
         Self {
             id: principal.account.to_string(),
             username: principal.username.as_str(),
@@ -34,15 +38,22 @@ impl<'a> Me<'a> {
             name: &principal.name,
             groups: &principal.groups,
             method: principal.method.as_str(),
-            expires_at: principal.expires_at.to_string(),
+            expires_at: expires_at.to_string(),
         }
     }
 }
 
+impl<'a> Visitor<'a> {
+    /// Who they are, if they are signed in.
+    pub(super) fn me(self) -> Option<Me<'a>> {
+        self.principal.map(|principal| Me::of(principal, self.session))
+    }
+}
+
 impl Site {
-    pub(super) fn me(&self, visit: &Visit<'_>, principal: Option<&Principal>) -> Response<Bytes> {
-        if let Some(principal) = principal {
-            return self.json(visit, StatusCode::OK, &Me::of(principal));
+    pub(super) fn me(&self, visit: &Visit<'_>, visitor: Visitor<'_>) -> Response<Bytes> {
+        if let Some(me) = visitor.me() {
+            return self.json(visit, StatusCode::OK, &me);
         }
         let visit = Visit {
             wants: Wants::Json,

@@ -74,7 +74,7 @@ pub struct Visitor<'a> {
 #[derive(Debug)]
 pub struct Admitted<'a> {
     /// Who it comes from.
-    pub principal: Option<&'a Principal>,
+    pub visitor: Visitor<'a>,
     /// The headers that an application in the demo's place would have received.
     pub upstream_headers: &'a HeaderMap,
     /// The route that matched, as host and path.
@@ -163,7 +163,7 @@ impl Portal {
             (Page::ForgotDone, _) => self.site.forgot_done(&visit),
             (Page::Reset, None) => self.reset_page(&visit).await,
             (Page::Reset, Some(fields)) => self.reset(&visit, fields).await,
-            (Page::Me, _) => self.site.me(&visit, principal),
+            (Page::Me, _) => self.site.me(&visit, visitor),
             (Page::Problem, _) => self.site.problem_page(&visit),
             (Page::Asset, _) => self.site.asset(&visit),
             (Page::Account(page), fields) => match Member::of(visitor) {

@@ -12,6 +12,7 @@ use super::admit::Admission;
 use super::answer::Made;
 use super::arrival::Arrival;
 use super::body::Content;
+use super::page::visitor;
 use super::{Gateway, forwarded, hop_by_hop, websocket};
 use crate::authenticate::Signed;
 use crate::authorize::Permit;
@@ -203,7 +204,7 @@ impl Gateway {
         rest: &Rest<'_>,
     ) -> Made {
         let admitted = Admitted {
-            principal: permit.principal().map(|principal| &**principal),
+            visitor: visitor(permit),
             upstream_headers: headers,
             route: route.label().to_string(),
             allow: match route.allow() {

@@ -39,14 +39,18 @@ impl Gateway {
         } else {
             Bytes::new()
         };
-        let visitor = Visitor {
-            principal: permit.principal().map(Arc::as_ref),
-            session: permit.session().map(Arc::as_ref),
-        };
-        let response = self.portal.respond(page, head, visitor, body).await;
+        let response = self.portal.respond(page, head, visitor(permit), body).await;
         let mut made = Made::from(response.map(Content::own));
         made.leaves_unread = leaves_unread;
         Ok(made)
+    }
+}
+
+/// Who a permitted request comes from.
+pub(super) fn visitor(permit: &Permit) -> Visitor<'_> {
+    Visitor {
+        principal: permit.principal().map(Arc::as_ref),
+        session: permit.session().map(Arc::as_ref),
     }
 }
 

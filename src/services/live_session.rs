@@ -113,7 +113,7 @@ impl LiveSession {
     }
 
     /// When it ends unless it is used.
-    pub(super) fn expires_at(&self) -> Timestamp {
+    pub fn expires_at(&self) -> Timestamp {
         timestamp(self.expires_ms())
     }
 

@@ -1,6 +1,12 @@
 //! The pages of one's own account, over the wire: as a form without scripts, and as JSON.
 
-use serde_json::json;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use vestibule::clock::Clock;
+use vestibule::config::Period;
+use vestibule::control::Command;
 
 use crate::harness::{PASSWORD, Running, form, route};
 
@@ -247,4 +253,45 @@ async fn an_account_is_deleted_by_its_owner_with_the_password() {
         204
     );
     assert!(!bob.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn when_a_session_ends_is_the_same_wherever_it_is_said() {
+    let (minute, noon) = (Duration::from_mins(1), "2026-11-24T12:00:00Z".parse().unwrap());
+    let (clock, hand) = Clock::manual(noon);
+    let gateway = Running::start_in(TempDir::new().unwrap(), clock, |config| {
+        config.session.idle = Period(10 * minute);
+        config.session.absolute = Period(60 * minute);
+        config.route = vec![route("/", "authenticated", "demo:")];
+    })
+    .await;
+    let mut ann = gateway.person("ann").await;
+    gateway.sign_out(&ann.cookie).await;
+    let credentials = json!({ "login": ann.email, "password": PASSWORD });
+    let told = ann.tell("/.auth/login", credentials).await;
+    assert_eq!(told.document["user"]["expires_at"], "2026-11-24T12:10:00Z");
+    ann.cookie = told.cookie();
+    for (since, end) in [
+        (0, "2026-11-24T12:10:00Z"),
+        (9, "2026-11-24T12:19:00Z"),
+        (18, "2026-11-24T12:28:00Z"),
+        (27, "2026-11-24T12:37:00Z"),
+        (36, "2026-11-24T12:46:00Z"),
+        (45, "2026-11-24T12:55:00Z"),
+        (54, "2026-11-24T13:00:00Z"),
+    ] {
+        // The application is asked first: of all these it alone counts as a use.
+        let application = ann.ask("/").await.document["user"]["expires_at"].clone();
+        let me = ann.ask("/.auth/me").await.document["expires_at"].clone();
+        let listed = ann.ask("/.auth/account/sessions").await.document["sessions"][0]["expires_at"].clone();
+        let sessions = gateway.command(Command::ListSessions(None)).await;
+        let commanded = sessions[0]["expires_at"].clone();
+        let said: [Value; 4] = [application, me, listed, commanded];
+        assert!(
+            said.iter().all(|said| said == end),
+            "after {since} minutes: {said:?}"
+        );
+        hand.advance(9 * minute);
+    }
+    assert!(!ann.is_signed_in().await, "an hour is over");
 }
