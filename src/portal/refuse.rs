@@ -115,11 +115,17 @@ impl Site {
         errors: &Errors,
         order: &[&'static str],
     ) -> Alert {
-        if errors.is_empty() {
-            Alert::about(self.title(visit, refusal.problem), self.detail(visit, refusal))
-        } else {
-            Alert::listing(self.texts.get(visit.lang, "page.required"), errors, order)
+        if order.iter().any(|field| errors.contains_key(field)) {
+            return Alert::listing(self.texts.get(visit.lang, "page.required"), errors, order);
         }
+        // An action that nobody does is in no field of the form.
+        let whole = errors.values().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let text = if whole.is_empty() {
+            self.detail(visit, refusal)
+        } else {
+            whole
+        };
+        Alert::about(self.title(visit, refusal.problem), text)
     }
 
     /// A form that is refused: `page` with what is wrong, or the problem alone where a program asked.

@@ -72,6 +72,16 @@ async fn programs_send_numbers_and_lists_and_hear_what_is_wrong_by_field() {
         assert_eq!(told.status, 422, "{field}");
         assert!(told.document["errors"][field].is_string(), "{}", told.document);
     }
+    for (page, account) in [(ACCOUNT, "ann"), (INVITATIONS, "")] {
+        let fields = [("account", account), ("action", "frobnicate")];
+        let shown = admin.submit(page, &fields).await;
+        assert_eq!(shown.status, 422, "{page}");
+        assert!(
+            shown.page.contains("<p>There is no such action.</p>"),
+            "{}",
+            shown.page
+        );
+    }
 }
 
 #[tokio::test]

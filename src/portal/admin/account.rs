@@ -17,7 +17,7 @@ use crate::portal::render::Outcome;
 use crate::portal::session_list::{SessionDocument, SessionList, SessionRow};
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
-use crate::refusal::{Problem, Refusal};
+use crate::refusal::Refusal;
 use crate::secret::Secret;
 use crate::services::SessionInfo;
 
@@ -131,10 +131,7 @@ impl Site {
         }
         let (status, errors, alert) = match said.refused {
             Some((refusal, errors)) => {
-                let alert = match errors.get("action") {
-                    Some(message) => Alert::about(self.title(visit, Problem::InvalidInput), message.clone()),
-                    None => self.form_alert(visit, &refusal, &errors, ORDER),
-                };
+                let alert = self.form_alert(visit, &refusal, &errors, ORDER);
                 (Outcome::from(refusal.problem), errors, Some(alert))
             }
             None => (StatusCode::OK.into(), Errors::new(), None),
