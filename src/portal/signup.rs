@@ -224,6 +224,7 @@ impl Site {
             },
             FieldError::EmailMalformed => "field.email-malformed",
             FieldError::EmailTooLong => "field.email-too-long",
+            FieldError::EmailTaken if self.login.reset => "field.email-taken-or-reset",
             FieldError::EmailTaken => "field.email-taken",
             FieldError::EmailUnchanged => "field.email-unchanged",
             FieldError::UsernameLength => "field.username-length",

@@ -247,6 +247,12 @@ async fn s15_switched_off_there_is_no_reset_on_any_path_and_no_way_to_it() {
         .submit("/.auth/signup", &[("email", EMAIL), ("username", "x1")])
         .await;
     assert!(!taken.page.contains("/.auth/forgot"), "{}", taken.page);
+    let told = gateway.sign_up(EMAIL, "x1", PASSWORD).await;
+    let said = told.document["errors"]["email"].as_str().unwrap();
+    assert!(
+        said.contains("Sign in") && !said.contains("new password"),
+        "{said}"
+    );
     assert!(gateway.outbox().is_empty());
 }
 
@@ -267,6 +273,12 @@ async fn the_way_to_a_reset_is_offered_where_it_helps() {
         .submit("/.auth/signup", &[("email", EMAIL), ("username", "x1")])
         .await;
     assert!(taken.page.contains("href=\"/.auth/forgot\""), "{}", taken.page);
+    let told = gateway.sign_up(EMAIL, "x1", PASSWORD).await;
+    let said = told.document["errors"]["email"].as_str().unwrap();
+    assert!(
+        said.contains("Sign in") && said.contains("new password"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
