@@ -5,8 +5,11 @@ use std::sync::Arc;
 use super::{Actor, Audit, Event, Kept, Kind, Lasting, Mailer, Origin};
 use crate::clock::Clock;
 use crate::ids::MailId;
-use crate::model::{AuditDetail, Fact};
+use crate::model::{AuditDetail, Fact, KeptMail, MailState};
 use crate::store::{MailOutcome, StoreError};
+
+/// Mails that are looked at to count those that failed: the oldest, as these are.
+const COUNTED: usize = 1000;
 
 /// The service.
 #[derive(Debug)]
@@ -25,6 +28,13 @@ impl FailedMails {
             audit: lasting.audit.clone(),
             clock: lasting.clock.clone(),
         }
+    }
+
+    /// How many there are, of the 1000 oldest mails that wait or failed.
+    pub async fn count(&self) -> Result<usize, StoreError> {
+        let mails = self.store.mails(None, COUNTED).await?;
+        let failed = |kept: &&KeptMail| matches!(kept.state, MailState::Failed(_));
+        Ok(mails.iter().filter(failed).count())
     }
 
     /// Has a mail sent again, with a link that is made then. Whether it had failed.
@@ -51,7 +61,7 @@ mod tests {
     use crate::store::{AuditFilter, AuditOrder};
 
     #[tokio::test]
-    async fn the_record_has_whom_the_mail_is_for_which_one_it_is_and_why() {
+    async fn one_that_failed_is_counted_until_it_is_sent_again_which_is_recorded_with_why() {
         let world = World::with_ann(|_| {}).await;
         let services = &world.services;
         services.mailed_links.forgot(EMAIL, &client()).await.unwrap();
@@ -59,13 +69,17 @@ mod tests {
         let by = tester().because("the mail server is back");
         let origin = client();
         let again = || services.failed_mails.send_again(id, &by, &origin);
+        let count = || services.failed_mails.count();
+        assert_eq!(count().await.unwrap(), 0, "it waits");
         assert!(!again().await.unwrap(), "it has not failed");
         let failed = MailOutcome::Failed {
             at: world.clock.now(),
             reason: "550".to_owned(),
         };
         world.store.settle_mail(id, failed).await.unwrap();
+        assert_eq!(count().await.unwrap(), 1);
         assert!(again().await.unwrap());
+        assert_eq!(count().await.unwrap(), 0);
         let newest = services
             .audit
             .read(AuditFilter::default(), AuditOrder::NewestFirst, None, 1);

@@ -29,6 +29,13 @@ after(async () => {
 const press = (page, action) =>
   arrive(page, () => page.locator(`main button[name="action"][value="${action}"]`).click());
 
+// Has a page shown anew until something is on it.
+async function seen(page, wanted) {
+  for (const patience = AbortSignal.timeout(30_000); (await wanted.count()) === 0; await page.reload()) {
+    patience.throwIfAborted();
+  }
+}
+
 async function open(page, who) {
   await page.goto("/.auth/admin/accounts");
   await field(page, "q").fill(who.username);
@@ -195,11 +202,12 @@ for (const { lang, script, how } of WAYS) {
         await mails.refuse({ [who.email]: "550 5.1.1 There is no mailbox of this name" });
         await gateway.signUp(who, { "accept-language": lang });
         await gateway.command("user", "approve", who.email);
-        await enter(page, administrator, "/.auth/admin/mails");
+        await enter(page, administrator, "/.auth/admin");
+        const counted = 'dd a[href="/.auth/admin/mails"]';
+        await seen(page, page.locator(`main ${counted}`));
+        assert.equal(await click(page, counted), 200);
         const row = page.locator(`main li:has(h2:has-text("${who.email}")):has(button)`);
-        for (const patience = AbortSignal.timeout(30_000); (await row.count()) === 0; await page.reload()) {
-          patience.throwIfAborted();
-        }
+        await seen(page, row);
         const said = await row.innerText();
         assert.ok(said.includes("There is no mailbox of this name"), said);
         await mails.refuse({});

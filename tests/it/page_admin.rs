@@ -390,4 +390,5 @@ async fn whoever_waits_is_seen_and_decided_about() {
     assert_eq!(decided, Some("root1@example.com"), "{document}");
     assert_eq!(admin.ask("/.auth/admin").await.document["waiting"], 0);
     assert!(admin.ask("/.auth/admin/mails").await.document["mails"].is_array());
+    assert_eq!(admin.ask("/.auth/admin").await.document["failed_mails"], 0);
 }

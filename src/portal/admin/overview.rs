@@ -23,6 +23,8 @@ pub(in crate::portal) struct Overview {
     pub(in crate::portal) waiting: usize,
     /// Accounts that are locked.
     pub(in crate::portal) locked: usize,
+    /// Mails that failed for good.
+    pub(in crate::portal) failed_mails: usize,
 }
 
 impl Portal {
@@ -37,6 +39,7 @@ impl Portal {
         let inspection = &self.services.inspection;
         let waiting = inspection.waiting().await;
         let locks = inspection.locks().await;
+        let failed_mails = self.services.failed_mails.count().await;
         Ok(Overview {
             sessions: self.services.sessions.list(None).len(),
             waiting: waiting.map_err(|error| unavailable(error.to_string()))?,
@@ -44,6 +47,7 @@ impl Portal {
                 .map_err(|error| unavailable(error.to_string()))?
                 .accounts
                 .len(),
+            failed_mails: failed_mails.map_err(|error| unavailable(error.to_string()))?,
         })
     }
 }

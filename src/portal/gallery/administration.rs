@@ -193,6 +193,7 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
                     sessions: 3,
                     waiting: 2,
                     locked: 1,
+                    failed_mails: 4,
                 },
             ),
         ),
