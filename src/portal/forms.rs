@@ -66,7 +66,12 @@ impl Fields {
 
     /// Whether the box was ticked that agrees to the terms.
     pub(super) fn agrees(&self) -> bool {
-        matches!(self.text("agree"), "true" | "on" | "1" | "yes")
+        self.is_ticked("agree")
+    }
+
+    /// Whether a box was ticked.
+    pub(super) fn is_ticked(&self, name: &str) -> bool {
+        matches!(self.text(name), "true" | "on" | "1" | "yes")
     }
 
     /// What can be sent again by a page: everything but what may be a password.

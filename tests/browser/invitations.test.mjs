@@ -109,13 +109,29 @@ for (const { lang, script, how } of WAYS) {
         });
       }));
 
-    it("one that is mailed is opened from the mail", () =>
-      visit(async (guest) => {
-        const who = newcomer("mailed");
-        await gateway.command("invite", "create", "--email", who.email, "--send", "--lang", lang);
-        const mail = await mails.mailTo(who.email);
-        assertLanguage(mail, lang);
-        await join(guest, linkIn(mail), who, { bound: true, count: 2 });
+    const opened = async (who) => {
+      const mail = await mails.mailTo(who.email);
+      assertLanguage(mail, lang);
+      await visit((guest) => join(guest, linkIn(mail), who, { bound: true, count: 2 }));
+    };
+
+    it("one that a command mails is opened from the mail", async () => {
+      const who = newcomer("mailed");
+      await gateway.command("invite", "create", "--email", who.email, "--send", "--lang", lang);
+      await opened(who);
+    });
+
+    it("one that is mailed from the page is opened from the mail", () =>
+      visit(async (page) => {
+        const who = newcomer("posted");
+        await enter(page, administrator, PAGE);
+        assert.equal(await post(page, { send: true }), 422, "to whom?");
+        assertLanguage(await complaint(page, "email"), lang);
+        assert.ok(await field(page, "send").isChecked(), "what was ticked is kept");
+        assert.equal(await post(page, { email: who.email }), 200);
+        await notice(page, lang);
+        assert.deepEqual(await shown(page), [], "the link is in the mail alone");
+        await opened(who);
       }));
 
     it("without one, the code is asked for, and the code of a link serves", () =>

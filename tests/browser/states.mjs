@@ -194,6 +194,10 @@ export const STATES = {
       }),
     ),
   ],
+  "admin-invitations-sent": [
+    "staffed",
+    admin(then("/.auth/admin/invitations", (page) => post(page, { email: newcomer("invited").email, send: true }))),
+  ],
   "admin-invitations-failed": [
     "staffed",
     admin(

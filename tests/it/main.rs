@@ -25,6 +25,7 @@ mod page_account;
 mod page_activity;
 mod page_admin;
 mod page_admin_account;
+mod page_admin_invitations;
 mod page_audit;
 mod page_email;
 mod page_export;

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use crate::harness::{PASSWORD, Person, Running, form, route, soon};
 
 const ACCOUNT: &str = "/.auth/admin/account";
-const INVITATIONS: &str = "/.auth/admin/invitations";
 
 async fn gateway() -> Running {
     Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await
@@ -274,69 +273,6 @@ async fn a_reset_link_is_shown_once_and_is_in_no_record() {
         let record = std::fs::read_to_string(gateway.file(file)).unwrap();
         assert!(!record.contains(token), "{file}");
     }
-}
-
-#[tokio::test]
-async fn invitations_are_made_listed_and_revoked() {
-    let gateway = gateway().await;
-    let admin = gateway.administrator("root1").await;
-    let fields = [
-        ("email", "guest@example.com"),
-        ("groups", "ops, dev"),
-        ("days", "1"),
-        ("count", "1"),
-    ];
-    let shown = admin.submit(INVITATIONS, &fields).await;
-    assert_eq!(shown.status, 200, "{}", shown.page);
-    assert!(shown.page.contains("signup?invitation="), "the link, once");
-    assert!(!admin.open(INVITATIONS).await.page.contains("?invitation="));
-    let made = admin
-        .tell(INVITATIONS, json!({ "count": "2", "reason": "a fair" }))
-        .await;
-    assert_eq!(
-        (made.status, made.document["links"].as_array().unwrap().len()),
-        (201, 2)
-    );
-
-    let listed = admin.ask(INVITATIONS).await.document["invitations"].clone();
-    let listed = listed.as_array().unwrap();
-    assert_eq!(listed.len(), 3);
-    assert_eq!(listed[0]["email"], "guest@example.com");
-    assert_eq!(listed[0]["groups"], json!(["dev", "ops"]));
-    let id = listed[0]["id"].as_str().unwrap();
-    let revoked = admin
-        .submit(INVITATIONS, &[("action", "revoke"), ("invitation", id)])
-        .await;
-    assert_eq!(revoked.status, 303);
-    let again = admin
-        .tell(INVITATIONS, json!({ "action": "revoke", "invitation": id }))
-        .await;
-    assert_eq!(again.status, 404);
-    assert_eq!(
-        admin.ask(INVITATIONS).await.document["invitations"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
-
-    let wrong = [
-        ("email", "nobody"),
-        ("groups", "a\nb"),
-        ("days", "0"),
-        ("count", "101"),
-    ];
-    let refused = admin.submit(INVITATIONS, &wrong).await;
-    assert_eq!(refused.status, 422);
-    for field in ["email", "groups", "days", "count"] {
-        assert!(
-            refused.page.contains(&format!("id=\"{field}-error\"")),
-            "{field}: {}",
-            refused.page
-        );
-    }
-    let told = admin.tell(INVITATIONS, json!({ "email": "nobody" })).await;
-    assert!(told.status == 422 && told.document["errors"]["email"].is_string());
 }
 
 #[tokio::test]

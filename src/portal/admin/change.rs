@@ -101,7 +101,7 @@ impl Portal {
         by: &Actor,
     ) -> Response<Bytes> {
         let (accounts, name) = (&self.services.accounts, fields.text("account"));
-        if !matches!(fields.text("confirm"), "true" | "on" | "1" | "yes") {
+        if !fields.is_ticked("confirm") {
             let message = self.site.texts.get(visit.lang, "admin.must-confirm").to_owned();
             let errors = Errors::from([("confirm", message)]);
             return self.refuse_fields_of(visit, member, name, errors).await;

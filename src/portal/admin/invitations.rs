@@ -1,5 +1,7 @@
 //! `/.auth/admin/invitations`: who may make an account.
 
+mod form;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -7,13 +9,14 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::AREA;
-use super::change::groups;
+pub(in crate::portal) use self::form::InvitationsView;
+use self::form::{ORDER, Wanted};
+use super::{AREA, query};
 use crate::config::SignupMode;
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, InvitationKind};
 use crate::portal::Portal;
-use crate::portal::alert::{Alert, Errors};
+use crate::portal::alert::Errors;
 use crate::portal::forms::Fields;
 use crate::portal::login::unavailable;
 use crate::portal::member::Member;
@@ -21,34 +24,9 @@ use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
-use crate::services::{Accounts, Actor};
+use crate::services::Actor;
 
 pub(super) const PATH: &str = "/.auth/admin/invitations";
-
-/// Invitations that one form makes, at most.
-const MOST: u16 = 100;
-
-/// Days that an invitation can last.
-const DAYS: &[u64] = &[1, 7, 30];
-
-const ORDER: &[&str] = &["email", "groups", "days", "count"];
-
-/// What the page shows beside the invitations.
-#[derive(Serialize)]
-pub(in crate::portal) struct InvitationsView {
-    pub(in crate::portal) email: String,
-    pub(in crate::portal) groups: String,
-    pub(in crate::portal) count: String,
-    pub(in crate::portal) days: u64,
-    pub(in crate::portal) choices: &'static [u64],
-    /// Nobody can use an invitation.
-    pub(in crate::portal) closed: bool,
-    pub(in crate::portal) revoked: bool,
-    /// New ones, which are shown once.
-    pub(in crate::portal) links: Vec<String>,
-    pub(in crate::portal) errors: Errors,
-    pub(in crate::portal) alert: Option<Alert>,
-}
 
 #[derive(Serialize)]
 struct Listed<'a> {
@@ -76,41 +54,26 @@ struct Links<'a> {
     links: &'a [String],
 }
 
-/// A form without mistakes.
-struct Wanted {
-    email: Option<Email>,
-    groups: BTreeSet<String>,
-    ttl: Duration,
-    count: u16,
-}
-
-impl InvitationsView {
-    pub(in crate::portal) fn empty(closed: bool) -> Self {
-        Self {
-            email: String::new(),
-            groups: String::new(),
-            count: "1".to_owned(),
-            days: 7,
-            choices: DAYS,
-            closed,
-            revoked: false,
-            links: Vec::new(),
-            errors: Errors::new(),
-            alert: None,
-        }
-    }
+#[derive(Serialize)]
+struct Mailed<'a> {
+    mailed: [Row<'a>; 1],
 }
 
 impl Portal {
     pub(super) async fn invitations_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
         let form = InvitationsView {
-            revoked: visit.parameter("done") == "revoke",
+            done: match visit.parameter("done").as_str() {
+                "revoke" => Some("admin.done-revoke"),
+                "send" => Some("admin.done-send"),
+                _ => None,
+            },
             ..self.invitation_form()
         };
         self.show_invitations(visit, member, StatusCode::OK, &form).await
     }
 
-    /// `action`: "revoke" with `invitation`, else none or "create", and `email`, `groups` with commas, `days`, `count`; `reason`.
+    /// `action`: "revoke" with `invitation`, else none or "create", and `email`, `groups` with commas, `days`, `count`,
+    /// `send`; `reason`.
     pub(super) async fn change_invitations(
         &self,
         visit: &Visit<'_>,
@@ -126,7 +89,7 @@ impl Portal {
                 return self.refused_invitation(visit, member, fields, errors).await;
             }
         }
-        let wanted = match self.wanted(visit, fields) {
+        let wanted = match self.site.wanted(visit, fields) {
             Ok(wanted) => wanted,
             Err(errors) => return self.refused_invitation(visit, member, fields, errors).await,
         };
@@ -139,6 +102,26 @@ impl Portal {
             }
             Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
         }
+        match wanted {
+            Wanted {
+                email: Some(email),
+                send: true,
+                groups,
+                ttl,
+                ..
+            } => self.mail_invitation(visit, email, groups, ttl, by).await,
+            wanted => self.hand_out(visit, member, wanted, by).await,
+        }
+    }
+
+    /// Makes invitations whose links are shown once.
+    async fn hand_out(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        wanted: Wanted,
+        by: &Actor,
+    ) -> Response<Bytes> {
         let links = match self.invite(&wanted, visit, by).await {
             Ok(links) => links,
             Err(refusal) => return self.site.refuse_visit(visit, &refusal),
@@ -153,6 +136,26 @@ impl Portal {
             ..self.invitation_form()
         };
         self.show_invitations(visit, member, StatusCode::OK, &form).await
+    }
+
+    /// Makes one that is mailed, in the language of the page; its link is shown nowhere.
+    async fn mail_invitation(
+        &self,
+        visit: &Visit<'_>,
+        email: Email,
+        groups: BTreeSet<String>,
+        ttl: Duration,
+        by: &Actor,
+    ) -> Response<Bytes> {
+        let invitations = &self.services.invitations;
+        match invitations.mail(email, groups, ttl, by, &visit.origin()).await {
+            Ok(made) if visit.wants == Wants::Json => {
+                let mailed = [Row::of(&made)];
+                self.site.json(visit, StatusCode::CREATED, &Mailed { mailed })
+            }
+            Ok(_) => self.site.see_other(visit, &query(PATH, &[("done", "send")])),
+            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+        }
     }
 
     async fn invite(&self, wanted: &Wanted, visit: &Visit<'_>, by: &Actor) -> Result<Vec<String>, Refusal> {
@@ -180,7 +183,7 @@ impl Portal {
             Ok(true) if visit.wants == Wants::Json => self.site.nothing(visit),
             // One that was used in the meantime is as good as revoked, for a browser that shows the list.
             Ok(_) if visit.wants == Wants::Html => {
-                self.site.see_other(visit, "/.auth/admin/invitations?done=revoke")
+                self.site.see_other(visit, &query(PATH, &[("done", "revoke")]))
             }
             Ok(_) => self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound)),
             Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
@@ -188,46 +191,9 @@ impl Portal {
     }
 
     fn invitation_form(&self) -> InvitationsView {
-        InvitationsView::empty(self.services.sign_up.mode() == SignupMode::Closed)
-    }
-
-    fn wanted(&self, visit: &Visit<'_>, fields: &Fields) -> Result<Wanted, Errors> {
-        let (mut errors, typed) = (Errors::new(), |name: &str| fields.text(name).trim().to_owned());
-        let mut refuse = |field, text| {
-            errors.insert(field, self.site.texts.get(visit.lang, text).to_owned());
-        };
-        let email = Some(typed("email")).filter(|email| !email.is_empty());
-        let email = email
-            .map(|email| email.parse::<Email>())
-            .transpose()
-            .unwrap_or_else(|_| {
-                refuse("email", "field.email-malformed");
-                None
-            });
-        let groups = Accounts::group_names(&groups(&typed("groups"))).unwrap_or_else(|_| {
-            refuse("groups", "admin.group-refused");
-            BTreeSet::new()
-        });
-        let days = or(typed("days"), "7").parse::<u64>();
-        let days = days.ok().filter(|days| (1..=3660).contains(days));
-        if days.is_none() {
-            refuse("days", "admin.days-refused");
-        }
-        let count = or(typed("count"), "1").parse::<u16>();
-        let count = count.ok().filter(|count| (1..=MOST).contains(count));
-        if count.is_none() {
-            refuse("count", "admin.count-refused");
-        } else if email.is_some() && count != Some(1) {
-            refuse("count", "admin.count-for-one");
-        }
-        match (days, count) {
-            (Some(days), Some(count)) if errors.is_empty() => Ok(Wanted {
-                email,
-                groups,
-                ttl: Duration::from_hours(24 * days),
-                count,
-            }),
-            _ => Err(errors),
+        InvitationsView {
+            can_send: self.services.mailer.reaches_people(),
+            ..InvitationsView::empty(self.services.sign_up.mode() == SignupMode::Closed)
         }
     }
 
@@ -247,6 +213,7 @@ impl Portal {
             groups: fields.text("groups").to_owned(),
             count: fields.text("count").to_owned(),
             days: fields.text("days").parse().unwrap_or(7),
+            send: fields.is_ticked("send"),
             alert: Some(self.site.form_alert(visit, &refusal, &errors, ORDER)),
             errors,
             ..self.invitation_form()
@@ -305,13 +272,5 @@ impl<'a> Row<'a> {
             created_at: invitation.created_at.to_string(),
             expires_at: invitation.expires_at.to_string(),
         }
-    }
-}
-
-fn or(typed: String, default: &str) -> String {
-    if typed.is_empty() {
-        default.to_owned()
-    } else {
-        typed
     }
 }

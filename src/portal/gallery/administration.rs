@@ -166,6 +166,11 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         links: vec!["https://localhost:8443/.auth/signup?invitation=T".to_owned()],
         ..InvitationsView::empty(false)
     };
+    let sent = InvitationsView {
+        can_send: true,
+        done: Some("admin.done-send"),
+        ..InvitationsView::empty(false)
+    };
     let errors = alert::Errors::from([("count", texts("admin.count-refused"))]);
     let refused = InvitationsView {
         count: "1000".to_owned(),
@@ -243,6 +248,10 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         (
             "admin-invitations",
             site.invitations(visit, member, ok, &invitations(), &links),
+        ),
+        (
+            "admin-invitations-sent",
+            site.invitations(visit, member, ok, &invitations(), &sent),
         ),
         (
             "admin-invitations-refused",

@@ -112,6 +112,11 @@ impl Mailer {
         }
     }
 
+    /// Whether mails go to a mail server: into a folder they are written for whoever tries the gateway out.
+    pub fn reaches_people(&self) -> bool {
+        self.transport.has_server()
+    }
+
     /// A mail to enqueue, which `origin` brought about.
     pub(super) fn mail(&self, to: &Email, topic: Topic, origin: &Origin) -> Mail {
         let now = self.clock.now();

@@ -59,6 +59,10 @@ impl Transport {
         })
     }
 
+    pub(super) fn has_server(&self) -> bool {
+        matches!(self.transport, MailTransport::Smtp(_))
+    }
+
     /// Opens the way; connects to nobody yet.
     pub(super) fn open(&self) -> Result<Way, MailError> {
         Ok(match &self.transport {

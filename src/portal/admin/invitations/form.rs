@@ -1,0 +1,129 @@
+//! The form that makes invitations.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::Email;
+use crate::portal::admin::change::groups;
+use crate::portal::alert::{Alert, Errors};
+use crate::portal::forms::Fields;
+use crate::portal::site::Site;
+use crate::portal::visit::Visit;
+use crate::services::Accounts;
+
+/// Invitations that one form makes, at most.
+const MOST: u16 = 100;
+
+/// Days that an invitation can last.
+const DAYS: &[u64] = &[1, 7, 30];
+
+/// The order of the form.
+pub(super) const ORDER: &[&str] = &["email", "groups", "days", "count"];
+
+/// What the page shows beside the invitations.
+#[derive(Serialize)]
+pub(in crate::portal) struct InvitationsView {
+    pub(in crate::portal) email: String,
+    pub(in crate::portal) groups: String,
+    pub(in crate::portal) count: String,
+    pub(in crate::portal) days: u64,
+    pub(in crate::portal) choices: &'static [u64],
+    /// Mails reach people.
+    pub(in crate::portal) can_send: bool,
+    pub(in crate::portal) send: bool,
+    /// Nobody can use an invitation.
+    pub(in crate::portal) closed: bool,
+    /// The text of what was done.
+    pub(in crate::portal) done: Option<&'static str>,
+    /// New ones, which are shown once.
+    pub(in crate::portal) links: Vec<String>,
+    pub(in crate::portal) errors: Errors,
+    pub(in crate::portal) alert: Option<Alert>,
+}
+
+/// A form without mistakes.
+pub(super) struct Wanted {
+    pub(super) email: Option<Email>,
+    /// It is mailed there.
+    pub(super) send: bool,
+    pub(super) groups: BTreeSet<String>,
+    pub(super) ttl: Duration,
+    pub(super) count: u16,
+}
+
+impl InvitationsView {
+    pub(in crate::portal) fn empty(closed: bool) -> Self {
+        Self {
+            email: String::new(),
+            groups: String::new(),
+            count: "1".to_owned(),
+            days: 7,
+            choices: DAYS,
+            closed,
+            can_send: false,
+            send: false,
+            done: None,
+            links: Vec::new(),
+            errors: Errors::new(),
+            alert: None,
+        }
+    }
+}
+
+impl Site {
+    /// What a form asks for, or what is wrong with it.
+    pub(super) fn wanted(&self, visit: &Visit<'_>, fields: &Fields) -> Result<Wanted, Errors> {
+        let (mut errors, typed) = (Errors::new(), |name: &str| fields.text(name).trim().to_owned());
+        let mut refuse = |field, text| {
+            errors.insert(field, self.texts.get(visit.lang, text).to_owned());
+        };
+        let (email, send) = (typed("email"), fields.is_ticked("send"));
+        if send && email.is_empty() {
+            refuse("email", "admin.send-where");
+        }
+        let email = Some(email).filter(|email| !email.is_empty());
+        let email = email
+            .map(|email| email.parse::<Email>())
+            .transpose()
+            .unwrap_or_else(|_| {
+                refuse("email", "field.email-malformed");
+                None
+            });
+        let groups = Accounts::group_names(&groups(&typed("groups"))).unwrap_or_else(|_| {
+            refuse("groups", "admin.group-refused");
+            BTreeSet::new()
+        });
+        let days = or(typed("days"), "7").parse::<u64>();
+        let days = days.ok().filter(|days| (1..=3660).contains(days));
+        if days.is_none() {
+            refuse("days", "admin.days-refused");
+        }
+        let count = or(typed("count"), "1").parse::<u16>();
+        let count = count.ok().filter(|count| (1..=MOST).contains(count));
+        if count.is_none() {
+            refuse("count", "admin.count-refused");
+        } else if email.is_some() && count != Some(1) {
+            refuse("count", "admin.count-for-one");
+        }
+        match (days, count) {
+            (Some(days), Some(count)) if errors.is_empty() => Ok(Wanted {
+                email,
+                send,
+                groups,
+                ttl: Duration::from_hours(24 * days),
+                count,
+            }),
+            _ => Err(errors),
+        }
+    }
+}
+
+fn or(typed: String, default: &str) -> String {
+    if typed.is_empty() {
+        default.to_owned()
+    } else {
+        typed
+    }
+}
