@@ -353,3 +353,6 @@ fn consumed_by(outcome: ConsumeToken) -> Result<Account, LinkError> {
 fn parse(typed: &str) -> Result<Email, LinkError> {
     parse_email(typed).map_err(|error| LinkError::Invalid(vec![(SignUpField::Email, error)]))
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,6 +81,29 @@ async fn s49_a_corrupt_account_is_unavailable_and_nothing_is_forwarded() {
 }
 
 #[tokio::test]
+async fn s18_asking_for_a_reset_is_answered_before_any_account_is_read() {
+    let app = Application::start().await;
+    let site = site(&app);
+    add(&site, "ann@example.com");
+    damage(&site, b'a');
+    let (program, _) = Program::start(&site);
+    let forgot = async |email: &str| {
+        let form = json!({ "email": email });
+        let post = program
+            .client(&site)
+            .post(program.url("/.auth/forgot"))
+            .json(&form);
+        let answer = soon(post.send()).await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    };
+    let told = forgot("ann@example.com").await;
+    assert_eq!(
+        (told.0.as_u16(), &told),
+        (202, &forgot("nobody@example.com").await)
+    );
+}
+
+#[tokio::test]
 async fn s49_with_a_corrupt_session_nothing_is_served() {
     let app = Application::start().await;
     let site = site(&app);

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
+use vestibule::config::RouteConfig;
 
-use crate::harness::{PASSWORD, Running, form, soon};
+use crate::harness::{PASSWORD, Running, form, route, soon};
 
 #[tokio::test]
 async fn a_mail_is_its_readers_alone_in_their_language_and_says_who_asked() {
@@ -75,4 +76,81 @@ async fn a_mail_that_cannot_be_written_waits_and_nobody_waits_for_it() {
         assert_eq!(told.status, 200);
         assert_eq!(gateway.try_sign_in(&email, PASSWORD).await.0, 200);
     }
+}
+
+#[tokio::test]
+async fn s22_whatever_a_request_says_of_its_host_is_in_no_link() {
+    let gateway = Running::start(|config| {
+        // Even of a client that is believed.
+        config.listen.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        let other = RouteConfig {
+            host: Some("app.example.com".to_owned()),
+            ..route("/", "authenticated", "demo:")
+        };
+        config.route = vec![route("/", "authenticated", "demo:"), other];
+    })
+    .await;
+    let (port, own) = (gateway.address.port(), gateway.authority());
+    let app = format!("app.example.com:{port}");
+    let forwarded = "X-Forwarded-Host: evil.example\r\nForwarded: host=evil.example\r\nX-Original-URL: https://evil.example/\r\n";
+    let cases = [
+        ("", own.as_str(), "", 202),
+        ("", "gw.example.com:1", "", 202),
+        ("", own.as_str(), forwarded, 202),
+        ("", app.as_str(), forwarded, 202),
+        (own.as_str(), own.as_str(), forwarded, 202),
+        (app.as_str(), app.as_str(), "", 202),
+        ("evil.example", own.as_str(), "", 400),
+        ("evil.example", "evil.example", "", 421),
+        ("", "evil.example", "", 421),
+    ];
+    for (n, (target, host, more, status)) in cases.into_iter().enumerate() {
+        let username = format!("ann{n}");
+        let email = format!("{username}@example.com");
+        gateway.sign_up(&email, &username, PASSWORD).await;
+        let sni = if host == app {
+            "app.example.com"
+        } else {
+            "gw.example.com"
+        };
+        let target = match target {
+            "" => "/.auth/forgot".to_owned(),
+            authority => format!("https://{authority}/.auth/forgot"),
+        };
+        let form = format!("email={email}");
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nHost: {host}\r\n{more}Accept: application/json\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
+            form.len()
+        );
+        let mut raw = gateway.raw_for(sni).await;
+        raw.send(format!("{head}{form}")).await;
+        assert_eq!(raw.answer().await.0, status, "{head}");
+        if status != 202 {
+            continue;
+        }
+        let mail = gateway.mails_to(&email, 1).await.remove(0);
+        let links: Vec<&str> = mail
+            .text
+            .split_whitespace()
+            .filter(|word| word.contains("://"))
+            .collect();
+        let ours =
+            |link: &&str| *link == gateway.url("") || link.starts_with(&gateway.url("/.auth/reset?token="));
+        assert!(!links.is_empty() && links.iter().all(ours), "{head}: {links:?}");
+        for other in ["evil.example", "app.example.com", "gw.example.com:1/"] {
+            assert!(
+                !mail.raw.contains(other) && !mail.html.contains(other),
+                "{head}: {}",
+                mail.raw
+            );
+        }
+    }
+    gateway.mails_are_out("fence").await;
+    let accepted = cases.iter().filter(|(.., status)| *status == 202).count();
+    assert_eq!(
+        gateway.outbox().len(),
+        accepted + 1,
+        "what was refused causes no mail"
+    );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{PASSWORD, Running, route};
+use crate::harness::{PASSWORD, Running, Told, route};
 
 const NEW: &str = "N3w-horizon!";
 const EMAIL: &str = "ann@example.com";
@@ -25,6 +25,14 @@ async fn s18_asking_is_answered_alike_for_every_address() {
         .await;
     assert_eq!((known.status, &known.document), (202, &unknown.document));
     assert_eq!(unknown.status, 202);
+    let alike = |told: &Told| {
+        let mut headers = told.headers.clone();
+        for own in ["x-request-id", "date"] {
+            assert!(headers.remove(own).is_some(), "{own}");
+        }
+        headers
+    };
+    assert_eq!(alike(&known), alike(&unknown));
     let (known, unknown) = (
         gateway
             .visitor()
@@ -36,8 +44,8 @@ async fn s18_asking_is_answered_alike_for_every_address() {
             .await,
     );
     assert_eq!(
-        (known.status, known.location, known.page),
-        (303, unknown.location, unknown.page)
+        (known.status, known.location, known.page, known.cookies),
+        (303, unknown.location, unknown.page, unknown.cookies)
     );
     gateway.mails_are_out("fence").await;
     assert_eq!(gateway.mails_to(EMAIL, 2).await.len(), 2);

@@ -1,12 +1,14 @@
 //! `/.auth/signup`, over the wire: as a form without scripts, and as JSON.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use vestibule::config::SignupMode;
 use vestibule::control::{Command, NewInvitations};
 
-use crate::harness::{PASSWORD, Running, route};
+use crate::harness::{PASSWORD, Running, form as form_of, route, soon};
 
 async fn gateway(mode: SignupMode) -> Running {
     Running::start(|config| {
@@ -167,4 +169,52 @@ async fn an_invitation_is_wanted_serves_once_and_is_kept_by_a_mistake() {
     again["username"] = json!("bob");
     let told = visitor.tell("/.auth/signup", again).await;
     assert!(told.document["errors"]["invitation"].is_string(), "{told:?}");
+}
+
+#[tokio::test]
+async fn s25_the_token_of_an_invitation_is_in_no_referrer_no_cache_and_no_log() {
+    let gateway = gateway(SignupMode::Invite).await;
+    let new = NewInvitations {
+        email: None,
+        groups: BTreeSet::new(),
+        ttl: Duration::from_hours(1),
+        count: 1,
+    };
+    let made = gateway.command(Command::CreateInvitations(new)).await;
+    let link = made[0]["link"].as_str().unwrap();
+    let (_, token) = link.split_once("?invitation=").unwrap();
+    let form = [
+        ("email", "ann@example.com"),
+        ("username", "ann"),
+        ("password", PASSWORD),
+        ("password_confirm", PASSWORD),
+        ("agree", "true"),
+        ("invitation", token),
+    ];
+    let unfinished = &form[1..];
+    let post = |fields| form_of(gateway.client().post(link), fields);
+    let void = link.replace(token, &token[1..]);
+    for (request, status) in [
+        (gateway.client().get(link), 200),
+        (gateway.client().get(format!("{link}&lang=ko")), 200),
+        (gateway.client().get(void), 200),
+        (post(unfinished), 422),
+        (post(&form), 303),
+        (post(&form), 422),
+        (gateway.client().get(link), 200),
+    ] {
+        let answer = soon(request.header("accept", "text/html").send()).await.unwrap();
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.headers()["referrer-policy"], "no-referrer");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+    }
+    let folder = gateway.stop().await;
+    for (name, has) in [
+        ("access.jsonl", "/.auth/signup"),
+        ("audit.jsonl", "invitation-create"),
+    ] {
+        let log = fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(log.contains(has), "{name}");
+        assert!(!log.contains(token), "{name}");
+    }
 }
