@@ -166,7 +166,7 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         links: vec!["https://localhost:8443/.auth/signup?invitation=T".to_owned()],
         ..InvitationsView::empty(false)
     };
-    let sent = InvitationsView {
+    let mailed = InvitationsView {
         can_send: true,
         done: Some("admin.done-send"),
         ..InvitationsView::empty(false)
@@ -251,7 +251,7 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         ),
         (
             "admin-invitations-sent",
-            site.invitations(visit, member, ok, &invitations(), &sent),
+            site.invitations(visit, member, ok, &invitations(), &mailed),
         ),
         (
             "admin-invitations-refused",
