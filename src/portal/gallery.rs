@@ -35,7 +35,7 @@ fn site() -> Site {
     config.signup.terms_url = "https://harbour.example/terms".to_owned();
     config.signup.privacy_url = "https://harbour.example/privacy".to_owned();
     let hosts = vec!["localhost".parse().unwrap(), "app.example.com".parse().unwrap()];
-    Site::new(&config, hosts, "language").unwrap()
+    Site::new(&config, hosts).unwrap()
 }
 
 fn principal() -> Principal {
@@ -354,7 +354,7 @@ fn a_chosen_language_is_remembered() {
                 response.headers()["set-cookie"]
                     .to_str()
                     .unwrap()
-                    .starts_with("language=ko; Path=/")
+                    .starts_with("__Host-vestibule-lang=ko; Path=/")
             );
         },
     );

@@ -10,6 +10,7 @@ use super::Portal;
 use super::alert::{Alert, Errors};
 use super::forms::Fields;
 use super::me::Me;
+use super::notice::Notice;
 use super::refuse::{UNRESERVED, set_retry_after};
 use super::return_to::ReturnTo;
 use super::site::Site;
@@ -26,6 +27,8 @@ pub(super) struct LoginView {
     pub(super) rd: String,
     pub(super) by_username: bool,
     pub(super) signup: &'static str,
+    /// The text of what was done just before.
+    pub(super) notice: Option<&'static str>,
     /// A forgotten password can be set anew.
     pub(super) reset: bool,
     /// The address is not proven: the link can be sent once more.
@@ -56,9 +59,7 @@ impl Portal {
         let rd = self.site.return_to(visit, &visit.parameter("rd"));
         match principal {
             Some(principal) => self.site.signed_in_page(visit, principal, &rd),
-            None => self
-                .site
-                .page(visit, StatusCode::OK, "login.html", &self.login_view("", &rd)),
+            None => self.site.login_page(visit, self.login_view("", &rd)),
         }
     }
 
@@ -132,6 +133,17 @@ impl Portal {
 impl Site {
     pub(super) fn return_to(&self, visit: &Visit<'_>, rd: &str) -> ReturnTo {
         ReturnTo::parse(rd, &self.hosts, visit.head.authority)
+    }
+
+    /// The form as it is shown first.
+    fn login_page(&self, visit: &Visit<'_>, view: LoginView) -> Response<Bytes> {
+        let notice = self.notice(visit).map(Notice::text);
+        let view = LoginView { notice, ..view };
+        let mut response = self.page(visit, StatusCode::OK, "login.html", &view);
+        if notice.is_some() {
+            self.clear_notice(&mut response);
+        }
+        response
     }
 
     pub(super) fn signed_in_page(

@@ -20,6 +20,7 @@ mod logout;
 mod me;
 mod member;
 mod moment;
+mod notice;
 mod problems;
 mod proof;
 mod refuse;
@@ -103,7 +104,7 @@ pub enum PortalError {
 impl Portal {
     /// Loads texts, templates and branding. `hosts` are the configured hosts, to which alone a `rd` may lead.
     pub fn new(config: &Config, services: Services, hosts: Vec<Host>) -> Result<Self, PortalError> {
-        let site = Site::new(config, hosts, services.session_cookie.language_name())?;
+        let site = Site::new(config, hosts)?;
         for warning in trial::run(&site, config)? {
             tracing::warn!("branding.folder: {warning}");
         }
@@ -112,7 +113,7 @@ impl Portal {
 
     /// Whether pages and mails can be made with the operator's templates and texts, and what looks odd in them.
     pub fn check(config: &Config) -> Result<Vec<String>, PortalError> {
-        trial::run(&Site::new(config, Vec::new(), "")?, config)
+        trial::run(&Site::new(config, Vec::new())?, config)
     }
 
     /// Answers a request to one of the pages. The route has checked the method and the body's size; the page checks the origin.
@@ -157,7 +158,7 @@ impl Portal {
             (Page::SignUp, Some(fields)) => self.sign_up(&visit, fields).await,
             (Page::SignUpDone, _) => self.site.signup_done(&visit),
             (Page::Verify, None) => self.verify_page(&visit).await,
-            (Page::Verify, Some(fields)) => self.verify(&visit, &fields).await,
+            (Page::Verify, Some(fields)) => self.verify(&visit, principal, &fields).await,
             (Page::Forgot, None) => self.site.forgot_page(&visit),
             (Page::Forgot, Some(fields)) => self.forgot(&visit, &fields).await,
             (Page::ForgotDone, _) => self.site.forgot_done(&visit),

@@ -8,6 +8,7 @@ use super::Portal;
 use super::alert::{Alert, Errors};
 use super::forgot::refusal_of;
 use super::forms::Fields;
+use super::notice::Notice;
 use super::site::Site;
 use super::visit::{Visit, Wants};
 use crate::config::PasswordPolicyName;
@@ -53,7 +54,11 @@ impl Portal {
                 let next = SignUpNext::Login;
                 self.site.json(visit, StatusCode::OK, &Done { next })
             }
-            Ok(()) => self.site.see_other(visit, "/.auth/login"),
+            Ok(()) => {
+                let mut response = self.site.see_other(visit, "/.auth/login");
+                self.site.leave_notice(&mut response, Notice::PasswordChanged);
+                response
+            }
             Err(LinkError::Invalid(faults)) => {
                 let errors = self.site.messages(visit, &faults);
                 let refusal = Refusal::new(Problem::InvalidInput);

@@ -14,6 +14,7 @@ use super::{PortalError, templates};
 use crate::config::{Config, LoginConfig, PasswordPolicyName};
 use crate::model::Email;
 use crate::request::{Host, RequestHead};
+use crate::services::SessionCookie;
 use crate::text::Texts;
 
 /// Texts, templates, assets and branding; nothing here asks a service.
@@ -29,6 +30,7 @@ pub(super) struct Site {
     pub(super) content_security_policy: HeaderValue,
     pub(super) challenges: Challenges,
     pub(super) language_cookie: String,
+    pub(super) notice_cookie: String,
     /// Sign-in happens at `public_url`, for all hosts below the cookie's domain.
     pub(super) central_login: bool,
     pub(super) login: LoginConfig,
@@ -57,7 +59,7 @@ pub(super) struct FooterLink {
 }
 
 impl Site {
-    pub(super) fn new(config: &Config, hosts: Vec<Host>, language_cookie: &str) -> Result<Self, PortalError> {
+    pub(super) fn new(config: &Config, hosts: Vec<Host>) -> Result<Self, PortalError> {
         let folder = &config.branding.folder;
         let texts = Texts::load(folder)?;
         for (language, sentences) in texts.gaps() {
@@ -68,6 +70,7 @@ impl Site {
             );
         }
         let hosts = Hosts::new(hosts, &config.public_url);
+        let cookie = SessionCookie::new(&config.session);
         Ok(Self {
             texts: Arc::new(texts),
             templates: templates::load(folder)?,
@@ -77,7 +80,8 @@ impl Site {
             hosts,
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             challenges: Challenges::new(&config.branding.name, config.login.iam),
-            language_cookie: language_cookie.to_owned(),
+            language_cookie: cookie.language_name().to_owned(),
+            notice_cookie: cookie.notice_name().to_owned(),
             central_login: !config.session.cookie_domain.is_empty(),
             login: config.login.clone(),
             password_policy: config.password.policy,

@@ -142,7 +142,7 @@ mod tests {
         }
         let mut config = Config::default();
         config.branding.folder = folder.path().to_owned();
-        Site::new(&config, Vec::new(), "language")
+        Site::new(&config, Vec::new())
             .and_then(|site| run(&site, &config))
             .map_err(|error| error.to_string())
     }

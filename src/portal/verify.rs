@@ -7,9 +7,11 @@ use serde::Serialize;
 use super::Portal;
 use super::forgot::refusal_of;
 use super::forms::Fields;
+use super::notice::Notice;
 use super::reset::token_of;
 use super::site::Site;
 use super::visit::{Visit, Wants};
+use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::services::{Confirmation, LinkError, SignUpNext};
 
@@ -47,7 +49,12 @@ impl Portal {
     }
 
     /// `token`; or `email` alone, to which the link is sent once more.
-    pub(super) async fn verify(&self, visit: &Visit<'_>, fields: &Fields) -> Response<Bytes> {
+    pub(super) async fn verify(
+        &self,
+        visit: &Visit<'_>,
+        principal: Option<&Principal>,
+        fields: &Fields,
+    ) -> Response<Bytes> {
         let (token, links) = (token_of(visit, fields), &self.services.mailed_links);
         let email = fields.text("email");
         if token.is_empty() && !email.is_empty() {
@@ -69,7 +76,11 @@ impl Portal {
                 self.site.json(visit, StatusCode::OK, &Done { next })
             }
             Ok((confirmation, _)) if confirmation.moves => {
-                self.site.see_other(visit, "/.auth/account?done=email")
+                let mut response = self.site.see_other(visit, "/.auth/account?done=email");
+                if principal.is_none() {
+                    self.site.leave_notice(&mut response, Notice::EmailChanged);
+                }
+                response
             }
             Ok((_, next)) => self.site.signed_up(visit, next),
             Err(error) => self.site.refuse_link(visit, &refusal_of(&error), false),

@@ -31,7 +31,7 @@ impl<'a> Visit<'a> {
     pub(super) fn new(head: &'a RequestHead<'a>, texts: &'a Texts, language_cookie: &str) -> Self {
         let chosen = parameter(head.query, "lang").and_then(|tag| texts.language(&tag));
         let lang = chosen
-            .or_else(|| texts.language(remembered(head.headers, language_cookie)?))
+            .or_else(|| texts.language(cookie(head.headers, language_cookie)?))
             .or_else(|| {
                 let header = head.headers.get(ACCEPT_LANGUAGE)?;
                 texts.accepted(header.to_str().ok()?)
@@ -83,7 +83,8 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-fn remembered<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+/// The value of a cookie.
+pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers
         .get_all(COOKIE)
         .iter()
@@ -91,7 +92,7 @@ fn remembered<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         .flat_map(|header| header.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(known, _)| *known == name)
-        .map(|(_, tag)| tag)
+        .map(|(_, value)| value)
 }
 
 /// JSON if `Accept` prefers it, or if the body was JSON and `Accept` does not ask for a page.
@@ -162,9 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn the_chosen_language_is_remembered() {
-        let remembered = |cookie| remembered(&headers(&[("cookie", cookie)]), "lang").map(str::to_owned);
-        assert_eq!(remembered("a=b; lang=ko").as_deref(), Some("ko"));
-        assert_eq!(remembered("xlang=ko"), None);
+    fn a_cookie_is_found_by_its_whole_name() {
+        let lang = |sent| cookie(&headers(&[("cookie", sent)]), "lang").map(str::to_owned);
+        assert_eq!(lang("a=b; lang=ko").as_deref(), Some("ko"));
+        assert_eq!(lang("xlang=ko"), None);
     }
 }

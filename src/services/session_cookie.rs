@@ -22,6 +22,7 @@ pub enum Presented {
 pub struct SessionCookie {
     name: String,
     language_name: String,
+    notice_name: String,
     /// What follows the value.
     attributes: String,
     max_age: u64,
@@ -42,6 +43,7 @@ impl SessionCookie {
         let name = format!("{prefix}{}", config.cookie_name);
         Self {
             language_name: format!("{name}-lang"),
+            notice_name: format!("{name}-notice"),
             name,
             attributes: format!("; Path=/{domain}; Secure; HttpOnly; SameSite=Lax"),
             max_age: config.absolute.0.as_secs(),
@@ -56,6 +58,11 @@ impl SessionCookie {
     /// The name of the cookie that remembers the chosen language.
     pub fn language_name(&self) -> &str {
         &self.language_name
+    }
+
+    /// The name of the cookie that has the login page say what was done just before.
+    pub fn notice_name(&self) -> &str {
+        &self.notice_name
     }
 
     /// What a request presents. On the path of every request: allocates nothing.
@@ -122,8 +129,9 @@ impl SessionCookie {
 
     /// Case apart from ours is none of ours to a browser, but may be to an application.
     fn is_ours(&self, name: &[u8]) -> bool {
-        name.eq_ignore_ascii_case(self.name.as_bytes())
-            || name.eq_ignore_ascii_case(self.language_name.as_bytes())
+        [&self.name, &self.language_name, &self.notice_name]
+            .iter()
+            .any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
     }
 }
 
@@ -222,6 +230,7 @@ mod tests {
             ),
             (vec!["a=1;__HOST-Vestibule = x"], vec!["a=1"]),
             (vec!["__Host-vestibule-lang=ko", "  a=1;; "], vec!["  a=1;; "]),
+            (vec!["a=1; __Host-vestibule-notice=x"], vec!["a=1"]),
             (
                 vec!["__Host-vestibule2=x; vestibule=y"],
                 vec!["__Host-vestibule2=x; vestibule=y"],
@@ -242,6 +251,7 @@ mod tests {
                 "__Host-vestibule=x",
                 " __host-VESTIBULE =x; Secure",
                 "__Host-vestibule-lang=ko",
+                "__Host-vestibule-notice=password-changed",
                 "=__Host-vestibule=x",
                 "__Host-vestibule",
                 "b=__Host-vestibule",

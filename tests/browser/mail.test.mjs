@@ -7,7 +7,7 @@ import { violations } from "./axe.mjs";
 import { Browser, LANGUAGES } from "./browser.mjs";
 import { Gateway, newcomer } from "./gateway.mjs";
 import { MailServer, linkIn } from "./mails.mjs";
-import { arrive, assertLanguage, complaint, post, signIn, signUp, submit } from "./pages.mjs";
+import { arrive, assertLanguage, complaint, notice, post, signIn, signUp, submit } from "./pages.mjs";
 
 const NEW = "other-Harbour_43";
 
@@ -87,6 +87,10 @@ for (const lang of LANGUAGES) {
           if (script) await assertGood(page, lang);
           assert.equal(await post(page, { password: NEW, password_confirm: NEW }), 200);
           assert.equal(new URL(page.url()).pathname, "/.auth/login");
+          await notice(page, lang);
+          if (script) await assertGood(page, lang);
+          await page.reload();
+          assert.equal(await page.locator('main [role="status"]').count(), 0, "it is said once");
           // Nobody knows who had made the account before the address was proven, and agreed to the terms.
           assert.equal(await signIn(page, who.email, NEW), 422);
           assertLanguage(await complaint(page, "agree"), lang);

@@ -19,6 +19,13 @@ const member = (lead) => as("open", "member", lead);
 const keeper = (lead) => as("open", "keeper", lead);
 const admin = (lead) => as("staffed", "administrator", lead);
 
+// What was done just before.
+const noticed = (value) => async (page, houses) => {
+  const cookie = { name: "__Host-vestibule-notice", value, secure: true, httpOnly: true, sameSite: "Lax" };
+  await page.context().addCookies([{ ...cookie, url: houses.open.origin }]);
+  return arrive(page, () => page.goto("/.auth/login"));
+};
+
 // Somebody whom nobody else is.
 const fresh = (prefix, lead) => async (page, houses) => {
   const who = await houses.open.signUp(newcomer(prefix));
@@ -47,6 +54,8 @@ export const STATES = {
   "login-waiting": ["staffed", then("/.auth/login", (page, { waiting }) => signIn(page, waiting.email, waiting.password)), 401],
   "login-limited": ["strict", then("/.auth/login", (page) => signIn(page, "nobody@example.com", "wrong-1!")), 429],
   "login-unavailable": ["mute", then("/.auth/login", (page) => signIn(page, "nobody@example.com", "wrong-1!")), 503],
+  "login-password-changed": ["open", noticed("password-changed")],
+  "login-email-changed": ["open", noticed("email-changed")],
   "login-iam": ["open", go("/.auth/login/iam")],
   "login-iam-empty": ["open", then("/.auth/login/iam", (page) => post(page, {})), 422],
   "login-iam-failed": [

@@ -49,6 +49,9 @@ async fn an_account_moves_when_the_new_address_says_so_and_the_old_one_is_told()
         (shown.status, shown.location.as_str()),
         (303, "/.auth/account?done=email")
     );
+    let noticed =
+        "__Host-vestibule-notice=email-changed; Path=/; Max-Age=300; Secure; HttpOnly; SameSite=Lax";
+    assert_eq!(shown.cookies, [noticed], "who has to sign in first is told there");
     let me = ann.ask("/.auth/me").await.document;
     assert_eq!((&me["email"], &me["email_verified"]), (&json!(NEW), &json!(true)));
     let told = &gateway.mails_to(OLD, 1).await[0];
@@ -185,4 +188,16 @@ async fn s15_a_link_from_an_administrator_works_where_reset_is_switched_off() {
     gateway.mails_to(OLD, 1).await;
     let again = gateway.visitor().tell("/.auth/reset", fields).await;
     assert_eq!((again.status, again.problem()), (404, "reset-disabled"));
+}
+
+#[tokio::test]
+async fn who_is_signed_in_is_told_on_the_account_page_and_not_before_a_later_sign_in() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    ann.submit(PATH, &[("email", NEW), ("current_password", PASSWORD)])
+        .await;
+    let token = gateway.mails_to(NEW, 1).await[0].token("verify");
+    let shown = ann.submit("/.auth/verify", &[("token", &token)]).await;
+    assert_eq!((shown.status, shown.cookies), (303, Vec::new()));
+    assert!(ann.open(&shown.location).await.page.contains("role=\"status\""));
 }

@@ -241,3 +241,41 @@ async fn s15_signup_that_is_closed_is_not_there_and_no_page_leads_to_it() {
     assert_eq!((told.status, told.problem()), (404, "signup-closed"));
     assert!(!login.replace("&#x2f;", "/").contains(path), "{login}");
 }
+
+#[tokio::test]
+async fn what_was_done_just_before_is_said_once_and_nothing_else_is() {
+    let gateway = gateway().await;
+    let cleared = "__Host-vestibule-notice=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax";
+    let mut visitor = gateway.visitor();
+    for (cookie, says) in [
+        ("", None),
+        (
+            "__Host-vestibule-notice=password-changed",
+            Some("Your password has been changed."),
+        ),
+        (
+            "__Host-vestibule-notice=email-changed",
+            Some("Your account has moved"),
+        ),
+        ("__Host-vestibule-notice=<b>pay</b>", None),
+        ("__Host-vestibule-notice=", None),
+        ("notice=password-changed", None),
+    ] {
+        cookie.clone_into(&mut visitor.cookie);
+        let shown = visitor.open("/.auth/login").await;
+        assert_eq!(shown.page.contains("role=\"status\""), says.is_some(), "{cookie}");
+        assert!(
+            says.is_none_or(|says| shown.page.contains(says)),
+            "{}",
+            shown.page
+        );
+        assert!(!shown.page.contains("pay"), "{}", shown.page);
+        let expected: &[&str] = if says.is_some() { &[cleared] } else { &[] };
+        assert_eq!(shown.cookies, expected, "{cookie}");
+        let failed = visitor.submit("/.auth/login", &[]).await;
+        assert!(
+            !failed.page.contains("role=\"status\""),
+            "{cookie}: what went wrong is said alone"
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::portal::forgot::ForgotView;
+use crate::portal::notice::Notice;
 use crate::services::Confirmation;
 
 pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Response<Bytes>)> {
@@ -16,12 +17,22 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         (SignUpField::Password, FieldError::Password(PasswordRule::NoDigit)),
         (SignUpField::PasswordConfirm, FieldError::PasswordsDiffer),
     ];
-    let unverified = LoginView {
-        login: "mina@harbour.example".to_owned(),
+    let login = || LoginView {
         rd: "/".to_owned(),
         signup: "open",
         reset: true,
         ..LoginView::default()
+    };
+    let unverified = LoginView {
+        login: "mina@harbour.example".to_owned(),
+        ..login()
+    };
+    let after = |notice: Notice| {
+        let view = LoginView {
+            notice: Some(notice.text()),
+            ..login()
+        };
+        site.page(visit, ok, "login.html", &view)
     };
     let invalid = Refusal::new(Problem::InvalidInput);
     let void = Refusal::new(Problem::InvalidToken);
@@ -30,6 +41,8 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
             "login-not-verified",
             site.failed_login(visit, unverified, &Refusal::new(Problem::NotVerified)),
         ),
+        ("login-password-changed", after(Notice::PasswordChanged)),
+        ("login-email-changed", after(Notice::EmailChanged)),
         ("verify", site.verify_form(visit, &token, &confirmation(false))),
         (
             "verify-moves",
