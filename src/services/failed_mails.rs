@@ -58,7 +58,6 @@ impl FailedMails {
 mod tests {
     use super::*;
     use crate::services::world::{EMAIL, World, client, tester};
-    use crate::store::{AuditFilter, AuditOrder};
 
     #[tokio::test]
     async fn one_that_failed_is_counted_until_it_is_sent_again_which_is_recorded_with_why() {
@@ -80,10 +79,7 @@ mod tests {
         assert_eq!(count().await.unwrap(), 1);
         assert!(again().await.unwrap());
         assert_eq!(count().await.unwrap(), 0);
-        let newest = services
-            .audit
-            .read(AuditFilter::default(), AuditOrder::NewestFirst, None, 1);
-        let (_, event) = newest.await.unwrap().events.remove(0);
+        let event = world.events().await.remove(0);
         assert_eq!((event.event, event.who.as_str()), (Kind::MailAgain, EMAIL));
         assert_eq!(event.detail, Some(format!("mail {id}")));
         assert_eq!(event.why.as_deref(), Some("the mail server is back"));

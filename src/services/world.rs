@@ -13,11 +13,11 @@ use super::{
 };
 use crate::clock::{Clock, ManualClock};
 use crate::config::{AuditMode, Config, SecretSource};
-use crate::model::{Account, Standing};
+use crate::model::{Account, AuditEvent, Standing};
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::Store;
 use crate::store::sled::SledStore;
+use crate::store::{AuditFilter, AuditOrder, Store};
 
 pub(super) const EMAIL: &str = "ann@example.com";
 pub(super) const PASSWORD: &str = "Tr0ub4dor&3";
@@ -169,6 +169,17 @@ impl World {
         let mut mails: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
         mails.sort();
         mails
+    }
+
+    /// What is recorded, the newest first.
+    pub(super) async fn events(&self) -> Vec<AuditEvent> {
+        let filter = AuditFilter::default();
+        let read = self
+            .services
+            .audit
+            .read(filter, AuditOrder::NewestFirst, None, 100);
+        let page = read.await.unwrap();
+        page.events.into_iter().map(|(_, event)| event).collect()
     }
 
     pub(super) fn audit_file(&self) -> PathBuf {

@@ -1,7 +1,6 @@
 use super::*;
 use crate::model::{AuditEvent, Standing};
 use crate::services::world::{EMAIL, World, client};
-use crate::store::{AuditFilter, AuditOrder};
 
 #[tokio::test]
 async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_address() {
@@ -44,18 +43,6 @@ async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_add
 }
 
 impl World {
-    /// The newest first.
-    async fn events(&self) -> Vec<AuditEvent> {
-        let audit = &self.services.audit;
-        let page = audit.read(AuditFilter::default(), AuditOrder::NewestFirst, None, 100);
-        page.await
-            .unwrap()
-            .events
-            .into_iter()
-            .map(|(_, event)| event)
-            .collect()
-    }
-
     /// Those that wait.
     async fn mails(&self) -> Vec<Mail> {
         let kept = self.store.mails(None, 100).await.unwrap();

@@ -175,6 +175,19 @@ async fn s15_closed_is_closed_but_to_the_first_administrator() {
     let account = world.account(EMAIL).await;
     assert!(account.is_in("gateway-admin") && account.email_verified);
     assert!(world.services.accounts.has_administrator().await.unwrap());
+    let events = world.events().await;
+    let detail_of = |kind| {
+        let event = events.iter().find(|event| event.event == kind).unwrap();
+        event.detail.clone().unwrap()
+    };
+    let offered = detail_of(Kind::FirstAdministratorLink);
+    let id = offered.split([' ', ',']).nth(1).unwrap();
+    assert!(
+        offered.starts_with(&format!("invitation {id}, groups gateway-admin,team, until ")),
+        "{offered}"
+    );
+    let used = format!("username ann, groups gateway-admin,team, invitation {id}");
+    assert_eq!(detail_of(Kind::SignUp), used);
     let again = world
         .sign_up(with_invitation("bob@example.com", "bob", &first))
         .await;

@@ -47,9 +47,15 @@ async fn s17_a_command_that_the_standing_leaves_no_choice_about_names_the_one_th
     let refused = |command: &str, name: &str| site.run(&["user", command, name, "--json"]).error(1);
     for command in ["enable", "disable"] {
         let error = refused(command, "ann");
-        assert!(error.contains("`vestibule user approve`"), "{command}: {error}");
+        let said = "ann@example.com waits for approval: approve or decline it, with `vestibule user approve` or \
+                    `vestibule user decline`";
+        assert!(error.contains(said), "{command}: {error}");
     }
-    assert!(refused("decline", "bob").contains("`vestibule user disable`"));
+    let error = refused("decline", "bob");
+    assert!(
+        error.contains("is active: it can be disabled, with `vestibule user disable`"),
+        "{error}"
+    );
     site.ask(&["user", "disable", "bob"]);
     for command in ["approve", "decline"] {
         let error = refused(command, "bob");
