@@ -5,27 +5,22 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 
-import { Browser, WAYS } from "./browser.mjs";
-import { Gateway, newcomer } from "./gateway.mjs";
-import { MailServer, linkIn } from "./mails.mjs";
+import { WAYS } from "./browser.mjs";
+import { newcomer } from "./gateway.mjs";
+import { linkIn } from "./mails.mjs";
 import { arrive, assertLanguage, complaint, enter, field, notice, post, signIn, submit } from "./pages.mjs";
+import { Site } from "./site.mjs";
 
 const NEW = "other-Harbour_43";
 
-let mails, gateway, browser, origin;
+let site, mails, gateway, browser, origin;
 
 before(async () => {
-  mails = await MailServer.start();
-  gateway = await Gateway.start({ mail: { url: mails.url } });
-  origin = gateway.origin;
-  browser = await Browser.start(gateway.authority);
+  site = await Site.start();
+  ({ mails, gateway, browser, origin } = site);
 });
 
-after(async () => {
-  await browser?.stop();
-  await gateway?.stop();
-  await mails?.stop();
-});
+after(() => site?.stop());
 
 for (const { lang, script, how } of WAYS) {
   describe(how, () => {

@@ -4,27 +4,23 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 
-import { Browser, WAYS } from "./browser.mjs";
-import { Gateway, HASH, newcomer } from "./gateway.mjs";
-import { MailServer, linkIn } from "./mails.mjs";
+import { WAYS } from "./browser.mjs";
+import { HASH, newcomer } from "./gateway.mjs";
+import { linkIn } from "./mails.mjs";
 import { arrive, assertLanguage, complaint, enter, field, notice, post, signIn, signUp } from "./pages.mjs";
+import { Site } from "./site.mjs";
 
 const NEW = "other-Harbour_43";
 
-let mails, gateway, browser, administrator;
+let site, mails, gateway, browser, administrator;
 
 before(async () => {
-  mails = await MailServer.start();
-  gateway = await Gateway.start({ signup: { approval: true, terms_version: "" }, mail: { url: mails.url } });
-  browser = await Browser.start(gateway.authority);
+  site = await Site.start({ signup: { approval: true, terms_version: "" } });
+  ({ mails, gateway, browser } = site);
   administrator = await gateway.administrator();
 });
 
-after(async () => {
-  await browser?.stop();
-  await gateway?.stop();
-  await mails?.stop();
-});
+after(() => site?.stop());
 
 const press = (page, action) =>
   arrive(page, () => page.locator(`main button[name="action"][value="${action}"]`).click());

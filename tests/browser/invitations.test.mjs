@@ -3,20 +3,19 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
-import { Browser, WAYS } from "./browser.mjs";
-import { Gateway, newcomer } from "./gateway.mjs";
-import { MailServer, linkIn } from "./mails.mjs";
+import { WAYS } from "./browser.mjs";
+import { newcomer } from "./gateway.mjs";
+import { linkIn } from "./mails.mjs";
 import { arrive, assertLanguage, complaint, enter, field, notice, post, signIn, signUp, submit } from "./pages.mjs";
+import { Site } from "./site.mjs";
 
 const PAGE = "/.auth/admin/invitations";
 
-let mails, gateway, browser, origin, administrator;
+let site, mails, gateway, browser, origin, administrator;
 
 before(async () => {
-  mails = await MailServer.start();
-  gateway = await Gateway.start({ signup: { mode: "invite", verify_email: true }, mail: { url: mails.url } });
-  origin = gateway.origin;
-  browser = await Browser.start(gateway.authority);
+  site = await Site.start({ signup: { mode: "invite", verify_email: true } });
+  ({ mails, gateway, browser, origin } = site);
   administrator = newcomer("root");
   const link = await gateway.invite("--group", "gateway-admin");
   const invitation = new URL(link).searchParams.get("invitation");
@@ -27,11 +26,7 @@ before(async () => {
   });
 });
 
-after(async () => {
-  await browser?.stop();
-  await gateway?.stop();
-  await mails?.stop();
-});
+after(() => site?.stop());
 
 for (const { lang, script, how } of WAYS) {
   describe(how, () => {

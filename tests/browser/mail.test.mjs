@@ -4,27 +4,22 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
 import { violations } from "./axe.mjs";
-import { Browser, LANGUAGES } from "./browser.mjs";
-import { Gateway, newcomer } from "./gateway.mjs";
-import { MailServer, linkIn } from "./mails.mjs";
+import { LANGUAGES } from "./browser.mjs";
+import { newcomer } from "./gateway.mjs";
+import { linkIn } from "./mails.mjs";
 import { arrive, assertLanguage, complaint, notice, post, signIn, signUp, submit } from "./pages.mjs";
+import { Site } from "./site.mjs";
 
 const NEW = "other-Harbour_43";
 
-let mails, gateway, browser, origin;
+let site, mails, gateway, browser, origin;
 
 before(async () => {
-  mails = await MailServer.start();
-  gateway = await Gateway.start({ signup: { verify_email: true }, mail: { url: mails.url } });
-  origin = gateway.origin;
-  browser = await Browser.start(gateway.authority);
+  site = await Site.start({ signup: { verify_email: true } });
+  ({ mails, gateway, browser, origin } = site);
 });
 
-after(async () => {
-  await browser?.stop();
-  await gateway?.stop();
-  await mails?.stop();
-});
+after(() => site?.stop());
 
 async function mailedLink(address, count, page, lang) {
   const mail = await mails.mailTo(address, count);
