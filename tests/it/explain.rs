@@ -6,15 +6,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use vestibule::config::{Allow, RouteConfig, SecretSource};
-use vestibule::control::{Client, Command, CommandError};
+use vestibule::control::Command;
 use vestibule::secret::Secret;
 
 use crate::harness::{Application, PASSWORD, Program, Running, Site, route, soon, upstream};
-
-async fn command(gateway: &Running, command: Command) -> Result<Value, CommandError> {
-    let client = Client::new(&gateway.file("admin.sock"));
-    soon(client.ask(&command)).await.unwrap()
-}
 
 async fn explain(gateway: &Running, method: &str, url: &str, user: Option<&str>) -> Value {
     let explain = Command::Explain {
@@ -22,7 +17,7 @@ async fn explain(gateway: &Running, method: &str, url: &str, user: Option<&str>)
         url: url.to_owned(),
         user: user.map(str::to_owned),
     };
-    command(gateway, explain).await.unwrap()
+    gateway.command(explain).await
 }
 
 fn at(host: &str, route: RouteConfig) -> RouteConfig {
@@ -246,13 +241,8 @@ async fn an_explanation_says_which_route_and_why() {
         url: "/".to_owned(),
         user: Some("nobody".to_owned()),
     };
-    assert!(
-        command(&gateway, unknown)
-            .await
-            .unwrap_err()
-            .message
-            .contains("nobody")
-    );
+    let refused = gateway.try_command(unknown).await.unwrap_err();
+    assert!(refused.message.contains("nobody"), "{refused}");
 }
 
 const CONFIG: &str = r#"public_url = "https://localhost:0"

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use vestibule::control::{Command, CommandError};
 
-use super::{command, routes};
+use super::routes;
 use crate::harness::{Application, Running, route, soon};
 
 async fn recall(gateway: &Running, id: &str) -> Result<Value, CommandError> {
-    command(gateway, Command::ExplainRequest(id.to_owned())).await
+    gateway.try_command(Command::ExplainRequest(id.to_owned())).await
 }
 
 #[tokio::test]

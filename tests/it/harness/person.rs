@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
-use vestibule::control::{Client, Command, GivenPassword, NewUser, UserChange};
+use vestibule::control::{Client, Command, CommandError, GivenPassword, NewUser, UserChange};
 use vestibule::secret::Secret;
 
 use super::{PASSWORD, Running, soon};
@@ -84,19 +84,24 @@ impl Running {
 
     pub(crate) async fn change_user_because(&self, user: &str, change: UserChange, reason: &str) {
         let user = user.to_owned();
-        self.command_because(Command::ChangeUser { user, change }, reason)
-            .await;
+        let change = Command::ChangeUser { user, change };
+        self.try_command_because(change, reason).await.unwrap();
     }
 
     /// Has a command executed over the administrator's socket.
     pub(crate) async fn command(&self, command: Command) -> Value {
-        self.command_because(command, "").await
+        self.try_command(command).await.unwrap()
     }
 
-    async fn command_because(&self, command: Command, reason: &str) -> Value {
+    /// The same, where it may be refused.
+    pub(crate) async fn try_command(&self, command: Command) -> Result<Value, CommandError> {
+        self.try_command_because(command, "").await
+    }
+
+    async fn try_command_because(&self, command: Command, reason: &str) -> Result<Value, CommandError> {
         let client = Client::new(&self.file("admin.sock"));
         let asked = client.ask_because(&command, Some(reason));
-        soon(asked).await.unwrap().unwrap()
+        soon(asked).await.unwrap()
     }
 }
 
