@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 use vestibule::control::{Command, UserChange};
 
-use crate::harness::{PASSWORD, Running, form, route, soon};
+use crate::harness::{PASSWORD, Running, form, soon};
 
 async fn gateway() -> Running {
     Running::start(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.signup.approval = true;
         config.lockout.max_failures = 2;
     })

@@ -6,11 +6,10 @@ use vestibule::control::{AuditQuery, Command, UserChange};
 use vestibule::model::AuditEvent;
 use vestibule::store::{AuditFilter, AuditOrder, AuditPage};
 
-use crate::harness::{PASSWORD, Running, route, soon};
+use crate::harness::{PASSWORD, Running, soon};
 
 async fn gateway(mode: AuditMode) -> Running {
     Running::start(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.audit.mode = mode;
     })
     .await

@@ -57,7 +57,6 @@ async fn samples(gateway: &Running) -> BTreeMap<String, f64> {
 #[tokio::test]
 async fn whatever_form_is_refused_is_counted() {
     let gateway = gateway(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.login.change_username = true;
     })
     .await;

@@ -87,7 +87,7 @@ async fn s22_whatever_a_request_says_of_its_host_is_in_no_link() {
             host: Some("app.example.com".to_owned()),
             ..route("/", "authenticated", "demo:")
         };
-        config.route = vec![route("/", "authenticated", "demo:"), other];
+        config.route.push(other);
     })
     .await;
     let (port, own) = (gateway.address.port(), gateway.authority());

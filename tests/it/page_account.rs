@@ -8,17 +8,13 @@ use vestibule::clock::Clock;
 use vestibule::config::Period;
 use vestibule::control::Command;
 
-use crate::harness::{PASSWORD, Running, form, route};
+use crate::harness::{PASSWORD, Running, form};
 
 const NEW: &str = "N3w-horizon!";
 
-async fn gateway() -> Running {
-    Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await
-}
-
 #[tokio::test]
 async fn nobody_else_sees_them() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let nobody = gateway.client();
     for path in [
         "/.auth/account",
@@ -49,7 +45,7 @@ async fn nobody_else_sees_them() {
 
 #[tokio::test]
 async fn s30_another_site_changes_nothing() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     for path in [
         "/.auth/account",
@@ -74,7 +70,7 @@ async fn s30_another_site_changes_nothing() {
 
 #[tokio::test]
 async fn a_name_is_changed() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let shown = ann.submit("/.auth/account", &[("name", "Ann <Lee>")]).await;
     assert_eq!(
@@ -101,7 +97,7 @@ async fn a_name_is_changed() {
 
 #[tokio::test]
 async fn s28_a_password_is_changed_and_the_other_sessions_end() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let elsewhere = ann.elsewhere().await;
     let filled = |current, password, again| {
@@ -148,7 +144,7 @@ async fn s28_a_password_is_changed_and_the_other_sessions_end() {
 
 #[tokio::test]
 async fn sessions_are_seen_and_ended() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let (phone, desk) = (ann.elsewhere().await, ann.elsewhere().await);
     let path = "/.auth/account/sessions";
@@ -185,7 +181,7 @@ async fn sessions_are_seen_and_ended() {
 
 #[tokio::test]
 async fn a_language_is_kept_with_the_account() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let path = "/.auth/account/language";
     assert_eq!(ann.ask(path).await.document["language"], "en", "as at the signup");
@@ -223,7 +219,7 @@ async fn a_language_is_kept_with_the_account() {
 
 #[tokio::test]
 async fn an_account_is_deleted_by_its_owner_with_the_password() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let path = "/.auth/account/delete";
     let admin = gateway.administrator("root1").await;
     let told = admin.tell(path, json!({ "current_password": PASSWORD })).await;
@@ -262,7 +258,6 @@ async fn when_a_session_ends_is_the_same_wherever_it_is_said() {
     let gateway = Running::start_in(TempDir::new().unwrap(), clock, |config| {
         config.session.idle = Period(10 * minute);
         config.session.absolute = Period(60 * minute);
-        config.route = vec![route("/", "authenticated", "demo:")];
     })
     .await;
     let mut ann = gateway.person("ann").await;

@@ -4,13 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, Person, Running, form, route, soon};
+use crate::harness::{PASSWORD, Person, Running, form, soon};
 
 const ACCOUNT: &str = "/.auth/admin/account";
-
-async fn gateway() -> Running {
-    Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await
-}
 
 /// Does something to an account, as a program.
 async fn act(admin: &Person<'_>, account: &str, action: &str) -> (u16, Value) {
@@ -21,7 +17,7 @@ async fn act(admin: &Person<'_>, account: &str, action: &str) -> (u16, Value) {
 
 #[tokio::test]
 async fn only_administrators_get_there_and_only_from_here() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let admin = gateway.administrator("root1").await;
     let nobody = gateway.client();
@@ -59,7 +55,7 @@ async fn only_administrators_get_there_and_only_from_here() {
 
 #[tokio::test]
 async fn accounts_are_searched_and_shown() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     for name in ["ann", "annette", "bob"] {
         gateway.signed_in(name).await;
@@ -104,7 +100,7 @@ async fn accounts_are_searched_and_shown() {
 
 #[tokio::test]
 async fn s28_disabling_ends_the_sessions_at_once() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     let ann = gateway.person("ann").await;
     let fields = [
@@ -127,7 +123,7 @@ async fn s28_disabling_ends_the_sessions_at_once() {
 
 #[tokio::test]
 async fn every_act_is_recorded_with_who_and_why() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     gateway.signed_in("ann").await;
     for action in ["unlock", "disable", "enable", "end-sessions", "reset-link"] {
@@ -188,7 +184,7 @@ async fn every_act_is_recorded_with_who_and_why() {
 
 #[tokio::test]
 async fn s53_the_last_administrator_stays_one() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     let (status, problem) = act(&admin, "root1", "disable").await;
     assert_eq!(status, 422, "{problem}");
@@ -220,10 +216,7 @@ async fn s53_the_last_administrator_stays_one() {
 #[tokio::test]
 async fn the_password_is_asked_again_after_a_while_and_nothing_is_lost() {
     let (clock, hand) = vestibule::clock::Clock::manual("2026-05-01T12:00:00Z".parse().unwrap());
-    let gateway = Running::start_in(tempfile::tempdir().unwrap(), clock, |config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
-    })
-    .await;
+    let gateway = Running::start_in(tempfile::tempdir().unwrap(), clock, |_| {}).await;
     let admin = gateway.administrator("root1").await;
     gateway.signed_in("ann").await;
     hand.advance(Duration::from_mins(16));
@@ -251,7 +244,7 @@ async fn the_password_is_asked_again_after_a_while_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn a_reset_link_is_shown_once_and_is_in_no_record() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     gateway.signed_in("ann").await;
     let shown = admin
@@ -277,7 +270,7 @@ async fn a_reset_link_is_shown_once_and_is_in_no_record() {
 
 #[tokio::test]
 async fn locks_in_force_are_seen_and_lifted() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     gateway.signed_in("ann").await;
     for _ in 0..11 {
@@ -306,7 +299,6 @@ async fn locks_in_force_are_seen_and_lifted() {
 #[tokio::test]
 async fn whoever_waits_is_seen_and_decided_about() {
     let gateway = Running::start(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.signup.approval = true;
     })
     .await;

@@ -2,15 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Person, Running, route};
+use crate::harness::{Person, Running};
 
 const ACCOUNT: &str = "/.auth/admin/account";
 const SESSIONS: &str = "/.auth/account/sessions";
 const INVITATIONS: &str = "/.auth/admin/invitations";
-
-async fn gateway() -> Running {
-    Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await
-}
 
 /// Does something to an account, as a program.
 async fn act(admin: &Person<'_>, account: &str, action: &str) -> (u16, Value) {
@@ -22,7 +18,7 @@ async fn act(admin: &Person<'_>, account: &str, action: &str) -> (u16, Value) {
 
 #[tokio::test]
 async fn s17_what_the_standing_leaves_no_choice_about_is_refused_by_name() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     gateway.signed_in("ann").await;
     let (status, problem) = act(&admin, "ann", "decline").await;
@@ -43,7 +39,7 @@ async fn s17_what_the_standing_leaves_no_choice_about_is_refused_by_name() {
 
 #[tokio::test]
 async fn programs_send_numbers_and_lists_and_hear_what_is_wrong_by_field() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     gateway.signed_in("ann").await;
     let document = json!({ "account": "ann", "action": "set-groups", "groups": ["ops", "dev"] });
@@ -86,7 +82,7 @@ async fn programs_send_numbers_and_lists_and_hear_what_is_wrong_by_field() {
 
 #[tokio::test]
 async fn administrators_see_where_somebody_is_signed_in_and_end_one_of_it() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     let ann = gateway.person("ann").await;
     let phone = ann.elsewhere().await;

@@ -8,17 +8,13 @@ use vestibule::config::SecretSource;
 use vestibule::control::{Command, MailedInvitations};
 use vestibule::secret::Secret;
 
-use crate::harness::{PASSWORD, Running, route};
+use crate::harness::{PASSWORD, Running};
 
 const INVITATIONS: &str = "/.auth/admin/invitations";
 
-async fn gateway() -> Running {
-    Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await
-}
-
 #[tokio::test]
 async fn invitations_are_made_listed_and_revoked() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     let fields = [
         ("email", "guest@example.com"),
@@ -81,7 +77,7 @@ async fn invitations_are_made_listed_and_revoked() {
 
 #[tokio::test]
 async fn one_that_is_mailed_is_in_the_mail_alone_and_serves_that_address() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     let fields = [
         ("email", "guest@example.com"),
@@ -142,7 +138,7 @@ async fn one_that_is_mailed_is_in_the_mail_alone_and_serves_that_address() {
 
 #[tokio::test]
 async fn nothing_is_mailed_to_nobody_or_to_whoever_has_an_account() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     for fields in [
         json!({ "send": true }),
@@ -163,7 +159,7 @@ async fn nothing_is_mailed_to_nobody_or_to_whoever_has_an_account() {
 
 #[tokio::test]
 async fn the_record_is_that_of_the_command() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     let fields =
         json!({ "email": "page@example.com", "groups": "dev,ops", "send": true, "reason": "a fair" });
@@ -196,7 +192,6 @@ async fn the_record_is_that_of_the_command() {
 async fn the_box_is_there_where_mails_reach_people() {
     let offers = async |url: Option<&str>| {
         let gateway = Running::start(|config| {
-            config.route = vec![route("/", "authenticated", "demo:")];
             if let Some(url) = url {
                 config.mail.url = SecretSource::Text(Secret::new(url.to_owned()));
             }

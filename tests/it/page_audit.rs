@@ -8,14 +8,13 @@ use vestibule::control::{AuditQuery, Command, GivenPassword, NewInvitations, New
 use vestibule::secret::Secret;
 use vestibule::store::{AuditFilter, AuditOrder};
 
-use crate::harness::{PASSWORD, Person, Running, route};
+use crate::harness::{PASSWORD, Person, Running};
 
 const AUDIT: &str = "/.auth/admin/audit";
 
 async fn gateway() -> Running {
     Running::start(|config| {
         config.login.change_username = true;
-        config.route = vec![route("/", "authenticated", "demo:")];
     })
     .await
 }

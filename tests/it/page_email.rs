@@ -4,19 +4,15 @@ use serde_json::json;
 use vestibule::control::{Command, GivenPassword, UserChange};
 use vestibule::secret::Secret;
 
-use crate::harness::{PASSWORD, Running, route};
+use crate::harness::{PASSWORD, Running};
 
 const NEW: &str = "ann@elsewhere.example";
 const OLD: &str = "ann@example.com";
 const PATH: &str = "/.auth/account/email";
 
-async fn gateway() -> Running {
-    Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await
-}
-
 #[tokio::test]
 async fn an_account_moves_when_the_new_address_says_so_and_the_old_one_is_told() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let fields = [("email", NEW), ("current_password", PASSWORD)];
     let shown = ann.submit(PATH, &fields).await;
@@ -73,7 +69,7 @@ async fn an_account_moves_when_the_new_address_says_so_and_the_old_one_is_told()
 
 #[tokio::test]
 async fn an_address_that_has_an_account_is_answered_alike_and_gets_no_link() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     gateway.sign_up("bob@example.com", "bob", PASSWORD).await;
     for email in ["bob@example.com", "free@example.com"] {
@@ -101,7 +97,7 @@ async fn an_address_that_has_an_account_is_answered_alike_and_gets_no_link() {
 
 #[tokio::test]
 async fn the_own_address_is_proven_and_then_is_no_other_one() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let own = json!({ "email": OLD.to_uppercase(), "current_password": PASSWORD });
     assert_eq!(ann.ask("/.auth/me").await.document["email_verified"], false);
@@ -120,7 +116,7 @@ async fn the_own_address_is_proven_and_then_is_no_other_one() {
 
 #[tokio::test]
 async fn the_password_is_asked_and_mistakes_are_named() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     for (email, password, wrong) in [
         (NEW, "", "current_password"),
@@ -147,7 +143,7 @@ async fn the_password_is_asked_and_mistakes_are_named() {
 
 #[tokio::test]
 async fn the_owner_is_told_of_a_changed_password_whoever_changed_it() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let changed = ann.tell(
         "/.auth/account/password",
@@ -192,7 +188,7 @@ async fn s15_a_link_from_an_administrator_works_where_reset_is_switched_off() {
 
 #[tokio::test]
 async fn who_is_signed_in_is_told_on_the_account_page_and_not_before_a_later_sign_in() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     ann.submit(PATH, &[("email", NEW), ("current_password", PASSWORD)])
         .await;

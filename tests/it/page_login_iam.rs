@@ -5,12 +5,11 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::harness::{PASSWORD, Running, form, route, soon};
+use crate::harness::{PASSWORD, Running, form, soon};
 
 async fn gateway() -> Running {
     Running::start(|config| {
         config.login.iam = true;
-        config.route = vec![route("/", "authenticated", "demo:")];
     })
     .await
 }
@@ -212,7 +211,7 @@ async fn keys_are_listed_switched_off_and_revoked_by_their_owner() {
 
 #[tokio::test]
 async fn s15_switched_off_neither_page_is_there_nor_a_way_to_it() {
-    let gateway = Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await;
+    let gateway = Running::start(|_| {}).await;
     let (status, refused) = document(ask(&gateway, "/.auth/login/iam", "application/json").await).await;
     assert_eq!((status, slug(&refused)), (404, "iam-disabled"));
     let (status, refused) =

@@ -3,20 +3,11 @@
 use std::fs;
 
 use serde_json::json;
-use vestibule::config::Config;
 
-use crate::harness::{PASSWORD, Running, route, soon};
+use crate::harness::{PASSWORD, Running, soon};
 
 const NEW: &str = "N3w-horizon!";
 const EMAIL: &str = "ann@example.com";
-
-async fn gateway(say: impl FnOnce(&mut Config)) -> Running {
-    Running::start(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
-        say(config);
-    })
-    .await
-}
 
 fn with(token: &str) -> serde_json::Value {
     json!({ "token": token, "password": NEW, "password_confirm": NEW })
@@ -36,7 +27,7 @@ impl Running {
 
 #[tokio::test]
 async fn s20_s21_a_link_sets_a_new_password_ends_all_sessions_and_the_owner_is_told() {
-    let gateway = gateway(|_| {}).await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let shown = gateway
         .visitor()
@@ -97,7 +88,7 @@ async fn s20_s21_a_link_sets_a_new_password_ends_all_sessions_and_the_owner_is_t
 
 #[tokio::test]
 async fn s1_a_new_password_obeys_the_rules_and_a_refused_one_leaves_the_link_good() {
-    let gateway = gateway(|_| {}).await;
+    let gateway = Running::start(|_| {}).await;
     gateway.sign_up(EMAIL, "ann", PASSWORD).await;
     let token = gateway.reset_token(1).await;
     for (password, again, wrong) in [
@@ -135,7 +126,7 @@ async fn s1_a_new_password_obeys_the_rules_and_a_refused_one_leaves_the_link_goo
 
 #[tokio::test]
 async fn s12_a_reset_works_while_locked_and_lifts_the_lock() {
-    let gateway = gateway(|config| config.lockout.max_failures = 1).await;
+    let gateway = Running::start(|config| config.lockout.max_failures = 1).await;
     let ann = gateway.person("ann").await;
     for status in [401, 401, 429] {
         assert_eq!(gateway.try_sign_in(EMAIL, "wrong").await.0, status);
@@ -155,7 +146,7 @@ async fn s12_a_reset_works_while_locked_and_lifts_the_lock() {
 
 #[tokio::test]
 async fn s19_a_newer_link_and_a_password_change_void_one_and_each_serves_its_purpose() {
-    let gateway = gateway(|_| {}).await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let first = gateway.reset_token(1).await;
     let second = gateway.reset_token(2).await;
@@ -193,7 +184,7 @@ async fn s19_a_newer_link_and_a_password_change_void_one_and_each_serves_its_pur
 
 #[tokio::test]
 async fn s19_one_link_twenty_at_once_serves_once() {
-    let gateway = gateway(|_| {}).await;
+    let gateway = Running::start(|_| {}).await;
     gateway.sign_up(EMAIL, "ann", PASSWORD).await;
     let token = gateway.reset_token(1).await;
     let tries = (0..20).map(|n| {
@@ -215,7 +206,7 @@ async fn s19_one_link_twenty_at_once_serves_once() {
 
 #[tokio::test]
 async fn s15_switched_off_there_is_no_reset_on_any_path_and_no_way_to_it() {
-    let gateway = gateway(|config| {
+    let gateway = Running::start(|config| {
         config.login.reset = false;
         config.branding.contact = "help@example.com".to_owned();
     })
@@ -260,7 +251,7 @@ async fn s15_switched_off_there_is_no_reset_on_any_path_and_no_way_to_it() {
 
 #[tokio::test]
 async fn the_way_to_a_reset_is_offered_where_it_helps() {
-    let gateway = gateway(|_| {}).await;
+    let gateway = Running::start(|_| {}).await;
     gateway.sign_up(EMAIL, "ann", PASSWORD).await;
     assert!(
         gateway
@@ -285,7 +276,7 @@ async fn the_way_to_a_reset_is_offered_where_it_helps() {
 
 #[tokio::test]
 async fn s22_s25_links_come_from_public_url_and_tokens_stay_out_of_logs_and_referrers() {
-    let gateway = gateway(|_| {}).await;
+    let gateway = Running::start(|_| {}).await;
     gateway.sign_up(EMAIL, "ann", PASSWORD).await;
     let asked = gateway
         .client()

@@ -5,11 +5,7 @@ use serde_json::json;
 use vestibule::control::UserChange;
 use vestibule::refusal::Problem;
 
-use crate::harness::{PASSWORD, Running, route};
-
-async fn gateway() -> Running {
-    Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await
-}
+use crate::harness::{PASSWORD, Running};
 
 /// The attributes of the cookie that signs in (S26).
 fn assert_session_cookie(cookie: &str) {
@@ -24,7 +20,7 @@ fn assert_session_cookie(cookie: &str) {
 
 #[tokio::test]
 async fn s26_a_form_signs_in_and_leads_back() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     gateway.signed_in("ann").await;
     let visitor = gateway.visitor();
     let page = visitor.open("/.auth/login?rd=%2Fa%3Fb%3D1").await;
@@ -55,7 +51,7 @@ async fn s26_a_form_signs_in_and_leads_back() {
 
 #[tokio::test]
 async fn json_signs_in_says_who_it_is_and_signs_out() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     gateway.signed_in("ann").await;
     let mut ann = gateway.visitor();
     let refused = ann.ask("/.auth/me").await;
@@ -113,7 +109,7 @@ async fn json_signs_in_says_who_it_is_and_signs_out() {
 
 #[tokio::test]
 async fn a_button_signs_out() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let page = ann.open("/.auth/logout").await;
     assert!(
@@ -129,7 +125,7 @@ async fn a_button_signs_out() {
 
 #[tokio::test]
 async fn refusals_are_alike_and_a_lock_says_how_long() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     gateway.signed_in("ann").await;
     gateway.signed_in("dan").await;
     gateway.change_user("dan@example.com", UserChange::Disable).await;
@@ -174,7 +170,7 @@ async fn refusals_are_alike_and_a_lock_says_how_long() {
 
 #[tokio::test]
 async fn a_form_that_is_not_complete_names_its_fields() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let visitor = gateway.visitor();
     let told = visitor.tell("/.auth/login", json!({})).await;
     assert_eq!((told.status, told.problem()), (422, "invalid-input"));
@@ -202,7 +198,6 @@ async fn a_form_that_is_not_complete_names_its_fields() {
 async fn a_username_serves_where_the_operator_says_so() {
     for (allowed, status) in [(false, 401), (true, 200)] {
         let gateway = Running::start(|config| {
-            config.route = vec![route("/", "authenticated", "demo:")];
             config.login.username = allowed;
         })
         .await;
@@ -215,7 +210,7 @@ async fn a_username_serves_where_the_operator_says_so() {
 
 #[tokio::test]
 async fn every_kind_of_problem_is_explained() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let visitor = gateway.visitor();
     for problem in Problem::ALL {
         let page = visitor.open(&format!("/.auth/problems/{}", problem.slug())).await;
@@ -228,7 +223,6 @@ async fn every_kind_of_problem_is_explained() {
 #[tokio::test]
 async fn s15_signup_that_is_closed_is_not_there_and_no_page_leads_to_it() {
     let gateway = Running::start(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.signup.mode = vestibule::config::SignupMode::Closed;
     })
     .await;
@@ -244,7 +238,7 @@ async fn s15_signup_that_is_closed_is_not_there_and_no_page_leads_to_it() {
 
 #[tokio::test]
 async fn what_was_done_just_before_is_said_once_and_nothing_else_is() {
-    let gateway = gateway().await;
+    let gateway = Running::start(|_| {}).await;
     let cleared = "__Host-vestibule-notice=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax";
     let mut visitor = gateway.visitor();
     for (cookie, says) in [

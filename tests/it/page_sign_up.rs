@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 use vestibule::config::SignupMode;
 use vestibule::control::{Command, NewInvitations};
 
-use crate::harness::{PASSWORD, Running, form as form_of, route, soon};
+use crate::harness::{PASSWORD, Running, form as form_of, soon};
 
 async fn gateway(mode: SignupMode) -> Running {
     Running::start(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.signup.mode = mode;
         "https://example.com/terms".clone_into(&mut config.signup.terms_url);
     })

@@ -3,13 +3,12 @@
 use serde_json::json;
 use vestibule::control::Command;
 
-use crate::harness::{PASSWORD, Running, route};
+use crate::harness::{PASSWORD, Running};
 
 const PATH: &str = "/.auth/account/username";
 
 async fn gateway() -> Running {
     Running::start(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.login.change_username = true;
         config.login.username = true;
         config.login.iam = true;
@@ -157,7 +156,7 @@ async fn nobody_takes_names_without_end() {
 
 #[tokio::test]
 async fn s15_without_leave_there_is_neither_the_page_nor_a_way_to_it() {
-    let gateway = Running::start(|config| config.route = vec![route("/", "authenticated", "demo:")]).await;
+    let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     assert_eq!(ann.ask(PATH).await.status, 404);
     let told = ann

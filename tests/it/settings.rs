@@ -230,7 +230,6 @@ async fn lockout_address_failures_and_address_window() {
 #[tokio::test]
 async fn password_policy() {
     let gateway = Running::start(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.password.policy = PasswordPolicyName::Nist;
     })
     .await;
@@ -251,7 +250,6 @@ async fn password_policy() {
 #[tokio::test]
 async fn password_bcrypt_cost() {
     let gateway = Running::start(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.password.bcrypt_cost = 5;
     })
     .await;
@@ -304,7 +302,6 @@ async fn listen_admin_socket() {
     let gateway = Running::start(|config| {
         let folder = config.listen.admin_socket.parent().unwrap().to_owned();
         config.listen.admin_socket = folder.join("elsewhere.sock");
-        config.route = vec![route("/", "authenticated", "demo:")];
     })
     .await;
     assert!(!gateway.file("admin.sock").exists());

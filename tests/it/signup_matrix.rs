@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vestibule::config::SignupMode;
 use vestibule::control::{Command, NewInvitations, UserChange};
 
-use crate::harness::{PASSWORD, Running, route};
+use crate::harness::{PASSWORD, Running};
 
 #[derive(Clone, Copy, Debug)]
 struct Switches {
@@ -15,7 +15,6 @@ struct Switches {
 
 async fn gateway(switches: Switches) -> Running {
     Running::start(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.signup.mode = switches.mode;
         config.signup.verify_email = switches.verify;
         config.signup.approval = switches.approval;

@@ -7,13 +7,12 @@ use vestibule::clock::Clock;
 use vestibule::config::Config;
 use vestibule::control::Command;
 
-use crate::harness::{PASSWORD, Running, route, soon};
+use crate::harness::{PASSWORD, Running, soon};
 
 const EMAIL: &str = "ann@example.com";
 
 fn version(version: &'static str) -> impl FnOnce(&mut Config) {
     move |config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.signup.terms_url = "https://example.com/terms".into();
         config.signup.terms_version = version.into();
         config.lockout.max_failures = 1;
@@ -94,7 +93,6 @@ async fn sign(gateway: &Running, access_key: &str, secret_key: &str) -> (Value, 
 async fn who_signs_in_with_an_access_key_is_asked_too_and_signed_requests_go_on() {
     const PATH: &str = "/.auth/login/iam";
     let gateway = Running::start(|config| {
-        config.route = vec![route("/", "authenticated", "demo:")];
         config.login.iam = true;
     })
     .await;

@@ -55,7 +55,8 @@ pub(crate) fn route(path: &str, allow: &str, upstream: &str) -> RouteConfig {
 }
 
 impl Running {
-    /// Runs a gateway for `https://gw.example.com`; `say` says what is special about it.
+    /// Runs a gateway for `https://gw.example.com`, before the demo for who is signed in; `say` says what is special
+    /// about it.
     pub(crate) async fn start(say: impl FnOnce(&mut Config)) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), Clock::system(), say).await
     }
@@ -228,6 +229,7 @@ fn config(folder: &Path, say: impl FnOnce(&mut Config)) -> (Config, String) {
     config.password.bcrypt_cost = 4;
     config.audit.file = folder.join("audit.jsonl");
     config.log.access_file = folder.join("access.jsonl");
+    config.route = vec![route("/", "authenticated", "demo:")];
     say(&mut config);
     (config, authority)
 }
