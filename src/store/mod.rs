@@ -5,10 +5,12 @@
 
 mod access_keys;
 mod audit;
+mod counting;
 mod error;
 mod inspection;
 mod mailing;
 mod portable;
+mod record;
 pub mod sled;
 
 use std::time::Duration;

@@ -1,34 +1,25 @@
 //! Failed attempts and locks.
 //!
-//! A known account or access key has a row of its own, which nothing but its removal evicts. Names that belong to nobody
-//! share a table of bounded size: a name's digest, keyed, chooses one of [`SETS`] sets, which has room for [`WAYS`]
-//! names. When it is full one name goes: without a lock before with one, then the oldest.
+//! A known account or access key has a row of its own, which nothing but its removal evicts; names that belong to nobody
+//! share a table.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::key;
-use super::record::{self, Failures, Lock, Run, UnknownFailures};
+use super::record::{self, Failures, Run, UnknownFailures};
 use super::rows::{Group, Rows};
 use crate::clock::Clock;
 use crate::model::{LockoutPolicy, Subject};
+use crate::store::counting::{self, Counted, Counting, ELSEWHERE, WAYS};
 use crate::store::{Attempt, StoreError};
 
-/// Sets of the table of unknown names. With the ways, room for 65,536 names.
-const SETS: u16 = 8192;
-/// Names of a set.
-const WAYS: usize = 8;
-
-/// Counts, and measures locks.
+/// Counts, and knows where.
 #[derive(Clone, Debug)]
 pub(super) struct Attempts {
-    clock: Clock,
-    /// This opening of the store, and both clocks' readings then.
-    run: Run,
-    opened_at: Timestamp,
-    opened: Duration,
+    counting: Counting,
     slot_key: [u8; 32],
 }
 
@@ -36,10 +27,7 @@ impl Attempts {
     /// For this opening of the store.
     pub(super) fn new(clock: Clock, run: Run, slot_key: [u8; 32]) -> Self {
         Self {
-            run,
-            opened_at: clock.now(),
-            opened: clock.monotonic(),
-            clock,
+            counting: Counting::new(clock, run),
             slot_key,
         }
     }
@@ -53,20 +41,15 @@ impl Attempts {
     ) -> Result<Attempt, StoreError> {
         let place = self.place(group, subject)?;
         let found = place.failures(group)?;
-        let mut failures = match found.as_ref().map(|found| self.state(found, policy)) {
-            Some(State::Locked(remaining)) => return Ok(Attempt::Locked(remaining)),
-            Some(State::Open) => found.clone().unwrap_or_default(),
-            Some(State::Over) | None => Failures::default(),
-        };
-        if found.is_none() {
-            self.make_room(group, &place, policy)?;
+        let is_new = found.is_none();
+        let counted = self.counting.count(found, policy);
+        if let Counted::Failed(failures) = &counted {
+            if is_new {
+                self.make_room(group, &place, policy)?;
+            }
+            self.put(group, place, failures)?;
         }
-        failures.count = failures.count.saturating_add(1);
-        if failures.count > policy.max_failures {
-            failures.lock = Some(self.lock(policy.duration));
-        }
-        self.put(group, place, &failures)?;
-        Ok(Attempt::Counted(failures.count))
+        Ok(counted.attempt())
     }
 
     /// Forgets failures and lock.
@@ -78,7 +61,7 @@ impl Attempts {
         Ok(())
     }
 
-    /// Takes an attempt back, and the lock if without this attempt there would be none.
+    /// Takes an attempt back.
     pub(super) fn withdraw(
         &self,
         group: &mut Group<'_>,
@@ -86,18 +69,14 @@ impl Attempts {
         policy: LockoutPolicy,
     ) -> Result<(), StoreError> {
         let place = self.place(group, subject)?;
-        let Some(mut failures) = place.failures(group)? else {
+        let Some(failures) = place.failures(group)? else {
             return Ok(());
         };
-        failures.count = failures.count.saturating_sub(1);
-        if failures.count == 0 || matches!(self.state(&failures, policy), State::Over) {
-            group.remove(place.into_key());
-            return Ok(());
+        match self.counting.withdraw(failures, policy) {
+            Some(failures) => self.put(group, place, &failures)?,
+            None => group.remove(place.into_key()),
         }
-        if failures.count <= policy.max_failures {
-            failures.lock = None;
-        }
-        self.put(group, place, &failures)
+        Ok(())
     }
 
     /// For how long the subject is still locked.
@@ -113,42 +92,7 @@ impl Attempts {
 
     /// For how long a lock still lasts, if it does.
     pub(super) fn left(&self, failures: &Failures, policy: LockoutPolicy) -> Option<Duration> {
-        match self.state(failures, policy) {
-            State::Locked(remaining) => Some(remaining),
-            State::Open | State::Over => None,
-        }
-    }
-
-    fn lock(&self, lasts: Duration) -> Lock {
-        Lock {
-            lasts,
-            until: later(self.clock.now(), lasts),
-            run: self.run,
-            ends: self.clock.monotonic().saturating_add(lasts),
-        }
-    }
-
-    fn state(&self, failures: &Failures, policy: LockoutPolicy) -> State {
-        let Some(lock) = &failures.lock else {
-            return State::Open;
-        };
-        match self.ends(lock, policy).saturating_sub(self.clock.monotonic()) {
-            Duration::ZERO => State::Over,
-            remaining => State::Locked(remaining),
-        }
-    }
-
-    /// When a lock ends, by the monotonic clock.
-    ///
-    /// One of an earlier run has, from the opening of the store, what was left of it by the wall clock then: at most
-    /// all of it, however far somebody set the clock back, and at most what locks last now.
-    fn ends(&self, lock: &Lock, policy: LockoutPolicy) -> Duration {
-        if lock.run == self.run {
-            return lock.ends;
-        }
-        let left = Duration::try_from(lock.until.duration_since(self.opened_at)).unwrap_or_default();
-        self.opened
-            .saturating_add(left.min(lock.lasts).min(policy.duration))
+        self.counting.left(failures, policy)
     }
 
     /// Where a subject's failures are. An account that was removed meanwhile has no row of its own: what is tried
@@ -165,14 +109,8 @@ impl Attempts {
             Subject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
             Subject::Unknown(digest) => digest,
         };
-        let set = self.set(&digest);
+        let set = counting::set_of(&self.slot_key, &digest);
         Ok(Place::InSet(set, key::unknown(set, &digest)))
-    }
-
-    fn set(&self, digest: &[u8; 32]) -> u16 {
-        let keyed = Sha256::new().chain_update(self.slot_key).chain_update(digest);
-        let [first, second, ..] = <[u8; 32]>::from(keyed.finalize());
-        u16::from_be_bytes([first, second]) % SETS
     }
 
     /// Lets another name go if there is no room for this one.
@@ -185,22 +123,18 @@ impl Attempts {
         let Place::InSet(set, _) = place else {
             return Ok(());
         };
-        let names = group
+        let rows = group
             .scan(&key::unknown_set(*set))
             .collect::<Result<Vec<_>, _>>()?;
-        if names.len() < WAYS {
+        if rows.len() < WAYS {
             return Ok(());
         }
-        let mut first_to_go = None;
-        for (key, value) in &names {
-            let name: UnknownFailures = record::decode(key, value)?;
-            let is_locked = matches!(self.state(&name.failures, policy), State::Locked(_));
-            let candidate = (is_locked, name.last, key);
-            if first_to_go.is_none_or(|least| candidate < least) {
-                first_to_go = Some(candidate);
-            }
+        let mut names = Vec::with_capacity(rows.len());
+        for (key, value) in &rows {
+            names.push((key, record::decode::<UnknownFailures>(key, value)?));
         }
-        if let Some((_, _, key)) = first_to_go {
+        let names = names.iter().map(|(key, name)| (*key, name));
+        if let Some(key) = self.counting.first_to_go(names, policy) {
             group.remove(key.to_vec());
         }
         Ok(())
@@ -212,21 +146,13 @@ impl Attempts {
             Place::InSet(_, key) => group.put(
                 key,
                 &UnknownFailures {
-                    last: self.clock.now(),
+                    last: self.counting.now(),
                     failures: failures.clone(),
                 },
             ),
         }
     }
-}
 
-/// How failures are counted that come from elsewhere: whatever is locked there counts as locked.
-const ELSEWHERE: LockoutPolicy = LockoutPolicy {
-    max_failures: u32::MAX,
-    duration: Duration::MAX,
-};
-
-impl Attempts {
     /// Keeps the failures of a subject that has none here. Whether that is so, and the account or the access key is
     /// there.
     pub(super) fn insert(
@@ -284,20 +210,6 @@ impl Place {
     }
 }
 
-enum State {
-    Open,
-    Locked(Duration),
-    /// The lock is over, and the failures that led to it are forgotten.
-    Over,
-}
-
-fn later(now: Timestamp, by: Duration) -> Timestamp {
-    SignedDuration::try_from(by)
-        .ok()
-        .and_then(|by| now.checked_add(by).ok())
-        .unwrap_or(Timestamp::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,7 +226,7 @@ mod tests {
     /// Names of one set, so many as were asked for.
     fn rivals(attempts: &Attempts, wanted: usize) -> Vec<Subject> {
         let set = |subject| match subject {
-            Subject::Unknown(digest) => attempts.set(&digest),
+            Subject::Unknown(digest) => counting::set_of(&attempts.slot_key, &digest),
             Subject::Account(_) | Subject::AccessKey(_) => unreachable!(),
         };
         (1..)

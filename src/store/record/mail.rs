@@ -13,23 +13,23 @@ use crate::store::StoreError;
 
 /// The mails that an address was sent within a window of time.
 #[derive(Default)]
-pub(in super::super) struct Postage {
+pub(in crate::store) struct Postage {
     mails: Vec<(MailId, Timestamp)>,
 }
 
 impl Postage {
     /// These mails, each with the moment until which it counts.
-    pub(in super::super) fn of(mails: Vec<(MailId, Timestamp)>) -> Self {
+    pub(in crate::store) fn of(mails: Vec<(MailId, Timestamp)>) -> Self {
         Self { mails }
     }
 
     /// Each mail, and until when it counts.
-    pub(in super::super) fn into_mails(self) -> Vec<(MailId, Timestamp)> {
+    pub(in crate::store) fn into_mails(self) -> Vec<(MailId, Timestamp)> {
         self.mails
     }
 
     /// Counts a mail, unless it would be one more than `allowed` within `window`. One that is counted already stays so.
-    pub(in super::super) fn count(
+    pub(in crate::store) fn count(
         &mut self,
         id: MailId,
         now: Timestamp,
@@ -49,7 +49,7 @@ impl Postage {
     }
 
     /// Whether none of them counts any more.
-    pub(in super::super) fn is_over(&self, now: Timestamp) -> bool {
+    pub(in crate::store) fn is_over(&self, now: Timestamp) -> bool {
         self.mails.iter().all(|(_, until)| *until <= now)
     }
 }
@@ -212,7 +212,7 @@ impl TryFrom<TopicV1> for Topic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sled::record::assert_version_1_stays;
+    use crate::store::record::assert_version_1_stays;
 
     /// A row as version 1 was first written: see the accounts.
     const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","to":"Ann@example.com",

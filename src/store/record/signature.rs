@@ -8,7 +8,7 @@ use crate::store::StoreError;
 
 /// Until when a signature that served is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store::sled) struct SpentUntil(pub(in crate::store::sled) Timestamp);
+pub(in crate::store) struct SpentUntil(pub(in crate::store) Timestamp);
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

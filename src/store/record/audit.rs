@@ -72,7 +72,7 @@ impl Record for AuditEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sled::record::assert_version_1_stays;
+    use crate::store::record::assert_version_1_stays;
 
     /// A row as version 1 was first written: see the accounts.
     const FROZEN: &str = r#"{"time":"2026-01-02T03:04:05.000006Z","event":"disable","success":true,"reason":null,

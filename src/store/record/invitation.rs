@@ -91,7 +91,7 @@ impl From<InvitationKindV1> for InvitationKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sled::record::assert_version_1_stays;
+    use crate::store::record::assert_version_1_stays;
 
     /// A row as version 1 was first written: see the accounts.
     const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057",

@@ -78,7 +78,7 @@ impl From<PurposeV1> for Purpose {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sled::record::assert_version_1_stays;
+    use crate::store::record::assert_version_1_stays;
 
     /// A row as version 1 was first written: see the accounts.
     const FROZEN: &str = r#"{"digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","purpose":"reset-by-administrator",

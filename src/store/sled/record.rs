@@ -1,54 +1,16 @@
-//! Values: one byte that names the version, then JSON.
-//!
-//! Each version of a row has a struct of its own that never changes again, so that the model may. A row is read in
-//! whatever version it was written and written in the newest. JSON, because a form that goes by position would
-//! silently read one field as another when a struct moves.
+//! Values: a record, behind the byte that names its version.
 
-mod access_key;
-mod account;
-mod attempts;
-mod audit;
-mod invitation;
-mod mail;
-mod mailed_token;
-mod meta;
-mod session;
-mod signature;
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::key::Kind;
 use crate::ids::AccountId;
 use crate::model::TokenDigest;
 use crate::store::StoreError;
+use crate::store::record::{only_version_1, version_1};
 
-pub(super) use attempts::{Failures, Lock, Run, UnknownFailures};
-pub(super) use mail::Postage;
-pub(super) use meta::{IndexForm, Meta};
-pub(super) use signature::SpentUntil;
-
-/// What a row holds.
-pub(super) trait Record: Sized {
-    /// The row's value, in the newest version.
-    fn encode(&self) -> Result<Vec<u8>, StoreError>;
-
-    /// What a value of this version holds.
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed>;
-}
-
-/// Why a value cannot be read. Says nothing of what is in it.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Malformed {
-    #[error("it is empty")]
-    Empty,
-    #[error("its version {0} is not known")]
-    Version(u8),
-    #[error("it is not what version {version} looks like (column {column})")]
-    Json { version: u8, column: usize },
-    #[error("its {0} is not one")]
-    Field(&'static str),
-}
+pub(super) use crate::store::record::{
+    Failures, Lock, Malformed, Meta, Postage, Record, Run, SpentUntil, UnknownFailures,
+};
 
 /// Reads the value of the row with this key.
 pub(super) fn decode<T: Record>(key: &[u8], value: &[u8]) -> Result<T, StoreError> {
@@ -79,35 +41,6 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
-    })
-}
-
-/// A value of version 1.
-fn version_1<T: Serialize>(row: &T) -> Result<Vec<u8>, StoreError> {
-    write(1, row)
-}
-
-/// A value of some version.
-fn write<T: Serialize>(version: u8, row: &T) -> Result<Vec<u8>, StoreError> {
-    let mut value = vec![version];
-    serde_json::to_writer(&mut value, row)
-        .map_err(|error| StoreError::Unavailable(format!("a record cannot be written: {error}")))?;
-    Ok(value)
-}
-
-/// What a value of the only version that there is holds.
-fn only_version_1<T: DeserializeOwned>(version: u8, json: &[u8]) -> Result<T, Malformed> {
-    match version {
-        1 => read(version, json),
-        _ => Err(Malformed::Version(version)),
-    }
-}
-
-/// What a value holds, as the struct of its version says.
-fn read<T: DeserializeOwned>(version: u8, json: &[u8]) -> Result<T, Malformed> {
-    serde_json::from_slice(json).map_err(|error| Malformed::Json {
-        version,
-        column: error.column(),
     })
 }
 
@@ -155,15 +88,19 @@ impl Record for () {
     }
 }
 
-/// A row as version 1 first wrote it is read, and written again to the letter.
-#[cfg(test)]
-fn assert_version_1_stays<T: Record>(frozen: &str) {
-    let written = T::decode(1, frozen.as_bytes()).unwrap().encode().unwrap();
-    let (version, json) = written.split_first().unwrap();
-    assert_eq!(*version, 1);
-    let written: serde_json::Value = serde_json::from_slice(json).unwrap();
-    let frozen: serde_json::Value = serde_json::from_str(frozen).unwrap();
-    assert_eq!(written, frozen);
+/// The form of rows that are made from others, and made anew when the program has another form for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct IndexForm(pub(super) u32);
+
+impl Record for IndexForm {
+    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        version_1(self)
+    }
+
+    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+        only_version_1(version, json)
+    }
 }
 
 #[cfg(test)]

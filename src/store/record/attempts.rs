@@ -10,28 +10,28 @@ use crate::store::StoreError;
 
 /// The consecutive failures of a subject, and its lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::store::sled) struct Failures {
-    pub(in crate::store::sled) count: u32,
-    pub(in crate::store::sled) lock: Option<Lock>,
+pub(in crate::store) struct Failures {
+    pub(in crate::store) count: u32,
+    pub(in crate::store) lock: Option<Lock>,
 }
 
 /// A lock, as measured by both clocks: by the monotonic one for the process that started it, by the wall
 /// clock for those that come after.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::store::sled) struct Lock {
+pub(in crate::store) struct Lock {
     /// How long it lasts from its start.
-    pub(in crate::store::sled) lasts: Duration,
+    pub(in crate::store) lasts: Duration,
     /// When it ends, by the wall clock at its start.
-    pub(in crate::store::sled) until: Timestamp,
+    pub(in crate::store) until: Timestamp,
     /// The run of the program that started it.
-    pub(in crate::store::sled) run: Run,
+    pub(in crate::store) run: Run,
     /// When it ends, by the monotonic clock of that run.
-    pub(in crate::store::sled) ends: Duration,
+    pub(in crate::store) ends: Duration,
 }
 
 impl Lock {
     /// One that began elsewhere: it lasts by the wall clock.
-    pub(in crate::store::sled) fn from_elsewhere(lasts: Duration, until: Timestamp) -> Self {
+    pub(in crate::store) fn from_elsewhere(lasts: Duration, until: Timestamp) -> Self {
         Self {
             lasts,
             until,
@@ -44,7 +44,7 @@ impl Lock {
 /// Names one opening of the store: the readings of a monotonic clock mean nothing to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(in crate::store::sled) struct Run(pub(in crate::store::sled) u64);
+pub(in crate::store) struct Run(pub(in crate::store) u64);
 
 impl Run {
     /// No opening of any store: others are random.
@@ -53,10 +53,10 @@ impl Run {
 
 /// The same of a name that belongs to nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::store::sled) struct UnknownFailures {
+pub(in crate::store) struct UnknownFailures {
     /// When the last one was counted.
-    pub(in crate::store::sled) last: Timestamp,
-    pub(in crate::store::sled) failures: Failures,
+    pub(in crate::store) last: Timestamp,
+    pub(in crate::store) failures: Failures,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -152,7 +152,7 @@ impl From<LockV1> for Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sled::record::assert_version_1_stays;
+    use crate::store::record::assert_version_1_stays;
 
     /// A row as version 1 was first written: see the accounts.
     const FROZEN: &str = r#"{"count":11,"lock":{"lasts":{"secs":1200,"nanos":0},"until":"2026-01-02T03:04:05Z",

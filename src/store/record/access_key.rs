@@ -150,7 +150,7 @@ impl From<KeyUseV1> for KeyUse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sled::record::assert_version_1_stays;
+    use crate::store::record::assert_version_1_stays;
 
     /// Rows as version 1 was first written: see the accounts.
     const FROZEN: &str = r#"{"id":"AKIAIOSFODNN7EXAMPLE","account":"01890a5d-ac96-774b-bcce-b302099a8057",
