@@ -122,7 +122,7 @@ impl Application {
                 .set_port(Some(address.port()))
                 .map_err(|()| BuildError::NoHost)?;
         }
-        let store = crate::control::open_store(&config.store, clock.clone())?;
+        let store = crate::control::open_store(&config.store, clock.clone()).await?;
         let services = Services::new(
             &config,
             store.clone(),

@@ -29,6 +29,9 @@ impl SessionScheme {
             Presented::Several => return Attempt::SignedOut,
             Presented::One(digest) => digest,
         };
+        if let Err(error) = self.sessions.require_current() {
+            return Attempt::Unavailable(error);
+        }
         let session = match usage {
             Usage::Extends => self.sessions.find(&digest),
             Usage::Peeks => self.sessions.peek(&digest),

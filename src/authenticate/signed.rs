@@ -92,7 +92,20 @@ impl SignedScheme {
             query: head.query,
             headers: head.headers,
         };
-        match Presented::of(&message) {
+        match (Presented::of(&message), self.keys.require_current()) {
+            (Ok(Some(_)), Err(error)) => Attempt::Unavailable(error),
+            (presented, _) => self.judge(presented, message, head, terms).await,
+        }
+    }
+
+    async fn judge<'h>(
+        &self,
+        presented: Result<Option<Presented<'h>>, Fault>,
+        message: Message<'h>,
+        head: &RequestHead<'h>,
+        terms: Terms,
+    ) -> Attempt<'h> {
+        match presented {
             Ok(None) => Attempt::NotPresented,
             Ok(Some(Presented::Basic(pair))) => self.basic(&pair, Sender::of(head)).await,
             Ok(Some(Presented::Signed(claim))) => self.signature(claim, message, terms, Sender::of(head)),
@@ -147,6 +160,9 @@ impl SignedScheme {
 
     /// Judges a signature now that the body was read.
     pub(super) fn decide<'h>(&self, pending: Pending<'h>, body: &Bytes) -> Attempt<'h> {
+        if let Err(error) = self.keys.require_current() {
+            return Attempt::Unavailable(error);
+        }
         let case = *pending.0;
         let judged = case.by_body(self.secret(&case), body);
         self.conclude(case, judged)

@@ -135,7 +135,9 @@ impl Gateway {
             ImportError::Read(_) | ImportError::Refused { .. } | ImportError::MasterKey { .. } => {
                 Failure::failed(format!("{name}:{error}; nothing was imported"))
             }
-            ImportError::Url(_) | ImportError::Store(_) => Failure::failed(error.to_string()),
+            ImportError::Url(_) | ImportError::Begin { .. } | ImportError::Store(_) => {
+                Failure::failed(error.to_string())
+            }
         })?;
         let administration = self.opened.get_or_try_init(|| self.open()).await?;
         imported

@@ -15,7 +15,7 @@ use super::logging;
 use super::table::roughly;
 use crate::app::{Application, ConfigSource, Environment, Serving};
 use crate::clock::Clock;
-use crate::config::{Config, Loaded, StoreLocation};
+use crate::config::{Config, Loaded};
 use crate::control::first_administrator::{self, LIFETIME, LinkFile, Offer};
 use crate::random::Random;
 use crate::services::Actor;
@@ -125,8 +125,8 @@ fn announce(config: &Config, trial: bool, application: &Application, offer: Opti
         mention("  This is for trying out: whoever reaches it from this machine may sign up.");
         mention("  To go on from here, write the configuration with `vestibule serve --save FILE`.");
     }
-    if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
-        mention(format_args!("  Accounts are kept in {}.", folder.display()));
+    if let Ok(location) = config.store.location() {
+        mention(format_args!("  Accounts are kept in {location}."));
     }
     mention("  Ctrl-C stops it.\n");
 }

@@ -1,18 +1,21 @@
 //! `[store]`.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{NotBuilt, SecretError, SecretSource};
+use super::{PostgresUrl, PostgresUrlError, SecretError, SecretSource};
 use crate::secret::Secret;
 
 /// Where accounts and sessions are kept.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
-    /// `sled:` and a folder. `postgres://` is not built yet.
+    /// `sled:` and a folder, or a PostgreSQL database: `postgres://user:password@host:5432/database`. How its server proves
+    /// itself follows the `?`: `sslmode=verify-full`, which is the default unless it is on this machine, with
+    /// `sslrootcert=FILE` or the system's authorities; or `sslmode=disable`. For a socket: `host=FOLDER`.
     #[schemars(extend("default" = "sled:data/store"))]
     pub url: SecretSource,
     /// The key that encrypts access keys; made at first start. Never inside the store's folder.
@@ -38,7 +41,9 @@ impl StoreConfig {
         match url.expose().split_once(':') {
             Some(("sled", "")) => Err(StoreUrlError::NoFolder),
             Some(("sled", folder)) => Ok(StoreLocation::Sled(PathBuf::from(folder))),
-            Some(("postgres" | "postgresql", _)) => Err(StoreUrlError::Postgres),
+            Some(("postgres" | "postgresql", rest)) => {
+                Ok(StoreLocation::Postgres(Box::new(PostgresUrl::parse(rest)?)))
+            }
             _ => Err(StoreUrlError::Unknown),
         }
     }
@@ -49,6 +54,18 @@ impl StoreConfig {
 pub enum StoreLocation {
     /// The embedded store in this folder.
     Sled(PathBuf),
+    /// In this database.
+    Postgres(Box<PostgresUrl>),
+}
+
+/// Without any secret.
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sled(folder) => folder.display().fmt(f),
+            Self::Postgres(url) => url.fmt(f),
+        }
+    }
 }
 
 /// Why `store.url` names no store.
@@ -60,10 +77,10 @@ pub enum StoreUrlError {
     /// `sled:` and nothing.
     #[error("`sled:` is followed by the store's folder")]
     NoFolder,
-    /// A database server.
-    #[error("a store in PostgreSQL {}", NotBuilt::MESSAGE)]
-    Postgres,
+    /// No database.
+    #[error(transparent)]
+    Postgres(#[from] PostgresUrlError),
     /// Something else.
-    #[error("not a store: it does not begin with `sled:`")]
+    #[error("not a store: it begins with neither `sled:` nor `postgres:`")]
     Unknown,
 }

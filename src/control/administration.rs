@@ -48,7 +48,7 @@ impl Administration {
 
     /// Opens what the configuration names.
     pub async fn open(config: &Config, clock: Clock, random: Random) -> Result<Self, OpenError> {
-        let store = open_store(&config.store, clock.clone())?;
+        let store = open_store(&config.store, clock.clone()).await?;
         let services = Services::new(config, store.clone(), clock.clone(), random, Arc::default()).await?;
         Ok(Self::new(config, services, store, clock))
     }

@@ -2,12 +2,12 @@
 
 use std::io::BufRead;
 
+use super::open::begin_import;
 use super::{Administration, CommandError};
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation, StoreUrlError};
 use crate::model::WrappedDataKey;
 use crate::services::{Actor, Event, Kind, Origin, VaultError, require_master_key};
-use crate::store::sled::SledStore;
 use crate::store::{Header, Import, PutError, ReadError, Reader, Record, StoreError, Summary};
 
 /// Records that are put together.
@@ -68,6 +68,14 @@ pub enum ImportError {
         /// Why.
         error: VaultError,
     },
+    /// There is no room for a new store.
+    #[error("nothing can be imported into {location}: {error}")]
+    Begin {
+        /// Where it would be.
+        location: StoreLocation,
+        /// Why.
+        error: StoreError,
+    },
     /// The store cannot be filled.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -86,9 +94,10 @@ pub async fn import_store(
     mut progress: impl FnMut(u64),
 ) -> Result<Imported, ImportError> {
     let mut reader = Reader::begin(source)?;
-    let StoreLocation::Sled(folder) = config.store.location()?;
+    let location = config.store.location()?;
+    let begun = begin_import(&location, clock).await;
     let mut filler = Filler {
-        import: SledStore::begin_import(&folder, clock)?,
+        import: begun.map_err(|error| ImportError::Begin { location, error })?,
         waiting: Vec::with_capacity(TOGETHER),
         useless_data_key: None,
     };

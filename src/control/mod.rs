@@ -34,7 +34,7 @@ pub use error::CommandError;
 pub use export::Given;
 pub use import::{ImportError, Imported, Wanted, import_store};
 pub use lists::{FoundUsers, LockedAccount, LockedKey, LocksView, MailView, SentAgain};
-pub use open::{OpenError, open_store};
+pub use open::{OpenError, is_made, open_store};
 pub use protocol::MAX_REQUEST;
 pub use reply::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, KeyView,

@@ -1,13 +1,13 @@
 //! Opening the store that the configuration names.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::config::{StoreConfig, StoreLocation, StoreUrlError};
+use crate::config::{PostgresTls, PostgresUrl, StoreConfig, StoreLocation, StoreUrlError};
 use crate::services::ServicesError;
+use crate::store::postgres::{PostgresStore, Server, Tls};
 use crate::store::sled::SledStore;
-use crate::store::{Store, StoreError};
+use crate::store::{Import, Store, StoreError};
 
 /// Why the store, or what stands on it, cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -16,10 +16,10 @@ pub enum OpenError {
     #[error("store.url: {0}")]
     Url(#[from] StoreUrlError),
     /// The store cannot be opened.
-    #[error("the store in {folder} cannot be opened: {error}", folder = .folder.display())]
+    #[error("the store in {location} cannot be opened: {error}")]
     Store {
-        /// Where it lies.
-        folder: PathBuf,
+        /// Where it is.
+        location: StoreLocation,
         /// Why.
         error: StoreError,
     },
@@ -28,11 +28,48 @@ pub enum OpenError {
     Services(#[from] ServicesError),
 }
 
-/// Opens the store; blocks until it is read.
-pub fn open_store(config: &StoreConfig, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
-    let StoreLocation::Sled(folder) = config.location()?;
-    match SledStore::open(&folder, clock) {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(error) => Err(OpenError::Store { folder, error }),
+/// Opens the store, which may take as long as it takes to read.
+pub async fn open_store(config: &StoreConfig, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
+    let location = config.location()?;
+    let opened: Result<Arc<dyn Store>, StoreError> = match &location {
+        StoreLocation::Sled(folder) => SledStore::open(folder, clock).map(|store| Arc::new(store) as _),
+        StoreLocation::Postgres(url) => PostgresStore::open(&server(url), clock)
+            .await
+            .map(|store| Arc::new(store) as _),
+    };
+    opened.map_err(|error| OpenError::Store { location, error })
+}
+
+/// Begins to fill the store that a configuration names, which is empty.
+pub(super) async fn begin_import(
+    location: &StoreLocation,
+    clock: Clock,
+) -> Result<Box<dyn Import>, StoreError> {
+    match location {
+        StoreLocation::Sled(folder) => SledStore::begin_import(folder, clock),
+        StoreLocation::Postgres(url) => PostgresStore::begin_import(&server(url)).await,
+    }
+}
+
+/// Whether a store was ever made there.
+pub async fn is_made(location: &StoreLocation) -> Result<bool, StoreError> {
+    match location {
+        StoreLocation::Sled(folder) => Ok(folder.exists()),
+        StoreLocation::Postgres(url) => PostgresStore::is_made(&server(url)).await,
+    }
+}
+
+fn server(url: &PostgresUrl) -> Server {
+    Server {
+        host: url.host.clone(),
+        port: url.port,
+        user: url.user.clone(),
+        password: url.password.clone(),
+        database: url.database.clone(),
+        tls: match &url.tls {
+            PostgresTls::Off => Tls::Off,
+            PostgresTls::SystemRoots => Tls::SystemRoots,
+            PostgresTls::Roots(file) => Tls::Roots(file.clone()),
+        },
     }
 }

@@ -1,7 +1,7 @@
 //! The store: whether it answers, or opens.
 
 use super::{Finding, Patient};
-use crate::control::{Administration, AuditQuery, Command};
+use crate::control::{Administration, AuditQuery, Command, is_made};
 use crate::random::Random;
 use crate::store::{AuditFilter, AuditOrder, AuditPage};
 
@@ -12,12 +12,19 @@ pub(super) async fn answers(patient: &Patient<'_>) -> Vec<Finding> {
     if patient.running.is_some() {
         return asked(patient).await;
     }
-    let Ok(crate::config::StoreLocation::Sled(folder)) = patient.config.store.location() else {
+    let Ok(location) = patient.config.store.location() else {
         return Vec::new();
     };
-    if !folder.exists() {
-        let text = format!("{} is not there yet: it is made at first start", folder.display());
-        return vec![Finding::skipped(CHECK, text)];
+    match is_made(&location).await {
+        Ok(true) => {}
+        Ok(false) => {
+            let text = format!("{location} is not there yet: it is made at first start");
+            return vec![Finding::skipped(CHECK, text)];
+        }
+        Err(error) => {
+            let advice = "see store.url, and that the database's server runs and lets this role in";
+            return vec![Finding::problem(CHECK, format!("{location}: {error}"), advice)];
+        }
     }
     let mut config = patient.config.clone();
     config.audit.file = crate::services::Audit::STANDARD_ERROR.into();
@@ -31,7 +38,7 @@ pub(super) async fn answers(patient: &Patient<'_>) -> Vec<Finding> {
     let opened = opening.await.map_err(|error| error.to_string());
     vec![
         match opened.and_then(|opened| opened.map_err(|error| error.to_string())) {
-            Ok(()) => Finding::ok(CHECK, format!("{} opens", folder.display())),
+            Ok(()) => Finding::ok(CHECK, format!("{location} opens")),
             Err(error) => Finding::problem(
                 CHECK,
                 error,

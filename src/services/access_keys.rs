@@ -151,6 +151,11 @@ impl AccessKeys {
         self.at_most.store(config.login.access_keys, Ordering::Relaxed);
     }
 
+    /// An error while keys may have been revoked elsewhere: then none of these is good.
+    pub fn require_current(&self) -> Result<(), StoreError> {
+        self.store.require_current()
+    }
+
     /// The key with this public half, if it proves something now. No lock, no store.
     pub fn find(&self, id: &AccessKeyId) -> Option<Arc<LiveKey>> {
         let live = self.live.pin();

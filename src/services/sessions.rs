@@ -112,6 +112,11 @@ impl Sessions {
         }
     }
 
+    /// An error while sessions may have been ended elsewhere: then none of these is good.
+    pub fn require_current(&self) -> Result<(), StoreError> {
+        self.store.require_current()
+    }
+
     /// The live session with this token, marked as used. No lock, no store.
     pub fn find(&self, digest: &TokenDigest) -> Option<Arc<LiveSession>> {
         let now = self.clock.now();

@@ -10,6 +10,7 @@ mod error;
 mod inspection;
 mod mailing;
 mod portable;
+pub mod postgres;
 mod record;
 pub mod sled;
 
@@ -219,6 +220,11 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     /// Removes what is over at `now`: expired invitations and tokens, signatures that served, mails that failed a month
     /// ago, and sessions made before `sessions_before`.
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError>;
+
+    /// An error while others may have changed what was read of it: then nothing may be answered from memory either.
+    fn require_current(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Reads everything and checks that every record is sound and every index agrees with it.
     async fn verify(&self) -> Result<Verification, StoreError>;

@@ -226,6 +226,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("route", "request", "what was asked"),
     ("store", "clock", "a lock lasts by the monotonic clock"),
     ("store", "random", "a store has a name of its own"),
+    ("store::postgres", "secret", "the role's password"),
     (
         "upstream",
         "authenticate::signature",
@@ -244,6 +245,9 @@ const EDGES: &[(&str, &str, &str)] = &[
 /// `(path, module, why)`: the external path, or what is below it, is named in these modules only.
 const FENCED: &[(&str, &[&str], &str)] = &[
     ("sled", &["store::sled"], "one engine behind the trait"),
+    ("tokio_postgres", &["store::postgres"], "another behind it"),
+    ("tokio_postgres_rustls", &["store::postgres"], "another behind it"),
+    ("deadpool_postgres", &["store::postgres"], "another behind it"),
     (
         "hyper::server",
         &["listener", "proxy", "control::ops"],

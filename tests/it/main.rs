@@ -37,6 +37,7 @@ mod page_sign_up;
 mod page_username;
 mod page_verify;
 mod pages;
+mod postgres;
 mod reload;
 mod security_map;
 mod session_form;

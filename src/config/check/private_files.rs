@@ -7,13 +7,16 @@ use std::path::{Component, Path, PathBuf};
 use super::Findings;
 use crate::config::document::KeyPath;
 use crate::config::source::require_private;
-use crate::config::{Config, MailTransport, SecretSource, StoreLocation};
+use crate::config::{Config, MailTransport, PostgresTls, PostgresUrl, SecretSource, StoreLocation};
 use crate::model::Email;
 
 pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
     let location = config.store.location();
     if let Err(error) = &location {
         findings.error(&"store.url".into(), error.to_string());
+    }
+    if let Ok(StoreLocation::Postgres(url)) = &location {
+        judge_database(url, findings);
     }
     judge_master_key(&config.store.master_key, location.ok().as_ref(), findings);
     match config.mail.transport() {
@@ -42,6 +45,25 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
 
 fn is_loopback(config: &Config) -> bool {
     config.public_host().is_none_or(|host| host.is_loopback())
+}
+
+fn judge_database(url: &PostgresUrl, findings: &mut Findings<'_, '_>) {
+    let path = KeyPath::from("store.url");
+    if url.is_bare() {
+        findings.warn(
+            &path,
+            "everything that is kept crosses the network unencrypted, the hashes of passwords too: use \
+             `sslmode=verify-full`",
+        );
+    }
+    if let PostgresTls::Roots(file) = &url.tls
+        && let Err(error) = File::open(file)
+    {
+        findings.error(
+            &path,
+            format!("sslrootcert {} cannot be read: {error}", file.display()),
+        );
+    }
 }
 
 fn judge_master_key(key: &SecretSource, store: Option<&StoreLocation>, findings: &mut Findings<'_, '_>) {

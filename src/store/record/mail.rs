@@ -48,6 +48,11 @@ impl Postage {
         true
     }
 
+    /// When the last of them does not count any more; none if there are none.
+    pub(in crate::store) fn counts_until(&self) -> Option<Timestamp> {
+        self.mails.iter().map(|(_, until)| *until).max()
+    }
+
     /// Whether none of them counts any more.
     pub(in crate::store) fn is_over(&self, now: Timestamp) -> bool {
         self.mails.iter().all(|(_, until)| *until <= now)

@@ -2,6 +2,7 @@
 
 mod application;
 mod client;
+mod cluster;
 pub(crate) mod frames;
 mod mailbox;
 mod person;
@@ -11,6 +12,7 @@ pub(crate) mod signer;
 
 pub(crate) use application::{Application, Received, head_of, until};
 pub(crate) use client::{PASSWORD, Running, certify, route, upstream};
+pub(crate) use cluster::Cluster;
 pub(crate) use mailbox::Letter;
 pub(crate) use person::{Person, Told, form};
 pub(crate) use program::{Program, Site};

@@ -8,6 +8,7 @@ mod folder;
 mod full;
 mod full_disk;
 pub(crate) mod ledger;
+mod postgres;
 mod samples;
 mod scale;
 mod scale_search;

@@ -1,0 +1,226 @@
+//! Access keys, and the key that their secrets are sealed with.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use deadpool_postgres::{GenericClient, Transaction};
+use tokio_postgres::Row;
+
+use super::fault::{Fault, unavailable};
+use super::row::{Json, decode, encode, execute, query, query_opt, query_value, uuid};
+use super::{PostgresStore, TOGETHER};
+use crate::ids::AccountId;
+use crate::model::{AccessKey, AccessKeyId, KeyUse, WrappedDataKey};
+use crate::store::{AccessKeyStore, CreateAccessKey, StoreError};
+
+#[async_trait]
+impl AccessKeyStore for PostgresStore {
+    async fn create_access_key(&self, key: AccessKey, at_most: usize) -> Result<CreateAccessKey, StoreError> {
+        self.database
+            .transact((key, at_most), |tx, (key, at_most)| {
+                Box::pin(create(tx, key, *at_most))
+            })
+            .await
+    }
+
+    async fn access_keys(&self, of: Option<AccountId>) -> Result<Vec<AccessKey>, StoreError> {
+        self.database
+            .with_all(async |client| list(client, of).await)
+            .await
+    }
+
+    async fn set_access_key_disabled(
+        &self,
+        id: AccessKeyId,
+        disabled: bool,
+    ) -> Result<Option<AccessKey>, StoreError> {
+        self.database
+            .transact((id, disabled), |tx, (id, disabled)| {
+                Box::pin(set_disabled(tx, *id, *disabled))
+            })
+            .await
+    }
+
+    async fn revoke_access_key(&self, id: AccessKeyId) -> Result<Option<AccessKey>, StoreError> {
+        self.database
+            .transact(id, |tx, id| Box::pin(revoke(tx, *id)))
+            .await
+    }
+
+    async fn touch_access_keys(&self, uses: Vec<(AccessKeyId, KeyUse)>) -> Result<(), StoreError> {
+        for piece in uses.chunks(TOGETHER) {
+            self.database
+                .transact(piece.to_vec(), |tx, uses| Box::pin(touch(tx, uses)))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn data_key(&self) -> Result<Option<WrappedDataKey>, StoreError> {
+        self.database.with(async |client| data_key(client).await).await
+    }
+
+    async fn replace_data_key(
+        &self,
+        expected: Option<WrappedDataKey>,
+        new: WrappedDataKey,
+    ) -> Result<bool, StoreError> {
+        self.database
+            .transact((expected, new), |tx, (expected, new)| {
+                Box::pin(replace_data_key(tx, expected.as_ref(), new))
+            })
+            .await
+    }
+}
+
+async fn create(
+    tx: &Transaction<'_>,
+    access_key: &AccessKey,
+    at_most: usize,
+) -> Result<CreateAccessKey, Fault> {
+    let account = uuid(access_key.account.as_bytes());
+    let sql = "SELECT FROM account WHERE id = $1 FOR NO KEY UPDATE";
+    if query_opt(tx, sql, &[&account]).await?.is_none() {
+        return Ok(CreateAccessKey::NoAccount);
+    }
+    let sql = "SELECT count(*) FROM access_key WHERE account = $1";
+    let count: i64 = query_value(tx, sql, &[&account]).await?;
+    if usize::try_from(count).is_ok_and(|count| count >= at_most) {
+        return Ok(CreateAccessKey::TooMany);
+    }
+    let sql = "SELECT EXISTS (SELECT FROM access_key WHERE id = $1)";
+    if query_value(tx, sql, &[&access_key.id.as_str()]).await? {
+        return Err(unavailable("the new access key's id is taken"));
+    }
+    insert(tx, access_key).await?;
+    Ok(CreateAccessKey::Created)
+}
+
+/// Keeps an access key that is new.
+pub(super) async fn insert(client: &impl GenericClient, access_key: &AccessKey) -> Result<(), Fault> {
+    let (version, record) = encode(access_key)?;
+    execute(
+        client,
+        "INSERT INTO access_key (id, account, version, record) VALUES ($1, $2, $3, $4)",
+        &[
+            &access_key.id.as_str(),
+            &uuid(access_key.account.as_bytes()),
+            &version,
+            &record,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Those of an account, or all, in the order they were made.
+async fn list(client: &impl GenericClient, of: Option<AccountId>) -> Result<Vec<AccessKey>, Fault> {
+    let sql = "SELECT id, version, record FROM access_key WHERE $1::uuid IS NULL OR account = $1";
+    let rows = query(client, sql, &[&of.map(|of| uuid(of.as_bytes()))]).await?;
+    let mut access_keys: Vec<AccessKey> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    access_keys.sort_by_key(|access_key| (access_key.created_at, access_key.id));
+    Ok(access_keys)
+}
+
+async fn set_disabled(
+    tx: &Transaction<'_>,
+    id: AccessKeyId,
+    disabled: bool,
+) -> Result<Option<AccessKey>, Fault> {
+    let Some(mut access_key) = lock(tx, &[id]).await?.pop() else {
+        return Ok(None);
+    };
+    access_key.disabled = disabled;
+    replace(tx, std::slice::from_ref(&access_key)).await?;
+    Ok(Some(access_key))
+}
+
+/// Removes one; its failures go with it.
+async fn revoke(tx: &Transaction<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, Fault> {
+    let sql = "DELETE FROM access_key WHERE id = $1 RETURNING id, version, record";
+    let row = query_opt(tx, sql, &[&id.as_str()]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// Notes last uses, never back in time.
+async fn touch(tx: &Transaction<'_>, uses: &[(AccessKeyId, KeyUse)]) -> Result<(), Fault> {
+    let mut latest: HashMap<AccessKeyId, &KeyUse> = HashMap::new();
+    for (id, last) in uses {
+        let known = latest.entry(*id).or_insert(last);
+        if known.at < last.at {
+            *known = last;
+        }
+    }
+    let mut changed = lock(tx, &latest.keys().copied().collect::<Vec<_>>()).await?;
+    changed.retain_mut(|access_key| {
+        let known = access_key.last_use.as_ref().map(|known| known.at);
+        let last = latest.get(&access_key.id).filter(|last| known < Some(last.at));
+        last.is_some_and(|last| {
+            access_key.last_use = Some((*last).clone());
+            true
+        })
+    });
+    replace(tx, &changed).await
+}
+
+/// Those of the access keys that are there, which nobody else changes until the transaction ends.
+async fn lock(tx: &Transaction<'_>, ids: &[AccessKeyId]) -> Result<Vec<AccessKey>, Fault> {
+    let ids: Vec<_> = ids.iter().map(AccessKeyId::as_str).collect();
+    let sql = "SELECT id, version, record FROM access_key WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+    query(tx, sql, &[&ids]).await?.iter().map(read).collect()
+}
+
+async fn replace(tx: &Transaction<'_>, access_keys: &[AccessKey]) -> Result<(), Fault> {
+    let ids: Vec<_> = access_keys
+        .iter()
+        .map(|access_key| access_key.id.as_str())
+        .collect();
+    let rows = access_keys.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+    let (versions, records): (Vec<i16>, Vec<Json>) = rows.into_iter().unzip();
+    let sql = "UPDATE access_key SET version = new.version, record = new.record
+        FROM unnest($1::text[], $2::smallint[], $3::json[]) AS new (id, version, record)
+        WHERE access_key.id = new.id";
+    execute(tx, sql, &[&ids, &versions, &records]).await?;
+    Ok(())
+}
+
+async fn data_key(client: &impl GenericClient) -> Result<Option<WrappedDataKey>, Fault> {
+    let row = query_opt(client, "SELECT version, record FROM data_key", &[]).await?;
+    row.map(|row| decode(&row, || "the data key".to_owned()))
+        .transpose()
+}
+
+async fn replace_data_key(
+    tx: &Transaction<'_>,
+    expected: Option<&WrappedDataKey>,
+    new: &WrappedDataKey,
+) -> Result<bool, Fault> {
+    let row = query_opt(tx, "SELECT version, record FROM data_key FOR UPDATE", &[]).await?;
+    let current: Option<WrappedDataKey> = row
+        .map(|row| decode(&row, || "the data key".to_owned()))
+        .transpose()?;
+    if current.as_ref() != expected {
+        return Ok(false);
+    }
+    if current.is_some() {
+        let (version, record) = encode(new)?;
+        let sql = "UPDATE data_key SET version = $1, record = $2";
+        execute(tx, sql, &[&version, &record]).await?;
+    } else {
+        insert_data_key(tx, new).await?;
+    }
+    Ok(true)
+}
+
+/// Keeps the data key where there is none.
+pub(super) async fn insert_data_key(client: &impl GenericClient, new: &WrappedDataKey) -> Result<(), Fault> {
+    let (version, record) = encode(new)?;
+    let sql = "INSERT INTO data_key (version, record) VALUES ($1, $2)";
+    execute(client, sql, &[&version, &record]).await?;
+    Ok(())
+}
+
+fn read(row: &Row) -> Result<AccessKey, Fault> {
+    let id: &str = row.try_get("id")?;
+    decode(row, || format!("access key {id}"))
+}

@@ -1,0 +1,291 @@
+//! Accounts, and what goes with them.
+
+use deadpool_postgres::{GenericClient, Transaction};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::fault::{Fault, unavailable};
+use super::row::{decode, encode, execute, query, query_opt, query_value, uuid};
+use super::{invitations, mails, tokens};
+use crate::ids::AccountId;
+use crate::model::{Account, Email, Mail, Standing, TokenDigest, Username};
+use crate::store::record::Record;
+use crate::store::{AccountFilter, CreateAccount, DeleteAccount, UpdateAccount};
+
+/// The lock on who is in the guarded group: `vest`, and the second of what Vestibule locks.
+const GUARD: (i32, i32) = (0x7665_7374, 2);
+
+/// Characters of a term that are kept: an index takes no text of any length.
+const TERM: usize = 256;
+
+pub(super) async fn create(
+    tx: &Transaction<'_>,
+    account: &Account,
+    invitation: Option<TokenDigest>,
+    new_mails: &[Mail],
+    now: Timestamp,
+) -> Result<CreateAccount, Fault> {
+    // Whoever has no good invitation is not told which addresses and usernames exist.
+    if let Some(digest) = invitation
+        && !invitations::lock_if_it_serves(tx, &digest, &account.email, now).await?
+    {
+        return Ok(CreateAccount::InvitationVoid);
+    }
+    // Somebody who takes one of them at this moment makes the insertion fail; another try finds it here.
+    if is_address_taken(tx, &account.email).await? {
+        return Ok(CreateAccount::EmailTaken);
+    }
+    let named = "SELECT EXISTS (SELECT FROM username WHERE username = $1)";
+    if query_value(tx, named, &[&account.username.as_str()]).await? {
+        return Ok(CreateAccount::UsernameTaken);
+    }
+    let made = "SELECT EXISTS (SELECT FROM account WHERE id = $1)";
+    if query_value(tx, made, &[&uuid(account.id.as_bytes())]).await? {
+        return Err(unavailable("the new account's id is taken"));
+    }
+    if let Some(digest) = invitation {
+        invitations::remove(tx, &digest).await?;
+    }
+    insert(tx, account).await?;
+    mails::enqueue(tx, new_mails).await?;
+    Ok(CreateAccount::Created)
+}
+
+/// Keeps an account that is new, with all that it is found by, in one statement.
+pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Result<(), Fault> {
+    let (version, record) = encode(account)?;
+    let usernames = account.former_usernames.iter().chain([&account.username]);
+    execute(
+        client,
+        "WITH made AS (
+             INSERT INTO account (id, email, standing, groups, version, record) VALUES ($1, $2, $3, $4, $5, $6)
+         ), named AS (
+             INSERT INTO username (username, account) SELECT unnest($7::text[]), $1
+         )
+         INSERT INTO account_term (term, account) SELECT unnest($8::text[]), $1",
+        &[
+            &uuid(account.id.as_bytes()),
+            &account.email.key(),
+            &standing(account.standing),
+            &groups(account),
+            &version,
+            &record,
+            &usernames.map(Username::as_str).collect::<Vec<_>>(),
+            &terms(account),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn by_id(client: &impl GenericClient, id: AccountId) -> Result<Option<Account>, Fault> {
+    let sql = "SELECT version, record FROM account WHERE id = $1";
+    let row = query_opt(client, sql, &[&uuid(id.as_bytes())]).await?;
+    row.map(|row| read(&row, id)).transpose()
+}
+
+pub(super) async fn by_email(client: &impl GenericClient, email: &Email) -> Result<Option<Account>, Fault> {
+    let sql = "SELECT id, version, record FROM account WHERE email = $1";
+    let row = query_opt(client, sql, &[&email.key()]).await?;
+    row.map(|row| read_found(&row)).transpose()
+}
+
+pub(super) async fn by_username(
+    client: &impl GenericClient,
+    username: &Username,
+) -> Result<Option<Account>, Fault> {
+    let sql = "SELECT id, version, record FROM account JOIN username ON account = id WHERE username = $1";
+    let row = query_opt(client, sql, &[&username.as_str()]).await?;
+    let owner = row.map(|row| read_found(&row)).transpose()?;
+    Ok(owner.filter(|owner| owner.username == *username))
+}
+
+/// Up to `limit` accounts in the order of their ids, from the one after `after`.
+pub(super) async fn list(
+    client: &impl GenericClient,
+    after: Option<AccountId>,
+    limit: usize,
+) -> Result<Vec<Account>, Fault> {
+    let sql =
+        "SELECT id, version, record FROM account WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2";
+    let after = after.map(|id| uuid(id.as_bytes()));
+    let rows = query(client, sql, &[&after, &i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
+    rows.iter().map(read_found).collect()
+}
+
+pub(super) async fn has_members(client: &impl GenericClient, group: &str) -> Result<bool, Fault> {
+    let sql = "SELECT EXISTS (SELECT FROM account WHERE groups @> ARRAY[$1::text])";
+    query_value(client, sql, &[&group]).await
+}
+
+/// The accounts in a group, in the order of their ids.
+pub(super) async fn members(client: &impl GenericClient, group: &str) -> Result<Vec<Account>, Fault> {
+    let sql = "SELECT id, version, record FROM account WHERE groups @> ARRAY[$1::text] ORDER BY id";
+    query(client, sql, &[&group])
+        .await?
+        .iter()
+        .map(read_found)
+        .collect()
+}
+
+/// The account, which nobody else changes until the transaction ends; nor is anything made that is its.
+pub(super) async fn lock(tx: &Transaction<'_>, id: AccountId) -> Result<Option<Account>, Fault> {
+    let sql = "SELECT version, record FROM account WHERE id = $1 FOR UPDATE";
+    let row = query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?;
+    row.map(|row| read(&row, id)).transpose()
+}
+
+pub(super) async fn update(
+    tx: &Transaction<'_>,
+    expected: &Account,
+    changed: &Account,
+    guarded: &str,
+    new_mails: &[Mail],
+) -> Result<UpdateAccount, Fault> {
+    let mut changed = changed.clone();
+    let Some(current) = lock(tx, expected.id).await? else {
+        return Ok(UpdateAccount::Changed);
+    };
+    // As records, because two spellings of an address are equal as values.
+    if current.encode()? != expected.encode()? {
+        return Ok(UpdateAccount::Changed);
+    }
+    changed.id = current.id;
+    changed.former_usernames.clone_from(&current.former_usernames);
+    if changed.username != current.username {
+        if !is_own_or_free(tx, &changed.username, changed.id).await? {
+            return Ok(UpdateAccount::UsernameTaken);
+        }
+        changed
+            .former_usernames
+            .retain(|former| *former != changed.username);
+        changed.former_usernames.push(current.username.clone());
+    }
+    if changed.email != current.email && is_address_taken(tx, &changed.email).await? {
+        return Ok(UpdateAccount::EmailTaken);
+    }
+    let stays = is_active_member(&changed, guarded);
+    if !stays && is_last_active_member(tx, &current, guarded).await? {
+        return Ok(UpdateAccount::LastMember);
+    }
+    replace(tx, &current, &changed).await?;
+    mails::enqueue(tx, new_mails).await?;
+    Ok(UpdateAccount::Updated)
+}
+
+/// Writes an account, which is locked, in place of what it was. Its tokens are void if it has a new password or address.
+pub(super) async fn replace(tx: &Transaction<'_>, current: &Account, changed: &Account) -> Result<(), Fault> {
+    let (id, (version, record)) = (uuid(changed.id.as_bytes()), encode(changed)?);
+    execute(
+        tx,
+        "UPDATE account SET email = $2, standing = $3, groups = $4, version = $5, record = $6 WHERE id = $1",
+        &[
+            &id,
+            &changed.email.key(),
+            &standing(changed.standing),
+            &groups(changed),
+            &version,
+            &record,
+        ],
+    )
+    .await?;
+    if changed.username != current.username && !current.former_usernames.contains(&changed.username) {
+        // The row of the former one stays: it is the account's for ever.
+        let sql = "INSERT INTO username (username, account) VALUES ($1, $2)";
+        execute(tx, sql, &[&changed.username.as_str(), &id]).await?;
+    }
+    let (before, after) = (terms(current), terms(changed));
+    if before != after {
+        let sql = "DELETE FROM account_term WHERE account = $1 AND term <> ALL ($2)";
+        execute(tx, sql, &[&id, &after]).await?;
+        let new: Vec<_> = after.iter().filter(|term| !before.contains(term)).collect();
+        let sql = "INSERT INTO account_term (term, account) SELECT unnest($2::text[]), $1";
+        execute(tx, sql, &[&id, &new]).await?;
+    }
+    if changed.password_changed_at != current.password_changed_at || changed.email != current.email {
+        tokens::void_all(tx, changed.id).await?;
+    }
+    Ok(())
+}
+
+/// With an account goes what refers to it; its usernames stay, as nobody's.
+pub(super) async fn delete(
+    tx: &Transaction<'_>,
+    id: AccountId,
+    guarded: &str,
+) -> Result<DeleteAccount, Fault> {
+    let Some(account) = lock(tx, id).await? else {
+        return Ok(DeleteAccount::Absent);
+    };
+    if is_last_active_member(tx, &account, guarded).await? {
+        return Ok(DeleteAccount::LastMember);
+    }
+    execute(tx, "DELETE FROM account WHERE id = $1", &[&uuid(id.as_bytes())]).await?;
+    Ok(DeleteAccount::Deleted)
+}
+
+/// Whether another account has the address. Only for whoever has not.
+async fn is_address_taken(tx: &Transaction<'_>, email: &Email) -> Result<bool, Fault> {
+    let sql = "SELECT EXISTS (SELECT FROM account WHERE email = $1)";
+    query_value(tx, sql, &[&email.key()]).await
+}
+
+async fn is_own_or_free(tx: &Transaction<'_>, username: &Username, id: AccountId) -> Result<bool, Fault> {
+    let sql = "SELECT NOT EXISTS (SELECT FROM username WHERE username = $1 AND account IS DISTINCT FROM $2)";
+    query_value(tx, sql, &[&username.as_str(), &uuid(id.as_bytes())]).await
+}
+
+fn is_active_member(account: &Account, guarded: &str) -> bool {
+    account.standing == Standing::Active && account.is_in(guarded)
+}
+
+/// Whether it is. Until the transaction ends nobody else who asks this gets an answer.
+async fn is_last_active_member(
+    tx: &Transaction<'_>,
+    account: &Account,
+    guarded: &str,
+) -> Result<bool, Fault> {
+    if !is_active_member(account, guarded) {
+        return Ok(false);
+    }
+    let sql = "SELECT pg_advisory_xact_lock($1, $2)";
+    query_opt(tx, sql, &[&GUARD.0, &GUARD.1]).await?;
+    let sql = "SELECT NOT EXISTS
+        (SELECT FROM account WHERE groups @> ARRAY[$1::text] AND standing = $2 AND id <> $3)";
+    let active = standing(Standing::Active);
+    query_value(tx, sql, &[&guarded, &active, &uuid(account.id.as_bytes())]).await
+}
+
+/// Where it stands, as its column says.
+pub(super) fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Active => "active",
+        Standing::AwaitingApproval => "awaiting-approval",
+        Standing::Declined => "declined",
+        Standing::Disabled => "disabled",
+    }
+}
+
+/// Its groups, as their column has them.
+pub(super) fn groups(account: &Account) -> Vec<&str> {
+    account.groups.iter().map(String::as_str).collect()
+}
+
+/// What it is found by, as the rows have it, each once and in order.
+pub(super) fn terms(account: &Account) -> Vec<String> {
+    let mut terms: Vec<String> = AccountFilter::terms(account)
+        .into_iter()
+        .map(|term| term.chars().take(TERM).collect())
+        .collect();
+    terms.dedup();
+    terms
+}
+
+/// The account in a row with its id.
+pub(super) fn read_found(row: &Row) -> Result<Account, Fault> {
+    read(row, super::row::account_of(row, "id")?)
+}
+
+fn read(row: &Row, id: AccountId) -> Result<Account, Fault> {
+    decode(row, || format!("account {id}"))
+}

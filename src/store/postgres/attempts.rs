@@ -1,0 +1,262 @@
+//! Failed attempts and locks.
+//!
+//! A known account or access key has a row of its own, which goes with it; names that belong to nobody share a table.
+//! Whoever counts has locked the account, the key or the name's set before, so each attempt sees those before it. How
+//! long a lock lasts is measured by this process's monotonic clock, so that is no matter of one statement's.
+
+use std::time::Duration;
+
+use deadpool_postgres::{GenericClient, Transaction};
+use sha2::{Digest, Sha256};
+use tokio_postgres::Row;
+
+use super::fault::Fault;
+use super::row::{account_of, decode, encode, execute, query, query_opt, uuid};
+use crate::ids::AccountId;
+use crate::model::{AccessKeyId, LockoutPolicy, Subject};
+use crate::store::counting::{self, Counted, Counting, WAYS};
+use crate::store::record::{Failures, UnknownFailures};
+use crate::store::{Attempt, Locks};
+
+/// The first number of the locks on sets of names: `name`.
+const NAMES: i32 = 0x6e61_6d65;
+
+/// Counts, and knows where.
+#[derive(Clone, Debug)]
+pub(super) struct Attempts {
+    pub(super) counting: Counting,
+    pub(super) names_key: [u8; 32],
+}
+
+/// Whose row of failures.
+pub(super) enum Place {
+    Account(AccountId),
+    AccessKey(AccessKeyId),
+    /// In a set that it shares with other names.
+    Name(u16, [u8; 32]),
+}
+
+impl Attempts {
+    /// Counts an attempt, unless the subject is locked.
+    pub(super) async fn record(
+        &self,
+        tx: &Transaction<'_>,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<Attempt, Fault> {
+        let place = self.lock(tx, subject).await?;
+        let found = place.failures(tx).await?;
+        let is_new = found.is_none();
+        let counted = self.counting.count(found, policy);
+        if let Counted::Failed(failures) = &counted {
+            if let (true, Place::Name(set, _)) = (is_new, &place) {
+                self.make_room(tx, *set, policy).await?;
+            }
+            self.put(tx, &place, failures.clone()).await?;
+        }
+        Ok(counted.attempt())
+    }
+
+    /// Forgets failures and lock.
+    pub(super) async fn clear(&self, tx: &Transaction<'_>, subject: Subject) -> Result<(), Fault> {
+        self.lock(tx, subject).await?.remove(tx).await
+    }
+
+    /// Takes an attempt back.
+    pub(super) async fn withdraw(
+        &self,
+        tx: &Transaction<'_>,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<(), Fault> {
+        let place = self.lock(tx, subject).await?;
+        let Some(failures) = place.failures(tx).await? else {
+            return Ok(());
+        };
+        match self.counting.withdraw(failures, policy) {
+            Some(failures) => self.put(tx, &place, failures).await,
+            None => place.remove(tx).await,
+        }
+    }
+
+    /// For how long the subject is still locked.
+    pub(super) async fn locked_for(
+        &self,
+        client: &impl GenericClient,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<Option<Duration>, Fault> {
+        let known = match subject {
+            Subject::Account(id) => Place::Account(id).failures(client).await?,
+            Subject::AccessKey(id) => Place::AccessKey(id).failures(client).await?,
+            Subject::Unknown(_) => None,
+        };
+        let failures = match known {
+            Some(failures) => Some(failures),
+            None => self.among_names(subject).failures(client).await?,
+        };
+        Ok(failures.and_then(|failures| self.counting.left(&failures, policy)))
+    }
+
+    /// The locks that are in force.
+    pub(super) async fn locks(
+        &self,
+        client: &impl GenericClient,
+        policy: LockoutPolicy,
+    ) -> Result<Locks, Fault> {
+        let mut locks = Locks::default();
+        let sql = "SELECT account, version, record FROM account_failures ORDER BY account";
+        for row in query(client, sql, &[]).await? {
+            let id = account_of(&row, "account")?;
+            let failures: Failures = decode(&row, || format!("the failures of account {id}"))?;
+            let left = self.counting.left(&failures, policy);
+            locks.accounts.extend(left.map(|left| (id, left)));
+        }
+        let sql = "SELECT access_key, version, record FROM access_key_failures ORDER BY access_key";
+        for row in query(client, sql, &[]).await? {
+            let id: &str = row.try_get("access_key")?;
+            let failures: Failures = decode(&row, || format!("the failures of access key {id}"))?;
+            if let (Some(left), Ok(id)) = (
+                self.counting.left(&failures, policy),
+                AccessKeyId::parse(id.as_bytes()),
+            ) {
+                locks.access_keys.push((id, left));
+            }
+        }
+        for row in query(client, "SELECT version, record FROM name_failures", &[]).await? {
+            let name = name_failures(&row)?;
+            locks.unknown += usize::from(self.counting.left(&name.failures, policy).is_some());
+        }
+        Ok(locks)
+    }
+
+    /// Where a subject's failures are, which nobody else reads or writes until the transaction ends. An account that
+    /// was removed meanwhile has no row of its own: what is tried there counts like what is tried at an unknown name.
+    /// So does an access key that does not exist.
+    async fn lock(&self, tx: &Transaction<'_>, subject: Subject) -> Result<Place, Fault> {
+        match subject {
+            Subject::Account(id) => {
+                let sql = "SELECT FROM account WHERE id = $1 FOR NO KEY UPDATE";
+                if query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?.is_some() {
+                    return Ok(Place::Account(id));
+                }
+            }
+            Subject::AccessKey(id) => {
+                let sql = "SELECT FROM access_key WHERE id = $1 FOR NO KEY UPDATE";
+                if query_opt(tx, sql, &[&id.as_str()]).await?.is_some() {
+                    return Ok(Place::AccessKey(id));
+                }
+            }
+            Subject::Unknown(_) => {}
+        }
+        let place = self.among_names(subject);
+        if let Place::Name(set, _) = place {
+            let sql = "SELECT pg_advisory_xact_lock($1, $2)";
+            query_opt(tx, sql, &[&NAMES, &i32::from(set)]).await?;
+        }
+        Ok(place)
+    }
+
+    fn among_names(&self, subject: Subject) -> Place {
+        let digest = match subject {
+            Subject::Account(id) => Sha256::digest(id.as_bytes()).into(),
+            Subject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
+            Subject::Unknown(digest) => digest,
+        };
+        Place::Name(counting::set_of(&self.names_key, &digest), digest)
+    }
+
+    /// Lets another name go if there is no room for this one.
+    async fn make_room(&self, tx: &Transaction<'_>, set: u16, policy: LockoutPolicy) -> Result<(), Fault> {
+        let sql = "SELECT digest, version, record FROM name_failures WHERE set = $1";
+        let rows = query(tx, sql, &[&i32::from(set)]).await?;
+        if rows.len() < WAYS {
+            return Ok(());
+        }
+        let mut names: Vec<(Vec<u8>, UnknownFailures)> = Vec::with_capacity(rows.len());
+        for row in &rows {
+            names.push((row.try_get("digest")?, name_failures(row)?));
+        }
+        let names = names.iter().map(|(digest, name)| (digest, name));
+        if let Some(digest) = self.counting.first_to_go(names, policy) {
+            let sql = "DELETE FROM name_failures WHERE set = $1 AND digest = $2";
+            execute(tx, sql, &[&i32::from(set), digest]).await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, tx: &Transaction<'_>, place: &Place, failures: Failures) -> Result<(), Fault> {
+        place.remove(tx).await?;
+        place.insert(tx, failures, self.counting.now()).await
+    }
+}
+
+impl Place {
+    async fn failures(&self, client: &impl GenericClient) -> Result<Option<Failures>, Fault> {
+        let row = match self {
+            Self::Account(id) => {
+                let sql = "SELECT version, record FROM account_failures WHERE account = $1";
+                query_opt(client, sql, &[&uuid(id.as_bytes())]).await?
+            }
+            Self::AccessKey(id) => {
+                let sql = "SELECT version, record FROM access_key_failures WHERE access_key = $1";
+                query_opt(client, sql, &[&id.as_str()]).await?
+            }
+            Self::Name(set, digest) => {
+                let sql = "SELECT version, record FROM name_failures WHERE set = $1 AND digest = $2";
+                let row = query_opt(client, sql, &[&i32::from(*set), &&digest[..]]).await?;
+                return row.map(|row| Ok(name_failures(&row)?.failures)).transpose();
+            }
+        };
+        row.map(|row| decode(&row, || "failures".to_owned())).transpose()
+    }
+
+    /// Keeps failures where there are none.
+    pub(super) async fn insert(
+        &self,
+        client: &impl GenericClient,
+        failures: Failures,
+        last: jiff::Timestamp,
+    ) -> Result<(), Fault> {
+        match self {
+            Self::Account(id) => {
+                let (version, record) = encode(&failures)?;
+                let sql = "INSERT INTO account_failures (account, version, record) VALUES ($1, $2, $3)";
+                execute(client, sql, &[&uuid(id.as_bytes()), &version, &record]).await?;
+            }
+            Self::AccessKey(id) => {
+                let (version, record) = encode(&failures)?;
+                let sql = "INSERT INTO access_key_failures (access_key, version, record) VALUES ($1, $2, $3)";
+                execute(client, sql, &[&id.as_str(), &version, &record]).await?;
+            }
+            Self::Name(set, digest) => {
+                let (version, record) = encode(&UnknownFailures { last, failures })?;
+                let sql = "INSERT INTO name_failures (set, digest, version, record) VALUES ($1, $2, $3, $4)";
+                execute(client, sql, &[&i32::from(*set), &&digest[..], &version, &record]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, tx: &Transaction<'_>) -> Result<(), Fault> {
+        match self {
+            Self::Account(id) => {
+                let sql = "DELETE FROM account_failures WHERE account = $1";
+                execute(tx, sql, &[&uuid(id.as_bytes())]).await?;
+            }
+            Self::AccessKey(id) => {
+                let sql = "DELETE FROM access_key_failures WHERE access_key = $1";
+                execute(tx, sql, &[&id.as_str()]).await?;
+            }
+            Self::Name(set, digest) => {
+                let sql = "DELETE FROM name_failures WHERE set = $1 AND digest = $2";
+                execute(tx, sql, &[&i32::from(*set), &&digest[..]]).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn name_failures(row: &Row) -> Result<UnknownFailures, Fault> {
+    decode(row, || "the failures of a name that belongs to nobody".to_owned())
+}

@@ -1,0 +1,136 @@
+//! The database, as operations see it.
+//!
+//! An operation that changes something is one transaction. Whatever it decides by, it has locked before: the row of the
+//! account that all else hangs on, or the row that it is about. So it runs at PostgreSQL's default level, and is begun
+//! anew only where a unique name was taken, or rows were locked crosswise, at that very moment.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool, Transaction};
+use futures_util::future::BoxFuture;
+
+use super::fault::{Fault, unavailable};
+use super::server::Connector;
+use super::tenure::Tenure;
+use crate::store::StoreError;
+
+/// How long an operation takes at most.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// The same where it may be about everything that is kept.
+const LONGEST_OF_ALL: Duration = Duration::from_mins(5);
+
+/// How often an operation is begun.
+const TRIES: u32 = 20;
+
+/// What is done within a transaction.
+pub(super) type Work<A, T> = for<'t> fn(&'t Transaction<'t>, &'t A) -> BoxFuture<'t, Result<T, Fault>>;
+
+/// Connections, for as long as nobody else uses the store.
+#[derive(Clone, Debug)]
+pub(super) struct Database {
+    connector: Connector,
+    pool: Pool,
+    tenure: Tenure,
+}
+
+impl Database {
+    pub(super) fn new(connector: Connector, tenure: Tenure) -> Result<Self, StoreError> {
+        Ok(Self {
+            pool: connector.pool()?,
+            connector,
+            tenure,
+        })
+    }
+
+    /// An error while somebody else may use the store.
+    pub(super) fn require_tenure(&self) -> Result<(), StoreError> {
+        self.tenure.require()
+    }
+
+    /// Does one thing, or nothing. A caller that stops waiting does not stop it.
+    pub(super) async fn transact<A, T>(&self, arguments: A, work: Work<A, T>) -> Result<T, StoreError>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.tenure.require()?;
+        let pool = self.pool.clone();
+        let done = tokio::spawn(async move {
+            let mut tries = 1;
+            loop {
+                match attempt(&pool, &arguments, work).await {
+                    Err(fault) if fault.is_conflict() && tries < TRIES => {
+                        tokio::time::sleep(Duration::from_millis(tries.into())).await;
+                        tries += 1;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        });
+        let outcome = done.await;
+        Ok(outcome.unwrap_or_else(|_| Err(unavailable("an operation did not finish")))?)
+    }
+
+    /// Reads something, or has statements done of which each is whole by itself.
+    pub(super) async fn with<T>(
+        &self,
+        work: impl AsyncFnOnce(&Object) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.within(LONGEST, work).await
+    }
+
+    /// The same with everything of a kind.
+    pub(super) async fn with_all<T>(
+        &self,
+        work: impl AsyncFnOnce(&Object) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.within(LONGEST_OF_ALL, work).await
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl AsyncFnOnce(&Object) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.tenure.require()?;
+        let client = self.pool.get().await.map_err(Fault::from)?;
+        if let Ok(outcome) = tokio::time::timeout(limit, work(&client)).await {
+            return Ok(outcome?);
+        }
+        // Whoever had it next would wait for the same answer.
+        drop(Object::take(client));
+        Err(too_slow(limit).into())
+    }
+
+    /// All of the store as it is now, on a connection that reads nothing else until it is dropped.
+    pub(super) async fn snapshot(&self) -> Result<Object, StoreError> {
+        self.tenure.require()?;
+        let client = self.connector.connect().await?;
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT count(*) FROM store";
+        client.batch_execute(begin).await.map_err(Fault::from)?;
+        Ok(client)
+    }
+}
+
+async fn attempt<A, T>(pool: &Pool, arguments: &A, work: Work<A, T>) -> Result<T, Fault> {
+    let mut client = pool.get().await?;
+    let done = tokio::time::timeout(LONGEST, async {
+        let transaction = client.transaction().await?;
+        let outcome = work(&transaction, arguments).await?;
+        transaction.commit().await?;
+        Ok(outcome)
+    });
+    if let Ok(outcome) = done.await {
+        return outcome;
+    }
+    drop(Object::take(client));
+    Err(too_slow(LONGEST))
+}
+
+fn too_slow(limit: Duration) -> Fault {
+    unavailable(format!(
+        "the database did not answer within {} s",
+        limit.as_secs()
+    ))
+}

@@ -1,0 +1,191 @@
+//! Everything on its way out, as it was at one moment.
+
+use async_trait::async_trait;
+use deadpool_postgres::Object;
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::Row;
+
+use super::PostgresStore;
+use super::attempts::name_failures;
+use super::fault::Fault;
+use super::row::{account_of, decode};
+use super::scan::Scan;
+use super::{audit, fault};
+use crate::model::{AccessKeyId, SignatureDigest, Subject, Username};
+use crate::store::record::{Failures, Meta, Postage, SpentUntil};
+use crate::store::{
+    AddressMails, Export, KeptFailures, KeptLock, NamesKey, PortableStore, Record, SpentSignature, StoreError,
+};
+
+/// What of a table is a record, and which one.
+type Kind = (&'static str, fn(&Row) -> Result<Record, Fault>);
+
+/// In the order of [`Record::KINDS`]; those of one kind in the order of their keys.
+const KINDS: [Kind; 15] = [
+    ("SELECT version, record FROM store", |row| {
+        let Meta { slot_key } = decode(row, || "the names' key".to_owned())?;
+        Ok(Record::NamesKey(NamesKey { key: slot_key }))
+    }),
+    ("SELECT version, record FROM data_key", |row| {
+        Ok(Record::DataKey(decode(row, || "the data key".to_owned())?))
+    }),
+    (
+        "SELECT id::text AS name, version, record FROM account ORDER BY id",
+        |row| Ok(Record::Account(decode(row, named(row, "account")?)?)),
+    ),
+    (
+        "SELECT username FROM username WHERE account IS NULL ORDER BY username",
+        |row| Ok(Record::RetiredUsername(username(row)?)),
+    ),
+    (
+        "SELECT id AS name, version, record FROM access_key ORDER BY id",
+        |row| Ok(Record::AccessKey(decode(row, named(row, "access key")?)?)),
+    ),
+    (
+        "SELECT account, version, record FROM account_failures ORDER BY account",
+        |row| {
+            let of = account_of(row, "account")?;
+            let kept = decode(row, || format!("the failures of account {of}"))?;
+            Ok(failures(Subject::Account(of), kept, None))
+        },
+    ),
+    (
+        "SELECT access_key, version, record FROM access_key_failures ORDER BY access_key",
+        |row| {
+            let of = row.try_get::<_, &str>("access_key")?;
+            let kept = decode(row, || format!("the failures of access key {of}"))?;
+            let id = AccessKeyId::parse(of.as_bytes()).map_err(|_| corrupt("an access key's id is none"))?;
+            Ok(failures(Subject::AccessKey(id), kept, None))
+        },
+    ),
+    (
+        "SELECT digest, version, record FROM name_failures ORDER BY set, digest",
+        |row| {
+            let name = name_failures(row)?;
+            let of = Subject::Unknown(digest(row)?);
+            Ok(failures(of, name.failures, Some(name.last)))
+        },
+    ),
+    (
+        "SELECT id::text AS name, version, record FROM session ORDER BY digest",
+        |row| Ok(Record::Session(decode(row, named(row, "session")?)?)),
+    ),
+    (
+        "SELECT id::text AS name, version, record FROM invitation ORDER BY digest",
+        |row| Ok(Record::Invitation(decode(row, named(row, "invitation")?)?)),
+    ),
+    (
+        "SELECT account::text AS name, version, record FROM mailed_token ORDER BY digest",
+        |row| {
+            Ok(Record::MailedToken(decode(
+                row,
+                named(row, "a mailed token of account")?,
+            )?))
+        },
+    ),
+    (
+        "SELECT id::text AS name, version, record FROM mail ORDER BY id",
+        |row| Ok(Record::Mail(decode(row, named(row, "mail")?)?)),
+    ),
+    (
+        "SELECT address AS name, version, record FROM address_mails ORDER BY address",
+        |row| {
+            let postage: Postage = decode(row, named(row, "the mails to")?)?;
+            Ok(Record::AddressMails(AddressMails {
+                address: row.try_get("name")?,
+                mails: postage.into_mails(),
+            }))
+        },
+    ),
+    (
+        "SELECT digest, version, record FROM spent_signature ORDER BY digest",
+        |row| {
+            let SpentUntil(until) = decode(row, || "a signature".to_owned())?;
+            let digest = SignatureDigest::from_bytes(digest(row)?);
+            Ok(Record::SpentSignature(SpentSignature { digest, until }))
+        },
+    ),
+    (
+        "SELECT micros, number, version, record FROM audit_event ORDER BY micros, number",
+        |row| {
+            let place = audit::place(row)?;
+            Ok(Record::AuditEvent(decode(row, || audit::name(place))?))
+        },
+    ),
+];
+
+#[async_trait]
+impl PortableStore for PostgresStore {
+    async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        Ok(Box::new(PostgresExport {
+            client: Some(self.database.snapshot().await?),
+            kind: 0,
+            scan: Scan::new(0, KINDS[0].0),
+        }))
+    }
+}
+
+struct PostgresExport {
+    /// In a transaction of its own that sees nothing of what comes after; `None` after an error.
+    client: Option<Object>,
+    kind: usize,
+    scan: Scan,
+}
+
+#[async_trait]
+impl Export for PostgresExport {
+    async fn next(&mut self) -> Result<Vec<Record>, StoreError> {
+        let failed = || fault::unavailable("what was to be exported cannot be read any more");
+        let client = self.client.take().ok_or_else(failed)?;
+        while let Some((_, read)) = KINDS.get(self.kind) {
+            let rows = self.scan.next(&client).await?;
+            if rows.is_empty() {
+                self.kind += 1;
+                if let Some((sql, _)) = KINDS.get(self.kind) {
+                    self.scan = Scan::new(self.kind, sql);
+                }
+                continue;
+            }
+            let records = rows.iter().map(read).collect::<Result<_, Fault>>()?;
+            self.client = Some(client);
+            return Ok(records);
+        }
+        self.client = Some(client);
+        Ok(Vec::new())
+    }
+}
+
+/// The 32 bytes of a digest.
+pub(super) fn digest(row: &Row) -> Result<[u8; 32], Fault> {
+    let digest: &[u8] = row.try_get("digest")?;
+    digest.try_into().map_err(|_| corrupt("a digest is none"))
+}
+
+/// The username in a row.
+pub(super) fn username(row: &Row) -> Result<Username, Fault> {
+    let text: &str = row.try_get("username")?;
+    text.parse()
+        .map_err(|_| corrupt(&format!("username {text:?} is none")))
+}
+
+fn named(row: &Row, what: &'static str) -> Result<impl FnOnce() -> String + use<>, Fault> {
+    let name: String = row.try_get("name")?;
+    Ok(move || format!("{what} {name}"))
+}
+
+fn failures(of: Subject, failures: Failures, last: Option<Timestamp>) -> Record {
+    let lock = failures.lock.map(|lock| KeptLock {
+        until: lock.until,
+        lasts: SignedDuration::try_from(lock.lasts).unwrap_or(SignedDuration::MAX),
+    });
+    Record::Failures(KeptFailures {
+        of,
+        count: failures.count,
+        lock,
+        last,
+    })
+}
+
+fn corrupt(what: &str) -> Fault {
+    Fault::Store(StoreError::Corrupt(what.to_owned()))
+}

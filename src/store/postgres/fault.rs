@@ -1,0 +1,94 @@
+//! What can go wrong between here and the database, and what callers are told.
+
+use std::error::Error as _;
+
+use tokio_postgres::error::SqlState;
+
+use crate::store::StoreError;
+
+/// Why an operation came to nothing.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The database, or the way to it.
+    Database(tokio_postgres::Error),
+    /// What is in it, or this program.
+    Store(StoreError),
+}
+
+pub(super) fn unavailable(why: impl Into<String>) -> Fault {
+    Fault::Store(StoreError::Unavailable(why.into()))
+}
+
+impl Fault {
+    /// Whether the operation did nothing because somebody else was at the same rows at that moment, and may be tried
+    /// again: what it then finds decides.
+    pub(super) fn is_conflict(&self) -> bool {
+        self.code().is_some_and(|code| {
+            [
+                &SqlState::UNIQUE_VIOLATION,
+                &SqlState::T_R_SERIALIZATION_FAILURE,
+                &SqlState::T_R_DEADLOCK_DETECTED,
+            ]
+            .contains(&code)
+        })
+    }
+
+    /// What the server says that it is.
+    pub(super) fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Database(error) => error.code(),
+            Self::Store(_) => None,
+        }
+    }
+
+    /// The constraint that does not let it be.
+    pub(super) fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Database(error) => error.as_db_error()?.constraint(),
+            Self::Store(_) => None,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The server's message and no more: its details quote rows.
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        let error = match fault {
+            Fault::Store(error) => return error,
+            Fault::Database(error) => error,
+        };
+        let Some(said) = error.as_db_error() else {
+            let mut text = error.to_string();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                text = format!("{text}: {error}");
+                cause = error.source();
+            }
+            return Self::Unavailable(text);
+        };
+        let text = format!("the database says: {} ({})", said.message(), said.code().code());
+        let is_damage = [
+            &SqlState::DATA_CORRUPTED,
+            &SqlState::INDEX_CORRUPTED,
+            &SqlState::UNDEFINED_TABLE,
+            &SqlState::UNDEFINED_COLUMN,
+        ];
+        if is_damage.contains(&said.code()) {
+            Self::Corrupt(text)
+        } else {
+            Self::Unavailable(text)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Invitations. One that is used up is removed.
+
+use deadpool_postgres::{GenericClient, Transaction};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::fault::Fault;
+use super::row::{bytes, decode, encode, execute, micros, query, query_opt, uuid};
+use crate::ids::InvitationId;
+use crate::model::{Email, Invitation, TokenDigest};
+
+/// Keeps one in place of one with the same token.
+pub(super) async fn create(tx: &Transaction<'_>, invitation: &Invitation) -> Result<(), Fault> {
+    remove(tx, &invitation.digest).await?;
+    insert(tx, invitation).await
+}
+
+/// Keeps one that is new.
+pub(super) async fn insert(client: &impl GenericClient, invitation: &Invitation) -> Result<(), Fault> {
+    let (version, record) = encode(invitation)?;
+    execute(
+        client,
+        "INSERT INTO invitation (digest, id, expires_at, version, record) VALUES ($1, $2, $3, $4, $5)",
+        &[
+            &bytes(&invitation.digest),
+            &uuid(invitation.id.as_bytes()),
+            &micros(invitation.expires_at),
+            &version,
+            &record,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn by_digest(
+    client: &impl GenericClient,
+    digest: &TokenDigest,
+) -> Result<Option<Invitation>, Fault> {
+    let sql = "SELECT id, version, record FROM invitation WHERE digest = $1";
+    let row = query_opt(client, sql, &[&bytes(digest)]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// Whether it is good for an account with this address; then nobody else uses it until the transaction ends.
+pub(super) async fn lock_if_it_serves(
+    tx: &Transaction<'_>,
+    digest: &TokenDigest,
+    email: &Email,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    let sql = "SELECT id, version, record FROM invitation WHERE digest = $1 FOR UPDATE";
+    let Some(row) = query_opt(tx, sql, &[&bytes(digest)]).await? else {
+        return Ok(false);
+    };
+    let invitation = read(&row)?;
+    Ok(now < invitation.expires_at && invitation.email.as_ref().is_none_or(|bound| bound == email))
+}
+
+/// All of them, oldest first.
+pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<Invitation>, Fault> {
+    let rows = query(client, "SELECT id, version, record FROM invitation", &[]).await?;
+    let mut invitations: Vec<Invitation> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    invitations.sort_by_key(|invitation| (invitation.created_at, invitation.id));
+    Ok(invitations)
+}
+
+/// Removes the invitation with this token.
+pub(super) async fn remove(tx: &Transaction<'_>, digest: &TokenDigest) -> Result<(), Fault> {
+    execute(tx, "DELETE FROM invitation WHERE digest = $1", &[&bytes(digest)]).await?;
+    Ok(())
+}
+
+/// Removes the invitation with this public name. Whether there was one.
+pub(super) async fn revoke(tx: &Transaction<'_>, id: InvitationId) -> Result<bool, Fault> {
+    let sql = "DELETE FROM invitation WHERE id = $1";
+    Ok(execute(tx, sql, &[&uuid(id.as_bytes())]).await? > 0)
+}
+
+/// The invitation with this public name, which stays as it is until the transaction ends.
+pub(super) async fn lock(tx: &Transaction<'_>, id: InvitationId) -> Result<Option<Invitation>, Fault> {
+    let sql = "SELECT id, version, record FROM invitation WHERE id = $1 FOR UPDATE";
+    let row = query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// Gives an invitation another token; the earlier one is void.
+pub(super) async fn replace_token(
+    tx: &Transaction<'_>,
+    invitation: Invitation,
+    digest: TokenDigest,
+) -> Result<(), Fault> {
+    remove(tx, &invitation.digest).await?;
+    insert(tx, &Invitation { digest, ..invitation }).await
+}
+
+fn read(row: &Row) -> Result<Invitation, Fault> {
+    let id: uuid::Uuid = row.try_get("id")?;
+    decode(row, || format!("invitation {id}"))
+}

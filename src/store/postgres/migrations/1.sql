@@ -1,0 +1,153 @@
+-- What is looked for or constrained has a column; all else is in the record: JSON of the version beside it.
+-- Times are microseconds since 1970.
+
+CREATE TABLE store (
+    sole boolean PRIMARY KEY DEFAULT true CHECK (sole),
+    version smallint NOT NULL,
+    record json NOT NULL,
+    -- How often a gateway began to use the store.
+    tenure bigint NOT NULL DEFAULT 0
+);
+
+CREATE TABLE data_key (
+    sole boolean PRIMARY KEY DEFAULT true CHECK (sole),
+    version smallint NOT NULL,
+    record json NOT NULL
+);
+
+CREATE TABLE account (
+    id uuid PRIMARY KEY,
+    -- The address as two spellings of it have it in common.
+    email text COLLATE "C" NOT NULL UNIQUE,
+    standing text NOT NULL,
+    groups text[] NOT NULL,
+    version smallint NOT NULL,
+    record json NOT NULL
+);
+CREATE INDEX account_standing ON account (standing, id);
+CREATE INDEX account_groups ON account USING gin (groups);
+
+-- Every username that any account ever had. Without an account: its account is gone, and nobody else gets it.
+CREATE TABLE username (
+    username text COLLATE "C" PRIMARY KEY,
+    account uuid REFERENCES account ON DELETE SET NULL
+);
+CREATE INDEX username_account ON username (account);
+
+-- What accounts are found by.
+CREATE TABLE account_term (
+    term text COLLATE "C" NOT NULL,
+    account uuid NOT NULL REFERENCES account ON DELETE CASCADE,
+    PRIMARY KEY (term, account)
+);
+CREATE INDEX account_term_account ON account_term (account, term);
+
+CREATE TABLE access_key (
+    id text COLLATE "C" PRIMARY KEY,
+    account uuid NOT NULL REFERENCES account ON DELETE CASCADE,
+    version smallint NOT NULL,
+    record json NOT NULL
+);
+CREATE INDEX access_key_account ON access_key (account);
+
+CREATE TABLE account_failures (
+    account uuid PRIMARY KEY REFERENCES account ON DELETE CASCADE,
+    version smallint NOT NULL,
+    record json NOT NULL
+);
+
+CREATE TABLE access_key_failures (
+    access_key text COLLATE "C" PRIMARY KEY REFERENCES access_key ON DELETE CASCADE,
+    version smallint NOT NULL,
+    record json NOT NULL
+);
+
+-- Failures of names that belong to nobody: a table of bounded size, see `counting`.
+CREATE TABLE name_failures (
+    set integer NOT NULL,
+    digest bytea NOT NULL,
+    version smallint NOT NULL,
+    record json NOT NULL,
+    PRIMARY KEY (set, digest)
+);
+
+CREATE TABLE session (
+    digest bytea PRIMARY KEY,
+    id uuid NOT NULL UNIQUE,
+    account uuid NOT NULL REFERENCES account ON DELETE CASCADE,
+    created_at bigint NOT NULL,
+    version smallint NOT NULL,
+    record json NOT NULL
+);
+CREATE INDEX session_account ON session (account);
+CREATE INDEX session_created_at ON session (created_at);
+
+CREATE TABLE invitation (
+    digest bytea PRIMARY KEY,
+    id uuid NOT NULL UNIQUE,
+    expires_at bigint NOT NULL,
+    version smallint NOT NULL,
+    record json NOT NULL
+);
+CREATE INDEX invitation_expires_at ON invitation (expires_at);
+
+CREATE TABLE mailed_token (
+    digest bytea PRIMARY KEY,
+    account uuid NOT NULL REFERENCES account ON DELETE CASCADE,
+    purpose text NOT NULL,
+    expires_at bigint NOT NULL,
+    version smallint NOT NULL,
+    record json NOT NULL,
+    UNIQUE (account, purpose)
+);
+CREATE INDEX mailed_token_expires_at ON mailed_token (expires_at);
+
+CREATE TABLE mail (
+    id uuid PRIMARY KEY,
+    -- One of these.
+    due_at bigint,
+    failed_at bigint,
+    version smallint NOT NULL,
+    record json NOT NULL,
+    CHECK ((due_at IS NULL) <> (failed_at IS NULL))
+);
+CREATE INDEX mail_due_at ON mail (due_at, id) WHERE due_at IS NOT NULL;
+CREATE INDEX mail_failed_at ON mail (failed_at) WHERE failed_at IS NOT NULL;
+
+-- What an address was sent of late.
+CREATE TABLE address_mails (
+    address text COLLATE "C" PRIMARY KEY,
+    -- When the last of them does not count any more.
+    counts_until bigint NOT NULL,
+    version smallint NOT NULL,
+    record json NOT NULL
+);
+CREATE INDEX address_mails_counts_until ON address_mails (counts_until);
+
+CREATE TABLE spent_signature (
+    digest bytea PRIMARY KEY,
+    until bigint NOT NULL,
+    version smallint NOT NULL,
+    record json NOT NULL
+);
+CREATE INDEX spent_signature_until ON spent_signature (until);
+
+-- Events in the order of their moments, those of one moment in the order in which they were told.
+CREATE SEQUENCE audit_number;
+CREATE TABLE audit_event (
+    micros bigint NOT NULL,
+    number bigint NOT NULL DEFAULT nextval('audit_number'),
+    version smallint NOT NULL,
+    record json NOT NULL,
+    PRIMARY KEY (micros, number)
+);
+
+-- Whom events are about, as a digest: names have any length.
+CREATE TABLE audit_subject (
+    subject bytea NOT NULL,
+    micros bigint NOT NULL,
+    number bigint NOT NULL,
+    PRIMARY KEY (subject, micros, number),
+    FOREIGN KEY (micros, number) REFERENCES audit_event ON DELETE CASCADE
+);
+CREATE INDEX audit_subject_event ON audit_subject (micros, number);

@@ -1,0 +1,132 @@
+//! Sessions.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::{GenericClient, Transaction};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::accounts::standing;
+use super::fault::Fault;
+use super::row::{Json, bytes, decode, encode, execute, micros, query, query_opt, uuid};
+use crate::model::{Session, Standing, TokenDigest};
+use crate::store::{PutSession, SessionsToEnd};
+
+/// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked,
+/// all of its sessions were ended then, and this one must not outlive that.
+pub(super) async fn put(
+    tx: &Transaction<'_>,
+    session: &Session,
+    replaces: Option<TokenDigest>,
+) -> Result<PutSession, Fault> {
+    let sql = "SELECT FROM account WHERE id = $1 AND standing = $2 FOR SHARE";
+    let account = uuid(session.account.as_bytes());
+    let may_sign_in = query_opt(tx, sql, &[&account, &standing(Standing::Active)]).await?;
+    if may_sign_in.is_none() {
+        return Ok(PutSession::ShutOut);
+    }
+    let over: Vec<_> = replaces.iter().chain([&session.digest]).map(bytes).collect();
+    execute(tx, "DELETE FROM session WHERE digest = ANY ($1)", &[&over]).await?;
+    insert(tx, session).await?;
+    Ok(PutSession::Kept)
+}
+
+/// Keeps a session that is new.
+pub(super) async fn insert(client: &impl GenericClient, session: &Session) -> Result<(), Fault> {
+    let (version, record) = encode(session)?;
+    execute(
+        client,
+        "INSERT INTO session (digest, id, account, created_at, version, record) VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            &bytes(&session.digest),
+            &uuid(session.id.as_bytes()),
+            &uuid(session.account.as_bytes()),
+            &micros(session.created_at),
+            &version,
+            &record,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<Session>, Fault> {
+    let rows = query(client, "SELECT id, version, record FROM session", &[]).await?;
+    rows.iter().map(read).collect()
+}
+
+/// Notes when sessions were last used, never back in time.
+pub(super) async fn touch(tx: &Transaction<'_>, seen: &[(TokenDigest, Timestamp)]) -> Result<(), Fault> {
+    let mut latest: HashMap<TokenDigest, Timestamp> = HashMap::new();
+    for (digest, at) in seen {
+        let known = latest.entry(*digest).or_insert(*at);
+        *known = (*known).max(*at);
+    }
+    let digests: Vec<_> = latest.keys().map(bytes).collect();
+    change(tx, &digests, |session| {
+        let later = latest
+            .get(&session.digest)
+            .filter(|at| session.last_seen_at < **at);
+        later.is_some_and(|at| {
+            session.last_seen_at = *at;
+            true
+        })
+    })
+    .await
+}
+
+/// Notes when the owner of a session proved to know the password.
+pub(super) async fn prove(tx: &Transaction<'_>, digest: &TokenDigest, at: Timestamp) -> Result<(), Fault> {
+    change(tx, &[bytes(digest)], |session| {
+        session.proved_at = Some(at);
+        true
+    })
+    .await
+}
+
+pub(super) async fn end(tx: &Transaction<'_>, which: SessionsToEnd) -> Result<usize, Fault> {
+    match which {
+        SessionsToEnd::Token(digest) => {
+            execute(tx, "DELETE FROM session WHERE digest = $1", &[&bytes(&digest)]).await
+        }
+        SessionsToEnd::Id(id) => {
+            execute(tx, "DELETE FROM session WHERE id = $1", &[&uuid(id.as_bytes())]).await
+        }
+        SessionsToEnd::Account(id, except) => {
+            let sql = "DELETE FROM session WHERE account = $1 AND digest IS DISTINCT FROM $2";
+            execute(tx, sql, &[&uuid(id.as_bytes()), &except.as_ref().map(bytes)]).await
+        }
+        SessionsToEnd::All => execute(tx, "DELETE FROM session", &[]).await,
+    }
+}
+
+/// Changes those of the sessions that are there and that `change` says it changed. Locked in one order, so that two
+/// who do this do not wait for each other.
+async fn change(
+    tx: &Transaction<'_>,
+    digests: &[&[u8]],
+    mut change: impl FnMut(&mut Session) -> bool + Send,
+) -> Result<(), Fault> {
+    let sql = "SELECT id, version, record FROM session WHERE digest = ANY ($1) ORDER BY digest FOR UPDATE";
+    let (mut changed, mut versions, mut records) = (Vec::new(), Vec::<i16>::new(), Vec::<Json>::new());
+    for row in query(tx, sql, &[&digests]).await? {
+        let mut session = read(&row)?;
+        if change(&mut session) {
+            let (version, record) = encode(&session)?;
+            changed.push(session.digest);
+            versions.push(version);
+            records.push(record);
+        }
+    }
+    let digests: Vec<_> = changed.iter().map(bytes).collect();
+    let sql = "UPDATE session SET version = new.version, record = new.record
+        FROM unnest($1::bytea[], $2::smallint[], $3::json[]) AS new (digest, version, record)
+        WHERE session.digest = new.digest";
+    execute(tx, sql, &[&digests, &versions, &records]).await?;
+    Ok(())
+}
+
+fn read(row: &Row) -> Result<Session, Fault> {
+    let id: uuid::Uuid = row.try_get("id")?;
+    decode(row, || format!("session {id}"))
+}

@@ -1,0 +1,145 @@
+//! Mailed tokens. One that is used up is removed; an account has at most one for a purpose.
+
+use deadpool_postgres::{GenericClient, Transaction};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::fault::Fault;
+use super::row::{account_of, bytes, decode, encode, execute, micros, query_opt, query_value, uuid};
+use super::{accounts, mails, sessions};
+use crate::ids::AccountId;
+use crate::model::{Mail, MailedToken, Purpose, TokenDigest};
+use crate::store::{ConsumeToken, SessionsToEnd, TokenEffect};
+
+/// Keeps a token in place of the account's earlier one for the same purpose; none if the account is gone.
+pub(super) async fn put(tx: &Transaction<'_>, token: &MailedToken) -> Result<(), Fault> {
+    if accounts::lock(tx, token.account).await?.is_none() {
+        return Ok(());
+    }
+    let sql = "DELETE FROM mailed_token WHERE account = $1 AND purpose = $2";
+    let account = uuid(token.account.as_bytes());
+    execute(tx, sql, &[&account, &purpose(token.purpose)]).await?;
+    insert(tx, token).await
+}
+
+/// Keeps a token that is new.
+pub(super) async fn insert(client: &impl GenericClient, token: &MailedToken) -> Result<(), Fault> {
+    let (version, record) = encode(token)?;
+    execute(
+        client,
+        "INSERT INTO mailed_token (digest, account, purpose, expires_at, version, record)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            &bytes(&token.digest),
+            &uuid(token.account.as_bytes()),
+            &purpose(token.purpose),
+            &micros(token.expires_at),
+            &version,
+            &record,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn by_digest(
+    client: &impl GenericClient,
+    digest: &TokenDigest,
+) -> Result<Option<MailedToken>, Fault> {
+    let sql = "SELECT account, version, record FROM mailed_token WHERE digest = $1";
+    let row = query_opt(client, sql, &[&bytes(digest)]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// The account's token for a purpose.
+pub(super) async fn current(
+    client: &impl GenericClient,
+    account: AccountId,
+    of: Purpose,
+) -> Result<Option<MailedToken>, Fault> {
+    let sql = "SELECT account, version, record FROM mailed_token WHERE account = $1 AND purpose = $2";
+    let row = query_opt(client, sql, &[&uuid(account.as_bytes()), &purpose(of)]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// Voids all tokens of an account.
+pub(super) async fn void_all(tx: &Transaction<'_>, account: AccountId) -> Result<(), Fault> {
+    let sql = "DELETE FROM mailed_token WHERE account = $1";
+    execute(tx, sql, &[&uuid(account.as_bytes())]).await?;
+    Ok(())
+}
+
+pub(super) async fn consume(
+    tx: &Transaction<'_>,
+    digest: &TokenDigest,
+    effect: &TokenEffect,
+    new_mails: &[Mail],
+    now: Timestamp,
+) -> Result<ConsumeToken, Fault> {
+    // First whose it is, so that the account is locked before its token, as everywhere.
+    let Some(token) = by_digest(tx, digest).await? else {
+        return Ok(ConsumeToken::Void);
+    };
+    let Some(before) = accounts::lock(tx, token.account).await? else {
+        return Ok(ConsumeToken::Void);
+    };
+    if token.expires_at <= now || !effect.serves(token.purpose) {
+        return Ok(ConsumeToken::Void);
+    }
+    let mut after = before.clone();
+    match effect {
+        TokenEffect::VerifyEmail => after.email_verified = true,
+        TokenEffect::SetPassword {
+            password_hash,
+            at,
+            disowns,
+        } => {
+            after.password_hash.clone_from(password_hash);
+            after.password_changed_at = *at;
+            if *disowns {
+                after.agreements.clear();
+            }
+            after.email_verified |= token.purpose == Purpose::Reset;
+        }
+        TokenEffect::ChangeEmail => {
+            let sql = "SELECT EXISTS (SELECT FROM account WHERE email = $1 AND id <> $2)";
+            let id = uuid(token.account.as_bytes());
+            if query_value(tx, sql, &[&token.email.key(), &id]).await? {
+                return Ok(ConsumeToken::EmailTaken);
+            }
+            after.email = token.email.clone();
+            after.email_verified = true;
+        }
+    }
+    // One statement that says whether it was this call that used it up.
+    let sql = "DELETE FROM mailed_token WHERE digest = $1";
+    if execute(tx, sql, &[&bytes(digest)]).await? == 0 {
+        return Ok(ConsumeToken::Void);
+    }
+    if let TokenEffect::SetPassword { .. } = effect {
+        sessions::end(tx, SessionsToEnd::Account(token.account, None)).await?;
+        let sql = "DELETE FROM account_failures WHERE account = $1";
+        execute(tx, sql, &[&uuid(token.account.as_bytes())]).await?;
+    }
+    accounts::replace(tx, &before, &after).await?;
+    mails::enqueue(tx, new_mails).await?;
+    Ok(ConsumeToken::Consumed {
+        before: Box::new(before),
+        after: Box::new(after),
+    })
+}
+
+/// What it is for, as its column says.
+pub(super) fn purpose(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::VerifyEmail => "verify-email",
+        Purpose::Reset => "reset",
+        Purpose::ResetByAdministrator => "reset-by-administrator",
+        Purpose::ChangeEmail => "change-email",
+    }
+}
+
+fn read(row: &Row) -> Result<MailedToken, Fault> {
+    let account = account_of(row, "account")?;
+    decode(row, || format!("a mailed token of account {account}"))
+}

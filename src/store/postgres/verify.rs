@@ -1,0 +1,342 @@
+//! Reading everything, to see that each record is sound and that the columns beside it say the same.
+//!
+//! That what refers to something refers to something that is there is the database's own doing.
+
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::accounts::{groups, standing, terms};
+use super::attempts::name_failures;
+use super::export::{digest, username};
+use super::fault::Fault;
+use super::row::{account_of, bytes, decode, micros, query_value, uuid};
+use super::scan::Scan;
+use super::tokens::purpose;
+use super::{audit, mails};
+use crate::model::{
+    AccessKey, Account, AuditEvent, AuditPlace, Invitation, KeptMail, MailedToken, Session, Username,
+    WrappedDataKey,
+};
+use crate::store::counting::set_of;
+use crate::store::record::{Failures, Meta, Postage, SpentUntil};
+use crate::store::{AuditSubject, StoreError, Verification};
+
+/// Some rows, what must be true of each, and where they are counted.
+type Kind = (
+    &'static str,
+    fn(&Row) -> Result<(), Fault>,
+    fn(&mut Verification) -> Option<&mut usize>,
+);
+
+const KINDS: [Kind; 14] = [
+    (
+        "SELECT id, email, standing, groups, version, record,
+             ARRAY(SELECT username FROM username WHERE account = id ORDER BY username) AS usernames,
+             ARRAY(SELECT term FROM account_term WHERE account = id ORDER BY term) AS terms
+         FROM account",
+        account,
+        |found| Some(&mut found.accounts),
+    ),
+    (
+        "SELECT username FROM username WHERE account IS NULL",
+        |row| username(row).map(drop),
+        |_| None,
+    ),
+    ("SELECT version, record FROM data_key", data_key, |_| None),
+    (
+        "SELECT id, account, version, record FROM access_key",
+        access_key,
+        |found| Some(&mut found.access_keys),
+    ),
+    (
+        "SELECT account::text AS of, version, record FROM account_failures",
+        failures,
+        |_| None,
+    ),
+    (
+        "SELECT access_key AS of, version, record FROM access_key_failures",
+        failures,
+        |_| None,
+    ),
+    (
+        "SELECT set, digest, version, record FROM name_failures",
+        |row| name_failures(row).map(drop),
+        |_| None,
+    ),
+    (
+        "SELECT digest, id, account, created_at, version, record FROM session",
+        session,
+        |found| Some(&mut found.sessions),
+    ),
+    (
+        "SELECT digest, id, expires_at, version, record FROM invitation",
+        invitation,
+        |found| Some(&mut found.invitations),
+    ),
+    (
+        "SELECT digest, account, purpose, expires_at, version, record FROM mailed_token",
+        token,
+        |_| None,
+    ),
+    (
+        "SELECT id, due_at, failed_at, version, record FROM mail",
+        mail,
+        |_| None,
+    ),
+    (
+        "SELECT address, counts_until, version, record FROM address_mails",
+        postage,
+        |_| None,
+    ),
+    (
+        "SELECT digest, until, version, record FROM spent_signature",
+        signature,
+        |_| None,
+    ),
+    (
+        "SELECT micros, number, version, record,
+             ARRAY(SELECT subject FROM audit_subject AS about
+                 WHERE about.micros = audit_event.micros AND about.number = audit_event.number
+                 ORDER BY subject) AS subjects
+         FROM audit_event",
+        event,
+        |_| None,
+    ),
+];
+
+/// Reads everything, within a transaction.
+pub(super) async fn run(client: &impl GenericClient) -> Result<Verification, StoreError> {
+    let mut found = Verification::default();
+    for (number, (sql, check, count)) in KINDS.iter().enumerate() {
+        let mut scan = Scan::new(number, sql);
+        loop {
+            let rows = scan.next(client).await?;
+            if rows.is_empty() {
+                break;
+            }
+            if let Some(count) = count(&mut found) {
+                *count += rows.len();
+            }
+            for row in &rows {
+                match check(row).map_err(StoreError::from) {
+                    Ok(()) => {}
+                    Err(StoreError::Corrupt(fault)) => found.faults.push(fault),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    names(client, &mut found).await?;
+    let sql = "SELECT EXISTS (SELECT FROM access_key) AND NOT EXISTS (SELECT FROM data_key)";
+    if query_value(client, sql, &[]).await? {
+        found
+            .faults
+            .push("there are access keys, but no data key that opens their secrets".to_owned());
+    }
+    Ok(found)
+}
+
+/// Names that belong to nobody are in the sets that the store's key says.
+async fn names(client: &impl GenericClient, found: &mut Verification) -> Result<(), StoreError> {
+    let mut scan = Scan::new(KINDS.len(), "SELECT version, record FROM store");
+    let rows = scan.next(client).await?;
+    let [row] = rows.as_slice() else {
+        found
+            .faults
+            .push("the store does not know its names' key".to_owned());
+        return Ok(());
+    };
+    let meta: Meta = match decode(row, || "the names' key".to_owned()).map_err(StoreError::from) {
+        Ok(meta) => meta,
+        Err(StoreError::Corrupt(fault)) => {
+            found.faults.push(fault);
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut scan = Scan::new(KINDS.len() + 1, "SELECT set, digest FROM name_failures");
+    loop {
+        let rows = scan.next(client).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in &rows {
+            let set: i32 = row.try_get("set").map_err(Fault::from)?;
+            if i32::from(set_of(&meta.slot_key, &digest(row)?)) != set {
+                found.faults.push(format!(
+                    "a name that belongs to nobody is in set {set}, which is not its own"
+                ));
+            }
+        }
+    }
+}
+
+fn account(row: &Row) -> Result<(), Fault> {
+    let id = account_of(row, "id")?;
+    let name = || format!("account {id}");
+    let account: Account = decode(row, name)?;
+    let own = account.former_usernames.iter().chain([&account.username]);
+    let mut usernames: Vec<_> = own.map(Username::as_str).collect();
+    usernames.sort_unstable();
+    require(name, account.id == id, "it holds another account")?;
+    require(
+        name,
+        row.try_get::<_, &str>("email")? == account.email.key(),
+        "it has another address",
+    )?;
+    require(
+        name,
+        row.try_get::<_, &str>("standing")? == standing(account.standing),
+        "it stands elsewhere",
+    )?;
+    require(
+        name,
+        row.try_get::<_, Vec<&str>>("groups")? == groups(&account),
+        "it is in other groups",
+    )?;
+    require(
+        name,
+        row.try_get::<_, Vec<&str>>("usernames")? == usernames,
+        "it had other usernames",
+    )?;
+    require(
+        name,
+        row.try_get::<_, Vec<String>>("terms")? == terms(&account),
+        "it is found by others",
+    )
+}
+
+fn data_key(row: &Row) -> Result<(), Fault> {
+    decode::<WrappedDataKey>(row, || "the data key".to_owned()).map(drop)
+}
+
+fn access_key(row: &Row) -> Result<(), Fault> {
+    let id: &str = row.try_get("id")?;
+    let name = || format!("access key {id}");
+    let access_key: AccessKey = decode(row, name)?;
+    require(name, access_key.id.as_str() == id, "it holds another access key")?;
+    require(
+        name,
+        access_key.account == account_of(row, "account")?,
+        "it is another account's",
+    )
+}
+
+fn failures(row: &Row) -> Result<(), Fault> {
+    let of: &str = row.try_get("of")?;
+    decode::<Failures>(row, || format!("the failures of {of}")).map(drop)
+}
+
+fn session(row: &Row) -> Result<(), Fault> {
+    let id: Uuid = row.try_get("id")?;
+    let name = || format!("session {id}");
+    let session: Session = decode(row, name)?;
+    let is_own = uuid(session.id.as_bytes()) == id && bytes(&session.digest) == digest(row)?;
+    require(name, is_own, "it holds another session")?;
+    require(
+        name,
+        session.account == account_of(row, "account")?,
+        "it is another account's",
+    )?;
+    let created = row.try_get::<_, i64>("created_at")?;
+    require(
+        name,
+        created == micros(session.created_at),
+        "it began at another time",
+    )
+}
+
+fn invitation(row: &Row) -> Result<(), Fault> {
+    let id: Uuid = row.try_get("id")?;
+    let name = || format!("invitation {id}");
+    let invitation: Invitation = decode(row, name)?;
+    let is_own = uuid(invitation.id.as_bytes()) == id && bytes(&invitation.digest) == digest(row)?;
+    require(name, is_own, "it holds another invitation")?;
+    let expires = row.try_get::<_, i64>("expires_at")?;
+    require(
+        name,
+        expires == micros(invitation.expires_at),
+        "it expires at another time",
+    )
+}
+
+fn token(row: &Row) -> Result<(), Fault> {
+    let account = account_of(row, "account")?;
+    let name = || format!("a mailed token of account {account}");
+    let token: MailedToken = decode(row, name)?;
+    require(
+        name,
+        bytes(&token.digest) == digest(row)?,
+        "it holds another token",
+    )?;
+    let is_own = token.account == account && row.try_get::<_, &str>("purpose")? == purpose(token.purpose);
+    require(name, is_own, "it is another account's, or for something else")?;
+    let expires = row.try_get::<_, i64>("expires_at")?;
+    require(
+        name,
+        expires == micros(token.expires_at),
+        "it expires at another time",
+    )
+}
+
+fn mail(row: &Row) -> Result<(), Fault> {
+    let id: Uuid = row.try_get("id")?;
+    let name = || format!("mail {id}");
+    let kept: KeptMail = decode(row, name)?;
+    require(name, uuid(kept.mail.id.as_bytes()) == id, "it holds another mail")?;
+    let times = (row.try_get("due_at")?, row.try_get("failed_at")?);
+    require(
+        name,
+        times == mails::times(kept.state),
+        "it is due at another time",
+    )
+}
+
+fn postage(row: &Row) -> Result<(), Fault> {
+    let address: &str = row.try_get("address")?;
+    let name = || format!("the mails to {address}");
+    let postage: Postage = decode(row, name)?;
+    let until = row.try_get::<_, i64>("counts_until")?;
+    require(
+        name,
+        until == postage.counts_until().map_or(i64::MIN, micros),
+        "they count until another time",
+    )
+}
+
+fn signature(row: &Row) -> Result<(), Fault> {
+    let name = || "a signature".to_owned();
+    let SpentUntil(until) = decode(row, name)?;
+    digest(row)?;
+    require(
+        name,
+        row.try_get::<_, i64>("until")? == micros(until),
+        "it is forgotten at another time",
+    )
+}
+
+fn event(row: &Row) -> Result<(), Fault> {
+    let place = audit::place(row)?;
+    let name = || audit::name(place);
+    let event: AuditEvent = decode(row, name)?;
+    require(
+        name,
+        AuditPlace::at(event.time).micros == place.micros,
+        "it is of another moment",
+    )?;
+    let mut subjects: Vec<_> = AuditSubject::of(&event).iter().map(audit::digest).collect();
+    subjects.sort_unstable();
+    let found: Vec<Vec<u8>> = row.try_get("subjects")?;
+    require(name, found == subjects, "it is about somebody else")
+}
+
+fn require(name: impl FnOnce() -> String, holds: bool, otherwise: &str) -> Result<(), Fault> {
+    if holds {
+        return Ok(());
+    }
+    Err(Fault::Store(StoreError::Corrupt(format!(
+        "{}: {otherwise}",
+        name()
+    ))))
+}

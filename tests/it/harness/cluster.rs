@@ -1,0 +1,317 @@
+//! A PostgreSQL server of a test's own: in a temporary folder, reached by its socket, and gone with the test.
+//!
+//! Each process has one, copied from a template that the first of them makes, so processes have nothing to agree on. A
+//! shell stands between: it ends the server, and removes its folder, when the process that started it ends, however
+//! that is.
+
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use vestibule::store::postgres::{Server, Tls};
+
+/// Whom the server does not run as: it refuses to.
+const ROOT: u32 = 0;
+
+/// The role that owns a test's databases. It may nothing else.
+const ROLE: &str = "vestibule";
+
+/// In the name of the socket, and where a test has the server listen, its port.
+const PORT: u16 = 5432;
+
+/// How often, and how far apart, it is looked whether a server takes connections.
+const LOOKS: u32 = 4000;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Runs a server until there is nothing more on standard input. Its folder stays if the last line says so.
+const KEEPER: &str = r#"folder=$1; shift
+"$@" </dev/null & server=$!
+read -r last
+kill -QUIT $server 2>/dev/null
+wait $server
+[ "$last" = keep ] || rm -rf "$folder""#;
+
+/// A running server, or one that is down for a while.
+pub(crate) struct Cluster {
+    folder: PathBuf,
+    keeper: Mutex<Option<Child>>,
+    databases: AtomicU32,
+    port: AtomicU16,
+}
+
+impl Cluster {
+    /// The one that this process has.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<Cluster>> = OnceLock::new();
+        SHARED.get_or_init(|| Arc::new(Self::start(&[]))).clone()
+    }
+
+    /// Another one, with these settings. Files that they name may be put into [`path`](Self::path) before.
+    pub(crate) fn start(settings: &[&str]) -> Self {
+        let cluster = Self::prepare();
+        cluster.resume(settings);
+        cluster
+    }
+
+    /// One that does not run yet.
+    pub(crate) fn prepare() -> Self {
+        let template = template();
+        let folder = private_folder().keep();
+        copy(&template, &folder.join("data"));
+        Self {
+            folder,
+            keeper: Mutex::new(None),
+            databases: AtomicU32::new(0),
+            port: AtomicU16::new(PORT),
+        }
+    }
+
+    /// The server's folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts it, and waits until it takes connections.
+    pub(crate) fn resume(&self, settings: &[&str]) {
+        self.resume_at(PORT, settings);
+    }
+
+    /// The same at another port.
+    pub(crate) fn resume_at(&self, port: u16, settings: &[&str]) {
+        self.port.store(port, Ordering::Relaxed);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", KEEPER, "keeper", self.path().to_str().unwrap()])
+            .args(as_its_user(&binary("postgres")))
+            .args(["-D", self.path().join("data").to_str().unwrap()])
+            .args(["-k", self.path().to_str().unwrap(), "-p", &self.port()]);
+        let own = [
+            "listen_addresses=",
+            "fsync=off",
+            "shared_buffers=16MB",
+            "max_connections=60",
+            "autovacuum=off",
+        ];
+        for setting in own.iter().chain(settings) {
+            command.args(["-c", setting]);
+        }
+        let log = File::create(self.path().join("log")).unwrap();
+        command
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log);
+        *self.keeper.lock().unwrap() = Some(command.spawn().unwrap());
+        let mut looks = 0..LOOKS;
+        while !self.is_ready() {
+            let log = || fs::read_to_string(self.path().join("log")).unwrap();
+            assert!(looks.next().is_some(), "it does not start: {}", log());
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Stops it at once, as a crash would.
+    pub(crate) fn halt(&self) {
+        self.end("keep\n");
+    }
+
+    fn end(&self, last: &str) {
+        if let Some(mut keeper) = self.keeper.lock().unwrap().take() {
+            let mut told = keeper.stdin.take().unwrap();
+            told.write_all(last.as_bytes()).unwrap();
+            drop(told);
+            keeper.wait().unwrap();
+        }
+    }
+
+    /// A new database, owned by a role that may nothing else.
+    pub(crate) fn database(&self) -> String {
+        let number = self.databases.fetch_add(1, Ordering::Relaxed);
+        let name = format!("t{number}");
+        // The first came with the template.
+        if number > 0 {
+            self.sql("postgres", &create_database(&name));
+        }
+        name
+    }
+
+    /// What an administrator of the server gets for a statement, a line a row.
+    pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
+        let output = Command::new(binary("psql"))
+            .args(["-h", self.path().to_str().unwrap(), "-p", &self.port()])
+            .args([
+                "-U",
+                "postgres",
+                "-d",
+                database,
+                "-XAtq",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-c",
+                sql,
+            ])
+            .env("PGOPTIONS", "-c search_path=vestibule")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{sql}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// `store.url` for a database.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgres://{ROLE}@/{database}?host={}", self.path().display())
+    }
+
+    /// Puts a file into the server's folder, for the server alone.
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        let path = self.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        if let Some(user) = other_user() {
+            run(Command::new("chown").arg(user).arg(&path), "");
+        }
+    }
+
+    /// The same for the store itself.
+    pub(crate) fn server(&self, database: &str) -> Server {
+        Server {
+            host: self.path().to_str().unwrap().to_owned(),
+            port: PORT,
+            user: ROLE.to_owned(),
+            password: None,
+            database: database.to_owned(),
+            tls: Tls::Off,
+        }
+    }
+
+    fn port(&self) -> String {
+        self.port.load(Ordering::Relaxed).to_string()
+    }
+
+    fn is_ready(&self) -> bool {
+        let mut command = Command::new(binary("pg_isready"));
+        command.args(["-q", "-h", self.path().to_str().unwrap(), "-p", &self.port()]);
+        command.status().unwrap().success()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.end("");
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A cluster that was never started, made by the first test that needs one.
+fn template() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let template = folder.join("postgres-template");
+    let lock = File::create(folder.join("postgres-template.lock")).unwrap();
+    lock.lock().unwrap();
+    if !template.exists() {
+        let made = private_folder();
+        let data = made.path().join("data");
+        let data = data.to_str().unwrap();
+        let options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"];
+        let mut initdb = command(&as_its_user(&binary("initdb")));
+        initdb
+            .args(["-D", data, "--no-sync", "--wal-segsize=1"])
+            .args(options);
+        run(&mut initdb, "");
+        // Without a server: it reads statements, a line each.
+        let mut single = command(&as_its_user(&binary("postgres")));
+        single.args(["--single", "-D", data, "postgres"]);
+        let first = create_database("t0");
+        run(&mut single, &format!("CREATE ROLE {ROLE} LOGIN\n{first}\n"));
+        let unfinished = folder.join("postgres-template.unfinished");
+        let _ = fs::remove_dir_all(&unfinished);
+        copy(Path::new(data), &unfinished);
+        fs::rename(&unfinished, &template).unwrap();
+    }
+    template
+}
+
+/// Not by way of the log, which is for those who want it back after a crash.
+fn create_database(name: &str) -> String {
+    format!("CREATE DATABASE {name} OWNER {ROLE} STRATEGY file_copy")
+}
+
+/// A temporary folder of the user's that the server runs as.
+fn private_folder() -> TempDir {
+    let folder = tempfile::Builder::new()
+        .prefix("vestibule-postgres-")
+        .tempdir()
+        .unwrap();
+    if let Some(user) = other_user() {
+        run(Command::new("chown").arg(user).arg(folder.path()), "");
+    }
+    folder
+}
+
+fn copy(from: &Path, to: &Path) {
+    run(
+        Command::new("cp").args(["-a", "--reflink=auto"]).args([from, to]),
+        "",
+    );
+}
+
+/// How the program is run by somebody whom it lets.
+fn as_its_user(program: &Path) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Some(user) = other_user() {
+        words.extend(["setpriv", "--reuid", &user, "--clear-groups"].map(str::to_owned));
+    }
+    words.push(program.to_str().unwrap().to_owned());
+    words
+}
+
+/// Who runs the server for root.
+fn other_user() -> Option<String> {
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let has = |name: &str| users.lines().any(|line| line.starts_with(&format!("{name}:")));
+    let other = if has("postgres") { "postgres" } else { "nobody" };
+    let own = fs::metadata("/proc/self").unwrap().uid();
+    (own == ROOT).then(|| other.to_owned())
+}
+
+/// Debian has the server's programs out of the way, by its version.
+fn binary(name: &str) -> PathBuf {
+    let versions =
+        fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed: `tests/install tests`");
+    let mut found: Vec<PathBuf> = versions
+        .map(|entry| entry.unwrap().path().join("bin").join(name))
+        .filter(|path| path.exists())
+        .collect();
+    found.sort();
+    found
+        .pop()
+        .expect("PostgreSQL is installed: `tests/install tests`")
+}
+
+fn command(words: &[String]) -> Command {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).current_dir("/");
+    command
+}
+
+#[track_caller]
+fn run(command: &mut Command, input: &str) {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+}

@@ -1,0 +1,283 @@
+//! The gateway with its store in PostgreSQL, on a real server: what an operator and a client see.
+
+mod encrypted;
+mod foreign;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Response;
+use serde_json::{Value, json};
+
+use crate::harness::{Application, Cluster, PASSWORD, Program, Site, soon};
+
+/// How long the gateway may take to find that its database is gone, or there again.
+const NOTICE: Duration = Duration::from_secs(15);
+
+fn config(url: &str, app: &str) -> String {
+    format!(
+        r#"
+        public_url = "https://localhost:0"
+        [listen]
+        https = ["127.0.0.1:0"]
+        ops = ""
+        [store]
+        url = "{url}"
+        [password]
+        bcrypt_cost = 10
+        [[route]]
+        allow = "authenticated"
+        upstream = "{app}"
+        "#
+    )
+}
+
+fn add(site: &Site, email: &str) {
+    let arguments = ["user", "add", email, "--password-stdin", "--json"];
+    site.run_with_input(&arguments, PASSWORD).document(0);
+}
+
+/// A gateway over a new database, with an account.
+fn gateway(cluster: &Cluster, app: &Application) -> (Site, Program) {
+    let site = Site::new(&config(&cluster.url(&cluster.database()), &app.url()));
+    add(&site, "ann@example.com");
+    let (program, _) = Program::start(&site);
+    (site, program)
+}
+
+async fn sign_in(program: &Program, site: &Site) -> Response {
+    let form = json!({ "login": "ann@example.com", "password": PASSWORD });
+    let login = program.client(site).post(program.url("/.auth/login")).json(&form);
+    soon(login.send()).await.unwrap()
+}
+
+fn cookie(answer: &Response) -> String {
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+async fn get(program: &Program, site: &Site, path: &str, cookie: &str) -> Response {
+    let request = program
+        .client(site)
+        .get(program.url(path))
+        .header("cookie", cookie);
+    soon(request.send()).await.unwrap()
+}
+
+/// Asks until the answer has this status.
+async fn until_status(program: &Program, site: &Site, cookie: &str, status: u16) {
+    let answered = async {
+        while get(program, site, "/", cookie).await.status() != status {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(NOTICE, answered).await;
+    in_time.unwrap_or_else(|_| panic!("not {status}: {}", program.said()));
+}
+
+#[tokio::test]
+async fn s49_while_the_database_is_gone_nothing_is_served_and_then_all_is_as_before() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let (site, program) = gateway(&cluster, &app);
+    let cookie = cookie(&sign_in(&program, &site).await);
+    assert_eq!(get(&program, &site, "/", &cookie).await.status(), 200);
+
+    cluster.halt();
+    until_status(&program, &site, &cookie, 503).await;
+    let served = app.received().len();
+    for path in ["/", "/.auth/account", "/.auth/me"] {
+        let answer = get(&program, &site, path, &cookie).await;
+        assert_eq!(answer.status(), 503, "{path}");
+        assert!(answer.headers().contains_key("retry-after"), "{path}");
+        assert!(
+            !answer.headers().contains_key("set-cookie"),
+            "{path}: the cookie stays"
+        );
+    }
+    let answer = sign_in(&program, &site).await;
+    assert_eq!(answer.status(), 503);
+    let signed = program
+        .client(&site)
+        .post(program.url("/.auth/logout"))
+        .header("cookie", &cookie);
+    let answer = soon(signed.send()).await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert!(!answer.headers().contains_key("set-cookie"));
+    assert_eq!(app.received().len(), served, "nothing is forwarded");
+    let listed = site.run(&["user", "list", "--json"]);
+    assert!(listed.error(1).contains("unavailable"), "{}", listed.stdout);
+
+    cluster.resume(&[]);
+    until_status(&program, &site, &cookie, 200).await;
+    assert_eq!(sign_in(&program, &site).await.status(), 200);
+    let (status, log) = program.stop();
+    assert_eq!(status, 0);
+    assert!(
+        log.contains("is out of reach") && log.contains("is there again"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn one_database_serves_one_gateway() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let url = cluster.url(&cluster.database());
+    let [one, other] = [(); 2].map(|()| Site::new(&config(&url, &app.url())));
+    let (program, _) = Program::start(&one);
+    std::fs::create_dir(other.path("certs")).unwrap();
+    std::fs::copy(one.path("certs/master.key"), other.path("certs/master.key")).unwrap();
+    let refused = other.run(&["serve"]);
+    assert_eq!(refused.status, 1);
+    for says in ["already in use by another gateway", "connected since", &url] {
+        assert!(refused.stderr.contains(says), "{says}: {}", refused.stderr);
+    }
+    let error = other.run(&["user", "list", "--json"]).error(1);
+    assert!(
+        error.contains("already in use") && error.contains("--config"),
+        "{error}"
+    );
+    program.kill();
+    let (program, _) = Program::start(&other);
+    program.stop();
+}
+
+#[tokio::test]
+async fn whose_database_another_used_meanwhile_answers_nothing_from_memory() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let (site, program) = gateway(&cluster, &app);
+    let cookie = cookie(&sign_in(&program, &site).await);
+    assert_eq!(get(&program, &site, "/", &cookie).await.status(), 200);
+
+    // What another one would do between the loss of the lock and its return.
+    let locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'";
+    cluster.sql("t0", &format!("UPDATE store SET tenure = tenure + 1; {locks}"));
+    until_status(&program, &site, &cookie, 503).await;
+    let told = async {
+        while !program.said().contains("start it anew") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon(told).await;
+    assert_eq!(get(&program, &site, "/", &cookie).await.status(), 503);
+    assert_eq!(sign_in(&program, &site).await.status(), 503);
+    program.stop();
+    let (program, _) = Program::start(&site);
+    assert_eq!(
+        get(&program, &site, "/", &cookie).await.status(),
+        200,
+        "as the database has it"
+    );
+    program.stop();
+}
+
+/// A lock that only broke is taken again, and nobody has to sign in anew.
+#[tokio::test]
+async fn a_broken_lock_is_held_again() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let (site, program) = gateway(&cluster, &app);
+    let cookie = cookie(&sign_in(&program, &site).await);
+    cluster.sql(
+        "t0",
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'",
+    );
+    let told = async {
+        while !program.said().contains("is there again") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon(told).await;
+    assert_eq!(get(&program, &site, "/", &cookie).await.status(), 200);
+    program.stop();
+}
+
+#[tokio::test]
+async fn an_embedded_store_moves_to_a_database_and_back() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let url = cluster.url(&cluster.database());
+    let site = Site::new(&config("sled:data/store", &app.url()));
+    add(&site, "ann@example.com");
+    add(&site, "bob@example.com");
+    site.ask(&["user", "delete", "bob"]);
+    site.ask(&["key", "create", "ann@example.com"]);
+    let (program, _) = Program::start(&site);
+    let signed_in = sign_in(&program, &site).await;
+    let cookie = cookie(&signed_in);
+    site.ask(&["store", "export", "--output", "embedded.jsonl"]);
+    program.stop();
+
+    site.configure(&config(&url, &app.url()));
+    let imported = site.ask(&["store", "import", "embedded.jsonl"]);
+    assert_eq!(imported["left_out"], 0);
+    assert_eq!(site.ask(&["store", "verify"])["faults"], json!([]));
+    let again = site
+        .run(&["store", "import", "embedded.jsonl", "--json"])
+        .error(1);
+    assert!(
+        again.contains("is not empty") && again.contains("store.url"),
+        "{again}"
+    );
+    let (program, _) = Program::start(&site);
+    assert_eq!(
+        get(&program, &site, "/", &cookie).await.status(),
+        200,
+        "people stay signed in"
+    );
+    assert_eq!(site.ask(&["key", "list"])[0]["live"], true, "its secret opens");
+    site.ask(&["store", "backup", "database.jsonl"]);
+    program.stop();
+
+    site.configure(&config("sled:data/other", &app.url()));
+    site.ask(&["store", "import", "database.jsonl"]);
+    assert_eq!(site.ask(&["store", "verify"])["faults"], json!([]));
+    let (program, _) = Program::start(&site);
+    assert_eq!(get(&program, &site, "/", &cookie).await.status(), 200);
+    let taken = ["user", "add", "bob@example.com", "--password-stdin", "--json"];
+    let error = site.run_with_input(&taken, PASSWORD).error(1);
+    assert!(error.contains("bob"), "a username is never given again: {error}");
+    site.ask(&["store", "export", "--output", "again.jsonl"]);
+    program.stop();
+    // All but what was put on record, and used, since.
+    let [before, after] = ["embedded.jsonl", "again.jsonl"].map(|file| {
+        let text = std::fs::read_to_string(site.path(file)).unwrap();
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let kept = [
+            "names-key",
+            "data-key",
+            "account",
+            "retired-username",
+            "access-key",
+        ];
+        lines
+            .filter(|line| kept.iter().any(|kind| line.get(kind).is_some()))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn doctor_says_whether_the_database_answers() {
+    let (cluster, app) = (Arc::new(Cluster::start(&[])), Application::start().await);
+    let url = cluster.url(&cluster.database());
+    let site = Site::new(&config(&url, &app.url()));
+    let finding = |site: &Site| -> Value {
+        let said = site.run(&["doctor", "--json"]);
+        let said: Value = serde_json::from_str(&said.stdout).unwrap();
+        let all = said["findings"].as_array().unwrap().clone();
+        all.into_iter()
+            .find(|finding| finding["check"] == "store")
+            .unwrap()
+    };
+    let found = finding(&site);
+    assert_eq!(found["verdict"], "skipped", "{found}");
+    let there = cluster.sql("t0", "SELECT to_regnamespace('vestibule') IS NULL");
+    assert_eq!(there.trim(), "t", "it makes nothing");
+    add(&site, "ann@example.com");
+    let found = finding(&site);
+    assert_eq!(found["verdict"], "ok", "{found}");
+    assert!(found["text"].as_str().unwrap().contains(&url), "{found}");
+    cluster.halt();
+    let found = finding(&site);
+    assert_eq!(found["verdict"], "problem", "{found}");
+}
