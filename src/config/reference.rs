@@ -36,7 +36,7 @@ pub fn reference() -> String {
     for (name, property) in entries(&schema["properties"]) {
         writer.root(name, property);
     }
-    writer.text
+    format!("{}\n", writer.text.trim_end())
 }
 
 fn schema_value() -> Value {
