@@ -12,21 +12,22 @@ import { STATES } from "./states.mjs";
 
 const pictures = fileURLToPath(new URL("screenshots/", import.meta.url));
 
+// A file a language, so that they run side by side.
 let houses;
 const browsers = new Map();
 
-before(async () => {
+async function build() {
   await mkdir(pictures, { recursive: true });
   houses = await Houses.start();
   for (const house of new Set(Object.values(STATES).map(([house]) => house))) {
     browsers.set(house, await Browser.start(houses[house].authority));
   }
-});
+}
 
-after(async () => {
+async function leave() {
   for (const browser of browsers.values()) await browser.stop();
   await houses?.stop();
-});
+}
 
 const visit = (house, look, act) => browsers.get(house).visit({ origin: houses[house].origin, ...look }, act);
 
@@ -43,7 +44,10 @@ const LOOKS = [320, 360, 1280]
       : process.env.VESTIBULE_FULL || ((lang === "ko") !== (width === 360)) === dark,
   );
 
-for (const lang of LANGUAGES) {
+/** Looks at every page in one language. */
+export function examine(lang) {
+  before(build);
+  after(leave);
   const looks = LOOKS.filter((look) => look.lang === lang);
   describe(lang, () => {
     for (const [state, [house, lead, status = 200]] of Object.entries(STATES)) {

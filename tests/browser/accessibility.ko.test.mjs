@@ -1,0 +1,3 @@
+import { examine } from "./accessibility.mjs";
+
+examine("ko");
