@@ -35,12 +35,12 @@ pub(super) async fn reach(patient: &Patient<'_>) -> Vec<Finding> {
     let reached = upstreams.reach(LIMIT).await;
     let mut findings: Vec<_> = reached.iter().map(finding).collect();
     let answering = reached.iter().filter(|reached| reached.result.is_ok());
-    let mut clock = None;
+    // The first that tells the time is asked, and no other.
     for server in answering.filter_map(|reached| reached.server.parse::<Server>().ok()) {
-        clock = clock.or(their_time(&server).await.map(|time| (server, time)));
-    }
-    if let Some((server, theirs)) = clock {
-        findings.push(judge_clock(&server, theirs, patient.clock.now()));
+        if let Some(theirs) = their_time(&server).await {
+            findings.push(judge_clock(&server, theirs, patient.clock.now()));
+            break;
+        }
     }
     findings
 }
