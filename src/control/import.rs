@@ -29,7 +29,7 @@ pub struct Imported {
 pub enum Wanted {
     /// Everything.
     All,
-    /// All but sessions and the links that were mailed or handed over: everybody signs in anew.
+    /// All but sessions and the links for a new password or address: everybody signs in anew. Invitations stay.
     NobodySignedIn,
 }
 

@@ -17,7 +17,7 @@ pub(in crate::cli) struct Import {
     /// What `store export` or `store backup` wrote; "-" or nothing: standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// Leave out sessions, and links that were mailed or handed over: everybody signs in anew.
+    /// Leave out sessions and the links for a new password or address: everybody signs in anew. Invitations stay: `invite list`.
     #[arg(long)]
     end_sessions: bool,
     #[command(flatten)]
