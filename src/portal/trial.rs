@@ -57,14 +57,17 @@ impl Site {
             view,
         } in samples
         {
-            let lang = Lang::default();
-            let known = self.context(lang, None, failed);
-            let page = templates.get_template(&template).and_then(|template| {
-                let nav = nav.map_or(Value::UNDEFINED, |nav| Value::from(Serde(&nav)));
-                let view = Value::from(Serde(&view));
-                template.render(context! { nav, view, t => self.strict_translator(lang), ..known })
-            });
-            page.map_err(|error| format!("the page {state}: {}", innermost(&templates, &error)))?;
+            let nav = nav.map_or(Value::UNDEFINED, |nav| Value::from(Serde(&nav)));
+            let view = Value::from(Serde(&view));
+            // A template may do otherwise in one of them.
+            for lang in self.texts.languages() {
+                let known = self.context(lang, None, failed);
+                let page = templates.get_template(&template).and_then(|template| {
+                    let t = self.strict_translator(lang);
+                    template.render(context! { t, nav => nav.clone(), view => view.clone(), ..known })
+                });
+                page.map_err(|error| format!("the page {state}: {}", innermost(&templates, &error)))?;
+            }
         }
         Ok(())
     }
@@ -187,6 +190,16 @@ mod tests {
                 &["the page account-sessions: ", "account-sessions.html:1"],
             ),
             ("letter.html", "{{ letter.subjct }}", &["the template of mails: "]),
+            (
+                "login.html",
+                "{% if page.lang == \"ko\" %}{{ view.logn }}{% endif %}",
+                &["the page login: "],
+            ),
+            (
+                "letter.html",
+                "{% if lang == \"ko\" %}{{ nothing }}{% endif %}",
+                &["the template of mails: "],
+            ),
             ("letter.html", "{% for %}", &["the template of mails: "]),
         ] {
             let error = try_with(&[(name, source)]).unwrap_err();

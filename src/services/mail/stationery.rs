@@ -76,7 +76,9 @@ impl Stationery {
         for (links, notes) in [(vec![link(), link()], vec!["", ""]), (Vec::new(), Vec::new())] {
             let letter =
                 context! { subject => "", greeting => "", lead => "", signature => "", links, notes };
-            html(self, Lang::default(), &letter).map_err(|error| MailError::Template(error.to_string()))?;
+            for lang in self.texts.languages() {
+                html(self, lang, &letter).map_err(|error| MailError::Template(error.to_string()))?;
+            }
         }
         self.templates.set_undefined_behavior(UndefinedBehavior::Lenient);
         Ok(())
