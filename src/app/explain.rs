@@ -1,5 +1,7 @@
 //! Explaining: what would become of a request, and what became of one.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, to_value};
 use tokio::task::spawn_blocking;
@@ -115,6 +117,7 @@ async fn answer(
                 explanation: gateway.explain(&question).await?,
             })?)
         }
+        Command::Recall(id) => Ok(to_value(recent.and_then(|recent| recent.find(&id)))?),
         Command::ExplainRequest(id) => Ok(to_value(recall(&id, services, log, recent).await?)?),
         _ => Err(CommandError::new("that needs no explanation")),
     }
@@ -126,9 +129,14 @@ async fn recall(
     log: &LogConfig,
     recent: Option<&Recent>,
 ) -> Result<Recalled, CommandError> {
+    let remembered = recent.and_then(|recent| recent.find(id));
     let mut events = Vec::new();
     let filter = AuditFilter {
         request: Some(id.to_owned()),
+        // What it brought about came after it; the log's moments are less fine.
+        from: remembered
+            .as_ref()
+            .and_then(|request| request.time.checked_sub(Duration::from_secs(1)).ok()),
         ..AuditFilter::default()
     };
     let mut after = None;
@@ -152,7 +160,7 @@ async fn recall(
         None
     };
     let recalled = Recalled {
-        recent: recent.and_then(|recent| recent.find(id)),
+        recent: remembered,
         logged,
         events,
     };

@@ -107,7 +107,7 @@ impl Serving {
         match command {
             Command::Reload => Ok(to_value(self.reload(by).await?)?.into()),
             Command::Whereabouts => Ok(to_value(self.whereabouts().await)?.into()),
-            Command::Explain { .. } | Command::ExplainRequest(_) => {
+            Command::Explain { .. } | Command::ExplainRequest(_) | Command::Recall(_) => {
                 self.explain(command).await.map(Given::from)
             }
             command => self.administration.load_full().give(command, by).await,

@@ -102,6 +102,8 @@ pub enum Command {
     },
     /// Says what became of the request with this id. Answers a `Recalled`.
     ExplainRequest(String),
+    /// Says what the running gateway remembers of the request with this id, at once. Answers a `RecentRequest` or null.
+    Recall(String),
     /// Checks the store. Answers a [`Verification`](crate::store::Verification) without faults.
     VerifyStore,
     /// Writes everything in the store out. Answers with lines, and then a [`Summary`](crate::store::Summary).

@@ -55,7 +55,10 @@ impl Administration {
             // A gateway that runs does not get here.
             Command::Reload => return Err(CommandError::new("there is no gateway to reload")),
             // The stages explain it, and whoever puts them together.
-            Command::Explain { .. } | Command::ExplainRequest(_) | Command::Whereabouts => {
+            Command::Explain { .. }
+            | Command::ExplainRequest(_)
+            | Command::Recall(_)
+            | Command::Whereabouts => {
                 return Err(CommandError::new("there is no gateway to ask"));
             }
             // Answered with more than a document: see `give`.

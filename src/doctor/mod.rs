@@ -215,8 +215,8 @@ impl Patient<'_> {
     }
 
     /// What the running gateway remembers of a request: only the one that got it does.
-    async fn recall(&self, id: &str) -> Option<Value> {
-        let recalled = self.ask(Command::ExplainRequest(id.to_owned())).await.ok()?;
-        recalled.get("recent").filter(|recent| !recent.is_null()).cloned()
+    async fn recall(&self, id: &str) -> Result<Option<Value>, String> {
+        let recalled = self.ask(Command::Recall(id.to_owned())).await?;
+        Ok(Some(recalled).filter(|recalled| !recalled.is_null()))
     }
 }

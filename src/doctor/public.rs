@@ -63,7 +63,15 @@ async fn at(patient: &Patient<'_>, shaken: tls::Shaken, host: &str, port: u16) -
         }
     };
     let is_ours = match id {
-        Some(id) => patient.recall(id).await.is_some(),
+        Some(id) => match patient.recall(id).await {
+            Ok(recalled) => recalled.is_some(),
+            Err(error) => {
+                let unknown =
+                    format!("whether https://{authority}{path} reaches this gateway is not known: {error}");
+                findings.push(Finding::skipped(CHECK, unknown));
+                return findings;
+            }
+        },
         None => false,
     };
     findings.push(if is_ours {

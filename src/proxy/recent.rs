@@ -200,7 +200,10 @@ impl Gateway {
             return;
         }
         let status = made.response.status();
-        if status.is_success() && Page::at(head.path) == Some(Page::Asset) {
+        let page = Page::at(head.path);
+        let is_refused = status.is_client_error() || status.is_server_error();
+        // What browsers fetch with a page, and programs again and again, would drive out what people did.
+        if !is_refused && matches!(page, Some(Page::Asset | Page::Me)) {
             return;
         }
         let answered = made.response.extensions().get::<Problem>();

@@ -33,7 +33,7 @@ impl Impostor {
                     "https": [https], "http": [http], "ops": ops, "changed": null,
                 })),
                 Command::Explain { .. } => Ok(json!({ "forwarded": { "forgeable": ["remote_user"] } })),
-                Command::ExplainRequest(_) => Ok(json!({ "recent": { "client": "192.0.2.77" } })),
+                Command::Recall(_) => Ok(json!({ "client": "192.0.2.77" })),
                 _ => Err(CommandError::new("the store is away")),
             }
         };
