@@ -79,9 +79,10 @@ export function linkIn(mail) {
   return link;
 }
 
-// The oldest first, as their names tell.
+// The oldest first, as their names tell. One that is still being written has another name in a moment.
 async function mailsIn(folder) {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => !name.startsWith("."));
+  const isWhole = (name) => !name.startsWith(".") && !name.endsWith(".draft");
+  const names = (await readdir(folder).catch(() => [])).filter(isWhole);
   const { compare } = new Intl.Collator("en", { numeric: true });
   const texts = names.sort(compare).map((name) => readFile(path.join(folder, name), "latin1"));
   return (await Promise.all(texts)).map((text) => text.replaceAll("\r\n", "\n"));
