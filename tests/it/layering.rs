@@ -276,8 +276,9 @@ const FENCED: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// A file is one idea; past this many lines it is usually two.
-const MAX_LINES: usize = 400;
+/// Past this many lines a file is refused. Far below it a file may already hold two ideas, but none is to be cut in
+/// two only because it is long.
+const MAX_LINES: usize = 700;
 
 #[test]
 fn modules_name_only_what_the_law_allows() {
