@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
+use super::answer_first::AnswerFirst;
 use super::{RequestBody, SetUpError};
 use crate::config::{Endpoint, Server};
 
@@ -113,7 +114,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, connection) = http1::Builder::new()
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(AnswerFirst::new(stream)))
         .await
         .map_err(io::Error::other)?;
     tokio::spawn(async move {

@@ -3,6 +3,7 @@
 //! An application has one server or several; several are balanced, and one that cannot be reached is passed over.
 //! Connections are kept and used again.
 
+mod answer_first;
 mod balance;
 mod checked;
 mod connect;

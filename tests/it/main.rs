@@ -47,6 +47,7 @@ mod signup_matrix;
 mod store;
 mod terms;
 mod way_forward;
+mod way_framing;
 mod way_identity;
 mod way_limits;
 mod way_record;
