@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::Gateway;
 use super::signed_body::Read;
@@ -15,6 +14,7 @@ use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead};
 use crate::route::{Audience, Found, Page, Unroutable};
+use crate::upstream::Upload;
 
 /// Methods that are served somewhere, for those that are served nowhere.
 const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
@@ -55,7 +55,7 @@ impl Gateway {
     pub(super) async fn admit<'r>(
         &'r self,
         head: &RequestHead<'_>,
-        body: &mut Incoming,
+        body: &mut Upload,
         sni: Option<&Host>,
     ) -> Result<Admission<'r>, Stopped> {
         require_directed(head, sni)?;
@@ -97,7 +97,7 @@ impl Gateway {
     async fn identify(
         &self,
         head: &RequestHead<'_>,
-        body: &mut Incoming,
+        body: &mut Upload,
         to: Found<'_>,
     ) -> Result<(Identified, Option<Read<'_>>), Refusal> {
         let Some(terms) = terms(to, !body.is_end_stream()) else {

@@ -26,7 +26,7 @@ use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, X_REQUEST_ID};
 use crate::route::Found;
-use crate::upstream::Progress;
+use crate::upstream::{Progress, Upload};
 
 /// An answer before it is sent, and what is known of it.
 pub(super) struct Made {
@@ -78,7 +78,8 @@ impl Gateway {
         let begun = Begun::now(&self.clock);
         let (mut parts, incoming) = request.into_parts();
         let upgrade = parts.extensions.remove::<OnUpgrade>();
-        let has_body = !incoming.is_end_stream();
+        let upload = Upload::new(incoming, parts.version);
+        let has_body = !upload.is_end_stream();
         let client = self.client(&arrival, &parts.headers);
         // A head that others could read differently is refused (S45).
         let asked = match seen.and_then(|seen| seen.fault) {
@@ -105,7 +106,7 @@ impl Gateway {
             self.refused(&head, &refusal, has_body)
         } else {
             let rest = Rest {
-                incoming,
+                upload,
                 target: parts.uri.path_and_query(),
                 version: parts.version,
                 upgrade,
@@ -136,14 +137,14 @@ impl Gateway {
         arrival: &Arrival,
         has_body: bool,
     ) -> Made {
-        let admitted = self.admit(head, &mut rest.incoming, arrival.sni.as_ref()).await;
+        let admitted = self.admit(head, &mut rest.upload, arrival.sni.as_ref()).await;
         let mut admission = match admitted {
             Ok(admission) => admission,
             Err(stopped) => return self.stopped(head, stopped, has_body),
         };
         let made = match admission.to {
             // Boxed, as all others would carry the room that the pages need.
-            Found::Page(page) => Box::pin(self.page(page, head, rest.incoming, &admission.permit)).await,
+            Found::Page(page) => Box::pin(self.page(page, head, rest.upload, &admission.permit)).await,
             Found::Route(route) => self.forward(head, rest, arrival, route, &mut admission).await,
         };
         let mut made = made.unwrap_or_else(|refusal| self.refused(head, &refusal, has_body));

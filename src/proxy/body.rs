@@ -146,11 +146,7 @@ impl Body for AnswerBody {
             Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Upstream(body) => match Pin::new(body).poll_frame(context) {
                 Poll::Pending => this.watch.poll_quiet(context).map(|error| Some(Err(error))),
-                Poll::Ready(frame) => Poll::Ready(
-                    frame
-                        .map(|frame| frame.map_err(BodyError::Broken))
-                        .map(|frame| this.watch.came().and(frame)),
-                ),
+                Poll::Ready(frame) => Poll::Ready(frame.map(|frame| this.watch.came().and(frame))),
             },
         };
         if let (Poll::Ready(Some(Ok(frame))), Some(record)) = (&polled, &mut this.ending.record)

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::admit::Admission;
@@ -23,11 +22,11 @@ use crate::refusal::{Problem, Refusal};
 use crate::request::{RequestHead, X_REQUEST_ID, require_same_origin};
 use crate::route::{Route, Target, UpstreamId};
 use crate::services::SpendError;
-use crate::upstream::{Answer, RequestBody, UpstreamError};
+use crate::upstream::{Answer, RequestBody, Upload, UpstreamError};
 
 /// What of a request is not in its head.
 pub(super) struct Rest<'a> {
-    pub(super) incoming: Incoming,
+    pub(super) upload: Upload,
     pub(super) target: Option<&'a PathAndQuery>,
     pub(super) version: Version,
     pub(super) upgrade: Option<OnUpgrade>,
@@ -74,7 +73,7 @@ impl Gateway {
             RequestBody::read(read.bytes.clone())
         } else {
             let check = signed.as_mut().and_then(|signed| signed.body.take());
-            RequestBody::new(rest.incoming, check, self.identity.strip(), self.timeouts.idle)
+            RequestBody::new(rest.upload, check, self.identity.strip(), self.timeouts.idle)
         };
         let target = rest.target.map(|sent| {
             let bare = signed.as_ref().and_then(|signed| signed.target(sent));
@@ -215,7 +214,7 @@ impl Gateway {
             },
         };
         let mut made = Made::from(self.portal.demo(head, &admitted).map(Content::own));
-        made.leaves_unread = !http_body::Body::is_end_stream(&rest.incoming);
+        made.leaves_unread = !http_body::Body::is_end_stream(&rest.upload);
         made
     }
 }

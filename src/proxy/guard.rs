@@ -13,10 +13,7 @@ use super::conversation::Conversation;
 use super::frames::Frames;
 use super::inspect::Inspector;
 use super::unreadable::{Leaving, Unreadable};
-use crate::upstream::Stall;
-
-/// How long a client that was answered early may go on sending before the connection is cut.
-const LINGER: Duration = Duration::from_secs(5);
+use crate::upstream::{LINGER, Stall};
 
 /// Bounds how long a head may take from its first byte, and a write that makes no progress; inspects heads and frames;
 /// and lets a client that still sends read its answer: closing at once would reset the connection and lose it.

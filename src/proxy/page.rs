@@ -7,7 +7,6 @@ use bytes::{Bytes, BytesMut};
 use http::Method;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
 use super::Gateway;
 use super::answer::Made;
@@ -17,6 +16,7 @@ use crate::portal::Visitor;
 use crate::refusal::{Problem, Refusal};
 use crate::request::RequestHead;
 use crate::route::Page;
+use crate::upstream::Upload;
 
 /// How long a form may take to come in.
 const FORM_TIME: Duration = Duration::from_secs(30);
@@ -27,13 +27,13 @@ impl Gateway {
         &self,
         page: Page,
         head: &RequestHead<'_>,
-        incoming: Incoming,
+        upload: Upload,
         permit: &Permit,
     ) -> Result<Made, Refusal> {
         let is_form = *head.method == Method::POST;
-        let leaves_unread = !is_form && !incoming.is_end_stream();
+        let leaves_unread = !is_form && !upload.is_end_stream();
         let body = if is_form {
-            tokio::time::timeout(FORM_TIME, read(incoming, self.form_body))
+            tokio::time::timeout(FORM_TIME, read(upload, self.form_body))
                 .await
                 .map_err(|_| Refusal::because(Problem::BadRequest, "a form took too long to come in"))??
         } else {
@@ -54,14 +54,14 @@ pub(super) fn visitor(permit: &Permit) -> Visitor<'_> {
     }
 }
 
-async fn read(mut incoming: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+async fn read(mut upload: Upload, limit: usize) -> Result<Bytes, Refusal> {
     let too_large = |length: usize| length > limit;
-    let announced = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
+    let announced = usize::try_from(upload.size_hint().lower()).unwrap_or(usize::MAX);
     if too_large(announced) {
         return Err(Refusal::new(Problem::TooLarge));
     }
     let mut body = BytesMut::with_capacity(announced);
-    while let Some(frame) = incoming.frame().await {
+    while let Some(frame) = upload.frame().await {
         let frame = frame.map_err(|error| Refusal::because(Problem::BadRequest, error.to_string()))?;
         if let Ok(data) = frame.into_data() {
             if too_large(body.len() + data.len()) {

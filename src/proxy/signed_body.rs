@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
 use crate::refusal::{Problem, Refusal};
+use crate::upstream::Upload;
 
 /// So many bodies of the largest size are held at one time: whoever sends them may be nobody.
 const AT_ONCE: usize = 64;
@@ -47,15 +47,15 @@ impl Buffers {
     }
 
     /// Reads all of a body.
-    pub(super) async fn read(&self, incoming: &mut Incoming) -> Result<Read<'_>, Refusal> {
-        tokio::time::timeout(TIME, self.collect(incoming))
+    pub(super) async fn read(&self, upload: &mut Upload) -> Result<Read<'_>, Refusal> {
+        tokio::time::timeout(TIME, self.collect(upload))
             .await
             .map_err(|_| Refusal::because(Problem::BadRequest, "a signed body took too long to come in"))?
     }
 
-    async fn collect(&self, incoming: &mut Incoming) -> Result<Read<'_>, Refusal> {
+    async fn collect(&self, upload: &mut Upload) -> Result<Read<'_>, Refusal> {
         let too_large = |length: usize| length > self.limit;
-        let announced = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
+        let announced = usize::try_from(upload.size_hint().lower()).unwrap_or(usize::MAX);
         if too_large(announced) {
             return Err(Refusal::new(Problem::TooLarge));
         }
@@ -64,7 +64,7 @@ impl Buffers {
             taken: 0,
         };
         let mut body = BytesMut::new();
-        while let Some(frame) = incoming.frame().await {
+        while let Some(frame) = upload.frame().await {
             let frame = frame.map_err(|error| Refusal::because(Problem::BadRequest, error.to_string()))?;
             if let Ok(data) = frame.into_data() {
                 if too_large(body.len() + data.len()) {

@@ -8,10 +8,12 @@ mod balance;
 mod checked;
 mod connect;
 mod pool;
+mod received;
 mod request_body;
 mod response_body;
 mod server;
 mod stall;
+mod upload;
 
 use std::io;
 use std::path::PathBuf;
@@ -28,9 +30,11 @@ use balance::Balancer;
 use connect::Trust;
 use server::{Attempted, Server};
 
+pub use received::Received;
 pub use request_body::{BodyError, Progress, RequestBody};
 pub use response_body::ResponseBody;
 pub use stall::Stall;
+pub use upload::{LINGER, Upload};
 
 /// All applications that routes lead to, in the order of [`Routes::upstreams`].
 #[derive(Debug)]

@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::Stall;
 use super::checked::Checked;
+use super::{Stall, Upload};
 use crate::authenticate::signature::{BodyCheck, Fault};
 use crate::identity::Strip;
 
@@ -30,7 +29,7 @@ enum Sent {
 
 #[derive(Debug)]
 struct Streaming {
-    incoming: Incoming,
+    upload: Upload,
     checked: Option<Checked>,
     stall: Stall,
     strip: Arc<Strip>,
@@ -51,6 +50,9 @@ pub enum BodyError {
     /// The connection broke off, or what came is no body.
     #[error(transparent)]
     Broken(#[from] hyper::Error),
+    /// The stream was reset before the end (RFC 9113, section 5.4.2).
+    #[error("the stream was reset before the body's end")]
+    Reset,
     /// Nothing came for too long.
     #[error("nothing came for too long")]
     Stalled,
@@ -65,12 +67,12 @@ pub enum BodyError {
 impl RequestBody {
     /// The body that a client sends. Its trailers lose what only the gateway may say, and it may pause for `idle`. With
     /// a check, its end is handed on only if it is what was signed, and no trailers are: nobody signed those.
-    pub fn new(incoming: Incoming, check: Option<BodyCheck>, strip: &Arc<Strip>, idle: Duration) -> Self {
-        if incoming.is_end_stream() {
+    pub fn new(upload: Upload, check: Option<BodyCheck>, strip: &Arc<Strip>, idle: Duration) -> Self {
+        if upload.is_end_stream() {
             return Self::empty();
         }
         Self(Sent::Streaming(Box::new(Streaming {
-            incoming,
+            upload,
             checked: check.map(Checked::new),
             stall: Stall::new(idle),
             strip: strip.clone(),
@@ -137,19 +139,19 @@ type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 impl Streaming {
     /// What the client sent, as it came.
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Polled {
-        let Poll::Ready(polled) = Pin::new(&mut self.incoming).poll_frame(context) else {
+        let Poll::Ready(polled) = Pin::new(&mut self.upload).poll_frame(context) else {
             return self
                 .stall
                 .poll_waiting(context)
                 .map(|()| Some(Err(self.progress.fail(BodyError::Stalled))));
         };
         self.stall.progressed();
-        Poll::Ready(polled.map(|frame| frame.map_err(|error| self.progress.fail(error.into()))))
+        Poll::Ready(polled.map(|frame| frame.map_err(|error| self.progress.fail(error))))
     }
 
     fn poll_unchecked(&mut self, context: &mut Context<'_>) -> Polled {
         let polled = std::task::ready!(self.poll_sent(context));
-        if polled.is_none() || self.incoming.is_end_stream() && !matches!(polled, Some(Err(_))) {
+        if polled.is_none() || self.upload.is_end_stream() && !matches!(polled, Some(Err(_))) {
             self.progress.finish();
         }
         Poll::Ready(polled.map(|frame| {
@@ -179,7 +181,7 @@ impl Streaming {
                 return Poll::Ready(None);
             }
             let polled = std::task::ready!(self.poll_sent(context)).transpose()?;
-            let is_last = polled.is_none() || self.incoming.is_end_stream();
+            let is_last = polled.is_none() || self.upload.is_end_stream();
             let Some(checked) = &mut self.checked else {
                 continue;
             };
@@ -210,7 +212,7 @@ impl Body for RequestBody {
             Sent::Nothing => true,
             Sent::Streaming(body) => match &body.checked {
                 Some(checked) => checked.is_over(),
-                None => body.incoming.is_end_stream(),
+                None => body.upload.is_end_stream(),
             },
             Sent::Read(bytes, _) => bytes.is_none(),
         }
@@ -220,7 +222,7 @@ impl Body for RequestBody {
         match &self.0 {
             Sent::Nothing => SizeHint::with_exact(0),
             Sent::Streaming(body) => {
-                let to_come = body.incoming.size_hint();
+                let to_come = body.upload.size_hint();
                 match &body.checked {
                     None => to_come,
                     Some(checked) if checked.keeps_length() => {

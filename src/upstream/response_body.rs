@@ -5,26 +5,26 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::pool::Lease;
+use super::{BodyError, Received};
 
 /// A body as it comes. Its connection goes back to the pool at its end, and is closed if it is dropped before.
 #[derive(Debug)]
 pub struct ResponseBody {
-    incoming: Incoming,
+    received: Received,
     lease: Option<Lease>,
 }
 
 impl ResponseBody {
-    pub(super) fn new(incoming: Incoming, lease: Option<Lease>) -> Self {
-        let mut body = Self { incoming, lease };
+    pub(super) fn new(received: Received, lease: Option<Lease>) -> Self {
+        let mut body = Self { received, lease };
         body.give_back_at_the_end();
         body
     }
 
     fn give_back_at_the_end(&mut self) {
-        if self.incoming.is_end_stream()
+        if self.received.is_end_stream()
             && let Some(lease) = self.lease.take()
         {
             lease.give_back();
@@ -34,13 +34,13 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = Pin::new(&mut self.received).poll_frame(context);
         match &polled {
             Poll::Ready(None) => {
                 if let Some(lease) = self.lease.take() {
@@ -55,10 +55,10 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.received.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.received.size_hint()
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connect::{self, Tls};
 use super::pool::{KEPT_FOR, Lease, Pool};
-use super::{Limits, Progress, RequestBody, ResponseBody};
+use super::{Limits, Progress, Received, RequestBody, ResponseBody};
 use crate::config;
 
 /// A connection that was idle for longer may have been closed by the server in the very moment in which it is used.
@@ -133,7 +133,7 @@ impl Server {
             None => Attempted::TimedOut,
             Some(Ok(response)) => {
                 let lease = Lease::new(&self.idle, sender);
-                let response = response.map(|body| ResponseBody::new(body, Some(lease)));
+                let response = response.map(|body| ResponseBody::new(Received::http1(body), Some(lease)));
                 Attempted::Answered(response)
             }
             Some(Err(mut error)) => match error.take_message() {
@@ -157,7 +157,8 @@ impl Server {
             match answered_within(self.limits.response, answer, progress.as_deref()).await {
                 None => return Attempted::TimedOut,
                 Some(Ok(response)) => {
-                    return Attempted::Answered(response.map(|body| ResponseBody::new(body, None)));
+                    let response = response.map(|body| ResponseBody::new(Received::http2(body), None));
+                    return Attempted::Answered(response);
                 }
                 Some(Err(mut error)) => match error.take_message() {
                     Some(unsent) => request = unsent,

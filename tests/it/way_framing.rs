@@ -1,10 +1,180 @@
 //! Where bodies end: what is said of their length, in both directions and both versions of HTTP, and what becomes of
 //! those that nobody reads.
 
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{BodyExt as _, Full};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use vestibule::config::Size;
 
-use crate::harness::{Running, soon};
+use crate::harness::frames::{
+    DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, SETTINGS, frame, head, next,
+};
+use crate::harness::{Application, Running, head_of, route, soon};
+
+/// Statuses as the first byte of a head says them (RFC 7541, appendix A).
+const OK: u8 = 0x88;
+
+const NO_ERROR: [u8; 4] = [0; 4];
+
+async fn frames(gateway: &Running) -> Frames {
+    let authority = std::fs::read_to_string(gateway.file("authority.pem")).unwrap();
+    Frames::connect(gateway.address, &authority, "gw.example.com").await
+}
+
+/// An application that speaks HTTP/2 in the clear, and says these frames when a head came.
+async fn saying_frames(answer: Vec<u8>) -> (SocketAddr, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut run = JoinSet::new();
+    run.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let answer = answer.clone();
+            connections.spawn(async move {
+                stream.read_exact(&mut [0; 24]).await.unwrap();
+                let settings = [frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, 1, 0, &[])].concat();
+                stream.write_all(&settings).await.unwrap();
+                while let Some((kind, ..)) = next(&mut stream).await {
+                    if kind == HEADERS {
+                        stream.write_all(&answer).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    (address, run)
+}
+
+/// A gateway whose application reads nothing of what it is sent, and says no.
+async fn unwilling() -> (Application, Running) {
+    let app = Application::serving(|_, _, _| async {
+        let mut answer = Response::new(Full::new(Bytes::from_static(b"no")).boxed_unsync());
+        *answer.status_mut() = http::StatusCode::CONFLICT;
+        answer
+    })
+    .await;
+    let gateway = Running::start(|config| {
+        config.limits.form_body = Size(4 << 10);
+        let mut get = route("/get", "public", &app.url());
+        get.methods = vec!["GET".to_owned()];
+        config.route = vec![
+            route("/members", "authenticated", &app.url()),
+            route("/open", "public", &app.url()),
+            get,
+        ];
+    })
+    .await;
+    (app, gateway)
+}
+
+#[tokio::test]
+async fn over_http2_an_upload_that_is_refused_is_read_on_until_its_end() {
+    let (_app, gateway) = unwilling().await;
+    let authority = gateway.authority();
+    let mut frames = frames(&gateway).await;
+    for (stream, path) in [
+        (1, "/members"),
+        (3, "/nothing"),
+        (5, "/a/../b"),
+        (7, "/get"),
+        (9, "/open"),
+    ] {
+        let head = head("POST", &authority, path);
+        frames
+            .send(
+                [
+                    frame(HEADERS, END_HEADERS, stream, &head),
+                    frame(DATA, 0, stream, b"half"),
+                ]
+                .concat(),
+            )
+            .await;
+        let answered = frames.answer(stream).await;
+        assert!(
+            answered.is_whole && !answered.body.is_empty(),
+            "{path}: {answered:?}"
+        );
+        // More than the stream's window holds: what is thrown away makes room.
+        for _ in 0..8 {
+            frames.send(frame(DATA, 0, stream, &[b'x'; 8192])).await;
+            assert!(!frames.is_reset(stream).await, "{path}");
+        }
+        frames.send(frame(DATA, END_STREAM, stream, b"rest")).await;
+        assert!(!frames.is_reset(stream).await, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn curl_gets_its_answer_over_http2_however_its_upload_is_refused() {
+    let (_app, gateway) = unwilling().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    for length in [1000, 300_000] {
+        let file = folder.path().join(length.to_string());
+        std::fs::write(&file, vec![b'x'; length]).unwrap();
+        for (arguments, status) in [
+            (&["/members"][..], "401"),
+            (&["/nothing"], "404"),
+            (&["/get"], "405"),
+            (&["/open"], "409"),
+            (&["/open/a%00b"], "400"),
+            (&["/.auth/login", "-X", "POST"], "413"),
+            (
+                &["/.auth/login", "-X", "POST", "-H", "Origin: https://evil.example"],
+                "413",
+            ),
+        ] {
+            // A form of a thousand bytes is none that is too large.
+            if length == 1000 && status == "413" {
+                continue;
+            }
+            for _ in 0..5 {
+                let (told, code) = curl(&gateway, &file, arguments).await;
+                if (told.as_str(), code) != (status, Some(0)) {
+                    wrong.push(format!(
+                        "{length} {arguments:?}: {told} and not {status}, exit {code:?}"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Uploads a file, as people do: the status of the answer, and how it went.
+async fn curl(gateway: &Running, file: &std::path::Path, arguments: &[&str]) -> (String, Option<i32>) {
+    let (path, more) = arguments.split_first().unwrap();
+    let mut run = Command::new("curl");
+    run.args([
+        "--silent",
+        "--insecure",
+        "--http2",
+        "--path-as-is",
+        "--output",
+        "/dev/null",
+    ])
+    .args(["--write-out", "%{http_code}", "--noproxy", "*"])
+    .arg("--resolve")
+    .arg(format!("{}:127.0.0.1", gateway.authority()))
+    .arg("--upload-file")
+    .arg(file)
+    .args(more)
+    .arg(gateway.url(path))
+    .stdin(Stdio::null());
+    let output = soon(tokio::task::spawn_blocking(move || run.output()))
+        .await
+        .unwrap();
+    let output = output.expect("tests/install installs curl");
+    (String::from_utf8(output.stdout).unwrap(), output.status.code())
+}
 
 #[tokio::test]
 async fn an_application_may_answer_an_upload_and_close() {
@@ -27,4 +197,65 @@ async fn an_application_may_answer_an_upload_and_close() {
         }
     }
     app.abort();
+}
+
+#[tokio::test]
+async fn an_answer_over_http2_that_is_reset_is_never_taken_for_whole() {
+    let begun = [frame(HEADERS, END_HEADERS, 1, &[OK]), frame(DATA, 0, 1, b"half")].concat();
+    let reset = frame(RST_STREAM, 0, 1, &NO_ERROR);
+    let ended = frame(DATA, END_STREAM, 1, b" and half");
+    for (rest, is_whole) in [
+        (reset.clone(), false),
+        (frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]), false),
+        // An application may end its answer early, and then want no more of the request (RFC 9113, section 8.1).
+        ([ended, reset].concat(), true),
+    ] {
+        let (address, _run) = saying_frames([begun.clone(), rest].concat()).await;
+        for is_http2 in [false, true] {
+            let gateway = Running::before("public", &format!("h2c://{address}")).await;
+            let client = if is_http2 {
+                gateway.http2_client()
+            } else {
+                gateway.client()
+            };
+            // The connection may end before anything of the answer left.
+            let body = match soon(client.get(gateway.url("/")).send()).await {
+                Ok(answer) => soon(answer.bytes()).await,
+                Err(error) => Err(error),
+            };
+            assert_eq!(body.is_ok(), is_whole, "http2: {is_http2}");
+            if let Ok(body) = body {
+                assert_eq!(body, "half and half");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_over_http2_that_is_reset_never_looks_complete() {
+    let (done, mut outcome) = mpsc::unbounded_channel();
+    let app = Application::serving(move |parts, mut incoming, received| {
+        let done = done.clone();
+        async move {
+            received.lock().unwrap().push(head_of(&parts));
+            let first = incoming.frame().await;
+            let _ = done.send(first.is_some_and(|frame| frame.is_ok()));
+            let _ = done.send(incoming.collect().await.is_ok());
+            Response::new(Full::new(Bytes::new()).boxed_unsync())
+        }
+    })
+    .await;
+    for url in [app.url(), app.url().replace("http:", "h2c:")] {
+        let gateway = Running::before("public", &url).await;
+        let head = head("POST", &gateway.authority(), "/");
+        for reason in [NO_ERROR, [0, 0, 0, 8]] {
+            let mut frames = frames(&gateway).await;
+            frames
+                .send([frame(HEADERS, END_HEADERS, 1, &head), frame(DATA, 0, 1, b"half")].concat())
+                .await;
+            assert!(soon(outcome.recv()).await.unwrap());
+            frames.send(frame(RST_STREAM, 0, 1, &reason)).await;
+            assert!(!soon(outcome.recv()).await.unwrap(), "{url} {reason:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -42,6 +42,39 @@ pub(crate) fn head(method: &str, authority: &str, path: &str) -> Vec<u8> {
     [vec![method, 0x87], text(1, authority), text(4, path)].concat()
 }
 
+/// A field of a head, by its name and value alone (RFC 7541, section 6.2.2).
+pub(crate) fn field(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| {
+        let length = u8::try_from(text.len()).unwrap();
+        assert!(length < 0x7f, "a length of one byte");
+        [&[length], text.as_bytes()].concat()
+    };
+    [vec![0], text(name), text(value)].concat()
+}
+
+/// What came of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    /// The first byte of its head: the status, if that is in the static table.
+    pub(crate) status: u8,
+    pub(crate) body: Vec<u8>,
+    /// The answer's end was said.
+    pub(crate) is_whole: bool,
+    /// It was reset, and why.
+    pub(crate) reset: Option<u32>,
+}
+
+/// A frame of whatever comes: kind, flags, stream and payload. `None` when nothing comes any more.
+pub(crate) async fn next(reader: &mut (impl AsyncRead + Unpin)) -> Option<(u8, u8, u32, Vec<u8>)> {
+    let mut head = [0; 9];
+    reader.read_exact(&mut head).await.ok()?;
+    let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = head;
+    let length = usize::try_from(u32::from_be_bytes([0, l0, l1, l2])).unwrap();
+    let mut payload = vec![0; length];
+    reader.read_exact(&mut payload).await.ok()?;
+    Some((kind, flags, u32::from_be_bytes([s0, s1, s2, s3]), payload))
+}
+
 /// A connection whose settings are exchanged.
 pub(crate) struct Frames {
     reader: ReadHalf<TlsStream<TcpStream>>,
@@ -59,6 +92,43 @@ impl Frames {
         writer.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
         writer.flush().await.unwrap();
         Self { reader, writer }
+    }
+
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.writer.write_all(bytes.as_ref()).await.unwrap();
+        self.writer.flush().await.unwrap();
+    }
+
+    /// Reads until this stream's answer ends, or is reset.
+    pub(crate) async fn answer(&mut self, stream: u32) -> Answered {
+        let mut answered = Answered::default();
+        while !answered.is_whole && answered.reset.is_none() {
+            let frame = soon(next(&mut self.reader)).await;
+            let (kind, flags, of, payload) = frame.expect("the connection lasts");
+            if of != stream {
+                continue;
+            }
+            match kind {
+                HEADERS if answered.status == 0 => answered.status = payload[0],
+                DATA => answered.body.extend(payload),
+                RST_STREAM => answered.reset = Some(u32::from_be_bytes(payload.try_into().unwrap())),
+                _ => {}
+            }
+            answered.is_whole |= matches!(kind, HEADERS | DATA) && flags & END_STREAM != 0;
+        }
+        answered
+    }
+
+    /// Whether a stream is reset before the answer to a ping comes.
+    pub(crate) async fn is_reset(&mut self, stream: u32) -> bool {
+        self.send(frame(PING, 0, 0, &[1; 8])).await;
+        loop {
+            match soon(next(&mut self.reader)).await.expect("the connection lasts") {
+                (RST_STREAM, _, of, _) if of == stream => return true,
+                (PING, 1, ..) => return false,
+                _ => {}
+            }
+        }
     }
 
     /// Sends one thing after the other, so many at a time, until the gateway closes the connection: how many it took.

@@ -1,0 +1,66 @@
+//! The body of a message, as the HTTP library hands it over.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::BodyError;
+
+/// A body as it comes in, from a client or from a server.
+///
+/// It ends only where its sender said so. In HTTP/2 the library takes a stream that is reset with `NO_ERROR` for one
+/// that ended; here that is an error like any other reset, so that no reader takes a part for the whole.
+#[derive(Debug)]
+pub struct Received {
+    incoming: Incoming,
+    is_http2: bool,
+}
+
+impl Received {
+    /// A body that comes over HTTP/1, framed by chunks, by its length or by the connection's end.
+    pub(super) fn http1(incoming: Incoming) -> Self {
+        Self {
+            incoming,
+            is_http2: false,
+        }
+    }
+
+    /// A body that comes over HTTP/2, whose stream says where it ends.
+    pub(super) fn http2(incoming: Incoming) -> Self {
+        Self {
+            incoming,
+            is_http2: true,
+        }
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.is_http2
+    }
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
+        if frame.is_none() && self.is_http2 && !self.incoming.is_end_stream() {
+            return Poll::Ready(Some(Err(BodyError::Reset)));
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
