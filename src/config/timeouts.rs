@@ -21,7 +21,8 @@ pub struct TimeoutsConfig {
     pub connect: Period,
     /// For the head of an application's answer.
     pub response: Period,
-    /// For the next byte of an application's body, in either direction.
+    /// For the next byte of an application's body, in either direction. Such a body may be as slow as that: only what
+    /// the gateway itself reads, forms and signed bodies, must come at 6 kB a second once ten seconds are over.
     pub idle: Period,
     /// For requests under way when the gateway is told to stop.
     pub drain: Period,

@@ -20,6 +20,7 @@ mod guard;
 mod hop_by_hop;
 mod inspect;
 mod nameless;
+mod pace;
 mod page;
 mod recent;
 mod signed_body;

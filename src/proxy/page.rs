@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::Method;
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
 
 use super::Gateway;
 use super::answer::Made;
 use super::body::Content;
+use super::pace::Pace;
 use crate::authorize::Permit;
 use crate::portal::Visitor;
 use crate::refusal::{Problem, Refusal};
@@ -61,14 +61,12 @@ async fn read(mut upload: Upload, limit: usize) -> Result<Bytes, Refusal> {
         return Err(Refusal::new(Problem::TooLarge));
     }
     let mut body = BytesMut::with_capacity(announced);
-    while let Some(frame) = upload.frame().await {
-        let frame = frame.map_err(|error| Refusal::because(Problem::BadRequest, error.to_string()))?;
-        if let Ok(data) = frame.into_data() {
-            if too_large(body.len() + data.len()) {
-                return Err(Refusal::new(Problem::TooLarge));
-            }
-            body.extend_from_slice(&data);
+    let mut pace = Pace::begin();
+    while let Some(data) = pace.next(&mut upload).await? {
+        if too_large(body.len() + data.len()) {
+            return Err(Refusal::new(Problem::TooLarge));
         }
+        body.extend_from_slice(&data);
     }
     Ok(body.freeze())
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
 
+use super::pace::Pace;
 use crate::refusal::{Problem, Refusal};
 use crate::upstream::Upload;
 
@@ -64,15 +64,13 @@ impl Buffers {
             taken: 0,
         };
         let mut body = BytesMut::new();
-        while let Some(frame) = upload.frame().await {
-            let frame = frame.map_err(|error| Refusal::because(Problem::BadRequest, error.to_string()))?;
-            if let Ok(data) = frame.into_data() {
-                if too_large(body.len() + data.len()) {
-                    return Err(Refusal::new(Problem::TooLarge));
-                }
-                room.take(data.len())?;
-                body.extend_from_slice(&data);
+        let mut pace = Pace::begin();
+        while let Some(data) = pace.next(upload).await? {
+            if too_large(body.len() + data.len()) {
+                return Err(Refusal::new(Problem::TooLarge));
             }
+            room.take(data.len())?;
+            body.extend_from_slice(&data);
         }
         Ok(Read {
             bytes: body.freeze(),
