@@ -5,9 +5,10 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use tokio::time::{Instant, timeout};
@@ -99,6 +100,7 @@ impl Server {
 
     async fn send_http1(&self, mut request: Request<RequestBody>) -> Attempted {
         *request.version_mut() = Version::HTTP_11;
+        frame(&mut request);
         let progress = request.body().progress();
         let can_repeat = progress.is_none() && is_safe(request.method());
         let max_idle = if can_repeat { KEPT_FOR } else { SAFE_IDLE };
@@ -145,6 +147,7 @@ impl Server {
 
     async fn send_http2(&self, endpoint: &config::Endpoint, mut request: Request<RequestBody>) -> Attempted {
         *request.version_mut() = Version::HTTP_2;
+        request.headers_mut().remove(TRANSFER_ENCODING);
         name_authority(&mut request);
         let progress = request.body().progress();
         // A connection may turn out to be closing: then one more is made.
@@ -186,6 +189,17 @@ impl Server {
     fn open_shared(&self) -> Option<http2::SendRequest<RequestBody>> {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.clone().filter(|sender| !sender.is_closed())
+    }
+}
+
+/// Has a body of unknown length sent in chunks, whatever the method is: without, the library sends none with GET and
+/// HEAD.
+fn frame(request: &mut Request<RequestBody>) {
+    let body = request.body();
+    let is_of_unknown_length = !body.is_end_stream() && body.size_hint().exact().is_none();
+    if is_of_unknown_length && !request.headers().contains_key(CONTENT_LENGTH) {
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
 }
 

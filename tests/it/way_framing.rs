@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use vestibule::config::Size;
 
 use crate::harness::frames::{
-    DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, SETTINGS, frame, head, next,
+    DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, SETTINGS, field, frame, head, next,
 };
 use crate::harness::{Application, Running, head_of, route, soon};
 
@@ -256,6 +256,57 @@ async fn an_upload_over_http2_that_is_reset_never_looks_complete() {
             assert!(soon(outcome.recv()).await.unwrap());
             frames.send(frame(RST_STREAM, 0, 1, &reason)).await;
             assert!(!soon(outcome.recv()).await.unwrap(), "{url} {reason:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_passed_on_whatever_the_method_is() {
+    let app = Application::start().await;
+    for url in [app.url(), app.url().replace("http:", "h2c:")] {
+        let gateway = Running::before("public", &url).await;
+        let authority = gateway.authority();
+        for method in ["GET", "DELETE", "OPTIONS", "PROPFIND", "POST"] {
+            let mut raw = gateway.raw().await;
+            raw.send(format!(
+                "{method} / HTTP/1.1\r\nHost: {authority}\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 4\r\nbody\r\n0\r\n\r\n"
+            ))
+            .await;
+            assert_eq!(raw.answer().await.0, 200, "{method}");
+            let received = app.received().pop().unwrap();
+            assert_eq!(
+                (received.method.as_str(), received.body.as_ref()),
+                (method, &b"body"[..]),
+                "{url}"
+            );
+        }
+        for length in [None, Some("4")] {
+            let mut frames = frames(&gateway).await;
+            let said = length
+                .map(|length| field("content-length", length))
+                .unwrap_or_default();
+            let head = [head("GET", &authority, "/"), said].concat();
+            frames
+                .send(
+                    [
+                        frame(HEADERS, END_HEADERS, 1, &head),
+                        frame(DATA, END_STREAM, 1, b"body"),
+                    ]
+                    .concat(),
+                )
+                .await;
+            assert_eq!(frames.answer(1).await.status, OK);
+            let received = app.received().pop().unwrap();
+            assert_eq!(
+                (
+                    received.method.as_str(),
+                    received.body.as_ref(),
+                    received.header("content-length")
+                ),
+                ("GET", &b"body"[..], length),
+                "{url}"
+            );
         }
     }
 }
