@@ -249,7 +249,9 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 fn refusal(error: &UpstreamError) -> Refusal {
     let problem = match error {
-        UpstreamError::Unreachable { .. } | UpstreamError::Broken { .. } => Problem::UpstreamUnreachable,
+        UpstreamError::Unreachable { .. } | UpstreamError::Broken { .. } | UpstreamError::Ambiguous(_) => {
+            Problem::UpstreamUnreachable
+        }
         UpstreamError::Timeout(_) => Problem::UpstreamTimeout,
         UpstreamError::RequestBody => Problem::BadRequest,
     };

@@ -11,6 +11,7 @@ mod pool;
 mod received;
 mod request_body;
 mod response_body;
+mod response_length;
 mod server;
 mod stall;
 mod upload;
@@ -89,6 +90,9 @@ pub enum UpstreamError {
         /// What was wrong.
         source: hyper::Error,
     },
+    /// Its answer says two different lengths.
+    #[error("{0} says more than one length of its answer")]
+    Ambiguous(String),
     /// The client broke off, or sent nothing for too long.
     #[error("the request's body broke off")]
     RequestBody,
@@ -212,7 +216,9 @@ impl Upstream {
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         while let Some(server) = self.balancer.next(&mut tried) {
             match server.send(request).await {
-                Attempted::Answered(response) => {
+                Attempted::Answered(mut response) => {
+                    response_length::settle(response.status(), response.headers_mut())
+                        .map_err(|_| UpstreamError::Ambiguous(self.name.clone()))?;
                     return Ok(Answer {
                         response,
                         server: server.name().clone(),

@@ -28,6 +28,28 @@ async fn frames(gateway: &Running) -> Frames {
     Frames::connect(gateway.address, &authority, "gw.example.com").await
 }
 
+/// An application that says the same bytes to every request, and keeps its connections open.
+async fn saying(answer: impl Into<Vec<u8>>) -> (SocketAddr, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = answer.into();
+    let mut run = JoinSet::new();
+    run.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let answer = answer.clone();
+            connections.spawn(async move {
+                let mut buffer = [0; 8192];
+                while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {
+                    stream.write_all(&answer).await.unwrap();
+                }
+            });
+        }
+    });
+    (address, run)
+}
+
 /// An application that speaks HTTP/2 in the clear, and says these frames when a head came.
 async fn saying_frames(answer: Vec<u8>) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -261,6 +283,66 @@ async fn an_upload_over_http2_that_is_reset_never_looks_complete() {
 }
 
 #[tokio::test]
+async fn an_application_that_says_its_length_twice_says_it_once_or_is_refused() {
+    for (said, status, length) in [
+        ("Content-Length: 2\r\nContent-Length: 2", 200, Some("2")),
+        ("Content-Length: 2, 2", 200, Some("2")),
+        ("Content-Length: 02", 200, Some("2")),
+        ("Content-Length: 2\r\nContent-Length: 3", 502, None),
+        ("Content-Length: 2, 3", 502, None),
+        ("Content-Length: +2", 502, None),
+        ("Content-Length: 2,", 502, None),
+    ] {
+        let (address, _run) = saying(format!("HTTP/1.1 200 OK\r\n{said}\r\n\r\nhi")).await;
+        let gateway = Running::before("public", &format!("http://{address}")).await;
+        for client in [gateway.client(), gateway.http2_client()] {
+            let answer = soon(client.get(gateway.url("/")).send()).await.unwrap();
+            assert_eq!(answer.status(), status, "{said}");
+            let lengths = answer.headers().get_all("content-length").iter();
+            let lengths: Vec<_> = lengths
+                .map(|length| length.to_str().unwrap().to_owned())
+                .collect();
+            assert_eq!(lengths.len(), 1, "{said}: {lengths:?}");
+            if let Some(length) = length {
+                assert_eq!(lengths, [length], "{said}");
+                assert_eq!(soon(answer.text()).await.unwrap(), "hi", "{said}");
+            }
+        }
+    }
+    // Of HTTP/2 too.
+    for (lengths, is_ok) in [(["2", "2"], true), (["2", "3"], false)] {
+        let head = [
+            vec![OK],
+            field("content-length", lengths[0]),
+            field("content-length", lengths[1]),
+        ]
+        .concat();
+        let answer = [
+            frame(HEADERS, END_HEADERS, 1, &head),
+            frame(DATA, END_STREAM, 1, b"hi"),
+        ]
+        .concat();
+        let (address, _run) = saying_frames(answer).await;
+        let gateway = Running::before("public", &format!("h2c://{address}")).await;
+        let answer = soon(gateway.client().get(gateway.url("/")).send()).await.unwrap();
+        assert_eq!(answer.status(), if is_ok { 200 } else { 502 }, "{lengths:?}");
+    }
+}
+
+#[tokio::test]
+async fn chunks_of_an_application_leave_no_length_beside_them() {
+    let chunked =
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let (address, _run) = saying(chunked).await;
+    let gateway = Running::before("public", &format!("http://{address}")).await;
+    for client in [gateway.client(), gateway.http2_client()] {
+        let answer = soon(client.get(gateway.url("/")).send()).await.unwrap();
+        assert_eq!(answer.headers().get("content-length"), None);
+        assert_eq!(soon(answer.text()).await.unwrap(), "hi");
+    }
+}
+
+#[tokio::test]
 async fn a_body_is_passed_on_whatever_the_method_is() {
     let app = Application::start().await;
     for url in [app.url(), app.url().replace("http:", "h2c:")] {
@@ -307,6 +389,31 @@ async fn a_body_is_passed_on_whatever_the_method_is() {
                 ("GET", &b"body"[..], length),
                 "{url}"
             );
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_without_a_body_have_none_whatever_they_say() {
+    for (said, status) in [
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 2", 204),
+        ("HTTP/1.1 304 Not Modified\r\nContent-Length: 2", 304),
+        (
+            "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\nContent-Length: 2",
+            304,
+        ),
+    ] {
+        let (address, _run) = saying(format!("{said}\r\n\r\n")).await;
+        let gateway = Running::before("public", &format!("http://{address}")).await;
+        for client in [gateway.client(), gateway.http2_client()] {
+            for _ in 0..2 {
+                let answer = soon(client.get(gateway.url("/")).send()).await.unwrap();
+                assert_eq!(answer.status(), status, "{said}");
+                if status == 204 {
+                    assert_eq!(answer.headers().get("content-length"), None, "{said}");
+                }
+                assert!(soon(answer.bytes()).await.unwrap().is_empty(), "{said}");
+            }
         }
     }
 }
