@@ -133,8 +133,12 @@ problems! {
     MethodNotAllowed = "method-not-allowed" METHOD_NOT_ALLOWED,
     /// Larger than the gateway takes.
     TooLarge = "too-large" PAYLOAD_TOO_LARGE,
+    /// A head with more fields than the gateway takes.
+    HeadTooLarge = "head-too-large" REQUEST_HEADER_FIELDS_TOO_LARGE,
     /// Sent over a connection that was opened for another host.
     Misdirected = "misdirected" MISDIRECTED_REQUEST,
+    /// A body in a coding that the gateway does not know.
+    NotImplemented = "not-implemented" NOT_IMPLEMENTED,
     /// The gateway cannot decide right now.
     Unavailable = "unavailable" SERVICE_UNAVAILABLE,
     /// The application does not answer.

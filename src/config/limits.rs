@@ -13,6 +13,9 @@ pub struct LimitsConfig {
     pub form_body: Size,
     /// The largest head of a request: request line and headers together.
     pub request_head: Size,
+    /// Header fields of one request, or of an application's answer. In HTTP/2 each also counts 32 bytes of
+    /// `request_head`.
+    pub header_fields: usize,
     /// Connections that are served at one time; further ones wait in the system's queue.
     pub connections: usize,
     /// The largest body of a signed request that must be read before it can be verified.
@@ -24,6 +27,7 @@ impl Default for LimitsConfig {
         Self {
             form_body: Size(64 << 10),
             request_head: Size(64 << 10),
+            header_fields: 2000,
             connections: 16_384,
             signed_body_buffer: Size(1 << 20),
         }

@@ -24,6 +24,8 @@ const MAX_HEAD: usize = 16 << 10;
 pub(super) struct Redirect {
     hosts: Vec<HostPattern>,
     port: u16,
+    /// Fields of a request's head.
+    header_fields: usize,
 }
 
 impl Redirect {
@@ -45,6 +47,7 @@ impl Redirect {
                 .chain(of_routes)
                 .collect(),
             port: port.or(bound).unwrap_or(443),
+            header_fields: config.limits.header_fields,
         }
     }
 
@@ -61,6 +64,7 @@ impl Redirect {
             .timer(TokioTimer::new())
             .header_read_timeout(deadline)
             .max_buf_size(MAX_HEAD)
+            .max_headers(self.header_fields)
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service);
         // A client that goes away or is too slow has nothing to complain of, and there is nothing to do about it.

@@ -18,6 +18,7 @@ use super::asked::{Asked, Malformed, asked};
 use super::body::{AnswerBody, Content, Ending, Watch};
 use super::conversation::Turn;
 use super::forward::{Rest, content_length};
+use super::framing;
 use super::inspect::Seen;
 use super::recent::Refused;
 use super::{Gateway, HSTS, websocket};
@@ -84,7 +85,9 @@ impl Gateway {
         // A head that others could read differently is refused (S45).
         let asked = match seen.and_then(|seen| seen.fault) {
             Some(fault) => Err(Malformed::from(fault)),
-            None => asked(&parts),
+            None => framing::validate(&parts.headers, self.header_fields)
+                .map_err(Malformed::from)
+                .and_then(|()| asked(&parts)),
         };
         let (host, authority, malformed) = match asked {
             Ok(Asked { host, authority }) => (host, authority, None),
@@ -102,7 +105,7 @@ impl Gateway {
         };
         let unanswered = Unanswered::new(self.access_log.as_ref(), &head, begun);
         let mut made = if let Some(malformed) = malformed {
-            let refusal = Refusal::because(Problem::BadRequest, malformed.to_string());
+            let refusal = Refusal::because(malformed.problem(), malformed.to_string());
             self.refused(&head, &refusal, has_body)
         } else {
             let rest = Rest {

@@ -4,7 +4,9 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 
+use super::framing::FramingError;
 use super::inspect::Fault;
+use crate::refusal::Problem;
 use crate::request::Host;
 
 /// A host, and what was sent for it.
@@ -18,10 +20,21 @@ pub(super) struct Asked<'a> {
 pub(super) enum Malformed {
     #[error(transparent)]
     Head(#[from] Fault),
+    #[error(transparent)]
+    Framing(#[from] FramingError),
     #[error("no host, or more than one, or not one")]
     Host,
     #[error("the target and the Host header name different hosts")]
     HostsDiffer,
+}
+
+impl Malformed {
+    pub(super) fn problem(self) -> Problem {
+        match self {
+            Self::Framing(error) => error.problem(),
+            Self::Head(_) | Self::Host | Self::HostsDiffer => Problem::BadRequest,
+        }
+    }
 }
 
 /// The one host that a request is for (RFC 9112, section 3.2; RFC 9113, section 8.3.1).

@@ -83,7 +83,12 @@ impl Current {
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Bounds { stop, timeouts, head } = self.bounds();
+        let Bounds {
+            stop,
+            timeouts,
+            head,
+            fields,
+        } = self.bounds();
         let unreadable = Unreadable::new(self.clone(), arrival.clone());
         let stream = Guard::http1(stream, conversation, timeouts.header, timeouts.idle).naming(unreadable);
         let mut builder = http1::Builder::new();
@@ -94,7 +99,8 @@ impl Current {
             .header_read_timeout(timeouts.keep_alive)
             .pipeline_flush(false)
             .max_buf_size(head)
-            .max_header_size(head);
+            .max_header_size(head)
+            .max_headers(fields);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let (turn, seen) = arrival.conversation.begin(!request.body().is_end_stream());
             let answer = self.load().answer(arrival.clone(), request, turn, seen);
@@ -119,7 +125,9 @@ impl Current {
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Bounds { stop, timeouts, head } = self.bounds();
+        let Bounds {
+            stop, timeouts, head, ..
+        } = self.bounds();
         let stream = Guard::http2(stream, conversation.clone(), timeouts.header, timeouts.idle);
         let stream = Naming::new(stream, Unreadable::new(self.clone(), arrival.clone()));
         let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -156,6 +164,7 @@ impl Current {
             stop: gateway.stop.clone(),
             timeouts: gateway.timeouts,
             head: gateway.request_head,
+            fields: gateway.header_fields,
         }
     }
 }
@@ -166,6 +175,8 @@ struct Bounds {
     timeouts: Timeouts,
     /// Bytes of a request's head.
     head: usize,
+    /// Fields of a request's head.
+    fields: usize,
 }
 
 /// Ready when no request was under way for the whole of `limit`.

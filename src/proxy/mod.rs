@@ -16,6 +16,7 @@ mod explain;
 mod forward;
 mod forwarded;
 mod frames;
+mod framing;
 mod guard;
 mod hop_by_hop;
 mod inspect;
@@ -85,6 +86,8 @@ pub struct Gateway {
     signed_bodies: Buffers,
     /// Bytes of a request's head.
     request_head: usize,
+    /// Fields of a request's head.
+    header_fields: usize,
     timeouts: Timeouts,
     tunnels: TaskTracker,
     stop: CancellationToken,
@@ -158,6 +161,7 @@ impl Gateway {
             signed_bodies: Buffers::new(bytes(config.limits.signed_body_buffer.0)),
             // hyper reads no less at a time.
             request_head: bytes(config.limits.request_head.0).max(8 << 10),
+            header_fields: config.limits.header_fields,
             timeouts: Timeouts::from(&config.timeouts),
             tunnels: surroundings.tunnels,
             recent: surroundings.recent,

@@ -19,6 +19,9 @@ use super::answer_first::AnswerFirst;
 use super::{RequestBody, SetUpError};
 use crate::config::{Endpoint, Server};
 
+/// Bytes of an answer's head in HTTP/2: what the HTTP library reads of one in HTTP/1.
+const RESPONSE_HEAD: u32 = 400 << 10;
+
 /// How TLS to a server is verified.
 #[derive(Clone)]
 pub(super) struct Tls {
@@ -77,15 +80,21 @@ pub(super) async fn probe(server: &Server) -> io::Result<()> {
 }
 
 /// A connection that speaks HTTP/1.1.
-pub(super) async fn http1(server: &Server, tls: Option<&Tls>) -> io::Result<http1::SendRequest<RequestBody>> {
+///
+/// The head of an answer may have so many fields.
+pub(super) async fn http1(
+    server: &Server,
+    tls: Option<&Tls>,
+    fields: usize,
+) -> io::Result<http1::SendRequest<RequestBody>> {
     match (server, tls) {
-        (Server::Unix(path), _) => http1_over(UnixStream::connect(path).await?).await,
+        (Server::Unix(path), _) => http1_over(UnixStream::connect(path).await?, fields).await,
         (Server::Http(endpoint) | Server::H2c(endpoint) | Server::Https(endpoint), None) => {
-            http1_over(tcp(endpoint).await?).await
+            http1_over(tcp(endpoint).await?, fields).await
         }
         (Server::Http(endpoint) | Server::H2c(endpoint) | Server::Https(endpoint), Some(tls)) => {
             let stream = tcp(endpoint).await?;
-            http1_over(tls.connector.connect(tls.name.clone(), stream).await?).await
+            http1_over(tls.connector.connect(tls.name.clone(), stream).await?, fields).await
         }
     }
 }
@@ -97,6 +106,7 @@ pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<http2::SendRequest<
         .timer(TokioTimer::new())
         .initial_stream_window_size(256 << 10)
         .initial_connection_window_size(4 << 20)
+        .max_header_list_size(RESPONSE_HEAD)
         .keep_alive_interval(std::time::Duration::from_secs(30))
         .handshake(TokioIo::new(stream))
         .await
@@ -109,11 +119,12 @@ pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<http2::SendRequest<
     Ok(sender)
 }
 
-async fn http1_over<S>(stream: S) -> io::Result<http1::SendRequest<RequestBody>>
+async fn http1_over<S>(stream: S, fields: usize) -> io::Result<http1::SendRequest<RequestBody>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, connection) = http1::Builder::new()
+        .max_headers(fields)
         .handshake(TokioIo::new(AnswerFirst::new(stream)))
         .await
         .map_err(io::Error::other)?;

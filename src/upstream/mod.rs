@@ -25,7 +25,7 @@ use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
 
 use crate::authorize::Permit;
-use crate::config::{Config, ServerError, TimeoutsConfig, UpstreamConfig};
+use crate::config::{Config, ServerError, UpstreamConfig};
 use crate::route::{Routes, UpstreamId, UpstreamName};
 use balance::Balancer;
 use connect::Trust;
@@ -130,13 +130,15 @@ pub enum SetUpError {
 struct Limits {
     connect: Duration,
     response: Duration,
+    /// Fields of an answer's head.
+    header_fields: usize,
 }
 
 impl Upstreams {
     /// Sets up the applications that routes lead to. No connection is made yet.
     pub fn new(config: &Config, routes: &Routes) -> Result<Self, SetUpError> {
         let mut trust = Trust::default();
-        let limits = Limits::from(&config.timeouts);
+        let limits = Limits::from(config);
         let upstreams = routes.upstreams().iter().map(|upstream| {
             let (name, servers, settings) = match upstream {
                 UpstreamName::Server(server) => (server.to_string(), vec![server.clone()], None),
@@ -246,11 +248,12 @@ impl Upstream {
     }
 }
 
-impl From<&TimeoutsConfig> for Limits {
-    fn from(timeouts: &TimeoutsConfig) -> Self {
+impl From<&Config> for Limits {
+    fn from(config: &Config) -> Self {
         Self {
-            connect: timeouts.connect.0,
-            response: timeouts.response.0,
+            connect: config.timeouts.connect.0,
+            response: config.timeouts.response.0,
+            header_fields: config.limits.header_fields,
         }
     }
 }

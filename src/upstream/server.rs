@@ -84,7 +84,9 @@ impl Server {
         let connecting = async {
             match &self.address {
                 config::Server::H2c(endpoint) => connect::http2(endpoint).await.map(drop),
-                address => connect::http1(address, self.tls.as_ref()).await.map(drop),
+                address => connect::http1(address, self.tls.as_ref(), self.limits.header_fields)
+                    .await
+                    .map(drop),
             }
         };
         timeout(limit, connecting).await?
@@ -116,7 +118,11 @@ impl Server {
             }
         }
         // Boxed, as it is seldom needed and large.
-        let connecting = Box::pin(connect::http1(&self.address, self.tls.as_ref()));
+        let connecting = Box::pin(connect::http1(
+            &self.address,
+            self.tls.as_ref(),
+            self.limits.header_fields,
+        ));
         let connected = timeout(self.limits.connect, connecting).await;
         match connected.map_err(io::Error::from).flatten() {
             Ok(sender) => self.exchange(sender, request, progress.as_deref()).await,

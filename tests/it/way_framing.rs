@@ -1,6 +1,7 @@
 //! Where bodies end: what is said of their length, in both directions and both versions of HTTP, and what becomes of
 //! those that nobody reads.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
@@ -20,6 +21,7 @@ use crate::harness::{Application, Running, head_of, route, soon};
 
 /// Statuses as the first byte of a head says them (RFC 7541, appendix A).
 const OK: u8 = 0x88;
+const BAD_REQUEST: u8 = 0x8c;
 
 const NO_ERROR: [u8; 4] = [0; 4];
 
@@ -389,6 +391,116 @@ async fn a_body_is_passed_on_whatever_the_method_is() {
                 ("GET", &b"body"[..], length),
                 "{url}"
             );
+        }
+    }
+}
+
+#[tokio::test]
+async fn s45_what_a_head_over_http2_says_of_its_body_has_one_reading() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let head = head("POST", &gateway.authority(), "/");
+    for (stream, fields) in (1..).step_by(2).zip([
+        vec![("content-length", "4"), ("content-length", "4")],
+        vec![("content-length", "4"), ("content-length", "5")],
+        vec![("content-length", "04")],
+        vec![("content-length", "4, 4")],
+        vec![("content_length", "4")],
+        vec![("content-length", "4"), ("content!length", "9")],
+        vec![("transfer_encoding", "chunked")],
+        vec![("transfer.encoding", "chunked")],
+    ]) {
+        let more = fields.iter().flat_map(|(name, value)| field(name, value));
+        let head: Vec<u8> = head.iter().copied().chain(more).collect();
+        let mut frames = frames(&gateway).await;
+        frames
+            .send(
+                [
+                    frame(HEADERS, END_HEADERS, stream, &head),
+                    frame(DATA, END_STREAM, stream, b"body"),
+                ]
+                .concat(),
+            )
+            .await;
+        let answered = frames.answer(stream).await;
+        // What the library sees itself, it resets.
+        let is_refused = answered.status == BAD_REQUEST || answered.reset == Some(1);
+        assert!(is_refused, "{fields:?}: {answered:?}");
+    }
+    assert!(app.received().is_empty(), "{:?}", app.received());
+}
+
+/// A head with so many fields beside the usual ones.
+fn fields(count: usize) -> String {
+    (0..count).fold(String::new(), |mut head, n| {
+        let _ = write!(head, "X-{n}: {n}\r\n");
+        head
+    })
+}
+
+#[tokio::test]
+async fn heads_have_as_many_fields_as_configured_in_both_directions() {
+    let app = Application::answering(|request| {
+        let count = request.target.trim_start_matches('/').parse().unwrap_or(0);
+        let mut answer = Response::new(Bytes::from_static(b"hello"));
+        for n in 0..count {
+            let name = http::HeaderName::try_from(format!("y-{n}")).unwrap();
+            answer.headers_mut().insert(name, http::HeaderValue::from(n));
+        }
+        answer
+    })
+    .await;
+    // The default is as many as fit into the default size, each with the 32 bytes that it counts in HTTP/2.
+    for (most, sent, is_ok) in [
+        (None, 1400, true),
+        (Some(150), 120, true),
+        (Some(150), 160, false),
+    ] {
+        let gateway = Running::start(|config| {
+            config.route = vec![
+                route("/", "public", &app.url()),
+                route("/h2c", "public", &app.url().replace("http:", "h2c:")),
+            ];
+            config.limits.header_fields = most.unwrap_or(config.limits.header_fields);
+        })
+        .await;
+        let authority = gateway.authority();
+        let mut raw = gateway.raw().await;
+        raw.send(format!(
+            "GET / HTTP/1.1\r\nHost: {authority}\r\n{}\r\n",
+            fields(sent)
+        ))
+        .await;
+        assert_eq!(
+            raw.answer().await.0,
+            if is_ok { 200 } else { 431 },
+            "{sent} of {most:?}"
+        );
+        let mut request = gateway.http2_client().get(gateway.url("/"));
+        for n in 0..sent {
+            request = request.header(format!("x-{n}"), n);
+        }
+        let answer = soon(request.send()).await.unwrap();
+        assert_eq!(
+            answer.status(),
+            if is_ok { 200 } else { 431 },
+            "{sent} of {most:?}"
+        );
+        assert!(answer.headers().contains_key("x-request-id"));
+        for client in [gateway.client(), gateway.http2_client()] {
+            let answer = soon(client.get(gateway.url(&format!("/{sent}"))).send()).await;
+            match answer {
+                Ok(answer) if is_ok => {
+                    assert_eq!(answer.status(), 200, "{sent} of {most:?}");
+                    assert_eq!(
+                        answer.headers()[&format!("y-{}", sent - 1)],
+                        (sent - 1).to_string()
+                    );
+                }
+                Ok(answer) => assert_eq!(answer.status(), 502, "{sent} of {most:?}"),
+                // The test's own client takes a hundred.
+                Err(error) => assert!(is_ok, "{error:?}"),
+            }
         }
     }
 }

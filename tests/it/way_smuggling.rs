@@ -87,6 +87,38 @@ async fn s45_the_request_smuggling_set() {
 }
 
 #[tokio::test]
+async fn s45_what_a_head_says_of_its_body_has_one_reading() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let authority = gateway.authority();
+    for (said, status) in [
+        ("Content-Length: 04\r\n\r\nbody", 400),
+        ("Content_Length: 4\r\n\r\n", 400),
+        ("Content-Length: 4\r\nContent~Length: 9\r\n\r\nbody", 400),
+        ("Transfer_Encoding: chunked\r\n\r\n", 400),
+        ("Content-Length: 4\r\nTransfer.Encoding: chunked\r\n\r\nbody", 400),
+        ("Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 400),
+        (
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        ("Transfer-Encoding: chunked;a=b\r\n\r\n0\r\n\r\n", 400),
+        ("Transfer-Encoding: , chunked\r\n\r\n0\r\n\r\n", 400),
+        ("Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (
+            "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            501,
+        ),
+    ] {
+        for method in ["POST", "GET"] {
+            let bytes = format!("{method} /first HTTP/1.1\r\nHost: {authority}\r\n{said}");
+            let answered = sent(&app, &gateway, bytes.as_bytes()).await;
+            assert_eq!(answered, (vec![status], 0), "{method} {said:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_bare_line_feed_is_refused_wherever_it_is() {
     let app = Application::start().await;
     let gateway = Running::before("public", &app.url()).await;

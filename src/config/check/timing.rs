@@ -59,6 +59,16 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             "must be at most 1MiB: it is kept in memory",
         ),
         (
+            limits.header_fields >= 100,
+            "limits.header_fields",
+            "must be at least 100: browsers and proxies before the gateway send dozens",
+        ),
+        (
+            limits.header_fields <= 16_384,
+            "limits.header_fields",
+            "must be at most 16384: room for each is taken with every request",
+        ),
+        (
             limits.signed_body_buffer.0 >= 1,
             "limits.signed_body_buffer",
             "must be at least 1B",

@@ -178,7 +178,10 @@ async fn connection<F>(
         let answer = serve(parts, incoming, received.clone());
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    // What is tested are the gateway's limits.
+    builder.http1().max_headers(10_000);
+    builder.http2().max_header_list_size(1 << 20);
     let _ = builder
         .serve_connection_with_upgrades(TokioIo::new(stream), service)
         .await;

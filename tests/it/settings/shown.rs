@@ -8,9 +8,13 @@ use crate::layering::root;
 use crate::security_map::exists;
 
 /// Where each key of these sections is shown to do something.
-const SHOWN: [(&str, &str); 31] = [
+const SHOWN: [(&str, &str); 32] = [
     ("limits.form_body", "way_limits.rs#heads_and_forms_have_a_size"),
     ("limits.request_head", "settings.rs#limits_request_head"),
+    (
+        "limits.header_fields",
+        "way_framing.rs#heads_have_as_many_fields_as_configured_in_both_directions",
+    ),
     (
         "limits.connections",
         "listener/connections.rs#further_connections_wait_for_a_place",

@@ -1,0 +1,184 @@
+//! What a request's head says of its body: one thing to every reader, or the request is refused (RFC 9112, section 6).
+//!
+//! The HTTP library takes one reading and goes on. Applications, and what stands between, may take another.
+
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::refusal::Problem;
+
+/// A head that says more than one thing, or nothing that the gateway knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FramingError {
+    /// In HTTP/1 these are refused as they come in.
+    #[error("Content-Length is there more than once")]
+    TwoLengths,
+    #[error("Content-Length is not a number in its usual spelling")]
+    Length,
+    #[error("a header's name reads as Content-Length or Transfer-Encoding where signs are folded")]
+    Lookalike,
+    #[error("Transfer-Encoding is not chunked, once, at its end")]
+    Coding,
+    #[error("Transfer-Encoding names a coding that is not known here")]
+    UnknownCoding,
+    #[error("the head has more fields than limits.header_fields")]
+    TooManyFields,
+}
+
+impl FramingError {
+    pub(super) fn problem(self) -> Problem {
+        match self {
+            Self::UnknownCoding => Problem::NotImplemented,
+            Self::TooManyFields => Problem::HeadTooLarge,
+            Self::TwoLengths | Self::Length | Self::Lookalike | Self::Coding => Problem::BadRequest,
+        }
+    }
+}
+
+/// Checks what these headers say of a body, and that they are no more than `most`.
+pub(super) fn validate(headers: &HeaderMap, most: usize) -> Result<(), FramingError> {
+    if headers.len() > most {
+        return Err(FramingError::TooManyFields);
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    if lengths.next().is_some_and(|length| !is_length(length)) {
+        return Err(FramingError::Length);
+    }
+    if lengths.next().is_some() {
+        return Err(FramingError::TwoLengths);
+    }
+    if headers
+        .keys()
+        .any(|name| resembles(name, &CONTENT_LENGTH) || resembles(name, &TRANSFER_ENCODING))
+    {
+        return Err(FramingError::Lookalike);
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        validate_codings(headers)?;
+    }
+    Ok(())
+}
+
+/// Whether a length has no second reading: decimal, without a sign, a list, or zeros that others take for octal.
+fn is_length(value: &HeaderValue) -> bool {
+    let digits = value.as_bytes();
+    matches!(digits, [b'0'] | [b'1'..=b'9', ..]) && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// Whether a reader that folds every sign to one, as CGI does (RFC 3875, section 4.1.18), takes `name` for `known`.
+fn resembles(name: &HeaderName, known: &HeaderName) -> bool {
+    let (name, known) = (name.as_str().as_bytes(), known.as_str().as_bytes());
+    let folds = |(&sent, &known): (&u8, &u8)| sent == known || known == b'-' && !sent.is_ascii_alphanumeric();
+    name.len() == known.len() && name != known && name.iter().zip(known).all(folds)
+}
+
+/// `chunked` is applied once and last; the library refuses where it is not last. No other coding is known here.
+fn validate_codings(headers: &HeaderMap) -> Result<(), FramingError> {
+    let values = headers.get_all(TRANSFER_ENCODING).iter();
+    let (mut chunked, mut others) = (0, 0);
+    for coding in values.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')) {
+        let mut parts = coding.splitn(2, |&byte| byte == b';');
+        let name = parts.next().unwrap_or_default().trim_ascii();
+        if name.eq_ignore_ascii_case(b"chunked") {
+            // It has no parameters (RFC 9112, section 7.1).
+            if parts.next().is_some() {
+                return Err(FramingError::Coding);
+            }
+            chunked += 1;
+        } else if HeaderName::from_bytes(name).is_ok() {
+            others += 1;
+        } else {
+            return Err(FramingError::Coding);
+        }
+    }
+    match (chunked, others) {
+        (1, 0) => Ok(()),
+        (1, _) => Err(FramingError::UnknownCoding),
+        _ => Err(FramingError::Coding),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(sent: &[(&'static str, &'static str)]) -> Result<(), FramingError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        validate(&headers, 3)
+    }
+
+    #[test]
+    fn ordinary_heads_pass() {
+        for sent in [
+            &[][..],
+            &[("content-length", "0")],
+            &[("content-length", "1234567890")],
+            &[("transfer-encoding", "Chunked")],
+            &[("x-content-length", "05"), ("content-lengths", "05")],
+            &[("contentlength", "1"), ("content-type", "a"), ("x_y", "z")],
+        ] {
+            assert_eq!(judged(sent), Ok(()), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn s45_a_length_has_one_reading() {
+        for value in ["05", "00", "+5", "-5", "5 5", "5,5", "0x5", "5_0", "", "५"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            assert_eq!(validate(&headers, 3), Err(FramingError::Length), "{value}");
+        }
+        let twice = [("content-length", "5"), ("content-length", "5")];
+        assert_eq!(judged(&twice), Err(FramingError::TwoLengths));
+    }
+
+    #[test]
+    fn s45_names_that_read_as_the_bodys_length_are_refused() {
+        for sign in "_!#$%&'*+.^`|~".chars() {
+            for name in ["content-length", "transfer-encoding"] {
+                let name = name.replace('-', &sign.to_string());
+                let mut headers = HeaderMap::new();
+                headers.insert(
+                    HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                    HeaderValue::from_static("5"),
+                );
+                assert_eq!(validate(&headers, 3), Err(FramingError::Lookalike), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn s45_a_body_is_chunked_once() {
+        let coding = |value| [("transfer-encoding", value)];
+        for value in [
+            "chunked, chunked",
+            "gzip, chunked, chunked",
+            "chunked;q=1",
+            ", chunked",
+            "a b, chunked",
+            "gzip",
+            "",
+        ] {
+            assert_eq!(judged(&coding(value)), Err(FramingError::Coding), "{value}");
+        }
+        let twice = [("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")];
+        assert_eq!(judged(&twice), Err(FramingError::Coding));
+        for value in ["gzip, chunked", "identity, chunked", "x;a=b , chunked"] {
+            assert_eq!(
+                judged(&coding(value)),
+                Err(FramingError::UnknownCoding),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn fields_are_counted() {
+        assert_eq!(judged(&[("a", "1"), ("a", "2"), ("b", "3")]), Ok(()));
+        let four = [("a", "1"), ("a", "2"), ("b", "3"), ("c", "4")];
+        assert_eq!(judged(&four), Err(FramingError::TooManyFields));
+    }
+}
