@@ -17,6 +17,11 @@ const BURST: u64 = 1000;
 /// And so many a second for as long as the connection lasts.
 const RATE: u64 = 100;
 
+/// A `WINDOW_UPDATE` is of use for each so many bytes that were sent to the client, and twice for each stream that it
+/// opened: clients widen the windows of those, and later say what they have read in far larger steps.
+const BYTES_AN_UPDATE: u64 = 1 << 10;
+const UPDATES_A_STREAM: u64 = 2;
+
 /// So many streams of a connection may come to no request: too large, malformed, or reset before they were looked at.
 /// More than are open at one time, as those are not yet requests either for a moment.
 const FRUITLESS: usize = 512;
@@ -31,6 +36,8 @@ pub(super) struct Frames {
     /// The newest stream, and how many there were.
     newest: u32,
     opened: usize,
+    /// Those of type `WINDOW_UPDATE` that were of use.
+    updates: u64,
     /// Frames without use, less those that time has forgiven.
     useless: u64,
     since: Instant,
@@ -49,13 +56,15 @@ impl Frames {
             filled: 0,
             newest: 0,
             opened: 0,
+            updates: 0,
             useless: 0,
             since: Instant::now(),
         }
     }
 
-    /// Looks at what came in. `begun` is how many of the connection's streams became requests so far.
-    pub(super) fn look(&mut self, mut bytes: &[u8], begun: usize) -> Result<(), Flood> {
+    /// Looks at what came in. `begun` is how many of the connection's streams became requests so far, `sent` how many
+    /// bytes were sent to the client.
+    pub(super) fn look(&mut self, mut bytes: &[u8], begun: usize, sent: u64) -> Result<(), Flood> {
         loop {
             let skipped = self.skip.min(bytes.len());
             bytes = &bytes[skipped..];
@@ -69,7 +78,7 @@ impl Frames {
             self.filled += taken;
             if self.filled == HEAD {
                 self.filled = 0;
-                self.count();
+                self.count(sent);
             }
         }
         let fruitless = self.opened.saturating_sub(begun);
@@ -79,7 +88,7 @@ impl Frames {
         Ok(())
     }
 
-    fn count(&mut self) {
+    fn count(&mut self, sent: u64) {
         let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = self.head;
         let length = u32::from_be_bytes([0, l0, l1, l2]);
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
@@ -95,14 +104,24 @@ impl Frames {
                 }
                 true
             }
-            // WINDOW_UPDATE: as many as it takes to read what is sent to the client, and never answered.
-            8 => true,
+            // WINDOW_UPDATE: as many as it takes to read what is sent to the client.
+            8 => {
+                let is_due = self.updates < self.updates_due(sent);
+                self.updates += u64::from(is_due);
+                is_due
+            }
             // CONTINUATION that carries something; the library knows how many a head can need.
             9 => length > 0,
             // PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY and what nobody knows.
             _ => false,
         };
         self.useless += u64::from(!is_useful);
+    }
+
+    fn updates_due(&self, sent: u64) -> u64 {
+        (self.opened as u64)
+            .saturating_mul(UPDATES_A_STREAM)
+            .saturating_add(sent / BYTES_AN_UPDATE)
     }
 
     /// The frames without use that time has not forgiven yet.
@@ -128,20 +147,20 @@ mod tests {
 
     fn begun() -> Frames {
         let mut frames = Frames::new();
-        assert_eq!(frames.look(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0), Ok(()));
+        assert_eq!(frames.look(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, 0), Ok(()));
         frames
     }
 
     /// How many of these pass.
     fn pass(frames: &mut Frames, bytes: &[u8], begun: usize) -> usize {
         (0..10_000)
-            .position(|_| frames.look(bytes, begun).is_err())
+            .position(|_| frames.look(bytes, begun, 0).is_err())
             .unwrap_or(10_000)
     }
 
     #[tokio::test(start_paused = true)]
     async fn frames_without_use_have_an_allowance_that_time_restores() {
-        for (kind, length) in [(0, 0), (2, 5), (3, 4), (4, 0), (PING, 8), (9, 0), (77, 3)] {
+        for (kind, length) in [(0, 0), (2, 5), (3, 4), (4, 0), (PING, 8), (8, 4), (9, 0), (77, 3)] {
             let mut frames = begun();
             let useless = frame(kind, 0, 1, &[0; 8][..length]);
             assert_eq!(pass(&mut frames, &useless, 0), 1000, "{kind}");
@@ -155,7 +174,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn frames_of_use_have_none() {
-        for (kind, flags, length) in [(0, 0, 1), (0, 1, 0), (1, 4, 5), (8, 0, 4), (9, 4, 5)] {
+        for (kind, flags, length) in [(0, 0, 1), (0, 1, 0), (1, 4, 5), (9, 4, 5)] {
             let useful = frame(kind, flags, 1, &[0; 8][..length]);
             assert_eq!(pass(&mut begun(), &useful, 0), 10_000, "{kind}");
         }
@@ -166,10 +185,28 @@ mod tests {
         let open = |n: usize| frame(1, 5, u32::try_from(2 * n + 1).unwrap(), b"head");
         let mut frames = begun();
         for n in 0..10_000 {
-            assert_eq!(frames.look(&open(n), n), Ok(()));
+            assert_eq!(frames.look(&open(n), n, 0), Ok(()));
         }
-        let passed = (10_000..20_000).position(|n| frames.look(&open(n), 10_000).is_err());
+        let passed = (10_000..20_000).position(|n| frames.look(&open(n), 10_000, 0).is_err());
         assert_eq!(passed, Some(512));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn windows_are_widened_as_far_as_something_is_read_through_them() {
+        let update = frame(8, 0, 0, &[0, 0, 4, 0]);
+        let taken = |frames: &mut Frames, begun, sent| {
+            let passes = |_: &usize| frames.look(&update, begun, sent).is_ok();
+            (0..100_000).take_while(passes).count()
+        };
+        // Each KiB that was sent, and each stream that became a request, is worth some; beyond that there is the
+        // allowance of frames without use.
+        assert_eq!(taken(&mut begun(), 0, 50 << 20), 51_200 + 1000);
+        let mut frames = begun();
+        for n in 0..100 {
+            let open = frame(1, 5, 2 * n + 1, b"head");
+            assert_eq!(frames.look(&open, usize::try_from(n).unwrap(), 0), Ok(()));
+        }
+        assert_eq!(taken(&mut frames, 100, 0), 200 + 1000);
     }
 
     #[tokio::test(start_paused = true)]
@@ -183,8 +220,8 @@ mod tests {
             let mut frames = Frames::new();
             let last = stream.len() - 8 - 1;
             let mut seen = stream[..last].chunks(size);
-            assert!(seen.all(|bytes| frames.look(bytes, 0).is_ok()), "{size}");
-            assert_eq!(frames.look(&stream[last..], 0), Err(Flood), "{size}");
+            assert!(seen.all(|bytes| frames.look(bytes, 0, 0).is_ok()), "{size}");
+            assert_eq!(frames.look(&stream[last..], 0, 0), Err(Flood), "{size}");
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Guard<S> {
     protocol: Protocol,
     head: Deadline,
     write: Stall,
+    /// Bytes that were written.
+    written: u64,
     unreadable: Option<Unreadable>,
     leaving: Option<Leaving>,
     linger: Option<Pin<Box<Sleep>>>,
@@ -74,6 +76,7 @@ impl<S> Guard<S> {
                 sleep: None,
             },
             write: Stall::new(idle),
+            written: 0,
             unreadable: None,
             leaving: None,
             linger: None,
@@ -91,7 +94,7 @@ impl<S> Guard<S> {
             Protocol::Http1(inspector) => inspector,
             Protocol::Http2(frames) => {
                 self.head.at = None;
-                let looked = frames.look(bytes, self.conversation.begun());
+                let looked = frames.look(bytes, self.conversation.begun(), self.written);
                 return looked.map_err(|flood| io::Error::new(io::ErrorKind::QuotaExceeded, flood));
             }
         };
@@ -110,6 +113,12 @@ impl<S> Guard<S> {
     /// Whether a head came in, at least its beginning, for which no request has begun.
     fn awaits_request(&self) -> bool {
         self.head.at.is_some() || self.conversation.has_seen()
+    }
+
+    fn count(&mut self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(sent)) = polled {
+            self.written = self.written.saturating_add(*sent as u64);
+        }
     }
 
     fn bound_write<T>(
@@ -199,6 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
             return self.poll_leave(context);
         }
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.count(&polled);
         self.bound_write(context, polled)
     }
 
@@ -213,6 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
             return self.poll_leave(context);
         }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.count(&polled);
         self.bound_write(context, polled)
     }
 

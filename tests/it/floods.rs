@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
-    frame, head,
+    WINDOW_UPDATE, frame, head,
 };
 use crate::harness::{Program, Site, soon};
 
@@ -27,7 +27,7 @@ const ROOM: u64 = 48 << 10;
 /// A flood: its name, how many steps are sent in one write, how many there are at most, and what each is.
 type Flood = (&'static str, usize, usize, fn(&str, usize) -> Vec<u8>);
 
-const FLOODS: [Flood; 10] = [
+const FLOODS: [Flood; 11] = [
     ("rapid reset", 64, 100_000, reset),
     ("rapid reset, one at a time", 1, 100_000, reset),
     ("continuation", 16, 100_000, |authority, n| {
@@ -59,6 +59,9 @@ const FLOODS: [Flood; 10] = [
     ("ping", 64, 200_000, |_, _| frame(PING, 0, 0, &[7; 8])),
     ("settings", 64, 200_000, |_, _| {
         frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 99])
+    }),
+    ("window update", 64, 200_000, |_, _| {
+        frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])
     }),
     ("priority", 64, 200_000, |_, n| {
         frame(PRIORITY, 0, stream(n), &[0, 0, 0, 0, 16])
