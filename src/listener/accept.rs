@@ -51,6 +51,17 @@ pub struct ListenError {
     error: io::Error,
 }
 
+/// Why a connection has no handshake.
+#[derive(Debug, thiserror::Error)]
+enum HandshakeError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It begins with a letter, as methods of HTTP do; TLS begins with the number of a record's type (RFC 8446,
+    /// section 5.1), which is none.
+    #[error("it speaks HTTP in the clear")]
+    Plaintext(TcpStream),
+}
+
 /// Bound sockets.
 #[derive(Debug)]
 pub struct Listener {
@@ -210,6 +221,8 @@ impl Gate {
     }
 
     /// From the first byte to the end of the handshake, within its deadline.
+    ///
+    /// A client that speaks HTTP in the clear is told so.
     async fn shake_hands(
         &self,
         acceptor: &TlsAcceptor,
@@ -220,12 +233,15 @@ impl Gate {
         let shaken = rules.try_shake_hands(acceptor, stream, peer);
         let failure = match timeout(rules.handshake, shaken).await {
             Ok(Ok(accepted)) => return Some(accepted),
-            Ok(Err(error)) => error,
-            Err(_) => io::ErrorKind::TimedOut.into(),
+            Ok(Err(failure)) => failure,
+            Err(_) => HandshakeError::Io(io::ErrorKind::TimedOut.into()),
         };
         self.metrics.handshakes_failed.increment();
         // Anybody can cause this at any rate, so it is not worth more than a line for who looks for it.
         tracing::debug!(%peer, error = %failure, "no handshake");
+        if let HandshakeError::Plaintext(stream) = failure {
+            rules.redirect.explain(stream, &self.ids, rules.header).await;
+        }
         None
     }
 }
@@ -247,9 +263,13 @@ impl Rules {
         acceptor: &TlsAcceptor,
         mut stream: TcpStream,
         peer: SocketAddr,
-    ) -> io::Result<Accepted> {
+    ) -> Result<Accepted, HandshakeError> {
         stream.set_nodelay(true)?;
         let client = self.client(&mut stream, peer).await?;
+        let mut first = [0];
+        if stream.peek(&mut first).await? > 0 && first[0].is_ascii_alphabetic() {
+            return Err(HandshakeError::Plaintext(stream));
+        }
         let stream = acceptor.accept(stream).await?;
         let (_, session) = stream.get_ref();
         let sni = session.server_name().and_then(|name| name.parse().ok());

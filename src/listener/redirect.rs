@@ -1,12 +1,14 @@
-//! The plain listener: it sends everybody to HTTPS and does nothing else.
+//! HTTP in the clear: the plain listener sends everybody to HTTPS, the TLS port says that it speaks HTTPS; neither does
+//! anything else.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::Empty;
+use http_body::Body;
+use http_body_util::{Empty, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -53,12 +55,31 @@ impl Redirect {
 
     /// Answers one request, within `deadline`.
     pub(super) async fn serve(&self, stream: TcpStream, ids: &RequestIds, deadline: Duration) {
-        let service = service_fn(|request| async move {
-            let mut answer = self.answer(&request);
+        self.serve_once(stream, ids, deadline, |request| self.answer(request))
+            .await;
+    }
+
+    /// Answers one request that came to a port that speaks TLS, within `deadline`: 400, and where to go instead.
+    pub(super) async fn explain(&self, stream: TcpStream, ids: &RequestIds, deadline: Duration) {
+        self.serve_once(stream, ids, deadline, |request| self.explanation(request))
+            .await;
+    }
+
+    async fn serve_once<B>(
+        &self,
+        stream: TcpStream,
+        ids: &RequestIds,
+        deadline: Duration,
+        answer: impl Fn(&Request<Incoming>) -> Response<B>,
+    ) where
+        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    {
+        let service = service_fn(|request| {
+            let mut answer = answer(&request);
             answer
                 .headers_mut()
                 .insert(X_REQUEST_ID, ids.next().header_value());
-            Ok::<_, Infallible>(answer)
+            async move { Ok::<_, Infallible>(answer) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -69,6 +90,26 @@ impl Redirect {
             .serve_connection(TokioIo::new(stream), service);
         // A client that goes away or is too slow has nothing to complain of, and there is nothing to do about it.
         let _ = tokio::time::timeout(deadline.saturating_mul(2), connection).await;
+    }
+
+    fn explanation<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        // What is told is only what the gateway serves: the text is no place for others to write to.
+        let text = match self.location(request) {
+            Ok(url) => format!(
+                "This port speaks HTTPS: {}\n",
+                String::from_utf8_lossy(url.as_bytes())
+            ),
+            Err(_) => "This port speaks HTTPS.\n".to_owned(),
+        };
+        let mut response = Response::new(Full::from(text));
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Empty<Bytes>> {
@@ -117,7 +158,7 @@ mod tests {
     use super::*;
     use crate::config::RouteConfig;
 
-    fn location(port: u16, hosts: &[&str], target: &str) -> Result<String, u16> {
+    fn redirect(port: u16) -> Redirect {
         let config = Config {
             public_url: format!("https://gw.example.com:{port}").parse().unwrap(),
             route: vec![RouteConfig {
@@ -126,11 +167,15 @@ mod tests {
             }],
             ..Config::default()
         };
+        Redirect::new(&config, Some(4711))
+    }
+
+    fn location(port: u16, hosts: &[&str], target: &str) -> Result<String, u16> {
         let mut request = Request::get(target);
         for host in hosts {
             request = request.header(HOST, *host);
         }
-        Redirect::new(&config, Some(4711))
+        redirect(port)
             .location(&request.body(()).unwrap())
             .map(|location| location.to_str().unwrap().to_owned())
             .map_err(|status| status.as_u16())

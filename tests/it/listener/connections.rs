@@ -190,6 +190,44 @@ async fn a_plain_listener_redirects_and_does_nothing_else() {
     }
 }
 
+#[tokio::test]
+async fn http_in_the_clear_at_the_tls_port_is_told_where_to_go() {
+    let mut config = config();
+    config.public_url = "https://gw.example.com:8443".parse().unwrap();
+    let gateway = Gateway::start(&config);
+    for (request, told) in [
+        (
+            "GET /a?b=c HTTP/1.1\r\nHost: gw.example.com\r\n\r\n",
+            "This port speaks HTTPS: https://gw.example.com:8443/a?b=c\n",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: gw.example.com\r\nContent-Length: 3\r\n\r\na=b",
+            "This port speaks HTTPS: https://gw.example.com:8443/\n",
+        ),
+        // Nobody else's host is repeated.
+        (
+            "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+            "This port speaks HTTPS.\n",
+        ),
+    ] {
+        let mut socket = TcpStream::connect(gateway.address).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let answer = read_all(socket).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{request}{answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body, told, "{request}");
+        for line in [
+            "content-type: text/plain; charset=utf-8",
+            "x-content-type-options: nosniff",
+            "connection: close",
+            "x-request-id: ",
+        ] {
+            assert!(head.contains(&format!("\r\n{line}")), "{line}: {answer}");
+        }
+    }
+    assert_eq!(gateway.metrics.handshakes_failed.value(), 3);
+}
+
 async fn until_the_client_leaves(mut accepted: Accepted) {
     let _ = accepted.stream.read_u8().await;
 }
