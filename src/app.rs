@@ -4,7 +4,6 @@ mod explain;
 mod reload;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -27,9 +26,6 @@ use crate::services::{Actor, Services, ServicesError};
 
 pub use explain::{Explained, Recalled, explain_at_rest};
 pub use reload::{ConfigSource, ReloadError, Serving};
-
-/// Where the local authority and its certificate are kept.
-const CERTS: &str = "certs";
 
 /// What the application takes from the machine.
 #[derive(Clone, Debug)]
@@ -243,7 +239,7 @@ impl Generation {
     /// Blocks on files.
     fn new(config: &Config, services: &Services, surroundings: Surroundings) -> Result<Self, BuildError> {
         let routes = Routes::new(config, config.public_host().ok_or(BuildError::NoHost)?)?;
-        let tls = Tls::load(config, Path::new(CERTS), &routes.hosts(), &surroundings.clock)?;
+        let tls = Tls::load(config, &config.certs(), &routes.hosts(), &surroundings.clock)?;
         let gateway = Gateway::new(config, routes, services.clone(), tls.is_real(), surroundings)?;
         Ok(Self { tls, gateway })
     }

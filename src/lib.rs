@@ -30,5 +30,6 @@ pub mod route;
 pub mod secret;
 pub mod services;
 pub mod store;
+pub mod system_user;
 pub mod text;
 pub mod upstream;

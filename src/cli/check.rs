@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::answer::{exit_after, mention, print_json, print_line};
+use super::configuration::Chosen;
 use crate::config::{Config, DEFAULT_PATH, Loaded, Problem};
 use crate::portal::Portal;
 
@@ -36,17 +37,16 @@ struct Report {
 }
 
 fn report(config: Option<&Path>) -> Report {
-    let default = Path::new(DEFAULT_PATH);
-    let file = config.or_else(|| default.exists().then_some(default));
-    let (subject, result) = match file {
-        Some(file) => (file.display().to_string(), Config::load(file)),
-        None => (
+    let chosen = Chosen::at(config);
+    let (subject, file) = match &chosen {
+        Chosen::File(file) => (file.display().to_string(), file.as_path()),
+        Chosen::Trial(_) => (
             format!("no {DEFAULT_PATH}, so the configuration for trying out"),
-            Config::parse(&Config::trial_toml(None), "trial configuration"),
+            Path::new(DEFAULT_PATH),
         ),
     };
-    let (errors, warnings) = match result {
-        Ok(Loaded { config, mut warnings }) => match judge_pages(file.unwrap_or(default), &config) {
+    let (errors, warnings) = match chosen.load() {
+        Ok(Loaded { config, mut warnings }) => match judge_pages(file, &config) {
             Ok(odd) => {
                 warnings.extend(odd);
                 (Vec::new(), warnings)

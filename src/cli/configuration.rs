@@ -1,6 +1,7 @@
 //! Which configuration a command works with.
 
-use std::fs::OpenOptions;
+use std::env;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::answer::Failure;
-use crate::config::{Config, ConfigErrors, DEFAULT_PATH, Loaded, Problem};
+use crate::config::{Config, ConfigErrors, DEFAULT_PATH, Loaded, Problem, SYSTEM_PATH, StoreLocation};
+
+/// The environment variable that names the configuration where the command line does not.
+const VARIABLE: &str = "VESTIBULE_CONFIG";
 
 /// Where the configuration is.
 #[derive(Clone, Debug)]
@@ -20,12 +24,63 @@ pub(super) enum Chosen {
 }
 
 impl Chosen {
-    /// What `--config` names; without it the usual file if it is there, else the configuration for trying out.
+    /// What `--config` or `VESTIBULE_CONFIG` names; without them the first usual file that is there, else the
+    /// configuration for trying out.
     pub(super) fn at(path: Option<&Path>) -> Self {
-        let usual = Path::new(DEFAULT_PATH);
-        match path.or_else(|| usual.exists().then_some(usual)) {
-            Some(file) => Self::File(file.to_owned()),
-            None => Self::Trial(None),
+        let variable = || env::var_os(VARIABLE).filter(|value| !value.is_empty());
+        let usual = || {
+            [DEFAULT_PATH, SYSTEM_PATH]
+                .map(PathBuf::from)
+                .into_iter()
+                .find(|file| is_there(file))
+        };
+        let named = path.map(Path::to_owned).or_else(|| variable().map(PathBuf::from));
+        named.or_else(usual).map_or(Self::Trial(None), Self::File)
+    }
+
+    /// The same, for a command about a gateway that was served before. Where there is neither a configuration nor what
+    /// one that was tried out left, this is the wrong folder: a failure that says where it was looked.
+    pub(super) fn of_a_gateway(path: Option<&Path>) -> Result<Self, Failure> {
+        let chosen = Self::at(path);
+        if matches!(chosen, Self::File(_)) {
+            return Ok(chosen);
+        }
+        let trial = Config::default();
+        let store = match trial.store.location() {
+            Ok(StoreLocation::Sled(folder)) => folder,
+            _ => PathBuf::new(),
+        };
+        if is_there(&store) || is_there(&trial.listen.admin_socket) {
+            return Ok(chosen);
+        }
+        let here = |path: &Path| {
+            std::path::absolute(path)
+                .unwrap_or_else(|_| path.to_owned())
+                .display()
+                .to_string()
+        };
+        let looked = [
+            "--config: not given".to_owned(),
+            format!("{VARIABLE}: not set"),
+            format!("{}: not there", here(Path::new(DEFAULT_PATH))),
+            format!("{SYSTEM_PATH}: not there"),
+            format!(
+                "{}, the store of a gateway that was tried out here: not there",
+                here(&store)
+            ),
+        ];
+        Err(Failure::failed(
+            "no configuration and no store is found here, so nothing is done: name the gateway's configuration with \
+             --config FILE, or run this in the gateway's folder. Looked at:",
+        )
+        .with("looked_at", json!(looked)))
+    }
+
+    /// The folder that its relative paths are relative to.
+    pub(super) fn base(&self) -> PathBuf {
+        match self {
+            Self::File(file) => Config::base_of(file),
+            Self::Trial(_) => PathBuf::new(),
         }
     }
 
@@ -51,6 +106,16 @@ impl Chosen {
             None => problems.into(),
         })
     }
+}
+
+/// Whether there is something, readable or not: what is there and cannot be read is never passed over.
+fn is_there(path: &Path) -> bool {
+    !fs::symlink_metadata(path).is_err_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        )
+    })
 }
 
 /// Writes down the configuration for trying out. A file that is there stays as it is.

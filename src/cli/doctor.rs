@@ -37,7 +37,7 @@ impl Doctor {
 
     fn look(&self, path: Option<&Path>) -> Result<Report, Failure> {
         logging::start("error")?;
-        let chosen = Chosen::at(path);
+        let chosen = Chosen::of_a_gateway(path)?;
         let (name, file) = match &chosen {
             Chosen::File(file) => (file.display().to_string(), file.as_path()),
             Chosen::Trial(_) => ("the one for trying out".to_owned(), Path::new(DEFAULT_PATH)),

@@ -1,20 +1,23 @@
 //! The gateway that commands talk to: the one that runs, or else its store.
 
+use std::fmt::Display;
 use std::io::BufRead;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::answer::Failure;
+use super::answer::{Failure, mention};
 use crate::app::explain_at_rest;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, SecretSource};
 use crate::control::{
-    Administration, Client, ClientError, Command, ExportPurpose, Exporting, ImportError, Imported, Wanted,
-    by_command_of, import_store,
+    Administration, Client, ClientError, Command, ExportPurpose, Exporting, ImportError, Imported, OpenError,
+    Wanted, by_command_of, import_store, is_made,
 };
 use crate::random::Random;
+use crate::secret::Secret;
 use crate::services::{Actor, Audit};
 use crate::store::{ExportFile, Summary};
 
@@ -31,6 +34,7 @@ pub(super) struct Why {
 pub(super) struct Gateway {
     config: Config,
     client: Client,
+    /// The store that the configuration names.
     opened: OnceCell<Administration>,
 }
 
@@ -49,7 +53,7 @@ impl Gateway {
 
     /// Whether what was asked was asked of the gateway itself, which sends what waits, and not of its store.
     pub(super) fn runs(&self) -> bool {
-        !self.opened.initialized()
+        !self.opened.initialized() && !self.unmade.initialized()
     }
 
     /// Has a command executed. `T` is what [`Command`] says that it answers.
@@ -82,14 +86,18 @@ impl Gateway {
     }
 
     async fn execute(&self, command: Command, reason: Option<&str>) -> Result<Value, Failure> {
-        if !self.opened.initialized() {
+        if self.runs() {
             match self.client.ask_because(&command, reason).await {
                 Ok(outcome) => return Ok(outcome?),
                 Err(ClientError::NotRunning(_)) => {}
                 Err(error) => return Err(Failure::failed(error.to_string())),
             }
         }
-        let administration = self.opened.get_or_try_init(|| self.open()).await?;
+        let administration = if command.only_reads() {
+            self.readable(&command).await?
+        } else {
+            self.writable().await?
+        };
         let outcome = match command {
             Command::Explain { .. } | Command::ExplainRequest(_) => {
                 explain_at_rest(&self.config, administration, command).await
@@ -108,7 +116,8 @@ impl Gateway {
             Err(ClientError::NotRunning(_)) => {}
             Err(error) => return Err(Failure::failed(error.to_string())),
         }
-        let administration = self.opened.get_or_try_init(|| self.open()).await?;
+        self.require_made("nothing is exported").await?;
+        let administration = self.writable().await?;
         Ok(Export::Opened(
             administration.export(purpose, &actor(reason)).await?,
         ))
@@ -135,11 +144,12 @@ impl Gateway {
             ImportError::Read(_) | ImportError::Refused { .. } | ImportError::MasterKey { .. } => {
                 Failure::failed(format!("{name}:{error}; nothing was imported"))
             }
-            ImportError::Url(_) | ImportError::Begin { .. } | ImportError::Store(_) => {
-                Failure::failed(error.to_string())
-            }
+            ImportError::Url(_)
+            | ImportError::Owner(_)
+            | ImportError::Begin { .. }
+            | ImportError::Store(_) => Failure::failed(error.to_string()),
         })?;
-        let administration = self.opened.get_or_try_init(|| self.open()).await?;
+        let administration = self.writable().await?;
         imported
             .record(administration, &actor(why.reason.as_deref()))
             .await?;
@@ -154,13 +164,67 @@ impl Gateway {
         }
         Administration::open(&config, Clock::system(), Random::system())
             .await
-            .map_err(|error| {
-                let socket = config.listen.admin_socket.display();
-                Failure::failed(format!(
-                    "no gateway answers at {socket}, and {error}. If a gateway does run, use its --config; \
-                     otherwise see that no other process has the store open"
-                ))
+    }
+
+    /// The store; where there is none, an empty one that leaves nothing behind.
+    async fn readable(&self, command: &Command) -> Result<&Administration, Failure> {
+        if matches!(command, Command::VerifyStore) {
+            self.require_made("nothing is verified").await?;
+        }
+        if self.opened.initialized() || self.is_made().await? {
+            return self.writable().await;
+        }
+        let (administration, _) = self
+            .unmade
+            .get_or_try_init(async || {
+                if let Ok(location) = self.config.store.location() {
+                    mention(format_args!(
+                        "{location} holds no store yet: none is made to read it"
+                    ));
+                }
+                let folder = TempDir::new().map_err(|error| {
+                    Failure::failed(format!("no temporary folder can be made, see TMPDIR: {error}"))
+                })?;
+                let mut config = self.config.clone();
+                let url = format!("sled:{}", folder.path().join("store").display());
+                config.store.url = SecretSource::Text(Secret::new(url));
+                config.store.master_key = SecretSource::File {
+                    file: folder.path().join("master.key"),
+                };
+                config.audit.file = Audit::STANDARD_ERROR.into();
+                let opened = Administration::open(&config, Clock::system(), Random::system()).await;
+                opened
+                    .map(|administration| (administration, folder))
+                    .map_err(|error| self.unopened(&error))
             })
+            .await?;
+        Ok(administration)
+    }
+
+    async fn require_made(&self, refusal: &str) -> Result<(), Failure> {
+        if self.is_made().await? {
+            return Ok(());
+        }
+        let location = self.config.store.location().map(|location| location.to_string());
+        Err(Failure::failed(format!(
+            "{refusal}: {} holds no store. See store.url; `vestibule serve` makes one",
+            location.unwrap_or_default()
+        )))
+    }
+
+    async fn is_made(&self) -> Result<bool, Failure> {
+        let location = self.config.store.location();
+        let location = location.map_err(|error| Failure::failed(format!("store.url: {error}")))?;
+        let made = is_made(&location).await;
+        made.map_err(|error| self.unopened(&format!("{location}: {error}")))
+    }
+
+    fn unopened(&self, error: &impl Display) -> Failure {
+        let socket = self.config.listen.admin_socket.display();
+        Failure::failed(format!(
+            "no gateway answers at {socket}, and {error}. If a gateway does run, use its --config; otherwise see that no \
+             other process has the store open"
+        ))
     }
 }
 

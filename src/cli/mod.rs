@@ -33,6 +33,7 @@ use rustix::fs::Mode;
 use serde_json::json;
 use tokio::runtime;
 
+use crate::config::Config;
 use answer::{Answer, Failure};
 use configuration::Chosen;
 use gateway::Gateway;
@@ -41,7 +42,8 @@ use gateway::Gateway;
 #[derive(Debug, Parser)]
 #[command(name = "vestibule", version, disable_help_subcommand = true)]
 struct Cli {
-    /// The configuration; without it config/vestibule.toml if that is there, else one for trying out.
+    /// The configuration; without it `VESTIBULE_CONFIG`, config/vestibule.toml or /etc/vestibule/vestibule.toml, the first
+    /// that there is, else one for trying out.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One JSON document on standard output, messages on standard error.
@@ -123,7 +125,11 @@ impl Cli {
             Some(Command::Doctor(doctor)) => return doctor.run(config, json),
             Some(Command::Schema { reference }) => return schema::run(reference),
             Some(Command::Trust { remove }) => {
-                return trust::run(Path::new("certs"), remove, json);
+                return trust::run(&Config::certs_in(&Chosen::at(config).base()), remove, json);
+            }
+            // It asks nothing of a gateway, and is wanted where there is none.
+            Some(Command::Store(store::Store::Verify { file: Some(file) })) => {
+                store::verify_file(&file, json).map(Some)
             }
             Some(Command::Explain(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::User(command)) => ask(config, async |gateway| command.run(gateway).await),
@@ -149,7 +155,7 @@ fn ask<T: Into<Option<Answer>>>(
     config: Option<&Path>,
     command: impl AsyncFnOnce(&Gateway) -> Result<T, Failure>,
 ) -> Result<Option<Answer>, Failure> {
-    let loaded = Chosen::at(config).read()?;
+    let loaded = Chosen::of_a_gateway(config)?.read()?;
     logging::start("warn")?;
     let gateway = Gateway::new(loaded.config);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -6,7 +6,7 @@ mod import;
 mod progress;
 mod whole;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -42,6 +42,11 @@ impl Store {
             Self::Backup(backup) => backup.run(gateway, json).await.map(Some),
         }
     }
+}
+
+/// `vestibule store verify FILE`, which asks nothing of a gateway.
+pub(super) fn verify_file(file: &Path, json: bool) -> Result<Answer, Failure> {
+    whole::verify(file, json)
 }
 
 async fn verify(gateway: &Gateway) -> Result<Answer, Failure> {

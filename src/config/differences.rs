@@ -27,6 +27,7 @@ impl Config {
             timeouts,
             log,
             acme,
+            base: _,
         } = self;
         [
             ("public_url", *public_url != other.public_url),

@@ -11,6 +11,9 @@ use super::{Config, Line, NotBuilt};
 /// Where the configuration is when nobody says where.
 pub const DEFAULT_PATH: &str = "config/vestibule.toml";
 
+/// Where it is if it is not there either.
+pub const SYSTEM_PATH: &str = "/etc/vestibule/vestibule.toml";
+
 /// A configuration that can be run.
 #[derive(Debug)]
 pub struct Loaded {
@@ -42,7 +45,7 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl Config {
-    /// Reads a file, and the files that it names.
+    /// Reads a file, and the files that it names, each relative to [`base_of`](Self::base_of) the file.
     pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
         let file = path.display().to_string();
         let whole = |position, message| ConfigErrors {
@@ -61,11 +64,15 @@ impl Config {
             let position = Position::of(&String::from_utf8_lossy(valid), valid.len());
             whole(Some(position), "not UTF-8".to_owned())
         })?;
-        Self::parse(text, &file)
+        Self::parse_in(text, &file, &Self::base_of(path))
     }
 
-    /// Reads a text that stands in a file of that name, and the files that it names.
+    /// Reads a text that stands in a file of that name, and the files that it names, relative to the working directory.
     pub fn parse(text: &str, file: &str) -> Result<Loaded, ConfigErrors> {
+        Self::parse_in(text, file, Path::new(""))
+    }
+
+    fn parse_in(text: &str, file: &str, base: &Path) -> Result<Loaded, ConfigErrors> {
         let mut document = Document::parse(text).map_err(|errors| ConfigErrors {
             errors: errors
                 .into_iter()
@@ -81,6 +88,7 @@ impl Config {
         })?;
         let mut shape = Vec::new();
         let mut config = read(&mut document, &mut shape);
+        config.resolve_paths(base);
         for (index, route) in config.route.iter_mut().enumerate() {
             let path = document.as_written(&KeyPath::from("route").index(index));
             route.line = Line(Some(document.position(&path).line));

@@ -20,6 +20,9 @@ pub struct MailConfig {
     pub url: SecretSource,
     /// The sender.
     pub from: String,
+    /// The folder that a relative path in `url` is relative to.
+    #[serde(skip)]
+    pub base: PathBuf,
 }
 
 impl Default for MailConfig {
@@ -27,6 +30,7 @@ impl Default for MailConfig {
         Self {
             url: SecretSource::Text(Secret::new("file:data/outbox".to_owned())),
             from: "Vestibule <no-reply@localhost>".to_owned(),
+            base: PathBuf::new(),
         }
     }
 }
@@ -37,7 +41,7 @@ impl MailConfig {
         let url = self.url.resolve()?;
         match url.expose().split_once(':') {
             Some(("file", "")) => Err(MailUrlError::NoFolder),
-            Some(("file", folder)) => Ok(MailTransport::Folder(PathBuf::from(folder))),
+            Some(("file", folder)) => Ok(MailTransport::Folder(self.base.join(folder))),
             Some(("smtp" | "smtps", _)) => SmtpUrl::parse(url).map(MailTransport::Smtp),
             _ => Err(MailUrlError::Unknown),
         }

@@ -19,6 +19,7 @@ mod login;
 mod mail;
 mod not_built;
 mod password;
+mod paths;
 mod postgres_url;
 mod problem;
 mod reference;
@@ -36,6 +37,7 @@ mod units;
 mod upstream;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -50,7 +52,7 @@ pub use host_pattern::HostPattern;
 pub use identity::{IdentityConfig, IdentityPreset};
 pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
-pub use load::{ConfigErrors, DEFAULT_PATH, Loaded};
+pub use load::{ConfigErrors, DEFAULT_PATH, Loaded, SYSTEM_PATH};
 pub use lockout::LockoutConfig;
 pub use log::LogConfig;
 pub use login::LoginConfig;
@@ -118,6 +120,9 @@ pub struct Config {
     pub log: LogConfig,
     /// Certificates from an authority on the Internet. Not built yet.
     pub acme: Option<NotBuilt>,
+    /// The folder that paths were relative to: see [`Config::base_of`].
+    #[serde(skip)]
+    pub base: PathBuf,
 }
 
 impl Config {
@@ -151,6 +156,7 @@ impl Default for Config {
             timeouts: TimeoutsConfig::default(),
             log: LogConfig::default(),
             acme: None,
+            base: PathBuf::new(),
         }
     }
 }

@@ -30,7 +30,8 @@ pub fn reference() -> String {
     );
     writer.comment(
         "Durations (\"20m\") and sizes (\"10MiB\") are strings. Any secret, and `store.url` and `mail.url`, is a string, \
-         `{ file = \"…\" }` or `{ env = \"…\" }`. Paths are relative to the working directory.",
+         `{ file = \"…\" }` or `{ env = \"…\" }`. Paths are relative to the folder of \
+         the file, or to its parent where that folder is called `config`.",
     );
     writer.text.push('\n');
     for (name, property) in entries(&schema["properties"]) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{PostgresUrl, PostgresUrlError, SecretError, SecretSource};
+use super::{PostgresTls, PostgresUrl, PostgresUrlError, SecretError, SecretSource};
 use crate::secret::Secret;
 
 /// Where accounts and sessions are kept.
@@ -21,6 +21,9 @@ pub struct StoreConfig {
     /// The key that encrypts access keys; made at first start. Never inside the store's folder.
     #[schemars(extend("default" = {"file": "certs/master.key"}))]
     pub master_key: SecretSource,
+    /// The folder that a relative path in `url` is relative to.
+    #[serde(skip)]
+    pub base: PathBuf,
 }
 
 impl Default for StoreConfig {
@@ -30,6 +33,7 @@ impl Default for StoreConfig {
             master_key: SecretSource::File {
                 file: PathBuf::from("certs/master.key"),
             },
+            base: PathBuf::new(),
         }
     }
 }
@@ -40,9 +44,13 @@ impl StoreConfig {
         let url = self.url.resolve()?;
         match url.expose().split_once(':') {
             Some(("sled", "")) => Err(StoreUrlError::NoFolder),
-            Some(("sled", folder)) => Ok(StoreLocation::Sled(PathBuf::from(folder))),
+            Some(("sled", folder)) => Ok(StoreLocation::Sled(self.base.join(folder))),
             Some(("postgres" | "postgresql", rest)) => {
-                Ok(StoreLocation::Postgres(Box::new(PostgresUrl::parse(rest)?)))
+                let mut url = PostgresUrl::parse(rest)?;
+                if let PostgresTls::Roots(file) = &mut url.tls {
+                    *file = self.base.join(&*file);
+                }
+                Ok(StoreLocation::Postgres(Box::new(url)))
             }
             _ => Err(StoreUrlError::Unknown),
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::open::{OpenError, open_store};
+use super::owner::require_owner;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::LockoutPolicy;
@@ -46,8 +47,9 @@ impl Administration {
         )
     }
 
-    /// Opens what the configuration names.
+    /// Opens what the configuration names, for a command: no gateway runs.
     pub async fn open(config: &Config, clock: Clock, random: Random) -> Result<Self, OpenError> {
+        require_owner(config)?;
         let store = open_store(&config.store, clock.clone()).await?;
         let services = Services::new(config, store.clone(), clock.clone(), random, Arc::default()).await?;
         Ok(Self::new(config, services, store, clock))

@@ -87,8 +87,11 @@ impl Administration {
             added: Vec::new(),
             refused: Vec::new(),
         };
-        let accounts = &self.services.accounts;
-        for line in accounts.import_htpasswd(file, by, &Origin::default()).await {
+        let (accounts, origin) = (&self.services.accounts, Origin::default());
+        for line in accounts
+            .import_htpasswd(&lines.text, lines.first, by, &origin)
+            .await
+        {
             match line.result {
                 Ok(added) => report.added.push(added.into()),
                 Err(error) => report.refused.push(RefusedLine {
@@ -98,12 +101,7 @@ impl Administration {
                 }),
             }
         }
-        if report.refused.is_empty() {
-            return Ok(report);
-        }
-        let refused = report.refused.len();
-        let all = refused + report.added.len();
-        Err(CommandError::new(format!("{refused} of {all} accounts were not imported")).with_details(&report))
+        report
     }
 
     async fn show_user(&self, user: &str) -> Result<AccountDetails, CommandError> {

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use super::open::begin_import;
+use super::owner::{OwnerError, require_owner};
 use super::{Administration, CommandError};
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation, StoreUrlError};
@@ -68,6 +69,9 @@ pub enum ImportError {
         /// Why.
         error: VaultError,
     },
+    /// The files are another user's.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// There is no room for a new store.
     #[error("nothing can be imported into {location}: {error}")]
     Begin {
@@ -93,6 +97,7 @@ pub async fn import_store(
     wanted: Wanted,
     mut progress: impl FnMut(u64),
 ) -> Result<Imported, ImportError> {
+    require_owner(config)?;
     let mut reader = Reader::begin(source)?;
     let location = config.store.location()?;
     let begun = begin_import(&location, clock).await;

@@ -18,6 +18,7 @@ mod import;
 mod lists;
 mod open;
 pub mod ops;
+mod owner;
 mod protocol;
 mod reply;
 pub mod socket;

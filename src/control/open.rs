@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::owner::OwnerError;
 use crate::clock::Clock;
 use crate::config::{PostgresTls, PostgresUrl, StoreConfig, StoreLocation, StoreUrlError};
 use crate::services::ServicesError;
@@ -23,6 +24,9 @@ pub enum OpenError {
         /// Why.
         error: StoreError,
     },
+    /// The files are another user's.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// The services cannot be made.
     #[error(transparent)]
     Services(#[from] ServicesError),
@@ -54,7 +58,7 @@ pub(super) async fn begin_import(
 /// Whether a store was ever made there.
 pub async fn is_made(location: &StoreLocation) -> Result<bool, StoreError> {
     match location {
-        StoreLocation::Sled(folder) => Ok(folder.exists()),
+        StoreLocation::Sled(folder) => SledStore::is_made(folder),
         StoreLocation::Postgres(url) => PostgresStore::is_made(&server(url)).await,
     }
 }

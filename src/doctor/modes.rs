@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Patient, tls};
+use super::{Finding, Patient};
 use crate::config::{SecretSource, StoreLocation};
 
 const CHECK: &str = "files";
@@ -66,7 +66,7 @@ fn private(patient: &Patient<'_>) -> Vec<PathBuf> {
             .map(|certificate| certificate.key.clone()),
     );
     if config.tls.certificates.is_empty() {
-        let keys = fs::read_dir(tls::CERTS).into_iter().flatten().flatten();
+        let keys = fs::read_dir(config.certs()).into_iter().flatten().flatten();
         paths.extend(
             keys.map(|entry| entry.path())
                 .filter(|path| path.extension().is_some_and(|end| end == "key")),

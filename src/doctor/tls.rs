@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -25,9 +24,6 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::{Finding, LIMIT};
 use crate::config::Config;
 use crate::listener::AUTHORITY_FILE;
-
-/// Where the local authority and its certificate are kept.
-pub(super) const CERTS: &str = "certs";
 
 /// Days that a certificate should still last.
 const DAYS_LEFT: i64 = 14;
@@ -53,7 +49,7 @@ impl Trust {
     pub(super) fn of(config: &Config) -> Self {
         let mut system = RootCertStore::empty();
         system.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let file = Path::new(CERTS).join(AUTHORITY_FILE);
+        let file = config.certs().join(AUTHORITY_FILE);
         let local = config.tls.certificates.is_empty();
         Self {
             system,

@@ -41,6 +41,7 @@ mod vault;
 #[cfg(test)]
 mod world;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -186,7 +187,10 @@ impl Services {
         .await?;
         let store = Kept::from(store);
         let audit = Audit::open(&config.audit, store.clone(), clock.clone());
-        let audit = Arc::new(audit.map_err(ServicesError::Audit)?);
+        let audit = Arc::new(audit.map_err(|error| ServicesError::Audit {
+            path: config.audit.file.clone(),
+            error,
+        })?);
         let access_keys = AccessKeys::load(access_keys::Parts {
             vault: Vault::open(store.clone(), config.store.master_key.clone(), random.clone()).await?,
             store: store.clone(),
@@ -344,8 +348,13 @@ pub enum ServicesError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The record cannot be opened.
-    #[error("the audit record cannot be opened: {0}")]
-    Audit(std::io::Error),
+    #[error("audit.file {path} cannot be opened: {error}", path = .path.display())]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
     /// Mail cannot be sent as the configuration says.
     #[error(transparent)]
     Mail(#[from] MailError),

@@ -7,6 +7,7 @@ mod invitations;
 mod keys;
 mod lists;
 mod mail;
+mod place;
 mod store;
 
 use std::fs;

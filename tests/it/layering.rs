@@ -162,6 +162,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "commands name accounts, sessions and invitations",
     ),
     ("control", "model", "what commands are about"),
+    (
+        "control",
+        "system_user",
+        "whose files a command of root's would be among",
+    ),
     ("control::ops", "metrics", "what it shows"),
     ("control", "random", "it makes the services"),
     ("control", "secret", "a password in a command is one"),
@@ -226,6 +231,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("route", "request", "what was asked"),
     ("store", "clock", "a lock lasts by the monotonic clock"),
     ("store", "random", "a store has a name of its own"),
+    ("store::sled", "system_user", "the folder is one user's"),
     ("store::postgres", "secret", "the role's password"),
     (
         "upstream",

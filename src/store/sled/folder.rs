@@ -14,6 +14,7 @@ use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
+use crate::system_user::SystemUser;
 
 const MARKER: &str = "vestibule-store.json";
 const UNFINISHED: &str = "unfinished";
@@ -73,6 +74,9 @@ impl Folder {
 
     fn take_or_fail(path: &Path, pending: &'static str) -> io::Result<Result<Self, StoreError>> {
         if path.exists() {
+            if let Err(refusal) = refuse_another_users(path)? {
+                return Ok(Err(refusal));
+            }
             if let Err(refusal) = refuse_foreign(path, pending)? {
                 return Ok(Err(refusal));
             }
@@ -89,7 +93,7 @@ impl Folder {
             // Nothing in it was ever open to anybody.
             fs::set_permissions(path, Permissions::from_mode(0o700))?;
         }
-        if let Err(refusal) = refuse_readable_by_others(path)? {
+        if let Err(refusal) = refuse_what_is_not_private(path)? {
             return Ok(Err(refusal));
         }
         let new = !path.join(MARKER).exists();
@@ -146,7 +150,7 @@ impl Folder {
     }
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     move |error| StoreError::Unavailable(format!("{}: {error}", path.display()))
 }
 
@@ -190,6 +194,31 @@ fn refuse_foreign(path: &Path, pending: &str) -> io::Result<Result<(), StoreErro
     }
 }
 
+/// Refuses a folder that another user keeps a store in, or that another user alone can write: what root makes there, its
+/// owner cannot open.
+fn refuse_another_users(path: &Path) -> io::Result<Result<(), StoreError>> {
+    let (owner, current) = (SystemUser::owner_of(&fs::metadata(path)?), SystemUser::current());
+    if owner == current || current.is_root() && (!path.is_dir() || is_empty(path)?) {
+        return Ok(Ok(()));
+    }
+    Ok(Err(StoreError::Refused(format!(
+        "{path} belongs to {owner}, and this runs as {current}: run it as that user, `{sudo} vestibule …`",
+        path = path.display(),
+        sudo = owner.sudo()
+    ))))
+}
+
+/// Whether there is a store in the folder, or what is left of one.
+pub(super) fn is_made(path: &Path) -> io::Result<bool> {
+    match is_empty(path) {
+        Ok(is_empty) => Ok(!is_empty),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        // Opening it says what is wrong.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether there is nothing in it but what a start leaves behind that ended before it made anything.
 fn is_empty(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
@@ -200,8 +229,8 @@ fn is_empty(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Refuses a store that its owner's group or others can read or write (S54).
-fn refuse_readable_by_others(path: &Path) -> io::Result<Result<(), StoreError>> {
+/// Refuses a store that its owner's group or others can read or write (S54), or that is in part another user's.
+fn refuse_what_is_not_private(path: &Path) -> io::Result<Result<(), StoreError>> {
     let mut unseen = vec![path.to_owned()];
     while let Some(found) = unseen.pop() {
         let about = fs::metadata(&found)?;
@@ -211,6 +240,14 @@ fn refuse_readable_by_others(path: &Path) -> io::Result<Result<(), StoreError>> 
                 "{} is open to others than its owner (mode {:04o}); run: chmod -R go= {}",
                 found.display(),
                 mode & 0o7777,
+                path.display()
+            ))));
+        }
+        let (owner, current) = (SystemUser::owner_of(&about), SystemUser::current());
+        if owner != current && !current.is_root() {
+            return Ok(Err(StoreError::Refused(format!(
+                "{} belongs to {owner}, and this runs as {current}; run as root: chown -R {current} {}",
+                found.display(),
                 path.display()
             ))));
         }

@@ -70,6 +70,11 @@ pub struct SledStore {
 }
 
 impl SledStore {
+    /// Whether there is a store in the folder `path`, or what is left of one.
+    pub fn is_made(path: &Path) -> Result<bool, StoreError> {
+        folder::is_made(path).map_err(folder::at(path))
+    }
+
     /// Opens the store in the folder `path`, and makes it if there is none. Blocks until the log is read.
     ///
     /// Sets the process's file mode mask to 077, for good: see S54.

@@ -48,6 +48,7 @@ impl Site {
         program
             .current_dir(self.0.path())
             .env_remove("VESTIBULE_LOG")
+            .env_remove("VESTIBULE_CONFIG")
             .args(arguments);
         program
     }
@@ -115,7 +116,18 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it and waits until it says where it is. The log so far is returned.
     pub(crate) fn start(site: &Site) -> (Self, String) {
-        let mut child = Self::spawn(site);
+        Self::started(Self::spawn(site))
+    }
+
+    /// Starts one in a folder that need not be its configuration's.
+    pub(crate) fn start_in(folder: &Path, arguments: &[&str]) -> Self {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+        program.current_dir(folder).env_remove("VESTIBULE_LOG");
+        let program = program.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+        Self::started(program.stderr(Stdio::piped()).spawn().unwrap()).0
+    }
+
+    fn started(mut child: Child) -> (Self, String) {
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         let port = loop {

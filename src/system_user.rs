@@ -1,0 +1,72 @@
+//! Users of the operating system.
+
+use std::fmt;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt as _;
+
+/// A user of the operating system, by number. Shown by name where `/etc/passwd` has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemUser(u32);
+
+impl SystemUser {
+    /// The one as whom this process acts.
+    pub fn current() -> Self {
+        Self(rustix::process::geteuid().as_raw())
+    }
+
+    /// The owner of a file.
+    pub fn owner_of(about: &Metadata) -> Self {
+        Self(about.uid())
+    }
+
+    /// Whether it may do everything.
+    pub fn is_root(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What a command line begins with that is run as this user.
+    pub fn sudo(self) -> String {
+        match self.name() {
+            Some(name) => format!("sudo -u {name}"),
+            None => format!("sudo -u '#{}'", self.0),
+        }
+    }
+
+    fn name(self) -> Option<String> {
+        name_in(&fs::read_to_string("/etc/passwd").ok()?, self.0)
+    }
+}
+
+impl fmt::Display for SystemUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(&name),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+/// By passwd(5): `name:password:number:…`
+fn name_in(passwd: &str, number: u32) -> Option<String> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(number)).then(|| name.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_the_name_that_passwd_gives_it() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\n\nvestibule:x:998:998::/srv/v:/usr/sbin/nologin\n";
+        assert_eq!(name_in(passwd, 998).as_deref(), Some("vestibule"));
+        assert_eq!(name_in(passwd, 0).as_deref(), Some("root"));
+        assert_eq!(name_in(passwd, 99), None);
+        let nobody_has = SystemUser(4_000_000_000);
+        assert_eq!(nobody_has.sudo(), "sudo -u '#4000000000'");
+        assert_eq!(nobody_has.to_string(), "4000000000");
+    }
+}
