@@ -123,6 +123,21 @@ impl Gateway {
         ))
     }
 
+    /// What became of what was exported: that it came to nothing is on record too.
+    pub(super) async fn exported<T>(
+        &self,
+        purpose: ExportPurpose,
+        why: &Why,
+        outcome: Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if outcome.is_err() {
+            let command = Command::NoteFailedExport(purpose);
+            // The failure itself says more than that nobody could be told of it.
+            let _ = self.ask_because::<()>(command, why.clone()).await;
+        }
+        outcome
+    }
+
     /// Fills the store, which must be empty, from a file that is called this; no gateway may run.
     pub(super) async fn import(
         &self,

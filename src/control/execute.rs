@@ -63,6 +63,7 @@ impl Administration {
             }
             // Answered with more than a document: see `give`.
             Command::ExportStore(_) => return Err(CommandError::new("an export is no document")),
+            Command::NoteFailedExport(purpose) => to_value(self.note_failed_export(purpose, by))?,
             Command::CreateKey(new) => to_value(self.create_key(new, by).await?)?,
             Command::ListKeys(user) => to_value(self.keys_of(user.as_deref()).await?)?,
             Command::ChangeKey { key, change } => to_value(self.change_key(key, change, by).await?)?,

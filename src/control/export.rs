@@ -30,18 +30,29 @@ impl Administration {
         }
     }
 
+    /// The caller could not write, or check, what left.
+    pub(super) fn note_failed_export(&self, purpose: ExportPurpose, by: &Actor) {
+        let event = Event::failure(purpose.kind(), "store", "not-written").by(by);
+        self.services.audit.note(&Origin::default(), &event);
+    }
+
     /// What leaves has every password's hash in it, so it is on record before anything does.
     pub async fn export(&self, purpose: ExportPurpose, by: &Actor) -> Result<ExportFile, CommandError> {
-        let kind = match purpose {
-            ExportPurpose::Export => Kind::StoreExport,
-            ExportPurpose::Backup => Kind::StoreBackup,
-        };
-        let event = Event::success(kind, "store").by(by);
+        let event = Event::success(purpose.kind(), "store").by(by);
         let audit = &self.services.audit;
         let recorded = audit.record(&Origin::default(), &event).await;
         recorded.map_err(|error| CommandError::new(format!("nothing is exported: {error}")))?;
         audit.flush().await;
         let export = self.store.export().await?;
         Ok(ExportFile::new(export, self.clock.now()))
+    }
+}
+
+impl ExportPurpose {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Export => Kind::StoreExport,
+            Self::Backup => Kind::StoreBackup,
+        }
     }
 }

@@ -148,6 +148,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("cli", "secret", "a password typed is one"),
     ("cli", "services", "where the record of a command goes"),
     ("cli", "store", "what verify found is printed"),
+    ("cli::store", "system_user", "who may not write a file"),
     (
         "config",
         "model",

@@ -1,16 +1,18 @@
 //! `vestibule store backup`
 
 use std::io::{Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::export::{New, copy, described};
+use super::export::{copy, described};
+use super::new_file::{NewFile, unwritable};
 use super::whole;
 use crate::cli::answer::{Answer, Failure};
-use crate::cli::gateway::{Gateway, Why};
+use crate::cli::gateway::{self, Gateway, Why};
 use crate::clock::Clock;
 use crate::control::ExportPurpose;
+use crate::store::Summary;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Backup {
@@ -37,20 +39,12 @@ impl Backup {
                 "{path} exists and stays as it is; name another file"
             )));
         }
-        let mut new = New::beside(&path)?;
+        let new = NewFile::beside(&path)?;
         let mut export = gateway.export(ExportPurpose::Backup, &self.why).await?;
-        let written = copy(&mut export, &mut new.file, json).await?;
-        new.file.as_file().sync_all()?;
-        let mut again = new.file.reopen()?;
-        again.seek(SeekFrom::Start(0))?;
-        let (_, read) = whole::read(&path, again, json)?;
-        if read != written {
-            return Err(Failure::failed(format!(
-                "{}: what was read again is not what was written; nothing is kept of it",
-                path.display()
-            )));
-        }
-        new.put(&path, false)?;
+        let written = write(&mut export, new, &path, json).await;
+        let read = gateway
+            .exported(ExportPurpose::Backup, &self.why, written)
+            .await?;
         let text = format!(
             "Backed up {} records to {} and checked them. The master key is not in it: keep that elsewhere.",
             read.records,
@@ -58,4 +52,29 @@ impl Backup {
         );
         Answer::new(&described(&path, &read), text)
     }
+}
+
+async fn write(
+    export: &mut gateway::Export,
+    mut new: NewFile,
+    path: &Path,
+    json: bool,
+) -> Result<Summary, Failure> {
+    let written = copy(export, &path.display(), &mut new.file, json).await?;
+    let again = || {
+        new.file.sync_all()?;
+        let mut again = new.file.try_clone()?;
+        again.seek(SeekFrom::Start(0))?;
+        Ok(again)
+    };
+    let again = again().map_err(|error| unwritable(&path.display(), &error))?;
+    let (_, read) = whole::read(path, again, json)?;
+    if read != written {
+        return Err(Failure::failed(format!(
+            "{}: what was read again is not what was written; nothing is kept of it",
+            path.display()
+        )));
+    }
+    new.put(path, false)?;
+    Ok(read)
 }

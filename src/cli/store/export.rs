@@ -1,16 +1,16 @@
 //! `vestibule store export`
 
-use std::fs::File;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use tempfile::NamedTempFile;
 
-use super::progress::Progress;
+use super::new_file::{NewFile, unwritable};
 use crate::cli::answer::{Answer, Failure};
 use crate::cli::gateway::{self, Gateway, Why};
+use crate::cli::progress::Progress;
 use crate::control::ExportPurpose;
 use crate::store::Summary;
 
@@ -27,16 +27,30 @@ impl Export {
     pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
         let Some(path) = &self.output else {
             let mut export = gateway.export(ExportPurpose::Export, &self.why).await?;
-            copy(&mut export, &mut io::stdout().lock(), json).await?;
+            let copied = copy(&mut export, &"standard output", &mut io::stdout().lock(), json).await;
+            gateway.exported(ExportPurpose::Export, &self.why, copied).await?;
             return Ok(None);
         };
-        let mut file = New::beside(path)?;
+        let file = NewFile::beside(path)?;
         let mut export = gateway.export(ExportPurpose::Export, &self.why).await?;
-        let summary = copy(&mut export, &mut file.file, json).await?;
-        file.put(path, true)?;
+        let written = write(&mut export, file, path, json).await;
+        let summary = gateway
+            .exported(ExportPurpose::Export, &self.why, written)
+            .await?;
         let text = format!("Exported {} records to {}.", summary.records, path.display());
         Answer::new(&described(path, &summary), text).map(Some)
     }
+}
+
+async fn write(
+    export: &mut gateway::Export,
+    mut file: NewFile,
+    path: &Path,
+    json: bool,
+) -> Result<Summary, Failure> {
+    let summary = copy(export, &path.display(), &mut file.file, json).await?;
+    file.put(path, true)?;
+    Ok(summary)
 }
 
 /// What is said of a file to programs.
@@ -49,68 +63,21 @@ pub(super) fn described(path: &Path, summary: &Summary) -> serde_json::Value {
     })
 }
 
-/// Writes an export as it comes.
+/// Writes an export as it comes to what has this name.
 pub(super) async fn copy(
     export: &mut gateway::Export,
+    name: &impl Display,
     to: &mut impl Write,
     json: bool,
 ) -> Result<Summary, Failure> {
     let (mut progress, mut lines_so_far) = (Progress::new(json), 0);
     while let Some(lines) = export.lines().await? {
-        to.write_all(&lines)?;
+        to.write_all(&lines).map_err(|error| unwritable(name, &error))?;
         lines_so_far += memchr::memchr_iter(b'\n', &lines).count() as u64;
         progress.at(lines_so_far);
     }
-    to.flush()?;
+    to.flush().map_err(|error| unwritable(name, &error))?;
     export
         .summary()
         .ok_or_else(|| Failure::failed("the export did not say what was in it"))
-}
-
-/// A file that gets its name when it is whole. Its owner's alone from the first byte (S54).
-#[derive(Debug)]
-pub(super) struct New {
-    pub(super) file: NamedTempFile,
-}
-
-impl New {
-    /// In the folder of the file that it is to be.
-    pub(super) fn beside(path: &Path) -> Result<Self, Failure> {
-        let file = tempfile::Builder::new()
-            .prefix(".vestibule-")
-            .suffix(".unfinished")
-            .tempfile_in(folder_of(path));
-        file.map(|file| Self { file })
-            .map_err(|error| unwritable(path, &error))
-    }
-
-    /// Has it take its place, or that of a file that is there where it may.
-    pub(super) fn put(self, path: &Path, may_replace: bool) -> Result<(), Failure> {
-        let put = || {
-            self.file.as_file().sync_all()?;
-            if may_replace {
-                self.file.persist(path)?;
-            } else {
-                self.file.persist_noclobber(path)?;
-            }
-            File::open(folder_of(path))?.sync_all()
-        };
-        put().map_err(|error: io::Error| unwritable(path, &error))
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    let path = path.display();
-    Failure::failed(if error.kind() == io::ErrorKind::AlreadyExists {
-        format!("{path} exists and stays as it is; name another file")
-    } else {
-        format!("{path} cannot be written: {error}")
-    })
 }

@@ -261,6 +261,70 @@ fn where_the_record_is_required_nothing_leaves_unrecorded() {
     assert!(done.stderr.contains("nothing is exported"), "{}", done.stderr);
 }
 
+#[test]
+fn an_export_that_is_written_nowhere_says_why_and_is_on_record_as_failed() {
+    let site = site();
+    add(&site, "ann@example.com", &[]);
+    let outcomes = |site: &Site| -> Vec<String> {
+        let events = site.ask(&["audit", "--event", "store-export", "--event", "store-backup"]);
+        let events = events.as_array().unwrap().iter();
+        events
+            .map(|event| event["outcome"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let into_a_full_disk = |site: &Site| {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut export = site.program(&["store", "export", "--config", "vestibule.toml"]);
+        let done = export.stdout(full).output().unwrap();
+        assert_eq!(done.status.code(), Some(1));
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(
+            said.contains("standard output cannot be written: ") && said.contains("make room there"),
+            "{said}"
+        );
+    };
+    into_a_full_disk(&site);
+    assert_eq!(outcomes(&site), ["success", "failure"]);
+    let (gateway, _) = Program::start(&site);
+    into_a_full_disk(&site);
+    assert_eq!(outcomes(&site), ["success", "failure", "success", "failure"]);
+    // Where nothing can be written at all, nothing leaves the store.
+    for arguments in [
+        ["store", "backup", "none/x.jsonl"],
+        ["store", "backup", "/proc/x.jsonl"],
+    ] {
+        let said = site.run(&arguments).stderr;
+        assert!(
+            said.contains(&format!("{} cannot be written: ", arguments[2])),
+            "{said}"
+        );
+    }
+    assert_eq!(outcomes(&site).len(), 4);
+    gateway.stop();
+}
+
+#[test]
+fn s54_an_export_that_is_killed_leaves_no_hashes() {
+    let site = site();
+    add(&site, "ann@example.com", &[]);
+    fs::create_dir(site.path("backups")).unwrap();
+    for wait in [0, 5, 10, 20, 40, 80] {
+        let mut child = site
+            .program(&["store", "backup", "backups", "--config", "vestibule.toml"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(Duration::from_millis(wait));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for entry in fs::read_dir(site.path("backups")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(name.starts_with("vestibule-"), "{name}");
+        }
+    }
+}
+
 /// In the store whose import is killed.
 const PEOPLE: usize = 500;
 
