@@ -66,6 +66,14 @@ impl Failure {
         }
     }
 
+    /// The same, and how far it was by then.
+    pub(super) fn after(self, done: &str) -> Self {
+        Self {
+            message: format!("{}; {done}", self.message),
+            ..self
+        }
+    }
+
     /// The same with a member of its document.
     pub(super) fn with(mut self, name: &str, value: Value) -> Self {
         self.details.insert(name.to_owned(), value);

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::BufRead;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,6 +22,9 @@ use crate::secret::Secret;
 use crate::services::{Actor, Audit};
 use crate::store::{ExportFile, Summary};
 
+/// A file of which nothing is kept.
+const NOWHERE: &str = "/dev/null";
+
 /// Why a command is asked.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Why {
@@ -36,6 +40,10 @@ pub(super) struct Gateway {
     client: Client,
     /// The store that the configuration names.
     opened: OnceCell<Administration>,
+    /// An empty one in a folder of its own, for those who only read where no store was ever made.
+    unmade: OnceCell<(Administration, TempDir)>,
+    /// Whether the record's lines go nowhere that should go to standard output.
+    hides_record: AtomicBool,
 }
 
 impl Gateway {
@@ -44,11 +52,19 @@ impl Gateway {
             client: Client::new(&config.listen.admin_socket),
             config,
             opened: OnceCell::new(),
+            unmade: OnceCell::new(),
+            hides_record: AtomicBool::new(false),
         }
     }
 
     pub(super) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Has a store that this opens keep its audit log without showing the lines where no `audit.file` is set: of an
+    /// import there are as many as accounts.
+    pub(super) fn keep_record_off_the_terminal(&self) {
+        self.hides_record.store(true, Ordering::Relaxed);
     }
 
     /// Whether what was asked was asked of the gateway itself, which sends what waits, and not of its store.
@@ -171,13 +187,22 @@ impl Gateway {
         Ok(imported)
     }
 
-    async fn open(&self) -> Result<Administration, Failure> {
-        let mut config = self.config.clone();
-        // Standard output belongs to the answer.
-        if config.audit.file.as_os_str().is_empty() {
-            config.audit.file = Audit::STANDARD_ERROR.into();
-        }
-        Administration::open(&config, Clock::system(), Random::system())
+    /// The store, made if there is none.
+    async fn writable(&self) -> Result<&Administration, Failure> {
+        self.opened
+            .get_or_try_init(async || {
+                let mut config = self.config.clone();
+                // Standard output belongs to the answer.
+                if config.audit.file.as_os_str().is_empty() {
+                    let hides = self.hides_record.load(Ordering::Relaxed);
+                    config.audit.file = if hides { NOWHERE } else { Audit::STANDARD_ERROR }.into();
+                }
+                let opened = Administration::open(&config, Clock::system(), Random::system()).await;
+                opened.map_err(|error| match error {
+                    OpenError::Owner(error) => Failure::failed(error.to_string()),
+                    error => self.unopened(&error),
+                })
+            })
             .await
     }
 

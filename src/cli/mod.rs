@@ -13,6 +13,7 @@ mod lock;
 mod logging;
 mod mail;
 mod password;
+mod progress;
 mod reload;
 pub mod schema;
 mod serve;
@@ -132,7 +133,7 @@ impl Cli {
                 store::verify_file(&file, json).map(Some)
             }
             Some(Command::Explain(command)) => ask(config, async |gateway| command.run(gateway).await),
-            Some(Command::User(command)) => ask(config, async |gateway| command.run(gateway).await),
+            Some(Command::User(command)) => ask(config, async |gateway| command.run(gateway, json).await),
             Some(Command::Invite(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Key(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Session(command)) => ask(config, async |gateway| command.run(gateway).await),

@@ -3,7 +3,7 @@
 mod backup;
 mod export;
 mod import;
-mod progress;
+mod new_file;
 mod whole;
 
 use std::path::{Path, PathBuf};

@@ -1,11 +1,9 @@
 //! `vestibule user …`
 
 mod find;
+mod import;
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -14,11 +12,9 @@ use jiff::Timestamp;
 use super::answer::{Answer, Failure};
 use super::gateway::{Gateway, Why};
 use super::password::PasswordSource;
-use super::table::{list, moment, printable, roughly, table};
+use super::table::{list, moment, printable, roughly};
 use crate::clock::Clock;
-use crate::control::{
-    AccountDetails, AccountView, Command, ImportReport, MAX_REQUEST, NewUser, ResetLink, UserChange,
-};
+use crate::control::{AccountDetails, AccountView, Command, NewUser, ResetLink, UserChange};
 use crate::model::{Decision, Email, Standing, Username};
 
 #[derive(Debug, Subcommand)]
@@ -78,13 +74,7 @@ pub(super) enum User {
         more: Vec<String>,
     },
     /// Add the accounts of a file of Apache's htpasswd with bcrypt hashes.
-    Import {
-        /// The file: a line `name:hash` for each account.
-        #[arg(long, value_name = "FILE")]
-        htpasswd: PathBuf,
-        #[command(flatten)]
-        why: Why,
-    },
+    Import(import::Import),
 }
 
 /// An account that exists.
@@ -105,7 +95,7 @@ pub(super) struct Changed {
 }
 
 impl User {
-    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Answer, Failure> {
         match self {
             Self::Add {
                 email,
@@ -173,7 +163,7 @@ impl User {
                 };
                 Answer::new(&changed, format!("{} {said}", changed.email))
             }
-            Self::Import { htpasswd, why } => import(gateway, &htpasswd, why).await,
+            Self::Import(import) => import.run(gateway, json).await,
         }
     }
 }
@@ -188,34 +178,6 @@ async fn change(
     let command = Command::ChangeUser { user, change };
     let changed: AccountView = gateway.ask_because(command, why).await?;
     Answer::new(&changed, format!("{} {said}", changed.email))
-}
-
-async fn import(gateway: &Gateway, file: &Path, why: Why) -> Result<Answer, Failure> {
-    let text = read_bounded(file)
-        .map_err(|error| Failure::failed(format!("{} cannot be read: {error}", file.display())))?;
-    let report: ImportReport = gateway.ask_because(Command::ImportUsers(text), why).await?;
-    let rows = report
-        .added
-        .iter()
-        .map(|account| [account.email.to_string(), account.username.to_string()]);
-    let text = if report.added.is_empty() {
-        "There are no accounts in the file.".to_owned()
-    } else {
-        table(["EMAIL", "USERNAME"], rows)
-    };
-    Answer::new(&report, text)
-}
-
-/// A file that fits into a request.
-fn read_bounded(file: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let limit = u64::try_from(MAX_REQUEST).unwrap_or(u64::MAX);
-    if File::open(file)?.take(limit + 1).read_to_string(&mut text)? > MAX_REQUEST {
-        return Err(std::io::Error::other(format!(
-            "it is larger than {MAX_REQUEST} bytes; divide it"
-        )));
-    }
-    Ok(text)
 }
 
 fn described(details: &AccountDetails) -> String {

@@ -28,8 +28,8 @@ pub const AUDIT_EVENTS_A_PAGE: usize = 1000;
 pub enum Command {
     /// Adds an account, verified and approved. Answers an [`AccountView`](super::AccountView).
     AddUser(NewUser),
-    /// Adds the accounts of an htpasswd file, which this is. Answers an [`ImportReport`](super::ImportReport).
-    ImportUsers(String),
+    /// Adds the accounts of some lines of an htpasswd file. Answers an [`ImportReport`](super::ImportReport).
+    ImportLines(HtpasswdLines),
     /// Up to [`USERS_A_PAGE`] accounts in the order they were made, from the one after this.
     /// Answers a list of [`AccountView`](super::AccountView).
     ListUsers(Option<AccountId>),
@@ -108,6 +108,47 @@ pub enum Command {
     VerifyStore,
     /// Writes everything in the store out. Answers with lines, and then a [`Summary`](crate::store::Summary).
     ExportStore(ExportPurpose),
+    /// Puts on record that nothing came of an export. Answers nothing.
+    NoteFailedExport(ExportPurpose),
+}
+
+impl Command {
+    /// Whether it changes nothing.
+    pub fn only_reads(&self) -> bool {
+        match self {
+            Self::ListUsers(_)
+            | Self::FindUsers(_)
+            | Self::ListMails(_)
+            | Self::ListLocks
+            | Self::ShowUser(_)
+            | Self::ListInvitations
+            | Self::ListSessions(_)
+            | Self::ListKeys(_)
+            | Self::ReadAudit(_)
+            | Self::Whereabouts
+            | Self::Explain { .. }
+            | Self::ExplainRequest(_)
+            | Self::Recall(_)
+            | Self::VerifyStore => true,
+            Self::AddUser(_)
+            | Self::ImportLines(_)
+            | Self::SendAgain(_)
+            | Self::ChangeUser { .. }
+            | Self::DeleteUser(_)
+            | Self::CreateInvitations(_)
+            | Self::CreateInvitationsFor(_)
+            | Self::MailInvitations(_)
+            | Self::CreateResetLink(_)
+            | Self::RevokeInvitation(_)
+            | Self::RevokeSessions(_)
+            | Self::Reload
+            | Self::CreateKey(_)
+            | Self::ChangeKey { .. }
+            | Self::RotateMaster
+            | Self::ExportStore(_)
+            | Self::NoteFailedExport(_) => false,
+        }
+    }
 }
 
 /// What an export is for; the record tells.
@@ -163,6 +204,15 @@ pub struct NewUser {
     pub groups: BTreeSet<String>,
     /// The password.
     pub password: GivenPassword,
+}
+
+/// Lines of an htpasswd file.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HtpasswdLines {
+    /// The number of the first of them in the file, from 1.
+    pub first: usize,
+    /// The lines.
+    pub text: String,
 }
 
 /// A password that an administrator gives.

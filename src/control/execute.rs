@@ -3,7 +3,8 @@
 use serde_json::{Value, to_value};
 
 use super::command::{
-    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, NewUser, USERS_A_PAGE, UserChange, WhichSessions,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, HtpasswdLines, NewUser, USERS_A_PAGE,
+    UserChange, WhichSessions,
 };
 use super::reply::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationView, RefusedLine, SessionView,
@@ -19,7 +20,7 @@ impl Administration {
     pub async fn execute(&self, command: Command, by: &Actor) -> Result<Value, CommandError> {
         Ok(match command {
             Command::AddUser(new) => to_value(self.add_user(new, by).await?)?,
-            Command::ImportUsers(file) => to_value(self.import_users(&file, by).await?)?,
+            Command::ImportLines(lines) => to_value(self.import_lines(&lines, by).await)?,
             Command::ListUsers(after) => {
                 let accounts = self.services.accounts.list(after, USERS_A_PAGE).await?;
                 to_value(views::<_, AccountView>(accounts))?
@@ -82,8 +83,7 @@ impl Administration {
         Ok(added.into())
     }
 
-    /// Lines that are refused do not stop the others: an import can be mended and repeated.
-    async fn import_users(&self, file: &str, by: &Actor) -> Result<ImportReport, CommandError> {
+    async fn import_lines(&self, lines: &HtpasswdLines, by: &Actor) -> ImportReport {
         let mut report = ImportReport {
             added: Vec::new(),
             refused: Vec::new(),

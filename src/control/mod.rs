@@ -27,16 +27,16 @@ mod stream;
 pub use administration::Administration;
 pub use client::{Client, ClientError, Exporting};
 pub use command::{
-    AUDIT_EVENTS_A_PAGE, AuditQuery, BoundInvitations, Command, ExportPurpose, GivenPassword, KeyChange,
-    MAILS_A_PAGE, MailedInvitations, NewInvitations, NewKey, NewUser, USERS_A_PAGE, UserChange, UserQuery,
-    WhichSessions, by_command_of,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, BoundInvitations, Command, ExportPurpose, GivenPassword, HtpasswdLines,
+    KeyChange, MAILS_A_PAGE, MailedInvitations, NewInvitations, NewKey, NewUser, USERS_A_PAGE, UserChange,
+    UserQuery, WhichSessions, by_command_of,
 };
 pub use error::CommandError;
 pub use export::Given;
 pub use import::{ImportError, Imported, Wanted, import_store};
 pub use lists::{FoundUsers, LockedAccount, LockedKey, LocksView, MailView, SentAgain};
 pub use open::{OpenError, is_made, open_store};
-pub use protocol::MAX_REQUEST;
+pub use owner::OwnerError;
 pub use reply::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, KeyView,
     NewKeyView, RefusedLine, Reloaded, ResetLink, RotatedMaster, SessionView, Whereabouts,

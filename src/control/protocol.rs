@@ -9,8 +9,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{Command, CommandError};
 
-/// The largest request, its line break included: an import of some 20,000 accounts.
-pub const MAX_REQUEST: usize = 4 << 20;
+/// The largest request, its line break included: an import comes in many.
+pub(super) const MAX_REQUEST: usize = 4 << 20;
 
 /// The largest answer.
 pub(super) const MAX_ANSWER: usize = 64 << 20;

@@ -28,7 +28,7 @@ mod sessions;
 mod standing;
 
 pub use error::AccountError;
-pub use htpasswd::ImportedLine;
+pub use htpasswd::{HtpasswdLine, ImportedLine};
 pub(super) use standing::Ruling;
 
 /// An account to add: verified and approved.
@@ -119,6 +119,53 @@ impl Accounts {
 
     /// Adds an account. `by` names who does it, for the record.
     pub async fn add(&self, new: NewAccount, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
+        let account = self.prepare(new).await?;
+        let created = self
+            .store
+            .create_account(account.clone(), None, account.created_at)
+            .await?;
+        let account = made(account, created)?;
+        self.note(Kind::AccountAdd, &account, by, origin);
+        Ok(account)
+    }
+
+    /// Adds accounts in one step of the store, each of them or not. What became of each, in their order.
+    pub(super) async fn add_all(
+        &self,
+        wanted: Vec<Result<NewAccount, AccountError>>,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Vec<Result<Account, AccountError>> {
+        let mut prepared = Vec::with_capacity(wanted.len());
+        for new in wanted {
+            prepared.push(match new {
+                Ok(new) => self.prepare(new).await,
+                Err(error) => Err(error),
+            });
+        }
+        let accounts = prepared.iter().flatten().cloned().collect();
+        let mut created = match self.store.create_accounts(accounts).await {
+            Ok(created) => Ok(created.into_iter()),
+            Err(error) => Err(error),
+        };
+        let mut results = Vec::with_capacity(prepared.len());
+        for account in prepared {
+            let result = account.and_then(|account| match &mut created {
+                Ok(created) => made(account, created.next().unwrap_or(CreateAccount::InvitationVoid)),
+                Err(error) => Err(error.clone().into()),
+            });
+            if let Ok(account) = &result {
+                self.note(Kind::AccountAdd, account, by, origin);
+            }
+            results.push(result);
+        }
+        // More wait than the audit log has room for, unless they are written now.
+        self.audit.flush().await;
+        results
+    }
+
+    /// The account as it will be kept.
+    async fn prepare(&self, new: NewAccount) -> Result<Account, AccountError> {
         let username = match new.username {
             Some(username) => username,
             None => {
@@ -132,7 +179,7 @@ impl Accounts {
         let name = account_name(new.name.as_deref().unwrap_or_default())?;
         let password_hash = self.hash(new.password, &new.email, &username).await?;
         let now = self.clock.now();
-        let account = Account {
+        Ok(Account {
             id: AccountId::new(now, &self.random),
             username,
             email: new.email,
@@ -147,17 +194,7 @@ impl Accounts {
             former_usernames: Vec::new(),
             agreements: Vec::new(),
             language: None,
-        };
-        match self.store.create_account(account.clone(), None, now).await? {
-            CreateAccount::Created => {}
-            CreateAccount::EmailTaken => return Err(AccountError::EmailTaken(account.email)),
-            // Without an invitation none can be void.
-            CreateAccount::UsernameTaken | CreateAccount::InvitationVoid => {
-                return Err(AccountError::UsernameTaken(account.username.to_string()));
-            }
-        }
-        self.note(Kind::AccountAdd, &account, by, origin);
-        Ok(account)
+        })
     }
 
     /// The account with this address, username or id.
@@ -346,6 +383,18 @@ impl Accounts {
             _ => {}
         }
         self.audit.note(origin, &event);
+    }
+}
+
+/// The account, if it was made.
+fn made(account: Account, created: CreateAccount) -> Result<Account, AccountError> {
+    match created {
+        CreateAccount::Created => Ok(account),
+        CreateAccount::EmailTaken => Err(AccountError::EmailTaken(account.email)),
+        // Without an invitation none can be void.
+        CreateAccount::UsernameTaken | CreateAccount::InvitationVoid => {
+            Err(AccountError::UsernameTaken(account.username.to_string()))
+        }
     }
 }
 

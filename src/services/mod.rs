@@ -61,7 +61,9 @@ use vault::Vault;
 
 pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys, NewAccessKey};
 pub use account_name::{LONGEST_NAME, NotAName};
-pub use accounts::{AccountChange, AccountError, Accounts, ImportedLine, NewAccount, NewPassword};
+pub use accounts::{
+    AccountChange, AccountError, Accounts, HtpasswdLine, ImportedLine, NewAccount, NewPassword,
+};
 pub use actor::Actor;
 pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
 pub use derived_keys::DerivedKeys;

@@ -62,6 +62,10 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
         now: Timestamp,
     ) -> Result<CreateAccount, StoreError>;
 
+    /// Makes accounts, each as [`create_account`](Self::create_account) does without an invitation, in one step. What
+    /// became of each, in their order.
+    async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError>;
+
     /// The account with this id.
     async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
 

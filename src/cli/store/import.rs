@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::progress::Progress;
 use crate::cli::answer::{Answer, Failure};
 use crate::cli::gateway::{Gateway, Why};
+use crate::cli::progress::Progress;
 use crate::control::Wanted;
 
 #[derive(Debug, Args)]

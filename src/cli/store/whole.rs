@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::progress::Progress;
 use crate::cli::answer::{Answer, Failure};
+use crate::cli::progress::Progress;
 use crate::store::{Header, Reader, Summary};
 
 /// `vestibule store verify FILE`

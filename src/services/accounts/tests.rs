@@ -210,12 +210,12 @@ async fn parallel_changes_all_happen() {
 async fn an_htpasswd_file_is_imported_line_by_line() {
     let world = World::with(|config| config.login.username = true).await;
     let text = format!(
-        "# people\n\nann@example.com:{HASH}\r\nBob:{HASH}\nno colon\ncarl:$apr1$x$y\nbob@example.com:{HASH}\nd d:{HASH}\n"
+        "\u{feff}# people\n\nann@example.com:{HASH}\r\nBob:{HASH}\nno colon\ncarl:$apr1$x$y\nbob@example.com:{HASH}\nd d:{HASH}\n"
     );
     let lines = world
         .services
         .accounts
-        .import_htpasswd(&text, &tester(), &client())
+        .import_htpasswd(&text, 1, &tester(), &client())
         .await;
     let seen: Vec<_> = lines
         .iter()

@@ -1,5 +1,7 @@
 //! Accounts, and what goes with them.
 
+use std::collections::HashSet;
+
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -49,6 +51,101 @@ pub(super) async fn create(
     insert(tx, account).await?;
     mails::enqueue(tx, new_mails).await?;
     Ok(CreateAccount::Created)
+}
+
+/// Creates accounts in as many statements as one account takes.
+pub(super) async fn create_all(
+    tx: &Transaction<'_>,
+    accounts: &[Account],
+) -> Result<Vec<CreateAccount>, Fault> {
+    // As above: somebody who takes one of them at this moment makes the insertion fail.
+    let addresses: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
+    let sql = "SELECT email FROM account WHERE email = ANY($1)";
+    let mut taken_addresses = column_of(tx, sql, &addresses).await?;
+    let names: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
+    let sql = "SELECT username FROM username WHERE username = ANY($1)";
+    let mut taken_names = column_of(tx, sql, &names).await?;
+    let ids: Vec<_> = accounts
+        .iter()
+        .map(|account| uuid(account.id.as_bytes()))
+        .collect();
+    let made = "SELECT EXISTS (SELECT FROM account WHERE id = ANY($1))";
+    if query_value(tx, made, &[&ids]).await? {
+        return Err(unavailable("a new account's id is taken"));
+    }
+    let mut created = Vec::with_capacity(accounts.len());
+    let outcomes = accounts.iter().map(|account| {
+        let (address, name) = (account.email.key(), account.username.as_str());
+        if taken_addresses.contains(address) {
+            CreateAccount::EmailTaken
+        } else if taken_names.contains(name) {
+            CreateAccount::UsernameTaken
+        } else {
+            taken_addresses.insert(address.to_owned());
+            taken_names.insert(name.to_owned());
+            created.push(account);
+            CreateAccount::Created
+        }
+    });
+    let outcomes = outcomes.collect();
+    insert_all(tx, &created).await?;
+    Ok(outcomes)
+}
+
+async fn column_of(tx: &Transaction<'_>, sql: &str, wanted: &[&str]) -> Result<HashSet<String>, Fault> {
+    let rows = query(tx, sql, &[&wanted]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Keeps new accounts that have had no username before.
+async fn insert_all(tx: &Transaction<'_>, accounts: &[&Account]) -> Result<(), Fault> {
+    let ids: Vec<_> = accounts
+        .iter()
+        .map(|account| uuid(account.id.as_bytes()))
+        .collect();
+    let emails: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
+    let usernames: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
+    let standings: Vec<_> = accounts
+        .iter()
+        .map(|account| standing(account.standing))
+        .collect();
+    let (mut versions, mut records) = (Vec::new(), Vec::new());
+    let (mut grouped, mut groups_of) = (Vec::new(), Vec::new());
+    let (mut found, mut terms_of) = (Vec::new(), Vec::new());
+    for (account, id) in accounts.iter().zip(&ids) {
+        let (version, record) = encode(*account)?;
+        versions.push(version);
+        records.push(record);
+        for group in groups(account) {
+            grouped.push(*id);
+            groups_of.push(group);
+        }
+        for term in terms(account) {
+            found.push(*id);
+            terms_of.push(term);
+        }
+    }
+    execute(
+        tx,
+        "WITH grouped AS (
+             SELECT id, array_agg(name ORDER BY place) AS groups
+             FROM unnest($7::uuid[], $8::text[]) WITH ORDINALITY AS given (id, name, place) GROUP BY id
+         ), made AS (
+             INSERT INTO account (id, email, standing, groups, version, record)
+             SELECT id, email, standing, coalesce(groups, '{}'), version, record
+             FROM unnest($1::uuid[], $2::text[], $4::text[], $5::smallint[], $6::json[])
+                 AS given (id, email, standing, version, record) LEFT JOIN grouped USING (id)
+         ), named AS (
+             INSERT INTO username (username, account) SELECT * FROM unnest($3::text[], $1)
+         )
+         INSERT INTO account_term (term, account) SELECT * FROM unnest($10::text[], $9::uuid[])",
+        &[
+            &ids, &emails, &usernames, &standings, &versions, &records, &grouped, &groups_of, &found,
+            &terms_of,
+        ],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Keeps an account that is new, with all that it is found by, in one statement.

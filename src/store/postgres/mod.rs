@@ -130,6 +130,14 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
+        self.database
+            .transact(accounts, |tx, accounts| {
+                Box::pin(accounts::create_all(tx, accounts))
+            })
+            .await
+    }
+
     async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
         self.database
             .with(async |client| accounts::by_id(client, id).await)

@@ -46,6 +46,14 @@ pub(super) fn create(
     Ok(CreateAccount::Created)
 }
 
+pub(super) fn create_all(
+    group: &mut Group<'_>,
+    accounts: &[Account],
+) -> Result<Vec<CreateAccount>, StoreError> {
+    let create = |account: &Account| create(group, account, None, &[], account.created_at);
+    accounts.iter().map(create).collect()
+}
+
 /// Keeps an account that is new, with all that it is found by.
 pub(super) fn insert(group: &mut Group<'_>, account: &Account) -> Result<(), StoreError> {
     group.put(key::account(account.id), account)?;

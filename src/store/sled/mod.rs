@@ -153,6 +153,12 @@ impl Store for SledStore {
             .await
     }
 
+    async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
+        self.committer
+            .run(move |group| accounts::create_all(group, &accounts))
+            .await
+    }
+
     async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
         self.engine.with(|tree| tree.read(&key::account(id)))
     }

@@ -55,6 +55,7 @@ macro_rules! conformance {
                 an_account_is_found_by_id_address_and_username
                 an_address_serves_one_account_in_any_case
                 a_username_is_never_given_again
+                accounts_are_created_together_each_or_not
                 accounts_come_in_the_order_they_were_made
                 a_group_has_members_while_somebody_is_in_it
                 a_change_replaces_the_account_that_was_read

@@ -76,6 +76,53 @@ pub(crate) async fn a_username_is_never_given_again<H: Harness>() {
     assert_sound(&store).await;
 }
 
+pub(crate) async fn accounts_are_created_together_each_or_not<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let random = harness.random();
+    let ann = account("ann", random);
+    store.create_account(ann, None, noon()).await.unwrap();
+    let ops = member_of("ops", "bob", random);
+    let all = vec![
+        ops.clone(),
+        Account {
+            email: email("ANN@example.com"),
+            ..account("other", random)
+        },
+        Account {
+            email: email("a2@example.com"),
+            ..account("ann", random)
+        },
+        Account {
+            email: email("Bob@example.com"),
+            ..account("bob2", random)
+        },
+        Account {
+            email: email("b2@example.com"),
+            ..account("bob", random)
+        },
+        account("carl", random),
+    ];
+    assert_eq!(
+        store.create_accounts(all.clone()).await.unwrap(),
+        [
+            CreateAccount::Created,
+            CreateAccount::EmailTaken,
+            CreateAccount::UsernameTaken,
+            CreateAccount::EmailTaken,
+            CreateAccount::UsernameTaken,
+            CreateAccount::Created,
+        ]
+    );
+    assert_eq!(store.create_accounts(Vec::new()).await.unwrap(), []);
+    assert_eq!(store.accounts(None, 9).await.unwrap().len(), 3);
+    assert_eq!(store.account(ops.id).await.unwrap(), Some(ops.clone()));
+    assert_eq!(store.group_members("ops").await.unwrap(), [ops]);
+    let carl = store.account_by_username(&all[5].username).await.unwrap();
+    assert_eq!(carl.as_ref(), Some(&all[5]));
+    assert_sound(&store).await;
+}
+
 pub(crate) async fn accounts_come_in_the_order_they_were_made<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
