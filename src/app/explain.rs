@@ -1,5 +1,6 @@
 //! Explaining: what would become of a request, and what became of one.
 
+use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,8 @@ pub struct Recalled {
     pub recent: Option<RecentRequest>,
     /// What the access log has.
     pub logged: Option<LoggedRequest>,
+    /// Why the access log could not be read.
+    pub log_error: Option<String>,
     /// What the audit log has.
     pub events: Vec<AuditEvent>,
 }
@@ -152,26 +155,34 @@ async fn recall(
     }
     events.reverse();
     let has_file = log.access && !log.access_file.as_os_str().is_empty();
-    let logged = if has_file {
+    let (logged, log_error) = if has_file {
         let (file, id) = (log.access_file.clone(), id.to_owned());
         let found = spawn_blocking(move || find_request(&file, &id)).await;
-        found.ok().and_then(Result::ok).flatten()
+        match found.map_err(io::Error::from).flatten() {
+            Ok(logged) => (logged, None),
+            Err(error) => (
+                None,
+                Some(format!("{} cannot be read: {error}", log.access_file.display())),
+            ),
+        }
     } else {
-        None
+        (None, None)
     };
     let recalled = Recalled {
         recent: remembered,
         logged,
+        log_error,
         events,
     };
     if recalled.recent.is_none() && recalled.logged.is_none() && recalled.events.is_empty() {
-        return Err(CommandError::new(unknown(id, log, recent)));
+        let error = recalled.log_error.as_deref();
+        return Err(CommandError::new(unknown(id, log, error, recent)));
     }
     Ok(recalled)
 }
 
 /// Where the name was looked for, and how far back.
-fn unknown(id: &str, log: &LogConfig, recent: Option<&Recent>) -> String {
+fn unknown(id: &str, log: &LogConfig, error: Option<&str>, recent: Option<&Recent>) -> String {
     let memory = match recent {
         Some(recent) => format!(
             "the running gateway remembers what it refused since {:.0}",
@@ -184,6 +195,8 @@ fn unknown(id: &str, log: &LogConfig, recent: Option<&Recent>) -> String {
         "no access log is written (log.access)".to_owned()
     } else if log.access_file.as_os_str().is_empty() {
         "the access log goes to standard output: look for the id where that is kept".to_owned()
+    } else if let Some(error) = error {
+        error.to_owned()
     } else {
         format!("it is not in the last 64 MiB of {file}")
     };

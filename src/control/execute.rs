@@ -182,10 +182,11 @@ impl Administration {
 
     async fn verify_store(&self) -> Result<Value, CommandError> {
         let verification = self.store.verify().await?;
-        match verification.faults.len() {
+        match verification.fault_count {
             0 => Ok(to_value(verification)?),
             faults => Err(CommandError::new(format!(
-                "the store has {faults} fault(s); restore it from a backup"
+                "the store has {faults} fault(s), of which {} are told; restore it from a backup",
+                verification.faults.len()
             ))
             .with_details(&verification)),
         }

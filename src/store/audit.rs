@@ -48,6 +48,15 @@ pub struct AuditFilter {
 }
 
 impl AuditFilter {
+    /// Of whom the events are that it may let through; of everybody if none is named. A request's are found like those of an
+    /// account.
+    pub(super) fn subjects(&self) -> Vec<AuditSubject> {
+        match &self.request {
+            Some(id) if self.about.is_empty() => vec![AuditSubject::Request(id.clone())],
+            _ => self.about.clone(),
+        }
+    }
+
     /// Whether it lets an event through.
     pub fn passes(&self, event: &AuditEvent) -> bool {
         (self.about.is_empty() || self.about.iter().any(|about| about.is_of(event)))
@@ -67,6 +76,8 @@ pub enum AuditSubject {
     Account(AccountId),
     /// A name, in any case: an address, a username, a name that was typed, or somebody who did it.
     Name(String),
+    /// A request, by its id.
+    Request(String),
 }
 
 impl AuditSubject {
@@ -83,10 +94,11 @@ impl AuditSubject {
                 subjects.push(name);
             }
         }
+        subjects.extend(event.request_id.clone().map(Self::Request));
         subjects
     }
 
-    /// Those of an event of any age: usernames were no subjects once.
+    /// Those of an event of any age: usernames and requests were no subjects once.
     pub(super) fn written_in(event: &AuditEvent) -> Vec<Self> {
         let mut subjects = vec![Self::name(&event.who)];
         let by = event.by.as_deref().map(Self::name);

@@ -327,6 +327,21 @@ pub struct Verification {
     /// Access keys read.
     #[serde(default)]
     pub access_keys: usize,
-    /// What is wrong, a sentence each; empty if all is well.
+    /// How many things are wrong.
+    #[serde(default)]
+    pub fault_count: usize,
+    /// What is wrong, a sentence each, at most [`FAULTS_TOLD`](Self::FAULTS_TOLD); empty if all is well.
     pub faults: Vec<String>,
+}
+
+impl Verification {
+    /// How many faults are told one by one, so that a store with nothing but faults takes no memory.
+    pub const FAULTS_TOLD: usize = 100;
+
+    fn add_fault(&mut self, fault: String) {
+        self.fault_count += 1;
+        if self.faults.len() < Self::FAULTS_TOLD {
+            self.faults.push(fault);
+        }
+    }
 }

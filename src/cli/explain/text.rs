@@ -205,6 +205,7 @@ pub(super) fn recalled(recalled: &Recalled) -> String {
             );
         }
     }
+    sheet.lines("not seen", recalled.log_error.clone());
     sheet.lines("recorded", recalled.events.iter().map(audit::line));
     sheet.done()
 }

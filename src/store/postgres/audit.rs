@@ -187,7 +187,8 @@ async fn piece(
         "(micros, number) {comes_after} ($1, $2) AND micros BETWEEN $3 AND $4
          ORDER BY micros {direction}, number {direction} LIMIT {PIECE}"
     );
-    if filter.about.is_empty() {
+    let subjects = filter.subjects();
+    if subjects.is_empty() {
         let sql = format!("SELECT micros, number, version, record FROM audit_event WHERE {wanted}");
         return query(client, &sql, &[&after.0, &after.1, &from, &until]).await;
     }
@@ -198,15 +199,16 @@ async fn piece(
              ) AS theirs ORDER BY micros {direction}, number {direction} LIMIT {PIECE}
          ) AS found USING (micros, number) ORDER BY micros {direction}, number {direction}"
     );
-    let about: Vec<_> = filter.about.iter().map(digest).collect();
+    let about: Vec<_> = subjects.iter().map(digest).collect();
     query(client, &sql, &[&after.0, &after.1, &from, &until, &about]).await
 }
 
-/// Of a name or an account, as its rows have it.
+/// Of a name, an account or a request, as its rows have it.
 pub(super) fn digest(subject: &AuditSubject) -> Vec<u8> {
     let digest = match subject {
         AuditSubject::Account(id) => Sha256::new_with_prefix(b"account\0").chain_update(id.as_bytes()),
         AuditSubject::Name(name) => Sha256::new_with_prefix(b"name\0").chain_update(name),
+        AuditSubject::Request(id) => Sha256::new_with_prefix(b"request\0").chain_update(id),
     };
     digest.finalize()[..16].to_vec()
 }

@@ -146,14 +146,15 @@ fn read(
     limit: usize,
 ) -> Result<AuditPage, StoreError> {
     let mut page = AuditPage::default();
-    let mut spans = Span::of(filter, order, after);
+    let subjects = filter.subjects();
+    let mut spans = Span::of(&subjects, filter, order, after);
     let mut looks = 0;
     while looks < LOOKS {
         let more = engine.with(|tree| {
             let piece = Piece::next(tree, &spans, order)?;
             looks += piece.looks;
             for (place, (key, value)) in piece.in_order(order) {
-                let event: AuditEvent = if filter.about.is_empty() {
+                let event: AuditEvent = if subjects.is_empty() {
                     record::decode(key, value)?
                 } else {
                     tree.indexed(key, &key::audit(*place))?
@@ -243,11 +244,16 @@ struct Span {
 
 impl Span {
     /// The whole log, or one for each subject.
-    fn of(filter: &AuditFilter, order: AuditOrder, after: Option<AuditPlace>) -> Vec<Self> {
-        if filter.about.is_empty() {
+    fn of(
+        subjects: &[AuditSubject],
+        filter: &AuditFilter,
+        order: AuditOrder,
+        after: Option<AuditPlace>,
+    ) -> Vec<Self> {
+        if subjects.is_empty() {
             return vec![Self::along(Kind::Audit.prefix(), filter, order, after)];
         }
-        let subjects = filter.about.iter().map(key::audits_of);
+        let subjects = subjects.iter().map(key::audits_of);
         subjects
             .map(|prefix| Self::along(prefix, filter, order, after))
             .collect()

@@ -237,9 +237,7 @@ impl Filling {
         };
         changes.insert(key::meta(), Some(record::Record::encode(&meta)?.into()));
         self.engine.apply(&changes)?;
-        let (found, suspects) = verify::scan(&self.engine)?;
-        let mut faults = found.faults;
-        faults.extend(self.engine.with(|tree| verify::faults(tree, &suspects))?);
+        let mut faults = verify::run(&self.engine)?.faults;
         if !faults.is_empty() {
             faults.truncate(FAULTS_TOLD);
             return Err(StoreError::Corrupt(faults.join("; ")));

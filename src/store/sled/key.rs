@@ -338,6 +338,7 @@ pub(super) fn audits_of(subject: &AuditSubject) -> Vec<u8> {
     let digest = match subject {
         AuditSubject::Account(id) => Sha256::new_with_prefix(b"account\0").chain_update(id.as_bytes()),
         AuditSubject::Name(name) => Sha256::new_with_prefix(b"name\0").chain_update(name),
+        AuditSubject::Request(id) => Sha256::new_with_prefix(b"request\0").chain_update(id),
     };
     Kind::AuditOf.key(&[&digest.finalize()[..16]])
 }

@@ -1,11 +1,9 @@
 //! Reading everything, to see that each row is sound and that rows that point to each other agree.
 //!
 //! What is wrong with a row can be told from the row and those that it names, so the whole store is read a piece at
-//! a time while it is being written to. What looks wrong is looked at again between two groups, at the end.
+//! a time, between two groups, while it is being written to.
 
 use std::ops::ControlFlow;
-
-use ::sled::IVec;
 
 use super::engine::Engine;
 use super::inspection;
@@ -19,10 +17,9 @@ use crate::model::{
 };
 use crate::store::{AuditSubject, StoreError, Verification};
 
-/// Reads everything: counts the rows, and names those that seem wrong.
-pub(super) fn scan(engine: &Engine) -> Result<(Verification, Vec<IVec>), StoreError> {
+/// Reads everything: counts the rows, and says what is wrong with them.
+pub(super) fn run(engine: &Engine) -> Result<Verification, StoreError> {
     let mut found = Verification::default();
-    let mut suspects = Vec::new();
     let read = engine.pieces(b"", None, |tree, rows| {
         for (key, value) in rows {
             match Kind::of(key) {
@@ -32,28 +29,17 @@ pub(super) fn scan(engine: &Engine) -> Result<(Verification, Vec<IVec>), StoreEr
                 Some(Kind::AccessKey) => found.access_keys += 1,
                 _ => {}
             }
-            if fault(tree, key, value)?.is_some() {
-                suspects.push(key.clone());
+            if let Some(fault) = fault(tree, key, value)? {
+                found.add_fault(fault);
             }
         }
         Ok(ControlFlow::Continue(()))
     });
     match read {
-        Err(StoreError::Corrupt(fault)) => found.faults.push(fault),
+        Err(StoreError::Corrupt(fault)) => found.add_fault(fault),
         outcome => outcome?,
     }
-    Ok((found, suspects))
-}
-
-/// What is wrong with the rows with these keys, a sentence each.
-pub(super) fn faults(rows: &impl Rows, suspects: &[IVec]) -> Result<Vec<String>, StoreError> {
-    let mut faults = Vec::new();
-    for key in suspects {
-        if let Some(value) = rows.value(key)? {
-            faults.extend(fault(rows, key, &value)?);
-        }
-    }
-    Ok(faults)
+    Ok(found)
 }
 
 fn fault(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<Option<String>, StoreError> {

@@ -111,6 +111,7 @@ macro_rules! conformance {
                 filters_let_through_what_all_of_them_do
                 events_of_several_subjects_are_read_as_one
                 a_username_finds_events_that_name_it
+                an_event_among_very_many_is_found_by_its_request
                 the_oldest_go_when_there_are_too_many
                 what_is_old_is_pruned
                 events_of_many_at_one_moment_are_all_there

@@ -198,9 +198,25 @@ async fn a_sound_store_has_no_faults() {
         sessions: 1,
         invitations: 1,
         access_keys: 1,
+        fault_count: 0,
         faults: Vec::new(),
     };
     assert_eq!(verified(|_, _| {}).await, sound);
+}
+
+#[tokio::test]
+async fn faults_beyond_those_that_are_told_are_counted() {
+    let found = verified(|tree, _| {
+        for n in 0..1_000_u32 {
+            tree.insert([b"~".as_slice(), &n.to_be_bytes()].concat(), b"")
+                .unwrap();
+        }
+    })
+    .await;
+    assert_eq!(
+        (found.fault_count, found.faults.len()),
+        (1_000, Verification::FAULTS_TOLD)
+    );
 }
 
 #[tokio::test]

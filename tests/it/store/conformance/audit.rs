@@ -255,6 +255,36 @@ pub(crate) async fn a_username_finds_events_that_name_it<H: Harness>() {
     assert_sound(&store).await;
 }
 
+/// One read finds it, however many came after it.
+pub(crate) async fn an_event_among_very_many_is_found_by_its_request<H: Harness>() {
+    const OTHERS: usize = 12_000;
+    let harness = H::new();
+    let store = harness.store();
+    let of = |request: &str, second| AuditEvent {
+        request_id: Some(request.to_owned()),
+        ..event("ann", second)
+    };
+    store.append_audit(vec![of("r-1", 0)], 2 * MANY).await.unwrap();
+    let others: Vec<_> = (0..OTHERS).map(|n| of(&format!("x{n}"), 1)).collect();
+    for piece in others.chunks(1_000) {
+        store.append_audit(piece.to_vec(), 2 * MANY).await.unwrap();
+    }
+    let filter = |request: &str| AuditFilter {
+        request: Some(request.to_owned()),
+        ..AuditFilter::default()
+    };
+    let order = AuditOrder::NewestFirst;
+    let page = store.read_audit(filter("r-1"), order, None, 1).await.unwrap();
+    assert_eq!(page.events[0].1, of("r-1", 0));
+    let page = store.read_audit(filter("r-2"), order, None, 1).await.unwrap();
+    assert_eq!((page.events.len(), page.next), (0, None));
+    // What is written otherwise than it stands is found all the same.
+    let odd = "\"\u{e9}\\";
+    store.append_audit(vec![of(odd, 2)], 2 * MANY).await.unwrap();
+    let page = store.read_audit(filter(odd), order, None, 1).await.unwrap();
+    assert_eq!(page.events[0].1, of(odd, 2));
+}
+
 pub(crate) async fn the_oldest_go_when_there_are_too_many<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
