@@ -2,6 +2,8 @@
 
 mod text;
 
+use std::convert::Infallible;
+
 use clap::Args;
 
 use super::answer::{Answer, Failure};
@@ -14,8 +16,8 @@ pub(super) struct Explain {
     /// The URL of a request, or a path at `public_url`.
     #[arg(long, required_unless_present = "request")]
     url: Option<String>,
-    /// Its method.
-    #[arg(long, default_value = "GET")]
+    /// Its method, in any case.
+    #[arg(long, default_value = "GET", value_parser = method)]
     method: String,
     /// Who is signed in: an address, a username or an id; nobody if it is not given.
     #[arg(long = "as", value_name = "EMAIL")]
@@ -23,6 +25,12 @@ pub(super) struct Explain {
     /// What became of the request with this X-Request-Id.
     #[arg(long, value_name = "ID", conflicts_with_all = ["url", "method", "user"])]
     request: Option<String>,
+}
+
+/// Methods are told apart by case (RFC 9110, section 9.1), and nobody who types `get` means another than GET.
+#[expect(clippy::unnecessary_wraps, reason = "what clap takes for a parser")]
+fn method(typed: &str) -> Result<String, Infallible> {
+    Ok(typed.to_ascii_uppercase())
 }
 
 impl Explain {

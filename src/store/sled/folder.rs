@@ -214,7 +214,14 @@ pub(super) fn is_made(path: &Path) -> io::Result<bool> {
         Ok(is_empty) => Ok(!is_empty),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         // Opening it says what is wrong.
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(true),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Ok(true)
+        }
         Err(error) => Err(error),
     }
 }

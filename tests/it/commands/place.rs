@@ -216,9 +216,10 @@ fn commands_that_only_read_make_nothing() {
     }
     site.ask(&["lock", "list"]);
     site.ask(&["check"]);
+    let explained = site.ask(&["explain", "--method", "get", "--url", "/.auth/login"]);
     assert_eq!(
-        site.ask(&["explain", "--url", "/.auth/login"])["live"],
-        json!(false)
+        (&explained["live"], &explained["method"]),
+        (&json!(false), &json!("GET"))
     );
     site.run(&["doctor"]);
     let explained = site.run(&["explain", "--url", "/", "--as", "ann@example.com", "--json"]);
