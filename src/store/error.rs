@@ -1,5 +1,7 @@
 //! Why the store could not answer.
 
+use super::PreconditionError;
+
 /// A question that the store could not answer. Never an outcome: whoever gets one fails closed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -12,4 +14,7 @@ pub enum StoreError {
     /// A directory that is not this program's, or a newer version's, or one that others can read.
     #[error("{0}")]
     Refused(String),
+    /// The right to make the change was lost after it was asked for; nothing was changed.
+    #[error(transparent)]
+    Precondition(#[from] PreconditionError),
 }

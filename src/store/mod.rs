@@ -11,9 +11,11 @@ mod inspection;
 mod mailing;
 mod portable;
 pub mod postgres;
+mod precondition;
 mod record;
 pub mod sled;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,6 +30,7 @@ pub use portable::{
     AddressMails, Counts, Export, ExportFile, Header, Import, KeptFailures, KeptLock, NamesKey,
     PortableStore, PutError, ReadError, Reader, Record, SpentSignature, Summary,
 };
+pub use precondition::{Precondition, PreconditionError};
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
 use crate::model::{
@@ -38,6 +41,10 @@ use crate::model::{KeptMail, Mail, MailedToken};
 /// Everything that is kept.
 #[async_trait]
 pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
+    /// A handle on the same store whose changing operations fail with [`StoreError::Precondition`], and change nothing,
+    /// once the precondition does not hold any more. Reads are those of this store.
+    fn with_precondition(&self, precondition: Precondition) -> Arc<dyn Store>;
+
     /// Makes an account and, in the same step, uses up the invitation that it came with.
     ///
     /// A username that any account ever had is taken (S53). Of many callers with one invitation, one gets an
@@ -90,7 +97,8 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     /// `former_usernames`, which are the store's to keep: it may take one of them back.
     ///
     /// `guarded` is the administrators' group: a change that takes its last active member out of it, or disables
-    /// that member, is refused. A new password, told by its time, or a new address voids the account's mailed tokens.
+    /// that member, is refused. A new password, told by its time, or a new address voids the account's mailed tokens. A
+    /// new password ends the account's sessions in the same step, but the one in which its owner sets it.
     async fn update_account(
         &self,
         expected: &Account,

@@ -8,11 +8,11 @@ use tokio_postgres::Row;
 
 use super::fault::{Fault, unavailable};
 use super::row::{decode, encode, execute, query, query_opt, query_value, uuid};
-use super::{invitations, mails, tokens};
+use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Standing, TokenDigest, Username};
 use crate::store::record::Record;
-use crate::store::{AccountFilter, CreateAccount, DeleteAccount, UpdateAccount};
+use crate::store::{AccountFilter, CreateAccount, DeleteAccount, SessionsToEnd, UpdateAccount};
 
 /// The lock on who is in the guarded group: `vest`, and the second of what Vestibule locks.
 const GUARD: (i32, i32) = (0x7665_7374, 2);
@@ -232,12 +232,14 @@ pub(super) async fn lock(tx: &Transaction<'_>, id: AccountId) -> Result<Option<A
     row.map(|row| read(&row, id)).transpose()
 }
 
+/// Replaces an account; a new password ends its sessions, except `spared`.
 pub(super) async fn update(
     tx: &Transaction<'_>,
     expected: &Account,
     changed: &Account,
     guarded: &str,
     new_mails: &[Mail],
+    spared: Option<TokenDigest>,
 ) -> Result<UpdateAccount, Fault> {
     let mut changed = changed.clone();
     let Some(current) = lock(tx, expected.id).await? else {
@@ -264,6 +266,9 @@ pub(super) async fn update(
     let stays = is_active_member(&changed, guarded);
     if !stays && is_last_active_member(tx, &current, guarded).await? {
         return Ok(UpdateAccount::LastMember);
+    }
+    if changed.password_changed_at != current.password_changed_at {
+        sessions::end(tx, SessionsToEnd::Account(changed.id, spared)).await?;
     }
     replace(tx, &current, &changed).await?;
     mails::enqueue(tx, new_mails).await?;

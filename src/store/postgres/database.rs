@@ -4,6 +4,7 @@
 //! account that all else hangs on, or the row that it is about. So it runs at PostgreSQL's default level, and is begun
 //! anew only where a unique name was taken, or rows were locked crosswise, at that very moment.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, Transaction};
@@ -12,7 +13,10 @@ use futures_util::future::BoxFuture;
 use super::fault::{Fault, unavailable};
 use super::server::Connector;
 use super::tenure::Tenure;
-use crate::store::StoreError;
+use super::{accounts, sessions};
+use crate::ids::AccountId;
+use crate::model::TokenDigest;
+use crate::store::{Precondition, StoreError};
 
 /// How long an operation takes at most.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -32,6 +36,8 @@ pub(super) struct Database {
     connector: Connector,
     pool: Pool,
     tenure: Tenure,
+    /// Compared within each transaction.
+    precondition: Option<Arc<Precondition>>,
 }
 
 impl Database {
@@ -40,7 +46,21 @@ impl Database {
             pool: connector.pool()?,
             connector,
             tenure,
+            precondition: None,
         })
+    }
+
+    /// The same connections, whose transactions fail once the precondition does not hold any more.
+    pub(super) fn with_precondition(&self, precondition: Precondition) -> Self {
+        Self {
+            precondition: Some(Arc::new(precondition)),
+            ..self.clone()
+        }
+    }
+
+    /// The session that a change of this account's password leaves alive.
+    pub(super) fn spared_session(&self, account: AccountId) -> Option<TokenDigest> {
+        Precondition::spared_session(self.precondition.as_deref(), account)
     }
 
     /// An error while somebody else may use the store.
@@ -55,11 +75,11 @@ impl Database {
         T: Send + 'static,
     {
         self.tenure.require()?;
-        let pool = self.pool.clone();
+        let (pool, precondition) = (self.pool.clone(), self.precondition.clone());
         let done = tokio::spawn(async move {
             let mut tries = 1;
             loop {
-                match attempt(&pool, &arguments, work).await {
+                match attempt(&pool, precondition.as_deref(), &arguments, work).await {
                     Err(fault) if fault.is_conflict() && tries < TRIES => {
                         tokio::time::sleep(Duration::from_millis(tries.into())).await;
                         tries += 1;
@@ -113,10 +133,18 @@ impl Database {
     }
 }
 
-async fn attempt<A, T>(pool: &Pool, arguments: &A, work: Work<A, T>) -> Result<T, Fault> {
+async fn attempt<A, T>(
+    pool: &Pool,
+    precondition: Option<&Precondition>,
+    arguments: &A,
+    work: Work<A, T>,
+) -> Result<T, Fault> {
     let mut client = pool.get().await?;
     let done = tokio::time::timeout(LONGEST, async {
         let transaction = client.transaction().await?;
+        if let Some(precondition) = precondition {
+            require(&transaction, precondition).await?;
+        }
         let outcome = work(&transaction, arguments).await?;
         transaction.commit().await?;
         Ok(outcome)
@@ -126,6 +154,15 @@ async fn attempt<A, T>(pool: &Pool, arguments: &A, work: Work<A, T>) -> Result<T
     }
     drop(Object::take(client));
     Err(too_slow(LONGEST))
+}
+
+/// Compares the precondition with rows that nobody else changes until the transaction ends. The account is locked as an
+/// operation on it would lock it: one that had shared it could not, if somebody else had done the same.
+async fn require(tx: &Transaction<'_>, precondition: &Precondition) -> Result<(), Fault> {
+    let account = accounts::lock(tx, precondition.account).await?;
+    let session = sessions::share(tx, &precondition.session).await?;
+    precondition.check(account.as_ref(), session.as_ref())?;
+    Ok(())
 }
 
 fn too_slow(limit: Duration) -> Fault {

@@ -25,6 +25,7 @@ mod tenure;
 mod tokens;
 mod verify;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,8 +36,9 @@ pub use server::{Server, Tls};
 use super::counting::Counting;
 use super::record::{Meta, Run};
 use super::{
-    Attempt, ConsumeToken, CreateAccount, DeleteAccount, MailOutcome, PutSession, SessionsToEnd,
-    SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect, UpdateAccount, Verification,
+    Attempt, ConsumeToken, CreateAccount, DeleteAccount, MailOutcome, Precondition, PutSession,
+    SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect, UpdateAccount,
+    Verification,
 };
 use crate::clock::Clock;
 use crate::ids::{AccountId, InvitationId, MailId};
@@ -109,6 +111,15 @@ impl PostgresStore {
 
 #[async_trait]
 impl Store for PostgresStore {
+    fn with_precondition(&self, precondition: Precondition) -> Arc<dyn Store> {
+        Arc::new(Self {
+            database: self.database.with_precondition(precondition),
+            attempts: self.attempts.clone(),
+            signatures: self.signatures.clone(),
+            audit: self.audit.clone(),
+        })
+    }
+
     fn require_current(&self) -> Result<(), StoreError> {
         self.database.require_tenure()
     }
@@ -181,11 +192,12 @@ impl Store for PostgresStore {
         guarded: &str,
         mails: Vec<Mail>,
     ) -> Result<UpdateAccount, StoreError> {
+        let spared = self.database.spared_session(expected.id);
         self.database
             .transact(
-                (expected.clone(), changed, guarded.to_owned(), mails),
-                |tx, (expected, changed, guarded, mails)| {
-                    Box::pin(accounts::update(tx, expected, changed, guarded, mails))
+                (expected.clone(), changed, guarded.to_owned(), mails, spared),
+                |tx, (expected, changed, guarded, mails, spared)| {
+                    Box::pin(accounts::update(tx, expected, changed, guarded, mails, *spared))
                 },
             )
             .await

@@ -55,6 +55,13 @@ pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<Session>, Fau
     rows.iter().map(read).collect()
 }
 
+/// The session, which nobody ends until the transaction does.
+pub(super) async fn share(tx: &Transaction<'_>, digest: &TokenDigest) -> Result<Option<Session>, Fault> {
+    let sql = "SELECT id, version, record FROM session WHERE digest = $1 FOR SHARE";
+    let row = query_opt(tx, sql, &[&bytes(digest)]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
 /// Notes when sessions were last used, never back in time.
 pub(super) async fn touch(tx: &Transaction<'_>, seen: &[(TokenDigest, Timestamp)]) -> Result<(), Fault> {
     let mut latest: HashMap<TokenDigest, Timestamp> = HashMap::new();

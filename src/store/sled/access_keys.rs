@@ -16,14 +16,12 @@ use crate::store::{AccessKeyStore, CreateAccessKey, StoreError};
 #[async_trait]
 impl AccessKeyStore for SledStore {
     async fn create_access_key(&self, key: AccessKey, at_most: usize) -> Result<CreateAccessKey, StoreError> {
-        self.committer
-            .run(move |group| create(group, &key, at_most))
-            .await
+        self.change(move |group| create(group, &key, at_most)).await
     }
 
     async fn access_keys(&self, account: Option<AccountId>) -> Result<Vec<AccessKey>, StoreError> {
         match account {
-            Some(account) => self.engine.with(|tree| of(tree, account)),
+            Some(account) => self.open.engine.with(|tree| of(tree, account)),
             None => self.read_all(all).await,
         }
     }
@@ -33,21 +31,19 @@ impl AccessKeyStore for SledStore {
         id: AccessKeyId,
         disabled: bool,
     ) -> Result<Option<AccessKey>, StoreError> {
-        self.committer
-            .run(move |group| set_disabled(group, id, disabled))
-            .await
+        self.change(move |group| set_disabled(group, id, disabled)).await
     }
 
     async fn revoke_access_key(&self, id: AccessKeyId) -> Result<Option<AccessKey>, StoreError> {
-        self.committer.run(move |group| revoke(group, id)).await
+        self.change(move |group| revoke(group, id)).await
     }
 
     async fn touch_access_keys(&self, uses: Vec<(AccessKeyId, KeyUse)>) -> Result<(), StoreError> {
-        self.committer.run(move |group| touch(group, uses)).await
+        self.change(move |group| touch(group, uses)).await
     }
 
     async fn data_key(&self) -> Result<Option<WrappedDataKey>, StoreError> {
-        self.engine.with(|tree| tree.read(&key::data_key()))
+        self.open.engine.with(|tree| tree.read(&key::data_key()))
     }
 
     async fn replace_data_key(
@@ -55,8 +51,7 @@ impl AccessKeyStore for SledStore {
         expected: Option<WrappedDataKey>,
         new: WrappedDataKey,
     ) -> Result<bool, StoreError> {
-        self.committer
-            .run(move |group| replace_data_key(group, expected.as_ref(), &new))
+        self.change(move |group| replace_data_key(group, expected.as_ref(), &new))
             .await
     }
 }

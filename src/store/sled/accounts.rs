@@ -111,12 +111,14 @@ pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result
     Ok(accounts)
 }
 
+/// Replaces an account; a new password ends its sessions, except `spared`.
 pub(super) fn update(
     group: &mut Group<'_>,
     expected: &Account,
     mut changed: Account,
     guarded: &str,
     new_mails: &[Mail],
+    spared: Option<TokenDigest>,
 ) -> Result<UpdateAccount, StoreError> {
     let Some(current) = group.read::<Account>(&key::account(expected.id))? else {
         return Ok(UpdateAccount::Changed);
@@ -143,6 +145,9 @@ pub(super) fn update(
     let stays = is_active_member(&changed, guarded);
     if !stays && is_last_active_member(group, &current, guarded)? {
         return Ok(UpdateAccount::LastMember);
+    }
+    if changed.password_changed_at != current.password_changed_at {
+        sessions::end_of_account(group, changed.id, spared)?;
     }
     replace(group, &current, &changed)?;
     mails::enqueue(group, new_mails)?;

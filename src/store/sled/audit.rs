@@ -89,9 +89,8 @@ impl AuditLog {
 #[async_trait]
 impl AuditStore for SledStore {
     async fn append_audit(&self, events: Vec<AuditEvent>, at_most: usize) -> Result<(), StoreError> {
-        let log = self.audit.clone();
-        self.committer
-            .run(move |group| log.append(group, &events, at_most))
+        let log = self.open.audit.clone();
+        self.change(move |group| log.append(group, &events, at_most))
             .await
     }
 
@@ -110,11 +109,10 @@ impl AuditStore for SledStore {
         let end = key::audit(AuditPlace::at(before));
         let mut removed = 0;
         loop {
-            let log = self.audit.clone();
+            let log = self.open.audit.clone();
             let end = end.clone();
             let piece = self
-                .committer
-                .run(move |group| {
+                .change(move |group| {
                     let mut oldest = group.first_rows(&Kind::Audit.prefix(), PIECE)?;
                     oldest.retain(|(key, _)| key.as_ref() < end.as_slice());
                     Ok(log.remove(group, oldest.iter().map(|(key, _)| key)))

@@ -19,11 +19,11 @@ use crate::store::{
 #[async_trait]
 impl PortableStore for SledStore {
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
-        let engine = self.engine.clone();
+        let engine = self.open.engine.clone();
         // Between two groups: what was acknowledged until then is in it, and all of that is on disk.
-        let snapshot = self.committer.run(move |_| Ok(engine.snapshot())).await?;
+        let snapshot = self.change(move |_| Ok(engine.snapshot())).await?;
         Ok(Box::new(SledExport {
-            engine: self.engine.clone(),
+            engine: self.open.engine.clone(),
             snapshot: Some(snapshot),
         }))
     }

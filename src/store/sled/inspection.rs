@@ -138,7 +138,7 @@ impl InspectionStore for SledStore {
     }
 
     async fn locks(&self, policy: LockoutPolicy) -> Result<Locks, StoreError> {
-        let attempts = self.attempts.clone();
+        let attempts = self.open.attempts.clone();
         self.read_all(move |engine| locks(engine, &attempts, policy))
             .await
     }

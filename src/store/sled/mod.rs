@@ -36,8 +36,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Attempt, ConsumeToken, CreateAccount, DeleteAccount, MailOutcome, PutSession, SessionsToEnd,
-    SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect, UpdateAccount, Verification,
+    Attempt, ConsumeToken, CreateAccount, DeleteAccount, MailOutcome, Precondition, PutSession,
+    SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect, UpdateAccount,
+    Verification,
 };
 use crate::clock::Clock;
 use crate::ids::{AccountId, InvitationId, MailId};
@@ -54,12 +55,20 @@ use committer::Committer;
 use engine::{Engine, PIECE};
 use folder::Folder;
 use record::Run;
-use rows::Rows;
+use rows::{Group, Rows};
 use signatures::Signatures;
 
 /// A store in a folder of this machine, open in this process alone.
 #[derive(Debug)]
 pub struct SledStore {
+    open: Arc<OpenStore>,
+    /// Compared within each operation that changes something through this handle.
+    precondition: Option<Arc<Precondition>>,
+}
+
+/// What all handles on one store share.
+#[derive(Debug)]
+struct OpenStore {
     committer: Committer,
     engine: Arc<Engine>,
     attempts: Attempts,
@@ -105,12 +114,15 @@ impl SledStore {
         folder.settle()?;
         let run = Run(u64::from_be_bytes(Random::system().bytes()));
         Ok(Self {
-            committer: Committer::start(engine.clone(), ballast)?,
-            signatures: Signatures::open(&engine)?,
-            audit: AuditLog::open(&engine)?,
-            engine,
-            attempts: Attempts::new(clock, run, meta.slot_key),
-            _folder: folder,
+            open: Arc::new(OpenStore {
+                committer: Committer::start(engine.clone(), ballast)?,
+                signatures: Signatures::open(&engine)?,
+                audit: AuditLog::open(&engine)?,
+                engine,
+                attempts: Attempts::new(clock, run, meta.slot_key),
+                _folder: folder,
+            }),
+            precondition: None,
         })
     }
 
@@ -120,19 +132,38 @@ impl SledStore {
         drop(self);
     }
 
+    /// Runs an operation that changes something, if the precondition of this handle holds then.
+    async fn change<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Group<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let precondition = self.precondition.clone();
+        self.open
+            .committer
+            .run(move |group| {
+                if let Some(precondition) = precondition {
+                    let account: Option<Account> = group.read(&key::account(precondition.account))?;
+                    let session: Option<Session> = group.read(&key::session(&precondition.session))?;
+                    precondition.check(account.as_ref(), session.as_ref())?;
+                }
+                operation(group)
+            })
+            .await
+    }
+
     /// Reads everything of a kind on a thread for blocking work.
     async fn read_all<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Engine) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let engine = self.engine.clone();
+        let engine = self.open.engine.clone();
         tokio::task::spawn_blocking(move || read(&engine))
             .await
             .unwrap_or_else(|_| Err(StoreError::Unavailable("a read did not finish".to_owned())))
     }
 }
 
-impl Drop for SledStore {
+impl Drop for OpenStore {
     fn drop(&mut self) {
         self.committer.stop();
         self.engine.close();
@@ -141,6 +172,13 @@ impl Drop for SledStore {
 
 #[async_trait]
 impl Store for SledStore {
+    fn with_precondition(&self, precondition: Precondition) -> Arc<dyn Store> {
+        Arc::new(Self {
+            open: self.open.clone(),
+            precondition: Some(Arc::new(precondition)),
+        })
+    }
+
     async fn create_account_and_mail(
         &self,
         account: Account,
@@ -148,27 +186,27 @@ impl Store for SledStore {
         mails: Vec<Mail>,
         now: Timestamp,
     ) -> Result<CreateAccount, StoreError> {
-        self.committer
-            .run(move |group| accounts::create(group, &account, invitation, &mails, now))
+        self.change(move |group| accounts::create(group, &account, invitation, &mails, now))
             .await
     }
 
     async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
-        self.committer
-            .run(move |group| accounts::create_all(group, &accounts))
+        self.change(move |group| accounts::create_all(group, &accounts))
             .await
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        self.engine.with(|tree| tree.read(&key::account(id)))
+        self.open.engine.with(|tree| tree.read(&key::account(id)))
     }
 
     async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
-        self.engine.with(|tree| accounts::by_email(tree, email))
+        self.open.engine.with(|tree| accounts::by_email(tree, email))
     }
 
     async fn account_by_username(&self, username: &Username) -> Result<Option<Account>, StoreError> {
-        self.engine.with(|tree| accounts::by_username(tree, username))
+        self.open
+            .engine
+            .with(|tree| accounts::by_username(tree, username))
     }
 
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
@@ -178,11 +216,11 @@ impl Store for SledStore {
     }
 
     async fn group_has_members(&self, group: &str) -> Result<bool, StoreError> {
-        self.engine.with(|tree| tree.any(&key::members(group)))
+        self.open.engine.with(|tree| tree.any(&key::members(group)))
     }
 
     async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError> {
-        self.engine.with(|tree| accounts::members(tree, group))
+        self.open.engine.with(|tree| accounts::members(tree, group))
     }
 
     async fn update_account_and_mail(
@@ -193,36 +231,31 @@ impl Store for SledStore {
         mails: Vec<Mail>,
     ) -> Result<UpdateAccount, StoreError> {
         let (expected, guarded) = (expected.clone(), guarded.to_owned());
-        self.committer
-            .run(move |group| accounts::update(group, &expected, changed, &guarded, &mails))
+        let spared = Precondition::spared_session(self.precondition.as_deref(), expected.id);
+        self.change(move |group| accounts::update(group, &expected, changed, &guarded, &mails, spared))
             .await
     }
 
     async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
         let guarded = guarded.to_owned();
-        self.committer
-            .run(move |group| accounts::delete(group, id, &guarded))
+        self.change(move |group| accounts::delete(group, id, &guarded))
             .await
     }
 
     async fn record_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<Attempt, StoreError> {
-        let attempts = self.attempts.clone();
-        self.committer
-            .run(move |group| attempts.record(group, subject, policy))
+        let attempts = self.open.attempts.clone();
+        self.change(move |group| attempts.record(group, subject, policy))
             .await
     }
 
     async fn clear_attempts(&self, subject: Subject) -> Result<(), StoreError> {
-        let attempts = self.attempts.clone();
-        self.committer
-            .run(move |group| attempts.clear(group, subject))
-            .await
+        let attempts = self.open.attempts.clone();
+        self.change(move |group| attempts.clear(group, subject)).await
     }
 
     async fn withdraw_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<(), StoreError> {
-        let attempts = self.attempts.clone();
-        self.committer
-            .run(move |group| attempts.withdraw(group, subject, policy))
+        let attempts = self.open.attempts.clone();
+        self.change(move |group| attempts.withdraw(group, subject, policy))
             .await
     }
 
@@ -231,8 +264,9 @@ impl Store for SledStore {
         subject: Subject,
         policy: LockoutPolicy,
     ) -> Result<Option<Duration>, StoreError> {
-        self.engine
-            .with(|tree| self.attempts.locked_for(tree, subject, policy))
+        self.open
+            .engine
+            .with(|tree| self.open.attempts.locked_for(tree, subject, policy))
     }
 
     async fn put_session(
@@ -240,8 +274,7 @@ impl Store for SledStore {
         session: Session,
         replaces: Option<TokenDigest>,
     ) -> Result<PutSession, StoreError> {
-        self.committer
-            .run(move |group| sessions::put(group, &session, replaces))
+        self.change(move |group| sessions::put(group, &session, replaces))
             .await
     }
 
@@ -250,31 +283,25 @@ impl Store for SledStore {
     }
 
     async fn touch_sessions(&self, seen: Vec<(TokenDigest, Timestamp)>) -> Result<(), StoreError> {
-        self.committer
-            .run(move |group| sessions::touch(group, &seen))
-            .await
+        self.change(move |group| sessions::touch(group, &seen)).await
     }
 
     async fn prove_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError> {
-        self.committer
-            .run(move |group| sessions::prove(group, &digest, at))
+        self.change(move |group| sessions::prove(group, &digest, at))
             .await
     }
 
     async fn end_sessions(&self, which: SessionsToEnd) -> Result<usize, StoreError> {
-        self.committer
-            .run(move |group| sessions::end_some(group, which))
-            .await
+        self.change(move |group| sessions::end_some(group, which)).await
     }
 
     async fn create_invitation(&self, invitation: Invitation) -> Result<(), StoreError> {
-        self.committer
-            .run(move |group| invitations::create(group, &invitation))
+        self.change(move |group| invitations::create(group, &invitation))
             .await
     }
 
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError> {
-        self.engine.with(|tree| tree.read(&key::invitation(&digest)))
+        self.open.engine.with(|tree| tree.read(&key::invitation(&digest)))
     }
 
     async fn invitations(&self) -> Result<Vec<Invitation>, StoreError> {
@@ -282,9 +309,7 @@ impl Store for SledStore {
     }
 
     async fn revoke_invitation(&self, id: InvitationId) -> Result<bool, StoreError> {
-        self.committer
-            .run(move |group| invitations::revoke(group, id))
-            .await
+        self.change(move |group| invitations::revoke(group, id)).await
     }
 
     async fn spend_signature(
@@ -292,25 +317,23 @@ impl Store for SledStore {
         digest: SignatureDigest,
         until: Timestamp,
     ) -> Result<SpendSignature, StoreError> {
-        let signatures = self.signatures.clone();
-        self.committer
-            .run(move |group| signatures.spend(group, &digest, until))
+        let signatures = self.open.signatures.clone();
+        self.change(move |group| signatures.spend(group, &digest, until))
             .await
     }
 
     async fn give_back_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError> {
-        let signatures = self.signatures.clone();
-        self.committer
-            .run(move |group| signatures.give_back(group, &digest))
+        let signatures = self.open.signatures.clone();
+        self.change(move |group| signatures.give_back(group, &digest))
             .await
     }
 
     async fn put_token(&self, token: MailedToken) -> Result<(), StoreError> {
-        self.committer.run(move |group| tokens::put(group, &token)).await
+        self.change(move |group| tokens::put(group, &token)).await
     }
 
     async fn token(&self, digest: TokenDigest) -> Result<Option<MailedToken>, StoreError> {
-        self.engine.with(|tree| tree.read(&key::token(&digest)))
+        self.open.engine.with(|tree| tree.read(&key::token(&digest)))
     }
 
     async fn consume_token(
@@ -320,33 +343,25 @@ impl Store for SledStore {
         mails: Vec<Mail>,
         now: Timestamp,
     ) -> Result<ConsumeToken, StoreError> {
-        self.committer
-            .run(move |group| tokens::consume(group, digest, effect, &mails, now))
+        self.change(move |group| tokens::consume(group, digest, effect, &mails, now))
             .await
     }
 
     async fn enqueue_mails(&self, mails: Vec<Mail>) -> Result<(), StoreError> {
-        self.committer
-            .run(move |group| mails::enqueue(group, &mails))
-            .await
+        self.change(move |group| mails::enqueue(group, &mails)).await
     }
 
     async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<KeptMail>, StoreError> {
-        self.committer
-            .run(move |group| mails::take_due(group, now, lease))
-            .await
+        self.change(move |group| mails::take_due(group, now, lease)).await
     }
 
     async fn stamp_mail(&self, id: MailId, stamp: Stamp, now: Timestamp) -> Result<StampMail, StoreError> {
-        self.committer
-            .run(move |group| mails::stamp(group, id, &stamp, now))
+        self.change(move |group| mails::stamp(group, id, &stamp, now))
             .await
     }
 
     async fn settle_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
-        self.committer
-            .run(move |group| mails::settle(group, id, outcome))
-            .await
+        self.change(move |group| mails::settle(group, id, outcome)).await
     }
 
     async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<KeptMail>, StoreError> {
@@ -365,35 +380,29 @@ impl Store for SledStore {
             .read_all(move |engine| sessions::made_before(engine, sessions_before))
             .await?;
         for piece in sessions.chunks(PIECE).map(<[_]>::to_vec) {
-            self.committer
-                .run(move |group| sessions::end_these(group, &piece))
+            self.change(move |group| sessions::end_these(group, &piece))
                 .await?;
         }
         let invitations = self
             .read_all(move |engine| invitations::expired(engine, now))
             .await?;
         for piece in invitations.chunks(PIECE).map(<[_]>::to_vec) {
-            self.committer
-                .run(move |group| invitations::remove_these(group, &piece))
+            self.change(move |group| invitations::remove_these(group, &piece))
                 .await?;
         }
         let ends = self.read_all(move |engine| signatures::over(engine, now)).await?;
         for piece in ends.chunks(PIECE).map(<[_]>::to_vec) {
-            let signatures = self.signatures.clone();
-            self.committer
-                .run(move |group| signatures.forget(group, &piece))
-                .await?;
+            let signatures = self.open.signatures.clone();
+            self.change(move |group| signatures.forget(group, &piece)).await?;
         }
         let tokens = self.read_all(move |engine| tokens::expired(engine, now)).await?;
         for piece in tokens.chunks(PIECE).map(<[_]>::to_vec) {
-            self.committer
-                .run(move |group| tokens::remove_these(group, &piece))
+            self.change(move |group| tokens::remove_these(group, &piece))
                 .await?;
         }
         let mails = self.read_all(move |engine| mails::stale(engine, now)).await?;
         for piece in mails.chunks(PIECE).map(<[_]>::to_vec) {
-            self.committer
-                .run(move |group| mails::remove_stale(group, &piece, now))
+            self.change(move |group| mails::remove_stale(group, &piece, now))
                 .await?;
         }
         Ok(())

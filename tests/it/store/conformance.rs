@@ -10,6 +10,7 @@ pub(crate) mod inspection;
 pub(crate) mod invitations;
 pub(crate) mod mails;
 pub(crate) mod portable;
+pub(crate) mod preconditions;
 pub(crate) mod races;
 pub(crate) mod sessions;
 pub(crate) mod signatures;
@@ -144,6 +145,13 @@ macro_rules! conformance {
                 mails_come_with_what_brings_them_about
                 mails_survive_a_restart_and_failed_ones_a_month
                 one_that_failed_is_sent_again_once
+            }
+            preconditions {
+                s76_a_change_is_made_while_its_precondition_holds
+                s76_whoever_was_disabled_or_deleted_changes_nothing
+                s76_whoever_was_signed_out_changes_nothing
+                s76_whoever_left_the_group_changes_nothing
+                s77_a_new_password_ends_sessions_and_voids_what_the_old_one_proved
             }
             portable {
                 what_is_taken_out_and_put_in_is_taken_out_again_to_the_letter

@@ -1,0 +1,233 @@
+//! Changes that are made only while their precondition holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vestibule::model::{Account, Purpose, Standing, Subject};
+use vestibule::store::{Precondition, PreconditionError, SessionsToEnd, Store, StoreError, UpdateAccount};
+
+use super::super::samples::{
+    ADMINS, access_key, account, invitation, later, mail, mailed_token, member_of, noon, session,
+};
+use super::{Harness, assert_sound};
+
+/// An administrator who is signed in, a deputy, and somebody whom they are about to change.
+struct Scene<H> {
+    harness: H,
+    admin: Account,
+    precondition: Precondition,
+    target: Account,
+}
+
+impl<H: Harness> Scene<H> {
+    async fn new() -> Self {
+        let harness = H::new();
+        let (store, random) = (harness.store(), harness.random());
+        let admin = member_of(ADMINS, "admin", random);
+        let (deputy, target) = (member_of(ADMINS, "deputy", random), account("ann", random));
+        for account in [&admin, &deputy, &target] {
+            store.create_account(account.clone(), None, noon()).await.unwrap();
+        }
+        let this = session(admin.id, 1, random);
+        store.put_session(this.clone(), None).await.unwrap();
+        let theirs = session(target.id, 2, random);
+        store.put_session(theirs, None).await.unwrap();
+        let precondition = Precondition {
+            account: admin.id,
+            session: this.digest,
+            password_changed_at: Some(noon()),
+            group: Some(ADMINS.to_owned()),
+        };
+        Self {
+            harness,
+            admin,
+            precondition,
+            target,
+        }
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.harness.store()
+    }
+
+    async fn change_admin(&self, change: impl FnOnce(&mut Account)) {
+        let mut changed = self.admin.clone();
+        change(&mut changed);
+        let store = self.store();
+        let updated = store.update_account(&self.admin, changed, ADMINS).await;
+        assert_eq!(updated.unwrap(), UpdateAccount::Updated);
+    }
+
+    /// Tries every kind of change on the administrator's behalf. What became of each.
+    async fn change_everything(&self) -> Vec<(&'static str, Result<(), StoreError>)> {
+        let (store, random) = (
+            self.store().with_precondition(self.precondition.clone()),
+            self.harness.random(),
+        );
+        let ann = &self.target;
+        let renamed = Account {
+            name: Some("Ann".to_owned()),
+            ..ann.clone()
+        };
+        vec![
+            (
+                "create_account",
+                store
+                    .create_account(account("bob", random), None, noon())
+                    .await
+                    .map(drop),
+            ),
+            (
+                "create_accounts",
+                store.create_accounts(vec![account("cy", random)]).await.map(drop),
+            ),
+            (
+                "update_account",
+                store.update_account(ann, renamed, ADMINS).await.map(drop),
+            ),
+            (
+                "create_access_key",
+                store
+                    .create_access_key(access_key(ann.id, random), 9)
+                    .await
+                    .map(drop),
+            ),
+            (
+                "put_token",
+                store
+                    .put_token(mailed_token(7, Purpose::ResetByAdministrator, ann))
+                    .await,
+            ),
+            (
+                "create_invitation",
+                store.create_invitation(invitation(8, random)).await,
+            ),
+            (
+                "enqueue_mails",
+                store.enqueue_mails(vec![mail(ann, random)]).await,
+            ),
+            (
+                "clear_attempts",
+                store.clear_attempts(Subject::Account(ann.id)).await,
+            ),
+            (
+                "end_sessions",
+                store
+                    .end_sessions(SessionsToEnd::Account(ann.id, None))
+                    .await
+                    .map(drop),
+            ),
+            (
+                "delete_account",
+                store.delete_account(ann.id, ADMINS).await.map(drop),
+            ),
+        ]
+    }
+
+    async fn assert_refused(&self, because: PreconditionError) {
+        for (change, outcome) in self.change_everything().await {
+            assert!(
+                matches!(outcome, Err(StoreError::Precondition(error)) if error == because),
+                "{change}: {outcome:?}, not {because:?}"
+            );
+        }
+        let store = self.store();
+        assert_eq!(
+            store.account(self.target.id).await.unwrap().as_ref(),
+            Some(&self.target)
+        );
+        assert!(
+            store
+                .account_by_username(&"bob".parse().unwrap())
+                .await
+                .unwrap()
+                .is_none()
+        );
+        assert!(store.access_keys(None).await.unwrap().is_empty());
+        assert!(store.invitations().await.unwrap().is_empty());
+        assert!(store.mails(None, 10).await.unwrap().is_empty());
+        let sessions = store.sessions().await.unwrap();
+        assert!(sessions.iter().any(|session| session.account == self.target.id));
+        assert_sound(&store).await;
+    }
+}
+
+pub(crate) async fn s76_a_change_is_made_while_its_precondition_holds<H: Harness>() {
+    let scene = Scene::<H>::new().await;
+    for (change, outcome) in scene.change_everything().await {
+        assert!(outcome.is_ok(), "{change}: {outcome:?}");
+    }
+    assert_eq!(scene.store().account(scene.target.id).await.unwrap(), None);
+    assert_sound(&scene.store()).await;
+}
+
+pub(crate) async fn s76_whoever_was_disabled_or_deleted_changes_nothing<H: Harness>() {
+    let scene = Scene::<H>::new().await;
+    scene
+        .change_admin(|admin| admin.standing = Standing::Disabled)
+        .await;
+    scene.assert_refused(PreconditionError::AccountInactive).await;
+
+    let scene = Scene::<H>::new().await;
+    scene
+        .store()
+        .delete_account(scene.admin.id, ADMINS)
+        .await
+        .unwrap();
+    scene.assert_refused(PreconditionError::AccountInactive).await;
+}
+
+pub(crate) async fn s76_whoever_was_signed_out_changes_nothing<H: Harness>() {
+    let scene = Scene::<H>::new().await;
+    let this = SessionsToEnd::Token(scene.precondition.session);
+    scene.store().end_sessions(this).await.unwrap();
+    scene.assert_refused(PreconditionError::SessionEnded).await;
+
+    let mut scene = Scene::<H>::new().await;
+    let theirs = session(scene.target.id, 3, scene.harness.random());
+    scene.store().put_session(theirs.clone(), None).await.unwrap();
+    scene.precondition.session = theirs.digest;
+    scene.assert_refused(PreconditionError::SessionEnded).await;
+}
+
+pub(crate) async fn s76_whoever_left_the_group_changes_nothing<H: Harness>() {
+    let scene = Scene::<H>::new().await;
+    scene.change_admin(|admin| admin.groups.clear()).await;
+    scene.assert_refused(PreconditionError::NotMember).await;
+}
+
+pub(crate) async fn s77_a_new_password_ends_sessions_and_voids_what_the_old_one_proved<H: Harness>() {
+    let scene = Scene::<H>::new().await;
+    let (store, random) = (scene.store(), scene.harness.random());
+    let other = session(scene.admin.id, 4, random);
+    store.put_session(other.clone(), None).await.unwrap();
+    let changed = Account {
+        password_hash: "$2b$12$another".to_owned(),
+        password_changed_at: later(noon(), Duration::from_secs(1)),
+        ..scene.admin.clone()
+    };
+    let own = store.with_precondition(scene.precondition.clone());
+    let updated = own.update_account(&scene.admin, changed.clone(), ADMINS).await;
+    assert_eq!(updated.unwrap(), UpdateAccount::Updated);
+
+    let sessions = store.sessions().await.unwrap();
+    let left: Vec<_> = sessions
+        .iter()
+        .filter(|session| session.account == scene.admin.id)
+        .map(|session| session.digest)
+        .collect();
+    assert_eq!(
+        left,
+        [scene.precondition.session],
+        "the others ended in the same step"
+    );
+    scene.assert_refused(PreconditionError::PasswordChanged).await;
+
+    let reset = Account {
+        password_changed_at: later(noon(), Duration::from_secs(2)),
+        ..changed.clone()
+    };
+    let updated = store.update_account(&changed, reset, ADMINS).await;
+    assert_eq!(updated.unwrap(), UpdateAccount::Updated);
+    scene.assert_refused(PreconditionError::SessionEnded).await;
+}
