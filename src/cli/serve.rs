@@ -134,7 +134,7 @@ fn announce(config: &Config, trial: bool, application: &Application, offer: Opti
 /// Reloads at every signal; the log tells how it ended.
 async fn reload_on(mut hangup: Signal, serving: Arc<Serving>) {
     while hangup.recv().await.is_some() {
-        let _ = serving.reload(&Actor::named("SIGHUP")).await;
+        let _ = serving.reload(&Actor::operator("SIGHUP")).await;
     }
 }
 

@@ -324,7 +324,7 @@ pub enum WhichSessions {
 
 /// Who a command of this system user is, in the record.
 pub fn by_command_of(uid: u32) -> Actor {
-    Actor::named(format!("command (uid {uid})"))
+    Actor::operator(format!("command (uid {uid})"))
 }
 
 fn exposed<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -16,7 +16,7 @@ impl Administration {
             scope: new.scope,
         };
         let keys = &self.services.access_keys;
-        let (key, secret) = keys.create(&owner, wanted, Some(by), &Origin::default()).await?;
+        let (key, secret) = keys.create(&owner, wanted, by, &Origin::default()).await?;
         let info = AccessKeyInfo {
             is_live: keys.find(&key.id).is_some(),
             email: owner.email.to_string(),
@@ -46,7 +46,7 @@ impl Administration {
         let listed = keys.list(None).await?.into_iter().find(|info| info.key.id == id);
         let info = listed.ok_or(AccessKeyError::NotFound(id))?;
         let changed = keys
-            .change(id, None, change.into(), Some(by), &Origin::default())
+            .change(id, None, change.into(), by, &Origin::default())
             .await?;
         Ok(KeyView::from(AccessKeyInfo {
             key: changed,

@@ -39,7 +39,7 @@ pub async fn offer(services: &Services, group: &str) -> Result<Option<Offer>, St
         return Ok(None);
     }
     let (invitations, origin) = (&services.invitations, Origin::default());
-    let by = Actor::named(BY);
+    let by = Actor::operator(BY);
     for earlier in invitations.list().await? {
         if earlier.kind == InvitationKind::FirstAdministrator {
             invitations.revoke(earlier.id, &by, &origin).await?;

@@ -18,7 +18,7 @@ use super::visit::{Visit, Wants};
 use crate::config::SignupMode;
 use crate::model::{Principal, TokenDigest};
 use crate::refusal::{Problem, Refusal};
-use crate::services::{Presented, SignInError, SignedIn};
+use crate::services::{PreconditionError, Presented, SignInError, SignedIn, StoreError};
 
 /// The form as it is shown; the password never is.
 #[derive(Debug, Default, Serialize)]
@@ -241,8 +241,25 @@ pub(super) fn refusal_of(error: &SignInError) -> Refusal {
         SignInError::MustAgree => Refusal::new(Problem::InvalidInput),
         SignInError::Locked(wait) => Refusal::new(Problem::Locked).retry_after(*wait),
         SignInError::RateLimited(wait) => Refusal::new(Problem::RateLimited).retry_after(*wait),
-        SignInError::Busy | SignInError::Store(_) | SignInError::Unrecorded => unavailable(error.to_string()),
+        SignInError::Store(error) => refusal_of_store(error),
+        SignInError::Busy | SignInError::Unrecorded => unavailable(error.to_string()),
     }
+}
+
+/// What is answered where the store did nothing: 401 or 403 to whoever lost the right to what was asked for, else 503.
+pub(super) fn refusal_of_store(error: &StoreError) -> Refusal {
+    let problem = match error {
+        StoreError::Precondition(PreconditionError::NotMember) => Problem::Forbidden,
+        StoreError::Precondition(
+            PreconditionError::AccountInactive
+            | PreconditionError::SessionEnded
+            | PreconditionError::PasswordChanged,
+        ) => Problem::NotAuthenticated,
+        StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Refused(_) => {
+            return unavailable(error.to_string());
+        }
+    };
+    Refusal::because(problem, error.to_string())
 }
 
 /// 503, logged where it is handled: here.

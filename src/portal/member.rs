@@ -15,11 +15,11 @@ use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::services::LiveSession;
 
-/// Somebody who is signed in.
+/// Somebody who is signed in, and the session that they are signed in with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member<'a> {
     pub(super) principal: &'a Principal,
-    pub(super) session: Option<&'a LiveSession>,
+    pub(super) session: &'a LiveSession,
 }
 
 /// Pages that lead to each other.
@@ -61,14 +61,14 @@ struct Item {
 }
 
 impl<'a> Member<'a> {
-    /// Policy lets nobody else this far; whoever comes otherwise is not served.
+    /// Policy lets nobody else this far; whoever comes otherwise, or with a key alone, is not served.
     pub(super) fn of(visitor: Visitor<'a>) -> Result<Self, Refusal> {
-        match visitor.principal {
-            Some(principal) => Ok(Self {
-                principal,
-                session: visitor.session,
-            }),
-            None => Err(Refusal::new(Problem::NotAuthenticated)),
+        match visitor {
+            Visitor {
+                principal: Some(principal),
+                session: Some(session),
+            } => Ok(Self { principal, session }),
+            _ => Err(Refusal::new(Problem::NotAuthenticated)),
         }
     }
 }

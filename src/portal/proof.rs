@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Portal;
 use super::alert::{Alert, Errors};
 use super::forms::Fields;
-use super::login::{refusal_of, unavailable};
+use super::login::refusal_of;
 use super::member::{Member, Place};
 use super::refuse::set_retry_after;
 use super::site::Site;
@@ -45,10 +45,7 @@ impl Portal {
         fields: &mut Fields,
     ) -> Result<(), Response<Bytes>> {
         let sessions = &self.services.sessions;
-        if member
-            .session
-            .is_some_and(|session| sessions.is_proved(session, PROOF_LASTS))
-        {
+        if sessions.is_proved(member.session, PROOF_LASTS) {
             return Ok(());
         }
         let password = fields.secret(CURRENT_PASSWORD);
@@ -58,12 +55,7 @@ impl Portal {
         let proved = self
             .services
             .sign_in
-            .prove(
-                member.principal.account,
-                member.session,
-                &password,
-                &visit.origin(),
-            )
+            .prove(member.session, &password, &visit.origin())
             .await;
         match proved {
             Ok(_) => Ok(()),
@@ -118,8 +110,8 @@ impl Site {
             | SignInError::Disabled
             | SignInError::MustAgree => (Refusal::new(Problem::NotAuthenticated), Errors::new()),
             SignInError::Locked(_) | SignInError::RateLimited(_) => (refusal_of(error), Errors::new()),
-            SignInError::Busy | SignInError::Store(_) | SignInError::Unrecorded => {
-                (unavailable(error.to_string()), Errors::new())
+            SignInError::Store(_) | SignInError::Busy | SignInError::Unrecorded => {
+                (refusal_of(error), Errors::new())
             }
         }
     }

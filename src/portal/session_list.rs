@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::device::{Device, device};
 use super::member::Member;
 use crate::ids::SessionId;
-use crate::services::{LiveSession, SessionInfo};
+use crate::services::SessionInfo;
 
 /// Rows of a page, beside the current session.
 const A_PAGE: usize = 50;
@@ -47,7 +47,7 @@ pub(super) struct SessionDocument<'a> {
 impl<'a> SessionList<'a> {
     /// The page after the session `after`, the first one if that names none; `member` looks at it.
     pub(super) fn new(sessions: &'a [SessionInfo], member: Member<'_>, after: &str) -> Self {
-        let this = this(member);
+        let this = Some(member.session.id());
         let (shown, next) = page(sessions, this, after.parse().ok());
         Self {
             shown,
@@ -81,11 +81,6 @@ impl<'a> SessionList<'a> {
         };
         self.shown.iter().map(document).collect()
     }
-}
-
-/// The session that the request came with.
-pub(super) fn this(member: Member<'_>) -> Option<SessionId> {
-    member.session.map(LiveSession::id).or(member.principal.session)
 }
 
 /// A page of them, the newest first and the current one before all; and what the next page comes after.

@@ -11,7 +11,8 @@ use super::Gateway;
 use super::answer::Made;
 use super::body::Content;
 use super::pace::Pace;
-use crate::authorize::Permit;
+use crate::authenticate::Credentials;
+use crate::authorize::{self, Denied, Permit};
 use crate::portal::Visitor;
 use crate::refusal::{Problem, Refusal};
 use crate::request::RequestHead;
@@ -39,10 +40,31 @@ impl Gateway {
         } else {
             Bytes::new()
         };
+        // A form may come in long after its head: who sends it is looked at again (S76).
+        let renewed = if is_form { self.renew(page, permit)? } else { None };
+        let permit = renewed.as_ref().unwrap_or(permit);
         let response = self.portal.respond(page, head, visitor(permit), body).await;
         let mut made = Made::from(response.map(Content::own));
         made.leaves_unread = leaves_unread;
         Ok(made)
+    }
+}
+
+impl Gateway {
+    /// The permit as policy gives it now, for a request that came in a session; the session may have ended since, and
+    /// its account may have left its groups.
+    fn renew(&self, page: Page, permit: &Permit) -> Result<Option<Permit>, Refusal> {
+        let Some(session) = permit.session() else {
+            return Ok(None);
+        };
+        let credentials = (!session.ended().is_cancelled()).then(|| Credentials {
+            principal: session.principal(),
+            proof: permit.proof().cloned(),
+        });
+        match authorize::permit_page(page, &self.administrators, credentials) {
+            Ok(permit) => Ok(Some(permit)),
+            Err(Denied { refusal, .. }) => Err(refusal),
+        }
     }
 }
 

@@ -190,12 +190,12 @@ impl AccessKeys {
         key.note_use(self.clock.now(), address, client);
     }
 
-    /// Makes one. The secret is in the answer and nowhere else. `by` names who does it, where that is not its owner.
+    /// Makes one. The secret is in the answer and nowhere else.
     pub async fn create(
         &self,
         owner: &Account,
         new: NewAccessKey,
-        by: Option<&Actor>,
+        by: &Actor,
         origin: &Origin,
     ) -> Result<(AccessKey, SecretKey), AccessKeyError> {
         let name = new.name.trim().to_owned();
@@ -216,7 +216,8 @@ impl AccessKeys {
             secret: self.vault.seal(&secret, id, owner.id)?,
         };
         let at_most = self.at_most.load(Ordering::Relaxed);
-        match self.store.create_access_key(key.clone(), at_most).await? {
+        let store = self.store.on_behalf_of(by);
+        match store.create_access_key(key.clone(), at_most).await? {
             CreateAccessKey::Created => {}
             CreateAccessKey::TooMany => return Err(AccessKeyError::TooMany(at_most)),
             CreateAccessKey::NoAccount => return Err(AccessKeyError::NoAccount),
@@ -232,7 +233,7 @@ impl AccessKeys {
         id: AccessKeyId,
         owner: Option<AccountId>,
         change: AccessKeyChange,
-        by: Option<&Actor>,
+        by: &Actor,
         origin: &Origin,
     ) -> Result<AccessKey, AccessKeyError> {
         if let Some(owner) = owner {
@@ -241,16 +242,17 @@ impl AccessKeys {
                 return Err(AccessKeyError::NotFound(id));
             }
         }
+        let store = self.store.on_behalf_of(by);
         let (kind, changed) = match change {
             AccessKeyChange::Disable => (
                 Kind::AccessKeyDisable,
-                self.store.set_access_key_disabled(id, true).await?,
+                store.set_access_key_disabled(id, true).await?,
             ),
             AccessKeyChange::Enable => (
                 Kind::AccessKeyEnable,
-                self.store.set_access_key_disabled(id, false).await?,
+                store.set_access_key_disabled(id, false).await?,
             ),
-            AccessKeyChange::Revoke => (Kind::AccessKeyRevoke, self.store.revoke_access_key(id).await?),
+            AccessKeyChange::Revoke => (Kind::AccessKeyRevoke, store.revoke_access_key(id).await?),
         };
         let changed = changed.ok_or(AccessKeyError::NotFound(id))?;
         self.refresh(changed.account).await;
@@ -362,13 +364,11 @@ impl AccessKeys {
         }
     }
 
-    fn note(&self, kind: Kind, who: &str, key: &AccessKey, by: Option<&Actor>, origin: &Origin) {
-        let mut event = Event::success(kind, who)
+    fn note(&self, kind: Kind, who: &str, key: &AccessKey, by: &Actor, origin: &Origin) {
+        let event = Event::success(kind, who)
             .account(key.account)
+            .by(by)
             .detail(AuditDetail::of(Fact::AccessKey, &key.id));
-        if let Some(by) = by {
-            event = event.by(by);
-        }
         self.audit.note(origin, &event);
     }
 

@@ -22,6 +22,9 @@ pub(super) enum EditError {
     /// Another account has the username, or once had it.
     #[error("the username {0} is taken")]
     UsernameTaken(Username),
+    /// It had as many usernames as one may have.
+    #[error("the account had as many usernames as one may have")]
+    TooManyUsernames,
     /// It is the last active member of the administrators' group.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,

@@ -122,6 +122,7 @@ impl Accounts {
         let account = self.prepare(new).await?;
         let created = self
             .store
+            .on_behalf_of(by)
             .create_account(account.clone(), None, account.created_at)
             .await?;
         let account = made(account, created)?;
@@ -144,7 +145,7 @@ impl Accounts {
             });
         }
         let accounts = prepared.iter().flatten().cloned().collect();
-        let mut created = match self.store.create_accounts(accounts).await {
+        let mut created = match self.store.on_behalf_of(by).create_accounts(accounts).await {
             Ok(created) => Ok(created.into_iter()),
             Err(error) => Err(error),
         };
@@ -231,7 +232,8 @@ impl Accounts {
         let account = self.find(name).await?;
         let (kind, edit) = match change {
             AccountChange::Unlock => {
-                self.store.clear_attempts(Subject::Account(account.id)).await?;
+                let store = self.store.on_behalf_of(by);
+                store.clear_attempts(Subject::Account(account.id)).await?;
                 self.note(Kind::Unlock, &account, by, origin);
                 return Ok(account);
             }
@@ -271,6 +273,7 @@ impl Accounts {
         let account = self.find(name).await?;
         match self
             .store
+            .on_behalf_of(by)
             .delete_account(account.id, &self.administrators)
             .await?
         {
@@ -312,7 +315,8 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<Account, AccountError> {
         let email = account.email.clone();
-        let changed = edit_and_mail(&self.store, &self.administrators, account, |account| {
+        let store = self.store.on_behalf_of(by);
+        let changed = edit_and_mail(&store, &self.administrators, account, |account| {
             self.apply(change, account, by, origin)
         })
         .await;
@@ -322,7 +326,8 @@ impl Accounts {
             EditError::EmailTaken(email) => AccountError::EmailTaken(email),
             EditError::UsernameTaken(username) => AccountError::UsernameTaken(username.to_string()),
             EditError::LastAdministrator => AccountError::LastAdministrator,
-            EditError::Contended => AccountError::Contended,
+            // No administrator names anybody anew.
+            EditError::TooManyUsernames | EditError::Contended => AccountError::Contended,
             EditError::Store(error) => AccountError::Store(error),
         })
     }

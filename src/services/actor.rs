@@ -1,21 +1,51 @@
-//! Who acts on what is not their own, and why.
+//! Who acts, why, and by what right.
+
+use jiff::Timestamp;
+
+use super::LiveSession;
+use crate::store::Precondition;
 
 /// The longest reason, in characters.
 const REASON_LENGTH: usize = 500;
 
-/// An administrator, or a command, that does something to others' accounts.
+/// Whoever changes something. One that acts in a session acts by what the store says of it at that very moment: a
+/// session that was ended, an account that was disabled or left the group, changes nothing (S76).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    name: String,
+    name: Option<String>,
     reason: Option<String>,
+    precondition: Option<Precondition>,
 }
 
 impl Actor {
-    /// Somebody who says no reason.
-    pub fn named(name: impl Into<String>) -> Self {
+    /// Whoever runs the gateway: a command or a signal. Their right is that of the process.
+    pub fn operator(name: impl Into<String>) -> Self {
         Self {
-            name: name.into(),
+            name: Some(name.into()),
             reason: None,
+            precondition: None,
+        }
+    }
+
+    /// An administrator in a session, while the session lasts and the account is a member of the group.
+    pub fn administrator(session: &LiveSession, group: &str) -> Self {
+        Self {
+            name: Some(session.principal().email.to_string()),
+            reason: None,
+            precondition: Some(Precondition {
+                group: Some(group.to_owned()),
+                ..Precondition::of(session, None)
+            }),
+        }
+    }
+
+    /// An account's owner in a session. `proved`: when the password was set that was asked for, if it was: the act is
+    /// void once another one serves (S77).
+    pub fn owner(session: &LiveSession, proved: Option<Timestamp>) -> Self {
+        Self {
+            name: None,
+            reason: None,
+            precondition: Some(Precondition::of(session, proved)),
         }
     }
 
@@ -34,14 +64,29 @@ impl Actor {
         }
     }
 
-    /// What the record calls them.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// What the record calls them; `None` for the account's owner.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    pub(super) fn precondition(&self) -> Option<&Precondition> {
+        self.precondition.as_ref()
     }
 
     /// Why they do it, in their words.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
+    }
+}
+
+impl Precondition {
+    fn of(session: &LiveSession, password_changed_at: Option<Timestamp>) -> Self {
+        Self {
+            account: session.account(),
+            session: session.digest(),
+            password_changed_at,
+            group: None,
+        }
     }
 }
 
@@ -51,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_one_line_of_bounded_length() {
-        let reason = |text: &str| Actor::named("root").because(text).reason().map(str::to_owned);
+        let reason = |text: &str| Actor::operator("root").because(text).reason().map(str::to_owned);
         assert_eq!(reason(" left\nthe team ").as_deref(), Some("left the team"));
         assert_eq!(reason(" \r\n"), None);
         assert_eq!(reason(&"é".repeat(600)).unwrap().chars().count(), 500);

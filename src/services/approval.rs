@@ -82,7 +82,7 @@ impl Approval {
             return Ok(Vec::new());
         }
         account.decision = Some(Decision {
-            by: by.name().to_owned(),
+            by: by.name().unwrap_or_default().to_owned(),
             at: self.clock.now(),
             reason: by.reason().map(str::to_owned),
         });

@@ -43,7 +43,7 @@ impl FailedMails {
             return Ok(false);
         };
         let again = MailOutcome::Again { at: self.clock.now() };
-        if !self.store.settle_mail(id, again).await? {
+        if !self.store.on_behalf_of(by).settle_mail(id, again).await? {
             return Ok(false);
         }
         self.mailer.announce();

@@ -70,7 +70,8 @@ impl Invitations {
             created_at: now,
             expires_at: now.checked_add(ttl).unwrap_or(Timestamp::MAX),
         };
-        self.store.create_invitation(invitation.clone()).await?;
+        let store = self.store.on_behalf_of(by);
+        store.create_invitation(invitation.clone()).await?;
         self.note(event, &invitation, by, origin);
         let base = self.public_url.as_str().trim_end_matches('/');
         Ok((
@@ -124,7 +125,7 @@ impl Invitations {
         let Some(invitation) = known.into_iter().find(|known| known.id == id) else {
             return Ok(false);
         };
-        let revoked = self.store.revoke_invitation(id).await?;
+        let revoked = self.store.on_behalf_of(by).revoke_invitation(id).await?;
         if revoked {
             self.note(Kind::InvitationRevoke, &invitation, by, origin);
         }

@@ -4,11 +4,22 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::Actor;
 use crate::store::Store;
 
 /// A shared store that can be a field of what is printed.
 #[derive(Clone)]
 pub(super) struct Kept(Arc<dyn Store>);
+
+impl Kept {
+    /// The store, whose changing operations fail once what the actor acts by does not hold any more.
+    pub(super) fn on_behalf_of(&self, actor: &Actor) -> Self {
+        match actor.precondition() {
+            Some(precondition) => Self(self.0.with_precondition(precondition.clone())),
+            None => self.clone(),
+        }
+    }
+}
 
 impl From<Arc<dyn Store>> for Kept {
     fn from(store: Arc<dyn Store>) -> Self {

@@ -99,6 +99,11 @@ impl LiveSession {
         self.proved_ms.store(now.as_millisecond(), Ordering::Relaxed);
     }
 
+    #[cfg(test)]
+    pub(crate) fn sample(session: Session, account: &Account) -> Self {
+        Self::new(session, account, Limits::new(&SessionConfig::default()))
+    }
+
     pub(super) fn account(&self) -> AccountId {
         self.session.account
     }

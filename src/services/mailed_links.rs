@@ -254,7 +254,7 @@ impl MailedLinks {
             mail: None,
             expires_at,
         };
-        self.store.put_token(kept).await?;
+        self.store.on_behalf_of(by).put_token(kept).await?;
         self.audit
             .note(origin, &Event::about(Kind::ResetLink, account).by(by));
         let base = self.public_url.as_str().trim_end_matches('/');

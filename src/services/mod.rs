@@ -50,7 +50,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::model::LockoutPolicy;
 use crate::random::Random;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use address_limit::AddressLimit;
 use admission::Admission;
 use approval::Approval;
@@ -88,7 +88,10 @@ pub use spent_signatures::{SpendError, SpentSignatures};
 pub use vault::{VaultError, require_master_key};
 
 /// What accounts and events are looked for by, and what is found: the questions of the pages are those of the store.
-pub use crate::store::{AccountFilter, AccountPage, AuditFilter, AuditOrder, AuditPage, AuditSubject};
+pub use crate::store::{
+    AccountFilter, AccountPage, AuditFilter, AuditOrder, AuditPage, AuditSubject, PreconditionError,
+    StoreError,
+};
 
 /// All services, made once from the configuration and shared.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use super::account_name::account_name;
 use super::new_password::choose;
 use super::sign_up::parse_email;
 use super::{
-    AccessKeys, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Lasting, LiveSession, Mailer, Origin,
-    PasswordPolicy, Sessions, SignIn, SignInError, SignUpField,
+    AccessKeys, Actor, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Lasting, LiveSession, Mailer,
+    Origin, PasswordPolicy, Sessions, SignIn, SignInError, SignUpField,
 };
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
@@ -75,6 +75,7 @@ impl From<EditError> for OwnAccountError {
             EditError::UsernameTaken(_) => Self::Username(FieldError::UsernameTaken),
             // An edit that keeps the address cannot meet another account's, nor one that keeps the standing be refused for it.
             EditError::EmailTaken(_) | EditError::Standing(_) | EditError::Contended => Self::Contended,
+            EditError::TooManyUsernames => Self::TooManyUsernames,
             EditError::LastAdministrator => Self::LastAdministrator,
             EditError::Store(error) => Self::Store(error),
         }
@@ -142,14 +143,16 @@ impl OwnAccount {
     /// Changes what to call them; an empty name leaves the username for that.
     pub async fn change_name(
         &self,
-        id: AccountId,
+        session: &LiveSession,
         name: &str,
         origin: &Origin,
     ) -> Result<Account, OwnAccountError> {
         let name = account_name(name).map_err(|_| OwnAccountError::Name)?;
-        let account = self.edit(id, |account| account.name.clone_from(&name)).await?;
+        let account = self
+            .edit(session, |account| account.name.clone_from(&name))
+            .await?;
         self.sessions.refresh(&account);
-        self.access_keys.refresh(id).await;
+        self.access_keys.refresh(account.id).await;
         self.note(Kind::NameChange, &account, origin);
         Ok(account)
     }
@@ -157,11 +160,11 @@ impl OwnAccount {
     /// Changes the language of their pages and mails.
     pub async fn change_language(
         &self,
-        id: AccountId,
+        session: &LiveSession,
         tag: &str,
         origin: &Origin,
     ) -> Result<Account, OwnAccountError> {
-        let changed = self.edit(id, |account| account.language = Some(tag.to_owned()));
+        let changed = self.edit(session, |account| account.language = Some(tag.to_owned()));
         let account = changed.await?;
         let event = Event::about(Kind::LanguageChange, &account);
         let event = event.detail(AuditDetail::of(Fact::Language, tag));
@@ -174,36 +177,36 @@ impl OwnAccount {
     /// account's own address it is the link that proves it.
     pub async fn change_email(
         &self,
-        id: AccountId,
+        session: &LiveSession,
         email: &str,
         password: &Secret<String>,
-        session: Option<&LiveSession>,
         origin: &Origin,
     ) -> Result<(), OwnAccountError> {
         let email = parse_email(email).map_err(OwnAccountError::Email)?;
-        let account = self.prove(id, session, password, origin).await?;
+        let (account, owner) = self.prove(session, password, origin).await?;
         let topic = match account.email.key() == email.key() {
             true if account.email_verified => return Err(OwnAccountError::Email(FieldError::EmailUnchanged)),
             true => Topic::VerifyEmail,
-            false => Topic::ChangeEmail(id),
+            false => Topic::ChangeEmail(account.id),
         };
         let mail = self.mailer.mail_for_anybody(&email, topic, origin);
-        self.mailer.enqueue(mail.into_iter().collect()).await?;
+        let store = self.store.on_behalf_of(&owner);
+        store.enqueue_mails(mail.into_iter().collect()).await?;
+        self.mailer.announce();
         let event = Event::about(Kind::EmailChangeRequest, &account);
         self.audit
             .note(origin, &event.detail(AuditDetail::of(Fact::To, &email)));
         Ok(())
     }
 
-    /// Changes the password and ends the other sessions. Nothing is hashed for a new one that breaks a rule.
+    /// Changes the password and ends the other sessions, in one step of the store. Nothing is hashed for a new one that breaks a rule.
     pub async fn change_password(
         &self,
-        id: AccountId,
+        session: &LiveSession,
         form: PasswordForm,
-        session: Option<&LiveSession>,
         origin: &Origin,
     ) -> Result<Account, OwnAccountError> {
-        let account = self.find(id).await?;
+        let account = self.find(session.account()).await?;
         let password = choose(
             &self.policy,
             &form.password,
@@ -212,11 +215,11 @@ impl OwnAccount {
             Some(&account.username),
         )
         .map_err(OwnAccountError::Password)?;
-        self.prove(id, session, &form.current, origin).await?;
+        let (account, owner) = self.prove(session, &form.current, origin).await?;
         let hash = self.hasher.place()?.hash(password).await?;
         let now = self.clock.now();
-        let account = self.find(id).await?;
-        let account = edit_and_mail(&self.store, &self.administrators, account, |account| {
+        let store = self.store.on_behalf_of(&owner);
+        let account = edit_and_mail(&store, &self.administrators, account, |account| {
             account.password_hash.clone_from(&hash);
             account.password_changed_at = now;
             Ok(vec![self.mailer.mail(
@@ -227,7 +230,8 @@ impl OwnAccount {
         })
         .await?;
         self.mailer.announce();
-        self.end_others(id, session).await?;
+        // The store ended them with the change; memory follows.
+        self.sessions.end(others(session)).await?;
         self.note(Kind::PasswordChange, &account, origin);
         Ok(account)
     }
@@ -235,18 +239,19 @@ impl OwnAccount {
     /// Ends one of their sessions. Whether there was one.
     pub async fn end_session(
         &self,
-        id: AccountId,
-        session: SessionId,
+        session: &LiveSession,
+        ending: SessionId,
         origin: &Origin,
     ) -> Result<bool, OwnAccountError> {
-        let own = self.sessions.list(Some(id));
-        let Some(info) = own.into_iter().find(|info| info.session.id == session) else {
+        let own = self.sessions.list(Some(session.account()));
+        let Some(info) = own.into_iter().find(|info| info.session.id == ending) else {
             return Ok(false);
         };
-        let ended = self.sessions.end(SessionsToEnd::Id(session)).await?;
+        let owner = Actor::owner(session, None);
+        let ended = self.sessions.end_by(&owner, SessionsToEnd::Id(ending)).await?;
         let event = Event::success(Kind::SessionEnd, info.email)
-            .account(id)
-            .detail(AuditDetail::of(Fact::Session, &session));
+            .account(session.account())
+            .detail(AuditDetail::of(Fact::Session, &ending));
         self.audit.note(origin, &event);
         Ok(ended > 0)
     }
@@ -254,12 +259,12 @@ impl OwnAccount {
     /// Ends all of their sessions but this one. How many there were.
     pub async fn end_other_sessions(
         &self,
-        id: AccountId,
-        session: Option<&LiveSession>,
+        session: &LiveSession,
         origin: &Origin,
     ) -> Result<usize, OwnAccountError> {
-        let account = self.find(id).await?;
-        let ended = self.end_others(id, session).await?;
+        let account = self.find(session.account()).await?;
+        let owner = Actor::owner(session, None);
+        let ended = self.sessions.end_by(&owner, others(session)).await?;
         let event = Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(Fact::AllOthers));
         self.audit.note(origin, &event);
         Ok(ended)
@@ -268,13 +273,13 @@ impl OwnAccount {
     /// Deletes the account; its username stays taken (S53).
     pub async fn delete(
         &self,
-        id: AccountId,
+        session: &LiveSession,
         password: &Secret<String>,
-        session: Option<&LiveSession>,
         origin: &Origin,
     ) -> Result<(), OwnAccountError> {
-        let account = self.prove(id, session, password, origin).await?;
-        match self.store.delete_account(id, &self.administrators).await? {
+        let (account, owner) = self.prove(session, password, origin).await?;
+        let (id, store) = (account.id, self.store.on_behalf_of(&owner));
+        match store.delete_account(id, &self.administrators).await? {
             DeleteAccount::Deleted => {}
             DeleteAccount::Absent => return Err(OwnAccountError::Gone),
             DeleteAccount::LastMember => return Err(OwnAccountError::LastAdministrator),
@@ -287,34 +292,37 @@ impl OwnAccount {
         Ok(())
     }
 
+    /// The account as it was when its password was checked, and its owner, who acts only while that password serves.
     async fn prove(
         &self,
-        id: AccountId,
-        session: Option<&LiveSession>,
+        session: &LiveSession,
         password: &Secret<String>,
         origin: &Origin,
-    ) -> Result<Account, OwnAccountError> {
-        let proved = self.sign_in.prove(id, session, password, origin).await;
-        proved.map_err(OwnAccountError::NotProved)
-    }
-
-    async fn end_others(&self, id: AccountId, session: Option<&LiveSession>) -> Result<usize, StoreError> {
-        let this = session.map(LiveSession::digest);
-        self.sessions.end(SessionsToEnd::Account(id, this)).await
+    ) -> Result<(Account, Actor), OwnAccountError> {
+        let proved = self.sign_in.prove(session, password, origin).await;
+        let account = proved.map_err(OwnAccountError::NotProved)?;
+        let owner = Actor::owner(session, Some(account.password_changed_at));
+        Ok((account, owner))
     }
 
     async fn edit(
         &self,
-        id: AccountId,
+        session: &LiveSession,
         change: impl Fn(&mut Account) + Send + Sync,
     ) -> Result<Account, OwnAccountError> {
-        let account = self.find(id).await?;
-        Ok(edit(&self.store, &self.administrators, account, change).await?)
+        let account = self.find(session.account()).await?;
+        let store = self.store.on_behalf_of(&Actor::owner(session, None));
+        Ok(edit(&store, &self.administrators, account, change).await?)
     }
 
     fn note(&self, kind: Kind, account: &Account, origin: &Origin) {
         self.audit.note(origin, &Event::about(kind, account));
     }
+}
+
+/// All sessions of its account but this one.
+fn others(session: &LiveSession) -> SessionsToEnd {
+    SessionsToEnd::Account(session.account(), Some(session.digest()))
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::Kept;
 use super::live_session::{Limits, LiveSession};
+use super::{Actor, Kept};
 use crate::clock::Clock;
 use crate::config::{Config, SessionConfig};
 use crate::ids::{AccountId, SessionId};
@@ -130,10 +130,12 @@ impl Sessions {
         self.lasting(digest, self.clock.now())
     }
 
-    /// Notes that its owner proved just now to know the password.
-    pub async fn prove(&self, session: &LiveSession) -> Result<(), StoreError> {
+    /// Notes that its owner proved just now to know the password of the account, if that still serves.
+    pub(super) async fn prove(&self, session: &LiveSession, account: &Account) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.store.prove_session(session.digest(), now).await?;
+        let owner = Actor::owner(session, Some(account.password_changed_at));
+        let store = self.store.on_behalf_of(&owner);
+        store.prove_session(session.digest(), now).await?;
         session.mark_proved(now);
         Ok(())
     }
@@ -204,12 +206,27 @@ impl Sessions {
     }
 
     /// Ends them: at once in memory, then in the store. How many there were.
+    ///
+    /// If the store cannot be told now, they serve nobody all the same, and it is told again until it agrees.
     pub async fn end(&self, which: SessionsToEnd) -> Result<usize, StoreError> {
         let ending = self.matching(which);
         for session in &ending {
-            self.remove(session);
+            session.end();
         }
         let stored = self.store.end_sessions(which).await?;
+        for session in &ending {
+            self.remove(session);
+        }
+        Ok(stored.max(ending.len()))
+    }
+
+    /// The same for an actor, in the store first: one that may not do it any more ends none.
+    pub(super) async fn end_by(&self, actor: &Actor, which: SessionsToEnd) -> Result<usize, StoreError> {
+        let ending = self.matching(which);
+        let stored = self.store.on_behalf_of(actor).end_sessions(which).await?;
+        for session in &ending {
+            self.remove(session);
+        }
         Ok(stored.max(ending.len()))
     }
 
@@ -255,6 +272,16 @@ impl Sessions {
             }
         }
         self.write_uses().await;
+        self.sweep().await;
+        let now = self.clock.now();
+        let untold = self.live.pin().values().filter(|live| live.is_over(now)).count();
+        if untold > 0 {
+            tracing::error!(
+                sessions = untold,
+                "sessions were ended and the store could not be told: they live again at the next start, until they \
+                 are ended again (`vestibule session revoke`)"
+            );
+        }
     }
 
     /// Takes out what is over.

@@ -9,7 +9,6 @@ use super::admission::Admission;
 use super::lockout::{Admitted, Lockout};
 use super::terms::Terms;
 use super::{Audit, Event, Hasher, Kept, Kind, LiveSession, Origin, Sessions};
-use crate::ids::AccountId;
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
     Account, AuditDetail, Email, Fact, Password, PasswordError, PlainToken, SignInMethod, Subject,
@@ -143,19 +142,18 @@ impl SignIn {
         })
     }
 
-    /// Whether whoever uses a session of this account knows its password. Counts like a sign-in (S9), and is noted
+    /// Whether whoever uses a session knows its account's password. Counts like a sign-in (S9), and is noted
     /// with the session.
     pub async fn prove(
         &self,
-        id: AccountId,
-        session: Option<&LiveSession>,
+        session: &LiveSession,
         password: &Secret<String>,
         origin: &Origin,
     ) -> Result<Account, SignInError> {
-        let account = self.store.account(id).await?;
+        let account = self.store.account(session.account()).await?;
         let account = account.ok_or(SignInError::InvalidCredentials)?;
         let named = Named {
-            subject: Subject::Account(id),
+            subject: Subject::Account(account.id),
             who: account.email.to_string(),
             account: Some(account),
         };
@@ -175,9 +173,7 @@ impl SignIn {
             .record(origin, &named.event(Kind::Proof))
             .await
             .map_err(|_| SignInError::Unrecorded)?;
-        if let Some(session) = session {
-            self.sessions.prove(session).await?;
-        }
+        self.sessions.prove(session, &account).await?;
         Ok(account)
     }
 

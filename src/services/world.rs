@@ -215,7 +215,7 @@ pub(super) async fn sign_in(
 }
 
 pub(super) fn tester() -> Actor {
-    Actor::named("test")
+    Actor::operator("test")
 }
 
 pub(super) fn client() -> Origin {

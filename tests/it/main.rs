@@ -15,6 +15,7 @@ mod doctor;
 mod explain;
 mod floods;
 mod harness;
+mod held_back;
 mod kill;
 mod layering;
 mod listener;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::harness::{Application, Cluster, PASSWORD, Program, Site, soon};
+use crate::harness::{Application, Cluster, PASSWORD, Program, Site, soon, until};
 
 /// How long the gateway may take to find that its database is gone, or there again.
 const NOTICE: Duration = Duration::from_secs(15);
@@ -39,7 +39,11 @@ fn add(site: &Site, email: &str) {
 
 /// A gateway over a new database, with an account.
 fn gateway(cluster: &Cluster, app: &Application) -> (Site, Program) {
-    let site = Site::new(&config(&cluster.url(&cluster.database()), &app.url()));
+    gateway_on(cluster, &cluster.database(), app)
+}
+
+fn gateway_on(cluster: &Cluster, database: &str, app: &Application) -> (Site, Program) {
+    let site = Site::new(&config(&cluster.url(database), &app.url()));
     add(&site, "ann@example.com");
     let (program, _) = Program::start(&site);
     (site, program)
@@ -116,6 +120,55 @@ async fn s49_while_the_database_is_gone_nothing_is_served_and_then_all_is_as_bef
         log.contains("is out of reach") && log.contains("is there again"),
         "{log}"
     );
+}
+
+#[tokio::test]
+async fn a_session_whose_end_the_database_refused_stays_ended_and_is_ended_there_later() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    let (cookie, other) = (
+        cookie(&sign_in(&program, &site).await),
+        cookie(&sign_in(&program, &site).await),
+    );
+    let sessions = || {
+        cluster
+            .sql(&database, "SELECT count(*) FROM session")
+            .trim()
+            .to_owned()
+    };
+    cluster.sql(
+        &database,
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END';
+         CREATE TRIGGER refuse BEFORE DELETE ON session EXECUTE FUNCTION refuse()",
+    );
+    let sign_out = async || {
+        let post = program
+            .client(&site)
+            .post(program.url("/.auth/logout"))
+            .header("accept", "application/json")
+            .header("cookie", &cookie);
+        soon(post.send()).await.unwrap().status()
+    };
+    assert_eq!(sign_out().await, 503, "it is not done while it could come back");
+    assert_eq!(
+        get(&program, &site, "/", &cookie).await.status(),
+        401,
+        "and serves nobody"
+    );
+    assert_eq!(sessions(), "2");
+    cluster.sql(&database, "DROP TRIGGER refuse ON session");
+    until(|| sessions() == "1").await;
+    assert_eq!(get(&program, &site, "/", &other).await.status(), 200);
+
+    cluster.sql(
+        &database,
+        "CREATE TRIGGER refuse BEFORE DELETE ON session EXECUTE FUNCTION refuse()",
+    );
+    let ended = site.run(&["session", "revoke", "--user", "ann@example.com"]);
+    assert_ne!(ended.status, 0, "{}", ended.stdout);
+    let (_, log) = program.stop();
+    assert!(log.contains("live again at the next start"), "{log}");
 }
 
 #[tokio::test]

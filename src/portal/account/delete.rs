@@ -40,11 +40,10 @@ impl Portal {
             let refusal = Refusal::new(Problem::InvalidInput);
             return self.site.refused_delete(visit, member, &refusal, errors);
         }
-        let id = member.principal.account;
         let deleted = self
             .services
             .own_account
-            .delete(id, &password, member.session, &visit.origin())
+            .delete(member.session, &password, &visit.origin())
             .await;
         let (refusal, errors) = match deleted {
             Ok(()) => return self.deleted(visit),

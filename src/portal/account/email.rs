@@ -46,10 +46,9 @@ impl Portal {
             let refusal = Refusal::new(Problem::InvalidInput);
             return self.site.refused_email(visit, member, email, &refusal, errors);
         }
-        let id = member.principal.account;
         let own = &self.services.own_account;
         let origin = visit.origin();
-        let asked = own.change_email(id, email, &password, member.session, &origin);
+        let asked = own.change_email(member.session, email, &password, &origin);
         let (refusal, errors) = match asked.await {
             Ok(()) if visit.wants == Wants::Json => {
                 return self.site.json(visit, StatusCode::ACCEPTED, &Asked {});

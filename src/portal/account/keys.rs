@@ -11,12 +11,12 @@ use crate::model::{AccessKey, AccessKeyId, KeyScope, SecretKey};
 use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
-use crate::portal::login::unavailable;
+use crate::portal::login::{refusal_of_store, unavailable};
 use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
-use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, NewAccessKey};
+use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, NewAccessKey};
 
 pub(super) const PATH: &str = "/.auth/account/keys";
 
@@ -107,8 +107,9 @@ impl Portal {
             Asked::Change(id, change) => (id, change),
         };
         let (owner, origin) = (member.principal.account, visit.origin());
+        let by = Actor::owner(member.session, None);
         let keys = &self.services.access_keys;
-        match keys.change(id, Some(owner), change, None, &origin).await {
+        match keys.change(id, Some(owner), change, &by, &origin).await {
             Ok(key) if visit.wants == Wants::Json => {
                 self.site.json(visit, StatusCode::OK, &Document::of(&key, None))
             }
@@ -133,7 +134,8 @@ impl Portal {
             scope: KeyScope::default(),
         };
         let keys = &self.services.access_keys;
-        match keys.create(&account, new, None, &visit.origin()).await {
+        let by = Actor::owner(member.session, None);
+        match keys.create(&account, new, &by, &visit.origin()).await {
             Ok((key, secret)) if visit.wants == Wants::Json => {
                 let document = Document::of(&key, Some(&secret));
                 self.site.json(visit, StatusCode::CREATED, &document)
@@ -296,6 +298,7 @@ fn refusal(error: &AccessKeyError) -> Refusal {
         AccessKeyError::NotFound(_) => Refusal::new(Problem::NotFound),
         AccessKeyError::TooMany(_) | AccessKeyError::Name => Refusal::new(Problem::InvalidInput),
         AccessKeyError::NoAccount => Refusal::new(Problem::NotAuthenticated),
-        AccessKeyError::Vault(_) | AccessKeyError::Store(_) => unavailable(error.to_string()),
+        AccessKeyError::Store(error) => refusal_of_store(error),
+        AccessKeyError::Vault(_) => unavailable(error.to_string()),
     }
 }

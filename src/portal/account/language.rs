@@ -63,7 +63,7 @@ impl Portal {
         };
         let own = &self.services.own_account;
         match own
-            .change_language(member.principal.account, texts.tag(lang), &visit.origin())
+            .change_language(member.session, texts.tag(lang), &visit.origin())
             .await
         {
             Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),

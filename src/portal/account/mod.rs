@@ -18,7 +18,7 @@ pub(super) use keys::Made;
 
 use super::Portal;
 use super::forms::Fields;
-use super::login::unavailable;
+use super::login::{refusal_of_store, unavailable};
 use super::member::{Area, Member};
 use super::visit::Visit;
 use crate::refusal::{Problem, Refusal};
@@ -99,8 +99,7 @@ fn refusal_of(error: &OwnAccountError) -> Refusal {
         OwnAccountError::UsernameFixed => Refusal::new(Problem::NotFound),
         OwnAccountError::Gone => Refusal::new(Problem::NotAuthenticated),
         OwnAccountError::NotProved(error) => super::login::refusal_of(error),
-        OwnAccountError::Contended | OwnAccountError::Busy | OwnAccountError::Store(_) => {
-            unavailable(error.to_string())
-        }
+        OwnAccountError::Store(error) => refusal_of_store(error),
+        OwnAccountError::Contended | OwnAccountError::Busy => unavailable(error.to_string()),
     }
 }

@@ -50,7 +50,7 @@ impl Portal {
         let changed = self
             .services
             .own_account
-            .change_password(member.principal.account, form, member.session, &visit.origin())
+            .change_password(member.session, form, &visit.origin())
             .await;
         let (refusal, errors) = match changed {
             Ok(_) if visit.wants == Wants::Json => return self.site.nothing(visit),

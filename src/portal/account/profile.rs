@@ -84,7 +84,7 @@ impl Portal {
             member.principal.account,
             fields.text("name"),
         );
-        match own.change_name(id, name, &visit.origin()).await {
+        match own.change_name(member.session, name, &visit.origin()).await {
             Ok(account) if visit.wants == Wants::Json => {
                 self.site.json(visit, StatusCode::OK, &Profile::of(&account))
             }

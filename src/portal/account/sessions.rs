@@ -8,7 +8,7 @@ use super::{AREA, Member, refusal_of};
 use crate::ids::SessionId;
 use crate::portal::Portal;
 use crate::portal::forms::Fields;
-use crate::portal::session_list::{self, SessionDocument, SessionList, SessionRow};
+use crate::portal::session_list::{SessionDocument, SessionList, SessionRow};
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
@@ -49,18 +49,16 @@ impl Portal {
         member: Member<'_>,
         fields: &Fields,
     ) -> Response<Bytes> {
-        let (own, id, origin) = (
-            &self.services.own_account,
-            member.principal.account,
-            visit.origin(),
-        );
+        let (own, origin) = (&self.services.own_account, visit.origin());
         let ended = if fields.text("which") == "others" {
-            own.end_other_sessions(id, member.session, &origin).await
+            own.end_other_sessions(member.session, &origin).await
         } else {
             let Ok(session) = fields.text("session").parse::<SessionId>() else {
                 return self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound));
             };
-            own.end_session(id, session, &origin).await.map(usize::from)
+            own.end_session(member.session, session, &origin)
+                .await
+                .map(usize::from)
         };
         match ended {
             Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
@@ -87,7 +85,7 @@ impl Site {
             };
             return self.json(visit, StatusCode::OK, &document);
         }
-        let this = session_list::this(member);
+        let this = Some(member.session.id());
         let view = SessionsView {
             others: sessions.iter().any(|info| Some(info.session.id) != this),
             sessions: list.rows(),

@@ -50,13 +50,13 @@ impl Portal {
     ) -> Response<Bytes> {
         let password = fields.secret(CURRENT_PASSWORD);
         let username = fields.text("username");
-        let (own, id) = (&self.services.own_account, member.principal.account);
+        let own = &self.services.own_account;
         let invalid = Refusal::new(Problem::InvalidInput);
         let (refusal, errors) = if password.expose().is_empty() {
             (invalid, self.site.proof_errors(visit, "proof.required"))
         } else {
             let origin = visit.origin();
-            let changed = own.change_username(id, username, &password, member.session, &origin);
+            let changed = own.change_username(member.session, username, &password, &origin);
             match changed.await {
                 Ok(account) if visit.wants == Wants::Json => {
                     return self.site.json(visit, StatusCode::OK, &Profile::of(&account));
@@ -75,7 +75,7 @@ impl Portal {
                 Err(error) => (refusal_of(&error), Errors::new()),
             }
         };
-        match own.find(id).await {
+        match own.find(member.principal.account).await {
             Ok(account) => {
                 let site = &self.site;
                 site.refused_username(visit, member, &account, username, &refusal, errors)

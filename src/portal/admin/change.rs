@@ -13,12 +13,12 @@ use crate::model::{Account, Standing};
 use crate::portal::Portal;
 use crate::portal::alert::Errors;
 use crate::portal::forms::Fields;
-use crate::portal::login::unavailable;
+use crate::portal::login::{refusal_of_store, unavailable};
 use crate::portal::member::Member;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
-use crate::services::{AccountChange, AccountError, Actor};
+use crate::services::{AccountChange, AccountError, Actor, LinkError};
 
 #[derive(Serialize)]
 struct LinkDocument<'a> {
@@ -135,6 +135,9 @@ impl Portal {
         let links = &self.services.mailed_links;
         let (link, expires_at) = match links.reset_link(&account, by, &visit.origin()).await {
             Ok(made) => made,
+            Err(LinkError::Store(error)) => {
+                return self.site.refuse_visit(visit, &refusal_of_store(&error));
+            }
             Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
         };
         if visit.wants == Wants::Json {

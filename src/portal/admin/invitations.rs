@@ -18,7 +18,7 @@ use crate::model::{Email, Invitation, InvitationKind};
 use crate::portal::Portal;
 use crate::portal::alert::Errors;
 use crate::portal::forms::Fields;
-use crate::portal::login::unavailable;
+use crate::portal::login::refusal_of_store;
 use crate::portal::member::Member;
 use crate::portal::render::Outcome;
 use crate::portal::site::Site;
@@ -100,7 +100,7 @@ impl Portal {
                 let errors = Errors::from([("email", message)]);
                 return self.refused_invitation(visit, member, fields, errors).await;
             }
-            Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            Err(error) => return self.site.refuse_visit(visit, &refusal_of_store(&error)),
         }
         match wanted {
             Wanted {
@@ -154,7 +154,7 @@ impl Portal {
                 self.site.json(visit, StatusCode::CREATED, &Mailed { mailed })
             }
             Ok(_) => self.site.see_other(visit, &query(PATH, &[("done", "send")])),
-            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
         }
     }
 
@@ -170,7 +170,7 @@ impl Portal {
                 &origin,
             );
             let made = invitation.await;
-            links.push(made.map_err(|error| unavailable(error.to_string()))?.0);
+            links.push(made.map_err(|error| refusal_of_store(&error))?.0);
         }
         Ok(links)
     }
@@ -186,7 +186,7 @@ impl Portal {
                 self.site.see_other(visit, &query(PATH, &[("done", "revoke")]))
             }
             Ok(_) => self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound)),
-            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
         }
     }
 
@@ -230,7 +230,7 @@ impl Portal {
     ) -> Response<Bytes> {
         match self.services.invitations.list().await {
             Ok(invitations) => self.site.invitations(visit, member, outcome, &invitations, form),
-            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
         }
     }
 }

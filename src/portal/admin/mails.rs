@@ -9,7 +9,7 @@ use crate::ids::MailId;
 use crate::model::{KeptMail, MailState};
 use crate::portal::Portal;
 use crate::portal::forms::Fields;
-use crate::portal::login::unavailable;
+use crate::portal::login::refusal_of_store;
 use crate::portal::member::Member;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
@@ -50,7 +50,7 @@ impl Portal {
         let after = visit.parameter("after").parse().ok();
         match self.services.inspection.mails(after, A_PAGE + 1).await {
             Ok(mails) => self.site.mails(visit, member, &mails),
-            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
         }
     }
 
@@ -64,7 +64,7 @@ impl Portal {
             Ok(true) if visit.wants == Wants::Json => self.site.nothing(visit),
             Ok(true) => self.site.see_other(visit, &query(PATH, &[("done", "again")])),
             Ok(false) => self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound)),
-            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
         }
     }
 }

@@ -16,7 +16,7 @@ use http::Response;
 
 use super::Portal;
 use super::forms::Fields;
-use super::login::unavailable;
+use super::login::{refusal_of_store, unavailable};
 use super::member::{Area, Member};
 use super::visit::Visit;
 use crate::refusal::{Problem, Refusal};
@@ -68,7 +68,8 @@ impl Portal {
             if let Err(asked) = self.require_proof(visit, member, place, &mut fields).await {
                 return asked;
             }
-            let by = Actor::named(member.principal.email.as_str()).because(fields.text("reason"));
+            let by = Actor::administrator(member.session, &self.site.administrators)
+                .because(fields.text("reason"));
             return match page {
                 AdminPage::Account => self.change_account(visit, member, &fields, &by).await,
                 AdminPage::Invitations => self.change_invitations(visit, member, &fields, &by).await,
@@ -95,9 +96,8 @@ impl Portal {
 fn refusal_of(error: &AccountError) -> Refusal {
     match error {
         AccountError::NotFound(_) => Refusal::new(Problem::NotFound),
-        AccountError::Store(_) | AccountError::Busy | AccountError::Contended => {
-            unavailable(error.to_string())
-        }
+        AccountError::Store(error) => refusal_of_store(error),
+        AccountError::Busy | AccountError::Contended => unavailable(error.to_string()),
         _ => Refusal::because(Problem::InvalidInput, error.to_string()),
     }
 }

@@ -1,6 +1,6 @@
 //! The pages for administrators.
 
-use super::members::{account, sessions};
+use super::members::{account, live_session, sessions};
 use super::*;
 use crate::ids::{InvitationId, MailId};
 use crate::model::{
@@ -124,9 +124,10 @@ fn invitations() -> Vec<Invitation> {
 #[expect(clippy::too_many_lines, reason = "a list")]
 pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Response<Bytes>)> {
     let principal = principal();
+    let session = live_session(false);
     let member = Member {
         principal: &principal,
-        session: None,
+        session: &session,
     };
     let details = |account, locked_for| AccountDetails {
         account,

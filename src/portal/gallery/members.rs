@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{
     AccessKey, AccessKeyId, Account, Agreement, KeyScope, KeyUse, Sealed, Session, Standing, TokenDigest,
 };
-use crate::services::{AccessKeyError, AccessKeyInfo, SessionInfo};
+use crate::services::{AccessKeyError, AccessKeyInfo, LiveSession, SessionInfo};
 
 pub(super) fn account() -> Account {
     let principal = principal();
@@ -55,6 +55,15 @@ pub(super) fn sessions() -> Vec<SessionInfo> {
     (1..).zip(&agents).map(session).collect()
 }
 
+/// The session that a member came with: the first of the list, or one that is not in it.
+pub(super) fn live_session(is_listed: bool) -> LiveSession {
+    let mut session = sessions().remove(0).session;
+    if !is_listed {
+        session.id = SessionId::new(session.created_at, &Random::seeded(9));
+    }
+    LiveSession::sample(session, &account())
+}
+
 fn keys() -> Vec<AccessKeyInfo> {
     let at = Timestamp::from_second(1_800_000_000).unwrap();
     let key = |n: u64, name: &str| AccessKeyInfo {
@@ -91,11 +100,11 @@ fn keys() -> Vec<AccessKeyInfo> {
 /// Each page in each state.
 pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Response<Bytes>)> {
     let mut principal = principal();
-    principal.session = Some(sessions()[0].session.id);
     principal.groups.insert("gateway-admin".to_owned());
+    let session = live_session(true);
     let member = Member {
         principal: &principal,
-        session: None,
+        session: &session,
     };
     let invalid = Refusal::new(Problem::InvalidInput);
     let wrong = alert::Errors::from([(

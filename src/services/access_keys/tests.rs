@@ -8,12 +8,12 @@ use crate::store::UpdateAccount;
 async fn create(world: &World, new: NewAccessKey) -> (AccessKey, SecretKey) {
     let owner = world.services.accounts.find(EMAIL).await.unwrap();
     let keys = &world.services.access_keys;
-    keys.create(&owner, new, None, &client()).await.unwrap()
+    keys.create(&owner, new, &tester(), &client()).await.unwrap()
 }
 
 async fn change(world: &World, id: AccessKeyId, change: AccessKeyChange) {
     let keys = &world.services.access_keys;
-    keys.change(id, None, change, None, &client()).await.unwrap();
+    keys.change(id, None, change, &tester(), &client()).await.unwrap();
 }
 
 fn is_live(services: &Services, id: AccessKeyId) -> bool {
@@ -46,7 +46,7 @@ async fn two_keys_serve_until_one_is_revoked() {
     let owner = world.services.accounts.find(EMAIL).await.unwrap();
     let keys = &world.services.access_keys;
     let third = keys
-        .create(&owner, NewAccessKey::default(), None, &client())
+        .create(&owner, NewAccessKey::default(), &tester(), &client())
         .await;
     assert!(matches!(third, Err(AccessKeyError::TooMany(2))));
 
@@ -163,10 +163,12 @@ async fn only_the_owner_changes_a_key() {
     let (key, _) = create(&world, NewAccessKey::default()).await;
     let keys = &world.services.access_keys;
     let revoke = AccessKeyChange::Revoke;
-    let refused = keys.change(key.id, Some(bob.id), revoke, None, &client()).await;
+    let refused = keys
+        .change(key.id, Some(bob.id), revoke, &tester(), &client())
+        .await;
     assert!(matches!(refused, Err(AccessKeyError::NotFound(_))));
     assert!(is_live(&world.services, key.id));
-    keys.change(key.id, Some(key.account), revoke, None, &client())
+    keys.change(key.id, Some(key.account), revoke, &tester(), &client())
         .await
         .unwrap();
     assert!(!is_live(&world.services, key.id));
@@ -182,7 +184,7 @@ async fn a_name_is_short_and_printable() {
             ..NewAccessKey::default()
         };
         let keys = &world.services.access_keys;
-        let refused = keys.create(&owner, new, None, &client()).await;
+        let refused = keys.create(&owner, new, &tester(), &client()).await;
         assert!(matches!(refused, Err(AccessKeyError::Name)));
     }
 }
@@ -214,13 +216,14 @@ async fn s17_who_leaves_takes_the_keys_along() {
     let world = World::with_ann(|_| {}).await;
     let (key, _) = create(&world, NewAccessKey::default()).await;
     let own = &world.services.own_account;
-    let renamed = own.change_name(key.account, "Ann Lee", &client()).await;
+    let session = world.sign_in(EMAIL, PASSWORD).await.unwrap().session;
+    let renamed = own.change_name(&session, "Ann Lee", &client()).await;
     assert_eq!(renamed.unwrap().name.as_deref(), Some("Ann Lee"));
     let live = world.services.access_keys.find(&key.id).unwrap();
     assert_eq!(live.principal().name, "Ann Lee");
 
     let password = crate::secret::Secret::new(PASSWORD.to_owned());
-    own.delete(key.account, &password, None, &client()).await.unwrap();
+    own.delete(&session, &password, &client()).await.unwrap();
     assert!(!is_live(&world.services, key.id));
     assert!(live.ended().is_cancelled());
 }

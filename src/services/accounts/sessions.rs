@@ -16,7 +16,7 @@ impl Accounts {
     ) -> Result<(Account, usize), AccountError> {
         let account = self.find(name).await?;
         let all = SessionsToEnd::Account(account.id, None);
-        let ended = self.sessions.end(all).await?;
+        let ended = self.sessions.end_by(by, all).await?;
         let event = Event::about(Kind::SessionEnd, &account)
             .by(by)
             .detail(AuditDetail::bare(Fact::All));
@@ -37,7 +37,7 @@ impl Accounts {
         if !listed.iter().any(|info| info.session.id == session) {
             return Ok((account, 0));
         }
-        let ended = self.sessions.end(SessionsToEnd::Id(session)).await?;
+        let ended = self.sessions.end_by(by, SessionsToEnd::Id(session)).await?;
         let event = Event::about(Kind::SessionEnd, &account)
             .by(by)
             .detail(AuditDetail::of(Fact::Session, &session));

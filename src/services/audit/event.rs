@@ -109,7 +109,7 @@ impl Event {
         }
     }
 
-    /// The same, done by somebody else.
+    /// The same, done by this actor; the account's owner goes without saying.
     #[must_use]
     pub fn by(self, by: &Actor) -> Self {
         Self {
@@ -140,7 +140,7 @@ impl Event {
             reason,
             who: self.who.clone(),
             account: self.account,
-            by: self.by.as_ref().map(|by| by.name().to_owned()),
+            by: self.by.as_ref().and_then(Actor::name).map(str::to_owned),
             why: self.by.as_ref().and_then(Actor::reason).map(str::to_owned),
             address: origin.address,
             request_id: origin.request.map(|id| id.to_string()),

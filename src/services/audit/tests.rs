@@ -36,7 +36,7 @@ async fn s51_one_line_an_event_whatever_is_in_it() {
     };
     let event = Event::failure(Kind::SignIn, "a\r\n{\"forged\":1}\u{2028}", "locked");
     audit.record(&origin, &event).await.unwrap();
-    let by = Actor::named("root").because("asked for it");
+    let by = Actor::operator("root").because("asked for it");
     let second = Event::success(Kind::Unlock, "b").by(&by);
     audit.record(&Origin::default(), &second).await.unwrap();
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::super::NewAccessKey;
-use super::super::world::{EMAIL, World, client};
+use super::super::world::{EMAIL, World, client, tester};
 use super::*;
 
 async fn world() -> (World, String, String) {
@@ -9,7 +9,7 @@ async fn world() -> (World, String, String) {
     let owner = world.services.accounts.find(EMAIL).await.unwrap();
     let keys = &world.services.access_keys;
     let (key, secret) = keys
-        .create(&owner, NewAccessKey::default(), None, &client())
+        .create(&owner, NewAccessKey::default(), &tester(), &client())
         .await
         .unwrap();
     (world, key.id.to_string(), secret.expose().to_owned())

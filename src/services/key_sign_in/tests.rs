@@ -1,4 +1,4 @@
-use super::super::world::{EMAIL, World, client};
+use super::super::world::{EMAIL, World, client, tester};
 use super::super::{AccessKeyChange, NewAccessKey};
 use super::*;
 use crate::model::KeyScope;
@@ -13,7 +13,7 @@ async fn world(scope: KeyScope) -> (World, String, String) {
         ..NewAccessKey::default()
     };
     let keys = &world.services.access_keys;
-    let (key, secret) = keys.create(&owner, new, None, &client()).await.unwrap();
+    let (key, secret) = keys.create(&owner, new, &tester(), &client()).await.unwrap();
     (world, key.id.to_string(), secret.expose().to_owned())
 }
 
@@ -117,8 +117,9 @@ async fn a_limited_or_revoked_key_signs_nobody_in() {
     assert!(matches!(refused, KeySignInError::Limited), "{refused:?}");
     let keys = &world.services.access_keys;
     let (key, origin) = (id.parse().unwrap(), client());
-    let revoked = keys.change(key, None, AccessKeyChange::Revoke, None, &origin);
-    revoked.await.unwrap();
+    keys.change(key, None, AccessKeyChange::Revoke, &tester(), &origin)
+        .await
+        .unwrap();
     let refused = sign_in(&world, &id, &answer).await.unwrap_err();
     let is_unknown = matches!(refused, KeySignInError::Refused(SignInError::InvalidCredentials));
     assert!(is_unknown, "{refused:?}");

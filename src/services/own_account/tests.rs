@@ -4,7 +4,7 @@ use super::*;
 use crate::model::Standing;
 use crate::services::LONGEST_NAME;
 use crate::services::world::{EMAIL, PASSWORD, World, client};
-use crate::services::{AccountChange, PasswordRule, SignedIn};
+use crate::services::{AccountChange, NewPassword, PasswordRule, SignedIn};
 
 const NEW: &str = "N3w-horizon!";
 const LASTS: Duration = Duration::from_mins(15);
@@ -33,12 +33,7 @@ async fn s28_a_new_password_ends_the_other_sessions_and_serves_from_now_on() {
     let other = world.sign_in(EMAIL, PASSWORD).await.unwrap();
     let own = &world.services.own_account;
     let changed = own
-        .change_password(
-            this.account.id,
-            form(PASSWORD, NEW, NEW),
-            Some(&this.session),
-            &client(),
-        )
+        .change_password(&this.session, form(PASSWORD, NEW, NEW), &client())
         .await
         .unwrap();
     assert_eq!(changed.password_changed_at, world.clock.now());
@@ -48,6 +43,38 @@ async fn s28_a_new_password_ends_the_other_sessions_and_serves_from_now_on() {
     assert!(other.session.ended().is_cancelled());
     assert!(world.sign_in(EMAIL, PASSWORD).await.is_err());
     world.sign_in(EMAIL, NEW).await.unwrap();
+}
+
+#[tokio::test]
+async fn s77_a_password_that_the_old_one_proved_never_overwrites_a_later_one() {
+    const LATER: &str = "L4ter-harbour!";
+    for _ in 0..8 {
+        let (world, this) = world_and_session().await;
+        let (own, origin) = (&world.services.own_account, client());
+        let stale = own.change_password(&this.session, form(PASSWORD, NEW, NEW), &origin);
+        let (stale, _) = tokio::join!(
+            stale,
+            world.change(AccountChange::SetPassword(NewPassword::Plain(secret(LATER))))
+        );
+        assert!(world.sign_in(EMAIL, LATER).await.is_ok(), "{stale:?}");
+    }
+}
+
+#[tokio::test]
+async fn s78_of_many_renames_at_one_moment_five_give_a_former_username() {
+    let world = World::with_ann(|config| config.login.change_username = true).await;
+    let this = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let (own, origin, password) = (&world.services.own_account, client(), secret(PASSWORD));
+    let names: Vec<String> = (0..20).map(|n| format!("name-{n}")).collect();
+    let renames = names
+        .iter()
+        .map(|name| own.change_username(&this.session, name, &password, &origin));
+    futures_util::future::join_all(renames).await;
+    let account = own.find(this.account.id).await.unwrap();
+    assert!(
+        account.former_usernames.len() <= MOST_FORMER_USERNAMES,
+        "{account:?}"
+    );
 }
 
 #[tokio::test]
@@ -84,7 +111,7 @@ async fn s1_s2_a_new_password_obeys_the_rules_of_signup_before_anything_is_hashe
         let changed = world
             .services
             .own_account
-            .change_password(this.account.id, form(PASSWORD, password, again), None, &client())
+            .change_password(&this.session, form(PASSWORD, password, again), &client())
             .await;
         let Err(OwnAccountError::Password(faults)) = changed else {
             panic!("{password}: {changed:?}")
@@ -100,9 +127,7 @@ async fn s9_the_password_asked_again_counts_with_the_sign_ins() {
     world.fail(EMAIL, 5).await;
     let prove = async |password: &str| {
         let sign_in = &world.services.sign_in;
-        sign_in
-            .prove(this.account.id, Some(&this.session), &secret(password), &client())
-            .await
+        sign_in.prove(&this.session, &secret(password), &client()).await
     };
     for n in 6..=11 {
         let proved = prove("wrong").await;
@@ -132,9 +157,9 @@ async fn a_proof_grows_old_and_outlives_a_restart() {
     world.hand.advance(Duration::from_secs(1));
     assert!(!sessions.is_proved(&this.session, LASTS));
 
-    let (sign_in, id) = (&world.services.sign_in, this.account.id);
+    let sign_in = &world.services.sign_in;
     sign_in
-        .prove(id, Some(&this.session), &secret(PASSWORD), &client())
+        .prove(&this.session, &secret(PASSWORD), &client())
         .await
         .unwrap();
     assert!(sessions.is_proved(&this.session, LASTS));
@@ -152,14 +177,16 @@ async fn a_proof_grows_old_and_outlives_a_restart() {
 #[tokio::test]
 async fn a_name_is_shown_at_once_and_has_its_limits() {
     let (world, this) = world_and_session().await;
-    let (own, id) = (&world.services.own_account, this.account.id);
-    own.change_name(id, "  김미나 ", &client()).await.unwrap();
+    let own = &world.services.own_account;
+    own.change_name(&this.session, "  김미나 ", &client())
+        .await
+        .unwrap();
     assert_eq!(this.session.principal().name, "김미나");
     for name in ["a\nb", "a\u{202e}b", &"x".repeat(LONGEST_NAME + 1)] {
-        let refused = own.change_name(id, name, &client()).await;
+        let refused = own.change_name(&this.session, name, &client()).await;
         assert!(matches!(refused, Err(OwnAccountError::Name)), "{refused:?}");
     }
-    own.change_name(id, "", &client()).await.unwrap();
+    own.change_name(&this.session, "", &client()).await.unwrap();
     assert_eq!(this.session.principal().name, "ann");
 }
 
@@ -169,11 +196,19 @@ async fn only_own_sessions_can_be_ended() {
     let bob = world.add("bob@example.com", &[]).await;
     let theirs = world.sign_in("bob@example.com", PASSWORD).await.unwrap();
     let other = world.sign_in(EMAIL, PASSWORD).await.unwrap();
-    let (own, id) = (&world.services.own_account, this.account.id);
-    assert!(!own.end_session(id, theirs.session.id(), &client()).await.unwrap());
-    assert!(own.end_session(id, other.session.id(), &client()).await.unwrap());
+    let own = &world.services.own_account;
+    assert!(
+        !own.end_session(&this.session, theirs.session.id(), &client())
+            .await
+            .unwrap()
+    );
+    assert!(
+        own.end_session(&this.session, other.session.id(), &client())
+            .await
+            .unwrap()
+    );
     world.sign_in(EMAIL, PASSWORD).await.unwrap();
-    let ended = own.end_other_sessions(id, Some(&this.session), &client()).await;
+    let ended = own.end_other_sessions(&this.session, &client()).await;
     assert_eq!(ended.unwrap(), 1);
     let sessions = &world.services.sessions;
     assert!(sessions.find(&this.token.digest()).is_some());
@@ -186,11 +221,8 @@ async fn s53_who_leaves_takes_the_username_along_and_the_last_administrator_stay
     world
         .change(AccountChange::SetGroups(["admins".to_owned()].into()))
         .await;
-    let (own, id) = (&world.services.own_account, this.account.id);
-    let delete = async |password: &str| {
-        own.delete(id, &secret(password), Some(&this.session), &client())
-            .await
-    };
+    let own = &world.services.own_account;
+    let delete = async |password: &str| own.delete(&this.session, &secret(password), &client()).await;
     assert!(matches!(
         delete("wrong").await,
         Err(OwnAccountError::NotProved(SignInError::InvalidCredentials))

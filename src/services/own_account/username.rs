@@ -1,10 +1,9 @@
 //! Another username.
 
 use super::{OwnAccount, OwnAccountError};
-use crate::ids::AccountId;
 use crate::model::{Account, AuditDetail, Fact, Topic};
 use crate::secret::Secret;
-use crate::services::account_edit::edit_and_mail;
+use crate::services::account_edit::{EditError, edit_and_mail};
 use crate::services::sign_up::{is_reserved, parse_username};
 use crate::services::{Event, FieldError, Kind, LiveSession, Origin};
 
@@ -15,36 +14,37 @@ impl OwnAccount {
     /// Takes another username, and tells the owner. The one that it had stays its own (S53): it may go back to it.
     pub async fn change_username(
         &self,
-        id: AccountId,
+        session: &LiveSession,
         username: &str,
         password: &Secret<String>,
-        session: Option<&LiveSession>,
         origin: &Origin,
     ) -> Result<Account, OwnAccountError> {
         if !self.may_rename {
             return Err(OwnAccountError::UsernameFixed);
         }
         let username = parse_username(username).map_err(OwnAccountError::Username)?;
-        let account = self.prove(id, session, password, origin).await?;
+        let (account, owner) = self.prove(session, password, origin).await?;
         if account.username == username {
             return Ok(account);
         }
         if is_reserved(&self.signup, &username) {
             return Err(OwnAccountError::Username(FieldError::UsernameTaken));
         }
-        let former = &account.former_usernames;
-        if former.len() >= MOST_FORMER_USERNAMES && !former.contains(&username) {
-            return Err(OwnAccountError::TooManyUsernames);
-        }
         let before = account.username.clone();
-        let account = edit_and_mail(&self.store, &self.administrators, account, |account| {
+        let store = self.store.on_behalf_of(&owner);
+        let account = edit_and_mail(&store, &self.administrators, account, |account| {
+            // Counted in the account that is changed, whatever was asked at the same moment (S78).
+            let former = &account.former_usernames;
+            if former.len() >= MOST_FORMER_USERNAMES && !former.contains(&username) {
+                return Err(EditError::TooManyUsernames);
+            }
             account.username.clone_from(&username);
             let topic = Topic::UsernameChanged(username.clone());
             Ok(vec![self.mailer.mail(&account.email, topic, origin)])
         })
         .await?;
         self.sessions.refresh(&account);
-        self.access_keys.refresh(id).await;
+        self.access_keys.refresh(account.id).await;
         self.mailer.announce();
         let event = Event::about(Kind::UsernameChange, &account);
         let change = format!("{before} to {}", account.username);

@@ -1,0 +1,136 @@
+//! Forms whose last byte comes after their sender lost the right to send them (S76).
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use vestibule::control::{Command, GivenPassword, UserChange, WhichSessions};
+use vestibule::secret::Secret;
+
+use crate::harness::{PASSWORD, Person, Raw, Running};
+
+const ADMIN_ACCOUNT: &str = "/.auth/admin/account";
+const INVITATIONS: &str = "/.auth/admin/invitations";
+const KEYS: &str = "/.auth/account/keys";
+
+/// What an administrator sends, and where.
+const ACTS: &[(&str, &str)] = &[
+    (
+        ADMIN_ACCOUNT,
+        "account=ann&action=set-groups&groups=gateway-admin",
+    ),
+    (ADMIN_ACCOUNT, "account=deputy&action=reset-link"),
+    (ADMIN_ACCOUNT, "account=ann&action=disable"),
+    (ADMIN_ACCOUNT, "account=ann&action=end-sessions"),
+    (ADMIN_ACCOUNT, "account=ann&action=delete&confirm=on"),
+    (INVITATIONS, "groups=gateway-admin&days=7&count=1"),
+    (KEYS, "name=late&days=0"),
+    ("/.auth/account", "name=Late"),
+];
+
+/// Sends a form but for its last byte, once policy has let its head pass.
+async fn hold_back(person: &Person<'_>, path: &str, body: &str) -> (Raw, u8) {
+    let (last, all_but_last) = body.as_bytes().split_last().unwrap();
+    let mut raw = person.gateway.raw().await;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {}\r\ncookie: {}\r\naccept: application/json\r\n\
+         content-type: application/x-www-form-urlencoded\r\nexpect: 100-continue\r\n\
+         content-length: {}\r\n\r\n",
+        person.gateway.authority(),
+        person.cookie,
+        body.len(),
+    );
+    raw.send(head).await;
+    // The body is asked for after the head was judged.
+    assert!(raw.head().await.starts_with("HTTP/1.1 100 "));
+    raw.send(all_but_last).await;
+    (raw, *last)
+}
+
+/// Holds back one form of each kind, has `lose` take the administrator's right away, and lets them go. Each must be
+/// refused as nobody's, and nothing may have changed.
+async fn assert_nothing_is_done(lose: impl AsyncFnOnce(&Running, &Person<'_>)) {
+    let gateway = Running::start(|config| config.login.iam = true).await;
+    let admin = gateway.administrator("root1").await;
+    let deputy = gateway.administrator("deputy").await;
+    let ann = gateway.person("ann").await;
+    let mut held = Vec::new();
+    for (path, body) in ACTS {
+        held.push((*path, hold_back(&admin, path, body).await));
+    }
+    lose(&gateway, &admin).await;
+    for (path, (mut raw, last)) in held {
+        raw.send([last]).await;
+        let (status, _, body) = raw.answer_with_body().await;
+        assert_eq!(status, 401, "{path}: {body}");
+    }
+    assert!(ann.is_signed_in().await, "nobody ended her sessions");
+    let deputy = deputy.elsewhere().await;
+    let document = deputy.ask("/.auth/admin/account?id=ann").await.document;
+    assert_eq!(document["groups"], json!([]), "{document}");
+    let invitations = deputy.ask(INVITATIONS).await.document;
+    assert_eq!(invitations["invitations"], json!([]), "{invitations}");
+    let keys = gateway.command(Command::ListKeys(None)).await;
+    assert_eq!(keys.as_array().map(Vec::len), Some(0), "{keys}");
+}
+
+#[tokio::test]
+async fn s76_an_administrator_who_was_disabled_does_nothing_more() {
+    let lose = async |gateway: &Running, admin: &Person<'_>| {
+        gateway.change_user(&admin.email, UserChange::Disable).await;
+    };
+    assert_nothing_is_done(lose).await;
+}
+
+#[tokio::test]
+async fn s76_an_administrator_who_was_signed_out_does_nothing_more() {
+    let lose = async |gateway: &Running, admin: &Person<'_>| gateway.sign_out(&admin.cookie).await;
+    assert_nothing_is_done(lose).await;
+}
+
+#[tokio::test]
+async fn s76_an_administrator_whose_sessions_were_ended_does_nothing_more() {
+    let lose = async |gateway: &Running, admin: &Person<'_>| {
+        let which = WhichSessions::Of(admin.email.clone());
+        gateway.command(Command::RevokeSessions(which)).await;
+    };
+    assert_nothing_is_done(lose).await;
+}
+
+#[tokio::test]
+async fn s76_an_administrator_who_was_deleted_does_nothing_more() {
+    let lose = async |gateway: &Running, admin: &Person<'_>| {
+        gateway.command(Command::DeleteUser(admin.email.clone())).await;
+    };
+    assert_nothing_is_done(lose).await;
+}
+
+#[tokio::test]
+async fn s76_an_administrator_who_was_given_another_password_does_nothing_more() {
+    let lose = async |gateway: &Running, admin: &Person<'_>| {
+        let password = GivenPassword::Plain(Secret::new(format!("{PASSWORD}-2")));
+        gateway
+            .change_user(&admin.email, UserChange::SetPassword(password))
+            .await;
+    };
+    assert_nothing_is_done(lose).await;
+}
+
+#[tokio::test]
+async fn s76_an_administrator_who_was_stripped_of_the_group_administers_nothing_more() {
+    let gateway = Running::start(|_| {}).await;
+    let admin = gateway.administrator("root1").await;
+    gateway.administrator("deputy").await;
+    let ann = gateway.person("ann").await;
+    let acts = || ACTS.iter().filter(|(path, _)| path.starts_with("/.auth/admin"));
+    let mut held = Vec::new();
+    for (path, body) in acts() {
+        held.push(hold_back(&admin, path, body).await);
+    }
+    let nothing = UserChange::SetGroups(BTreeSet::new());
+    gateway.change_user(&admin.email, nothing).await;
+    for ((path, _), (mut raw, last)) in acts().zip(held) {
+        raw.send([last]).await;
+        assert_eq!(raw.answer().await.0, 403, "{path}");
+    }
+    assert!(ann.is_signed_in().await);
+}
