@@ -200,7 +200,7 @@ impl Pool {
         let parsed = stored.map(PasswordHash::parse);
         if matches!(parsed, Some(None)) {
             tracing::error!(
-                "an account's password hash is corrupt; it cannot sign in until its password is set anew"
+                "an account's password hash is corrupt, or has a cost above 16; it cannot sign in until its password is set anew"
             );
         }
         let Some(hash) = parsed.flatten() else {

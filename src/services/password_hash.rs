@@ -13,6 +13,10 @@ use crate::model::Password;
 /// Marks a hash of a password that is too long for bcrypt.
 const DIGESTED: &str = "{bcrypt-sha384}";
 
+/// The highest cost that is computed. Each step doubles the time: at 16 a comparison takes seconds, at 31 a day, and
+/// anybody who knows the account's name can ask for one.
+const MAX_COST: u32 = 16;
+
 /// bcrypt reads no further than this many bytes.
 const BCRYPT_READS: usize = 72;
 
@@ -30,7 +34,7 @@ pub(super) struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// Reads a stored hash, or one from elsewhere: `$2a$`, `$2b$` or `$2y$` with a cost of 4 to 31.
+    /// Reads a stored hash, or one from elsewhere: `$2a$`, `$2b$` or `$2y$` with a cost of 4 to [`MAX_COST`].
     pub(super) fn parse(stored: &str) -> Option<Self> {
         let (digested, text) = match stored.strip_prefix(DIGESTED) {
             Some(text) => (true, text),
@@ -42,7 +46,7 @@ impl PasswordHash {
         }
         let canonical = canonical(text)?;
         let cost = canonical.parse::<HashParts>().ok()?.get_cost();
-        (4..=31).contains(&cost).then(|| Self {
+        (4..=MAX_COST).contains(&cost).then(|| Self {
             digested,
             current_version: version == "$2b$",
             cost,
@@ -203,6 +207,18 @@ mod tests {
             "$2a$05$CCCCCCCCCCCCCCCCCCCC한E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
         ] {
             assert!(PasswordHash::parse(stored).is_none(), "{stored}");
+        }
+    }
+
+    #[test]
+    fn a_hash_that_takes_minutes_is_none() {
+        let at_cost = |cost: u32| {
+            let hash = "$2b$16$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+            PasswordHash::parse(&hash.replace("$16$", &format!("${cost:02}$")))
+        };
+        assert!(at_cost(4).is_some() && at_cost(MAX_COST).is_some());
+        for cost in [3, MAX_COST + 1, 31] {
+            assert!(at_cost(cost).is_none(), "{cost}");
         }
     }
 }

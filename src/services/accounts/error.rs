@@ -34,8 +34,8 @@ pub enum AccountError {
     /// The password cannot be one at all.
     #[error(transparent)]
     PasswordUnusable(#[from] PasswordError),
-    /// Not a bcrypt hash.
-    #[error("not a bcrypt hash ($2a$, $2b$ or $2y$)")]
+    /// Not a bcrypt hash, or one that takes too long to compare with.
+    #[error("not a bcrypt hash ($2a$, $2b$ or $2y$, with a cost of 4 to 16)")]
     NotAHash,
     /// A line of a file that is not `name:hash`.
     #[error("not a line of the form name:hash")]
