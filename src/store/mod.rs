@@ -13,6 +13,7 @@ mod portable;
 pub mod postgres;
 mod precondition;
 mod record;
+mod rules;
 pub mod sled;
 
 use std::sync::Arc;

@@ -197,3 +197,21 @@ async fn who_is_signed_in_is_told_on_the_account_page_and_not_before_a_later_sig
     assert_eq!((shown.status, shown.cookies), (303, Vec::new()));
     assert!(ann.open(&shown.location).await.page.contains("role=\"status\""));
 }
+
+#[tokio::test]
+async fn s23_a_stranger_is_sent_three_mails_an_hour_however_often_somebody_moves_there() {
+    let gateway = Running::start(|_| {}).await;
+    let ann = gateway.person("ann").await;
+    let stranger = "stranger@elsewhere.example";
+    for _ in 0..6 {
+        let fields = [("email", stranger), ("current_password", PASSWORD)];
+        assert_eq!(ann.submit(PATH, &fields).await.status, 303);
+    }
+    let fields = [
+        ("email", "other@elsewhere.example"),
+        ("current_password", PASSWORD),
+    ];
+    assert_eq!(ann.submit(PATH, &fields).await.status, 303);
+    gateway.mails_to("other@elsewhere.example", 1).await;
+    gateway.mails_to(stranger, 3).await;
+}

@@ -331,8 +331,8 @@ impl Mailer {
         };
         let mut draft = Draft::new(stationery, mail, &about, to);
         draft.stamp.token = Some(StampedToken::Account(kept));
-        // Whoever moves an account has signed in, and proved it.
-        draft.stamp.allowance = (purpose != Purpose::ChangeEmail).then(|| allowance(&mail.to));
+        // Whoever moves an account has signed in; the address is a stranger's all the same.
+        draft.stamp.allowance = Some(allowance(&mail.to));
         draft
     }
 }

@@ -4,10 +4,12 @@ use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::accounts;
 use super::fault::Fault;
 use super::row::{bytes, decode, encode, execute, micros, query, query_opt, uuid};
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, TokenDigest};
+use crate::store::rules;
 
 /// Keeps one in place of one with the same token.
 pub(super) async fn create(tx: &Transaction<'_>, invitation: &Invitation) -> Result<(), Fault> {
@@ -54,7 +56,12 @@ pub(super) async fn lock_if_it_serves(
         return Ok(false);
     };
     let invitation = read(&row)?;
-    Ok(now < invitation.expires_at && invitation.email.as_ref().is_none_or(|bound| bound == email))
+    for name in rules::groups_to_be_empty(&invitation) {
+        if accounts::has_members(tx, name).await? {
+            return Ok(false);
+        }
+    }
+    Ok(rules::serves_address(&invitation, email, now))
 }
 
 /// All of them, oldest first.

@@ -10,9 +10,9 @@ use super::fault::Fault;
 use super::row::{decode, encode, execute, micros, query, query_opt, query_value, uuid};
 use super::{accounts, invitations, tokens};
 use crate::ids::MailId;
-use crate::model::{KeptMail, Mail, MailState, Purpose};
+use crate::model::{KeptMail, Mail, MailState};
 use crate::store::record::Postage;
-use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken};
+use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, rules};
 
 /// Lets mails wait, due at once.
 pub(super) async fn enqueue(tx: &Transaction<'_>, mails: &[Mail]) -> Result<(), Fault> {
@@ -66,16 +66,14 @@ pub(super) async fn stamp(
     stamp: &Stamp,
     now: Timestamp,
 ) -> Result<StampMail, Fault> {
-    if lock(tx, id).await?.is_none() {
+    let Some(KeptMail { mail, .. }) = lock(tx, id).await? else {
         return Ok(StampMail::Gone);
-    }
+    };
     let mut invitation = None;
     match &stamp.token {
         Some(StampedToken::Account(token)) => {
             let account = accounts::lock(tx, token.account).await?;
-            let has_its_address = account
-                .is_some_and(|account| token.purpose == Purpose::ChangeEmail || account.email == token.email);
-            if !has_its_address {
+            if !account.is_some_and(|account| rules::may_carry(&mail, token, &account)) {
                 return Ok(StampMail::Gone);
             }
             let current = tokens::current(tx, token.account, token.purpose).await?;

@@ -9,7 +9,7 @@ use super::row::{account_of, bytes, decode, encode, execute, micros, query_opt, 
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{Mail, MailedToken, Purpose, TokenDigest};
-use crate::store::{ConsumeToken, SessionsToEnd, TokenEffect};
+use crate::store::{ConsumeToken, SessionsToEnd, TokenEffect, rules};
 
 /// Keeps a token in place of the account's earlier one for the same purpose; none if the account is gone.
 pub(super) async fn put(tx: &Transaction<'_>, token: &MailedToken) -> Result<(), Fault> {
@@ -83,7 +83,7 @@ pub(super) async fn consume(
     let Some(before) = accounts::lock(tx, token.account).await? else {
         return Ok(ConsumeToken::Void);
     };
-    if token.expires_at <= now || !effect.serves(token.purpose) {
+    if !rules::serves_account(&token, &before, now) || !effect.serves(token.purpose) {
         return Ok(ConsumeToken::Void);
     }
     let mut after = before.clone();

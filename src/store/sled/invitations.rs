@@ -10,7 +10,7 @@ use super::record;
 use super::rows::{Group, Rows};
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, TokenDigest};
-use crate::store::StoreError;
+use crate::store::{StoreError, rules};
 
 pub(super) fn create(group: &mut Group<'_>, invitation: &Invitation) -> Result<(), StoreError> {
     remove(group, &invitation.digest)?;
@@ -25,10 +25,15 @@ pub(super) fn serves(
     email: &Email,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let invitation: Option<Invitation> = rows.read(&key::invitation(digest))?;
-    Ok(invitation.is_some_and(|invitation| {
-        now < invitation.expires_at && invitation.email.as_ref().is_none_or(|bound| bound == email)
-    }))
+    let Some(invitation) = rows.read::<Invitation>(&key::invitation(digest))? else {
+        return Ok(false);
+    };
+    for name in rules::groups_to_be_empty(&invitation) {
+        if rows.any(&key::members(name))? {
+            return Ok(false);
+        }
+    }
+    Ok(rules::serves_address(&invitation, email, now))
 }
 
 /// All of them, oldest first.

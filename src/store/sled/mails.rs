@@ -12,8 +12,8 @@ use super::record::{self, Postage};
 use super::rows::{Group, Rows};
 use super::{invitations, tokens};
 use crate::ids::MailId;
-use crate::model::{Account, KeptMail, Mail, MailState, MailedToken, Purpose};
-use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError};
+use crate::model::{Account, KeptMail, Mail, MailState};
+use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError, rules};
 
 /// How long a mail that failed for good is kept for administrators to see.
 const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
@@ -65,12 +65,13 @@ pub(super) fn stamp(
     stamp: &Stamp,
     now: Timestamp,
 ) -> Result<StampMail, StoreError> {
-    if group.value(&key::mail(id))?.is_none() {
+    let Some(KeptMail { mail, .. }) = group.read(&key::mail(id))? else {
         return Ok(StampMail::Gone);
-    }
+    };
     match &stamp.token {
         Some(StampedToken::Account(token)) => {
-            if !still_has_its_address(group, token)? {
+            let account: Option<Account> = group.read(&key::account(token.account))?;
+            if !account.is_some_and(|account| rules::may_carry(&mail, token, &account)) {
                 return Ok(StampMail::Gone);
             }
             let current = tokens::current(group, token.account, token.purpose)?;
@@ -204,11 +205,6 @@ pub(super) fn put(group: &mut Group<'_>, kept: &KeptMail) -> Result<(), StoreErr
 }
 
 /// Whether the account is there, and where the token was made for.
-fn still_has_its_address(rows: &impl Rows, token: &MailedToken) -> Result<bool, StoreError> {
-    let account: Option<Account> = rows.read(&key::account(token.account))?;
-    Ok(account.is_some_and(|account| token.purpose == Purpose::ChangeEmail || account.email == token.email))
-}
-
 /// Counts a mail to an address, unless it would be one too many. One that is counted already is within the allowance.
 fn count(
     group: &mut Group<'_>,

@@ -11,10 +11,13 @@ use super::rows::{Group, Rows};
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{Account, Mail, MailedToken, Purpose, TokenDigest};
-use crate::store::{ConsumeToken, StoreError, TokenEffect};
+use crate::store::{ConsumeToken, StoreError, TokenEffect, rules};
 
-/// Keeps a token in place of the account's earlier one for the same purpose.
+/// Keeps a token in place of the account's earlier one for the same purpose; none of an account that is gone.
 pub(super) fn put(group: &mut Group<'_>, token: &MailedToken) -> Result<(), StoreError> {
+    if group.value(&key::account(token.account))?.is_none() {
+        return Ok(());
+    }
     let index = key::token_of(token.account, token.purpose);
     if let Some(earlier) = group.read::<TokenDigest>(&index)? {
         group.remove(key::token(&earlier));
@@ -56,10 +59,10 @@ pub(super) fn consume(
     let Some(token) = group.read::<MailedToken>(&key::token(&digest))? else {
         return Ok(ConsumeToken::Void);
     };
-    if token.expires_at <= now || !effect.serves(token.purpose) {
+    let before: Account = group.indexed(&key::token(&digest), &key::account(token.account))?;
+    if !rules::serves_account(&token, &before, now) || !effect.serves(token.purpose) {
         return Ok(ConsumeToken::Void);
     }
-    let before: Account = group.indexed(&key::token(&digest), &key::account(token.account))?;
     let mut after = before.clone();
     match effect {
         TokenEffect::VerifyEmail => after.email_verified = true,

@@ -75,6 +75,7 @@ macro_rules! conformance {
                 a_bound_invitation_serves_one_address
                 a_void_invitation_tells_nothing_of_others
                 invitations_are_listed_and_revoked
+                the_first_administrators_invitation_is_void_once_there_is_one
                 invitations_are_swept
                 invitations_survive_a_restart
             }
@@ -131,6 +132,8 @@ macro_rules! conformance {
                 s19_a_new_password_or_address_voids_all_tokens
                 a_reset_ends_sessions_lifts_the_lock_and_proves_a_mailed_address
                 an_account_moves_to_the_address_of_the_token_if_it_is_free
+                s78_an_account_that_may_not_sign_in_moves_nowhere
+                s19_an_account_that_is_gone_gets_no_token
                 tokens_go_with_their_account_and_when_they_expire
                 tokens_survive_a_restart
             }
@@ -141,6 +144,7 @@ macro_rules! conformance {
                 of_twenty_takers_each_gets_another_mail
                 s23_an_address_is_sent_three_mails_an_hour
                 a_stamped_mail_has_the_good_token
+                s77_a_mail_that_waited_for_another_password_takes_no_link_along
                 a_mailed_invitation_gets_a_new_token
                 mails_come_with_what_brings_them_about
                 mails_survive_a_restart_and_failed_ones_a_month

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use vestibule::model::{Account, Invitation};
+use vestibule::model::{Account, Invitation, InvitationKind};
 use vestibule::store::{CreateAccount, Store};
 
-use super::super::samples::{account, digest, email, invitation, later, noon};
+use super::super::samples::{ADMINS, account, digest, email, invitation, later, member_of, noon};
 use super::{Harness, assert_sound};
 
 async fn sign_up(
@@ -202,4 +202,23 @@ pub(crate) async fn invitations_survive_a_restart<H: Harness>() {
         CreateAccount::InvitationVoid
     );
     assert_eq!(sign_up(&store, &bob, 2, noon()).await, CreateAccount::Created);
+}
+
+pub(crate) async fn the_first_administrators_invitation_is_void_once_there_is_one<H: Harness>() {
+    let harness = H::new();
+    let (store, random) = (harness.store(), harness.random());
+    let first = Invitation {
+        kind: InvitationKind::FirstAdministrator,
+        groups: [ADMINS.to_owned()].into(),
+        email: None,
+        ..invitation(1, random)
+    };
+    store.create_invitation(first.clone()).await.unwrap();
+    let admin = member_of(ADMINS, "admin", random);
+    store.create_account(admin, None, noon()).await.unwrap();
+    let second = store
+        .create_account(account("mallory", random), Some(first.digest), noon())
+        .await;
+    assert_eq!(second.unwrap(), CreateAccount::InvitationVoid);
+    assert_sound(&store).await;
 }

@@ -343,3 +343,25 @@ pub(crate) async fn one_that_failed_is_sent_again_once<H: Harness>() {
     assert!(!again(0).await.unwrap(), "it is gone");
     assert_sound(&store).await;
 }
+
+pub(crate) async fn s77_a_mail_that_waited_for_another_password_takes_no_link_along<H: Harness>() {
+    let (harness, ann, mails) = with_mails::<H>(1).await;
+    let store = harness.store();
+    let reset = Account {
+        password_changed_at: later(mails[0].cause.at, Duration::from_secs(1)),
+        ..ann.clone()
+    };
+    let updated = store.update_account(&ann, reset, ADMINS).await;
+    assert_eq!(updated.unwrap(), UpdateAccount::Updated);
+    for purpose in [Purpose::ChangeEmail, Purpose::Reset] {
+        let token = MailedToken {
+            mail: Some(mails[0].id),
+            ..mailed_token(1, purpose, &ann)
+        };
+        let outcome = store
+            .stamp_mail(mails[0].id, stamp(Some(token), None), noon())
+            .await;
+        assert_eq!(outcome.unwrap(), StampMail::Gone, "{purpose:?}");
+        assert_eq!(store.token(digest(1)).await.unwrap(), None);
+    }
+}

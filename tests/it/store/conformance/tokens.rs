@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vestibule::model::{Account, MailedToken, Purpose, Subject};
+use vestibule::model::{Account, MailedToken, Purpose, Standing, Subject};
 use vestibule::store::{Attempt, ConsumeToken, DeleteAccount, TokenEffect, UpdateAccount};
 
 use super::super::samples::{
@@ -282,4 +282,36 @@ pub(crate) async fn tokens_survive_a_restart<H: Harness>() {
         .consume_token(digest(3), TokenEffect::VerifyEmail, Vec::new(), noon())
         .await;
     assert!(was_consumed(&kept.unwrap()));
+}
+
+pub(crate) async fn s78_an_account_that_may_not_sign_in_moves_nowhere<H: Harness>() {
+    let (harness, ann) = ann_with::<H>(&[]).await;
+    let store = harness.store();
+    let token = MailedToken {
+        email: email("new@example.com"),
+        ..mailed_token(1, Purpose::ChangeEmail, &ann)
+    };
+    let disabled = Account {
+        standing: Standing::Disabled,
+        ..ann.clone()
+    };
+    store.put_token(token).await.unwrap();
+    let updated = store.update_account(&ann, disabled, ADMINS).await;
+    assert_eq!(updated.unwrap(), UpdateAccount::Updated);
+    let effect = TokenEffect::ChangeEmail;
+    let outcome = store.consume_token(digest(1), effect, Vec::new(), noon()).await;
+    assert_eq!(outcome.unwrap(), ConsumeToken::Void);
+    let stays = store.account(ann.id).await.unwrap().unwrap();
+    assert_eq!(stays.email, ann.email);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn s19_an_account_that_is_gone_gets_no_token<H: Harness>() {
+    let (harness, ann) = ann_with::<H>(&[]).await;
+    let store = harness.store();
+    store.delete_account(ann.id, ADMINS).await.unwrap();
+    let token = mailed_token(1, Purpose::ResetByAdministrator, &ann);
+    store.put_token(token).await.unwrap();
+    assert_eq!(store.token(digest(1)).await.unwrap(), None);
+    assert_sound(&store).await;
 }

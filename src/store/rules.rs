@@ -1,0 +1,36 @@
+//! Decisions that every store makes alike, as pure functions of what is stored.
+
+use jiff::Timestamp;
+
+use crate::model::{Account, Email, Invitation, InvitationKind, Mail, MailedToken, Purpose, Standing};
+
+/// Whether a mail may still take a token along that moves `account` or lets somebody into it. One that waited while the
+/// account got another address, or another password, is void: it was asked for by a proof that no longer counts (S77).
+pub(super) fn may_carry(mail: &Mail, token: &MailedToken, account: &Account) -> bool {
+    let is_stale = match token.purpose {
+        Purpose::Reset | Purpose::ChangeEmail => mail.cause.at < account.password_changed_at,
+        Purpose::VerifyEmail | Purpose::ResetByAdministrator => false,
+    };
+    !is_stale && (token.purpose == Purpose::ChangeEmail || account.email == token.email)
+}
+
+/// Whether a token serves at `now`, as far as it does not depend on others' accounts. Nobody who may not sign in moves
+/// an account to another address.
+pub(super) fn serves_account(token: &MailedToken, account: &Account, now: Timestamp) -> bool {
+    now < token.expires_at && (token.purpose != Purpose::ChangeEmail || account.standing == Standing::Active)
+}
+
+/// Whether an invitation is good for an account with this address, as far as it does not depend on other accounts.
+pub(super) fn serves_address(invitation: &Invitation, email: &Email, now: Timestamp) -> bool {
+    now < invitation.expires_at && invitation.email.as_ref().is_none_or(|bound| bound == email)
+}
+
+/// The group that must be empty for an invitation to serve: the first administrator is made as long as there is none.
+pub(super) fn groups_to_be_empty(invitation: &Invitation) -> impl Iterator<Item = &str> {
+    let is_first = invitation.kind == InvitationKind::FirstAdministrator;
+    invitation
+        .groups
+        .iter()
+        .map(String::as_str)
+        .filter(move |_| is_first)
+}
