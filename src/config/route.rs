@@ -9,6 +9,10 @@ use crate::request::{Host, HostError};
 /// Which requests go where, and who may make them.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, off by default"
+)]
 pub struct RouteConfig {
     /// The host, or `*.` and a domain for all hosts below it. Default: the host of `public_url`.
     #[schemars(extend("examples" = ["console.example.com"]))]
@@ -24,6 +28,10 @@ pub struct RouteConfig {
     pub upstream: String,
     /// `%2f` in a path is passed on instead of refused.
     pub encoded_slash: bool,
+    /// The application tells paths apart by case: `/ADMIN` may pass here where `/admin` is another route's. Otherwise a
+    /// path that is another route's but for its case is refused, as applications and file systems that ignore case would
+    /// serve it.
+    pub case_sensitive: bool,
     /// An OPTIONS request without a session is passed on (CORS preflight).
     pub preflight: bool,
     /// Which signatures serve only once.
@@ -61,6 +69,7 @@ impl Default for RouteConfig {
             allow: Allow::default(),
             upstream: String::new(),
             encoded_slash: false,
+            case_sensitive: false,
             preflight: false,
             replay: Replay::Off,
             unsigned_payload: false,

@@ -25,6 +25,7 @@ fn sentence(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::NotSigned(part) => ("hint.not-signed", Some(("part", part.to_string()))),
         Hint::Missing(part) => ("hint.missing", Some(("part", part.to_string()))),
         Hint::Unreadable(reason) => ("hint.unreadable", Some(("reason", (*reason).to_owned()))),
+        Hint::Path(key) => (key, None),
         Hint::BodyNotSigned => ("hint.body-not-signed", None),
         Hint::BodyDiffers => ("hint.body-differs", None),
         Hint::ChallengeStale => ("hint.challenge-stale", None),

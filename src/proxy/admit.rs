@@ -11,7 +11,7 @@ use crate::authenticate::{Credentials, Finding, Identified, Signed, Terms, Usage
 use crate::authorize::{self, Denied, Permit};
 use crate::config::Allow;
 use crate::model::Principal;
-use crate::refusal::{Problem, Refusal};
+use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
 use crate::route::{Audience, Found, Page, Unroutable};
 use crate::upstream::Upload;
@@ -185,7 +185,8 @@ impl From<Unroutable> for Stopped {
         let refused = |problem, allow| Stop::Refused(Refusal::new(problem).into(), allow);
         match reason {
             Unroutable::BadPath(path) => {
-                return Refusal::because(Problem::BadRequest, path.to_string()).into();
+                let refusal = Refusal::because(Problem::BadRequest, path.to_string());
+                return refusal.hinting(Hint::Path(path.text_key())).into();
             }
             Unroutable::NeverServed => refused(Problem::MethodNotAllowed, Some(SERVED)),
             Unroutable::UnknownHost | Unroutable::NotFound => refused(Problem::NotFound, None),

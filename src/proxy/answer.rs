@@ -105,8 +105,7 @@ impl Gateway {
         };
         let unanswered = Unanswered::new(self.access_log.as_ref(), &head, begun);
         let mut made = if let Some(malformed) = malformed {
-            let refusal = Refusal::because(malformed.problem(), malformed.to_string());
-            self.refused(&head, &refusal, has_body)
+            self.refused(&head, &malformed.into(), has_body)
         } else {
             let rest = Rest {
                 upload,

@@ -6,8 +6,9 @@ use http::uri::Authority;
 
 use super::framing::FramingError;
 use super::inspect::Fault;
-use crate::refusal::Problem;
+use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::Host;
+use crate::route::BadPath;
 
 /// A host, and what was sent for it.
 pub(super) struct Asked<'a> {
@@ -26,19 +27,35 @@ pub(super) enum Malformed {
     Host,
     #[error("the target and the Host header name different hosts")]
     HostsDiffer,
+    /// `?x`, or `#x`, of which the HTTP library leaves nothing: what is judged would not be what is sent.
+    #[error("the target has no path")]
+    Target,
 }
 
-impl Malformed {
-    pub(super) fn problem(self) -> Problem {
-        match self {
-            Self::Framing(error) => error.problem(),
-            Self::Head(_) | Self::Host | Self::HostsDiffer => Problem::BadRequest,
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        let problem = match malformed {
+            Malformed::Framing(error) => error.problem(),
+            Malformed::Head(_) | Malformed::Host | Malformed::HostsDiffer | Malformed::Target => {
+                Problem::BadRequest
+            }
+        };
+        let refusal = Self::because(problem, malformed.to_string());
+        match malformed {
+            Malformed::Head(Fault::Fragment) => refusal.hinting(Hint::Path(BadPath::Fragment.text_key())),
+            Malformed::Target => refusal.hinting(Hint::Path(BadPath::NotAPath.text_key())),
+            _ => refusal,
         }
     }
 }
 
 /// The one host that a request is for (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
 pub(super) fn asked(parts: &Parts) -> Result<Asked<'_>, Malformed> {
+    if let Some(target) = parts.uri.path_and_query()
+        && !target.as_str().starts_with(['/', '*'])
+    {
+        return Err(Malformed::Target);
+    }
     let mut named = parts.headers.get_all(HOST).iter();
     let header = match (named.next(), named.next()) {
         (None, _) => None,

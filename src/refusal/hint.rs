@@ -17,6 +17,8 @@ pub enum Hint {
     Missing(Box<str>),
     /// The signature cannot be read, for this reason.
     Unreadable(&'static str),
+    /// The path is refused, for the reason that is the text of this key.
+    Path(&'static str),
     /// The body is not signed.
     BodyNotSigned,
     /// The body is another one than was signed.

@@ -1,12 +1,16 @@
 //! From a request's head to its route.
 
+use std::iter;
+
 use http::{HeaderValue, Method};
 
 use super::methods::allow;
-use super::path::{Judged, judge};
+use super::path::has_encoded_slash;
+use super::prefixes::Spelling;
+use super::readings::Readings;
 use super::session_form::InSessionForm;
 use super::table::{HostRoutes, PathRoutes};
-use super::{BadPath, Page, Route, Routes};
+use super::{BadPath, Page, Route, Routes, prefixes};
 use crate::request::RequestHead;
 
 /// What a request is for.
@@ -67,21 +71,21 @@ impl Routes {
         if matches!(*head.method, Method::CONNECT | Method::TRACE) {
             return Err(Unroutable::NeverServed);
         }
-        let judged = judge(head.path)?;
+        let readings = Readings::of(head.path)?;
         let Some(host) = self.of_host(head.host) else {
             return Err(match self.public_base_for_alias(head.host) {
                 Some(base) => Unroutable::Elsewhere(format!("{base}{}", path_and_query(head))),
                 None => Unroutable::UnknownHost,
             });
         };
-        let place = host.settled(head.path, &judged, head.method)?;
+        let place = host.settled(head.path, &readings, head.method)?;
         if let Place::InSessionForm(routes) = place
-            && let Some(InSessionForm::Bare(bare)) = routes.in_session_form(head.path)
+            && let Some(bare) = routes.bare_path(head.path)
             && !host
-                .settled(&bare, &judge(&bare)?, head.method)?
+                .settled(&bare, &Readings::of(&bare)?, head.method)?
                 .is(Place::Routes(routes))
         {
-            return Err(BadPath::Ambiguous.into());
+            return Err(ambiguous(&bare).into());
         }
         match place {
             Place::Own(Some(page)) => own(page, head.method),
@@ -119,38 +123,70 @@ fn path_and_query(head: &RequestHead<'_>) -> String {
 
 impl HostRoutes {
     /// What lies at a path, whoever reads it.
-    fn settled(&self, path: &str, judged: &Judged, method: &Method) -> Result<Place<'_>, BadPath> {
+    fn settled(&self, path: &str, readings: &Readings, method: &Method) -> Result<Place<'_>, BadPath> {
         let place = self.place(path);
-        if let Judged::Otherwise { other, encoded_slash } = judged {
-            if !place.is(self.place(other)) {
-                return Err(BadPath::Ambiguous);
+        if *readings == Readings::Ordinary && self.prefixes().are_ordinary() {
+            return Ok(place);
+        }
+        let spellings: &[Spelling] = if place.is_case_sensitive(method) {
+            &[Spelling::Exact]
+        } else {
+            &[Spelling::Exact, Spelling::Folded]
+        };
+        for reading in iter::once(path).chain(readings.others().iter().map(String::as_str)) {
+            if !spellings
+                .iter()
+                .all(|&spelling| place.is(self.read_place(reading, spelling)))
+            {
+                return Err(ambiguous(reading));
             }
-            if *encoded_slash && !place.takes_encoded_slash(method) {
-                return Err(BadPath::EncodedSlash);
-            }
+        }
+        if has_encoded_slash(path) && !place.takes_encoded_slash(method) {
+            return Err(BadPath::EncodedSlash);
         }
         Ok(place)
     }
 
+    /// What lies at a path as it was sent.
     fn place(&self, path: &str) -> Place<'_> {
-        let is_own = path
-            .strip_prefix(Page::PREFIX)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if is_own {
-            return Place::Own(Page::at(path));
-        }
-        let Some(routes) = self.at(path) else {
-            return Place::Nothing;
-        };
-        match routes.in_session_form(path) {
-            None => Place::Routes(routes),
-            Some(InSessionForm::Page(page)) => Place::Own(Some(Page::SessionForm(page))),
-            Some(InSessionForm::Bare(_)) => Place::InSessionForm(routes),
-        }
+        own_place(path).unwrap_or_else(|| Place::of(self.at(path)))
+    }
+
+    /// What lies at a reading of a path, for whoever reads the routes' paths alike.
+    fn read_place(&self, reading: &str, spelling: Spelling) -> Place<'_> {
+        let reading = spelling.of(reading);
+        own_place(&reading).unwrap_or_else(|| {
+            let found = self.prefixes().longest(&reading, spelling);
+            Place::of(found.and_then(|(index, rest)| Some((self.nth(index)?, rest))))
+        })
     }
 }
 
-impl Place<'_> {
+fn own_place(path: &str) -> Option<Place<'static>> {
+    prefixes::rest(path, Page::PREFIX)?;
+    Some(Place::Own(Page::at(path)))
+}
+
+/// The most of a reading that is told.
+const TOLD: usize = 100;
+
+fn ambiguous(reading: &str) -> BadPath {
+    BadPath::Ambiguous(reading.chars().take(TOLD).collect())
+}
+
+impl<'r> Place<'r> {
+    /// Routes, and the rest of a path after theirs.
+    fn of(found: Option<(&'r PathRoutes, &str)>) -> Self {
+        let Some((routes, rest)) = found else {
+            return Self::Nothing;
+        };
+        match routes.in_session_form(rest) {
+            None => Self::Routes(routes),
+            Some(InSessionForm::Page(page)) => Self::Own(Some(Page::SessionForm(page))),
+            Some(InSessionForm::Bare) => Self::InSessionForm(routes),
+        }
+    }
+
     fn is(self, other: Place<'_>) -> bool {
         match (self, other) {
             (Self::Own(one), Place::Own(other)) => one == other,
@@ -162,11 +198,17 @@ impl Place<'_> {
     }
 
     fn takes_encoded_slash(self, method: &Method) -> bool {
+        self.route_for(method).is_some_and(|route| route.encoded_slash)
+    }
+
+    fn is_case_sensitive(self, method: &Method) -> bool {
+        self.route_for(method).is_some_and(|route| route.case_sensitive)
+    }
+
+    fn route_for(self, method: &Method) -> Option<&'r Route> {
         match self {
-            Self::Routes(routes) | Self::InSessionForm(routes) => {
-                routes.route_for(method).is_some_and(|route| route.encoded_slash)
-            }
-            Self::Own(_) | Self::Nothing => false,
+            Self::Routes(routes) | Self::InSessionForm(routes) => routes.route_for(method),
+            Self::Own(_) | Self::Nothing => None,
         }
     }
 }

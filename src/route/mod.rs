@@ -1,13 +1,15 @@
 //! Which route a request takes.
 //!
-//! The path judged is the path sent: a route is chosen by the raw bytes, and whatever another decoder could take for
-//! another route is refused (S43). Query, fragment and `User-Agent` have no part in it (S44). Where an application gets
-//! another path than the one that was sent, in Backend.AI's session form, both are judged and must take one route.
+//! The path judged is the path sent: a route is chosen by the raw bytes, and what some application could take for a path
+//! of another route is refused (S43). Query, fragment and `User-Agent` have no part in it (S44). Where an application
+//! gets another path than the one that was sent, in Backend.AI's session form, both are judged and must take one route.
 
 mod find;
 mod methods;
 mod page;
 mod path;
+mod prefixes;
+mod readings;
 mod rivals;
 mod session_form;
 mod table;
@@ -29,6 +31,10 @@ pub use table::{RouteError, Routes, UpstreamName};
 
 /// One route of the configuration.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the configuration"
+)]
 pub struct Route {
     pub(super) place: Place,
     pub(super) label: Arc<str>,
@@ -36,6 +42,7 @@ pub struct Route {
     pub(super) allow: Allow,
     pub(super) target: Target,
     pub(super) encoded_slash: bool,
+    pub(super) case_sensitive: bool,
     pub(super) preflight: bool,
     pub(super) replay: Replay,
     pub(super) unsigned_payload: bool,
@@ -85,6 +92,11 @@ impl Route {
     /// Whether `%2f` in a path is passed on.
     pub fn encoded_slash(&self) -> bool {
         self.encoded_slash
+    }
+
+    /// Whether its application tells paths apart by case.
+    pub fn case_sensitive(&self) -> bool {
+        self.case_sensitive
     }
 
     /// Which signatures serve only once.

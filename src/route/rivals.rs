@@ -31,7 +31,7 @@ impl Routes {
         let mut is_nearest_host = true;
         for host in self.each_of_host(head.host) {
             let mut is_longest_path = is_nearest_host;
-            for routes in host.each_at(head.path) {
+            for (routes, _) in host.each_at(head.path) {
                 let taker = routes.route_for(head.method);
                 if is_longest_path {
                     let others = routes.all().iter();

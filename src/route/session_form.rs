@@ -15,12 +15,12 @@ pub(crate) struct SessionForm {
 }
 
 /// What a path in session form asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum InSessionForm<'p> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InSessionForm {
     /// A page of the gateway's.
     Page(SessionFormPage),
-    /// This path of the application.
-    Bare(Cow<'p, str>),
+    /// The application, with the path that [`SessionForm::bare`] leaves.
+    Bare,
 }
 
 impl SessionForm {
@@ -30,23 +30,19 @@ impl SessionForm {
         }
     }
 
-    /// What a path asks for that was sent to the route; `None` if it is not in session form.
-    pub(super) fn read<'p>(&self, path: &'p str) -> Option<InSessionForm<'p>> {
-        let page = match path.strip_prefix(self.base.as_str())? {
-            "/server/login" => SessionFormPage::Login,
-            "/server/login-check" => SessionFormPage::LoginCheck,
-            "/server/logout" => SessionFormPage::Logout,
-            _ => return self.bare(path).map(InSessionForm::Bare),
-        };
-        Some(InSessionForm::Page(page))
+    /// What a path asks for of which this is the rest after the route's own; `None` if it is not in session form.
+    pub(super) fn read(rest: &str) -> Option<InSessionForm> {
+        Some(match rest {
+            "/server/login" => InSessionForm::Page(SessionFormPage::Login),
+            "/server/login-check" => InSessionForm::Page(SessionFormPage::LoginCheck),
+            "/server/logout" => InSessionForm::Page(SessionFormPage::Logout),
+            _ => after_func(rest).map(|_| InSessionForm::Bare)?,
+        })
     }
 
     /// The path without `func`, if that is the first segment after the route's own.
     pub(super) fn bare<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
-        let rest = path.strip_prefix(self.base.as_str())?.strip_prefix("/func")?;
-        if !(rest.is_empty() || rest.starts_with('/')) {
-            return None;
-        }
+        let rest = after_func(path.strip_prefix(self.base.as_str())?)?;
         Some(match (self.base.as_str(), rest) {
             ("", "") => Cow::Borrowed("/"),
             ("", rest) => Cow::Borrowed(rest),
@@ -55,14 +51,19 @@ impl SessionForm {
     }
 }
 
+fn after_func(rest: &str) -> Option<&str> {
+    let rest = rest.strip_prefix("/func")?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_stands_under_a_route_is_read_on_segment_borders() {
-        let read = |base, path| SessionForm::under(base).read(path);
-        let bare = |path: &'static str| Some(InSessionForm::Bare(path.into()));
+        let bare = |base, path| SessionForm::under(base).bare(path).map(Cow::into_owned);
+        let read = |base, path: &str| SessionForm::read(path.strip_prefix(base).unwrap());
         for (base, path, bare_path) in [
             ("", "/func", "/"),
             ("", "/func/", "/"),
@@ -72,7 +73,8 @@ mod tests {
             ("/ai", "/ai/func/", "/ai/"),
             ("/ai", "/ai/func/folders", "/ai/folders"),
         ] {
-            assert_eq!(read(base, path), bare(bare_path), "{path}");
+            assert_eq!(read(base, path), Some(InSessionForm::Bare), "{path}");
+            assert_eq!(bare(base, path).as_deref(), Some(bare_path), "{path}");
         }
         for (base, path, page) in [
             ("", "/server/login", SessionFormPage::Login),
@@ -80,6 +82,7 @@ mod tests {
             ("/ai", "/ai/server/logout", SessionFormPage::Logout),
         ] {
             assert_eq!(read(base, path), Some(InSessionForm::Page(page)), "{path}");
+            assert_eq!(bare(base, path), None, "{path}");
         }
         for (base, path) in [
             ("", "/"),
@@ -91,11 +94,12 @@ mod tests {
             ("", "/server"),
             ("", "/server/login/"),
             ("", "/server/logins"),
-            ("/ai", "/func/x"),
             ("/ai", "/ai"),
             ("/ai", "/aifunc"),
         ] {
             assert_eq!(read(base, path), None, "{path}");
+            assert_eq!(bare(base, path), None, "{path}");
         }
+        assert_eq!(bare("/ai", "/func/x"), None);
     }
 }

@@ -1,13 +1,15 @@
 //! The routes of a configuration, arranged for matching.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use http::{HeaderValue, Method};
 use url::Url;
 
+use super::prefixes::Prefixes;
 use super::session_form::{InSessionForm, SessionForm};
-use super::{Methods, Place, Route, Target, UpstreamId};
+use super::{Methods, Place, Route, Target, UpstreamId, prefixes};
 use crate::config::{self, Compat, Config, HostPattern, RouteConfig, Server, ServerError};
 use crate::request::{Host, HostError};
 
@@ -73,9 +75,14 @@ pub enum RouteError {
     Compat(String),
 }
 
-/// The routes of one host, the longest path first.
+/// The routes of one host.
 #[derive(Debug, Default)]
-pub(super) struct HostRoutes(Vec<PathRoutes>);
+pub(super) struct HostRoutes {
+    /// The longest path first.
+    paths: Vec<PathRoutes>,
+    /// Their paths in all readings.
+    prefixes: Prefixes,
+}
 
 /// The routes of one path.
 #[derive(Debug)]
@@ -112,7 +119,8 @@ impl Routes {
             routes.add(config, route, index)?;
         }
         for host in routes.exact.values_mut().chain(routes.below.values_mut()) {
-            host.0.sort_by_key(|path| Reverse(path.path.len()));
+            host.paths.sort_by_key(|path| Reverse(path.path.len()));
+            host.prefixes = Prefixes::of(host.paths.iter().map(|path| path.path.as_str()));
         }
         Ok(routes)
     }
@@ -177,6 +185,7 @@ impl Routes {
             allow: route.allow.clone(),
             target: self.target(config, route)?,
             encoded_slash: route.encoded_slash,
+            case_sensitive: route.case_sensitive,
             preflight: route.preflight,
             replay: route.replay,
             unsigned_payload: route.unsigned_payload,
@@ -212,22 +221,32 @@ impl Routes {
 }
 
 impl HostRoutes {
-    /// The routes with the longest path that the path begins with, on a segment's border.
-    pub(super) fn at(&self, path: &str) -> Option<&PathRoutes> {
+    /// The routes with the longest path that the path begins with, on a segment's border, and the rest of the path.
+    pub(super) fn at<'p>(&self, path: &'p str) -> Option<(&PathRoutes, &'p str)> {
         self.each_at(path).next()
     }
 
     /// All that the path begins with, the longest first.
-    pub(super) fn each_at<'r>(&'r self, path: &str) -> impl Iterator<Item = &'r PathRoutes> {
-        self.0.iter().filter(move |routes| {
-            path.strip_prefix(routes.path.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+    pub(super) fn each_at<'p>(&self, path: &'p str) -> impl Iterator<Item = (&PathRoutes, &'p str)> {
+        let rest = move |routes: &PathRoutes| prefixes::rest(path, &routes.path);
+        self.paths
+            .iter()
+            .filter_map(move |routes| Some((routes, rest(routes)?)))
+    }
+
+    /// Their paths, as others read them.
+    pub(super) fn prefixes(&self) -> &Prefixes {
+        &self.prefixes
+    }
+
+    /// Those whose path is at this place among the prefixes.
+    pub(super) fn nth(&self, index: usize) -> Option<&PathRoutes> {
+        self.paths.get(index)
     }
 
     fn add(&mut self, path: &str, route: Route) -> Result<(), RouteError> {
-        let Some(known) = self.0.iter_mut().find(|known| known.path == path) else {
-            self.0.push(PathRoutes {
+        let Some(known) = self.paths.iter_mut().find(|known| known.path == path) else {
+            self.paths.push(PathRoutes {
                 path: path.to_owned(),
                 session_form: route.session_form.clone(),
                 allow: Methods::allow_header([&route.methods]),
@@ -268,9 +287,14 @@ impl PathRoutes {
         &self.routes
     }
 
-    /// What a path asks for in Backend.AI's session form, if that is served here.
-    pub(super) fn in_session_form<'p>(&self, path: &'p str) -> Option<InSessionForm<'p>> {
-        self.session_form.as_ref()?.read(path)
+    /// What a path asks for in Backend.AI's session form, if that is served here. `rest` is what follows its own.
+    pub(super) fn in_session_form(&self, rest: &str) -> Option<InSessionForm> {
+        self.session_form.as_ref().and_then(|_| SessionForm::read(rest))
+    }
+
+    /// The path that the application is asked for, where that is not the one that was sent.
+    pub(super) fn bare_path<'p>(&self, sent: &'p str) -> Option<Cow<'p, str>> {
+        self.session_form.as_ref()?.bare(sent)
     }
 
     /// The value of `Allow` where no route is for the method.

@@ -17,6 +17,7 @@ mod floods;
 mod harness;
 mod held_back;
 mod kill;
+mod large_heads;
 mod layering;
 mod listener;
 mod mail;

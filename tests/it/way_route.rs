@@ -1,5 +1,6 @@
 //! Which route a request takes, over the wire.
 
+use crate::harness::frames::{self, END_HEADERS, END_STREAM, Frames, HEADERS};
 use crate::harness::{Application, Running, route, upstream};
 
 const END: &str = "Connection: close\r\n\r\n";
@@ -40,6 +41,15 @@ async fn s43_paths_that_mean_different_things_are_refused_and_others_are_forward
         "/%61dmin",
         "/admin;x",
         "/x/%252e%252e/admin",
+        "/%61dmin/..;/x",
+        "/%61dmin/users/%252e%252e/%252e%252e/",
+        "/adm%69n/index.php/..;/..;/",
+        "/%61dmin/..;",
+        "/%61dmin;/..;/",
+        "//x/admin/users",
+        "///x/admin",
+        "/ADMIN",
+        "/a%25252525",
         "/%2eauth/login",
         "//.auth/login",
     ] {
@@ -50,7 +60,9 @@ async fn s43_paths_that_mean_different_things_are_refused_and_others_are_forward
         "/a//b",
         "/a;b=c/d",
         "/%20%41?%2e%2e//#".trim_end_matches('#'),
-        "/x/%252e%252e/y",
+        "/x/%252f/y",
+        "/A/B",
+        "/%ED%99%8D;v=1/C%20D",
         "/%E2%82%AC?a=/../b",
     ];
     for path in sent {
@@ -58,6 +70,64 @@ async fn s43_paths_that_mean_different_things_are_refused_and_others_are_forward
     }
     let targets: Vec<String> = app.received().into_iter().map(|request| request.target).collect();
     assert_eq!(targets, sent);
+}
+
+/// 400 in the static table of HTTP/2 (RFC 7541, appendix A).
+const STATUS_400: u8 = 0x8c;
+
+#[tokio::test]
+async fn s43_over_http2_a_target_without_a_path_is_refused_and_never_sent_as_an_empty_one() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let authority = std::fs::read_to_string(gateway.file("authority.pem")).unwrap();
+    for path in ["#/admin", "#", "?x", "?x#/admin"] {
+        let mut connection = Frames::connect(gateway.address, &authority, "gw.example.com").await;
+        let head = frames::head("GET", &gateway.authority(), path);
+        connection
+            .send(frames::frame(HEADERS, END_HEADERS | END_STREAM, 1, &head))
+            .await;
+        let answer = connection.answer(1).await;
+        assert!(
+            answer.status == STATUS_400 || answer.reset.is_some(),
+            "{path}: {answer:?}"
+        );
+    }
+    assert!(app.received().is_empty(), "{:?}", app.received());
+}
+
+#[tokio::test]
+async fn a_refused_path_is_answered_with_its_reason_in_the_readers_language() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            route("/", "public", &app.url()),
+            route("/admin", "authenticated", &app.url()),
+        ];
+    })
+    .await;
+    for (path, english, korean) in [
+        ("/a/..;/b", "“..”", "“..”"),
+        ("/a%5Cb", "backslash", "역슬래시"),
+        ("/a%00b", "NUL", "NUL"),
+        ("/a#b", "“#”", "“#”"),
+        ("/a%2fb", "encoded slash", "인코딩된 슬래시"),
+        ("/%c0%ae", "overlong", "지나치게 긴"),
+        ("/%25252525", "more than three times", "세 번 넘게"),
+        ("/ADMIN", "read as another one", "다른 곳에 속하는"),
+    ] {
+        for (language, reason) in [("en", english), ("ko", korean)] {
+            let mut raw = gateway.raw().await;
+            let authority = gateway.authority();
+            raw.send(format!(
+                "GET {path} HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\nAccept-Language: {language}\r\n{END}"
+            ))
+            .await;
+            let (status, _, answer) = raw.answer_with_body().await;
+            assert_eq!(status, 400, "{path}");
+            assert!(answer.contains(reason), "{path}: {answer}");
+        }
+    }
+    assert!(app.received().is_empty());
 }
 
 #[tokio::test]

@@ -119,6 +119,9 @@ fn route_lines(route: &RouteView) -> Vec<String> {
             .then_some("signed requests may leave their body unsigned"),
         route.preflight.then_some("preflight: OPTIONS needs no session"),
         route.encoded_slash.then_some("%2f in a path is passed on"),
+        route
+            .case_sensitive
+            .then_some("case_sensitive: letters of another case are other paths"),
         route.backend_ai.then_some("compat \"backend.ai\""),
     ];
     settings.extend(said.into_iter().flatten().map(str::to_owned));

@@ -93,6 +93,8 @@ pub struct RouteView {
     pub preflight: bool,
     /// `encoded_slash`
     pub encoded_slash: bool,
+    /// `case_sensitive`
+    pub case_sensitive: bool,
     /// Whether `compat = "backend.ai"` is set.
     pub backend_ai: bool,
 }
@@ -151,6 +153,7 @@ impl RouteView {
             unsigned_payload: route.unsigned_payload(),
             preflight: route.preflight(),
             encoded_slash: route.encoded_slash(),
+            case_sensitive: route.case_sensitive(),
             backend_ai: route.serves_session_form(),
         }
     }

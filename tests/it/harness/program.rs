@@ -208,6 +208,18 @@ impl Program {
         log
     }
 
+    /// The processor's time that it took so far, in ticks of a hundredth of a second (proc(5), utime and stime).
+    pub(crate) fn ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // What comes before is the program's name, in brackets.
+        let fields = stat.rsplit_once(") ").unwrap().1.split(' ');
+        fields
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().unwrap())
+            .sum()
+    }
+
     /// The most memory that it held so far, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = Path::new("/proc")

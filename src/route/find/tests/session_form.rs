@@ -99,6 +99,15 @@ fn s43_without_func_a_path_reaches_no_other_route_and_no_page() {
         "//func/x",
         "/fun%63/x",
         "/func;x/y",
+        "/FUNC/x",
+        "/func./x",
+        "/func%3f/x",
+        "/func%20/x",
+        "//x/func/y",
+        "/func//x/admin",
+        "/func/ADMIN",
+        "/Server/login",
+        "/server/login%20",
         "/func/%252e%252e/admin",
         "/func/%252e%252e/func/x",
         "/func/%252e%252e/%252e%252e/func/x",
@@ -109,8 +118,8 @@ fn s43_without_func_a_path_reaches_no_other_route_and_no_page() {
         "/func/%252e%252e/server/login",
     ] {
         for method in ["GET", "POST"] {
-            let refused = Err(Unroutable::BadPath(BadPath::Ambiguous));
-            assert_eq!(asked(&routes, method, path), refused, "{path}");
+            let found = asked(&routes, method, path);
+            assert!(matches!(found, Err(Unroutable::BadPath(_))), "{path}: {found:?}");
         }
     }
     for path in [
@@ -122,12 +131,7 @@ fn s43_without_func_a_path_reaches_no_other_route_and_no_page() {
         let refused = Err(Unroutable::BadPath(BadPath::DotSegment));
         assert_eq!(asked(&routes, "GET", path), refused, "{path}");
     }
-    for path in [
-        "/func/x//y",
-        "/func/x;y/z",
-        "/func/administrator",
-        "/func/x/%252e%252e/y",
-    ] {
+    for path in ["/func/x//y", "/func/x;y/z", "/func/administrator", "/func/X%20y"] {
         assert!(asked(&routes, "GET", path).is_ok(), "{path}");
     }
 }

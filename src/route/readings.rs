@@ -1,0 +1,263 @@
+//! Every path that some application could take a path for.
+//!
+//! Applications decode, drop parameters, merge slashes and so on, each in an order of its own and some of it more than
+//! once. So each of these steps is taken from the path that was sent, and from whatever came of a step before, until
+//! nothing new comes of any: the readings are closed under the steps, in any combination and order. Letter case is not
+//! among the steps: [`fold`] is for comparing, as whoever ignores case in a path ignores it in what it is compared with.
+//!
+//! Pure, and linear in the length of the path: what is looked at is bounded.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
+
+use super::path::{BadPath, is_blank, require_harmless};
+
+/// So often a path may be percent-encoded. Applications decode once, those behind a proxy of their own twice.
+const DEPTH: usize = 3;
+
+/// So many readings of a path are looked at. A path with everything of which there are steps has some dozens.
+const MOST: usize = 128;
+
+/// So many bytes the readings may have together, beside a few times the length of the path.
+const ROOM: usize = 64 << 10;
+const TIMES: usize = 6;
+
+/// Something that applications do to a path. `None`: it stays as it is.
+type Step = fn(&[u8]) -> Option<Vec<u8>>;
+
+const STEPS: [Step; 9] = [
+    decode,
+    decode_wide,
+    drop_parameters,
+    merge_slashes,
+    drop_authority,
+    drop_special_authority,
+    cut,
+    trim_segments,
+    replace_compatible,
+];
+
+/// What a path could be taken for beside itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Readings {
+    /// Nothing, whether or not case matters: there are no capitals in it.
+    Ordinary,
+    /// These.
+    Others(Vec<String>),
+}
+
+impl Readings {
+    /// The readings of a path as it was sent. Allocates nothing for an ordinary one.
+    pub(super) fn of(path: &str) -> Result<Self, BadPath> {
+        let bytes = path.as_bytes();
+        if bytes.first() != Some(&b'/') {
+            return Err(BadPath::NotAPath);
+        }
+        if is_ordinary(bytes) {
+            return Ok(Self::Ordinary);
+        }
+        if bytes.contains(&b'#') {
+            return Err(BadPath::Fragment);
+        }
+        require_harmless(bytes)?;
+        let others = close(bytes.to_vec())?.into_iter().skip(1);
+        Ok(Self::Others(others.map(into_text).collect()))
+    }
+
+    /// Those beside the path itself.
+    pub(super) fn others(&self) -> &[String] {
+        match self {
+            Self::Ordinary => &[],
+            Self::Others(others) => others,
+        }
+    }
+}
+
+/// A path as those compare it who take letters for the same whatever their case, as do applications and file systems.
+pub(super) fn fold(path: &str) -> Cow<'_, str> {
+    if !path.is_ascii() {
+        // There and back: some letters have one counterpart in one direction alone.
+        let upper = path.chars().flat_map(char::to_uppercase);
+        let lower = upper.flat_map(char::to_lowercase);
+        // What is left of a dotted capital I.
+        return lower.filter(|&letter| letter != '\u{307}').collect();
+    }
+    if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return path.to_ascii_lowercase().into();
+    }
+    path.into()
+}
+
+/// Whether no step changes a path and folding does not either; nearly all paths are such.
+fn is_ordinary(path: &[u8]) -> bool {
+    let mut last = 0;
+    for &byte in path {
+        let is_plain =
+            matches!(byte, b'!'..=b'~') && !matches!(byte, b'A'..=b'Z' | b'%' | b';' | b'\\' | b'#' | b'?');
+        let ends_oddly = byte == b'/' && matches!(last, b'/' | b'.');
+        if !is_plain || ends_oddly {
+            return false;
+        }
+        last = byte;
+    }
+    last != b'.'
+}
+
+/// All that comes of the steps, each reading once, what they begin with first.
+fn close(path: Vec<u8>) -> Result<Vec<Vec<u8>>, BadPath> {
+    let most_bytes = ROOM + TIMES * path.len();
+    let mut bytes = path.len();
+    require_shallow(&path)?;
+    let mut readings = vec![path];
+    let mut next = 0;
+    while let Some(reading) = readings.get(next).cloned() {
+        for step in STEPS {
+            let Some(found) = step(&reading).filter(|found| !readings.contains(found)) else {
+                continue;
+            };
+            require_harmless(&found)?;
+            bytes += found.len();
+            if readings.len() == MOST || bytes > most_bytes {
+                return Err(BadPath::TooAmbiguous);
+            }
+            readings.push(found);
+        }
+        next += 1;
+    }
+    Ok(readings)
+}
+
+fn require_shallow(path: &[u8]) -> Result<(), BadPath> {
+    let mut decoded = Cow::Borrowed(path);
+    for _ in 0..=DEPTH {
+        match decode(&decoded) {
+            Some(deeper) => decoded = deeper.into(),
+            None => return Ok(()),
+        }
+    }
+    Err(BadPath::TooDeep)
+}
+
+/// Bytes that are no text are none of any route's either.
+fn into_text(reading: Vec<u8>) -> String {
+    String::from_utf8(reading).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+fn decode(path: &[u8]) -> Option<Vec<u8>> {
+    match percent_decode(path).into() {
+        Cow::Owned(decoded) => Some(decoded),
+        Cow::Borrowed(_) => None,
+    }
+}
+
+/// `%u0061`, as JavaScript's `escape` writes it and IIS reads it.
+fn decode_wide(path: &[u8]) -> Option<Vec<u8>> {
+    let mut decoded = Vec::new();
+    let mut rest = path;
+    while let Some(at) = memchr::memchr(b'%', rest) {
+        let (before, escape) = rest.split_at(at);
+        decoded.extend_from_slice(before);
+        let letter = wide_letter(escape);
+        rest = if let Some(letter) = letter {
+            decoded.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            &escape[6..]
+        } else {
+            decoded.push(b'%');
+            &escape[1..]
+        };
+    }
+    decoded.extend_from_slice(rest);
+    (decoded.len() < path.len()).then_some(decoded)
+}
+
+fn wide_letter(escape: &[u8]) -> Option<char> {
+    let [b'%', b'u' | b'U', digits @ ..] = escape.get(..6)? else {
+        return None;
+    };
+    let mut digits = digits.iter().map(|&digit| char::from(digit).to_digit(16));
+    let code = digits.try_fold(0, |code, digit| Some(code << 4 | digit?))?;
+    char::from_u32(code)
+}
+
+/// Without what follows a `;` in a segment.
+fn drop_parameters(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(b';', path)?;
+    Some(map_segments(path, |segment| {
+        let end = memchr::memchr(b';', segment).unwrap_or(segment.len());
+        &segment[..end]
+    }))
+}
+
+fn merge_slashes(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(path, b"//")?;
+    let mut merged = path.to_vec();
+    merged.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
+    Some(merged)
+}
+
+/// A path that begins with `//` is a reference to a host, and a path at that (RFC 3986, section 4.2).
+fn drop_authority(path: &[u8]) -> Option<Vec<u8>> {
+    path.strip_prefix(b"//").map(after_authority)
+}
+
+/// For a browser's parser, and for those that are made after it, further slashes say nothing (WHATWG URL, section 4.4:
+/// the state that ignores slashes before a special authority).
+fn drop_special_authority(path: &[u8]) -> Option<Vec<u8>> {
+    let rest = path.strip_prefix(b"///")?;
+    let slashes = rest.iter().take_while(|&&byte| byte == b'/').count();
+    Some(after_authority(&rest[slashes..]))
+}
+
+fn after_authority(reference: &[u8]) -> Vec<u8> {
+    match memchr::memchr3(b'/', b'?', b'#', reference) {
+        Some(end) if reference[end] == b'/' => reference[end..].to_vec(),
+        // A query or a fragment; without a path that is the root.
+        _ => b"/".to_vec(),
+    }
+}
+
+/// Without a query or a fragment that was encoded.
+fn cut(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr2(b'?', b'#', path).map(|end| path[..end].to_vec())
+}
+
+/// Without the dots and blanks at the end of a segment, as Windows reads names, and patterns the end of a line.
+fn trim_segments(path: &[u8]) -> Option<Vec<u8>> {
+    if !path.iter().any(|&byte| byte == b'.' || is_blank(byte)) {
+        return None;
+    }
+    let trimmed = map_segments(path, |segment| {
+        let kept = segment.iter().rposition(|&byte| byte != b'.' && !is_blank(byte));
+        &segment[..kept.map_or(0, |last| last + 1)]
+    });
+    (trimmed.len() < path.len()).then_some(trimmed)
+}
+
+/// With letters for those that are compatible with them: of full width, ligatures and the like (Unicode, annex 15).
+fn replace_compatible(path: &[u8]) -> Option<Vec<u8>> {
+    if path.is_ascii() {
+        return None;
+    }
+    let text = std::str::from_utf8(path).ok()?;
+    if is_nfkc_quick(text.chars()) == IsNormalized::Yes {
+        return None;
+    }
+    let normal: String = text.nfkc().collect();
+    (normal != text).then(|| normal.into_bytes())
+}
+
+fn map_segments(path: &[u8], map: impl Fn(&[u8]) -> &[u8]) -> Vec<u8> {
+    let mut mapped = Vec::with_capacity(path.len());
+    for (index, segment) in path.split(|&byte| byte == b'/').enumerate() {
+        if index > 0 {
+            mapped.push(b'/');
+        }
+        mapped.extend_from_slice(map(segment));
+    }
+    mapped
+}
+
+#[cfg(test)]
+mod tests;

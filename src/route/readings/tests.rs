@@ -1,0 +1,218 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn others(path: &str) -> Vec<String> {
+    match Readings::of(path) {
+        Ok(readings) => readings.others().to_vec(),
+        Err(error) => panic!("{path}: {error}"),
+    }
+}
+
+#[test]
+fn ordinary_paths_are_read_in_one_way() {
+    for path in [
+        "/",
+        "/a/b.c/d",
+        "/.well-known/x",
+        "/a/..b/c",
+        "/a/.b",
+        "/a=b,c:d@e~f!g$h&i'(j)*k+l",
+        "/administrator/",
+    ] {
+        assert_eq!(Readings::of(path), Ok(Readings::Ordinary), "{path}");
+    }
+}
+
+#[test]
+fn s43_some_paths_are_refused_whatever_the_routes_are() {
+    for (path, reason) in [
+        ("", BadPath::NotAPath),
+        ("*", BadPath::NotAPath),
+        ("a", BadPath::NotAPath),
+        ("/.", BadPath::DotSegment),
+        ("/..", BadPath::DotSegment),
+        ("/a/./b", BadPath::DotSegment),
+        ("/a/../b", BadPath::DotSegment),
+        ("/a/..", BadPath::DotSegment),
+        ("/a//../b", BadPath::DotSegment),
+        ("/a/%2e%2e/b", BadPath::DotSegment),
+        ("/a/.%2E/b", BadPath::DotSegment),
+        ("/a/%2e", BadPath::DotSegment),
+        ("/a/..%2fb", BadPath::DotSegment),
+        ("/a%2f..%2fb", BadPath::DotSegment),
+        ("/a/..;/b", BadPath::DotSegment),
+        ("/a/..;x=1", BadPath::DotSegment),
+        ("/a/.;/b", BadPath::DotSegment),
+        ("/a/..%3b/b", BadPath::DotSegment),
+        ("/a/%2e%2e%253bx/b", BadPath::DotSegment),
+        ("/a/%252e%252e/b", BadPath::DotSegment),
+        ("/a/%25252e./b", BadPath::DotSegment),
+        ("/a/..%252fb", BadPath::DotSegment),
+        ("/a/..%20/b", BadPath::DotSegment),
+        ("/a/..%09;x", BadPath::DotSegment),
+        ("/a/..%3fx", BadPath::DotSegment),
+        ("/a/%u002e%u002e/b", BadPath::DotSegment),
+        ("/a/\u{ff0e}\u{ff0e}/b", BadPath::DotSegment),
+        ("/a/%EF%BC%8E%EF%BC%8E/b", BadPath::DotSegment),
+        ("/a;/..;/;/b", BadPath::DotSegment),
+        ("/a\\b", BadPath::Backslash),
+        ("/a%5cb", BadPath::Backslash),
+        ("/a%5Cb", BadPath::Backslash),
+        ("/a%255cb", BadPath::Backslash),
+        ("/a%u005cb", BadPath::Backslash),
+        ("/a%00b", BadPath::Nul),
+        ("/a%2500b", BadPath::Nul),
+        ("/a#b", BadPath::Fragment),
+        ("/#", BadPath::Fragment),
+        ("/a/%c0%ae%c0%ae/b", BadPath::Overlong),
+        ("/a%e0%80%afb", BadPath::Overlong),
+        ("/a%25252520", BadPath::TooDeep),
+        ("/%2525252525", BadPath::TooDeep),
+    ] {
+        assert_eq!(Readings::of(path), Err(reason), "{path}");
+    }
+}
+
+#[test]
+fn s43_readings_are_closed_under_the_steps() {
+    for (path, found) in [
+        ("/A/B", &[][..]),
+        ("/홍길동", &[]),
+        ("/%zz", &[]),
+        ("/a%2", &[]),
+        ("/%61dmin", &["/admin"]),
+        ("/a//b", &["/a/b"]),
+        ("/a;x=1/b;y", &["/a/b"]),
+        ("/a%252fb", &["/a%2fb", "/a/b"]),
+        ("//x/a", &["/x/a", "/a"]),
+        ("///x/a", &["/x/a", "/a"]),
+        ("////x/a", &["/x/a", "//x/a", "/a"]),
+        ("//x", &["/x", "/"]),
+        ("/;/x/a", &["//x/a", "/x/a", "/a"]),
+        ("/a%3fb", &["/a?b", "/a"]),
+        ("/a%23b", &["/a#b", "/a"]),
+        ("/a%3Bb", &["/a;b", "/a"]),
+        ("/a./b%20", &["/a./b ", "/a/b%20", "/a/b ", "/a/b"]),
+        ("/a/...", &["/a/"]),
+        ("/%u0061", &["/a"]),
+        ("/%uD55C", &["/한"]),
+        ("/%uD800", &[]),
+        ("/\u{ff41}", &["/a"]),
+        (
+            "/%E1%84%92%E1%85%A1%E1%86%AB",
+            &["/\u{1112}\u{1161}\u{11ab}", "/한"],
+        ),
+    ] {
+        assert_eq!(
+            others(path).into_iter().collect::<BTreeSet<_>>(),
+            found.iter().map(|&found| found.to_owned()).collect(),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn letters_are_the_same_whatever_their_case() {
+    for (one, other) in [
+        ("/AdMiN", "/admin"),
+        ("/\u{17f}\u{212a}\u{130}\u{131}", "/SKII"),
+        ("/ÄÖ", "/äö"),
+    ] {
+        assert_eq!(fold(one), fold(other));
+    }
+    assert!(matches!(fold("/a/b.c"), Cow::Borrowed(_)));
+}
+
+#[test]
+fn s43_too_many_readings_are_refused_at_bounded_cost() {
+    let odd = "//a;b/%63;%3b%20//%25253bc%252fd./%3f%2523".repeat(4);
+    assert_eq!(Readings::of(&odd), Err(BadPath::TooAmbiguous));
+    // What is long and ordinary but for escapes has few readings.
+    let long = "/%ED%99%8D%EA%B8%B8".repeat(3000);
+    assert_eq!(others(&long).len(), 1);
+}
+
+/// Single steps, each of them as plain as can be, for small paths of ASCII.
+fn by_single_steps(path: &str) -> Vec<String> {
+    let decode = |text: &str| {
+        let mut decoded = String::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let code = rest.get(1..3).filter(|_| first == '%');
+            let code = code.filter(|code| code.chars().all(|digit| digit.is_ascii_hexdigit()));
+            if let Some(byte) = code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+                decoded.push(char::from(byte));
+                rest = &rest[3..];
+            } else {
+                decoded.push(first);
+                rest = &rest[1..];
+            }
+        }
+        decoded
+    };
+    let segments = |text: &str, change: fn(&str) -> &str| {
+        let changed: Vec<&str> = text.split('/').map(change).collect();
+        changed.join("/")
+    };
+    let mut found = vec![path.to_owned()];
+    let mut next = 0;
+    while let Some(text) = found.get(next).cloned() {
+        let mut of_one = vec![
+            decode(&text),
+            segments(&text, |segment| segment.split(';').next().unwrap()),
+            segments(&text, |segment| segment.trim_end_matches(['.', ' '])),
+            text.split(['?', '#']).next().unwrap().to_owned(),
+        ];
+        of_one.extend(
+            text.find("//")
+                .map(|at| format!("{}{}", &text[..at], &text[at + 1..])),
+        );
+        for slashes in [2, text.bytes().take_while(|&byte| byte == b'/').count()] {
+            if let Some(rest) = text.get(slashes..).filter(|_| text.starts_with("//")) {
+                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+                let path = Some(&rest[end..]).filter(|path| path.starts_with('/'));
+                of_one.push(path.unwrap_or("/").to_owned());
+            }
+        }
+        for text in of_one {
+            if !found.contains(&text) {
+                found.push(text);
+            }
+        }
+        next += 1;
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #[test]
+    fn s43_all_that_single_steps_lead_to_is_among_the_readings(
+        path in "/(/|;|q|%25|25|%71|%2e|2e|\\.|%2f|%3b|%3f|%23|%20|%5c){0,7}",
+    ) {
+        let expected: BTreeSet<String> = by_single_steps(&path).into_iter().collect();
+        let is_dots = |segment: &str| matches!(segment.trim_end(), "." | "..");
+        let is_harmful = expected.iter().any(|text| text.contains('\\') || text.split('/').any(is_dots));
+        match Readings::of(&path) {
+            Ok(readings) => {
+                prop_assert!(!is_harmful, "{:?}", expected);
+                let mut found: BTreeSet<&str> = readings.others().iter().map(String::as_str).collect();
+                found.insert(&path);
+                // Slashes that are merged one by one begin the same segments as those that are merged at once.
+                for text in &expected {
+                    let merged = merge_slashes(text.as_bytes()).map_or(text.clone(), into_text);
+                    prop_assert!(found.contains(text.as_str()) || found.contains(merged.as_str()), "{}", text);
+                }
+                for text in found {
+                    prop_assert!(expected.contains(text), "{}", text);
+                }
+            }
+            Err(BadPath::DotSegment | BadPath::Backslash) => prop_assert!(is_harmful, "{:?}", expected),
+            Err(BadPath::TooDeep) => prop_assert!(path.contains("%25")),
+            Err(error) => prop_assert!(error == BadPath::TooAmbiguous && expected.len() > 16, "{}", error),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Heads as large as they may be: whatever is in them, they cost a few times what a plain one of that size costs.
+
+use crate::harness::{Program, Raw, Site};
+
+const CONFIG: &str = r#"
+    public_url = "https://localhost:0"
+    [listen]
+    https = ["127.0.0.1:0"]
+    ops = ""
+    trusted_proxies = ["127.0.0.0/8"]
+    [password]
+    bcrypt_cost = 10
+    [login]
+    iam = true
+    [lockout]
+    address_failures = 1000000
+    [[route]]
+    allow = "public"
+    upstream = "demo:"
+    [[route]]
+    path = "/admin"
+    allow = "authenticated"
+    upstream = "demo:"
+"#;
+
+/// Bytes of what a head is filled with: below `limits.request_head`.
+const SIZE: usize = 58_000;
+
+/// So many of each kind are sent: a plain one takes a few milliseconds in a development build.
+const REQUESTS: usize = 60;
+
+/// What another head may cost, beside a plain one.
+const TIMES: u64 = 5;
+
+/// Sends heads of a kind over one connection each, as a refusal may end it. The ticks that the gateway took.
+async fn cost(program: &Program, site: &Site, target: &str, fields: &str) -> u64 {
+    let head = format!(
+        "GET {target} HTTP/1.1\r\nHost: localhost:{}\r\nAccept: application/json\r\nConnection: close\r\n{fields}\r\n",
+        program.address.port()
+    );
+    let authority = site.authority();
+    let before = program.ticks();
+    for _ in 0..REQUESTS {
+        let mut raw = Raw::connect(program.address, &authority, "localhost").await;
+        raw.send(&head).await;
+        assert!(raw.until_closed().await.starts_with("HTTP/1.1 "));
+    }
+    program.ticks() - before
+}
+
+fn filled(before: &str, unit: &str, after: &str) -> String {
+    format!("{before}{}{after}", unit.repeat(SIZE / unit.len()))
+}
+
+/// What heads are filled with: what it is, the target, and the fields.
+#[expect(clippy::too_many_lines, reason = "a list")]
+fn heads() -> Vec<(&'static str, String, String)> {
+    let key = "AKIAIOSFODNN7EXAMPLE";
+    let aws = format!(
+        "AWS4-HMAC-SHA256 Credential={key}/20260501/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature="
+    );
+    let date = "X-Amz-Date: 20260501T120000Z\r\nX-Amz-Content-Sha256: UNSIGNED-PAYLOAD\r\n";
+    vec![
+        (
+            "an encoding in an encoding",
+            filled("/", "%25", "2e"),
+            String::new(),
+        ),
+        ("parameters", filled("/", "a;b/", ""), String::new()),
+        ("slashes", filled("/", "/", "a"), String::new()),
+        ("capitals and blanks", filled("/", "A%20./", "x"), String::new()),
+        ("compatible letters", filled("/", "%EF%BD%81;", ""), String::new()),
+        ("wide escapes", filled("/", "%u0061", ""), String::new()),
+        ("a query", filled("/?", "a=%41&", ""), String::new()),
+        (
+            "a page's query",
+            filled("/.auth/login?", "rd=%2Fa&", ""),
+            String::new(),
+        ),
+        (
+            "cookies",
+            "/admin".to_owned(),
+            filled("Cookie: ", "a=b; ", "\r\n"),
+        ),
+        (
+            "own cookies",
+            "/admin".to_owned(),
+            filled("Cookie: ", "__Host-vestibule=b; ", "\r\n"),
+        ),
+        (
+            "languages",
+            "/.auth/login".to_owned(),
+            filled("Accept-Language: ", "ko;q=0.1,", "en\r\n"),
+        ),
+        (
+            "accepted kinds",
+            "/.auth/login".to_owned(),
+            filled("Accept: ", "a/b;q=0.1,", "text/html\r\n"),
+        ),
+        (
+            "a chain of addresses",
+            "/".to_owned(),
+            filled("X-Forwarded-For: ", "1.2.3.4, ", "5.6.7.8\r\n"),
+        ),
+        (
+            "what was forwarded",
+            "/".to_owned(),
+            filled("Forwarded: ", "for=1.2.3.4;proto=https, ", "for=5.6.7.8\r\n"),
+        ),
+        (
+            "a password",
+            "/admin".to_owned(),
+            filled("Authorization: Basic ", "QUtJQTpi", "\r\n"),
+        ),
+        (
+            "signed headers",
+            "/admin".to_owned(),
+            filled(
+                &format!(
+                    "{date}Authorization: AWS4-HMAC-SHA256 Credential={key}/20260501/us-east-1/s3/aws4_request, Signature=0, SignedHeaders="
+                ),
+                "host;",
+                "host\r\n",
+            ),
+        ),
+        (
+            "a signed path",
+            filled("/admin/", "%41b/", ""),
+            format!("{date}Authorization: {aws}0\r\n"),
+        ),
+        (
+            "Backend.AI's scheme",
+            "/admin".to_owned(),
+            filled(
+                "Authorization: BackendAI signMethod=HMAC-SHA256, credential=",
+                "a:",
+                "\r\n",
+            ),
+        ),
+        (
+            "a message signature",
+            "/admin".to_owned(),
+            filled(
+                "Signature: a=:AA==:\r\nSignature-Input: a=(",
+                "\"host\" ",
+                ");keyid=\"x\"\r\n",
+            ),
+        ),
+        (
+            "message signatures",
+            "/admin".to_owned(),
+            filled("Signature: a=:AA==:\r\nSignature-Input: ", "a=(), ", "a=()\r\n"),
+        ),
+        (
+            "options of a connection",
+            "/".to_owned(),
+            filled("Connection: ", "a, ", "b\r\n"),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn s48_no_head_costs_much_more_than_a_plain_one_of_its_size() {
+    let site = Site::new(CONFIG);
+    let (program, _) = Program::start(&site);
+    let plain = cost(&program, &site, "/", &filled("X-Fill: ", "a", "\r\n")).await;
+    // A tick is coarse.
+    let most = (plain + 2) * TIMES;
+    let mut faults = Vec::new();
+    for (name, target, fields) in heads() {
+        let ticks = cost(&program, &site, &target, &fields).await;
+        println!("{name}: {ticks} ticks, a plain head {plain}");
+        if ticks > most {
+            faults.push(format!("{name}: {ticks} ticks"));
+        }
+    }
+    assert!(faults.is_empty(), "a plain head {plain}: {faults:?}");
+}
