@@ -3,6 +3,7 @@
 use super::site::Site;
 use super::visit::Visit;
 use crate::refusal::Hint;
+use crate::route::BadPath;
 use crate::text::fill;
 
 impl Site {
@@ -25,11 +26,27 @@ fn sentence(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::NotSigned(part) => ("hint.not-signed", Some(("part", part.to_string()))),
         Hint::Missing(part) => ("hint.missing", Some(("part", part.to_string()))),
         Hint::Unreadable(reason) => ("hint.unreadable", Some(("reason", (*reason).to_owned()))),
-        Hint::Path(key) => (key, None),
+        Hint::Path(reason) => (path_sentence(reason), None),
         Hint::BodyNotSigned => ("hint.body-not-signed", None),
         Hint::BodyDiffers => ("hint.body-differs", None),
         Hint::ChallengeStale => ("hint.challenge-stale", None),
         Hint::EmailTaken => ("hint.email-taken", None),
         Hint::KeyLimited => ("hint.key-limited", None),
+    }
+}
+
+/// The key of the sentence that says why a path is refused.
+fn path_sentence(reason: &BadPath) -> &'static str {
+    match reason {
+        BadPath::NotAPath => "hint.path-none",
+        BadPath::DotSegment => "hint.path-dots",
+        BadPath::Backslash => "hint.path-backslash",
+        BadPath::Nul => "hint.path-nul",
+        BadPath::Fragment => "hint.path-fragment",
+        BadPath::EncodedSlash => "hint.path-encoded-slash",
+        BadPath::Overlong => "hint.path-overlong",
+        BadPath::TooDeep => "hint.path-too-deep",
+        BadPath::TooAmbiguous => "hint.path-too-ambiguous",
+        BadPath::Ambiguous(_) => "hint.path-ambiguous",
     }
 }

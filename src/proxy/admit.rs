@@ -186,7 +186,7 @@ impl From<Unroutable> for Stopped {
         match reason {
             Unroutable::BadPath(path) => {
                 let refusal = Refusal::because(Problem::BadRequest, path.to_string());
-                return refusal.hinting(Hint::Path(path.text_key())).into();
+                return refusal.hinting(Hint::Path(path)).into();
             }
             Unroutable::NeverServed => refused(Problem::MethodNotAllowed, Some(SERVED)),
             Unroutable::UnknownHost | Unroutable::NotFound => refused(Problem::NotFound, None),

@@ -42,8 +42,8 @@ impl From<Malformed> for Refusal {
         };
         let refusal = Self::because(problem, malformed.to_string());
         match malformed {
-            Malformed::Head(Fault::Fragment) => refusal.hinting(Hint::Path(BadPath::Fragment.text_key())),
-            Malformed::Target => refusal.hinting(Hint::Path(BadPath::NotAPath.text_key())),
+            Malformed::Head(Fault::Fragment) => refusal.hinting(Hint::Path(BadPath::Fragment)),
+            Malformed::Target => refusal.hinting(Hint::Path(BadPath::NotAPath)),
             _ => refusal,
         }
     }

@@ -1,5 +1,7 @@
 //! What helps a client beyond the kind of a refusal.
 
+use crate::route::BadPath;
+
 /// What a client is told beyond the kind of a refusal: where to look, and nothing that only the owner of a key may know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
@@ -17,8 +19,8 @@ pub enum Hint {
     Missing(Box<str>),
     /// The signature cannot be read, for this reason.
     Unreadable(&'static str),
-    /// The path is refused, for the reason that is the text of this key.
-    Path(&'static str),
+    /// The path is refused, for this reason.
+    Path(BadPath),
     /// The body is not signed.
     BodyNotSigned,
     /// The body is another one than was signed.

@@ -35,24 +35,6 @@ pub enum BadPath {
     Ambiguous(String),
 }
 
-impl BadPath {
-    /// The key of the sentence that tells a client.
-    pub fn text_key(&self) -> &'static str {
-        match self {
-            Self::NotAPath => "hint.path-none",
-            Self::DotSegment => "hint.path-dots",
-            Self::Backslash => "hint.path-backslash",
-            Self::Nul => "hint.path-nul",
-            Self::Fragment => "hint.path-fragment",
-            Self::EncodedSlash => "hint.path-encoded-slash",
-            Self::Overlong => "hint.path-overlong",
-            Self::TooDeep => "hint.path-too-deep",
-            Self::TooAmbiguous => "hint.path-too-ambiguous",
-            Self::Ambiguous(_) => "hint.path-ambiguous",
-        }
-    }
-}
-
 /// Refuses a path, or a reading of one, that is dangerous whatever the routes are.
 pub(super) fn require_harmless(path: &[u8]) -> Result<(), BadPath> {
     match memchr::memchr2(b'\\', b'\0', path).map(|at| path[at]) {

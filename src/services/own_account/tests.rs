@@ -51,6 +51,7 @@ async fn s77_a_password_that_the_old_one_proved_never_overwrites_a_later_one() {
     for _ in 0..8 {
         let (world, this) = world_and_session().await;
         let (own, origin) = (&world.services.own_account, client());
+        world.hand.advance(Duration::from_secs(1));
         let stale = own.change_password(&this.session, form(PASSWORD, NEW, NEW), &origin);
         let (stale, _) = tokio::join!(
             stale,

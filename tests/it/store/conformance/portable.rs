@@ -121,13 +121,15 @@ pub(crate) async fn what_was_put_in_works_as_it_did<H: Harness>() {
         let made = store.create_account(other, None, noon()).await.unwrap();
         assert_eq!(made, CreateAccount::UsernameTaken, "{taken}");
     }
-    // The one invitation serves once more, and once only.
-    let carol = account("carol", &random);
-    let made = store
-        .create_account(carol, Some(digest(4)), noon())
-        .await
-        .unwrap();
-    assert_eq!(made, CreateAccount::Created);
+    // The one invitation serves once more, the other one not: there is an administrator.
+    for (invitation, outcome) in [(4, CreateAccount::InvitationVoid), (3, CreateAccount::Created)] {
+        let carol = account("carol", &random);
+        let made = store
+            .create_account(carol, Some(digest(invitation)), noon())
+            .await
+            .unwrap();
+        assert_eq!(made, outcome);
+    }
 
     // Locks last as long as they did, and no longer.
     for subject in [Subject::Account(found.id), Subject::unknown("nobody")] {
