@@ -166,6 +166,7 @@ mod tests {
         let head = RequestHead {
             method,
             host: routes.public_host(),
+            scheme: "https",
             authority: "localhost",
             path: "/",
             query: None,

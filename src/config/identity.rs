@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct IdentityConfig {
     /// A set of header names.
     pub preset: IdentityPreset,
-    /// Headers to add or replace, with the placeholders `{id} {username} {email} {name} {groups} {session} {method}`;
-    /// `{{` and `}}` stand for the braces themselves. An empty value: no header.
+    /// Headers to add or replace, with the placeholders `{id} {username} {email} {name} {groups} {session} {method}`,
+    /// `{host}` (host and port that were asked for) and `{public_url}`; `{{` and `}}` stand for the braces themselves. An empty value: no header.
     pub headers: BTreeMap<String, String>,
 }
 

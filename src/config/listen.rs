@@ -19,7 +19,7 @@ pub struct ListenConfig {
     pub ops: String,
     /// The socket over which commands reach the running gateway.
     pub admin_socket: PathBuf,
-    /// Networks whose `X-Forwarded-For` or PROXY header is believed.
+    /// Networks whose `X-Forwarded-For`, `-Host`, `-Port`, `-Proto`, `X-Request-Id` or PROXY header is believed.
     #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<IpNet>,
 }

@@ -1,4 +1,4 @@
-//! Values of headers, with placeholders for what is known about the person.
+//! Values of headers, with placeholders for what is known about the person and the request.
 
 use std::str::FromStr;
 
@@ -21,11 +21,11 @@ pub struct Template {
 pub enum Piece {
     /// Text as it is.
     Text(Secret<String>),
-    /// What is known about the person.
+    /// What is known about the person or the request.
     Placeholder(Placeholder),
 }
 
-/// Something known about a person.
+/// Something known about a person, or about the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Placeholder {
     /// `{id}`: the account's id.
@@ -42,6 +42,10 @@ pub enum Placeholder {
     Session,
     /// `{method}`: how they signed in.
     Method,
+    /// `{host}`: the host and port that were asked for.
+    Host,
+    /// `{public_url}`: as it is configured, without a final slash.
+    PublicUrl,
 }
 
 /// Why a text is no [`Template`]. Never repeats the text.
@@ -49,7 +53,7 @@ pub enum Placeholder {
 pub enum TemplateError {
     /// A placeholder that does not exist.
     #[error(
-        "an unknown placeholder; known are {{id}} {{username}} {{email}} {{name}} {{groups}} {{session}} {{method}}"
+        "an unknown placeholder; known are {{id}} {{username}} {{email}} {{name}} {{groups}} {{session}} {{method}} {{host}} {{public_url}}"
     )]
     Unknown {
         /// "did you mean …?", if one is near.
@@ -133,7 +137,7 @@ impl FromStr for Template {
 }
 
 impl Placeholder {
-    const ALL: [(&str, Self); 7] = [
+    const ALL: [(&str, Self); 9] = [
         ("id", Self::Id),
         ("username", Self::Username),
         ("email", Self::Email),
@@ -141,7 +145,14 @@ impl Placeholder {
         ("groups", Self::Groups),
         ("session", Self::Session),
         ("method", Self::Method),
+        ("host", Self::Host),
+        ("public_url", Self::PublicUrl),
     ];
+
+    /// Whether it is about a person: a header that tells of nobody is not sent.
+    pub fn is_of_a_person(self) -> bool {
+        !matches!(self, Self::Host | Self::PublicUrl)
+    }
 
     fn named(name: &str) -> Option<Self> {
         Self::ALL

@@ -38,6 +38,16 @@ impl UpstreamConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UpstreamPreset {
+    /// Django with `RemoteUserMiddleware`: `Remote-User`.
+    Django,
+    /// Gitea and Forgejo with `ENABLE_REVERSE_PROXY_AUTHENTICATION`: `X-WEBAUTH-USER`, `-EMAIL`, `-FULLNAME`.
+    Gitea,
+    /// Grafana with `[auth.proxy]`: `X-WEBAUTH-USER`, `-EMAIL`, `-NAME`, `-GROUPS`.
+    Grafana,
+    /// `JupyterHub` with `RemoteUserAuthenticator`: `Remote-User`.
+    Jupyter,
     /// Radicale with `http_x_remote_user`: `X-Remote-User`.
     Radicale,
+    /// `WsgiDAV` with `trusted_auth_header`: `X-Remote-User`.
+    Wsgidav,
 }

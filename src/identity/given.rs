@@ -23,6 +23,15 @@ enum Value {
     Made(Template),
 }
 
+/// What the values of one request are made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'a> {
+    pub(super) principal: Option<&'a Principal>,
+    /// The host and port that the application is told.
+    pub(super) host: &'a HeaderValue,
+    pub(super) public_url: &'a str,
+}
+
 impl Given {
     /// Adds a header, or replaces the one with this name.
     pub(super) fn add(&mut self, name: HeaderName, template: &Template) {
@@ -37,23 +46,23 @@ impl Given {
         self.0.iter().map(|(name, _)| name)
     }
 
-    /// Sets the headers. One that tells of a person, and has nothing to tell, is not sent.
-    pub(super) fn set(&self, headers: &mut HeaderMap, principal: Option<&Principal>) {
+    /// Sets the headers. One that tells of a person, and has nothing to tell, is not sent, whatever came under its name.
+    pub(super) fn set(&self, headers: &mut HeaderMap, subject: Subject<'_>) {
         let mut buffer = BytesMut::new();
         for (name, value) in &self.0 {
-            let value = match (value, principal) {
-                (Value::Fixed(value), _) => value.clone(),
-                (Value::Made(_), None) => None,
-                (Value::Made(template), Some(principal)) => {
+            let value = match value {
+                Value::Fixed(value) => value.clone(),
+                Value::Made(template) => {
                     if buffer.capacity() == 0 {
                         buffer.reserve(USUAL_LENGTH);
                     }
-                    render(template, principal, &mut buffer)
+                    render(template, subject, &mut buffer)
                 }
             };
-            if let Some(value) = value {
-                headers.insert(name.clone(), value);
-            }
+            match value {
+                Some(value) => headers.insert(name.clone(), value),
+                None => headers.remove(name),
+            };
         }
     }
 }
@@ -78,9 +87,10 @@ impl Value {
     }
 }
 
-/// The value for somebody; `None` if every placeholder in it is empty, or if it cannot stand in a header.
-fn render(template: &Template, principal: &Principal, buffer: &mut BytesMut) -> Option<HeaderValue> {
-    let (mut says_something, mut has_text) = (false, false);
+/// The value of one request; `None` if it tells of a person and every placeholder in it is empty, or if it cannot stand
+/// in a header.
+fn render(template: &Template, subject: Subject<'_>, buffer: &mut BytesMut) -> Option<HeaderValue> {
+    let (mut tells_of_a_person, mut says_something, mut has_text) = (false, false, false);
     for piece in template.pieces() {
         match piece {
             Piece::Text(text) => {
@@ -88,30 +98,42 @@ fn render(template: &Template, principal: &Principal, buffer: &mut BytesMut) -> 
                 buffer.put_slice(text.expose().as_bytes());
             }
             Piece::Placeholder(placeholder) => {
+                tells_of_a_person |= placeholder.is_of_a_person();
                 let before = buffer.len();
-                put(*placeholder, principal, buffer);
-                says_something |= buffer.len() > before;
+                put(*placeholder, subject, buffer);
+                says_something |= placeholder.is_of_a_person() && buffer.len() > before;
             }
         }
     }
     let value = buffer.split().freeze();
-    let mut value = says_something.then(|| HeaderValue::from_maybe_shared(value).ok())??;
+    if tells_of_a_person && !says_something {
+        return None;
+    }
+    let mut value = HeaderValue::from_maybe_shared(value).ok()?;
     // What the operator wrote around it may be a secret.
     value.set_sensitive(has_text);
     Some(value)
 }
 
-fn put(placeholder: Placeholder, principal: &Principal, buffer: &mut BytesMut) {
-    let text = match placeholder {
-        Placeholder::Id => return put_shown(principal.account, buffer),
-        Placeholder::Session => return principal.session.into_iter().for_each(|id| put_shown(id, buffer)),
-        Placeholder::Groups => return put_groups(principal, buffer),
-        Placeholder::Username => principal.username.as_str(),
-        Placeholder::Email => principal.email.as_str(),
-        Placeholder::Name => &principal.name,
-        Placeholder::Method => principal.method.as_str(),
+fn put(placeholder: Placeholder, subject: Subject<'_>, buffer: &mut BytesMut) {
+    let text = match (placeholder, subject.principal) {
+        (Placeholder::Host, _) => subject.host.as_bytes(),
+        (Placeholder::PublicUrl, _) => subject.public_url.as_bytes(),
+        (_, None) => return,
+        (Placeholder::Id, Some(principal)) => return put_shown(principal.account, buffer),
+        (Placeholder::Session, Some(principal)) => {
+            if let Some(session) = principal.session {
+                put_shown(session, buffer);
+            }
+            return;
+        }
+        (Placeholder::Groups, Some(principal)) => return put_groups(principal, buffer),
+        (Placeholder::Username, Some(principal)) => principal.username.as_str().as_bytes(),
+        (Placeholder::Email, Some(principal)) => principal.email.as_str().as_bytes(),
+        (Placeholder::Name, Some(principal)) => principal.name.as_bytes(),
+        (Placeholder::Method, Some(principal)) => principal.method.as_str().as_bytes(),
     };
-    buffer.put_slice(text.as_bytes());
+    buffer.put_slice(text);
 }
 
 fn put_shown(shown: impl std::fmt::Display, buffer: &mut BytesMut) {

@@ -8,20 +8,22 @@ mod strip;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::authorize::Permit;
 use crate::config::{Config, IdentityPreset, Template, TemplateError, UpstreamConfig, UpstreamPreset};
 use crate::route::{Routes, Target, UpstreamName};
-use given::Given;
+use given::{Given, Subject};
 
-pub use strip::Strip;
+pub use strip::{OF_THE_CONNECTION, Strip, is_of_the_connection};
 
 /// What every application is told, and what no client may say.
 #[derive(Debug)]
 pub struct Identity {
     strip: Arc<Strip>,
     demo: Given,
+    public_url: String,
     /// In the order of [`Routes::upstreams`].
     upstreams: Vec<Given>,
 }
@@ -54,7 +56,9 @@ impl Identity {
             by_name
                 .iter()
                 .flat_map(|(_, given)| given.names())
-                .chain(common.names()),
+                .chain(common.names())
+                // A client may have a credential for one application, while another is given the gateway's.
+                .filter(|name| *name != AUTHORIZATION),
         );
         let upstreams = routes.upstreams().iter().map(|upstream| {
             let UpstreamName::Named(wanted) = upstream else {
@@ -68,18 +72,25 @@ impl Identity {
         Ok(Self {
             upstreams: upstreams.collect(),
             strip: Arc::new(strip),
+            public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             demo: common,
         })
     }
 
-    /// Removes what only the gateway may say, then says it of the permit's principal.
-    pub fn apply(&self, headers: &mut HeaderMap, target: Target, permit: &Permit) {
+    /// Removes what only the gateway may say, then says it of the permit's principal. `host` is the host and port that
+    /// the application is told.
+    pub fn apply(&self, headers: &mut HeaderMap, target: Target, permit: &Permit, host: &HeaderValue) {
         self.strip.headers(headers);
         let given = match target {
             Target::Demo => &self.demo,
             Target::Upstream(id) => self.upstreams.get(id.index()).unwrap_or(&self.demo),
         };
-        given.set(headers, permit.principal().map(|principal| &**principal));
+        let subject = Subject {
+            principal: permit.principal().map(|principal| &**principal),
+            host,
+            public_url: &self.public_url,
+        };
+        given.set(headers, subject);
     }
 
     /// What is removed, for trailers, which arrive after the request was sent on.
@@ -118,7 +129,19 @@ fn common(config: &Config) -> Result<Given, IdentityError> {
 /// What one application is told over that.
 fn special(mut given: Given, upstream: &UpstreamConfig) -> Result<Given, IdentityError> {
     let preset: &[(&str, &str)] = match upstream.preset {
-        Some(UpstreamPreset::Radicale) => &[("x-remote-user", "{username}")],
+        Some(UpstreamPreset::Radicale | UpstreamPreset::Wsgidav) => &[("x-remote-user", "{username}")],
+        Some(UpstreamPreset::Django | UpstreamPreset::Jupyter) => &[("remote-user", "{username}")],
+        Some(UpstreamPreset::Gitea) => &[
+            ("x-webauth-user", "{username}"),
+            ("x-webauth-email", "{email}"),
+            ("x-webauth-fullname", "{name}"),
+        ],
+        Some(UpstreamPreset::Grafana) => &[
+            ("x-webauth-user", "{username}"),
+            ("x-webauth-email", "{email}"),
+            ("x-webauth-name", "{name}"),
+            ("x-webauth-groups", "{groups}"),
+        ],
         None => &[],
     };
     for (name, text) in preset {

@@ -4,15 +4,23 @@ use std::collections::{BTreeSet, HashSet};
 
 use http::{HeaderMap, HeaderName, header};
 
-/// Headers about the connection that the gateway sets itself (S42), beside everything below `X-Forwarded-`.
-const OF_THE_CONNECTION: [&str; 6] = [
+use crate::request::{begins_as, fold, is_plain, reads_as};
+
+/// What clients say of a connection, or of a target that was rewritten on the way, beside everything below
+/// `X-Forwarded-` (S42): some applications believe it.
+pub const OF_THE_CONNECTION: [&str; 6] = [
     "forwarded",
+    "x-original-uri",
     "x-original-url",
     "x-real-ip",
     "x-request-id",
     "x-rewrite-url",
-    "x-original-uri",
 ];
+
+/// Whether a header says something of the connection, or a reader that folds signs takes it for one.
+pub fn is_of_the_connection(name: &HeaderName) -> bool {
+    begins_as(name, "x-forwarded-") || OF_THE_CONNECTION.iter().any(|known| reads_as(name, known))
+}
 
 /// Headers that frame, route or authenticate a request, which a trailer must not change (RFC 9110, section 6.5.1).
 const NEVER_IN_TRAILERS: [HeaderName; 12] = [
@@ -31,7 +39,7 @@ const NEVER_IN_TRAILERS: [HeaderName; 12] = [
 ];
 
 /// The names that any application is given by the gateway: a client says none of them, in any spelling that an
-/// application could take for one. Servers that hand headers on as variables see `-`, `_` and `.` alike.
+/// application could take for one.
 #[derive(Debug)]
 pub struct Strip {
     /// Spelled with `-`.
@@ -58,14 +66,9 @@ impl Strip {
         for name in &self.plain {
             headers.remove(name);
         }
-        let is_odd = |name: &&HeaderName| memchr::memchr2(b'_', b'.', name.as_str().as_bytes()).is_some();
         let taken: Vec<HeaderName> = headers
             .keys()
-            .filter(is_odd)
-            .filter(|name| {
-                let name = fold(name);
-                self.folded.contains(&name) || is_of_the_connection(&name)
-            })
+            .filter(|name| !is_plain(name) && self.folded.contains(&fold(name)))
             .cloned()
             .collect();
         for name in taken {
@@ -78,9 +81,8 @@ impl Strip {
         let taken: Vec<HeaderName> = trailers
             .keys()
             .filter(|name| {
-                let folded = fold(name);
-                self.folded.contains(&folded)
-                    || is_of_the_connection(&folded)
+                self.folded.contains(&fold(name))
+                    || is_of_the_connection(name)
                     || NEVER_IN_TRAILERS.contains(name)
             })
             .cloned()
@@ -89,13 +91,4 @@ impl Strip {
             trailers.remove(name);
         }
     }
-}
-
-/// One spelling for all that applications may take for each other. Names are lower-case already.
-fn fold(name: &HeaderName) -> String {
-    name.as_str().replace(['_', '.'], "-")
-}
-
-fn is_of_the_connection(folded: &str) -> bool {
-    folded.starts_with("x-forwarded-") || OF_THE_CONNECTION.contains(&folded)
 }

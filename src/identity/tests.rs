@@ -50,7 +50,12 @@ fn seen(config: &Config, permit: &Permit, sent: &[(&str, &str)]) -> Vec<(String,
     let identity = Identity::new(config, &routes).unwrap();
     let mut headers = map(sent);
     identity.strip.headers(&mut headers);
-    identity.upstreams[0].set(&mut headers, permit.principal().map(|principal| &**principal));
+    let subject = Subject {
+        principal: permit.principal().map(|principal| &**principal),
+        host: &HeaderValue::from_static("app.example.com:8443"),
+        public_url: &identity.public_url,
+    };
+    identity.upstreams[0].set(&mut headers, subject);
     listed(&headers)
 }
 
@@ -141,17 +146,94 @@ fn s40_a_name_that_another_application_is_given_is_removed_too() {
 }
 
 #[test]
-fn s42_odd_spellings_of_what_the_gateway_says_of_the_connection_are_removed() {
-    let sent = [
-        ("X_Forwarded_For", "1.2.3.4"),
-        ("X.Real.IP", "1.2.3.4"),
-        ("x_forwarded_prefix", "/x"),
-        ("X_Y", "kept"),
-    ];
+fn s40_a_name_is_removed_with_every_sign_that_servers_fold() {
+    for sign in "!#$%&'*+-.^_`|~".chars() {
+        let (user, groups) = (format!("Remote{sign}User"), format!("rEMOTE{sign}gROUPS"));
+        let sent = [(user.as_str(), "root"), (groups.as_str(), "ops")];
+        assert_eq!(seen(&config(), &permit_for(None), &sent), [], "{sign}");
+        assert_eq!(seen(&config(), &ann(), &sent), of_ann(), "{sign}");
+    }
+}
+
+#[test]
+fn a_credential_that_an_application_is_given_is_the_only_one_it_gets() {
+    let mut config = config();
+    let app = config.upstream.get_mut("app").unwrap();
+    app.headers = BTreeMap::from([("Authorization".to_owned(), text("Bearer s3cret"))]);
+    let sent = [("Authorization", "Bearer guess"), ("Authorization", "Basic x")];
+    for permit in [ann(), permit_for(None)] {
+        let seen = seen(&config, &permit, &sent);
+        let credentials = seen.iter().filter(|(name, _)| name == "authorization");
+        assert_eq!(
+            credentials.cloned().collect::<Vec<_>>(),
+            pairs(&[("authorization", "Bearer s3cret")])
+        );
+    }
+    // One that tells of a person: where there is nobody, the client's own does not take its place.
+    let app = config.upstream.get_mut("app").unwrap();
+    app.headers = BTreeMap::from([("Authorization".to_owned(), text("Bearer {id}"))]);
+    assert_eq!(seen(&config, &permit_for(None), &sent), []);
+    // Another application goes on getting the client's.
+    config.upstream.get_mut("app").unwrap().headers.clear();
+    let other = UpstreamConfig {
+        headers: BTreeMap::from([("Authorization".to_owned(), text("Bearer s3cret"))]),
+        ..UpstreamConfig::default()
+    };
+    config.upstream.insert("other".to_owned(), other);
     assert_eq!(
-        seen(&config(), &permit_for(None), &sent),
-        pairs(&[("x_y", "kept")])
+        seen(&config, &permit_for(None), &[("Authorization", "Bearer own")]),
+        pairs(&[("authorization", "Bearer own")])
     );
+}
+
+#[test]
+fn what_is_said_of_the_request_is_said_of_nobodys_too() {
+    let mut config = config();
+    config.identity.preset = IdentityPreset::None;
+    config.identity.headers = BTreeMap::from([
+        ("X-Base".to_owned(), "{public_url}/app".to_owned()),
+        ("X-Host".to_owned(), "{host}".to_owned()),
+        ("X-Who".to_owned(), "{username}@{host}".to_owned()),
+    ]);
+    let mut told = pairs(&[
+        ("x-base", "https://localhost:8443/app"),
+        ("x-host", "app.example.com:8443"),
+    ]);
+    assert_eq!(seen(&config, &permit_for(None), &[("X-Host", "evil")]), told);
+    told.extend(pairs(&[("x-who", "ann@app.example.com:8443")]));
+    assert_eq!(seen(&config, &ann(), &[]), told);
+}
+
+#[test]
+fn presets_of_applications() {
+    let mut config = config();
+    config.identity.preset = IdentityPreset::None;
+    for (preset, told) in [
+        (UpstreamPreset::Django, [("remote-user", "ann")].as_slice()),
+        (
+            UpstreamPreset::Gitea,
+            &[
+                ("x-webauth-email", "ann@example.com"),
+                ("x-webauth-fullname", "안나 Ånn"),
+                ("x-webauth-user", "ann"),
+            ],
+        ),
+        (
+            UpstreamPreset::Grafana,
+            &[
+                ("x-webauth-email", "ann@example.com"),
+                ("x-webauth-groups", "dev,ops"),
+                ("x-webauth-name", "안나 Ånn"),
+                ("x-webauth-user", "ann"),
+            ],
+        ),
+        (UpstreamPreset::Jupyter, &[("remote-user", "ann")]),
+        (UpstreamPreset::Radicale, &[("x-remote-user", "ann")]),
+        (UpstreamPreset::Wsgidav, &[("x-remote-user", "ann")]),
+    ] {
+        config.upstream.get_mut("app").unwrap().preset = Some(preset);
+        assert_eq!(seen(&config, &ann(), &[]), pairs(told), "{preset:?}");
+    }
 }
 
 #[test]

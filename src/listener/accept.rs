@@ -37,6 +37,8 @@ pub struct Accepted {
     pub stream: TlsStream<TcpStream>,
     /// Who is at its other end.
     pub client: Client,
+    /// The port that it came in at.
+    pub port: u16,
     /// The name that the client asked for, if it asked for one that is a host's.
     pub sni: Option<Host>,
     /// Whether both sides agreed on HTTP/2 (ALPN, RFC 7301).
@@ -265,6 +267,7 @@ impl Rules {
         peer: SocketAddr,
     ) -> Result<Accepted, HandshakeError> {
         stream.set_nodelay(true)?;
+        let port = stream.local_addr()?.port();
         let client = self.client(&mut stream, peer).await?;
         let mut first = [0];
         if stream.peek(&mut first).await? > 0 && first[0].is_ascii_alphabetic() {
@@ -277,6 +280,7 @@ impl Rules {
         Ok(Accepted {
             stream,
             client,
+            port,
             sni,
             http2,
         })

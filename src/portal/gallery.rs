@@ -75,6 +75,7 @@ fn with_head<T>(
     look(&RequestHead {
         method,
         host: &"localhost".parse().unwrap(),
+        scheme: "https",
         authority: "localhost:8443",
         path,
         query,

@@ -129,7 +129,7 @@ impl Portal {
             visit.wants = Wants::Json;
         }
         let fields = if visit.is_post() {
-            if let Err(error) = require_same_origin(head.headers, head.authority) {
+            if let Err(error) = require_same_origin(head) {
                 let refusal = Refusal::because(Problem::CrossOrigin, error.to_string());
                 return self.site.refuse_visit(&visit, &refusal);
             }

@@ -1,6 +1,6 @@
 //! What a visitor asks for beside the page itself: the language, and the form of the answer.
 
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE, UPGRADE};
 use http::{HeaderMap, Method};
 
 use super::forms;
@@ -67,8 +67,12 @@ impl<'a> Visit<'a> {
     }
 }
 
-/// A browser that navigates, as opposed to a program: what a refusal decides by.
+/// A browser that navigates, as opposed to a program: what a refusal decides by. A handshake for a WebSocket is a
+/// script's, whatever it accepts: it follows no redirect.
 pub(super) fn navigates(head: &RequestHead<'_>) -> bool {
+    if head.headers.contains_key(UPGRADE) {
+        return false;
+    }
     let reads = head.method == Method::GET || head.method == Method::HEAD;
     let mode = head
         .headers

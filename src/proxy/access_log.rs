@@ -242,6 +242,7 @@ mod tests {
         let head = RequestHead {
             method: &Method::GET,
             host: &"localhost".parse().unwrap(),
+            scheme: "https",
             authority: "localhost:8443",
             path: "/a\"b\u{7f}\n{}",
             query: Some("token=secret"),

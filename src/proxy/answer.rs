@@ -87,16 +87,17 @@ impl Gateway {
             Some(fault) => Err(Malformed::from(fault)),
             None => framing::validate(&parts.headers, self.header_fields)
                 .map_err(Malformed::from)
-                .and_then(|()| asked(&parts)),
+                .and_then(|()| asked(&parts, arrival.peer.through_trusted_proxy)),
         };
-        let (host, authority, malformed) = match asked {
-            Ok(Asked { host, authority }) => (host, authority, None),
-            Err(malformed) => (self.routes.public_host().clone(), "", Some(malformed)),
+        let (asked, malformed) = match asked {
+            Ok(asked) => (asked, None),
+            Err(malformed) => (self.nothing_asked(), Some(malformed)),
         };
         let head = RequestHead {
             method: &parts.method,
-            host: &host,
-            authority,
+            host: &asked.host,
+            scheme: asked.scheme,
+            authority: &asked.authority,
             path: parts.uri.path(),
             query: parts.uri.query(),
             headers: &parts.headers,
@@ -111,6 +112,7 @@ impl Gateway {
                 upload,
                 target: parts.uri.path_and_query(),
                 version: parts.version,
+                sni: arrival.sni.as_ref().filter(|_| !asked.is_by_proxy),
                 upgrade,
             };
             let made = AssertUnwindSafe(self.make(&head, rest, &arrival, has_body)).catch_unwind();
@@ -131,6 +133,16 @@ impl Gateway {
         self.send(&head, made, begun, turn)
     }
 
+    /// Stands for the host of a request that names none, where it is refused.
+    fn nothing_asked(&self) -> Asked<'static> {
+        Asked {
+            host: self.routes.public_host().clone(),
+            scheme: "https",
+            authority: "".into(),
+            is_by_proxy: false,
+        }
+    }
+
     /// The way of a request.
     async fn make(
         &self,
@@ -139,7 +151,7 @@ impl Gateway {
         arrival: &Arrival,
         has_body: bool,
     ) -> Made {
-        let admitted = self.admit(head, &mut rest.upload, arrival.sni.as_ref()).await;
+        let admitted = self.admit(head, &mut rest.upload, rest.sni).await;
         let mut admission = match admitted {
             Ok(admission) => admission,
             Err(stopped) => return self.stopped(head, stopped, has_body),

@@ -14,6 +14,8 @@ use crate::request::{Client, Host, RequestId, X_REQUEST_ID};
 pub(super) struct Arrival {
     /// The other end of the connection.
     pub(super) peer: Client,
+    /// The gateway's own port.
+    pub(super) port: u16,
     /// The name that the client asked for in the handshake.
     pub(super) sni: Option<Host>,
     pub(super) conversation: Arc<Conversation>,

@@ -1,5 +1,8 @@
 //! The host that a request is for.
 
+use std::borrow::Cow;
+
+use http::HeaderMap;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
@@ -7,13 +10,16 @@ use http::uri::Authority;
 use super::framing::FramingError;
 use super::inspect::Fault;
 use crate::refusal::{Hint, Problem, Refusal};
-use crate::request::Host;
+use crate::request::{Host, port_of};
 use crate::route::BadPath;
 
 /// A host, and what was sent for it.
 pub(super) struct Asked<'a> {
     pub(super) host: Host,
-    pub(super) authority: &'a str,
+    pub(super) scheme: &'static str,
+    pub(super) authority: Cow<'a, str>,
+    /// Whether a trusted proxy named the host that it was asked for: in its handshake with the gateway it names another.
+    pub(super) is_by_proxy: bool,
 }
 
 /// A request that means different things to different readers, or nothing.
@@ -49,13 +55,30 @@ impl From<Malformed> for Refusal {
     }
 }
 
-/// The one host that a request is for (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
-pub(super) fn asked(parts: &Parts) -> Result<Asked<'_>, Malformed> {
+/// The one host that a request is for (RFC 9112, section 3.2; RFC 9113, section 8.3.1); `through_trusted_proxy`: the one
+/// that the proxy was asked for, if it tells.
+pub(super) fn asked(parts: &Parts, through_trusted_proxy: bool) -> Result<Asked<'_>, Malformed> {
     if let Some(target) = parts.uri.path_and_query()
         && !target.as_str().starts_with(['/', '*'])
     {
         return Err(Malformed::Target);
     }
+    let authority = sent_authority(parts)?;
+    let host = authority.parse().map_err(|_| Malformed::Host)?;
+    let sent = Asked {
+        host,
+        scheme: "https",
+        authority: authority.into(),
+        is_by_proxy: false,
+    };
+    if through_trusted_proxy {
+        sent.told_by_proxy(&parts.headers)
+    } else {
+        Ok(sent)
+    }
+}
+
+fn sent_authority(parts: &Parts) -> Result<&str, Malformed> {
     let mut named = parts.headers.get_all(HOST).iter();
     let header = match (named.next(), named.next()) {
         (None, _) => None,
@@ -73,9 +96,53 @@ pub(super) fn asked(parts: &Parts) -> Result<Asked<'_>, Malformed> {
         http::Version::HTTP_2 => target.or(header),
         _ => header,
     };
-    let authority = authority.ok_or(Malformed::Host)?;
-    let host = authority.parse().map_err(|_| Malformed::Host)?;
-    Ok(Asked { host, authority })
+    authority.ok_or(Malformed::Host)
+}
+
+impl<'a> Asked<'a> {
+    /// With what a trusted proxy says that it was asked for, in `X-Forwarded-Host`, `-Proto` and `-Port`.
+    fn told_by_proxy(self, headers: &'a HeaderMap) -> Result<Self, Malformed> {
+        let scheme = match last(headers, "x-forwarded-proto")? {
+            Some(scheme) if scheme.eq_ignore_ascii_case("http") => "http",
+            _ => self.scheme,
+        };
+        let host = last(headers, "x-forwarded-host")?;
+        let port = last(headers, "x-forwarded-port")?
+            .map(|port| port.parse::<u16>().map_err(|_| Malformed::Host))
+            .transpose()?;
+        let (host, authority, is_by_proxy) = match host {
+            Some(host) => (host.parse().map_err(|_| Malformed::Host)?, host.into(), true),
+            None => (self.host, self.authority, self.is_by_proxy),
+        };
+        // The port beside a host that has none; the scheme's own goes without saying.
+        let authority = match port {
+            Some(port)
+                if port_of(&authority).is_none()
+                    && !matches!((scheme, port), ("https", 443) | ("http", 80)) =>
+            {
+                format!("{host}:{port}").into()
+            }
+            _ => authority,
+        };
+        Ok(Self {
+            host,
+            scheme,
+            authority,
+            is_by_proxy,
+        })
+    }
+}
+
+/// The last element of a list, which the nearest proxy wrote.
+fn last<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Malformed> {
+    let Some(value) = headers.get_all(name).iter().next_back() else {
+        return Ok(None);
+    };
+    let list = value.to_str().map_err(|_| Malformed::Host)?;
+    Ok(list
+        .rsplit(',')
+        .map(str::trim)
+        .find(|element| !element.is_empty()))
 }
 
 #[cfg(test)]
@@ -90,7 +157,17 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        asked(&parts).map(|asked| format!("{} as {}", asked.host, asked.authority))
+        asked(&parts, false).map(|asked| format!("{} as {}", asked.host, asked.authority))
+    }
+
+    fn told(sent: &[(&'static str, &'static str)]) -> Result<String, Malformed> {
+        let mut request = Request::builder().uri("/x").header(HOST, "inner:8443");
+        for (name, value) in sent {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        asked(&parts, true)
+            .map(|asked| format!("{}://{} {}", asked.scheme, asked.authority, asked.is_by_proxy))
     }
 
     #[test]
@@ -124,5 +201,47 @@ mod tests {
         );
         let http2 = ask(Version::HTTP_2, "https://a.com/x", &["b.com"]);
         assert_eq!(http2, Err(Malformed::HostsDiffer));
+    }
+
+    #[test]
+    fn s42_a_trusted_proxy_says_what_it_was_asked_for() {
+        for (sent, found) in [
+            ([].as_slice(), "https://inner:8443 false"),
+            (&[("x-forwarded-host", "a.com")], "https://a.com true"),
+            (
+                &[("x-forwarded-host", "evil.com, a.com:444")],
+                "https://a.com:444 true",
+            ),
+            (
+                &[("x-forwarded-host", "evil.com"), ("x-forwarded-host", "a.com")],
+                "https://a.com true",
+            ),
+            (
+                &[("x-forwarded-host", "a.com"), ("x-forwarded-port", "8444")],
+                "https://a.com:8444 true",
+            ),
+            (
+                &[("x-forwarded-host", "a.com:1"), ("x-forwarded-port", "443")],
+                "https://a.com:1 true",
+            ),
+            (
+                &[
+                    ("x-forwarded-host", "a.com"),
+                    ("x-forwarded-port", "80"),
+                    ("x-forwarded-proto", "https, http"),
+                ],
+                "http://a.com true",
+            ),
+            (&[("x-forwarded-host", "")], "https://inner:8443 false"),
+        ] {
+            assert_eq!(told(sent).as_deref(), Ok(found), "{sent:?}");
+        }
+        for nonsense in [
+            ("x-forwarded-host", "a b"),
+            ("x-forwarded-host", "user@a.com"),
+            ("x-forwarded-port", "99999"),
+        ] {
+            assert_eq!(told(&[nonsense]), Err(Malformed::Host), "{nonsense:?}");
+        }
     }
 }

@@ -26,6 +26,8 @@ use crate::request::{Client, Host};
 pub struct Peer {
     /// Who is at the other end.
     pub client: Client,
+    /// The gateway's own port.
+    pub port: u16,
     /// The name that the client asked for in the handshake, if it did.
     pub sni: Option<Host>,
     /// Whether both sides agreed on HTTP/2.
@@ -51,6 +53,7 @@ impl Current {
     pub async fn serve_connection(self: Arc<Self>, accepted: Accepted) {
         let peer = Peer {
             client: accepted.client,
+            port: accepted.port,
             sni: accepted.sni,
             http2: accepted.http2,
         };
@@ -65,6 +68,7 @@ impl Current {
         let conversation = Arc::new(Conversation::default());
         let arrival = Arc::new(Arrival {
             peer: peer.client,
+            port: peer.port,
             sni: peer.sni,
             conversation: conversation.clone(),
         });

@@ -1,8 +1,9 @@
 //! To an application and back.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use http::header::{CONTENT_LENGTH, COOKIE, HOST};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, LOCATION};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
@@ -19,7 +20,7 @@ use crate::config::Allow;
 use crate::model::SignatureDigest;
 use crate::portal::Admitted;
 use crate::refusal::{Problem, Refusal};
-use crate::request::{RequestHead, X_REQUEST_ID, require_same_origin};
+use crate::request::{Host, RequestHead, X_REQUEST_ID, port_of, require_same_origin};
 use crate::route::{Route, Target, UpstreamId};
 use crate::services::SpendError;
 use crate::upstream::{Answer, RequestBody, Upload, UpstreamError};
@@ -29,7 +30,18 @@ pub(super) struct Rest<'a> {
     pub(super) upload: Upload,
     pub(super) target: Option<&'a PathAndQuery>,
     pub(super) version: Version,
+    /// The host that the handshake was for, which must be the one that is asked.
+    pub(super) sni: Option<&'a Host>,
     pub(super) upgrade: Option<OnUpgrade>,
+}
+
+/// The last way of a request to the gateway.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hop {
+    /// The other end of the connection.
+    pub(super) peer: IpAddr,
+    /// The gateway's own port.
+    pub(super) port: u16,
 }
 
 /// What is sent to an application.
@@ -38,6 +50,8 @@ struct Sending {
     /// The client's connection, if it may become a tunnel.
     upgrade: Option<OnUpgrade>,
     is_websocket: bool,
+    /// The scheme that the client used.
+    scheme: &'static str,
     /// The signature that serves with it and with nothing else.
     spent: Option<SignatureDigest>,
 }
@@ -54,13 +68,16 @@ impl Gateway {
     ) -> Result<Made, Refusal> {
         let is_websocket = websocket::is_asked_for(head.method, rest.version, head.headers);
         if is_websocket && *route.allow() != Allow::Public {
-            require_same_origin(head.headers, head.authority)
+            require_same_origin(head)
                 .map_err(|error| Refusal::because(Problem::CrossOrigin, error.to_string()))?;
         }
         let (mut signed, read) = (admission.signed.take(), admission.read.take());
         let permit = &admission.permit;
-        let mut headers = self.outgoing(head, rest.version, arrival.peer.address, route, permit)?;
-        self.authenticator.withhold(&mut headers, signed.as_deref());
+        let hop = Hop {
+            peer: arrival.peer.address,
+            port: arrival.port,
+        };
+        let mut headers = self.outgoing(head, rest.version, hop, route, permit, signed.as_deref())?;
         if is_websocket {
             websocket::say(&mut headers);
         }
@@ -88,20 +105,22 @@ impl Gateway {
             request,
             upgrade: rest.upgrade,
             is_websocket,
+            scheme: head.scheme,
             spent,
         };
         self.ask(sending, permit, id).await
     }
 
-    /// The headers that an application gets: those of the client, without what is about its connection or only the
-    /// gateway may say, and with what the gateway says.
+    /// The headers that an application gets: those of the client, without what is about its connection, proves who it
+    /// is, or only the gateway may say, and with what the gateway says.
     pub(super) fn outgoing(
         &self,
         head: &RequestHead<'_>,
         version: Version,
-        peer: IpAddr,
+        hop: Hop,
         route: &Route,
         permit: &Permit,
+        signed: Option<&Signed>,
     ) -> Result<HeaderMap, Refusal> {
         let mut headers = head.headers.clone();
         hop_by_hop::remove_from_request(&mut headers);
@@ -109,16 +128,30 @@ impl Gateway {
             join_cookies(&mut headers);
         }
         self.services.session_cookie.strip(&mut headers);
-        let host = match headers.get(HOST) {
-            Some(host) => host.clone(),
-            None => HeaderValue::from_str(head.authority)
-                .map_err(|_| Refusal::because(Problem::BadRequest, "the host is no header's value"))?,
-        };
-        forwarded::tell(&mut headers, head, &host, peer);
-        headers.insert(HOST, host);
+        self.authenticator.withhold(&mut headers, signed);
+        let authority = HeaderValue::from_str(&self.told_authority(head, hop.port))
+            .map_err(|_| Refusal::because(Problem::BadRequest, "the host is no header's value"))?;
+        forwarded::tell(&mut headers, head, &authority, hop.peer);
         headers.insert(X_REQUEST_ID, head.id.header_value());
-        self.identity.apply(&mut headers, route.target(), permit);
+        self.identity
+            .apply(&mut headers, route.target(), permit, &authority);
         Ok(headers)
+    }
+
+    /// The host and port that an application is told. A client may ask with any port, and applications make links of
+    /// what they are told: only one where the gateway is to be found passes.
+    fn told_authority<'h>(&self, head: &RequestHead<'h>, port: u16) -> Cow<'h, str> {
+        match port_of(head.authority) {
+            Some(asked)
+                if !head.client.through_trusted_proxy && asked != port && asked != self.public_port =>
+            {
+                match self.public_port {
+                    443 => head.host.to_string().into(),
+                    public => format!("{}:{public}", head.host).into(),
+                }
+            }
+            _ => head.authority.into(),
+        }
     }
 
     /// Has the signature serve, where one serves once.
@@ -144,6 +177,7 @@ impl Gateway {
 
     async fn ask(&self, sending: Sending, permit: &Permit, id: UpstreamId) -> Result<Made, Refusal> {
         let progress = sending.request.body().progress();
+        let authority = sending.request.headers().get(HOST).cloned();
         let upstream = self.upstreams.of(id).ok_or_else(|| {
             Refusal::because(Problem::Unavailable, "the route's application was not set up")
         })?;
@@ -178,6 +212,9 @@ impl Gateway {
             return Ok(made);
         }
         self.incoming(&mut response);
+        if let (Some(authority), "https") = (authority, sending.scheme) {
+            keep_to_tls(response.headers_mut(), &authority);
+        }
         let mut made = Made::from(response.map(Content::Upstream));
         made.proof = proof;
         made.request = progress;
@@ -232,6 +269,35 @@ pub(super) fn for_application(route: &Route, target: PathAndQuery) -> Result<Pat
         .map_err(|_| Refusal::because(Problem::BadRequest, "the path in session form is none"))
 }
 
+/// Has an application's `http://` address of the very host that was asked lead to `https://`: it sees a plain connection
+/// and takes that for the client's.
+fn keep_to_tls(headers: &mut HeaderMap, authority: &HeaderValue) {
+    let (Some(location), Ok(asked)) = (headers.get(LOCATION), authority.to_str()) else {
+        return;
+    };
+    let bytes = location.as_bytes();
+    let Some((b"http://", rest)) = bytes.split_at_checked(7) else {
+        return;
+    };
+    let end = rest.iter().position(|byte| b"/?#".contains(byte));
+    let (named, target) = rest.split_at(end.unwrap_or(rest.len()));
+    let bare = |authority: &str, port| {
+        authority
+            .strip_suffix(port)
+            .unwrap_or(authority)
+            .to_ascii_lowercase()
+    };
+    let Ok(named) = std::str::from_utf8(named) else {
+        return;
+    };
+    if named.eq_ignore_ascii_case(asked) || bare(named, ":80") == bare(asked, ":443") {
+        let named = named.strip_suffix(":80").unwrap_or(named);
+        if let Ok(secure) = HeaderValue::from_bytes(&[b"https://", named.as_bytes(), target].concat()) {
+            headers.insert(LOCATION, secure);
+        }
+    }
+}
+
 /// HTTP/2 may send each cookie by itself; applications expect one header (RFC 9113, section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {
@@ -261,4 +327,38 @@ fn refusal(error: &UpstreamError) -> Refusal {
 /// Removes a head's mention of content that is not sent.
 pub(super) fn content_length(headers: &mut HeaderMap, length: usize) {
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_applications_own_address_stays_with_tls() {
+        let led = |asked: &'static str, location: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(LOCATION, HeaderValue::from_static(location));
+            keep_to_tls(&mut headers, &HeaderValue::from_static(asked));
+            headers[LOCATION].to_str().unwrap().to_owned()
+        };
+        for (asked, location, leads) in [
+            (
+                "a.com:8443",
+                "http://a.com:8443/x/?y#z",
+                "https://a.com:8443/x/?y#z",
+            ),
+            ("a.com:8443", "http://A.com:8443", "https://A.com:8443"),
+            ("a.com", "http://a.com:80/x", "https://a.com/x"),
+            ("a.com", "http://a.com?x", "https://a.com?x"),
+            ("a.com:443", "http://a.com/x", "https://a.com/x"),
+            ("a.com:8443", "http://a.com/x", "http://a.com/x"),
+            ("a.com", "http://a.com.evil.com/", "http://a.com.evil.com/"),
+            ("a.com", "http://a.com@evil.com/", "http://a.com@evil.com/"),
+            ("a.com", "http://b.com/", "http://b.com/"),
+            ("a.com", "/x", "/x"),
+            ("a.com", "https://a.com/x", "https://a.com/x"),
+        ] {
+            assert_eq!(led(asked, location), leads, "{asked} {location}");
+        }
+    }
 }

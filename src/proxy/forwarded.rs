@@ -2,75 +2,92 @@
 
 use std::net::IpAddr;
 
+use http::header::{FORWARDED, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::request::RequestHead;
+use crate::identity::is_of_the_connection;
+use crate::request::{RequestHead, port_of};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// What else clients say of a connection or of a target that was rewritten on the way, beside everything below
-/// `X-Forwarded-`: some applications believe it.
-const CLAIMS: [HeaderName; 5] = [
-    HeaderName::from_static("forwarded"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-original-uri"),
-    HeaderName::from_static("x-rewrite-url"),
-    REAL_IP,
-];
-
-/// Says who asks, for which host, and that they asked over TLS. What the client says of it is replaced; what a
-/// trusted proxy says is kept and continued.
-pub(super) fn tell(headers: &mut HeaderMap, head: &RequestHead<'_>, host: &HeaderValue, peer: IpAddr) {
-    let address = address(head.client.address);
-    if head.client.through_trusted_proxy {
-        continue_chain(headers, peer, &address);
-        headers.entry(FORWARDED_HOST).or_insert_with(|| host.clone());
-        headers
-            .entry(FORWARDED_PROTO)
-            .or_insert(HeaderValue::from_static("https"));
+/// Says who asks, for which host and port, and by which scheme. What else is said of the connection is removed; the list
+/// of those who handed the request on is continued if a trusted proxy began it, and `Forwarded` (RFC 7239) says the same
+/// if such a proxy speaks it. `authority` is what the application is to know as its own host and port.
+pub(super) fn tell(headers: &mut HeaderMap, head: &RequestHead<'_>, authority: &HeaderValue, peer: IpAddr) {
+    let chain = if head.client.through_trusted_proxy {
+        continued_chain(headers, head.client.address, peer)
     } else {
-        remove_claims(headers);
-        headers.insert(FORWARDED_FOR, address.clone());
-        headers.insert(FORWARDED_HOST, host.clone());
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
-    }
-    headers.insert(REAL_IP, address);
-}
-
-fn remove_claims(headers: &mut HeaderMap) {
+        head.client.address.to_string()
+    };
+    let speaks_forwarded = head.client.through_trusted_proxy && headers.contains_key(FORWARDED);
     let claims: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with("x-forwarded-"))
+        .filter(|name| is_of_the_connection(name))
         .cloned()
         .collect();
-    for name in claims.into_iter().chain(CLAIMS) {
+    for name in claims {
         headers.remove(name);
     }
-}
-
-/// The list of those who handed the request on, with the peer at its end. A proxy that speaks for the client in
-/// another way, as the PROXY protocol does, leaves no list: then the client begins it.
-fn continue_chain(headers: &mut HeaderMap, peer: IpAddr, client: &HeaderValue) {
-    let mut chain = Vec::new();
-    for value in headers.get_all(FORWARDED_FOR) {
-        chain.extend_from_slice(value.as_bytes());
-        chain.extend_from_slice(b", ");
+    if speaks_forwarded
+        && let Ok(forwarded) = HeaderValue::try_from(forwarded(&chain, head.scheme, authority))
+    {
+        headers.insert(FORWARDED, forwarded);
     }
-    if chain.is_empty() {
-        headers.insert(FORWARDED_FOR, client.clone());
-        return;
-    }
-    chain.extend_from_slice(peer.to_string().as_bytes());
-    if let Ok(chain) = HeaderValue::from_bytes(&chain) {
+    if let Ok(chain) = HeaderValue::try_from(chain) {
         headers.insert(FORWARDED_FOR, chain);
     }
+    let port = authority.to_str().ok().and_then(port_of);
+    headers.insert(
+        FORWARDED_PORT,
+        port.unwrap_or_else(|| default_port(head.scheme)).into(),
+    );
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(head.scheme));
+    headers.insert(FORWARDED_HOST, authority.clone());
+    headers.insert(HOST, authority.clone());
+    if let Ok(address) = HeaderValue::try_from(head.client.address.to_string()) {
+        headers.insert(REAL_IP, address);
+    }
 }
 
-fn address(address: IpAddr) -> HeaderValue {
-    HeaderValue::try_from(address.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+fn default_port(scheme: &str) -> u16 {
+    if scheme == "http" { 80 } else { 443 }
+}
+
+/// The list with the peer at its end. A proxy that speaks for the client in another way, as the PROXY protocol does,
+/// leaves no list: then the client begins it. Empty elements say nothing (RFC 9110, section 5.6.1).
+fn continued_chain(headers: &HeaderMap, client: IpAddr, peer: IpAddr) -> String {
+    let mut chain = String::new();
+    for value in headers.get_all(FORWARDED_FOR) {
+        for element in value.to_str().unwrap_or("unknown").split(',').map(str::trim) {
+            if !element.is_empty() {
+                chain.push_str(element);
+                chain.push_str(", ");
+            }
+        }
+    }
+    let last = if chain.is_empty() { client } else { peer };
+    chain.push_str(&last.to_string());
+    chain
+}
+
+/// The list in the words of RFC 7239, section 4. What is no address there is `unknown`.
+fn forwarded(chain: &str, scheme: &str, authority: &HeaderValue) -> String {
+    let elements = chain.split(", ").enumerate().map(|(index, element)| {
+        let by_address = match element.parse() {
+            Ok(IpAddr::V4(address)) => format!("for={address}"),
+            Ok(IpAddr::V6(address)) => format!("for=\"[{address}]\""),
+            Err(_) => "for=unknown".to_owned(),
+        };
+        match (index, authority.to_str()) {
+            (0, Ok(authority)) => format!("{by_address};host=\"{authority}\";proto={scheme}"),
+            _ => by_address,
+        }
+    });
+    elements.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -89,6 +106,7 @@ mod tests {
         let head = RequestHead {
             method: &Method::GET,
             host: &"a.example.com".parse().unwrap(),
+            scheme: "https",
             authority: "a.example.com:8443",
             path: "/",
             query: None,
@@ -109,9 +127,11 @@ mod tests {
         told
     }
 
-    const OWN: [&str; 4] = [
+    const OWN: [&str; 6] = [
+        "host: a.example.com:8443",
         "x-forwarded-for: 203.0.113.9",
         "x-forwarded-host: a.example.com:8443",
+        "x-forwarded-port: 8443",
         "x-forwarded-proto: https",
         "x-real-ip: 203.0.113.9",
     ];
@@ -132,6 +152,9 @@ mod tests {
             ("x-original-url", "/admin"),
             ("x-original-uri", "/admin"),
             ("x-rewrite-url", "/admin"),
+            ("x~forwarded!for", "6.6.6.6"),
+            ("x.real|ip", "6.6.6.6"),
+            ("x_forwarded_prefix", "/x"),
         ];
         assert_eq!(told(false, &sent), OWN);
         assert_eq!(told(false, &[]), OWN);
@@ -140,20 +163,28 @@ mod tests {
     #[test]
     fn s42_what_a_trusted_proxy_says_is_continued() {
         let sent = [
-            ("x-forwarded-for", "6.6.6.6, 203.0.113.9"),
-            ("x-forwarded-host", "public.example"),
+            ("x-forwarded-for", "6.6.6.6, 203.0.113.9,, "),
             ("x-forwarded-prefix", "/x"),
+            ("x-forwarded-user", "root"),
+            ("x-original-url", "/admin"),
+            ("x~rewrite~url", "/admin"),
+            ("forwarded", "for=6.6.6.6;host=evil.example"),
         ];
-        assert_eq!(
-            told(true, &sent),
-            [
-                "x-forwarded-for: 6.6.6.6, 203.0.113.9, 10.0.0.1",
-                "x-forwarded-host: public.example",
-                "x-forwarded-prefix: /x",
-                "x-forwarded-proto: https",
-                "x-real-ip: 203.0.113.9",
-            ]
-        );
+        let forwarded =
+            "forwarded: for=6.6.6.6;host=\"a.example.com:8443\";proto=https, for=203.0.113.9, for=10.0.0.1";
+        let mut expected = OWN.to_vec();
+        expected[1] = "x-forwarded-for: 6.6.6.6, 203.0.113.9, 10.0.0.1";
+        expected.insert(0, forwarded);
+        assert_eq!(told(true, &sent), expected);
         assert_eq!(told(true, &[]), OWN);
+    }
+
+    #[test]
+    fn a_list_in_the_words_of_rfc_7239() {
+        let authority = HeaderValue::from_static("a.example.com");
+        assert_eq!(
+            super::forwarded("2001:db8::1, x, 10.0.0.1", "http", &authority),
+            "for=\"[2001:db8::1]\";host=\"a.example.com\";proto=http, for=unknown, for=10.0.0.1"
+        );
     }
 }

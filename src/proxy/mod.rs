@@ -77,6 +77,8 @@ pub struct Gateway {
     clock: Clock,
     ids: RequestIds,
     trusted: Vec<IpNet>,
+    /// The port of `public_url`.
+    public_port: u16,
     /// `admin.group`
     administrators: String,
     real_certificate: bool,
@@ -156,6 +158,7 @@ impl Gateway {
             access_log: access_log.map_err(GatewayError::AccessLog)?,
             ids: RequestIds::new(&surroundings.random),
             trusted: config.listen.trusted_proxies.clone(),
+            public_port: config.public_url.port_or_known_default().unwrap_or(443),
             administrators: config.admin.group.clone(),
             form_body: bytes(config.limits.form_body.0),
             signed_bodies: Buffers::new(bytes(config.limits.signed_body_buffer.0)),

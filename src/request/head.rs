@@ -11,7 +11,9 @@ pub struct RequestHead<'a> {
     pub method: &'a Method,
     /// The host that was asked for, without its port.
     pub host: &'a Host,
-    /// The host and port as sent (`Host` or `:authority`).
+    /// The scheme that the client used: `https`, unless a trusted proxy says otherwise.
+    pub scheme: &'static str,
+    /// The host and port as sent (`Host` or `:authority`), or as a trusted proxy says that they were sent to it.
     pub authority: &'a str,
     /// The path, exactly as sent.
     pub path: &'a str,

@@ -70,9 +70,16 @@ impl FromStr for Host {
 
 fn is_port_suffix(text: &str) -> bool {
     text.is_empty()
-        || text
-            .strip_prefix(':')
-            .is_some_and(|port| port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()))
+        || text.strip_prefix(':').is_some_and(|port| {
+            let is_number = port.bytes().all(|b| b.is_ascii_digit());
+            port.is_empty() || is_number && port.len() <= 5 && port.parse::<u16>().is_ok()
+        })
+}
+
+/// The port of an authority that has one.
+pub fn port_of(authority: &str) -> Option<u16> {
+    let (_, port) = authority.rsplit_once(':')?;
+    port.parse().ok()
 }
 
 impl TryFrom<String> for Host {
@@ -115,7 +122,8 @@ mod tests {
     #[test]
     fn what_is_no_host_is_refused() {
         for sent in [
-            "", ":80", "a:b", "a b", "a/b", "a@b", "[::1", "[::1]x", "a..b", "a:123456", "a\\b", "a:1:2",
+            "", ":80", "a:b", "a b", "a/b", "a@b", "[::1", "[::1]x", "a..b", "a:123456", "a:65536", "a:+1",
+            "a\\b", "a:1:2",
         ] {
             assert_eq!(sent.parse::<Host>(), Err(HostError), "{sent}");
         }

@@ -2,12 +2,14 @@
 
 mod client;
 mod head;
+mod header_name;
 mod host;
 mod id;
 mod origin;
 
 pub use client::Client;
 pub use head::RequestHead;
-pub use host::{Host, HostError};
+pub use header_name::{begins_as, fold, is_plain, reads_as};
+pub use host::{Host, HostError, port_of};
 pub use id::{RequestId, RequestIds, X_REQUEST_ID};
 pub use origin::{CrossOrigin, require_same_origin};

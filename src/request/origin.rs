@@ -1,7 +1,8 @@
 //! Whether a browser sent a request on behalf of another site.
 
-use http::HeaderMap;
 use http::header::ORIGIN;
+
+use super::RequestHead;
 
 /// A request that another site caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,11 +13,12 @@ pub struct CrossOrigin;
 ///
 /// Browsers have sent `Sec-Fetch-Site` (W3C Fetch Metadata) since 2023 and `Origin` (RFC 6454) with every
 /// POST before that; a page cannot forge either, so no token in the form is needed. Programs send neither.
-/// `authority` is the requested host with its port. A default port may be left out on either side.
+/// A default port may be left out on either side.
 ///
 /// A page that tells no referrer, because its address carries a token, has browsers send `Origin: null` with its own
 /// form (Fetch, section 3.2); there `Sec-Fetch-Site: same-origin` decides, which no sandboxed or foreign page gets.
-pub fn require_same_origin(headers: &HeaderMap, authority: &str) -> Result<(), CrossOrigin> {
+pub fn require_same_origin(head: &RequestHead<'_>) -> Result<(), CrossOrigin> {
+    let headers = head.headers;
     let mut vouched = false;
     for site in headers.get_all("sec-fetch-site") {
         match site.as_bytes() {
@@ -32,31 +34,64 @@ pub fn require_same_origin(headers: &HeaderMap, authority: &str) -> Result<(), C
         let host = origin
             .to_str()
             .ok()
-            .and_then(|origin| origin.strip_prefix("https://"));
-        if !host.is_some_and(|host| {
-            without_default_port(host).eq_ignore_ascii_case(without_default_port(authority))
-        }) {
+            .and_then(|origin| origin.strip_prefix(head.scheme)?.strip_prefix("://"));
+        let bare = |authority| without_default_port(head.scheme, authority);
+        if !host.is_some_and(|host| bare(host).eq_ignore_ascii_case(bare(head.authority))) {
             return Err(CrossOrigin);
         }
     }
     Ok(())
 }
 
-fn without_default_port(authority: &str) -> &str {
-    authority.strip_suffix(":443").unwrap_or(authority)
+fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    let port = if scheme == "http" { ":80" } else { ":443" };
+    authority.strip_suffix(port).unwrap_or(authority)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, HeaderValue, Method};
+
     use super::*;
-    use http::HeaderValue;
+    use crate::random::Random;
+    use crate::request::{Client, RequestIds};
 
     fn judge(pairs: &[(&'static str, &'static str)]) -> Result<(), CrossOrigin> {
+        judge_at("https", "gw.example.com:8443", pairs)
+    }
+
+    fn judge_at(
+        scheme: &'static str,
+        authority: &str,
+        pairs: &[(&'static str, &'static str)],
+    ) -> Result<(), CrossOrigin> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        require_same_origin(&headers, "gw.example.com:8443")
+        require_same_origin(&RequestHead {
+            method: &Method::POST,
+            host: &authority.parse().unwrap(),
+            scheme,
+            authority,
+            path: "/",
+            query: None,
+            headers: &headers,
+            client: &Client {
+                address: [203, 0, 113, 9].into(),
+                through_trusted_proxy: false,
+            },
+            id: RequestIds::new(&Random::seeded(1)).next(),
+        })
+    }
+
+    #[test]
+    fn the_scheme_is_the_one_that_was_used() {
+        assert!(judge_at("http", "a.com", &[("origin", "http://a.com:80")]).is_ok());
+        assert!(judge_at("https", "a.com", &[("origin", "https://a.com:443")]).is_ok());
+        assert!(judge_at("http", "a.com", &[("origin", "https://a.com")]).is_err());
+        assert!(judge_at("https", "a.com", &[("origin", "http://a.com")]).is_err());
+        assert!(judge_at("https", "a.com:80", &[("origin", "https://a.com")]).is_err());
     }
 
     #[test]

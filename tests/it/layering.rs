@@ -156,7 +156,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "model",
         "usernames and addresses are parsed, not validated",
     ),
-    ("config", "request", "hosts have one spelling"),
+    ("config", "request", "hosts and headers have one spelling"),
     ("control", "clock", "links and files have a time"),
     ("control", "config", "it opens what the configuration names"),
     (
@@ -197,6 +197,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("identity", "authorize", "headers come from a permit alone"),
     ("identity", "config", "which headers"),
     ("identity", "model", "who"),
+    ("identity", "request", "which names are read alike"),
     ("identity", "route", "which upstream"),
     ("listener", "clock", "certificates end"),
     ("listener", "config", "addresses and certificates"),

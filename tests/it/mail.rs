@@ -92,13 +92,17 @@ async fn s22_whatever_a_request_says_of_its_host_is_in_no_link() {
     .await;
     let (port, own) = (gateway.address.port(), gateway.authority());
     let app = format!("app.example.com:{port}");
-    let forwarded = "X-Forwarded-Host: evil.example\r\nForwarded: host=evil.example\r\nX-Original-URL: https://evil.example/\r\n";
+    let claims = "Forwarded: host=evil.example\r\nX-Original-URL: https://evil.example/\r\n";
+    let evil = "X-Forwarded-Host: evil.example\r\n";
+    let believed = "X-Forwarded-Host: app.example.com\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Proto: http\r\n";
     let cases = [
         ("", own.as_str(), "", 202),
         ("", "gw.example.com:1", "", 202),
-        ("", own.as_str(), forwarded, 202),
-        ("", app.as_str(), forwarded, 202),
-        (own.as_str(), own.as_str(), forwarded, 202),
+        ("", own.as_str(), claims, 202),
+        ("", own.as_str(), evil, 404),
+        ("", app.as_str(), evil, 404),
+        ("", own.as_str(), believed, 202),
+        (own.as_str(), own.as_str(), believed, 202),
         (app.as_str(), app.as_str(), "", 202),
         ("evil.example", own.as_str(), "", 400),
         ("evil.example", "evil.example", "", 421),

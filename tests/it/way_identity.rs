@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use http::Response;
+use vestibule::config::RouteConfig;
 
 use crate::harness::{Application, Received, Running, route};
 
 /// The identity headers that an application received.
 fn identity(request: &Received) -> Vec<(String, String)> {
-    let spelled = |name: &str| name.replace(['_', '.'], "-");
+    let spelled = |name: &str| name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let mut told: Vec<_> = request
         .headers
         .iter()
@@ -39,7 +40,7 @@ const FORGERIES: [&str; 10] = [
     "Remote-User:\r\n",
     "Connection: Remote-User, remote-email\r\n",
     "Connection: close, Remote-User\r\nRemote-User: root\r\n",
-    "Remote-Groups: ops\r\nRemote-Name: Root\r\n",
+    "Remote-Groups: ops\r\nRemote~Name: Root\r\nRemote!User: root\r\nRemote+Groups: ops\r\n",
     "Remote-User : root\r\n",
 ];
 
@@ -162,16 +163,24 @@ async fn s27_two_session_cookies_are_none_and_are_cleared() {
 #[tokio::test]
 async fn s42_what_is_said_of_the_connection() {
     let app = Application::start().await;
+    let never = [
+        ("x-forwarded-prefix", "/x"),
+        ("x-forwarded-user", "root"),
+        ("x-forwarded-groups", "ops"),
+        ("x_forwarded_for", "6.6.6.6"),
+        ("x~real~ip", "6.6.6.6"),
+        ("x-original-url", "/admin"),
+        ("x-original-uri", "/admin"),
+        ("x-rewrite-url", "/admin"),
+        ("x+rewrite+url", "/admin"),
+    ];
     let claims = [
         ("x-forwarded-for", "6.6.6.6"),
-        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-host", "gw.example.com:444"),
         ("x-forwarded-proto", "http"),
-        ("x-forwarded-prefix", "/x"),
-        ("x_forwarded_for", "6.6.6.6"),
-        ("forwarded", "for=6.6.6.6"),
-        ("x-real-ip", "6.6.6.6"),
-        ("x-original-url", "/admin"),
-        ("x-rewrite-url", "/admin"),
+        ("x-forwarded-port", "444"),
+        ("forwarded", "for=7.7.7.7;host=evil.example"),
+        ("x-real-ip", "7.7.7.7"),
         ("x-request-id", "theirs-1.2_3"),
     ];
     for trusted in [false, true] {
@@ -183,37 +192,137 @@ async fn s42_what_is_said_of_the_connection() {
         })
         .await;
         let mut asked = gateway.client().get(gateway.url("/"));
-        for (name, value) in claims {
+        for (name, value) in claims.into_iter().chain(never) {
             asked = asked.header(name, value);
         }
         let answer = asked.send().await.unwrap();
         let request = app.received().pop().unwrap();
         let told = |name| request.header(name);
-        assert_eq!(told("x_forwarded_for"), None);
+        for (name, _) in never {
+            assert_eq!(told(name), None, "{name}");
+        }
         assert_eq!(answer.headers()["x-request-id"], told("x-request-id").unwrap());
-        if trusted {
-            assert_eq!(told("x-forwarded-for"), Some("6.6.6.6, 127.0.0.1"));
-            assert_eq!(told("x-real-ip"), Some("6.6.6.6"));
-            assert_eq!(told("x-forwarded-host"), Some("evil.example"));
-            assert_eq!(told("x-forwarded-prefix"), Some("/x"));
-            assert_eq!(told("x-request-id"), Some("theirs-1.2_3"));
+        let (authority, port) = (gateway.authority(), gateway.address.port().to_string());
+        let expected = if trusted {
+            let forwarded = "for=6.6.6.6;host=\"gw.example.com:444\";proto=http, for=127.0.0.1";
+            [
+                ("x-forwarded-for", Some("6.6.6.6, 127.0.0.1")),
+                ("x-real-ip", Some("6.6.6.6")),
+                ("x-forwarded-host", Some("gw.example.com:444")),
+                ("host", Some("gw.example.com:444")),
+                ("x-forwarded-proto", Some("http")),
+                ("x-forwarded-port", Some("444")),
+                ("forwarded", Some(forwarded)),
+            ]
         } else {
-            let authority = gateway.authority();
-            assert_eq!(told("x-forwarded-for"), Some("127.0.0.1"));
-            assert_eq!(told("x-real-ip"), Some("127.0.0.1"));
-            assert_eq!(told("x-forwarded-host"), Some(authority.as_str()));
-            assert_eq!(told("x-forwarded-proto"), Some("https"));
-            for name in [
-                "forwarded",
-                "x-original-url",
-                "x-rewrite-url",
-                "x-forwarded-prefix",
-            ] {
-                assert_eq!(told(name), None, "{name}");
-            }
-            assert_ne!(told("x-request-id"), Some("theirs-1.2_3"));
+            [
+                ("x-forwarded-for", Some("127.0.0.1")),
+                ("x-real-ip", Some("127.0.0.1")),
+                ("x-forwarded-host", Some(authority.as_str())),
+                ("host", Some(authority.as_str())),
+                ("x-forwarded-proto", Some("https")),
+                ("x-forwarded-port", Some(port.as_str())),
+                ("forwarded", None),
+            ]
+        };
+        for (name, value) in expected {
+            assert_eq!(told(name), value, "{name}, trusted: {trusted}");
+        }
+        assert_eq!(told("x-request-id") == Some("theirs-1.2_3"), trusted);
+    }
+}
+
+#[tokio::test]
+async fn s42_the_host_that_a_trusted_proxy_was_asked_for_is_the_one_that_is_judged() {
+    let (one, other) = (Application::start().await, Application::start().await);
+    let gateway = Running::start(|config| {
+        config.listen.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        let elsewhere = RouteConfig {
+            host: Some("app.example.com".to_owned()),
+            ..route("/", "public", &other.url())
+        };
+        config.route = vec![route("/", "public", &one.url()), elsewhere];
+    })
+    .await;
+    let asked = async |path: &str, headers: &[(&str, &str)]| {
+        let mut request = gateway.client().post(gateway.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(asked("/", &[("x-forwarded-host", "app.example.com")]).await, 200);
+    assert_eq!((one.received().len(), other.received().len()), (0, 1));
+    assert_eq!(asked("/", &[("x-forwarded-host", "evil.example")]).await, 404);
+    assert_eq!(asked("/", &[("x-forwarded-host", "a b")]).await, 400);
+    // A form is one's own at the host that the browser knows, and at no other.
+    let public = ("x-forwarded-host", "app.example.com");
+    for (origin, proto, status) in [
+        ("https://app.example.com", "https", 401),
+        ("http://app.example.com", "http", 401),
+        ("http://app.example.com", "https", 403),
+        ("https://gw.example.com", "https", 403),
+    ] {
+        let sent = [
+            public,
+            ("origin", origin),
+            ("x-forwarded-proto", proto),
+            ("content-type", "application/json"),
+            ("accept", "application/json"),
+        ];
+        let mut request = gateway.client().post(gateway.url("/.auth/login"));
+        for (name, value) in sent {
+            request = request.header(name, value);
+        }
+        let answer = request
+            .body(r#"{"login":"nobody","password":"Wrong-1x"}"#)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{origin} {proto}");
+    }
+}
+
+#[tokio::test]
+async fn s40_applications_are_told_no_port_that_a_client_made_up() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let authority = gateway.authority();
+    for (host, told) in [
+        (authority.as_str(), Some(authority.as_str())),
+        ("gw.example.com", Some("gw.example.com")),
+        ("gw.example.com:1", Some(authority.as_str())),
+        ("gw.example.com:65535", Some(authority.as_str())),
+        ("gw.example.com:65536", None),
+        ("gw.example.com:99999", None),
+    ] {
+        let mut raw = gateway.raw().await;
+        raw.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        let status = raw.answer().await.0;
+        let Some(told) = told else {
+            assert_eq!(status, 400, "{host}");
+            continue;
+        };
+        assert_eq!(status, 200, "{host}");
+        let request = app.received().pop().unwrap();
+        for name in ["host", "x-forwarded-host"] {
+            assert_eq!(request.header(name), Some(told), "{host}: {name}");
         }
     }
+}
+
+#[tokio::test]
+async fn s46_a_refused_websocket_is_no_navigation() {
+    let app = Application::start().await;
+    let gateway = Running::before("authenticated", &app.url()).await;
+    let authority = gateway.authority();
+    let mut raw = gateway.raw().await;
+    raw.send(format!(
+        "GET / HTTP/1.1\r\nHost: {authority}\r\nAccept: text/html\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(raw.answer().await.0, 401);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use http::HeaderName;
 use super::Findings;
 use crate::config::document::KeyPath;
 use crate::config::{Allow, Config, IdentityPreset, Placeholder, SignupMode, Template, TemplateError};
+use crate::request::fold;
 
 pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
     let path = KeyPath::from("identity.headers");
@@ -68,7 +69,7 @@ fn judge_names<'n>(path: &KeyPath, names: impl Iterator<Item = &'n String>, find
                 "this header belongs to the gateway or to the connection",
             );
         }
-        if let Some(other) = seen.insert(header.as_str().replace(['_', '.'], "-"), name) {
+        if let Some(other) = seen.insert(fold(&header), name) {
             findings.error(&path.key(name), format!("applications may take it for `{other}`"));
         }
     }
@@ -77,7 +78,6 @@ fn judge_names<'n>(path: &KeyPath, names: impl Iterator<Item = &'n String>, find
 /// Headers that frame or route a message (RFC 9110), carry credentials, or that the gateway itself sets.
 fn is_reserved(name: &str) -> bool {
     const NAMES: [&str; 27] = [
-        "authorization",
         "connection",
         "content-encoding",
         "content-length",
@@ -101,6 +101,7 @@ fn is_reserved(name: &str) -> bool {
         "via",
         "x-forwarded-for",
         "x-forwarded-host",
+        "x-forwarded-port",
         "x-forwarded-proto",
         "x-real-ip",
         "x-request-id",

@@ -14,14 +14,15 @@ use jiff::Timestamp;
 
 use super::Gateway;
 use super::admit::{Stopped, terms};
-use super::forward::for_application;
+use super::forward::{Hop, for_application};
 use crate::authenticate::Credentials;
 use crate::authorize::Permit;
+use crate::identity::OF_THE_CONNECTION;
 use crate::ids::SessionId;
 use crate::model::{Principal, SignInMethod};
 use crate::portal::Visitor;
 use crate::refusal::{Problem, Refusal};
-use crate::request::{Client, RequestHead, RequestId, X_REQUEST_ID};
+use crate::request::{Client, RequestHead, RequestId, X_REQUEST_ID, is_plain};
 use crate::route::{Audience, Found, Page, Route, Target, Unroutable};
 use crate::services::SignInError;
 use question::Sender;
@@ -35,20 +36,17 @@ const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// What a client is taken to send under names that are the gateway's.
 const FORGED: HeaderValue = HeaderValue::from_static("sent-by-the-client");
 
-/// What clients say beside the identity, and the gateway says itself or does not pass on.
-const OF_THE_CONNECTION: [&str; 11] = [
-    "forwarded",
+/// What clients say below `X-Forwarded-`, of all that is removed there.
+const FORWARDED: [&str; 5] = [
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-port",
     "x-forwarded-prefix",
     "x-forwarded-proto",
-    "x-original-uri",
-    "x-original-url",
-    "x-real-ip",
-    "x-request-id",
-    "x-rewrite-url",
 ];
+
+/// The signs that stand for all that some servers fold to one.
+const SIGNS: [&str; 4] = ["-", "_", ".", "~"];
 
 impl Gateway {
     /// The base of `public_url`: `https://host:port`.
@@ -70,6 +68,7 @@ impl Gateway {
         let head = |headers| RequestHead {
             method: &question.method,
             host: &question.host,
+            scheme: "https",
             authority: &question.authority,
             path: question.target.path(),
             query: question.target.query(),
@@ -208,9 +207,11 @@ impl Gateway {
         permit: &Permit,
     ) -> Result<Forwarded, Refusal> {
         let outgoing = |head: &RequestHead<'_>| {
-            let mut headers = self.outgoing(head, Version::HTTP_11, SOMEWHERE, route, permit)?;
-            self.authenticator.withhold(&mut headers, None);
-            Ok::<_, Refusal>(headers)
+            let hop = Hop {
+                peer: SOMEWHERE,
+                port: self.public_port,
+            };
+            self.outgoing(head, Version::HTTP_11, hop, route, permit, None)
         };
         let added = outgoing(head)?;
         let mut headers: Vec<_> = added
@@ -230,9 +231,7 @@ impl Gateway {
             .into_iter()
             .partition(|name| arrived.get_all(name).iter().any(|value| *value == FORGED));
         let names = |names: Vec<HeaderName>, odd: bool| {
-            let names = names
-                .iter()
-                .filter(|name| odd || !name.as_str().contains(['_', '.']));
+            let names = names.iter().filter(|name| odd || is_plain(name));
             names.map(HeaderName::to_string).collect()
         };
         Ok(Forwarded {
@@ -248,7 +247,8 @@ impl Gateway {
         let own = self.identity.strip().names().iter().map(HeaderName::as_str);
         let mut names: Vec<HeaderName> = own
             .chain(OF_THE_CONNECTION)
-            .flat_map(|name| [name.to_owned(), name.replace('-', "_"), name.replace('-', ".")])
+            .chain(FORWARDED)
+            .flat_map(|name| SIGNS.map(|sign| name.replace('-', sign)))
             .filter_map(|name| name.parse().ok())
             .collect();
         names.sort_by(|one, other| one.as_str().cmp(other.as_str()));

@@ -48,6 +48,7 @@ fn find(routes: &Routes, method: &str, host: &str, target: &str) -> Result<Strin
     let head = RequestHead {
         method: &method.parse().unwrap(),
         host: &host.parse::<Host>().unwrap(),
+        scheme: "https",
         authority: host,
         path,
         query,

@@ -154,6 +154,7 @@ async fn tell(accepted: Accepted) {
         client,
         sni,
         http2,
+        port: _,
     } = accepted;
     let (address, through) = (client.address, client.through_trusted_proxy);
     let sni = sni.map_or("-".to_owned(), |sni| sni.to_string());

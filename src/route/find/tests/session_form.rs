@@ -21,6 +21,7 @@ fn asked(routes: &Routes, method: &str, path: &str) -> Result<(String, String), 
     let head = RequestHead {
         method: &method.parse().unwrap(),
         host: &HOST.parse::<Host>().unwrap(),
+        scheme: "https",
         authority: HOST,
         path,
         query: None,

@@ -1,0 +1,53 @@
+//! Names of headers that readers take for each other.
+//!
+//! Servers that hand headers on as variables fold signs: CGI turns `-` into `_` (RFC 3875, section 4.1.18), and
+//! lighttpd does so with whatever is no letter or digit.
+
+use http::HeaderName;
+
+/// Whether a name has only letters, digits and `-`: then nobody reads it as another one.
+pub fn is_plain(name: &HeaderName) -> bool {
+    name.as_str()
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// The name with `-` for every sign.
+pub fn fold(name: &HeaderName) -> String {
+    let fold = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    name.as_str().chars().map(fold).collect()
+}
+
+/// Whether a reader that folds signs takes `name` for `known`, which is plain and in lower case.
+pub fn reads_as(name: &HeaderName, known: &str) -> bool {
+    name.as_str().len() == known.len() && begins_as(name, known)
+}
+
+/// Whether a reader that folds signs takes the beginning of `name` for `prefix`, which is plain and in lower case.
+pub fn begins_as(name: &HeaderName, prefix: &str) -> bool {
+    let name = name.as_str().as_bytes();
+    name.len() >= prefix.len()
+        && name
+            .iter()
+            .zip(prefix.as_bytes())
+            .all(|(&sent, &known)| sent == known || known == b'-' && !sent.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sign_folds_to_one() {
+        for sign in "!#$%&'*+-.^_`|~".chars() {
+            let name: HeaderName = format!("remote{sign}user").parse().unwrap();
+            assert!(reads_as(&name, "remote-user"), "{name}");
+            assert!(begins_as(&name, "remote-"), "{name}");
+            assert_eq!(fold(&name), "remote-user");
+            assert_eq!(is_plain(&name), sign == '-', "{name}");
+        }
+        for other in ["remotexuser", "remote-users", "remote-use", "remote1user"] {
+            assert!(!reads_as(&other.parse().unwrap(), "remote-user"), "{other}");
+        }
+    }
+}
