@@ -33,6 +33,11 @@ impl Permit {
         self.proof()?.session()
     }
 
+    /// Whether policy admits its holder to another resource as well, by this method.
+    pub fn extends_to(&self, route: &Route, method: &Method) -> Result<(), Denied> {
+        permit(route, method, self.credentials.clone()).map(drop)
+    }
+
     /// What proves on whose behalf: what lasts longer than the request ends with it.
     pub fn proof(&self) -> Option<&Proof> {
         self.credentials.as_ref()?.proof.as_ref()

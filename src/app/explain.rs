@@ -113,8 +113,17 @@ async fn answer(
     recent: Option<&Recent>,
 ) -> Result<Value, CommandError> {
     match command {
-        Command::Explain { method, url, user } => {
+        Command::Explain {
+            method,
+            url,
+            user,
+            destination,
+        } => {
             let question = Question::parse(&method, &url, gateway.public_base(), user)?;
+            let question = match destination {
+                Some(destination) => question.to(&destination)?,
+                None => question,
+            };
             Ok(to_value(Explained {
                 live: recent.is_some(),
                 explanation: gateway.explain(&question).await?,

@@ -22,8 +22,11 @@ pub(super) struct Explain {
     /// Who is signed in: an address, a username or an id; nobody if it is not given.
     #[arg(long = "as", value_name = "EMAIL")]
     user: Option<String>,
+    /// Where a COPY or MOVE leads: its `Destination`, a URL or a path.
+    #[arg(long, value_name = "URL")]
+    destination: Option<String>,
     /// What became of the request with this X-Request-Id.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["url", "method", "user"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["url", "method", "user", "destination"])]
     request: Option<String>,
 }
 
@@ -46,6 +49,7 @@ impl Explain {
             method: self.method,
             url,
             user: self.user,
+            destination: self.destination,
         };
         let explained: Explained = gateway.ask(explain).await?;
         Answer::new(&explained, text::explained(&explained))

@@ -72,7 +72,7 @@ pub use template::{Piece, Placeholder, Template, TemplateError};
 pub use timeouts::TimeoutsConfig;
 pub use tls::{CertificateConfig, TlsConfig, TlsVersion};
 pub use units::{Period, Size};
-pub use upstream::{UpstreamConfig, UpstreamPreset};
+pub use upstream::{DestinationForm, UpstreamConfig, UpstreamPreset};
 
 /// Everything that an operator can say.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -22,6 +22,11 @@ pub struct UpstreamConfig {
     /// Header names of a well-known application.
     #[schemars(extend("examples" = ["radicale"]))]
     pub preset: Option<UpstreamPreset>,
+    /// As URLs of which connection the application gets `Destination` and `If` (WebDAV). "connection": of the one that
+    /// the gateway makes to it, which Apache and nginx compare them with. "client": of the one that clients make to the
+    /// gateway, for applications that read `X-Forwarded-Proto`. Default: what the preset wants, or "connection".
+    #[schemars(extend("examples" = ["client"]))]
+    pub destination: Option<DestinationForm>,
     /// PEM file of the authority that signs this application's certificate, instead of the system's.
     #[schemars(extend("examples" = ["certs/console-ca.pem"]))]
     pub ca: Option<PathBuf>,
@@ -32,6 +37,16 @@ impl UpstreamConfig {
     pub fn parsed_servers(&self) -> Result<Vec<Server>, ServerError> {
         self.servers.iter().map(|server| server.parse()).collect()
     }
+}
+
+/// The connection whose scheme an application is told in URLs of its own host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DestinationForm {
+    /// The gateway's, to the application.
+    Connection,
+    /// The client's, to the gateway.
+    Client,
 }
 
 /// A well-known application, and the header names that it reads.

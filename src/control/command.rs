@@ -99,6 +99,9 @@ pub enum Command {
         url: String,
         /// Whose it is: an address, username or id. Nobody's if none.
         user: Option<String>,
+        /// Its `Destination`: a URL, or a path at the same host.
+        #[serde(default)]
+        destination: Option<String>,
     },
     /// Says what became of the request with this id. Answers a `Recalled`.
     ExplainRequest(String),

@@ -88,6 +88,7 @@ pub(super) async fn identity(patient: &Patient<'_>) -> Vec<Finding> {
                 method: method.clone(),
                 url: url.clone(),
                 user,
+                destination: None,
             };
             let Ok(told) = patient.ask(explain).await else {
                 continue;

@@ -18,6 +18,7 @@ impl Site {
 /// The key of a hint's sentence, and what the sentence's placeholder stands for.
 fn sentence(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
     let seconds = |seconds: &u64| Some(("seconds", seconds.to_string()));
+    let named = |header: &str| Some(("header", header.to_owned()));
     match hint {
         Hint::SecretKey => ("hint.secret-key", None),
         Hint::ClockBehind(by) => ("hint.clock-behind", seconds(by)),
@@ -27,6 +28,9 @@ fn sentence(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::Missing(part) => ("hint.missing", Some(("part", part.to_string()))),
         Hint::Unreadable(reason) => ("hint.unreadable", Some(("reason", (*reason).to_owned()))),
         Hint::Path(reason) => (path_sentence(reason), None),
+        Hint::ReferenceUnreadable(header) => ("hint.reference-unreadable", named(header)),
+        Hint::ReferenceElsewhere(header) => ("hint.reference-elsewhere", named(header)),
+        Hint::ReferenceForbidden(header) => ("hint.reference-forbidden", named(header)),
         Hint::BodyNotSigned => ("hint.body-not-signed", None),
         Hint::BodyDiffers => ("hint.body-differs", None),
         Hint::ChallengeStale => ("hint.challenge-stale", None),

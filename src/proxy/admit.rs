@@ -6,6 +6,7 @@ use http::HeaderValue;
 use http_body::Body as _;
 
 use super::Gateway;
+use super::second_resource::SecondResources;
 use super::signed_body::Read;
 use crate::authenticate::{Credentials, Finding, Identified, Signed, Terms, Usage};
 use crate::authorize::{self, Denied, Permit};
@@ -23,6 +24,8 @@ const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATC
 pub(super) struct Admission<'r> {
     pub(super) to: Found<'r>,
     pub(super) permit: Permit,
+    /// What it names beside its target, judged too.
+    pub(super) second: SecondResources,
     /// What is known of the signature, if the request has one.
     pub(super) signed: Option<Box<Signed>>,
     /// The body, if that had to be read.
@@ -62,10 +65,14 @@ impl Gateway {
         let to = self.routes.find(head)?;
         let identified = self.identify(head, body, to).await;
         let (identified, read) = identified.map_err(|refusal| Stopped::from(refusal).at(to))?;
-        match self.permit(head, to, identified.credentials) {
-            Ok(permit) => Ok(Admission {
+        let admitted = self
+            .permit(head, to, identified.credentials)
+            .and_then(|permit| Ok((self.admit_second(head, to, &permit)?, permit)));
+        match admitted {
+            Ok((second, permit)) => Ok(Admission {
                 to,
                 permit,
+                second,
                 signed: identified.signed,
                 read,
                 clears_cookie: identified.clears_cookie,
@@ -90,6 +97,20 @@ impl Gateway {
         };
         permit.map_err(|Denied { refusal, principal }| Stopped {
             user: principal,
+            ..Stopped::from(refusal).at(to)
+        })
+    }
+
+    /// What policy says of the resources that a request names beside its target, once it admits the request.
+    pub(super) fn admit_second(
+        &self,
+        head: &RequestHead<'_>,
+        to: Found<'_>,
+        permit: &Permit,
+    ) -> Result<SecondResources, Stopped> {
+        let second = self.second_resources(head, to, permit);
+        second.map_err(|refusal| Stopped {
+            user: permit.principal().cloned(),
             ..Stopped::from(refusal).at(to)
         })
     }
@@ -160,6 +181,14 @@ impl From<Refusal> for Stopped {
 }
 
 impl Stopped {
+    /// What the operator reads of a refusal.
+    pub(super) fn cause(&self) -> Option<&str> {
+        match &self.answer {
+            Stop::Refused(refusal, _) => refusal.cause.as_deref(),
+            Stop::Options(_) | Stop::Elsewhere(_) => None,
+        }
+    }
+
     fn at(self, to: Found<'_>) -> Self {
         let route = match to {
             Found::Route(route) => Some(route.label().clone()),

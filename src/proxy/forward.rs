@@ -78,6 +78,8 @@ impl Gateway {
             port: arrival.port,
         };
         let mut headers = self.outgoing(head, rest.version, hop, route, permit, signed.as_deref())?;
+        let scheme = self.url_schemes.of(route.target());
+        admission.second.write(&mut headers, scheme);
         if is_websocket {
             websocket::say(&mut headers);
         }

@@ -19,11 +19,14 @@ mod frames;
 mod framing;
 mod guard;
 mod hop_by_hop;
+mod if_header;
 mod inspect;
+mod method_override;
 mod nameless;
 mod pace;
 mod page;
 mod recent;
+mod second_resource;
 mod signed_body;
 mod unreadable;
 mod websocket;
@@ -49,6 +52,7 @@ use crate::route::Routes;
 use crate::services::Services;
 use crate::upstream::{SetUpError, Upstreams};
 use access_log::AccessLog;
+use second_resource::UrlSchemes;
 use signed_body::Buffers;
 
 pub use access_log::{LoggedRequest, find_request};
@@ -69,6 +73,7 @@ pub struct Gateway {
     authenticator: Authenticator,
     identity: Identity,
     upstreams: Upstreams,
+    url_schemes: UrlSchemes,
     portal: Portal,
     services: Services,
     metrics: Arc<Metrics>,
@@ -154,6 +159,7 @@ impl Gateway {
             authenticator: Authenticator::new(&config.login, &services, &surroundings.clock),
             identity: Identity::new(config, &routes)?,
             upstreams: Upstreams::new(config, &routes)?,
+            url_schemes: UrlSchemes::new(config, &routes),
             portal: Portal::new(config, services.clone(), routes.hosts())?,
             access_log: access_log.map_err(GatewayError::AccessLog)?,
             ids: RequestIds::new(&surroundings.random),

@@ -21,6 +21,12 @@ pub enum Hint {
     Unreadable(&'static str),
     /// The path is refused, for this reason.
     Path(BadPath),
+    /// This header names no URL that can be read in one way only.
+    ReferenceUnreadable(&'static str),
+    /// This header names another host.
+    ReferenceElsewhere(&'static str),
+    /// This header names a resource that the client may not write to.
+    ReferenceForbidden(&'static str),
     /// The body is not signed.
     BodyNotSigned,
     /// The body is another one than was signed.

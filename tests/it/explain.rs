@@ -16,6 +16,7 @@ async fn explain(gateway: &Running, method: &str, url: &str, user: Option<&str>)
         method: method.to_owned(),
         url: url.to_owned(),
         user: user.map(str::to_owned),
+        destination: None,
     };
     gateway.command(explain).await
 }
@@ -240,6 +241,7 @@ async fn an_explanation_says_which_route_and_why() {
         method: "GET".to_owned(),
         url: "/".to_owned(),
         user: Some("nobody".to_owned()),
+        destination: None,
     };
     let refused = gateway.try_command(unknown).await.unwrap_err();
     assert!(refused.message.contains("nobody"), "{refused}");

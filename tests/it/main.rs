@@ -41,6 +41,7 @@ mod page_verify;
 mod pages;
 mod postgres;
 mod reload;
+mod second_resource;
 mod security_map;
 mod session_form;
 mod settings;

@@ -37,6 +37,9 @@ pub(super) fn explained(explained: &Explained) -> String {
     let told = &explained.explanation;
     let mut sheet = Sheet::default();
     sheet.line("request", &format!("{} {}{}", told.method, told.host, told.path));
+    if let Some(path) = &told.destination {
+        sheet.line("to", &format!("{path}, where they may write"));
+    }
     sheet.line(
         "of",
         &told

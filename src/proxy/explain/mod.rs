@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::Gateway;
 use super::admit::{Stopped, terms};
 use super::forward::{Hop, for_application};
+use super::second_resource::SecondResources;
 use crate::authenticate::Credentials;
 use crate::authorize::Permit;
 use crate::identity::OF_THE_CONNECTION;
@@ -80,6 +81,7 @@ impl Gateway {
             method: question.method.to_string(),
             host: question.host.to_string(),
             path: question.target.path().to_owned(),
+            destination: None,
             caller: None,
             route: None,
             page: None,
@@ -94,16 +96,18 @@ impl Gateway {
         let principal = self.caller(question, &mut told).await?;
         let program = head(&program);
         match self.judge(&program, principal.as_ref(), &mut told) {
-            Ok((Found::Route(route), permit)) => match self.forwarding(&program, question, route, &permit) {
-                Ok(forwarded) => {
-                    told.outcome = Outcome::Forwarded;
-                    told.forwarded = Some(forwarded);
+            Ok((Found::Route(route), permit, second)) => {
+                match self.forwarding(&program, question, route, &permit, &second) {
+                    Ok(forwarded) => {
+                        told.outcome = Outcome::Forwarded;
+                        told.forwarded = Some(forwarded);
+                    }
+                    Err(refusal) => {
+                        told.to_program = Some(self.refused(&program, &refusal, false).response.into());
+                    }
                 }
-                Err(refusal) => {
-                    told.to_program = Some(self.refused(&program, &refusal, false).response.into());
-                }
-            },
-            Ok((Found::Page(page), permit)) => {
+            }
+            Ok((Found::Page(page), permit, _)) => {
                 told.outcome = Outcome::Page;
                 told.to_program = self.answer_of(page, &program, &permit).await;
                 told.to_browser = self.answer_of(page, &head(&browser), &permit).await;
@@ -164,7 +168,7 @@ impl Gateway {
         head: &RequestHead<'_>,
         principal: Option<&Arc<Principal>>,
         told: &mut Explanation,
-    ) -> Result<(Found<'_>, Permit), Stopped> {
+    ) -> Result<(Found<'_>, Permit, SecondResources), Stopped> {
         let found = self.routes.find(head);
         told.passed_over = self.passed_over(head, found.as_ref().ok());
         let to = found.map_err(|reason: Unroutable| {
@@ -183,7 +187,14 @@ impl Gateway {
         });
         let permit = self.permit(head, to, credentials);
         told.reason = self.why(to, permit.is_ok(), principal.as_deref());
-        Ok((to, permit?))
+        let permit = permit?;
+        let second = self.admit_second(head, to, &permit).inspect_err(|stopped| {
+            if let Some(cause) = stopped.cause() {
+                cause.clone_into(&mut told.reason);
+            }
+        })?;
+        told.destination = second.destination().map(str::to_owned);
+        Ok((to, permit, second))
     }
 
     fn view(&self, route: &Route) -> RouteView {
@@ -205,13 +216,16 @@ impl Gateway {
         question: &Question,
         route: &Route,
         permit: &Permit,
+        second: &SecondResources,
     ) -> Result<Forwarded, Refusal> {
         let outgoing = |head: &RequestHead<'_>| {
             let hop = Hop {
                 peer: SOMEWHERE,
                 port: self.public_port,
             };
-            self.outgoing(head, Version::HTTP_11, hop, route, permit, None)
+            let mut headers = self.outgoing(head, Version::HTTP_11, hop, route, permit, None)?;
+            second.write(&mut headers, self.url_schemes.of(route.target()));
+            Ok::<_, Refusal>(headers)
         };
         let added = outgoing(head)?;
         let mut headers: Vec<_> = added

@@ -3,6 +3,7 @@
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
+use crate::proxy::second_resource::DESTINATION;
 use crate::request::Host;
 use crate::services::AccountError;
 
@@ -20,6 +21,8 @@ pub struct Question {
     pub(super) is_plain: bool,
     /// An account: its address, username or id. `None`: nobody is signed in.
     pub(super) caller: Option<String>,
+    /// Its `Destination`.
+    pub(super) destination: Option<HeaderValue>,
 }
 
 /// Who sends it: a refusal is told to a browser in another way than to a program.
@@ -85,6 +88,16 @@ impl Question {
             has_fragment: fragment,
             is_plain: scheme.eq_ignore_ascii_case("http"),
             caller,
+            destination: None,
+        })
+    }
+
+    /// The same request with a `Destination`, as it is written.
+    pub fn to(self, destination: &str) -> Result<Self, NotExplained> {
+        let value = HeaderValue::from_bytes(destination.as_bytes());
+        Ok(Self {
+            destination: Some(value.map_err(|_| NotExplained::Target(destination.to_owned()))?),
+            ..self
         })
     }
 
@@ -92,6 +105,9 @@ impl Question {
     pub(super) fn headers(&self, sender: Sender) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.extend(HeaderValue::from_str(&self.authority).map(|host| (header::HOST, host)));
+        if let Some(destination) = &self.destination {
+            headers.insert(DESTINATION, destination.clone());
+        }
         match sender {
             Sender::Browser => {
                 headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));

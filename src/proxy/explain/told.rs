@@ -15,6 +15,8 @@ pub struct Explanation {
     pub host: String,
     /// The path, as it is judged: as it was sent.
     pub path: String,
+    /// The path of its `Destination`, if policy lets them write there.
+    pub destination: Option<String>,
     /// Who asks; none if nobody is signed in.
     pub caller: Option<Caller>,
     /// The route that takes it.
