@@ -135,6 +135,7 @@ impl Gateway {
             .map_err(|_| Refusal::because(Problem::BadRequest, "the host is no header's value"))?;
         forwarded::tell(&mut headers, head, &authority, hop.peer);
         headers.insert(X_REQUEST_ID, head.id.header_value());
+        self.strip_method_override(&mut headers, head.method, route, permit);
         self.identity
             .apply(&mut headers, route.target(), permit, &authority);
         Ok(headers)

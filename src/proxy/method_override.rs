@@ -1,6 +1,12 @@
 //! Headers by which a request asks to be taken for one of another method.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method};
+
+use super::Gateway;
+use crate::authenticate::Proof;
+use crate::authorize::Permit;
+use crate::request::reads_as;
+use crate::route::Route;
 
 /// Their names, with `-` for every character that some servers read as one.
 const NAMES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
@@ -10,15 +16,30 @@ pub(super) fn is_in(headers: &HeaderMap) -> bool {
     headers.keys().any(is_one)
 }
 
+impl Gateway {
+    /// Removes them where policy depends on the method: what was judged is the method that was sent (S75).
+    pub(super) fn strip_method_override(
+        &self,
+        headers: &mut HeaderMap,
+        method: &Method,
+        route: &Route,
+        permit: &Permit,
+    ) {
+        if !is_in(headers) {
+            return;
+        }
+        let is_limited_key = matches!(permit.proof(), Some(Proof::Key(key)) if key.limits_methods());
+        if is_limited_key || self.routes.tells_methods_apart(route.target()) || route.judges_method(method) {
+            let names: Vec<HeaderName> = headers.keys().filter(|name| is_one(name)).cloned().collect();
+            for name in names {
+                headers.remove(name);
+            }
+        }
+    }
+}
+
 fn is_one(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    // Cheap for all others: nearly every request has none.
-    name.starts_with('x')
-        && NAMES.iter().any(|known| {
-            let mut pairs = known.bytes().zip(name.bytes());
-            known.len() == name.len()
-                && pairs.all(|(known, byte)| known == byte || known == b'-' && !byte.is_ascii_alphanumeric())
-        })
+    NAMES.iter().any(|known| reads_as(name, known))
 }
 
 #[cfg(test)]

@@ -129,6 +129,11 @@ impl Route {
         self.preflight
     }
 
+    /// Whether what becomes of a request with this method depends on the method.
+    pub fn judges_method(&self, method: &Method) -> bool {
+        self.replay == Replay::Writes || self.preflight && *method == Method::OPTIONS
+    }
+
     /// Whether the signature of a request with this method serves once.
     pub fn spends_signature(&self, method: &Method) -> bool {
         match self.replay {

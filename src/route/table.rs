@@ -20,6 +20,8 @@ pub struct Routes {
     /// By the domain that the hosts are below of.
     below: HashMap<String, HostRoutes>,
     upstreams: Vec<UpstreamName>,
+    /// Where a route leads that is for some methods only.
+    by_method: Vec<Target>,
     public: Public,
 }
 
@@ -110,6 +112,7 @@ impl Routes {
             exact: HashMap::from([(host.as_str().to_owned(), HostRoutes::default())]),
             below: HashMap::new(),
             upstreams: Vec::new(),
+            by_method: Vec::new(),
             public: Public {
                 base: base(&config.public_url),
                 host,
@@ -140,6 +143,11 @@ impl Routes {
     /// The applications that routes lead to, in the order of their [`UpstreamId`]s.
     pub fn upstreams(&self) -> &[UpstreamName] {
         &self.upstreams
+    }
+
+    /// Whether some route to an application is for some methods only.
+    pub fn tells_methods_apart(&self, target: Target) -> bool {
+        self.by_method.contains(&target)
     }
 
     /// The base of `public_url`: `https://host:port`.
@@ -191,6 +199,9 @@ impl Routes {
             unsigned_payload: route.unsigned_payload,
             session_form: route.compat.map(|Compat::BackendAi| SessionForm::under(path)),
         };
+        if made.methods != Methods::ALL && !self.by_method.contains(&made.target) {
+            self.by_method.push(made.target);
+        }
         let host = match pattern {
             HostPattern::Exact(host) => self.exact.entry(host.into()).or_default(),
             HostPattern::Below(domain) => self.below.entry(domain.into()).or_default(),

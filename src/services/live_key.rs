@@ -92,6 +92,11 @@ impl LiveKey {
         self.scope.covers(route, method)
     }
 
+    /// Whether it may be used for some methods only.
+    pub fn limits_methods(&self) -> bool {
+        !self.scope.methods.is_empty()
+    }
+
     /// Whether it may be used for some things only: then it signs nobody in.
     pub fn is_limited(&self) -> bool {
         self.scope.is_limited()

@@ -351,3 +351,73 @@ async fn every_method_of_webdav_passes_where_nothing_else_is_named() {
         );
     }
 }
+
+const OVERRIDES: [&str; 5] = [
+    "X-HTTP-Method-Override",
+    "x-http-method",
+    "X-Method-Override",
+    "X_HTTP_Method_Override",
+    "x.http~method",
+];
+
+/// Whether an application gets none of the headers, or all of them.
+async fn overrides_pass(gateway: &Running, app: &Application, cookie: &str, request: (&str, &str)) -> bool {
+    let headers = OVERRIDES.map(|name| (name, "DELETE"));
+    let asked = ask(gateway, app, cookie, request, &headers).await;
+    let received = asked
+        .received
+        .unwrap_or_else(|| panic!("{}: {}", asked.status, asked.problem));
+    let passed = OVERRIDES
+        .iter()
+        .filter(|name| !received.all(&name.to_ascii_lowercase()).is_empty())
+        .count();
+    assert!(passed == 0 || passed == OVERRIDES.len(), "{received:?}");
+    passed > 0
+}
+
+#[tokio::test]
+async fn s75_method_overrides_never_widen_what_methods_allow() {
+    let app = Application::start().await;
+    let other = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.login.iam = true;
+        config.route = vec![
+            RouteConfig {
+                methods: vec!["GET".to_owned(), "POST".to_owned()],
+                ..route("/read", "authenticated", &app.url())
+            },
+            route("/all", "authenticated", &app.url()),
+            route("/", "authenticated", &other.url()),
+            RouteConfig {
+                preflight: true,
+                ..route("/preflight", "authenticated", &other.url())
+            },
+            RouteConfig {
+                replay: vestibule::config::Replay::Writes,
+                ..route("/once", "authenticated", &other.url())
+            },
+        ];
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    assert!(!overrides_pass(&gateway, &app, &cookie, ("POST", "/read")).await);
+    assert!(!overrides_pass(&gateway, &app, &cookie, ("POST", "/all")).await);
+    assert!(overrides_pass(&gateway, &other, &cookie, ("POST", "/")).await);
+    assert!(overrides_pass(&gateway, &other, &cookie, ("POST", "/preflight")).await);
+    assert!(!overrides_pass(&gateway, &other, "", ("OPTIONS", "/preflight")).await);
+    assert!(!overrides_pass(&gateway, &other, &cookie, ("GET", "/once")).await);
+
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    for (methods, passes) in [([].as_slice(), true), (&["POST"], false)] {
+        let signer = gateway.limited_signer("ann@example.com", now, methods).await;
+        let before = other.received().len();
+        let request = gateway
+            .client()
+            .post(gateway.url("/"))
+            .header("x-http-method", "DELETE");
+        let response = soon(with(request, &signer.basic()).send()).await.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        let received = &other.received()[before];
+        assert_eq!(received.header("x-http-method").is_some(), passes, "{methods:?}");
+    }
+}
