@@ -74,6 +74,26 @@ def test_each_sees_their_own_calendars(gateway, people):
         assert f"SUMMARY:Meeting of {username}" in event.data
 
 
+def test_an_event_is_moved(gateway, people):
+    (alice, cookie), (bob, _) = people.items()
+    calendars = [client(gateway, cookie).principal().make_calendar(name=f"Move {name}") for name in ("from", "to")]
+    event = calendars[0].add_event(
+        dtstart=datetime(2026, 5, 5, 9, tzinfo=timezone.utc),
+        dtend=datetime(2026, 5, 5, 10, tzinfo=timezone.utc),
+        summary="Moved",
+    )
+    for destination, status in (
+        (f"{gateway.origin}/{bob}/moved.ics", 403),
+        (f"{calendars[1].url}moved.ics", 201),
+    ):
+        headers = {"Cookie": cookie, "Destination": str(destination), "Overwrite": "F"}
+        answer = requests.request(
+            "MOVE", str(event.url), headers=headers, verify=gateway.authority, timeout=30
+        )
+        assert answer.status_code == status, answer.text
+    assert [len(calendar.events()) for calendar in calendars] == [0, 1]
+
+
 def test_a_client_that_knows_no_cookies_uses_an_access_key(gateway, keys):
     def by_key(access_key, secret_key):
         return caldav.DAVClient(
