@@ -1,9 +1,9 @@
-//! The resources that a request names beside its target (S75): `Destination` of COPY and MOVE, and the resource tags of
-//! `If` (RFC 4918, sections 10.3 and 10.4).
+//! The resources that a request names beside its target (S75): `Destination` of COPY and MOVE and the resource tags of
+//! `If` (RFC 4918, sections 10.3 and 10.4), and S3's `x-amz-copy-source`.
 //!
 //! An application acts on them with the rights of the request. So each must be of the same host and is judged by the
-//! policy of its own route, for the principal of the request and the methods that the act amounts to. What passes
-//! reaches the application with the scheme and host of the connection that the application sees.
+//! policy of its own route, for the principal of the request and the methods that the act amounts to. The URLs of WebDAV
+//! reach the application with the scheme and host of the connection that the application sees.
 
 use http::header::HOST;
 use http::uri::PathAndQuery;
@@ -19,6 +19,7 @@ use crate::request::{Host, RequestHead};
 use crate::route::{BadPath, Found, Route, Routes, Target, Unroutable, UpstreamName};
 
 pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
+const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 const IF: HeaderName = HeaderName::from_static("if");
 const OVERWRITE: HeaderName = HeaderName::from_static("overwrite");
 
@@ -68,6 +69,7 @@ impl Gateway {
         let Found::Route(route) = to else {
             return Ok(SecondResources::default());
         };
+        self.require_copy_source(head, permit)?;
         let destination = acts_on_destination(head)
             .then(|| self.destination(head, permit))
             .transpose()?
@@ -95,6 +97,29 @@ impl Gateway {
         }
         let route = self.require_second(head, &url, &Method::PUT, permit, HEADER)?;
         rewritten(route, url, HEADER).map(Some)
+    }
+
+    /// The object that S3 copies from, which is read: `bucket/key`, percent-encoded, and perhaps a version.
+    fn require_copy_source(
+        &self,
+        head: &RequestHead<'_>,
+        permit: &Permit,
+    ) -> Result<(), SecondResourceError> {
+        const HEADER: &str = "x-amz-copy-source";
+        let Some(value) = only(head.headers, &COPY_SOURCE, HEADER)? else {
+            return Ok(());
+        };
+        let object = value.split('?').next().unwrap_or_default();
+        // The slash between bucket and key is encoded by some.
+        let object = object.replace("%2F", "/").replace("%2f", "/");
+        let path = format!("/{}", object.strip_prefix('/').unwrap_or(&object));
+        // An access point has a name of Amazon's, and no path.
+        if object.starts_with("arn:") {
+            return Err(SecondResourceError::Unreadable(HEADER));
+        }
+        let url = parse(&path, head, HEADER)?;
+        self.require_second(head, &url, &Method::GET, permit, HEADER)
+            .map(drop)
     }
 
     fn conditions(

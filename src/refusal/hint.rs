@@ -25,7 +25,7 @@ pub enum Hint {
     ReferenceUnreadable(&'static str),
     /// This header names another host.
     ReferenceElsewhere(&'static str),
-    /// This header names a resource that the client may not write to.
+    /// This header names a resource that the client may not use as it would be.
     ReferenceForbidden(&'static str),
     /// The body is not signed.
     BodyNotSigned,

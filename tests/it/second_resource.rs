@@ -252,6 +252,34 @@ async fn s75_a_key_for_some_methods_writes_nowhere_by_another() {
     }
 }
 
+#[tokio::test]
+async fn s75_an_object_is_copied_only_by_whoever_may_read_it() {
+    let app = Application::start().await;
+    let gateway = start(&app).await;
+    let cookie = gateway.signed_in("ann").await;
+    for (source, status) in [
+        ("/bucket/key", 200),
+        ("bucket%2Fkey%20with=blanks?versionId=1", 200),
+        ("ro/key", 200),
+        ("/cad/key", 403),
+        ("cad/key", 403),
+        ("cad%2Fkey?versionId=1", 403),
+        ("/x/../cad/key", 400),
+        ("//cad/key", 400),
+        ("%63ad/key", 400),
+        ("x#/../cad/key", 400),
+        ("arn:aws:s3:us-east-1:1:accesspoint/a/object/b", 400),
+    ] {
+        let headers = [("x-amz-copy-source", source)];
+        let asked = ask(&gateway, &app, &cookie, ("PUT", "/bucket/copy"), &headers).await;
+        assert_eq!(asked.status, status, "{source}: {}", asked.problem);
+        let passed = asked
+            .received
+            .map(|received| received.header("x-amz-copy-source") == Some(source));
+        assert_eq!(passed, (status == 200).then_some(true), "{source}");
+    }
+}
+
 /// What Apache's and nginx's modules compare is their own connection; others read what the gateway tells of the client's.
 #[tokio::test]
 async fn an_application_gets_urls_of_the_connection_that_it_sees() {
