@@ -82,8 +82,8 @@ impl Claim {
         key: &str,
         signature: [u8; 32],
     ) -> Result<Self, Fault> {
-        if text(&list.params, "alg").is_some_and(|algorithm| algorithm != ALGORITHM) {
-            return Err(Fault::Malformed("alg is another than hmac-sha256"));
+        if list.params.contains_key("alg") && text(&list.params, "alg") != Some(ALGORITHM) {
+            return Err(Fault::Malformed("alg is another than \"hmac-sha256\""));
         }
         let components = Components::read(list, message)?;
         components.require_request(message)?;

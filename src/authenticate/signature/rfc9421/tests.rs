@@ -209,6 +209,8 @@ fn s35_the_clock_may_be_off_by_five_minutes_and_an_end_holds() {
 fn what_cannot_be_read_or_is_not_served() {
     for (from, to) in [
         ("hmac-sha256", "ed25519"),
+        ("\"hmac-sha256\"", "hmac-sha256"),
+        (";alg=\"hmac-sha256\"", ";alg"),
         ("\"x-thing\"", "\"X-Thing\""),
         ("\"x-thing\"", "\"x-thing\";bs"),
         ("\"x-thing\"", "\"@method\""),
