@@ -1,5 +1,7 @@
 //! Heads as large as they may be: whatever is in them, they cost a few times what a plain one of that size costs.
 
+use vestibule::clock::Clock;
+
 use crate::harness::{Program, Raw, Site};
 
 const CONFIG: &str = r#"
@@ -128,6 +130,12 @@ fn heads() -> Vec<(&'static str, String, String)> {
             filled("/admin/", "%41b/", ""),
             format!("{date}Authorization: {aws}0\r\n"),
         ),
+        ("a signed query", filled("/admin?", "b&a&", "c"), signed_now(key)),
+        (
+            "a signed query that is encoded",
+            filled("/admin//=?", "%62=/&a=+&", "c"),
+            signed_now(key),
+        ),
         (
             "Backend.AI's scheme",
             "/admin".to_owned(),
@@ -157,6 +165,17 @@ fn heads() -> Vec<(&'static str, String, String)> {
             filled("Connection: ", "a, ", "b\r\n"),
         ),
     ]
+}
+
+/// A signature of AWS's that is judged: its time is right.
+fn signed_now(key: &str) -> String {
+    let now = Clock::system().now();
+    let (date, day) = (now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d"));
+    format!(
+        "X-Amz-Date: {date}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={key}/{day}/us-east-1/console/aws4_request, \
+         SignedHeaders=host;x-amz-date, Signature={}\r\n",
+        "0".repeat(64)
+    )
 }
 
 #[tokio::test]

@@ -1,26 +1,23 @@
-//! The canonical request: what is signed.
+//! The canonical requests that clients make of one request: what is signed.
+
+use std::borrow::Cow;
 
 use http::HeaderValue;
+use percent_encoding::percent_decode;
 use sha2::{Digest, Sha256};
 
 use super::Claim;
 use super::payload::Line;
-use super::query::{self, QueryForm, encode};
+use super::query::{self, encode};
 use crate::authenticate::signature::Message;
 
-/// One reading of a request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Canonical {
-    pub(super) path: PathForm,
-    pub(super) query: QueryForm,
-}
-
-/// What a client signs for the path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PathForm {
-    AsSent,
-    /// Every byte that is not unreserved or `/` percent-encoded, `%` too.
-    EncodedOnceMore,
+/// The readings of one request on which clients differ: each of these paths with each of the queries and hosts, the
+/// usual one first. No two are alike, and each is made once.
+#[derive(Debug)]
+pub(super) struct Readings<'m> {
+    paths: Vec<Cow<'m, [u8]>>,
+    queries: Vec<Vec<u8>>,
+    hosts: Vec<Cow<'m, str>>,
 }
 
 /// Takes bytes in pieces, so that a canonical request is hashed and never made.
@@ -40,45 +37,122 @@ impl Sink for Vec<u8> {
     }
 }
 
-impl Canonical {
-    /// SHA-256 of the canonical request.
-    pub(super) fn hash(self, claim: &Claim<'_>, message: &Message<'_>, payload: &Line) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        self.write(&mut hash, claim, message, payload);
-        hash.finalize().into()
+impl<'m> Readings<'m> {
+    pub(super) fn of(claim: &Claim<'_>, message: &Message<'m>) -> Self {
+        Self {
+            paths: paths(message.path, claim.service()),
+            queries: query::forms(message.query.unwrap_or_default(), claim.is_in_query()),
+            hosts: hosts(message.authority),
+        }
     }
 
-    pub(super) fn write(
-        self,
+    /// SHA-256 of each canonical request.
+    pub(super) fn hashes(
+        &self,
+        claim: &Claim<'_>,
+        message: &Message<'_>,
+        payload: &Line,
+    ) -> impl Iterator<Item = [u8; 32]> {
+        let targets = self
+            .queries
+            .iter()
+            .flat_map(|query| self.paths.iter().map(move |path| (path, query)));
+        targets.flat_map(move |(path, query)| {
+            let mut target = Sha256::new();
+            write_target(&mut target, message, path, query);
+            self.hosts.iter().map(move |host| {
+                let mut hash = target.clone();
+                write_rest(&mut hash, claim, message, host, payload);
+                hash.finalize().into()
+            })
+        })
+    }
+
+    /// The usual canonical request.
+    #[cfg(test)]
+    pub(super) fn write_first(
+        &self,
         sink: &mut impl Sink,
         claim: &Claim<'_>,
         message: &Message<'_>,
         payload: &Line,
     ) {
-        sink.put(message.method.as_bytes());
-        sink.put(b"\n");
-        match self.path {
-            PathForm::AsSent => sink.put(message.path.as_bytes()),
-            PathForm::EncodedOnceMore => encode(sink, message.path.as_bytes(), b"/"),
-        }
-        sink.put(b"\n");
-        query::write(sink, message.query.unwrap_or_default(), self.query);
-        sink.put(b"\n");
-        for name in claim.signed_headers.split(';') {
-            sink.put(name.as_bytes());
-            sink.put(b":");
-            if name == "host" {
-                sink.put(message.authority.as_bytes());
-            } else {
-                write_values(sink, message.headers.get_all(name).iter());
-            }
-            sink.put(b"\n");
-        }
-        sink.put(b"\n");
-        sink.put(claim.signed_headers.as_bytes());
-        sink.put(b"\n");
-        sink.put(payload.as_bytes());
+        write_target(sink, message, &self.paths[0], &self.queries[0]);
+        write_rest(sink, claim, message, &self.hosts[0], payload);
     }
+}
+
+/// What clients sign for a path: as it is sent; with every byte percent-encoded that is not unreserved or `/`, `%` too;
+/// decoded and encoded again, as S3's clients do; without redundant slashes, as those of every other service do.
+fn paths<'m>(path: &'m str, service: &str) -> Vec<Cow<'m, [u8]>> {
+    let once_more = |path: &[u8]| {
+        let mut encoded = Vec::with_capacity(path.len());
+        encode(&mut encoded, path, b"/");
+        Cow::Owned(encoded)
+    };
+    let sent = path.as_bytes();
+    let mut paths = vec![Cow::Borrowed(sent)];
+    let mut add = |path: Cow<'m, [u8]>| {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    };
+    add(once_more(sent));
+    // An encoded slash is another path than a slash, and `;` begins parameters unless it is encoded (S35).
+    if !sent.contains(&b';') && !has_encoded_slash(sent) {
+        let decoded: Cow<'_, [u8]> = percent_decode(sent).into();
+        add(once_more(&decoded));
+    }
+    // In S3 a slash after another one is part of a name.
+    if !service.starts_with("s3") && memchr::memmem::find(sent, b"//").is_some() {
+        let mut merged = sent.to_vec();
+        merged.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
+        let encoded = once_more(&merged);
+        add(Cow::Owned(merged));
+        add(encoded);
+    }
+    paths
+}
+
+fn has_encoded_slash(path: &[u8]) -> bool {
+    memchr::memmem::find_iter(path, b"%2").any(|at| matches!(path.get(at + 2), Some(b'f' | b'F')))
+}
+
+/// A host with and without the port of `https`, which clients add and leave out.
+fn hosts(authority: &str) -> Vec<Cow<'_, str>> {
+    let mut hosts = vec![Cow::Borrowed(authority)];
+    let after_address = authority.rfind(']').map_or(0, |end| end + 1);
+    match authority[after_address..].find(':') {
+        None => hosts.push(format!("{authority}:443").into()),
+        Some(colon) if authority[after_address + colon..] == *":443" => {
+            hosts.push(authority[..after_address + colon].into());
+        }
+        Some(_) => {}
+    }
+    hosts
+}
+
+fn write_target(sink: &mut impl Sink, message: &Message<'_>, path: &[u8], query: &[u8]) {
+    for piece in [message.method.as_bytes(), b"\n", path, b"\n", query, b"\n"] {
+        sink.put(piece);
+    }
+}
+
+fn write_rest(sink: &mut impl Sink, claim: &Claim<'_>, message: &Message<'_>, host: &str, payload: &Line) {
+    for name in claim.signed_headers.split(';') {
+        sink.put(name.as_bytes());
+        sink.put(b":");
+        if name == "host" {
+            sink.put(host.as_bytes());
+        } else {
+            write_values(sink, message.headers.get_all(name).iter());
+        }
+        sink.put(b"\n");
+    }
+    sink.put(b"\n");
+    sink.put(claim.signed_headers.as_bytes());
+    sink.put(b"\n");
+    sink.put(payload.as_bytes());
 }
 
 /// The values of a header: without spaces around them, each run of spaces within them one space, divided by commas.
@@ -96,6 +170,44 @@ fn write_values<'v>(sink: &mut impl Sink, values: impl Iterator<Item = &'v Heade
                 sink.put(b" ");
             }
             sink.put(word);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &str, service: &str) -> Vec<String> {
+        let paths = paths(path, service).into_iter();
+        paths
+            .map(|path| String::from_utf8_lossy(&path).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn each_reading_of_a_path_once() {
+        assert_eq!(read("/a", "s3"), ["/a"]);
+        assert_eq!(read("/a%20b=c", "s3"), ["/a%20b=c", "/a%2520b%3Dc", "/a%20b%3Dc"]);
+        assert_eq!(read("/a//b", "s3"), ["/a//b"]);
+        assert_eq!(read("/a//b", "execute-api"), ["/a//b", "/a/b"]);
+        assert_eq!(
+            read("//a=//", "execute-api"),
+            ["//a=//", "//a%3D//", "/a=/", "/a%3D/"]
+        );
+        assert_eq!(read("/a%2Fb", "s3"), ["/a%2Fb", "/a%252Fb"]);
+        assert_eq!(read("/a%3Db;c", "s3"), ["/a%3Db;c", "/a%253Db%3Bc"]);
+        assert_eq!(read("/한", "s3"), ["/한", "/%ED%95%9C"]);
+    }
+
+    #[test]
+    fn the_default_port_may_be_left_out() {
+        assert_eq!(hosts("a.com"), ["a.com", "a.com:443"]);
+        assert_eq!(hosts("a.com:443"), ["a.com:443", "a.com"]);
+        assert_eq!(hosts("[::1]"), ["[::1]", "[::1]:443"]);
+        assert_eq!(hosts("[::1]:443"), ["[::1]:443", "[::1]"]);
+        for host in ["a.com:8443", "a.com:80", "[::1]:8443"] {
+            assert_eq!(hosts(host), [host]);
         }
     }
 }

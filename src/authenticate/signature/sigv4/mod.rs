@@ -1,9 +1,10 @@
 //! AWS Signature Version 4, as its clients make it: in the `Authorization` header, in the query of a presigned URL, and
 //! over the chunks of a body.
 //!
-//! What clients disagree about is tried in turn, and nothing else: the path as it was sent or percent-encoded once more,
-//! the query encoded anew and sorted, sorted as sent, or as sent. Each of these is one reading of the same request. A
-//! session's token is a header like any other: there are no sessions here.
+//! What clients disagree about is tried in turn, and nothing else: the path as it was sent, percent-encoded once more,
+//! encoded anew, or without redundant slashes; the query encoded anew and sorted, sorted as sent, or as sent; the host
+//! with or without the default port. Each of these is one reading of the same request, and a path of which some reading
+//! is of another route never comes here. A session's token is a header like any other: there are no sessions here.
 
 mod canonical;
 mod chain;
@@ -20,10 +21,9 @@ use std::borrow::Cow;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Fault, Message, Unproven, mac};
-use canonical::{Canonical, PathForm};
+use canonical::Readings;
 use chain::Chain;
 use date::AmzDate;
-use query::QueryForm;
 
 pub use chunks::{Chunked, Chunks};
 pub use key::SigningKey;
@@ -91,6 +91,11 @@ impl Claim<'_> {
         self.credential.split_once('/').map_or("", |(_, scope)| scope)
     }
 
+    /// The service that it is signed for, as the client names it.
+    pub(super) fn service(&self) -> &str {
+        self.credential.split('/').nth(3).unwrap_or_default()
+    }
+
     /// Refuses what was signed too far from now; a presigned URL has a time of its own.
     pub fn require_time(&self, now: Timestamp) -> Result<(), Fault> {
         let age = now.duration_since(self.date.time());
@@ -110,9 +115,9 @@ impl Claim<'_> {
         key: &SigningKey,
     ) -> Result<Proven, Unproven> {
         let mut first = None;
+        let readings = Readings::of(self, message);
         for payload in signed.lines() {
-            for reading in self.readings(message) {
-                let canonical = reading.hash(self, message, &payload);
+            for canonical in readings.hashes(self, message, &payload) {
                 let mac = key.sign(&[
                     ALGORITHM.as_bytes(),
                     b"\n",
@@ -150,18 +155,6 @@ impl Claim<'_> {
             signature: self.signature,
             until: until.unwrap_or(Timestamp::MAX),
         }
-    }
-
-    /// The readings of a request on which clients differ, the usual one first.
-    fn readings(&self, message: &Message<'_>) -> impl Iterator<Item = Canonical> {
-        let queries: &[QueryForm] = match (message.query, self.form) {
-            (None | Some(""), _) => &[QueryForm::Encoded],
-            (_, Form::Header) => &[QueryForm::Encoded, QueryForm::Sorted, QueryForm::AsSent],
-            (_, Form::Presigned(_)) => &[QueryForm::Encoded, QueryForm::Sorted, QueryForm::WithoutToken],
-        };
-        queries.iter().flat_map(|&query| {
-            [PathForm::AsSent, PathForm::EncodedOnceMore].map(|path| Canonical { path, query })
-        })
     }
 }
 

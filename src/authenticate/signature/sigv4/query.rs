@@ -4,77 +4,112 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-use super::canonical::Sink;
-
-/// What a client signs for the query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum QueryForm {
-    /// Each name and value decoded and encoded anew (`+` is a space), sorted: the published form.
-    Encoded,
-    /// Each name and value as sent, sorted: botocore.
-    Sorted,
-    /// As sent: curl before 8.3.
-    AsSent,
-    /// As `Encoded`, without a session's token that was added after signing.
-    WithoutToken,
-}
-
 /// The parameter that carries a presigned URL's signature; it cannot be signed itself.
 pub(super) const SIGNATURE: &str = "X-Amz-Signature";
 
-const TOKEN: &str = "X-Amz-Security-Token";
+const TOKEN: &[u8] = b"X-Amz-Security-Token";
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-pub(super) fn write(sink: &mut impl Sink, query: &str, form: QueryForm) {
-    if query.is_empty() {
-        return;
-    }
-    match form {
-        QueryForm::AsSent => sink.put(query.as_bytes()),
-        QueryForm::Sorted => write_sorted(
-            sink,
-            pairs(query).map(|(name, value)| (name.into(), value.into())),
-        ),
-        QueryForm::Encoded => write_sorted(sink, encoded(query)),
-        QueryForm::WithoutToken => write_sorted(
-            sink,
-            encoded(query).filter(|(name, _)| **name != *TOKEN.as_bytes()),
-        ),
-    }
-}
-
-/// The parameters of a query but for its signature, as sent.
-fn pairs(query: &str) -> impl Iterator<Item = (&[u8], &[u8])> {
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .filter(|(name, _)| *name != SIGNATURE)
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-}
-
-fn encoded(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
-    pairs(query).map(|(name, value)| (anew(name), anew(value)))
-}
-
-fn write_sorted<'q>(sink: &mut impl Sink, pairs: impl Iterator<Item = (Cow<'q, [u8]>, Cow<'q, [u8]>)>) {
-    let mut pairs: Vec<_> = pairs.collect();
-    pairs.sort_unstable();
-    for (index, (name, value)) in pairs.iter().enumerate() {
-        if index > 0 {
-            sink.put(b"&");
+/// What clients sign for a query, each form once, the published one first: encoded anew (`+` is a space) and sorted; as
+/// sent and sorted, as botocore does; all of it as sent, as curl before 8.3 does in a header's signature; without the
+/// token of a session, which some add to a presigned URL after signing.
+///
+/// Sorts once, and once more where encoding anew changes something.
+pub(super) fn forms(query: &str, is_presigned: bool) -> Vec<Vec<u8>> {
+    let encoded = Parameters::of(query, encode_anew);
+    let sorted = encoded.sorted();
+    let mut forms = vec![join(sorted.iter().copied())];
+    let mut add = |form: Vec<u8>| {
+        if !forms.contains(&form) {
+            forms.push(form);
         }
-        sink.put(name);
-        sink.put(b"=");
-        sink.put(value);
+    };
+    if is_presigned {
+        let is_token = |parameter: &&[u8]| {
+            parameter
+                .strip_prefix(TOKEN)
+                .is_some_and(|rest| rest.first() == Some(&DIVIDER))
+        };
+        add(join(
+            sorted.iter().copied().filter(|parameter| !is_token(parameter)),
+        ));
+    } else {
+        add(query.as_bytes().to_vec());
+    }
+    let sent = Parameters::of(query, Vec::extend_from_slice);
+    if sent.bytes != encoded.bytes {
+        add(join(sent.sorted().into_iter()));
+    }
+    forms
+}
+
+/// The parameters of a query but for its signature: each its name, a [`DIVIDER`] and its value, so that they sort by name
+/// and then by value as they stand.
+struct Parameters {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+/// Stands in no query, and sorts before all that does.
+const DIVIDER: u8 = 0;
+
+impl Parameters {
+    fn of(query: &str, write: impl Fn(&mut Vec<u8>, &[u8])) -> Self {
+        let mut bytes = Vec::with_capacity(query.len());
+        let mut ends = Vec::new();
+        for parameter in query.as_bytes().split(|&byte| byte == b'&') {
+            let middle = memchr::memchr(b'=', parameter).unwrap_or(parameter.len());
+            let (name, value) = (
+                &parameter[..middle],
+                parameter.get(middle + 1..).unwrap_or_default(),
+            );
+            if parameter.is_empty() || name == SIGNATURE.as_bytes() {
+                continue;
+            }
+            write(&mut bytes, name);
+            bytes.push(DIVIDER);
+            write(&mut bytes, value);
+            ends.push(bytes.len());
+        }
+        Self { bytes, ends }
+    }
+
+    fn sorted(&self) -> Vec<&[u8]> {
+        let mut begin = 0;
+        let parameters = self.ends.iter().map(|&end| {
+            let parameter = &self.bytes[begin..end];
+            begin = end;
+            parameter
+        });
+        let mut parameters: Vec<&[u8]> = parameters.collect();
+        parameters.sort_unstable();
+        parameters
     }
 }
 
-/// Decodes and encodes; borrowed where that changes nothing because all is unreserved.
-fn anew(text: &[u8]) -> Cow<'_, [u8]> {
+fn join<'p>(parameters: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
+    let mut joined = Vec::new();
+    for parameter in parameters {
+        if !joined.is_empty() {
+            joined.push(b'&');
+        }
+        joined.extend_from_slice(parameter);
+    }
+    for byte in &mut joined {
+        if *byte == DIVIDER {
+            *byte = b'=';
+        }
+    }
+    joined
+}
+
+/// Decodes and encodes.
+fn encode_anew(written: &mut Vec<u8>, text: &[u8]) {
     if text.iter().all(|&byte| is_unreserved(byte)) {
-        return text.into();
+        written.extend_from_slice(text);
+        return;
     }
     let spaced: Cow<'_, [u8]> = if text.contains(&b'+') {
         text.iter()
@@ -84,24 +119,22 @@ fn anew(text: &[u8]) -> Cow<'_, [u8]> {
         text.into()
     };
     let decoded: Cow<'_, [u8]> = percent_decode(&spaced).into();
-    let mut encoded = Vec::with_capacity(text.len());
-    encode(&mut encoded, &decoded, b"");
-    encoded.into()
+    encode(written, &decoded, b"");
 }
 
 /// Percent-encodes all but what is unreserved (RFC 3986, section 2.3) or in `kept`.
-pub(super) fn encode(sink: &mut impl Sink, mut bytes: &[u8], kept: &[u8]) {
+pub(super) fn encode(sink: &mut Vec<u8>, mut bytes: &[u8], kept: &[u8]) {
     while let Some(at) = bytes
         .iter()
         .position(|byte| !is_unreserved(*byte) && !kept.contains(byte))
     {
         let byte = bytes[at];
         let digit = |nibble: u8| HEX[usize::from(nibble)];
-        sink.put(&bytes[..at]);
-        sink.put(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+        sink.extend_from_slice(&bytes[..at]);
+        sink.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
         bytes = &bytes[at + 1..];
     }
-    sink.put(bytes);
+    sink.extend_from_slice(bytes);
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -112,28 +145,27 @@ fn is_unreserved(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn written(query: &str, form: QueryForm) -> String {
-        let mut text = Vec::new();
-        write(&mut text, query, form);
-        String::from_utf8(text).unwrap()
+    fn read(query: &str, is_presigned: bool) -> Vec<String> {
+        let forms = forms(query, is_presigned).into_iter();
+        forms.map(|form| String::from_utf8(form).unwrap()).collect()
     }
 
     #[test]
     fn each_form_of_a_query() {
         let query = "b=2&a=%7e+x&a&c=%ed&X-Amz-Signature=0&&X-Amz-Security-Token=t%2F&A=/";
-        assert_eq!(
-            written(query, QueryForm::Encoded),
-            "A=%2F&X-Amz-Security-Token=t%2F&a=&a=~%20x&b=2&c=%ED"
-        );
-        assert_eq!(
-            written(query, QueryForm::WithoutToken),
-            "A=%2F&a=&a=~%20x&b=2&c=%ED"
-        );
-        assert_eq!(
-            written(query, QueryForm::Sorted),
-            "A=/&X-Amz-Security-Token=t%2F&a=&a=%7e+x&b=2&c=%ed"
-        );
-        assert_eq!(written(query, QueryForm::AsSent), query);
-        assert_eq!(written("", QueryForm::Encoded), "");
+        let encoded = "A=%2F&X-Amz-Security-Token=t%2F&a=&a=~%20x&b=2&c=%ED";
+        let sorted = "A=/&X-Amz-Security-Token=t%2F&a=&a=%7e+x&b=2&c=%ed";
+        assert_eq!(read(query, false), [encoded, query, sorted]);
+        let without_token = "A=%2F&a=&a=~%20x&b=2&c=%ED";
+        assert_eq!(read(query, true), [encoded, without_token, sorted]);
+    }
+
+    #[test]
+    fn no_form_twice() {
+        assert_eq!(read("", false), [""]);
+        assert_eq!(read("a=1&b=2", false), ["a=1&b=2"]);
+        assert_eq!(read("b&a", false), ["a=&b=", "b&a"]);
+        assert_eq!(read("b=2&a=1", true), ["a=1&b=2"]);
+        assert_eq!(read("b=/&a=1", true), ["a=1&b=%2F", "a=1&b=/"]);
     }
 }

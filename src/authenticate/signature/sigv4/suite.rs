@@ -130,9 +130,7 @@ fn s34_the_published_suite_passes() {
             "get-relative-normalized",
             "get-relative-relative-normalized",
             "get-slash-dot-slash-normalized",
-            "get-slash-normalized",
             "get-slash-pointless-dot-normalized",
-            "get-slashes-normalized",
         ]
     );
 }
