@@ -1,5 +1,6 @@
 //! Requests that an access key proves: by a signature, or by its secret in `Basic`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::presented::{BasicPair, Claim, Presented};
 use super::sender::Sender;
-use super::signature::sigv4::{self, Payload, Proven, Signed as Body, SigningKey};
+use super::signature::sigv4::{self, Chunked, Payload, Proven, Signed as Body, SigningKey};
 use super::signature::{BodyCheck, Fault, Message, Unproven, content_digest::ContentDigest};
 use super::{Attempt, Credentials, Proof, Terms};
 use crate::clock::Clock;
@@ -232,6 +233,10 @@ impl Case<'_> {
                     Payload::Undeclared => return Ok(ByHead::NeedsBody),
                     declared => declared,
                 };
+                    // Nobody asks for a body of which nothing is left, so it is checked before anything is sent.
+                    Payload::Chunked(_) if has_body && self.decoded_length()? == Some(0) => {
+                        return Ok(ByHead::NeedsBody);
+                    }
                 let (proven, key) = self.by_derived_key(claim, secret, Body::Declared(body))?;
                 let mut signed = self.signed(&proven.signature, proven.until);
                 match body {
@@ -300,6 +305,9 @@ impl Case<'_> {
             Claim::SigV4(claim) => {
                 let hash = Sha256::digest(body).into();
                 // Without a body there is nothing that could have been left unsigned.
+                if let Payload::Chunked(form) = claim.payload() {
+                    return self.by_chunks(claim, form, secret, body);
+                }
                 let read = if claim.is_in_query() && body.is_empty() {
                     Body::ReadOrUnsigned(&hash)
                 } else {
@@ -321,6 +329,26 @@ impl Case<'_> {
 
     fn signed(&self, signature: &[u8], until: Timestamp) -> Signed {
         let digest = SignatureDigest::of(self.claim.access_key(), signature);
+    /// Judges chunks that were read.
+    fn by_chunks(
+        &self,
+        claim: &sigv4::Claim<'_>,
+        form: Chunked,
+        secret: &str,
+        body: &[u8],
+    ) -> Result<Signed, Wrong> {
+        let declared = Body::Declared(Payload::Chunked(form));
+        let (proven, key) = self.by_derived_key(claim, secret, declared)?;
+        let length = self.decoded_length()?;
+        let mut chunks = claim.chunks(form, &key, length);
+        chunks.push(Bytes::copy_from_slice(body), &mut VecDeque::new())?;
+        chunks.end()?;
+        Ok(Signed {
+            chunks: Some(length),
+            ..self.signed(&proven.signature, proven.until)
+        })
+    }
+
         // The last moment in which it serves is one in which it is remembered.
         let until = until.checked_add(SignedDuration::from_secs(1));
         Signed {

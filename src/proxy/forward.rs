@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, LOCATION};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
@@ -89,7 +90,14 @@ impl Gateway {
             Target::Upstream(id) => id,
         };
         let body = if let Some(read) = &read {
-            RequestBody::read(read.bytes.clone())
+            // Of chunks that were read nothing is left.
+            let is_chunked = signed.as_ref().is_some_and(|signed| signed.chunks.is_some());
+            let content = if is_chunked {
+                Bytes::new()
+            } else {
+                read.bytes.clone()
+            };
+            RequestBody::read(content)
         } else {
             let check = signed.as_mut().and_then(|signed| signed.body.take());
             RequestBody::new(rest.upload, check, self.identity.strip(), self.timeouts.idle)

@@ -212,6 +212,43 @@ async fn s38_chunks_are_taken_apart_and_checked() {
 }
 
 #[tokio::test]
+async fn s38_chunks_that_are_said_to_hold_nothing_are_checked_too() {
+    let Reader { app, asked, .. } = reader().await;
+    let front = Front::before(app, |_| ()).await;
+    let request = Unsigned {
+        method: "PUT",
+        target: "/object",
+        payload: "STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned(),
+    };
+    let headers = front.key.aws_with(
+        &request,
+        &[
+            ("content-encoding", "aws-chunked"),
+            ("x-amz-content-sha256", &request.payload),
+            ("x-amz-decoded-content-length", "0"),
+        ],
+    );
+    let nothing = front.key.chunks(&headers, &[]);
+    for wrong in [
+        front.key.chunks(&headers, &["one"]),
+        nothing.replace("0;chunk-signature=", "0;chunk-signature=0"),
+        nothing.trim_end().to_owned(),
+        "nonsense".to_owned(),
+    ] {
+        let answer = front.send_with(&request, &headers, wrong.clone()).await;
+        assert_eq!(slug(answer).await.0, "signature-invalid", "{wrong}");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    assert_eq!(front.send_with(&request, &headers, nothing).await.status(), 200);
+    let received = front.app.only();
+    assert_eq!(
+        (received.body.len(), received.header("content-length")),
+        (0, Some("0"))
+    );
+    assert_eq!(received.header("content-encoding"), None);
+}
+
+#[tokio::test]
 async fn s45_a_refused_body_is_not_the_next_request() {
     let Reader { app, .. } = reader().await;
     let front = Front::before(app, |_| ()).await;
