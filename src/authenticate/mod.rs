@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::uri::PathAndQuery;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -153,6 +154,15 @@ impl Authenticator {
     /// Removes what is for the gateway alone from the headers that an application gets.
     pub fn withhold(&self, headers: &mut HeaderMap, signed: Option<&Signed>) {
         if let Some(signed) = signed {
+    /// The target that an application gets instead of the one that was sent, if that carries a proof for the gateway.
+    pub fn target(&self, sent: &PathAndQuery, signed: Option<&Signed>) -> Option<PathAndQuery> {
+        match signed {
+            Some(signed) => signed.target(sent),
+            None if self.signed.is_some() => withheld::unsigned_target(sent),
+            None => None,
+        }
+    }
+
             signed.withhold(headers);
         }
         if self.signed.is_some() {

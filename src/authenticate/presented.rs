@@ -1,7 +1,8 @@
 //! What a request says of itself to prove who it comes from, beside the cookie of a session.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use jiff::Timestamp;
@@ -9,6 +10,16 @@ use jiff::Timestamp;
 use super::signature::{Fault, Message, backendai, rfc9421, sigv4};
 use crate::model::AccessKeyId;
 use crate::secret::Secret;
+
+const BASIC: &str = "Basic";
+
+/// With or without padding, and whatever the bits after the last byte are: as most servers decode it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// A proof that is to be judged.
 #[derive(Debug)]
@@ -82,8 +93,7 @@ impl<'h> Presented<'h> {
 impl<'h> Ours<'h> {
     fn of(value: &'h HeaderValue) -> Result<Option<Self>, Fault> {
         let bytes = value.as_bytes().trim_ascii();
-        let end = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
-        let (scheme, rest) = bytes.split_at(end);
+        let (scheme, rest) = parts(bytes);
         let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
         let parameters = || {
             let text = std::str::from_utf8(rest).ok().filter(|text| text.is_ascii());
@@ -94,7 +104,7 @@ impl<'h> Ours<'h> {
             Some(Self::SigV4(parameters()?))
         } else if is(backendai::SCHEME) {
             Some(Self::BackendAi(parameters()?))
-        } else if is("Basic") {
+        } else if is(BASIC) {
             BasicPair::parse(rest).map(Self::Basic)
         } else {
             None
@@ -104,9 +114,15 @@ impl<'h> Ours<'h> {
 
 impl BasicPair {
     fn parse(base64: &[u8]) -> Option<Self> {
-        let pair = Self(Secret::new(STANDARD.decode(base64.trim_ascii()).ok()?));
+        let pair = Self(Secret::new(BASE64.decode(base64.trim_ascii()).ok()?));
         AccessKeyId::parse(pair.access_key()).ok()?;
         Some(pair)
+/// The scheme, and what follows it after blanks.
+fn parts(value: &[u8]) -> (&[u8], &[u8]) {
+    let end = value.iter().position(|byte| matches!(byte, b' ' | b'\t'));
+    value.split_at(end.unwrap_or(value.len()))
+}
+
     }
 
     pub(super) fn access_key(&self) -> &[u8] {
@@ -114,6 +130,20 @@ impl BasicPair {
     }
 
     pub(super) fn secret(&self) -> &[u8] {
+    /// The same, as the most lenient decoders read it: they pass over what is no digit, and take both alphabets.
+    fn parse_leniently(base64: &[u8]) -> Option<Self> {
+        let digits = base64.iter().filter_map(|&byte| match byte {
+            b'-' => Some(b'+'),
+            b'_' => Some(b'/'),
+            b'+' | b'/' => Some(byte),
+            _ => byte.is_ascii_alphanumeric().then_some(byte),
+        });
+        let digits = Secret::new(digits.collect::<Vec<u8>>());
+        // A last digit by itself says nothing.
+        let whole = digits.expose().len() - usize::from(digits.expose().len() % 4 == 1);
+        Self::parse(&digits.expose()[..whole])
+    }
+
         self.halves().1
     }
 
@@ -145,7 +175,13 @@ impl Claim<'_> {
 
 /// Whether a header's value is the secret of an access key, readable for whoever gets it.
 pub(super) fn is_secret(value: &HeaderValue) -> bool {
-    matches!(Ours::of(value), Ok(Some(Ours::Basic(_))))
+    let (scheme, rest) = parts(value.as_bytes().trim_ascii());
+    scheme.eq_ignore_ascii_case(BASIC.as_bytes()) && BasicPair::parse_leniently(rest).is_some()
+}
+
+/// Whether a query is signed with one of our keys, so that its signature is for the gateway.
+pub(super) fn is_signed_query(query: &str) -> bool {
+    sigv4::presigned_key(query).is_some_and(|key| AccessKeyId::parse(key.as_bytes()).is_ok())
 }
 
 #[cfg(test)]
@@ -193,6 +229,10 @@ mod tests {
             (&[PASSWORD], "nothing"),
             (&["Basic %"], "nothing"),
             (&[KEY], "secret"),
+            (&["Basic\tQUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0"], "secret"),
+            (&["Basic \t QUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2Vj"], "sec"),
+            (&["Basic QUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0cw"], "secrets"),
+            (&["Basic QUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0cw=="], "secrets"),
             (&[AWS], "AKIAIOSFODNN7EXAMPLE"),
         ] {
             assert_eq!(
@@ -207,6 +247,30 @@ mod tests {
         );
         let others = Some("sig=(\"@method\");keyid=\"somebody\"");
         assert_eq!(present(&["Bearer x"], None, others).unwrap(), "nothing");
+    }
+
+    #[test]
+    fn s39_a_secret_is_one_however_it_is_spelled() {
+        for value in [
+            KEY,
+            "bASIC\tQUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0",
+            "Basic QUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0cw",
+            "Basic QUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0cx==",
+            "Basic QUtJQUlPU0ZPRE5O N0VYQU1QTEU6c2VjcmV0cw",
+            "Basic \"QUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0\"",
+            "Basic QUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0cwA",
+            "Basic QUtJQUlPU0ZPRE5ON0VYQU1QTEU6_-_-",
+        ] {
+            assert!(is_secret(&value.parse().unwrap()), "{value}");
+        }
+        for value in [
+            PASSWORD,
+            "Basic",
+            "Basic ",
+            "Bearer QUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0",
+        ] {
+            assert!(!is_secret(&value.parse().unwrap()), "{value}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue};
 
-use super::presented::is_secret;
+use super::presented::{is_secret, is_signed_query};
 use super::signature::{rfc9421, sigv4};
 use super::signed::{Form, Signed};
 
@@ -45,12 +45,22 @@ impl Signed {
     /// The target that an application gets instead of the one that was sent, if that carries the proof.
     pub fn target(&self, sent: &PathAndQuery) -> Option<PathAndQuery> {
         let query = sent.query().filter(|_| self.form == Form::Query)?;
-        let target = match sigv4::without_signature(query) {
-            Some(rest) => format!("{}?{rest}", sent.path()),
-            None => sent.path().to_owned(),
-        };
-        target.parse().ok()
+        without_signature(sent, query)
     }
+}
+
+/// The target without a signature by one of our keys, whoever asks: where no identity is told, it is for nobody.
+pub(super) fn unsigned_target(sent: &PathAndQuery) -> Option<PathAndQuery> {
+    let query = sent.query().filter(|query| is_signed_query(query))?;
+    without_signature(sent, query)
+}
+
+fn without_signature(sent: &PathAndQuery, query: &str) -> Option<PathAndQuery> {
+    let target = match sigv4::without_signature(query) {
+        Some(rest) => format!("{}?{rest}", sent.path()),
+        None => sent.path().to_owned(),
+    };
+    target.parse().ok()
 }
 
 /// Removes secrets of access keys, whether or not anybody asked for them: where no identity is told, they are for

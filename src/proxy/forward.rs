@@ -103,7 +103,7 @@ impl Gateway {
             RequestBody::new(rest.upload, check, self.identity.strip(), self.timeouts.idle)
         };
         let target = rest.target.map(|sent| {
-            let bare = signed.as_ref().and_then(|signed| signed.target(sent));
+            let bare = self.authenticator.target(sent, signed.as_deref());
             bare.unwrap_or_else(|| sent.clone())
         });
         let target = target.map(|target| for_application(route, target)).transpose()?;

@@ -10,7 +10,7 @@ use reqwest::Response;
 use serde_json::Value;
 use tempfile::TempDir;
 use vestibule::clock::{Clock, ManualClock};
-use vestibule::config::{Config, RouteConfig};
+use vestibule::config::{Allow, Config, RouteConfig};
 
 use crate::harness::signer::{Headers, Signer, Unsigned, get, post, with};
 use crate::harness::{Application, Running, route, soon};
@@ -171,6 +171,35 @@ async fn s39_a_presigned_url_is_stripped_and_logged_without_its_signature() {
     let folder = front.gateway.stop().await;
     let log = std::fs::read_to_string(folder.path().join("access.jsonl")).unwrap();
     assert!(log.contains("/a") && !log.contains("X-Amz") && !log.contains("Signature"));
+}
+
+#[tokio::test]
+async fn s39_what_proves_something_to_the_gateway_alone_is_withheld_from_public_routes_too() {
+    let front = Front::before(Application::start().await, |route| route.allow = Allow::Public).await;
+    let presigned = front.key.presigned(&get("/a?b=1"), 600);
+    assert_eq!(front.send(&get(&presigned), &Headers::new()).await.status(), 200);
+    assert_eq!(front.app.received().last().unwrap().target, "/a?b=1");
+    // One of the application's own.
+    let own = presigned.replace(&front.key.access_key, "minioadmin");
+    assert_eq!(front.send(&get(&own), &Headers::new()).await.status(), 200);
+    assert_eq!(front.app.received().last().unwrap().target, own);
+
+    let basic = front.key.basic();
+    let (_, encoded) = basic[0].1.split_once(' ').unwrap();
+    let bare = encoded.trim_end_matches('=');
+    for value in [
+        format!("Basic {encoded}"),
+        format!("Basic\t{encoded}"),
+        format!("basic \t {encoded}"),
+        format!("Basic {bare}"),
+        format!("Basic {} {}", &bare[..20], &bare[20..]),
+        format!("Basic {}", bare.replace('+', "-").replace('/', "_")),
+    ] {
+        let headers = vec![("authorization", value.clone())];
+        assert_eq!(front.send(&get("/"), &headers).await.status(), 200);
+        let received = front.app.received().pop().unwrap();
+        assert_eq!(received.header("authorization"), None, "{value:?}");
+    }
 }
 
 #[tokio::test]

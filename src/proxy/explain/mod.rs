@@ -248,8 +248,10 @@ impl Gateway {
             let names = names.iter().filter(|name| odd || is_plain(name));
             names.map(HeaderName::to_string).collect()
         };
+        let bare = self.authenticator.target(&question.target, None);
+        let target = bare.unwrap_or_else(|| question.target.clone());
         Ok(Forwarded {
-            target: for_application(route, question.target.clone())?.to_string(),
+            target: for_application(route, target)?.to_string(),
             headers,
             removed: names(removed, false),
             forgeable: names(forgeable, true),

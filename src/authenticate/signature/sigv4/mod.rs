@@ -28,7 +28,7 @@ use date::AmzDate;
 pub use chunks::{Chunked, Chunks};
 pub use key::SigningKey;
 pub use payload::{Payload, Signed};
-pub use presigned::{is_presigned, without_signature};
+pub use presigned::{is_presigned, presigned_key, without_signature};
 
 /// The name of the scheme in `Authorization`, and of the algorithm.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";

@@ -21,6 +21,17 @@ pub fn is_presigned(query: &str) -> bool {
     parameters(query).any(|(name, _)| name == SIGNATURE)
 }
 
+/// The access key that a query claims to be signed with, if it carries a signature.
+pub fn presigned_key(query: &str) -> Option<String> {
+    if !is_presigned(query) {
+        return None;
+    }
+    let (_, credential) = parameters(query).find(|(name, _)| *name == "X-Amz-Credential")?;
+    let credential = percent_decode_str(credential).decode_utf8().ok()?;
+    let key = credential.split('/').next().unwrap_or_default();
+    Some(key.to_owned())
+}
+
 /// A query without the parameters of its signature; `None` if nothing is left.
 pub fn without_signature(query: &str) -> Option<String> {
     let kept: Vec<&str> = query
