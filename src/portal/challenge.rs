@@ -34,7 +34,7 @@ impl Challenges {
         // The first one is all that some clients read, and those know `Basic` alone.
         Self {
             all: value(&format!(
-                "Basic realm=\"{realm}\", charset=\"UTF-8\", {session}, {signed}"
+                "Basic realm=\"{realm}: access key and secret\", charset=\"UTF-8\", {session}, {signed}"
             )),
             without_basic: value(&format!("{session}, {signed}")),
         }
@@ -70,7 +70,7 @@ mod tests {
         let challenges = Challenges::new("Gate", true);
         assert_eq!(
             challenges.answer(&none),
-            "Basic realm=\"Gate\", charset=\"UTF-8\", Session realm=\"Gate\", \
+            "Basic realm=\"Gate: access key and secret\", charset=\"UTF-8\", Session realm=\"Gate\", \
              AWS4-HMAC-SHA256 realm=\"Gate\", BackendAI realm=\"Gate\", Signature realm=\"Gate\""
         );
         for (name, value) in [("sec-fetch-mode", "cors"), ("accept", "text/html,*/*;q=0.8")] {

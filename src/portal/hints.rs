@@ -31,6 +31,7 @@ fn sentence(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::ReferenceUnreadable(header) => ("hint.reference-unreadable", named(header)),
         Hint::ReferenceElsewhere(header) => ("hint.reference-elsewhere", named(header)),
         Hint::ReferenceForbidden(header) => ("hint.reference-forbidden", named(header)),
+        Hint::SignatureVersion2 => ("hint.signature-too-old", None),
         Hint::BodyNotSigned => ("hint.body-not-signed", None),
         Hint::BodyDiffers => ("hint.body-differs", None),
         Hint::ChallengeStale => ("hint.challenge-stale", None),

@@ -27,6 +27,8 @@ pub enum Hint {
     ReferenceElsewhere(&'static str),
     /// This header names a resource that the client may not use as it would be.
     ReferenceForbidden(&'static str),
+    /// The signature is of AWS's version 2.
+    SignatureVersion2,
     /// The body is not signed.
     BodyNotSigned,
     /// The body is another one than was signed.

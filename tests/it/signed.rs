@@ -203,6 +203,26 @@ async fn s39_what_proves_something_to_the_gateway_alone_is_withheld_from_public_
 }
 
 #[tokio::test]
+async fn a_signature_of_version_2_is_told_what_to_use() {
+    let front = Front::start().await;
+    let key = &front.key.access_key;
+    let query = format!("/a?AWSAccessKeyId={key}&Signature=x%3D&Expires=1900000000");
+    let header = vec![("authorization", format!("AWS {key}:c2lnbmF0dXJl"))];
+    for (target, headers) in [(query.as_str(), Headers::new()), ("/a", header)] {
+        let (slug, detail) = slug(front.send(&get(target), &headers).await).await;
+        assert_eq!(slug, "signature-invalid");
+        assert!(detail.contains("signature_version=\"s3v4\""), "{detail}");
+    }
+    let unsigned = Unsigned {
+        payload: "UNSIGNED-PAYLOAD".to_owned(),
+        ..get("/a")
+    };
+    let headers = front.key.aws_declared(&unsigned);
+    let (_, detail) = slug(front.send(&unsigned, &headers).await).await;
+    assert!(detail.contains("unsigned_payload = true"), "{detail}");
+}
+
+#[tokio::test]
 async fn who_i_am_is_told_in_any_scheme() {
     let front = Front::start().await;
     let request = get("/.auth/me");

@@ -23,6 +23,9 @@ pub enum Fault {
     /// Its own time is over, by so many seconds.
     #[error("the signature expired {0} s ago")]
     Expired(i64),
+    /// It is of AWS's version 2, which does not sign enough of a request.
+    #[error("the signature is of AWS's version 2")]
+    Version2,
     /// The body is left unsigned, and the route does not allow that.
     #[error("the body is not signed")]
     BodyNotSigned,

@@ -13,6 +13,7 @@ mod mac;
 mod message;
 pub mod rfc9421;
 pub mod sigv4;
+pub mod version2;
 
 pub use body::BodyCheck;
 pub use fault::{Fault, Unproven};
