@@ -96,11 +96,14 @@ pub enum Usage {
 
 /// What is asked for, as far as a scheme depends on it.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Terms {
     /// Whether a session is used.
     pub usage: Usage,
     /// Whether access keys prove something here.
     pub takes_keys: bool,
+    /// Whether a signature may be in the query.
+    pub presigned: bool,
     /// Whether a signature may leave the body out.
     pub unsigned_payload: bool,
     /// Whether there is a body.
@@ -151,9 +154,6 @@ impl Authenticator {
         }
     }
 
-    /// Removes what is for the gateway alone from the headers that an application gets.
-    pub fn withhold(&self, headers: &mut HeaderMap, signed: Option<&Signed>) {
-        if let Some(signed) = signed {
     /// The target that an application gets instead of the one that was sent, if that carries a proof for the gateway.
     pub fn target(&self, sent: &PathAndQuery, signed: Option<&Signed>) -> Option<PathAndQuery> {
         match signed {
@@ -163,6 +163,9 @@ impl Authenticator {
         }
     }
 
+    /// Removes what is for the gateway alone from the headers that an application gets.
+    pub fn withhold(&self, headers: &mut HeaderMap, signed: Option<&Signed>) {
+        if let Some(signed) = signed {
             signed.withhold(headers);
         }
         if self.signed.is_some() {

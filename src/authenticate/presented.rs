@@ -169,6 +169,11 @@ impl Claim<'_> {
         }
     }
 
+    /// Whether it is in the query, so that whoever has the URL makes the request.
+    pub(super) fn is_in_query(&self) -> bool {
+        matches!(self, Self::SigV4(claim) if claim.is_in_query())
+    }
+
     pub(super) fn require_time(&self, now: Timestamp) -> Result<(), Fault> {
         match self {
             Self::SigV4(claim) => claim.require_time(now),

@@ -14,6 +14,7 @@ impl From<Fault> for Refusal {
             Fault::NotSigned(part) => (Problem::SignatureInvalid, Some(Hint::NotSigned(part.clone()))),
             Fault::Missing(part) => (Problem::SignatureInvalid, Some(Hint::Missing(part.clone()))),
             Fault::Version2 => (Problem::SignatureInvalid, Some(Hint::SignatureVersion2)),
+            Fault::Presigned => (Problem::SignatureInvalid, Some(Hint::Presigned)),
             Fault::BodyNotSigned => (Problem::SignatureInvalid, Some(Hint::BodyNotSigned)),
             Fault::BodyDiffers => (Problem::SignatureInvalid, Some(Hint::BodyDiffers)),
             Fault::Clock(age) if *age < 0 => (Problem::ClockSkew, Some(Hint::ClockAhead(age.unsigned_abs()))),

@@ -141,7 +141,9 @@ impl SignedScheme {
         terms: Terms,
         sender: Sender<'h>,
     ) -> Attempt<'h> {
-        if let Err(fault) = claim.require_time(self.clock.now()) {
+        let is_taken = terms.presigned || !claim.is_in_query();
+        let taken = if is_taken { Ok(()) } else { Err(Fault::Presigned) };
+        if let Err(fault) = taken.and_then(|()| claim.require_time(self.clock.now())) {
             return Attempt::Rejected(self.refuse(claim.access_key(), sender, fault.into()));
         }
         let id = AccessKeyId::parse(claim.access_key().as_bytes());
@@ -231,12 +233,12 @@ impl Case<'_> {
                         });
                     }
                     Payload::Undeclared => return Ok(ByHead::NeedsBody),
-                    declared => declared,
-                };
                     // Nobody asks for a body of which nothing is left, so it is checked before anything is sent.
                     Payload::Chunked(_) if has_body && self.decoded_length()? == Some(0) => {
                         return Ok(ByHead::NeedsBody);
                     }
+                    declared => declared,
+                };
                 let (proven, key) = self.by_derived_key(claim, secret, Body::Declared(body))?;
                 let mut signed = self.signed(&proven.signature, proven.until);
                 match body {
@@ -303,11 +305,11 @@ impl Case<'_> {
     fn by_body(&self, secret: &str, body: &[u8]) -> Result<Signed, Wrong> {
         match &self.claim {
             Claim::SigV4(claim) => {
-                let hash = Sha256::digest(body).into();
-                // Without a body there is nothing that could have been left unsigned.
                 if let Payload::Chunked(form) = claim.payload() {
                     return self.by_chunks(claim, form, secret, body);
                 }
+                let hash = Sha256::digest(body).into();
+                // Without a body there is nothing that could have been left unsigned.
                 let read = if claim.is_in_query() && body.is_empty() {
                     Body::ReadOrUnsigned(&hash)
                 } else {
@@ -327,8 +329,6 @@ impl Case<'_> {
         }
     }
 
-    fn signed(&self, signature: &[u8], until: Timestamp) -> Signed {
-        let digest = SignatureDigest::of(self.claim.access_key(), signature);
     /// Judges chunks that were read.
     fn by_chunks(
         &self,
@@ -349,6 +349,8 @@ impl Case<'_> {
         })
     }
 
+    fn signed(&self, signature: &[u8], until: Timestamp) -> Signed {
+        let digest = SignatureDigest::of(self.claim.access_key(), signature);
         // The last moment in which it serves is one in which it is remembered.
         let until = until.checked_add(SignedDuration::from_secs(1));
         Signed {

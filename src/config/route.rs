@@ -9,10 +9,7 @@ use crate::request::{Host, HostError};
 /// Which requests go where, and who may make them.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of its own, off by default"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct RouteConfig {
     /// The host, or `*.` and a domain for all hosts below it. Default: the host of `public_url`.
     #[schemars(extend("examples" = ["console.example.com"]))]
@@ -38,6 +35,8 @@ pub struct RouteConfig {
     pub replay: Replay,
     /// Signed requests may leave their body unsigned.
     pub unsigned_payload: bool,
+    /// A request may be signed in its query: whoever has the URL makes it on behalf of who signed it.
+    pub presigned: bool,
     /// Serves the clients of another gateway too. "backend.ai": those of Backend.AI in session mode, which sign in at
     /// `server/login` under the route's path, and send everything else under its `func`.
     #[schemars(extend("examples" = ["backend.ai"]))]
@@ -73,6 +72,7 @@ impl Default for RouteConfig {
             preflight: false,
             replay: Replay::Off,
             unsigned_payload: false,
+            presigned: true,
             compat: None,
             assertion: None,
             line: Line::default(),

@@ -32,6 +32,7 @@ fn sentence(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::ReferenceElsewhere(header) => ("hint.reference-elsewhere", named(header)),
         Hint::ReferenceForbidden(header) => ("hint.reference-forbidden", named(header)),
         Hint::SignatureVersion2 => ("hint.signature-too-old", None),
+        Hint::Presigned => ("hint.presigned", None),
         Hint::BodyNotSigned => ("hint.body-not-signed", None),
         Hint::BodyDiffers => ("hint.body-differs", None),
         Hint::ChallengeStale => ("hint.challenge-stale", None),

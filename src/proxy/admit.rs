@@ -140,12 +140,14 @@ pub(super) fn terms(to: Found<'_>, has_body: bool) -> Option<Terms> {
     let terms = Terms {
         usage: Usage::Extends,
         takes_keys: true,
+        presigned: true,
         unsigned_payload: false,
         has_body,
     };
     match to {
         Found::Route(route) if *route.allow() == Allow::Public => None,
         Found::Route(route) => Some(Terms {
+            presigned: route.presigned(),
             unsigned_payload: route.unsigned_payload(),
             ..terms
         }),

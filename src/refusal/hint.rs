@@ -29,6 +29,8 @@ pub enum Hint {
     ReferenceForbidden(&'static str),
     /// The signature is of AWS's version 2.
     SignatureVersion2,
+    /// The route takes no signature in a query.
+    Presigned,
     /// The body is not signed.
     BodyNotSigned,
     /// The body is another one than was signed.

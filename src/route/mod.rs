@@ -46,6 +46,7 @@ pub struct Route {
     pub(super) preflight: bool,
     pub(super) replay: Replay,
     pub(super) unsigned_payload: bool,
+    pub(super) presigned: bool,
     pub(super) session_form: Option<SessionForm>,
 }
 
@@ -146,6 +147,11 @@ impl Route {
     /// Whether a signed request may leave its body unsigned.
     pub fn unsigned_payload(&self) -> bool {
         self.unsigned_payload
+    }
+
+    /// Whether a request may be signed in its query.
+    pub fn presigned(&self) -> bool {
+        self.presigned
     }
 
     /// The path that the application is asked for, where that is not the one that was sent: without the `func` of

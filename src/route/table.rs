@@ -197,6 +197,7 @@ impl Routes {
             preflight: route.preflight,
             replay: route.replay,
             unsigned_payload: route.unsigned_payload,
+            presigned: route.presigned,
             session_form: route.compat.map(|Compat::BackendAi| SessionForm::under(path)),
         };
         if made.methods != Methods::ALL && !self.by_method.contains(&made.target) {

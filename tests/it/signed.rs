@@ -203,6 +203,24 @@ async fn s39_what_proves_something_to_the_gateway_alone_is_withheld_from_public_
 }
 
 #[tokio::test]
+async fn a_route_may_refuse_what_is_signed_in_its_query() {
+    let front = Front::before(Application::start().await, |route| route.presigned = false).await;
+    let presigned = front.key.presigned(&get("/a"), 600);
+    let unknown = presigned.replace(&front.key.access_key, "AKIAIOSFODNN7EXAMPLE");
+    for target in [&presigned, &unknown] {
+        let (slug, detail) = slug(front.send(&get(target), &Headers::new()).await).await;
+        assert_eq!(slug, "signature-invalid");
+        assert!(
+            detail.starts_with("Signatures in the URL are not accepted here."),
+            "{detail}"
+        );
+    }
+    let headers = front.key.aws(&get("/a"));
+    assert_eq!(front.send(&get("/a"), &headers).await.status(), 200);
+    assert_eq!(front.app.received().len(), 1);
+}
+
+#[tokio::test]
 async fn a_signature_of_version_2_is_told_what_to_use() {
     let front = Front::start().await;
     let key = &front.key.access_key;

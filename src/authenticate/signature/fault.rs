@@ -26,6 +26,9 @@ pub enum Fault {
     /// It is of AWS's version 2, which does not sign enough of a request.
     #[error("the signature is of AWS's version 2")]
     Version2,
+    /// It is in the query, and the route does not allow that.
+    #[error("presigned requests are not accepted here")]
+    Presigned,
     /// The body is left unsigned, and the route does not allow that.
     #[error("the body is not signed")]
     BodyNotSigned,

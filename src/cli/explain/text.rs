@@ -120,6 +120,7 @@ fn route_lines(route: &RouteView) -> Vec<String> {
         route
             .unsigned_payload
             .then_some("signed requests may leave their body unsigned"),
+        (!route.presigned).then_some("requests that are signed in their query are refused"),
         route.preflight.then_some("preflight: OPTIONS needs no session"),
         route.encoded_slash.then_some("%2f in a path is passed on"),
         route

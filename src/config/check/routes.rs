@@ -102,6 +102,7 @@ fn judge_signatures(path: &KeyPath, route: &RouteConfig, config: &Config, findin
     for (is_set, key) in [
         (route.replay != Replay::Off, "replay"),
         (route.unsigned_payload, "unsigned_payload"),
+        (!route.presigned, "presigned"),
     ] {
         if is_set && !config.login.iam {
             findings.warn(&path.key(key), UNUSED);

@@ -91,6 +91,8 @@ pub struct RouteView {
     pub replay: Replay,
     /// `unsigned_payload`
     pub unsigned_payload: bool,
+    /// `presigned`
+    pub presigned: bool,
     /// `preflight`
     pub preflight: bool,
     /// `encoded_slash`
@@ -153,6 +155,7 @@ impl RouteView {
             servers,
             replay: route.replay(),
             unsigned_payload: route.unsigned_payload(),
+            presigned: route.presigned(),
             preflight: route.preflight(),
             encoded_slash: route.encoded_slash(),
             case_sensitive: route.case_sensitive(),
