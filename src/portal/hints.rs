@@ -31,6 +31,7 @@ fn sentence(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::ReferenceUnreadable(header) => ("hint.reference-unreadable", named(header)),
         Hint::ReferenceElsewhere(header) => ("hint.reference-elsewhere", named(header)),
         Hint::ReferenceForbidden(header) => ("hint.reference-forbidden", named(header)),
+        Hint::BelowForbidden => ("hint.below-forbidden", None),
         Hint::SignatureVersion2 => ("hint.signature-too-old", None),
         Hint::Presigned => ("hint.presigned", None),
         Hint::BodyNotSigned => ("hint.body-not-signed", None),

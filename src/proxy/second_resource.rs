@@ -16,7 +16,7 @@ use crate::authorize::Permit;
 use crate::config::{Config, DestinationForm, Server, UpstreamConfig, UpstreamPreset};
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
-use crate::route::{BadPath, Found, Route, Routes, Target, Unroutable, UpstreamName};
+use crate::route::{BadPath, Below, Found, Route, Routes, Target, Unroutable, UpstreamName};
 
 pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
 const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
@@ -56,6 +56,8 @@ enum SecondResourceError {
         path: String,
         reason: String,
     },
+    #[error("{method} on the route {route}, which is below, is for others")]
+    Below { method: Method, route: String },
 }
 
 impl Gateway {
@@ -71,7 +73,7 @@ impl Gateway {
         };
         self.require_copy_source(head, permit)?;
         let destination = acts_on_destination(head)
-            .then(|| self.destination(head, permit))
+            .then(|| self.destination(head, route, permit))
             .transpose()?
             .flatten();
         Ok(SecondResources {
@@ -83,6 +85,7 @@ impl Gateway {
     fn destination(
         &self,
         head: &RequestHead<'_>,
+        own: &Route,
         permit: &Permit,
     ) -> Result<Option<PathAndQuery>, SecondResourceError> {
         const HEADER: &str = "Destination";
@@ -94,9 +97,38 @@ impl Gateway {
         let overwrites = only(head.headers, &OVERWRITE, "Overwrite")? != Some("F");
         if overwrites {
             self.require_second(head, &url, &Method::DELETE, permit, HEADER)?;
+            self.require_below(head, url.path(), own, &Method::DELETE, permit)?;
         }
         let route = self.require_second(head, &url, &Method::PUT, permit, HEADER)?;
+        self.require_below(head, url.path(), own, &Method::PUT, permit)?;
+        self.require_below(head, head.path, own, &Method::GET, permit)?;
+        if !head.method.as_str().eq_ignore_ascii_case("COPY") {
+            self.require_below(head, head.path, own, &Method::DELETE, permit)?;
+        }
         rewritten(route, url, HEADER).map(Some)
+    }
+
+    /// Judges what lies in a collection with which it is read, written or deleted: all below it for which there are other
+    /// routes to the same application.
+    fn require_below(
+        &self,
+        head: &RequestHead<'_>,
+        path: &str,
+        own: &Route,
+        method: &Method,
+        permit: &Permit,
+    ) -> Result<(), SecondResourceError> {
+        for Below { route, all } in self.routes.below(head.host, path, method) {
+            let leads_there = all.iter().find(|route| route.target() == own.target());
+            let admits = route.is_some_and(|route| permit.extends_to(route, method).is_ok());
+            if let Some(below) = leads_there.filter(|_| !admits) {
+                return Err(SecondResourceError::Below {
+                    method: method.clone(),
+                    route: below.label().to_string(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The object that S3 copies from, which is read: `bucket/key`, percent-encoded, and perhaps a version.
@@ -363,6 +395,7 @@ impl From<SecondResourceError> for Refusal {
             SecondResourceError::Forbidden { header, .. } => {
                 (Problem::Forbidden, Hint::ReferenceForbidden(header))
             }
+            SecondResourceError::Below { .. } => (Problem::Forbidden, Hint::BelowForbidden),
         };
         Self::because(problem, error.to_string()).hinting(hint)
     }

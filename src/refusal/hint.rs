@@ -27,6 +27,8 @@ pub enum Hint {
     ReferenceElsewhere(&'static str),
     /// This header names a resource that the client may not use as it would be.
     ReferenceForbidden(&'static str),
+    /// In the collection, at the source or the destination, is what the client may not use as it would be.
+    BelowForbidden,
     /// The signature is of AWS's version 2.
     SignatureVersion2,
     /// The route takes no signature in a query.

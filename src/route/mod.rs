@@ -4,6 +4,7 @@
 //! of another route is refused (S43). Query, fragment and `User-Agent` have no part in it (S44). Where an application
 //! gets another path than the one that was sent, in Backend.AI's session form, both are judged and must take one route.
 
+mod below;
 mod find;
 mod methods;
 mod page;
@@ -21,6 +22,7 @@ use http::Method;
 
 use crate::config::{Allow, Replay};
 
+pub use below::Below;
 pub use find::{Found, Unroutable};
 pub use methods::Methods;
 pub use page::{AccountPage, AdminPage, Audience, Page, SessionFormPage};

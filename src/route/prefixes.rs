@@ -82,6 +82,14 @@ impl Prefixes {
         list.iter()
             .find_map(|prefix| Some((prefix.index, rest(reading, &prefix.text)?)))
     }
+
+    /// The places of the paths that are longer than a folded reading and begin with it, each as often as it is read so.
+    pub(super) fn below<'p>(&'p self, base: &'p str) -> impl Iterator<Item = usize> + 'p {
+        self.folded
+            .iter()
+            .filter(move |prefix| rest(&prefix.text, base).is_some_and(|rest| !rest.is_empty()))
+            .map(|prefix| prefix.index)
+    }
 }
 
 impl Spelling {
