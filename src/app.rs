@@ -18,7 +18,7 @@ use crate::control::ops::{OpsListener, Readiness};
 use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
 use crate::listener::{ListenError, Listener, Tls, TlsError};
-use crate::metrics::Metrics;
+use crate::metrics::{Counter, Metrics};
 use crate::proxy::{Current, Gateway, GatewayError, Recent, Surroundings};
 use crate::random::Random;
 use crate::route::{RouteError, Routes};
@@ -36,6 +36,8 @@ pub struct Environment {
     pub random: Random,
     /// The configuration, when it is to be read again.
     pub source: ConfigSource,
+    /// Messages of the program that could not be written.
+    pub lost_messages: Arc<Counter>,
 }
 
 /// The gateway, bound and ready to run.
@@ -104,11 +106,15 @@ impl Application {
             clock,
             random,
             source,
+            lost_messages,
         } = environment;
         let stop = CancellationToken::new();
         // The socket first: a second gateway is told so, not that the store is locked.
         let socket = AdministratorSocket::bind(&config.listen.admin_socket)?;
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics {
+            messages_lost: lost_messages,
+            ..Metrics::default()
+        });
         let listener = Listener::bind(&config, &random, metrics.clone())?;
         let readiness = Readiness::default();
         let ops = bind_ops(&config, &readiness, metrics.clone(), &clock).await?;

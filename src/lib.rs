@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod identity;
 pub mod ids;
 pub mod listener;
+pub mod log_writer;
 pub mod metrics;
 pub mod model;
 pub mod portal;

@@ -1,6 +1,7 @@
 //! What the gateway counts about itself: plain counters, one atomic addition each.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,6 +15,11 @@ impl Counter {
     /// One more.
     pub fn increment(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many more.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 
     /// One less; for what comes and goes. Never below zero, as long as each decrement follows an increment.
@@ -97,6 +103,12 @@ pub struct Metrics {
     pub mails_failed: Counter,
     /// Mails beyond what an address may be sent, or a client may cause.
     pub mails_withheld: Counter,
+    /// Messages of the program that could not be written. Counted from before there is anything else to count.
+    pub messages_lost: Arc<Counter>,
+    /// Lines of the access log that could not be written, or came faster than they were.
+    pub access_lines_lost: Arc<Counter>,
+    /// Lines of the audit log that could not be written.
+    pub audit_lines_lost: Counter,
 }
 
 /// A counter for each kind of refusal.
@@ -170,7 +182,7 @@ impl Metrics {
         &'static str,
         &'static str,
         Vec<(&'static str, &Counter)>,
-    ); 5] {
+    ); 6] {
         let refusals = Problem::ALL.iter();
         let refusals = refusals.map(|&problem| (problem.slug(), self.refusals.of(problem)));
         [
@@ -226,6 +238,16 @@ impl Metrics {
                     ("postponed", &self.mails_postponed),
                     ("failed", &self.mails_failed),
                     ("withheld", &self.mails_withheld),
+                ],
+            ),
+            (
+                "vestibule_log_lines_lost_total",
+                "Log lines that could not be written.",
+                "log",
+                vec![
+                    ("messages", &self.messages_lost),
+                    ("access", &self.access_lines_lost),
+                    ("audit", &self.audit_lines_lost),
                 ],
             ),
         ]

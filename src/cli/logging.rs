@@ -2,16 +2,20 @@
 
 use std::env;
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
 
 use super::answer::Failure;
+use crate::log_writer::LogWriter;
+use crate::metrics::Counter;
 
 /// Says more, or less, than the configuration asks for.
 const VARIABLE: &str = "VESTIBULE_LOG";
 
-/// Starts at a level, or with a filter such as `info,vestibule::proxy=debug`.
-pub(super) fn start(level: &str) -> Result<(), Failure> {
+/// Starts at a level, or with a filter such as `info,vestibule::proxy=debug`. Lines that cannot be written are
+/// lost, and counted.
+pub(super) fn start(level: &str) -> Result<Arc<Counter>, Failure> {
     let (said_by, level) = match env::var(VARIABLE) {
         Ok(level) => (VARIABLE, level),
         Err(_) => ("log.level", level.to_owned()),
@@ -19,13 +23,17 @@ pub(super) fn start(level: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&level).map_err(|error| {
         Failure::failed(format!("{said_by} is {level:?}, which is not a filter: {error}"))
     })?;
+    let lost = Arc::<Counter>::default();
+    let counted = lost.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
+        // It would say so on standard error, and panic where nothing can be written there.
+        .log_internal_errors(false)
+        .with_writer(move || LogWriter::new(io::stderr(), counted.clone()));
     if io::stderr().is_terminal() {
         subscriber.with_target(false).init();
     } else {
         subscriber.json().flatten_event(true).init();
     }
-    Ok(())
+    Ok(lost)
 }

@@ -17,6 +17,7 @@ use crate::app::{Application, ConfigSource, Environment, Serving};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::control::first_administrator::{self, LIFETIME, LinkFile, Offer};
+use crate::metrics::Counter;
 use crate::random::Random;
 use crate::services::Actor;
 
@@ -34,12 +35,12 @@ pub(super) struct Serve {
 pub(super) fn run(options: &Serve, config: Option<&Path>) -> Result<(), Failure> {
     let chosen = options.configuration(config)?;
     let Loaded { config, warnings } = chosen.read()?;
-    logging::start(&config.log.level)?;
+    let lost_messages = logging::start(&config.log.level)?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(chosen, config))
+    runtime.block_on(serve(chosen, config, lost_messages))
 }
 
 impl Serve {
@@ -61,7 +62,7 @@ impl Serve {
     }
 }
 
-async fn serve(chosen: Chosen, config: Config) -> Result<(), Failure> {
+async fn serve(chosen: Chosen, config: Config, lost_messages: Arc<Counter>) -> Result<(), Failure> {
     let stop = stop_on_signal()?;
     // Before the start, so that no signal ends it.
     let hangup = signal(SignalKind::hangup())?;
@@ -70,6 +71,7 @@ async fn serve(chosen: Chosen, config: Config) -> Result<(), Failure> {
         clock: Clock::system(),
         random: Random::system(),
         source: ConfigSource::new(move || chosen.load()),
+        lost_messages,
     };
     let application = Application::build(config.clone(), environment)
         .await

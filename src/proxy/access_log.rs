@@ -8,6 +8,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -17,6 +18,8 @@ use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 
 use crate::clock::Clock;
 use crate::config::LogConfig;
+use crate::log_writer::LogWriter;
+use crate::metrics::{Counter, Metrics};
 use crate::request::{Client, RequestHead, RequestId};
 
 pub use find::{LoggedRequest, find_request};
@@ -32,6 +35,9 @@ pub(super) struct AccessLog(Arc<Writer>);
 #[derive(Debug)]
 struct Writer {
     lines: NonBlocking,
+    lost: Arc<Counter>,
+    /// Of the lines that did not fit, those that are counted as lost.
+    unfit: AtomicUsize,
     clock: Clock,
     /// Writes what is left when it is dropped.
     _guard: WorkerGuard,
@@ -98,19 +104,22 @@ impl Begun {
 
 impl AccessLog {
     /// Opens the file, or standard output; `None` if there is to be no log.
-    pub(super) fn open(config: &LogConfig, clock: Clock) -> io::Result<Option<Self>> {
+    pub(super) fn open(config: &LogConfig, clock: Clock, metrics: &Metrics) -> io::Result<Option<Self>> {
         if !config.access {
             return Ok(None);
         }
+        let lost = metrics.access_lines_lost.clone();
         let (lines, guard) = if config.access_file.as_os_str().is_empty() {
-            tracing_appender::non_blocking(io::stdout())
+            tracing_appender::non_blocking(LogWriter::new(io::stdout(), lost.clone()))
         } else {
             let mut options = OpenOptions::new();
             let file = options.create(true).append(true).mode(0o600);
-            tracing_appender::non_blocking(file.open(&config.access_file)?)
+            tracing_appender::non_blocking(LogWriter::new(file.open(&config.access_file)?, lost.clone()))
         };
         Ok(Some(Self(Arc::new(Writer {
             lines,
+            lost,
+            unfit: AtomicUsize::new(0),
             clock,
             _guard: guard,
         }))))
@@ -200,6 +209,17 @@ impl Drop for Unanswered<'_> {
     }
 }
 
+impl Writer {
+    /// Counts the lines that did not fit since it was last called.
+    fn count_unfit(&self) {
+        let unfit = self.lines.error_counter().dropped_lines();
+        let counted = self.unfit.fetch_max(unfit, Ordering::Relaxed);
+        if unfit > counted {
+            self.lost.add((unfit - counted) as u64);
+        }
+    }
+}
+
 impl Record {
     /// So many bytes of content were sent on.
     pub(super) fn count(&mut self, bytes: usize) {
@@ -218,6 +238,7 @@ impl Record {
             took.as_micros()
         );
         let _ = writer.lines.clone().write_all(&self.line);
+        writer.count_unfit();
     }
 }
 
@@ -238,7 +259,9 @@ mod tests {
             access_file: file.clone(),
             ..LogConfig::default()
         };
-        let log = AccessLog::open(&config, clock.clone()).unwrap().unwrap();
+        let log = AccessLog::open(&config, clock.clone(), &Metrics::default())
+            .unwrap()
+            .unwrap();
         let head = RequestHead {
             method: &Method::GET,
             host: &"localhost".parse().unwrap(),

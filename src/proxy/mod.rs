@@ -153,7 +153,7 @@ impl Gateway {
         real_certificate: bool,
         surroundings: Surroundings,
     ) -> Result<Self, GatewayError> {
-        let access_log = AccessLog::open(&config.log, surroundings.clock.clone());
+        let access_log = AccessLog::open(&config.log, surroundings.clock.clone(), &surroundings.metrics);
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         Ok(Self {
             authenticator: Authenticator::new(&config.login, &services, &surroundings.clock),

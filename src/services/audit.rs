@@ -6,12 +6,14 @@ mod log;
 mod whom;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Kept;
 use super::address_limit::AddressLimit;
 use crate::clock::Clock;
 use crate::config::{AuditConfig, AuditMode};
+use crate::metrics::Metrics;
 use crate::model::{AuditEvent, AuditOutcome, AuditPlace};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, StoreError};
 use lines::Lines;
@@ -40,6 +42,7 @@ pub struct Audit {
     store: Kept,
     mode: AuditMode,
     clock: Clock,
+    metrics: Arc<Metrics>,
 }
 
 impl Audit {
@@ -47,7 +50,12 @@ impl Audit {
     pub const STANDARD_ERROR: &str = lines::STANDARD_ERROR;
 
     /// Opens what lines are written to, and begins to keep the audit log of the store. Needs a tokio runtime.
-    pub(super) fn open(config: &AuditConfig, store: Kept, clock: Clock) -> io::Result<Self> {
+    pub(super) fn open(
+        config: &AuditConfig,
+        store: Kept,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<Self> {
         Ok(Self {
             lines: Lines::open(&config.file)?,
             log: Log::start(store.clone(), config, clock.clone()),
@@ -55,6 +63,7 @@ impl Audit {
             store,
             mode: config.mode,
             clock,
+            metrics,
         })
     }
 
@@ -62,10 +71,7 @@ impl Audit {
     /// event is on disk when this returns (S52). Where it is not, nobody waits for it.
     pub async fn record(&self, origin: &Origin, event: &Event) -> Result<(), AuditError> {
         let recorded = event.recorded(self.clock.now(), origin);
-        let line = self
-            .lines
-            .write(&recorded)
-            .inspect_err(|error| alarm(event, error));
+        let line = self.write_line(event, &recorded);
         if self.mode == AuditMode::BestEffort {
             self.keep(recorded);
             return Ok(());
@@ -75,7 +81,7 @@ impl Audit {
             row.inspect_err(|error| alarm(event, error))
                 .map_err(|_| AuditError)?;
         }
-        line.map_err(|_| AuditError)
+        line
     }
 
     /// Where the record is required, writes what is about to be done: what cannot be recorded is then not done at all.
@@ -90,10 +96,16 @@ impl Audit {
     /// all that can be raised.
     pub fn note(&self, origin: &Origin, event: &Event) {
         let recorded = event.recorded(self.clock.now(), origin);
-        if let Err(error) = self.lines.write(&recorded) {
-            alarm(event, &error);
-        }
+        let _ = self.write_line(event, &recorded);
         self.keep(recorded);
+    }
+
+    fn write_line(&self, event: &Event, recorded: &AuditEvent) -> Result<(), AuditError> {
+        self.lines.write(recorded).map_err(|error| {
+            self.metrics.audit_lines_lost.increment();
+            alarm(event, &error);
+            AuditError
+        })
     }
 
     fn keep(&self, recorded: AuditEvent) {

@@ -191,7 +191,7 @@ impl Services {
         )
         .await?;
         let store = Kept::from(store);
-        let audit = Audit::open(&config.audit, store.clone(), clock.clone());
+        let audit = Audit::open(&config.audit, store.clone(), clock.clone(), metrics.clone());
         let audit = Arc::new(audit.map_err(|error| ServicesError::Audit {
             path: config.audit.file.clone(),
             error,

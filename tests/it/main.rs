@@ -2,7 +2,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "what a test rests on must be there, or the test fails"
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what a test rests on must be there, or the test fails; what it measured it says"
 )]
 
 mod approval;
@@ -49,6 +51,7 @@ mod signed;
 mod signup_matrix;
 mod store;
 mod terms;
+mod unwritable_log;
 mod way_forward;
 mod way_framing;
 mod way_identity;

@@ -46,7 +46,14 @@ impl Outbox {
             return;
         }
         for link in &letter.links {
-            eprintln!("  Mail to {}: {}\n  {}\n", letter.to, letter.subject, link.url);
+            // A terminal that is gone takes no mail with it.
+            let _ = writeln!(
+                io::stderr(),
+                "  Mail to {}: {}\n  {}\n",
+                letter.to,
+                letter.subject,
+                link.url
+            );
         }
     }
 }

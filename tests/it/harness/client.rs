@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -68,6 +69,7 @@ impl Running {
             clock,
             random: Random::seeded(1),
             source: ConfigSource::new(|| Config::parse("", "nobody reloads")),
+            lost_messages: Arc::default(),
         };
         let application = Application::build(config, environment).await.unwrap();
         let address = application.https_addresses()[0];
