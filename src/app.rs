@@ -3,6 +3,7 @@
 mod explain;
 mod reload;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -13,16 +14,18 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Target, UpstreamConfig};
 use crate::control::ops::{OpsListener, Readiness};
 use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
+use crate::descriptors::Shares;
 use crate::listener::{ListenError, Listener, Tls, TlsError};
 use crate::metrics::{Counter, Metrics};
 use crate::proxy::{Current, Gateway, GatewayError, Recent, Surroundings};
 use crate::random::Random;
 use crate::route::{RouteError, Routes};
 use crate::services::{Actor, Services, ServicesError};
+use crate::upstream::ConnectionLimit;
 
 pub use explain::{Explained, Recalled, explain_at_rest};
 pub use reload::{ConfigSource, ReloadError, Serving};
@@ -36,6 +39,8 @@ pub struct Environment {
     pub random: Random,
     /// The configuration, when it is to be read again.
     pub source: ConfigSource,
+    /// File descriptors that the process may have open.
+    pub descriptors: usize,
     /// Messages of the program that could not be written.
     pub lost_messages: Arc<Counter>,
 }
@@ -106,6 +111,7 @@ impl Application {
             clock,
             random,
             source,
+            descriptors,
             lost_messages,
         } = environment;
         let stop = CancellationToken::new();
@@ -115,7 +121,10 @@ impl Application {
             messages_lost: lost_messages,
             ..Metrics::default()
         });
-        let listener = Listener::bind(&config, &random, metrics.clone())?;
+        let shares = share_out(descriptors, &config);
+        let mut bound = config.clone();
+        bound.limits.connections = shares.clients;
+        let listener = Listener::bind(&bound, &random, metrics.clone())?;
         let readiness = Readiness::default();
         let ops = bind_ops(&config, &readiness, metrics.clone(), &clock).await?;
         if let (Some(0), Some(address)) = (config.public_url.port(), listener.addresses().first()) {
@@ -141,6 +150,7 @@ impl Application {
             metrics,
             recent: Arc::new(Recent::since(now)),
             tunnels: TaskTracker::new(),
+            application_connections: Arc::new(ConnectionLimit::new(shares.applications)),
             stop: stop.clone(),
         };
         let Generation { tls, gateway } = Generation::new(&config, &services, surroundings.clone())?;
@@ -249,6 +259,38 @@ impl Generation {
         let gateway = Gateway::new(config, routes, services.clone(), tls.is_real(), surroundings)?;
         Ok(Self { tls, gateway })
     }
+}
+
+/// Divides the file descriptors among clients and applications. The log tells if they do not suffice.
+fn share_out(descriptors: usize, config: &Config) -> Shares {
+    let clients = config.limits.connections;
+    let applications = connections_to_applications(config);
+    let shares = Shares::of(descriptors, clients, applications);
+    if shares.clients < clients || shares.applications < applications {
+        tracing::warn!(
+            descriptors,
+            clients = shares.clients,
+            applications = shares.applications,
+            "the limit of open files is too low for {clients} connections of clients (limits.connections) and {applications} to applications (max_connections): {} and {} are served at one time; raise the hard limit (LimitNOFILE, ulimit -Hn)",
+            shares.clients,
+            shares.applications,
+        );
+    }
+    shares
+}
+
+/// As many as all applications may have together.
+fn connections_to_applications(config: &Config) -> usize {
+    let targets: BTreeSet<_> = config.route.iter().map(|route| route.upstream.as_str()).collect();
+    let most = targets.into_iter().map(|target| match Target::parse(target) {
+        Ok(Target::Named(name)) => config
+            .upstream
+            .get(name)
+            .map_or(0, |upstream| upstream.max_connections),
+        Ok(Target::Server(_)) => UpstreamConfig::default().max_connections,
+        Ok(Target::Demo) | Err(_) => 0,
+    });
+    most.fold(0, usize::saturating_add)
 }
 
 async fn bind_ops(

@@ -15,6 +15,7 @@ pub mod clock;
 mod colour;
 pub mod config;
 pub mod control;
+pub mod descriptors;
 pub mod doctor;
 pub mod identity;
 pub mod ids;

@@ -1,6 +1,7 @@
 //! Explaining: what would become of a request, and what became of one.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,7 @@ fn at_rest(config: &Config, services: &Services) -> Result<Gateway, BuildError> 
         random: Random::system(),
         metrics: Metrics::default().into(),
         tunnels: TaskTracker::new(),
+        application_connections: Arc::default(),
         stop: CancellationToken::new(),
     };
     let mut config = config.clone();

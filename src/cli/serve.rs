@@ -17,6 +17,7 @@ use crate::app::{Application, ConfigSource, Environment, Serving};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::control::first_administrator::{self, LIFETIME, LinkFile, Offer};
+use crate::descriptors;
 use crate::metrics::Counter;
 use crate::random::Random;
 use crate::services::Actor;
@@ -71,6 +72,7 @@ async fn serve(chosen: Chosen, config: Config, lost_messages: Arc<Counter>) -> R
         clock: Clock::system(),
         random: Random::system(),
         source: ConfigSource::new(move || chosen.load()),
+        descriptors: descriptors::raise_limit(),
         lost_messages,
     };
     let application = Application::build(config.clone(), environment)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{SecretSource, Server, ServerError};
 
 /// An application behind the gateway.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamConfig {
     /// Where it listens: `http://`, `https://`, `h2c://` or `unix:` and a path. Several are balanced. Required.
@@ -30,6 +30,22 @@ pub struct UpstreamConfig {
     /// PEM file of the authority that signs this application's certificate, instead of the system's.
     #[schemars(extend("examples" = ["certs/console-ca.pem"]))]
     pub ca: Option<PathBuf>,
+    /// Connections to all its servers at one time. Further requests wait for a moment, then get 503. A server of
+    /// HTTP/2 (`h2c://`) has one connection and no such bound.
+    pub max_connections: usize,
+}
+
+impl Default for UpstreamConfig {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            headers: BTreeMap::new(),
+            preset: None,
+            ca: None,
+            destination: None,
+            max_connections: 512,
+        }
+    }
 }
 
 impl UpstreamConfig {

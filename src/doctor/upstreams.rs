@@ -1,6 +1,7 @@
 //! The applications behind the gateway, and their clocks.
 
 use std::io;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -28,7 +29,7 @@ pub(super) async fn reach(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(routes) = made else {
         return Vec::new();
     };
-    let upstreams = match Upstreams::new(patient.config, &routes) {
+    let upstreams = match Upstreams::new(patient.config, &routes, &Arc::default()) {
         Ok(upstreams) => upstreams,
         Err(error) => return vec![Finding::problem(CHECK, error.to_string(), "see [upstream]")],
     };

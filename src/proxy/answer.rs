@@ -27,7 +27,7 @@ use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, X_REQUEST_ID};
 use crate::route::Found;
-use crate::upstream::{Progress, Upload};
+use crate::upstream::{Place, Progress, Upload};
 
 /// An answer before it is sent, and what is known of it.
 pub(super) struct Made {
@@ -37,7 +37,7 @@ pub(super) struct Made {
     /// How far the request's body has come.
     pub(super) request: Option<Arc<Progress>>,
     /// The client's and the application's connection, if they become a tunnel.
-    pub(super) tunnel: Option<(OnUpgrade, OnUpgrade)>,
+    pub(super) tunnel: Option<Tunnel>,
     /// The server that was asked.
     pub(super) upstream: Option<Arc<str>>,
     pub(super) route: Option<Arc<str>>,
@@ -47,6 +47,14 @@ pub(super) struct Made {
     pub(super) clears_cookie: bool,
     /// The request's body was not read.
     pub(super) leaves_unread: bool,
+}
+
+/// Two connections that become one.
+pub(super) struct Tunnel {
+    pub(super) client: OnUpgrade,
+    pub(super) upstream: OnUpgrade,
+    /// Held until it ends.
+    pub(super) place: Option<Place>,
 }
 
 impl From<Response<Content>> for Made {
@@ -266,11 +274,17 @@ impl Gateway {
             .access_log
             .as_ref()
             .and_then(|log| log.record(head, begun, status, handled));
-        if let Some((client, upstream)) = made.tunnel {
+        if let Some(Tunnel {
+            client,
+            upstream,
+            place,
+        }) = made.tunnel
+        {
             let tunnel = websocket::tunnel(client, upstream, made.proof.clone(), self.stop.clone());
             let record = record.take();
             self.tunnels.spawn(async move {
                 let carried = tunnel.await.unwrap_or_default();
+                drop(place);
                 if let Some(mut record) = record {
                     record.count(usize::try_from(carried.to_client).unwrap_or(usize::MAX));
                     record.write();

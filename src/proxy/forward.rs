@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 
 use super::admit::Admission;
-use super::answer::Made;
+use super::answer::{Made, Tunnel};
 use super::arrival::Arrival;
 use super::body::Content;
 use super::page::visitor;
@@ -118,7 +118,7 @@ impl Gateway {
             scheme: head.scheme,
             spent,
         };
-        self.ask(sending, permit, id).await
+        self.ask(sending, permit, head.client.address, id).await
     }
 
     /// The headers that an application gets: those of the client, without what is about its connection, proves who it
@@ -186,21 +186,32 @@ impl Gateway {
         })
     }
 
-    async fn ask(&self, sending: Sending, permit: &Permit, id: UpstreamId) -> Result<Made, Refusal> {
+    async fn ask(
+        &self,
+        sending: Sending,
+        permit: &Permit,
+        client: IpAddr,
+        id: UpstreamId,
+    ) -> Result<Made, Refusal> {
         let progress = sending.request.body().progress();
         let authority = sending.request.headers().get(HOST).cloned();
         let upstream = self.upstreams.of(id).ok_or_else(|| {
             Refusal::because(Problem::Unavailable, "the route's application was not set up")
         })?;
-        let answered = upstream.send(permit, sending.request).await;
-        let Answer { mut response, server } = match answered {
+        let answered = upstream.send(permit, client, sending.request).await;
+        let Answer {
+            mut response,
+            server,
+            tunnel,
+        } = match answered {
             Ok(answer) => answer,
             Err(error) => {
                 if let Some(fault) = progress.and_then(|progress| progress.fault()) {
                     return Err(fault.into());
                 }
                 self.metrics.upstream_errors.increment();
-                if let (UpstreamError::Unreachable { .. }, Some(digest)) = (&error, sending.spent) {
+                let is_unsent = matches!(error, UpstreamError::Unreachable { .. } | UpstreamError::Busy(_));
+                if let Some(digest) = sending.spent.filter(|_| is_unsent) {
                     self.services.spent_signatures.give_back(digest).await;
                 }
                 return Err(refusal(&error));
@@ -217,7 +228,11 @@ impl Gateway {
             self.incoming(&mut response);
             websocket::say(response.headers_mut());
             let mut made = Made::from(response.map(|_| Content::Own(None)));
-            made.tunnel = Some((client, upstream));
+            made.tunnel = Some(Tunnel {
+                client,
+                upstream,
+                place: tunnel,
+            });
             made.proof = proof;
             made.upstream = Some(server);
             return Ok(made);
@@ -330,6 +345,7 @@ fn refusal(error: &UpstreamError) -> Refusal {
             Problem::UpstreamUnreachable
         }
         UpstreamError::Timeout(_) => Problem::UpstreamTimeout,
+        UpstreamError::Busy(_) => Problem::Unavailable,
         UpstreamError::RequestBody => Problem::BadRequest,
     };
     Refusal::because(problem, error.to_string())

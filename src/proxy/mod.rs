@@ -50,7 +50,7 @@ use crate::random::Random;
 use crate::request::RequestIds;
 use crate::route::Routes;
 use crate::services::Services;
-use crate::upstream::{SetUpError, Upstreams};
+use crate::upstream::{ConnectionLimit, SetUpError, Upstreams};
 use access_log::AccessLog;
 use second_resource::UrlSchemes;
 use signed_body::Buffers;
@@ -115,6 +115,8 @@ pub struct Surroundings {
     pub recent: Arc<Recent>,
     /// The tunnels through all gateways, of which one takes the place of another.
     pub tunnels: TaskTracker,
+    /// The connections to all applications, through all gateways of which one takes the place of another.
+    pub application_connections: Arc<ConnectionLimit>,
     /// Ends connections once their requests are answered, and tunnels at once.
     pub stop: CancellationToken,
 }
@@ -158,7 +160,7 @@ impl Gateway {
         Ok(Self {
             authenticator: Authenticator::new(&config.login, &services, &surroundings.clock),
             identity: Identity::new(config, &routes)?,
-            upstreams: Upstreams::new(config, &routes)?,
+            upstreams: Upstreams::new(config, &routes, &surroundings.application_connections)?,
             url_schemes: UrlSchemes::new(config, &routes),
             portal: Portal::new(config, services.clone(), routes.hosts())?,
             access_log: access_log.map_err(GatewayError::AccessLog)?,

@@ -5,6 +5,7 @@ mod head;
 mod header_name;
 mod host;
 mod id;
+mod network;
 mod origin;
 
 pub use client::Client;
@@ -12,4 +13,5 @@ pub use head::RequestHead;
 pub use header_name::{begins_as, fold, is_plain, reads_as};
 pub use host::{Host, HostError, port_of};
 pub use id::{RequestId, RequestIds, X_REQUEST_ID};
+pub use network::Network;
 pub use origin::{CrossOrigin, require_same_origin};

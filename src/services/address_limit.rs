@@ -8,6 +8,7 @@ use pingora_limits::estimator::Estimator;
 
 use crate::clock::Clock;
 use crate::config::LockoutConfig;
+use crate::request::Network;
 
 /// The window moves in steps of a twentieth.
 const SLICES: usize = 20;
@@ -54,7 +55,7 @@ impl AddressLimit {
 
     /// Passes an address whose failures are within the allowance; else says after which time it would pass.
     pub(super) fn check(&self, address: Option<IpAddr>) -> Result<(), Duration> {
-        let Some(network) = address.map(Network::of) else {
+        let Some(network) = address.map(Network::from) else {
             return Ok(());
         };
         let now = self.clock.monotonic();
@@ -84,7 +85,7 @@ impl AddressLimit {
         if let Some(address) = address {
             let ring = self.ring_at(self.clock.monotonic());
             let current = usize::try_from(ring.current % SLICES as u64).unwrap_or(0);
-            ring.slices[current].incr(Network::of(address), 1);
+            ring.slices[current].incr(Network::from(address), 1);
         }
     }
 
@@ -104,22 +105,6 @@ impl AddressLimit {
 impl std::fmt::Debug for AddressLimit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AddressLimit").finish_non_exhaustive()
-    }
-}
-
-/// What one subscriber usually has: an IPv4 address, or an IPv6 network of 64 bits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Network {
-    V4(u32),
-    V6(u64),
-}
-
-impl Network {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.to_bits()),
-            IpAddr::V6(address) => Self::V6(u64::try_from(address.to_bits() >> 64).unwrap_or(0)),
-        }
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::answer_first::AnswerFirst;
+use super::places::OpenConnection;
 use super::{RequestBody, SetUpError};
 use crate::config::{Endpoint, Server};
 
@@ -79,22 +80,28 @@ pub(super) async fn probe(server: &Server) -> io::Result<()> {
     }
 }
 
-/// A connection that speaks HTTP/1.1.
+/// A connection that speaks HTTP/1.1, counted as open until it ends.
 ///
 /// The head of an answer may have so many fields.
 pub(super) async fn http1(
     server: &Server,
     tls: Option<&Tls>,
     fields: usize,
+    open: Option<OpenConnection>,
 ) -> io::Result<http1::SendRequest<RequestBody>> {
     match (server, tls) {
-        (Server::Unix(path), _) => http1_over(UnixStream::connect(path).await?, fields).await,
+        (Server::Unix(path), _) => http1_over(UnixStream::connect(path).await?, fields, open).await,
         (Server::Http(endpoint) | Server::H2c(endpoint) | Server::Https(endpoint), None) => {
-            http1_over(tcp(endpoint).await?, fields).await
+            http1_over(tcp(endpoint).await?, fields, open).await
         }
         (Server::Http(endpoint) | Server::H2c(endpoint) | Server::Https(endpoint), Some(tls)) => {
             let stream = tcp(endpoint).await?;
-            http1_over(tls.connector.connect(tls.name.clone(), stream).await?, fields).await
+            http1_over(
+                tls.connector.connect(tls.name.clone(), stream).await?,
+                fields,
+                open,
+            )
+            .await
         }
     }
 }
@@ -119,7 +126,11 @@ pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<http2::SendRequest<
     Ok(sender)
 }
 
-async fn http1_over<S>(stream: S, fields: usize) -> io::Result<http1::SendRequest<RequestBody>>
+async fn http1_over<S>(
+    stream: S,
+    fields: usize,
+    open: Option<OpenConnection>,
+) -> io::Result<http1::SendRequest<RequestBody>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -132,6 +143,7 @@ where
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a connection to a server ended");
         }
+        drop(open);
     });
     Ok(sender)
 }

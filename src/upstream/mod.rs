@@ -7,6 +7,7 @@ mod answer_first;
 mod balance;
 mod checked;
 mod connect;
+mod places;
 mod pool;
 mod received;
 mod request_body;
@@ -17,11 +18,12 @@ mod stall;
 mod upload;
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use crate::authorize::Permit;
@@ -29,8 +31,10 @@ use crate::config::{Config, ServerError, UpstreamConfig};
 use crate::route::{Routes, UpstreamId, UpstreamName};
 use balance::Balancer;
 use connect::Trust;
+use places::Places;
 use server::{Attempted, Server};
 
+pub use places::{ConnectionLimit, Place};
 pub use received::Received;
 pub use request_body::{BodyError, Progress, RequestBody};
 pub use response_body::ResponseBody;
@@ -46,6 +50,7 @@ pub struct Upstreams(Vec<Upstream>);
 pub struct Upstream {
     name: String,
     balancer: Balancer,
+    places: Arc<Places>,
 }
 
 /// An application's answer, and where it came from.
@@ -55,6 +60,8 @@ pub struct Answer {
     pub response: Response<ResponseBody>,
     /// The server that gave it, for the record.
     pub server: Arc<str>,
+    /// For an answer that begins a tunnel: its place at the application, to be held as long as it lasts.
+    pub tunnel: Option<Place>,
 }
 
 /// Whether a server takes a connection.
@@ -79,6 +86,9 @@ pub enum UpstreamError {
         /// What the last server that was tried said.
         source: io::Error,
     },
+    /// It has as many connections as it may, and too many requests wait for one. Nothing was sent.
+    #[error("{0} has as many connections as it may have (max_connections), and too many requests wait")]
+    Busy(String),
     /// The head of its answer does not come.
     #[error("{0} takes too long")]
     Timeout(String),
@@ -135,8 +145,9 @@ struct Limits {
 }
 
 impl Upstreams {
-    /// Sets up the applications that routes lead to. No connection is made yet.
-    pub fn new(config: &Config, routes: &Routes) -> Result<Self, SetUpError> {
+    /// Sets up the applications that routes lead to; to all of them there are no more connections than `all` allows. No
+    /// connection is made yet.
+    pub fn new(config: &Config, routes: &Routes, all: &Arc<ConnectionLimit>) -> Result<Self, SetUpError> {
         let mut trust = Trust::default();
         let limits = Limits::from(config);
         let upstreams = routes.upstreams().iter().map(|upstream| {
@@ -153,13 +164,22 @@ impl Upstreams {
                 }
             };
             let authority = settings.and_then(|settings| settings.ca.as_deref());
+            let most = settings.map_or_else(
+                || UpstreamConfig::default().max_connections,
+                |settings| settings.max_connections,
+            );
+            let places = Arc::new(Places::new(most, all.clone(), limits.connect));
             let mut connected = Vec::new();
             for server in servers {
                 let tls = trust.for_server(&server, authority)?;
-                connected.push(Server::new(server, tls, limits));
+                connected.push(Server::new(server, tls, limits, places.clone()));
             }
             let balancer = Balancer::new(connected).ok_or_else(|| SetUpError::NoServers(name.clone()))?;
-            Ok(Upstream { name, balancer })
+            Ok(Upstream {
+                name,
+                balancer,
+                places,
+            })
         });
         upstreams.collect::<Result<_, _>>().map(Self)
     }
@@ -212,8 +232,23 @@ impl Upstream {
     /// A server that cannot be reached is passed over as long as there is another one: nothing of the request was
     /// sent then. A request that reached a server is not sent again, save one without a body, by a safe method, over a
     /// connection that turned out to be closed (RFC 9110, section 9.2.2).
-    pub async fn send(&self, _: &Permit, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+    ///
+    /// Where there are as many connections as there may be, it waits for one for a moment; `client` has its share of
+    /// those that wait.
+    pub async fn send(
+        &self,
+        _: &Permit,
+        client: IpAddr,
+        request: Request<RequestBody>,
+    ) -> Result<Answer, UpstreamError> {
         let mut request = request;
+        let (mut place, turn) = if self.balancer.servers().iter().all(Server::is_shared) {
+            (None, None)
+        } else {
+            let taken = self.places.take(client).await;
+            let (place, turn) = taken.map_err(|_| UpstreamError::Busy(self.name.clone()))?;
+            (Some(place), Some(turn))
+        };
         let mut tried = balance::Tried::default();
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         while let Some(server) = self.balancer.next(&mut tried) {
@@ -221,9 +256,13 @@ impl Upstream {
                 Attempted::Answered(mut response) => {
                     response_length::settle(response.status(), response.headers_mut())
                         .map_err(|_| UpstreamError::Ambiguous(self.name.clone()))?;
+                    drop(turn);
+                    let tunnel = place.take_if(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS);
+                    response.body_mut().hold(place);
                     return Ok(Answer {
                         response,
                         server: server.name().clone(),
+                        tunnel: tunnel.map(|place| self.places.keep_open(place)),
                     });
                 }
                 Attempted::Unreachable(error, unsent) => {

@@ -58,6 +58,16 @@ impl Pool {
         None
     }
 
+    /// Closes the connection that was used longest ago, if there is one.
+    pub(super) fn close_one(&self) -> bool {
+        let mut idle = self.lock();
+        if idle.is_empty() {
+            return false;
+        }
+        idle.remove(0);
+        true
+    }
+
     fn put(&self, sender: SendRequest<RequestBody>) {
         if sender.is_closed() {
             return;

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::places::Place;
 use super::pool::Lease;
 use super::{BodyError, Received};
 
@@ -14,21 +15,39 @@ use super::{BodyError, Received};
 pub struct ResponseBody {
     received: Received,
     lease: Option<Lease>,
+    /// Given back after the connection, which whoever waits for the place then uses.
+    place: Option<Place>,
 }
 
 impl ResponseBody {
     pub(super) fn new(received: Received, lease: Option<Lease>) -> Self {
-        let mut body = Self { received, lease };
+        let mut body = Self {
+            received,
+            lease,
+            place: None,
+        };
         body.give_back_at_the_end();
         body
     }
 
+    /// Has the place taken until the body's end.
+    pub(super) fn hold(&mut self, place: Option<Place>) {
+        if !self.received.is_end_stream() {
+            self.place = place;
+        }
+    }
+
     fn give_back_at_the_end(&mut self) {
-        if self.received.is_end_stream()
-            && let Some(lease) = self.lease.take()
-        {
+        if self.received.is_end_stream() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
+        self.place = None;
     }
 }
 
@@ -42,11 +61,7 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = Pin::new(&mut self.received).poll_frame(context);
         match &polled {
-            Poll::Ready(None) => {
-                if let Some(lease) = self.lease.take() {
-                    lease.give_back();
-                }
-            }
+            Poll::Ready(None) => self.give_back(),
             Poll::Ready(Some(Ok(_))) => self.give_back_at_the_end(),
             Poll::Ready(Some(Err(_))) => self.lease = None,
             Poll::Pending => {}

@@ -14,6 +14,7 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use tokio::time::{Instant, timeout};
 
 use super::connect::{self, Tls};
+use super::places::Places;
 use super::pool::{KEPT_FOR, Lease, Pool};
 use super::{Limits, Progress, Received, RequestBody, ResponseBody};
 use crate::config;
@@ -31,6 +32,7 @@ pub(super) struct Server {
     name: Arc<str>,
     tls: Option<Tls>,
     limits: Limits,
+    places: Arc<Places>,
     idle: Arc<Pool>,
     /// The one connection over which all requests go in HTTP/2.
     shared: Mutex<Option<http2::SendRequest<RequestBody>>>,
@@ -57,13 +59,21 @@ struct Copied {
 }
 
 impl Server {
-    pub(super) fn new(address: config::Server, tls: Option<Tls>, limits: Limits) -> Self {
+    pub(super) fn new(
+        address: config::Server,
+        tls: Option<Tls>,
+        limits: Limits,
+        places: Arc<Places>,
+    ) -> Self {
+        let idle = Arc::default();
+        places.register(&idle);
         Self {
             name: address.to_string().into(),
             address,
             tls,
             limits,
-            idle: Arc::default(),
+            places,
+            idle,
             shared: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
         }
@@ -72,6 +82,11 @@ impl Server {
     /// Its address, for people and for the record.
     pub(super) fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Whether all requests to it share one connection.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.address, config::Server::H2c(_))
     }
 
     /// Whether it takes a connection.
@@ -84,7 +99,7 @@ impl Server {
         let connecting = async {
             match &self.address {
                 config::Server::H2c(endpoint) => connect::http2(endpoint).await.map(drop),
-                address => connect::http1(address, self.tls.as_ref(), self.limits.header_fields)
+                address => connect::http1(address, self.tls.as_ref(), self.limits.header_fields, None)
                     .await
                     .map(drop),
             }
@@ -92,7 +107,8 @@ impl Server {
         timeout(limit, connecting).await?
     }
 
-    /// Sends a request, over a connection that is there if possible.
+    /// Sends a request, over a connection that is there if possible. Whoever sends one that needs a connection of its own
+    /// has a place.
     pub(super) async fn send(&self, request: Request<RequestBody>) -> Attempted {
         match &self.address {
             config::Server::H2c(endpoint) => Box::pin(self.send_http2(endpoint, request)).await,
@@ -122,6 +138,7 @@ impl Server {
             &self.address,
             self.tls.as_ref(),
             self.limits.header_fields,
+            Some(self.places.open()),
         ));
         let connected = timeout(self.limits.connect, connecting).await;
         match connected.map_err(io::Error::from).flatten() {

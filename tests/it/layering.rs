@@ -46,6 +46,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "request::RequestId",
         "the record names the request of each event",
     ),
+    ("services", "request::Network", "limits by address count networks"),
     ("services", "secret", "form fields arrive as secrets"),
     ("services::mail", "colour", "mails have the accent of the pages"),
     (
@@ -80,6 +81,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "control",
         "the socket is bound and served beside the front",
     ),
+    ("app", "descriptors", "it divides them"),
     ("app", "listener", "it binds"),
     ("app", "metrics", "one count for all stages"),
     ("app", "proxy", "it puts the stages together"),
@@ -90,6 +92,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "the hosts of the routes are those of the certificate",
     ),
     ("app", "services", "made once, shared by all"),
+    (
+        "app",
+        "upstream::ConnectionLimit",
+        "the bound for all applications outlasts a reload",
+    ),
     (
         "app::explain",
         "model",
@@ -132,6 +139,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "what the program says may not be writable",
     ),
     ("cli::logging", "metrics", "lost messages are counted"),
+    ("cli::serve", "descriptors", "the program raises its limit"),
     ("cli::serve", "metrics", "it hands that count on"),
     ("cli", "model", "addresses and usernames are read once"),
     (
@@ -257,6 +265,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "upstream",
         "identity::Strip",
         "trailers are stripped as they stream",
+    ),
+    (
+        "upstream",
+        "request::Network",
+        "a client has a share of what waits",
     ),
     ("upstream", "route", "where a permit leads"),
 ];

@@ -13,6 +13,7 @@ mod broken;
 mod commands;
 mod config;
 mod counters;
+mod descriptors;
 mod doctor;
 mod explain;
 mod floods;

@@ -23,6 +23,9 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
         for (index, server) in upstream.servers.iter().enumerate() {
             judge_server(&path.key("servers").index(index), server.parse(), findings);
         }
+        if upstream.max_connections == 0 {
+            findings.error(&path.key("max_connections"), "must be at least 1");
+        }
         if let Some(file) = &upstream.ca
             && let Err(error) = std::fs::File::open(file)
         {

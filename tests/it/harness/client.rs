@@ -69,6 +69,7 @@ impl Running {
             clock,
             random: Random::seeded(1),
             source: ConfigSource::new(|| Config::parse("", "nobody reloads")),
+            descriptors: usize::MAX,
             lost_messages: Arc::default(),
         };
         let application = Application::build(config, environment).await.unwrap();

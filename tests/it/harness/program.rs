@@ -127,7 +127,8 @@ impl Program {
         Self::started(program.stderr(Stdio::piped()).spawn().unwrap()).0
     }
 
-    fn started(mut child: Child) -> (Self, String) {
+    /// Waits until a process says where it is. The log so far is returned.
+    pub(crate) fn started(mut child: Child) -> (Self, String) {
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         let port = loop {

@@ -1,0 +1,88 @@
+//! File descriptors: how many the process may have open, and who gets them.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// Kept back for what is neither a client's connection nor one to an application: the operations port has 64, the rest
+/// is for sockets that are listened on, the store, logs, the administrator's socket, mail and lookups of names.
+const KEPT_BACK: usize = 192;
+
+/// Raises the soft limit to the hard one, and returns how many descriptors may be open. The soft limit is often 1024
+/// for the sake of old programs that use `select`.
+pub fn raise_limit() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = rustix::process::Rlimit {
+            current: limit.maximum,
+            ..limit
+        };
+        match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => limit.current = limit.maximum,
+            Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+        }
+    }
+    let limit = limit.current.map(usize::try_from);
+    limit.and_then(Result::ok).unwrap_or(usize::MAX)
+}
+
+/// How many connections may be open at one time. The two and what is kept back never exceed the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Connections of clients.
+    pub clients: usize,
+    /// Connections to all applications.
+    pub applications: usize,
+}
+
+impl Shares {
+    /// Divides `limit` among so many connections of clients and to applications. Where not all fit, each side gets half
+    /// of what there is, or what the other leaves.
+    pub fn of(limit: usize, clients: usize, applications: usize) -> Self {
+        let there = limit - KEPT_BACK.min(limit / 2);
+        let half = there / 2;
+        let clients = if clients.saturating_add(applications) <= there {
+            clients
+        } else if applications <= half {
+            there - applications
+        } else {
+            clients.min(there - half)
+        };
+        Self {
+            clients: clients.max(1),
+            applications: (there - clients.min(there)).max(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(limit: usize, clients: usize, applications: usize) -> (usize, usize) {
+        let shares = Shares::of(limit, clients, applications);
+        (shares.clients, shares.applications)
+    }
+
+    #[test]
+    fn what_fits_is_served_as_it_was_asked_for() {
+        assert_eq!(shares(1 << 20, 16_384, 512), (16_384, (1 << 20) - 192 - 16_384));
+        assert_eq!(shares(usize::MAX, 16_384, 512).0, 16_384);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_divided() {
+        assert_eq!(shares(1024, 16_384, 512), (416, 416));
+        assert_eq!(shares(4096, 16_384, 512), (3392, 512));
+        assert_eq!(shares(1024, 100, 5000), (100, 732));
+    }
+
+    #[test]
+    fn something_is_kept_back_of_however_little_there_is() {
+        for limit in 4..2000 {
+            let (clients, applications) = shares(limit, 16_384, 5120);
+            assert!(
+                clients + applications + KEPT_BACK.min(limit / 2) <= limit,
+                "{limit}"
+            );
+        }
+    }
+}

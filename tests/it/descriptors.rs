@@ -1,0 +1,138 @@
+//! File descriptors and connections to applications: no client takes them all.
+
+use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
+use std::process::Stdio;
+use std::time::Duration;
+
+use http::StatusCode;
+use reqwest::{Client, Response};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::harness::{Application, Program, Running, Site, route, soon, upstream};
+
+/// An application that takes connections and never answers.
+async fn silent() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    address
+}
+
+/// Answers that are waited for.
+type Asked = JoinSet<reqwest::Result<Response>>;
+
+/// Sends so many requests at one time.
+fn ask_many(asked: &mut Asked, client: &Client, url: &str, times: usize) {
+    for _ in 0..times {
+        asked.spawn(client.get(url).send());
+    }
+}
+
+/// A client at an address of its own.
+fn client_at(site: &Site, gateway: SocketAddr, last: u8) -> Client {
+    let root = reqwest::Certificate::from_pem(site.authority().as_bytes()).unwrap();
+    Client::builder()
+        .tls_certs_only([root])
+        .resolve("localhost", gateway)
+        .local_address(IpAddr::from([127, 0, 0, last]))
+        .build()
+        .unwrap()
+}
+
+/// From one address, eight connections of 128 streams each ask a slow application.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_of_a_slow_application_takes_no_descriptor_from_others() {
+    let (application, ops) = (silent().await, StdTcpListener::bind("127.0.0.1:0").unwrap());
+    let ops_address = ops.local_addr().unwrap();
+    drop(ops);
+    let site = Site::new(&format!(
+        r#"
+        public_url = "https://localhost:0"
+        [listen]
+        https = ["127.0.0.1:0"]
+        ops = "{ops_address}"
+        [[route]]
+        path = "/"
+        allow = "public"
+        upstream = "http://{application}"
+        "#
+    ));
+    let mut limited = std::process::Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n 1024 && exec \"$0\" --config vestibule.toml"])
+        .arg(env!("CARGO_BIN_EXE_vestibule"))
+        .current_dir(site.path("."))
+        .env_remove("VESTIBULE_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let (gateway, said) = Program::started(limited.spawn().unwrap());
+    assert!(said.contains("the limit of open files is too low"), "{said}");
+    let url = gateway.url("/");
+    let mut asked = Asked::new();
+    for _ in 0..8 {
+        ask_many(&mut asked, &client_at(&site, gateway.address, 2), &url, 128);
+    }
+    // What does not fit is refused; the rest waits for its answers.
+    let refused = async {
+        while asked.len() > 208 {
+            let answer = asked.join_next().await.unwrap().unwrap().unwrap();
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+    };
+    soon(refused).await;
+    for last in 3..6 {
+        let other = client_at(&site, gateway.address, last);
+        let page = soon(other.get(gateway.url("/.auth/login")).send()).await.unwrap();
+        assert_eq!(page.status(), StatusCode::OK);
+        let asked = tokio::time::timeout(Duration::from_millis(300), other.get(&url).send());
+        assert!(asked.await.is_err(), "it gets as far as the application");
+    }
+    let ready = soon(reqwest::get(format!("http://{ops_address}/readyz")))
+        .await
+        .unwrap();
+    assert_eq!(ready.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_application_has_no_more_connections_than_it_may() {
+    let application = silent().await;
+    let gateway = Running::start(|config| {
+        let mut app = upstream(&[&format!("http://{application}")]);
+        app.max_connections = 2;
+        config.upstream.insert("app".to_owned(), app);
+        config.route = vec![route("/", "public", "app")];
+        config.timeouts.connect = vestibule::config::Period(Duration::from_millis(200));
+    })
+    .await;
+    let mut asked = Asked::new();
+    ask_many(&mut asked, &gateway.client(), &gateway.url("/"), 3);
+    let refused = soon(asked.join_next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(asked.len(), 2, "the others wait for their answers");
+}
+
+#[tokio::test]
+async fn who_waits_gets_the_connection_that_is_free_next() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        let mut limited = upstream(&[&app.url()]);
+        limited.max_connections = 1;
+        config.upstream.insert("app".to_owned(), limited);
+        config.route = vec![route("/", "public", "app")];
+    })
+    .await;
+    let mut asked = Asked::new();
+    ask_many(&mut asked, &gateway.client(), &gateway.url("/"), 30);
+    while let Some(answer) = soon(asked.join_next()).await {
+        assert_eq!(answer.unwrap().unwrap().status(), StatusCode::OK);
+    }
+    assert_eq!(app.received().len(), 30);
+}
