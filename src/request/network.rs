@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// An IPv4 address, or an IPv6 network of 64 bits: what limits by client count as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Network {
     /// An IPv4 address, also one that is mapped into IPv6.
     V4(u32),

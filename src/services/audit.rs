@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Kept;
-use super::address_limit::AddressLimit;
+use super::address_limit::{AddressLimit, Cost};
 use crate::clock::Clock;
 use crate::config::{AuditConfig, AuditMode};
 use crate::metrics::Metrics;
@@ -120,7 +120,7 @@ impl Audit {
         }
         let kept = self.refusals.check(recorded.address).is_ok();
         if kept {
-            self.refusals.failed(recorded.address);
+            self.refusals.failed(recorded.address, Cost::Lookup);
         }
         kept
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::address_limit::AddressLimit;
+use super::address_limit::{AddressLimit, Cost};
 use super::lockout::{Judged, Lockout};
 use super::{AccessKeys, Audit, Event, Kept, Kind, Lasting, LiveKey, Origin};
 use crate::metrics::Metrics;
@@ -125,7 +125,7 @@ impl KeyProof {
     fn refuse(&self, event: Event, origin: &Origin, refusal: KeyRefusal) -> KeyRefusal {
         let reason = match &refusal {
             KeyRefusal::Invalid => {
-                self.addresses.failed(origin.address);
+                self.addresses.failed(origin.address, Cost::Lookup);
                 "invalid-credentials"
             }
             KeyRefusal::Locked(_) => "locked",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::address_limit::AddressLimit;
+use super::address_limit::{AddressLimit, Cost};
 use super::admission::Admission;
 use super::lockout::{Admitted, Lockout};
 use super::terms::Terms;
@@ -192,7 +192,7 @@ impl SignIn {
     /// Counts and records a refusal. Only a wrong name or password counts against the address.
     async fn refuse(&self, event: Event, origin: &Origin, error: SignInError) -> SignInError {
         if matches!(error, SignInError::InvalidCredentials) {
-            self.addresses.failed(origin.address);
+            self.addresses.failed(origin.address, Cost::Hash);
         }
         let event = event.refused(error.reason());
         match self.audit.record(origin, &event).await {

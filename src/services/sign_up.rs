@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::address_limit::AddressLimit;
+use super::address_limit::{AddressLimit, Cost};
 use super::approval::Approval;
 use super::new_password::choose;
 use super::terms::Terms;
@@ -192,7 +192,7 @@ impl SignUp {
             Err(SignUpError::Unrecorded) => {}
             Err(error) => {
                 if guesses && error.is_void_invitation() {
-                    self.addresses.failed(origin.address);
+                    self.addresses.failed(origin.address, Cost::Lookup);
                 }
                 let who: String = form.email.chars().take(Email::MAX_LENGTH).collect();
                 let event = Event::failure(Kind::SignUp, who, error.reason());

@@ -301,11 +301,6 @@ const FENCED: &[(&str, &[&str], &str)] = &[
         "which server answers is one stage's business",
     ),
     ("lettre", &["services::mail"], "mails are sent in one place"),
-    (
-        "pingora_limits",
-        &["services::address_limit"],
-        "one limit by address, behind one type",
-    ),
 ];
 
 /// Past this many lines a file is refused. Far below it a file may already hold two ideas, but none is to be cut in

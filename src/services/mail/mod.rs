@@ -22,7 +22,7 @@ pub use self::probe::{Probe, ProbeError};
 pub use self::stationery::LETTER;
 use self::stationery::Stationery;
 use self::transport::Transport;
-use super::address_limit::AddressLimit;
+use super::address_limit::{AddressLimit, Cost};
 use super::{Kept, Origin};
 use crate::clock::Clock;
 use crate::config::{Config, MailUrlError};
@@ -147,7 +147,7 @@ impl Mailer {
             self.metrics.mails_withheld.increment();
             return None;
         }
-        self.clients.failed(origin.address);
+        self.clients.failed(origin.address, Cost::Lookup);
         Some(self.mail(to, topic, origin))
     }
 
