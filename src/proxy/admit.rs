@@ -127,7 +127,7 @@ impl Gateway {
         match self.authenticator.identify(head, terms).await? {
             Finding::Known(identified) => Ok((identified, None)),
             Finding::NeedsBody(pending) => {
-                let read = self.signed_bodies.read(body).await?;
+                let read = self.signed_bodies.read(body, head.client.address).await?;
                 let identified = self.authenticator.decide(pending, &read.bytes)?;
                 Ok((identified, Some(read)))
             }

@@ -16,12 +16,20 @@ const ALLOWED: Duration = Duration::from_secs(10);
 /// Bytes a second of one that takes longer: a form of 60 kB has its ten seconds.
 const RATE: u64 = 6_000;
 
+/// A body that takes up room is to go on within so long.
+const STALLED: Duration = Duration::from_secs(5);
+
+/// Bytes without which it does not.
+const STEP: u64 = 6_000;
+
 /// Reads a body piece by piece, and refuses one that trickles in: it may take ten seconds, or as long as what came of it
 /// takes at the minimum rate.
 #[derive(Debug)]
 pub(super) struct Pace {
     begun: Instant,
     came: u64,
+    /// When, and at how many bytes, a body that takes up room was last seen to go on.
+    step: Option<(Instant, u64)>,
 }
 
 impl Pace {
@@ -30,6 +38,36 @@ impl Pace {
         Self {
             begun: Instant::now(),
             came: 0,
+            step: None,
+        }
+    }
+
+    /// The same for a body that takes room from others while it comes in: it is refused as soon as it stops for five
+    /// seconds, or does not come on in them, however much of it is there.
+    pub(super) fn begin_in_room() -> Self {
+        let begun = Instant::now();
+        Self {
+            begun,
+            came: 0,
+            step: Some((begun, 0)),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let earned = Duration::from_secs(self.came / RATE);
+        let slowest = self.begun + ALLOWED.max(earned);
+        match self.step {
+            Some((since, _)) => slowest.min(since + STALLED),
+            None => slowest,
+        }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.came = self.came.saturating_add(bytes as u64);
+        if let Some((since, before)) = &mut self.step
+            && self.came - *before >= STEP
+        {
+            (*since, *before) = (Instant::now(), self.came);
         }
     }
 
@@ -39,8 +77,7 @@ impl Pace {
         B: Body<Data = Bytes, Error = BodyError> + Unpin,
     {
         loop {
-            let earned = Duration::from_secs(self.came / RATE);
-            let frame = timeout_at(self.begun + ALLOWED.max(earned), body.frame())
+            let frame = timeout_at(self.deadline(), body.frame())
                 .await
                 .map_err(|_| Refusal::because(Problem::BadRequest, "the body comes in too slowly"))?;
             let Some(frame) = frame else {
@@ -48,7 +85,7 @@ impl Pace {
             };
             let frame = frame.map_err(|error| Refusal::because(Problem::BadRequest, error.to_string()))?;
             if let Ok(data) = frame.into_data() {
-                self.came = self.came.saturating_add(data.len() as u64);
+                self.count(data.len());
                 return Ok(Some(data));
             }
         }
@@ -57,7 +94,7 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::{Stream, stream};
+    use futures_util::{Stream, StreamExt as _, stream};
     use http_body::Frame;
     use http_body_util::StreamBody;
 
@@ -85,8 +122,15 @@ mod tests {
     }
 
     /// How long it takes to read all, or until it is refused.
-    async fn read(mut body: impl Body<Data = Bytes, Error = BodyError> + Unpin) -> (bool, u64) {
-        let (begun, mut pace) = (Instant::now(), Pace::begin());
+    async fn read(body: impl Body<Data = Bytes, Error = BodyError> + Unpin) -> (bool, u64) {
+        read_at(Pace::begin(), body).await
+    }
+
+    async fn read_at(
+        mut pace: Pace,
+        mut body: impl Body<Data = Bytes, Error = BodyError> + Unpin,
+    ) -> (bool, u64) {
+        let begun = Instant::now();
         let is_whole = loop {
             match pace.next(&mut body).await {
                 Ok(Some(_)) => {}
@@ -106,6 +150,19 @@ mod tests {
         assert_eq!(read(trickle(1, second, 60_000)).await, (false, 10));
         assert_eq!(read(trickle(5_900, second, 60)).await, (false, 10));
         assert_eq!(read(trickle(1, Duration::from_hours(1), 1)).await, (false, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn room_is_not_held_by_a_body_that_stops_or_trickles() {
+        let room = Pace::begin_in_room;
+        let (second, hour) = (Duration::from_secs(1), Duration::from_hours(1));
+        assert_eq!(read_at(room(), trickle(1, hour, 1)).await, (false, 5));
+        assert_eq!(read_at(room(), trickle(1, second, 60_000)).await, (false, 5));
+        assert_eq!(read_at(room(), trickle(6_600, second, 60)).await, (true, 61));
+        // A mebibyte that came at once earns no time to stand still in.
+        let all = pieces(1 << 20, Duration::ZERO, 1).take(1);
+        let stopped = StreamBody::new(Box::pin(all.chain(pieces(1, hour, 1))));
+        assert_eq!(read_at(room(), stopped).await, (false, 5));
     }
 
     #[tokio::test(start_paused = true)]
