@@ -24,9 +24,9 @@ pub(super) struct Lockout {
 
 /// What [`Lockout::admit`] said.
 #[derive(Debug)]
-pub(super) enum Admitted {
-    /// Counted; may be evaluated.
-    Evaluate(InFlight),
+pub(super) enum Admitted<P> {
+    /// Counted; may be evaluated, in this place.
+    Evaluate(InFlight, P),
     /// Locked for so long; must not be evaluated.
     Locked(Duration),
 }
@@ -60,28 +60,35 @@ impl Lockout {
         Self { store, policy, gates }
     }
 
-    /// Counts an attempt for this subject, unless it is locked.
-    pub(super) async fn admit(&self, subject: Subject) -> Result<Admitted, StoreError> {
+    /// Counts an attempt for this subject, unless it is locked. Before it is counted it takes a place where it can be
+    /// evaluated; while it waits for others of its name it has none, so that they do not keep other names waiting.
+    pub(super) async fn admit<P, E: From<StoreError>>(
+        &self,
+        subject: Subject,
+        place: impl Fn() -> Result<P, E>,
+    ) -> Result<Admitted<P>, E> {
         let gate = self.gates.enter(subject);
         loop {
             // One attempt of a name is counted at a time, so that what is in flight is known when the store answers.
             let counting = gate.gate.counting.lock().await;
+            let place = place()?;
             let mut flights = gate.gate.flights.subscribe();
             let before = *flights.borrow();
             match self.store.record_attempt(subject, self.policy).await? {
                 Attempt::Counted(count) => {
                     gate.gate.flights.send_modify(|flights| flights.aloft += 1);
                     drop(counting);
-                    return Ok(Admitted::Evaluate(InFlight {
+                    let attempt = InFlight {
                         store: self.store.clone(),
                         gate,
                         count,
                         allowed: self.policy.max_failures,
-                    }));
+                    };
+                    return Ok(Admitted::Evaluate(attempt, place));
                 }
                 Attempt::Locked(wait) if before.aloft == 0 => return Ok(Admitted::Locked(wait)),
                 Attempt::Locked(_) => {
-                    drop(counting);
+                    drop((counting, place));
                     // Fails only when the sender is gone, and the gate holds that.
                     flights
                         .wait_for(|now| now.aloft == 0 || now.cleared != before.cleared)
@@ -197,9 +204,11 @@ mod tests {
         Lockout::new(Kept::from(store), Gates::default(), policy)
     }
 
+    const ANYWHERE: fn() -> Result<(), StoreError> = || Ok(());
+
     async fn evaluate(lockout: &Lockout, subject: Subject) -> InFlight {
-        match lockout.admit(subject).await.unwrap() {
-            Admitted::Evaluate(attempt) => attempt,
+        match lockout.admit(subject, ANYWHERE).await.unwrap() {
+            Admitted::Evaluate(attempt, ()) => attempt,
             Admitted::Locked(_) => panic!("locked"),
         }
     }
@@ -212,10 +221,10 @@ mod tests {
             evaluate(&lockout, subject).await,
             evaluate(&lockout, subject).await,
         );
-        let mut third = std::pin::pin!(lockout.admit(subject));
+        let mut third = std::pin::pin!(lockout.admit(subject, ANYWHERE));
         assert!(futures_util::poll!(&mut third).is_pending());
         one.clear().await.unwrap();
-        assert!(matches!(third.await.unwrap(), Admitted::Evaluate(_)));
+        assert!(matches!(third.await.unwrap(), Admitted::Evaluate(..)));
         drop(two);
         assert!(lockout.gates.lock().is_empty());
     }
@@ -229,7 +238,7 @@ mod tests {
             evaluate(&lockout, subject).await,
         );
         assert!(!one.is_last() && two.is_last());
-        let mut third = std::pin::pin!(lockout.admit(subject));
+        let mut third = std::pin::pin!(lockout.admit(subject, ANYWHERE));
         assert!(futures_util::poll!(&mut third).is_pending());
         drop(one);
         assert!(futures_util::poll!(&mut third).is_pending());
@@ -247,10 +256,37 @@ mod tests {
             evaluate(&lockout, subject).await,
         );
         {
-            let mut third = std::pin::pin!(lockout.admit(subject));
+            let mut third = std::pin::pin!(lockout.admit(subject, ANYWHERE));
             assert!(futures_util::poll!(&mut third).is_pending());
         }
         drop(attempts);
         assert!(lockout.gates.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_waits_has_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lockout, subject) = (lockout(&folder), Subject::unknown("a"));
+        let places = Arc::new(tokio::sync::Semaphore::new(4));
+        let place = || Ok::<_, StoreError>(places.clone().try_acquire_owned().unwrap());
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            match lockout.admit(subject, place).await.unwrap() {
+                Admitted::Evaluate(attempt, place) => held.push((attempt, place)),
+                Admitted::Locked(_) => panic!("locked"),
+            }
+        }
+        let mut waiting: Vec<_> = (0..200)
+            .map(|_| Box::pin(lockout.admit(subject, place)))
+            .collect();
+        for attempt in &mut waiting {
+            assert!(futures_util::poll!(attempt).is_pending());
+        }
+        // The one that is being counted has one, and no other.
+        assert_eq!(places.available_permits(), 1, "it is free for other names");
+        drop(held);
+        for attempt in waiting {
+            assert!(matches!(attempt.await.unwrap(), Admitted::Locked(_)));
+        }
     }
 }

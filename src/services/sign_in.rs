@@ -245,7 +245,8 @@ impl SignIn {
     }
 
     /// Known and unknown names, good and impossible passwords all take this way: one place, one counted attempt, one
-    /// hash (S5). The place comes first, so that a full queue counts nothing.
+    /// hash (S5). The place comes before the count, so that a full queue counts nothing; an attempt that waits for
+    /// others of its name has none.
     async fn verify(
         &self,
         named: &Named,
@@ -257,9 +258,9 @@ impl SignIn {
             Err(PasswordError::TooLong) => return Err(SignInError::InvalidCredentials),
             Err(PasswordError::Empty | PasswordError::ControlCharacter) => None,
         };
-        let place = self.hasher.place()?;
-        let attempt = match self.lockout.admit(named.subject).await? {
-            Admitted::Evaluate(attempt) => attempt,
+        let place = || self.hasher.place().map_err(SignInError::from);
+        let (attempt, place) = match self.lockout.admit(named.subject, place).await? {
+            Admitted::Evaluate(attempt, place) => (attempt, place),
             Admitted::Locked(wait) => return Err(SignInError::Locked(wait)),
         };
         let outdated = if let Some(password) = &password {

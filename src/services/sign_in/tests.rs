@@ -248,6 +248,37 @@ async fn a_full_queue_counts_nothing() {
 }
 
 #[tokio::test]
+async fn guesses_of_one_name_that_wait_leave_the_queue_to_others() {
+    let world = World::with_ann(|_| {}).await;
+    let free = world.services.hasher.free();
+    let hashing = world.hold_hashing();
+    let mut guesses: Vec<_> = (0..300)
+        .map(|_| Box::pin(world.sign_in(EMAIL, "wrong")))
+        .collect();
+    for _ in 0..20 {
+        for guess in &mut guesses {
+            assert!(futures_util::poll!(guess).is_pending());
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(world.services.hasher.free() > free - 20, "eleven are evaluated");
+    let mut other = std::pin::pin!(world.sign_in("nobody@example.com", "wrong"));
+    assert!(
+        futures_util::poll!(&mut other).is_pending(),
+        "it waits for its hash"
+    );
+    drop(hashing);
+    let refused = other.await;
+    assert!(
+        matches!(refused, Err(SignInError::InvalidCredentials)),
+        "{refused:?}"
+    );
+    let results = join_all(guesses).await;
+    let locked = |result: &&Result<_, _>| matches!(result, Err(SignInError::Locked(_)));
+    assert_eq!(results.iter().filter(locked).count(), 289);
+}
+
+#[tokio::test]
 async fn s12_a_lock_leaves_live_sessions_alone() {
     let world = World::with_ann(|_| {}).await;
     let signed_in = world.sign_in(EMAIL, PASSWORD).await.unwrap();
