@@ -35,3 +35,4 @@ pub mod store;
 pub mod system_user;
 pub mod text;
 pub mod upstream;
+pub mod warning_limit;

@@ -205,7 +205,9 @@ impl Gateway {
         if let Some(cause) = &refusal.cause {
             let (request_id, problem) = (head.id, refusal.problem.slug());
             if refusal.problem.status().is_server_error() {
-                tracing::warn!(%request_id, problem, %cause, "a request is refused");
+                if let Some(unlogged) = self.warnings.admit() {
+                    tracing::warn!(%request_id, problem, %cause, unlogged, "a request is refused");
+                }
             } else {
                 tracing::debug!(%request_id, problem, %cause, "a request is refused");
             }

@@ -51,6 +51,7 @@ use crate::request::RequestIds;
 use crate::route::Routes;
 use crate::services::Services;
 use crate::upstream::{ConnectionLimit, SetUpError, Upstreams};
+use crate::warning_limit::WarningLimit;
 use access_log::AccessLog;
 use second_resource::UrlSchemes;
 use signed_body::Buffers;
@@ -96,6 +97,8 @@ pub struct Gateway {
     /// Fields of a request's head.
     header_fields: usize,
     timeouts: Timeouts,
+    /// Of requests that fail.
+    warnings: WarningLimit,
     tunnels: TaskTracker,
     stop: CancellationToken,
     /// Another gateway has taken this one's place, or all is to stop.
@@ -174,6 +177,7 @@ impl Gateway {
             request_head: bytes(config.limits.request_head.0).max(8 << 10),
             header_fields: config.limits.header_fields,
             timeouts: Timeouts::from(&config.timeouts),
+            warnings: WarningLimit::default(),
             tunnels: surroundings.tunnels,
             recent: surroundings.recent,
             metrics: surroundings.metrics,

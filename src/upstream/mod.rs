@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::authorize::Permit;
 use crate::config::{Config, ServerError, UpstreamConfig};
 use crate::route::{Routes, UpstreamId, UpstreamName};
+use crate::warning_limit::WarningLimit;
 use balance::Balancer;
 use connect::Trust;
 use places::Places;
@@ -51,6 +52,7 @@ pub struct Upstream {
     name: String,
     balancer: Balancer,
     places: Arc<Places>,
+    warnings: WarningLimit,
 }
 
 /// An application's answer, and where it came from.
@@ -179,6 +181,7 @@ impl Upstreams {
                 name,
                 balancer,
                 places,
+                warnings: WarningLimit::default(),
             })
         });
         upstreams.collect::<Result<_, _>>().map(Self)
@@ -266,7 +269,9 @@ impl Upstream {
                     });
                 }
                 Attempted::Unreachable(error, unsent) => {
-                    tracing::warn!(upstream = self.name, %server, %error, "a server cannot be reached");
+                    if let Some(unlogged) = self.warnings.admit() {
+                        tracing::warn!(upstream = self.name, %server, %error, unlogged, "a server cannot be reached");
+                    }
                     last = error;
                     request = unsent;
                 }

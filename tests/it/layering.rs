@@ -54,6 +54,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "text",
         "mails are written in their readers' languages",
     ),
+    (
+        "services",
+        "warning_limit",
+        "whoever is limited may go on for long",
+    ),
     ("services", "store", "the trait, where what they decide is kept"),
     ("log_writer", "metrics", "lines that are lost are counted"),
     ("metrics", "refusal", "refusals are counted by their kind"),
@@ -248,6 +253,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("proxy", "route", "a stage"),
     ("proxy", "services", "cookies that never leave the gateway"),
     ("proxy", "upstream", "a stage"),
+    ("proxy", "warning_limit", "requests fail at any rate"),
     ("route", "config", "routes are what the operator wrote"),
     ("route", "request", "what was asked"),
     ("store", "clock", "a lock lasts by the monotonic clock"),
@@ -270,6 +276,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "upstream",
         "request::Network",
         "a client has a share of what waits",
+    ),
+    (
+        "upstream",
+        "warning_limit",
+        "applications cannot be reached at any rate",
     ),
     ("upstream", "route", "where a permit leads"),
 ];

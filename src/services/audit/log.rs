@@ -15,6 +15,7 @@ use crate::config::AuditConfig;
 use crate::model::AuditEvent;
 use crate::services::Kept;
 use crate::store::StoreError;
+use crate::warning_limit::WarningLimit;
 
 /// Events that may wait: some seconds' worth of a flood. Further ones are in the lines alone.
 const MOST_WAITING: usize = 4096;
@@ -31,6 +32,8 @@ pub(super) struct Log {
     backlog: Arc<Backlog>,
     stop: CancellationToken,
     keeper: Mutex<Option<JoinHandle<()>>>,
+    /// Of events that are missing.
+    warnings: WarningLimit,
 }
 
 #[derive(Debug)]
@@ -65,6 +68,7 @@ impl Log {
             backlog,
             stop,
             keeper: Mutex::new(Some(keeper)),
+            warnings: WarningLimit::default(),
         }
     }
 
@@ -73,10 +77,13 @@ impl Log {
         let mut waiting = self.backlog.waiting();
         if waiting.len() >= MOST_WAITING {
             drop(waiting);
-            tracing::error!(
-                event = event.event.as_str(),
-                "the audit log cannot keep up: an event is missing from it"
-            );
+            if let Some(unlogged) = self.warnings.admit() {
+                tracing::error!(
+                    event = event.event.as_str(),
+                    unlogged,
+                    "the audit log cannot keep up: an event is missing from it"
+                );
+            }
             return;
         }
         waiting.push_back(event);

@@ -32,6 +32,7 @@ use crate::model::{Cause, Email, Mail, Topic};
 use crate::random::Random;
 use crate::store::StoreError;
 use crate::text::TextError;
+use crate::warning_limit::WarningLimit;
 
 /// How many mails one client may cause in [`WINDOW`] without having signed in (S23): many people may share an address.
 const MAILS_A_CLIENT: u32 = 100;
@@ -70,6 +71,8 @@ pub struct Mailer {
     stationery: ArcSwap<Stationery>,
     clients: AddressLimit,
     announcements: Announcements,
+    /// Of clients that cause too many.
+    warnings: WarningLimit,
     clock: Clock,
     random: Random,
     metrics: Arc<Metrics>,
@@ -91,6 +94,7 @@ impl Mailer {
             stationery: ArcSwap::from_pointee(Stationery::new(config)?),
             clients: AddressLimit::allowing(MAILS_A_CLIENT, WINDOW, clock.clone()),
             announcements: Announcements::new(clock.clone()),
+            warnings: WarningLimit::default(),
             clock,
             random,
             metrics,
@@ -143,7 +147,9 @@ impl Mailer {
     /// The same, if the client has not caused too many (S23): for what nobody has to sign in for.
     pub(super) fn mail_for_anybody(&self, to: &Email, topic: Topic, origin: &Origin) -> Option<Mail> {
         if self.clients.check(origin.address).is_err() {
-            tracing::warn!(client = ?origin.address, "a client caused too many mails: none is sent");
+            if let Some(unlogged) = self.warnings.admit() {
+                tracing::warn!(client = ?origin.address, unlogged, "a client caused too many mails: none is sent");
+            }
             self.metrics.mails_withheld.increment();
             return None;
         }
