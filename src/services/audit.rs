@@ -3,6 +3,7 @@
 mod event;
 mod lines;
 mod log;
+mod unknown_names;
 mod whom;
 
 use std::io;
@@ -18,6 +19,7 @@ use crate::model::{AuditEvent, AuditOutcome, AuditPlace};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, StoreError};
 use lines::Lines;
 use log::Log;
+use unknown_names::UnknownNames;
 
 pub use crate::model::AuditKind as Kind;
 pub use event::{Event, Origin, Outcome};
@@ -39,6 +41,7 @@ pub struct Audit {
     lines: Lines,
     log: Log,
     refusals: AddressLimit,
+    unknown_names: UnknownNames,
     store: Kept,
     mode: AuditMode,
     clock: Clock,
@@ -60,6 +63,7 @@ impl Audit {
             lines: Lines::open(&config.file)?,
             log: Log::start(store.clone(), config, clock.clone()),
             refusals: AddressLimit::allowing(FLOOD, FLOOD_WINDOW, clock.clone()),
+            unknown_names: UnknownNames::new(config, clock.clone()),
             store,
             mode: config.mode,
             clock,
@@ -118,7 +122,9 @@ impl Audit {
         if recorded.outcome == AuditOutcome::Success {
             return true;
         }
-        let kept = self.refusals.check(recorded.address).is_ok();
+        let is_strangers = recorded.account.is_none() && recorded.address.is_some();
+        let kept =
+            self.refusals.check(recorded.address).is_ok() && (!is_strangers || self.unknown_names.admit());
         if kept {
             self.refusals.failed(recorded.address, Cost::Lookup);
         }

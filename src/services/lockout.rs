@@ -285,8 +285,8 @@ mod tests {
         // The one that is being counted has one, and no other.
         assert_eq!(places.available_permits(), 1, "it is free for other names");
         drop(held);
-        for attempt in waiting {
-            assert!(matches!(attempt.await.unwrap(), Admitted::Locked(_)));
+        for admitted in futures_util::future::join_all(waiting).await {
+            assert!(matches!(admitted.unwrap(), Admitted::Locked(_)));
         }
     }
 }

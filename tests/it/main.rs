@@ -53,6 +53,7 @@ mod signup_matrix;
 mod store;
 mod terms;
 mod unwritable_log;
+mod warnings;
 mod way_forward;
 mod way_framing;
 mod way_identity;

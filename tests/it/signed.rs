@@ -4,6 +4,7 @@ mod bodies;
 mod flat;
 mod once;
 mod refusals;
+mod room;
 
 use jiff::Timestamp;
 use reqwest::Response;

@@ -131,6 +131,54 @@ async fn events_are_kept_as_long_as_the_configuration_says() {
 }
 
 #[tokio::test]
+async fn a_flood_of_refusals_from_very_many_networks_pushes_out_nothing() {
+    let world = World::with_ann(|config| config.audit.max_events = 800).await;
+    let audit = &world.services.audit;
+    let ann = world.services.accounts.find(EMAIL).await.unwrap();
+    let signed_in = Event::success(Kind::SignIn, EMAIL).account(Some(ann.id));
+    for _ in 0..100 {
+        audit.note(&client(), &signed_in);
+    }
+    let flood = async |hours: u32| {
+        for number in 0..2000_u32 {
+            let origin = Origin {
+                address: Some(number.to_be_bytes().into()),
+                ..Origin::default()
+            };
+            audit.note(
+                &origin,
+                &Event::failure(Kind::SignIn, "nobody", "invalid-credentials"),
+            );
+            if number % 100 == 0 {
+                audit.flush().await;
+                world.hand.advance(Duration::from_hours(1) * hours / 20);
+            }
+        }
+    };
+    let kept = async |who: &str| {
+        let filter = AuditFilter {
+            about: vec![AuditSubject::name(who)],
+            ..AuditFilter::default()
+        };
+        let read = audit.read(filter, AuditOrder::OldestFirst, None, 5000).await;
+        read.unwrap().events.len()
+    };
+    flood(1).await;
+    assert_eq!(kept("nobody").await, 100, "an eighth at once");
+    // As long as an event is kept, less a day.
+    flood(24 * 364).await;
+    let unknown = kept("nobody").await;
+    assert!((380..=400).contains(&unknown), "{unknown}: never more than half");
+    let known = kept(EMAIL).await;
+    assert!(known >= 100, "{known}");
+    audit.note(
+        &client(),
+        &Event::failure(Kind::SignIn, EMAIL, "locked").account(Some(ann.id)),
+    );
+    assert_eq!(kept(EMAIL).await, known + 1, "refusals of accounts are kept");
+}
+
+#[tokio::test]
 async fn a_flood_of_refusals_from_one_address_stays_out_of_the_log() {
     let world = World::with(|_| {}).await;
     let audit = &world.services.audit;

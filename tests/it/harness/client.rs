@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -125,6 +125,12 @@ impl Running {
             builder = builder.resolve(&host.replace('*', "any"), self.address);
         }
         builder
+    }
+
+    /// The same at another address of this machine.
+    pub(crate) fn client_at(&self, address: IpAddr) -> reqwest::Client {
+        let builder = self.builder().http1_only();
+        builder.local_address(address).build().unwrap()
     }
 
     /// A connection over which a test says byte for byte what it wants.
