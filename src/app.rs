@@ -1,5 +1,6 @@
 //! The composition root: the only place that sees the whole configuration.
 
+mod check;
 mod explain;
 mod reload;
 
@@ -27,6 +28,7 @@ use crate::route::{RouteError, Routes};
 use crate::services::{Actor, Services, ServicesError};
 use crate::upstream::ConnectionLimit;
 
+pub use check::{CheckReport, check};
 pub use explain::{Explained, Recalled, explain_at_rest};
 pub use reload::{ConfigSource, ReloadError, Serving};
 

@@ -34,5 +34,6 @@ pub mod services;
 pub mod store;
 pub mod system_user;
 pub mod text;
+pub mod trust_anchors;
 pub mod upstream;
 pub mod warning_limit;

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::answer::{exit_after, mention, print_json, print_line};
 use super::configuration::Chosen;
+use crate::app::{self, CheckReport};
+use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PATH, Loaded, Problem};
-use crate::portal::Portal;
 
 /// Reads the configuration and reports on it: 0 if it can be run, 1 if not.
 ///
@@ -46,13 +47,11 @@ fn report(config: Option<&Path>) -> Report {
         ),
     };
     let (errors, warnings) = match chosen.load() {
-        Ok(Loaded { config, mut warnings }) => match judge_pages(file, &config) {
-            Ok(odd) => {
-                warnings.extend(odd);
-                (Vec::new(), warnings)
-            }
-            Err(problem) => (vec![problem], warnings),
-        },
+        Ok(Loaded { config, mut warnings }) => {
+            let (errors, odd) = try_out(file, &config);
+            warnings.extend(odd);
+            (errors, warnings)
+        }
         Err(problems) => (problems.errors, problems.warnings),
     };
     Report {
@@ -62,14 +61,17 @@ fn report(config: Option<&Path>) -> Report {
     }
 }
 
-/// What the configuration's own rules cannot see: templates and texts of the operator. What looks odd about them, or
-/// why they are of no use.
-pub(super) fn judge_pages(file: &Path, config: &Config) -> Result<Vec<Problem>, Problem> {
-    let problem = |fault| Problem::found_later(file, "branding.folder", fault);
-    match Portal::check(config) {
-        Ok(warnings) => Ok(warnings.into_iter().map(problem).collect()),
-        Err(error) => Err(problem(error.to_string())),
-    }
+/// What a start would refuse, and warn of, that the configuration's own rules cannot see: certificates that do not fit,
+/// keys that are none, templates of the operator that fail.
+pub(super) fn try_out(file: &Path, config: &Config) -> (Vec<Problem>, Vec<Problem>) {
+    let CheckReport { errors, warnings } = app::check(config, &Clock::system());
+    let problems = |found: Vec<(String, String)>| {
+        let problems = found.into_iter();
+        problems
+            .map(|(key, message)| Problem::found_later(file, &key, message))
+            .collect()
+    };
+    (problems(errors), problems(warnings))
 }
 
 impl Report {

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::runtime;
 
 use super::answer::{Failure, exit_after, print_json, print_line};
-use super::check::judge_pages;
+use super::check::try_out;
 use super::configuration::Chosen;
 use super::logging;
 use super::table::printable;
@@ -44,13 +44,8 @@ impl Doctor {
         };
         let (config, errors, warnings) = match chosen.load() {
             Ok(Loaded { config, mut warnings }) => {
-                let errors = match judge_pages(file, &config) {
-                    Ok(odd) => {
-                        warnings.extend(odd);
-                        Vec::new()
-                    }
-                    Err(problem) => vec![problem],
-                };
+                let (errors, odd) = try_out(file, &config);
+                warnings.extend(odd);
                 (Some(config), errors, warnings)
             }
             Err(problems) => (None, problems.errors, problems.warnings),

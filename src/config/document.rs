@@ -62,6 +62,19 @@ impl From<&str> for KeyPath {
     }
 }
 
+impl KeyPath {
+    /// A path of plain keys and numbers, as it is displayed: `route[0].host`.
+    pub(super) fn parse(text: &str) -> Self {
+        text.split('.').fold(Self::default(), |path, step| {
+            let (name, indices) = step.split_once('[').unwrap_or((step, ""));
+            let indices = indices.split('[').filter_map(|index| index.strip_suffix(']'));
+            indices
+                .filter_map(|index| index.parse().ok())
+                .fold(path.key(name), |path, index| path.index(index))
+        })
+    }
+}
+
 impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, step) in self.0.iter().enumerate() {

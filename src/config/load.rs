@@ -106,13 +106,13 @@ impl Config {
 }
 
 impl Problem {
-    /// What a stage of the program finds wrong with a key of a file that was loaded.
+    /// What a stage of the program finds wrong with a key, `tls.certificates[0].key`, of a file that was loaded.
     pub fn found_later(file: &Path, key: &str, message: String) -> Self {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         let document = Document::parse(&text).ok();
         Self {
             file: file.display().to_string(),
-            position: document.map(|document| document.position(&KeyPath::from(key))),
+            position: document.map(|document| document.position(&KeyPath::parse(key))),
             key: key.to_owned(),
             message,
             suggestion: None,

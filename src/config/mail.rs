@@ -1,12 +1,14 @@
 //! `[mail]`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::{Host, Url};
 
 use super::{SecretError, SecretSource};
+use crate::model::Email;
 use crate::secret::Secret;
 
 /// How mail is sent.
@@ -18,7 +20,7 @@ pub struct MailConfig {
     /// into which mails are written instead.
     #[schemars(extend("default" = "file:data/outbox"))]
     pub url: SecretSource,
-    /// The sender.
+    /// The sender: an address, or a name and an address in angle brackets.
     pub from: String,
     /// The folder that a relative path in `url` is relative to.
     #[serde(skip)]
@@ -44,6 +46,65 @@ impl MailConfig {
             Some(("file", folder)) => Ok(MailTransport::Folder(self.base.join(folder))),
             Some(("smtp" | "smtps", _)) => SmtpUrl::parse(url).map(MailTransport::Smtp),
             _ => Err(MailUrlError::Unknown),
+        }
+    }
+
+    /// Who `from` says that mails come from.
+    pub fn sender(&self) -> Result<Sender, SenderError> {
+        self.from.parse()
+    }
+}
+
+/// Who mails come from: a mailbox of RFC 5322, section 3.4, whose name need not be quoted where that is plain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The name that mail programs show, as people read it.
+    pub name: Option<String>,
+    /// The address.
+    pub address: Email,
+}
+
+/// A text is not one sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a sender such as \"Vestibule <no-reply@example.com>\"")]
+pub struct SenderError;
+
+impl FromStr for Sender {
+    type Err = SenderError;
+
+    fn from_str(text: &str) -> Result<Self, SenderError> {
+        if text.chars().any(char::is_control) {
+            return Err(SenderError);
+        }
+        let text = text.trim();
+        let (name, address) = match text.strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
+            Some((name, address)) => (display_name(name.trim())?, address),
+            None => (None, text),
+        };
+        Ok(Self {
+            name,
+            address: address.parse().map_err(|_| SenderError)?,
+        })
+    }
+}
+
+/// The name in front of an address, without the quotation marks that it may have (RFC 5322, section 3.2.4).
+fn display_name(written: &str) -> Result<Option<String>, SenderError> {
+    if written.is_empty() {
+        return Ok(None);
+    }
+    let Some(quoted) = written.strip_prefix('"') else {
+        // Each of these begins something else, most of them another address.
+        let is_plain = !written.contains(['"', '<', '>', '@', '\\']);
+        return is_plain.then(|| Some(written.to_owned())).ok_or(SenderError);
+    };
+    let (mut name, mut rest) = (String::new(), quoted.chars());
+    loop {
+        match rest.next() {
+            Some('"') if rest.as_str().is_empty() => return Ok(Some(name).filter(|name| !name.is_empty())),
+            Some('\\') => name.extend(rest.next()),
+            Some('"') | None => return Err(SenderError),
+            Some(character) => name.push(character),
         }
     }
 }
@@ -170,6 +231,42 @@ mod tests {
             ..MailConfig::default()
         }
         .transport()
+    }
+
+    #[test]
+    fn a_sender_has_one_address_and_a_name_that_need_not_be_quoted() {
+        for (from, name) in [
+            ("Vestibule <no-reply@localhost>", Some("Vestibule")),
+            ("ops@localhost", None),
+            ("<ops@localhost>", None),
+            ("\"\" <ops@localhost>", None),
+            (" Ann  Lee <a@b.c> ", Some("Ann  Lee")),
+            ("A, B <x@y>", Some("A, B")),
+            ("\"A, B\" <x@y>", Some("A, B")),
+            ("\"a \\\"b\\\" <c>\" <x@y>", Some("a \"b\" <c>")),
+            ("문지기 (서울) <x@y>", Some("문지기 (서울)")),
+            ("St. John: Co; [1] <x@y>", Some("St. John: Co; [1]")),
+        ] {
+            let sender: Sender = from.parse().unwrap_or_else(|_| panic!("{from}"));
+            assert_eq!(sender.name.as_deref(), name, "{from}");
+        }
+        for from in [
+            "",
+            "Vestibule",
+            "a <b",
+            "a <b@c.com> d",
+            "a\r\nBcc: x <b@c.com>",
+            "a <b@c.com>, d <e@f.com>",
+            "b@c.com, d <e@f.com>",
+            "b@c.com, e@f.com",
+            "\"a <b@c.com>",
+            "\"a\" b <b@c.com>",
+            "a\\ <b@c.com>",
+            "a <b@c.com",
+            "a <>",
+        ] {
+            assert_eq!(from.parse::<Sender>(), Err(SenderError), "{from}");
+        }
     }
 
     #[test]

@@ -66,6 +66,8 @@ struct Chosen {
 pub(super) struct Loaded {
     key: Arc<CertifiedKey>,
     names: Vec<String>,
+    /// Why clients may refuse it.
+    pub(super) doubts: Vec<&'static str>,
 }
 
 impl Certificates {
@@ -88,7 +90,7 @@ impl Chosen {
     fn new(first: Loaded, others: Vec<Loaded>) -> Self {
         let (mut exact, mut wildcard) = (HashMap::new(), HashMap::new());
         let default = first.key.clone();
-        for Loaded { key, names } in std::iter::once(first).chain(others) {
+        for Loaded { key, names, .. } in std::iter::once(first).chain(others) {
             for name in names {
                 let (map, name) = match name.strip_prefix("*.") {
                     Some(domain) => (&mut wildcard, domain.to_owned()),
@@ -117,8 +119,8 @@ impl Chosen {
     }
 }
 
-/// Reads one certificate with its chain, and its key. One that is not valid now is served all the same, with a warning:
-/// the operator may be about to renew it, and no answer at all would be worse.
+/// Reads one certificate with its chain, and its key. One that clients may refuse now is served all the same: the
+/// operator may be about to renew it, and no answer at all would be worse.
 pub(super) fn load(
     files: &CertificateConfig,
     provider: &CryptoProvider,
@@ -129,10 +131,9 @@ pub(super) fn load(
     let leaf = chain
         .first()
         .ok_or_else(|| CertificateError::NoCertificate(cert.clone()))?;
-    let names = {
+    let (names, doubts) = {
         let leaf = parse(cert, leaf)?;
-        warn_unless_valid(cert, &leaf, now);
-        names(&leaf)
+        (names(&leaf), doubts(&leaf, now))
     };
     let pem = read_private(key)?;
     let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| CertificateError::NoKey(key.clone()))?;
@@ -145,6 +146,7 @@ pub(super) fn load(
     Ok(Loaded {
         key: Arc::new(certified),
         names,
+        doubts,
     })
 }
 
@@ -186,11 +188,24 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
         .collect()
 }
 
-fn warn_unless_valid(path: &Path, certificate: &X509Certificate<'_>, now: Timestamp) {
-    let (path, now) = (path.display(), now.as_second());
-    if certificate.validity().not_after.timestamp() < now {
-        tracing::warn!(%path, "this certificate has expired: browsers will refuse it");
-    } else if certificate.validity().not_before.timestamp() > now {
-        tracing::warn!(%path, "this certificate is not valid yet: browsers will refuse it");
-    }
+/// Why clients may refuse a certificate, whatever its names are.
+fn doubts(certificate: &X509Certificate<'_>, now: Timestamp) -> Vec<&'static str> {
+    let (validity, now) = (certificate.validity(), now.as_second());
+    [
+        (
+            validity.not_after.timestamp() < now,
+            "this certificate has expired: browsers will refuse it",
+        ),
+        (
+            validity.not_before.timestamp() > now,
+            "this certificate is not valid yet: browsers will refuse it",
+        ),
+        (
+            certificate.is_ca(),
+            "this is the certificate of an authority, not of a server: many clients refuse it",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, doubt)| is_so.then_some(doubt))
+    .collect()
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::{CertificateError, Certificates, Loaded, load};
 use super::local_authority::{AuthorityError, LocalAuthority};
 use crate::clock::Clock;
-use crate::config::{CertificateConfig, Config, TlsVersion};
+use crate::config::{CertificateConfig, Config, HostPattern, TlsVersion};
 use crate::request::Host;
 
 /// How often a serving gateway looks whether its own certificate is to be renewed. The clock says whether it is.
@@ -61,7 +61,12 @@ impl Tls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let source = if config.tls.certificates.is_empty() {
             let hosts = hosts.iter().map(Host::to_string);
-            let of_routes = config.route.iter().filter_map(|route| route.host.clone());
+            let of_routes = config.route.iter().filter_map(|route| route.host.as_deref());
+            let of_routes = of_routes.map(|host| {
+                // The one spelling that a certificate has.
+                host.parse::<HostPattern>()
+                    .map_or_else(|_| host.to_owned(), |pattern| pattern.to_string())
+            });
             let authority = LocalAuthority::new(certs, hosts.chain(of_routes));
             authority.renew(clock.now())?;
             Source::Local(authority)
@@ -89,6 +94,17 @@ impl Tls {
             provider,
             clock: clock.clone(),
         }))))
+    }
+
+    /// Reads the certificates of a configuration as serving them would, and makes none. Each in its order: why it could
+    /// not be served, or why clients may refuse it.
+    pub fn check(
+        config: &Config,
+        clock: &Clock,
+    ) -> impl Iterator<Item = Result<Vec<&'static str>, CertificateError>> {
+        let (provider, now) = (aws_lc_rs::default_provider(), clock.now());
+        let files = config.tls.certificates.iter();
+        files.map(move |files| load(files, &provider, now).map(|loaded| loaded.doubts))
     }
 
     /// Whether the certificates come from the operator, not from the local authority.
@@ -151,7 +167,13 @@ impl Source {
         match self {
             Self::Local(authority) => Ok((load(&authority.leaf(), provider, now)?, Vec::new())),
             Self::Files(files) => {
-                let loaded = files.iter().map(|files| load(files, provider, now));
+                let loaded = files.iter().map(|files| {
+                    load(files, provider, now).inspect(|loaded| {
+                        for doubt in &loaded.doubts {
+                            tracing::warn!(path = %files.cert.display(), "{doubt}");
+                        }
+                    })
+                });
                 let mut loaded = loaded.collect::<Result<Vec<_>, _>>()?.into_iter();
                 let first = loaded
                     .next()

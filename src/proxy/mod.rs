@@ -191,6 +191,16 @@ impl Gateway {
     }
 }
 
+impl Gateway {
+    /// Whether the stages between a request and its application can be made. `routes` were made from the same
+    /// configuration.
+    pub fn check(config: &Config, routes: &Routes) -> Result<(), GatewayError> {
+        Identity::new(config, routes)?;
+        Upstreams::new(config, routes)?;
+        Ok(())
+    }
+}
+
 impl From<&TimeoutsConfig> for Timeouts {
     fn from(timeouts: &TimeoutsConfig) -> Self {
         Self {

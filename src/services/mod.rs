@@ -85,7 +85,7 @@ pub use sessions::{SessionInfo, Sessions};
 pub use sign_in::{SignIn, SignInError, SignedIn};
 pub use sign_up::{FieldError, SignUp, SignUpError, SignUpField, SignUpForm, SignUpNext};
 pub use spent_signatures::{SpendError, SpentSignatures};
-pub use vault::{VaultError, require_master_key};
+pub use vault::{VaultError, check_master_key, require_master_key};
 
 /// What accounts and events are looked for by, and what is found: the questions of the pages are those of the store.
 pub use crate::store::{

@@ -162,6 +162,11 @@ pub fn require_master_key(source: &SecretSource, wrapped: &WrappedDataKey) -> Re
     }
 }
 
+/// Whether what the configuration names is a master key, or a file that is not there and made at first start.
+pub fn check_master_key(source: &SecretSource) -> Result<(), MasterKeyError> {
+    MasterKeys::read(source).map(drop)
+}
+
 fn active(keys: &MasterKeys) -> Result<&MasterKey, VaultError> {
     keys.active().ok_or_else(|| MasterKeyError::Malformed.into())
 }

@@ -9,8 +9,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -19,6 +18,7 @@ use super::answer_first::AnswerFirst;
 use super::places::OpenConnection;
 use super::{RequestBody, SetUpError};
 use crate::config::{Endpoint, Server};
+use crate::trust_anchors::read_trust_anchors;
 
 /// Bytes of an answer's head in HTTP/2: what the HTTP library reads of one in HTTP/1.
 const RESPONSE_HEAD: u32 = 400 << 10;
@@ -173,20 +173,12 @@ fn client_config(roots: RootCertStore) -> Arc<ClientConfig> {
 }
 
 fn file_roots(path: &Path) -> Result<RootCertStore, SetUpError> {
-    let unusable = |reason: String| SetUpError::Authority {
+    let anchors = read_trust_anchors(path).map_err(|error| SetUpError::Authority {
         path: path.to_owned(),
-        reason,
-    };
+        error,
+    })?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))? {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| unusable(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable("it has no certificate".to_owned()));
-    }
+    roots.add_parsable_certificates(anchors);
     Ok(roots)
 }
 

@@ -30,6 +30,7 @@ use crate::authorize::Permit;
 use crate::config::{Config, ServerError, UpstreamConfig};
 use crate::route::{Routes, UpstreamId, UpstreamName};
 use crate::warning_limit::WarningLimit;
+use crate::trust_anchors::TrustAnchorError;
 use balance::Balancer;
 use connect::Trust;
 use places::Places;
@@ -125,12 +126,12 @@ pub enum SetUpError {
     #[error("upstream {0} has no servers")]
     NoServers(String),
     /// The certificates that are to be trusted cannot be read.
-    #[error("{path} cannot be used as an authority of certificates: {reason}", path = .path.display())]
+    #[error("{path} {error}", path = .path.display())]
     Authority {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        reason: String,
+        error: TrustAnchorError,
     },
     /// The system has no certificates that could be trusted.
     #[error("the system's authorities of certificates cannot be used: {0}")]

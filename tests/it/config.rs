@@ -5,6 +5,7 @@ mod database;
 mod documented;
 mod generated;
 mod mistakes;
+mod started;
 
 use std::fs;
 

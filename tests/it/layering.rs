@@ -79,6 +79,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ),
     ("portal", "ids", "forms name what they are about"),
     ("portal", "services", "a page asks services and never the store"),
+    (
+        "app::check",
+        "portal",
+        "the operator's templates and texts are judged before they are served",
+    ),
     ("app", "clock", "it is handed on to whoever tells the time"),
     ("app", "config", "the only place that sees all of it"),
     (
@@ -148,11 +153,6 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("cli::serve", "metrics", "it hands that count on"),
     ("cli", "model", "addresses and usernames are read once"),
     (
-        "cli::check",
-        "portal",
-        "the operator's templates and texts are judged before they are served",
-    ),
-    (
         "cli::trust",
         "listener::AUTHORITY_FILE",
         "the authority that is to be trusted",
@@ -178,6 +178,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "usernames and addresses are parsed, not validated",
     ),
     ("config", "request", "hosts and headers have one spelling"),
+    (
+        "config",
+        "trust_anchors",
+        "a file of authorities is read before anybody is to be trusted by it",
+    ),
     ("control", "clock", "links and files have a time"),
     ("control", "config", "it opens what the configuration names"),
     (
@@ -261,6 +266,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("store::sled", "system_user", "the folder is one user's"),
     ("store::postgres", "secret", "the role's password"),
     (
+        "store::postgres",
+        "trust_anchors",
+        "whom its server is to be signed by",
+    ),
+    (
         "upstream",
         "authenticate::signature",
         "a signed body is checked as it streams",
@@ -283,6 +293,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "applications cannot be reached at any rate",
     ),
     ("upstream", "route", "where a permit leads"),
+    (
+        "upstream",
+        "trust_anchors",
+        "whom its servers are to be signed by",
+    ),
 ];
 
 /// `(path, module, why)`: the external path, or what is below it, is named in these modules only.

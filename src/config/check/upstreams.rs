@@ -3,6 +3,7 @@
 use super::Findings;
 use crate::config::document::KeyPath;
 use crate::config::{Config, Server, Target};
+use crate::trust_anchors::read_trust_anchors;
 
 pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
     for (name, upstream) in &config.upstream {
@@ -27,12 +28,9 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             findings.error(&path.key("max_connections"), "must be at least 1");
         }
         if let Some(file) = &upstream.ca
-            && let Err(error) = std::fs::File::open(file)
+            && let Err(error) = read_trust_anchors(file)
         {
-            findings.error(
-                &path.key("ca"),
-                format!("{} cannot be read: {error}", file.display()),
-            );
+            findings.error(&path.key("ca"), format!("{} {error}", file.display()));
         }
         let leads_here = |target| target == Ok(Target::Named(name.as_str()));
         if !config.route.is_empty() && !config.route.iter().any(|route| leads_here(route.target())) {

@@ -107,6 +107,11 @@ impl Mailer {
         Stationery::new(config).map(drop)
     }
 
+    /// Whether mails can be sent as the configuration says. No server is asked.
+    pub fn check_transport(config: &Config) -> Result<(), MailError> {
+        Transport::new(&config.mail).map(drop)
+    }
+
     /// Writes as another configuration says from now on.
     pub(super) fn follow(&self, config: &Config) {
         match Stationery::new(config) {

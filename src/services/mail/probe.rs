@@ -10,7 +10,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
 use super::MailError;
 use super::outbox::Outbox;
-use super::transport::reason;
+use super::transport::{from, reason};
 use crate::config::{MailConfig, MailTransport, SmtpUrl};
 use crate::ids::MailId;
 use crate::model::Email;
@@ -47,9 +47,8 @@ pub enum ProbeError {
 impl Probe {
     /// Reads the configuration. Nothing takes longer than `limit`.
     pub fn new(config: &MailConfig, limit: Duration) -> Result<Self, MailError> {
-        let from = config.from.parse();
         Ok(Self {
-            from: from.map_err(|error| MailError::From(format!("{error}")))?,
+            from: from(config)?,
             transport: config.transport()?,
             limit,
         })

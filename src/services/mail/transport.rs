@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lettre::address::AddressError;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError};
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use tokio::task::spawn_blocking;
 
 use super::MailError;
 use super::letter::Letter;
 use super::outbox::Outbox;
-use crate::config::{MailConfig, MailTransport, SmtpUrl};
+use crate::config::{MailConfig, MailTransport, Sender, SmtpUrl};
 use crate::ids::MailId;
 
 /// How long connecting to a mail server may take.
@@ -48,15 +49,12 @@ pub(super) enum NotSent {
 
 impl Transport {
     pub(super) fn new(config: &MailConfig) -> Result<Self, MailError> {
-        let from = config.from.parse();
+        let from = from(config)?;
         let transport = config.transport()?;
         if let MailTransport::Smtp(url) = &transport {
             server(url)?;
         }
-        Ok(Self {
-            from: from.map_err(|error| MailError::From(format!("{error}")))?,
-            transport,
-        })
+        Ok(Self { from, transport })
     }
 
     pub(super) fn has_server(&self) -> bool {
@@ -70,6 +68,18 @@ impl Transport {
             MailTransport::Smtp(url) => Way::Server(server(url)?.build()),
         })
     }
+}
+
+/// The sender as mails name it.
+pub(super) fn from(config: &MailConfig) -> Result<Mailbox, MailError> {
+    let Sender { name, address } = config
+        .sender()
+        .map_err(|error| MailError::From(error.to_string()))?;
+    let address: Address = address
+        .as_str()
+        .parse()
+        .map_err(|error: AddressError| MailError::From(error.to_string()))?;
+    Ok(Mailbox::new(name, address))
 }
 
 fn server(url: &SmtpUrl) -> Result<AsyncSmtpTransportBuilder, MailError> {

@@ -1,7 +1,6 @@
 //! A database, and how its server is reached.
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +8,6 @@ use std::time::Duration;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
@@ -20,6 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::fault::{self, Fault};
 use crate::secret::Secret;
 use crate::store::StoreError;
+use crate::trust_anchors::read_trust_anchors;
 
 /// What of the database is Vestibule's.
 pub(super) const SCHEMA: &str = "vestibule";
@@ -172,17 +170,10 @@ fn client_config(tls: &Tls) -> Result<ClientConfig, StoreError> {
             roots
         }
         Tls::Roots(path) => {
-            let wrong =
-                |error: String| StoreError::Refused(format!("sslrootcert {}: {error}", path.display()));
-            let text = std::fs::read(path).map_err(|error: io::Error| wrong(error.to_string()))?;
+            let anchors = read_trust_anchors(path)
+                .map_err(|error| StoreError::Refused(format!("sslrootcert {} {error}", path.display())))?;
             let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(&text) {
-                let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-                roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(wrong("there is no certificate in it".to_owned()));
-            }
+            roots.add_parsable_certificates(anchors);
             roots
         }
     };

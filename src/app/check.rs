@@ -1,0 +1,137 @@
+//! What a start or a reload would refuse, or warn of, and the configuration's own rules cannot see.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+
+use super::BuildError;
+use crate::clock::Clock;
+use crate::config::{Config, SecretSource, StoreLocation};
+use crate::listener::{CertificateError, Tls};
+use crate::portal::Portal;
+use crate::proxy::Gateway;
+use crate::route::Routes;
+use crate::services::{Audit, MailError, Mailer, check_master_key};
+
+/// Findings about keys of a configuration that was loaded: each is a key, `tls.certificates[0].key`, and a sentence.
+#[derive(Debug, Default)]
+pub struct CheckReport {
+    /// What a start would refuse.
+    pub errors: Vec<(String, String)>,
+    /// What the operator may not have meant.
+    pub warnings: Vec<(String, String)>,
+}
+
+/// Makes what a start makes of a configuration, as far as that writes nothing and asks nobody: by the same code, so that
+/// what passes here is what runs. Blocks on files.
+pub fn check(config: &Config, clock: &Clock) -> CheckReport {
+    let mut report = CheckReport::default();
+    report.certificates(config, clock);
+    report.master_key(&config.store.master_key);
+    if let Err(error) = Mailer::check_transport(config) {
+        let key = match &error {
+            MailError::From(_) => "mail.from",
+            _ => "mail.url",
+        };
+        report.error(key, &error);
+    }
+    match Portal::check(config) {
+        Ok(odd) => {
+            let odd = odd.into_iter().map(|odd| ("branding.folder".to_owned(), odd));
+            report.warnings.extend(odd);
+        }
+        Err(error) => report.error("branding.folder", &error),
+    }
+    if let Err(error) = stages(config) {
+        let key = match error {
+            BuildError::Route(_) => "route",
+            BuildError::NoHost => "public_url",
+            _ => "upstream",
+        };
+        report.error(key, &error);
+    }
+    report.places(config);
+    let makes_folder = config.audit.file != Path::new(Audit::STANDARD_ERROR);
+    report.log_file("audit.file", &config.audit.file, makes_folder);
+    if config.log.access {
+        report.log_file("log.access_file", &config.log.access_file, false);
+    }
+    report
+}
+
+fn stages(config: &Config) -> Result<(), BuildError> {
+    let routes = Routes::new(config, config.public_host().ok_or(BuildError::NoHost)?)?;
+    Ok(Gateway::check(config, &routes)?)
+}
+
+impl CheckReport {
+    /// Says it without the key where the error begins with it.
+    fn error(&mut self, key: &str, error: &dyn std::fmt::Display) {
+        let message = error.to_string();
+        let message = message
+            .strip_prefix(key)
+            .and_then(|message| message.strip_prefix(": "))
+            .unwrap_or(&message);
+        self.errors.push((key.to_owned(), message.to_owned()));
+    }
+
+    fn certificates(&mut self, config: &Config, clock: &Clock) {
+        for (index, loaded) in Tls::check(config, clock).enumerate() {
+            let key = format!("tls.certificates[{index}]");
+            match loaded {
+                Ok(doubts) => {
+                    let doubts = doubts.into_iter().map(str::to_owned);
+                    self.warnings
+                        .extend(doubts.map(|doubt| (format!("{key}.cert"), doubt)));
+                }
+                Err(error @ (CertificateError::Mismatch { .. } | CertificateError::NoKey(_))) => {
+                    self.error(&format!("{key}.key"), &error);
+                }
+                Err(error) => self.error(&key, &error),
+            }
+        }
+    }
+
+    fn master_key(&mut self, source: &SecretSource) {
+        if let Err(error) = check_master_key(source) {
+            self.error("store.master_key", &error);
+        }
+    }
+
+    /// Whether something else is where the socket and the store belong.
+    fn places(&mut self, config: &Config) {
+        let socket = &config.listen.admin_socket;
+        if fs::symlink_metadata(socket).is_ok_and(|about| !about.file_type().is_socket()) {
+            let message = format!("{} is there and is no socket", socket.display());
+            self.error("listen.admin_socket", &message);
+        }
+        if let Ok(StoreLocation::Sled(folder)) = config.store.location()
+            && fs::metadata(&folder).is_ok_and(|about| !about.is_dir())
+        {
+            self.error("store.url", &format!("{} is no folder", folder.display()));
+        }
+    }
+
+    /// Whether lines can be appended to it, apart from permissions: who asks may be another user than who serves.
+    fn log_file(&mut self, key: &str, file: &Path, makes_folder: bool) {
+        if file.as_os_str().is_empty() {
+            return;
+        }
+        match fs::metadata(file) {
+            Ok(about) if about.is_dir() => self.error(key, &format!("{} is a folder", file.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound && !makes_folder => {
+                let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+                if let Some(folder) = folder
+                    && !folder.is_dir()
+                {
+                    self.error(key, &format!("there is no folder {}", folder.display()));
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                self.error(key, &format!("{}: {error}", file.display()));
+            }
+            _ => {}
+        }
+    }
+}

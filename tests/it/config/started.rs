@@ -1,0 +1,151 @@
+//! What `check` accepts a gateway starts with, and what it would not start with `check` refuses.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use crate::harness::{Program, Site, certify};
+
+/// A site with a certificate, whose configuration begins with these lines.
+fn site(lines: &str) -> Site {
+    let site = Site::new("");
+    certify(&site.path(""));
+    site.configure(&config(lines));
+    site
+}
+
+fn config(lines: &str) -> String {
+    let tls = r#"tls.certificates = [{ cert = "cert.pem", key = "key.pem" }]"#;
+    let tls = if lines.contains("tls.") { "" } else { tls };
+    format!(
+        r#"{lines}
+public_url = "https://localhost:0"
+listen.https = ["127.0.0.1:0"]
+listen.ops = ""
+{tls}
+[[route]]
+upstream = "demo:"
+"#
+    )
+}
+
+fn put(site: &Site, name: &str, content: &str) {
+    let file = site.path(name);
+    fs::write(&file, content).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+}
+
+/// What `check` finds, and whether it is in order.
+fn check(site: &Site) -> Value {
+    let done = site.run(&["check", "--json"]);
+    done.document(done.status)
+}
+
+/// What a gateway says that does not start.
+fn refusal(site: &Site) -> String {
+    let ended = Program::spawn(site).wait_with_output().unwrap();
+    assert_ne!(ended.status.code(), Some(0));
+    String::from_utf8(ended.stderr).unwrap()
+}
+
+#[test]
+fn what_a_start_would_refuse_check_refuses_where_it_stands() {
+    let other = tempfile::tempdir().unwrap();
+    certify(other.path());
+    for (lines, key, said) in [
+        (
+            "tls.certificates = [{ cert = \"cert.pem\", key = \"other.pem\" }]",
+            "tls.certificates[0].key",
+            "this key cannot serve the certificate",
+        ),
+        ("mail.url = \"smtp://u:hunter2%ff@localhost\"", "mail.url", ""),
+        (
+            "store.master_key = { file = \"no.key\" }",
+            "store.master_key",
+            "not a master key",
+        ),
+        (
+            "upstream.a = { servers = [\"https://localhost\"], ca = \"no.key\" }",
+            "upstream.a.ca",
+            "no certificate in PEM form",
+        ),
+        (
+            "log.access_file = \"nowhere/access.jsonl\"",
+            "log.access_file",
+            "there is no folder",
+        ),
+        ("audit.file = \"folder\"", "audit.file", "is a folder"),
+        (
+            "listen.admin_socket = \"no.key\"",
+            "listen.admin_socket",
+            "is no socket",
+        ),
+        ("store.url = \"sled:no.key\"", "store.url", "is no folder"),
+        ("audit.file = \"no.key/audit.jsonl\"", "audit.file", "no.key"),
+    ] {
+        let site = site(lines);
+        fs::copy(other.path().join("key.pem"), site.path("other.pem")).unwrap();
+        put(&site, "no.key", "hunter2");
+        fs::create_dir(site.path("folder")).unwrap();
+        let report = check(&site);
+        let errors = report["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), 1, "{lines}: {report}");
+        assert_eq!(
+            (&errors[0]["key"], &errors[0]["line"]),
+            (&key.into(), &1.into()),
+            "{report}"
+        );
+        assert!(errors[0]["message"].as_str().unwrap().contains(said), "{report}");
+        assert!(!report.to_string().contains("hunter2"), "{report}");
+        assert!(!site.path("data").exists(), "looking makes nothing");
+        refusal(&site);
+    }
+}
+
+#[test]
+fn what_check_accepts_a_gateway_starts_with() {
+    for lines in [
+        r#"mail.from = "A, B <x@y>""#,
+        r#"mail.from = "\"A, B\" <x@y>""#,
+        "mail.from = \"문지기 <x@y>\"\nmail.url = \"smtp://u:p%40@localhost/gw.example.com\"",
+        "limits.connections = 9223372036854775807\nlimits.signed_body_buffer = \"16000000TB\"\naudit.max_events = 9223372036854775807",
+        "timeouts = { handshake = \"3650d\", response = \"3650d\", idle = \"3650d\", drain = \"3650d\" }",
+        "audit.file = \"new/folder/audit.jsonl\"\nlog.access_file = \"access.jsonl\"",
+    ] {
+        let site = site(lines);
+        let report = check(&site);
+        assert_eq!(report["ok"], true, "{lines}: {report}");
+        let (gateway, _) = Program::start(&site);
+        assert_eq!(gateway.stop().0, 0, "{lines}");
+    }
+    // The local authority signs for hosts however they are written.
+    let text = config("tls.min_version = \"1.3\"");
+    let text = text.replace("[[route]]", "[[route]]\nhost = \"Gw.Example.Com.\"");
+    let site = Site::new(&text);
+    assert_eq!(check(&site)["ok"], true);
+    let (gateway, _) = Program::start(&site);
+    assert_eq!(gateway.stop().0, 0);
+}
+
+#[test]
+fn a_certificate_that_clients_may_refuse_is_said_in_plain_words() {
+    let site = site("");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    put(&site, "cert.pem", &params.self_signed(&key).unwrap().pem());
+    put(&site, "key.pem", &key.serialize_pem());
+    let report = check(&site);
+    assert_eq!(report["ok"], true, "{report}");
+    let warnings = report["warnings"].to_string();
+    for said in ["has expired", "of an authority, not of a server"] {
+        assert!(warnings.contains(said), "{said}: {warnings}");
+    }
+    assert_eq!(report["warnings"][0]["key"], "tls.certificates[0].cert");
+    params.not_before = rcgen::date_time_ymd(3000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(3001, 1, 1);
+    put(&site, "cert.pem", &params.self_signed(&key).unwrap().pem());
+    assert!(check(&site)["warnings"].to_string().contains("not valid yet"));
+}
