@@ -18,7 +18,7 @@ use crate::secret::Secret;
 pub enum SecretSource {
     /// The secret itself.
     Text(Secret<String>),
-    /// The file that holds it; a final line break is dropped. Only its owner may read it.
+    /// The file that holds it; a final line break and a byte order mark are dropped. Only its owner may read it.
     File {
         /// The file's path.
         file: PathBuf,
@@ -52,6 +52,12 @@ pub enum SecretError {
     /// The environment has no such variable, or it is not UTF-8.
     #[error("the environment has no variable {0}")]
     NoVariable(String),
+    /// The file has nothing but white space in it.
+    #[error("{path} is empty", path = .0.display())]
+    EmptyFile(PathBuf),
+    /// The variable has nothing but white space in it.
+    #[error("the variable {0} is empty")]
+    EmptyVariable(String),
 }
 
 /// Whether both say the same, not whether what they name holds the same.
@@ -67,16 +73,29 @@ impl PartialEq for SecretSource {
 }
 
 impl SecretSource {
-    /// The secret, wherever it is.
+    /// The secret, wherever it is. What a file or a variable holds is never empty: somebody meant a secret to be there.
     pub fn resolve(&self) -> Result<Secret<String>, SecretError> {
         match self {
             Self::Text(text) => Ok(text.clone()),
             Self::File { file } => read_private(file),
-            Self::Env { env } => std::env::var(env)
-                .map(Secret::new)
-                .map_err(|_| SecretError::NoVariable(env.clone())),
+            Self::Env { env } => {
+                let text = std::env::var(env).map_err(|_| SecretError::NoVariable(env.clone()))?;
+                unless_empty(text).ok_or_else(|| SecretError::EmptyVariable(env.clone()))
+            }
         }
     }
+}
+
+/// What editors put before a text to say that it is UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+fn unless_empty(text: String) -> Option<Secret<String>> {
+    let text = Secret::new(text);
+    let bare = text
+        .expose()
+        .strip_prefix(BYTE_ORDER_MARK)
+        .unwrap_or(text.expose());
+    (!bare.trim().is_empty()).then(|| Secret::new(bare.to_owned()))
 }
 
 /// Refuses a file that others than its owner may read or write.
@@ -110,7 +129,7 @@ fn read_private(path: &Path) -> Result<Secret<String>, SecretError> {
             text.pop();
         }
     }
-    Ok(Secret::new(text))
+    unless_empty(text).ok_or_else(|| SecretError::EmptyFile(path.to_owned()))
 }
 
 impl<'de> Deserialize<'de> for SecretSource {
@@ -137,7 +156,7 @@ impl JsonSchema for SecretSource {
             "description": "A secret: as text, or where to find it.",
             "anyOf": [
                 { "type": "string" },
-                one_key("file", "The file that holds it; a final line break is dropped. Only its owner may read it."),
+                one_key("file", "The file that holds it; a final line break and a byte order mark are dropped. Only its owner may read it."),
                 one_key("env", "The environment variable that holds it."),
             ],
         })
@@ -207,9 +226,19 @@ mod tests {
             ("s3cret\n", "s3cret"),
             ("s3cret\r\n", "s3cret"),
             ("s\n\n", "s\n"),
+            ("\u{feff}s3cret\n", "s3cret"),
         ] {
             let (_folder, source) = file_with(content, 0o600);
             assert_eq!(source.resolve().unwrap().expose(), secret);
+        }
+    }
+
+    #[test]
+    fn what_is_empty_is_no_secret() {
+        for content in ["", "\n", "\r\n", " \t\n", "\u{feff}", "\u{feff}\n"] {
+            let (_folder, source) = file_with(content, 0o600);
+            let error = source.resolve().unwrap_err();
+            assert!(matches!(error, SecretError::EmptyFile(_)), "{content:?}: {error}");
         }
     }
 

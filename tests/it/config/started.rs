@@ -149,3 +149,51 @@ fn a_certificate_that_clients_may_refuse_is_said_in_plain_words() {
     put(&site, "cert.pem", &params.self_signed(&key).unwrap().pem());
     assert!(check(&site)["warnings"].to_string().contains("not valid yet"));
 }
+
+#[test]
+fn a_secret_that_is_empty_is_refused_where_it_stands() {
+    let servers = "servers = [\"http://127.0.0.1:1\"]";
+    for (name, content) in [("empty", ""), ("blank", " \n"), ("mark", "\u{feff}\n")] {
+        for (lines, key) in [
+            (format!("store.url = {{ file = \"{name}\" }}"), "store.url"),
+            (
+                format!("store.master_key = {{ file = \"{name}\" }}"),
+                "store.master_key",
+            ),
+            (format!("mail.url = {{ file = \"{name}\" }}"), "mail.url"),
+            (
+                format!("upstream.a = {{ {servers}, headers.X-Key = {{ file = \"{name}\" }} }}"),
+                "upstream.a.headers.X-Key",
+            ),
+            (
+                format!("upstream.a = {{ {servers}, headers.X-Key = {{ env = \"VESTIBULE_TEST_EMPTY\" }} }}"),
+                "upstream.a.headers.X-Key",
+            ),
+            (
+                "store.master_key = { env = \"VESTIBULE_TEST_EMPTY\" }".to_owned(),
+                "store.master_key",
+            ),
+        ] {
+            let site = site(&lines);
+            put(&site, name, content);
+            let checked = site
+                .program(&["check", "--json", "--config", "vestibule.toml"])
+                .env("VESTIBULE_TEST_EMPTY", content.trim_end_matches('\n'))
+                .output()
+                .unwrap();
+            let report: Value = serde_json::from_slice(&checked.stdout).unwrap();
+            let errors = report["errors"].as_array().unwrap();
+            assert_eq!(errors.len(), 1, "{lines}: {report}");
+            assert_eq!(
+                (&errors[0]["key"], &errors[0]["line"]),
+                (&key.into(), &1.into()),
+                "{report}"
+            );
+            assert!(errors[0]["column"].as_u64().unwrap() > 1, "{report}");
+            assert!(
+                errors[0]["message"].as_str().unwrap().ends_with("is empty"),
+                "{report}"
+            );
+        }
+    }
+}
