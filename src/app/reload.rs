@@ -55,6 +55,12 @@ pub enum ReloadError {
     /// The configuration is wrong.
     #[error("the configuration cannot be run")]
     Config(#[from] ConfigErrors),
+    /// It has no route any more: an empty file, or one that was cut off, more often than what was meant.
+    #[error(
+        "the configuration has no route, and the gateway serves {0}: the file may be empty or cut off; to serve none, \
+         restart the gateway"
+    )]
+    NoRoute(usize),
     /// No gateway can be made from it.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -168,6 +174,9 @@ impl Next {
         surroundings: Surroundings,
     ) -> Result<Self, ReloadError> {
         let Loaded { mut config, warnings } = (source.0)()?;
+        if config.route.is_empty() && !running.route.is_empty() {
+            return Err(ReloadError::NoRoute(running.route.len()));
+        }
         let needs_restart = keep_until_restart(&mut config, running);
         let administration = administration.under(&config);
         let generation = Generation::new(&config, administration.services(), surroundings)?;
@@ -241,6 +250,7 @@ impl ReloadError {
     fn reasons(&self) -> Vec<String> {
         match self {
             Self::Config(problems) => problems.errors.iter().map(ToString::to_string).collect(),
+            Self::NoRoute(_) => vec![self.to_string()],
             Self::Build(error) => vec![error.to_string()],
             Self::Broken(error) => vec![error.to_string()],
         }

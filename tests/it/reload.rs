@@ -164,6 +164,35 @@ async fn a_broken_file_changes_nothing_and_every_error_is_told() {
 }
 
 #[tokio::test]
+async fn a_file_without_any_route_is_refused_by_a_gateway_that_serves_some() {
+    let front = Front::start(&config(&[("/", "demo:")], ""));
+    let without = config(&[], "");
+    for text in ["", "# cut off", &without] {
+        front.site.configure(text);
+        let refused = front.site.run(&["reload", "--json"]).document(1);
+        assert!(
+            refused["errors"][0].as_str().unwrap().contains("no route"),
+            "{refused}"
+        );
+        assert_eq!(front.status("/", "").await, 401, "{text}");
+    }
+    let checked = front.site.run(&["check", "--json"]).document(0);
+    let warnings = checked["warnings"].to_string();
+    assert!(
+        warnings.contains("refuses to be reloaded with this"),
+        "{warnings}"
+    );
+    front.stop().await;
+
+    // Whoever begins without any may go on so.
+    let front = Front::start(&without);
+    assert_eq!(front.reload()["changed"], json!([]));
+    front.site.configure(&config(&[("/", "demo:")], ""));
+    assert_eq!(front.reload()["changed"], json!(["route"]));
+    front.stop().await;
+}
+
+#[tokio::test]
 async fn a_template_that_fails_only_when_it_is_made_changes_nothing() {
     let folder = "branding.folder = \"pages\"";
     let front = Front::start(&config(&[("/", "demo:")], ""));

@@ -16,7 +16,7 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
     if config.route.is_empty() {
         findings.warn(
             &"route".into(),
-            "no route: every path but the gateway's own pages answers 404",
+            "no route: every path but the gateway's own pages answers 404; a gateway that serves routes refuses to be reloaded with this",
         );
     }
     for (index, route) in config.route.iter().enumerate() {
