@@ -80,6 +80,14 @@ impl Certificates {
     }
 }
 
+impl Loaded {
+    /// The same, for clients alone that ask for no host.
+    pub(super) fn for_clients_without_sni(mut self) -> Self {
+        self.names.clear();
+        self
+    }
+}
+
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.load().choose(hello.server_name()))

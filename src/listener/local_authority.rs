@@ -3,6 +3,10 @@
 //! Its private key is worth little to a thief: the authority is name-constrained (RFC 5280, section 4.2.1.10) to the
 //! hosts that it serves, may sign only leaves, and those only for servers. A DNS name in a constraint admits the names
 //! below it too; the standard knows no narrower form.
+//!
+//! It signs two leaves. `BoringSSL` (gRPC, Envoy, Dart) refuses a leaf with an address in it from an authority that is
+//! constrained to addresses, so the leaf for clients that ask for a host has names alone. A client that connects to an
+//! address asks for none (RFC 6066, section 3) and gets the other, which has the addresses too.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,8 +31,6 @@ use crate::config::CertificateConfig;
 /// The file of the authority's certificate.
 pub const AUTHORITY_FILE: &str = "local-ca.pem";
 const AUTHORITY_KEY_FILE: &str = "local-ca.key";
-const LEAF_FILE: &str = "localhost.pem";
-const LEAF_KEY_FILE: &str = "localhost.key";
 
 const DAY: Duration = Duration::from_hours(24);
 const AUTHORITY_LIFETIME: Duration = DAY.saturating_mul(3650);
@@ -57,6 +59,15 @@ pub(super) struct LocalAuthority {
     names: BTreeSet<Name>,
 }
 
+/// One of the certificates that it signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaf {
+    /// For clients that ask for a host: DNS names alone.
+    Named,
+    /// For clients that ask for none: everything.
+    Unnamed,
+}
+
 /// A name in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Name {
@@ -75,30 +86,41 @@ impl LocalAuthority {
         }
     }
 
-    /// The files of the certificate that is served.
-    pub(super) fn leaf(&self) -> CertificateConfig {
+    /// The files of a certificate that is served.
+    pub(super) fn files(&self, leaf: Leaf) -> CertificateConfig {
+        let name = leaf.file_name();
         CertificateConfig {
-            cert: self.folder.join(LEAF_FILE),
-            key: self.folder.join(LEAF_KEY_FILE),
+            cert: self.folder.join(format!("{name}.pem")),
+            key: self.folder.join(format!("{name}.key")),
         }
     }
 
-    /// Makes whatever is missing, about to expire, or not for the hosts that are served now. Tells whether the
+    fn names(&self, leaf: Leaf) -> BTreeSet<Name> {
+        let names = self.names.iter();
+        names
+            .filter(|name| leaf == Leaf::Unnamed || matches!(name, Name::Dns(_)))
+            .cloned()
+            .collect()
+    }
+
+    /// Makes whatever is missing, about to expire, or not for the hosts that are served now. Tells whether a
     /// certificate that is served is a new one.
     pub(super) fn renew(&self, now: Timestamp) -> Result<bool, AuthorityError> {
         let folder = &self.folder;
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         about(folder, made)?;
-        if let Some(authority) = self.kept_authority(now)? {
-            if self.keeps_leaf(&authority, now)? {
-                return Ok(false);
+        let authority = match self.kept_authority(now)? {
+            Some(kept) => kept,
+            None => self.make_authority(now)?,
+        };
+        let mut renewed = false;
+        for leaf in Leaf::ALL {
+            if !self.keeps_leaf(leaf, &authority, now)? {
+                self.make_leaf(leaf, &authority, now)?;
+                renewed = true;
             }
-            self.make_leaf(&authority, now)?;
-        } else {
-            let authority = self.make_authority(now)?;
-            self.make_leaf(&authority, now)?;
         }
-        Ok(true)
+        Ok(renewed)
     }
 
     /// The authority in the folder, unless it is missing, incomplete, about to expire or too narrow.
@@ -142,9 +164,14 @@ impl LocalAuthority {
         Ok(Some(Issuer::from_ca_cert_der(der, key)?))
     }
 
-    /// Whether the certificate in the folder can go on serving.
-    fn keeps_leaf(&self, authority: &Issuer<'_, KeyPair>, now: Timestamp) -> Result<bool, AuthorityError> {
-        let CertificateConfig { cert, key } = self.leaf();
+    /// Whether a certificate in the folder can go on serving.
+    fn keeps_leaf(
+        &self,
+        leaf: Leaf,
+        authority: &Issuer<'_, KeyPair>,
+        now: Timestamp,
+    ) -> Result<bool, AuthorityError> {
+        let CertificateConfig { cert, key } = self.files(leaf);
         let Some(key) = unless_missing(read_private(&key))? else {
             return Ok(false);
         };
@@ -162,7 +189,7 @@ impl LocalAuthority {
         // The authority's name has the fingerprint of its key, so the name tells which one signed.
         let issuer = certificate.issuer().iter_common_name().next();
         let is_ours = issuer.and_then(|name| name.as_str().ok()) == Some(&*authority_name(authority.key()));
-        Ok(is_pair && is_ours && names(&certificate) == self.names && !expires_soon(&certificate, now))
+        Ok(is_pair && is_ours && names(&certificate) == self.names(leaf) && !expires_soon(&certificate, now))
     }
 
     fn make_authority(&self, now: Timestamp) -> Result<Issuer<'static, KeyPair>, AuthorityError> {
@@ -189,14 +216,19 @@ impl LocalAuthority {
         Ok(Issuer::new(params, key))
     }
 
-    fn make_leaf(&self, authority: &Issuer<'_, KeyPair>, now: Timestamp) -> Result<(), AuthorityError> {
+    fn make_leaf(
+        &self,
+        leaf: Leaf,
+        authority: &Issuer<'_, KeyPair>,
+        now: Timestamp,
+    ) -> Result<(), AuthorityError> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
         params
             .distinguished_name
             .push(DnType::CommonName, "Vestibule local certificate");
         params.subject_alt_names = self
-            .names
+            .names(leaf)
             .iter()
             .map(Name::alternative)
             .collect::<Result<_, _>>()?;
@@ -206,11 +238,23 @@ impl LocalAuthority {
         params.use_authority_key_identifier_extension = true;
         set_lifetime(&mut params, now, LEAF_LIFETIME);
         let certificate = params.signed_by(&key, authority)?;
-        let files = self.leaf();
+        let files = self.files(leaf);
         write_atomically(&files.key, 0o600, key.serialize_pem().as_bytes())?;
         write_atomically(&files.cert, 0o644, certificate.pem().as_bytes())?;
         tracing::info!(path = %files.cert.display(), "made a local certificate");
         Ok(())
+    }
+}
+
+impl Leaf {
+    pub(super) const ALL: [Self; 2] = [Self::Named, Self::Unnamed];
+
+    /// Without its ending.
+    fn file_name(self) -> &'static str {
+        match self {
+            Self::Named => "localhost",
+            Self::Unnamed => "addresses",
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::{CertificateError, Certificates, Loaded, load};
-use super::local_authority::{AuthorityError, LocalAuthority};
+use super::local_authority::{AuthorityError, Leaf, LocalAuthority};
 use crate::clock::Clock;
 use crate::config::{CertificateConfig, Config, HostPattern, TlsVersion};
 use crate::request::Host;
@@ -165,7 +165,13 @@ impl Source {
     fn load(&self, provider: &CryptoProvider, clock: &Clock) -> Result<(Loaded, Vec<Loaded>), TlsError> {
         let now = clock.now();
         match self {
-            Self::Local(authority) => Ok((load(&authority.leaf(), provider, now)?, Vec::new())),
+            Self::Local(authority) => {
+                let leaf = |leaf| load(&authority.files(leaf), provider, now);
+                Ok((
+                    leaf(Leaf::Unnamed)?.for_clients_without_sni(),
+                    vec![leaf(Leaf::Named)?],
+                ))
+            }
             Self::Files(files) => {
                 let loaded = files.iter().map(|files| {
                     load(files, provider, now).inspect(|loaded| {

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{CertificateParams, Issuer, KeyPair, date_time_ymd};
+use rcgen::{Certificate, CertificateParams, Issuer, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use vestibule::clock::Clock;
 use vestibule::config::RouteConfig;
 use vestibule::listener::Tls;
+use x509_parser::extensions::GeneralName;
 
 use super::gateway::{Gateway, config, hosts, start_of_time, trusting};
 
@@ -37,6 +40,106 @@ async fn it_serves_the_machine_itself_and_the_configured_hosts() {
     ] {
         gateway.ask(gateway.trusting(), name).await;
     }
+}
+
+/// The names and the addresses in a certificate.
+fn names(certificate: &CertificateDer<'_>) -> (Vec<String>, Vec<IpAddr>) {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).unwrap();
+    let extension = certificate.subject_alternative_name().unwrap().unwrap();
+    let (mut names, mut addresses) = (Vec::new(), Vec::new());
+    for name in &extension.value.general_names {
+        match name {
+            GeneralName::DNSName(name) => names.push((*name).to_owned()),
+            GeneralName::IPAddress(bytes) => addresses.push(match bytes.len() {
+                4 => <[u8; 4]>::try_from(*bytes).unwrap().into(),
+                _ => <[u8; 16]>::try_from(*bytes).unwrap().into(),
+            }),
+            other => panic!("{other:?}"),
+        }
+    }
+    (names, addresses)
+}
+
+/// `BoringSSL` refuses addresses in a leaf from an authority that is constrained to addresses.
+#[tokio::test]
+async fn a_client_that_asks_for_a_host_gets_names_alone() {
+    let mut config = config();
+    config.public_url = "https://192.0.2.7:8443".parse().unwrap();
+    config.route = vec![RouteConfig {
+        host: Some("*.apps.example.com".to_owned()),
+        ..RouteConfig::default()
+    }];
+    let gateway = Gateway::start(&config);
+    let all_names = ["*.apps.example.com", "localhost"];
+    for host in ["localhost", "one.apps.example.com"] {
+        let (names, addresses) = names(&gateway.served_certificate(host).await);
+        assert_eq!(
+            (names.as_slice(), addresses.len()),
+            (all_names.map(str::to_owned).as_slice(), 0)
+        );
+    }
+    let (names, addresses) = names(&gateway.served_certificate("127.0.0.1").await);
+    assert_eq!(names, all_names, "who asks for none may have come by a name too");
+    let all_addresses: [IpAddr; 3] =
+        ["127.0.0.1", "192.0.2.7", "::1"].map(|address| address.parse().unwrap());
+    assert_eq!(addresses, all_addresses);
+    gateway.ask(gateway.trusting(), "192.0.2.7").await;
+}
+
+/// What OpenSSL says of both leaves and of one that a thief signs, by its own reading of the constraints.
+#[tokio::test]
+async fn openssl_believes_both_leaves_and_the_constraints() {
+    let gateway = Gateway::start(&config());
+    let folder = gateway.folder.path();
+    let verify = |option: &str, name: &str, leaf: &str| {
+        let verified = Command::new("openssl")
+            .current_dir(folder)
+            .args([
+                "verify",
+                "-x509_strict",
+                "-purpose",
+                "sslserver",
+                "-attime",
+                "1900000000",
+            ])
+            .args(["-CAfile", "local-ca.pem", option, name, leaf])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(verified.stdout).unwrap() + &String::from_utf8(verified.stderr).unwrap();
+        verified.status.success().then_some(()).ok_or(said)
+    };
+    for (option, name, leaf) in [
+        ("-verify_hostname", "gw.example.com", "localhost.pem"),
+        ("-verify_hostname", "localhost", "addresses.pem"),
+        ("-verify_ip", "127.0.0.1", "addresses.pem"),
+        ("-verify_ip", "::1", "addresses.pem"),
+    ] {
+        verify(option, name, leaf).unwrap_or_else(|said| panic!("{leaf} {name}: {said}"));
+    }
+    verify("-verify_ip", "127.0.0.1", "localhost.pem").unwrap_err();
+    fs::write(
+        folder.join("thief.pem"),
+        sign_with_stolen_key(&gateway, "bank.example").0.pem(),
+    )
+    .unwrap();
+    let refused = verify("-verify_hostname", "bank.example", "thief.pem").unwrap_err();
+    assert!(refused.contains("permitted subtree violation"), "{refused}");
+}
+
+/// Folders of older gateways have one leaf for both.
+#[tokio::test]
+async fn a_leaf_of_both_kinds_is_made_anew_by_the_same_authority() {
+    let gateway = Gateway::start(&config());
+    let folder = gateway.folder.path();
+    let authority = fs::read(folder.join("local-ca.pem")).unwrap();
+    fs::rename(folder.join("addresses.pem"), folder.join("localhost.pem")).unwrap();
+    fs::rename(folder.join("addresses.key"), folder.join("localhost.key")).unwrap();
+    gateway.reload().unwrap();
+    assert_eq!(fs::read(folder.join("local-ca.pem")).unwrap(), authority);
+    let (_, addresses) = names(&gateway.served_certificate("localhost").await);
+    assert!(addresses.is_empty(), "{addresses:?}");
+    gateway.ask(gateway.trusting(), "127.0.0.1").await;
+    gateway.ask(gateway.trusting(), "localhost").await;
 }
 
 #[tokio::test]
@@ -63,13 +166,7 @@ async fn its_key_signs_for_nobody_else() {
 
 /// A thief of the authority's key signs a certificate for `name` and presents it to somebody who trusts the authority.
 async fn present(gateway: &Gateway, name: &str) -> std::io::Result<()> {
-    let read = |file| fs::read_to_string(gateway.folder.path().join(file)).unwrap();
-    let stolen = KeyPair::from_pem(&read("local-ca.key")).unwrap();
-    let issuer = Issuer::from_ca_cert_pem(&read("local-ca.pem"), stolen).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-    params.not_after = date_time_ymd(2031, 1, 1);
-    let certificate = params.signed_by(&key, &issuer).unwrap();
+    let (certificate, key) = sign_with_stolen_key(gateway, name);
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -83,6 +180,18 @@ async fn present(gateway: &Gateway, name: &str) -> std::io::Result<()> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connector = TlsConnector::from(Arc::new(gateway.trusting()));
     connector.connect(name, near).await.map(drop)
+}
+
+fn sign_with_stolen_key(gateway: &Gateway, name: &str) -> (Certificate, KeyPair) {
+    let read = |file| fs::read_to_string(gateway.folder.path().join(file)).unwrap();
+    let stolen = KeyPair::from_pem(&read("local-ca.key")).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(&read("local-ca.pem"), stolen).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.not_after = date_time_ymd(2031, 1, 1);
+    // What OpenSSL demands of a certificate that is strictly right.
+    params.use_authority_key_identifier_extension = true;
+    (params.signed_by(&key, &issuer).unwrap(), key)
 }
 
 #[tokio::test]
@@ -99,10 +208,17 @@ async fn its_keys_are_the_owners_alone() {
     let names: Vec<_> = modes.keys().map(String::as_str).collect();
     assert_eq!(
         names,
-        ["local-ca.key", "local-ca.pem", "localhost.key", "localhost.pem"]
+        [
+            "addresses.key",
+            "addresses.pem",
+            "local-ca.key",
+            "local-ca.pem",
+            "localhost.key",
+            "localhost.pem"
+        ]
     );
-    assert_eq!((modes["local-ca.key"], modes["localhost.key"]), (0o600, 0o600));
-    for key in ["local-ca.key", "localhost.key"] {
+    for key in ["local-ca.key", "localhost.key", "addresses.key"] {
+        assert_eq!(modes[key], 0o600, "{key}");
         let path = gateway.folder.path().join(key);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let refused = gateway.reload().unwrap_err().to_string();
