@@ -21,6 +21,7 @@ use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
 use crate::descriptors::Shares;
 use crate::listener::{ListenError, Listener, Tls, TlsError};
+use crate::log_file::Reopening;
 use crate::metrics::{Counter, Metrics};
 use crate::proxy::{Current, Gateway, GatewayError, Recent, Surroundings};
 use crate::random::Random;
@@ -153,6 +154,7 @@ impl Application {
             recent: Arc::new(Recent::since(now)),
             tunnels: TaskTracker::new(),
             application_connections: Arc::new(ConnectionLimit::new(shares.applications)),
+            reopening: Reopening::default(),
             stop: stop.clone(),
         };
         let Generation { tls, gateway } = Generation::new(&config, &services, surroundings.clone())?;

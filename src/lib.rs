@@ -20,6 +20,7 @@ pub mod doctor;
 pub mod identity;
 pub mod ids;
 pub mod listener;
+pub mod log_file;
 pub mod log_writer;
 pub mod metrics;
 pub mod model;

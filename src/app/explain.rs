@@ -14,6 +14,7 @@ use super::{BuildError, Serving};
 use crate::clock::Clock;
 use crate::config::{Config, LogConfig};
 use crate::control::{Administration, Command, CommandError};
+use crate::log_file::Reopening;
 use crate::metrics::Metrics;
 use crate::model::AuditEvent;
 use crate::proxy::{
@@ -92,6 +93,7 @@ fn at_rest(config: &Config, services: &Services) -> Result<Gateway, BuildError> 
         metrics: Metrics::default().into(),
         tunnels: TaskTracker::new(),
         application_connections: Arc::default(),
+        reopening: Reopening::default(),
         stop: CancellationToken::new(),
     };
     let mut config = config.clone();

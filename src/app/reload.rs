@@ -70,9 +70,17 @@ pub enum ReloadError {
 }
 
 impl Serving {
-    /// Reads the configuration again and serves what it says, or leaves everything as it is. The log and the record
-    /// tell either.
+    /// Opens the files of logs again, as who moved them away wants it. The access log follows with its next line.
+    pub fn reopen_logs(&self) {
+        self.surroundings.reopening.request();
+        self.administration.load().services().audit.reopen();
+        tracing::info!("the files of logs are opened again");
+    }
+
+    /// Reads the configuration again and serves what it says, or leaves everything as it is but for the files of logs,
+    /// which are opened again. The log and the record tell either.
     pub async fn reload(&self, by: &Actor) -> Result<Reloaded, ReloadError> {
+        self.reopen_logs();
         let reloaded = self.replace().await;
         let event = match &reloaded {
             Ok(reloaded) => Event::reload(&reloaded.changed),

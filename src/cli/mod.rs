@@ -18,6 +18,7 @@ mod reload;
 pub mod schema;
 mod serve;
 mod session;
+mod signals;
 mod store;
 mod table;
 pub mod trust;

@@ -2,25 +2,23 @@
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use tokio::runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Failure, mention};
 use super::configuration::{self, Chosen};
 use super::logging;
+use super::signals::{Requests, stop_on_signal};
 use super::table::roughly;
-use crate::app::{Application, ConfigSource, Environment, Serving};
+use crate::app::{Application, ConfigSource, Environment};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::control::first_administrator::{self, LIFETIME, LinkFile, Offer};
 use crate::descriptors;
 use crate::metrics::Counter;
 use crate::random::Random;
-use crate::services::Actor;
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Serve {
@@ -66,7 +64,7 @@ impl Serve {
 async fn serve(chosen: Chosen, config: Config, lost_messages: Arc<Counter>) -> Result<(), Failure> {
     let stop = stop_on_signal()?;
     // Before the start, so that no signal ends it.
-    let hangup = signal(SignalKind::hangup())?;
+    let requests = Requests::catch()?;
     let is_trial = matches!(chosen, Chosen::Trial(_));
     let environment = Environment {
         clock: Clock::system(),
@@ -80,7 +78,7 @@ async fn serve(chosen: Chosen, config: Config, lost_messages: Arc<Counter>) -> R
         .map_err(|error| Failure::failed(error.to_string()))?;
     let offer = offer(&application, &config, &stop).await?;
     announce(&config, is_trial, &application, offer.as_ref());
-    tokio::spawn(reload_on(hangup, application.serving().clone()));
+    tokio::spawn(requests.obey(application.serving().clone()));
     application
         .run(stop)
         .await
@@ -133,34 +131,4 @@ fn announce(config: &Config, trial: bool, application: &Application, offer: Opti
         mention(format_args!("  Accounts are kept in {location}."));
     }
     mention("  Ctrl-C stops it.\n");
-}
-
-/// Reloads at every signal; the log tells how it ended.
-async fn reload_on(mut hangup: Signal, serving: Arc<Serving>) {
-    while hangup.recv().await.is_some() {
-        let _ = serving.reload(&Actor::operator("SIGHUP")).await;
-    }
-}
-
-/// Cancelled by the first SIGTERM or SIGINT; the second ends the process at once.
-fn stop_on_signal() -> io::Result<CancellationToken> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let stop = CancellationToken::new();
-    let token = stop.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if token.is_cancelled() {
-                tracing::warn!("told to stop again: requests that were being served are lost");
-                std::process::exit(1);
-            }
-            tracing::info!("stopping: requests that are being served are completed");
-            token.cancel();
-        }
-    });
-    Ok(stop)
 }

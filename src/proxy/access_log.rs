@@ -4,9 +4,7 @@
 
 mod find;
 
-use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,6 +16,7 @@ use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 
 use crate::clock::Clock;
 use crate::config::LogConfig;
+use crate::log_file::{LogFile, Reopening};
 use crate::log_writer::LogWriter;
 use crate::metrics::{Counter, Metrics};
 use crate::request::{Client, RequestHead, RequestId};
@@ -104,7 +103,12 @@ impl Begun {
 
 impl AccessLog {
     /// Opens the file, or standard output; `None` if there is to be no log.
-    pub(super) fn open(config: &LogConfig, clock: Clock, metrics: &Metrics) -> io::Result<Option<Self>> {
+    pub(super) fn open(
+        config: &LogConfig,
+        clock: Clock,
+        metrics: &Metrics,
+        reopening: Reopening,
+    ) -> io::Result<Option<Self>> {
         if !config.access {
             return Ok(None);
         }
@@ -112,9 +116,8 @@ impl AccessLog {
         let (lines, guard) = if config.access_file.as_os_str().is_empty() {
             tracing_appender::non_blocking(LogWriter::new(io::stdout(), lost.clone()))
         } else {
-            let mut options = OpenOptions::new();
-            let file = options.create(true).append(true).mode(0o600);
-            tracing_appender::non_blocking(LogWriter::new(file.open(&config.access_file)?, lost.clone()))
+            let file = LogFile::open(&config.access_file, reopening)?;
+            tracing_appender::non_blocking(LogWriter::new(file, lost.clone()))
         };
         Ok(Some(Self(Arc::new(Writer {
             lines,
@@ -259,7 +262,7 @@ mod tests {
             access_file: file.clone(),
             ..LogConfig::default()
         };
-        let log = AccessLog::open(&config, clock.clone(), &Metrics::default())
+        let log = AccessLog::open(&config, clock.clone(), &Metrics::default(), Reopening::default())
             .unwrap()
             .unwrap();
         let head = RequestHead {

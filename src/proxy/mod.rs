@@ -44,6 +44,7 @@ use crate::authenticate::Authenticator;
 use crate::clock::Clock;
 use crate::config::{Config, TimeoutsConfig};
 use crate::identity::{Identity, IdentityError};
+use crate::log_file::Reopening;
 use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalError};
 use crate::random::Random;
@@ -120,6 +121,8 @@ pub struct Surroundings {
     pub tunnels: TaskTracker,
     /// The connections to all applications, through all gateways of which one takes the place of another.
     pub application_connections: Arc<ConnectionLimit>,
+    /// Has the access log opened again, by whichever gateway writes to it.
+    pub reopening: Reopening,
     /// Ends connections once their requests are answered, and tunnels at once.
     pub stop: CancellationToken,
 }
@@ -158,7 +161,12 @@ impl Gateway {
         real_certificate: bool,
         surroundings: Surroundings,
     ) -> Result<Self, GatewayError> {
-        let access_log = AccessLog::open(&config.log, surroundings.clock.clone(), &surroundings.metrics);
+        let access_log = AccessLog::open(
+            &config.log,
+            surroundings.clock.clone(),
+            &surroundings.metrics,
+            surroundings.reopening,
+        );
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         Ok(Self {
             authenticator: Authenticator::new(&config.login, &services, &surroundings.clock),

@@ -14,6 +14,7 @@ use super::Kept;
 use super::address_limit::{AddressLimit, Cost};
 use crate::clock::Clock;
 use crate::config::{AuditConfig, AuditMode};
+use crate::log_file::Reopening;
 use crate::metrics::Metrics;
 use crate::model::{AuditEvent, AuditOutcome, AuditPlace};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, StoreError};
@@ -39,6 +40,7 @@ pub struct AuditError;
 #[derive(Debug)]
 pub struct Audit {
     lines: Lines,
+    reopening: Reopening,
     log: Log,
     refusals: AddressLimit,
     unknown_names: UnknownNames,
@@ -59,8 +61,10 @@ impl Audit {
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
+        let reopening = Reopening::default();
         Ok(Self {
-            lines: Lines::open(&config.file)?,
+            lines: Lines::open(&config.file, reopening.clone())?,
+            reopening,
             log: Log::start(store.clone(), config, clock.clone()),
             refusals: AddressLimit::allowing(FLOOD, FLOOD_WINDOW, clock.clone()),
             unknown_names: UnknownNames::new(config, clock.clone()),
@@ -69,6 +73,12 @@ impl Audit {
             clock,
             metrics,
         })
+    }
+
+    /// Opens the file of lines again, at once.
+    pub fn reopen(&self) {
+        self.reopening.request();
+        self.lines.follow();
     }
 
     /// Records an event. A failure raises the log's alarm; where the record is required it is an error too, and the

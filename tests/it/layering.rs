@@ -34,6 +34,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("services", "clock", "time is injected"),
     ("services", "config", "their own sections"),
     ("services", "ids", "whom an operation is about"),
+    ("services::audit", "log_file", "lines are written to a file"),
     (
         "services",
         "metrics",
@@ -93,6 +94,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ),
     ("app", "descriptors", "it divides them"),
     ("app", "listener", "it binds"),
+    ("app", "log_file", "it tells the files of logs to be opened again"),
     ("app", "metrics", "one count for all stages"),
     ("app", "proxy", "it puts the stages together"),
     ("app", "random", "it is handed on to whoever makes tokens"),
@@ -249,6 +251,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ),
     ("proxy", "listener", "connections come from there"),
     ("proxy::access_log", "log_writer", "its lines may not be writable"),
+    ("proxy", "log_file", "the access log is one"),
     ("proxy", "metrics", "answers are counted"),
     ("proxy", "model", "the access log names who was answered"),
     ("proxy", "portal", "the gateway's own pages"),

@@ -329,6 +329,120 @@ async fn a_request_under_way_ends_as_it_began() {
     assert_eq!(answer.text().await.unwrap(), "late");
 }
 
+/// The ids of the requests in an access log, and the events in an audit file.
+fn logged(front: &Front, name: &str) -> (usize, usize) {
+    let count = |file: String| {
+        let text = std::fs::read_to_string(front.site.path(&file)).unwrap_or_default();
+        assert!(text.is_empty() || text.ends_with('\n'), "{file}: {text}");
+        text.lines().count()
+    };
+    (count(format!("access{name}")), count(format!("audit{name}")))
+}
+
+#[tokio::test]
+async fn logs_that_were_moved_away_are_opened_again_by_reload_and_by_signals() {
+    let rest = "log.access_file = \"access\"\naudit.file = \"audit\"";
+    let text = config(&[("/", "demo:")], rest).replace("log.access = false", "log.access = true");
+    let front = Front::start(&text);
+    front.add("ann@example.com", &[]);
+    let act = async || {
+        let form = BTreeMap::from([("login", "ann@example.com"), ("password", PASSWORD)]);
+        let login = front.client().post(front.url("/.auth/login")).json(&form);
+        assert_eq!(soon(login.send()).await.unwrap().status(), 200);
+    };
+    let opened = || {
+        front
+            .gateway
+            .said()
+            .matches("the files of logs are opened again")
+            .count()
+    };
+    act().await;
+    let ways: [(&str, &dyn Fn()); 4] = [
+        (".1", &|| front.gateway.signal(Signal::USR1)),
+        (".2", &|| front.gateway.signal(Signal::HUP)),
+        (".3", &|| drop(front.reload())),
+        (".4", &|| {
+            front.site.configure("nothing = true");
+            front.gateway.signal(Signal::HUP);
+        }),
+    ];
+    for (turn, (moved, reopen)) in ways.into_iter().enumerate() {
+        until(|| logged(&front, "").0 > 0).await;
+        let before = logged(&front, "");
+        for file in ["access", "audit"] {
+            std::fs::rename(front.site.path(file), front.site.path(&format!("{file}{moved}"))).unwrap();
+        }
+        reopen();
+        until(|| opened() == turn + 1 && front.site.path("audit").exists()).await;
+        // A reload is itself an event.
+        until(|| moved == ".1" || logged(&front, "").1 == 1).await;
+        act().await;
+        until(|| logged(&front, "").0 == 1).await;
+        assert_eq!(logged(&front, moved), before, "{moved}");
+        assert!(logged(&front, "").1 >= 1, "{moved}");
+    }
+    front.stop().await;
+}
+
+#[tokio::test]
+async fn no_other_signal_ends_a_gateway() {
+    let front = Front::start(&config(&[("/", "demo:")], ""));
+    for (signal, name) in [
+        (Signal::USR2, "SIGUSR2"),
+        (Signal::ALARM, "SIGALRM"),
+        (Signal::VTALARM, "SIGVTALRM"),
+        (Signal::PROF, "SIGPROF"),
+        (Signal::IO, "SIGIO"),
+        (Signal::POWER, "SIGPWR"),
+        (Signal::STKFLT, "SIGSTKFLT"),
+        (Signal::XCPU, "SIGXCPU"),
+        (Signal::XFSZ, "SIGXFSZ"),
+    ] {
+        front.gateway.signal(signal);
+        until(|| front.gateway.said().contains(name)).await;
+    }
+    for signal in [
+        Signal::PIPE,
+        Signal::CHILD,
+        Signal::WINCH,
+        Signal::URG,
+        Signal::USR1,
+    ] {
+        front.gateway.signal(signal);
+    }
+    assert_eq!(front.status("/.auth/login", "").await, 200);
+    front.stop().await;
+}
+
+#[tokio::test]
+async fn sigquit_and_sigint_drain_as_sigterm_does() {
+    for signal in [Signal::QUIT, Signal::INT] {
+        let (asked, mut is_asked) = mpsc::unbounded_channel();
+        let (go, gone) = watch::channel(false);
+        let app = Application::serving(move |_, _, _| {
+            let (asked, mut gone) = (asked.clone(), gone.clone());
+            async move {
+                let _ = asked.send(());
+                let _ = gone.wait_for(|&gone| gone).await;
+                Response::new(Full::new(Bytes::from("late")).boxed_unsync())
+            }
+        })
+        .await;
+        let text = config(&[("/", &app.url())], "") + "allow = \"public\"\n";
+        let front = Front::start(&text);
+        let answer = tokio::spawn(front.client().get(front.url("/")).send());
+        soon(is_asked.recv()).await.unwrap();
+        front.gateway.signal(signal);
+        until(|| front.gateway.said().contains("stopping")).await;
+        go.send(true).unwrap();
+        let answer = soon(answer).await.unwrap().unwrap();
+        assert_eq!(answer.text().await.unwrap(), "late");
+        let ended = tokio::task::spawn_blocking(|| front.gateway.ended());
+        assert_eq!(soon(ended).await.unwrap(), Some(0), "{signal:?}");
+    }
+}
+
 #[test]
 fn without_a_gateway_there_is_nothing_to_reload() {
     let site = Site::new("");

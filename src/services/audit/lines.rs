@@ -1,11 +1,10 @@
 //! One JSON line for every event: in a file, or among what the program prints.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use crate::log_file::{LogFile, Reopening};
 use crate::model::AuditEvent;
 
 /// The file's name that stands for standard error. Opened as a file it would not share its place with the messages
@@ -17,12 +16,12 @@ pub(super) const STANDARD_ERROR: &str = "/dev/stderr";
 pub(super) enum Lines {
     StandardOutput,
     StandardError,
-    File(Mutex<File>),
+    File(Mutex<LogFile>),
 }
 
 impl Lines {
     /// Opens the file, standard output or standard error. A file and its folder are made if need be; the file is its owner's alone.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, reopening: Reopening) -> io::Result<Self> {
         if path.as_os_str().is_empty() {
             return Ok(Self::StandardOutput);
         }
@@ -32,12 +31,14 @@ impl Lines {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)?;
-        Ok(Self::File(Mutex::new(file)))
+        Ok(Self::File(Mutex::new(LogFile::open(path, reopening)?)))
+    }
+
+    /// Opens the file again if that was requested.
+    pub(super) fn follow(&self) {
+        if let Self::File(file) = self {
+            file.lock().unwrap_or_else(PoisonError::into_inner).follow();
+        }
     }
 
     /// One write a line, so that lines of several writers to one file never mix.

@@ -199,6 +199,11 @@ impl Program {
         (status, self.said())
     }
 
+    /// Waits until it has ended by itself. How it exited; `None` if a signal ended it.
+    pub(crate) fn ended(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// Ends it as a loss of power would. What it said since it started.
     pub(crate) fn kill(mut self) -> String {
         self.child.kill().unwrap();

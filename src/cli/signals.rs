@@ -1,0 +1,97 @@
+//! What signals do to a gateway that serves. None ends it but SIGTERM, SIGINT and SIGQUIT, and those let it drain.
+
+use std::io;
+use std::sync::Arc;
+
+use rustix::process::Signal as Number;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Serving;
+use crate::services::Actor;
+
+/// Signals that would end the process and mean nothing here, by the names that they have.
+const MEANINGLESS: [(Number, &str); 9] = [
+    (Number::USR2, "SIGUSR2"),
+    (Number::ALARM, "SIGALRM"),
+    (Number::VTALARM, "SIGVTALRM"),
+    (Number::PROF, "SIGPROF"),
+    (Number::IO, "SIGIO"),
+    (Number::POWER, "SIGPWR"),
+    (Number::STKFLT, "SIGSTKFLT"),
+    (Number::XCPU, "SIGXCPU"),
+    (Number::XFSZ, "SIGXFSZ"),
+];
+
+/// Signals without a name, SIGRTMIN to the last that can be waited for: they would end the process too.
+const REAL_TIME: std::ops::Range<i32> = 34..64;
+
+/// Signals to a gateway, which come to nothing until it serves.
+pub(super) struct Requests {
+    hangup: Signal,
+    reopen: Signal,
+}
+
+impl Requests {
+    /// From now on these signals are kept, and others that would end the process are no more than logged.
+    pub(super) fn catch() -> io::Result<Self> {
+        for (number, name) in MEANINGLESS {
+            ignore(SignalKind::from_raw(number.as_raw()), name.to_owned())?;
+        }
+        for number in REAL_TIME {
+            ignore(SignalKind::from_raw(number), format!("signal {number}"))?;
+        }
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            reopen: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// SIGHUP reloads, SIGUSR1 opens the logs again. The log tells how either ended.
+    pub(super) async fn obey(mut self, serving: Arc<Serving>) {
+        loop {
+            tokio::select! {
+                Some(()) = self.hangup.recv() => {
+                    let _ = serving.reload(&Actor::operator("SIGHUP")).await;
+                }
+                Some(()) = self.reopen.recv() => serving.reopen_logs(),
+                else => return,
+            }
+        }
+    }
+}
+
+fn ignore(kind: SignalKind, name: String) -> io::Result<()> {
+    let mut signals = signal(kind)?;
+    tokio::spawn(async move {
+        while signals.recv().await.is_some() {
+            tracing::warn!(signal = name, "a signal that means nothing to the gateway");
+        }
+    });
+    Ok(())
+}
+
+/// Cancelled by the first SIGTERM, SIGINT or SIGQUIT; the second ends the process at once.
+pub(super) fn stop_on_signal() -> io::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = quit.recv() => {}
+            }
+            if token.is_cancelled() {
+                tracing::warn!("told to stop again: requests that were being served are lost");
+                std::process::exit(1);
+            }
+            tracing::info!("stopping: requests that are being served are completed");
+            token.cancel();
+        }
+    });
+    Ok(stop)
+}
