@@ -162,6 +162,7 @@ impl Application {
             public_url: config.public_url.clone(),
             serving: Arc::new(Serving {
                 source,
+                store: config.store.location().ok(),
                 config: Mutex::new(config),
                 surroundings,
                 addresses: Addresses {

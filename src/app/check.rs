@@ -32,6 +32,7 @@ pub fn check(config: &Config, clock: &Clock) -> CheckReport {
     if let Err(error) = Mailer::check_transport(config) {
         let key = match &error {
             MailError::From(_) => "mail.from",
+            MailError::Authority { .. } => "mail.ca",
             _ => "mail.url",
         };
         report.error(key, &error);

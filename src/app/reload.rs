@@ -12,11 +12,11 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::{Addresses, BuildError, Generation};
-use crate::config::{Config, ConfigErrors, Loaded};
+use crate::config::{Config, ConfigErrors, Loaded, StoreLocation};
 use crate::control::{Administration, Command, CommandError, Given, Reloaded, Whereabouts};
 use crate::listener::{Gate, Tls};
 use crate::proxy::{Current, Surroundings};
-use crate::services::{Actor, Event, Origin};
+use crate::services::{Actor, Event, Mailer, Origin, ServicesError};
 
 /// How the configuration is read again.
 #[derive(Clone)]
@@ -47,6 +47,8 @@ pub struct Serving {
     pub(super) tls: Tls,
     pub(super) gateway: Arc<Current>,
     pub(super) administration: ArcSwap<Administration>,
+    /// Where the store was when it was opened, with the password of that moment.
+    pub(super) store: Option<StoreLocation>,
 }
 
 /// Why everything is as it was.
@@ -153,7 +155,11 @@ impl Serving {
             let (source, running) = (self.source.clone(), running.clone());
             let administration = self.administration.load_full();
             let surroundings = self.surroundings.clone();
-            spawn_blocking(move || Next::prepare(&source, &running, &administration, surroundings)).await??
+            let store = self.store.clone();
+            spawn_blocking(move || {
+                Next::prepare(&source, &running, &administration, store.as_ref(), surroundings)
+            })
+            .await??
         };
         // From here on nothing fails.
         self.tls.replace(&next.generation.tls);
@@ -179,13 +185,21 @@ impl Next {
         source: &ConfigSource,
         running: &Config,
         administration: &Administration,
+        store: Option<&StoreLocation>,
         surroundings: Surroundings,
     ) -> Result<Self, ReloadError> {
         let Loaded { mut config, warnings } = (source.0)()?;
         if config.route.is_empty() && !running.route.is_empty() {
             return Err(ReloadError::NoRoute(running.route.len()));
         }
-        let needs_restart = keep_until_restart(&mut config, running);
+        let mut needs_restart = keep_until_restart(&mut config, running);
+        // The same file or variable may hold another URL by now.
+        if !needs_restart.contains(&"store") && config.store.location().ok().as_ref() != store {
+            needs_restart.push("store");
+        }
+        Mailer::check_transport(&config)
+            .map_err(ServicesError::from)
+            .map_err(BuildError::from)?;
         let administration = administration.under(&config);
         let generation = Generation::new(&config, administration.services(), surroundings)?;
         let names = |keys: Vec<&'static str>| keys.into_iter().map(str::to_owned).collect();
@@ -221,7 +235,6 @@ fn keep_until_restart(new: &mut Config, running: &Config) -> Vec<&'static str> {
     let (socket, bound) = (&mut new.listen.admin_socket, &running.listen.admin_socket);
     keep.running("listen.admin_socket", socket, bound);
     keep.running("store", &mut new.store, &running.store);
-    keep.running("mail", &mut new.mail, &running.mail);
     keep.running("session", &mut new.session, &running.session);
     keep.running("audit", &mut new.audit, &running.audit);
     let (cost, known) = (&mut new.password.bcrypt_cost, &running.password.bcrypt_cost);

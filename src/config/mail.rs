@@ -22,6 +22,9 @@ pub struct MailConfig {
     pub url: SecretSource,
     /// The sender: an address, or a name and an address in angle brackets.
     pub from: String,
+    /// PEM file of the authority that signs the mail server's certificate, instead of the system's.
+    #[schemars(extend("examples" = ["certs/mail-ca.pem"]))]
+    pub ca: Option<PathBuf>,
     /// The folder that a relative path in `url` is relative to.
     #[serde(skip)]
     pub base: PathBuf,
@@ -32,6 +35,7 @@ impl Default for MailConfig {
         Self {
             url: SecretSource::Text(Secret::new("file:data/outbox".to_owned())),
             from: "Vestibule <no-reply@localhost>".to_owned(),
+            ca: None,
             base: PathBuf::new(),
         }
     }
@@ -122,8 +126,23 @@ pub enum MailTransport {
 #[derive(Clone, Debug)]
 pub struct SmtpUrl {
     url: Secret<String>,
+    host: String,
+    tls: SmtpTls,
     has_password: bool,
     is_bare: bool,
+}
+
+/// How a mail server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// Unencrypted.
+    Never,
+    /// Over STARTTLS where the server offers it.
+    Opportunistic,
+    /// Over STARTTLS, or not at all.
+    Required,
+    /// Over TLS from the first byte.
+    Wrapped,
 }
 
 impl SmtpUrl {
@@ -145,22 +164,41 @@ impl SmtpUrl {
         if parameters.next().is_some() {
             return Err(MailUrlError::Parameter);
         }
-        let is_encrypted = match tls.as_deref() {
-            Some("required") => true,
-            Some("opportunistic") => false,
-            None => url.scheme() == "smtps",
+        let tls = match tls.as_deref() {
+            Some("required") => SmtpTls::Required,
+            Some("opportunistic") => SmtpTls::Opportunistic,
+            None if url.scheme() == "smtps" => SmtpTls::Wrapped,
+            None => SmtpTls::Never,
             Some(_) => return Err(MailUrlError::Parameter),
         };
+        let is_encrypted = matches!(tls, SmtpTls::Required | SmtpTls::Wrapped);
         Ok(Self {
-            url: text,
+            host: url.host_str().unwrap_or_default().to_owned(),
+            tls,
             has_password: !url.username().is_empty(),
             is_bare: !is_encrypted && !is_loopback(&url),
+            url: text,
         })
     }
 
     /// The URL.
     pub fn expose(&self) -> &str {
         self.url.expose()
+    }
+
+    /// The server's host.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// How it is spoken to.
+    pub fn tls(&self) -> SmtpTls {
+        self.tls
+    }
+
+    /// Whether somebody signs in there.
+    pub fn has_password(&self) -> bool {
+        self.has_password
     }
 
     /// Whether a password may cross a network in the clear.

@@ -56,7 +56,7 @@ pub use load::{ConfigErrors, DEFAULT_PATH, Loaded, SYSTEM_PATH};
 pub use lockout::LockoutConfig;
 pub use log::LogConfig;
 pub use login::LoginConfig;
-pub use mail::{MailConfig, MailTransport, MailUrlError, Sender, SenderError, SmtpUrl};
+pub use mail::{MailConfig, MailTransport, MailUrlError, Sender, SenderError, SmtpTls, SmtpUrl};
 pub use not_built::NotBuilt;
 pub use password::{PasswordConfig, PasswordPolicyName};
 pub use postgres_url::{PostgresTls, PostgresUrl, PostgresUrlError};

@@ -84,10 +84,14 @@ impl Config {
         base.clone_into(base_of_store);
         let MailConfig {
             url,
+            ca,
             base: base_of_mail,
             ..
         } = mail;
         resolve_secret(url, base);
+        if let Some(ca) = ca {
+            resolve(ca, base);
+        }
         base.clone_into(base_of_mail);
         for UpstreamConfig {
             servers, headers, ca, ..
@@ -147,6 +151,7 @@ mod tests {
         master_key = { file = "master.key" }
         [mail]
         url = "file:outbox"
+        ca = "mail-ca.pem"
         [branding]
         logo = "logo.svg"
         folder = "pages"
@@ -191,6 +196,7 @@ mod tests {
             (&config.log.access_file, "/srv/v/access.jsonl"),
             (file_of(&upstream.headers["X-Key"]), "/srv/v/x.key"),
             (upstream.ca.as_deref().unwrap(), "/srv/v/ca.pem"),
+            (config.mail.ca.as_deref().unwrap(), "/srv/v/mail-ca.pem"),
             (&config.certs(), "/srv/v/certs"),
         ] {
             assert_eq!(path, Path::new(resolved));

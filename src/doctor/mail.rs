@@ -62,9 +62,15 @@ fn failed(error: &ProbeError) -> Finding {
         ProbeError::Credentials(_) => {
             "correct the user and the password in mail.url; in a URL, `@`, `:` and `/` are encoded"
         }
+        ProbeError::SignInOverTls => "add `?tls=required` at the end of mail.url",
+        ProbeError::NoStarttls => "use `smtps:`, if the server has a port for that, or another server",
+        ProbeError::Tls(_) => {
+            "see that the certificate is for the host in mail.url, and name the authority that signed it in mail.ca if this \
+             system does not know it; `smtps:` is for port 465, `?tls=required` for 587"
+        }
         ProbeError::Folder(_) => "see that the gateway's user may write there",
         ProbeError::Server(_) | ProbeError::Timeout(_) => {
-            "see host, port and `tls` in mail.url, and whether a firewall lets mail out; port 25 is often closed"
+            "see host and port in mail.url, and whether a firewall lets mail out; port 25 is often closed"
         }
         ProbeError::Message(_) => "see mail.from and the address",
     };

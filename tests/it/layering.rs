@@ -60,6 +60,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "warning_limit",
         "whoever is limited may go on for long",
     ),
+    (
+        "services::mail",
+        "trust_anchors",
+        "whom a mail server is to be signed by",
+    ),
     ("services", "store", "the trait, where what they decide is kept"),
     ("log_writer", "metrics", "lines that are lost are counted"),
     ("metrics", "refusal", "refusals are counted by their kind"),

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
-use crate::harness::{Application, PASSWORD, Program, Raw, Site, certify, soon, until};
+use crate::harness::{Application, Letter, PASSWORD, Program, Raw, Site, certify, soon, until};
 
 /// A gateway that is to be reloaded.
 struct Front {
@@ -327,6 +327,82 @@ async fn a_request_under_way_ends_as_it_began() {
     go.send(true).unwrap();
     let answer = soon(answer).await.unwrap().unwrap();
     assert_eq!(answer.text().await.unwrap(), "late");
+}
+
+#[tokio::test]
+async fn a_secret_in_the_same_file_is_read_again_or_said_to_need_a_restart() {
+    let rest = "mail.url = { file = \"mail-url\" }\nstore.url = { file = \"store-url\" }";
+    let site = Site::new(&config(&[("/", "demo:")], rest));
+    let put = |site: &Site, name: &str, text: &str| {
+        let file = site.path(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    put(&site, "mail-url", "file:first\n");
+    put(&site, "store-url", "sled:data/store\n");
+    let authority = certify(&site.path(""));
+    let (gateway, _) = Program::start(&site);
+    let front = Front {
+        site,
+        gateway,
+        authority,
+    };
+    front.add("ann@example.com", &[]);
+    let forgot = async || {
+        let form = BTreeMap::from([("email", "ann@example.com")]);
+        let forgot = front.client().post(front.url("/.auth/forgot")).json(&form);
+        assert!(soon(forgot.send()).await.unwrap().status().is_success());
+    };
+    let mails = |folder: &str| Letter::all_in(&front.site.path(folder)).len();
+    forgot().await;
+    until(|| mails("first") == 1).await;
+
+    put(&front.site, "mail-url", "file:second\n");
+    assert_eq!(front.reload()["needs_restart"], json!([]));
+    forgot().await;
+    until(|| mails("second") == 1).await;
+    assert_eq!(mails("first"), 1);
+
+    put(&front.site, "mail-url", "");
+    let refused = front.site.run(&["reload", "--json"]).document(1).to_string();
+    assert!(
+        refused.contains("mail.url") && refused.contains("is empty"),
+        "{refused}"
+    );
+    forgot().await;
+    until(|| mails("second") == 2).await;
+
+    put(&front.site, "mail-url", "file:second\n");
+    put(&front.site, "store-url", "sled:data/other\n");
+    for _ in 0..2 {
+        assert_eq!(front.reload()["needs_restart"], json!(["store"]));
+    }
+    put(&front.site, "store-url", "sled:data/store");
+    assert_eq!(front.reload()["needs_restart"], json!([]));
+    front.stop().await;
+}
+
+#[tokio::test]
+async fn a_mail_server_that_a_reload_names_is_tried_at_once() {
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let front = Front::start(&config(
+        &[("/", "demo:")],
+        &format!("mail.url = \"smtp://{nowhere}\""),
+    ));
+    front.add("ann@example.com", &[]);
+    let form = BTreeMap::from([("email", "ann@example.com")]);
+    let forgot = front.client().post(front.url("/.auth/forgot")).json(&form);
+    assert!(soon(forgot.send()).await.unwrap().status().is_success());
+    until(|| front.gateway.said().contains("mails cannot be sent")).await;
+    front
+        .site
+        .configure(&config(&[("/", "demo:")], "mail.url = \"file:outbox\""));
+    assert_eq!(front.reload()["changed"], json!(["mail"]));
+    until(|| Letter::all_in(&front.site.path("outbox")).len() == 1).await;
+    front.stop().await;
 }
 
 /// The ids of the requests in an access log, and the events in an audit file.

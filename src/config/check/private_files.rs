@@ -35,6 +35,11 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
         Ok(_) => {}
         Err(error) => findings.error(&"mail.url".into(), error.to_string()),
     }
+    if let Some(file) = &config.mail.ca
+        && let Err(error) = read_trust_anchors(file)
+    {
+        findings.error(&"mail.ca".into(), format!("{} {error}", file.display()));
+    }
     if let Err(error) = config.mail.sender() {
         findings.error(&"mail.from".into(), error.to_string());
     }

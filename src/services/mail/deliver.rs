@@ -4,6 +4,7 @@
 //! the next one. What concerns the mail server pauses everything; what concerns a mail puts off that one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::letter::{About, Letter};
 use super::stationery::Stationery;
-use super::transport::{NotSent, Way};
+use super::transport::{NotSent, Transport, Way};
 use super::{MAILS_AN_ADDRESS, Mailer, WINDOW};
 use crate::ids::MailId;
 use crate::model::{Account, Email, KeptMail, Mail, MailedToken, PlainToken, Purpose, Standing, Topic};
@@ -91,16 +92,29 @@ impl Mailer {
     }
 
     async fn send_all(&self, stop: CancellationToken) {
-        let way = match self.transport.open() {
-            Ok(way) => way,
-            Err(error) => {
-                tracing::error!(%error, "mails cannot be sent; they wait for another start");
-                return;
-            }
-        };
         let mut memory = Memory::default();
         while !stop.is_cancelled() {
-            let wait = match self.step(&way, &mut memory, &stop).await {
+            let transport = self.transport.load_full();
+            match transport.open() {
+                Ok(way) => self.send_by(&transport, &way, &mut memory, &stop).await,
+                Err(error) => {
+                    tracing::error!(%error, "mails cannot be sent; they wait for a reload");
+                    stop.run_until_cancelled(self.replaced.notified()).await;
+                }
+            }
+        }
+    }
+
+    /// Sends until `stop`, or until another transport takes this one's place.
+    async fn send_by(
+        &self,
+        transport: &Arc<Transport>,
+        way: &Way,
+        memory: &mut Memory,
+        stop: &CancellationToken,
+    ) {
+        while !stop.is_cancelled() && Arc::ptr_eq(transport, &self.transport.load()) {
+            let wait = match self.step(way, memory, stop).await {
                 Ok(Step::Sent | Step::Settled) => continue,
                 Ok(Step::Idle) => {
                     let look = tokio::time::timeout(LOOK_EVERY, self.news.notified());
@@ -113,7 +127,8 @@ impl Mailer {
                     memory.lengthen_pause()
                 }
             };
-            stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+            let pause = tokio::time::timeout(wait, self.replaced.notified());
+            stop.run_until_cancelled(pause).await;
         }
     }
 
@@ -159,9 +174,9 @@ impl Mailer {
         id: MailId,
         stop: &CancellationToken,
     ) -> Result<(), NotSent> {
-        let (from, now) = (&self.transport.from, self.clock.now());
+        let now = self.clock.now();
         let message = letter
-            .message(stationery, from, id, now)
+            .message(stationery, &self.transport.load().from, id, now)
             .map_err(NotSent::Never)?;
         let told_to_stop = async {
             stop.cancelled().await;

@@ -9,6 +9,7 @@ mod probe;
 mod stationery;
 mod transport;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use crate::model::{Cause, Email, Mail, Topic};
 use crate::random::Random;
 use crate::store::StoreError;
 use crate::text::TextError;
+use crate::trust_anchors::TrustAnchorError;
 use crate::warning_limit::WarningLimit;
 
 /// How many mails one client may cause in [`WINDOW`] without having signed in (S23): many people may share an address.
@@ -52,6 +54,14 @@ pub enum MailError {
     /// A mail server cannot be spoken to as `mail.url` says.
     #[error("mail.url: {0}")]
     Server(String),
+    /// `mail.ca` names no authority.
+    #[error("mail.ca: {path} {error}", path = .path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: TrustAnchorError,
+    },
     /// `mail.from` is nobody.
     #[error("mail.from: {0}")]
     From(String),
@@ -67,7 +77,7 @@ pub enum MailError {
 #[derive(Debug)]
 pub struct Mailer {
     store: Kept,
-    transport: Transport,
+    transport: ArcSwap<Transport>,
     stationery: ArcSwap<Stationery>,
     clients: AddressLimit,
     announcements: Announcements,
@@ -78,6 +88,8 @@ pub struct Mailer {
     metrics: Arc<Metrics>,
     /// Told when a mail was enqueued.
     news: Notify,
+    /// Told when another transport takes the place of the one that sends.
+    replaced: Notify,
 }
 
 impl Mailer {
@@ -90,7 +102,7 @@ impl Mailer {
     ) -> Result<Self, MailError> {
         Ok(Self {
             store,
-            transport: Transport::new(&config.mail)?,
+            transport: ArcSwap::from_pointee(Transport::new(&config.mail)?),
             stationery: ArcSwap::from_pointee(Stationery::new(config)?),
             clients: AddressLimit::allowing(MAILS_A_CLIENT, WINDOW, clock.clone()),
             announcements: Announcements::new(clock.clone()),
@@ -99,6 +111,7 @@ impl Mailer {
             random,
             metrics,
             news: Notify::new(),
+            replaced: Notify::new(),
         })
     }
 
@@ -112,8 +125,16 @@ impl Mailer {
         Transport::new(&config.mail).map(drop)
     }
 
-    /// Writes as another configuration says from now on.
+    /// Writes and sends as another configuration says from now on, with the secrets of this moment.
     pub(super) fn follow(&self, config: &Config) {
+        match Transport::new(&config.mail) {
+            Ok(transport) => {
+                self.transport.store(Arc::new(transport));
+                self.replaced.notify_one();
+            }
+            // It was checked a moment ago.
+            Err(error) => tracing::error!(%error, "mails are sent as before"),
+        }
         match Stationery::new(config) {
             Ok(stationery) => self.stationery.store(Arc::new(stationery)),
             // It was checked a moment ago.
@@ -123,7 +144,7 @@ impl Mailer {
 
     /// Whether mails go to a mail server: into a folder they are written for whoever tries the gateway out.
     pub fn reaches_people(&self) -> bool {
-        self.transport.has_server()
+        self.transport.load().has_server()
     }
 
     /// A mail to enqueue, which `origin` brought about.

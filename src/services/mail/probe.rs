@@ -1,17 +1,20 @@
 //! Looking whether mail would leave, without sending any, or with one that says that it is a test.
 
+use std::error::Error as _;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
 use super::MailError;
 use super::outbox::Outbox;
-use super::transport::{from, reason};
-use crate::config::{MailConfig, MailTransport, SmtpUrl};
+use super::transport::{from, reason, server};
+use crate::config::{MailConfig, MailTransport, SmtpTls, SmtpUrl};
 use crate::ids::MailId;
 use crate::model::Email;
 use crate::random::Random;
@@ -21,15 +24,25 @@ use crate::random::Random;
 pub struct Probe {
     from: lettre::message::Mailbox,
     transport: MailTransport,
+    ca: Option<PathBuf>,
     limit: Duration,
 }
 
 /// Why mail would not leave. Never says anything of the password.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The server cannot be reached, or does not offer what `mail.url` asks for.
+    /// The server cannot be reached, or says something else than a mail server.
     #[error("{0}")]
     Server(String),
+    /// It is reached, and TLS with it comes to nothing.
+    #[error("TLS with the server fails: {0}")]
+    Tls(String),
+    /// It does not encrypt, and `mail.url` asks for that.
+    #[error("the server offers no STARTTLS")]
+    NoStarttls,
+    /// It takes no password before the connection is encrypted, and `mail.url` does not ask for that.
+    #[error("the server offers sign-in over TLS only")]
+    SignInOverTls,
     /// The server does not take the user and the password.
     #[error("the server refuses the user and password of mail.url: {0}")]
     Credentials(String),
@@ -50,6 +63,7 @@ impl Probe {
         Ok(Self {
             from: from(config)?,
             transport: config.transport()?,
+            ca: config.ca.clone(),
             limit,
         })
     }
@@ -75,15 +89,21 @@ impl Probe {
         match &self.transport {
             MailTransport::Folder(_) => Ok(()),
             MailTransport::Smtp(url) => {
-                let greeted = self.server(url)?;
-                let greeted =
-                    self.in_time(async { greeted.test_connection().await.map_err(|error| judge(&error)) });
-                if greeted.await? {
-                    return Ok(());
+                let server = self.server(url)?;
+                let greeted = self.in_time(async { Ok(server.test_connection().await) });
+                match greeted.await? {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(ProbeError::Server(
+                        "the server hangs up after the greeting".to_owned(),
+                    )),
+                    // The client library itself refuses what the server offers.
+                    Err(error) if error.is_client() => Err(match (url.tls(), self.offers_starttls().await) {
+                        (SmtpTls::Required, Some(false)) => ProbeError::NoStarttls,
+                        (SmtpTls::Never, Some(true)) if url.has_password() => ProbeError::SignInOverTls,
+                        _ => judge(&error),
+                    }),
+                    Err(error) => Err(judge(&error)),
                 }
-                Err(ProbeError::Server(
-                    "the server hangs up after the greeting".to_owned(),
-                ))
             }
         }
     }
@@ -137,8 +157,8 @@ impl Probe {
     }
 
     fn server(&self, url: &SmtpUrl) -> Result<AsyncSmtpTransport<Tokio1Executor>, ProbeError> {
-        AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())
-            .map(|builder| builder.timeout(Some(self.limit)).build())
+        server(url, self.ca.as_deref())
+            .map(|server| server.timeout(Some(self.limit)).build())
             .map_err(|error| ProbeError::Server(error.to_string()))
     }
 
@@ -150,10 +170,26 @@ impl Probe {
 }
 
 /// RFC 4954, section 6: what concerns the sign-in.
-fn judge(error: &lettre::transport::smtp::Error) -> ProbeError {
+fn judge(error: &SmtpError) -> ProbeError {
     let said = reason(&error.to_string());
     match error.status().map(u16::from) {
         Some(432 | 454 | 530..=538) => ProbeError::Credentials(said),
+        _ if is_tls(error) => ProbeError::Tls(said),
         _ => ProbeError::Server(said),
     }
+}
+
+/// Whether the handshake failed: a failure of the connection for the client library, so what caused it tells.
+fn is_tls(error: &SmtpError) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(inner) = inner
+            && inner.is::<rustls::Error>()
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    error.is_tls()
 }

@@ -16,7 +16,7 @@ use crate::store::TokenEffect;
 impl World {
     /// Sends what is due now. The steps.
     async fn deliver(&self) -> Vec<Step> {
-        let way = self.services.mailer.transport.open().unwrap();
+        let way = self.services.mailer.transport.load().open().unwrap();
         let (mut memory, mut steps) = (Memory::default(), Vec::new());
         loop {
             let step = self

@@ -1,10 +1,12 @@
 //! How mails leave: to a mail server, or into a folder.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use lettre::address::AddressError;
 use lettre::message::Mailbox;
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use tokio::task::spawn_blocking;
@@ -12,8 +14,9 @@ use tokio::task::spawn_blocking;
 use super::MailError;
 use super::letter::Letter;
 use super::outbox::Outbox;
-use crate::config::{MailConfig, MailTransport, Sender, SmtpUrl};
+use crate::config::{MailConfig, MailTransport, Sender, SmtpTls, SmtpUrl};
 use crate::ids::MailId;
+use crate::trust_anchors::read_trust_anchors;
 
 /// How long connecting to a mail server may take.
 const CONNECT_TIME: Duration = Duration::from_secs(30);
@@ -25,7 +28,8 @@ const LONGEST_REASON: usize = 300;
 #[derive(Debug)]
 pub(super) struct Transport {
     pub(super) from: Mailbox,
-    transport: MailTransport,
+    kind: MailTransport,
+    ca: Option<PathBuf>,
 }
 
 /// The way out, open.
@@ -52,20 +56,27 @@ impl Transport {
         let from = from(config)?;
         let transport = config.transport()?;
         if let MailTransport::Smtp(url) = &transport {
-            server(url)?;
+            server(url, config.ca.as_deref())?;
         }
-        Ok(Self { from, transport })
+        Ok(Self {
+            from,
+            kind: transport,
+            ca: config.ca.clone(),
+        })
     }
 
     pub(super) fn has_server(&self) -> bool {
-        matches!(self.transport, MailTransport::Smtp(_))
+        matches!(self.kind, MailTransport::Smtp(_))
     }
 
     /// Opens the way; connects to nobody yet.
     pub(super) fn open(&self) -> Result<Way, MailError> {
-        Ok(match &self.transport {
+        Ok(match &self.kind {
             MailTransport::Folder(folder) => Way::Folder(Outbox::new(folder.clone())),
-            MailTransport::Smtp(url) => Way::Server(server(url)?.build()),
+            MailTransport::Smtp(url) => {
+                let server = server(url, self.ca.as_deref())?;
+                Way::Server(server.timeout(Some(CONNECT_TIME)).build())
+            }
         })
     }
 }
@@ -82,10 +93,31 @@ pub(super) fn from(config: &MailConfig) -> Result<Mailbox, MailError> {
     Ok(Mailbox::new(name, address))
 }
 
-fn server(url: &SmtpUrl) -> Result<AsyncSmtpTransportBuilder, MailError> {
-    AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())
-        .map(|builder| builder.timeout(Some(CONNECT_TIME)))
-        .map_err(|error| MailError::Server(error.to_string()))
+/// The mail server of `url`, whose certificate an authority in the file signs, or one of the system's.
+pub(super) fn server(
+    url: &SmtpUrl,
+    authority: Option<&Path>,
+) -> Result<AsyncSmtpTransportBuilder, MailError> {
+    let unusable = |error: SmtpError| MailError::Server(error.to_string());
+    let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose()).map_err(unusable)?;
+    let Some(path) = authority else {
+        return Ok(server);
+    };
+    let anchors = read_trust_anchors(path).map_err(|error| MailError::Authority {
+        path: path.to_owned(),
+        error,
+    })?;
+    let mut tls = TlsParameters::builder(url.host().to_owned()).certificate_store(CertificateStore::None);
+    for anchor in anchors {
+        tls = tls.add_root_certificate(Certificate::from_der(anchor.to_vec()).map_err(unusable)?);
+    }
+    let tls = tls.build().map_err(unusable)?;
+    Ok(server.tls(match url.tls() {
+        SmtpTls::Never => Tls::None,
+        SmtpTls::Opportunistic => Tls::Opportunistic(tls),
+        SmtpTls::Required => Tls::Required(tls),
+        SmtpTls::Wrapped => Tls::Wrapper(tls),
+    }))
 }
 
 impl Way {
