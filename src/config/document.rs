@@ -264,6 +264,14 @@ impl<'t> Document<'t> {
         })
     }
 
+    /// The string that the file has at a path.
+    pub(super) fn string(&self, path: &KeyPath) -> Option<&str> {
+        match self.value(path)? {
+            DeValue::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
     fn value(&self, path: &KeyPath) -> Option<&DeValue<'t>> {
         path.0.iter().try_fold(self.written.get_ref(), |value, step| {
             child(value, step).map(Spanned::get_ref)

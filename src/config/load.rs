@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::check;
 use super::document::{Document, KeyPath, Prefer, Step};
-use super::problem::{Position, Problem, did_you_mean};
+use super::problem::{Position, Problem, did_you_mean, write_https};
 use super::{Config, Line, NotBuilt};
 
 /// Where the configuration is when nobody says where.
@@ -245,6 +245,9 @@ fn explain(document: &Document<'_>, path: KeyPath, message: &str) -> Fault {
         ("a number that is too large or too small".to_owned(), None)
     } else if message.starts_with("invalid value") {
         (format!("not valid: {}", expected.unwrap_or_default()), None)
+    } else if name == "public_url" && message.starts_with("relative URL without a base") {
+        let suggestion = document.string(&path).and_then(write_https);
+        (check::NOT_AN_ADDRESS.to_owned(), suggestion)
     } else {
         let example = match message {
             "invalid socket address syntax" => {

@@ -21,6 +21,7 @@ mod not_built;
 mod password;
 mod paths;
 mod postgres_url;
+mod private_file;
 mod problem;
 mod reference;
 mod route;
@@ -60,6 +61,7 @@ pub use mail::{MailConfig, MailTransport, MailUrlError, Sender, SenderError, Smt
 pub use not_built::NotBuilt;
 pub use password::{PasswordConfig, PasswordPolicyName};
 pub use postgres_url::{PostgresTls, PostgresUrl, PostgresUrlError};
+pub use private_file::{LooseMode, require_private, require_private_mode};
 pub use problem::{Position, Problem};
 pub use reference::{reference, schema};
 pub use route::{Allow, Compat, Line, Replay, RouteConfig};

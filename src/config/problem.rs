@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::request::Host;
+
 /// One thing that is wrong, or worth a warning.
 ///
 /// Neither the message nor the suggestion ever repeats a value of the file: it may be a secret in the wrong place.
@@ -71,6 +73,13 @@ pub(super) fn did_you_mean<'w>(written: &str, known: impl IntoIterator<Item = &'
         .map(|(_, word)| format!("did you mean `{word}`?"))
 }
 
+/// "write https://…", if a text is a host of the web with another scheme, or none.
+pub(super) fn write_https(text: &str) -> Option<String> {
+    let host = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    let is_host = host.contains(['.', ':']) && host.parse::<Host>().is_ok();
+    is_host.then(|| format!("write https://{host}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +93,25 @@ mod tests {
             Position { line: 2, column: 2 }
         );
         assert_eq!(Position::of(text, 999), Position { line: 3, column: 1 });
+    }
+
+    #[test]
+    fn a_host_lacks_its_scheme() {
+        for (text, suggestion) in [
+            ("console.example.com", Some("write https://console.example.com")),
+            (
+                "console.example.com:8443/",
+                Some("write https://console.example.com:8443"),
+            ),
+            ("http://gw.example.com", Some("write https://gw.example.com")),
+            ("[::1]:8443", Some("write https://[::1]:8443")),
+            ("hunter2", None),
+            ("u:hunter2@gw.example.com", None),
+            ("http://gw.example.com/base", None),
+            ("ftp://gw.example.com", None),
+        ] {
+            assert_eq!(write_https(text).as_deref(), suggestion, "{text}");
+        }
     }
 
     #[test]

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::private_file::require_private;
 use crate::secret::Secret;
 
 /// A secret: as text, or where to find it.
@@ -96,22 +96,6 @@ fn unless_empty(text: String) -> Option<Secret<String>> {
         .strip_prefix(BYTE_ORDER_MARK)
         .unwrap_or(text.expose());
     (!bare.trim().is_empty()).then(|| Secret::new(bare.to_owned()))
-}
-
-/// Refuses a file that others than its owner may read or write.
-pub(super) fn require_private(path: &Path, file: &File) -> Result<(), SecretError> {
-    let metadata = file.metadata().map_err(|error| SecretError::Unreadable {
-        path: path.to_owned(),
-        error,
-    })?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(SecretError::Exposed {
-            path: path.to_owned(),
-            mode,
-        });
-    }
-    Ok(())
 }
 
 fn read_private(path: &Path) -> Result<Secret<String>, SecretError> {
@@ -208,6 +192,7 @@ enum SourceKey {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
@@ -244,12 +229,18 @@ mod tests {
 
     #[test]
     fn a_file_that_others_may_read_is_refused() {
-        for mode in [0o640, 0o604, 0o644, 0o620] {
+        for mode in [0o660, 0o604, 0o644, 0o620] {
             let (_folder, source) = file_with("s3cret", mode);
             let error = source.resolve().unwrap_err();
             assert!(matches!(error, SecretError::Exposed { mode: found, .. } if found == mode));
             assert!(!error.to_string().contains("s3cret"));
         }
+    }
+
+    #[test]
+    fn a_file_that_its_group_may_read_serves() {
+        let (_folder, source) = file_with("s3cret", 0o440);
+        assert_eq!(source.resolve().unwrap().expose(), "s3cret");
     }
 
     #[test]

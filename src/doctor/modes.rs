@@ -1,11 +1,12 @@
 //! Who may read what only the gateway should (S54).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Patient};
-use crate::config::{SecretSource, StoreLocation};
+use crate::config::{SecretSource, StoreLocation, require_private_mode};
 
 const CHECK: &str = "files";
 
@@ -13,13 +14,22 @@ const CHECK: &str = "files";
 pub(super) fn files(patient: &Patient<'_>) -> Vec<Finding> {
     let mut looked_at = 0;
     let mut findings = Vec::new();
-    for path in private(patient) {
+    let (secrets, others) = private(patient);
+    for (path, is_secret) in secrets
+        .into_iter()
+        .map(|path| (path, true))
+        .chain(others.into_iter().map(|path| (path, false)))
+    {
         let Ok(metadata) = fs::metadata(&path) else {
             continue;
         };
         looked_at += 1;
         let mode = metadata.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        if is_secret && let Ok(Some(loose)) = require_private_mode(&path, &metadata) {
+            let shown = path.display();
+            let advice = format!("run: chmod 600 {shown}, unless an orchestrator mounts it so");
+            findings.push(Finding::warning(CHECK, format!("{shown}: {loose}"), advice));
+        } else if mode & 0o077 != 0 {
             let is_folder = metadata.is_dir();
             findings.push(exposed(&path, mode, if is_folder { "0700" } else { "0600" }));
         }
@@ -40,10 +50,13 @@ fn exposed(path: &Path, mode: u32, wanted: &str) -> Finding {
     Finding::problem(CHECK, text, advice)
 }
 
-/// What nobody else should read, whether or not it is there.
-fn private(patient: &Patient<'_>) -> Vec<PathBuf> {
+/// What nobody else should read, whether or not it is there: the files of secrets and keys, and all other.
+fn private(patient: &Patient<'_>) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
     let config = patient.config;
-    let mut paths = vec![config.listen.admin_socket.clone()];
+    let mut paths = Vec::new();
+    if let SecretSource::File { file } = &config.store.url {
+        paths.push(file.clone());
+    }
     if let SecretSource::File { file } = &config.store.master_key {
         paths.push(file.clone());
     }
@@ -72,14 +85,16 @@ fn private(patient: &Patient<'_>) -> Vec<PathBuf> {
                 .filter(|path| path.extension().is_some_and(|end| end == "key")),
         );
     }
+    let mut others = vec![
+        config.listen.admin_socket.clone(),
+        config.audit.file.clone(),
+        config.log.access_file.clone(),
+    ];
     if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
         let files = fs::read_dir(&folder).into_iter().flatten().flatten();
-        paths.extend(files.map(|entry| entry.path()));
-        paths.push(folder);
+        others.extend(files.map(|entry| entry.path()));
+        others.push(folder);
     }
-    paths.extend([config.audit.file.clone(), config.log.access_file.clone()]);
-    paths.retain(|path| !path.as_os_str().is_empty());
-    paths.sort();
-    paths.dedup();
-    paths
+    others.retain(|path| !path.as_os_str().is_empty());
+    (paths.into_iter().collect(), others.into_iter().collect())
 }

@@ -2,10 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
+
+use crate::config::{SecretError, require_private};
 
 /// A file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,17 +40,17 @@ pub(super) fn about<T>(path: &Path, result: io::Result<T>) -> Result<T, FileErro
     })
 }
 
-/// Reads a private key's file, which must be its owner's alone.
+/// Reads a private key's file, which must be its owner's alone, as far as an orchestrator allows.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     // The permissions are those of the very file that is read, not of whatever has its name a moment later.
     let mut file = about(path, File::open(path))?;
-    let mode = about(path, file.metadata())?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(FileError::Exposed {
+    require_private(path, &file).map_err(|error| match error {
+        SecretError::Exposed { path, mode } => FileError::Exposed { path, mode },
+        error => FileError::Io {
             path: path.to_owned(),
-            mode,
-        });
-    }
+            error: io::Error::other(error),
+        },
+    })?;
     let mut content = Zeroizing::new(Vec::new());
     about(path, file.read_to_end(&mut content))?;
     Ok(content)

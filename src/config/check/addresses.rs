@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::Findings;
 use crate::config::document::KeyPath;
-use crate::config::problem::did_you_mean;
+use crate::config::problem::{did_you_mean, write_https};
 use crate::config::{Config, HostPattern};
 use crate::request::Host;
 
@@ -18,11 +18,15 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
     judge_log(config, findings);
 }
 
+/// What is said of a `public_url` with another scheme, or none.
+pub(in crate::config) const NOT_AN_ADDRESS: &str =
+    "not an address of this gateway: it begins with `https://`";
+
 fn judge_public_url(config: &Config, findings: &mut Findings<'_, '_>) {
     let url = &config.public_url;
     let path = KeyPath::from("public_url");
     if url.scheme() != "https" {
-        findings.error(&path, "not an address of this gateway: it begins with `https://`");
+        findings.error_suggesting(&path, NOT_AN_ADDRESS, write_https(url.as_str()));
     }
     if url.cannot_be_a_base() {
         return;

@@ -9,8 +9,7 @@ use x509_parser::extensions::GeneralName;
 
 use super::Findings;
 use crate::config::document::KeyPath;
-use crate::config::source::require_private;
-use crate::config::{Config, HostPattern};
+use crate::config::{Config, HostPattern, LooseMode, require_private};
 
 pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
     let mut covered = Vec::new();
@@ -20,8 +19,10 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             Ok(names) => covered.extend(names),
             Err(reason) => findings.error(&path.key("cert"), reason),
         }
-        if let Err(reason) = require_key(&pair.key) {
-            findings.error(&path.key("key"), reason);
+        match require_key(&pair.key) {
+            Ok(None) => {}
+            Ok(Some(loose)) => findings.warn(&path.key("key"), format!("{}: {loose}", pair.key.display())),
+            Err(reason) => findings.error(&path.key("key"), reason),
         }
     }
     if !covered.is_empty() {
@@ -95,12 +96,12 @@ fn require_path(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn require_key(path: &Path) -> Result<(), String> {
+fn require_key(path: &Path) -> Result<Option<LooseMode>, String> {
     require_path(path)?;
     let unreadable = |error| format!("{} cannot be read: {error}", path.display());
     let file = File::open(path).map_err(unreadable)?;
-    require_private(path, &file).map_err(|error| error.to_string())?;
+    let loose = require_private(path, &file).map_err(|error| error.to_string())?;
     PrivateKeyDer::from_pem_reader(file)
-        .map(drop)
+        .map(|_| loose)
         .map_err(|_| format!("{} has no private key in PEM form", path.display()))
 }

@@ -13,6 +13,8 @@ mod routes;
 mod timing;
 mod upstreams;
 
+pub(super) use addresses::NOT_AN_ADDRESS;
+
 use super::Config;
 use super::document::{Document, KeyPath};
 use super::load::Fault;

@@ -6,8 +6,9 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Findings;
 use crate::config::document::KeyPath;
-use crate::config::source::require_private;
-use crate::config::{Config, MailTransport, PostgresTls, PostgresUrl, SecretSource, StoreLocation};
+use crate::config::{
+    Config, MailTransport, PostgresTls, PostgresUrl, SecretSource, StoreLocation, require_private,
+};
 use crate::trust_anchors::read_trust_anchors;
 
 pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
@@ -19,6 +20,7 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
         judge_database(url, findings);
     }
     judge_master_key(&config.store.master_key, location.ok().as_ref(), findings);
+    warn_of_loose_modes(config, findings);
     match config.mail.transport() {
         Ok(MailTransport::Smtp(smtp)) if smtp.bares_password() => findings.warn(
             &"mail.url".into(),
@@ -42,6 +44,29 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
     }
     if let Err(error) = config.mail.sender() {
         findings.error(&"mail.from".into(), error.to_string());
+    }
+}
+
+/// What is refused is told where the secret is read.
+fn warn_of_loose_modes(config: &Config, findings: &mut Findings<'_, '_>) {
+    let mut sources = vec![
+        (KeyPath::from("store.url"), &config.store.url),
+        (KeyPath::from("store.master_key"), &config.store.master_key),
+        (KeyPath::from("mail.url"), &config.mail.url),
+    ];
+    for (name, upstream) in &config.upstream {
+        let path = KeyPath::from("upstream").key(name).key("headers");
+        let headers = upstream.headers.iter();
+        sources.extend(headers.map(|(header, source)| (path.key(header), source)));
+    }
+    for (path, source) in sources {
+        let SecretSource::File { file } = source else {
+            continue;
+        };
+        let Ok(opened) = File::open(file) else { continue };
+        if let Ok(Some(loose)) = require_private(file, &opened) {
+            findings.warn(&path, format!("{}: {loose}", file.display()));
+        }
     }
 }
 

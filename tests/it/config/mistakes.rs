@@ -357,12 +357,92 @@ fn certificates_are_read_and_their_hosts_compared() {
     assert!(warned[0].contains("route[2].host"), "{warned:?}");
 
     fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
+    let warned = warnings(&text);
+    assert!(
+        warned[0].contains("tls.certificates[0].key")
+            && warned[0].contains("its group may read it too (mode 0640)"),
+        "{warned:?}"
+    );
+
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
     let refused = errors(&text);
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert!(
         refused[0].contains("tls.certificates[0].key") && refused[0].contains("chmod 600"),
         "{refused:?}"
     );
+}
+
+#[test]
+fn a_secret_that_its_group_may_read_is_warned_of_and_one_that_all_may_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    for (key, text, content) in [
+        (
+            "store.url",
+            format!("[store]\nurl = {{ file = {file:?} }}"),
+            "sled:data",
+        ),
+        (
+            "store.master_key",
+            format!("[store]\nmaster_key = {{ file = {file:?} }}"),
+            "x",
+        ),
+        (
+            "mail.url",
+            format!("[mail]\nurl = {{ file = {file:?} }}"),
+            "file:out",
+        ),
+        (
+            "upstream.a.headers.X-Key",
+            format!(
+                "[upstream.a]\nservers = [\"http://127.0.0.1:1\"]\nheaders.X-Key = {{ file = {file:?} }}"
+            ),
+            "s3cret",
+        ),
+    ] {
+        fs::write(&file, content).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o440)).unwrap();
+        let text = format!("{text}\n[[route]]\nupstream = \"demo:\"\n");
+        let warned = warnings(&text);
+        assert!(
+            warned
+                .iter()
+                .any(|warning| warning.contains(&format!(": {key}: "))
+                    && warning.contains("its group may read it too (mode 0440)")),
+            "{key}: {warned:?}"
+        );
+        fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();
+        let refused = errors(&text);
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert!(refused[0].contains(&format!(": {key}: ")), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_host_for_a_url_and_a_number_for_a_duration_say_what_to_write() {
+    for (line, said) in [
+        (
+            "public_url = \"console.example.com\"",
+            "public_url: not an address of this gateway: it begins with `https://`; write https://console.example.com",
+        ),
+        (
+            "public_url = \"console.example.com:8443\"",
+            "public_url: not an address of this gateway: it begins with `https://`; write https://console.example.com:8443",
+        ),
+        (
+            "session.idle = 12",
+            "session.idle: expected a duration such as \"12h\", found a whole number",
+        ),
+        (
+            "limits.form_body = 65536",
+            "limits.form_body: expected a size such as \"64KiB\", found a whole number",
+        ),
+    ] {
+        let errors = errors(&with(line));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].ends_with(said), "{errors:?}");
+    }
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn what_cannot_be_served_is_refused_with_its_file_and_reason() {
     fs::set_permissions(&empty, fs::Permissions::from_mode(0o600)).unwrap();
     let exposed = folder.path().join("exposed.key");
     fs::copy(&good.key, &exposed).unwrap();
-    fs::set_permissions(&exposed, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::set_permissions(&exposed, fs::Permissions::from_mode(0o660)).unwrap();
     let gone = folder.path().join("gone.pem");
     for (cert, key, culprit, reason) in [
         (&good.cert, &other.key, &other.key, "this key cannot serve"),
