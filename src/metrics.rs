@@ -93,6 +93,8 @@ pub struct Metrics {
     pub connections: Counter,
     /// Handshakes that failed or took too long.
     pub handshakes_failed: Counter,
+    /// When the served certificate that ends first ends, in seconds since 1970.
+    pub certificate_expiry: Counter,
     /// Requests that an application did not answer.
     pub upstream_errors: Counter,
     /// Mails that left.
@@ -254,7 +256,7 @@ impl Metrics {
     }
 
     /// The others: their name, kind, what they count, and their value.
-    fn single(&self) -> [(&'static str, &'static str, &'static str, &Counter); 10] {
+    fn single(&self) -> [(&'static str, &'static str, &'static str, &Counter); 11] {
         let (counter, gauge) = ("counter", "gauge");
         [
             ("vestibule_sessions", gauge, "Live sessions.", &self.sessions),
@@ -288,6 +290,12 @@ impl Metrics {
                 gauge,
                 "Mails that wait to be sent, as they were counted two seconds ago at most.",
                 &self.mails_waiting,
+            ),
+            (
+                "vestibule_certificate_expiry_timestamp_seconds",
+                gauge,
+                "When the served certificate that ends first ends, in seconds since 1970.",
+                &self.certificate_expiry,
             ),
             (
                 "vestibule_connections",

@@ -163,6 +163,7 @@ impl Serving {
         };
         // From here on nothing fails.
         self.tls.replace(&next.generation.tls);
+        self.surroundings.metrics.certificate_expiry.set(self.tls.ends());
         self.gate.reload(&next.config);
         self.gateway.replace(next.generation.gateway);
         next.administration.services().follow(&next.config);

@@ -165,7 +165,7 @@ impl Listener {
             };
             loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
         }
-        loops.spawn(tls.keep_renewed(stop));
+        loops.spawn(tls.keep_renewed(gate.metrics.clone(), stop));
         while let Some(ended) = loops.join_next().await {
             report_panic(ended);
         }

@@ -56,6 +56,8 @@ pub(super) struct Certificates(ArcSwap<Chosen>);
 #[derive(Debug)]
 struct Chosen {
     first: Arc<CertifiedKey>,
+    /// When the one that ends first ends, in seconds since 1970.
+    ends: u64,
     exact: HashMap<String, Arc<CertifiedKey>>,
     /// By the domain below which they serve one label: `example.com` for `*.example.com`.
     wildcard: HashMap<String, Arc<CertifiedKey>>,
@@ -66,6 +68,8 @@ struct Chosen {
 pub(super) struct Loaded {
     key: Arc<CertifiedKey>,
     names: Vec<String>,
+    /// When it ends, in seconds since 1970.
+    ends: u64,
     /// Why clients may refuse it.
     pub(super) doubts: Vec<&'static str>,
 }
@@ -73,6 +77,11 @@ pub(super) struct Loaded {
 impl Certificates {
     pub(super) fn new(first: Loaded, others: Vec<Loaded>) -> Self {
         Self(ArcSwap::from_pointee(Chosen::new(first, others)))
+    }
+
+    /// When the one that ends first ends, in seconds since 1970.
+    pub(super) fn ends(&self) -> u64 {
+        self.0.load().ends
     }
 
     pub(super) fn replace(&self, first: Loaded, others: Vec<Loaded>) {
@@ -98,6 +107,7 @@ impl Chosen {
     fn new(first: Loaded, others: Vec<Loaded>) -> Self {
         let (mut exact, mut wildcard) = (HashMap::new(), HashMap::new());
         let default = first.key.clone();
+        let ends = others.iter().map(|other| other.ends).fold(first.ends, u64::min);
         for Loaded { key, names, .. } in std::iter::once(first).chain(others) {
             for name in names {
                 let (map, name) = match name.strip_prefix("*.") {
@@ -109,6 +119,7 @@ impl Chosen {
         }
         Self {
             first: default,
+            ends,
             exact,
             wildcard,
         }
@@ -139,9 +150,14 @@ pub(super) fn load(
     let leaf = chain
         .first()
         .ok_or_else(|| CertificateError::NoCertificate(cert.clone()))?;
-    let (names, doubts) = {
+    let (names, ends, doubts) = {
         let leaf = parse(cert, leaf)?;
-        (names(&leaf), doubts(&leaf, now))
+        let ends = leaf.validity().not_after.timestamp();
+        (
+            names(&leaf),
+            u64::try_from(ends).unwrap_or_default(),
+            doubts(&leaf, now),
+        )
     };
     let pem = read_private(key)?;
     let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| CertificateError::NoKey(key.clone()))?;
@@ -154,6 +170,7 @@ pub(super) fn load(
     Ok(Loaded {
         key: Arc::new(certified),
         names,
+        ends,
         doubts,
     })
 }

@@ -15,6 +15,7 @@ use super::certificates::{CertificateError, Certificates, Loaded, load};
 use super::local_authority::{AuthorityError, Leaf, LocalAuthority};
 use crate::clock::Clock;
 use crate::config::{CertificateConfig, Config, HostPattern, TlsVersion};
+use crate::metrics::Metrics;
 use crate::request::Host;
 
 /// How often a serving gateway looks whether its own certificate is to be renewed. The clock says whether it is.
@@ -112,6 +113,11 @@ impl Tls {
         matches!(self.0.load().source, Source::Files(_))
     }
 
+    /// When the certificate that ends first ends, in seconds since 1970.
+    pub fn ends(&self) -> u64 {
+        self.0.load().certificates.ends()
+    }
+
     /// From now on serves what `other` serves, to new connections.
     pub fn replace(&self, other: &Self) {
         self.0.store(other.0.load_full());
@@ -145,12 +151,16 @@ impl Tls {
 
     /// Renews in time, until `stop`. A failure is tried again at the next look; the old certificate serves for
     /// another 30 days.
-    pub(super) async fn keep_renewed(self, stop: CancellationToken) {
-        while stop
-            .run_until_cancelled(tokio::time::sleep(RENEWAL_CHECK))
-            .await
-            .is_some()
-        {
+    pub(super) async fn keep_renewed(self, metrics: Arc<Metrics>, stop: CancellationToken) {
+        loop {
+            metrics.certificate_expiry.set(self.ends());
+            if stop
+                .run_until_cancelled(tokio::time::sleep(RENEWAL_CHECK))
+                .await
+                .is_none()
+            {
+                return;
+            }
             let tls = self.clone();
             match tokio::task::spawn_blocking(move || tls.renew_if_due()).await {
                 Ok(Ok(_)) => {}

@@ -174,6 +174,24 @@ async fn new_files_are_served_after_a_reload_and_broken_ones_never() {
     assert_eq!(gateway.served_certificate("gw.example.com").await, new);
 }
 
+#[tokio::test]
+async fn the_end_that_comes_first_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (
+        write_pair(folder.path(), "one", &["gw.example.com"]),
+        write_pair(folder.path(), "two", &["other.example.com"]),
+    );
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["other.example.com".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2031, 1, 1);
+    fs::write(&two.cert, params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(&two.key, key.serialize_pem()).unwrap();
+    let gateway = Gateway::start(&with(&[&one, &two]));
+    let told = gateway.metrics.clone();
+    crate::harness::until(|| told.certificate_expiry.value() == 1_924_992_000).await;
+    assert_eq!(gateway.tls.ends(), 1_924_992_000);
+}
+
 #[test]
 fn what_cannot_be_served_is_refused_with_its_file_and_reason() {
     let folder = tempfile::tempdir().unwrap();
