@@ -1,8 +1,10 @@
 //! An e-mail address.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
@@ -10,7 +12,8 @@ use unicode_normalization::UnicodeNormalization;
 ///
 /// Narrower than RFC 5321 on purpose: no quoted local parts, no comments, no display names, no address
 /// literals. Those are legal, nobody has one, and each has been a way to smuggle a second receiver or a
-/// header into somebody's mailer. Compared without case; kept as it was typed, in NFC.
+/// header into somebody's mailer. Compared without case; kept as it was typed, in NFC. An internationalised domain is
+/// one domain however it is written (UTS 46): it is kept and compared in Unicode, as people read it.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Email {
@@ -43,6 +46,18 @@ impl Email {
         &self.key
     }
 
+    /// The address as every mail server understands it, with an internationalised domain in ASCII (RFC 5890, section
+    /// 2.3.2.1); only what stands before the `@` can still need one that knows SMTPUTF8 (RFC 6531).
+    pub fn deliverable(&self) -> Cow<'_, str> {
+        match self.typed.split_once('@') {
+            Some((local, domain)) if !domain.is_ascii() => match in_ascii(domain) {
+                Some(domain) => Cow::Owned(format!("{local}@{domain}")),
+                None => Cow::Borrowed(&self.typed),
+            },
+            _ => Cow::Borrowed(&self.typed),
+        }
+    }
+
     /// The part before the `@`.
     pub fn local(&self) -> &str {
         self.typed.rsplit_once('@').map_or("", |(local, _)| local)
@@ -58,12 +73,49 @@ impl FromStr for Email {
             return Err(EmailError::TooLong);
         }
         let (local, domain) = typed.split_once('@').ok_or(EmailError::Malformed)?;
-        if !is_local(local) || !is_domain(domain) {
+        if !is_local(local) {
             return Err(EmailError::Malformed);
+        }
+        let typed = if is_international(domain) {
+            let domain = in_unicode(domain).ok_or(EmailError::Malformed)?;
+            format!("{local}@{domain}")
+        } else if is_domain(domain) {
+            typed
+        } else {
+            return Err(EmailError::Malformed);
+        };
+        if typed.len() > Self::MAX_LENGTH {
+            return Err(EmailError::TooLong);
         }
         let key = typed.to_lowercase().nfc().collect();
         Ok(Self { typed, key })
     }
+}
+
+/// Whether a domain is written in Unicode, or in the ASCII form of what is.
+fn is_international(domain: &str) -> bool {
+    let is_a_label = |label: &str| {
+        let start = label.get(..4);
+        start.is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
+    };
+    !domain.is_ascii() || domain.split('.').any(is_a_label)
+}
+
+/// An internationalised domain as people read it, if it is one of letters and digits and has the ASCII form that mail
+/// servers and the DNS know it by.
+fn in_unicode(domain: &str) -> Option<String> {
+    let known = in_ascii(domain)?;
+    let (read, result) =
+        Uts46::new().to_unicode(known.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast);
+    result.ok()?;
+    is_domain(&read).then(|| read.into_owned())
+}
+
+fn in_ascii(domain: &str) -> Option<Cow<'_, str>> {
+    let hyphens = Hyphens::CheckFirstLast;
+    Uts46::new()
+        .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, hyphens, DnsLength::Verify)
+        .ok()
 }
 
 /// RFC 5322 dot-atom, with non-ASCII letters as RFC 6531 allows, at most 64 bytes.
@@ -79,11 +131,11 @@ fn is_local(local: &str) -> bool {
             .all(|part| !part.is_empty() && part.chars().all(atom))
 }
 
-/// Host labels; one label alone (`localhost`) is a machine's own mail.
+/// Host labels; one label alone (`localhost`) is a machine's own mail. How long one in Unicode may be, its ASCII form says.
 fn is_domain(domain: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
-            && label.len() <= 63
+            && (label.len() <= 63 || !label.is_ascii())
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label.chars().all(|c| c == '-' || c.is_alphanumeric())
@@ -169,6 +221,48 @@ mod tests {
             format!("{}@b.c", "a".repeat(260)).parse::<Email>(),
             Err(EmailError::TooLong)
         );
+    }
+
+    #[test]
+    fn an_internationalised_domain_is_one_however_it_is_written() {
+        let email = |text: &str| text.parse::<Email>().unwrap();
+        for text in [
+            "ann@bücher.example",
+            "ann@xn--bcher-kva.example",
+            "Ann@XN--BCHER-KVA.Example",
+            "ANN@BÜCHER.EXAMPLE",
+            "ann@bu\u{308}cher.example",
+            "ann@ｂücher．example",
+            "ann@bücher。example",
+        ] {
+            let read = email(text);
+            assert_eq!(read, email("ann@bücher.example"), "{text}");
+            assert_eq!(read.key(), "ann@bücher.example", "{text}");
+            assert!(read.as_str().ends_with("@bücher.example"), "{text}");
+            assert!(read.deliverable().ends_with("@xn--bcher-kva.example"), "{text}");
+            assert_eq!(String::from(read.clone()).parse::<Email>().unwrap(), read);
+        }
+        assert_eq!(
+            email("홍길동@예시.한국").deliverable(),
+            "홍길동@xn--vv4b11d.xn--3e0b707e"
+        );
+        assert_eq!(email("Ann@Example.COM").deliverable(), "Ann@Example.COM");
+        assert_ne!(email("ann@bücher.example"), email("ann@bucher.example"));
+        let long = "가".repeat(30);
+        assert_eq!(email(&format!("a@{long}.kr")).as_str(), format!("a@{long}.kr"));
+        for text in [
+            "a@xn--a.example",
+            "a@xn--.example",
+            "a@-bücher.example",
+            "a@bü_cher.example",
+            "a@bü\u{200d}cher.example",
+            "a@ü＠b.example",
+            "a@☕.example",
+            "a@bücher.",
+            &format!("a@{}.kr", "가".repeat(60)),
+        ] {
+            assert_eq!(text.parse::<Email>(), Err(EmailError::Malformed), "{text}");
+        }
     }
 
     #[test]

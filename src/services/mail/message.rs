@@ -58,7 +58,11 @@ impl Letter {
         id: MailId,
         now: Timestamp,
     ) -> Result<Message, String> {
-        let to = self.to.as_str().parse().map_err(|error| format!("{error}"))?;
+        let to = self
+            .to
+            .deliverable()
+            .parse()
+            .map_err(|error| format!("{error}"))?;
         let html = html(stationery, self.lang, self).map_err(|error| error.to_string())?;
         let parts = MultiPart::alternative()
             .singlepart(plain(&self.text()))
