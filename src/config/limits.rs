@@ -9,7 +9,7 @@ use super::Size;
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// The largest body of a form of the gateway's own pages.
+    /// The largest body of a form of the gateway's own pages, without the place that signing in leads back to.
     pub form_body: Size,
     /// The largest head of a request: request line and headers together.
     pub request_head: Size,

@@ -76,16 +76,18 @@ impl Site {
     }
 }
 
-/// A link to the same page in another language; the other parameters stay.
+/// A link to the same page in another language; the other parameters stay as they were sent.
 fn with_language(query: Option<&str>, tag: &str) -> String {
-    let mut pairs = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        if name != "lang" {
-            pairs.append_pair(&name, &value);
-        }
+    let mut link = "?".to_owned();
+    let is_other = |pair: &&str| {
+        let read = form_urlencoded::parse(pair.as_bytes()).next();
+        read.is_some_and(|(name, _)| name != "lang")
+    };
+    for pair in query.unwrap_or_default().split('&').filter(is_other) {
+        link.push_str(pair);
+        link.push('&');
     }
-    pairs.append_pair("lang", tag);
-    format!("?{}", pairs.finish())
+    link + "lang=" + tag
 }
 
 #[cfg(test)]
@@ -98,6 +100,10 @@ mod tests {
         assert_eq!(
             with_language(Some("rd=%2Fa%3Fb&lang=en"), "ko"),
             "?rd=%2Fa%3Fb&lang=ko"
+        );
+        assert_eq!(
+            with_language(Some("lang=en&&a=b&lang&l%61ng=en"), "ko"),
+            "?a=b&lang=ko"
         );
     }
 }

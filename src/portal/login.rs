@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
-use percent_encoding::utf8_percent_encode;
 use serde::Serialize;
 
 use super::Portal;
@@ -11,8 +10,8 @@ use super::alert::{Alert, Errors};
 use super::forms::Fields;
 use super::me::Me;
 use super::notice::Notice;
-use super::refuse::{UNRESERVED, set_retry_after};
-use super::return_to::ReturnTo;
+use super::refuse::{set_retry_after, with_return};
+use super::return_to::{ReturnTo, place_of};
 use super::site::Site;
 use super::visit::{Visit, Wants};
 use crate::config::SignupMode;
@@ -25,6 +24,8 @@ use crate::services::{PreconditionError, Presented, SignInError, SignedIn, Store
 pub(super) struct LoginView {
     pub(super) login: String,
     pub(super) rd: String,
+    /// Where the form goes, if not to the page's own address.
+    pub(super) action: Option<&'static str>,
     pub(super) by_username: bool,
     pub(super) signup: &'static str,
     /// The text of what was done just before.
@@ -59,7 +60,7 @@ impl Portal {
         let rd = self.site.return_to(visit, &visit.parameter("rd"));
         match principal {
             Some(principal) => self.site.signed_in_page(visit, principal, &rd),
-            None => self.site.login_page(visit, self.login_view("", &rd)),
+            None => self.site.login_page(visit, self.site.login_view("", &rd)),
         }
     }
 
@@ -68,7 +69,7 @@ impl Portal {
         let password = fields.secret("password");
         let agrees = fields.agrees();
         let login = fields.text("login").trim();
-        let view = self.login_view(login, &rd);
+        let view = self.site.login_view(login, &rd);
         let errors = self.site.missing(visit, login, password.expose());
         if !errors.is_empty() {
             return self.site.incomplete_login(visit, view, errors);
@@ -112,15 +113,20 @@ impl Portal {
             .append(SET_COOKIE, self.services.session_cookie.set(&signed_in.token));
         response
     }
+}
 
+impl Site {
     fn login_view(&self, login: &str, rd: &ReturnTo) -> LoginView {
         LoginView {
             login: login.to_owned(),
             rd: rd.as_str().to_owned(),
-            by_username: self.site.login.username,
-            reset: self.site.login.reset,
-            iam: self.site.login.iam.then(|| with_return("/.auth/login/iam", rd)),
-            signup: match self.services.sign_up.mode() {
+            by_username: self.login.username,
+            reset: self.login.reset,
+            iam: self
+                .login
+                .iam
+                .then(|| with_return("/.auth/login/iam", rd.as_str())),
+            signup: match self.signup {
                 SignupMode::Closed => "closed",
                 SignupMode::Invite => "invite",
                 SignupMode::Open => "open",
@@ -128,9 +134,18 @@ impl Portal {
             ..LoginView::default()
         }
     }
-}
 
-impl Site {
+    /// The form at the place that it leads back to, where a request for the login page would be too large with it.
+    pub(super) fn login_in_place(&self, visit: &Visit<'_>, refusal: &Refusal) -> Response<Bytes> {
+        let rd = self.return_to(visit, &place_of(visit.head, self.central_login));
+        let view = LoginView {
+            action: Some("/.auth/login"),
+            iam: None,
+            ..self.login_view("", &rd)
+        };
+        self.page(visit, refusal.problem, "login.html", &view)
+    }
+
     pub(super) fn return_to(&self, visit: &Visit<'_>, rd: &str) -> ReturnTo {
         ReturnTo::parse(rd, &self.hosts, visit.head.authority)
     }
@@ -225,11 +240,6 @@ impl Site {
         set_retry_after(&mut response, refusal.retry_after);
         response
     }
-}
-
-/// A page that leads on to where this one would have.
-pub(super) fn with_return(path: &str, rd: &ReturnTo) -> String {
-    format!("{path}?rd={}", utf8_percent_encode(rd.as_str(), UNRESERVED))
 }
 
 pub(super) fn refusal_of(error: &SignInError) -> Refusal {

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::Portal;
 use super::alert::{Alert, Errors};
 use super::forms::Fields;
-use super::login::{refusal_of, with_return};
-use super::refuse::set_retry_after;
+use super::login::refusal_of;
+use super::refuse::{set_retry_after, with_return};
 use super::return_to::ReturnTo;
 use super::site::Site;
 use super::visit::{Visit, Wants};
@@ -111,7 +111,7 @@ impl Site {
     pub(super) fn key_view(&self, rd: &ReturnTo) -> KeyView {
         KeyView {
             rd: rd.as_str().to_owned(),
-            password: with_return("/.auth/login", rd),
+            password: with_return("/.auth/login", rd.as_str()),
             script: self.assets.sign.clone(),
             ..KeyView::default()
         }

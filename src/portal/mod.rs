@@ -47,10 +47,10 @@ use self::forms::Fields;
 use self::member::Member;
 use self::site::Site;
 use self::visit::{Visit, Wants};
-use crate::config::Config;
+use crate::config::{Config, HostPattern};
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
-use crate::request::{Host, RequestHead, require_same_origin};
+use crate::request::{RequestHead, require_same_origin};
 use crate::route::Page;
 use crate::services::{LiveSession, MailError, Services};
 use crate::text::TextError;
@@ -103,7 +103,7 @@ pub enum PortalError {
 
 impl Portal {
     /// Loads texts, templates and branding. `hosts` are the configured hosts, to which alone a `rd` may lead.
-    pub fn new(config: &Config, services: Services, hosts: Vec<Host>) -> Result<Self, PortalError> {
+    pub fn new(config: &Config, services: Services, hosts: Vec<HostPattern>) -> Result<Self, PortalError> {
         let site = Site::new(config, hosts)?;
         for warning in trial::run(&site, config)? {
             tracing::warn!("branding.folder: {warning}");

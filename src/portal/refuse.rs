@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Method, Response};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::alert::{Alert, Errors};
+use super::return_to::place_of;
 use super::site::Site;
 use super::visit::{Visit, Wants, navigates};
 use crate::refusal::{Problem, Refusal};
@@ -51,7 +52,10 @@ impl Site {
         visit.wants = if navigates(head) { Wants::Html } else { Wants::Json };
         let reads = head.method == Method::GET || head.method == Method::HEAD;
         if refusal.problem == Problem::NotAuthenticated && reads && visit.wants == Wants::Html {
-            return self.see_other(&visit, &self.login_for(head));
+            return match self.login_for(head) {
+                Some(login) => self.see_other(&visit, &login),
+                None => self.login_in_place(&visit, refusal),
+            };
         }
         self.refuse_visit(&visit, refusal)
     }
@@ -174,25 +178,54 @@ impl Site {
         detail
     }
 
-    /// The login page that leads back to the request.
-    fn login_for(&self, head: &RequestHead<'_>) -> String {
-        let mut back = if self.central_login {
-            format!("https://{}{}", head.authority, head.path)
-        } else {
-            head.path.to_owned()
-        };
-        if let Some(query) = head.query {
-            back.push('?');
-            back.push_str(query);
-        }
+    /// The login page that leads back to the request; `None` where a request for it would have no room for that.
+    fn login_for(&self, head: &RequestHead<'_>) -> Option<String> {
         let base = if self.central_login {
             self.public_url.as_str()
         } else {
             ""
         };
-        format!("{base}/.auth/login?rd={}", utf8_percent_encode(&back, UNRESERVED))
+        let path = with_return(
+            &format!("{base}/.auth/login"),
+            &place_of(head, self.central_login),
+        );
+        (path.len() + size_of_headers(head) <= self.request_head).then_some(path)
     }
 }
+
+/// The room that a request's headers take in its head, and what a browser might put beside them: in HTTP/2 each field
+/// counts 32 bytes more than it has (RFC 9113, section 6.5.2).
+fn size_of_headers(head: &RequestHead<'_>) -> usize {
+    let fields = head.headers.iter();
+    let size = fields.map(|(name, value)| name.as_str().len() + value.len() + 32);
+    size.sum::<usize>() + 1024
+}
+
+/// A page that leads on to a place. A long place is not made longer than it must be.
+pub(super) fn with_return(page: &str, place: &str) -> String {
+    let kept = if place.len() <= ORDINARY {
+        UNRESERVED
+    } else {
+        VALUE
+    };
+    format!("{page}?rd={}", utf8_percent_encode(place, kept))
+}
+
+/// The longest place that is encoded whole.
+const ORDINARY: usize = 2048;
+
+/// What must be encoded in a parameter (WHATWG URL, section 1.3 and `application/x-www-form-urlencoded`).
+const VALUE: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'\'')
+    .add(b'+')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\');
 
 /// Below this nobody counts minutes.
 const SOON: Duration = Duration::from_secs(20);

@@ -1,35 +1,43 @@
 //! Where to go after signing in.
 
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use url::Url;
 
-use crate::request::Host;
+use crate::config::HostPattern;
+use crate::request::{Host, RequestHead};
 
-/// The hosts to which a redirect may lead, and the port that they are reached at.
+/// The hosts to which a redirect may lead, the port that they are reached at, and the longest place among them.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
-    hosts: Vec<Host>,
+    patterns: Vec<HostPattern>,
     port: u16,
+    longest: usize,
 }
 
 impl Hosts {
-    pub(super) fn new(hosts: Vec<Host>, public_url: &Url) -> Self {
+    /// `longest` is the most that a request's head may have: no place that was asked for is longer.
+    pub(super) fn new(patterns: Vec<HostPattern>, public_url: &Url, longest: usize) -> Self {
         Self {
-            hosts,
+            patterns,
             port: public_url.port().unwrap_or(HTTPS),
+            longest,
         }
     }
 
-    /// Their origins, for `form-action`.
+    /// Their origins, for `form-action`; those below a domain as CSP writes them (Level 3, section 2.3.1).
     pub(super) fn origins(&self) -> impl Iterator<Item = String> {
-        self.hosts.iter().map(|host| match self.port {
-            HTTPS => format!("https://{host}"),
-            port => format!("https://{host}:{port}"),
+        self.patterns.iter().map(|pattern| match self.port {
+            HTTPS => format!("https://{pattern}"),
+            port => format!("https://{pattern}:{port}"),
         })
+    }
+
+    fn contain(&self, host: &Host) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(host))
     }
 }
 
 const HTTPS: u16 = 443;
-const LONGEST: usize = 8 * 1024;
 
 /// A place on the requested origin or on a configured host. There is no other way to make a redirect's target
 /// out of something that a client sent (S31).
@@ -38,13 +46,23 @@ pub(super) struct ReturnTo(String);
 
 impl ReturnTo {
     /// Reads `rd`; whatever could lead elsewhere, in any browser's reading of it, is "/".
+    ///
+    /// What is not ASCII is percent-encoded, as a browser does. A backslash stays in a query, where it means itself; in
+    /// a path it would be a slash.
     pub(super) fn parse(rd: &str, hosts: &Hosts, authority: &str) -> Self {
-        let plain = rd.len() <= LONGEST && rd.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-        if plain && (is_path(rd) || is_configured(rd, hosts, authority)) {
-            Self(rd.to_owned())
+        let (place, rest) = rd.split_at(rd.find(['?', '#']).unwrap_or(rd.len()));
+        let is_plain = rd.len() <= hosts.longest
+            && rd.chars().all(|c| c.is_ascii_graphic() || !c.is_ascii())
+            && !place.contains('\\');
+        let read = if !is_plain {
+            None
+        } else if is_path(place) {
+            Some(rd.to_owned())
         } else {
-            Self("/".to_owned())
-        }
+            on_host(place, rest, hosts, authority)
+        };
+        let encoded = |place: String| utf8_percent_encode(&place, CONTROLS).to_string();
+        Self(read.map_or_else(|| "/".to_owned(), encoded))
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -53,34 +71,58 @@ impl ReturnTo {
 }
 
 /// One slash: two begin a host, and so they might once somebody has decoded them.
-fn is_path(rd: &str) -> bool {
-    rd.strip_prefix('/').is_some_and(|rest| {
+fn is_path(place: &str) -> bool {
+    place.strip_prefix('/').is_some_and(|rest| {
         let start = rest.get(..3).unwrap_or_default().to_ascii_lowercase();
         !rest.starts_with('/') && start != "%2f" && start != "%5c"
     })
 }
 
-fn is_configured(rd: &str, hosts: &Hosts, authority: &str) -> bool {
-    let Some(("https://", rest)) = rd.split_at_checked("https://".len()) else {
-        return false;
+/// A place on a configured host, whose name has one spelling: a final dot names the same machine, but cookies of a host
+/// are not sent to it.
+fn on_host(place: &str, rest: &str, hosts: &Hosts, authority: &str) -> Option<String> {
+    let place = place.strip_prefix("https://")?;
+    let (target, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let host = target.parse::<Host>().ok()?;
+    let port = port(target)?;
+    let is_known =
+        hosts.contain(&host) && (port == hosts.port || port == HTTPS || Some(port) == self::port(authority));
+    let path = if path.is_empty() { "/" } else { path };
+    is_known.then(|| format!("https://{host}{}{path}{rest}", port_suffix(target)))
+}
+
+/// Where a request leads, for `rd`. `full` has it name the host, as does a path that nothing but a host may precede.
+pub(super) fn place_of(head: &RequestHead<'_>, full: bool) -> String {
+    let mut place = if full || !is_path(head.path) {
+        format!(
+            "https://{}{}{}",
+            head.host,
+            port_suffix(head.authority),
+            head.path
+        )
+    } else {
+        head.path.to_owned()
     };
-    let target = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let Ok(host) = target.parse::<Host>() else {
-        return false;
-    };
-    // A final dot names the same machine, but cookies of a host are not sent to it.
-    let rooted = target.split(':').next().is_some_and(|name| name.ends_with('.'));
-    hosts.hosts.contains(&host)
-        && !rooted
-        && port(target)
-            .is_some_and(|port| port == hosts.port || port == HTTPS || Some(port) == self::port(authority))
+    if let Some(query) = head.query {
+        place.push('?');
+        place.push_str(query);
+    }
+    place
 }
 
 /// The port of an authority that is known to hold a host.
 fn port(authority: &str) -> Option<u16> {
-    match authority.rsplit_once(':') {
-        Some((_, port)) if !port.ends_with(']') => port.parse().ok(),
-        _ => Some(HTTPS),
+    match port_suffix(authority) {
+        "" => Some(HTTPS),
+        suffix => suffix.strip_prefix(':')?.parse().ok(),
+    }
+}
+
+/// The same with its colon, as it was written; "" if there is none.
+fn port_suffix(authority: &str) -> &str {
+    match authority.rfind(':') {
+        Some(colon) if !authority.ends_with(']') => &authority[colon..],
+        _ => "",
     }
 }
 
@@ -90,12 +132,15 @@ mod tests {
     use proptest::prelude::*;
 
     const HERE: &str = "gw.example.com:8443";
+    const LONGEST: usize = 64 << 10;
 
     fn parse(rd: &str) -> String {
-        let hosts = ["gw.example.com", "app.example.com"].map(|host| host.parse().unwrap());
+        let hosts =
+            ["gw.example.com", "app.example.com", "*.w.example.com"].map(|host| host.parse().unwrap());
         let hosts = Hosts::new(
             hosts.to_vec(),
             &Url::parse("https://gw.example.com:8443").unwrap(),
+            LONGEST,
         );
         ReturnTo::parse(rd, &hosts, HERE).0
     }
@@ -108,9 +153,36 @@ mod tests {
             "/a//b",
             "https://app.example.com/x?y",
             "https://app.example.com:8443/",
-            "https://APP.example.com",
+            "https://app.example.com:443/",
+            "https://any.w.example.com/",
+            "https://a.ny.w.example.com:8443//x?y",
+            "/a?b=\\c&d=//evil.com",
+            "https://app.example.com/?b=\\@evil.com",
+            &format!("/{}?b", "a".repeat(LONGEST - 3)),
         ] {
             assert_eq!(parse(rd), rd);
+        }
+    }
+
+    #[test]
+    fn a_place_has_one_spelling() {
+        for (rd, written) in [
+            ("https://APP.example.com", "https://app.example.com/"),
+            ("https://app.example.com.", "https://app.example.com/"),
+            (
+                "https://App.Example.com.:8443/X?y",
+                "https://app.example.com:8443/X?y",
+            ),
+            ("https://ANY.W.example.com./", "https://any.w.example.com/"),
+            (
+                "https://app.example.com?\\@evil.com",
+                "https://app.example.com/?\\@evil.com",
+            ),
+            ("/검색?q=한\\글", "/%EA%B2%80%EC%83%89?q=%ED%95%9C\\%EA%B8%80"),
+            ("/ｅvil", "/%EF%BD%85vil"),
+            ("/／evil.com", "/%EF%BC%8Fevil.com"),
+        ] {
+            assert_eq!(parse(rd), written, "{rd}");
         }
     }
 
@@ -141,14 +213,21 @@ mod tests {
             "https://app.example.com:1/",
             "https://app.example.com:/",
             "https://app.example.com.evil.com/",
-            "https://app.example.com.",
-            "https://app.example.com.:8443/",
             "https://app.example.com%2eevil.com/",
             "https://app.example.com\\@evil.com",
+            "https://app.example.com../",
             "https://sub.app.example.com/",
+            "https://w.example.com/",
+            "https://evilw.example.com/",
+            "https://any.w.example.com.evil.com/",
+            "https://any.w.example.com:1/",
+            "https://*.w.example.com/",
+            "/a\\b?c",
+            "/\\evil.com?a",
+            "/a?b c",
+            "/a?b\tc",
             "javascript:alert(1)",
             "data:text/html,x",
-            "/ｅvil",
             "https://ａpp.example.com/",
             "/\u{0}",
             "?a",
@@ -164,12 +243,13 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
         fn a_browser_never_leaves_the_configured_hosts(
-            rd in "(https?:|/|\\\\|//|\t|@|\\.|:|%2f|%5c|evil\\.com|app\\.example\\.com|gw\\.example\\.com|8443|443|[ -~]|\\PC){0,8}",
+            rd in "(https?:|/|\\\\|//|\t|@|\\.|:|%2f|%5c|evil\\.com|app\\.example\\.com|gw\\.example\\.com|any\\.w\\.example\\.com|8443|443|[ -~]|\\PC){0,8}",
         ) {
             let here = Url::parse("https://gw.example.com:8443/.auth/login").unwrap();
             let there = here.join(&parse(&rd)).unwrap();
             prop_assert_eq!(there.scheme(), "https");
-            prop_assert!(matches!(there.host_str(), Some("gw.example.com" | "app.example.com")));
+            let host = there.host_str().unwrap();
+            prop_assert!(matches!(host, "gw.example.com" | "app.example.com") || host.ends_with(".w.example.com"));
             prop_assert!(matches!(there.port(), None | Some(8443)));
             prop_assert!(there.username().is_empty() && there.password().is_none());
         }

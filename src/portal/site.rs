@@ -11,9 +11,9 @@ use super::challenge::Challenges;
 use super::return_to::Hosts;
 use super::visit::Visit;
 use super::{PortalError, templates};
-use crate::config::{Config, LoginConfig, PasswordPolicyName};
+use crate::config::{Config, HostPattern, LoginConfig, PasswordPolicyName, SignupMode};
 use crate::model::Email;
-use crate::request::{Host, RequestHead};
+use crate::request::RequestHead;
 use crate::services::SessionCookie;
 use crate::text::Texts;
 
@@ -34,6 +34,9 @@ pub(super) struct Site {
     /// Sign-in happens at `public_url`, for all hosts below the cookie's domain.
     pub(super) central_login: bool,
     pub(super) login: LoginConfig,
+    pub(super) signup: SignupMode,
+    /// `limits.request_head`
+    pub(super) request_head: usize,
     pub(super) password_policy: PasswordPolicyName,
     /// `admin.group`
     pub(super) administrators: String,
@@ -59,7 +62,7 @@ pub(super) struct FooterLink {
 }
 
 impl Site {
-    pub(super) fn new(config: &Config, hosts: Vec<Host>) -> Result<Self, PortalError> {
+    pub(super) fn new(config: &Config, hosts: Vec<HostPattern>) -> Result<Self, PortalError> {
         let folder = &config.branding.folder;
         let texts = Texts::load(folder)?;
         for (language, sentences) in texts.gaps() {
@@ -69,7 +72,8 @@ impl Site {
                 "sentences without a translation are shown in English"
             );
         }
-        let hosts = Hosts::new(hosts, &config.public_url);
+        let request_head = usize::try_from(config.limits.request_head.0).unwrap_or(usize::MAX);
+        let hosts = Hosts::new(hosts, &config.public_url, request_head);
         let cookie = SessionCookie::new(&config.session);
         Ok(Self {
             texts: Arc::new(texts),
@@ -84,6 +88,8 @@ impl Site {
             notice_cookie: cookie.notice_name().to_owned(),
             central_login: !config.session.cookie_domain.is_empty(),
             login: config.login.clone(),
+            signup: config.signup.mode,
+            request_head,
             password_policy: config.password.policy,
             administrators: config.admin.group.clone(),
             verify_email: config.signup.verify_email,

@@ -173,7 +173,7 @@ impl Gateway {
             identity: Identity::new(config, &routes)?,
             upstreams: Upstreams::new(config, &routes, &surroundings.application_connections)?,
             url_schemes: UrlSchemes::new(config, &routes),
-            portal: Portal::new(config, services.clone(), routes.hosts())?,
+            portal: Portal::new(config, services.clone(), routes.host_patterns())?,
             access_log: access_log.map_err(GatewayError::AccessLog)?,
             ids: RequestIds::new(&surroundings.random),
             trusted: config.listen.trusted_proxies.clone(),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Method;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
 use http_body::Body as _;
 
 use super::Gateway;
@@ -34,9 +35,14 @@ impl Gateway {
         let is_form = *head.method == Method::POST;
         let leaves_unread = !is_form && !upload.is_end_stream();
         let body = if is_form {
-            tokio::time::timeout(FORM_TIME, read(upload, self.form_body))
+            let room = place_room(page, head, self.request_head);
+            let body = tokio::time::timeout(FORM_TIME, read(upload, self.form_body.saturating_add(room)))
                 .await
-                .map_err(|_| Refusal::because(Problem::BadRequest, "a form took too long to come in"))??
+                .map_err(|_| Refusal::because(Problem::BadRequest, "a form took too long to come in"))??;
+            if room > 0 && body.len() - place_length(&body).min(room) > self.form_body {
+                return Err(Refusal::new(Problem::TooLarge));
+            }
+            body
         } else {
             Bytes::new()
         };
@@ -74,6 +80,26 @@ pub(super) fn visitor(permit: &Permit) -> Visitor<'_> {
         principal: permit.principal().map(Arc::as_ref),
         session: permit.session().map(Arc::as_ref),
     }
+}
+
+/// What a form may have beside `limits.form_body`: the place that it leads back to came in a request's head, and each
+/// byte of it may take three in a form.
+fn place_room(page: Page, head: &RequestHead<'_>, request_head: usize) -> usize {
+    let leads_back = matches!(page, Page::Login | Page::LoginIam | Page::Logout);
+    let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if leads_back && kind.is_some_and(|kind| kind.starts_with(b"application/x-www-form-urlencoded")) {
+        request_head.saturating_mul(3)
+    } else {
+        0
+    }
+}
+
+/// The length of the field `rd` of a form.
+fn place_length(form: &[u8]) -> usize {
+    let mut fields = form.split(|byte| *byte == b'&');
+    fields
+        .find(|field| field.starts_with(b"rd="))
+        .map_or(0, <[u8]>::len)
 }
 
 async fn read(mut upload: Upload, limit: usize) -> Result<Bytes, Refusal> {

@@ -135,6 +135,14 @@ impl Routes {
         hosts
     }
 
+    /// All hosts that have routes, those that lie below a domain too, and the host of `public_url`.
+    pub fn host_patterns(&self) -> Vec<HostPattern> {
+        let exact = self.hosts().into_iter().map(HostPattern::Exact);
+        let mut below: Vec<Host> = self.below.keys().filter_map(|host| host.parse().ok()).collect();
+        below.sort();
+        exact.chain(below.into_iter().map(HostPattern::Below)).collect()
+    }
+
     /// The host of `public_url`.
     pub fn public_host(&self) -> &Host {
         &self.public.host

@@ -48,9 +48,10 @@ for (const lang of LANGUAGES) {
           assert.match(page.url(), /\/\.auth\//);
           assertLanguage(await page.locator("h1").innerText(), lang);
 
-          await page.goto("/some/page?a=1&b=%2F");
+          const wanted = "/some/page?a=1&b=%2F&c=\\#part";
+          await page.goto(wanted);
           assert.equal(await signIn(page, who.email, who.password), 200);
-          assert.equal(page.url(), `${origin}/some/page?a=1&b=%2F`, "back where the visit began");
+          assert.equal(page.url(), origin + wanted, "back where the visit began");
           const seen = await page.locator("main").innerText();
           assert.ok(seen.includes(who.email) && seen.includes(who.username), seen);
           assert.match(seen, /remote-user/i, "what an application would see");

@@ -37,6 +37,7 @@ mod page_export;
 mod page_forgot;
 mod page_login_iam;
 mod page_reset;
+mod page_return;
 mod page_sign_in;
 mod page_sign_up;
 mod page_username;
