@@ -153,7 +153,7 @@ impl Portal {
             (Page::LoginIam, None) => self.login_iam_page(&visit, principal),
             (Page::LoginIam, Some(fields)) => self.log_in_with_key(&visit, fields).await,
             (Page::Logout, None) => self.site.logout_page(&visit, principal),
-            (Page::Logout, Some(_)) => self.log_out(&visit).await,
+            (Page::Logout, Some(fields)) => self.log_out(&visit, &fields).await,
             (Page::SignUp, None) => self.signup_page(&visit).await,
             (Page::SignUp, Some(fields)) => self.sign_up(&visit, fields).await,
             (Page::SignUpDone, _) => self.site.signup_done(&visit),

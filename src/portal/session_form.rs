@@ -80,9 +80,9 @@ impl Portal {
             SessionFormPage::Login => self.log_in_to_session_form(visit, fields).await,
             SessionFormPage::LoginCheck => self.site.session_state(visit, principal),
             SessionFormPage::Logout => match self.end_session(visit).await {
-                Ok(cleared) => {
+                Ok(()) => {
                     let mut response = self.site.session_state(visit, None);
-                    response.headers_mut().append(SET_COOKIE, cleared);
+                    self.clear_browser(&mut response);
                     response
                 }
                 Err(refusal) => self.site.refuse_visit(visit, &refusal),

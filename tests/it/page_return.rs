@@ -1,4 +1,6 @@
-//! The place that somebody wanted is where signing in leads, whatever it looks like.
+//! The place that somebody wanted is where signing in leads, whatever it looks like; signing out leads where it was asked to.
+
+use serde_json::json;
 
 use crate::harness::{Application, PASSWORD, Person, Running, route};
 
@@ -116,4 +118,57 @@ async fn where_a_place_has_no_room_in_the_login_pages_address_the_page_is_shown_
     let fields = [("login", "ann@example.com"), ("password", &*place), ("rd", "/")];
     let refused = gateway.visitor().submit("/.auth/login", &fields).await;
     assert_eq!(refused.status, 413);
+}
+
+#[tokio::test]
+async fn signing_out_leads_where_it_was_asked_to() {
+    let gateway = Running::start(|_| {}).await;
+    gateway.signed_in("ann").await;
+    let ann = async || Person {
+        gateway: &gateway,
+        email: "ann@example.com".to_owned(),
+        cookie: gateway.sign_in("ann@example.com").await,
+    };
+    let person = ann().await;
+    let page = person.open("/.auth/logout?rd=%2Fbye%3Fa").await.page;
+    assert!(
+        page.contains("name=\"rd\" value=\"&#x2f;bye?a\""),
+        "the button leads there too: {page}"
+    );
+    let out = person.submit("/.auth/logout", &[("rd", "/bye?a")]).await;
+    assert_eq!((out.status, out.location.as_str()), (303, "/bye?a"));
+    assert!(!person.is_signed_in().await);
+    for (address, location) in [
+        ("/.auth/logout?rd=%2Fbye", "/bye"),
+        ("/.auth/logout?rd=https%3A%2F%2Fevil.example%2F", "/"),
+        ("/.auth/logout?rd=%2F%2Fevil.example", "/"),
+        ("/.auth/logout?rd=", "/.auth/login"),
+        ("/.auth/logout", "/.auth/login"),
+    ] {
+        let person = ann().await;
+        let out = person.submit(address, &[]).await;
+        assert_eq!((out.status, out.location.as_str()), (303, location), "{address}");
+        assert!(!person.is_signed_in().await);
+    }
+    let nobody = gateway.visitor().open("/.auth/logout?rd=%2Fbye").await;
+    assert!(nobody.page.contains("href=\"&#x2f;bye\""), "{}", nobody.page);
+    let told = ann()
+        .await
+        .tell("/.auth/logout", json!({ "rd": "https://evil.example/" }))
+        .await;
+    assert_eq!(told.status, 204);
+}
+
+#[tokio::test]
+async fn whoever_signs_out_leaves_no_page_behind_in_the_browser() {
+    let gateway = Running::start(|_| {}).await;
+    let ann = gateway.person("ann").await;
+    let out = ann.tell("/.auth/logout", json!({})).await;
+    assert_eq!(out.headers["clear-site-data"], "\"cache\"");
+    let ann = ann.elsewhere().await;
+    let deleted = ann
+        .tell("/.auth/account/delete", json!({ "current_password": PASSWORD }))
+        .await;
+    assert_eq!(deleted.status, 204, "{deleted:?}");
+    assert_eq!(deleted.headers["clear-site-data"], "\"cache\"");
 }

@@ -1,7 +1,6 @@
 //! `/.auth/account/delete`
 
 use bytes::Bytes;
-use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
@@ -63,9 +62,7 @@ impl Portal {
             Wants::Json => self.site.nothing(visit),
             Wants::Html => self.site.deleted_page(visit),
         };
-        response
-            .headers_mut()
-            .append(SET_COOKIE, self.services.session_cookie.clear());
+        self.clear_browser(&mut response);
         response
     }
 }
