@@ -25,6 +25,8 @@ pub struct MailConfig {
     /// PEM file of the authority that signs the mail server's certificate, instead of the system's.
     #[schemars(extend("examples" = ["certs/mail-ca.pem"]))]
     pub ca: Option<PathBuf>,
+    /// The name that a mail server is greeted with (EHLO); "" is the host of `public_url`.
+    pub hello: String,
     /// The folder that a relative path in `url` is relative to.
     #[serde(skip)]
     pub base: PathBuf,
@@ -36,12 +38,21 @@ impl Default for MailConfig {
             url: SecretSource::Text(Secret::new("file:data/outbox".to_owned())),
             from: "Vestibule <no-reply@localhost>".to_owned(),
             ca: None,
+            hello: String::new(),
             base: PathBuf::new(),
         }
     }
 }
 
 impl MailConfig {
+    /// The name that a mail server is greeted with, a host's or an address (RFC 5321, section 4.1.1.1).
+    pub fn greeting<'a>(&'a self, public_url: &'a Url) -> &'a str {
+        match self.hello.as_str() {
+            "" => public_url.host_str().unwrap_or("localhost"),
+            hello => hello,
+        }
+    }
+
     /// How `url` says that mail is sent.
     pub fn transport(&self) -> Result<MailTransport, MailUrlError> {
         let url = self.url.resolve()?;

@@ -14,7 +14,7 @@ const CHECK: &str = "mail";
 
 /// The server takes the user and the password, or the folder can be written; `to` gets a mail, if it is given.
 pub(super) async fn leaves(patient: &Patient<'_>, to: Option<&Email>) -> Vec<Finding> {
-    let probe = match Probe::new(&patient.config.mail, LIMIT) {
+    let probe = match Probe::new(patient.config, LIMIT) {
         Ok(probe) => probe,
         Err(error) => return vec![Finding::problem(CHECK, error.to_string(), "see [mail]")],
     };

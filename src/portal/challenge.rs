@@ -43,7 +43,10 @@ impl Challenges {
     /// What to say in answer to a request with these headers. A browser would ask for a name and a password in a dialog
     /// of its own if a page's script were answered with `Basic`.
     pub(super) fn answer(&self, headers: &HeaderMap) -> HeaderValue {
-        let is_browser = headers.contains_key("sec-fetch-mode") || names_html(headers);
+        let is_script = |kind: &HeaderValue| kind.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest");
+        let is_browser = headers.contains_key("sec-fetch-mode")
+            || headers.get("x-requested-with").is_some_and(is_script)
+            || names_html(headers);
         if is_browser {
             self.without_basic.clone()
         } else {
@@ -73,7 +76,11 @@ mod tests {
             "Basic realm=\"Gate: access key and secret\", charset=\"UTF-8\", Session realm=\"Gate\", \
              AWS4-HMAC-SHA256 realm=\"Gate\", BackendAI realm=\"Gate\", Signature realm=\"Gate\""
         );
-        for (name, value) in [("sec-fetch-mode", "cors"), ("accept", "text/html,*/*;q=0.8")] {
+        for (name, value) in [
+            ("sec-fetch-mode", "cors"),
+            ("accept", "text/html,*/*;q=0.8"),
+            ("x-requested-with", "XMLHttpRequest"),
+        ] {
             let browser = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
             assert!(
                 !challenges.answer(&browser).to_str().unwrap().contains("Basic"),

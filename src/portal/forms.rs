@@ -83,6 +83,12 @@ impl Fields {
     }
 }
 
+/// A token as it stands in a link or was copied out of one: mail programs take a full stop, a bracket or a blank beside
+/// it for a part of the link.
+pub(super) fn token_in(text: &str) -> &str {
+    text.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
+}
+
 /// Whether the body is JSON.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     media_type(headers) == "application/json"
@@ -188,6 +194,22 @@ mod tests {
             (fields.text("days"), fields.text("groups"), fields.text("none")),
             ("7", "ops,dev", "")
         );
+    }
+
+    #[test]
+    fn what_a_mail_program_takes_for_a_part_of_a_token_is_none() {
+        for text in [
+            "-a_B9_",
+            "-a_B9_.",
+            "<-a_B9_>",
+            "-a_B9_>.",
+            " -a_B9_\u{a0}",
+            "\"-a_B9_\",",
+        ] {
+            assert_eq!(token_in(text), "-a_B9_", "{text}");
+        }
+        assert_eq!(token_in("a.b"), "a.b");
+        assert_eq!(token_in(">"), "");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Portal;
 use super::alert::{Alert, Errors};
 use super::forgot::refusal_of;
-use super::forms::Fields;
+use super::forms::{Fields, token_in};
 use super::notice::Notice;
 use super::site::Site;
 use super::visit::{Visit, Wants};
@@ -35,7 +35,7 @@ struct Done {
 impl Portal {
     /// Whoever only looks, a mail scanner for one, uses nothing up (S20).
     pub(super) async fn reset_page(&self, visit: &Visit<'_>) -> Response<Bytes> {
-        let token = visit.parameter("token");
+        let token = token_in(&visit.parameter("token")).to_owned();
         match self.services.mailed_links.resets(&token).await {
             Ok(()) => self
                 .site
@@ -103,8 +103,8 @@ impl Site {
 
 /// The token of a form, or of the address to which it was sent.
 pub(super) fn token_of(visit: &Visit<'_>, fields: &Fields) -> String {
-    match fields.text("token") {
-        "" => visit.parameter("token"),
+    match token_in(fields.text("token")) {
+        "" => token_in(&visit.parameter("token")).to_owned(),
         token => token.to_owned(),
     }
 }

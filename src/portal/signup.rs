@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Portal;
 use super::alert::{Alert, Errors};
-use super::forms::Fields;
+use super::forms::{Fields, token_in};
 use super::login::unavailable;
 use super::refuse::set_retry_after;
 use super::site::Site;
@@ -59,7 +59,7 @@ const ORDER: &[&str] = &[
 
 impl Portal {
     pub(super) async fn signup_page(&self, visit: &Visit<'_>) -> Response<Bytes> {
-        let token = visit.parameter("invitation");
+        let token = token_in(&visit.parameter("invitation")).to_owned();
         let mut view = match self.signup_view(&token).await {
             Ok(view) => view,
             Err(refusal) => return self.site.refuse_visit(visit, &refusal),
@@ -72,7 +72,7 @@ impl Portal {
     }
 
     pub(super) async fn sign_up(&self, visit: &Visit<'_>, mut fields: Fields) -> Response<Bytes> {
-        let token = fields.text("invitation").trim().to_owned();
+        let token = token_in(fields.text("invitation")).to_owned();
         let form = SignUpForm {
             email: fields.text("email").to_owned(),
             username: fields.text("username").to_owned(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Portal;
 use super::forgot::refusal_of;
-use super::forms::Fields;
+use super::forms::{Fields, token_in};
 use super::notice::Notice;
 use super::reset::token_of;
 use super::site::Site;
@@ -41,7 +41,7 @@ struct VoidView<'a> {
 impl Portal {
     /// Whoever only looks, a mail scanner for one, uses nothing up (S20).
     pub(super) async fn verify_page(&self, visit: &Visit<'_>) -> Response<Bytes> {
-        let token = visit.parameter("token");
+        let token = token_in(&visit.parameter("token")).to_owned();
         match self.services.mailed_links.confirmation(&token).await {
             Ok(confirmation) => self.site.verify_form(visit, &token, &confirmation),
             Err(error) => self.site.refuse_link(visit, &refusal_of(&error), false),

@@ -4,7 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
-use vestibule::config::RouteConfig;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+use vestibule::config::{RouteConfig, SecretSource};
+use vestibule::secret::Secret;
 
 use crate::harness::{PASSWORD, Running, form, route, soon};
 
@@ -157,4 +160,129 @@ async fn s22_whatever_a_request_says_of_its_host_is_in_no_link() {
         accepted + 1,
         "what was refused causes no mail"
     );
+}
+
+/// A mail server without any extension, which takes one mail: what it was told but the mail itself.
+async fn told_by_one_mail(listener: TcpListener) -> Vec<String> {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 here\r\n").await.unwrap();
+    let (mut said, mut in_mail) = (Vec::new(), false);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.unwrap() == 0 {
+            return said;
+        }
+        let line = line.trim_end().to_owned();
+        let answer: &[u8] = match &*line {
+            "." if in_mail => b"250 taken\r\n",
+            _ if in_mail => continue,
+            "DATA" => b"354 go on\r\n",
+            "QUIT" => b"221 bye\r\n",
+            _ => b"250 ok\r\n",
+        };
+        stream.write_all(answer).await.unwrap();
+        if in_mail {
+            return said;
+        }
+        in_mail = line == "DATA";
+        said.push(line);
+    }
+}
+
+/// What a mail server is told when a link goes to an address.
+async fn told_for(to: &str, say: impl FnOnce(&mut vestibule::config::Config)) -> Vec<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let told = tokio::spawn(told_by_one_mail(listener));
+    let gateway = Running::start(|config| {
+        config.mail.url = SecretSource::Text(Secret::new(url));
+        config.signup.verify_email = true;
+        say(config);
+    })
+    .await;
+    gateway.sign_up(to, "ann", PASSWORD).await;
+    soon(told).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_mail_server_is_greeted_by_the_host_of_public_url_or_by_what_is_configured() {
+    for (hello, greeting) in [
+        ("", "EHLO gw.example.com"),
+        ("mx.example.com", "EHLO mx.example.com"),
+        ("192.0.2.1", "EHLO [192.0.2.1]"),
+        ("[2001:db8::1]", "EHLO [IPv6:2001:db8::1]"),
+    ] {
+        let told = told_for("ann@example.com", |config| {
+            hello.clone_into(&mut config.mail.hello);
+        })
+        .await;
+        assert_eq!(told[0], greeting, "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn mail_to_an_internationalised_domain_needs_nothing_of_the_mail_server() {
+    let told = told_for("ann@bücher.example", |_| {}).await;
+    assert!(
+        told.iter()
+            .any(|line| line.starts_with("RCPT TO:<ann@xn--bcher-kva.example>")),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_internationalised_domain_is_one_wherever_an_address_is_asked_for() {
+    let gateway = Running::start(|_| {}).await;
+    let (read, known) = ("ann@bücher.example", "ann@xn--bcher-kva.example");
+    assert_eq!(gateway.sign_up(known, "ann", PASSWORD).await.status, 201);
+    for email in [read, known, "ANN@BÜCHER.example"] {
+        assert_eq!(gateway.try_sign_in(email, PASSWORD).await.0, 200, "{email}");
+        let again = gateway.sign_up(email, "bob", PASSWORD).await;
+        assert_eq!((again.status, again.problem()), (422, "invalid-input"), "{email}");
+    }
+    let told = gateway
+        .visitor()
+        .tell("/.auth/login", json!({ "login": known, "password": PASSWORD }))
+        .await;
+    assert_eq!(told.document["user"]["email"], read);
+    let told = gateway
+        .visitor()
+        .tell("/.auth/forgot", json!({ "email": read }))
+        .await;
+    assert_eq!(told.status, 202);
+    gateway.mails_to(known, 1).await;
+}
+
+#[tokio::test]
+async fn a_link_works_with_what_a_mail_program_takes_for_a_part_of_it() {
+    let gateway = Running::start(|config| config.signup.verify_email = true).await;
+    let visitor = gateway.visitor();
+    for (n, (before, after)) in [
+        ("", "."),
+        ("", "%3E"),
+        ("", "%20"),
+        ("%3C", "%3E."),
+        ("", "%C2%A0"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let email = format!("ann{n}@example.com");
+        gateway.sign_up(&email, &format!("ann{n}"), PASSWORD).await;
+        let token = gateway.mails_to(&email, 1).await[0].token("verify");
+        let link = format!("/.auth/verify?token={before}{token}{after}");
+        let shown = visitor.open(&link).await;
+        assert_eq!(shown.status, 200, "{link}: {}", shown.page);
+        let done = visitor.submit(&link, &[]).await;
+        assert_eq!(done.status, 303, "{link}: {}", done.page);
+        visitor.tell("/.auth/forgot", json!({ "email": email })).await;
+        let token = gateway.mails_to(&email, 2).await[1].token("reset");
+        let link = format!("/.auth/reset?token={before}{token}{after}");
+        assert_eq!(visitor.open(&link).await.status, 200, "{link}");
+        let typed = format!("{token}.");
+        let document = json!({ "token": typed, "password": PASSWORD, "password_confirm": PASSWORD });
+        let told = visitor.tell("/.auth/reset", document).await;
+        assert_eq!(told.status, 200, "{told:?}");
+    }
 }

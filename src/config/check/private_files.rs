@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Findings;
 use crate::config::document::KeyPath;
 use crate::config::{
-    Config, MailTransport, PostgresTls, PostgresUrl, SecretSource, StoreLocation, require_private,
+    Config, HostPattern, MailTransport, PostgresTls, PostgresUrl, SecretSource, StoreLocation, require_private,
 };
 use crate::trust_anchors::read_trust_anchors;
 
@@ -44,6 +44,10 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
     }
     if let Err(error) = config.mail.sender() {
         findings.error(&"mail.from".into(), error.to_string());
+    }
+    let hello = &config.mail.hello;
+    if !hello.is_empty() && !matches!(hello.parse(), Ok(HostPattern::Exact(_))) {
+        findings.error(&"mail.hello".into(), "not a host's name, without a port");
     }
 }
 

@@ -102,7 +102,7 @@ impl Mailer {
     ) -> Result<Self, MailError> {
         Ok(Self {
             store,
-            transport: ArcSwap::from_pointee(Transport::new(&config.mail)?),
+            transport: ArcSwap::from_pointee(Transport::new(config)?),
             stationery: ArcSwap::from_pointee(Stationery::new(config)?),
             clients: AddressLimit::allowing(MAILS_A_CLIENT, WINDOW, clock.clone()),
             announcements: Announcements::new(clock.clone()),
@@ -122,12 +122,12 @@ impl Mailer {
 
     /// Whether mails can be sent as the configuration says. No server is asked.
     pub fn check_transport(config: &Config) -> Result<(), MailError> {
-        Transport::new(&config.mail).map(drop)
+        Transport::new(config).map(drop)
     }
 
     /// Writes and sends as another configuration says from now on, with the secrets of this moment.
     pub(super) fn follow(&self, config: &Config) {
-        match Transport::new(&config.mail) {
+        match Transport::new(config) {
             Ok(transport) => {
                 self.transport.store(Arc::new(transport));
                 self.replaced.notify_one();

@@ -13,8 +13,8 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
 use super::MailError;
 use super::outbox::Outbox;
-use super::transport::{from, reason, server};
-use crate::config::{MailConfig, MailTransport, SmtpTls, SmtpUrl};
+use super::transport::{from, hello, reason, server};
+use crate::config::{Config, MailTransport, SmtpTls, SmtpUrl};
 use crate::ids::MailId;
 use crate::model::Email;
 use crate::random::Random;
@@ -25,6 +25,7 @@ pub struct Probe {
     from: lettre::message::Mailbox,
     transport: MailTransport,
     ca: Option<PathBuf>,
+    hello: ClientId,
     limit: Duration,
 }
 
@@ -59,11 +60,12 @@ pub enum ProbeError {
 
 impl Probe {
     /// Reads the configuration. Nothing takes longer than `limit`.
-    pub fn new(config: &MailConfig, limit: Duration) -> Result<Self, MailError> {
+    pub fn new(config: &Config, limit: Duration) -> Result<Self, MailError> {
         Ok(Self {
-            from: from(config)?,
-            transport: config.transport()?,
-            ca: config.ca.clone(),
+            from: from(&config.mail)?,
+            transport: config.mail.transport()?,
+            ca: config.mail.ca.clone(),
+            hello: hello(config),
             limit,
         })
     }
@@ -118,9 +120,9 @@ impl Probe {
             .filter(|url| url.scheme() == "smtp")?;
         let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
         let address = (host, url.port().unwrap_or(25));
-        let hello = ClientId::default();
         let no_tls: Option<TlsParameters> = None;
-        let connecting = AsyncSmtpConnection::connect_tokio1(address, Some(self.limit), &hello, no_tls, None);
+        let connecting =
+            AsyncSmtpConnection::connect_tokio1(address, Some(self.limit), &self.hello, no_tls, None);
         let mut connection = tokio::time::timeout(self.limit, connecting).await.ok()?.ok()?;
         let offers = connection.can_starttls();
         let _ = tokio::time::timeout(self.limit, connection.quit()).await;
@@ -132,7 +134,7 @@ impl Probe {
         let unfit = |error: &dyn std::fmt::Display| ProbeError::Message(error.to_string());
         let message = Message::builder()
             .from(self.from.clone())
-            .to(to.as_str().parse().map_err(|error| unfit(&error))?)
+            .to(to.deliverable().parse().map_err(|error| unfit(&error))?)
             .subject("Test: mail from this gateway arrives")
             .body("`vestibule doctor --mail` sent this mail. Nothing is to be done.\n".to_owned())
             .map_err(|error| unfit(&error))?;
@@ -157,7 +159,7 @@ impl Probe {
     }
 
     fn server(&self, url: &SmtpUrl) -> Result<AsyncSmtpTransport<Tokio1Executor>, ProbeError> {
-        server(url, self.ca.as_deref())
+        server(url, self.ca.as_deref(), &self.hello)
             .map(|server| server.timeout(Some(self.limit)).build())
             .map_err(|error| ProbeError::Server(error.to_string()))
     }

@@ -1,5 +1,6 @@
 //! How mails leave: to a mail server, or into a folder.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 use lettre::address::AddressError;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use tokio::task::spawn_blocking;
@@ -14,7 +16,7 @@ use tokio::task::spawn_blocking;
 use super::MailError;
 use super::letter::Letter;
 use super::outbox::Outbox;
-use crate::config::{MailConfig, MailTransport, Sender, SmtpTls, SmtpUrl};
+use crate::config::{Config, MailConfig, MailTransport, Sender, SmtpTls, SmtpUrl};
 use crate::ids::MailId;
 use crate::trust_anchors::read_trust_anchors;
 
@@ -30,6 +32,7 @@ pub(super) struct Transport {
     pub(super) from: Mailbox,
     kind: MailTransport,
     ca: Option<PathBuf>,
+    hello: ClientId,
 }
 
 /// The way out, open.
@@ -52,16 +55,18 @@ pub(super) enum NotSent {
 }
 
 impl Transport {
-    pub(super) fn new(config: &MailConfig) -> Result<Self, MailError> {
-        let from = from(config)?;
-        let transport = config.transport()?;
+    pub(super) fn new(config: &Config) -> Result<Self, MailError> {
+        let from = from(&config.mail)?;
+        let transport = config.mail.transport()?;
+        let (ca, hello) = (config.mail.ca.clone(), hello(config));
         if let MailTransport::Smtp(url) = &transport {
-            server(url, config.ca.as_deref())?;
+            server(url, ca.as_deref(), &hello)?;
         }
         Ok(Self {
             from,
             kind: transport,
-            ca: config.ca.clone(),
+            ca,
+            hello,
         })
     }
 
@@ -74,7 +79,7 @@ impl Transport {
         Ok(match &self.kind {
             MailTransport::Folder(folder) => Way::Folder(Outbox::new(folder.clone())),
             MailTransport::Smtp(url) => {
-                let server = server(url, self.ca.as_deref())?;
+                let server = server(url, self.ca.as_deref(), &self.hello)?;
                 Way::Server(server.timeout(Some(CONNECT_TIME)).build())
             }
         })
@@ -87,19 +92,22 @@ pub(super) fn from(config: &MailConfig) -> Result<Mailbox, MailError> {
         .sender()
         .map_err(|error| MailError::From(error.to_string()))?;
     let address: Address = address
-        .as_str()
+        .deliverable()
         .parse()
         .map_err(|error: AddressError| MailError::From(error.to_string()))?;
     Ok(Mailbox::new(name, address))
 }
 
-/// The mail server of `url`, whose certificate an authority in the file signs, or one of the system's.
+/// The mail server of `url`, greeted with a name, whose certificate an authority in the file signs, or one of the
+/// system's.
 pub(super) fn server(
     url: &SmtpUrl,
     authority: Option<&Path>,
+    hello: &ClientId,
 ) -> Result<AsyncSmtpTransportBuilder, MailError> {
     let unusable = |error: SmtpError| MailError::Server(error.to_string());
     let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose()).map_err(unusable)?;
+    let server = server.hello_name(hello.clone());
     let Some(path) = authority else {
         return Ok(server);
     };
@@ -118,6 +126,16 @@ pub(super) fn server(
         SmtpTls::Required => Tls::Required(tls),
         SmtpTls::Wrapped => Tls::Wrapper(tls),
     }))
+}
+
+/// The name that a mail server is greeted with.
+pub(super) fn hello(config: &Config) -> ClientId {
+    let name = config.mail.greeting(&config.public_url);
+    match name.trim_matches(['[', ']']).parse() {
+        Ok(IpAddr::V4(address)) => ClientId::Ipv4(address),
+        Ok(IpAddr::V6(address)) => ClientId::Ipv6(address),
+        Err(_) => ClientId::Domain(name.to_owned()),
+    }
 }
 
 impl Way {
@@ -139,7 +157,7 @@ impl Way {
                 Ok(())
             }
             Self::Server(server) => {
-                let is_plain = letter.to.as_str().is_ascii();
+                let is_plain = letter.to.deliverable().is_ascii();
                 let sent = server.send(message).await;
                 sent.map(drop).map_err(|error| not_sent(&error, is_plain))
             }
