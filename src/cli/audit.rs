@@ -219,7 +219,7 @@ mod tests {
             event: AuditKind::Disable,
             outcome: AuditOutcome::Failure,
             reason: Some("last-administrator".to_owned()),
-            who: "a\nb".to_owned(),
+            who: "a\nb\u{202e}\u{feff}".to_owned(),
             account: None,
             by: Some("root@example.com".to_owned()),
             why: Some("left".to_owned()),
@@ -230,7 +230,7 @@ mod tests {
         };
         assert_eq!(
             line(&event),
-            "2026-01-02 03:04:05Z disable a\u{fffd}b  refused: last-administrator  by root@example.com  because left  \
+            "2026-01-02 03:04:05Z disable a\u{fffd}b\\u{202e}\\u{feff}  refused: last-administrator  by root@example.com  because left  \
              from 192.0.2.1"
         );
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
+use crate::model::legible;
+
 /// Columns under their titles, two spaces apart.
 pub(super) fn table<const N: usize>(
     titles: [&str; N],
@@ -31,9 +33,9 @@ pub(super) fn list<const N: usize>(rows: [(&str, String); N]) -> String {
     lines.join("\n")
 }
 
-/// What people chose to be called must not move the cursor of whoever reads it.
+/// What people chose to be called must not move the cursor of whoever reads it, nor look like something else.
 pub(super) fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
+    legible(text).replace(char::is_control, "\u{fffd}")
 }
 
 /// A moment: in UTC, and how far away it is.
@@ -90,6 +92,10 @@ mod tests {
     fn a_name_cannot_command_the_terminal() {
         assert!(!table(["NAME"], [["\u{1b}[2J\nroot".to_owned()]]).contains('\u{1b}'));
         assert!(!list([("name", "\u{9b}2J".to_owned())]).contains('\u{9b}'));
+        assert_eq!(
+            table(["NAME"], [["root\u{202e}\u{200b}".to_owned()]]),
+            "NAME\nroot\\u{202e}\\u{200b}"
+        );
     }
 
     #[test]

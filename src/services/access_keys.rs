@@ -14,7 +14,9 @@ use super::{Actor, Audit, Event, Kept, Kind, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::AccountId;
-use crate::model::{AccessKey, AccessKeyId, Account, AuditDetail, Fact, KeyScope, SecretKey, Standing};
+use crate::model::{
+    AccessKey, AccessKeyId, Account, AuditDetail, Fact, KeyScope, SecretKey, Standing, is_blank, turns_text,
+};
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccessKey, StoreError};
@@ -199,7 +201,11 @@ impl AccessKeys {
         origin: &Origin,
     ) -> Result<(AccessKey, SecretKey), AccessKeyError> {
         let name = new.name.trim().to_owned();
-        if name.chars().count() > NAME_LENGTH || name.chars().any(char::is_control) {
+        let is_hidden = !name.is_empty() && is_blank(&name);
+        if is_hidden
+            || name.chars().count() > NAME_LENGTH
+            || name.chars().any(|c| c.is_control() || turns_text(c))
+        {
             return Err(AccessKeyError::Name);
         }
         let now = self.clock.now();

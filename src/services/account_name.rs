@@ -1,28 +1,28 @@
 //! What people may be called.
 
+use crate::model::{is_blank, turns_text};
+
 /// The longest name, in characters.
 pub const LONGEST_NAME: usize = 100;
 
 /// Why it is not a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a name has at most {LONGEST_NAME} characters, on one line, and none that turns the direction of text"
+    "a name has at most {LONGEST_NAME} characters that can be seen, on one line, and none that turns the direction of text"
 )]
 pub struct NotAName;
 
 /// A name as it was typed, without blanks around it: none if nothing is left.
 pub(super) fn account_name(typed: &str) -> Result<Option<String>, NotAName> {
     let name = typed.trim();
-    if name.chars().count() > LONGEST_NAME || name.chars().any(|c| c.is_control() || turns(c)) {
+    let is_hidden = !name.is_empty() && is_blank(name);
+    if is_hidden
+        || name.chars().count() > LONGEST_NAME
+        || name.chars().any(|c| c.is_control() || turns_text(c))
+    {
         return Err(NotAName);
     }
     Ok(Some(name.to_owned()).filter(|name| !name.is_empty()))
-}
-
-/// The embeddings, overrides and isolates of UAX #9, section 2: what follows them is not shown in its order, so a name could pass for
-/// another.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -40,6 +40,10 @@ mod tests {
             "a\u{7}b",
             "a\u{202e}b",
             "a\u{2066}b",
+            "a\u{2028}b",
+            "\u{200b}",
+            " \u{feff}\u{200b} ",
+            "\u{3164}",
             &"x".repeat(LONGEST_NAME + 1),
         ] {
             assert_eq!(account_name(name), Err(NotAName), "{name:?}");

@@ -17,7 +17,10 @@ use super::{
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::AccountId;
-use crate::model::{Account, AuditDetail, Email, Fact, Mail, Password, Standing, Subject, Topic, Username};
+use crate::model::{
+    Account, AuditDetail, Email, Fact, Mail, Password, Standing, Subject, Topic, Username, is_blank,
+    turns_text,
+};
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, StoreError};
@@ -294,7 +297,7 @@ impl Accounts {
     pub fn group_names(given: &BTreeSet<String>) -> Result<BTreeSet<String>, AccountError> {
         let named = |group: &String| {
             let name = group.trim();
-            if name.is_empty() || name.contains(|c: char| c == ',' || c.is_control()) {
+            if is_blank(name) || name.contains(|c: char| c == ',' || c.is_control() || turns_text(c)) {
                 return Err(AccountError::GroupName(group.clone()));
             }
             Ok(name.to_owned())

@@ -3,7 +3,7 @@
 use minijinja::Environment;
 use minijinja::value::Value;
 
-use crate::model::{AuditDetail, Fact};
+use crate::model::{AuditDetail, Fact, legible};
 
 /// Adds filters that turn a name into the key of its text.
 pub(in crate::portal) fn teach(templates: &mut Environment<'_>) {
@@ -13,6 +13,7 @@ pub(in crate::portal) fn teach(templates: &mut Environment<'_>) {
     templates.add_filter("reason", reason);
     templates.add_filter("facts", facts);
     templates.add_filter("uid", uid);
+    templates.add_filter("legible", shown);
 }
 
 fn standing(name: &str) -> &'static str {
@@ -99,6 +100,7 @@ fn facts(detail: &str) -> Vec<Value> {
             Fact::From => value.replacen(" to ", " → ", 1),
             _ => value.to_owned(),
         };
+        let value = legible(&value).into_owned();
         let is_moment = fact == Fact::Until;
         minijinja::context! { text => fact_text(fact), value, is_moment }
     };
@@ -123,6 +125,11 @@ fn fact_text(fact: Fact) -> &'static str {
         Fact::All => "fact.all",
         Fact::Begins => "fact.begins",
     }
+}
+
+/// What somebody else chose, with what is not seen of it.
+fn shown(text: &str) -> String {
+    legible(text).into_owned()
 }
 
 /// The system user whose command did something; none if it was somebody on a page.

@@ -178,7 +178,13 @@ async fn only_the_owner_changes_a_key() {
 async fn a_name_is_short_and_printable() {
     let world = World::with_ann(|_| {}).await;
     let owner = world.services.accounts.find(EMAIL).await.unwrap();
-    for name in ["a\nb".to_owned(), "가".repeat(65)] {
+    for name in [
+        "a\nb".to_owned(),
+        "가".repeat(65),
+        "\u{200b}".to_owned(),
+        "\u{feff}".to_owned(),
+        "a\u{202e}b".to_owned(),
+    ] {
         let new = NewAccessKey {
             name,
             ..NewAccessKey::default()

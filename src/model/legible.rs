@@ -1,0 +1,98 @@
+//! Text that people chose, as others may safely read it.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Whether a character shows nothing of itself, or changes how others are shown: what Unicode calls default ignorable
+/// (UAX #44, section 5.7), bidirectional controls (UAX #9, section 2), and the separators of lines and paragraphs.
+pub fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// Whether nothing of a text is seen.
+pub fn is_blank(text: &str) -> bool {
+    // The Braille pattern without a dot is a letter to Unicode.
+    text.chars()
+        .all(|c| c.is_whitespace() || is_invisible(c) || c == '\u{2800}')
+}
+
+/// Whether what follows a character is not shown in its order, or on its line, so that a name could pass for another:
+/// embeddings, overrides and isolates (UAX #9, section 2), and the separators of lines and paragraphs.
+pub fn turns_text(c: char) -> bool {
+    matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text in which each invisible character is seen, as `\u{200b}`.
+pub fn legible(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || !text.contains(is_invisible) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_invisible(c) {
+            let _ = write!(shown, "{}", c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_seen_is_shown_and_what_is_seen_stays() {
+        for text in ["ann@example.com", "김미나", "שרה לוי", "a\u{301}\u{1f600}", ""] {
+            assert_eq!(legible(text), text);
+        }
+        for (text, shown) in [
+            ("ann\u{202e}moc", "ann\\u{202e}moc"),
+            ("\u{feff}ann\u{200b}", "\\u{feff}ann\\u{200b}"),
+            ("a\u{2066}b\u{2069}", "a\\u{2066}b\\u{2069}"),
+            ("a\u{2028}b", "a\\u{2028}b"),
+            ("\u{e0061}", "\\u{e0061}"),
+        ] {
+            assert_eq!(legible(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_text_of_which_nothing_is_seen_is_blank() {
+        for text in [
+            "",
+            " ",
+            "\u{200b}",
+            "\u{feff}",
+            "\u{3164} \u{2800}",
+            "\u{ad}\u{fe0f}",
+        ] {
+            assert!(is_blank(text), "{text:?}");
+        }
+        for text in ["a", "\u{200b}a", "한", "❤\u{fe0f}"] {
+            assert!(!is_blank(text), "{text:?}");
+        }
+    }
+}
