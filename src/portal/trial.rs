@@ -123,6 +123,7 @@ fn blocked(folder: &Path) -> Vec<String> {
             (has_script, "a script"),
             (source.contains("<style"), "a style sheet"),
             (source.contains(" style="), "a style attribute"),
+            (has_handler(&source), "a script in an attribute such as onclick"),
         ] {
             if found {
                 warnings.push(format!(
@@ -132,6 +133,36 @@ fn blocked(folder: &Path) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// Whether a tag has an attribute `on…=`. `source` is in lower case.
+fn has_handler(source: &str) -> bool {
+    source.split('<').skip(1).any(|rest| {
+        let attributes = attributes(rest).replace(" =", "=");
+        attributes.split_ascii_whitespace().any(|word| {
+            let name = word.strip_prefix("on").and_then(|rest| rest.split_once('='));
+            name.is_some_and(|(event, _)| !event.is_empty() && event.bytes().all(|b| b.is_ascii_lowercase()))
+        })
+    })
+}
+
+/// What stands in a tag up to its end, without what is quoted in it.
+fn attributes(tag: &str) -> String {
+    let mut quote = None;
+    let mut attributes = String::new();
+    for c in tag.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                attributes.push(' ');
+            }
+            None if c == '>' => break,
+            None => attributes.push(c),
+        }
+    }
+    attributes
 }
 
 #[cfg(test)]
@@ -219,5 +250,26 @@ mod tests {
         assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert!(warnings[0].starts_with("demo.html has a script"), "{warnings:?}");
         assert!(warnings[1].starts_with("demo.html has a style attribute"));
+    }
+
+    #[test]
+    fn a_script_in_an_attribute_is_named_and_what_only_looks_like_one_is_not() {
+        for (source, is_one) in [
+            ("<button onclick=\"go()\">", true),
+            ("<a title=\">\" OnClick = 'go()'>", true),
+            ("<body class=\"a\"onload=go()>", true),
+            ("<p>onclick=\"go()\"</p>", false),
+            (
+                "<input value=\"onsale=1\" data-on=\"x\" placeholder='on time='>",
+                false,
+            ),
+            ("<a href=\"/?a=b&onsale=1\">on = off</a>", false),
+        ] {
+            let warnings = try_with(&[("demo.html", source)]).unwrap();
+            let named = warnings
+                .iter()
+                .any(|warning| warning.contains("attribute such as onclick"));
+            assert_eq!(named, is_one, "{source}: {warnings:?}");
+        }
     }
 }
