@@ -55,6 +55,22 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// All that [`as_str`](Self::as_str) calls one.
+    pub const NAMES: &[&str] = &[
+        "verify-email",
+        "already-registered",
+        "reset",
+        "change-email",
+        "email-changed",
+        "username-changed",
+        "password-changed",
+        "password-reset",
+        "awaiting-approval",
+        "approved",
+        "declined",
+        "invitation",
+    ];
+
     /// What it is called where administrators look.
     pub fn as_str(&self) -> &'static str {
         match self {

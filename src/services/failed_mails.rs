@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Actor, Audit, Event, Kept, Kind, Lasting, Mailer, Origin};
+use super::{Actor, Audit, Event, Kept, Kind, Lasting, MailFilter, Mailer, Origin};
 use crate::clock::Clock;
 use crate::ids::MailId;
 use crate::model::{AuditDetail, Fact, KeptMail, MailState};
@@ -39,9 +39,42 @@ impl FailedMails {
 
     /// Has a mail sent again, with a link that is made then. Whether it had failed.
     pub async fn send_again(&self, id: MailId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
-        let Some(failed) = self.store.mail(id).await? else {
-            return Ok(false);
-        };
+        match self.store.mail(id).await? {
+            Some(failed) => self.send_once_more(&failed, by, origin).await,
+            None => Ok(false),
+        }
+    }
+
+    /// The same for all that a filter lets through. How many had failed.
+    pub async fn send_all_again(
+        &self,
+        filter: &MailFilter,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<usize, StoreError> {
+        let (mut again, mut after) = (0, None);
+        loop {
+            let mails = self.store.mails(after, COUNTED).await?;
+            after = mails.last().map(|kept| kept.mail.id);
+            for kept in mails.iter().filter(|kept| filter.passes(kept)) {
+                let is_failed = matches!(kept.state, MailState::Failed(_));
+                if is_failed && self.send_once_more(kept, by, origin).await? {
+                    again += 1;
+                }
+            }
+            if mails.len() < COUNTED {
+                return Ok(again);
+            }
+        }
+    }
+
+    async fn send_once_more(
+        &self,
+        failed: &KeptMail,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<bool, StoreError> {
+        let id = failed.mail.id;
         let again = MailOutcome::Again { at: self.clock.now() };
         if !self.store.on_behalf_of(by).settle_mail(id, again).await? {
             return Ok(false);
@@ -83,5 +116,61 @@ mod tests {
         assert_eq!((event.event, event.who.as_str()), (Kind::MailAgain, EMAIL));
         assert_eq!(event.detail, Some(format!("mail {id}")));
         assert_eq!(event.why.as_deref(), Some("the mail server is back"));
+    }
+
+    #[tokio::test]
+    async fn all_that_failed_and_that_a_filter_lets_through_are_sent_again_at_once() {
+        let world = World::with_ann(|_| {}).await;
+        let services = &world.services;
+        for name in ["bea", "bob", "cid"] {
+            world.add(&format!("{name}@example.com"), &[]).await;
+        }
+        for email in [EMAIL, "bea@example.com", "bob@example.com", "cid@example.com"] {
+            services.mailed_links.forgot(email, &client()).await.unwrap();
+        }
+        let mails = world.store.mails(None, 10).await.unwrap();
+        assert_eq!(mails.len(), 4);
+        // Cid's still waits.
+        for kept in mails.iter().filter(|kept| kept.mail.to.local() != "cid") {
+            let failed = MailOutcome::Failed {
+                at: world.clock.now(),
+                reason: "550".to_owned(),
+            };
+            world.store.settle_mail(kept.mail.id, failed).await.unwrap();
+        }
+        let filter = |to: &str, topic| MailFilter {
+            to: to.to_owned(),
+            topic,
+            failed: None,
+        };
+        let again = async |filter: &MailFilter| {
+            let (by, origin) = (tester(), client());
+            services
+                .failed_mails
+                .send_all_again(filter, &by, &origin)
+                .await
+                .unwrap()
+        };
+        assert_eq!(again(&filter("", Some("invitation"))).await, 0);
+        assert_eq!(again(&filter("cid@", None)).await, 0, "it waits");
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = services
+                .inspection
+                .find_mails(&filter("B", None), after, 1)
+                .await
+                .unwrap();
+            found.extend(page.mails.iter().map(|kept| kept.mail.to.to_string()));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        found.sort();
+        assert_eq!(found, ["bea@example.com", "bob@example.com"]);
+        assert_eq!(again(&filter("B", Some("reset"))).await, 2);
+        assert_eq!(services.failed_mails.count().await.unwrap(), 1);
+        assert_eq!(again(&MailFilter::default()).await, 1);
+        assert_eq!(services.failed_mails.count().await.unwrap(), 0);
     }
 }

@@ -5,11 +5,15 @@ use std::time::Duration;
 use super::Kept;
 use super::approval::Approval;
 use crate::ids::MailId;
-use crate::model::{AccessKeyId, Account, KeptMail, LockoutPolicy, Standing, Subject};
+use crate::model::{AccessKeyId, Account, KeptMail, LockoutPolicy, MailState, Standing, Subject};
 use crate::store::{AccountFilter, AccountPage, StoreError};
 
 /// Those that are not approved are counted so far.
 const COUNTED: usize = 1000;
+
+/// Mails that are read at a time, and how often, to find a page of some.
+const BATCH: usize = 500;
+const BATCHES: usize = 10;
 
 /// Locked accounts that are shown with their names.
 const SHOWN: usize = 200;
@@ -31,6 +35,38 @@ pub struct LocksInForce {
     pub access_keys: Vec<(AccessKeyId, Duration)>,
     /// How many names that belong to nobody.
     pub unknown: usize,
+}
+
+/// Which mails are wanted: all that all of this is true of.
+#[derive(Clone, Debug, Default)]
+pub struct MailFilter {
+    /// The address has this in it, in any case.
+    pub to: String,
+    /// It says this, by [its name](crate::model::Topic::as_str).
+    pub topic: Option<&'static str>,
+    /// Whether it failed for good.
+    pub failed: Option<bool>,
+}
+
+impl MailFilter {
+    /// Whether it lets a mail through.
+    pub fn passes(&self, kept: &KeptMail) -> bool {
+        let to = &kept.mail.to;
+        let text = self.to.to_lowercase();
+        let failed = matches!(kept.state, MailState::Failed(_));
+        (to.key().contains(&text) || to.deliverable().to_lowercase().contains(&text))
+            && self.topic.is_none_or(|topic| topic == kept.mail.topic.as_str())
+            && self.failed.is_none_or(|wanted| wanted == failed)
+    }
+}
+
+/// Mails that were found.
+#[derive(Clone, Debug, Default)]
+pub struct MailPage {
+    /// In the order they were enqueued.
+    pub mails: Vec<KeptMail>,
+    /// After what there may be more; none at the end.
+    pub next: Option<MailId>,
 }
 
 impl Inspection {
@@ -77,6 +113,39 @@ impl Inspection {
             }
         }
         Ok(locks)
+    }
+
+    /// Up to `limit` mails that wait or failed and that the filter lets through, from the one after `after`.
+    ///
+    /// What a call looks at is bounded: a page may be short, or empty, and still have a next one.
+    pub async fn find_mails(
+        &self,
+        filter: &MailFilter,
+        after: Option<MailId>,
+        limit: usize,
+    ) -> Result<MailPage, StoreError> {
+        let mut found = MailPage {
+            mails: Vec::new(),
+            next: after,
+        };
+        for _ in 0..BATCHES {
+            let mails = self.store.mails(found.next, BATCH).await?;
+            let is_last = mails.len() < BATCH;
+            for kept in mails {
+                if found.mails.len() == limit {
+                    return Ok(found);
+                }
+                found.next = Some(kept.mail.id);
+                if filter.passes(&kept) {
+                    found.mails.push(kept);
+                }
+            }
+            if is_last {
+                found.next = None;
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Up to `limit` mails that wait or failed, in the order they were enqueued, from the one after `after`.

@@ -69,7 +69,7 @@ pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
 pub use derived_keys::DerivedKeys;
 pub use failed_mails::FailedMails;
 pub use hasher::{Busy, Hasher, Place, Verdict};
-pub use inspection::{Inspection, LocksInForce};
+pub use inspection::{Inspection, LocksInForce, MailFilter, MailPage};
 pub use invitations::Invitations;
 pub use key_proof::{KeyProof, KeyRefusal};
 pub use key_sign_in::{KeyAnswer, KeySignIn, KeySignInError};

@@ -202,7 +202,7 @@ for (const { lang, script, how } of WAYS) {
         const counted = 'dd a[href="/.auth/admin/mails"]';
         await seen(page, page.locator(`main ${counted}`));
         assert.equal(await click(page, counted), 200);
-        const row = page.locator(`main li:has(h2:has-text("${who.email}")):has(button)`);
+        const row = page.locator(`main li:has(h3:has-text("${who.email}")):has(button)`);
         await seen(page, row);
         const said = await row.innerText();
         assert.ok(said.includes("There is no mailbox of this name"), said);

@@ -286,3 +286,87 @@ async fn a_link_works_with_what_a_mail_program_takes_for_a_part_of_it() {
         assert_eq!(told.status, 200, "{told:?}");
     }
 }
+
+/// A mail server that takes no receiver, ever.
+async fn refuses_all(listener: TcpListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(async move {
+            let mut stream = BufReader::new(stream);
+            let mut answer: &[u8] = b"220 here\r\n";
+            while stream.write_all(answer).await.is_ok() {
+                let mut line = String::new();
+                if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+                    return;
+                }
+                answer = if line.starts_with("RCPT") {
+                    b"550 nobody is called so\r\n"
+                } else {
+                    b"250 ok\r\n"
+                };
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn all_mails_that_failed_and_that_are_meant_are_sent_again_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    tokio::spawn(refuses_all(listener));
+    let gateway = Running::start(|config| config.mail.url = SecretSource::Text(Secret::new(url))).await;
+    let admin = gateway.administrator("root1").await;
+    for name in ["ann", "bea", "bob"] {
+        let email = format!("{name}@example.com");
+        gateway.sign_up(&email, name, PASSWORD).await;
+        let told = gateway
+            .visitor()
+            .tell("/.auth/forgot", json!({ "email": email }))
+            .await;
+        assert_eq!(told.status, 202);
+    }
+    let page = "/.auth/admin/mails";
+    let failed = async |query: &str, count: usize| {
+        soon(async {
+            loop {
+                let found = admin.ask(&format!("{page}?state=failed{query}")).await.document;
+                if found["mails"].as_array().unwrap().len() == count {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    };
+    failed("", 3).await;
+    failed("&to=b", 2).await;
+    failed("&to=BEA", 1).await;
+    failed("&topic=invitation", 0).await;
+    failed("&topic=reset", 3).await;
+    for (fields, count) in [
+        (json!({ "which": "all", "topic": "invitation" }), 0),
+        (json!({ "which": "all", "state": "waiting" }), 0),
+        (json!({ "which": "all", "to": "b", "state": "failed" }), 2),
+    ] {
+        let told = admin.tell(page, fields.clone()).await;
+        assert_eq!(
+            (told.status, &told.document["again"]),
+            (200, &json!(count)),
+            "{fields}"
+        );
+    }
+    failed("", 3).await;
+    let again = admin
+        .submit(page, &[("which", "all"), ("to", ""), ("topic", "reset")])
+        .await;
+    assert_eq!(again.location, "/.auth/admin/mails?topic=reset&done=all&count=3");
+    let shown = admin.open(&again.location).await.page;
+    assert!(shown.contains("3 messages will be sent again"), "{shown}");
+    for query in ["?topic=letters", "?state=lost"] {
+        let told = admin.ask(&format!("{page}{query}")).await;
+        assert_eq!((told.status, told.problem()), (422, "invalid-input"), "{query}");
+    }
+    let told = admin
+        .tell(page, json!({ "which": "all", "topic": "letters" }))
+        .await;
+    assert_eq!((told.status, told.problem()), (422, "invalid-input"));
+}

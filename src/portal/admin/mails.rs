@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{A_PAGE, AREA, query};
 use crate::ids::MailId;
-use crate::model::{KeptMail, MailState};
+use crate::model::{KeptMail, MailState, Topic};
 use crate::portal::Portal;
 use crate::portal::forms::Fields;
 use crate::portal::login::refusal_of_store;
@@ -14,7 +14,7 @@ use crate::portal::member::Member;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
-use crate::services::Actor;
+use crate::services::{Actor, MailFilter, MailPage};
 
 pub(super) const PATH: &str = "/.auth/admin/mails";
 
@@ -37,25 +37,106 @@ struct Row<'a> {
     reason: Option<&'a str>,
 }
 
+/// What is looked for, as it was asked.
+#[derive(Default, Serialize)]
+pub(in crate::portal) struct MailSearch {
+    to: String,
+    topic: String,
+    /// "waiting" or "failed"
+    state: String,
+}
+
+impl MailSearch {
+    /// What is looked for; `None` where it cannot be understood.
+    fn filter(&self) -> Option<MailFilter> {
+        let topic = Topic::NAMES.iter().find(|name| **name == self.topic).copied();
+        let failed = match self.state.as_str() {
+            "" => None,
+            "waiting" => Some(false),
+            "failed" => Some(true),
+            _ => return None,
+        };
+        (self.topic.is_empty() || topic.is_some()).then(|| MailFilter {
+            to: self.to.clone(),
+            topic,
+            failed,
+        })
+    }
+
+    fn query(&self, more: &[(&str, &str)]) -> String {
+        let own = [
+            ("to", &*self.to),
+            ("topic", &*self.topic),
+            ("state", &*self.state),
+        ];
+        query(PATH, &[&own, more].concat())
+    }
+}
+
+#[derive(Serialize)]
+struct SentAgain {
+    again: usize,
+}
+
 #[derive(Serialize)]
 struct MailsView<'a> {
+    search: &'a MailSearch,
+    topics: &'static [&'static str],
     again: bool,
+    /// What all at once came to.
+    all_again: Option<String>,
+    /// One of those that are shown failed.
+    failed: bool,
     found: Mails<'a>,
     next: Option<String>,
 }
 
 impl Portal {
-    /// `after`
+    /// `to`, `topic`, `state`, `after`
     pub(super) async fn mails_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+        let search = MailSearch {
+            to: visit.parameter("to").trim().to_owned(),
+            topic: visit.parameter("topic"),
+            state: visit.parameter("state"),
+        };
+        let Some(filter) = search.filter() else {
+            return self.site.refuse_visit(visit, &not_understood());
+        };
         let after = visit.parameter("after").parse().ok();
-        match self.services.inspection.mails(after, A_PAGE + 1).await {
-            Ok(mails) => self.site.mails(visit, member, &mails),
+        match self.services.inspection.find_mails(&filter, after, A_PAGE).await {
+            Ok(page) => self.site.mails(visit, member, &search, &page),
+            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
+        }
+    }
+
+    /// `which`: "all" of those that failed, among them that `to`, `topic` and `state` let through; `reason`
+    async fn send_all_again(&self, visit: &Visit<'_>, fields: &Fields, by: &Actor) -> Response<Bytes> {
+        let search = MailSearch {
+            to: fields.text("to").trim().to_owned(),
+            topic: fields.text("topic").to_owned(),
+            state: fields.text("state").to_owned(),
+        };
+        let Some(filter) = search.filter() else {
+            return self.site.refuse_visit(visit, &not_understood());
+        };
+        let failed = &self.services.failed_mails;
+        match failed.send_all_again(&filter, by, &visit.origin()).await {
+            Ok(again) if visit.wants == Wants::Json => {
+                self.site.json(visit, StatusCode::OK, &SentAgain { again })
+            }
+            Ok(again) => {
+                let done = [("done", "all"), ("count", &*again.to_string())];
+                self.site.see_other(visit, &search.query(&done))
+            }
             Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
         }
     }
 
     /// `mail`: the id of one that failed; `reason`
     pub(super) async fn send_again(&self, visit: &Visit<'_>, fields: &Fields, by: &Actor) -> Response<Bytes> {
+        if fields.text("which") == "all" {
+            return self.send_all_again(visit, fields, by).await;
+        }
         let Ok(id) = fields.text("mail").parse::<MailId>() else {
             return self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound));
         };
@@ -69,26 +150,37 @@ impl Portal {
     }
 }
 
+fn not_understood() -> Refusal {
+    Refusal::because(
+        Problem::InvalidInput,
+        "no kind of mail, or no state of one, is called so",
+    )
+}
+
 impl Site {
-    /// One mail more than a page has tells that there is another page.
     pub(in crate::portal) fn mails(
         &self,
         visit: &Visit<'_>,
         member: Member<'_>,
-        mails: &[KeptMail],
+        search: &MailSearch,
+        page: &MailPage,
     ) -> Response<Bytes> {
-        let rows: Vec<Row<'_>> = mails.iter().take(A_PAGE).map(Row::of).collect();
-        let has_more = mails.len() > A_PAGE;
         let found = Mails {
-            next: rows.last().filter(|_| has_more).map(|row| row.id.clone()),
-            mails: rows,
+            next: page.next.map(|next| next.to_string()),
+            mails: page.mails.iter().map(Row::of).collect(),
         };
         if visit.wants == Wants::Json {
             return self.json(visit, StatusCode::OK, &found);
         }
+        let done = visit.parameter("done");
+        let count = visit.parameter("count").parse().ok().filter(|_| done == "all");
         let view = MailsView {
-            again: visit.parameter("done") == "again",
-            next: found.next.as_deref().map(|next| query(PATH, &[("after", next)])),
+            search,
+            topics: Topic::NAMES,
+            again: done == "again",
+            all_again: count.map(|count| self.texts.count(visit.lang, "admin.done-all-again", count)),
+            failed: found.mails.iter().any(|mail| mail.failed),
+            next: found.next.as_deref().map(|next| search.query(&[("after", next)])),
             found,
         };
         self.member_page(

@@ -32,6 +32,8 @@ pub(super) use audit::Wanted;
 #[cfg(test)]
 pub(super) use invitations::InvitationsView;
 #[cfg(test)]
+pub(super) use mails::MailSearch;
+#[cfg(test)]
 pub(super) use overview::Overview;
 
 pub(super) static AREA: Area = Area {

@@ -159,6 +159,7 @@ fn reason(name: Option<&str>) -> &'static str {
         Some("bad-request") => "reason.bad-request",
         Some("too-large") => "reason.too-large",
         Some("invalid-configuration") => "reason.invalid-configuration",
+        Some("not-written") => "reason.not-written",
         _ => "reason.other",
     }
 }
@@ -166,12 +167,42 @@ fn reason(name: Option<&str>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::AuditKind;
+    use crate::model::{AuditKind, Topic};
 
     #[test]
     fn every_event_has_a_text() {
         for kind in AuditKind::ALL {
             assert_ne!(event(kind.as_str()), "event.other", "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_text() {
+        for name in [
+            "invalid-credentials",
+            "not-verified",
+            "not-approved",
+            "must-agree",
+            "account-disabled",
+            "locked",
+            "rate-limited",
+            "unavailable",
+            "signup-closed",
+            "invalid-input",
+            "email-taken",
+            "signature-invalid",
+            "clock-skew",
+            "replayed",
+            "not-written",
+        ] {
+            assert_ne!(reason(Some(name)), "reason.other", "{name}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_mail_has_a_text_and_is_found_by_its_name() {
+        for name in Topic::NAMES {
+            assert_eq!(topic(name), format!("topic.{name}"));
         }
     }
 }

@@ -7,9 +7,11 @@ use crate::model::{
     Account, AuditEvent, AuditKind, AuditOutcome, AuditPlace, Cause, Decision, Invitation, InvitationKind,
     KeptMail, Mail, MailState, Standing, TokenDigest, Topic,
 };
-use crate::portal::admin::{AREA, AccountDetails, InvitationsView, Overview, Said, Search, Wanted};
+use crate::portal::admin::{
+    AREA, AccountDetails, InvitationsView, MailSearch, Overview, Said, Search, Wanted,
+};
 use crate::secret::Secret;
-use crate::services::{AccountPage, AuditPage, LocksInForce, SignInError};
+use crate::services::{AccountPage, AuditPage, LocksInForce, MailPage, SignInError};
 
 fn at() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
@@ -81,7 +83,7 @@ fn events() -> AuditPage {
     }
 }
 
-fn mails() -> Vec<KeptMail> {
+fn mails() -> MailPage {
     let random = Random::seeded(3);
     let mail = |topic, state| KeptMail {
         mail: Mail {
@@ -99,10 +101,13 @@ fn mails() -> Vec<KeptMail> {
         state,
         reason: Some("550 <Mina> unknown".to_owned()),
     };
-    vec![
-        mail(Topic::Approved, MailState::Due(at())),
-        mail(Topic::Reset, MailState::Failed(at())),
-    ]
+    MailPage {
+        mails: vec![
+            mail(Topic::Approved, MailState::Due(at())),
+            mail(Topic::Reset, MailState::Failed(at())),
+        ],
+        next: None,
+    }
 }
 
 fn invitations() -> Vec<Invitation> {
@@ -264,6 +269,9 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         ),
         ("account-activity", site.activity(visit, member, &events())),
         ("admin-locks", site.locks(visit, member, &locks)),
-        ("admin-mails", site.mails(visit, member, &mails())),
+        (
+            "admin-mails",
+            site.mails(visit, member, &MailSearch::default(), &mails()),
+        ),
     ]
 }
