@@ -204,7 +204,7 @@ impl Gateway {
     /// configuration.
     pub fn check(config: &Config, routes: &Routes) -> Result<(), GatewayError> {
         Identity::new(config, routes)?;
-        Upstreams::new(config, routes)?;
+        Upstreams::new(config, routes, &Arc::default())?;
         Ok(())
     }
 }

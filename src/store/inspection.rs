@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::ids::{AccountId, MailId};
-use crate::model::{AccessKeyId, Account, KeptMail, LockoutPolicy, Standing};
+use crate::model::{AccessKeyId, Account, Email, KeptMail, LockoutPolicy, Standing};
 
 /// Looking for accounts, mails and locks: a part of every [`Store`](super::Store).
 #[async_trait]
@@ -42,9 +42,13 @@ pub struct AccountFilter {
 }
 
 impl AccountFilter {
-    /// What is looked for, as [`terms`](Self::terms) are written; none if that is nothing.
+    /// What is looked for, as [`terms`](Self::terms) are written, an address in its one spelling; none if that is nothing.
     pub fn prefix(&self) -> Option<String> {
-        let text = self.text.as_deref().map(folded)?;
+        let text = self.text.as_deref()?;
+        let text = match text.trim().parse::<Email>() {
+            Ok(email) => email.key().to_owned(),
+            Err(_) => folded(text),
+        };
         Some(text).filter(|text| !text.is_empty())
     }
 
@@ -112,6 +116,11 @@ mod tests {
             ..AccountFilter::default()
         };
         assert_eq!(filter("  KIM ").prefix().as_deref(), Some("kim"));
+        assert_eq!(filter("Ann@Exam").prefix().as_deref(), Some("ann@exam"));
+        assert_eq!(
+            filter("ann@xn--bcher-kva.example").prefix().as_deref(),
+            Some("ann@bücher.example")
+        );
         assert_eq!(filter("  ").prefix(), None);
         assert_eq!(AccountFilter::default().prefix(), None);
     }

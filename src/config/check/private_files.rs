@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use super::Findings;
 use crate::config::document::KeyPath;
 use crate::config::{
-    Config, HostPattern, MailTransport, PostgresTls, PostgresUrl, SecretSource, StoreLocation, require_private,
+    Config, HostPattern, MailTransport, PostgresTls, PostgresUrl, SecretSource, StoreLocation,
+    require_private,
 };
 use crate::trust_anchors::read_trust_anchors;
 
