@@ -1,0 +1,45 @@
+"""Behind a CGI server, which takes every sign in a header's name for one (S40)."""
+
+import json
+
+import pytest
+
+from conftest import Raw, gateway_with
+
+SIGNS = "!#$%&'*+-.^_`|~"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory, cgi_server):
+    front = gateway_with(
+        tmp_path_factory.mktemp("gateway"),
+        f"""
+[[route]]
+path = "/"
+allow = "optional"
+upstream = "http://127.0.0.1:{cgi_server}"
+""",
+    )
+    yield front
+    front.process.stop()
+
+
+def claims(sign):
+    return [f"{name.replace('-', sign)}: forged" for name in ("Remote-User", "Remote-Groups", "X-Real-Ip", "X-Forwarded-For")]
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_a_program_is_told_of_nobody_by_a_client(gateway, cgi_server, sign):
+    status, body = Raw(cgi_server).get("/", claims(sign))
+    assert status == 200 and "forged" in body, "the server alone believes it"
+    status, body = Raw(gateway.port, gateway.authority).get("/", claims(sign))
+    assert status == 200 and "forged" not in body, body
+
+
+def test_an_account_without_groups_is_in_none(gateway):
+    cookie = gateway.sign_up("ann")
+    raw = Raw(gateway.port, gateway.authority)
+    for sign in SIGNS:
+        status, body = raw.get("/", [f"Cookie: {cookie}", *claims(sign)])
+        told = json.loads(body)
+        assert status == 200 and told["HTTP_REMOTE_USER"] == "ann" and "HTTP_REMOTE_GROUPS" not in told, told
