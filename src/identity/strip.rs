@@ -22,8 +22,9 @@ pub fn is_of_the_connection(name: &HeaderName) -> bool {
     begins_as(name, "x-forwarded-") || OF_THE_CONNECTION.iter().any(|known| reads_as(name, known))
 }
 
-/// Headers that frame, route or authenticate a request, which a trailer must not change (RFC 9110, section 6.5.1).
-const NEVER_IN_TRAILERS: [HeaderName; 12] = [
+/// Headers that frame, route or authenticate a request, or that were judged with its head, which a trailer must not
+/// change (RFC 9110, section 6.5.1).
+const NEVER_IN_TRAILERS: [HeaderName; 18] = [
     header::AUTHORIZATION,
     header::CONNECTION,
     header::CONTENT_ENCODING,
@@ -36,6 +37,12 @@ const NEVER_IN_TRAILERS: [HeaderName; 12] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    HeaderName::from_static("destination"),
+    HeaderName::from_static("if"),
+    HeaderName::from_static("overwrite"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
 ];
 
 /// The names that any application is given by the gateway: a client says none of them, in any spelling that an
@@ -83,7 +90,9 @@ impl Strip {
             .filter(|name| {
                 self.folded.contains(&fold(name))
                     || is_of_the_connection(name)
-                    || NEVER_IN_TRAILERS.contains(name)
+                    || NEVER_IN_TRAILERS
+                        .iter()
+                        .any(|known| reads_as(name, known.as_str()))
             })
             .cloned()
             .collect();

@@ -249,6 +249,8 @@ fn s40_trailers_say_nothing_of_it() {
         ("remote_groups", "ops"),
         ("X-Forwarded-For", "1.2.3.4"),
         ("Cookie", "a=b"),
+        ("Destination", "/admin"),
+        ("X_HTTP~Method-Override", "DELETE"),
         ("Checksum", "kept"),
     ]);
     identity.strip().trailers(&mut trailers);
