@@ -2,6 +2,7 @@
 //! anything else.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio_util::io::InspectReader;
 
 use crate::config::{Config, HostPattern};
 use crate::request::{Host, RequestIds, X_REQUEST_ID};
@@ -72,10 +74,24 @@ impl Redirect {
         deadline: Duration,
         answer: impl Fn(&Request<Incoming>) -> Response<B>,
     ) where
-        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+        B: Body<Data = Bytes, Error = Infallible> + Default + Send + 'static,
     {
+        let mut request_line = RequestLine::default();
+        let has_fragment = AtomicBool::new(false);
+        // The HTTP parser drops a `#` and what follows it; over TLS that is 400 too (S43).
+        let stream = InspectReader::new(stream, |bytes: &[u8]| {
+            if request_line.has_fragment(bytes) {
+                has_fragment.store(true, Ordering::Relaxed);
+            }
+        });
         let service = service_fn(|request| {
-            let mut answer = answer(&request);
+            let mut answer = if has_fragment.load(Ordering::Relaxed) {
+                let mut refused = Response::new(B::default());
+                *refused.status_mut() = StatusCode::BAD_REQUEST;
+                refused
+            } else {
+                answer(&request)
+            };
             answer
                 .headers_mut()
                 .insert(X_REQUEST_ID, ids.next().header_value());
@@ -153,6 +169,29 @@ impl Redirect {
     }
 }
 
+/// The first line of a connection, as its pieces come in; empty lines before it do not count.
+#[derive(Debug, Default)]
+struct RequestLine {
+    has_begun: bool,
+    has_ended: bool,
+}
+
+impl RequestLine {
+    /// Whether a piece has a `#` of the line.
+    fn has_fragment(&mut self, piece: &[u8]) -> bool {
+        for byte in piece {
+            match byte {
+                _ if self.has_ended => return false,
+                b'#' => return true,
+                b'\n' => self.has_ended = self.has_begun,
+                b'\r' => {}
+                _ => self.has_begun = true,
+            }
+        }
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +234,20 @@ mod tests {
             location(0, &["gw.example.com"], "/"),
             Ok("https://gw.example.com:4711/".to_owned())
         );
+    }
+
+    #[test]
+    fn a_fragment_is_seen_in_the_request_line_alone() {
+        for (pieces, found) in [
+            (["GET /x#y HTTP/1.1\r\n", ""], true),
+            (["\r\n\r\nGET /x", "#y HTTP/1.1\r\n"], true),
+            (["GET /x HTTP/1.1\r\nA: #", "#"], false),
+            (["GET /x HTTP/1.1\r", "\nA: #"], false),
+        ] {
+            let mut line = RequestLine::default();
+            let saw = pieces.map(|piece| line.has_fragment(piece.as_bytes()));
+            assert_eq!(saw.contains(&true), found, "{pieces:?}");
+        }
     }
 
     #[test]

@@ -173,6 +173,11 @@ async fn a_plain_listener_redirects_and_does_nothing_else() {
         ),
         ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", "404", None),
         ("GET / HTTP/1.1\r\n\r\n", "400", None),
+        (
+            "GET /a#/../b HTTP/1.1\r\nHost: gw.example.com\r\n\r\n",
+            "400",
+            None,
+        ),
         ("nonsense\r\n\r\n", "400", None),
     ] {
         let mut socket = TcpStream::connect(gateway.plain.unwrap()).await.unwrap();
