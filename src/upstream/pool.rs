@@ -32,8 +32,8 @@ pub(super) struct Lease {
 }
 
 impl Pool {
-    /// A connection that has been idle for no longer than `max_idle`, and how long it has.
-    pub(super) fn take(&self, max_idle: Duration) -> Option<(SendRequest<RequestBody>, Duration)> {
+    /// A connection that has been idle for no longer than `max_idle`.
+    pub(super) fn take(&self, max_idle: Duration) -> Option<SendRequest<RequestBody>> {
         let now = Instant::now();
         let mut idle = self.lock();
         let mut at = idle.len();
@@ -51,7 +51,7 @@ impl Pool {
             if idle[at].sender.is_closed() {
                 idle.remove(at);
             } else if idle[at].sender.is_ready() {
-                return Some((idle.remove(at).sender, age));
+                return Some(idle.remove(at).sender);
             }
             // Otherwise it has not noticed yet that its last exchange is over; it will be there for the next request.
         }

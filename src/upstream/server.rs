@@ -23,9 +23,6 @@ use crate::config;
 /// A request that cannot be sent twice does not take the risk: servers keep idle connections for 5 s and more.
 const SAFE_IDLE: Duration = Duration::from_secs(4);
 
-/// Below this nothing closes a connection for being idle, and no copy of the request is kept.
-const SURELY_OPEN: Duration = Duration::from_millis(500);
-
 /// A server, and its connections.
 pub(super) struct Server {
     address: config::Server,
@@ -122,12 +119,17 @@ impl Server {
         let progress = request.body().progress();
         let can_repeat = progress.is_none() && is_safe(request.method());
         let max_idle = if can_repeat { KEPT_FOR } else { SAFE_IDLE };
-        while let Some((sender, age)) = self.idle.take(max_idle) {
-            let copied = (can_repeat && age > SURELY_OPEN).then(|| Copied::of(&request));
+        while let Some(sender) = self.idle.take(max_idle) {
+            // However young the connection is: a server may close it after each answer.
+            let copied = can_repeat.then(|| Copied::of(&request));
             match self.exchange(sender, request, progress.as_deref()).await {
                 Attempted::Unreachable(_, unsent) => request = unsent,
                 Attempted::Broken(error) => match copied {
-                    Some(copied) if was_closed(&error) => request = copied.request(),
+                    Some(copied) if was_closed(&error) => {
+                        request = copied.request();
+                        // Once, and not over a connection that may be closed as well.
+                        break;
+                    }
                     _ => return Attempted::Broken(error),
                 },
                 attempted => return attempted,

@@ -1,6 +1,8 @@
 //! To applications of every kind and back, over the wire.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +10,8 @@ use futures_util::StreamExt as _;
 use http::Response;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use vestibule::config::Period;
 
@@ -334,4 +338,94 @@ async fn connections_to_an_application_are_used_again() {
         assert_eq!(answer.text().await.unwrap(), "hello");
     }
     assert_eq!(app.connections(), 1);
+}
+
+/// When an application closes a connection that it lets the gateway keep.
+#[derive(Clone, Copy, Debug)]
+enum Closing {
+    WithTheAnswer,
+    After(Duration),
+    /// After up to so many milliseconds.
+    AtRandom(u64),
+    /// Without an answer, as soon as it is asked for the second time.
+    WhenAskedAgain,
+}
+
+/// An application that answers one request a connection and never says that it closes it; and how many requests came.
+async fn closing_application(closing: Closing) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = requests.clone();
+    tokio::spawn(async move {
+        let mut state = 7_u64;
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let random = state >> 33;
+            let counted = counted.clone();
+            tokio::spawn(async move {
+                let mut head = [0; 4096];
+                if stream.read(&mut head).await.unwrap_or(0) == 0 {
+                    return;
+                }
+                counted.fetch_add(1, Ordering::Relaxed);
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+                stream.write_all(answer).await.unwrap();
+                match closing {
+                    Closing::WithTheAnswer => {}
+                    Closing::After(time) => tokio::time::sleep(time).await,
+                    Closing::AtRandom(most) => {
+                        tokio::time::sleep(Duration::from_millis(random % most)).await;
+                    }
+                    Closing::WhenAskedAgain => {
+                        if stream.read(&mut head).await.is_ok_and(|length| length > 0) {
+                            counted.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (url, requests)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_the_application_has_just_closed_costs_no_answer() {
+    for closing in [
+        Closing::WhenAskedAgain,
+        Closing::WithTheAnswer,
+        Closing::After(Duration::from_millis(50)),
+        Closing::AtRandom(20),
+    ] {
+        let (url, _) = closing_application(closing).await;
+        let gateway = Running::before("public", &url).await;
+        let client = gateway.client();
+        let asking = (0..8).map(async |asker: u64| {
+            for turn in 0..25 {
+                let answer = soon(client.get(gateway.url("/")).send()).await.unwrap();
+                assert_eq!(answer.status(), 200, "{closing:?}");
+                // Near the moment at which the connection is closed.
+                if let Closing::After(time) = closing {
+                    let later = Duration::from_micros(asker * 300 + turn * 20);
+                    tokio::time::sleep(time.saturating_sub(Duration::from_millis(2)) + later).await;
+                }
+            }
+        });
+        futures_util::future::join_all(asking).await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_may_have_been_done_is_not_sent_again() {
+    let (url, requests) = closing_application(Closing::WhenAskedAgain).await;
+    let gateway = Running::before("public", &url).await;
+    let client = gateway.client();
+    assert_eq!(
+        soon(client.get(gateway.url("/")).send()).await.unwrap().status(),
+        200
+    );
+    let answer = soon(client.post(gateway.url("/")).send()).await.unwrap();
+    assert_eq!(answer.status(), 502);
+    assert_eq!(requests.load(Ordering::Relaxed), 2);
 }
