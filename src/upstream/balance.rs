@@ -11,17 +11,24 @@ use pingora_load_balancing::discovery::Static;
 use pingora_load_balancing::health_check::HealthCheck;
 use pingora_load_balancing::selection::RoundRobin;
 use pingora_load_balancing::{Backend, Backends, LoadBalancer};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::server::Server;
 
 /// How often servers are asked whether they take connections.
 const CHECKED_EVERY: Duration = Duration::from_secs(5);
 
+/// How soon after a check there may be another one, for a server that came under suspicion.
+const CHECKED_AGAIN: Duration = Duration::from_millis(500);
+
 /// The servers of an application.
 pub(super) struct Balancer {
     servers: Arc<[Server]>,
     /// `None` for a single server, which is asked whatever is known of it.
     rounds: Option<LoadBalancer<RoundRobin>>,
+    /// Has the servers checked before it is time.
+    suspected: Notify,
 }
 
 /// The servers that a request was already tried at.
@@ -44,7 +51,11 @@ impl Balancer {
                 Some(rounds)
             }
         };
-        Some(Self { servers, rounds })
+        Some(Self {
+            servers,
+            rounds,
+            suspected: Notify::new(),
+        })
     }
 
     /// All of them.
@@ -52,18 +63,35 @@ impl Balancer {
         &self.servers
     }
 
-    /// The next server to try: one in turn that is thought to be there, or, when none of those is left, any other.
+    /// Has the others asked until this server answers a probe, which it is sent at once. Returns whether that is news:
+    /// not so for a single server, nor for one that is under suspicion already.
+    pub(super) fn suspect(&self, server: &Server) -> bool {
+        let is_news = self.rounds.is_some() && server.suspect();
+        if is_news {
+            self.suspected.notify_one();
+        }
+        is_news
+    }
+
+    /// The next server to try: one in turn that takes connections and answered the last time; when none of those is
+    /// left, one that takes connections, and then any other.
     pub(super) fn next(&self, tried: &mut Tried) -> Option<&Server> {
         let is_new = |index: &usize| !tried.0.contains(index);
         let index = match &self.rounds {
             None => Some(0).filter(is_new),
             Some(rounds) => {
-                let accepts = |backend: &Backend, is_ready: bool| {
-                    is_ready && index(backend).is_some_and(|index| is_new(&index))
+                let answers =
+                    |index: usize| self.servers.get(index).is_some_and(|server| !server.is_suspect());
+                let select = |takes_suspects: bool| {
+                    let accepts = |backend: &Backend, is_ready: bool| {
+                        let index = index(backend).filter(is_new);
+                        is_ready && index.is_some_and(|index| takes_suspects || answers(index))
+                    };
+                    let selected = rounds.select_with(b"", 2 * self.servers.len(), accepts);
+                    selected.and_then(|backend| index(&backend))
                 };
-                rounds
-                    .select_with(b"", 2 * self.servers.len(), accepts)
-                    .and_then(|backend| index(&backend))
+                select(false)
+                    .or_else(|| select(true))
                     .or_else(|| (0..self.servers.len()).find(is_new))
             }
         }?;
@@ -71,14 +99,15 @@ impl Balancer {
         self.servers.get(index)
     }
 
-    /// Checks the servers now and then, for ever.
+    /// Checks the servers now and then, and as soon as one comes under suspicion, for ever.
     pub(super) async fn keep_checking(&self) {
         let Some(rounds) = &self.rounds else {
             return;
         };
         loop {
             rounds.backends().run_health_check(true).await;
-            tokio::time::sleep(CHECKED_EVERY).await;
+            tokio::time::sleep(CHECKED_AGAIN).await;
+            let _ = timeout(CHECKED_EVERY, self.suspected.notified()).await;
         }
     }
 }
@@ -114,7 +143,7 @@ impl HealthCheck for Probe {
             if healthy {
                 tracing::info!(%server, "a server is there again");
             } else {
-                tracing::warn!(%server, "a server takes no connections");
+                tracing::warn!(%server, "a server takes no connections, or does not answer");
             }
         }
     }

@@ -234,7 +234,8 @@ impl Upstream {
     /// Sends a request on. Takes the permit as proof that the request may be made.
     ///
     /// A server that cannot be reached is passed over as long as there is another one: nothing of the request was
-    /// sent then. A request that reached a server is not sent again, save one without a body, by a safe method, over a
+    /// sent then. One that does not answer, or breaks off, is not asked again before it answered a probe, as long as
+    /// there is another one. A request that reached a server is not sent again, save one without a body, by a safe method, over a
     /// connection that turned out to be closed (RFC 9110, section 9.2.2).
     ///
     /// Where there are as many connections as there may be, it waits for one for a moment; `client` has its share of
@@ -276,9 +277,13 @@ impl Upstream {
                     last = error;
                     request = unsent;
                 }
-                Attempted::TimedOut => return Err(UpstreamError::Timeout(self.name.clone())),
+                Attempted::TimedOut => {
+                    self.suspect(server, "timeout");
+                    return Err(UpstreamError::Timeout(self.name.clone()));
+                }
                 Attempted::BodyFailed => return Err(UpstreamError::RequestBody),
                 Attempted::Broken(source) => {
+                    self.suspect(server, "broken answer");
                     return Err(UpstreamError::Broken {
                         name: self.name.clone(),
                         source,
@@ -290,6 +295,14 @@ impl Upstream {
             name: self.name.clone(),
             source: last,
         })
+    }
+
+    fn suspect(&self, server: &Server, reason: &str) {
+        if self.balancer.suspect(server)
+            && let Some(unlogged) = self.warnings.admit()
+        {
+            tracing::warn!(upstream = self.name, %server, reason, unlogged, "others are asked until a server answers a probe");
+        }
     }
 }
 

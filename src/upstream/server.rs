@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub(super) struct Server {
     shared: Mutex<Option<http2::SendRequest<RequestBody>>>,
     /// Held while `shared` is made, so that it is made once.
     connecting: tokio::sync::Mutex<()>,
+    /// It left a request without an answer, and has answered no probe since.
+    is_suspect: AtomicBool,
 }
 
 /// What became of a request.
@@ -73,6 +76,7 @@ impl Server {
             idle,
             shared: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
+            is_suspect: AtomicBool::new(false),
         }
     }
 
@@ -86,9 +90,54 @@ impl Server {
         matches!(self.address, config::Server::H2c(_))
     }
 
-    /// Whether it takes a connection.
+    /// Has it answer a request at the next probe. Returns whether it was beyond suspicion.
+    pub(super) fn suspect(&self) -> bool {
+        !self.is_suspect.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn is_suspect(&self) -> bool {
+        self.is_suspect.load(Ordering::Relaxed)
+    }
+
+    /// Whether it takes a connection. One that is under suspicion must answer a request as well: the system takes
+    /// connections for a process that stands still.
     pub(super) async fn probe(&self) -> io::Result<()> {
-        timeout(self.limits.connect, connect::probe(&self.address)).await?
+        if !self.is_suspect() {
+            return timeout(self.limits.connect, connect::probe(&self.address)).await?;
+        }
+        timeout(self.limits.connect, self.ping()).await??;
+        self.is_suspect.store(false, Ordering::Relaxed);
+        tracing::info!(server = %self, "a server answers again");
+        Ok(())
+    }
+
+    /// Whether it answers, whatever it says, a request that asks for nothing (RFC 9110, section 9.3.7).
+    async fn ping(&self) -> io::Result<()> {
+        let mut request = Request::new(RequestBody::empty());
+        *request.method_mut() = Method::OPTIONS;
+        *request.uri_mut() = Uri::from_static("*");
+        let host = match &self.address {
+            config::Server::Http(endpoint)
+            | config::Server::Https(endpoint)
+            | config::Server::H2c(endpoint) => {
+                HeaderValue::try_from(format!("{}:{}", endpoint.host, endpoint.port))
+            }
+            config::Server::Unix(_) => Ok(HeaderValue::from_static("localhost")),
+        };
+        request
+            .headers_mut()
+            .insert(HOST, host.map_err(io::Error::other)?);
+        let answered = if let config::Server::H2c(endpoint) = &self.address {
+            *request.version_mut() = Version::HTTP_2;
+            name_authority(&mut request);
+            let mut sender = connect::http2(endpoint).await?;
+            sender.send_request(request).await
+        } else {
+            let fields = self.limits.header_fields;
+            let mut sender = connect::http1(&self.address, self.tls.as_ref(), fields, None).await?;
+            sender.send_request(request).await
+        };
+        answered.map(drop).map_err(io::Error::other)
     }
 
     /// Whether it takes a connection that requests could be sent over.

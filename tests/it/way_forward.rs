@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -428,4 +428,66 @@ async fn a_request_that_may_have_been_done_is_not_sent_again() {
     let answer = soon(client.post(gateway.url("/")).send()).await.unwrap();
     assert_eq!(answer.status(), 502);
     assert_eq!(requests.load(Ordering::Relaxed), 2);
+}
+
+/// Asks two servers of which the first leaves requests without an answer, and then answers again.
+async fn with_a_server_that_fails(fail: Failing) {
+    let (fails, answered) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    let (failing, counted) = (fails.clone(), answered.clone());
+    let first = Application::serving(move |parts, _, _| {
+        let fails = failing.load(Ordering::Relaxed);
+        if !fails && parts.method == "GET" {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+        async move {
+            match fail {
+                Failing::StandsStill if fails => std::future::pending().await,
+                Failing::BreaksOff if fails => panic!("on purpose"),
+                _ => Response::new(Full::new(Bytes::new()).boxed_unsync()),
+            }
+        }
+    })
+    .await;
+    let second = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.timeouts.response = Period(Duration::from_millis(200));
+        config.timeouts.connect = Period(Duration::from_millis(200));
+        let servers = upstream(&[&first.url(), &second.url()]);
+        config.upstream.insert("app".to_owned(), servers);
+        config.route = vec![route("/", "public", "app")];
+    })
+    .await;
+    let client = gateway.client();
+    let ask = async || soon(client.get(gateway.url("/")).send()).await.unwrap().status();
+    let mut failed = 0;
+    for _ in 0..40 {
+        failed += u32::from(ask().await.is_server_error());
+    }
+    assert_eq!(failed, 1, "the next request goes elsewhere");
+    fails.store(false, Ordering::Relaxed);
+    let back = async {
+        while answered.load(Ordering::Relaxed) == 0 {
+            assert_eq!(ask().await, 200);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), back)
+        .await
+        .expect("it comes back by a probe");
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Failing {
+    StandsStill,
+    BreaksOff,
+}
+
+#[tokio::test]
+async fn a_server_that_stands_still_costs_one_answer_and_comes_back() {
+    with_a_server_that_fails(Failing::StandsStill).await;
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_off_costs_one_answer_and_comes_back() {
+    with_a_server_that_fails(Failing::BreaksOff).await;
 }
