@@ -1,7 +1,7 @@
 //! Files of logs: appended to, for their owner alone, and opened again by their names once they were moved away.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,11 +22,13 @@ impl Reopening {
     }
 }
 
-/// A file that lines are appended to.
+/// A file that lines are appended to. Each write is a line, which is there as a whole or not at all.
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
     file: File,
+    /// The file ends within a line: the next one begins by ending it.
+    is_torn: bool,
     reopening: Reopening,
     /// How many requests to open it again were seen.
     seen: usize,
@@ -35,9 +37,11 @@ pub struct LogFile {
 impl LogFile {
     /// Opens the file, and makes it with mode 0600 where there is none.
     pub fn open(path: &Path, reopening: Reopening) -> io::Result<Self> {
+        let file = append_to(path)?;
         Ok(Self {
             path: path.to_owned(),
-            file: append_to(path)?,
+            is_torn: ends_within_a_line(path, &file),
+            file,
             seen: reopening.requests(),
             reopening,
         })
@@ -51,7 +55,10 @@ impl LogFile {
         }
         self.seen = requests;
         match append_to(&self.path) {
-            Ok(file) => self.file = file,
+            Ok(file) => {
+                self.is_torn = ends_within_a_line(&self.path, &file);
+                self.file = file;
+            }
             Err(error) => {
                 tracing::error!(%error, path = %self.path.display(), "a log cannot be opened again: its lines go on into the old file");
             }
@@ -60,14 +67,68 @@ impl LogFile {
 }
 
 impl Write for LogFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    /// Writes all of it, or takes back what was written and fails.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.follow();
-        self.file.write(bytes)
+        let ended;
+        let bytes = if self.is_torn {
+            ended = [b"\n", line].concat();
+            &ended
+        } else {
+            line
+        };
+        let mut written = 0;
+        while written < bytes.len() {
+            match self.file.write(&bytes[written..]) {
+                Ok(0) => return Err(self.take_back(written, io::ErrorKind::WriteZero.into())),
+                Ok(more) => written += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.take_back(written, error)),
+            }
+        }
+        self.is_torn = false;
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+impl LogFile {
+    /// Removes what was written of a line, where nothing follows it yet. Where it must stay, the next line ends it.
+    fn take_back(&mut self, written: usize, error: io::Error) -> io::Error {
+        if written > 0 && self.cut(written).is_err() {
+            self.is_torn = true;
+        }
+        error
+    }
+
+    fn cut(&mut self, written: usize) -> io::Result<()> {
+        let end = self.file.stream_position()?;
+        let begin = u64::try_from(written)
+            .ok()
+            .and_then(|written| end.checked_sub(written));
+        match begin {
+            Some(begin) if self.file.metadata()?.len() == end => self.file.set_len(begin),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+/// Whether a line was cut there, by a crash or a disk that was full.
+fn ends_within_a_line(path: &Path, file: &File) -> bool {
+    let last = || {
+        if !file.metadata()?.is_file() {
+            return Ok(None);
+        }
+        let mut file = File::open(path)?;
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        Ok::<_, io::Error>(Some(last))
+    };
+    last().is_ok_and(|last| last.is_some_and(|last| last != *b"\n"))
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
@@ -90,24 +151,55 @@ mod tests {
         let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
         let reopening = Reopening::default();
         let mut log = LogFile::open(&path, reopening.clone()).unwrap();
-        log.write_all(b"1").unwrap();
+        log.write_all(b"1\n").unwrap();
         fs::rename(&path, &moved).unwrap();
-        log.write_all(b"2").unwrap();
+        log.write_all(b"2\n").unwrap();
         reopening.request();
-        log.write_all(b"3").unwrap();
-        log.write_all(b"4").unwrap();
-        assert_eq!(fs::read_to_string(&moved).unwrap(), "12");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "34");
+        log.write_all(b"3\n").unwrap();
+        log.write_all(b"4\n").unwrap();
+        assert_eq!(fs::read_to_string(&moved).unwrap(), "1\n2\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "3\n4\n");
 
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         reopening.request();
-        log.write_all(b"5").unwrap();
+        log.write_all(b"5\n").unwrap();
         fs::remove_dir(&path).unwrap();
-        log.write_all(b"6").unwrap();
+        log.write_all(b"6\n").unwrap();
         assert!(!path.exists(), "not tried again at every line");
         reopening.request();
-        log.write_all(b"7").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "7");
+        log.write_all(b"7\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "7\n");
+    }
+
+    #[test]
+    fn what_another_run_left_of_a_line_swallows_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        fs::write(&path, "1\n2").unwrap();
+        let mut log = LogFile::open(&path, Reopening::default()).unwrap();
+        log.write_all(b"3\n").unwrap();
+        log.write_all(b"4\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n3\n4\n");
+    }
+
+    #[test]
+    fn what_was_written_of_a_line_is_taken_back_or_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut log = LogFile::open(&path, Reopening::default()).unwrap();
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        log.write_all(b"1\n").unwrap();
+        log.file.write_all(b"half").unwrap();
+        log.take_back(4, full());
+        log.write_all(b"2\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n");
+
+        log.file.write_all(b"half").unwrap();
+        append_to(&path).unwrap().write_all(b"another's\n").unwrap();
+        log.take_back(4, full());
+        log.write_all(b"3\n").unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.ends_with("another's\n\n3\n"), "{text:?}");
     }
 }

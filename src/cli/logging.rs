@@ -3,6 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tracing_subscriber::EnvFilter;
 
@@ -24,12 +25,12 @@ pub(super) fn start(level: &str) -> Result<Arc<Counter>, Failure> {
         Failure::failed(format!("{said_by} is {level:?}, which is not a filter: {error}"))
     })?;
     let lost = Arc::<Counter>::default();
-    let counted = lost.clone();
+    let (counted, torn) = (lost.clone(), Arc::<AtomicBool>::default());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // It would say so on standard error, and panic where nothing can be written there.
         .log_internal_errors(false)
-        .with_writer(move || LogWriter::new(io::stderr(), counted.clone()));
+        .with_writer(move || LogWriter::new(io::stderr(), counted.clone(), torn.clone()));
     if io::stderr().is_terminal() {
         subscriber.with_target(false).init();
     } else {

@@ -114,10 +114,10 @@ impl AccessLog {
         }
         let lost = metrics.access_lines_lost.clone();
         let (lines, guard) = if config.access_file.as_os_str().is_empty() {
-            tracing_appender::non_blocking(LogWriter::new(io::stdout(), lost.clone()))
+            tracing_appender::non_blocking(LogWriter::new(io::stdout(), lost.clone(), Arc::default()))
         } else {
             let file = LogFile::open(&config.access_file, reopening)?;
-            tracing_appender::non_blocking(LogWriter::new(file, lost.clone()))
+            tracing_appender::non_blocking(LogWriter::new(file, lost.clone(), Arc::default()))
         };
         Ok(Some(Self(Arc::new(Writer {
             lines,
