@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 
 /// Two clocks in one: the wall clock, which people and certificates read and which may be set at any
 /// moment, and a monotonic one, which measures how long something took and never jumps.
@@ -45,6 +46,14 @@ impl Clock {
             Source::System(_) => Timestamp::now(),
             Source::Manual(reading) => lock(reading).wall,
         }
+    }
+
+    /// The wall clock as HTTP says it (RFC 9110, section 5.6.7); `None` for years that it cannot say. Read anew each
+    /// time: what is kept of a clock is wrong once that is set back.
+    pub fn http_date(&self) -> Option<String> {
+        DateTimePrinter::new()
+            .timestamp_to_rfc9110_string(&self.now())
+            .ok()
     }
 
     /// Time since this clock was made; never goes back, unmoved by changes of the wall clock.

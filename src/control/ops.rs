@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, DATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::server::conn::http1;
@@ -135,6 +135,7 @@ impl View {
         let service = service_fn(|request| async move { Ok::<_, Infallible>(self.answer(&request)) });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            .auto_date_header(false)
             .header_read_timeout(PATIENCE)
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(stream), service);
@@ -168,6 +169,9 @@ impl View {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(Ok(date)) = self.clock.http_date().map(HeaderValue::try_from) {
+            headers.insert(DATE, date);
+        }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }

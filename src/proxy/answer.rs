@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{ALLOW, CONNECTION, LOCATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
+use http::header::{ALLOW, CONNECTION, DATE, LOCATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -231,6 +231,11 @@ impl Gateway {
         }
         let headers = made.response.headers_mut();
         headers.insert(X_REQUEST_ID, head.id.header_value());
+        let date = self.clock.http_date().map(HeaderValue::try_from);
+        if let Some(Ok(date)) = date {
+            // The application's, if it says one (RFC 9110, section 6.6.1).
+            headers.entry(DATE).or_insert(date);
+        }
         if self.real_certificate && is_public_name(head.host) {
             headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
         } else {

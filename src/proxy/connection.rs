@@ -98,6 +98,8 @@ impl Current {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
+            // hyper keeps the one that it said last, and says it on when the clock is set back.
+            .auto_date_header(false)
             // hyper counts from the end of the request before: this is how long a connection may be idle. How long a
             // head may take from its first byte is the guard's affair.
             .header_read_timeout(timeouts.keep_alive)
@@ -137,6 +139,7 @@ impl Current {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
+            .auto_date_header(false)
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
             .initial_stream_window_size(STREAM_WINDOW)

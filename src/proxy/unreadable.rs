@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use http::header::DATE;
 
 use super::access_log::Begun;
 use super::arrival::Arrival;
@@ -31,11 +32,14 @@ impl Unreadable {
         Self { current, arrival }
     }
 
-    /// The same answer with its name, if these bytes are one without.
+    /// The same answer with its name and the time, if these bytes are one without.
     pub(super) fn name(&self, bytes: &[u8]) -> Option<Leaving> {
         let status = nameless(bytes)?;
         let id = self.id(status);
         let mut answer = bytes[..bytes.len() - END.len()].to_vec();
+        if let Some(date) = self.current.load().clock.http_date() {
+            answer.extend_from_slice(format!("\r\n{DATE}: {date}").as_bytes());
+        }
         answer.extend_from_slice(format!("\r\n{X_REQUEST_ID}: {id}\r\n\r\n").as_bytes());
         Some(Leaving {
             answer,

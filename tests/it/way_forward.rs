@@ -10,9 +10,11 @@ use futures_util::StreamExt as _;
 use http::Response;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use vestibule::clock::Clock;
 use vestibule::config::Period;
 
 use crate::harness::{Application, Running, head_of, route, soon, until, upstream};
@@ -490,4 +492,35 @@ async fn a_server_that_stands_still_costs_one_answer_and_comes_back() {
 #[tokio::test]
 async fn a_server_that_breaks_off_costs_one_answer_and_comes_back() {
     with_a_server_that_fails(Failing::BreaksOff).await;
+}
+
+#[tokio::test]
+async fn answers_say_the_time_that_it_is_after_the_clock_was_set_back() {
+    let now: Timestamp = "2030-01-02T03:04:05Z".parse().unwrap();
+    let (clock, hand) = Clock::manual(now);
+    let (url, _) = closing_application(Closing::WithTheAnswer).await;
+    let gateway = Running::start_in(tempfile::tempdir().unwrap(), clock, |config| {
+        config.route = vec![route("/app", "public", &url)];
+    })
+    .await;
+    let authority = gateway.authority();
+    for (at, date) in [
+        ("2030-01-02T03:04:05Z", "Wed, 02 Jan 2030 03:04:05 GMT"),
+        ("2030-01-02T01:04:05Z", "Wed, 02 Jan 2030 01:04:05 GMT"),
+    ] {
+        hand.set_wall(at.parse().unwrap());
+        for client in [gateway.client(), gateway.http2_client()] {
+            for path in ["/app", "/.auth/login", "/.auth/nothing"] {
+                let answer = soon(client.get(gateway.url(path)).send()).await.unwrap();
+                let dates: Vec<_> = answer.headers().get_all("date").iter().collect();
+                assert_eq!(dates, [date], "{path}");
+            }
+        }
+        let mut raw = gateway.raw().await;
+        raw.send(format!("GET / HTTP/9\r\nHost: {authority}\r\n\r\n"))
+            .await;
+        let (status, head) = raw.answer().await;
+        assert_eq!(status, 400);
+        assert_eq!(head.matches(date).count(), 1, "{head}");
+    }
 }
