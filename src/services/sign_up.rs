@@ -174,7 +174,6 @@ impl SignUp {
     }
 
     async fn try_sign_up(&self, form: SignUpForm, origin: &Origin) -> Result<Made, SignUpError> {
-        let guesses = form.invitation.as_deref().is_some_and(|token| !token.is_empty());
         let result = match self.addresses.check(origin.address) {
             Ok(()) => self.create(&form, origin).await,
             Err(wait) => Err(SignUpError::RateLimited(wait)),
@@ -191,7 +190,7 @@ impl SignUp {
             // Said already, by the record itself.
             Err(SignUpError::Unrecorded) => {}
             Err(error) => {
-                if guesses && error.is_void_invitation() {
+                if error.is_void_invitation() {
                     self.addresses.failed(origin.address, Cost::Lookup);
                 }
                 let who: String = form.email.chars().take(Email::MAX_LENGTH).collect();
@@ -232,12 +231,17 @@ impl SignUp {
             return Err(SignUpError::Closed);
         }
         let must_have = token.is_some() || self.config.mode == SignupMode::Invite;
-        let void = must_have && invitation.is_none();
+        let bound = invitation
+            .as_ref()
+            .and_then(|invitation| invitation.email.as_ref());
+        let serves = bound.is_none_or(|bound| parse_email(&form.email).map_or(true, |email| email == *bound));
+        if !serves || (must_have && invitation.is_none()) {
+            // Before anything is looked up: without an invitation nothing is told of addresses and usernames.
+            return Err(void_invitation());
+        }
         // Whoever holds the first administrator's link is told plainly, and needs no verification.
         let hides_addresses = self.config.verify_email && !first_administrator;
-        let valid = self
-            .validate(form, invitation.as_ref(), void, hides_addresses)
-            .await?;
+        let valid = self.validate(form, hides_addresses).await?;
         if hides_addresses && let Some(holder) = self.store.account_by_email(&valid.email).await? {
             self.announce(origin, &holder, None).await?;
             self.tell_holder(&holder, valid.password, origin).await?;
@@ -295,20 +299,14 @@ impl SignUp {
             }
             CreateAccount::EmailTaken => (SignUpField::Email, FieldError::EmailTaken),
             CreateAccount::UsernameTaken => (SignUpField::Username, FieldError::UsernameTaken),
-            CreateAccount::InvitationVoid => (SignUpField::Invitation, FieldError::InvitationVoid),
+            CreateAccount::InvitationVoid => return Err(void_invitation()),
         };
         Err(SignUpError::Invalid(vec![error]))
     }
 
     /// Everything that can be known without hashing, for all fields at once. What is true in the end is decided when
     /// the account is created.
-    async fn validate(
-        &self,
-        form: &SignUpForm,
-        invitation: Option<&Invitation>,
-        mut void: bool,
-        hides_addresses: bool,
-    ) -> Result<Valid, SignUpError> {
+    async fn validate(&self, form: &SignUpForm, hides_addresses: bool) -> Result<Valid, SignUpError> {
         let mut errors = Vec::new();
         let email = parse_email(&form.email)
             .map_err(|error| errors.push((SignUpField::Email, error)))
@@ -317,12 +315,11 @@ impl SignUp {
             .map_err(|error| errors.push((SignUpField::Username, error)))
             .ok();
 
-        if let Some(email) = &email {
-            if !hides_addresses && self.store.account_by_email(email).await?.is_some() {
-                errors.push((SignUpField::Email, FieldError::EmailTaken));
-            }
-            let bound = invitation.and_then(|invitation| invitation.email.as_ref());
-            void |= bound.is_some_and(|bound| bound != email);
+        if let Some(email) = &email
+            && !hides_addresses
+            && self.store.account_by_email(email).await?.is_some()
+        {
+            errors.push((SignUpField::Email, FieldError::EmailTaken));
         }
         if let Some(username) = &username
             && (is_reserved(&self.config, username)
@@ -339,9 +336,6 @@ impl SignUp {
         )
         .map_err(|wrong| errors.extend(wrong))
         .ok();
-        if void {
-            errors.push((SignUpField::Invitation, FieldError::InvitationVoid));
-        }
         if self.terms.exist() && !form.agree {
             errors.push((SignUpField::Agree, FieldError::MustAgree));
         }
@@ -367,6 +361,10 @@ impl SignUp {
             .await
             .map_err(|_| SignUpError::Unrecorded)
     }
+}
+
+fn void_invitation() -> SignUpError {
+    SignUpError::Invalid(vec![(SignUpField::Invitation, FieldError::InvitationVoid)])
 }
 
 fn about(kind: Kind, account: &Account, invitation: Option<InvitationId>) -> Event {

@@ -62,7 +62,7 @@ async fn makes_an_account_that_can_sign_in() {
 #[tokio::test]
 async fn names_all_that_is_wrong_at_once_and_hashes_nothing() {
     let world = World::with(|config| {
-        by_invitation(config);
+        open(config);
         config.signup.terms_url = "https://example.com/terms".to_owned();
     })
     .await;
@@ -85,7 +85,6 @@ async fn names_all_that_is_wrong_at_once_and_hashes_nothing() {
             FieldError::Password(PasswordRule::NoSpecial),
         ),
         (SignUpField::PasswordConfirm, FieldError::PasswordsDiffer),
-        (SignUpField::Invitation, FieldError::InvitationVoid),
         (SignUpField::Agree, FieldError::MustAgree),
     ] {
         assert!(errors.contains(&error), "{error:?} {errors:?}");
@@ -274,14 +273,37 @@ async fn guesses_of_invitations_count_against_the_address() {
         config.lockout.address_failures = 3;
     })
     .await;
-    for _ in 0..3 {
-        world.errors(form(EMAIL, "ann", PASSWORD)).await;
-    }
-    for _ in 0..3 {
+    world.errors(form(EMAIL, "ann", PASSWORD)).await;
+    for _ in 0..2 {
         world.errors(with_invitation(EMAIL, "ann", "nonsense")).await;
     }
     let result = world.sign_up(form(EMAIL, "ann", PASSWORD)).await;
     assert!(matches!(result, Err(SignUpError::RateLimited(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn s16_without_an_invitation_nothing_is_told_of_addresses_and_usernames() {
+    let world = World::with_ann(by_invitation).await;
+    let void = [(SignUpField::Invitation, FieldError::InvitationVoid)];
+    let bound = world
+        .invite(InvitationKind::Signup, Some("bob@example.com"))
+        .await;
+    for (email, username, password) in [
+        (EMAIL, "ann", PASSWORD),
+        (EMAIL, "root", PASSWORD),
+        ("carol@example.com", "ann", "short"),
+        ("carol@example.com", "carol", PASSWORD),
+    ] {
+        for token in ["", "nonsense", bound.as_str()] {
+            let typed = SignUpForm {
+                invitation: Some(token.to_owned()),
+                ..form(email, username, password)
+            };
+            let errors = world.errors(typed).await;
+            assert_eq!(errors, void, "{email} {username} {token}");
+        }
+    }
+    assert_eq!(world.hashes(), 1);
 }
 
 #[tokio::test]
