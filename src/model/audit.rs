@@ -50,6 +50,8 @@ pub enum AuditKind {
     PasswordChange,
     /// Somebody asked for a link that sets a new password.
     ResetRequest,
+    /// Somebody asked for the link that proves an address once more.
+    VerifyRequest,
     /// An administrator made a link that sets a new password.
     ResetLink,
     /// A password was set anew with a link.
@@ -117,6 +119,7 @@ impl AuditKind {
         Self::Enable,
         Self::PasswordChange,
         Self::ResetRequest,
+        Self::VerifyRequest,
         Self::ResetLink,
         Self::PasswordReset,
         Self::EmailVerify,
@@ -162,6 +165,7 @@ impl AuditKind {
             Self::Enable => "enable",
             Self::PasswordChange => "password-change",
             Self::ResetRequest => "reset-request",
+            Self::VerifyRequest => "verify-request",
             Self::ResetLink => "reset-link",
             Self::PasswordReset => "password-reset",
             Self::EmailVerify => "email-verify",

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::approval::Approval;
+use super::mail::NOBODY;
 use super::new_password::choose;
 use super::sign_up::parse_email;
 use super::{
@@ -133,19 +134,21 @@ impl MailedLinks {
         if !self.verify {
             return Err(LinkError::NothingToProve);
         }
-        let email = match parse(login) {
-            Ok(email) => email,
+        let (typed, email) = match parse(login) {
+            Ok(email) => (email.to_string(), email),
             Err(error) => {
-                let named = match login.trim().parse::<Username>() {
-                    Ok(username) if self.by_username => self.store.account_by_username(&username).await?,
+                let username = match login.trim().parse::<Username>() {
+                    Ok(username) if self.by_username => username,
                     _ => return Err(error),
                 };
-                match named {
-                    Some(account) => account.email,
-                    None => return Ok(()),
-                }
+                let named = self.store.account_by_username(&username).await?;
+                // An unknown name costs one event and one mail too (S18).
+                let email = named.map_or_else(|| parse(NOBODY), |account| Ok(account.email))?;
+                (username.to_string(), email)
             }
         };
+        self.record(origin, &Event::success(Kind::VerifyRequest, typed))
+            .await?;
         self.ask(&email, Topic::VerifyEmail, origin).await
     }
 
@@ -157,6 +160,16 @@ impl MailedLinks {
 
     /// Proves an address, or moves an account to one.
     pub async fn confirm(
+        &self,
+        token: &str,
+        origin: &Origin,
+    ) -> Result<(Confirmation, SignUpNext), LinkError> {
+        let confirmed = self.try_confirm(token, origin).await;
+        self.note_void(Kind::EmailVerify, &confirmed, origin);
+        confirmed
+    }
+
+    async fn try_confirm(
         &self,
         token: &str,
         origin: &Origin,
@@ -194,6 +207,18 @@ impl MailedLinks {
 
     /// Sets a new password, ends all sessions and lifts a lock (S12, S21). Nobody is signed in by that.
     pub async fn reset(
+        &self,
+        token: &str,
+        password: &Secret<String>,
+        again: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<(), LinkError> {
+        let reset = self.try_reset(token, password, again, origin).await;
+        self.note_void(Kind::PasswordReset, &reset, origin);
+        reset
+    }
+
+    async fn try_reset(
         &self,
         token: &str,
         password: &Secret<String>,
@@ -312,6 +337,14 @@ impl MailedLinks {
         kept.filter(|kept| kept.expires_at > now)
             .map(|kept| (digest, kept))
             .ok_or(LinkError::Void)
+    }
+
+    /// Nothing is known any more of whose link it was.
+    fn note_void<T>(&self, kind: Kind, outcome: &Result<T, LinkError>, origin: &Origin) {
+        if matches!(outcome, Err(LinkError::Void)) {
+            self.audit
+                .note(origin, &Event::failure(kind, "", "invalid-token"));
+        }
     }
 
     async fn record(&self, origin: &Origin, event: &Event) -> Result<(), LinkError> {

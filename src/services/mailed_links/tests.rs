@@ -49,3 +49,43 @@ impl World {
         kept.into_iter().map(|kept| kept.mail).collect()
     }
 }
+
+#[tokio::test]
+async fn s18_sending_the_link_again_costs_one_event_and_one_mail_for_every_name() {
+    let world = World::with_ann(|config| {
+        config.signup.verify_email = true;
+        config.login.username = true;
+    })
+    .await;
+    let ann = world.account(EMAIL).await;
+    for login in [EMAIL, "nobody@example.com", ann.username.as_str(), "unknown"] {
+        let (recorded, waiting) = (world.events().await, world.mails().await);
+        let asked = world.services.mailed_links.send_again(login, &client()).await;
+        asked.unwrap();
+        let (events, mails) = (world.events().await, world.mails().await);
+        assert_eq!(events.len(), recorded.len() + 1, "{login}");
+        assert_eq!(
+            (events[0].event, events[0].who.as_str()),
+            (Kind::VerifyRequest, login)
+        );
+        assert_eq!(mails.len(), waiting.len() + 1, "{login}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_void_is_on_record() {
+    let world = World::with_ann(|config| config.login.reset = true).await;
+    let (links, password) = (
+        &world.services.mailed_links,
+        Secret::new("0ther-Horizon".to_owned()),
+    );
+    let confirmed = links.confirm("nonsense", &client()).await;
+    assert!(matches!(confirmed, Err(LinkError::Void)), "{confirmed:?}");
+    let reset = links.reset("nonsense", &password, &password, &client()).await;
+    assert!(matches!(reset, Err(LinkError::Void)), "{reset:?}");
+    let events = world.events().await;
+    for kind in [Kind::EmailVerify, Kind::PasswordReset] {
+        let event = events.iter().find(|event| event.event == kind).unwrap();
+        assert_eq!(event.reason.as_deref(), Some("invalid-token"));
+    }
+}

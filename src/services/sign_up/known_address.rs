@@ -4,9 +4,10 @@
 use super::{SignUp, SignUpError};
 use crate::model::{Account, Password, Topic};
 use crate::services::Origin;
+use crate::services::mail::NOBODY;
 
 impl SignUp {
-    /// One hash and one write, as for a new account.
+    /// One hash and one write, as for a new account; also where the client's share of mails is spent.
     pub(super) async fn tell_holder(
         &self,
         holder: &Account,
@@ -20,6 +21,10 @@ impl SignUp {
             (true, _) | (false, false) => Topic::AlreadyRegistered,
         };
         let mail = self.mailer.mail_for_anybody(&holder.email, topic, origin);
+        let mail = match (mail, NOBODY.parse()) {
+            (None, Ok(nobody)) => Some(self.mailer.mail(&nobody, Topic::VerifyEmail, origin)),
+            (mail, _) => mail,
+        };
         self.mailer.enqueue(mail.into_iter().collect()).await?;
         Ok(())
     }

@@ -415,3 +415,33 @@ async fn s18_an_address_that_has_an_account_costs_one_hash_and_one_mail_like_a_n
     let taken = [(SignUpField::Email, FieldError::EmailTaken)];
     assert_eq!(world.errors(with_invitation(EMAIL, "ann4", &first)).await, taken);
 }
+
+#[tokio::test]
+async fn s18_an_address_that_has_an_account_costs_one_write_when_the_share_of_mails_is_spent() {
+    let world = World::with_ann(|config| {
+        open(config);
+        config.signup.verify_email = true;
+    })
+    .await;
+    for _ in 0..100 {
+        world
+            .services
+            .mailed_links
+            .send_again(EMAIL, &client())
+            .await
+            .unwrap();
+    }
+    let waiting = world.store.mails(None, 200).await.unwrap().len();
+    world
+        .services
+        .mailed_links
+        .send_again(EMAIL, &client())
+        .await
+        .unwrap();
+    assert_eq!(world.store.mails(None, 200).await.unwrap().len(), waiting);
+    world.sign_up(form(EMAIL, "ann2", PASSWORD)).await.unwrap();
+    let mails = world.store.mails(None, 200).await.unwrap();
+    assert_eq!(mails.len(), waiting + 1);
+    let to_ann = mails.iter().filter(|kept| kept.mail.to.as_str() == EMAIL).count();
+    assert_eq!(to_ann, waiting);
+}
