@@ -8,7 +8,7 @@ use super::{Administration, CommandError};
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation, StoreUrlError};
 use crate::model::WrappedDataKey;
-use crate::services::{Actor, Event, Kind, Origin, VaultError, require_master_key};
+use crate::services::{Accounts, Actor, Event, Kind, Origin, VaultError, require_master_key};
 use crate::store::{Header, Import, PutError, ReadError, Reader, Record, StoreError, Summary};
 
 /// Records that are put together.
@@ -126,6 +126,13 @@ pub async fn import_store(
         {
             return Err(ImportError::MasterKey { line, error });
         }
+        if let Some(why) = impossible(&record) {
+            return Err(ImportError::Refused {
+                line,
+                record: record.to_string(),
+                why,
+            });
+        }
         filler.take(line, record).await?;
     }
     filler.put().await?;
@@ -135,6 +142,16 @@ pub async fn import_store(
         summary: reader.summary(),
         left_out,
     })
+}
+
+/// Why no gateway can have kept it: a file is held to what every other way in is held to.
+fn impossible(record: &Record) -> Option<String> {
+    let possible = match record {
+        Record::Account(account) => Accounts::require_possible(account),
+        Record::Invitation(invitation) => Accounts::group_names(&invitation.groups).map(drop),
+        _ => Ok(()),
+    };
+    possible.err().map(|error| error.to_string())
 }
 
 fn useless(config: &Config, wrapped: &WrappedDataKey) -> Option<VaultError> {

@@ -9,6 +9,7 @@ use url::Url;
 use super::account_edit::{EditError, edit_and_mail};
 use super::account_name::account_name;
 use super::approval::Approval;
+use super::own_account::MOST_FORMER_USERNAMES;
 use super::password_hash::PasswordHash;
 use super::sign_up::is_reserved;
 use super::{
@@ -303,6 +304,19 @@ impl Accounts {
             Ok(name.to_owned())
         };
         given.iter().map(named).collect()
+    }
+
+    /// Refuses an account from a file that no other way in could have made.
+    pub fn require_possible(account: &Account) -> Result<(), AccountError> {
+        if Self::group_names(&account.groups)? != account.groups
+            || account_name(account.name.as_deref().unwrap_or_default())? != account.name
+        {
+            return Err(AccountError::Untrimmed);
+        }
+        if account.former_usernames.len() > MOST_FORMER_USERNAMES {
+            return Err(AccountError::FormerUsernames);
+        }
+        Ok(())
     }
 
     /// Whether the administrators' group has a member.

@@ -1,7 +1,7 @@
 //! Why nothing was done to an account.
 
 use crate::model::{Email, EmailError, PasswordError, Standing};
-use crate::services::{Busy, NotAName, PasswordRule};
+use crate::services::{Busy, MOST_FORMER_USERNAMES, NotAName, PasswordRule};
 use crate::store::StoreError;
 
 /// Why nothing was changed.
@@ -28,6 +28,12 @@ pub enum AccountError {
     /// A group's name with a comma or a control character, or none at all.
     #[error("{0:?} cannot be a group's name: it is empty, or has a comma or a control character")]
     GroupName(String),
+    /// A name, or a group's, that is empty or has blanks around it.
+    #[error("its name, or that of a group, is empty or has blanks around it")]
+    Untrimmed,
+    /// More former usernames than an account may have.
+    #[error("it has more than {MOST_FORMER_USERNAMES} former usernames")]
+    FormerUsernames,
     /// The password breaks rules.
     #[error("the password is refused: {0:?}")]
     Password(Vec<PasswordRule>),

@@ -241,3 +241,33 @@ async fn an_htpasswd_file_is_imported_line_by_line() {
         world.sign_in(login, "U*U").await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn an_account_of_a_file_is_one_that_could_have_been_made() {
+    let world = World::with_ann(|_| {}).await;
+    let ann = world.account(EMAIL).await;
+    assert!(Accounts::require_possible(&ann).is_ok());
+    let grouped = |group: &str| Account {
+        groups: group_set(&[group]),
+        ..ann.clone()
+    };
+    let named = |name: String| Account {
+        name: Some(name),
+        ..ann.clone()
+    };
+    let former = (0..6).map(|n| format!("ann{n}").parse().unwrap()).collect();
+    for account in [
+        grouped("a,b"),
+        grouped("a\nb"),
+        grouped(" a"),
+        named("x".repeat(100_000)),
+        named(" ann".to_owned()),
+        named(String::new()),
+        Account {
+            former_usernames: former,
+            ..ann.clone()
+        },
+    ] {
+        assert!(Accounts::require_possible(&account).is_err(), "{account:?}");
+    }
+}
