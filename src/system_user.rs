@@ -14,6 +14,11 @@ impl SystemUser {
         Self(rustix::process::geteuid().as_raw())
     }
 
+    /// The one with this number.
+    pub fn of(uid: u32) -> Self {
+        Self(uid)
+    }
+
     /// The owner of a file.
     pub fn owner_of(about: &Metadata) -> Self {
         Self(about.uid())

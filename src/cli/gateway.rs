@@ -49,7 +49,7 @@ pub(super) struct Gateway {
 impl Gateway {
     pub(super) fn new(config: Config) -> Self {
         Self {
-            client: Client::new(&config.listen.admin_socket),
+            client: Client::of(&config),
             config,
             opened: OnceCell::new(),
             unmade: OnceCell::new(),

@@ -1,6 +1,8 @@
 //! Asking a running gateway.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,9 +12,12 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::owner::store_owner;
 use super::protocol::{self, MAX_ANSWER, MAX_REQUEST};
 use super::{Command, CommandError, ExportPurpose, stream};
+use crate::config::Config;
 use crate::store::Summary;
+use crate::system_user::SystemUser;
 
 /// How long a gateway may take to accept a request.
 const SENDING: Duration = Duration::from_secs(10);
@@ -20,10 +25,15 @@ const SENDING: Duration = Duration::from_secs(10);
 /// How long a gateway may take to answer: an import hashes nothing, but a large store is verified for minutes.
 const ANSWERING: Duration = Duration::from_mins(10);
 
+/// The bit of a folder's mode by which everybody may write to it.
+const OTHERS_WRITE: u32 = 0o002;
+
 /// The other end of an administrator's socket.
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+    /// Who is believed to run the gateway, beside root and oneself.
+    owner: Option<SystemUser>,
 }
 
 /// Why there is no answer.
@@ -35,6 +45,20 @@ pub enum ClientError {
     /// The socket is somebody else's.
     #[error("{} belongs to another user: run this as the user that runs the gateway, or as root", .0.display())]
     Denied(PathBuf),
+    /// Somebody else answers.
+    #[error(
+        "at {} {peer} answers, who is neither root nor you nor the owner of the store: nothing was asked",
+        .socket.display()
+    )]
+    Stranger {
+        /// Where.
+        socket: PathBuf,
+        /// Who.
+        peer: SystemUser,
+    },
+    /// Everybody can put a socket of their own there.
+    #[error("{} may be written by everybody, so that anybody may answer there: take that right from others (`chmod o-w`)", .0.display())]
+    OpenFolder(PathBuf),
     /// The request is larger than a gateway takes.
     #[error("the request is larger than {MAX_REQUEST} bytes; divide it")]
     TooLarge,
@@ -56,6 +80,15 @@ impl Client {
     pub fn new(socket: &Path) -> Self {
         Self {
             socket: socket.to_owned(),
+            owner: None,
+        }
+    }
+
+    /// Of the gateway with this configuration: it may be run by whoever owns the store.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            owner: store_owner(config),
+            ..Self::new(&config.listen.admin_socket)
         }
     }
 
@@ -125,7 +158,31 @@ impl Client {
             return Err(ClientError::TooLarge);
         }
         let stream = UnixStream::connect(&self.socket).await;
-        Ok((stream.map_err(|error| self.unreached(&error))?, request))
+        let stream = stream.map_err(|error| self.unreached(&error))?;
+        self.require_trusted(&stream)?;
+        Ok((stream, request))
+    }
+
+    /// Commands carry passwords: whoever listens must be somebody who could read the store anyway.
+    fn require_trusted(&self, stream: &UnixStream) -> Result<(), ClientError> {
+        let folder = self
+            .socket
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let about = fs::metadata(folder).map_err(|error| self.broken(&error))?;
+        if about.mode() & OTHERS_WRITE != 0 {
+            return Err(ClientError::OpenFolder(folder.to_owned()));
+        }
+        let peer = stream.peer_cred().map_err(|error| self.broken(&error))?;
+        let peer = SystemUser::of(peer.uid());
+        if may_answer(peer, SystemUser::current(), self.owner) {
+            return Ok(());
+        }
+        Err(ClientError::Stranger {
+            socket: self.socket.clone(),
+            peer,
+        })
     }
 
     fn unreached(&self, error: &io::Error) -> ClientError {
@@ -148,6 +205,11 @@ impl Client {
             error: error.to_string(),
         }
     }
+}
+
+/// Whether a system user is believed to be the gateway.
+fn may_answer(peer: SystemUser, own: SystemUser, owner: Option<SystemUser>) -> bool {
+    peer.is_root() || peer == own || Some(peer) == owner
 }
 
 /// An export on its way from a gateway.
@@ -186,5 +248,20 @@ impl Exporting {
         let line = line.map_err(|_| self.client.silent())?;
         let line = line.map_err(|error| self.client.broken(&error))?;
         protocol::outcome(&line).map_err(|error| self.client.broken(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_oneself_and_the_stores_owner_may_answer() {
+        let [root, own, owner, other] = [0, 1000, 998, 1001].map(SystemUser::of);
+        for peer in [root, own, owner] {
+            assert!(may_answer(peer, own, Some(owner)), "{peer}");
+        }
+        assert!(!may_answer(other, own, Some(owner)));
+        assert!(!may_answer(owner, own, None));
     }
 }

@@ -43,6 +43,22 @@ pub(super) fn require_owner(config: &Config) -> Result<(), OwnerError> {
     Ok(())
 }
 
+/// Who owns the store; with a database, whose the master key is, or else the folder of the administrator's socket.
+pub(super) fn store_owner(config: &Config) -> Option<SystemUser> {
+    let store = match config.store.location() {
+        Ok(StoreLocation::Sled(folder)) => Some(folder),
+        _ => None,
+    };
+    let key = match &config.store.master_key {
+        SecretSource::File { file } => Some(file.clone()),
+        SecretSource::Text(_) | SecretSource::Env { .. } => None,
+    };
+    let socket = config.listen.admin_socket.parent().map(Path::to_owned);
+    let paths = [store, key, socket].into_iter().flatten();
+    let mut owners = paths.filter_map(|path| Some(SystemUser::owner_of(&fs::metadata(path).ok()?)));
+    owners.next()
+}
+
 /// The path, or the nearest above it that is there, and its owner.
 fn nearest(path: &Path) -> Option<(PathBuf, SystemUser)> {
     let path = std::path::absolute(path).ok()?;

@@ -115,7 +115,7 @@ pub async fn examine(
     mail: Option<&Email>,
     mut progress: impl FnMut(usize, usize),
 ) -> (bool, Vec<Finding>) {
-    let client = Client::new(&config.listen.admin_socket);
+    let client = Client::of(config);
     let (running, gateway) = gateway(&client).await;
     let patient = Patient {
         config,

@@ -214,3 +214,11 @@ async fn where_nobody_listens_no_gateway_runs() {
     let dead = Client::new(&path).ask(&Command::VerifyStore).await;
     assert!(matches!(dead, Err(ClientError::NotRunning(_))), "{dead:?}");
 }
+
+#[tokio::test]
+async fn nothing_is_asked_where_everybody_may_put_a_socket() {
+    let running = Running::start(PATIENCE);
+    fs::set_permissions(running.folder.path(), Permissions::from_mode(0o777)).unwrap();
+    let asked = Client::new(&running.path()).ask(&Command::VerifyStore).await;
+    assert!(matches!(asked, Err(ClientError::OpenFolder(_))), "{asked:?}");
+}
