@@ -49,6 +49,13 @@ pub(super) enum Form {
     Message,
 }
 
+impl Signed {
+    /// Whether the signature is in the query: then whoever has the URL says the rest of the request.
+    pub fn is_presigned(&self) -> bool {
+        self.form == Form::Query
+    }
+}
+
 /// A signature that can be judged only once the whole body was read.
 #[derive(Debug)]
 pub struct Pending<'h>(Box<Case<'h>>);

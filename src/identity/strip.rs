@@ -7,14 +7,25 @@ use http::{HeaderMap, HeaderName, header};
 use crate::request::{begins_as, fold, is_plain, reads_as};
 
 /// What clients say of a connection, or of a target that was rewritten on the way, beside everything below
-/// `X-Forwarded-` (S42): some applications believe it.
-pub const OF_THE_CONNECTION: [&str; 6] = [
+/// `X-Forwarded-` (S42): some applications believe it. `Script-Name` and its like move the path that they route by.
+pub const OF_THE_CONNECTION: [&str; 17] = [
     "forwarded",
+    "path-info",
+    "request-uri",
+    "script-name",
+    "x-host",
+    "x-http-host-override",
+    "x-original-host",
+    "x-original-path",
     "x-original-uri",
     "x-original-url",
+    "x-path-info",
     "x-real-ip",
     "x-request-id",
+    "x-request-uri",
     "x-rewrite-url",
+    "x-script-name",
+    "x-script-path",
 ];
 
 /// Whether a header says something of the connection, or a reader that folds signs takes it for one.

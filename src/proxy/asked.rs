@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
 use http::header::HOST;
 use http::request::Parts;
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, Uri};
 
 use super::framing::FramingError;
 use super::inspect::Fault;
@@ -36,15 +36,19 @@ pub(super) enum Malformed {
     /// `?x`, or `#x`, of which the HTTP library leaves nothing: what is judged would not be what is sent.
     #[error("the target has no path")]
     Target,
+    #[error("the target is a URL of another scheme")]
+    Scheme,
 }
 
 impl From<Malformed> for Refusal {
     fn from(malformed: Malformed) -> Self {
         let problem = match malformed {
             Malformed::Framing(error) => error.problem(),
-            Malformed::Head(_) | Malformed::Host | Malformed::HostsDiffer | Malformed::Target => {
-                Problem::BadRequest
-            }
+            Malformed::Head(_)
+            | Malformed::Host
+            | Malformed::HostsDiffer
+            | Malformed::Target
+            | Malformed::Scheme => Problem::BadRequest,
         };
         let refusal = Self::because(problem, malformed.to_string());
         match malformed {
@@ -59,9 +63,15 @@ impl From<Malformed> for Refusal {
 /// that the proxy was asked for, if it tells.
 pub(super) fn asked(parts: &Parts, through_trusted_proxy: bool) -> Result<Asked<'_>, Malformed> {
     if let Some(target) = parts.uri.path_and_query()
-        && !target.as_str().starts_with(['/', '*'])
+        && (!target.as_str().starts_with(['/', '*'])
+            || parts.version == http::Version::HTTP_2 && is_empty(target))
     {
         return Err(Malformed::Target);
+    }
+    if let Some(scheme) = parts.uri.scheme_str()
+        && !["http", "https"].contains(&scheme)
+    {
+        return Err(Malformed::Scheme);
     }
     let authority = sent_authority(parts)?;
     let host = authority.parse().map_err(|_| Malformed::Host)?;
@@ -76,6 +86,11 @@ pub(super) fn asked(parts: &Parts, through_trusted_proxy: bool) -> Result<Asked<
     } else {
         Ok(sent)
     }
+}
+
+/// Whether there is nothing in a target; by itself it says `/` then, and alone in a URI it does not.
+fn is_empty(target: &PathAndQuery) -> bool {
+    target.as_str() == "/" && Uri::from(target.clone()).path().is_empty()
 }
 
 fn sent_authority(parts: &Parts) -> Result<&str, Malformed> {
@@ -199,6 +214,7 @@ mod tests {
             http1("https://a.com/x", &["a.com:1"]),
             Err(Malformed::HostsDiffer)
         );
+        assert_eq!(http1("ftp://a.com/x", &["a.com"]), Err(Malformed::Scheme));
         let http2 = ask(Version::HTTP_2, "https://a.com/x", &["b.com"]);
         assert_eq!(http2, Err(Malformed::HostsDiffer));
     }

@@ -133,7 +133,7 @@ impl Gateway {
         signed: Option<&Signed>,
     ) -> Result<HeaderMap, Refusal> {
         let mut headers = head.headers.clone();
-        hop_by_hop::remove_from_request(&mut headers);
+        hop_by_hop::remove_from_request(&mut headers, signed.is_some());
         if version == Version::HTTP_2 {
             join_cookies(&mut headers);
         }
@@ -143,7 +143,13 @@ impl Gateway {
             .map_err(|_| Refusal::because(Problem::BadRequest, "the host is no header's value"))?;
         forwarded::tell(&mut headers, head, &authority, hop.peer);
         headers.insert(X_REQUEST_ID, head.id.header_value());
-        self.strip_method_override(&mut headers, head.method, route, permit);
+        self.strip_method_override(
+            &mut headers,
+            head.method,
+            route,
+            permit,
+            signed.is_some_and(Signed::is_presigned),
+        );
         self.identity
             .apply(&mut headers, route.target(), permit, &authority);
         Ok(headers)
@@ -285,7 +291,11 @@ impl Gateway {
 /// The target that an application is asked for: without what belongs to Backend.AI's session form.
 pub(super) fn for_application(route: &Route, target: PathAndQuery) -> Result<PathAndQuery, Refusal> {
     let Some(path) = route.bare_path(target.path()) else {
-        return Ok(target);
+        // A URL of a host alone leaves nothing of the target; it is judged as `/` (RFC 9112, section 3.2.2).
+        return Ok(match target.as_str() {
+            "/" => PathAndQuery::from_static("/"),
+            _ => target,
+        });
     };
     let bare = match target.query() {
         Some(query) => format!("{path}?{query}"),

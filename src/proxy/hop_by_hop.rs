@@ -9,13 +9,24 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// Removes them from a request. That the client takes trailers is said on: gRPC asks for it.
-pub(super) fn remove_from_request(headers: &mut HeaderMap) {
+/// What a request is judged by: a client that has it removed afterwards has the application do something else.
+const JUDGED: [HeaderName; 5] = [
+    HeaderName::from_static("depth"),
+    HeaderName::from_static("destination"),
+    HeaderName::from_static("if"),
+    HeaderName::from_static("overwrite"),
+    HeaderName::from_static("x-amz-copy-source"),
+];
+
+/// Removes them from a request. That the client takes trailers is said on: gRPC asks for it. What the request was judged
+/// by stays, and if it is signed whatever `Connection` names: those are no options of a connection (RFC 9110, section
+/// 7.6.1).
+pub(super) fn remove_from_request(headers: &mut HeaderMap, is_signed: bool) {
     let takes_trailers = headers
         .get_all(TE)
         .iter()
         .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case("trailers")));
-    remove(headers);
+    remove(headers, |name| !is_signed && !JUDGED.contains(name));
     // The gateway itself asks for the body when it is wanted.
     headers.remove(EXPECT);
     headers.remove(HTTP2_SETTINGS);
@@ -26,16 +37,18 @@ pub(super) fn remove_from_request(headers: &mut HeaderMap) {
 
 /// Removes them from an answer.
 pub(super) fn remove_from_response(headers: &mut HeaderMap) {
-    remove(headers);
+    remove(headers, |_| true);
 }
 
-fn remove(headers: &mut HeaderMap) {
+/// `is_option`: of a header that `Connection` names.
+fn remove(headers: &mut HeaderMap, is_option: impl Fn(&HeaderName) -> bool) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
             .iter()
             .flat_map(tokens)
             .filter_map(|token| token.parse().ok())
+            .filter(is_option)
             .collect();
         for name in named {
             headers.remove(name);
@@ -66,11 +79,15 @@ mod tests {
     use super::*;
 
     fn left(sent: &[(&'static str, &'static str)]) -> Vec<String> {
+        left_of(sent, false)
+    }
+
+    fn left_of(sent: &[(&'static str, &'static str)], is_signed: bool) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in sent {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        remove_from_request(&mut headers);
+        remove_from_request(&mut headers, is_signed);
         let mut left: Vec<_> = headers
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -99,6 +116,17 @@ mod tests {
             ]),
             ["x-three: 3"]
         );
+    }
+
+    #[test]
+    fn s75_what_a_request_was_judged_by_stays() {
+        let sent = [
+            ("connection", "close, Overwrite, if-none-match"),
+            ("if-none-match", "*"),
+            ("overwrite", "F"),
+        ];
+        assert_eq!(left(&sent), ["overwrite: F"]);
+        assert_eq!(left_of(&sent, true), ["if-none-match: *", "overwrite: F"]);
     }
 
     #[test]

@@ -24,12 +24,18 @@ impl Gateway {
         method: &Method,
         route: &Route,
         permit: &Permit,
+        is_presigned: bool,
     ) {
         if !is_in(headers) {
             return;
         }
         let is_limited_key = matches!(permit.proof(), Some(Proof::Key(key)) if key.limits_methods());
-        if is_limited_key || self.routes.tells_methods_apart(route.target()) || route.judges_method(method) {
+        // Whoever signed the URL meant this method, and whoever has it may say what they like.
+        if is_presigned
+            || is_limited_key
+            || self.routes.tells_methods_apart(route.target())
+            || route.judges_method(method)
+        {
             let names: Vec<HeaderName> = headers.keys().filter(|name| is_one(name)).cloned().collect();
             for name in names {
                 headers.remove(name);

@@ -15,7 +15,7 @@ use super::{Gateway, method_override};
 use crate::authorize::Permit;
 use crate::config::{Config, DestinationForm, Server, UpstreamConfig, UpstreamPreset};
 use crate::refusal::{Hint, Problem, Refusal};
-use crate::request::{Host, RequestHead};
+use crate::request::{Host, RequestHead, is_plain, reads_as};
 use crate::route::{BadPath, Below, Found, Route, Routes, Target, Unroutable, UpstreamName};
 
 pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
@@ -97,19 +97,24 @@ impl Gateway {
         let overwrites = only(head.headers, &OVERWRITE, "Overwrite")? != Some("F");
         if overwrites {
             self.require_second(head, &url, &Method::DELETE, permit, HEADER)?;
-            self.require_below(head, url.path(), own, &Method::DELETE, permit)?;
         }
         let route = self.require_second(head, &url, &Method::PUT, permit, HEADER)?;
-        self.require_below(head, url.path(), own, &Method::PUT, permit)?;
-        self.require_below(head, head.path, own, &Method::GET, permit)?;
-        if !head.method.as_str().eq_ignore_ascii_case("COPY") {
-            self.require_below(head, head.path, own, &Method::DELETE, permit)?;
+        // What lies below is below the paths that the application sees.
+        let source = own.bare_path(head.path).unwrap_or(head.path.into());
+        let url = rewritten(route, url, HEADER)?;
+        if overwrites {
+            self.require_below(head, url.path(), own, &Method::DELETE, permit)?;
         }
-        rewritten(route, url, HEADER).map(Some)
+        self.require_below(head, url.path(), own, &Method::PUT, permit)?;
+        self.require_below(head, &source, own, &Method::GET, permit)?;
+        if !head.method.as_str().eq_ignore_ascii_case("COPY") {
+            self.require_below(head, &source, own, &Method::DELETE, permit)?;
+        }
+        Ok(Some(url))
     }
 
     /// Judges what lies in a collection with which it is read, written or deleted: all below it for which there are other
-    /// routes to the same application.
+    /// routes to the same application, whatever name it has there.
     fn require_below(
         &self,
         head: &RequestHead<'_>,
@@ -119,7 +124,9 @@ impl Gateway {
         permit: &Permit,
     ) -> Result<(), SecondResourceError> {
         for Below { route, all } in self.routes.below(head.host, path, method) {
-            let leads_there = all.iter().find(|route| route.target() == own.target());
+            let leads_there = all
+                .iter()
+                .find(|route| self.upstreams.is_one_application(route.target(), own.target()));
             let admits = route.is_some_and(|route| permit.extends_to(route, method).is_ok());
             if let Some(below) = leads_there.filter(|_| !admits) {
                 return Err(SecondResourceError::Below {
@@ -138,6 +145,10 @@ impl Gateway {
         permit: &Permit,
     ) -> Result<(), SecondResourceError> {
         const HEADER: &str = "x-amz-copy-source";
+        let is_odd = |name: &HeaderName| !is_plain(name) && reads_as(name, HEADER);
+        if head.headers.keys().any(is_odd) {
+            return Err(SecondResourceError::Unreadable(HEADER));
+        }
         let Some(value) = only(head.headers, &COPY_SOURCE, HEADER)? else {
             return Ok(());
         };
@@ -145,13 +156,16 @@ impl Gateway {
         // The slash between bucket and key is encoded by some.
         let object = object.replace("%2F", "/").replace("%2f", "/");
         let path = format!("/{}", object.strip_prefix('/').unwrap_or(&object));
-        // An access point has a name of Amazon's, and no path.
-        if object.starts_with("arn:") {
+        // An access point has a name of Amazon's, and no path; what has a scheme is a URL to some.
+        if object.split('/').next().is_some_and(|first| first.contains(':')) {
             return Err(SecondResourceError::Unreadable(HEADER));
         }
-        let url = parse(&path, head, HEADER)?;
-        self.require_second(head, &url, &Method::GET, permit, HEADER)
-            .map(drop)
+        // Some read `+` as in a query.
+        for path in [path.replace('+', "%20"), path] {
+            let url = parse(&path, head, HEADER)?;
+            self.require_second(head, &url, &Method::GET, permit, HEADER)?;
+        }
+        Ok(())
     }
 
     fn conditions(

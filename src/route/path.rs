@@ -67,8 +67,11 @@ fn has_dot_segment(path: &[u8]) -> bool {
     while let Some(at) = memchr::memmem::find(rest, b"/.") {
         rest = &rest[at + 2..];
         let after = rest.strip_prefix(b".").unwrap_or(rest);
-        let blanks = after.iter().take_while(|&&byte| is_blank(byte)).count();
-        if matches!(after[blanks..], [] | [b'/', ..]) {
+        let end = memchr::memchr(b'/', after).unwrap_or(after.len());
+        let tail = &after[..end];
+        // Behind blanks further dots go as well, with those who drop both at the end.
+        let is_dropped = tail.iter().all(|&byte| byte == b'.' || is_blank(byte));
+        if is_dropped && tail.first().is_none_or(|&byte| is_blank(byte)) {
             return true;
         }
     }
@@ -80,7 +83,7 @@ fn has_overlong(path: &[u8]) -> bool {
         && path.windows(2).any(|pair| {
             matches!(
                 pair,
-                [0xc0 | 0xc1, 0x80..=0xbf] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f]
+                [0xc0 | 0xc1 | 0xf8..=0xfd, 0x80..=0xbf] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f]
             )
         })
 }
@@ -112,6 +115,8 @@ mod tests {
             "/a/.. /b",
             "/a/.\t",
             "/a/..\n/b",
+            "/a/.. ./b",
+            "/a/. . .",
         ] {
             let refused = Err(BadPath::DotSegment);
             assert_eq!(require_harmless(path.as_bytes()), refused, "{path:?}");
@@ -121,6 +126,8 @@ mod tests {
     #[test]
     fn many_blanks_are_looked_at_once() {
         let path = format!("/{}", "..       ".repeat(8000));
+        assert_eq!(require_harmless(path.as_bytes()), Err(BadPath::DotSegment));
+        let path = format!("/{}", "..       x".repeat(8000));
         assert_eq!(require_harmless(path.as_bytes()), Ok(()));
     }
 

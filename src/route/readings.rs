@@ -27,9 +27,12 @@ const TIMES: usize = 6;
 /// Something that applications do to a path. `None`: it stays as it is.
 type Step = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 12] = [
     decode,
     decode_wide,
+    drop_percent,
+    drop_escape,
+    drop_breaks,
     drop_parameters,
     merge_slashes,
     drop_authority,
@@ -78,9 +81,9 @@ impl Readings {
 /// A path as those compare it who take letters for the same whatever their case, as do applications and file systems.
 pub(super) fn fold(path: &str) -> Cow<'_, str> {
     if !path.is_ascii() {
-        // There and back: some letters have one counterpart in one direction alone.
-        let upper = path.chars().flat_map(char::to_uppercase);
-        let lower = upper.flat_map(char::to_lowercase);
+        // There and back: some letters have one counterpart in one direction alone, as the capital of `ß`.
+        let small = path.chars().flat_map(char::to_lowercase);
+        let lower = small.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
         // What is left of a dotted capital I.
         return lower.filter(|&letter| letter != '\u{307}').collect();
     }
@@ -179,6 +182,45 @@ fn wide_letter(escape: &[u8]) -> Option<char> {
     let mut digits = digits.iter().map(|&digit| char::from(digit).to_digit(16));
     let code = digits.try_fold(0, |code, digit| Some(code << 4 | digit?))?;
     char::from_u32(code)
+}
+
+/// Without a `%` that begins no escape, as lenient decoders read it.
+fn drop_percent(path: &[u8]) -> Option<Vec<u8>> {
+    without_strays(path, |_| 1)
+}
+
+/// The same as nginx's decoder reads it: where one hexadecimal digit follows, that and the byte after it go too.
+fn drop_escape(path: &[u8]) -> Option<Vec<u8>> {
+    without_strays(path, |escape| match escape.get(1) {
+        Some(digit) if digit.is_ascii_hexdigit() => escape.len().min(3),
+        _ => 1,
+    })
+}
+
+/// `taken` says how much goes with a `%` that begins no escape.
+fn without_strays(path: &[u8], taken: impl Fn(&[u8]) -> usize) -> Option<Vec<u8>> {
+    let mut kept = Vec::new();
+    let mut rest = path;
+    while let Some(at) = memchr::memchr(b'%', rest) {
+        let (before, escape) = rest.split_at(at);
+        kept.extend_from_slice(before);
+        let is_escape =
+            matches!(escape, [_, high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+        let taken = if is_escape { 0 } else { taken(escape) };
+        if is_escape {
+            kept.push(b'%');
+        }
+        rest = &escape[taken.max(1)..];
+    }
+    kept.extend_from_slice(rest);
+    (kept.len() < path.len()).then_some(kept)
+}
+
+/// Without tabs and line breaks, which parsers of URLs drop wherever they stand (WHATWG URL, section 4.4).
+fn drop_breaks(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr3(b'\t', b'\n', b'\r', path)?;
+    let is_kept = |byte: &u8| !matches!(byte, b'\t' | b'\n' | b'\r');
+    Some(path.iter().copied().filter(is_kept).collect())
 }
 
 /// Without what follows a `;` in a segment.

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authorize::Permit;
 use crate::config::{Config, ServerError, UpstreamConfig};
-use crate::route::{Routes, UpstreamId, UpstreamName};
+use crate::route::{Routes, Target, UpstreamId, UpstreamName};
 use crate::trust_anchors::TrustAnchorError;
 use crate::warning_limit::WarningLimit;
 use balance::Balancer;
@@ -191,6 +191,16 @@ impl Upstreams {
     /// The application that a route leads to.
     pub fn of(&self, id: UpstreamId) -> Option<&Upstream> {
         self.0.get(id.index())
+    }
+
+    /// Whether two routes lead to one application: it may have several names.
+    pub fn is_one_application(&self, one: Target, other: Target) -> bool {
+        let servers = |target| match target {
+            Target::Demo => Vec::new(),
+            Target::Upstream(id) => self.of(id).map(Upstream::servers).unwrap_or_default(),
+        };
+        let others = servers(other);
+        one == other || servers(one).iter().any(|server| others.contains(server))
     }
 
     /// Looks whether each server takes a connection as the gateway would make it, TLS included, within this time. No

@@ -10,7 +10,7 @@ PATHS = 100_000 if FULL else 1_500
 
 SEGMENTS = """
 admin admin admin ADMIN Admin %61dmin adm%69n %61%64%6d%69%6e %2561dmin %25%36%31dmin admin; admin;x=1 admin. admin%20
-admin%09 admin%00 admin%23 admin%3f admin%3b admin%2f admin%5c %2fadmin %2f%2fadmin ..;admin ;admin .;
+admin%09 admin%00 admin%23 ad%min ad%09min adm%0ain ad%aqmin %admin admin%3f admin%3b admin%2f admin%5c %2fadmin %2f%2fadmin ..;admin ;admin .;
 . .. ..; .; %2e %2e%2e .%2e %252e%252e ..%2f ..%252f ..%5c ..%00 %c0%ae%c0%ae ... ..%20 ; ;x %3b %3b/.. %20 %E3%80%82
 x users index.php localhost localhost:80 a@b http: %68ttp: a:b 한 %ED%95%9C %u0061dmin adm\u0131n \\ \\admin ?x #x %23 %3f
 """.split()

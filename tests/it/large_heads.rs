@@ -132,6 +132,11 @@ fn heads() -> Vec<(&'static str, String, String)> {
         ),
         ("a signed query", filled("/admin?", "b&a&", "c"), signed_now(key)),
         (
+            "a signed query of as many parameters as are read",
+            filled("/admin//?", "%62=/aaaaaaaaa&", "c"),
+            signed_now(key),
+        ),
+        (
             "a signed query that is encoded",
             filled("/admin//=?", "%62=/&a=+&", "c"),
             signed_now(key),

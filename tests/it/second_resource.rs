@@ -175,7 +175,13 @@ async fn s75_what_lies_below_a_collection_is_judged_with_it() {
                 allow: ops(),
                 ..route("/docs/elsewhere", "public", &other.url())
             },
+            RouteConfig {
+                allow: ops(),
+                ..route("/twice/named", "public", "named")
+            },
         ]);
+        let named = upstream(&[&app.url()]);
+        config.upstream = BTreeMap::from([("named".to_owned(), named)]);
     })
     .await;
     let cookie = gateway.signed_in("ann").await;
@@ -192,6 +198,7 @@ async fn s75_what_lies_below_a_collection_is_judged_with_it() {
         ("COPY", "/shared/x", "/shared/y", 200),
         ("MOVE", "/share", "/shared2", 200),
         ("MOVE", "/docs", "/copy", 200),
+        ("COPY", "/twice", "/copy", 403),
         ("COPY", "/ro", "/copy", 405),
     ] {
         let headers = [("destination", destination)];
@@ -205,6 +212,25 @@ async fn s75_what_lies_below_a_collection_is_judged_with_it() {
     let headers = [("destination", "/copy")];
     let asked = ask(&gateway, &app, &cookie, ("MOVE", "/shared"), &headers).await;
     assert_eq!(asked.status, 200, "{}", asked.problem);
+}
+
+/// A request is judged by headers that `Connection` would have removed afterwards.
+#[tokio::test]
+async fn s75_what_was_judged_is_what_the_application_gets() {
+    let app = Application::start().await;
+    let gateway = start(&app).await;
+    let cookie = gateway.signed_in("ann").await;
+    let mut raw = gateway.raw().await;
+    let authority = gateway.authority();
+    raw.send(format!(
+        "COPY /x HTTP/1.1\r\nHost: {authority}\r\nCookie: {cookie}\r\nDestination: /keep/x\r\nOverwrite: F\r\n\
+         Connection: keep-alive, overwrite, destination\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(raw.answer().await.0, 200);
+    let received = app.received().pop().unwrap();
+    assert_eq!(received.header("overwrite"), Some("F"));
+    assert!(received.header("destination").unwrap().ends_with("/keep/x"));
 }
 
 #[tokio::test]
@@ -317,6 +343,9 @@ async fn s75_an_object_is_copied_only_by_whoever_may_read_it() {
         ("%63ad/key", 400),
         ("x#/../cad/key", 400),
         ("arn:aws:s3:us-east-1:1:accesspoint/a/object/b", 400),
+        ("x:/cad/key", 400),
+        ("http://elsewhere/cad/key", 400),
+        ("c+d/key", 200),
     ] {
         let headers = [("x-amz-copy-source", source)];
         let asked = ask(&gateway, &app, &cookie, ("PUT", "/bucket/copy"), &headers).await;

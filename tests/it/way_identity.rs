@@ -173,6 +173,10 @@ async fn s42_what_is_said_of_the_connection() {
         ("x-original-uri", "/admin"),
         ("x-rewrite-url", "/admin"),
         ("x+rewrite+url", "/admin"),
+        ("script_name", "/x"),
+        ("x-script-name", "/x"),
+        ("x~script~name", "/x"),
+        ("path-info", "/admin"),
     ];
     let claims = [
         ("x-forwarded-for", "6.6.6.6"),

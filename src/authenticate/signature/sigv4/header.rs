@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use http::HeaderName;
+
 use super::date::AmzDate;
 use super::payload::Payload;
 use super::{Claim, Form};
@@ -9,6 +11,20 @@ use crate::authenticate::signature::mac::from_hex;
 use crate::authenticate::signature::{Fault, Message};
 
 const DATE: &str = "x-amz-date";
+
+/// Headers that say something of the signature, the body or the client, and that some clients do not sign.
+const MAY_BE_UNSIGNED: [&str; 7] = [
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    "x-amz-security-token",
+    "x-amz-te",
+    "x-amz-trailer",
+    "x-amz-user-agent",
+];
+
+/// Nobody signs a query of more parameters: it is sorted before the key is known.
+const MOST_PARAMETERS: usize = 4096;
 
 /// More headers than that are no request.
 const MOST_HEADERS: usize = 128;
@@ -45,6 +61,7 @@ impl<'a> Claim<'a> {
     ) -> Result<Self, Fault> {
         require_scope(&credential, &date)?;
         require_headers(&signed_headers, message)?;
+        require_few_parameters(message.query.unwrap_or_default())?;
         Ok(Self {
             form,
             credential,
@@ -106,7 +123,16 @@ fn require_scope(credential: &str, date: &AmzDate) -> Result<(), Fault> {
     }
 }
 
-/// The host is signed, and all that is signed is there, in lower case and once.
+fn require_few_parameters(query: &str) -> Result<(), Fault> {
+    if memchr::memchr_iter(b'&', query.as_bytes()).count() < MOST_PARAMETERS {
+        Ok(())
+    } else {
+        Err(Fault::Malformed("the query has more than 4096 parameters"))
+    }
+}
+
+/// The host is signed and what tells the application what to do, and all that is signed is there, in lower case and
+/// once.
 fn require_headers(names: &str, message: &Message<'_>) -> Result<(), Fault> {
     let is_name = |name: &str| {
         !name.is_empty()
@@ -128,9 +154,18 @@ fn require_headers(names: &str, message: &Message<'_>) -> Result<(), Fault> {
             return Err(Fault::Missing(name.into()));
         }
     }
-    if has_host {
-        Ok(())
-    } else {
-        Err(Fault::NotSigned("host".into()))
+    if !has_host {
+        return Err(Fault::NotSigned("host".into()));
+    }
+    // What tells the application what to do is signed, as with AWS: a URL could be given any otherwise.
+    let tells = |name: &str| name.starts_with("x-amz-") && !MAY_BE_UNSIGNED.contains(&name);
+    let mut telling = message
+        .headers
+        .keys()
+        .map(HeaderName::as_str)
+        .filter(|name| tells(name));
+    match telling.find(|telling| !names.split(';').any(|name| name == *telling)) {
+        Some(name) => Err(Fault::NotSigned(name.into())),
+        None => Ok(()),
     }
 }
