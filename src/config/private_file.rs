@@ -18,7 +18,7 @@ const SECRETS_MOUNT: &str = "/run/secrets";
 pub enum LooseMode {
     /// The file's group may read it, and its owner is root or who runs this: Kubernetes with `fsGroup`.
     Group(u32),
-    /// Everybody may read it, below [`SECRETS_MOUNT`]: Docker, Podman.
+    /// Everybody may read it, below `/run/secrets`: Docker, Podman.
     Everybody(u32),
 }
 
