@@ -127,7 +127,7 @@ impl Application {
         let shares = share_out(descriptors, &config);
         let mut bound = config.clone();
         bound.limits.connections = shares.clients;
-        let listener = Listener::bind(&bound, &random, metrics.clone())?;
+        let listener = Listener::bind(&bound, &clock, &random, metrics.clone())?;
         let readiness = Readiness::default();
         let ops = bind_ops(&config, &readiness, metrics.clone(), &clock).await?;
         if let (Some(0), Some(address)) = (config.public_url.port(), listener.addresses().first()) {

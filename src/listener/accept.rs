@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::is_trusted;
 use super::redirect::Redirect;
 use super::{Tls, proxy_header};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::random::Random;
@@ -80,6 +81,8 @@ pub struct Gate {
     rules: ArcSwap<Rules>,
     places: Arc<Semaphore>,
     metrics: Arc<Metrics>,
+    /// Tells plain answers the time.
+    clock: Clock,
     /// Names of plain requests.
     ids: RequestIds,
     /// The port of the first HTTPS address.
@@ -98,7 +101,12 @@ struct Rules {
 
 impl Listener {
     /// Binds all addresses of `[listen]` but `ops`. Port 0 takes any free one. Must run inside a tokio runtime.
-    pub fn bind(config: &Config, random: &Random, metrics: Arc<Metrics>) -> Result<Self, ListenError> {
+    pub fn bind(
+        config: &Config,
+        clock: &Clock,
+        random: &Random,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, ListenError> {
         let https = bind_all(&config.listen.https)?;
         let http = bind_all(&config.listen.http)?;
         let addresses: Vec<_> = https.iter().map(|(_, address)| *address).collect();
@@ -109,6 +117,7 @@ impl Listener {
                 rules: ArcSwap::from_pointee(Rules::new(config, port)),
                 places: Arc::new(Semaphore::new(places)),
                 metrics,
+                clock: clock.clone(),
                 ids: RequestIds::new(random),
                 port,
             }),
@@ -161,7 +170,10 @@ impl Listener {
         for listener in http {
             let handle = |gate: Arc<Gate>, stream, _| async move {
                 let rules = gate.rules.load_full();
-                rules.redirect.serve(stream, &gate.ids, rules.header).await;
+                rules
+                    .redirect
+                    .serve(stream, &gate.ids, &gate.clock, rules.header)
+                    .await;
             };
             loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
         }
@@ -242,7 +254,10 @@ impl Gate {
         // Anybody can cause this at any rate, so it is not worth more than a line for who looks for it.
         tracing::debug!(%peer, error = %failure, "no handshake");
         if let HandshakeError::Plaintext(stream) = failure {
-            rules.redirect.explain(stream, &self.ids, rules.header).await;
+            rules
+                .redirect
+                .explain(stream, &self.ids, &self.clock, rules.header)
+                .await;
         }
         None
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Empty, Full};
@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_util::io::InspectReader;
 
+use crate::clock::Clock;
 use crate::config::{Config, HostPattern};
 use crate::request::{Host, RequestIds, X_REQUEST_ID};
 
@@ -56,14 +57,20 @@ impl Redirect {
     }
 
     /// Answers one request, within `deadline`.
-    pub(super) async fn serve(&self, stream: TcpStream, ids: &RequestIds, deadline: Duration) {
-        self.serve_once(stream, ids, deadline, |request| self.answer(request))
+    pub(super) async fn serve(&self, stream: TcpStream, ids: &RequestIds, clock: &Clock, deadline: Duration) {
+        self.serve_once(stream, ids, clock, deadline, |request| self.answer(request))
             .await;
     }
 
     /// Answers one request that came to a port that speaks TLS, within `deadline`: 400, and where to go instead.
-    pub(super) async fn explain(&self, stream: TcpStream, ids: &RequestIds, deadline: Duration) {
-        self.serve_once(stream, ids, deadline, |request| self.explanation(request))
+    pub(super) async fn explain(
+        &self,
+        stream: TcpStream,
+        ids: &RequestIds,
+        clock: &Clock,
+        deadline: Duration,
+    ) {
+        self.serve_once(stream, ids, clock, deadline, |request| self.explanation(request))
             .await;
     }
 
@@ -71,6 +78,7 @@ impl Redirect {
         &self,
         stream: TcpStream,
         ids: &RequestIds,
+        clock: &Clock,
         deadline: Duration,
         answer: impl Fn(&Request<Incoming>) -> Response<B>,
     ) where
@@ -92,9 +100,12 @@ impl Redirect {
             } else {
                 answer(&request)
             };
-            answer
-                .headers_mut()
-                .insert(X_REQUEST_ID, ids.next().header_value());
+            let headers = answer.headers_mut();
+            headers.insert(X_REQUEST_ID, ids.next().header_value());
+            // The library's own stays where the clock once was.
+            if let Some(Ok(date)) = clock.http_date().map(HeaderValue::try_from) {
+                headers.insert(DATE, date);
+            }
             async move { Ok::<_, Infallible>(answer) }
         });
         let connection = http1::Builder::new()

@@ -71,7 +71,7 @@ impl Gateway {
         let (clock, hand) = Clock::manual(start_of_time());
         let tls = Tls::load(config, folder.path(), &hosts(config), &clock).unwrap();
         let metrics = Arc::new(Metrics::default());
-        let listener = Listener::bind(config, &Random::seeded(1), metrics.clone()).unwrap();
+        let listener = Listener::bind(config, &clock, &Random::seeded(1), metrics.clone()).unwrap();
         let address = listener.addresses()[0];
         let plain = listener.plain_addresses().first().copied();
         let stop = CancellationToken::new();
