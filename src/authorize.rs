@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::authenticate::{Credentials, Proof};
+use crate::authenticate::{Credentials, Lapse, Proof};
 use crate::config::Allow;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
@@ -36,6 +36,18 @@ impl Permit {
     /// Whether policy admits its holder to another resource as well, by this method.
     pub fn extends_to(&self, route: &Route, method: &Method) -> Result<(), Denied> {
         permit(route, method, self.credentials.clone()).map(drop)
+    }
+
+    /// On whose behalf and what proves it, where the policy asks for somebody.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    /// Whether what it rests on still holds.
+    pub fn require_current(&self) -> Result<(), Lapse> {
+        self.credentials
+            .as_ref()
+            .map_or(Ok(()), Credentials::require_current)
     }
 
     /// What proves on whose behalf: what lasts longer than the request ends with it.

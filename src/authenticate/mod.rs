@@ -65,6 +65,17 @@ pub enum Proof {
     Key(Arc<LiveKey>),
 }
 
+/// Why credentials that admitted a request admit it no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lapse {
+    /// What proves them has ended.
+    #[error("the session or the access key has ended")]
+    Ended,
+    /// The application would be told of a membership that is no longer one.
+    #[error("the account has left a group")]
+    GroupLeft,
+}
+
 /// What all schemes together say.
 #[derive(Debug, Default)]
 pub struct Identified {
@@ -197,7 +208,40 @@ impl<'h> Attempt<'h> {
     }
 }
 
+impl Credentials {
+    /// Compares them with what holds now: a request may wait, and its body may take minutes, after its head was judged
+    /// (S76).
+    pub fn require_current(&self) -> Result<(), Lapse> {
+        let Some(proof) = &self.proof else { return Ok(()) };
+        if proof.has_ended() {
+            return Err(Lapse::Ended);
+        }
+        let current = proof.principal();
+        if Arc::ptr_eq(&current, &self.principal) || self.principal.groups.is_subset(&current.groups) {
+            Ok(())
+        } else {
+            Err(Lapse::GroupLeft)
+        }
+    }
+}
+
 impl Proof {
+    /// On whose behalf it is used, as they are now.
+    fn principal(&self) -> Arc<Principal> {
+        match self {
+            Self::Session(session) => session.principal(),
+            Self::Key(key) => key.current_principal(),
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        match self {
+            Self::Session(session) => session.has_ended(),
+            Self::Key(key) => key.has_ended(),
+        }
+    }
+
     /// The session, if it is one.
     pub fn session(&self) -> Option<&Arc<LiveSession>> {
         match self {

@@ -1,5 +1,6 @@
 //! A wrong proof, as it is told.
 
+use super::Lapse;
 use super::signature::Fault;
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::services::KeyRefusal;
@@ -25,6 +26,16 @@ impl From<Fault> for Refusal {
             hint,
             ..Self::because(problem, fault.to_string())
         }
+    }
+}
+
+impl From<Lapse> for Refusal {
+    fn from(lapse: Lapse) -> Self {
+        let problem = match lapse {
+            Lapse::Ended => Problem::NotAuthenticated,
+            Lapse::GroupLeft => Problem::Forbidden,
+        };
+        Self::because(problem, lapse.to_string())
     }
 }
 

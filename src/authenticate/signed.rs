@@ -168,12 +168,13 @@ impl SignedScheme {
         }
     }
 
-    /// Judges a signature now that the body was read.
+    /// Judges a signature now that the body was read, by the key as it is now (S76).
     pub(super) fn decide<'h>(&self, pending: Pending<'h>, body: &Bytes) -> Attempt<'h> {
         if let Err(error) = self.keys.require_current() {
             return Attempt::Unavailable(error);
         }
-        let case = *pending.0;
+        let mut case = *pending.0;
+        case.key = case.key.and_then(|key| self.keys.find(&key.id()));
         let judged = case.by_body(self.secret(&case), body);
         self.conclude(case, judged)
     }

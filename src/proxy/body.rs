@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::access_log::Record;
 use super::conversation::Turn;
-use crate::authenticate::Proof;
+use crate::authenticate::{Lapse, Proof};
 use crate::upstream::{self, BodyError, Progress};
 
 /// How often a stream that is quiet looks whether what proved it has ended: S28 gives it 5 s.
@@ -90,7 +90,7 @@ impl Watch {
         self.quiet_since = None;
         self.frames += 1;
         if self.frames.is_multiple_of(FRAMES_BETWEEN_LOOKS) {
-            self.require_proof()?;
+            require_proof(self.proof.as_ref())?;
         }
         Ok(())
     }
@@ -111,12 +111,8 @@ impl Watch {
         };
         loop {
             ready!(sleep.as_mut().poll(context));
-            if self
-                .proof
-                .as_ref()
-                .is_some_and(|proof| proof.ended().is_cancelled())
-            {
-                return Poll::Ready(BodyError::SessionEnded);
+            if let Err(ended) = require_proof(self.proof.as_ref()) {
+                return Poll::Ready(ended);
             }
             if quiet_since.elapsed() >= self.idle {
                 return Poll::Ready(BodyError::Stalled);
@@ -124,12 +120,12 @@ impl Watch {
             sleep.as_mut().reset(Instant::now() + tick);
         }
     }
+}
 
-    fn require_proof(&self) -> Result<(), BodyError> {
-        match &self.proof {
-            Some(proof) if proof.ended().is_cancelled() => Err(BodyError::SessionEnded),
-            _ => Ok(()),
-        }
+fn require_proof(proof: Option<&Proof>) -> Result<(), BodyError> {
+    match proof {
+        Some(proof) if proof.has_ended() => Err(Lapse::Ended.into()),
+        _ => Ok(()),
     }
 }
 

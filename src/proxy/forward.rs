@@ -97,10 +97,16 @@ impl Gateway {
             } else {
                 read.bytes.clone()
             };
-            RequestBody::read(content)
+            RequestBody::read(content, permit)
         } else {
             let check = signed.as_mut().and_then(|signed| signed.body.take());
-            RequestBody::new(rest.upload, check, self.identity.strip(), self.timeouts.idle)
+            RequestBody::new(
+                rest.upload,
+                check,
+                permit,
+                self.identity.strip(),
+                self.timeouts.idle,
+            )
         };
         let target = rest.target.map(|sent| {
             let bare = self.authenticator.target(sent, signed.as_deref());
@@ -212,8 +218,13 @@ impl Gateway {
         } = match answered {
             Ok(answer) => answer,
             Err(error) => {
-                if let Some(fault) = progress.and_then(|progress| progress.fault()) {
-                    return Err(fault.into());
+                if let Some(progress) = progress {
+                    if let Some(fault) = progress.fault() {
+                        return Err(fault.into());
+                    }
+                    if let Some(lapse) = progress.lapse() {
+                        return Err(lapse.into());
+                    }
                 }
                 self.metrics.upstream_errors.increment();
                 let is_unsent = matches!(error, UpstreamError::Unreachable { .. } | UpstreamError::Busy(_));
@@ -357,6 +368,7 @@ fn refusal(error: &UpstreamError) -> Refusal {
         UpstreamError::Timeout(_) => Problem::UpstreamTimeout,
         UpstreamError::Busy(_) => Problem::Unavailable,
         UpstreamError::RequestBody => Problem::BadRequest,
+        UpstreamError::Lapsed(lapse) => return (*lapse).into(),
     };
     Refusal::because(problem, error.to_string())
 }

@@ -63,7 +63,7 @@ impl Gateway {
         let Some(session) = permit.session() else {
             return Ok(None);
         };
-        let credentials = (!session.ended().is_cancelled()).then(|| Credentials {
+        let credentials = (!session.has_ended()).then(|| Credentials {
             principal: session.principal(),
             proof: permit.proof().cloned(),
         });

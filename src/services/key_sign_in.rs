@@ -179,7 +179,7 @@ impl KeySignIn {
         let (account, token, session) = begun?;
         let end = SessionsToEnd::Token(session.digest());
         // Whoever revoked the key in the meantime meant this too.
-        if key.ended().is_cancelled() {
+        if key.has_ended() {
             self.sign_in.end(end).await?;
             return Err(SignInError::InvalidCredentials.into());
         }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,8 @@ pub struct LiveKey {
 /// What goes on while a key is replaced by a newer form of itself.
 #[derive(Debug)]
 pub(super) struct Life {
+    /// The owner as the newest form knows them.
+    owner: ArcSwapOption<Principal>,
     noted_ms: AtomicI64,
     /// The last use, if the store does not know of it yet.
     unstored: Mutex<Option<KeyUse>>,
@@ -45,6 +48,7 @@ pub(super) struct Life {
 impl Default for Life {
     fn default() -> Self {
         Self {
+            owner: ArcSwapOption::empty(),
             noted_ms: AtomicI64::new(i64::MIN),
             unstored: Mutex::default(),
             may_have_failures: AtomicBool::new(true),
@@ -56,11 +60,13 @@ impl Default for Life {
 impl LiveKey {
     pub(super) fn new(key: AccessKey, secret: SecretKey, account: &Account, life: Arc<Life>) -> Self {
         let end = key.expires_at.unwrap_or(Timestamp::MAX);
+        let principal = Arc::new(Principal::of(account, SignInMethod::Iam, None, end));
+        life.owner.store(Some(principal.clone()));
         Self {
             id: key.id,
             secret,
             scope: key.scope,
-            principal: Arc::new(Principal::of(account, SignInMethod::Iam, None, end)),
+            principal,
             expires_at: key.expires_at,
             derived: DerivedKeys::default(),
             life,
@@ -82,9 +88,20 @@ impl LiveKey {
         &self.derived
     }
 
-    /// Its owner, as they are now.
+    /// Its owner, as they were when this form of it was made.
     pub fn principal(&self) -> &Arc<Principal> {
         &self.principal
+    }
+
+    /// Its owner as they are now, even where another form has taken its place.
+    pub fn current_principal(&self) -> Arc<Principal> {
+        let current = self.life.owner.load_full();
+        current.unwrap_or_else(|| self.principal.clone())
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.life.is_ended()
     }
 
     /// Whether it may be used for a request with this method, on the route of this label.

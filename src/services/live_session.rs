@@ -89,6 +89,11 @@ impl LiveSession {
         self.ended.clone()
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
     /// When its owner last proved to know the password.
     pub fn proved_at(&self) -> Option<Timestamp> {
         let proved = self.proved_ms.load(Ordering::Relaxed);
@@ -123,7 +128,7 @@ impl LiveSession {
     }
 
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        self.ended.is_cancelled() || now.as_millisecond() >= self.expires_ms()
+        self.has_ended() || now.as_millisecond() >= self.expires_ms()
     }
 
     pub(super) fn mark_used(&self, now: Timestamp) {

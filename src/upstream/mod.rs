@@ -26,6 +26,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
+use crate::authenticate::Lapse;
 use crate::authorize::Permit;
 use crate::config::{Config, ServerError, UpstreamConfig};
 use crate::route::{Routes, Target, UpstreamId, UpstreamName};
@@ -106,6 +107,9 @@ pub enum UpstreamError {
     /// Its answer says two different lengths.
     #[error("{0} says more than one length of its answer")]
     Ambiguous(String),
+    /// Who may make the request changed while it waited.
+    #[error(transparent)]
+    Lapsed(#[from] Lapse),
     /// The client broke off, or sent nothing for too long.
     #[error("the request's body broke off")]
     RequestBody,
@@ -241,7 +245,8 @@ impl Upstream {
         servers.map(|server| server.name().to_string()).collect()
     }
 
-    /// Sends a request on. Takes the permit as proof that the request may be made.
+    /// Sends a request on. Takes the permit as proof that the request may be made, which is looked at again after
+    /// whatever is waited for.
     ///
     /// A server that cannot be reached is passed over as long as there is another one: nothing of the request was
     /// sent then. One that does not answer, or breaks off, is not asked again before it answered a probe, as long as
@@ -252,7 +257,7 @@ impl Upstream {
     /// those that wait.
     pub async fn send(
         &self,
-        _: &Permit,
+        permit: &Permit,
         client: IpAddr,
         request: Request<RequestBody>,
     ) -> Result<Answer, UpstreamError> {
@@ -267,6 +272,7 @@ impl Upstream {
         let mut tried = balance::Tried::default();
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         while let Some(server) = self.balancer.next(&mut tried) {
+            permit.require_current()?;
             match server.send(request).await {
                 Attempted::Answered(mut response) => {
                     response_length::settle(response.status(), response.headers_mut())

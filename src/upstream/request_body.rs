@@ -14,6 +14,8 @@ use tokio::time::Instant;
 use super::checked::Checked;
 use super::{Stall, Upload};
 use crate::authenticate::signature::{BodyCheck, Fault};
+use crate::authenticate::{Credentials, Lapse};
+use crate::authorize::Permit;
 use crate::identity::Strip;
 
 /// A body that is handed on as it comes, never collected; or one that had to be read to be judged.
@@ -24,7 +26,14 @@ pub struct RequestBody(Sent);
 enum Sent {
     Nothing,
     Streaming(Box<Streaming>),
-    Read(Option<Bytes>, Arc<Progress>),
+    Read(Box<Read>),
+}
+
+#[derive(Debug)]
+struct Read {
+    bytes: Option<Bytes>,
+    credentials: Option<Credentials>,
+    progress: Arc<Progress>,
 }
 
 #[derive(Debug)]
@@ -33,6 +42,7 @@ struct Streaming {
     checked: Option<Checked>,
     stall: Stall,
     strip: Arc<Strip>,
+    credentials: Option<Credentials>,
     progress: Arc<Progress>,
 }
 
@@ -42,6 +52,7 @@ pub struct Progress {
     finished: OnceLock<Instant>,
     failed: AtomicBool,
     fault: OnceLock<Fault>,
+    lapse: OnceLock<Lapse>,
 }
 
 /// Why a body ends before its end.
@@ -56,9 +67,9 @@ pub enum BodyError {
     /// Nothing came for too long.
     #[error("nothing came for too long")]
     Stalled,
-    /// The session or the access key on whose behalf it was sent has ended.
-    #[error("the session has ended")]
-    SessionEnded,
+    /// On whose behalf it is sent may not send it any more.
+    #[error(transparent)]
+    Lapsed(#[from] Lapse),
     /// It is another one than was signed.
     #[error(transparent)]
     Wrong(#[from] Fault),
@@ -66,8 +77,15 @@ pub enum BodyError {
 
 impl RequestBody {
     /// The body that a client sends. Its trailers lose what only the gateway may say, and it may pause for `idle`. With
-    /// a check, its end is handed on only if it is what was signed, and no trailers are: nobody signed those.
-    pub fn new(upload: Upload, check: Option<BodyCheck>, strip: &Arc<Strip>, idle: Duration) -> Self {
+    /// a check, its end is handed on only if it is what was signed, and no trailers are: nobody signed those. Nothing of
+    /// it is handed on once the permit's credentials have lapsed.
+    pub fn new(
+        upload: Upload,
+        check: Option<BodyCheck>,
+        permit: &Permit,
+        strip: &Arc<Strip>,
+        idle: Duration,
+    ) -> Self {
         if upload.is_end_stream() {
             return Self::empty();
         }
@@ -76,18 +94,20 @@ impl RequestBody {
             checked: check.map(Checked::new),
             stall: Stall::new(idle),
             strip: strip.clone(),
+            credentials: permit.credentials().cloned(),
             progress: Arc::default(),
         })))
     }
 
-    /// A body that was read.
-    pub fn read(bytes: Bytes) -> Self {
+    /// A body that was read. It is not handed on if the permit's credentials have lapsed by then.
+    pub fn read(bytes: Bytes, permit: &Permit) -> Self {
         let progress = Progress::default();
         progress.finish();
-        Self(Sent::Read(
-            Some(bytes).filter(|bytes| !bytes.is_empty()),
-            progress.into(),
-        ))
+        Self(Sent::Read(Box::new(Read {
+            bytes: Some(bytes).filter(|bytes| !bytes.is_empty()),
+            credentials: permit.credentials().cloned(),
+            progress: progress.into(),
+        })))
     }
 
     /// No body.
@@ -100,7 +120,7 @@ impl RequestBody {
         match &self.0 {
             Sent::Nothing => None,
             Sent::Streaming(body) => Some(body.progress.clone()),
-            Sent::Read(_, progress) => Some(progress.clone()),
+            Sent::Read(read) => Some(read.progress.clone()),
         }
     }
 }
@@ -121,17 +141,28 @@ impl Progress {
         self.fault.get().cloned()
     }
 
+    /// Why it may not be sent any more, if it may not.
+    pub fn lapse(&self) -> Option<Lapse> {
+        self.lapse.get().copied()
+    }
+
     fn finish(&self) {
         let _ = self.finished.set(Instant::now());
     }
 
     fn fail(&self, error: BodyError) -> BodyError {
-        if let BodyError::Wrong(fault) = &error {
-            let _ = self.fault.set(fault.clone());
+        match &error {
+            BodyError::Wrong(fault) => drop(self.fault.set(fault.clone())),
+            BodyError::Lapsed(lapse) => drop(self.lapse.set(*lapse)),
+            BodyError::Broken(_) | BodyError::Reset | BodyError::Stalled => {}
         }
         self.failed.store(true, Ordering::Relaxed);
         error
     }
+}
+
+fn require_current(credentials: Option<&Credentials>) -> Result<(), Lapse> {
+    credentials.map_or(Ok(()), Credentials::require_current)
 }
 
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
@@ -146,6 +177,10 @@ impl Streaming {
                 .map(|()| Some(Err(self.progress.fail(BodyError::Stalled))));
         };
         self.stall.progressed();
+        // The end too: without it no application takes the body for whole.
+        if let Err(lapse) = require_current(self.credentials.as_ref()) {
+            return Poll::Ready(Some(Err(self.progress.fail(lapse.into()))));
+        }
         Poll::Ready(polled.map(|frame| frame.map_err(|error| self.progress.fail(error))))
     }
 
@@ -203,7 +238,11 @@ impl Body for RequestBody {
         match &mut self.0 {
             Sent::Nothing => Poll::Ready(None),
             Sent::Streaming(body) => body.poll_checked(context),
-            Sent::Read(bytes, _) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Sent::Read(read) => Poll::Ready(read.bytes.take().map(|bytes| {
+                let current = require_current(read.credentials.as_ref());
+                current.map_err(|lapse| read.progress.fail(lapse.into()))?;
+                Ok(Frame::data(bytes))
+            })),
         }
     }
 
@@ -214,7 +253,7 @@ impl Body for RequestBody {
                 Some(checked) => checked.is_over(),
                 None => body.upload.is_end_stream(),
             },
-            Sent::Read(bytes, _) => bytes.is_none(),
+            Sent::Read(read) => read.bytes.is_none(),
         }
     }
 
@@ -236,8 +275,8 @@ impl Body for RequestBody {
                     Some(_) => SizeHint::default(),
                 }
             }
-            Sent::Read(bytes, _) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            Sent::Read(read) => {
+                SizeHint::with_exact(read.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
         }
     }

@@ -280,8 +280,8 @@ const EDGES: &[(&str, &str, &str)] = &[
     ),
     (
         "upstream",
-        "authenticate::signature",
-        "a signed body is checked as it streams",
+        "authenticate",
+        "a signed body is checked, and its sender looked at, as it streams",
     ),
     ("upstream", "authorize", "a request without a permit reaches none"),
     ("upstream", "config", "servers and deadlines"),

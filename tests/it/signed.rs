@@ -2,6 +2,7 @@
 
 mod bodies;
 mod flat;
+mod held_back;
 mod once;
 mod refusals;
 mod room;

@@ -14,13 +14,13 @@ use crate::harness::signer::{Unsigned, hash, lines, post};
 use crate::harness::{Application, Raw, head_of, until};
 
 /// An application that tells whole bodies from those that broke off.
-struct Reader {
-    app: Application,
+pub(super) struct Reader {
+    pub(super) app: Application,
     asked: Arc<AtomicUsize>,
     broken: Arc<AtomicUsize>,
 }
 
-async fn reader() -> Reader {
+pub(super) async fn reader() -> Reader {
     let (asked, broken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (count, fail) = (asked.clone(), broken.clone());
     let app = Application::serving(move |parts, incoming, received| {

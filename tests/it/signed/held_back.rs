@@ -1,0 +1,113 @@
+//! S76: requests to an application whose last byte comes after their sender lost the right to send them.
+
+use std::collections::BTreeSet;
+
+use vestibule::config::{Allow, RouteConfig};
+use vestibule::control::{Command, KeyChange, UserChange, WhichSessions};
+use vestibule::model::AccessKeyId;
+
+use super::Front;
+use super::bodies::reader;
+use crate::harness::Raw;
+use crate::harness::signer::{Headers, lines, post};
+
+const BODY: &str = "a body of which the end is held back";
+const ANN: &str = "ann@example.com";
+
+/// Sends a request but for the last byte of its body, once its head was judged.
+async fn hold_back(front: &Front, headers: &Headers) -> Raw {
+    let mut raw = front.gateway.raw().await;
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: {}\r\n{}expect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        front.gateway.authority(),
+        lines(headers),
+        BODY.len(),
+    );
+    raw.send(head).await;
+    // The body is asked for after the head was judged.
+    assert!(raw.head().await.starts_with("HTTP/1.1 100 "));
+    raw.send(&BODY[..BODY.len() - 1]).await;
+    raw
+}
+
+/// Holds back one request by each kind of proof, has `lose` take the right to send them away, and lets them go: each is
+/// answered with this status, and the application sees no end of any.
+async fn assert_nothing_arrives(status: u16, lose: impl AsyncFnOnce(&Front)) {
+    let to_ops = |route: &mut RouteConfig| route.allow = Allow::Groups(vec!["ops".to_owned()]);
+    let front = Front::before(reader().await.app, to_ops).await;
+    let ops = UserChange::SetGroups(BTreeSet::from(["ops".to_owned()]));
+    front.gateway.change_user(ANN, ops).await;
+    let cookie = front.gateway.sign_in(ANN).await;
+    let request = post("/", BODY);
+    let mut held = Vec::new();
+    for (name, headers) in [
+        ("session", vec![("cookie", cookie)]),
+        ("basic", front.key.basic()),
+        ("read first", front.key.aws(&request)),
+        ("declared", front.key.aws_declared(&request)),
+        ("read first, Backend.AI", front.key.backend_ai(&request)),
+        ("declared, RFC 9421", front.key.message(&request, Some(BODY))),
+    ] {
+        held.push((name, hold_back(&front, &headers).await));
+    }
+    lose(&front).await;
+    for (name, mut raw) in held {
+        raw.send(&BODY[BODY.len() - 1..]).await;
+        let (answered, _, body) = raw.answer_with_body().await;
+        assert_eq!(answered, status, "{name}: {body}");
+    }
+    assert!(front.app.received().is_empty());
+}
+
+#[tokio::test]
+async fn s76_what_nothing_happened_to_arrives() {
+    let front = Front::before(reader().await.app, |_| ()).await;
+    let request = post("/", BODY);
+    for headers in [
+        front.key.basic(),
+        front.key.aws(&request),
+        front.key.aws_declared(&request),
+    ] {
+        let mut raw = hold_back(&front, &headers).await;
+        raw.send(&BODY[BODY.len() - 1..]).await;
+        assert_eq!(raw.answer().await.0, 200);
+        assert_eq!(front.app.received().pop().unwrap().body, BODY);
+    }
+}
+
+#[tokio::test]
+async fn s76_nothing_arrives_of_somebody_who_was_disabled() {
+    assert_nothing_arrives(401, async |front| {
+        front.gateway.change_user(ANN, UserChange::Disable).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s76_nothing_arrives_of_somebody_who_was_deleted() {
+    assert_nothing_arrives(401, async |front| {
+        front.gateway.command(Command::DeleteUser(ANN.to_owned())).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s76_nothing_arrives_by_a_session_or_a_key_that_was_revoked() {
+    assert_nothing_arrives(401, async |front| {
+        let sessions = WhichSessions::Of(ANN.to_owned());
+        front.gateway.command(Command::RevokeSessions(sessions)).await;
+        let key = AccessKeyId::parse(front.key.access_key.as_bytes()).unwrap();
+        let change = KeyChange::Revoke;
+        front.gateway.command(Command::ChangeKey { key, change }).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s76_nothing_arrives_with_a_group_that_was_left() {
+    assert_nothing_arrives(403, async |front| {
+        let none = UserChange::SetGroups(BTreeSet::new());
+        front.gateway.change_user(ANN, none).await;
+    })
+    .await;
+}
