@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -197,25 +197,26 @@ impl Gate {
         F: Future<Output = ()> + Send + 'static,
     {
         let mut connections = JoinSet::new();
+        let begin = |connections: &mut JoinSet<()>, place: Option<_>, stream, peer| {
+            let open = Open::count(self.metrics.clone());
+            let served = handle(self.clone(), stream, peer);
+            connections.spawn(async move {
+                served.await;
+                drop::<(Option<OwnedSemaphorePermit>, Open)>((place, open));
+            });
+        };
         loop {
             // The place first: without one, connections wait in the system's queue, where they cost nothing.
             let next = async {
                 let place = self.places.clone().acquire_owned().await;
-                (place, listener.accept().await)
+                (place.ok(), listener.accept().await)
             };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(ended) = connections.join_next() => report_panic(ended),
                 (place, accepted) = next => match accepted {
-                    Ok((stream, peer)) => {
-                        let open = Open::count(self.metrics.clone());
-                        let served = handle(self.clone(), stream, peer);
-                        connections.spawn(async move {
-                            served.await;
-                            drop((place, open));
-                        });
-                    }
+                    Ok((stream, peer)) => begin(&mut connections, place, stream, peer),
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
                         tracing::error!(%error, "connections cannot be accepted");
@@ -224,7 +225,12 @@ impl Gate {
                 },
             }
         }
-        drop(listener);
+        for (stream, peer) in queued(listener) {
+            let Ok(place) = self.places.clone().try_acquire_owned() else {
+                break;
+            };
+            begin(&mut connections, Some(place), stream, peer);
+        }
         let deadline = Instant::now() + self.rules.load().drain;
         while let Ok(Some(ended)) = timeout_at(deadline, connections.join_next()).await {
             report_panic(ended);
@@ -352,6 +358,24 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
         Ok((listener, address))
     };
     try_bind().map_err(|error| ListenError { address, error })
+}
+
+/// Closes a socket. The connections that the system had accepted for it, which would be reset with it.
+fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else {
+        return Vec::new();
+    };
+    let mut queued = Vec::new();
+    // It does not block: it was tokio's.
+    while queued.len() < BACKLOG as usize
+        && let Ok((stream, peer)) = listener.accept()
+    {
+        let stream = stream
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(stream));
+        queued.extend(stream.map(|stream| (stream, peer)));
+    }
+    queued
 }
 
 /// Whether accepting failed for one connection's sake, which is gone, and not for the system's.

@@ -135,8 +135,10 @@ impl Gateway {
             Some(seen) => malformed.is_some() || seen.followed && !has_body,
             None => true,
         };
-        // So does a body that nobody reads. The client is told: it would take up a connection again that is about to end.
-        let closes = parts.version != Version::HTTP_2 && (is_unsure || made.leaves_unread);
+        // So does a body that nobody reads, and the gateway's own end. The client is told: it would take up a connection
+        // again that is about to end.
+        let closes =
+            parts.version != Version::HTTP_2 && (is_unsure || made.leaves_unread || self.stop.is_cancelled());
         self.finish(&head, &mut made, closes);
         self.send(&head, made, begun, turn)
     }
@@ -287,13 +289,19 @@ impl Gateway {
             place,
         }) = made.tunnel
         {
-            let tunnel = websocket::tunnel(client, upstream, made.proof.clone(), self.stop.clone());
+            turn.switch();
+            let end = websocket::End {
+                proof: made.proof.clone(),
+                stop: self.stop.clone(),
+                drain: self.timeouts.drain,
+            };
+            let tunnel = websocket::tunnel(client, upstream, end);
             let record = record.take();
             self.tunnels.spawn(async move {
-                let carried = tunnel.await.unwrap_or_default();
+                let carried = tunnel.await;
                 drop(place);
                 if let Some(mut record) = record {
-                    record.count(usize::try_from(carried.to_client).unwrap_or(usize::MAX));
+                    record.count(usize::try_from(carried).unwrap_or(usize::MAX));
                     record.write();
                 }
             });

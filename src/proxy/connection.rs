@@ -48,6 +48,10 @@ const LOCAL_RESET_STREAMS: usize = 256;
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
+/// A client that does not know yet that the gateway stops may be sending a request: for so long after the last one its
+/// connection is open.
+pub(super) const LAST_CALL: Duration = Duration::from_millis(500);
+
 impl Current {
     /// Serves a connection that the listener accepted.
     pub async fn serve_connection(self: Arc<Self>, accepted: Accepted) {
@@ -94,7 +98,8 @@ impl Current {
             fields,
         } = self.bounds();
         let unreadable = Unreadable::new(self.clone(), arrival.clone());
-        let stream = Guard::http1(stream, conversation, timeouts.header, timeouts.idle).naming(unreadable);
+        let stream =
+            Guard::http1(stream, conversation.clone(), timeouts.header, timeouts.idle).naming(unreadable);
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -118,8 +123,13 @@ impl Current {
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => return report(ended),
-            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = async {
+                stop.cancelled().await;
+                idle(&conversation, LAST_CALL).await;
+            } => {}
         }
+        conversation.end();
+        connection.as_mut().graceful_shutdown();
         report(connection.await);
     }
 
@@ -188,7 +198,7 @@ struct Bounds {
 
 /// Ready when no request was under way for the whole of `limit`.
 async fn idle(conversation: &Conversation, limit: Duration) {
-    let mut before = None;
+    let mut before = conversation.idle_since();
     loop {
         tokio::time::sleep(limit).await;
         let now = conversation.idle_since();

@@ -15,17 +15,27 @@ pub(super) struct Turn(Arc<Conversation>);
 pub(super) struct Conversation {
     /// Of the head that came in last and whose request has not begun.
     seen: Mutex<Option<Seen>>,
+    in_head: AtomicBool,
     in_body: AtomicBool,
+    /// What comes in from now on is another protocol's.
+    has_switched: AtomicBool,
     has_unread: AtomicBool,
+    is_ending: AtomicBool,
     under_way: AtomicUsize,
     /// Requests since the beginning.
     begun: AtomicUsize,
 }
 
 impl Conversation {
+    /// The beginning of a head came in.
+    pub(super) fn see_beginning(&self) {
+        self.in_head.store(true, Ordering::Relaxed);
+    }
+
     /// A head came in completely.
     pub(super) fn see(&self, seen: Seen) {
         *self.seen() = Some(seen);
+        self.in_head.store(false, Ordering::Relaxed);
     }
 
     /// A request begins, and lasts as long as its turn does. With it, what was seen of its head; `None` if that came in
@@ -33,6 +43,7 @@ impl Conversation {
     pub(super) fn begin(self: &Arc<Self>, has_body: bool) -> (Turn, Option<Seen>) {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
+        self.in_head.store(false, Ordering::Relaxed);
         self.in_body.store(has_body, Ordering::Relaxed);
         self.has_unread.store(false, Ordering::Relaxed);
         (Turn(self.clone()), self.seen().take())
@@ -43,9 +54,9 @@ impl Conversation {
         self.seen().is_some()
     }
 
-    /// Whether what comes in belongs to a request's body.
+    /// Whether what comes in belongs to a request's body, or to a protocol that has no heads.
     pub(super) fn is_in_body(&self) -> bool {
-        self.in_body.load(Ordering::Relaxed)
+        self.in_body.load(Ordering::Relaxed) || self.has_switched.load(Ordering::Relaxed)
     }
 
     /// Whether the client may still be sending what nobody reads.
@@ -53,9 +64,19 @@ impl Conversation {
         self.has_unread.load(Ordering::Relaxed)
     }
 
-    /// How many requests began so far; `None` while one is under way.
+    /// The gateway ends the connection, and the client may be sending a request without knowing it.
+    pub(super) fn end(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the gateway ends the connection.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Relaxed)
+    }
+
+    /// How many requests began so far; `None` while one is under way or comes in.
     pub(super) fn idle_since(&self) -> Option<usize> {
-        let is_idle = self.under_way.load(Ordering::Relaxed) == 0;
+        let is_idle = self.under_way.load(Ordering::Relaxed) == 0 && !self.in_head.load(Ordering::Relaxed);
         is_idle.then(|| self.begun())
     }
 
@@ -70,6 +91,11 @@ impl Conversation {
 }
 
 impl Turn {
+    /// The request is the last one in HTTP.
+    pub(super) fn switch(&self) {
+        self.0.has_switched.store(true, Ordering::Relaxed);
+    }
+
     /// The request is answered before its body was read.
     pub(super) fn leave_unread(&self) {
         self.0.has_unread.store(true, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use super::connection::LAST_CALL;
 use super::conversation::Conversation;
 use super::frames::Frames;
 use super::inspect::Inspector;
@@ -104,8 +105,11 @@ impl<S> Guard<S> {
         if let Some(seen) = inspector.inspect(bytes) {
             self.conversation.see(seen);
             self.head.at = None;
-        } else if self.head.at.is_none() {
-            self.head.at = Some(Instant::now() + self.head.limit);
+        } else {
+            self.conversation.see_beginning();
+            self.head
+                .at
+                .get_or_insert_with(|| Instant::now() + self.head.limit);
         }
         Ok(())
     }
@@ -239,12 +243,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.linger.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            if !self.conversation.has_unread() {
-                return Poll::Ready(Ok(()));
-            }
         }
+        let lingers = if self.conversation.has_unread() {
+            LINGER
+        } else if self.conversation.is_ending() {
+            LAST_CALL
+        } else {
+            return Poll::Ready(Ok(()));
+        };
         let Self { stream, linger, .. } = &mut *self;
-        let linger = linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let linger = linger.get_or_insert_with(|| Box::pin(sleep(lingers)));
         if linger.as_mut().poll(context).is_ready() {
             return Poll::Ready(Ok(()));
         }

@@ -123,7 +123,7 @@ pub struct Surroundings {
     pub application_connections: Arc<ConnectionLimit>,
     /// Has the access log opened again, by whichever gateway writes to it.
     pub reopening: Reopening,
-    /// Ends connections once their requests are answered, and tunnels at once.
+    /// Ends connections once their requests are answered, and tunnels once their ends agree.
     pub stop: CancellationToken,
 }
 
@@ -149,6 +149,7 @@ struct Timeouts {
     header: Duration,
     keep_alive: Duration,
     idle: Duration,
+    drain: Duration,
 }
 
 impl Gateway {
@@ -215,6 +216,7 @@ impl From<&TimeoutsConfig> for Timeouts {
             header: timeouts.header.0,
             keep_alive: timeouts.keep_alive.0,
             idle: timeouts.idle.0,
+            drain: timeouts.drain.0,
         }
     }
 }

@@ -1,16 +1,14 @@
 //! WebSocket: the one upgrade that is passed on (S46).
 
-use std::io;
+mod frames;
+mod tunnel;
 
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Version};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional;
-use tokio_util::sync::CancellationToken;
 
 use super::hop_by_hop::tokens;
-use crate::authenticate::Proof;
+
+pub(super) use tunnel::{End, tunnel};
 
 /// Whether a request asks for a WebSocket (RFC 6455, section 4.1).
 pub(super) fn is_asked_for(method: &Method, version: Version, headers: &HeaderMap) -> bool {
@@ -29,37 +27,6 @@ pub(super) fn is_begun(headers: &HeaderMap) -> bool {
 pub(super) fn say(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-}
-
-/// Ties two connections together until one of them, the session, the access key or the gateway ends.
-pub(super) async fn tunnel(
-    client: OnUpgrade,
-    upstream: OnUpgrade,
-    proof: Option<Proof>,
-    stop: CancellationToken,
-) -> io::Result<Carried> {
-    let (client, upstream) = tokio::try_join!(client, upstream).map_err(io::Error::other)?;
-    let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-    let proof_ends = async {
-        match proof {
-            Some(proof) => proof.ended().cancelled_owned().await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        copied = copy_bidirectional(&mut client, &mut upstream) => {
-            copied.map(|(_, to_client)| Carried { to_client })
-        }
-        () = proof_ends => Err(io::Error::other("the session has ended")),
-        () = stop.cancelled() => Err(io::Error::other("the gateway stops")),
-    }
-}
-
-/// What went through a tunnel.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Carried {
-    /// Bytes to the client.
-    pub(super) to_client: u64,
 }
 
 fn names(headers: &HeaderMap, name: &http::HeaderName, token: &str) -> bool {

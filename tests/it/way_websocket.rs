@@ -8,9 +8,40 @@ use http::header::{CONNECTION, UPGRADE};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use vestibule::config::{Compat, RouteConfig};
+use tokio::net::{TcpListener, TcpStream};
+use vestibule::config::{Compat, Period, RouteConfig};
 
-use crate::harness::{Application, Raw, Running, head_of, route};
+use crate::harness::{Application, Raw, Running, head_of, route, soon};
+
+/// A close frame of a server, with status 1001 (RFC 6455, section 7.4.1).
+const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xE9];
+
+/// An application's end of the next WebSocket.
+async fn begun(listener: &TcpListener) -> TcpStream {
+    let (mut stream, _) = soon(listener.accept()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(soon(stream.read_u8()).await.unwrap());
+    }
+    let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    stream.write_all(switched.as_bytes()).await.unwrap();
+    stream
+}
+
+/// A frame with 300 bytes, as clients send it if `mask` is some.
+fn long_frame(mask: Option<[u8; 4]>) -> Vec<u8> {
+    let masked = if mask.is_some() { 0x80 } else { 0 };
+    let mut frame = vec![0x82, masked | 126, 1, 44];
+    frame.extend(mask.into_iter().flatten());
+    frame.resize(frame.len() + 300, 7);
+    frame
+}
+
+async fn received(stream: &mut TcpStream, count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    soon(stream.read_exact(&mut bytes)).await.unwrap();
+    bytes
+}
 
 /// Switches protocols where it is asked to, and echoes bytes.
 async fn echo() -> Application {
@@ -136,10 +167,89 @@ async fn a_websocket_ends_when_the_gateway_stops() {
     let gateway = Running::before("public", &app.url()).await;
     let (mut raw, status) = ask(&gateway, "/", "").await;
     assert_eq!(status, 101);
-    let folder = gateway.stop().await;
-    assert_eq!(raw.until_closed().await, "");
+    let (folder, ()) = tokio::join!(gateway.stop(), async {
+        assert_eq!(raw.bytes(4).await, GOING_AWAY);
+        raw.send([0x88, 0x82, 1, 2, 3, 4, 3 ^ 1, 0xE9 ^ 2]).await;
+        assert_eq!(raw.until_closed().await, "");
+    });
     let log = std::fs::read_to_string(folder.path().join("access.jsonl")).unwrap();
     assert!(log.contains("\"status\":101"), "{log}");
+}
+
+#[tokio::test]
+async fn a_websocket_of_a_gateway_that_stops_is_closed_between_two_frames() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let gateway = Running::before("public", &url).await;
+    let ((mut raw, status), mut app) = tokio::join!(ask(&gateway, "/", ""), begun(&listener));
+    assert_eq!(status, 101);
+    let (from_app, from_client) = (long_frame(None), long_frame(Some([1, 2, 3, 4])));
+    app.write_all(&from_app[..200]).await.unwrap();
+    raw.send(&from_client[..200]).await;
+    assert_eq!(raw.bytes(200).await, from_app[..200]);
+    assert_eq!(received(&mut app, 200).await, from_client[..200]);
+
+    let address = gateway.address;
+    let stopped = tokio::spawn(gateway.stop());
+    soon(async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    // What is in the middle of a frame ends first, in both directions; another frame does not begin.
+    app.write_all(&[&from_app[200..], &from_app].concat())
+        .await
+        .unwrap();
+    raw.send(&from_client[200..]).await;
+    assert_eq!(received(&mut app, 108).await, from_client[200..]);
+    assert_eq!(raw.bytes(104).await, from_app[200..]);
+    assert_eq!(raw.bytes(4).await, GOING_AWAY);
+    // What the client sends before its answer still arrives, and its answer closes the application's side.
+    let answer = [0x88, 0x82, 1, 2, 3, 4, 3 ^ 1, 0xE9 ^ 2];
+    raw.send([&from_client[..], &answer].concat()).await;
+    assert_eq!(received(&mut app, 308).await, from_client);
+    assert_eq!(received(&mut app, 8).await, answer);
+    assert_eq!(raw.until_closed().await, "");
+    drop((raw, app));
+    soon(stopped).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_application_is_told_that_the_gateway_stops_where_its_client_is_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let gateway = Running::start(|config| {
+        config.route = vec![route("/", "public", &url)];
+        config.timeouts.drain = Period(Duration::from_secs(2));
+    })
+    .await;
+    let ((mut raw, status), mut app) = tokio::join!(ask(&gateway, "/", ""), begun(&listener));
+    assert_eq!(status, 101);
+    let stopped = tokio::spawn(gateway.stop());
+    assert_eq!(raw.bytes(4).await, GOING_AWAY);
+    assert_eq!(received(&mut app, 8).await, [0x88, 0x82, 0, 0, 0, 0, 3, 0xE9]);
+    assert_eq!(soon(app.read(&mut [0; 1])).await.unwrap(), 0);
+    // The application does not go: after the drain's time both are cut.
+    soon(stopped).await.unwrap();
+    assert_eq!(raw.until_closed().await, "");
+}
+
+#[tokio::test]
+async fn what_a_client_says_in_a_websocket_is_no_head_that_takes_too_long() {
+    let app = echo().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![route("/", "public", &app.url())];
+        config.timeouts.header = Period(Duration::from_millis(50));
+    })
+    .await;
+    let (mut raw, status) = ask(&gateway, "/", "").await;
+    assert_eq!(status, 101);
+    for _ in 0..20 {
+        raw.send("hello").await;
+        assert_eq!(raw.bytes(5).await, b"hello");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use vestibule::config::{CertificateConfig, Config, RouteConfig, SecretSource, Si
 use vestibule::random::Random;
 use vestibule::secret::Secret;
 
+use super::frames::Frames;
 use super::raw::{self, Raw};
 use super::soon;
 
@@ -140,6 +141,16 @@ impl Running {
 
     pub(crate) async fn raw_for(&self, sni: &str) -> Raw {
         Raw::connect(self.address, &self.authority, sni).await
+    }
+
+    /// Who signed the gateway's certificate.
+    pub(crate) fn certificate_authority(&self) -> String {
+        self.authority.clone()
+    }
+
+    /// One connection in HTTP/2, frame by frame.
+    pub(crate) async fn frames(&self) -> Frames {
+        Frames::connect(self.address, &self.authority, "gw.example.com").await
     }
 
     /// One connection in HTTP/2, and its end.

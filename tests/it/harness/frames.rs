@@ -15,6 +15,7 @@ pub(crate) const PRIORITY: u8 = 2;
 pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 
@@ -118,6 +119,16 @@ impl Frames {
             answered.is_whole |= matches!(kind, HEADERS | DATA) && flags & END_STREAM != 0;
         }
         answered
+    }
+
+    /// Reads until a frame of this kind comes.
+    pub(crate) async fn until(&mut self, kind: u8) {
+        while soon(next(&mut self.reader))
+            .await
+            .expect("the connection lasts")
+            .0
+            != kind
+        {}
     }
 
     /// Whether a stream is reset before the answer to a ping comes.

@@ -28,6 +28,14 @@ impl Raw {
         }
     }
 
+    /// Over a connection that is there already.
+    pub(crate) async fn over(socket: TcpStream, authority: &str, sni: &str) -> Self {
+        Self {
+            stream: shake_hands(socket, authority, sni, b"http/1.1").await,
+            rest: Vec::new(),
+        }
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
         self.stream.flush().await.unwrap();
@@ -102,6 +110,11 @@ pub(super) async fn connect(
     sni: &str,
     protocol: &[u8],
 ) -> TlsStream<TcpStream> {
+    let socket = TcpStream::connect(address).await.unwrap();
+    shake_hands(socket, authority, sni, protocol).await
+}
+
+async fn shake_hands(socket: TcpStream, authority: &str, sni: &str, protocol: &[u8]) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap())
@@ -113,7 +126,6 @@ pub(super) async fn connect(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
-    let socket = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from(sni.to_owned()).unwrap();
     let connected = TlsConnector::from(Arc::new(config)).connect(name, socket);
     soon(connected).await.unwrap()

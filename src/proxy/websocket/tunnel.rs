@@ -1,0 +1,174 @@
+//! Two connections that are one, until either, what proved it, or the gateway ends.
+
+use std::io;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::frames::Frames;
+use crate::authenticate::Proof;
+
+/// Bytes that are read at a time.
+const BUFFER: usize = 8 << 10;
+
+/// A close frame with status 1001, "going away" (RFC 6455, section 7.4.1), as servers send it.
+const TO_CLIENT: [u8; 4] = [0x88, 0x02, 0x03, 0xE9];
+
+/// The same as clients send it, masked. The mask keeps a page from choosing what proxies see (RFC 6455, section 10.3):
+/// these bytes are nobody's choice, and a mask of zeros serves.
+const TO_APPLICATION: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE9];
+
+/// What ends a tunnel whose ends go on.
+#[derive(Debug)]
+pub(in crate::proxy) struct End {
+    /// The session or access key that it was begun with.
+    pub(in crate::proxy) proof: Option<Proof>,
+    /// The gateway is told to stop.
+    pub(in crate::proxy) stop: CancellationToken,
+    /// How long it lasts after that.
+    pub(in crate::proxy) drain: Duration,
+}
+
+/// Ties two connections together. When the gateway stops, the client is told so between two frames, and the application
+/// by the client's answer; where there is none after half of the time that is left, by the gateway.
+///
+/// Returns how many bytes the client got from the application.
+pub(in crate::proxy) async fn tunnel(client: OnUpgrade, application: OnUpgrade, end: End) -> u64 {
+    let carried = AtomicU64::new(0);
+    let ended = tokio::select! {
+        ended = tie(client, application, &end, &carried) => ended,
+        () = end.proof_ended() => Err(io::Error::other("the session has ended")),
+        () = end.stopped_for(end.drain) => Err(io::Error::other("the gateway stops")),
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a tunnel broke off");
+    }
+    carried.into_inner()
+}
+
+async fn tie(client: OnUpgrade, application: OnUpgrade, end: &End, carried: &AtomicU64) -> io::Result<()> {
+    let (client, application) = tokio::try_join!(client, application).map_err(io::Error::other)?;
+    let (from_client, to_client) = split(TokioIo::new(client));
+    let (from_application, to_application) = split(TokioIo::new(application));
+    let client_closed = CancellationToken::new();
+    tokio::try_join!(
+        pass_to_client(from_application, to_client, end, &client_closed, carried),
+        pass_to_application(from_client, to_application, end, &client_closed),
+    )?;
+    Ok(())
+}
+
+async fn pass_to_client(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    end: &End,
+    client_closed: &CancellationToken,
+    carried: &AtomicU64,
+) -> io::Result<()> {
+    let mut frames = Frames::default();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let stops = end.stop.is_cancelled();
+        if stops && frames.may_insert() {
+            break;
+        }
+        let count = tokio::select! {
+            biased;
+            () = end.stop.cancelled(), if !stops => continue,
+            count = from.read(&mut buffer) => count?,
+        };
+        if count == 0 {
+            return to.shutdown().await;
+        }
+        let passed = pass(&mut frames, &buffer[..count], stops);
+        to.write_all(&buffer[..passed]).await?;
+        to.flush().await?;
+        carried.fetch_add(passed as u64, Ordering::Relaxed);
+    }
+    to.write_all(&TO_CLIENT).await?;
+    to.flush().await?;
+    // The server's end comes first (RFC 6455, section 7.1.1), once both have said that there is no more.
+    tokio::select! {
+        discarded = discard(&mut from, &mut buffer) => discarded?,
+        () = client_closed.cancelled() => {}
+    }
+    to.shutdown().await?;
+    discard(&mut from, &mut buffer).await
+}
+
+async fn pass_to_application(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    end: &End,
+    client_closed: &CancellationToken,
+) -> io::Result<()> {
+    let mut frames = Frames::default();
+    let mut buffer = vec![0; BUFFER];
+    let mut is_late = false;
+    let mut late = pin!(end.stopped_for(end.drain / 2));
+    loop {
+        if is_late && frames.may_insert() {
+            break;
+        }
+        let count = tokio::select! {
+            biased;
+            () = &mut late, if !is_late => {
+                is_late = true;
+                continue;
+            }
+            count = from.read(&mut buffer) => count?,
+        };
+        if count == 0 {
+            if end.stop.is_cancelled() && frames.may_insert() {
+                break;
+            }
+            return to.shutdown().await;
+        }
+        let passed = pass(&mut frames, &buffer[..count], is_late);
+        to.write_all(&buffer[..passed]).await?;
+        to.flush().await?;
+        if frames.has_closed() {
+            client_closed.cancel();
+        }
+    }
+    to.write_all(&TO_APPLICATION).await?;
+    to.shutdown().await
+}
+
+/// Follows all bytes, or those up to the next place between two frames. How many are passed on.
+fn pass(frames: &mut Frames, bytes: &[u8], only_this_frame: bool) -> usize {
+    let mut passed = 0;
+    while passed < bytes.len() {
+        passed += frames.follow(&bytes[passed..]);
+        if only_this_frame && frames.may_insert() {
+            break;
+        }
+    }
+    passed
+}
+
+async fn discard(from: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> io::Result<()> {
+    while from.read(buffer).await? > 0 {}
+    Ok(())
+}
+
+impl End {
+    async fn proof_ended(&self) {
+        match &self.proof {
+            Some(proof) => proof.ended().cancelled_owned().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Ready when the gateway was told to stop so long ago.
+    async fn stopped_for(&self, time: Duration) {
+        self.stop.cancelled().await;
+        sleep(time).await;
+    }
+}
