@@ -131,6 +131,8 @@ problems! {
     IamDisabled = "iam-disabled" NOT_FOUND,
     /// Not with this method.
     MethodNotAllowed = "method-not-allowed" METHOD_NOT_ALLOWED,
+    /// Decided by a version of something that was changed meanwhile.
+    Conflict = "conflict" CONFLICT,
     /// Larger than the gateway takes.
     TooLarge = "too-large" PAYLOAD_TOO_LARGE,
     /// A head with more fields than the gateway takes.

@@ -1,11 +1,12 @@
 //! Changing an account that others may change at the same moment.
 
-use super::Kept;
-use crate::model::{Account, Email, Mail, Standing, Username};
-use crate::store::{StoreError, UpdateAccount};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// How often a change starts over when somebody else changes the account at the same moment.
-const TRIES: usize = 5;
+use super::Kept;
+use super::accounts::AccountPart;
+use crate::ids::AccountId;
+use crate::model::{Account, Email, Mail, Standing, Username};
+use crate::store::{EditAccount, StoreError};
 
 /// Why an account was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub(super) enum EditError {
     /// It stands where there is nothing of the kind to decide.
     #[error("an account that stands at {0:?} leaves that no choice")]
     Standing(Standing),
+    /// These parts of it are not what the decision was made from; the account as it is.
+    #[error("the account was changed meanwhile: {0:?}")]
+    Stale(Vec<AccountPart>, Box<Account>),
     /// Another account has the address.
     #[error("another account has the address {0}")]
     EmailTaken(Email),
@@ -28,51 +32,69 @@ pub(super) enum EditError {
     /// It is the last active member of the administrators' group.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,
-    /// Somebody else changed it at the same moment, more than once.
-    #[error("the account was changed by somebody else at the same moment; try again")]
-    Contended,
     /// The store cannot answer.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Changes the account and writes it back, again from what is stored if somebody else was faster. `administrators` is
-/// their group.
+/// An account that was changed.
+#[derive(Debug)]
+pub(super) struct Edited {
+    /// As it was.
+    pub(super) before: Account,
+    /// As it is.
+    pub(super) after: Account,
+}
+
+/// Applies a change to the account as the store has it at that moment. `administrators` is their group.
 pub(super) async fn edit(
     store: &Kept,
     administrators: &str,
-    account: Account,
-    change: impl Fn(&mut Account) + Send + Sync,
+    id: AccountId,
+    change: impl Fn(&mut Account) + Send + Sync + 'static,
 ) -> Result<Account, EditError> {
-    edit_and_mail(store, administrators, account, |account| {
+    let edited = edit_and_mail(store, administrators, id, move |account| {
         change(account);
         Ok(Vec::new())
-    })
-    .await
+    });
+    Ok(edited.await?.after)
 }
 
 /// The same; `change` says what is mailed if the account is changed, or refuses.
 pub(super) async fn edit_and_mail(
     store: &Kept,
     administrators: &str,
-    mut account: Account,
-    change: impl Fn(&mut Account) -> Result<Vec<Mail>, EditError> + Send + Sync,
-) -> Result<Account, EditError> {
-    for _ in 0..TRIES {
-        let mut changed = account.clone();
-        let mails = change(&mut changed)?;
-        match store
-            .update_account_and_mail(&account, changed.clone(), administrators, mails)
-            .await?
-        {
-            UpdateAccount::Updated => return Ok(changed),
-            UpdateAccount::LastMember => return Err(EditError::LastAdministrator),
-            UpdateAccount::EmailTaken => return Err(EditError::EmailTaken(changed.email)),
-            UpdateAccount::UsernameTaken => return Err(EditError::UsernameTaken(changed.username)),
-            UpdateAccount::Changed => {
-                account = store.account(account.id).await?.ok_or(EditError::Gone)?;
+    id: AccountId,
+    change: impl Fn(&mut Account) -> Result<Vec<Mail>, EditError> + Send + Sync + 'static,
+) -> Result<Edited, EditError> {
+    // The store knows only that it was refused.
+    let refusal = Arc::new(Mutex::new(None));
+    let edit = {
+        let refusal = refusal.clone();
+        move |account: &mut Account| match change(account) {
+            Ok(mails) => Some(mails),
+            Err(error) => {
+                *refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                None
             }
         }
-    }
-    Err(EditError::Contended)
+    };
+    Err(
+        match store.edit_account(id, Arc::new(edit), administrators).await? {
+            EditAccount::Edited { before, after } => {
+                return Ok(Edited {
+                    before: *before,
+                    after: *after,
+                });
+            }
+            EditAccount::Refused => {
+                let refusal = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+                refusal.unwrap_or(EditError::Gone)
+            }
+            EditAccount::Absent => EditError::Gone,
+            EditAccount::EmailTaken(email) => EditError::EmailTaken(email),
+            EditAccount::UsernameTaken(username) => EditError::UsernameTaken(username),
+            EditAccount::LastMember => EditError::LastAdministrator,
+        },
+    )
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use url::Url;
 
-use super::account_edit::{EditError, edit_and_mail};
+use super::account_edit::{EditError, Edited, edit_and_mail};
 use super::account_name::account_name;
 use super::approval::Approval;
 use super::own_account::MOST_FORMER_USERNAMES;
@@ -30,10 +30,12 @@ mod error;
 mod htpasswd;
 mod sessions;
 mod standing;
+mod version;
 
 pub use error::AccountError;
 pub use htpasswd::{HtpasswdLine, ImportedLine};
 pub(super) use standing::Ruling;
+pub use version::{AccountPart, AccountVersion};
 
 /// An account to add: verified and approved.
 #[derive(Debug)]
@@ -224,8 +226,8 @@ impl Accounts {
         Ok(self.store.accounts(after, limit).await?)
     }
 
-    /// Changes an account. What its standing leaves nothing to decide about is refused; a decision that already holds changes nothing, is
-    /// mailed to nobody and is not recorded.
+    /// Changes an account as it is, whatever else is changed at that moment. What its standing leaves nothing to decide about is refused;
+    /// a decision that already holds changes nothing, is mailed to nobody and is not recorded.
     pub async fn change(
         &self,
         name: &str,
@@ -233,7 +235,21 @@ impl Accounts {
         by: &Actor,
         origin: &Origin,
     ) -> Result<Account, AccountError> {
+        self.change_version(name, None, change, by, origin).await
+    }
+
+    /// The same, for whoever decided by a version of the account: a change that depends on what was seen is refused if that is something
+    /// else by now ([`AccountError::Stale`]).
+    pub async fn change_version(
+        &self,
+        name: &str,
+        seen: Option<AccountVersion>,
+        change: AccountChange,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<Account, AccountError> {
         let account = self.find(name).await?;
+        let depends_on = change.depends_on();
         let (kind, edit) = match change {
             AccountChange::Unlock => {
                 let store = self.store.on_behalf_of(by);
@@ -254,12 +270,23 @@ impl Accounts {
                 (Kind::PasswordChange, Edit::Password(hash, self.clock.now()))
             }
         };
-        let before = account.standing;
-        let changed = self.edit(account, &edit, by, origin).await?;
-        let held = matches!(edit, Edit::Standing(_)) && changed.standing == before;
+        let (decides, keeps_sessions) = (matches!(edit, Edit::Standing(_)), edit.keeps_sessions());
+        let act = Act {
+            edit,
+            seen: seen.map(|seen| (seen, depends_on)),
+            approval: self.approval.clone(),
+            mailer: self.mailer.clone(),
+            by: by.clone(),
+            origin: origin.clone(),
+        };
+        let Edited {
+            before,
+            after: changed,
+        } = self.edit(account, act, by).await?;
+        let held = decides && changed.standing == before.standing;
         self.mailer.announce();
         self.access_keys.refresh(changed.id).await;
-        if edit.keeps_sessions() {
+        if keeps_sessions {
             self.sessions.refresh(&changed);
         } else {
             self.sessions
@@ -324,55 +351,23 @@ impl Accounts {
         self.store.group_has_members(&self.administrators).await
     }
 
-    async fn edit(
-        &self,
-        account: Account,
-        change: &Edit,
-        by: &Actor,
-        origin: &Origin,
-    ) -> Result<Account, AccountError> {
-        let email = account.email.clone();
+    async fn edit(&self, account: Account, act: Act, by: &Actor) -> Result<Edited, AccountError> {
+        let email = account.email;
         let store = self.store.on_behalf_of(by);
-        let changed = edit_and_mail(&store, &self.administrators, account, |account| {
-            self.apply(change, account, by, origin)
-        })
-        .await;
-        changed.map_err(|error| match error {
+        let changed = edit_and_mail(&store, &self.administrators, account.id, move |account| {
+            act.apply(account)
+        });
+        changed.await.map_err(|error| match error {
             EditError::Gone => AccountError::NotFound(email.to_string()),
             EditError::Standing(standing) => AccountError::Standing(email, standing),
+            EditError::Stale(parts, account) => AccountError::Stale(parts, account),
             EditError::EmailTaken(email) => AccountError::EmailTaken(email),
             EditError::UsernameTaken(username) => AccountError::UsernameTaken(username.to_string()),
             EditError::LastAdministrator => AccountError::LastAdministrator,
             // No administrator names anybody anew.
-            EditError::TooManyUsernames | EditError::Contended => AccountError::Contended,
+            EditError::TooManyUsernames => AccountError::FormerUsernames,
             EditError::Store(error) => AccountError::Store(error),
         })
-    }
-
-    fn apply(
-        &self,
-        change: &Edit,
-        account: &mut Account,
-        by: &Actor,
-        origin: &Origin,
-    ) -> Result<Vec<Mail>, EditError> {
-        match change {
-            Edit::Standing(ruling) => return self.approval.decide(*ruling, account, by, origin),
-            Edit::Groups(groups) => account.groups.clone_from(groups),
-            Edit::Password(hash, at) => {
-                account.password_hash.clone_from(hash);
-                account.password_changed_at = *at;
-                // An address that nobody proved where it must be is nobody's.
-                if account.email_verified || !self.signup.verify_email {
-                    return Ok(vec![self.mailer.mail_by_administrator(
-                        &account.email,
-                        Topic::PasswordChanged,
-                        origin,
-                    )]);
-                }
-            }
-        }
-        Ok(Vec::new())
     }
 
     async fn hash(
@@ -434,6 +429,56 @@ impl Edit {
             Self::Groups(_) => true,
             Self::Password(..) => false,
         }
+    }
+}
+
+/// A change on its way into the store, with all that it takes to apply it there.
+struct Act {
+    edit: Edit,
+    /// The version that it was decided by, and what of that has to be as it was.
+    seen: Option<(AccountVersion, &'static [AccountPart])>,
+    approval: Approval,
+    mailer: Arc<Mailer>,
+    by: Actor,
+    origin: Origin,
+}
+
+impl Act {
+    /// What already holds is left as it is, whatever was seen.
+    fn apply(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
+        let before = account.clone();
+        let mails = self.change(account);
+        if let Some((seen, depends_on)) = &self.seen
+            && !(mails.is_ok() && *account == before)
+        {
+            let parts = seen.differs(&before, depends_on);
+            if !parts.is_empty() {
+                return Err(EditError::Stale(parts, Box::new(before)));
+            }
+        }
+        mails
+    }
+
+    fn change(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
+        match &self.edit {
+            Edit::Standing(ruling) => {
+                return self.approval.decide(*ruling, account, &self.by, &self.origin);
+            }
+            Edit::Groups(groups) => account.groups.clone_from(groups),
+            Edit::Password(hash, at) => {
+                account.password_hash.clone_from(hash);
+                account.password_changed_at = *at;
+                // An address that nobody proved where it must be is nobody's.
+                if !self.approval.awaits_proof(account) {
+                    return Ok(vec![self.mailer.mail_by_administrator(
+                        &account.email,
+                        Topic::PasswordChanged,
+                        &self.origin,
+                    )]);
+                }
+            }
+        }
+        Ok(Vec::new())
     }
 }
 

@@ -62,7 +62,8 @@ use vault::Vault;
 pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys, NewAccessKey};
 pub use account_name::{LONGEST_NAME, NotAName};
 pub use accounts::{
-    AccountChange, AccountError, Accounts, HtpasswdLine, ImportedLine, NewAccount, NewPassword,
+    AccountChange, AccountError, AccountPart, AccountVersion, Accounts, HtpasswdLine, ImportedLine,
+    NewAccount, NewPassword,
 };
 pub use actor::Actor;
 pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};

@@ -51,9 +51,6 @@ pub enum OwnAccountError {
     /// The account is gone.
     #[error("the account is gone")]
     Gone,
-    /// Somebody else changed the account at the same moment, more than once.
-    #[error("the account was changed by somebody else at the same moment")]
-    Contended,
     /// Too many passwords are being hashed.
     #[error("too many passwords are being hashed")]
     Busy,
@@ -73,8 +70,10 @@ impl From<EditError> for OwnAccountError {
         match error {
             EditError::Gone => Self::Gone,
             EditError::UsernameTaken(_) => Self::Username(FieldError::UsernameTaken),
-            // An edit that keeps the address cannot meet another account's, nor one that keeps the standing be refused for it.
-            EditError::EmailTaken(_) | EditError::Standing(_) | EditError::Contended => Self::Contended,
+            // An edit that keeps the address cannot meet another account's, nor does an owner decide about the standing.
+            EditError::EmailTaken(_) | EditError::Standing(_) | EditError::Stale(..) => {
+                Self::Store(StoreError::Unavailable(error.to_string()))
+            }
             EditError::TooManyUsernames => Self::TooManyUsernames,
             EditError::LastAdministrator => Self::LastAdministrator,
             EditError::Store(error) => Self::Store(error),
@@ -149,7 +148,7 @@ impl OwnAccount {
     ) -> Result<Account, OwnAccountError> {
         let name = account_name(name).map_err(|_| OwnAccountError::Name)?;
         let account = self
-            .edit(session, |account| account.name.clone_from(&name))
+            .edit(session, move |account| account.name.clone_from(&name))
             .await?;
         self.sessions.refresh(&account);
         self.access_keys.refresh(account.id).await;
@@ -164,7 +163,8 @@ impl OwnAccount {
         tag: &str,
         origin: &Origin,
     ) -> Result<Account, OwnAccountError> {
-        let changed = self.edit(session, |account| account.language = Some(tag.to_owned()));
+        let language = tag.to_owned();
+        let changed = self.edit(session, move |account| account.language = Some(language.clone()));
         let account = changed.await?;
         let event = Event::about(Kind::LanguageChange, &account);
         let event = event.detail(AuditDetail::of(Fact::Language, tag));
@@ -219,16 +219,13 @@ impl OwnAccount {
         let hash = self.hasher.place()?.hash(password).await?;
         let now = self.clock.now();
         let store = self.store.on_behalf_of(&owner);
-        let account = edit_and_mail(&store, &self.administrators, account, |account| {
+        let (mailer, cause) = (self.mailer.clone(), origin.clone());
+        let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
             account.password_hash.clone_from(&hash);
             account.password_changed_at = now;
-            Ok(vec![self.mailer.mail(
-                &account.email,
-                Topic::PasswordChanged,
-                origin,
-            )])
-        })
-        .await?;
+            Ok(vec![mailer.mail(&account.email, Topic::PasswordChanged, &cause)])
+        });
+        let account = edited.await?.after;
         self.mailer.announce();
         // The store ended them with the change; memory follows.
         self.sessions.end(others(session)).await?;
@@ -308,11 +305,10 @@ impl OwnAccount {
     async fn edit(
         &self,
         session: &LiveSession,
-        change: impl Fn(&mut Account) + Send + Sync,
+        change: impl Fn(&mut Account) + Send + Sync + 'static,
     ) -> Result<Account, OwnAccountError> {
-        let account = self.find(session.account()).await?;
         let store = self.store.on_behalf_of(&Actor::owner(session, None));
-        Ok(edit(&store, &self.administrators, account, change).await?)
+        Ok(edit(&store, &self.administrators, session.account(), change).await?)
     }
 
     fn note(&self, kind: Kind, account: &Account, origin: &Origin) {

@@ -105,19 +105,17 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
         expected: &Account,
         changed: Account,
         guarded: &str,
-    ) -> Result<UpdateAccount, StoreError> {
-        self.update_account_and_mail(expected, changed, guarded, Vec::new())
-            .await
-    }
-
-    /// The same; if the account is changed, `mails` wait from then on.
-    async fn update_account_and_mail(
-        &self,
-        expected: &Account,
-        changed: Account,
-        guarded: &str,
-        mails: Vec<Mail>,
     ) -> Result<UpdateAccount, StoreError>;
+
+    /// Applies an edit to the account as it is, inside the operation: no other change comes between, however often the
+    /// account is changed. The mails that the edit returns wait from then on. All else as in
+    /// [`update_account`](Self::update_account).
+    async fn edit_account(
+        &self,
+        id: AccountId,
+        edit: AccountEdit,
+        guarded: &str,
+    ) -> Result<EditAccount, StoreError>;
 
     /// Removes the account, its sessions, its access keys, its attempts and its mailed tokens. Its usernames stay taken. `guarded` as
     /// above.
@@ -269,6 +267,44 @@ pub enum UpdateAccount {
     UsernameTaken,
     /// It would leave the guarded group without an active member.
     LastMember,
+}
+
+/// Changes an account and returns the mails that go with that; `None` refuses, and nothing is changed. A store may call
+/// it more than once for one operation.
+pub type AccountEdit = Arc<dyn Fn(&mut Account) -> Option<Vec<Mail>> + Send + Sync>;
+
+/// What became of [`Store::edit_account`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EditAccount {
+    /// It is changed.
+    Edited {
+        /// The account as it was.
+        before: Box<Account>,
+        /// The account as it is.
+        after: Box<Account>,
+    },
+    /// The edit refused.
+    Refused,
+    /// There is none.
+    Absent,
+    /// Another account has the address.
+    EmailTaken(Email),
+    /// Another account has the username, or once had it.
+    UsernameTaken(Username),
+    /// It would leave the guarded group without an active member.
+    LastMember,
+}
+
+impl From<EditAccount> for UpdateAccount {
+    fn from(outcome: EditAccount) -> Self {
+        match outcome {
+            EditAccount::Edited { .. } => Self::Updated,
+            EditAccount::Refused | EditAccount::Absent => Self::Changed,
+            EditAccount::EmailTaken(_) => Self::EmailTaken,
+            EditAccount::UsernameTaken(_) => Self::UsernameTaken,
+            EditAccount::LastMember => Self::LastMember,
+        }
+    }
 }
 
 /// What became of [`Store::delete_account`].

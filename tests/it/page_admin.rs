@@ -320,3 +320,54 @@ async fn whoever_waits_is_seen_and_decided_about() {
     assert!(admin.ask("/.auth/admin/mails").await.document["mails"].is_array());
     assert_eq!(admin.ask("/.auth/admin").await.document["failed_mails"], 0);
 }
+
+/// The value of a hidden field of a page's forms.
+fn hidden<'a>(page: &'a str, name: &str) -> &'a str {
+    let start = format!("name=\"{name}\" value=\"");
+    let (_, rest) = page
+        .split_once(&start)
+        .unwrap_or_else(|| panic!("no {name}: {page}"));
+    rest.split_once('"').unwrap().0
+}
+
+#[tokio::test]
+async fn s77_a_decision_made_from_a_stale_page_is_409_with_what_changed() {
+    let gateway = Running::start(|_| {}).await;
+    let ann = gateway.person("ann").await;
+    let admin = gateway.administrator("root1").await;
+    let page = admin.open("/.auth/admin/account?id=ann").await.page;
+    let version = hidden(&page, "version");
+    let document = admin.ask("/.auth/admin/account?id=ann").await.document;
+    assert_eq!(document["version"], json!(version));
+    let set = |groups: &'static str| {
+        let (account, action) = (("account", "ann"), ("action", "set-groups"));
+        [account, action, ("groups", groups), ("version", version)]
+    };
+    // What the owner does to the account at will makes no other version.
+    let renamed = ann.submit("/.auth/account", &[("name", "Ann Lee")]).await;
+    assert_eq!(renamed.status, 303);
+    assert_eq!(admin.submit(ACCOUNT, &set("ops")).await.status, 303);
+
+    let stale = admin.submit(ACCOUNT, &set("ops, dev")).await;
+    assert_eq!(stale.status, 409, "{}", stale.page);
+    assert!(stale.page.contains("they are now: ops"), "{}", stale.page);
+    let (before, now) = (version, hidden(&stale.page, "version"));
+    assert_ne!(before, now);
+    let json = json!({ "account": "ann", "action": "set-groups", "groups": "dev", "version": before });
+    let told = admin.tell(ACCOUNT, json).await;
+    assert_eq!((told.status, told.problem()), (409, "conflict"));
+    let changed = told.document["errors"].as_object().unwrap();
+    assert!(changed.keys().eq(["groups"]), "{changed:?}");
+
+    let json = json!({ "account": "ann", "action": "set-groups", "groups": "dev", "version": now });
+    assert_eq!(admin.tell(ACCOUNT, json).await.status, 200);
+    let json = json!({ "account": "ann", "action": "set-groups", "groups": "ops" });
+    assert_eq!(
+        admin.tell(ACCOUNT, json).await.status,
+        200,
+        "without a version as it is"
+    );
+    let disable = [("account", "ann"), ("action", "disable"), ("version", before)];
+    assert_eq!(admin.submit(ACCOUNT, &disable).await.status, 303);
+    assert!(!ann.is_signed_in().await);
+}

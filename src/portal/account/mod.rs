@@ -100,6 +100,6 @@ fn refusal_of(error: &OwnAccountError) -> Refusal {
         OwnAccountError::Gone => Refusal::new(Problem::NotAuthenticated),
         OwnAccountError::NotProved(error) => super::login::refusal_of(error),
         OwnAccountError::Store(error) => refusal_of_store(error),
-        OwnAccountError::Contended | OwnAccountError::Busy => unavailable(error.to_string()),
+        OwnAccountError::Busy => unavailable(error.to_string()),
     }
 }

@@ -17,9 +17,9 @@ use crate::portal::render::Outcome;
 use crate::portal::session_list::{SessionDocument, SessionList, SessionRow};
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
-use crate::refusal::Refusal;
+use crate::refusal::{Problem, Refusal};
 use crate::secret::Secret;
-use crate::services::SessionInfo;
+use crate::services::{AccountVersion, SessionInfo};
 
 pub(super) const PATH: &str = "/.auth/admin/account";
 
@@ -46,6 +46,8 @@ pub(in crate::portal) struct Said<'a> {
 #[derive(Serialize)]
 struct Document<'a> {
     id: String,
+    /// What a change is decided by: it may come back as `version`.
+    version: AccountVersion,
     email: &'a str,
     email_verified: bool,
     username: &'a str,
@@ -131,7 +133,13 @@ impl Site {
         }
         let (status, errors, alert) = match said.refused {
             Some((refusal, errors)) => {
-                let alert = self.form_alert(visit, &refusal, &errors, ORDER);
+                // What others changed is no mistake in the form.
+                let order = if refusal.problem == Problem::Conflict {
+                    &[]
+                } else {
+                    ORDER
+                };
+                let alert = self.form_alert(visit, &refusal, &errors, order);
                 (Outcome::from(refusal.problem), errors, Some(alert))
             }
             None => (StatusCode::OK.into(), Errors::new(), None),
@@ -164,6 +172,7 @@ impl<'a> Document<'a> {
         let account = &details.account;
         Self {
             id: account.id.to_string(),
+            version: AccountVersion::of(account),
             email: account.email.as_str(),
             email_verified: account.email_verified,
             username: account.username.as_str(),

@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::account::{self, Said};
+use super::words::standing_text;
 use super::{accounts, query, refusal_of};
 use crate::ids::SessionId;
 use crate::model::{Account, Standing};
@@ -18,7 +19,7 @@ use crate::portal::member::Member;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
-use crate::services::{AccountChange, AccountError, Actor, LinkError};
+use crate::services::{AccountChange, AccountError, AccountPart, AccountVersion, Actor, LinkError};
 
 #[derive(Serialize)]
 struct LinkDocument<'a> {
@@ -32,7 +33,7 @@ struct Ended {
 }
 
 impl Portal {
-    /// `account`: an id, an address or a username; `action`; `reason`; for "set-groups" `groups`, with commas; for
+    /// `account`: an id, an address or a username; `action`; `reason`; `version` of the account as it was shown; for "set-groups" `groups`, with commas; for
     /// "end-session" `session`, an id; for "delete" `confirm`.
     pub(super) async fn change_account(
         &self,
@@ -58,7 +59,8 @@ impl Portal {
                 return self.refuse_fields_of(visit, member, name, errors).await;
             }
         };
-        match accounts.change(name, change, by, &origin).await {
+        let seen = AccountVersion::named(fields.text("version"));
+        match accounts.change_version(name, seen, change, by, &origin).await {
             Ok(account) if visit.wants == Wants::Json => {
                 self.show_account(visit, member, account, Said::default()).await
             }
@@ -168,6 +170,13 @@ impl Portal {
             AccountError::Standing(_, Standing::AwaitingApproval) => ("action", "admin.refused-waiting"),
             AccountError::Standing(_, Standing::Declined) => ("action", "admin.refused-declined"),
             AccountError::Standing(_, Standing::Disabled) => ("action", "admin.refused-disabled"),
+            AccountError::Stale(parts, account) => {
+                let refused = (
+                    Refusal::new(Problem::Conflict),
+                    self.site.stale(visit, parts, account),
+                );
+                return self.refuse_account(visit, member, name, refused).await;
+            }
             _ => return self.site.refuse_visit(visit, &refusal_of(error)),
         };
         let message = self.site.texts.get(visit.lang, text).to_owned();
@@ -182,9 +191,20 @@ impl Portal {
         name: &str,
         errors: Errors,
     ) -> Response<Bytes> {
+        let refused = (Refusal::new(Problem::InvalidInput), errors);
+        self.refuse_account(visit, member, name, refused).await
+    }
+
+    async fn refuse_account(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        name: &str,
+        refused: (Refusal, Errors),
+    ) -> Response<Bytes> {
         let said = Said {
             link: None,
-            refused: Some((Refusal::new(Problem::InvalidInput), errors)),
+            refused: Some(refused),
         };
         match self.services.accounts.find(name).await {
             Ok(account) => self.show_account(visit, member, account, said).await,
@@ -194,6 +214,30 @@ impl Portal {
 }
 
 impl Site {
+    /// What was changed since a page showed the account, and what it is now.
+    fn stale(&self, visit: &Visit<'_>, parts: &[AccountPart], account: &Account) -> Errors {
+        let said = |key: &'static str| self.texts.get(visit.lang, key);
+        let message = |part: &AccountPart| {
+            let (text, value) = match part {
+                AccountPart::Email => ("admin.stale-email", account.email.to_string()),
+                AccountPart::Standing => (
+                    "admin.stale-standing",
+                    said(standing_text(account.standing)).to_owned(),
+                ),
+                AccountPart::Groups if account.groups.is_empty() => {
+                    ("admin.stale-groups", said("account.none").to_owned())
+                }
+                AccountPart::Groups => {
+                    let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
+                    ("admin.stale-groups", groups.join(", "))
+                }
+            };
+            let message = crate::text::fill(said(text), &[("value", value.as_str())]);
+            (part.as_str(), message)
+        };
+        parts.iter().map(message).collect()
+    }
+
     /// What is wrong with a form that asks for what nobody does.
     pub(super) fn unknown_action(&self, visit: &Visit<'_>) -> Errors {
         let message = self.texts.get(visit.lang, "admin.action-unknown").to_owned();

@@ -99,7 +99,7 @@ fn refusal_of(error: &AccountError) -> Refusal {
     match error {
         AccountError::NotFound(_) => Refusal::new(Problem::NotFound),
         AccountError::Store(error) => refusal_of_store(error),
-        AccountError::Busy | AccountError::Contended => unavailable(error.to_string()),
+        AccountError::Busy => unavailable(error.to_string()),
         _ => Refusal::because(Problem::InvalidInput, error.to_string()),
     }
 }

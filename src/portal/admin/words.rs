@@ -3,7 +3,7 @@
 use minijinja::Environment;
 use minijinja::value::Value;
 
-use crate::model::{AuditDetail, Fact, legible};
+use crate::model::{AuditDetail, Fact, Standing, legible};
 
 /// Adds filters that turn a name into the key of its text.
 pub(in crate::portal) fn teach(templates: &mut Environment<'_>) {
@@ -23,6 +23,16 @@ fn standing(name: &str) -> &'static str {
         "declined" => "admin.standing-declined",
         "disabled" => "admin.standing-disabled",
         _ => "admin.any",
+    }
+}
+
+/// The key of the text that says where an account stands.
+pub(super) fn standing_text(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Active => "admin.standing-active",
+        Standing::AwaitingApproval => "admin.standing-waiting",
+        Standing::Declined => "admin.standing-declined",
+        Standing::Disabled => "admin.standing-disabled",
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why nothing was done to an account.
 
-use crate::model::{Email, EmailError, PasswordError, Standing};
+use super::AccountPart;
+use crate::model::{Account, Email, EmailError, PasswordError, Standing};
 use crate::services::{Busy, MOST_FORMER_USERNAMES, NotAName, PasswordRule};
 use crate::store::StoreError;
 
@@ -55,9 +56,9 @@ pub enum AccountError {
     /// The last administrator.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,
-    /// Somebody else changed the account at the same moment, more than once.
-    #[error("the account was changed by somebody else at the same moment; try again")]
-    Contended,
+    /// These parts of it are not what the decision was made from.
+    #[error("the account was changed meanwhile: {parts}", parts = named(.0))]
+    Stale(Vec<AccountPart>, Box<Account>),
     /// Too many passwords are being hashed.
     #[error("too many passwords are being hashed; try again")]
     Busy,
@@ -70,6 +71,12 @@ impl From<Busy> for AccountError {
     fn from(Busy: Busy) -> Self {
         Self::Busy
     }
+}
+
+/// Parts of an account in words.
+fn named(parts: &[AccountPart]) -> String {
+    let names: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
+    names.join(", ")
 }
 
 /// What an account is, and what can be decided about it.

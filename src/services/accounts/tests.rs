@@ -207,6 +207,81 @@ async fn parallel_changes_all_happen() {
 }
 
 #[tokio::test]
+async fn an_administrators_act_wins_however_often_the_owner_changes_the_account() {
+    let world = World::with_ann(|_| {}).await;
+    let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let own = &world.services.own_account;
+    let flood = async {
+        let renames = (0..32).map(|n| {
+            let session = &ann.session;
+            async move {
+                for again in 0..1000 {
+                    let name = format!("{n} {again}");
+                    let _ = own.change_name(session, &name, &client()).await;
+                }
+            }
+        });
+        futures_util::future::join_all(renames).await;
+    };
+    let acts = async {
+        world
+            .try_change(AccountChange::SetGroups(group_set(&["ops"])))
+            .await?;
+        world.try_change(AccountChange::SetPassword(hash())).await?;
+        world.try_change(AccountChange::Disable).await
+    };
+    let disabled = tokio::select! {
+        disabled = acts => disabled.unwrap(),
+        () = flood => panic!("the acts waited for the flood to end"),
+    };
+    assert!(disabled.is_in("ops") && disabled.standing == Standing::Disabled);
+    assert_eq!(disabled.password_hash, HASH);
+}
+
+#[tokio::test]
+async fn s77_what_depends_on_what_was_seen_is_refused_once_that_is_something_else() {
+    let world = World::with_ann(|_| {}).await;
+    let seen = || async { Some(AccountVersion::of(&world.account(EMAIL).await)) };
+    let act = |seen, change| {
+        let accounts = &world.services.accounts;
+        let (tester, client) = (tester(), client());
+        async move {
+            accounts
+                .change_version(EMAIL, seen, change, &tester, &client)
+                .await
+        }
+    };
+    let groups = |names: &[&str]| AccountChange::SetGroups(group_set(names));
+    let first = seen().await;
+    act(first.clone(), groups(&["ops"])).await.unwrap();
+    let stale = act(first.clone(), groups(&["ops", "dev"])).await.unwrap_err();
+    let AccountError::Stale(parts, current) = stale else {
+        panic!("{stale:?}");
+    };
+    assert_eq!(parts, [AccountPart::Groups]);
+    assert!(current.is_in("ops"));
+    act(first.clone(), groups(&["ops"]))
+        .await
+        .expect("what holds already");
+    act(None, groups(&["dev"]))
+        .await
+        .expect("no version, no question");
+    act(first.clone(), AccountChange::Disable)
+        .await
+        .expect("disabling does not wait");
+    let stale = act(first, AccountChange::Enable).await.unwrap_err();
+    assert!(matches!(
+        stale,
+        AccountError::Stale(parts, _) if parts == [AccountPart::Standing, AccountPart::Groups]
+    ));
+    let nonsense = AccountVersion::named("nonsense");
+    let stale = act(nonsense, AccountChange::Enable).await.unwrap_err();
+    assert!(matches!(stale, AccountError::Stale(parts, _) if parts.len() == 3));
+    let second = seen().await;
+    act(second, AccountChange::Enable).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_htpasswd_file_is_imported_line_by_line() {
     let world = World::with(|config| config.login.username = true).await;
     let text = format!(

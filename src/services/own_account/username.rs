@@ -3,7 +3,7 @@
 use super::{OwnAccount, OwnAccountError};
 use crate::model::{Account, AuditDetail, Fact, Topic};
 use crate::secret::Secret;
-use crate::services::account_edit::{EditError, edit_and_mail};
+use crate::services::account_edit::{EditError, Edited, edit_and_mail};
 use crate::services::sign_up::{is_reserved, parse_username};
 use crate::services::{Event, FieldError, Kind, LiveSession, Origin};
 
@@ -30,9 +30,9 @@ impl OwnAccount {
         if is_reserved(&self.signup, &username) {
             return Err(OwnAccountError::Username(FieldError::UsernameTaken));
         }
-        let before = account.username.clone();
         let store = self.store.on_behalf_of(&owner);
-        let account = edit_and_mail(&store, &self.administrators, account, |account| {
+        let (mailer, cause) = (self.mailer.clone(), origin.clone());
+        let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
             // Counted in the account that is changed, whatever was asked at the same moment (S78).
             let former = &account.former_usernames;
             if former.len() >= MOST_FORMER_USERNAMES && !former.contains(&username) {
@@ -40,14 +40,17 @@ impl OwnAccount {
             }
             account.username.clone_from(&username);
             let topic = Topic::UsernameChanged(username.clone());
-            Ok(vec![self.mailer.mail(&account.email, topic, origin)])
-        })
-        .await?;
+            Ok(vec![mailer.mail(&account.email, topic, &cause)])
+        });
+        let Edited {
+            before,
+            after: account,
+        } = edited.await?;
         self.sessions.refresh(&account);
         self.access_keys.refresh(account.id).await;
         self.mailer.announce();
         let event = Event::about(Kind::UsernameChange, &account);
-        let change = format!("{before} to {}", account.username);
+        let change = format!("{} to {}", before.username, account.username);
         let event = event.detail(AuditDetail::of(Fact::From, &change));
         self.audit.note(origin, &event);
         Ok(account)

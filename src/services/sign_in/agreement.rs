@@ -22,7 +22,7 @@ impl SignIn {
         };
         let event =
             Event::about(Kind::Agree, &account).detail(AuditDetail::of(Fact::Version, &agreement.version));
-        let edited = edit(&self.store, &self.guarded, account, |account| {
+        let edited = edit(&self.store, &self.guarded, account.id, move |account| {
             account.agreements.push(agreement.clone());
         });
         let account = edited.await.map_err(|error| match error {

@@ -12,7 +12,9 @@ use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Standing, TokenDigest, Username};
 use crate::store::record::Record;
-use crate::store::{AccountFilter, CreateAccount, DeleteAccount, SessionsToEnd, UpdateAccount};
+use crate::store::{
+    AccountEdit, AccountFilter, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd, UpdateAccount,
+};
 
 /// The lock on who is in the guarded group: `vest`, and the second of what Vestibule locks.
 const GUARD: (i32, i32) = (0x7665_7374, 2);
@@ -238,10 +240,8 @@ pub(super) async fn update(
     expected: &Account,
     changed: &Account,
     guarded: &str,
-    new_mails: &[Mail],
     spared: Option<TokenDigest>,
 ) -> Result<UpdateAccount, Fault> {
-    let mut changed = changed.clone();
     let Some(current) = lock(tx, expected.id).await? else {
         return Ok(UpdateAccount::Changed);
     };
@@ -249,11 +249,41 @@ pub(super) async fn update(
     if current.encode()? != expected.encode()? {
         return Ok(UpdateAccount::Changed);
     }
+    let changed = change(tx, current, changed.clone(), guarded, &[], spared).await?;
+    Ok(changed.into())
+}
+
+/// Applies an edit to an account as it is; a new password ends its sessions, except `spared`.
+pub(super) async fn edit(
+    tx: &Transaction<'_>,
+    id: AccountId,
+    edit: &AccountEdit,
+    guarded: &str,
+    spared: Option<TokenDigest>,
+) -> Result<EditAccount, Fault> {
+    let Some(current) = lock(tx, id).await? else {
+        return Ok(EditAccount::Absent);
+    };
+    let mut changed = current.clone();
+    match edit(&mut changed) {
+        Some(new_mails) => change(tx, current, changed, guarded, &new_mails, spared).await,
+        None => Ok(EditAccount::Refused),
+    }
+}
+
+async fn change(
+    tx: &Transaction<'_>,
+    current: Account,
+    mut changed: Account,
+    guarded: &str,
+    new_mails: &[Mail],
+    spared: Option<TokenDigest>,
+) -> Result<EditAccount, Fault> {
     changed.id = current.id;
     changed.former_usernames.clone_from(&current.former_usernames);
     if changed.username != current.username {
         if !is_own_or_free(tx, &changed.username, changed.id).await? {
-            return Ok(UpdateAccount::UsernameTaken);
+            return Ok(EditAccount::UsernameTaken(changed.username));
         }
         changed
             .former_usernames
@@ -261,18 +291,21 @@ pub(super) async fn update(
         changed.former_usernames.push(current.username.clone());
     }
     if changed.email != current.email && is_address_taken(tx, &changed.email).await? {
-        return Ok(UpdateAccount::EmailTaken);
+        return Ok(EditAccount::EmailTaken(changed.email));
     }
     let stays = is_active_member(&changed, guarded);
     if !stays && is_last_active_member(tx, &current, guarded).await? {
-        return Ok(UpdateAccount::LastMember);
+        return Ok(EditAccount::LastMember);
     }
     if changed.password_changed_at != current.password_changed_at {
         sessions::end(tx, SessionsToEnd::Account(changed.id, spared)).await?;
     }
     replace(tx, &current, &changed).await?;
     mails::enqueue(tx, new_mails).await?;
-    Ok(UpdateAccount::Updated)
+    Ok(EditAccount::Edited {
+        before: Box::new(current),
+        after: Box::new(changed),
+    })
 }
 
 /// Writes an account, which is locked, in place of what it was. Its tokens are void if it has a new password or address.

@@ -36,9 +36,9 @@ pub use server::{Server, Tls};
 use super::counting::Counting;
 use super::record::{Meta, Run};
 use super::{
-    Attempt, ConsumeToken, CreateAccount, DeleteAccount, MailOutcome, Precondition, PutSession,
-    SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect, UpdateAccount,
-    Verification,
+    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, MailOutcome, Precondition,
+    PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect,
+    UpdateAccount, Verification,
 };
 use crate::clock::Clock;
 use crate::ids::{AccountId, InvitationId, MailId};
@@ -185,20 +185,34 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn update_account_and_mail(
+    async fn update_account(
         &self,
         expected: &Account,
         changed: Account,
         guarded: &str,
-        mails: Vec<Mail>,
     ) -> Result<UpdateAccount, StoreError> {
         let spared = self.database.spared_session(expected.id);
         self.database
             .transact(
-                (expected.clone(), changed, guarded.to_owned(), mails, spared),
-                |tx, (expected, changed, guarded, mails, spared)| {
-                    Box::pin(accounts::update(tx, expected, changed, guarded, mails, *spared))
+                (expected.clone(), changed, guarded.to_owned(), spared),
+                |tx, (expected, changed, guarded, spared)| {
+                    Box::pin(accounts::update(tx, expected, changed, guarded, *spared))
                 },
+            )
+            .await
+    }
+
+    async fn edit_account(
+        &self,
+        id: AccountId,
+        edit: AccountEdit,
+        guarded: &str,
+    ) -> Result<EditAccount, StoreError> {
+        let spared = self.database.spared_session(id);
+        self.database
+            .transact(
+                (id, edit, guarded.to_owned(), spared),
+                |tx, (id, edit, guarded, spared)| Box::pin(accounts::edit(tx, *id, edit, guarded, *spared)),
             )
             .await
     }

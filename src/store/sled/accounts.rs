@@ -12,7 +12,7 @@ use super::rows::{Group, Rows};
 use super::{access_keys, inspection, invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Standing, TokenDigest, Username};
-use crate::store::{CreateAccount, DeleteAccount, StoreError, UpdateAccount};
+use crate::store::{AccountEdit, CreateAccount, DeleteAccount, EditAccount, StoreError, UpdateAccount};
 
 pub(super) fn create(
     group: &mut Group<'_>,
@@ -115,9 +115,8 @@ pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result
 pub(super) fn update(
     group: &mut Group<'_>,
     expected: &Account,
-    mut changed: Account,
+    changed: Account,
     guarded: &str,
-    new_mails: &[Mail],
     spared: Option<TokenDigest>,
 ) -> Result<UpdateAccount, StoreError> {
     let Some(current) = group.read::<Account>(&key::account(expected.id))? else {
@@ -127,12 +126,41 @@ pub(super) fn update(
     if current.encode()? != expected.encode()? {
         return Ok(UpdateAccount::Changed);
     }
+    Ok(change(group, current, changed, guarded, &[], spared)?.into())
+}
+
+/// Applies an edit to an account as it is; a new password ends its sessions, except `spared`.
+pub(super) fn edit(
+    group: &mut Group<'_>,
+    id: AccountId,
+    edit: &AccountEdit,
+    guarded: &str,
+    spared: Option<TokenDigest>,
+) -> Result<EditAccount, StoreError> {
+    let Some(current) = group.read::<Account>(&key::account(id))? else {
+        return Ok(EditAccount::Absent);
+    };
+    let mut changed = current.clone();
+    match edit(&mut changed) {
+        Some(new_mails) => change(group, current, changed, guarded, &new_mails, spared),
+        None => Ok(EditAccount::Refused),
+    }
+}
+
+fn change(
+    group: &mut Group<'_>,
+    current: Account,
+    mut changed: Account,
+    guarded: &str,
+    new_mails: &[Mail],
+    spared: Option<TokenDigest>,
+) -> Result<EditAccount, StoreError> {
     changed.id = current.id;
     changed.former_usernames.clone_from(&current.former_usernames);
     if changed.username != current.username {
         let owner = group.read::<Option<AccountId>>(&key::username(&changed.username))?;
         if owner.is_some_and(|owner| owner != Some(changed.id)) {
-            return Ok(UpdateAccount::UsernameTaken);
+            return Ok(EditAccount::UsernameTaken(changed.username));
         }
         changed
             .former_usernames
@@ -140,18 +168,21 @@ pub(super) fn update(
         changed.former_usernames.push(current.username.clone());
     }
     if changed.email != current.email && group.value(&key::email(&changed.email))?.is_some() {
-        return Ok(UpdateAccount::EmailTaken);
+        return Ok(EditAccount::EmailTaken(changed.email));
     }
     let stays = is_active_member(&changed, guarded);
     if !stays && is_last_active_member(group, &current, guarded)? {
-        return Ok(UpdateAccount::LastMember);
+        return Ok(EditAccount::LastMember);
     }
     if changed.password_changed_at != current.password_changed_at {
         sessions::end_of_account(group, changed.id, spared)?;
     }
     replace(group, &current, &changed)?;
     mails::enqueue(group, new_mails)?;
-    Ok(UpdateAccount::Updated)
+    Ok(EditAccount::Edited {
+        before: Box::new(current),
+        after: Box::new(changed),
+    })
 }
 
 /// Writes an account in place of what it was, and its indexes. Its tokens are void if it has a new password or address.

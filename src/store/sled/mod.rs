@@ -36,9 +36,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Attempt, ConsumeToken, CreateAccount, DeleteAccount, MailOutcome, Precondition, PutSession,
-    SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect, UpdateAccount,
-    Verification,
+    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, MailOutcome, Precondition,
+    PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect,
+    UpdateAccount, Verification,
 };
 use crate::clock::Clock;
 use crate::ids::{AccountId, InvitationId, MailId};
@@ -223,16 +223,27 @@ impl Store for SledStore {
         self.open.engine.with(|tree| accounts::members(tree, group))
     }
 
-    async fn update_account_and_mail(
+    async fn update_account(
         &self,
         expected: &Account,
         changed: Account,
         guarded: &str,
-        mails: Vec<Mail>,
     ) -> Result<UpdateAccount, StoreError> {
         let (expected, guarded) = (expected.clone(), guarded.to_owned());
         let spared = Precondition::spared_session(self.precondition.as_deref(), expected.id);
-        self.change(move |group| accounts::update(group, &expected, changed, &guarded, &mails, spared))
+        self.change(move |group| accounts::update(group, &expected, changed, &guarded, spared))
+            .await
+    }
+
+    async fn edit_account(
+        &self,
+        id: AccountId,
+        edit: AccountEdit,
+        guarded: &str,
+    ) -> Result<EditAccount, StoreError> {
+        let guarded = guarded.to_owned();
+        let spared = Precondition::spared_session(self.precondition.as_deref(), id);
+        self.change(move |group| accounts::edit(group, id, &edit, &guarded, spared))
             .await
     }
 

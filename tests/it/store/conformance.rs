@@ -60,6 +60,7 @@ macro_rules! conformance {
                 accounts_come_in_the_order_they_were_made
                 a_group_has_members_while_somebody_is_in_it
                 a_change_replaces_the_account_that_was_read
+                an_edit_is_applied_to_the_account_as_it_is
                 a_change_moves_the_address
                 a_change_of_case_is_a_change
                 a_change_cannot_take_an_address
@@ -181,6 +182,7 @@ macro_rules! conformance {
                 of_twenty_signups_with_one_username_one_makes_an_account
                 of_fifty_attempts_eleven_are_counted
                 of_twenty_changes_one_is_made
+                of_twenty_edits_all_are_made
                 of_two_administrators_who_step_down_one_stays
                 of_two_accounts_that_want_an_address_one_gets_it
                 of_three_who_want_a_username_one_gets_it

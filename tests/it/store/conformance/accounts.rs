@@ -1,7 +1,9 @@
 //! Accounts.
 
+use std::sync::Arc;
+
 use vestibule::model::{Account, Standing, Subject};
-use vestibule::store::{Attempt, CreateAccount, DeleteAccount, UpdateAccount};
+use vestibule::store::{AccountEdit, Attempt, CreateAccount, DeleteAccount, EditAccount, UpdateAccount};
 
 use super::super::samples::{ADMINS, POLICY, account, email, member_of, noon, session};
 use super::{Harness, assert_sound};
@@ -202,6 +204,57 @@ pub(crate) async fn a_change_replaces_the_account_that_was_read<H: Harness>() {
     store.delete_account(ann.id, ADMINS).await.unwrap();
     assert_eq!(update(&named, &ann).await, UpdateAccount::Changed, "it is gone");
     assert_eq!(store.account(ann.id).await.unwrap(), None);
+}
+
+pub(crate) async fn an_edit_is_applied_to_the_account_as_it_is<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let random = harness.random();
+    let (ann, bob) = (member_of(ADMINS, "ann", random), account("bob", random));
+    for account in [&ann, &bob] {
+        store.create_account(account.clone(), None, noon()).await.unwrap();
+    }
+    let named = Account {
+        name: Some("Ann".to_owned()),
+        ..ann.clone()
+    };
+    store.update_account(&ann, named.clone(), ADMINS).await.unwrap();
+    let edit = |change: fn(&mut Account) -> bool| {
+        let edit = move |account: &mut Account| change(account).then(Vec::new);
+        store.edit_account(ann.id, Arc::new(edit), ADMINS)
+    };
+    let joins = |account: &mut Account| account.groups.insert("ops".to_owned());
+    let mut joined = named.clone();
+    joined.groups.insert("ops".to_owned());
+    let edited = EditAccount::Edited {
+        before: Box::new(named),
+        after: Box::new(joined.clone()),
+    };
+    assert_eq!(edit(joins).await.unwrap(), edited);
+    assert_eq!(store.account(ann.id).await.unwrap(), Some(joined.clone()));
+    assert_eq!(store.group_members("ops").await.unwrap(), [joined.clone()]);
+
+    assert_eq!(edit(joins).await.unwrap(), EditAccount::Refused, "it is in there");
+    let steps_down = edit(|account| account.groups.remove(ADMINS));
+    assert_eq!(steps_down.await.unwrap(), EditAccount::LastMember);
+    let moves = edit(|account| {
+        account.email = email("BOB@example.com");
+        true
+    });
+    let taken = EditAccount::EmailTaken(email("bob@example.com"));
+    assert_eq!(moves.await.unwrap(), taken);
+    let renames = edit(|account| {
+        account.username = "bob".parse().unwrap();
+        true
+    });
+    let taken = EditAccount::UsernameTaken("bob".parse().unwrap());
+    assert_eq!(renames.await.unwrap(), taken);
+    assert_eq!(store.account(ann.id).await.unwrap(), Some(joined));
+    let nobody = account("nobody", random).id;
+    let edit: AccountEdit = Arc::new(|_| Some(Vec::new()));
+    let absent = store.edit_account(nobody, edit, ADMINS).await;
+    assert_eq!(absent.unwrap(), EditAccount::Absent);
+    assert_sound(&store).await;
 }
 
 pub(crate) async fn a_change_moves_the_address<H: Harness>() {

@@ -86,6 +86,13 @@ impl<H: Harness> Scene<H> {
                 store.update_account(ann, renamed, ADMINS).await.map(drop),
             ),
             (
+                "edit_account",
+                store
+                    .edit_account(ann.id, Arc::new(|_: &mut Account| Some(Vec::new())), ADMINS)
+                    .await
+                    .map(drop),
+            ),
+            (
                 "create_access_key",
                 store
                     .create_access_key(access_key(ann.id, random), 9)

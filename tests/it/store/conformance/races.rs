@@ -1,9 +1,10 @@
 //! Many at once: S10 and S16 among others.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use vestibule::model::{Account, Standing, Subject};
-use vestibule::store::{Attempt, CreateAccessKey, CreateAccount, SessionsToEnd, UpdateAccount};
+use vestibule::store::{Attempt, CreateAccessKey, CreateAccount, EditAccount, SessionsToEnd, UpdateAccount};
 
 use super::super::samples::{
     ADMINS, POLICY, access_key, account, data_key, digest, email, invitation, member_of, noon, session,
@@ -121,6 +122,24 @@ pub(crate) async fn of_twenty_changes_one_is_made<H: Harness>() {
         .position(|outcome| *outcome == UpdateAccount::Updated);
     let kept = store.account(ann.id).await.unwrap().unwrap();
     assert_eq!(kept.name, winner.map(|n| n.to_string()));
+}
+
+pub(crate) async fn of_twenty_edits_all_are_made<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let outcomes = together(20, |n| {
+        let store = store.clone();
+        let edit = move |account: &mut Account| account.groups.insert(format!("g{n:02}")).then(Vec::new);
+        async move { store.edit_account(ann.id, Arc::new(edit), ADMINS).await.unwrap() }
+    })
+    .await;
+    let is_edited = |outcome: &&EditAccount| matches!(outcome, EditAccount::Edited { .. });
+    assert_eq!(outcomes.iter().filter(is_edited).count(), 20, "{outcomes:?}");
+    let kept = store.account(ann.id).await.unwrap().unwrap();
+    assert_eq!(kept.groups, (0..20).map(|n| format!("g{n:02}")).collect());
+    assert_sound(&store).await;
 }
 
 pub(crate) async fn of_two_administrators_who_step_down_one_stays<H: Harness>() {
