@@ -287,7 +287,7 @@ impl Accounts {
         self.mailer.announce();
         self.access_keys.refresh(changed.id).await;
         if keeps_sessions {
-            self.sessions.refresh(&changed);
+            self.sessions.refresh(&changed).await;
         } else {
             self.sessions
                 .end(SessionsToEnd::Account(changed.id, None))

@@ -187,7 +187,7 @@ impl MailedLinks {
         self.announce(origin, kind, &good).await?;
         let consumed = self.store.consume_token(digest, effect, mails, self.clock.now());
         let after = consumed_by(consumed.await?)?;
-        self.sessions.refresh(&after);
+        self.sessions.refresh(&after).await;
         self.access_keys.refresh(after.id).await;
         self.mailer.announce();
         let mut event = Event::about(kind, &after);

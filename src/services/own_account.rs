@@ -150,7 +150,7 @@ impl OwnAccount {
         let account = self
             .edit(session, move |account| account.name.clone_from(&name))
             .await?;
-        self.sessions.refresh(&account);
+        self.sessions.refresh(&account).await;
         self.access_keys.refresh(account.id).await;
         self.note(Kind::NameChange, &account, origin);
         Ok(account)

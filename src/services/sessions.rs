@@ -51,6 +51,8 @@ pub struct Sessions {
     random: Random,
     live: papaya::HashMap<TokenDigest, Arc<LiveSession>>,
     by_account: Mutex<HashMap<AccountId, HashSet<TokenDigest>>>,
+    /// Held from the reading of an account until its sessions have what was read.
+    refreshing: tokio::sync::Mutex<()>,
     metrics: Arc<Metrics>,
     /// `signup.verify_email`
     verified_only: AtomicBool,
@@ -72,6 +74,7 @@ impl Sessions {
             random,
             live: papaya::HashMap::new(),
             by_account: Mutex::default(),
+            refreshing: tokio::sync::Mutex::default(),
             metrics,
             verified_only: AtomicBool::new(false),
         };
@@ -230,12 +233,20 @@ impl Sessions {
         Ok(stored.max(ending.len()))
     }
 
-    /// Gives the sessions of an account its new groups, names and address; ends them if it may not sign in any more.
-    pub fn refresh(&self, account: &Account) {
+    /// Gives the sessions of an account its groups, names and address as the store has them; ends them if it may not
+    /// sign in any more. Of changes at one moment the last in the store is the one that stays, whichever comes by here
+    /// last. Where the store does not answer, `account` is what is known.
+    pub async fn refresh(&self, account: &Account) {
+        let _in_order = self.refreshing.lock().await;
+        let stored = self.store.account(account.id).await;
+        let current = match &stored {
+            Ok(stored) => stored.as_ref(),
+            Err(_) => Some(account),
+        };
         for session in self.matching(SessionsToEnd::Account(account.id, None)) {
-            session.refresh(account);
-            if account.standing != Standing::Active {
-                session.end();
+            match current {
+                Some(current) if current.standing == Standing::Active => session.refresh(current),
+                _ => session.end(),
             }
         }
     }

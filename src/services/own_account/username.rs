@@ -46,7 +46,7 @@ impl OwnAccount {
             before,
             after: account,
         } = edited.await?;
-        self.sessions.refresh(&account);
+        self.sessions.refresh(&account).await;
         self.access_keys.refresh(account.id).await;
         self.mailer.announce();
         let event = Event::about(Kind::UsernameChange, &account);

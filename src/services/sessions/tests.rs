@@ -184,3 +184,16 @@ async fn s17_when_addresses_must_be_proven_sessions_of_those_that_are_not_end() 
     let world = world.reopened(now).await;
     assert_eq!(world.services.sessions.list(None).len(), 1);
 }
+
+#[tokio::test]
+async fn s76_a_change_that_comes_late_brings_no_groups_back() {
+    let world = World::with_ann(|_| {}).await;
+    world.change(AccountChange::SetGroups(group_set(&["ops"]))).await;
+    let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let stale = world.account(EMAIL).await;
+    world.change(AccountChange::SetGroups(group_set(&[]))).await;
+    // As if the owner's change of a moment before came by here only now.
+    world.services.sessions.refresh(&stale).await;
+    let groups = ann.session.principal().groups.clone();
+    assert!(groups.is_empty(), "{groups:?}");
+}

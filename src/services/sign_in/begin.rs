@@ -31,7 +31,7 @@ impl SignIn {
         };
         match self.confirm(account).await {
             Ok(account) => {
-                self.sessions.refresh(&account);
+                self.sessions.refresh(&account).await;
                 Ok((account, token, session))
             }
             Err(error) => {
