@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Email, Username};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, MailId};
 
 /// A person who may sign in, or will, or once could.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub struct Account {
     pub email: Email,
     /// Whether a mailed link proved that the address is theirs, or an administrator said so.
     pub email_verified: bool,
+    /// The address that it moves to once that is confirmed. A new password or address takes it back; so may its owner.
+    pub pending_email: Option<PendingEmail>,
     /// What to call them; the username where they did not say.
     pub name: Option<String>,
     /// Groups, none of which has a comma in its name.
@@ -60,6 +62,18 @@ impl fmt::Debug for Account {
             .field("standing", &self.standing)
             .finish_non_exhaustive()
     }
+}
+
+/// A change of the address that was asked for and is not confirmed: one an account, the last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PendingEmail {
+    /// The address that it moves to.
+    pub email: Email,
+    /// When it was asked for.
+    pub since: Timestamp,
+    /// The mail that carries the link: no other may.
+    pub mail: MailId,
 }
 
 /// Where an account stands with the administrators.

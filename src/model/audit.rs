@@ -60,6 +60,8 @@ pub enum AuditKind {
     EmailVerify,
     /// Somebody asked for a link that moves their account to another address.
     EmailChangeRequest,
+    /// A change of the address was taken back before it was confirmed.
+    EmailChangeCancel,
     /// An account moved to another address.
     EmailChange,
     /// An account got another name.
@@ -124,6 +126,7 @@ impl AuditKind {
         Self::PasswordReset,
         Self::EmailVerify,
         Self::EmailChangeRequest,
+        Self::EmailChangeCancel,
         Self::EmailChange,
         Self::NameChange,
         Self::UsernameChange,
@@ -170,6 +173,7 @@ impl AuditKind {
             Self::PasswordReset => "password-reset",
             Self::EmailVerify => "email-verify",
             Self::EmailChangeRequest => "email-change-request",
+            Self::EmailChangeCancel => "email-change-cancel",
             Self::EmailChange => "email-change",
             Self::NameChange => "name-change",
             Self::UsernameChange => "username-change",

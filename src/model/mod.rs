@@ -20,7 +20,7 @@ mod username;
 pub use access_key::{
     AccessKey, AccessKeyId, KeyScope, KeyUse, NotAnAccessKey, Sealed, SecretKey, WrappedDataKey,
 };
-pub use account::{Account, Agreement, Decision, Standing};
+pub use account::{Account, Agreement, Decision, PendingEmail, Standing};
 pub use attempts::{LockoutPolicy, Subject};
 pub use audit::{AuditEvent, AuditKind, AuditOutcome, AuditPlace, NotAnEvent};
 pub use audit_detail::{AuditDetail, Fact};

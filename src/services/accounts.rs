@@ -199,6 +199,7 @@ impl Accounts {
             created_at: now,
             password_changed_at: now,
             former_usernames: Vec::new(),
+            pending_email: None,
             agreements: Vec::new(),
             language: None,
         })

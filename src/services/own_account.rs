@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::account_edit::{EditError, edit, edit_and_mail};
+use super::account_edit::{EditError, Edited, edit, edit_and_mail};
 use super::account_name::account_name;
 use super::new_password::choose;
 use super::sign_up::parse_email;
@@ -13,7 +13,7 @@ use super::{
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
-use crate::model::{Account, AuditDetail, Fact, Topic};
+use crate::model::{Account, AuditDetail, Fact, PendingEmail, Topic};
 use crate::secret::Secret;
 use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
 
@@ -184,19 +184,54 @@ impl OwnAccount {
     ) -> Result<(), OwnAccountError> {
         let email = parse_email(email).map_err(OwnAccountError::Email)?;
         let (account, owner) = self.prove(session, password, origin).await?;
-        let topic = match account.email.key() == email.key() {
+        let is_own = account.email.key() == email.key();
+        let topic = match is_own {
             true if account.email_verified => return Err(OwnAccountError::Email(FieldError::EmailUnchanged)),
             true => Topic::VerifyEmail,
             false => Topic::ChangeEmail(account.id),
         };
-        let mail = self.mailer.mail_for_anybody(&email, topic, origin);
         let store = self.store.on_behalf_of(&owner);
-        store.enqueue_mails(mail.into_iter().collect()).await?;
+        match self.mailer.mail_for_anybody(&email, topic, origin) {
+            Some(mail) if is_own => store.enqueue_mails(vec![mail]).await?,
+            Some(mail) => {
+                let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
+                    account.pending_email = Some(PendingEmail {
+                        email: mail.to.clone(),
+                        since: mail.cause.at,
+                        mail: mail.id,
+                    });
+                    Ok(vec![mail.clone()])
+                });
+                edited.await?;
+            }
+            None => {}
+        }
         self.mailer.announce();
         let event = Event::about(Kind::EmailChangeRequest, &account);
         self.audit
             .note(origin, &event.detail(AuditDetail::of(Fact::To, &email)));
         Ok(())
+    }
+
+    /// Takes a pending change of the address back; its link is void, in a mail that waits too. Takes no password:
+    /// nothing is gained by it.
+    pub async fn cancel_email_change(
+        &self,
+        session: &LiveSession,
+        origin: &Origin,
+    ) -> Result<Account, OwnAccountError> {
+        let store = self.store.on_behalf_of(&Actor::owner(session, None));
+        let edited = edit_and_mail(&store, &self.administrators, session.account(), |account| {
+            account.pending_email = None;
+            Ok(Vec::new())
+        });
+        let Edited { before, after } = edited.await?;
+        if let Some(pending) = before.pending_email {
+            let event = Event::about(Kind::EmailChangeCancel, &after);
+            let event = event.detail(AuditDetail::of(Fact::To, &pending.email));
+            self.audit.note(origin, &event);
+        }
+        Ok(after)
     }
 
     /// Changes the password and ends the other sessions, in one step of the store. Nothing is hashed for a new one that breaks a rule.

@@ -269,6 +269,7 @@ impl SignUp {
             created_at: now,
             password_changed_at: now,
             former_usernames: Vec::new(),
+            pending_email: None,
             agreements: self.terms.agreement().into_iter().collect(),
             language: origin.language.clone(),
         };

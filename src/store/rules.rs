@@ -6,12 +6,29 @@ use crate::model::{Account, Email, Invitation, InvitationKind, Mail, MailedToken
 
 /// Whether a mail may still take a token along that moves `account` or lets somebody into it. One that waited while the
 /// account got another address, or another password, is void: it was asked for by a proof that no longer counts (S77).
+/// So is one that would move the account where its owner no longer wants it.
 pub(super) fn may_carry(mail: &Mail, token: &MailedToken, account: &Account) -> bool {
     let is_stale = match token.purpose {
         Purpose::Reset | Purpose::ChangeEmail => mail.cause.at < account.password_changed_at,
         Purpose::VerifyEmail | Purpose::ResetByAdministrator => false,
     };
-    !is_stale && (token.purpose == Purpose::ChangeEmail || account.email == token.email)
+    let fits = match (token.purpose, &account.pending_email) {
+        (Purpose::ChangeEmail, pending) => pending.as_ref().is_some_and(|pending| pending.mail == mail.id),
+        _ => account.email == token.email,
+    };
+    !is_stale && fits
+}
+
+/// Takes a pending change of the address back where the account gets another password, or an address.
+pub(super) fn void_pending_email(current: &Account, changed: &mut Account) {
+    if voids_tokens(current, changed) {
+        changed.pending_email = None;
+    }
+}
+
+/// Whether a change of an account voids its mailed tokens.
+pub(super) fn voids_tokens(current: &Account, changed: &Account) -> bool {
+    changed.password_changed_at != current.password_changed_at || changed.email != current.email
 }
 
 /// Whether a token serves at `now`, as far as it does not depend on others' accounts. Nobody who may not sign in moves

@@ -63,7 +63,7 @@ impl Portal {
             (AccountPage::Keys, Some(fields)) => self.change_keys(visit, member, fields).await,
             (AccountPage::Profile, None) => self.profile_page(visit, member).await,
             (AccountPage::Profile, Some(fields)) => self.change_name(visit, member, &fields).await,
-            (AccountPage::Email, None) => self.site.email_page(visit, member),
+            (AccountPage::Email, None) => self.email_page(visit, member).await,
             (AccountPage::Email, Some(fields)) => self.change_email(visit, member, fields).await,
             (AccountPage::Username, _) if !self.site.login.change_username => {
                 self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound))

@@ -27,12 +27,20 @@ pub(in crate::portal) struct Profile<'a> {
     former_usernames: &'a [Username],
     email: &'a str,
     email_verified: bool,
+    pending_email: Option<Pending<'a>>,
     name: &'a str,
     groups: &'a BTreeSet<String>,
     language: Option<&'a str>,
     created_at: String,
     password_changed_at: String,
     agreements: &'a [Agreement],
+}
+
+/// An address that the account moves to once that is confirmed.
+#[derive(Serialize)]
+pub(super) struct Pending<'a> {
+    email: &'a str,
+    since: String,
 }
 
 #[derive(Serialize)]
@@ -54,6 +62,7 @@ impl<'a> Profile<'a> {
             former_usernames: &account.former_usernames,
             email: account.email.as_str(),
             email_verified: account.email_verified,
+            pending_email: Pending::of(account),
             name: account.name.as_deref().unwrap_or_default(),
             groups: &account.groups,
             language: account.language.as_deref(),
@@ -61,6 +70,15 @@ impl<'a> Profile<'a> {
             password_changed_at: account.password_changed_at.to_string(),
             agreements: &account.agreements,
         }
+    }
+}
+
+impl<'a> Pending<'a> {
+    pub(super) fn of(account: &'a Account) -> Option<Self> {
+        account.pending_email.as_ref().map(|pending| Self {
+            email: pending.email.as_str(),
+            since: pending.since.to_string(),
+        })
     }
 }
 

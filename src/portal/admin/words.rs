@@ -60,6 +60,7 @@ fn event(name: &str) -> &'static str {
         "password-reset" => "event.password-reset",
         "email-verify" => "event.email-verify",
         "email-change-request" => "event.email-change-request",
+        "email-change-cancel" => "event.email-change-cancel",
         "email-change" => "event.email-change",
         "mail-again" => "event.mail-again",
         "reload" => "event.reload",

@@ -1,8 +1,10 @@
 //! The pages for those who are signed in.
 
 use super::*;
+use crate::ids::MailId;
 use crate::model::{
-    AccessKey, AccessKeyId, Account, Agreement, KeyScope, KeyUse, Sealed, Session, Standing, TokenDigest,
+    AccessKey, AccessKeyId, Account, Agreement, KeyScope, KeyUse, PendingEmail, Sealed, Session, Standing,
+    TokenDigest,
 };
 use crate::services::{AccessKeyError, AccessKeyInfo, LiveSession, SessionInfo};
 
@@ -22,11 +24,24 @@ pub(super) fn account() -> Account {
         password_changed_at: at,
         decision: None,
         former_usernames: Vec::new(),
+        pending_email: None,
         agreements: vec![Agreement {
             version: "2026-01".to_owned(),
             at,
         }],
         language: Some("en".to_owned()),
+    }
+}
+
+fn moving() -> Account {
+    let since = Timestamp::from_second(1_800_000_000).unwrap();
+    Account {
+        pending_email: Some(PendingEmail {
+            email: "mina@elsewhere.example".parse().unwrap(),
+            since,
+            mail: MailId::new(since, &Random::seeded(1)),
+        }),
+        ..account()
     }
 }
 
@@ -122,10 +137,11 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
             "account-refused",
             site.profile(visit, member, &account(), Some("a\u{7}b")),
         ),
-        ("account-email", site.email_page(visit, member)),
+        ("account-email", site.email_page(visit, member, &account())),
+        ("account-email-pending", site.email_page(visit, member, &moving())),
         (
             "account-email-refused",
-            site.refused_email(visit, member, "mina", &invalid, wrong.clone()),
+            site.refused_email(visit, member, &account(), "mina", &invalid, wrong.clone()),
         ),
         ("account-username", site.username_page(visit, member, &account())),
         (

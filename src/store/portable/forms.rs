@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
 use crate::model::{
     AccessKey, AccessKeyId, Account, Agreement, AuditEvent, AuditKind, AuditOutcome, Cause, Decision, Email,
-    Invitation, InvitationKind, KeptMail, KeyScope, KeyUse, Mail, MailState, MailedToken, Purpose, Sealed,
-    Session, SignInMethod, Standing, TokenDigest, Topic, Username, WrappedDataKey,
+    Invitation, InvitationKind, KeptMail, KeyScope, KeyUse, Mail, MailState, MailedToken, PendingEmail,
+    Purpose, Sealed, Session, SignInMethod, Standing, TokenDigest, Topic, Username, WrappedDataKey,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub(super) struct AccountForm {
     former_usernames: Vec<Username>,
     email: Email,
     email_verified: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pending_email: Option<PendingEmail>,
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,

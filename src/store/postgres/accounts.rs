@@ -10,10 +10,11 @@ use super::fault::{Fault, unavailable};
 use super::row::{decode, encode, execute, query, query_opt, query_value, uuid};
 use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
-use crate::model::{Account, Email, Mail, Standing, TokenDigest, Username};
+use crate::model::{Account, Email, Mail, Purpose, Standing, TokenDigest, Username};
 use crate::store::record::Record;
 use crate::store::{
     AccountEdit, AccountFilter, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd, UpdateAccount,
+    rules,
 };
 
 /// The lock on who is in the guarded group: `vest`, and the second of what Vestibule locks.
@@ -280,6 +281,7 @@ async fn change(
     spared: Option<TokenDigest>,
 ) -> Result<EditAccount, Fault> {
     changed.id = current.id;
+    rules::void_pending_email(&current, &mut changed);
     changed.former_usernames.clone_from(&current.former_usernames);
     if changed.username != current.username {
         if !is_own_or_free(tx, &changed.username, changed.id).await? {
@@ -308,7 +310,8 @@ async fn change(
     })
 }
 
-/// Writes an account, which is locked, in place of what it was. Its tokens are void if it has a new password or address.
+/// Writes an account, which is locked, in place of what it was. Its tokens are void if it has a new password or address;
+/// the one that moves it, if another change of the address is pending, or none.
 pub(super) async fn replace(tx: &Transaction<'_>, current: &Account, changed: &Account) -> Result<(), Fault> {
     let (id, (version, record)) = (uuid(changed.id.as_bytes()), encode(changed)?);
     execute(
@@ -337,8 +340,10 @@ pub(super) async fn replace(tx: &Transaction<'_>, current: &Account, changed: &A
         let sql = "INSERT INTO account_term (term, account) SELECT unnest($2::text[]), $1";
         execute(tx, sql, &[&id, &new]).await?;
     }
-    if changed.password_changed_at != current.password_changed_at || changed.email != current.email {
+    if rules::voids_tokens(current, changed) {
         tokens::void_all(tx, changed.id).await?;
+    } else if changed.pending_email != current.pending_email {
+        tokens::void(tx, changed.id, Purpose::ChangeEmail).await?;
     }
     Ok(())
 }

@@ -16,9 +16,7 @@ pub(super) async fn put(tx: &Transaction<'_>, token: &MailedToken) -> Result<(),
     if accounts::lock(tx, token.account).await?.is_none() {
         return Ok(());
     }
-    let sql = "DELETE FROM mailed_token WHERE account = $1 AND purpose = $2";
-    let account = uuid(token.account.as_bytes());
-    execute(tx, sql, &[&account, &purpose(token.purpose)]).await?;
+    void(tx, token.account, token.purpose).await?;
     insert(tx, token).await
 }
 
@@ -69,6 +67,13 @@ pub(super) async fn void_all(tx: &Transaction<'_>, account: AccountId) -> Result
     Ok(())
 }
 
+/// Voids the account's token for a purpose.
+pub(super) async fn void(tx: &Transaction<'_>, account: AccountId, of: Purpose) -> Result<(), Fault> {
+    let sql = "DELETE FROM mailed_token WHERE account = $1 AND purpose = $2";
+    execute(tx, sql, &[&uuid(account.as_bytes()), &purpose(of)]).await?;
+    Ok(())
+}
+
 pub(super) async fn consume(
     tx: &Transaction<'_>,
     digest: &TokenDigest,
@@ -111,6 +116,7 @@ pub(super) async fn consume(
             after.email_verified = true;
         }
     }
+    rules::void_pending_email(&before, &mut after);
     // One statement that says whether it was this call that used it up.
     let sql = "DELETE FROM mailed_token WHERE digest = $1";
     if execute(tx, sql, &[&bytes(digest)]).await? == 0 {

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Malformed, Record, read, write};
-use crate::ids::AccountId;
-use crate::model::{Account, Agreement, Decision, Standing, Username};
+use crate::ids::{AccountId, MailId};
+use crate::model::{Account, Agreement, Decision, PendingEmail, Standing, Username};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -63,7 +63,7 @@ struct AccountV3 {
     language: Option<String>,
 }
 
-/// Version 3 with the former usernames.
+/// Version 3 with the former usernames; where a change of the address is pending, with that.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AccountV4 {
@@ -72,6 +72,8 @@ struct AccountV4 {
     former_usernames: Vec<String>,
     email: String,
     email_verified: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pending_email: Option<PendingEmailV1>,
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,
@@ -81,6 +83,14 @@ struct AccountV4 {
     password_changed_at: Timestamp,
     agreements: Vec<AgreementV1>,
     language: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PendingEmailV1 {
+    email: String,
+    since: Timestamp,
+    mail: MailId,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -173,6 +183,7 @@ impl From<AccountV3> for AccountV4 {
             former_usernames: Vec::new(),
             email: row.email,
             email_verified: row.email_verified,
+            pending_email: None,
             name: row.name,
             groups: row.groups,
             password_hash: row.password_hash,
@@ -194,6 +205,7 @@ impl From<&Account> for AccountV4 {
             former_usernames: account.former_usernames.iter().map(ToString::to_string).collect(),
             email: account.email.as_str().to_owned(),
             email_verified: account.email_verified,
+            pending_email: account.pending_email.as_ref().map(PendingEmailV1::from),
             name: account.name.clone(),
             groups: account.groups.clone(),
             password_hash: account.password_hash.clone(),
@@ -221,6 +233,7 @@ impl TryFrom<AccountV4> for Account {
                 .collect::<Result<_, _>>()?,
             email: row.email.parse().map_err(|_| Malformed::Field("email"))?,
             email_verified: row.email_verified,
+            pending_email: row.pending_email.map(PendingEmail::try_from).transpose()?,
             name: row.name,
             groups: row.groups,
             password_hash: row.password_hash,
@@ -236,6 +249,29 @@ impl TryFrom<AccountV4> for Account {
 
 fn username(text: &str) -> Result<Username, Malformed> {
     text.parse().map_err(|_| Malformed::Field("username"))
+}
+
+impl From<&PendingEmail> for PendingEmailV1 {
+    fn from(pending: &PendingEmail) -> Self {
+        Self {
+            email: pending.email.as_str().to_owned(),
+            since: pending.since,
+            mail: pending.mail,
+        }
+    }
+}
+
+impl TryFrom<PendingEmailV1> for PendingEmail {
+    type Error = Malformed;
+
+    fn try_from(row: PendingEmailV1) -> Result<Self, Malformed> {
+        let email = row.email.parse();
+        Ok(Self {
+            email: email.map_err(|_| Malformed::Field("pending_email"))?,
+            since: row.since,
+            mail: row.mail,
+        })
+    }
 }
 
 impl From<Standing> for StandingV1 {
@@ -352,5 +388,20 @@ mod tests {
             serde_json::from_str(FROZEN_4).unwrap(),
         );
         assert_eq!(written, frozen);
+    }
+
+    #[test]
+    fn a_pending_change_of_the_address_is_read_and_written() {
+        let with = r#""email_verified":true,"pending_email":{"email":"a@new.example","since":"2026-01-02T03:04:05Z",
+            "mail":"01890a5d-ac96-774b-bcce-b302099a8058"},"#;
+        let row = FROZEN_4.replace(r#""email_verified":true,"#, with);
+        let account = Account::decode(4, row.as_bytes()).unwrap();
+        assert_eq!(
+            account.pending_email.as_ref().unwrap().email.as_str(),
+            "a@new.example"
+        );
+        let written = account.encode().unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&written[1..]).unwrap();
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(&row).unwrap());
     }
 }

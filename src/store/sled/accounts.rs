@@ -11,8 +11,10 @@ use super::record::{self, Record};
 use super::rows::{Group, Rows};
 use super::{access_keys, inspection, invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
-use crate::model::{Account, Email, Mail, Standing, TokenDigest, Username};
-use crate::store::{AccountEdit, CreateAccount, DeleteAccount, EditAccount, StoreError, UpdateAccount};
+use crate::model::{Account, Email, Mail, Purpose, Standing, TokenDigest, Username};
+use crate::store::{
+    AccountEdit, CreateAccount, DeleteAccount, EditAccount, StoreError, UpdateAccount, rules,
+};
 
 pub(super) fn create(
     group: &mut Group<'_>,
@@ -156,6 +158,7 @@ fn change(
     spared: Option<TokenDigest>,
 ) -> Result<EditAccount, StoreError> {
     changed.id = current.id;
+    rules::void_pending_email(&current, &mut changed);
     changed.former_usernames.clone_from(&current.former_usernames);
     if changed.username != current.username {
         let owner = group.read::<Option<AccountId>>(&key::username(&changed.username))?;
@@ -185,7 +188,8 @@ fn change(
     })
 }
 
-/// Writes an account in place of what it was, and its indexes. Its tokens are void if it has a new password or address.
+/// Writes an account in place of what it was, and its indexes. Its tokens are void if it has a new password or address;
+/// the one that moves it, if another change of the address is pending, or none.
 pub(super) fn replace(group: &mut Group<'_>, current: &Account, changed: &Account) -> Result<(), StoreError> {
     if changed.email != current.email {
         group.remove(key::email(&current.email));
@@ -202,8 +206,10 @@ pub(super) fn replace(group: &mut Group<'_>, current: &Account, changed: &Accoun
         group.put(key::member(name, changed.id), &())?;
     }
     inspection::index(group, Some(current), Some(changed))?;
-    if changed.password_changed_at != current.password_changed_at || changed.email != current.email {
+    if rules::voids_tokens(current, changed) {
         tokens::void_all(group, changed.id)?;
+    } else if changed.pending_email != current.pending_email {
+        tokens::void(group, changed.id, Purpose::ChangeEmail)?;
     }
     group.put(key::account(changed.id), changed)
 }

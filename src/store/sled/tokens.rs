@@ -42,9 +42,15 @@ pub(super) fn current(
 /// Voids all tokens of an account.
 pub(super) fn void_all(group: &mut Group<'_>, account: AccountId) -> Result<(), StoreError> {
     for purpose in key::PURPOSES {
-        if let Some(token) = current(group, account, purpose)? {
-            remove(group, &token);
-        }
+        void(group, account, purpose)?;
+    }
+    Ok(())
+}
+
+/// Voids the account's token for a purpose.
+pub(super) fn void(group: &mut Group<'_>, account: AccountId, purpose: Purpose) -> Result<(), StoreError> {
+    if let Some(token) = current(group, account, purpose)? {
+        remove(group, &token);
     }
     Ok(())
 }
@@ -89,6 +95,7 @@ pub(super) fn consume(
             after.email_verified = true;
         }
     }
+    rules::void_pending_email(&before, &mut after);
     remove(group, &token);
     accounts::replace(group, &before, &after)?;
     mails::enqueue(group, mails)?;

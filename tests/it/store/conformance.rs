@@ -146,6 +146,7 @@ macro_rules! conformance {
                 s23_an_address_is_sent_three_mails_an_hour
                 a_stamped_mail_has_the_good_token
                 s77_a_mail_that_waited_for_another_password_takes_no_link_along
+                s77_a_change_of_the_address_that_was_taken_back_or_replaced_is_void
                 a_mailed_invitation_gets_a_new_token
                 mails_come_with_what_brings_them_about
                 mails_survive_a_restart_and_failed_ones_a_month

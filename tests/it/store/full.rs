@@ -30,6 +30,7 @@ pub(crate) fn ann(random: &Random) -> Account {
             at: later(noon(), Duration::from_nanos(1)),
             reason: Some("one of us".to_owned()),
         }),
+        pending_email: None,
         agreements: vec![Agreement {
             version: "2026-01".to_owned(),
             at: noon(),

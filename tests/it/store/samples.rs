@@ -54,6 +54,7 @@ pub(crate) fn account(name: &str, random: &Random) -> Account {
         password_changed_at: noon(),
         decision: None,
         former_usernames: Vec::new(),
+        pending_email: None,
         agreements: Vec::new(),
         language: None,
     }

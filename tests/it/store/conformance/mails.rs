@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use vestibule::ids::MailId;
-use vestibule::model::{Account, Cause, KeptMail, Mail, MailState, MailedToken, Purpose};
+use vestibule::model::{Account, Cause, KeptMail, Mail, MailState, MailedToken, PendingEmail, Purpose};
 use vestibule::store::{
     Allowance, CreateAccount, EditAccount, MailOutcome, Stamp, StampMail, StampedToken, Store, UpdateAccount,
 };
@@ -365,4 +365,52 @@ pub(crate) async fn s77_a_mail_that_waited_for_another_password_takes_no_link_al
         assert_eq!(outcome.unwrap(), StampMail::Gone, "{purpose:?}");
         assert_eq!(store.token(digest(1)).await.unwrap(), None);
     }
+}
+
+pub(crate) async fn s77_a_change_of_the_address_that_was_taken_back_or_replaced_is_void<H: Harness>() {
+    let (harness, mut ann, mails) = with_mails::<H>(2).await;
+    let store = harness.store();
+    let ask = async |ann: &mut Account, pending: Option<&Mail>| {
+        let changed = Account {
+            pending_email: pending.map(|mail| PendingEmail {
+                email: email("new@example.com"),
+                since: noon(),
+                mail: mail.id,
+            }),
+            ..ann.clone()
+        };
+        let updated = store.update_account(ann, changed.clone(), ADMINS).await;
+        assert_eq!(updated.unwrap(), UpdateAccount::Updated);
+        *ann = changed;
+    };
+    let send = async |n: u64, mail: &Mail, ann: &Account| {
+        let token = MailedToken {
+            email: email("new@example.com"),
+            mail: Some(mail.id),
+            ..mailed_token(n, Purpose::ChangeEmail, ann)
+        };
+        let outcome = store.stamp_mail(mail.id, stamp(Some(token), None), noon()).await;
+        outcome.unwrap()
+    };
+    let serves = async |n: u64| store.token(digest(n)).await.unwrap().is_some();
+    assert_eq!(send(1, &mails[0], &ann).await, StampMail::Gone, "nobody asked");
+    ask(&mut ann, Some(&mails[0])).await;
+    assert_eq!(send(1, &mails[0], &ann).await, StampMail::Stamped);
+    ask(&mut ann, Some(&mails[1])).await;
+    assert!(!serves(1).await, "another change was asked for");
+    assert_eq!(send(2, &mails[0], &ann).await, StampMail::Gone);
+    assert_eq!(send(3, &mails[1], &ann).await, StampMail::Stamped);
+    ask(&mut ann, None).await;
+    assert!(!serves(3).await, "it was taken back");
+    assert_eq!(send(4, &mails[1], &ann).await, StampMail::Gone);
+
+    ask(&mut ann, Some(&mails[1])).await;
+    let reset = Account {
+        password_changed_at: later(noon(), Duration::from_secs(5)),
+        ..ann.clone()
+    };
+    store.update_account(&ann, reset, ADMINS).await.unwrap();
+    let kept = store.account(ann.id).await.unwrap().unwrap();
+    assert_eq!(kept.pending_email, None, "a new password takes it back");
+    assert_sound(&store).await;
 }
