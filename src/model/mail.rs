@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::{Email, Username};
+use super::{AccessKeyId, Email, Username};
 use crate::ids::{AccountId, InvitationId, MailId};
 
 /// A mail.
@@ -44,6 +44,8 @@ pub enum Topic {
     PasswordChanged,
     /// The password was set anew with a link.
     PasswordReset,
+    /// The account has another access key; this one.
+    AccessKeyCreated(AccessKeyId),
     /// Somebody waits for approval; to an administrator.
     AwaitingApproval(AccountId),
     /// An administrator let the account in.
@@ -65,6 +67,7 @@ impl Topic {
         "username-changed",
         "password-changed",
         "password-reset",
+        "access-key-created",
         "awaiting-approval",
         "approved",
         "declined",
@@ -82,6 +85,7 @@ impl Topic {
             Self::UsernameChanged(_) => "username-changed",
             Self::PasswordChanged => "password-changed",
             Self::PasswordReset => "password-reset",
+            Self::AccessKeyCreated(_) => "access-key-created",
             Self::AwaitingApproval(_) => "awaiting-approval",
             Self::Approved => "approved",
             Self::Declined => "declined",

@@ -10,18 +10,22 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::live_key::LiveKey;
 use super::vault::{Vault, VaultError};
-use super::{Actor, Audit, Event, Kept, Kind, Origin};
+use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::AccountId;
 use crate::model::{
-    AccessKey, AccessKeyId, Account, AuditDetail, Fact, KeyScope, SecretKey, Standing, is_blank, turns_text,
+    AccessKey, AccessKeyId, Account, AuditDetail, Fact, KeyScope, Mail, SecretKey, Standing, Topic, is_blank,
+    turns_text,
 };
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccessKey, StoreError};
 
 mod keep;
+
+/// For how long keys are shown that are older than a new password: a week.
+const OLDER_SHOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The longest name of an access key, in characters.
 const NAME_LENGTH: usize = 64;
@@ -91,6 +95,7 @@ pub struct AccessKeys {
     store: Kept,
     vault: Vault,
     audit: Arc<Audit>,
+    mailer: Arc<Mailer>,
     clock: Clock,
     random: Random,
     /// `signup.verify_email`
@@ -111,6 +116,7 @@ pub(super) struct Parts {
     pub(super) store: Kept,
     pub(super) vault: Vault,
     pub(super) audit: Arc<Audit>,
+    pub(super) mailer: Arc<Mailer>,
     pub(super) clock: Clock,
     pub(super) random: Random,
 }
@@ -123,6 +129,7 @@ impl AccessKeys {
             vault: parts.vault,
             nobody: SecretKey::new(&parts.random),
             audit: parts.audit,
+            mailer: parts.mailer,
             clock: parts.clock,
             random: parts.random,
             // Nothing is served before `follow`.
@@ -192,7 +199,7 @@ impl AccessKeys {
         key.note_use(self.clock.now(), address, client);
     }
 
-    /// Makes one. The secret is in the answer and nowhere else.
+    /// Makes one, and tells its owner by mail. The secret is in the answer and nowhere else.
     pub async fn create(
         &self,
         owner: &Account,
@@ -223,14 +230,61 @@ impl AccessKeys {
         };
         let at_most = self.at_most.load(Ordering::Relaxed);
         let store = self.store.on_behalf_of(by);
-        match store.create_access_key(key.clone(), at_most).await? {
+        let mails = self.told_of(&key, owner, by, origin);
+        match store.create_access_key(key.clone(), at_most, mails).await? {
             CreateAccessKey::Created => {}
             CreateAccessKey::TooMany => return Err(AccessKeyError::TooMany(at_most)),
             CreateAccessKey::NoAccount => return Err(AccessKeyError::NoAccount),
         }
+        self.mailer.announce();
         self.note(Kind::AccessKeyCreate, owner.email.as_str(), &key, by, origin);
         self.refresh(owner.id).await;
         Ok((key, secret))
+    }
+
+    /// What tells the owner of a new key. An address that nobody proved where it must be is nobody's.
+    fn told_of(&self, key: &AccessKey, owner: &Account, by: &Actor, origin: &Origin) -> Vec<Mail> {
+        if self.verified_only.load(Ordering::Relaxed) && !owner.email_verified {
+            return Vec::new();
+        }
+        let topic = Topic::AccessKeyCreated(key.id);
+        vec![match by.name() {
+            Some(_) => self.mailer.mail_by_administrator(&owner.email, topic, origin),
+            None => self.mailer.mail(&owner.email, topic, origin),
+        }]
+    }
+
+    /// The keys of an account that serve and are older than its password, for some days after that was set: whoever
+    /// knew the one before may have made them, or know them.
+    pub async fn older_than_password(&self, account: &Account) -> Result<Vec<AccessKey>, StoreError> {
+        let (now, set) = (self.clock.now(), account.password_changed_at);
+        if now.duration_since(set) > OLDER_SHOWN {
+            return Ok(Vec::new());
+        }
+        let mut keys = self.store.access_keys(Some(account.id)).await?;
+        keys.retain(|key| key.created_at < set && !key.disabled && !key.is_expired(now));
+        Ok(keys)
+    }
+
+    /// Revokes those. How many there were.
+    pub async fn revoke_older(
+        &self,
+        account: &Account,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<usize, AccessKeyError> {
+        let keys = self.older_than_password(account).await?;
+        let mut revoked = 0;
+        for key in keys {
+            let revoke = AccessKeyChange::Revoke;
+            match self.change(key.id, Some(account.id), revoke, by, origin).await {
+                Ok(_) => revoked += 1,
+                // Revoked at the same moment.
+                Err(AccessKeyError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(revoked)
     }
 
     /// Changes one. With `owner`, only if it is theirs.

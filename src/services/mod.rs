@@ -197,26 +197,28 @@ impl Services {
             path: config.audit.file.clone(),
             error,
         })?);
-        let access_keys = AccessKeys::load(access_keys::Parts {
-            vault: Vault::open(store.clone(), config.store.master_key.clone(), random.clone()).await?,
-            store: store.clone(),
-            audit: audit.clone(),
-            clock: clock.clone(),
-            random: random.clone(),
-        });
-        let access_keys = Arc::new(access_keys.await?);
         let mailer = Mailer::new(
             config,
             store.clone(),
             clock.clone(),
             random.clone(),
             metrics.clone(),
-        )?;
+        );
+        let mailer = Arc::new(mailer?);
+        let access_keys = AccessKeys::load(access_keys::Parts {
+            vault: Vault::open(store.clone(), config.store.master_key.clone(), random.clone()).await?,
+            store: store.clone(),
+            audit: audit.clone(),
+            mailer: mailer.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+        });
+        let access_keys = Arc::new(access_keys.await?);
         let services = Self::over(
             Lasting {
                 store,
                 access_keys,
-                mailer: Arc::new(mailer),
+                mailer,
                 hasher,
                 sessions: Arc::new(sessions),
                 audit,

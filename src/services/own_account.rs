@@ -262,6 +262,7 @@ impl OwnAccount {
         });
         let account = edited.await?.after;
         self.mailer.announce();
+        session.mark_proved(now);
         // The store ended them with the change; memory follows.
         self.sessions.end(others(session)).await?;
         self.note(Kind::PasswordChange, &account, origin);

@@ -59,7 +59,8 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Reads them from the store. Those whose time is over, or whose account may not sign in any more, are ended.
+    /// Reads them from the store. Those whose time is over, or whose account may not sign in any more, are ended; so are
+    /// those that began before the account's password was set, except one that proved to know it since.
     pub async fn load(
         store: Arc<dyn Store>,
         config: &SessionConfig,
@@ -90,6 +91,7 @@ impl Sessions {
             let digest = session.digest;
             let live = account
                 .as_ref()
+                .filter(|account| knows_password(&session, account))
                 .map(|account| LiveSession::new(session, account, sessions.limits))
                 .filter(|live| !live.is_over(sessions.clock.now()));
             match live {
@@ -383,6 +385,12 @@ impl Sessions {
     fn index(&self) -> MutexGuard<'_, HashMap<AccountId, HashSet<TokenDigest>>> {
         self.by_account.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether it began, or was proved, with the password that the account has now.
+fn knows_password(session: &Session, account: &Account) -> bool {
+    let since = account.password_changed_at;
+    session.created_at >= since || session.proved_at.is_some_and(|proved| proved >= since)
 }
 
 #[cfg(test)]

@@ -4,14 +4,19 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::ids::AccountId;
-use crate::model::{AccessKey, AccessKeyId, KeyUse, WrappedDataKey};
+use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
 
 /// Access keys, and the key that their secrets are sealed with: a part of every [`Store`](super::Store).
 #[async_trait]
 pub trait AccessKeyStore: Send + Sync + 'static {
     /// Keeps an access key, unless its account is gone or has `at_most` already: atomically, however many are made at
-    /// one moment. Expired and disabled ones take a place too.
-    async fn create_access_key(&self, key: AccessKey, at_most: usize) -> Result<CreateAccessKey, StoreError>;
+    /// one moment. Expired and disabled ones take a place too. If it is kept, `mails` wait from then on.
+    async fn create_access_key(
+        &self,
+        key: AccessKey,
+        at_most: usize,
+        mails: Vec<Mail>,
+    ) -> Result<CreateAccessKey, StoreError>;
 
     /// The access keys of an account, or all, in the order they were made.
     async fn access_keys(&self, of: Option<AccountId>) -> Result<Vec<AccessKey>, StoreError>;

@@ -99,7 +99,8 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     ///
     /// `guarded` is the administrators' group: a change that takes its last active member out of it, or disables
     /// that member, is refused. A new password, told by its time, or a new address voids the account's mailed tokens. A
-    /// new password ends the account's sessions in the same step, but the one in which its owner sets it.
+    /// new password ends the account's sessions in the same step, but the one in which its owner sets it: that one is
+    /// proved by it.
     async fn update_account(
         &self,
         expected: &Account,

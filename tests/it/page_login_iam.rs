@@ -227,3 +227,66 @@ async fn s15_switched_off_neither_page_is_there_nor_a_way_to_it() {
     assert_eq!(ann.ask("/.auth/account/keys").await.status, 404);
     assert!(!ann.open("/.auth/account").await.page.contains("/account/keys"));
 }
+
+#[tokio::test]
+async fn s21_keys_that_a_reset_leaves_are_told_and_revoked_with_one_button() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    let (keys, account, email) = ("/.auth/account/keys", "/.auth/account", "ann@example.com");
+    let mut made = Vec::new();
+    for name in ["script", "forgotten"] {
+        let told = ann.tell(keys, json!({ "name": name, "days": "90" })).await;
+        made.push(told.document["access_key"].as_str().unwrap().to_owned());
+    }
+    let told = gateway.mails_to(email, 2).await;
+    assert!(told[0].subject.contains("an access key was created"), "{told:?}");
+    assert!(
+        told[0].text.contains(&made[0]) && told[1].text.contains(&made[1]),
+        "{told:?}"
+    );
+    assert_eq!(ann.ask(account).await.document["older_access_keys"], json!([]));
+
+    gateway
+        .visitor()
+        .tell("/.auth/forgot", json!({ "email": email }))
+        .await;
+    let token = gateway.mails_to(email, 3).await[2].token("reset");
+    let reset = json!({ "token": token, "password": PASSWORD, "password_confirm": PASSWORD });
+    assert_eq!(gateway.visitor().tell("/.auth/reset", reset).await.status, 200);
+    let told = &gateway.mails_to(email, 4).await[3];
+    let names = [
+        format!("script ({})", made[0]),
+        format!("forgotten ({})", made[1]),
+    ];
+    assert!(names.iter().all(|name| told.text.contains(name)), "{}", told.text);
+
+    let ann = ann.elsewhere().await;
+    let document = ann.ask(account).await.document;
+    let older = document["older_access_keys"].as_array().unwrap();
+    let older: Vec<_> = older
+        .iter()
+        .map(|key| key["access_key"].as_str().unwrap())
+        .collect();
+    assert_eq!(older, made);
+    let page = ann.open(account).await.page;
+    assert!(
+        made.iter().all(|key| page.contains(key)) && page.contains("revoke-older"),
+        "{page}"
+    );
+    // One that is made since is trusted.
+    let new = ann
+        .tell(keys, json!({ "name": "new", "current_password": PASSWORD }))
+        .await;
+    assert_eq!(new.status, 201, "{new:?}");
+    let shown = ann.submit(keys, &[("change", "revoke-older")]).await;
+    assert_eq!(
+        (shown.status, shown.location.as_str()),
+        (303, "/.auth/account/keys?done=older")
+    );
+    assert!(ann.open(&shown.location).await.page.contains("role=\"status\""));
+    let left = ann.ask(keys).await.document;
+    assert_eq!(left["keys"].as_array().unwrap().len(), 1, "{left}");
+    assert_eq!(left["keys"][0]["name"], "new");
+    let again = ann.tell(keys, json!({ "change": "revoke-older" })).await;
+    assert_eq!((again.status, &again.document), (200, &json!({ "revoked": 0 })));
+}

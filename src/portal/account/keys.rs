@@ -72,9 +72,15 @@ struct Documents<'a> {
     keys: Vec<Document<'a>>,
 }
 
+#[derive(Serialize)]
+struct Revoked {
+    revoked: usize,
+}
+
 /// What a form asks for.
 enum Asked {
     Create,
+    RevokeOlder,
     Change(AccessKeyId, AccessKeyChange),
 }
 
@@ -83,7 +89,7 @@ impl Portal {
         self.keys_with(visit, member, None, None).await
     }
 
-    /// `change`: "disable", "enable" or "revoke" for `access_key`; without it `name` and `days` of a new one.
+    /// `change`: "disable", "enable" or "revoke" for `access_key`; "revoke-older" for those older than the password; without it `name` and `days` of a new one.
     pub(super) async fn change_keys(
         &self,
         visit: &Visit<'_>,
@@ -104,6 +110,7 @@ impl Portal {
         }
         let (id, change) = match asked {
             Asked::Create => return self.create_key(visit, member, &fields).await,
+            Asked::RevokeOlder => return self.revoke_older_keys(visit, member).await,
             Asked::Change(id, change) => (id, change),
         };
         let (owner, origin) = (member.principal.account, visit.origin());
@@ -114,6 +121,21 @@ impl Portal {
                 self.site.json(visit, StatusCode::OK, &Document::of(&key, None))
             }
             Ok(_) => self.site.see_other(visit, done(change)),
+            Err(error) => self.site.refuse_visit(visit, &refusal(&error)),
+        }
+    }
+
+    async fn revoke_older_keys(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+        let account = match self.services.own_account.find(member.principal.account).await {
+            Ok(account) => account,
+            Err(error) => return self.site.refuse_visit(visit, &super::refusal_of(&error)),
+        };
+        let (keys, by) = (&self.services.access_keys, Actor::owner(member.session, None));
+        match keys.revoke_older(&account, &by, &visit.origin()).await {
+            Ok(revoked) if visit.wants == Wants::Json => {
+                self.site.json(visit, StatusCode::OK, &Revoked { revoked })
+            }
+            Ok(_) => self.site.see_other(visit, "/.auth/account/keys?done=older"),
             Err(error) => self.site.refuse_visit(visit, &refusal(&error)),
         }
     }
@@ -229,6 +251,7 @@ impl Asked {
     fn of(fields: &Fields) -> Option<Self> {
         let change = match fields.text("change") {
             "" => return Some(Self::Create),
+            "revoke-older" => return Some(Self::RevokeOlder),
             "disable" => AccessKeyChange::Disable,
             "enable" => AccessKeyChange::Enable,
             "revoke" => AccessKeyChange::Revoke,

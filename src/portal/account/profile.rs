@@ -7,10 +7,11 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{AREA, Member, refusal_of};
-use crate::model::{Account, Agreement, Username};
+use crate::model::{AccessKey, Account, Agreement, Username};
 use crate::portal::Portal;
 use crate::portal::alert::{Alert, Errors};
 use crate::portal::forms::Fields;
+use crate::portal::login::refusal_of_store;
 use crate::portal::render::Outcome;
 use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
@@ -43,12 +44,28 @@ pub(super) struct Pending<'a> {
     since: String,
 }
 
+/// An access key that is older than the password.
+#[derive(Serialize)]
+struct OlderKey<'a> {
+    access_key: &'a str,
+    name: &'a str,
+}
+
+/// The page, as programs read it.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    account: Profile<'a>,
+    older_access_keys: Vec<OlderKey<'a>>,
+}
+
 #[derive(Serialize)]
 struct ProfileView<'a> {
     account: Profile<'a>,
     /// As it was typed.
     name: &'a str,
     agreed: Option<(String, &'a str)>,
+    older_keys: Vec<OlderKey<'a>>,
     saved: bool,
     errors: Errors,
     alert: Option<Alert>,
@@ -82,11 +99,39 @@ impl<'a> Pending<'a> {
     }
 }
 
+impl<'a> OlderKey<'a> {
+    fn of(key: &'a AccessKey) -> Self {
+        Self {
+            access_key: key.id.as_str(),
+            name: &key.name,
+        }
+    }
+}
+
 impl Portal {
     pub(super) async fn profile_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
-        match self.services.own_account.find(member.principal.account).await {
-            Ok(account) => self.site.profile(visit, member, &account, None),
-            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+        self.profile_with(visit, member, None).await
+    }
+
+    /// `refused` is a name that was typed and cannot be one.
+    async fn profile_with(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        refused: Option<&str>,
+    ) -> Response<Bytes> {
+        let account = match self.services.own_account.find(member.principal.account).await {
+            Ok(account) => account,
+            Err(error) => return self.site.refuse_visit(visit, &refusal_of(&error)),
+        };
+        let older_keys = if self.site.login.iam {
+            self.services.access_keys.older_than_password(&account).await
+        } else {
+            Ok(Vec::new())
+        };
+        match older_keys {
+            Ok(keys) => self.site.profile(visit, member, &account, &keys, refused),
+            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
         }
     }
 
@@ -97,20 +142,15 @@ impl Portal {
         member: Member<'_>,
         fields: &Fields,
     ) -> Response<Bytes> {
-        let (own, id, name) = (
-            &self.services.own_account,
-            member.principal.account,
-            fields.text("name"),
-        );
+        let (own, name) = (&self.services.own_account, fields.text("name"));
         match own.change_name(member.session, name, &visit.origin()).await {
             Ok(account) if visit.wants == Wants::Json => {
                 self.site.json(visit, StatusCode::OK, &Profile::of(&account))
             }
             Ok(_) => self.site.see_other(visit, "/.auth/account?done=name"),
-            Err(OwnAccountError::Name) if visit.wants == Wants::Html => match own.find(id).await {
-                Ok(account) => self.site.profile(visit, member, &account, Some(name)),
-                Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
-            },
+            Err(OwnAccountError::Name) if visit.wants == Wants::Html => {
+                self.profile_with(visit, member, Some(name)).await
+            }
             Err(OwnAccountError::Name) => {
                 let refusal = Refusal::new(Problem::InvalidInput);
                 self.site
@@ -128,10 +168,16 @@ impl Site {
         visit: &Visit<'_>,
         member: Member<'_>,
         account: &Account,
+        older_keys: &[AccessKey],
         refused: Option<&str>,
     ) -> Response<Bytes> {
+        let older_keys = older_keys.iter().map(OlderKey::of).collect();
         if visit.wants == Wants::Json {
-            return self.json(visit, StatusCode::OK, &Profile::of(account));
+            let document = Document {
+                account: Profile::of(account),
+                older_access_keys: older_keys,
+            };
+            return self.json(visit, StatusCode::OK, &document);
         }
         let errors = refused.map_or_else(Errors::new, |_| self.name_errors(visit));
         let alert = refused
@@ -149,6 +195,7 @@ impl Site {
                 .last()
                 .map(|agreement| (agreement.at.to_string(), agreement.version.as_str())),
             account: Profile::of(account),
+            older_keys,
             saved: matches!(visit.parameter("done").as_str(), "name" | "email"),
             errors,
             alert,

@@ -94,6 +94,7 @@ fn topic(name: &str) -> &'static str {
         "username-changed" => "topic.username-changed",
         "password-changed" => "topic.password-changed",
         "password-reset" => "topic.password-reset",
+        "access-key-created" => "topic.access-key-created",
         "awaiting-approval" => "topic.awaiting-approval",
         "approved" => "topic.approved",
         "declined" => "topic.declined",

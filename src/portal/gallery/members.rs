@@ -112,6 +112,10 @@ fn keys() -> Vec<AccessKeyInfo> {
     keys
 }
 
+fn older_keys() -> Vec<AccessKey> {
+    keys().into_iter().map(|info| info.key).take(2).collect()
+}
+
 /// Each page in each state.
 pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Response<Bytes>)> {
     let mut principal = principal();
@@ -132,10 +136,14 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
     };
     let locked = Refusal::new(Problem::Locked).retry_after(Duration::from_secs(1199));
     vec![
-        ("account", site.profile(visit, member, &account(), None)),
+        ("account", site.profile(visit, member, &account(), &[], None)),
+        (
+            "account-older-keys",
+            site.profile(visit, member, &account(), &older_keys(), None),
+        ),
         (
             "account-refused",
-            site.profile(visit, member, &account(), Some("a\u{7}b")),
+            site.profile(visit, member, &account(), &[], Some("a\u{7}b")),
         ),
         ("account-email", site.email_page(visit, member, &account())),
         ("account-email-pending", site.email_page(visit, member, &moving())),

@@ -14,8 +14,10 @@ use super::letter::{About, Letter};
 use super::stationery::Stationery;
 use super::transport::{NotSent, Transport, Way};
 use super::{MAILS_AN_ADDRESS, Mailer, WINDOW};
-use crate::ids::MailId;
-use crate::model::{Account, Email, KeptMail, Mail, MailedToken, PlainToken, Purpose, Standing, Topic};
+use crate::ids::{AccountId, MailId};
+use crate::model::{
+    AccessKey, Account, Email, KeptMail, Mail, MailedToken, PlainToken, Purpose, Standing, Topic,
+};
 use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError};
 
 /// For so long nobody else takes a mail that is being sent: longer than [`SEND_TIME`].
@@ -274,8 +276,18 @@ impl Mailer {
                 };
                 Some(Draft::new(stationery, mail, &about, mail.to.clone()))
             }
-            Topic::UsernameChanged(_) | Topic::PasswordChanged | Topic::PasswordReset => {
-                Some(plain(stationery, mail, receiver))
+            Topic::UsernameChanged(_) | Topic::AccessKeyCreated(_) => Some(plain(stationery, mail, receiver)),
+            Topic::PasswordChanged | Topic::PasswordReset => {
+                let access_keys = match &receiver {
+                    Some(account) if stationery.iam => self.keys_that_go_on(account.id).await?,
+                    _ => Vec::new(),
+                };
+                let about = About {
+                    account: receiver,
+                    access_keys,
+                    ..About::default()
+                };
+                Some(plain_about(stationery, mail, &about))
             }
             Topic::Approved | Topic::Declined => {
                 receiver.map(|account| plain(stationery, mail, Some(account)))
@@ -313,6 +325,13 @@ impl Mailer {
                     })
             }
         })
+    }
+
+    /// The access keys of an account that serve, a new password or not.
+    async fn keys_that_go_on(&self, account: AccountId) -> Result<Vec<AccessKey>, StoreError> {
+        let (mut keys, now) = (self.store.access_keys(Some(account)).await?, self.clock.now());
+        keys.retain(|key| !key.disabled && !key.is_expired(now));
+        Ok(keys)
     }
 
     fn with_token(
@@ -390,15 +409,16 @@ fn told(stationery: &Stationery, mail: &Mail, account: Account) -> Draft {
 }
 
 fn plain(stationery: &Stationery, mail: &Mail, account: Option<Account>) -> Draft {
-    let to = account
-        .as_ref()
-        .map_or(&mail.to, |account| &account.email)
-        .clone();
     let about = About {
         account,
         ..About::default()
     };
-    Draft::new(stationery, mail, &about, to)
+    plain_about(stationery, mail, &about)
+}
+
+fn plain_about(stationery: &Stationery, mail: &Mail, about: &About) -> Draft {
+    let to = about.account.as_ref().map_or(&mail.to, |account| &account.email);
+    Draft::new(stationery, mail, about, to.clone())
 }
 
 fn allowance(address: &Email) -> Allowance {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::stationery::Stationery;
-use crate::model::{Account, Email, Mail, PlainToken, Topic};
+use crate::model::{AccessKey, Account, Email, Mail, PlainToken, Topic};
 use crate::text::Lang;
 
 /// A mail before it is one: what people read.
@@ -40,6 +40,8 @@ pub(super) struct About {
     pub(super) token: Option<PlainToken>,
     /// How long the link works, in hours.
     pub(super) lasts: u64,
+    /// The receiver's access keys that go on working.
+    pub(super) access_keys: Vec<AccessKey>,
 }
 
 struct Words {
@@ -125,6 +127,12 @@ impl Words {
                 "mail.password.otherwise",
                 None,
             ),
+            Topic::AccessKeyCreated(_) => words(
+                "mail.key.subject",
+                "mail.key.lead",
+                "mail.key.otherwise",
+                Some((KEYS, "mail.keys-action")),
+            ),
             Topic::AwaitingApproval(_) => words(
                 "mail.waiting.subject",
                 "mail.waiting.lead",
@@ -157,6 +165,11 @@ const RESET: &str = "/.auth/reset?token=";
 
 const LOGIN: &str = "/.auth/login";
 
+const KEYS: &str = "/.auth/account/keys";
+
+/// The page that lists what is older than a new password, and revokes it.
+const ACCOUNT: &str = "/.auth/account";
+
 const WAITING: &str = "/.auth/admin/accounts?standing=awaiting-approval";
 
 impl Letter {
@@ -173,7 +186,11 @@ impl Letter {
             Topic::UsernameChanged(username) => username.as_str(),
             _ => subject_of.map_or("", |account| account.username.as_str()),
         };
-        let values = [("email", email), ("username", username)];
+        let key = match &mail.topic {
+            Topic::AccessKeyCreated(key) => key.as_str(),
+            _ => "",
+        };
+        let values = [("email", email), ("username", username), ("key", key)];
         let say = |key| stationery.say(lang, key, &values);
 
         let mut links: Vec<Link> = words
@@ -193,6 +210,7 @@ impl Letter {
                 | Topic::UsernameChanged(_)
                 | Topic::PasswordChanged
                 | Topic::PasswordReset
+                | Topic::AccessKeyCreated(_)
         );
         let mut notes = Vec::new();
         if about.token.is_some() {
@@ -201,12 +219,21 @@ impl Letter {
         let invites = matches!(mail.topic, Topic::Invitation(_));
         notes.push(stationery.cause(lang, &mail.cause, is_done, invites));
         notes.push(say(words.otherwise));
+        if !about.access_keys.is_empty() {
+            let keys = named(&about.access_keys);
+            notes.push(stationery.say(lang, "mail.keys", &[("keys", &keys)]));
+            links.push(Link {
+                label: say("mail.keys-action"),
+                url: stationery.url(ACCOUNT),
+            });
+        }
         match mail.topic {
             _ if about.token.is_some() => {}
             Topic::AlreadyRegistered
             | Topic::UsernameChanged(_)
             | Topic::PasswordChanged
             | Topic::PasswordReset
+            | Topic::AccessKeyCreated(_)
                 if stationery.reset =>
             {
                 links.push(Link {
@@ -218,6 +245,7 @@ impl Letter {
             | Topic::UsernameChanged(_)
             | Topic::PasswordChanged
             | Topic::PasswordReset
+            | Topic::AccessKeyCreated(_)
             | Topic::EmailChanged(_)
             | Topic::Declined => notes.push(ask_administrator(stationery, lang)),
             _ => {}
@@ -233,6 +261,15 @@ impl Letter {
             lang,
         }
     }
+}
+
+/// Keys as people know them: by name where they have one.
+fn named(keys: &[AccessKey]) -> String {
+    let name = |key: &AccessKey| match key.name.as_str() {
+        "" => key.id.to_string(),
+        name => format!("{name} ({})", key.id),
+    };
+    keys.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn greeting(stationery: &Stationery, lang: Lang, account: Option<&Account>) -> String {

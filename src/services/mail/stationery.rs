@@ -33,6 +33,8 @@ pub(super) struct Stationery {
     pub(super) reset: bool,
     /// `signup.verify_email`
     pub(super) verify: bool,
+    /// `login.iam`
+    pub(super) iam: bool,
     pub(super) paint: Paint,
 }
 
@@ -61,6 +63,7 @@ impl Stationery {
             public_url: config.public_url.clone(),
             reset: config.login.reset,
             verify: config.signup.verify_email,
+            iam: config.login.iam,
             paint: Paint::of(&config.branding.accent),
         };
         stationery.try_template()?;

@@ -61,6 +61,10 @@ fn topics(id: AccountId, invitation: InvitationId) -> Vec<(Topic, bool)> {
         (Topic::UsernameChanged("anna".parse().unwrap()), false),
         (Topic::PasswordChanged, false),
         (Topic::PasswordReset, false),
+        (
+            Topic::AccessKeyCreated("AKIAIOSFODNN7EXAMPLE".parse().unwrap()),
+            false,
+        ),
         (Topic::AwaitingApproval(id), false),
         (Topic::Approved, false),
         (Topic::Declined, false),

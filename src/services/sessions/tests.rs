@@ -197,3 +197,37 @@ async fn s76_a_change_that_comes_late_brings_no_groups_back() {
     let groups = ann.session.principal().groups.clone();
     assert!(groups.is_empty(), "{groups:?}");
 }
+
+#[tokio::test]
+async fn s21_a_session_older_than_the_password_is_dropped_at_load() {
+    let world = World::with_ann(|_| {}).await;
+    let [own, other] = [
+        world.sign_in(EMAIL, PASSWORD).await.unwrap(),
+        world.sign_in(EMAIL, PASSWORD).await.unwrap(),
+    ];
+    let left_over = world.store.sessions().await.unwrap();
+    let left_over = left_over
+        .into_iter()
+        .find(|kept| kept.digest == other.token.digest());
+    world.hand.advance(MINUTE);
+    let new = || crate::secret::Secret::new("N3w-harbour!".to_owned());
+    let form = crate::services::PasswordForm {
+        current: crate::secret::Secret::new(PASSWORD.to_owned()),
+        password: new(),
+        password_confirm: new(),
+    };
+    let changed = world
+        .services
+        .own_account
+        .change_password(&own.session, form, &client());
+    changed.await.unwrap();
+    // What a gateway leaves that was killed between the two, when they were two steps.
+    world.store.put_session(left_over.unwrap(), None).await.unwrap();
+    let services = world.restarted(4).await;
+    assert!(
+        services.sessions.peek(&own.token.digest()).is_some(),
+        "it set the password"
+    );
+    assert!(services.sessions.peek(&other.token.digest()).is_none());
+    assert_eq!(world.store.sessions().await.unwrap().len(), 1);
+}

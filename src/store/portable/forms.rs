@@ -158,6 +158,7 @@ enum TopicForm {
     UsernameChanged(Username),
     PasswordChanged,
     PasswordReset,
+    AccessKeyCreated(AccessKeyId),
     AwaitingApproval(AccountId),
     Approved,
     Declined,

@@ -7,18 +7,24 @@ use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::Row;
 
 use super::fault::{Fault, unavailable};
+use super::mails;
 use super::row::{Json, decode, encode, execute, query, query_opt, query_value, uuid};
 use super::{PostgresStore, TOGETHER};
 use crate::ids::AccountId;
-use crate::model::{AccessKey, AccessKeyId, KeyUse, WrappedDataKey};
+use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
 use crate::store::{AccessKeyStore, CreateAccessKey, StoreError};
 
 #[async_trait]
 impl AccessKeyStore for PostgresStore {
-    async fn create_access_key(&self, key: AccessKey, at_most: usize) -> Result<CreateAccessKey, StoreError> {
+    async fn create_access_key(
+        &self,
+        key: AccessKey,
+        at_most: usize,
+        mails: Vec<Mail>,
+    ) -> Result<CreateAccessKey, StoreError> {
         self.database
-            .transact((key, at_most), |tx, (key, at_most)| {
-                Box::pin(create(tx, key, *at_most))
+            .transact((key, at_most, mails), |tx, (key, at_most, mails)| {
+                Box::pin(create(tx, key, *at_most, mails))
             })
             .await
     }
@@ -77,6 +83,7 @@ async fn create(
     tx: &Transaction<'_>,
     access_key: &AccessKey,
     at_most: usize,
+    new_mails: &[Mail],
 ) -> Result<CreateAccessKey, Fault> {
     let account = uuid(access_key.account.as_bytes());
     let sql = "SELECT FROM account WHERE id = $1 FOR NO KEY UPDATE";
@@ -93,6 +100,7 @@ async fn create(
         return Err(unavailable("the new access key's id is taken"));
     }
     insert(tx, access_key).await?;
+    mails::enqueue(tx, new_mails).await?;
     Ok(CreateAccessKey::Created)
 }
 

@@ -301,6 +301,9 @@ async fn change(
     }
     if changed.password_changed_at != current.password_changed_at {
         sessions::end(tx, SessionsToEnd::Account(changed.id, spared)).await?;
+        if let Some(spared) = spared {
+            sessions::prove(tx, &spared, changed.password_changed_at).await?;
+        }
     }
     replace(tx, &current, &changed).await?;
     mails::enqueue(tx, new_mails).await?;

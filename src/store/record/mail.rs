@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Malformed, Record, only_version_1, version_1};
 use crate::ids::{AccountId, InvitationId, MailId};
-use crate::model::{Cause, Email, KeptMail, Mail, MailState, Topic};
+use crate::model::{AccessKeyId, Cause, Email, KeptMail, Mail, MailState, Topic};
 use crate::store::StoreError;
 
 /// The mails that an address was sent within a window of time.
@@ -105,6 +105,7 @@ enum TopicV1 {
     UsernameChanged(String),
     PasswordChanged,
     PasswordReset,
+    AccessKeyCreated(AccessKeyId),
     AwaitingApproval(AccountId),
     Approved,
     Declined,
@@ -183,6 +184,7 @@ impl From<&Topic> for TopicV1 {
             Topic::UsernameChanged(username) => Self::UsernameChanged(username.to_string()),
             Topic::PasswordChanged => Self::PasswordChanged,
             Topic::PasswordReset => Self::PasswordReset,
+            Topic::AccessKeyCreated(id) => Self::AccessKeyCreated(*id),
             Topic::AwaitingApproval(id) => Self::AwaitingApproval(*id),
             Topic::Approved => Self::Approved,
             Topic::Declined => Self::Declined,
@@ -206,6 +208,7 @@ impl TryFrom<TopicV1> for Topic {
             }
             TopicV1::PasswordChanged => Self::PasswordChanged,
             TopicV1::PasswordReset => Self::PasswordReset,
+            TopicV1::AccessKeyCreated(id) => Self::AccessKeyCreated(id),
             TopicV1::AwaitingApproval(id) => Self::AwaitingApproval(id),
             TopicV1::Approved => Self::Approved,
             TopicV1::Declined => Self::Declined,

@@ -7,16 +7,23 @@ use async_trait::async_trait;
 use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, Kind};
+use super::mails;
 use super::record;
 use super::rows::{Group, Rows};
 use crate::ids::AccountId;
-use crate::model::{AccessKey, AccessKeyId, KeyUse, WrappedDataKey};
+use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
 use crate::store::{AccessKeyStore, CreateAccessKey, StoreError};
 
 #[async_trait]
 impl AccessKeyStore for SledStore {
-    async fn create_access_key(&self, key: AccessKey, at_most: usize) -> Result<CreateAccessKey, StoreError> {
-        self.change(move |group| create(group, &key, at_most)).await
+    async fn create_access_key(
+        &self,
+        key: AccessKey,
+        at_most: usize,
+        mails: Vec<Mail>,
+    ) -> Result<CreateAccessKey, StoreError> {
+        self.change(move |group| create(group, &key, at_most, &mails))
+            .await
     }
 
     async fn access_keys(&self, account: Option<AccountId>) -> Result<Vec<AccessKey>, StoreError> {
@@ -60,6 +67,7 @@ fn create(
     group: &mut Group<'_>,
     access_key: &AccessKey,
     at_most: usize,
+    new_mails: &[Mail],
 ) -> Result<CreateAccessKey, StoreError> {
     let (id, account) = (access_key.id, access_key.account);
     if group.value(&key::account(account))?.is_none() {
@@ -74,6 +82,7 @@ fn create(
         ));
     }
     insert(group, access_key)?;
+    mails::enqueue(group, new_mails)?;
     Ok(CreateAccessKey::Created)
 }
 

@@ -179,6 +179,9 @@ fn change(
     }
     if changed.password_changed_at != current.password_changed_at {
         sessions::end_of_account(group, changed.id, spared)?;
+        if let Some(spared) = spared {
+            sessions::prove(group, &spared, changed.password_changed_at)?;
+        }
     }
     replace(group, &current, &changed)?;
     mails::enqueue(group, new_mails)?;

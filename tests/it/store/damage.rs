@@ -51,7 +51,7 @@ async fn fill(harness: &Sled) -> Kept {
     store.replace_data_key(None, data_key(1)).await.unwrap();
     let key = access_key(kept.ann.id, random);
     let key_id = key.id;
-    store.create_access_key(key, 1).await.unwrap();
+    store.create_access_key(key, 1, Vec::new()).await.unwrap();
     for subject in [
         Subject::Account(kept.ann.id),
         Subject::AccessKey(key_id),

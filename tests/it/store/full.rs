@@ -63,7 +63,7 @@ pub(crate) async fn fill(store: &dyn Store, random: &Random) {
 
     assert!(store.replace_data_key(None, data_key(7)).await.unwrap());
     let key = used_key(ann.id, random);
-    let (key_id, made) = (key.id, store.create_access_key(key, 9).await.unwrap());
+    let (key_id, made) = (key.id, store.create_access_key(key, 9, Vec::new()).await.unwrap());
     assert_eq!(made, CreateAccessKey::Created);
     for subject in [
         Subject::Account(ann.id),
@@ -140,6 +140,7 @@ async fn put_mails(store: &dyn Store, ann: &Account, invitation: InvitationId, r
         Topic::UsernameChanged("annie".parse().unwrap()),
         Topic::PasswordChanged,
         Topic::PasswordReset,
+        Topic::AccessKeyCreated("AKIAIOSFODNN7EXAMPLE".parse().unwrap()),
         Topic::AwaitingApproval(ann.id),
         Topic::Approved,
         Topic::Declined,

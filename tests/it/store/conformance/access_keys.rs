@@ -5,7 +5,7 @@ use std::time::Duration;
 use vestibule::model::{AccessKey, Account, KeyUse, Subject};
 use vestibule::store::{Attempt, CreateAccessKey, DeleteAccount};
 
-use super::super::samples::{ADMINS, POLICY, access_key, account, data_key, later, noon};
+use super::super::samples::{ADMINS, POLICY, access_key, account, data_key, later, mail, noon};
 use super::{Harness, assert_sound};
 
 /// A store with an account and a data key.
@@ -40,9 +40,15 @@ pub(crate) async fn an_access_key_is_kept_listed_and_revoked<H: Harness>() {
         access_key(bob.id, harness.random()),
     );
     for key in [&later_one, &first, &of_bob] {
-        let created = store.create_access_key(key.clone(), 5).await.unwrap();
+        let told = vec![mail(&ann, harness.random())];
+        let created = store.create_access_key(key.clone(), 5, told).await.unwrap();
         assert_eq!(created, CreateAccessKey::Created);
     }
+    let told = vec![mail(&ann, harness.random())];
+    let one_more = access_key(ann.id, harness.random());
+    let created = store.create_access_key(one_more, 2, told).await.unwrap();
+    assert_eq!(created, CreateAccessKey::TooMany);
+    assert_eq!(store.mails(None, 9).await.unwrap().len(), 3, "no key, no mail");
     assert_eq!(
         store.access_keys(Some(ann.id)).await.unwrap(),
         [first.clone(), later_one.clone()]
@@ -65,7 +71,7 @@ pub(crate) async fn an_account_has_at_most_so_many_access_keys<H: Harness>() {
     let store = harness.store();
     let create = |key: AccessKey| {
         let store = store.clone();
-        async move { store.create_access_key(key, 2).await.unwrap() }
+        async move { store.create_access_key(key, 2, Vec::new()).await.unwrap() }
     };
     let first = access_key(ann.id, harness.random());
     assert_eq!(create(first.clone()).await, CreateAccessKey::Created);
@@ -85,7 +91,7 @@ pub(crate) async fn an_access_key_is_switched_off_and_on<H: Harness>() {
     let (harness, ann) = with_ann::<H>().await;
     let store = harness.store();
     let key = access_key(ann.id, harness.random());
-    store.create_access_key(key.clone(), 1).await.unwrap();
+    store.create_access_key(key.clone(), 1, Vec::new()).await.unwrap();
     for disabled in [true, true, false] {
         let changed = store.set_access_key_disabled(key.id, disabled).await.unwrap();
         let wanted = AccessKey {
@@ -104,7 +110,7 @@ pub(crate) async fn a_touched_access_key_never_goes_back_or_comes_back<H: Harnes
     let (harness, ann) = with_ann::<H>().await;
     let store = harness.store();
     let key = access_key(ann.id, harness.random());
-    store.create_access_key(key.clone(), 1).await.unwrap();
+    store.create_access_key(key.clone(), 1, Vec::new()).await.unwrap();
     for seconds in [2, 1] {
         store
             .touch_access_keys(vec![(key.id, used(seconds))])
@@ -125,7 +131,7 @@ pub(crate) async fn a_removed_account_takes_its_access_keys_along<H: Harness>() 
     for _ in 0..2 {
         let key = access_key(ann.id, harness.random());
         let subject = Subject::AccessKey(key.id);
-        store.create_access_key(key, 2).await.unwrap();
+        store.create_access_key(key, 2, Vec::new()).await.unwrap();
         store.record_attempt(subject, POLICY).await.unwrap();
     }
     assert_eq!(
@@ -144,7 +150,10 @@ pub(crate) async fn an_access_key_locks_whether_or_not_it_exists<H: Harness>() {
         access_key(ann.id, harness.random()),
         access_key(ann.id, harness.random()),
     );
-    store.create_access_key(known.clone(), 1).await.unwrap();
+    store
+        .create_access_key(known.clone(), 1, Vec::new())
+        .await
+        .unwrap();
     for subject in [Subject::AccessKey(known.id), Subject::AccessKey(unknown.id)] {
         for n in 1..=11 {
             assert_eq!(
@@ -194,7 +203,7 @@ pub(crate) async fn access_keys_survive_a_restart<H: Harness>() {
         last_use: Some(used(1)),
         ..access_key(ann.id, harness.random())
     };
-    store.create_access_key(key.clone(), 1).await.unwrap();
+    store.create_access_key(key.clone(), 1, Vec::new()).await.unwrap();
     drop(store);
     let harness = harness.restart(noon());
     let store = harness.store();

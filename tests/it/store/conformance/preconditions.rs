@@ -95,7 +95,7 @@ impl<H: Harness> Scene<H> {
             (
                 "create_access_key",
                 store
-                    .create_access_key(access_key(ann.id, random), 9)
+                    .create_access_key(access_key(ann.id, random), 9, Vec::new())
                     .await
                     .map(drop),
             ),
@@ -227,6 +227,12 @@ pub(crate) async fn s77_a_new_password_ends_sessions_and_voids_what_the_old_one_
         left,
         [scene.precondition.session],
         "the others ended in the same step"
+    );
+    let spared = sessions.iter().find(|session| session.account == scene.admin.id);
+    assert_eq!(
+        spared.unwrap().proved_at,
+        Some(changed.password_changed_at),
+        "whoever set the password knows it"
     );
     scene.assert_refused(PreconditionError::PasswordChanged).await;
 

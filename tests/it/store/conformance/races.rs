@@ -255,7 +255,7 @@ pub(crate) async fn of_twenty_access_keys_two_are_made<H: Harness>() {
     store.replace_data_key(None, data_key(1)).await.unwrap();
     let outcomes = together(20, |_| {
         let (store, key) = (store.clone(), access_key(ann.id, harness.random()));
-        async move { store.create_access_key(key, 2).await.unwrap() }
+        async move { store.create_access_key(key, 2, Vec::new()).await.unwrap() }
     })
     .await;
     assert_eq!(count(&outcomes, &CreateAccessKey::Created), 2);
@@ -272,7 +272,7 @@ pub(crate) async fn of_fifty_attempts_at_an_access_key_eleven_are_counted<H: Har
     store.replace_data_key(None, data_key(1)).await.unwrap();
     let key = access_key(ann.id, harness.random());
     let subject = Subject::AccessKey(key.id);
-    store.create_access_key(key, 1).await.unwrap();
+    store.create_access_key(key, 1, Vec::new()).await.unwrap();
     let outcomes = together(50, |_| {
         let store = store.clone();
         async move { store.record_attempt(subject, POLICY).await.unwrap() }
