@@ -1,8 +1,6 @@
 //! Asking a running gateway.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::owner::store_owner;
 use super::protocol::{self, MAX_ANSWER, MAX_REQUEST};
+use super::socket::{OpenFolder, folder_of, require_closed};
 use super::{Command, CommandError, ExportPurpose, stream};
 use crate::config::Config;
 use crate::store::Summary;
@@ -24,9 +23,6 @@ const SENDING: Duration = Duration::from_secs(10);
 
 /// How long a gateway may take to answer: an import hashes nothing, but a large store is verified for minutes.
 const ANSWERING: Duration = Duration::from_mins(10);
-
-/// The bit of a folder's mode by which everybody may write to it.
-const OTHERS_WRITE: u32 = 0o002;
 
 /// The other end of an administrator's socket.
 #[derive(Clone, Debug)]
@@ -57,8 +53,8 @@ pub enum ClientError {
         peer: SystemUser,
     },
     /// Everybody can put a socket of their own there.
-    #[error("{} may be written by everybody, so that anybody may answer there: take that right from others (`chmod o-w`)", .0.display())]
-    OpenFolder(PathBuf),
+    #[error(transparent)]
+    OpenFolder(#[from] OpenFolder),
     /// The request is larger than a gateway takes.
     #[error("the request is larger than {MAX_REQUEST} bytes; divide it")]
     TooLarge,
@@ -165,15 +161,7 @@ impl Client {
 
     /// Commands carry passwords: whoever listens must be somebody who could read the store anyway.
     fn require_trusted(&self, stream: &UnixStream) -> Result<(), ClientError> {
-        let folder = self
-            .socket
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        let about = fs::metadata(folder).map_err(|error| self.broken(&error))?;
-        if about.mode() & OTHERS_WRITE != 0 {
-            return Err(ClientError::OpenFolder(folder.to_owned()));
-        }
+        require_closed(folder_of(&self.socket)).map_err(|error| self.broken(&error))??;
         let peer = stream.peer_cred().map_err(|error| self.broken(&error))?;
         let peer = SystemUser::of(peer.uid());
         if may_answer(peer, SystemUser::current(), self.owner) {

@@ -7,8 +7,8 @@ use super::owner::{OwnerError, require_owner};
 use super::{Administration, CommandError};
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation, StoreUrlError};
-use crate::model::WrappedDataKey;
-use crate::services::{Accounts, Actor, Event, Kind, Origin, VaultError, require_master_key};
+use crate::model::{Standing, WrappedDataKey};
+use crate::services::{AccessKeys, Accounts, Actor, Event, Kind, Origin, VaultError, require_master_key};
 use crate::store::{Header, Import, PutError, ReadError, Reader, Record, StoreError, Summary};
 
 /// Records that are put together.
@@ -23,6 +23,8 @@ pub struct Imported {
     pub summary: Summary,
     /// Records that were left out.
     pub left_out: u64,
+    /// Accounts that administer the gateway: active members of `admin.group`.
+    pub administrators: u64,
 }
 
 /// What is imported of a file.
@@ -106,7 +108,7 @@ pub async fn import_store(
         waiting: Vec::with_capacity(TOGETHER),
         useless_data_key: None,
     };
-    let (mut count, mut left_out) = (0, 0);
+    let (mut count, mut left_out, mut administrators) = (0, 0, 0);
     while let Some((line, record)) = reader.record()? {
         count += 1;
         progress(count);
@@ -133,6 +135,7 @@ pub async fn import_store(
                 why,
             });
         }
+        administrators += u64::from(administers(&record, &config.admin.group));
         filler.take(line, record).await?;
     }
     filler.put().await?;
@@ -141,16 +144,28 @@ pub async fn import_store(
         header: reader.header().clone(),
         summary: reader.summary(),
         left_out,
+        administrators,
     })
+}
+
+fn administers(record: &Record, group: &str) -> bool {
+    let Record::Account(account) = record else {
+        return false;
+    };
+    account.standing == Standing::Active && account.is_in(group)
 }
 
 /// Why no gateway can have kept it: a file is held to what every other way in is held to.
 fn impossible(record: &Record) -> Option<String> {
-    let possible = match record {
-        Record::Account(account) => Accounts::require_possible(account),
-        Record::Invitation(invitation) => Accounts::group_names(&invitation.groups).map(drop),
-        _ => Ok(()),
-    };
+    match record {
+        Record::Account(account) => told(Accounts::require_possible(account)),
+        Record::Invitation(invitation) => told(Accounts::group_names(&invitation.groups)),
+        Record::AccessKey(key) => told(AccessKeys::require_possible(key)),
+        _ => None,
+    }
+}
+
+fn told<T>(possible: Result<T, impl ToString>) -> Option<String> {
     possible.err().map(|error| error.to_string())
 }
 

@@ -23,6 +23,9 @@ use crate::services::Actor;
 /// How many commands are served at one time; further ones wait in the system's queue.
 const CONNECTIONS: usize = 16;
 
+/// The rights to write of a folder's group and of everybody.
+const OTHERS_WRITE: u32 = 0o022;
+
 /// How long a caller may take to send its request, and to take its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -46,6 +49,9 @@ pub enum BindError {
     /// Something that is not a socket is in the way.
     #[error("{} is not a socket; remove it, or choose another listen.admin_socket", .0.display())]
     InTheWay(PathBuf),
+    /// Others could put a socket of their own there.
+    #[error(transparent)]
+    OpenFolder(#[from] OpenFolder),
     /// The system refuses.
     #[error("the administrator's socket {} cannot be made: {error}", .path.display())]
     Io {
@@ -54,6 +60,31 @@ pub enum BindError {
         /// Why.
         error: io::Error,
     },
+}
+
+/// A folder in which others than its owner may put a socket in the place of the gateway's.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} may be written by others than its owner, who could answer there in the gateway's place: take that right from \
+     them (`chmod go-w`), or choose another listen.admin_socket",
+    .0.display()
+)]
+pub struct OpenFolder(PathBuf);
+
+/// The folder of a socket.
+pub(super) fn folder_of(socket: &Path) -> &Path {
+    let folder = socket.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Refuses a folder that its group, or everybody, may write: commands carry passwords.
+pub(super) fn require_closed(folder: &Path) -> io::Result<Result<(), OpenFolder>> {
+    let mode = fs::metadata(folder)?.mode();
+    Ok(if mode & OTHERS_WRITE == 0 {
+        Ok(())
+    } else {
+        Err(OpenFolder(folder.to_owned()))
+    })
 }
 
 impl AdministratorSocket {
@@ -66,15 +97,13 @@ impl AdministratorSocket {
             path: path.to_owned(),
             error,
         };
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)
             .map_err(failed)?;
+        require_closed(folder).map_err(failed)??;
         require_vacant(path)?;
 
         let nursery = Nursery::new(folder).map_err(failed)?;

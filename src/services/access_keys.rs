@@ -207,14 +207,7 @@ impl AccessKeys {
         by: &Actor,
         origin: &Origin,
     ) -> Result<(AccessKey, SecretKey), AccessKeyError> {
-        let name = new.name.trim().to_owned();
-        let is_hidden = !name.is_empty() && is_blank(&name);
-        if is_hidden
-            || name.chars().count() > NAME_LENGTH
-            || name.chars().any(|c| c.is_control() || turns_text(c))
-        {
-            return Err(AccessKeyError::Name);
-        }
+        let name = key_name(&new.name)?;
         let now = self.clock.now();
         let (id, secret) = (AccessKeyId::new(&self.random), SecretKey::new(&self.random));
         let key = AccessKey {
@@ -285,6 +278,15 @@ impl AccessKeys {
             }
         }
         Ok(revoked)
+    }
+
+    /// Refuses a key from a file that no other way in could have made.
+    pub fn require_possible(key: &AccessKey) -> Result<(), AccessKeyError> {
+        if key_name(&key.name)? == key.name {
+            Ok(())
+        } else {
+            Err(AccessKeyError::Name)
+        }
     }
 
     /// Changes one. With `owner`, only if it is theirs.
@@ -435,6 +437,19 @@ impl AccessKeys {
     fn unsettled(&self) -> MutexGuard<'_, HashSet<AccountId>> {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The name that is meant, without blanks around it; may be empty.
+fn key_name(given: &str) -> Result<String, AccessKeyError> {
+    let name = given.trim();
+    let is_hidden = !name.is_empty() && is_blank(name);
+    if is_hidden
+        || name.chars().count() > NAME_LENGTH
+        || name.chars().any(|c| c.is_control() || turns_text(c))
+    {
+        return Err(AccessKeyError::Name);
+    }
+    Ok(name.to_owned())
 }
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {

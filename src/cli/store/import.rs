@@ -54,13 +54,18 @@ impl Import {
             "records": summary.records,
             "counts": summary.counts,
             "left_out": imported.left_out,
+            "administrators": imported.administrators,
         });
-        let text = format!(
+        let mut text = format!(
             "Imported {} records, as they were at {}; {} were left out.",
             summary.records - imported.left_out,
             header.made_at,
             imported.left_out
         );
+        if imported.administrators == 0 {
+            text += "\nNobody administers this gateway: no active account in the file is in the group that admin.group names. \
+                     `vestibule user set-groups` puts one there.";
+        }
         Answer::new(&document, text)
     }
 }

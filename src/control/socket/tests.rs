@@ -218,7 +218,25 @@ async fn where_nobody_listens_no_gateway_runs() {
 #[tokio::test]
 async fn nothing_is_asked_where_everybody_may_put_a_socket() {
     let running = Running::start(PATIENCE);
-    fs::set_permissions(running.folder.path(), Permissions::from_mode(0o777)).unwrap();
-    let asked = Client::new(&running.path()).ask(&Command::VerifyStore).await;
-    assert!(matches!(asked, Err(ClientError::OpenFolder(_))), "{asked:?}");
+    for mode in [0o777, 0o1777, 0o770] {
+        fs::set_permissions(running.folder.path(), Permissions::from_mode(mode)).unwrap();
+        let asked = Client::new(&running.path()).ask(&Command::VerifyStore).await;
+        assert!(
+            matches!(asked, Err(ClientError::OpenFolder(_))),
+            "{mode:o} {asked:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_socket_is_made_where_others_may_put_one() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("admin.sock");
+    for mode in [0o777, 0o1777, 0o770, 0o702] {
+        fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+        let bound = AdministratorSocket::bind(&path);
+        assert!(matches!(bound, Err(BindError::OpenFolder(_))), "{mode:o}");
+    }
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    assert!(AdministratorSocket::bind(&path).is_ok());
 }

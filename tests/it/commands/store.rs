@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{CONFIG, add, mode, site};
 use crate::harness::{Program, Site};
@@ -138,6 +139,71 @@ fn an_import_is_refused_where_it_would_do_harm() {
     }
     import(&to, &file).document(0);
     assert_eq!(to.ask(&["user", "list"])[0]["email"], "ann@example.com");
+}
+
+/// A file with another checksum, as whoever changes what is in one writes it.
+fn forged(lines: &[Value]) -> String {
+    let (end, records) = lines.split_last().unwrap();
+    let body: String = records.iter().map(|line| format!("{line}\n")).collect();
+    let mut end = end.clone();
+    end["end"]["sha256"] = json!(base16ct::lower::encode_string(&Sha256::digest(&body)));
+    format!("{body}{end}\n")
+}
+
+#[test]
+fn a_file_brings_nothing_that_no_other_way_in_takes() {
+    let from = site();
+    add(&from, "ann@example.com", &["--group", "ops"]);
+    from.ask(&["key", "create", "ann@example.com", "--name", "backup"]);
+    from.ask(&["invite", "create", "--group", "ops"]);
+    from.ask(&["store", "export", "--output", "all.jsonl"]);
+    let file = fs::read_to_string(from.path("all.jsonl")).unwrap();
+    let lines: Vec<Value> = file
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+
+    let to = beside(&from);
+    make_empty(&to);
+    let former: Vec<String> = (0..1000).map(|n| format!("ann-{n}")).collect();
+    for (kind, field, value) in [
+        ("account", "groups", json!(["ops,gateway-admin"])),
+        ("account", "groups", json!(["ops\ngateway-admin"])),
+        ("account", "groups", json!([" ops"])),
+        ("account", "name", json!("x".repeat(100_000))),
+        ("account", "name", json!("a\u{202e}b")),
+        ("account", "former_usernames", json!(former)),
+        ("access-key", "name", json!("x".repeat(100_000))),
+        ("access-key", "name", json!("a\u{202e}b")),
+        ("access-key", "name", json!(" backup")),
+        ("invitation", "groups", json!(["ops,gateway-admin"])),
+    ] {
+        let mut lines = lines.clone();
+        let line = lines.iter_mut().find(|line| line.get(kind).is_some()).unwrap();
+        line[kind][field] = value;
+        fs::write(to.path("forged.jsonl"), forged(&lines)).unwrap();
+        let error = to.run(&["store", "import", "forged.jsonl", "--json"]).error(1);
+        assert!(error.starts_with("forged.jsonl:"), "{kind} {field}: {error}");
+        assert!(error.ends_with("nothing was imported"), "{kind} {field}: {error}");
+        assert_eq!(to.ask(&["user", "list"]), json!([]), "{kind} {field}");
+    }
+    fs::write(to.path("forged.jsonl"), forged(&lines)).unwrap();
+    let imported = to.run(&["store", "import", "forged.jsonl"]);
+    assert_eq!(imported.status, 0, "{}", imported.stderr);
+    let says = "Nobody administers this gateway";
+    assert!(imported.stdout.contains(says), "{}", imported.stdout);
+
+    let to = beside(&from);
+    let mut lines = lines;
+    let line = lines
+        .iter_mut()
+        .find(|line| line.get("account").is_some())
+        .unwrap();
+    line["account"]["groups"] = json!(["gateway-admin"]);
+    let imported = to
+        .run_with_input(&["store", "import", "--json"], &forged(&lines))
+        .document(0);
+    assert_eq!(imported["administrators"], 1);
 }
 
 #[test]
