@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::change_limit::ChangeLimit;
 use super::live_key::LiveKey;
 use super::vault::{Vault, VaultError};
-use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin};
+use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, TooManyChanges};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::AccountId;
@@ -78,6 +79,9 @@ pub enum AccessKeyError {
     /// A name that is too long or has a control character.
     #[error("a name has at most {NAME_LENGTH} characters, and no control character")]
     Name,
+    /// Its owner changed keys too often.
+    #[error(transparent)]
+    TooOften(#[from] TooManyChanges),
     /// It cannot be encrypted, or the master key cannot be replaced.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -96,6 +100,7 @@ pub struct AccessKeys {
     vault: Vault,
     audit: Arc<Audit>,
     mailer: Arc<Mailer>,
+    changes: Arc<ChangeLimit>,
     clock: Clock,
     random: Random,
     /// `signup.verify_email`
@@ -117,6 +122,7 @@ pub(super) struct Parts {
     pub(super) vault: Vault,
     pub(super) audit: Arc<Audit>,
     pub(super) mailer: Arc<Mailer>,
+    pub(super) changes: Arc<ChangeLimit>,
     pub(super) clock: Clock,
     pub(super) random: Random,
 }
@@ -130,6 +136,7 @@ impl AccessKeys {
             nobody: SecretKey::new(&parts.random),
             audit: parts.audit,
             mailer: parts.mailer,
+            changes: parts.changes,
             clock: parts.clock,
             random: parts.random,
             // Nothing is served before `follow`.
@@ -208,6 +215,9 @@ impl AccessKeys {
         origin: &Origin,
     ) -> Result<(AccessKey, SecretKey), AccessKeyError> {
         let name = key_name(&new.name)?;
+        if by.is_owner() {
+            self.changes.admit(owner.id)?;
+        }
         let now = self.clock.now();
         let (id, secret) = (AccessKeyId::new(&self.random), SecretKey::new(&self.random));
         let key = AccessKey {
@@ -289,7 +299,7 @@ impl AccessKeys {
         }
     }
 
-    /// Changes one. With `owner`, only if it is theirs.
+    /// Changes one. With `owner`, only if it is theirs; one that is so already is not changed, and not recorded.
     pub async fn change(
         &self,
         id: AccessKeyId,
@@ -300,8 +310,14 @@ impl AccessKeys {
     ) -> Result<AccessKey, AccessKeyError> {
         if let Some(owner) = owner {
             let own = self.store.access_keys(Some(owner)).await?;
-            if !own.iter().any(|key| key.id == id) {
-                return Err(AccessKeyError::NotFound(id));
+            let key = own.into_iter().find(|key| key.id == id);
+            let key = key.ok_or(AccessKeyError::NotFound(id))?;
+            match change {
+                AccessKeyChange::Disable if key.disabled => return Ok(key),
+                AccessKeyChange::Enable if !key.disabled => return Ok(key),
+                // Switching off is never refused, and takes as many times switching on.
+                AccessKeyChange::Enable if by.is_owner() => self.changes.admit(owner)?,
+                _ => {}
             }
         }
         let store = self.store.on_behalf_of(by);

@@ -69,6 +69,11 @@ impl Actor {
         self.name.as_deref()
     }
 
+    /// Whether it is the account's owner who acts on their own account.
+    pub(super) fn is_owner(&self) -> bool {
+        self.name.is_none()
+    }
+
     pub(super) fn precondition(&self) -> Option<&Precondition> {
         self.precondition.as_ref()
     }

@@ -10,9 +10,11 @@ mod accounts;
 mod actor;
 mod address_limit;
 mod admission;
+mod allowance;
 mod approval;
 mod audit;
 mod challenges;
+mod change_limit;
 mod derived_keys;
 mod failed_mails;
 mod hasher;
@@ -54,6 +56,7 @@ use crate::store::Store;
 use address_limit::AddressLimit;
 use admission::Admission;
 use approval::Approval;
+use change_limit::ChangeLimit;
 use kept::Kept;
 use lockout::{Gates, Lockout};
 use terms::Terms;
@@ -67,6 +70,7 @@ pub use accounts::{
 };
 pub use actor::Actor;
 pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
+pub use change_limit::TooManyChanges;
 pub use derived_keys::DerivedKeys;
 pub use failed_mails::FailedMails;
 pub use hasher::{Busy, Hasher, Place, Verdict};
@@ -146,6 +150,7 @@ struct Lasting {
     audit: Arc<Audit>,
     mailer: Arc<Mailer>,
     addresses: Arc<AddressLimit>,
+    changes: Arc<ChangeLimit>,
     gates: Gates,
     clock: Clock,
     random: Random,
@@ -197,6 +202,7 @@ impl Services {
             path: config.audit.file.clone(),
             error,
         })?);
+        let changes = Arc::new(ChangeLimit::new(clock.clone()));
         let mailer = Mailer::new(
             config,
             store.clone(),
@@ -210,6 +216,7 @@ impl Services {
             store: store.clone(),
             audit: audit.clone(),
             mailer: mailer.clone(),
+            changes: changes.clone(),
             clock: clock.clone(),
             random: random.clone(),
         });
@@ -223,6 +230,7 @@ impl Services {
                 sessions: Arc::new(sessions),
                 audit,
                 addresses: Arc::new(AddressLimit::new(&config.lockout, clock.clone())),
+                changes,
                 gates: Gates::default(),
                 clock,
                 random,
@@ -257,6 +265,7 @@ impl Services {
             audit,
             mailer,
             addresses,
+            changes: _,
             gates,
             clock,
             random,

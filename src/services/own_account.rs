@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::account_edit::{EditError, Edited, edit, edit_and_mail};
 use super::account_name::account_name;
+use super::change_limit::ChangeLimit;
 use super::new_password::choose;
 use super::sign_up::parse_email;
 use super::{
     AccessKeys, Actor, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Lasting, LiveSession, Mailer,
-    Origin, PasswordPolicy, Sessions, SignIn, SignInError, SignUpField,
+    Origin, PasswordPolicy, Sessions, SignIn, SignInError, SignUpField, TooManyChanges,
 };
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
@@ -45,6 +46,9 @@ pub enum OwnAccountError {
     /// Nobody can be called that.
     #[error("not a name")]
     Name,
+    /// They changed their account too often.
+    #[error(transparent)]
+    TooOften(#[from] TooManyChanges),
     /// It is the last active member of the administrators' group.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,
@@ -103,6 +107,7 @@ pub struct OwnAccount {
     sign_in: Arc<SignIn>,
     audit: Arc<Audit>,
     mailer: Arc<Mailer>,
+    changes: Arc<ChangeLimit>,
     clock: Clock,
     /// `admin.group`
     administrators: String,
@@ -127,6 +132,7 @@ impl OwnAccount {
             sign_in,
             audit: lasting.audit.clone(),
             mailer: lasting.mailer.clone(),
+            changes: lasting.changes.clone(),
             clock: lasting.clock.clone(),
             administrators: config.admin.group.clone(),
             may_rename: config.login.change_username,
@@ -139,7 +145,8 @@ impl OwnAccount {
         self.store.account(id).await?.ok_or(OwnAccountError::Gone)
     }
 
-    /// Changes what to call them; an empty name leaves the username for that.
+    /// Changes what to call them; an empty name leaves the username for that. The name that they have already is no
+    /// change.
     pub async fn change_name(
         &self,
         session: &LiveSession,
@@ -147,22 +154,29 @@ impl OwnAccount {
         origin: &Origin,
     ) -> Result<Account, OwnAccountError> {
         let name = account_name(name).map_err(|_| OwnAccountError::Name)?;
-        let account = self
-            .edit(session, move |account| account.name.clone_from(&name))
-            .await?;
+        let account = self.find(session.account()).await?;
+        if account.name == name {
+            return Ok(account);
+        }
+        let changed = self.edit(session, move |account| account.name.clone_from(&name));
+        let account = changed.await?;
         self.sessions.refresh(&account).await;
         self.access_keys.refresh(account.id).await;
         self.note(Kind::NameChange, &account, origin);
         Ok(account)
     }
 
-    /// Changes the language of their pages and mails.
+    /// Changes the language of their pages and mails; the one that it is already is no change.
     pub async fn change_language(
         &self,
         session: &LiveSession,
         tag: &str,
         origin: &Origin,
     ) -> Result<Account, OwnAccountError> {
+        let account = self.find(session.account()).await?;
+        if account.language.as_deref() == Some(tag) {
+            return Ok(account);
+        }
         let language = tag.to_owned();
         let changed = self.edit(session, move |account| account.language = Some(language.clone()));
         let account = changed.await?;
@@ -190,6 +204,7 @@ impl OwnAccount {
             true => Topic::VerifyEmail,
             false => Topic::ChangeEmail(account.id),
         };
+        self.changes.admit(account.id)?;
         let store = self.store.on_behalf_of(&owner);
         match self.mailer.mail_for_anybody(&email, topic, origin) {
             Some(mail) if is_own => store.enqueue_mails(vec![mail]).await?,
@@ -289,7 +304,7 @@ impl OwnAccount {
         Ok(ended > 0)
     }
 
-    /// Ends all of their sessions but this one. How many there were.
+    /// Ends all of their sessions but this one. How many there were; if none, nothing happened.
     pub async fn end_other_sessions(
         &self,
         session: &LiveSession,
@@ -298,8 +313,10 @@ impl OwnAccount {
         let account = self.find(session.account()).await?;
         let owner = Actor::owner(session, None);
         let ended = self.sessions.end_by(&owner, others(session)).await?;
-        let event = Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(Fact::AllOthers));
-        self.audit.note(origin, &event);
+        if ended > 0 {
+            let event = Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(Fact::AllOthers));
+            self.audit.note(origin, &event);
+        }
         Ok(ended)
     }
 
@@ -338,11 +355,13 @@ impl OwnAccount {
         Ok((account, owner))
     }
 
+    /// Changes what costs nothing to change.
     async fn edit(
         &self,
         session: &LiveSession,
         change: impl Fn(&mut Account) + Send + Sync + 'static,
     ) -> Result<Account, OwnAccountError> {
+        self.changes.admit(session.account())?;
         let store = self.store.on_behalf_of(&Actor::owner(session, None));
         Ok(edit(&store, &self.administrators, session.account(), change).await?)
     }

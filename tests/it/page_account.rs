@@ -96,6 +96,45 @@ async fn a_name_is_changed() {
 }
 
 #[tokio::test]
+async fn whoever_changes_their_account_all_the_time_is_told_to_wait() {
+    let gateway = Running::start(|_| {}).await;
+    let (ann, bob) = (gateway.person("ann").await, gateway.person("bob").await);
+    let mut told = ann.tell("/.auth/account", json!({ "name": "Ann" })).await;
+    for n in 0..150 {
+        told = ann
+            .tell("/.auth/account", json!({ "name": format!("Ann {n}") }))
+            .await;
+        if told.status != 200 {
+            break;
+        }
+    }
+    assert_eq!(told.status, 429, "{told:?}");
+    assert!(
+        told.document["type"].as_str().unwrap().ends_with("/rate-limited"),
+        "{told:?}"
+    );
+    assert!(
+        told.document["detail"].as_str().unwrap().contains("changed"),
+        "{told:?}"
+    );
+    let wait: u64 = told.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=3600).contains(&wait), "{wait}");
+    let shown = ann.submit("/.auth/account", &[("name", "once more")]).await;
+    assert_eq!(shown.status, 429);
+    let told = ann
+        .tell("/.auth/account/language", json!({ "language": "ko" }))
+        .await;
+    assert_eq!(told.status, 429);
+    assert_eq!(
+        bob.tell("/.auth/account", json!({ "name": "Bob" })).await.status,
+        200
+    );
+    let groups = vestibule::control::UserChange::SetGroups(["ops".to_owned()].into());
+    gateway.change_user(&ann.email, groups).await;
+    assert_eq!(ann.ask("/.auth/me").await.document["groups"], json!(["ops"]));
+}
+
+#[tokio::test]
 async fn s28_a_password_is_changed_and_the_other_sessions_end() {
     let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;

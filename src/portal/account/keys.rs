@@ -320,6 +320,7 @@ fn refusal(error: &AccessKeyError) -> Refusal {
     match error {
         AccessKeyError::NotFound(_) => Refusal::new(Problem::NotFound),
         AccessKeyError::TooMany(_) | AccessKeyError::Name => Refusal::new(Problem::InvalidInput),
+        AccessKeyError::TooOften(error) => super::too_often(error),
         AccessKeyError::NoAccount => Refusal::new(Problem::NotAuthenticated),
         AccessKeyError::Store(error) => refusal_of_store(error),
         AccessKeyError::Vault(_) => unavailable(error.to_string()),

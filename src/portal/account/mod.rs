@@ -21,9 +21,9 @@ use super::forms::Fields;
 use super::login::{refusal_of_store, unavailable};
 use super::member::{Area, Member};
 use super::visit::Visit;
-use crate::refusal::{Problem, Refusal};
+use crate::refusal::{Hint, Problem, Refusal};
 use crate::route::AccountPage;
-use crate::services::OwnAccountError;
+use crate::services::{OwnAccountError, TooManyChanges};
 
 /// The page that is there with `login.iam` only.
 pub(super) const KEYS: &str = keys::PATH;
@@ -96,10 +96,18 @@ fn refusal_of(error: &OwnAccountError) -> Refusal {
         | OwnAccountError::TooManyUsernames
         | OwnAccountError::Name
         | OwnAccountError::LastAdministrator => Refusal::new(Problem::InvalidInput),
+        OwnAccountError::TooOften(error) => too_often(error),
         OwnAccountError::UsernameFixed => Refusal::new(Problem::NotFound),
         OwnAccountError::Gone => Refusal::new(Problem::NotAuthenticated),
         OwnAccountError::NotProved(error) => super::login::refusal_of(error),
         OwnAccountError::Store(error) => refusal_of_store(error),
         OwnAccountError::Busy => unavailable(error.to_string()),
     }
+}
+
+/// What is answered to whoever changes their account more often than anybody needs to.
+fn too_often(TooManyChanges { wait }: &TooManyChanges) -> Refusal {
+    Refusal::new(Problem::RateLimited)
+        .hinting(Hint::ChangedOften)
+        .retry_after(*wait)
 }

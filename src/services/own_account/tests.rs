@@ -3,8 +3,11 @@ use std::time::Duration;
 use super::*;
 use crate::model::Standing;
 use crate::services::LONGEST_NAME;
+use crate::services::change_limit::CHANGES;
 use crate::services::world::{EMAIL, PASSWORD, World, client};
-use crate::services::{AccountChange, NewPassword, PasswordRule, SignedIn};
+use crate::services::{
+    AccessKeyChange, AccessKeyError, AccountChange, NewAccessKey, NewPassword, PasswordRule, SignedIn,
+};
 
 const NEW: &str = "N3w-horizon!";
 const LASTS: Duration = Duration::from_mins(15);
@@ -189,6 +192,75 @@ async fn a_name_is_shown_at_once_and_has_its_limits() {
     }
     own.change_name(&this.session, "", &client()).await.unwrap();
     assert_eq!(this.session.principal().name, "ann");
+}
+
+#[tokio::test]
+async fn cheap_changes_have_a_limit_an_account_whatever_is_sent_in_parallel() {
+    let (world, this) = world_and_session().await;
+    world.add("bob@example.com", &[]).await;
+    let theirs = world.sign_in("bob@example.com", PASSWORD).await.unwrap();
+    let (own, origin) = (&world.services.own_account, client());
+    let names: Vec<String> = (0..CHANGES + 20).map(|n| format!("Ann {n}")).collect();
+    let asked = names
+        .iter()
+        .map(|name| own.change_name(&this.session, name, &origin));
+    let changed = futures_util::future::join_all(asked).await;
+    let refused = changed
+        .iter()
+        .filter(|changed| matches!(changed, Err(OwnAccountError::TooOften(_))));
+    assert_eq!(refused.count(), 20);
+
+    let Err(OwnAccountError::TooOften(limited)) = own.change_language(&this.session, "ko", &origin).await
+    else {
+        panic!("all that is cheap is counted together")
+    };
+    let keys = &world.services.access_keys;
+    let (account, owner) = (
+        own.find(this.account.id).await.unwrap(),
+        Actor::owner(&this.session, None),
+    );
+    let key = keys
+        .create(&account, NewAccessKey::default(), &owner, &origin)
+        .await;
+    assert!(matches!(key, Err(AccessKeyError::TooOften(_))), "{key:?}");
+    let name = this.session.principal().name.clone();
+    own.change_name(&this.session, &name, &origin).await.unwrap();
+    own.change_name(&theirs.session, "Bob", &origin).await.unwrap();
+    world
+        .change(AccountChange::SetGroups(["ops".to_owned()].into()))
+        .await;
+    own.change_password(&this.session, form(PASSWORD, NEW, NEW), &origin)
+        .await
+        .unwrap();
+
+    world.hand.advance(limited.wait);
+    own.change_language(&this.session, "ko", &origin).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_is_switched_off_and_on_for_ever_is_limited_and_off_is_never_refused() {
+    let (world, this) = world_and_session().await;
+    let (keys, origin) = (&world.services.access_keys, client());
+    let owner = Actor::owner(&this.session, None);
+    let created = keys.create(&this.account, NewAccessKey::default(), &owner, &origin);
+    let (key, _) = created.await.unwrap();
+    let change = async |change| {
+        keys.change(key.id, Some(key.account), change, &owner, &origin)
+            .await
+    };
+    for _ in 1..CHANGES {
+        change(AccessKeyChange::Disable).await.unwrap();
+        change(AccessKeyChange::Enable).await.unwrap();
+    }
+    for _ in 0..3 {
+        change(AccessKeyChange::Disable).await.unwrap();
+    }
+    let refused = change(AccessKeyChange::Enable).await;
+    assert!(matches!(refused, Err(AccessKeyError::TooOften(_))), "{refused:?}");
+    let record = std::fs::read_to_string(world.audit_file()).unwrap();
+    let off = record.lines().filter(|line| line.contains("access-key-disable"));
+    assert_eq!(off.count(), CHANGES, "what is so already is no event");
+    change(AccessKeyChange::Revoke).await.unwrap();
 }
 
 #[tokio::test]

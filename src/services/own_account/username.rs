@@ -30,6 +30,7 @@ impl OwnAccount {
         if is_reserved(&self.signup, &username) {
             return Err(OwnAccountError::Username(FieldError::UsernameTaken));
         }
+        self.changes.admit(account.id)?;
         let store = self.store.on_behalf_of(&owner);
         let (mailer, cause) = (self.mailer.clone(), origin.clone());
         let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
