@@ -11,7 +11,7 @@ use super::{AccessKeyId, AuditDetail, Fact};
 use crate::ids::AccountId;
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditKind {
     /// Somebody tried to sign in.
@@ -98,6 +98,8 @@ pub enum AuditKind {
     StoreBackup,
     /// The store was filled from an export or a backup.
     StoreImport,
+    /// Events beyond the share that an account or a client has of the log, summed up.
+    Summary,
 }
 
 impl AuditKind {
@@ -145,6 +147,7 @@ impl AuditKind {
         Self::StoreExport,
         Self::StoreBackup,
         Self::StoreImport,
+        Self::Summary,
     ];
 
     /// Its name in the record.
@@ -192,6 +195,7 @@ impl AuditKind {
             Self::StoreExport => "store-export",
             Self::StoreBackup => "store-backup",
             Self::StoreImport => "store-import",
+            Self::Summary => "summary",
         }
     }
 }
@@ -262,7 +266,7 @@ impl AuditEvent {
 }
 
 /// How something ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditOutcome {
     /// As it was meant to.

@@ -22,6 +22,12 @@ pub enum Fact {
     Invitation,
     /// When something ends.
     Until,
+    /// When something began.
+    Since,
+    /// A kind of event.
+    Event,
+    /// How many there were.
+    Count,
     /// A version of the terms.
     Version,
     /// What was before and what is now, with " to " between.
@@ -51,6 +57,9 @@ impl Fact {
         Self::Groups,
         Self::Invitation,
         Self::Until,
+        Self::Since,
+        Self::Event,
+        Self::Count,
         Self::Version,
         Self::From,
         Self::To,
@@ -71,6 +80,9 @@ impl Fact {
             Self::Groups => "groups",
             Self::Invitation => "invitation",
             Self::Until => "until",
+            Self::Since => "since",
+            Self::Event => "event",
+            Self::Count => "count",
             Self::Version => "version",
             Self::From => "from",
             Self::To => "to",

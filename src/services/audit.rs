@@ -3,33 +3,24 @@
 mod event;
 mod lines;
 mod log;
-mod unknown_names;
+mod shares;
 mod whom;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Kept;
-use super::address_limit::{AddressLimit, Cost};
 use crate::clock::Clock;
 use crate::config::{AuditConfig, AuditMode};
 use crate::log_file::Reopening;
 use crate::metrics::Metrics;
-use crate::model::{AuditEvent, AuditOutcome, AuditPlace};
+use crate::model::{AuditEvent, AuditPlace};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, StoreError};
 use lines::Lines;
 use log::Log;
-use unknown_names::UnknownNames;
 
 pub use crate::model::AuditKind as Kind;
 pub use event::{Event, Origin, Outcome};
-
-/// Refusals that the store keeps of one client address within [`FLOOD_WINDOW`]: whoever causes more does not push out
-/// of the audit log what others did. The lines have them all.
-const FLOOD: u32 = 1000;
-
-const FLOOD_WINDOW: Duration = Duration::from_hours(1);
 
 /// An event could not be written, and `audit.mode` is "required".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,8 +33,6 @@ pub struct Audit {
     lines: Lines,
     reopening: Reopening,
     log: Log,
-    refusals: AddressLimit,
-    unknown_names: UnknownNames,
     store: Kept,
     mode: AuditMode,
     clock: Clock,
@@ -66,8 +55,6 @@ impl Audit {
             lines: Lines::open(&config.file, reopening.clone())?,
             reopening,
             log: Log::start(store.clone(), config, clock.clone()),
-            refusals: AddressLimit::allowing(FLOOD, FLOOD_WINDOW, clock.clone()),
-            unknown_names: UnknownNames::new(config, clock.clone()),
             store,
             mode: config.mode,
             clock,
@@ -90,7 +77,7 @@ impl Audit {
             self.keep(recorded);
             return Ok(());
         }
-        if self.is_kept(&recorded) {
+        if self.log.admits(&recorded) {
             let row = self.log.write(recorded).await;
             row.inspect_err(|error| alarm(event, error))
                 .map_err(|_| AuditError)?;
@@ -123,22 +110,9 @@ impl Audit {
     }
 
     fn keep(&self, recorded: AuditEvent) {
-        if self.is_kept(&recorded) {
+        if self.log.admits(&recorded) {
             self.log.add(recorded);
         }
-    }
-
-    fn is_kept(&self, recorded: &AuditEvent) -> bool {
-        if recorded.outcome == AuditOutcome::Success {
-            return true;
-        }
-        let is_strangers = recorded.account.is_none() && recorded.address.is_some();
-        let kept =
-            self.refusals.check(recorded.address).is_ok() && (!is_strangers || self.unknown_names.admit());
-        if kept {
-            self.refusals.failed(recorded.address, Cost::Lookup);
-        }
-        kept
     }
 
     /// Reads the audit log, all that was recorded until now included: see [`read_audit`](crate::store::AuditStore::read_audit).

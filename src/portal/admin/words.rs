@@ -80,6 +80,7 @@ fn event(name: &str) -> &'static str {
         "store-export" => "event.store-export",
         "store-backup" => "event.store-backup",
         "store-import" => "event.store-import",
+        "summary" => "event.summary",
         _ => "event.other",
     }
 }
@@ -114,7 +115,7 @@ fn facts(detail: &str) -> Vec<Value> {
             _ => value.to_owned(),
         };
         let value = legible(&value).into_owned();
-        let is_moment = fact == Fact::Until;
+        let is_moment = matches!(fact, Fact::Until | Fact::Since);
         minijinja::context! { text => fact_text(fact), value, is_moment }
     };
     detail.facts().map(fact).collect()
@@ -128,6 +129,9 @@ fn fact_text(fact: Fact) -> &'static str {
         Fact::Groups => "fact.groups",
         Fact::Invitation => "fact.invitation",
         Fact::Until => "fact.until",
+        Fact::Since => "fact.since",
+        Fact::Event => "fact.event",
+        Fact::Count => "fact.count",
         Fact::Version => "fact.version",
         Fact::From => "fact.from",
         Fact::To => "fact.to",

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::shares::Shares;
 use crate::clock::Clock;
 use crate::config::AuditConfig;
 use crate::model::AuditEvent;
@@ -17,7 +18,7 @@ use crate::services::Kept;
 use crate::store::StoreError;
 use crate::warning_limit::WarningLimit;
 
-/// Events that may wait: some seconds' worth of a flood. Further ones are in the lines alone.
+/// Events that may wait: some seconds' worth of a flood. Of further ones the log has the number, and the lines have all.
 const MOST_WAITING: usize = 4096;
 
 /// Events that are written together.
@@ -39,6 +40,7 @@ pub(super) struct Log {
 #[derive(Debug)]
 struct Backlog {
     store: Kept,
+    shares: Shares,
     clock: Clock,
     /// `audit.keep`
     keep: Duration,
@@ -55,6 +57,7 @@ impl Log {
     pub(super) fn start(store: Kept, config: &AuditConfig, clock: Clock) -> Self {
         let backlog = Arc::new(Backlog {
             store,
+            shares: Shares::new(config, clock.clone()),
             clock,
             keep: config.keep.0,
             at_most: config.max_events,
@@ -72,11 +75,18 @@ impl Log {
         }
     }
 
+    /// Whether the log has room for an event: one that exceeds a share is counted instead, and summed up later.
+    pub(super) fn admits(&self, event: &AuditEvent) -> bool {
+        self.backlog.sum_up(false);
+        self.backlog.shares.admit(event)
+    }
+
     /// Lets an event wait; it is written soon.
     pub(super) fn add(&self, event: AuditEvent) {
         let mut waiting = self.backlog.waiting();
         if waiting.len() >= MOST_WAITING {
             drop(waiting);
+            self.backlog.shares.overflow(&event);
             if let Some(unlogged) = self.warnings.admit() {
                 tracing::error!(
                     event = event.event.as_str(),
@@ -112,6 +122,7 @@ impl Log {
         {
             tracing::error!("what keeps the audit log panicked");
         }
+        self.backlog.sum_up(true);
         self.flush().await;
     }
 }
@@ -130,13 +141,26 @@ async fn keep(backlog: Arc<Backlog>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = backlog.wake.notified() => backlog.flush().await,
-            _ = ticks.tick() => backlog.prune().await,
+            _ = ticks.tick() => {
+                backlog.sum_up(false);
+                backlog.flush().await;
+                backlog.prune().await;
+            }
             () = stop.cancelled() => return,
         }
     }
 }
 
 impl Backlog {
+    /// Lets the events wait that say what the log does not keep: there are never many.
+    fn sum_up(&self, all: bool) {
+        let summaries = self.shares.summaries(all);
+        if !summaries.is_empty() {
+            self.waiting().extend(summaries);
+            self.wake.notify_one();
+        }
+    }
+
     async fn flush(&self) {
         let _writing = self.writing.lock().await;
         loop {

@@ -2,7 +2,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::shares::{AT_ONCE as FLOOD, SUMMED_UP_EVERY};
 use super::*;
+use crate::model::AuditOutcome;
 use crate::services::Actor;
 use crate::services::world::{EMAIL, World, client, unwritable_record};
 use crate::store::AuditSubject;
@@ -202,12 +204,120 @@ async fn a_flood_of_refusals_from_one_address_stays_out_of_the_log() {
         let read = audit.read(filter, AuditOrder::OldestFirst, None, 5000).await;
         read.unwrap().events.len()
     };
-    assert_eq!(kept("flood").await, FLOOD as usize + 1, "what went well is kept");
+    assert_eq!(kept("flood").await, FLOOD + 1, "what went well is kept");
     assert_eq!(kept("somebody").await, 1);
     let lines = std::fs::read_to_string(world.audit_file()).unwrap();
+    assert_eq!(lines.lines().count(), FLOOD + 52, "the lines have them all");
+}
+
+#[tokio::test]
+async fn what_went_well_has_a_share_too_and_a_flood_of_it_is_summed_up() {
+    let world = World::with_ann(|config| config.audit.max_events = 800).await;
+    let audit = &world.services.audit;
+    let ann = world.services.accounts.find(EMAIL).await.unwrap();
+    let bob = world.add("bob@example.com", &[]).await;
+    audit.note(&client(), &Event::about(Kind::SignIn, &ann));
+    for _ in 0..1000 {
+        audit.note(&client(), &Event::about(Kind::NameChange, &bob));
+        audit.flush().await;
+    }
+    audit.note(&client(), &Event::about(Kind::AccessKeyCreate, &bob));
+    world.hand.advance(SUMMED_UP_EVERY);
+    audit.note(&client(), &Event::about(Kind::NameChange, &ann));
+
+    let kept = async |kind: Kind| {
+        let filter = AuditFilter {
+            kinds: vec![kind],
+            ..AuditFilter::default()
+        };
+        let read = audit.read(filter, AuditOrder::OldestFirst, None, 5000).await;
+        let events = read.unwrap().events.into_iter();
+        events.map(|(_, event)| event).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(Kind::SignIn).await.len(), 1, "what others did is there");
     assert_eq!(
-        lines.lines().count(),
-        FLOOD as usize + 52,
+        kept(Kind::AccessKeyCreate).await.len(),
+        1,
+        "a flood hides nothing of another kind"
+    );
+    let names = kept(Kind::NameChange).await;
+    assert_eq!(names.len(), 101, "an eighth, and the one of somebody else");
+    let summaries = kept(Kind::Summary).await;
+    let [summary] = summaries.as_slice() else {
+        panic!("{summaries:?}")
+    };
+    assert_eq!(
+        (summary.account, summary.who.as_str()),
+        (Some(bob.id), "bob@example.com")
+    );
+    assert_eq!(summary.outcome, AuditOutcome::Success);
+    assert_eq!(
+        summary.detail.as_deref(),
+        Some("event name-change, count 900, since 2026-01-01T00:00:00Z")
+    );
+    let lines = std::fs::read_to_string(world.audit_file()).unwrap();
+    assert_eq!(
+        lines.matches("name-change").count(),
+        1001,
         "the lines have them all"
     );
+}
+
+#[tokio::test]
+async fn void_links_and_links_sent_again_push_out_nothing_and_are_summed_up() {
+    let world = World::with_ann(|config| {
+        config.audit.max_events = 800;
+        config.signup.verify_email = true;
+    })
+    .await;
+    let (audit, links) = (&world.services.audit, &world.services.mailed_links);
+    audit.note(&client(), &Event::success(Kind::SignOut, "honest"));
+    for n in 0..700 {
+        let _ = links.confirm("A".repeat(43).as_str(), &client()).await;
+        let login = format!("nobody-{n}@example.com");
+        let _ = links.send_again(&login, &client()).await;
+        audit.flush().await;
+    }
+    audit.stop().await;
+    let read = audit.read(AuditFilter::default(), AuditOrder::OldestFirst, None, 5000);
+    let page = read.await.unwrap();
+    let events: Vec<_> = page.events.into_iter().map(|(_, event)| event).collect();
+    assert!(events.iter().any(|event| event.who == "honest"));
+    assert!(events.len() < 110, "{}", events.len());
+    let summaries = events.iter().filter(|event| event.event == Kind::Summary);
+    let counted: u64 = summaries
+        .map(|summary| {
+            let detail = crate::model::AuditDetail::read(summary.detail.as_deref().unwrap()).unwrap();
+            detail
+                .get(crate::model::Fact::Count)
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
+        })
+        .sum();
+    let kept = |kind| events.iter().filter(|event| event.event == kind).count() as u64;
+    assert_eq!(
+        counted + kept(Kind::EmailVerify) + kept(Kind::VerifyRequest),
+        1400,
+        "each is kept or counted"
+    );
+}
+
+#[tokio::test]
+async fn each_act_of_an_administrator_is_kept_and_people_behind_one_address_have_a_share_each() {
+    let world = World::with(|config| config.audit.max_events = 8000).await;
+    let audit = &world.services.audit;
+    let by = Actor::operator("root@example.com");
+    for number in 0..1200_u128 {
+        let who = crate::ids::AccountId::from_bytes(number.to_be_bytes());
+        let event = |kind| Event::success(kind, "somebody").account(who);
+        audit.note(&client(), &event(Kind::Disable).by(&by));
+        audit.note(&client(), &event(Kind::SignIn));
+        if number % 100 == 0 {
+            audit.flush().await;
+        }
+    }
+    audit.stop().await;
+    let read = audit.read(AuditFilter::default(), AuditOrder::OldestFirst, None, 5000);
+    assert_eq!(read.await.unwrap().events.len(), 2400);
 }
