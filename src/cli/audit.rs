@@ -153,6 +153,7 @@ impl Audit {
             },
             order,
             after,
+            exports: self.lines && !self.follow && after.is_none(),
             limit: AUDIT_EVENTS_A_PAGE,
         }
     }

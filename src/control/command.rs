@@ -116,7 +116,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it changes nothing.
+    /// Whether it changes nothing but the record, which an export of the audit log is on.
     pub fn only_reads(&self) -> bool {
         match self {
             Self::ListUsers(_)
@@ -190,6 +190,9 @@ pub struct AuditQuery {
     pub order: AuditOrder,
     /// Those after this one.
     pub after: Option<AuditPlace>,
+    /// Whether it begins an export, which is recorded.
+    #[serde(default)]
+    pub exports: bool,
     /// How many, at most [`AUDIT_EVENTS_A_PAGE`].
     pub limit: usize,
 }

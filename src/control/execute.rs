@@ -70,7 +70,7 @@ impl Administration {
             Command::ChangeKey { key, change } => to_value(self.change_key(key, change, by).await?)?,
             Command::RotateMaster => to_value(self.rotate_master(by).await?)?,
             Command::VerifyStore => self.verify_store().await?,
-            Command::ReadAudit(query) => to_value(self.read_audit(query).await?)?,
+            Command::ReadAudit(query) => to_value(self.read_audit(query, by).await?)?,
         })
     }
 
@@ -164,20 +164,27 @@ impl Administration {
         }
     }
 
-    async fn read_audit(&self, query: AuditQuery) -> Result<AuditPage, CommandError> {
+    async fn read_audit(&self, query: AuditQuery, by: &Actor) -> Result<AuditPage, CommandError> {
         let AuditQuery {
             account,
             mut filter,
             order,
             after,
+            exports,
             limit,
         } = query;
         let audit = &self.services.audit;
-        if let Some(name) = account {
-            filter.about = audit.whom(&name).await?;
+        if let Some(name) = &account {
+            filter.about = audit.whom(name).await?;
         }
         let limit = limit.min(AUDIT_EVENTS_A_PAGE);
-        Ok(audit.read(filter, order, after, limit).await?)
+        let page = audit.read(filter, order, after, limit).await?;
+        if exports {
+            let event = Event::success(Kind::AuditExport, account.unwrap_or_default()).by(by);
+            let recorded = audit.record(&Origin::default(), &event).await;
+            recorded.map_err(|error| CommandError::new(format!("nothing is exported: {error}")))?;
+        }
+        Ok(page)
     }
 
     async fn verify_store(&self) -> Result<Value, CommandError> {

@@ -54,6 +54,7 @@ async fn asked(patient: &Patient<'_>) -> Vec<Finding> {
         filter: AuditFilter::default(),
         order: AuditOrder::NewestFirst,
         after: None,
+        exports: false,
         limit: 1,
     };
     let page = patient.ask(Command::ReadAudit(newest)).await;

@@ -32,7 +32,7 @@ pub enum AuditKind {
     Lock,
     /// An administrator lifted a lock.
     Unlock,
-    /// Sessions were ended by their owner, or by an administrator.
+    /// Sessions were ended by their owner, by an administrator, or by the sign-in that took their place.
     SessionEnd,
     /// An administrator added an account.
     AccountAdd,
@@ -98,6 +98,10 @@ pub enum AuditKind {
     StoreBackup,
     /// The store was filled from an export or a backup.
     StoreImport,
+    /// Events of the audit log were exported.
+    AuditExport,
+    /// Somebody who may not asked for a page of the administrators.
+    AdminDenied,
     /// Events beyond the share that an account or a client has of the log, summed up.
     Summary,
 }
@@ -147,6 +151,8 @@ impl AuditKind {
         Self::StoreExport,
         Self::StoreBackup,
         Self::StoreImport,
+        Self::AuditExport,
+        Self::AdminDenied,
         Self::Summary,
     ];
 
@@ -195,6 +201,8 @@ impl AuditKind {
             Self::StoreExport => "store-export",
             Self::StoreBackup => "store-backup",
             Self::StoreImport => "store-import",
+            Self::AuditExport => "audit-export",
+            Self::AdminDenied => "admin-denied",
             Self::Summary => "summary",
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// What is between two facts. None of their values has it: a group's name has no comma.
+/// What is between two facts. In a value it has a backslash before it, as has a backslash.
 const BETWEEN: &str = ", ";
 
 /// What a fact is about.
@@ -12,8 +12,16 @@ const BETWEEN: &str = ", ";
 pub enum Fact {
     /// The public name of a session.
     Session,
+    /// The public name of the session that took the place of another.
+    ReplacedBy,
+    /// The path of a page.
+    Page,
     /// The public half of an access key.
     AccessKey,
+    /// What an account was called.
+    OldName,
+    /// What it is called now.
+    NewName,
     /// The username of an account.
     Username,
     /// Groups, with commas.
@@ -52,7 +60,11 @@ impl Fact {
     /// All of them, one that begins like another before it.
     const ALL: &[Self] = &[
         Self::Session,
+        Self::ReplacedBy,
+        Self::Page,
         Self::AccessKey,
+        Self::OldName,
+        Self::NewName,
         Self::Username,
         Self::Groups,
         Self::Invitation,
@@ -75,7 +87,11 @@ impl Fact {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
+            Self::ReplacedBy => "replaced by",
+            Self::Page => "page",
             Self::AccessKey => "access key",
+            Self::OldName => "old name",
+            Self::NewName => "new name",
             Self::Username => "username",
             Self::Groups => "groups",
             Self::Invitation => "invitation",
@@ -139,7 +155,11 @@ impl AuditDetail {
 
     /// What was recorded; none if it is a text of another kind.
     pub fn read(text: &str) -> Option<Self> {
-        text.split(BETWEEN).map(read).collect::<Option<_>>().map(Self)
+        parts(text)
+            .iter()
+            .map(|part| read(part))
+            .collect::<Option<_>>()
+            .map(Self)
     }
 
     /// Each fact with its value, which is empty where the fact says it all.
@@ -152,6 +172,23 @@ impl AuditDetail {
         let found = self.0.iter().find(|(fact, _)| *fact == wanted);
         found.map(|(_, value)| value.as_str())
     }
+}
+
+/// The facts as they are written, without the backslashes of their values.
+fn parts(text: &str) -> Vec<String> {
+    let (mut parts, mut rest) = (vec![String::new()], text.chars());
+    while let Some(c) = rest.next() {
+        if rest.as_str().starts_with(' ') && c == ',' {
+            rest.next();
+            parts.push(String::new());
+            continue;
+        }
+        let plain = if c == '\\' { rest.next() } else { Some(c) };
+        if let Some(part) = parts.last_mut() {
+            part.extend(plain);
+        }
+    }
+    parts
 }
 
 fn read(part: &str) -> Option<(Fact, String)> {
@@ -170,6 +207,7 @@ impl fmt::Display for AuditDetail {
         for (index, (fact, value)) in self.0.iter().enumerate() {
             let between = if index == 0 { "" } else { BETWEEN };
             let space = if fact.is_bare() { "" } else { " " };
+            let value = value.replace('\\', r"\\").replace(BETWEEN, r"\, ");
             write!(f, "{between}{}{space}{value}", fact.as_str())?;
         }
         Ok(())
@@ -193,6 +231,10 @@ mod tests {
         assert_eq!(AuditDetail::read(&detail.to_string()), Some(detail.clone()));
         assert_eq!(detail.get(Fact::Groups), Some("ops,dev"));
         assert_eq!(detail.get(Fact::Session), None);
+        let name = r"Ann, session 1\, all, \\, x,";
+        let detail = AuditDetail::of(Fact::OldName, name).and(Fact::NewName, r"\");
+        let read = AuditDetail::read(&detail.to_string()).unwrap();
+        assert_eq!(read, detail, "a value says nothing but itself");
         for fact in Fact::ALL {
             let value = if fact.is_bare() { "" } else { "x" };
             let detail = AuditDetail::of(*fact, value);

@@ -48,11 +48,11 @@ use self::member::Member;
 use self::site::Site;
 use self::visit::{Visit, Wants};
 use crate::config::{Config, HostPattern};
-use crate::model::Principal;
+use crate::model::{AuditDetail, Fact, Principal};
 use crate::refusal::{Problem, Refusal};
 use crate::request::{RequestHead, require_same_origin};
 use crate::route::Page;
-use crate::services::{LiveSession, MailError, Services};
+use crate::services::{Event, Kind, LiveSession, MailError, Services};
 use crate::text::TextError;
 
 /// The pages.
@@ -180,6 +180,14 @@ impl Portal {
                 Err(refusal) => self.site.refuse_visit(&visit, &refusal),
             },
         }
+    }
+
+    /// Records that somebody asked for a page of the administrators, or for an act on it, who may not.
+    pub fn note_denied(&self, head: &RequestHead<'_>, who: &Principal, problem: Problem) {
+        let event = Event::failure(Kind::AdminDenied, who.email.as_str(), problem.slug())
+            .account(who.account)
+            .detail(AuditDetail::of(Fact::Page, head.path));
+        self.services.audit.note(&self.site.visit(head).origin(), &event);
     }
 
     /// The built-in application `demo:`.

@@ -77,10 +77,22 @@ impl Gateway {
                 read,
                 clears_cookie: identified.clears_cookie,
             }),
-            Err(stopped) => Err(Stopped {
-                clears_cookie: identified.clears_cookie,
-                ..stopped
-            }),
+            Err(stopped) => {
+                self.note_denied(head, to, stopped.user.as_deref());
+                Err(Stopped {
+                    clears_cookie: identified.clears_cookie,
+                    ..stopped
+                })
+            }
+        }
+    }
+
+    /// Records that somebody who is signed in may not see a page of the administrators.
+    fn note_denied(&self, head: &RequestHead<'_>, to: Found<'_>, who: Option<&Principal>) {
+        if let (Found::Page(page), Some(who)) = (to, who)
+            && page.audience() == Audience::Administrators
+        {
+            self.portal.note_denied(head, who, Problem::Forbidden);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::authorize::{self, Denied, Permit};
 use crate::portal::Visitor;
 use crate::refusal::{Problem, Refusal};
 use crate::request::RequestHead;
-use crate::route::Page;
+use crate::route::{Audience, Page};
 use crate::upstream::Upload;
 
 /// How long a form may take to come in.
@@ -47,7 +47,11 @@ impl Gateway {
             Bytes::new()
         };
         // A form may come in long after its head: who sends it is looked at again (S76).
-        let renewed = if is_form { self.renew(page, permit)? } else { None };
+        let renewed = if is_form {
+            self.renew(page, head, permit)?
+        } else {
+            None
+        };
         let permit = renewed.as_ref().unwrap_or(permit);
         let response = self.portal.respond(page, head, visitor(permit), body).await;
         let mut made = Made::from(response.map(Content::own));
@@ -59,7 +63,7 @@ impl Gateway {
 impl Gateway {
     /// The permit as policy gives it now, for a request that came in a session; the session may have ended since, and
     /// its account may have left its groups.
-    fn renew(&self, page: Page, permit: &Permit) -> Result<Option<Permit>, Refusal> {
+    fn renew(&self, page: Page, head: &RequestHead<'_>, permit: &Permit) -> Result<Option<Permit>, Refusal> {
         let Some(session) = permit.session() else {
             return Ok(None);
         };
@@ -69,7 +73,13 @@ impl Gateway {
         });
         match authorize::permit_page(page, &self.administrators, credentials) {
             Ok(permit) => Ok(Some(permit)),
-            Err(Denied { refusal, .. }) => Err(refusal),
+            Err(Denied { refusal, .. }) => {
+                if page.audience() == Audience::Administrators {
+                    self.portal
+                        .note_denied(head, &session.principal(), refusal.problem);
+                }
+                Err(refusal)
+            }
         }
     }
 }

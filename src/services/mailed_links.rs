@@ -341,10 +341,12 @@ impl MailedLinks {
 
     /// Nothing is known any more of whose link it was.
     fn note_void<T>(&self, kind: Kind, outcome: &Result<T, LinkError>, origin: &Origin) {
-        if matches!(outcome, Err(LinkError::Void)) {
-            self.audit
-                .note(origin, &Event::failure(kind, "", "invalid-token"));
-        }
+        let reason = match outcome {
+            Err(LinkError::Void) => "invalid-token",
+            Err(LinkError::EmailTaken) => "email-taken",
+            _ => return,
+        };
+        self.audit.note(origin, &Event::failure(kind, "", reason));
     }
 
     async fn record(&self, origin: &Origin, event: &Event) -> Result<(), LinkError> {

@@ -158,11 +158,19 @@ impl OwnAccount {
         if account.name == name {
             return Ok(account);
         }
-        let changed = self.edit(session, move |account| account.name.clone_from(&name));
+        let (before, chosen) = (account.name.clone(), name.clone());
+        let changed = self.edit(session, move |account| account.name.clone_from(&chosen));
         let account = changed.await?;
         self.sessions.refresh(&account).await;
         self.access_keys.refresh(account.id).await;
-        self.note(Kind::NameChange, &account, origin);
+        let mut detail = AuditDetail::default();
+        for (fact, name) in [(Fact::OldName, before), (Fact::NewName, name)] {
+            if let Some(name) = name {
+                detail = detail.and(fact, &name);
+            }
+        }
+        let event = Event::about(Kind::NameChange, &account).detail(detail);
+        self.audit.note(origin, &event);
         Ok(account)
     }
 

@@ -21,6 +21,7 @@ async fn recorded(gateway: &Running, account: &str) -> Vec<AuditEvent> {
         filter: AuditFilter::default(),
         order: AuditOrder::OldestFirst,
         after: None,
+        exports: false,
         limit: 100,
     };
     let answer = gateway.command(Command::ReadAudit(query)).await;

@@ -113,6 +113,7 @@ async fn sign_ins_with_an_access_key_are_shown_to_its_owner() {
         },
         order: AuditOrder::NewestFirst,
         after: None,
+        exports: false,
         limit: 100,
     };
     let found = gateway.command(Command::ReadAudit(query)).await;

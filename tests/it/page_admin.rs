@@ -122,6 +122,44 @@ async fn s28_disabling_ends_the_sessions_at_once() {
 }
 
 #[tokio::test]
+async fn what_an_administrator_is_refused_is_recorded_too() {
+    let gateway = Running::start(|_| {}).await;
+    let admin = gateway.administrator("root1").await;
+    for (account, action, expected) in [
+        ("root1", "disable", 422),
+        ("root1", "delete", 422),
+        ("root1", "approve", 422),
+        ("nobody", "reset-link", 404),
+        ("root1", "nonsense", 422),
+    ] {
+        let (status, document) = act(&admin, account, action).await;
+        assert_eq!(status, expected, "{account} {action}: {document}");
+    }
+    let path = "/.auth/admin/audit?outcome=failure";
+    let recorded = admin.ask(path).await.document["events"].take();
+    let recorded: Vec<(&str, &str, &str, &str)> = recorded
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|event| {
+            let text = |name: &str| event[name].as_str().unwrap();
+            (text("event"), text("who"), text("reason"), text("by"))
+        })
+        .collect();
+    let root = "root1@example.com";
+    assert_eq!(
+        recorded,
+        [
+            ("disable", root, "invalid-input", root),
+            ("account-delete", root, "invalid-input", root),
+            ("approve", root, "invalid-input", root),
+            ("reset-link", "nobody", "not-found", root),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn every_act_is_recorded_with_who_and_why() {
     let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;

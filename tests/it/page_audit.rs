@@ -31,6 +31,7 @@ async fn found(admin: &Person<'_>, name: &str) -> Vec<String> {
         filter: AuditFilter::default(),
         order: AuditOrder::NewestFirst,
         after: None,
+        exports: false,
         limit: 50,
     };
     let mut command = admin.gateway.command(Command::ReadAudit(query)).await["events"].take();

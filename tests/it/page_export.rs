@@ -1,6 +1,6 @@
 //! `/.auth/admin/audit?export=lines`, over the wire.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::Running;
 
@@ -31,6 +31,40 @@ async fn what_is_looked_for_is_a_file_of_lines_the_oldest_first() {
     shown.reverse();
     assert_eq!((events.len(), events), (3, shown));
 
+    let exports = admin.ask("/.auth/admin/audit?event=audit-export").await.document;
+    let exports = exports["events"].as_array().unwrap().clone();
+    assert_eq!(exports.len(), 1, "{exports:?}");
+    assert_eq!(exports[0]["by"], "root1@example.com");
+    assert_eq!(exports[0]["who"], "ann@example.com", "whose events they are");
+    assert_eq!(exports[0]["detail"], "count 3");
+
     let stranger = gateway.person("bob").await;
     assert_eq!(stranger.open("/.auth/admin/audit?export=lines").await.status, 403);
+    let denied = admin.ask("/.auth/admin/audit?event=admin-denied").await.document;
+    let denied = &denied["events"][0];
+    assert_eq!(
+        (&denied["who"], &denied["reason"], &denied["detail"]),
+        (
+            &json!("bob@example.com"),
+            &json!("forbidden"),
+            &json!("page /.auth/admin/audit")
+        )
+    );
+    assert_eq!(denied["outcome"], "failure");
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_exported() {
+    let gateway = Running::start(|config| {
+        config.audit.mode = vestibule::config::AuditMode::Required;
+    })
+    .await;
+    let admin = gateway.administrator("root1").await;
+    let path = "/.auth/admin/audit?export=lines";
+    assert_eq!(admin.open(path).await.status, 200);
+    let file = gateway.file("audit.jsonl");
+    std::fs::rename(&file, gateway.file("audit.jsonl.1")).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let refused = admin.ask(path).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
 }

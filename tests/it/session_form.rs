@@ -142,6 +142,7 @@ async fn s9_the_session_form_counts_with_the_page() {
         filter: AuditFilter::default(),
         order: AuditOrder::NewestFirst,
         after: None,
+        exports: false,
         limit: 7,
     };
     let read = gateway.command(Command::ReadAudit(query)).await;

@@ -81,7 +81,7 @@ impl Portal {
             }
         }
         if text("export") == "lines" {
-            return self.audit_lines(visit, filter).await;
+            return self.audit_lines(visit, member, wanted.name(), filter).await;
         }
         let after = Some(text("after")).filter(|after| !after.is_empty());
         let Ok(after) = after.map(|after| after.parse()).transpose() else {

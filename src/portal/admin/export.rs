@@ -4,10 +4,12 @@ use bytes::Bytes;
 use http::header::CONTENT_DISPOSITION;
 use http::{HeaderValue, Response};
 
+use crate::model::{AuditDetail, Fact};
 use crate::portal::Portal;
 use crate::portal::login::unavailable;
+use crate::portal::member::Member;
 use crate::portal::visit::Visit;
-use crate::services::{AuditFilter, AuditOrder};
+use crate::services::{Actor, AuditFilter, AuditOrder, Event, Kind};
 
 /// Events in one file, the newest: some megabytes. `vestibule audit --lines` has no such bound.
 const MOST: usize = 10_000;
@@ -16,8 +18,15 @@ const MOST: usize = 10_000;
 const TOGETHER: usize = 1_000;
 
 impl Portal {
-    /// The oldest first, as the command has them.
-    pub(super) async fn audit_lines(&self, visit: &Visit<'_>, filter: AuditFilter) -> Response<Bytes> {
+    /// The oldest first, as the command has them; `who`: the name that is looked for. Where the record is required,
+    /// nothing leaves that is not recorded.
+    pub(super) async fn audit_lines(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        who: Option<&str>,
+        filter: AuditFilter,
+    ) -> Response<Bytes> {
         let (mut lines, mut after) = (Vec::new(), None);
         loop {
             let limit = TOGETHER.min(MOST - lines.len());
@@ -39,6 +48,13 @@ impl Portal {
             }
         }
         lines.reverse();
+        let by = Actor::administrator(member.session, &self.site.administrators);
+        let event = Event::success(Kind::AuditExport, who.unwrap_or_default())
+            .by(&by)
+            .detail(AuditDetail::of(Fact::Count, &lines.len()));
+        if let Err(error) = self.services.audit.record(&visit.origin(), &event).await {
+            return self.site.refuse_visit(visit, &unavailable(error.to_string()));
+        }
         let mut response = self.site.lines(visit, lines.concat());
         let saved = HeaderValue::from_static("attachment; filename=\"audit.jsonl\"");
         response.headers_mut().insert(CONTENT_DISPOSITION, saved);

@@ -19,9 +19,10 @@ use super::forms::Fields;
 use super::login::{refusal_of_store, unavailable};
 use super::member::{Area, Member};
 use super::visit::Visit;
+use crate::model::Email;
 use crate::refusal::{Problem, Refusal};
 use crate::route::AdminPage;
-use crate::services::{AccountError, Actor};
+use crate::services::{AccountError, Actor, Event, Kind};
 
 #[cfg(test)]
 pub(super) use account::{AccountDetails, Said};
@@ -72,7 +73,7 @@ impl Portal {
             }
             let by = Actor::administrator(member.session, &self.site.administrators)
                 .because(fields.text("reason"));
-            return match page {
+            let response = match page {
                 AdminPage::Account => self.change_account(visit, member, &fields, &by).await,
                 AdminPage::Invitations => self.change_invitations(visit, member, &fields, &by).await,
                 AdminPage::Mails => self.send_again(visit, &fields, &by).await,
@@ -81,6 +82,8 @@ impl Portal {
                     .site
                     .refuse_visit(visit, &Refusal::new(Problem::MethodNotAllowed)),
             };
+            self.note_refused(page, visit, &fields, &by, &response).await;
+            return response;
         }
         match page {
             AdminPage::Overview => self.overview_page(visit, member).await,
@@ -92,6 +95,53 @@ impl Portal {
             AdminPage::Mails => self.mails_page(visit, member).await,
         }
     }
+}
+
+impl Portal {
+    /// Records an act that was refused, whatever refused it; one that was done is recorded where it is done.
+    async fn note_refused(
+        &self,
+        page: AdminPage,
+        visit: &Visit<'_>,
+        fields: &Fields,
+        by: &Actor,
+        response: &Response<Bytes>,
+    ) {
+        let (Some(problem), Some(kind)) = (response.extensions().get::<Problem>(), act(page, fields)) else {
+            return;
+        };
+        let who = match page {
+            AdminPage::Account => fields.text("account"),
+            AdminPage::Mails => fields.text("to"),
+            _ => fields.text("email"),
+        };
+        let who: String = who.trim().chars().take(Email::MAX_LENGTH).collect();
+        let event = match self.services.accounts.find(&who).await {
+            Ok(account) => Event::about(kind, &account),
+            Err(_) => Event::success(kind, who),
+        };
+        let event = event.refused(problem.slug()).by(by);
+        self.services.audit.note(&visit.origin(), &event);
+    }
+}
+
+/// What a form asks for; `None` if that is nothing that anybody does.
+fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
+    Some(match (page, fields.text("action")) {
+        (AdminPage::Account, "approve") => Kind::Approve,
+        (AdminPage::Account, "decline") => Kind::Decline,
+        (AdminPage::Account, "disable") => Kind::Disable,
+        (AdminPage::Account, "enable") => Kind::Enable,
+        (AdminPage::Account, "unlock") => Kind::Unlock,
+        (AdminPage::Account, "set-groups") => Kind::GroupsChange,
+        (AdminPage::Account, "reset-link") => Kind::ResetLink,
+        (AdminPage::Account, "end-session" | "end-sessions") => Kind::SessionEnd,
+        (AdminPage::Account, "delete") => Kind::AccountDelete,
+        (AdminPage::Invitations, "revoke") => Kind::InvitationRevoke,
+        (AdminPage::Invitations, "" | "create") => Kind::InvitationCreate,
+        (AdminPage::Mails, _) => Kind::MailAgain,
+        _ => return None,
+    })
 }
 
 /// What is answered where no field is to blame.

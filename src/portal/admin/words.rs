@@ -80,6 +80,8 @@ fn event(name: &str) -> &'static str {
         "store-export" => "event.store-export",
         "store-backup" => "event.store-backup",
         "store-import" => "event.store-import",
+        "audit-export" => "event.audit-export",
+        "admin-denied" => "event.admin-denied",
         "summary" => "event.summary",
         _ => "event.other",
     }
@@ -124,8 +126,12 @@ fn facts(detail: &str) -> Vec<Value> {
 fn fact_text(fact: Fact) -> &'static str {
     match fact {
         Fact::Session => "fact.session",
+        Fact::ReplacedBy => "fact.replaced-by",
+        Fact::Page => "fact.page",
         Fact::AccessKey => "fact.access-key",
         Fact::Username => "fact.username",
+        Fact::OldName => "fact.old-name",
+        Fact::NewName => "fact.new-name",
         Fact::Groups => "fact.groups",
         Fact::Invitation => "fact.invitation",
         Fact::Until => "fact.until",
@@ -173,6 +179,8 @@ fn reason(name: Option<&str>) -> &'static str {
         Some("signature-invalid") => "reason.signature-invalid",
         Some("clock-skew") => "reason.clock-skew",
         Some("replayed") => "reason.replayed",
+        Some("not-found") => "reason.not-found",
+        Some("not-authenticated") => "reason.not-authenticated",
         Some("forbidden") => "reason.forbidden",
         Some("bad-request") => "reason.bad-request",
         Some("too-large") => "reason.too-large",
@@ -212,6 +220,9 @@ mod tests {
             "signature-invalid",
             "clock-skew",
             "replayed",
+            "not-found",
+            "not-authenticated",
+            "forbidden",
             "not-written",
         ] {
             assert_ne!(reason(Some(name)), "reason.other", "{name}");

@@ -190,8 +190,26 @@ async fn a_name_is_shown_at_once_and_has_its_limits() {
         let refused = own.change_name(&this.session, name, &client()).await;
         assert!(matches!(refused, Err(OwnAccountError::Name)), "{refused:?}");
     }
+    own.change_name(&this.session, "Ann, all", &client())
+        .await
+        .unwrap();
     own.change_name(&this.session, "", &client()).await.unwrap();
     assert_eq!(this.session.principal().name, "ann");
+    let events = world.events().await;
+    let details: Vec<_> = events[..3]
+        .iter()
+        .rev()
+        .map(|event| event.detail.as_deref())
+        .collect();
+    assert_eq!(
+        details,
+        [
+            Some("new name 김미나"),
+            Some(r"old name 김미나, new name Ann\, all"),
+            Some(r"old name Ann\, all"),
+        ],
+        "a name cannot look like another fact"
+    );
 }
 
 #[tokio::test]

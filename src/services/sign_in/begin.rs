@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{SignIn, SignInError};
 use crate::ids::AccountId;
-use crate::model::{Account, PlainToken, SignInMethod, TokenDigest};
-use crate::services::{LiveSession, Origin};
+use crate::model::{Account, AuditDetail, Fact, PlainToken, SignInMethod, TokenDigest};
+use crate::services::{Event, Kind, LiveSession, Origin};
 use crate::store::{SessionsToEnd, StoreError};
 
 impl SignIn {
@@ -19,6 +19,7 @@ impl SignIn {
         origin: &Origin,
         replaces: Option<TokenDigest>,
     ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
+        let replaced = replaces.and_then(|digest| self.sessions.peek(&digest));
         let address = origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let begun = self
             .sessions
@@ -29,6 +30,9 @@ impl SignIn {
             let changed = "the account was shut out and let in again while it signed in";
             return Err(StoreError::Unavailable(changed.to_owned()).into());
         };
+        if let Some(replaced) = replaced {
+            self.note_replaced(&replaced, &session, origin);
+        }
         match self.confirm(account).await {
             Ok(account) => {
                 self.sessions.refresh(&account).await;
@@ -39,6 +43,14 @@ impl SignIn {
                 Err(error)
             }
         }
+    }
+
+    /// Whoever signs in may be somebody else than was signed in before.
+    fn note_replaced(&self, replaced: &LiveSession, by: &LiveSession, origin: &Origin) {
+        let detail = AuditDetail::of(Fact::Session, &replaced.id()).and(Fact::ReplacedBy, &by.id());
+        let event = Event::success(Kind::SessionEnd, replaced.principal().email.as_str());
+        let event = event.account(replaced.account()).detail(detail);
+        self.audit.note(origin, &event);
     }
 
     /// The account as it is now that the session stands. Whoever shut it out or changed its password while the

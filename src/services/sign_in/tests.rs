@@ -426,3 +426,35 @@ impl World {
         }
     }
 }
+
+#[tokio::test]
+async fn the_session_that_a_sign_in_replaces_is_recorded_of_whom_it_was() {
+    let world = World::with_ann(|_| {}).await;
+    world.add("bob@example.com", &[]).await;
+    let anns = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let (password, replaces) = (Secret::new(PASSWORD.to_owned()), Some(anns.token.digest()));
+    let sign_in = &world.services.sign_in;
+    let bobs = sign_in
+        .with_password("bob@example.com", &password, false, &client(), replaces)
+        .await
+        .unwrap();
+    assert!(anns.session.ended().is_cancelled());
+    let events = world.events().await;
+    let ended = events
+        .iter()
+        .find(|event| event.event == Kind::SessionEnd)
+        .unwrap();
+    assert_eq!(
+        (ended.who.as_str(), ended.account),
+        (EMAIL, Some(anns.account.id))
+    );
+    let detail = format!("session {}, replaced by {}", anns.session.id(), bobs.session.id());
+    assert_eq!(ended.detail, Some(detail));
+    let again = sign_in
+        .with_password(EMAIL, &password, false, &client(), replaces)
+        .await;
+    again.unwrap();
+    let events = world.events().await;
+    let ended = events.iter().filter(|event| event.event == Kind::SessionEnd);
+    assert_eq!(ended.count(), 1, "one that was over already is not ended");
+}

@@ -70,13 +70,21 @@ fn the_audit_log_is_shown_filtered_and_exported() {
     );
     assert!(shown.contains("because left"), "{shown}");
 
-    for since in [&[][..], &["--since", "1h"]] {
+    for (exports, since) in [&[][..], &["--since", "1h"]].into_iter().enumerate() {
         let exported = site.run(&[&["audit", "--lines"], since].concat()).stdout;
         let lines: Vec<Value> = exported
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
-        assert_eq!(lines.len(), 4);
+        assert_eq!(
+            lines.len(),
+            4 + exports,
+            "an export is on record, and in the next one"
+        );
+        if exports > 0 {
+            assert_eq!(lines[4]["event"], json!("audit-export"));
+            assert!(lines[4]["by"].as_str().unwrap().starts_with("command (uid "));
+        }
         assert_eq!(lines[2]["why"], json!("left"));
         assert!(!exported.contains("$2"), "no hash in it");
     }
