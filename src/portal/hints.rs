@@ -38,6 +38,7 @@ fn sentence(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::BodyDiffers => ("hint.body-differs", None),
         Hint::ChallengeStale => ("hint.challenge-stale", None),
         Hint::EmailTaken => ("hint.email-taken", None),
+        Hint::PasswordFirst => ("hint.password-first", None),
         Hint::ChangedOften => ("hint.changed-often", None),
         Hint::KeyLimited => ("hint.key-limited", None),
     }

@@ -1,4 +1,5 @@
-//! The password asked again: before changes that matter, a while after it was last typed.
+//! The password asked again: before changes that matter, a while after it was last typed, and of whoever signed in with
+//! an access key also before what administrators see.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use super::member::{Member, Place};
 use super::refuse::set_retry_after;
 use super::site::Site;
 use super::visit::{Visit, Wants};
-use crate::refusal::{Problem, Refusal};
+use crate::model::SignInMethod;
+use crate::refusal::{Hint, Problem, Refusal};
 use crate::services::SignInError;
 
 /// For so long what was typed at the sign-in, or since, is proof enough.
@@ -23,10 +25,13 @@ const PROOF_LASTS: Duration = Duration::from_mins(15);
 /// The field of every form that asks for it.
 pub(super) const CURRENT_PASSWORD: &str = "current_password";
 
+/// The `action` of a form that asks for the page itself, with the password.
+const SHOW: &str = "show";
+
 #[derive(Serialize)]
 struct ProofView<'a> {
     /// Where the form leads: the page that asks.
-    action: &'a str,
+    action: String,
     /// What was sent to it, to be sent again.
     sent: Vec<(&'a str, &'a str)>,
     who: &'a str,
@@ -34,7 +39,32 @@ struct ProofView<'a> {
     alert: Option<Alert>,
 }
 
+/// How a page is shown to whoever gave the password for it.
+pub(super) enum Shown {
+    /// In the answer to the form.
+    AtOnce,
+    /// By a redirect.
+    Elsewhere(Response<Bytes>),
+}
+
 impl Portal {
+    /// What is asked of somebody who wants to see what only whoever [is trusted](Self::is_trusted) may.
+    pub(super) fn asked_first(
+        &self,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        place: Place,
+    ) -> Option<Response<Bytes>> {
+        (!self.is_trusted(member)).then(|| self.site.ask_proof(visit, member, place, None, None))
+    }
+
+    /// Whether they signed in with the password, or with an access key and proved lately to know the password too: a key
+    /// lies in files of programs, and whoever finds one shall not come by more than it signs.
+    pub(super) fn is_trusted(&self, member: Member<'_>) -> bool {
+        member.principal.method != SignInMethod::Iam
+            || self.services.sessions.is_proved(member.session, PROOF_LASTS)
+    }
+
     /// Passes whoever proved lately to know the password of the account, or does so with this form; else asks, and
     /// what was sent is sent again with the password.
     pub(super) async fn require_proof(
@@ -50,7 +80,7 @@ impl Portal {
         }
         let password = fields.secret(CURRENT_PASSWORD);
         if password.expose().is_empty() {
-            return Err(self.site.ask_proof(visit, member, place, fields, None));
+            return Err(self.site.ask_proof(visit, member, place, Some(fields), None));
         }
         let proved = self
             .services
@@ -59,24 +89,32 @@ impl Portal {
             .await;
         match proved {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.site.ask_proof(visit, member, place, fields, Some(&error))),
+            Err(error) => {
+                let fields = Some(&*fields);
+                Err(self.site.ask_proof(visit, member, place, fields, Some(&error)))
+            }
         }
     }
 }
 
 impl Site {
-    /// Asks; `error` says why what was typed proves nothing, if anything was.
+    /// Asks; `fields` are those of the form that was sent, if one was; `error` says why what was typed proves nothing, if
+    /// anything was.
     pub(super) fn ask_proof(
         &self,
         visit: &Visit<'_>,
         member: Member<'_>,
         place: Place,
-        fields: &Fields,
+        fields: Option<&Fields>,
         error: Option<&SignInError>,
     ) -> Response<Bytes> {
         let (refusal, errors) = match error {
-            None => (
+            None if fields.is_some() => (
                 Refusal::new(Problem::InvalidInput),
+                self.proof_errors(visit, "proof.required"),
+            ),
+            None => (
+                Refusal::new(Problem::Forbidden).hinting(Hint::PasswordFirst),
                 self.proof_errors(visit, "proof.required"),
             ),
             Some(error) => self.proof_refusal(visit, error),
@@ -86,9 +124,15 @@ impl Site {
         }
         let alert = (error.is_some() && errors.is_empty())
             .then(|| Alert::about(self.title(visit, refusal.problem), self.detail(visit, &refusal)));
+        let sent = fields.map_or_else(|| vec![("action", SHOW)], Fields::sent);
+        let shows = fields.is_none_or(|fields| fields.text("action") == SHOW);
         let view = ProofView {
-            action: visit.head.path,
-            sent: fields.sent(),
+            action: if shows {
+                visit.place()
+            } else {
+                visit.head.path.to_owned()
+            },
+            sent,
             who: member.principal.email.as_str(),
             errors: if error.is_some() { errors } else { Errors::new() },
             alert,
@@ -96,6 +140,15 @@ impl Site {
         let mut response = self.member_page(visit, member, place, refusal.problem, "proof.html", &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
+    }
+
+    /// The page that a form asks for which brought nothing but the password; `None` if it asks for something else. A
+    /// program is shown it at once.
+    pub(super) fn shown_after_proof(&self, visit: &Visit<'_>, fields: &Fields) -> Option<Shown> {
+        (fields.text("action") == SHOW).then(|| match visit.wants {
+            Wants::Json => Shown::AtOnce,
+            Wants::Html => Shown::Elsewhere(self.see_other(visit, &visit.place())),
+        })
     }
 
     /// What is answered to a password that proves nothing: a message for its field, or a refusal of the whole.

@@ -50,6 +50,14 @@ impl<'a> Visit<'a> {
         parameter(self.head.query, name).unwrap_or_default()
     }
 
+    /// The path and query that were asked for.
+    pub(super) fn place(&self) -> String {
+        let path = self.head.path;
+        self.head
+            .query
+            .map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+    }
+
     pub(super) fn is_post(&self) -> bool {
         self.head.method == Method::POST
     }

@@ -41,6 +41,8 @@ pub enum Hint {
     ChallengeStale,
     /// Another account has the address that this one was to move to.
     EmailTaken,
+    /// The session began with an access key, and what is asked for needs the password.
+    PasswordFirst,
     /// The account was changed too often by its owner.
     ChangedOften,
     /// The access key signs requests and signs nobody in.

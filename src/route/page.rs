@@ -134,10 +134,7 @@ impl Page {
             | Self::Me
             | Self::Problem
             | Self::Asset
-            | Self::Account(AccountPage::Activity)
-            | Self::Admin(AdminPage::Overview | AdminPage::Accounts | AdminPage::Audit | AdminPage::Locks) => {
-                &["GET", "HEAD"]
-            }
+            | Self::Account(AccountPage::Activity) => &["GET", "HEAD"],
             Self::Login
             | Self::LoginIam
             | Self::Logout
@@ -146,9 +143,8 @@ impl Page {
             | Self::Forgot
             | Self::Reset
             | Self::Account(_)
-            | Self::Admin(AdminPage::Account | AdminPage::Invitations | AdminPage::Mails) => {
-                &["GET", "HEAD", "POST"]
-            }
+            // Also those that only show something: they take a password where it has to be asked for.
+            | Self::Admin(_) => &["GET", "HEAD", "POST"],
             Self::SessionForm(_) => &["POST"],
         }
     }

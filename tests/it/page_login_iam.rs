@@ -5,7 +5,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::harness::{PASSWORD, Running, form, soon};
+use crate::harness::{PASSWORD, Person, Running, form, soon};
 
 async fn gateway() -> Running {
     Running::start(|config| {
@@ -289,4 +289,128 @@ async fn s21_keys_that_a_reset_leaves_are_told_and_revoked_with_one_button() {
     assert_eq!(left["keys"][0]["name"], "new");
     let again = ann.tell(keys, json!({ "change": "revoke-older" })).await;
     assert_eq!((again.status, &again.document), (200, &json!({ "revoked": 0 })));
+
+/// Signed in to the same account with a key of its own.
+async fn with_key<'g>(person: &Person<'g>, name: &str) -> Person<'g> {
+    let made = person.tell("/.auth/account/keys", json!({ "name": name })).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let halves = json!({
+        "access_key": made.document["access_key"],
+        "secret_key": made.document["secret_key"],
+    });
+    let signed_in = tell(person.gateway, &halves).await;
+    assert_eq!(signed_in.status(), 200);
+    Person {
+        gateway: person.gateway,
+        email: person.email.clone(),
+        cookie: cookie(&signed_in),
+    }
+}
+
+#[tokio::test]
+async fn who_signed_in_with_a_key_sees_no_page_of_administrators_without_the_password() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    let holder = with_key(&admin, "one").await;
+    for path in [
+        "/.auth/admin",
+        "/.auth/admin/accounts?q=root1",
+        "/.auth/admin/account?id=root1",
+        "/.auth/admin/invitations",
+        "/.auth/admin/audit",
+        "/.auth/admin/audit?export=lines",
+        "/.auth/admin/locks",
+        "/.auth/admin/mails",
+    ] {
+        assert_eq!(
+            admin.ask(path.split("?export").next().unwrap()).await.status,
+            200,
+            "{path}"
+        );
+        let told = holder.ask(path).await;
+        assert_eq!((told.status, told.problem()), (403, "forbidden"), "{path}");
+        assert!(
+            told.document["errors"]["current_password"].is_string(),
+            "{told:?}"
+        );
+        assert!(
+            told.document["detail"].as_str().unwrap().contains("password"),
+            "{told:?}"
+        );
+        let shown = holder.open(path).await;
+        assert_eq!(shown.status, 403, "{path}");
+        assert!(
+            shown.page.contains("name=\"current_password\""),
+            "{path}: {}",
+            shown.page
+        );
+        let wrong = [("action", "show"), ("current_password", "wr0ng-1!")];
+        if path == "/.auth/admin" {
+            assert_eq!(holder.submit(path, &wrong).await.status, 422);
+            assert_eq!(holder.submit(path, &wrong[..1]).await.status, 422);
+        }
+    }
+    let path = "/.auth/admin/accounts?q=root1";
+    let shown = holder
+        .submit(path, &[("action", "show"), ("current_password", PASSWORD)])
+        .await;
+    assert_eq!((shown.status, shown.location.as_str()), (303, path));
+    assert_eq!(holder.open(path).await.status, 200);
+    assert_eq!(holder.ask("/.auth/admin/audit").await.status, 200);
+
+    let program = with_key(&admin, "two").await;
+    let asked = json!({ "action": "show", "current_password": PASSWORD });
+    let told = program.tell("/.auth/admin/locks", asked).await;
+    assert_eq!(told.status, 200, "{told:?}");
+    assert!(told.document["accounts"].is_array(), "{told:?}");
+}
+
+#[tokio::test]
+async fn who_signed_in_with_a_key_ends_no_other_session_without_the_password() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    let holder = with_key(&ann, "one").await;
+    let path = "/.auth/account/sessions";
+    let listed = holder.ask(path).await.document;
+    let id = |current: bool| {
+        let sessions = listed["sessions"].as_array().unwrap().iter();
+        let mut found = sessions.filter(|session| session["current"] == current);
+        found.next().unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let (own, other) = (id(true), id(false));
+    for document in [
+        json!({ "which": "others" }),
+        json!({ "session": other }),
+        json!({ "which": "others", "session": own }),
+        json!({ "session": other, "current_password": "wr0ng-1!" }),
+    ] {
+        let told = holder.tell(path, document.clone()).await;
+        assert_eq!(
+            (told.status, told.problem()),
+            (422, "invalid-input"),
+            "{document}"
+        );
+        assert!(
+            told.document["errors"]["current_password"].is_string(),
+            "{told:?}"
+        );
+    }
+    let shown = holder.submit(path, &[("session", &other)]).await;
+    assert_eq!(shown.status, 422);
+    assert!(
+        shown.page.contains(&other),
+        "it is sent again with the password: {}",
+        shown.page
+    );
+    assert!(ann.is_signed_in().await);
+    let told = holder.tell(path, json!({ "session": own })).await;
+    assert_eq!((told.status, &told.document["ended"]), (200, &json!(1)));
+    assert!(!holder.is_signed_in().await);
+
+    let holder = with_key(&ann, "two").await;
+    let told = holder
+        .tell(path, json!({ "which": "others", "current_password": PASSWORD }))
+        .await;
+    assert_eq!((told.status, &told.document["ended"]), (200, &json!(1)));
+    assert!(!ann.is_signed_in().await);
 }

@@ -73,7 +73,7 @@ impl Portal {
             (AccountPage::Password, None) => self.site.password_page(visit, member),
             (AccountPage::Password, Some(fields)) => self.change_password(visit, member, fields).await,
             (AccountPage::Sessions, None) => self.sessions_page(visit, member),
-            (AccountPage::Sessions, Some(fields)) => self.end_sessions(visit, member, &fields).await,
+            (AccountPage::Sessions, Some(fields)) => self.end_sessions(visit, member, fields).await,
             (AccountPage::Activity, None) => self.activity_page(visit, member).await,
             (AccountPage::Language, None) => self.language_page(visit, member).await,
             (AccountPage::Language, Some(fields)) => self.change_language(visit, member, &fields).await,

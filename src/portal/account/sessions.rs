@@ -42,13 +42,24 @@ impl Portal {
         self.site.own_sessions(visit, member, &sessions)
     }
 
-    /// `session`: the id of one, or `which`: "others".
+    /// `session`: the id of one, or `which`: "others"; `current_password` of whoever signed in with an access key.
     pub(super) async fn end_sessions(
         &self,
         visit: &Visit<'_>,
         member: Member<'_>,
-        fields: &Fields,
+        mut fields: Fields,
     ) -> Response<Bytes> {
+        // Whoever has a key signs themselves out, and nobody else without the password.
+        let this = member.session.id().to_string();
+        let signs_out = fields.text("which") != "others" && fields.text("session") == this;
+        if !signs_out
+            && !self.is_trusted(member)
+            && let Err(asked) = self
+                .require_proof(visit, member, AREA.at(PATH), &mut fields)
+                .await
+        {
+            return asked;
+        }
         let (own, origin) = (&self.services.own_account, visit.origin());
         let ended = if fields.text("which") == "others" {
             own.end_other_sessions(member.session, &origin).await

@@ -19,7 +19,7 @@ use crate::refusal::{Problem, Refusal};
 use crate::services::{AuditFilter, AuditOrder, AuditPage};
 use crate::text::fill;
 
-const PATH: &str = "/.auth/admin/audit";
+pub(super) const PATH: &str = "/.auth/admin/audit";
 
 /// The fields of the form, in their order.
 const ORDER: &[&str] = &["who", "event", "outcome", "from", "until"];

@@ -12,7 +12,7 @@ use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::services::LocksInForce;
 
-const PATH: &str = "/.auth/admin/locks";
+pub(super) const PATH: &str = "/.auth/admin/locks";
 
 #[derive(Serialize)]
 struct Locks<'a> {

@@ -12,12 +12,14 @@ mod overview;
 pub(super) mod words;
 
 use bytes::Bytes;
-use http::Response;
+use http::header::ALLOW;
+use http::{HeaderValue, Response};
 
 use super::Portal;
 use super::forms::Fields;
 use super::login::{refusal_of_store, unavailable};
 use super::member::{Area, Member};
+use super::proof::Shown;
 use super::visit::Visit;
 use crate::model::Email;
 use crate::refusal::{Problem, Refusal};
@@ -62,28 +64,25 @@ impl Portal {
         member: Member<'_>,
         fields: Option<Fields>,
     ) -> Response<Bytes> {
+        let place = AREA.at(match page {
+            AdminPage::Overview => overview::PATH,
+            AdminPage::Accounts | AdminPage::Account => accounts::PATH,
+            AdminPage::Invitations => invitations::PATH,
+            AdminPage::Audit => audit::PATH,
+            AdminPage::Locks => locks::PATH,
+            AdminPage::Mails => mails::PATH,
+        });
         if let Some(mut fields) = fields {
-            let place = AREA.at(match page {
-                AdminPage::Invitations => invitations::PATH,
-                AdminPage::Mails => mails::PATH,
-                _ => accounts::PATH,
-            });
             if let Err(asked) = self.require_proof(visit, member, place, &mut fields).await {
                 return asked;
             }
-            let by = Actor::administrator(member.session, &self.site.administrators)
-                .because(fields.text("reason"));
-            let response = match page {
-                AdminPage::Account => self.change_account(visit, member, &fields, &by).await,
-                AdminPage::Invitations => self.change_invitations(visit, member, &fields, &by).await,
-                AdminPage::Mails => self.send_again(visit, &fields, &by).await,
-                // The route lets no form get to the others.
-                _ => self
-                    .site
-                    .refuse_visit(visit, &Refusal::new(Problem::MethodNotAllowed)),
-            };
-            self.note_refused(page, visit, &fields, &by, &response).await;
-            return response;
+            match self.site.shown_after_proof(visit, &fields) {
+                Some(Shown::AtOnce) => {}
+                Some(Shown::Elsewhere(response)) => return response,
+                None => return self.administer(page, visit, member, &fields).await,
+            }
+        } else if let Some(asked) = self.asked_first(visit, member, place) {
+            return asked;
         }
         match page {
             AdminPage::Overview => self.overview_page(visit, member).await,
@@ -98,6 +97,33 @@ impl Portal {
 }
 
 impl Portal {
+    /// Does what a form asks for.
+    async fn administer(
+        &self,
+        page: AdminPage,
+        visit: &Visit<'_>,
+        member: Member<'_>,
+        fields: &Fields,
+    ) -> Response<Bytes> {
+        let by =
+            Actor::administrator(member.session, &self.site.administrators).because(fields.text("reason"));
+        let response = match page {
+            AdminPage::Account => self.change_account(visit, member, fields, &by).await,
+            AdminPage::Invitations => self.change_invitations(visit, member, fields, &by).await,
+            AdminPage::Mails => self.send_again(visit, fields, &by).await,
+            // They take the password alone.
+            AdminPage::Overview | AdminPage::Accounts | AdminPage::Audit | AdminPage::Locks => {
+                let refusal = Refusal::new(Problem::MethodNotAllowed);
+                let mut response = self.site.refuse_visit(visit, &refusal);
+                let allow = HeaderValue::from_static("GET, HEAD");
+                response.headers_mut().insert(ALLOW, allow);
+                response
+            }
+        };
+        self.note_refused(page, visit, fields, &by, &response).await;
+        response
+    }
+
     /// Records an act that was refused, whatever refused it; one that was done is recorded where it is done.
     async fn note_refused(
         &self,

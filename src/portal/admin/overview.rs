@@ -12,7 +12,7 @@ use crate::portal::site::Site;
 use crate::portal::visit::{Visit, Wants};
 use crate::refusal::Refusal;
 
-const PATH: &str = "/.auth/admin";
+pub(super) const PATH: &str = "/.auth/admin";
 
 /// What the page shows.
 #[derive(Serialize)]

@@ -210,7 +210,7 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
         ),
         (
             "proof",
-            site.ask_proof(visit, member, AREA.at(accounts), &sent, None),
+            site.ask_proof(visit, member, AREA.at(accounts), Some(&sent), None),
         ),
         (
             "proof-wrong",
@@ -218,7 +218,7 @@ pub(super) fn states(site: &Site, visit: &Visit<'_>) -> Vec<(&'static str, Respo
                 visit,
                 member,
                 AREA.at(accounts),
-                &sent,
+                Some(&sent),
                 Some(&SignInError::InvalidCredentials),
             ),
         ),
