@@ -1,5 +1,6 @@
 //! Too many failures from one address, or too many of anything else that is limited by address.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,9 @@ const SLICES: usize = 20;
 
 /// Networks that are counted at one time.
 const NETWORKS: usize = 16_384;
+
+/// When it makes sense to try again where only what is not decided yet takes all room.
+const DECIDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a failure cost the gateway. Where more networks fail than are counted, those that cost least are forgotten
 /// first: whoever guesses passwords is not forgotten for the sake of failures that anybody can cause at any rate.
@@ -43,6 +47,15 @@ struct Counts {
     order: BTreeSet<Rank>,
     /// The number of the current slice since the clock's start.
     current: u64,
+    /// What was begun and is not decided, of each network.
+    undecided: HashMap<Network, u32>,
+}
+
+/// Something that may turn out to be a failure. Until it is dropped it takes the room of one.
+#[must_use]
+pub(super) struct Undecided<'a> {
+    limit: &'a AddressLimit,
+    network: Option<Network>,
 }
 
 /// The failures of one network.
@@ -73,6 +86,24 @@ impl AddressLimit {
             clock,
             counts: Mutex::default(),
         }
+    }
+
+    /// Passes an address like [`Self::check`], and counts what it begins as a failure until that is decided: of many at
+    /// one moment no more pass than may fail (S78).
+    pub(super) fn begin(&self, address: Option<IpAddr>) -> Result<Undecided<'_>, Duration> {
+        self.check(address)?;
+        let network = address.map(Network::from);
+        if let Some(network) = network {
+            let mut counts = self.counts_at(self.clock.monotonic());
+            let failed = counts.networks.get(&network);
+            let failed: u32 = failed.map_or(0, |count| count.slices.iter().sum());
+            let undecided = counts.undecided.entry(network).or_default();
+            if failed.saturating_add(*undecided) >= self.allowed {
+                return Err(DECIDED_WITHIN);
+            }
+            *undecided += 1;
+        }
+        Ok(Undecided { limit: self, network })
     }
 
     /// Passes an address whose failures are within the allowance; else says after which time it would pass.
@@ -175,6 +206,19 @@ impl Cost {
     }
 }
 
+impl Drop for Undecided<'_> {
+    fn drop(&mut self) {
+        let Some(network) = self.network else { return };
+        let mut counts = self.limit.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut undecided) = counts.undecided.entry(network) {
+            *undecided.get_mut() -= 1;
+            if *undecided.get() == 0 {
+                undecided.remove();
+            }
+        }
+    }
+}
+
 /// Where a slice's count is.
 fn at(slice: u64) -> usize {
     usize::try_from(slice % SLICES as u64).unwrap_or(0)
@@ -240,6 +284,23 @@ mod tests {
         assert_eq!(limit.check(Some(here)), Err(4 * MINUTE));
         hand.advance(1000 * MINUTE);
         assert_eq!(limit.check(Some(here)), Ok(()));
+    }
+
+    #[test]
+    fn s78_what_is_not_decided_takes_the_room_of_a_failure() {
+        let (limit, _hand) = limit();
+        let here = Some(address("192.0.2.1"));
+        let mut begun: Vec<_> = (0..3).map(|_| limit.begin(here).unwrap()).collect();
+        assert!(limit.begin(here).is_err());
+        assert!(limit.begin(Some(address("192.0.2.2"))).is_ok());
+        assert!(limit.begin(None).is_ok());
+        limit.failed(here, Cost::Hash);
+        begun.pop();
+        assert!(limit.begin(here).is_err(), "one failed, two are not decided");
+        begun.clear();
+        limit.failed(here, Cost::Hash);
+        drop(limit.begin(here).unwrap());
+        assert!(limit.counts.lock().unwrap().undecided.is_empty());
     }
 
     #[test]

@@ -99,6 +99,11 @@ impl KeyProof {
                 .map_or(self.keys.nobodys_secret(), |key| key.secret()),
         );
         let proven = key.filter(|_| holds);
+        // A right proof is no guess, however many requests bring one at the same moment.
+        let undecided = proven.is_none().then(|| self.addresses.begin(origin.address));
+        if let Some(Err(wait)) = undecided {
+            return Err(self.refuse(refused, origin, KeyRefusal::RateLimited(wait)));
+        }
         let subject = Subject::AccessKey(id);
         match self.lockout.judge(subject, proven.is_some()).await? {
             Judged::Passed => {}

@@ -258,8 +258,13 @@ impl SignIn {
             Err(PasswordError::TooLong) => return Err(SignInError::InvalidCredentials),
             Err(PasswordError::Empty | PasswordError::ControlCharacter) => None,
         };
-        let place = || self.hasher.place().map_err(SignInError::from);
-        let (attempt, place) = match self.lockout.admit(named.subject, place).await? {
+        // Whatever has a place may fail, and so takes the room of a failure of its address until it is decided (S78).
+        let place = || {
+            let undecided = self.addresses.begin(origin.address);
+            let undecided = undecided.map_err(SignInError::RateLimited)?;
+            Ok::<_, SignInError>((self.hasher.place()?, undecided))
+        };
+        let (attempt, (place, _undecided)) = match self.lockout.admit(named.subject, place).await? {
             Admitted::Evaluate(attempt, place) => (attempt, place),
             Admitted::Locked(wait) => return Err(SignInError::Locked(wait)),
         };

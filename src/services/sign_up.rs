@@ -174,9 +174,10 @@ impl SignUp {
     }
 
     async fn try_sign_up(&self, form: SignUpForm, origin: &Origin) -> Result<Made, SignUpError> {
-        let result = match self.addresses.check(origin.address) {
-            Ok(()) => self.create(&form, origin).await,
-            Err(wait) => Err(SignUpError::RateLimited(wait)),
+        let undecided = self.addresses.begin(origin.address);
+        let result = match &undecided {
+            Ok(_) => self.create(&form, origin).await,
+            Err(wait) => Err(SignUpError::RateLimited(*wait)),
         };
         match &result {
             Ok(Made::New(account, invitation)) => {

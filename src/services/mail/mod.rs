@@ -175,7 +175,8 @@ impl Mailer {
 
     /// The same, if the client has not caused too many (S23): for what nobody has to sign in for.
     pub(super) fn mail_for_anybody(&self, to: &Email, topic: Topic, origin: &Origin) -> Option<Mail> {
-        if self.clients.check(origin.address).is_err() {
+        let begun = self.clients.begin(origin.address);
+        if begun.is_err() {
             if let Some(unlogged) = self.warnings.admit() {
                 tracing::warn!(client = ?origin.address, unlogged, "a client caused too many mails: none is sent");
             }

@@ -309,6 +309,24 @@ async fn s12_an_address_has_an_allowance_of_failures() {
 }
 
 #[tokio::test]
+async fn s78_of_many_guesses_at_one_moment_no_more_are_judged_than_an_address_may_fail() {
+    let world = World::with_ann(|config| config.lockout.address_failures = 5).await;
+    let before = world.hashes();
+    let names: Vec<String> = (0..40).map(|n| format!("nobody{n}@example.com")).collect();
+    let guesses = names.iter().map(|name| world.sign_in(name, "wrong"));
+    let refused = join_all(guesses).await;
+    let judged = refused
+        .iter()
+        .filter(|result| matches!(result, Err(SignInError::InvalidCredentials)));
+    assert_eq!(judged.count(), 5);
+    assert_eq!(world.hashes() - before, 5);
+    let limited = refused
+        .iter()
+        .filter(|result| matches!(result, Err(SignInError::RateLimited(_))));
+    assert_eq!(limited.count(), 35);
+}
+
+#[tokio::test]
 async fn s13_s14_an_unknown_name_locks_like_a_known_one() {
     let world = World::with_ann(|_| {}).await;
     for login in [EMAIL, "nobody@example.com"] {

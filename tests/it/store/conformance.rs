@@ -144,6 +144,8 @@ macro_rules! conformance {
                 a_mail_is_sent_postponed_or_fails_for_good
                 of_twenty_takers_each_gets_another_mail
                 s23_an_address_is_sent_three_mails_an_hour
+                s78_of_twenty_mails_at_one_moment_an_address_is_sent_three
+                s78_of_twenty_pending_changes_at_one_moment_the_newest_serves
                 a_stamped_mail_has_the_good_token
                 s77_a_mail_that_waited_for_another_password_takes_no_link_along
                 s77_a_change_of_the_address_that_was_taken_back_or_replaced_is_void

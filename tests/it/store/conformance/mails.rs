@@ -201,6 +201,46 @@ pub(crate) async fn s23_an_address_is_sent_three_mails_an_hour<H: Harness>() {
     assert_sound(&store).await;
 }
 
+pub(crate) async fn s78_of_twenty_mails_at_one_moment_an_address_is_sent_three<H: Harness>() {
+    let (harness, _, mails) = with_mails::<H>(20).await;
+    let store = harness.store();
+    let outcomes = together(20, |n| {
+        let (store, id) = (store.clone(), mails[n].id);
+        async move {
+            let stamp = stamp(None, Some(3));
+            store.stamp_mail(id, stamp, minutes(1)).await.unwrap()
+        }
+    })
+    .await;
+    let sent = outcomes.iter().filter(|outcome| **outcome == StampMail::Stamped);
+    assert_eq!(sent.count(), 3, "{outcomes:?}");
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn s78_of_twenty_pending_changes_at_one_moment_the_newest_serves<H: Harness>() {
+    let (harness, ann, mails) = with_mails::<H>(20).await;
+    let store = harness.store();
+    together(20, |n| {
+        let (store, id) = (store.clone(), mails[n].id);
+        let token = MailedToken {
+            mail: Some(id),
+            email: email(&format!("ann{n}@example.com")),
+            ..mailed_token(n as u64, Purpose::ChangeEmail, &ann)
+        };
+        async move {
+            let stamp = stamp(Some(token), None);
+            store.stamp_mail(id, stamp, minutes(1)).await.unwrap()
+        }
+    })
+    .await;
+    let mut serving = Vec::new();
+    for n in 0..20 {
+        serving.extend(store.token(digest(n)).await.unwrap().map(|_| n));
+    }
+    assert_eq!(serving, [19]);
+    assert_sound(&store).await;
+}
+
 pub(crate) async fn a_stamped_mail_has_the_good_token<H: Harness>() {
     let (harness, ann, mails) = with_mails::<H>(3).await;
     let store = harness.store();
