@@ -128,7 +128,7 @@ async fn what_an_administrator_is_refused_is_recorded_too() {
     for (account, action, expected) in [
         ("root1", "disable", 422),
         ("root1", "delete", 422),
-        ("root1", "approve", 422),
+        ("root1", "decline", 422),
         ("nobody", "reset-link", 404),
         ("root1", "nonsense", 422),
     ] {
@@ -153,7 +153,7 @@ async fn what_an_administrator_is_refused_is_recorded_too() {
         [
             ("disable", root, "invalid-input", root),
             ("account-delete", root, "invalid-input", root),
-            ("approve", root, "invalid-input", root),
+            ("decline", root, "invalid-input", root),
             ("reset-link", "nobody", "not-found", root),
         ]
     );

@@ -111,7 +111,7 @@ async fn administrators_see_where_somebody_is_signed_in_and_end_one_of_it() {
     assert_eq!(end(json!(id)).await.document, json!({ "ended": 0 }), "it is over");
 
     let log = admin
-        .ask("/.auth/admin/audit?account=ann&event=session-end")
+        .ask("/.auth/admin/audit?account=ann&event=session-end&outcome=success")
         .await
         .document;
     let events = log["events"].as_array().unwrap();
@@ -121,6 +121,11 @@ async fn administrators_see_where_somebody_is_signed_in_and_end_one_of_it() {
         (&events[0]["by"], &events[0]["why"]),
         (&json!("root1@example.com"), &json!("lost"))
     );
+    let refused = admin
+        .ask("/.auth/admin/audit?account=ann&event=session-end&outcome=failure")
+        .await
+        .document;
+    assert_eq!(refused["events"][0]["reason"], "not-found");
     let page = admin.open(&format!("{ACCOUNT}?id=ann")).await.page;
     assert!(
         page.contains(r#"value="end-session""#) && !page.contains(id),

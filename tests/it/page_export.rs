@@ -52,19 +52,3 @@ async fn what_is_looked_for_is_a_file_of_lines_the_oldest_first() {
     );
     assert_eq!(denied["outcome"], "failure");
 }
-
-#[tokio::test]
-async fn what_cannot_be_recorded_is_not_exported() {
-    let gateway = Running::start(|config| {
-        config.audit.mode = vestibule::config::AuditMode::Required;
-    })
-    .await;
-    let admin = gateway.administrator("root1").await;
-    let path = "/.auth/admin/audit?export=lines";
-    assert_eq!(admin.open(path).await.status, 200);
-    let file = gateway.file("audit.jsonl");
-    std::fs::rename(&file, gateway.file("audit.jsonl.1")).unwrap();
-    std::fs::create_dir(&file).unwrap();
-    let refused = admin.ask(path).await;
-    assert_eq!(refused.status, 503, "{refused:?}");
-}

@@ -164,7 +164,7 @@ impl Shares {
         let wall = self.clock.now();
         let summaries = withheld.into_iter();
         summaries
-            .map(|(key, withheld)| withheld.summary(key, wall))
+            .map(|(key, withheld)| (*withheld).summary(key, wall))
             .collect()
     }
 
@@ -220,7 +220,7 @@ impl Share {
 }
 
 impl Withheld {
-    fn summary(self: Box<Self>, key: Key, time: Timestamp) -> AuditEvent {
+    fn summary(self, key: Key, time: Timestamp) -> AuditEvent {
         let account = match key.holder {
             Holder::Account(id) => Some(id),
             Holder::Client(_) | Holder::Strangers | Holder::Backlog => None,

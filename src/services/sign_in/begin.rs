@@ -19,7 +19,7 @@ impl SignIn {
         origin: &Origin,
         replaces: Option<TokenDigest>,
     ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
-        let replaced = replaces.and_then(|digest| self.sessions.peek(&digest));
+        let former = replaces.and_then(|digest| self.sessions.peek(&digest));
         let address = origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let begun = self
             .sessions
@@ -30,8 +30,8 @@ impl SignIn {
             let changed = "the account was shut out and let in again while it signed in";
             return Err(StoreError::Unavailable(changed.to_owned()).into());
         };
-        if let Some(replaced) = replaced {
-            self.note_replaced(&replaced, &session, origin);
+        if let Some(former) = former {
+            self.note_replaced(&former, &session, origin);
         }
         match self.confirm(account).await {
             Ok(account) => {
@@ -46,10 +46,10 @@ impl SignIn {
     }
 
     /// Whoever signs in may be somebody else than was signed in before.
-    fn note_replaced(&self, replaced: &LiveSession, by: &LiveSession, origin: &Origin) {
-        let detail = AuditDetail::of(Fact::Session, &replaced.id()).and(Fact::ReplacedBy, &by.id());
-        let event = Event::success(Kind::SessionEnd, replaced.principal().email.as_str());
-        let event = event.account(replaced.account()).detail(detail);
+    fn note_replaced(&self, former: &LiveSession, by: &LiveSession, origin: &Origin) {
+        let detail = AuditDetail::of(Fact::Session, &former.id()).and(Fact::ReplacedBy, &by.id());
+        let event = Event::success(Kind::SessionEnd, former.principal().email.as_str());
+        let event = event.account(former.account()).detail(detail);
         self.audit.note(origin, &event);
     }
 
