@@ -289,6 +289,7 @@ async fn s21_keys_that_a_reset_leaves_are_told_and_revoked_with_one_button() {
     assert_eq!(left["keys"][0]["name"], "new");
     let again = ann.tell(keys, json!({ "change": "revoke-older" })).await;
     assert_eq!((again.status, &again.document), (200, &json!({ "revoked": 0 })));
+}
 
 /// Signed in to the same account with a key of its own.
 async fn with_key<'g>(person: &Person<'g>, name: &str) -> Person<'g> {

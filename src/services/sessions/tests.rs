@@ -216,10 +216,8 @@ async fn s21_a_session_older_than_the_password_is_dropped_at_load() {
         password: new(),
         password_confirm: new(),
     };
-    let changed = world
-        .services
-        .own_account
-        .change_password(&own.session, form, &client());
+    let (account, origin) = (&world.services.own_account, client());
+    let changed = account.change_password(&own.session, form, &origin);
     changed.await.unwrap();
     // What a gateway leaves that was killed between the two, when they were two steps.
     world.store.put_session(left_over.unwrap(), None).await.unwrap();
