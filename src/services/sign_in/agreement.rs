@@ -2,12 +2,13 @@
 
 use super::{SignIn, SignInError};
 use crate::model::{Account, AuditDetail, Fact};
-use crate::services::account_edit::{EditError, edit};
+use crate::services::account_edit::{EditError, edit_and_mail};
 use crate::services::{Event, Kind, Origin};
-use crate::store::StoreError;
+use crate::store::{PreconditionError, StoreError};
 
 impl SignIn {
-    /// Keeps that somebody who proved to be the owner of the account agrees to the terms as they are now, if they have to.
+    /// Keeps that somebody who proved to be the owner of `account` agrees to the terms as they are now, if they have to.
+    /// Refuses an account that was given another password since.
     pub(in crate::services) async fn agree(
         &self,
         account: Account,
@@ -22,15 +23,23 @@ impl SignIn {
         };
         let event =
             Event::about(Kind::Agree, &account).detail(AuditDetail::of(Fact::Version, &agreement.version));
-        let edited = edit(&self.store, &self.guarded, account.id, move |account| {
+        let proved = account.password_changed_at;
+        let edited = edit_and_mail(&self.store, &self.guarded, account.id, move |account| {
+            // The account that comes back is taken for the one whose password was proved (S77).
+            if account.password_changed_at != proved {
+                return Err(StoreError::from(PreconditionError::PasswordChanged).into());
+            }
             account.agreements.push(agreement.clone());
+            Ok(Vec::new())
         });
-        let account = edited.await.map_err(|error| match error {
-            EditError::Gone => SignInError::InvalidCredentials,
+        let edited = edited.await.map_err(|error| match error {
+            EditError::Gone | EditError::Store(StoreError::Precondition(_)) => {
+                SignInError::InvalidCredentials
+            }
             EditError::Store(error) => SignInError::Store(error),
             error => SignInError::Store(StoreError::Unavailable(error.to_string())),
         })?;
         self.audit.note(origin, &event);
-        Ok(account)
+        Ok(edited.after)
     }
 }

@@ -476,3 +476,37 @@ async fn the_session_that_a_sign_in_replaces_is_recorded_of_whom_it_was() {
     let ended = events.iter().filter(|event| event.event == Kind::SessionEnd);
     assert_eq!(ended.count(), 1, "one that was over already is not ended");
 }
+
+#[tokio::test]
+async fn s77_terms_are_not_agreed_to_by_a_password_that_is_no_longer_the_one() {
+    const LATER: &str = "L4ter-harbour!";
+    let world = World::with_ann(|config| {
+        config.signup.terms_url = "https://example.com/terms".to_owned();
+        config.signup.terms_version = "2".to_owned();
+    })
+    .await;
+    let (sign_in, origin) = (&world.services.sign_in, client());
+    let email = EMAIL.parse().unwrap();
+    let proved = world.store.account_by_email(&email).await.unwrap().unwrap();
+    assert!(matches!(
+        world.sign_in(EMAIL, PASSWORD).await,
+        Err(SignInError::MustAgree)
+    ));
+    world.hand.advance(Duration::from_secs(1));
+    world
+        .change(AccountChange::SetPassword(NewPassword::Plain(Secret::new(
+            LATER.to_owned(),
+        ))))
+        .await;
+    let agreed = sign_in.agree(proved, true, &origin).await;
+    assert!(
+        matches!(agreed, Err(SignInError::InvalidCredentials)),
+        "{agreed:?}"
+    );
+    let now = world.store.account_by_email(&email).await.unwrap().unwrap();
+    assert!(now.agreements.is_empty());
+    let signed_in = sign_in
+        .with_password(EMAIL, &Secret::new(LATER.to_owned()), true, &origin, None)
+        .await;
+    assert_eq!(signed_in.unwrap().account.agreements.len(), 1);
+}
