@@ -11,6 +11,17 @@ use super::Gateway;
 #[derive(Debug)]
 pub struct Current(ArcSwap<Gateway>);
 
+impl Gateway {
+    /// The gateway that has taken the place of this one, or it itself.
+    pub(super) fn newest(&self) -> &Self {
+        let mut newest = self;
+        while let Some(successor) = newest.successor.get() {
+            newest = successor;
+        }
+        newest
+    }
+}
+
 impl Current {
     /// Begins with this one.
     pub fn new(gateway: Gateway) -> Self {
@@ -19,7 +30,10 @@ impl Current {
 
     /// Requests that come from now on go through this one.
     pub fn replace(&self, gateway: Gateway) {
-        self.0.swap(Arc::new(gateway)).retired.cancel();
+        let gateway = Arc::new(gateway);
+        let before = self.0.swap(gateway.clone());
+        let _ = before.successor.set(gateway);
+        before.retired.cancel();
     }
 
     /// Has applications checked now and then until the gateway stops; returns when the last tunnel is closed.

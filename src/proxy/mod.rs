@@ -32,7 +32,7 @@ mod unreadable;
 mod websocket;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -104,6 +104,8 @@ pub struct Gateway {
     stop: CancellationToken,
     /// Another gateway has taken this one's place, or all is to stop.
     retired: CancellationToken,
+    /// That one.
+    successor: OnceLock<Arc<Gateway>>,
 }
 
 /// What the stages share with the rest of the application.
@@ -193,6 +195,7 @@ impl Gateway {
             clock: surroundings.clock,
             real_certificate,
             retired: surroundings.stop.child_token(),
+            successor: OnceLock::new(),
             stop: surroundings.stop,
             routes,
             services,

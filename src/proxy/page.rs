@@ -46,14 +46,15 @@ impl Gateway {
         } else {
             Bytes::new()
         };
-        // A form may come in long after its head: who sends it is looked at again (S76).
+        // A form may come in long after its head: who sends it is looked at again, by the configuration of now (S76).
+        let gateway = if is_form { self.newest() } else { self };
         let renewed = if is_form {
-            self.renew(page, head, permit)?
+            gateway.renew(page, head, permit)?
         } else {
             None
         };
         let permit = renewed.as_ref().unwrap_or(permit);
-        let response = self.portal.respond(page, head, visitor(permit), body).await;
+        let response = gateway.portal.respond(page, head, visitor(permit), body).await;
         let mut made = Made::from(response.map(Content::own));
         made.leaves_unread = leaves_unread;
         Ok(made)

@@ -73,7 +73,11 @@ impl Front {
 
     /// Adds an account and signs it in. The `Cookie` header of its session.
     async fn signed_in(&self, email: &str) -> String {
-        self.add(email, &[]);
+        self.signed_in_with(email, &[]).await
+    }
+
+    async fn signed_in_with(&self, email: &str, options: &[&str]) -> String {
+        self.add(email, options);
         let form = BTreeMap::from([("login", email), ("password", PASSWORD)]);
         let login = self.client().post(self.url("/.auth/login")).json(&form);
         let answer = soon(login.send()).await.unwrap();
@@ -552,4 +556,34 @@ async fn sign_ins_sessions_and_locks_are_counted_across_a_reload() {
     ] {
         assert!(told.lines().any(|told| told == line), "{line}\n{told}");
     }
+}
+
+#[tokio::test]
+async fn s76_a_form_that_was_held_back_is_done_by_the_configuration_of_now() {
+    let front = Front::start(&config(&[("/", "demo:")], "admin.group = \"first\""));
+    let root = front
+        .signed_in_with("root1@example.com", &["--group", "first"])
+        .await;
+    front.add("root2@example.com", &["--group", "second"]);
+    front.add("ann@example.com", &[]);
+    let form = "account=ann%40example.com&action=disable";
+    let mut held = Raw::connect(front.gateway.address, &front.authority, "localhost").await;
+    held.send(format!(
+        "POST /.auth/admin/account HTTP/1.1\r\nHost: localhost\r\nCookie: {root}\r\nAccept: application/json\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        form.len()
+    ))
+    .await;
+    assert!(held.head().await.starts_with("HTTP/1.1 100 "));
+    held.send(&form[..form.len() - 1]).await;
+    front
+        .site
+        .configure(&config(&[("/", "demo:")], "admin.group = \"second\""));
+    front.reload();
+    held.send(&form[form.len() - 1..]).await;
+    let (status, _, body) = held.answer_with_body().await;
+    assert_eq!(status, 403, "{body}");
+    let shown = front.site.ask(&["user", "show", "ann@example.com"]);
+    assert_eq!(shown["standing"], "active", "{shown}");
+    front.stop().await;
 }
