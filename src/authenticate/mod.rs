@@ -12,6 +12,7 @@ mod signed;
 mod withheld;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -29,6 +30,9 @@ use session::SessionScheme;
 use signed::SignedScheme;
 
 pub use signed::{Pending, Signed};
+
+/// How often what lasts longer than a request looks whether its credentials have lapsed: S28 gives it 5 s.
+pub const LOOKS_EVERY: Duration = Duration::from_secs(2);
 
 /// What a scheme makes of a request.
 #[derive(Debug)]
@@ -221,6 +225,17 @@ impl Credentials {
             Ok(())
         } else {
             Err(Lapse::GroupLeft)
+        }
+    }
+
+    /// Ready once they have lapsed: at once where what proves them ends, within [`LOOKS_EVERY`] where a group was left.
+    pub async fn lapsed(&self) {
+        let Some(proof) = &self.proof else {
+            return std::future::pending().await;
+        };
+        let ended = proof.ended();
+        while self.require_current().is_ok() {
+            let _ = tokio::time::timeout(LOOKS_EVERY, ended.cancelled()).await;
         }
     }
 }

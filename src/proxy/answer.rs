@@ -22,7 +22,7 @@ use super::framing;
 use super::inspect::Seen;
 use super::recent::Refused;
 use super::{Gateway, HSTS, websocket};
-use crate::authenticate::Proof;
+use crate::authenticate::Credentials;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, X_REQUEST_ID};
@@ -33,7 +33,7 @@ use crate::upstream::{Place, Progress, Upload};
 pub(super) struct Made {
     pub(super) response: Response<Content>,
     /// What its content ends with.
-    pub(super) proof: Option<Proof>,
+    pub(super) credentials: Option<Credentials>,
     /// How far the request's body has come.
     pub(super) request: Option<Arc<Progress>>,
     /// The client's and the application's connection, if they become a tunnel.
@@ -61,7 +61,7 @@ impl From<Response<Content>> for Made {
     fn from(response: Response<Content>) -> Self {
         Self {
             response,
-            proof: None,
+            credentials: None,
             request: None,
             tunnel: None,
             upstream: None,
@@ -291,7 +291,7 @@ impl Gateway {
         {
             turn.switch();
             let end = websocket::End {
-                proof: made.proof.clone(),
+                credentials: made.credentials.clone(),
                 stop: self.stop.clone(),
                 drain: self.timeouts.drain,
             };
@@ -306,7 +306,7 @@ impl Gateway {
                 }
             });
         }
-        let watch = Watch::new(made.proof, self.timeouts.idle);
+        let watch = Watch::new(made.credentials, self.timeouts.idle);
         let ending = Ending {
             turn,
             request: made.request,

@@ -11,14 +11,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::access_log::Record;
 use super::conversation::Turn;
-use crate::authenticate::{Lapse, Proof};
+use crate::authenticate::{Credentials, LOOKS_EVERY};
 use crate::upstream::{self, BodyError, Progress};
-
-/// How often a stream that is quiet looks whether what proved it has ended: S28 gives it 5 s.
-const LOOKS_EVERY: Duration = Duration::from_secs(2);
-
-/// How many frames of a stream that is never quiet pass between two looks.
-const FRAMES_BETWEEN_LOOKS: u32 = 32;
 
 /// An answer's content, and what becomes of it.
 #[derive(Debug)]
@@ -37,15 +31,14 @@ pub(super) enum Content {
     Upstream(upstream::ResponseBody),
 }
 
-/// Ends a body that is quiet for too long, or whose session or access key has ended.
+/// Ends a body that is quiet for too long, or whose credentials have lapsed.
 #[derive(Debug)]
 pub(super) struct Watch {
-    proof: Option<Proof>,
+    credentials: Option<Credentials>,
     idle: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
     /// Since when nothing came; `None` while something does.
     quiet_since: Option<Instant>,
-    frames: u32,
 }
 
 /// What happens when an answer is over, at its end or before it.
@@ -76,27 +69,22 @@ impl Content {
 
 impl Watch {
     /// For content that an application sends on behalf of somebody, and that may pause for `idle`.
-    pub(super) fn new(proof: Option<Proof>, idle: Duration) -> Self {
+    pub(super) fn new(credentials: Option<Credentials>, idle: Duration) -> Self {
         Self {
-            proof,
+            credentials,
             idle,
             sleep: None,
             quiet_since: None,
-            frames: 0,
         }
     }
 
     fn came(&mut self) -> Result<(), BodyError> {
         self.quiet_since = None;
-        self.frames += 1;
-        if self.frames.is_multiple_of(FRAMES_BETWEEN_LOOKS) {
-            require_proof(self.proof.as_ref())?;
-        }
-        Ok(())
+        require_current(self.credentials.as_ref())
     }
 
     fn poll_quiet(&mut self, context: &mut Context<'_>) -> Poll<BodyError> {
-        let tick = match self.proof {
+        let tick = match self.credentials {
             Some(_) => self.idle.min(LOOKS_EVERY),
             None => self.idle,
         };
@@ -111,7 +99,7 @@ impl Watch {
         };
         loop {
             ready!(sleep.as_mut().poll(context));
-            if let Err(ended) = require_proof(self.proof.as_ref()) {
+            if let Err(ended) = require_current(self.credentials.as_ref()) {
                 return Poll::Ready(ended);
             }
             if quiet_since.elapsed() >= self.idle {
@@ -122,11 +110,8 @@ impl Watch {
     }
 }
 
-fn require_proof(proof: Option<&Proof>) -> Result<(), BodyError> {
-    match proof {
-        Some(proof) if proof.has_ended() => Err(Lapse::Ended.into()),
-        _ => Ok(()),
-    }
+fn require_current(credentials: Option<&Credentials>) -> Result<(), BodyError> {
+    credentials.map_or(Ok(()), |credentials| Ok(credentials.require_current()?))
 }
 
 impl Body for AnswerBody {

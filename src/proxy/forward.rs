@@ -234,7 +234,7 @@ impl Gateway {
                 return Err(refusal(&error));
             }
         };
-        let proof = permit.proof().cloned();
+        let credentials = permit.credentials().cloned();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let begun = sending.is_websocket && websocket::is_begun(response.headers());
             let (true, Some(client)) = (begun, sending.upgrade) else {
@@ -250,7 +250,7 @@ impl Gateway {
                 upstream,
                 place: tunnel,
             });
-            made.proof = proof;
+            made.credentials = credentials;
             made.upstream = Some(server);
             return Ok(made);
         }
@@ -259,7 +259,7 @@ impl Gateway {
             keep_to_tls(response.headers_mut(), &authority);
         }
         let mut made = Made::from(response.map(Content::Upstream));
-        made.proof = proof;
+        made.credentials = credentials;
         made.request = progress;
         made.upstream = Some(server);
         Ok(made)

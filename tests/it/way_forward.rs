@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use vestibule::clock::Clock;
 use vestibule::config::Period;
+use vestibule::control::UserChange;
 
 use crate::harness::{Application, Running, head_of, route, soon, until, upstream};
 
@@ -90,6 +91,49 @@ async fn s28_a_stream_ends_with_its_session() {
     assert!(ended.await.unwrap().is_err());
     let others = tokio::time::timeout(Duration::from_millis(50), of_bob.chunk());
     assert!(others.await.is_err());
+}
+
+#[tokio::test]
+async fn s28_a_stream_that_is_never_quiet_ends_with_its_session() {
+    const EVERY: Duration = Duration::from_millis(100);
+    let app = Application::serving(|_, _, _| async {
+        let ticks = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(EVERY).await;
+            Some((Ok::<_, Infallible>(Frame::data(Bytes::from("tick"))), ()))
+        });
+        Response::new(StreamBody::new(Box::pin(ticks)).boxed_unsync())
+    })
+    .await;
+    let gateway = Running::before("authenticated", &app.url()).await;
+    let ann = gateway.signed_in("ann").await;
+    let asked = gateway.client().get(gateway.url("/")).header("cookie", &ann);
+    let mut answer = soon(asked.send()).await.unwrap();
+    assert_eq!(soon(answer.chunk()).await.unwrap().unwrap(), "tick");
+    gateway.sign_out(&ann).await;
+    let mut ticks = 0;
+    while soon(answer.chunk()).await.is_ok() {
+        ticks += 1;
+        assert!(ticks < 10, "it goes on");
+    }
+}
+
+#[tokio::test]
+async fn s76_a_stream_ends_when_its_account_leaves_a_group() {
+    let app = quiet_application().await;
+    let gateway = Running::before("authenticated", &app.url()).await;
+    let ann = gateway.signed_in("ann").await;
+    let groups = |names: &[&str]| UserChange::SetGroups(names.iter().map(|&name| name.to_owned()).collect());
+    gateway.change_user("ann", groups(&["ops"])).await;
+    let asked = gateway.client().get(gateway.url("/")).header("cookie", &ann);
+    let mut answer = soon(asked.send()).await.unwrap();
+    assert_eq!(soon(answer.chunk()).await.unwrap().unwrap(), "begun");
+    // One more is no reason.
+    gateway.change_user("ann", groups(&["dev", "ops"])).await;
+    let still = tokio::time::timeout(Duration::from_millis(2500), answer.chunk());
+    assert!(still.await.is_err());
+    gateway.change_user("ann", groups(&["dev"])).await;
+    let ended = tokio::time::timeout(Duration::from_secs(5), answer.chunk());
+    assert!(ended.await.unwrap().is_err());
 }
 
 /// Says "begun" and nothing more.

@@ -1,5 +1,6 @@
 //! S46 and S28: WebSocket, the one upgrade.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use vestibule::config::{Compat, Period, RouteConfig};
+use vestibule::control::UserChange;
 
 use crate::harness::{Application, Raw, Running, head_of, route, soon};
 
@@ -126,6 +128,22 @@ async fn s28_a_websocket_ends_with_its_session() {
     assert_eq!(closed.await.unwrap(), "");
     of_bob.send("still").await;
     assert_eq!(of_bob.bytes(5).await, b"still");
+}
+
+#[tokio::test]
+async fn s76_a_websocket_ends_when_its_account_leaves_a_group() {
+    let app = echo().await;
+    let gateway = Running::before("authenticated", &app.url()).await;
+    let ann = gateway.signed_in("ann").await;
+    let ops = BTreeSet::from(["ops".to_owned()]);
+    gateway.change_user("ann", UserChange::SetGroups(ops)).await;
+    let (mut raw, _) = ask(&gateway, "/", &format!("Cookie: {ann}\r\n")).await;
+    raw.send("still").await;
+    assert_eq!(raw.bytes(5).await, b"still");
+    let none = UserChange::SetGroups(BTreeSet::new());
+    gateway.change_user("ann", none).await;
+    let closed = tokio::time::timeout(Duration::from_secs(5), raw.until_closed());
+    assert_eq!(closed.await.unwrap(), "");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::frames::Frames;
-use crate::authenticate::Proof;
+use crate::authenticate::Credentials;
 
 /// Bytes that are read at a time.
 const BUFFER: usize = 8 << 10;
@@ -27,8 +27,8 @@ const TO_APPLICATION: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE9];
 /// What ends a tunnel whose ends go on.
 #[derive(Debug)]
 pub(in crate::proxy) struct End {
-    /// The session or access key that it was begun with.
-    pub(in crate::proxy) proof: Option<Proof>,
+    /// On whose behalf it was begun.
+    pub(in crate::proxy) credentials: Option<Credentials>,
     /// The gateway is told to stop.
     pub(in crate::proxy) stop: CancellationToken,
     /// How long it lasts after that.
@@ -43,7 +43,7 @@ pub(in crate::proxy) async fn tunnel(client: OnUpgrade, application: OnUpgrade, 
     let carried = AtomicU64::new(0);
     let ended = tokio::select! {
         ended = tie(client, application, &end, &carried) => ended,
-        () = end.proof_ended() => Err(io::Error::other("the session has ended")),
+        () = end.credentials_lapsed() => Err(io::Error::other("who began it may not go on")),
         () = end.stopped_for(end.drain) => Err(io::Error::other("the gateway stops")),
     };
     if let Err(error) = ended {
@@ -135,6 +135,9 @@ async fn pass_to_application(
         to.flush().await?;
         if frames.has_closed() {
             client_closed.cancel();
+            if end.stop.is_cancelled() {
+                return to.shutdown().await;
+            }
         }
     }
     to.write_all(&TO_APPLICATION).await?;
@@ -159,9 +162,9 @@ async fn discard(from: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> io::
 }
 
 impl End {
-    async fn proof_ended(&self) {
-        match &self.proof {
-            Some(proof) => proof.ended().cancelled_owned().await,
+    async fn credentials_lapsed(&self) {
+        match &self.credentials {
+            Some(credentials) => credentials.lapsed().await,
             None => std::future::pending().await,
         }
     }
