@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::BufRead;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::de::DeserializeOwned;
@@ -15,12 +16,12 @@ use crate::clock::Clock;
 use crate::config::{Config, SecretSource};
 use crate::control::{
     Administration, Client, ClientError, Command, ExportPurpose, Exporting, ImportError, Imported, OpenError,
-    Wanted, by_command_of, import_store, is_made,
+    Wanted, by_command_of, import_store, is_made, salvage_store,
 };
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::services::{Actor, Audit};
-use crate::store::{ExportFile, Summary};
+use crate::store::{ExportFile, Salvage, Summary};
 
 /// A file of which nothing is kept.
 const NOWHERE: &str = "/dev/null";
@@ -163,13 +164,7 @@ impl Gateway {
         why: &Why,
         progress: impl FnMut(u64),
     ) -> Result<Imported, Failure> {
-        if self.client.is_running().await {
-            return Err(Failure::failed(format!(
-                "a gateway runs with this configuration: it answers at {}. An import makes a new store: stop the gateway \
-                 first",
-                self.config.listen.admin_socket.display()
-            )));
-        }
+        self.require_stopped("An import makes a new store").await?;
         let imported = import_store(&self.config, Clock::system(), source, wanted, progress).await;
         let imported = imported.map_err(|error| match error {
             ImportError::Read(_) | ImportError::Refused { .. } | ImportError::MasterKey { .. } => {
@@ -185,6 +180,25 @@ impl Gateway {
             .record(administration, &actor(why.reason.as_deref()))
             .await?;
         Ok(imported)
+    }
+
+    /// Takes out of the store what can be read of it; no gateway may run. A copy of it is made in `scratch`.
+    pub(super) async fn salvage(&self, scratch: &Path) -> Result<Salvage, Failure> {
+        self.require_stopped("What is damaged is read from a copy")
+            .await?;
+        self.require_made("nothing is salvaged").await?;
+        let begun = salvage_store(&self.config, scratch, Clock::system().now()).await;
+        begun.map_err(|error| Failure::failed(error.to_string()))
+    }
+
+    async fn require_stopped(&self, why: &str) -> Result<(), Failure> {
+        if self.client.is_running().await {
+            return Err(Failure::failed(format!(
+                "a gateway runs with this configuration: it answers at {}. {why}: stop the gateway first",
+                self.config.listen.admin_socket.display()
+            )));
+        }
+        Ok(())
     }
 
     /// The store, made if there is none.

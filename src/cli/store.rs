@@ -4,6 +4,7 @@ mod backup;
 mod export;
 mod import;
 mod new_file;
+mod salvage;
 mod whole;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,8 @@ pub(super) enum Store {
     Import(import::Import),
     /// Write an export into a new file, and check it.
     Backup(backup::Backup),
+    /// Write what can be read of a damaged store into a new file. No gateway may run.
+    Salvage(salvage::Salvage),
 }
 
 impl Store {
@@ -40,6 +43,7 @@ impl Store {
             Self::Export(export) => export.run(gateway, json).await,
             Self::Import(import) => import.run(gateway, json).await.map(Some),
             Self::Backup(backup) => backup.run(gateway, json).await.map(Some),
+            Self::Salvage(salvage) => salvage.run(gateway, json).await.map(Some),
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Opening the store that the configuration names.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use super::owner::OwnerError;
+use jiff::Timestamp;
+
+use super::owner::{OwnerError, require_owner};
 use crate::clock::Clock;
-use crate::config::{PostgresTls, PostgresUrl, StoreConfig, StoreLocation, StoreUrlError};
+use crate::config::{Config, PostgresTls, PostgresUrl, StoreConfig, StoreLocation, StoreUrlError};
 use crate::services::ServicesError;
 use crate::store::postgres::{PostgresStore, Server, Tls};
 use crate::store::sled::SledStore;
-use crate::store::{Import, Store, StoreError};
+use crate::store::{Import, Salvage, Store, StoreError};
 
 /// Why the store, or what stands on it, cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +20,16 @@ pub enum OpenError {
     #[error("store.url: {0}")]
     Url(#[from] StoreUrlError),
     /// The store cannot be opened.
-    #[error("the store in {location} cannot be opened: {error}")]
+    #[error("the store in {location} cannot be opened: {error}{}", help(.error))]
     Store {
+        /// Where it is.
+        location: StoreLocation,
+        /// Why.
+        error: StoreError,
+    },
+    /// Nothing can be read of the store.
+    #[error("nothing can be salvaged from {location}: {error}")]
+    Unsalvageable {
         /// Where it is.
         location: StoreLocation,
         /// Why.
@@ -52,6 +63,32 @@ pub(super) async fn begin_import(
     match location {
         StoreLocation::Sled(folder) => SledStore::begin_import(folder, clock),
         StoreLocation::Postgres(url) => PostgresStore::begin_import(&server(url)).await,
+    }
+}
+
+/// Begins to take out of the store that a configuration names what can be read of it. `scratch` is a folder with room for a
+/// copy of it.
+pub async fn salvage_store(config: &Config, scratch: &Path, now: Timestamp) -> Result<Salvage, OpenError> {
+    require_owner(config)?;
+    let location = config.store.location()?;
+    let opened = match &location {
+        StoreLocation::Sled(folder) => SledStore::salvage(folder, scratch),
+        StoreLocation::Postgres(url) => PostgresStore::salvage(&server(url)).await,
+    };
+    let from = opened.map_err(|error| OpenError::Unsalvageable { location, error })?;
+    Ok(Salvage::new(from, now))
+}
+
+/// What helps where a store is damaged.
+fn help(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Corrupt(_) => {
+            ". The disk, or a copy of the folder, did not keep what was written; nothing was changed. \
+             `vestibule store verify` says what of a store that opens is damaged; \
+             `vestibule store import BACKUP` makes a new store from a backup, once that folder is moved away; \
+             `vestibule store salvage FILE` writes what can still be read to a file that `store import` takes"
+        }
+        _ => "",
     }
 }
 

@@ -8,8 +8,8 @@ pub enum StoreError {
     /// Not now: the queue is full, the disk is full, the machine is gone.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// A record that cannot be read.
-    #[error("the store holds a record that cannot be read: {0}")]
+    /// Something that is kept and cannot be read.
+    #[error("the store is damaged: {0}")]
     Corrupt(String),
     /// A directory that is not this program's, or a newer version's, or one that others can read.
     #[error("{0}")]

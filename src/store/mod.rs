@@ -28,8 +28,8 @@ pub use error::StoreError;
 pub use inspection::{AccountFilter, AccountPage, InspectionStore, Locks};
 pub use mailing::{Allowance, ConsumeToken, MailOutcome, Stamp, StampMail, StampedToken, TokenEffect};
 pub use portable::{
-    AddressMails, Counts, Export, ExportFile, Header, Import, KeptFailures, KeptLock, NamesKey,
-    PortableStore, PutError, ReadError, Reader, Record, SpentSignature, Summary,
+    AddressMails, Counts, DamagedStore, Export, ExportFile, Header, Import, KeptFailures, KeptLock, Losses,
+    NamesKey, PortableStore, PutError, ReadError, Reader, Record, Salvage, SpentSignature, Summary,
 };
 pub use precondition::{Precondition, PreconditionError};
 

@@ -9,6 +9,7 @@ mod keys;
 mod lists;
 mod mail;
 mod place;
+mod salvage;
 mod store;
 
 use std::fs;

@@ -33,13 +33,7 @@ impl Backup {
         } else {
             self.to
         };
-        if path.symlink_metadata().is_ok() {
-            let path = path.display();
-            return Err(Failure::failed(format!(
-                "{path} exists and stays as it is; name another file"
-            )));
-        }
-        let new = NewFile::beside(&path)?;
+        let new = NewFile::in_nobodys_place(&path)?;
         let mut export = gateway.export(ExportPurpose::Backup, &self.why).await?;
         let written = write(&mut export, new, &path, json).await;
         let read = gateway

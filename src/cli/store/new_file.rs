@@ -38,6 +38,14 @@ struct Unfinished {
 }
 
 impl NewFile {
+    /// The same, where no file may be replaced.
+    pub(super) fn in_nobodys_place(path: &Path) -> Result<Self, Failure> {
+        if path.symlink_metadata().is_ok() {
+            return Err(unwritable(&path.display(), &io::ErrorKind::AlreadyExists.into()));
+        }
+        Self::beside(path)
+    }
+
     /// In the folder of the file that it is to be. Needs a tokio runtime.
     pub(super) fn beside(path: &Path) -> Result<Self, Failure> {
         let folder = folder_of(path);
@@ -173,7 +181,7 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
     rustix::fs::linkat(CWD, descriptor(file), CWD, path, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from)
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -7,12 +7,14 @@ mod file;
 mod forms;
 mod reader;
 mod record;
+mod salvage;
 
 use async_trait::async_trait;
 
 pub use file::{Counts, ExportFile, Header, Summary};
 pub use reader::{ReadError, Reader};
 pub use record::{AddressMails, KeptFailures, KeptLock, NamesKey, Record, SpentSignature};
+pub use salvage::{DamagedStore, Losses, Salvage};
 
 use super::StoreError;
 

@@ -7,18 +7,25 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::attempts::name_failures;
+use super::database::Database;
 use super::fault::Fault;
 use super::row::{account_of, decode};
 use super::scan::Scan;
+use super::server::{Connector, Server};
+use super::tenure::Tenure;
 use super::{audit, fault};
 use crate::model::{AccessKeyId, SignatureDigest, Subject, Username};
 use crate::store::record::{Failures, Meta, Postage, SpentUntil};
 use crate::store::{
-    AddressMails, Export, KeptFailures, KeptLock, NamesKey, PortableStore, Record, SpentSignature, StoreError,
+    AddressMails, DamagedStore, Export, KeptFailures, KeptLock, NamesKey, PortableStore, Record,
+    SpentSignature, StoreError,
 };
 
 /// What of a table is a record, and which one.
 type Kind = (&'static str, fn(&Row) -> Result<Record, Fault>);
+
+const RETIRED_USERNAMES: &str = "SELECT username FROM username WHERE account IS NULL ORDER BY username";
+const ALL_USERNAMES: &str = "SELECT username FROM username ORDER BY username";
 
 /// In the order of [`Record::KINDS`]; those of one kind in the order of their keys.
 const KINDS: [Kind; 15] = [
@@ -33,10 +40,9 @@ const KINDS: [Kind; 15] = [
         "SELECT id::text AS name, version, record FROM account ORDER BY id",
         |row| Ok(Record::Account(decode(row, named(row, "account")?)?)),
     ),
-    (
-        "SELECT username FROM username WHERE account IS NULL ORDER BY username",
-        |row| Ok(Record::RetiredUsername(username(row)?)),
-    ),
+    (RETIRED_USERNAMES, |row| {
+        Ok(Record::RetiredUsername(username(row)?))
+    }),
     (
         "SELECT id AS name, version, record FROM access_key ORDER BY id",
         |row| Ok(Record::AccessKey(decode(row, named(row, "access key")?)?)),
@@ -119,15 +125,66 @@ impl PortableStore for PostgresStore {
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
         Ok(Box::new(PostgresExport {
             client: Some(self.database.snapshot().await?),
+            kinds: KINDS,
             kind: 0,
             scan: Scan::new(0, KINDS[0].0),
         }))
     }
 }
 
+impl PostgresStore {
+    /// Reads what can be read of the records in a database. Rows that the server itself cannot read are a task for its
+    /// own tools.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but that it does not read any record yet.
+    pub async fn salvage(server: &Server) -> Result<Box<dyn DamagedStore>, StoreError> {
+        let connector = Connector::new(server)?;
+        let tenure = Tenure::begin(connector.clone()).await?;
+        let database = Database::new(connector, tenure)?;
+        let mut kinds = KINDS;
+        for (sql, _) in &mut kinds {
+            // One whose account cannot be read is nobody else's (S53).
+            if *sql == RETIRED_USERNAMES {
+                *sql = ALL_USERNAMES;
+            }
+        }
+        let from = PostgresExport {
+            client: Some(database.snapshot().await?),
+            kinds,
+            kind: 0,
+            scan: Scan::new(0, KINDS[0].0),
+        };
+        Ok(Box::new(Damaged {
+            from,
+            _database: database,
+        }))
+    }
+}
+
+struct Damaged {
+    from: PostgresExport,
+    /// No gateway uses it meanwhile.
+    _database: Database,
+}
+
+#[async_trait]
+impl DamagedStore for Damaged {
+    async fn next(&mut self) -> Result<Vec<Result<Record, String>>, StoreError> {
+        let read = self.from.next_rows().await?;
+        let found = read.into_iter().map(|record| match record {
+            Ok(record) => Ok(Ok(record)),
+            Err(Fault::Store(StoreError::Corrupt(why))) => Ok(Err(why)),
+            Err(fault) => Err(fault.into()),
+        });
+        found.collect()
+    }
+}
+
 struct PostgresExport {
     /// In a transaction of its own that sees nothing of what comes after; `None` after an error.
     client: Option<Object>,
+    kinds: [Kind; KINDS.len()],
     kind: usize,
     scan: Scan,
 }
@@ -135,20 +192,31 @@ struct PostgresExport {
 #[async_trait]
 impl Export for PostgresExport {
     async fn next(&mut self) -> Result<Vec<Record>, StoreError> {
+        let read = self.next_rows().await?;
+        let records = read.into_iter().collect::<Result<_, Fault>>();
+        if records.is_err() {
+            self.client = None;
+        }
+        Ok(records?)
+    }
+}
+
+impl PostgresExport {
+    /// What the next rows say, each.
+    async fn next_rows(&mut self) -> Result<Vec<Result<Record, Fault>>, StoreError> {
         let failed = || fault::unavailable("what was to be exported cannot be read any more");
         let client = self.client.take().ok_or_else(failed)?;
-        while let Some((_, read)) = KINDS.get(self.kind) {
+        while let Some((_, read)) = self.kinds.get(self.kind) {
             let rows = self.scan.next(&client).await?;
             if rows.is_empty() {
                 self.kind += 1;
-                if let Some((sql, _)) = KINDS.get(self.kind) {
+                if let Some((sql, _)) = self.kinds.get(self.kind) {
                     self.scan = Scan::new(self.kind, sql);
                 }
                 continue;
             }
-            let records = rows.iter().map(read).collect::<Result<_, Fault>>()?;
             self.client = Some(client);
-            return Ok(records);
+            return Ok(rows.iter().map(read).collect());
         }
         self.client = Some(client);
         Ok(Vec::new())

@@ -13,6 +13,7 @@ use ::sled::{Batch, Db, IVec, Tree};
 
 use super::rows::{Changes, Row};
 use super::snapshot::{Snapshot, Snapshots};
+use super::unreadable_snapshot;
 use crate::store::StoreError;
 
 /// Bytes of pages kept in memory. The engine's default is a gigabyte; what is read for every request is kept in
@@ -56,9 +57,19 @@ impl Engine {
     pub(super) fn open(&self) -> Result<(), StoreError> {
         clear_unfinished_snapshots(&self.folder)?;
         await_release(&self.folder)?;
-        let config = ::sled::Config::new().path(&self.folder).cache_capacity(CACHE);
-        let db = catch_unwind(AssertUnwindSafe(|| config.open()))
-            .map_err(|_| StoreError::Corrupt(format!("{}: the engine gave up", self.folder.display())))??;
+        let db = match open_files(&self.folder) {
+            Err(StoreError::Corrupt(_)) if unreadable_snapshot::drop_from(&self.folder)? => {
+                await_release(&self.folder)?;
+                open_files(&self.folder)
+            }
+            opened => opened,
+        };
+        let db = db.map_err(|error| match error {
+            StoreError::Corrupt(why) => {
+                StoreError::Corrupt(format!("{}: {why}", self.folder.join("db").display()))
+            }
+            error => error,
+        })?;
         let file = File::open(self.folder.join("db"))?;
         *self.write() = Some(Open { db, file });
         Ok(())
@@ -158,9 +169,17 @@ impl Engine {
     }
 }
 
+/// Has sled open what is in a folder.
+pub(super) fn open_files(folder: &Path) -> Result<Db, StoreError> {
+    let config = ::sled::Config::new().path(folder).cache_capacity(CACHE);
+    let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+    let gave_up = |_| StoreError::Corrupt("the engine gives up on it".to_owned());
+    Ok(opened.map_err(gave_up)??)
+}
+
 /// Waits, at most [`RELEASE_LOOKS`] times [`RELEASE_PAUSE`], until sled has let go of its file: threads of its own
 /// still hold it for a moment after the last handle was dropped, and nothing tells when they are done.
-fn await_release(folder: &Path) -> io::Result<()> {
+pub(super) fn await_release(folder: &Path) -> io::Result<()> {
     let file = match File::open(folder.join("db")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         file => file?,
@@ -197,7 +216,13 @@ fn closed() -> StoreError {
 impl From<::sled::Error> for StoreError {
     fn from(error: ::sled::Error) -> Self {
         match error {
-            ::sled::Error::Corruption { .. } => Self::Corrupt(format!("the engine's log: {error}")),
+            ::sled::Error::Corruption { at: Some(at), .. } => Self::Corrupt(format!(
+                "what the file db has at byte {} is not what was written there",
+                at.lid()
+            )),
+            ::sled::Error::Corruption { at: None, .. } => {
+                Self::Corrupt("what was written is not there, or was changed since".to_owned())
+            }
             ::sled::Error::Unsupported(why) => Self::Refused(why),
             _ => Self::Unavailable(error.to_string()),
         }

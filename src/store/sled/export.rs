@@ -66,7 +66,7 @@ fn next(engine: &Engine, snapshot: &mut Snapshot) -> Result<Vec<Record>, StoreEr
 }
 
 /// What a row says, if it says something that is not said by others.
-fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, StoreError> {
+pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, StoreError> {
     let wrong = |what: &str| StoreError::Corrupt(format!("{} {what}", record::name(key)));
     let kind = Kind::of(key).ok_or_else(|| wrong("is of no kind that exists"))?;
     let failures = |of: Option<Subject>, failures: Failures, last| {

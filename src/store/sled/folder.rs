@@ -84,10 +84,7 @@ impl Folder {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         }
         let Some(lock) = lock(path)? else {
-            return Ok(Err(StoreError::Refused(format!(
-                "the store in {} is already open in another process; stop that one first",
-                path.display()
-            ))));
+            return Ok(Err(is_open(path)));
         };
         if is_empty(path)? {
             // Nothing in it was ever open to anybody.
@@ -148,6 +145,14 @@ impl Folder {
         clear(&self.path, &[LOCK, self.pending])?;
         fs::remove_file(self.path.join(self.pending))
     }
+}
+
+/// Somebody else has the folder.
+pub(super) fn is_open(path: &Path) -> StoreError {
+    StoreError::Refused(format!(
+        "the store in {} is already open in another process; stop that one first",
+        path.display()
+    ))
 }
 
 pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
@@ -268,7 +273,7 @@ fn refuse_what_is_not_private(path: &Path) -> io::Result<Result<(), StoreError>>
 }
 
 /// The lock on a folder, unless another process has it. It ends with the process, however that ends.
-fn lock(path: &Path) -> io::Result<Option<File>> {
+pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)

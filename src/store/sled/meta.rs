@@ -16,7 +16,7 @@ pub(super) fn load(engine: &Engine, folder: &Folder) -> Result<Meta, StoreError>
     }
     if !folder.is_new() {
         return Err(StoreError::Corrupt(format!(
-            "{}: its database is empty; restore the folder from a backup",
+            "{}: nothing is in its database",
             folder.path().display()
         )));
     }

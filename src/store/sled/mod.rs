@@ -22,10 +22,12 @@ mod mails;
 mod meta;
 mod record;
 mod rows;
+mod salvage;
 mod sessions;
 mod signatures;
 mod snapshot;
 mod tokens;
+mod unreadable_snapshot;
 mod verify;
 
 use std::path::Path;
@@ -96,8 +98,8 @@ impl SledStore {
         let mut folder = Folder::take(path)?;
         if !folder.is_new() && !folder.has_database() {
             return Err(StoreError::Corrupt(format!(
-                "{}: its file \"db\" is missing; restore the folder from a backup",
-                path.display()
+                "{}: it is missing",
+                path.join("db").display()
             )));
         }
         let mut ballast = Ballast::find(path);

@@ -9,6 +9,7 @@ mod full;
 mod full_disk;
 pub(crate) mod ledger;
 mod postgres;
+mod salvage;
 mod samples;
 mod scale;
 mod scale_search;

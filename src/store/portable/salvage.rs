@@ -1,0 +1,159 @@
+//! Taking out of a damaged store what can be read of it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Export, ExportFile, Record};
+use crate::ids::AccountId;
+use crate::model::{AccessKeyId, Subject, Username};
+use crate::store::StoreError;
+
+/// A store of which some cannot be read.
+#[async_trait]
+pub trait DamagedStore: Send {
+    /// What comes next, in the order of an [`Export`]: records, and a sentence for each thing that cannot be read. None
+    /// at the end. A username that is an account's may come as a retired one too.
+    async fn next(&mut self) -> Result<Vec<Result<Record, String>>, StoreError>;
+}
+
+/// What of a store did not get into a file.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Losses {
+    /// Records, or stretches of them, that cannot be read.
+    pub unreadable: u64,
+    /// Records that could be read and are of no use without one that could not.
+    pub left_out: u64,
+    /// What they are, a sentence each, at most [`LOSSES_TOLD`](Self::LOSSES_TOLD).
+    pub faults: Vec<String>,
+}
+
+/// A file of what can be read, which an import takes: no record in it names one that is not.
+#[derive(Debug)]
+pub struct Salvage {
+    /// The file, as it is written.
+    pub file: ExportFile,
+    losses: Arc<Mutex<Losses>>,
+}
+
+struct Sound {
+    from: Box<dyn DamagedStore>,
+    losses: Arc<Mutex<Losses>>,
+    accounts: HashSet<AccountId>,
+    usernames: HashSet<Username>,
+    access_keys: HashSet<AccessKeyId>,
+    has_data_key: bool,
+}
+
+impl Losses {
+    /// How many losses are told one by one.
+    pub const LOSSES_TOLD: usize = 100;
+
+    fn tell(&mut self, fault: String) {
+        if self.faults.len() < Self::LOSSES_TOLD {
+            self.faults.push(fault);
+        }
+    }
+}
+
+impl Salvage {
+    /// Of what is read from now on.
+    pub fn new(from: Box<dyn DamagedStore>, made_at: Timestamp) -> Self {
+        let losses = Arc::<Mutex<Losses>>::default();
+        let sound = Sound {
+            from,
+            losses: losses.clone(),
+            accounts: HashSet::new(),
+            usernames: HashSet::new(),
+            access_keys: HashSet::new(),
+            has_data_key: false,
+        };
+        Self {
+            file: ExportFile::new(Box::new(sound), made_at),
+            losses,
+        }
+    }
+
+    /// What was lost so far.
+    pub fn losses(&self) -> Losses {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Export for Sound {
+    async fn next(&mut self) -> Result<Vec<Record>, StoreError> {
+        loop {
+            let found = self.from.next().await?;
+            let is_end = found.is_empty();
+            let mut records = Vec::with_capacity(found.len());
+            for found in found {
+                match found {
+                    Ok(record) => records.extend(self.judge(record)),
+                    Err(fault) => {
+                        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+                        losses.unreadable += 1;
+                        losses.tell(fault);
+                    }
+                }
+            }
+            if is_end || !records.is_empty() {
+                return Ok(records);
+            }
+        }
+    }
+}
+
+impl Sound {
+    /// The record, if those before it are there that it needs.
+    fn judge(&mut self, record: Record) -> Option<Record> {
+        let is_sound = match &record {
+            Record::DataKey(_) => {
+                self.has_data_key = true;
+                true
+            }
+            Record::Account(account) => {
+                self.accounts.insert(account.id);
+                self.usernames.insert(account.username.clone());
+                self.usernames.extend(account.former_usernames.iter().cloned());
+                true
+            }
+            Record::RetiredUsername(username) => {
+                if self.usernames.contains(username) {
+                    return None;
+                }
+                true
+            }
+            Record::AccessKey(key) => {
+                let is_sound = self.has_data_key && self.accounts.contains(&key.account);
+                if is_sound {
+                    self.access_keys.insert(key.id);
+                }
+                is_sound
+            }
+            Record::Failures(failures) => match failures.of {
+                Subject::Account(id) => self.accounts.contains(&id),
+                Subject::AccessKey(id) => self.access_keys.contains(&id),
+                Subject::Unknown(_) => true,
+            },
+            Record::Session(session) => self.accounts.contains(&session.account),
+            Record::MailedToken(token) => self.accounts.contains(&token.account),
+            Record::NamesKey(_)
+            | Record::Invitation(_)
+            | Record::Mail(_)
+            | Record::AddressMails(_)
+            | Record::SpentSignature(_)
+            | Record::AuditEvent(_) => true,
+        };
+        if is_sound {
+            return Some(record);
+        }
+        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        losses.left_out += 1;
+        losses.tell(format!("{record}: what it belongs to cannot be read"));
+        None
+    }
+}
