@@ -127,10 +127,10 @@ impl Application {
         let shares = share_out(descriptors, &config);
         let mut bound = config.clone();
         bound.limits.connections = shares.clients;
-        let listener = Listener::bind(&bound, &clock, &random, metrics.clone())?;
+        let bound = Listener::bind(&bound, &clock, &random, metrics.clone())?;
         let readiness = Readiness::default();
         let ops = bind_ops(&config, &readiness, metrics.clone(), &clock).await?;
-        if let (Some(0), Some(address)) = (config.public_url.port(), listener.addresses().first()) {
+        if let (Some(0), Some(address)) = (config.public_url.port(), bound.addresses().first()) {
             config
                 .public_url
                 .set_port(Some(address.port()))
@@ -158,6 +158,8 @@ impl Application {
             stop: stop.clone(),
         };
         let Generation { tls, gateway } = Generation::new(&config, &services, surroundings.clone())?;
+        // Last: who comes in is served.
+        let listener = bound.listen()?;
         Ok(Self {
             public_url: config.public_url.clone(),
             serving: Arc::new(Serving {

@@ -57,12 +57,24 @@ impl LogFile {
         match append_to(&self.path) {
             Ok(file) => {
                 self.is_torn = ends_within_a_line(&self.path, &file);
+                // Who waits for it to be synced waits for the file that is open then.
+                let _ = self.file.sync_data();
                 self.file = file;
             }
             Err(error) => {
                 tracing::error!(%error, path = %self.path.display(), "a log cannot be opened again: its lines go on into the old file");
             }
         }
+    }
+}
+
+impl LogFile {
+    /// Another handle on the file, to sync it; none where it is a device or a pipe.
+    pub fn handle(&self) -> io::Result<Option<File>> {
+        if !self.file.metadata()?.is_file() {
+            return Ok(None);
+        }
+        self.file.try_clone().map(Some)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::control::first_administrator::{self, LIFETIME, LinkFile, Offer};
 use crate::descriptors;
 use crate::metrics::Counter;
 use crate::random::Random;
+use crate::store::StoreError;
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Serve {
@@ -77,7 +78,12 @@ async fn serve(chosen: Chosen, config: Config, lost_messages: Arc<Counter>) -> R
     let application = Application::build(config.clone(), environment)
         .await
         .map_err(|error| Failure::failed(error.to_string()))?;
-    let offer = offer(&application, &config, &stop).await?;
+    let offer = offer(&application, &config, &stop).await;
+    // Those who have accounts are served all the same.
+    let offer = offer.unwrap_or_else(|error| {
+        tracing::error!(%error, "nobody administers yet, and the link that makes the first administrator could not be made: start again once the cause is mended");
+        None
+    });
     announce(&config, is_trial, &application, offer.as_ref());
     tokio::spawn(requests.obey(application.serving().clone()));
     application
@@ -91,23 +97,33 @@ async fn offer(
     application: &Application,
     config: &Config,
     stop: &CancellationToken,
-) -> Result<Option<Offer>, Failure> {
+) -> Result<Option<Offer>, OfferError> {
     let services = application.services();
-    let offer = first_administrator::offer(&services, &config.admin.group)
-        .await
-        .map_err(|error| Failure::failed(error.to_string()))?;
+    let offer = first_administrator::offer(&services, &config.admin.group).await?;
     let file = LinkFile::beside(&config.listen.admin_socket);
     match &offer {
         Some(offer) if !io::stderr().is_terminal() => {
-            file.write(&offer.link)?;
+            let written = file.write(&offer.link);
+            written.map_err(|error| OfferError::File(file.path().to_owned(), error))?;
             let path = file.path().display();
             tracing::warn!(file = %path, "nobody administers yet: the link that makes the first administrator is in {path}");
             let (accounts, stop) = (services.accounts.clone(), stop.clone());
             tokio::spawn(async move { file.remove_when_spent(&accounts, &stop).await });
         }
-        _ => file.remove()?,
+        _ => file
+            .remove()
+            .map_err(|error| OfferError::File(file.path().to_owned(), error))?,
     }
     Ok(offer)
+}
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+enum OfferError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{path}: {error}", path = .0.display(), error = .1)]
+    File(PathBuf, io::Error),
 }
 
 fn announce(config: &Config, trial: bool, application: &Application, offer: Option<&Offer>) {

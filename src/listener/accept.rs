@@ -65,7 +65,15 @@ enum HandshakeError {
     Plaintext(TcpStream),
 }
 
-/// Bound sockets.
+/// Sockets whose addresses are taken, and at which nobody is let in yet.
+#[derive(Debug)]
+pub struct Bound {
+    https: Vec<(TcpSocket, SocketAddr)>,
+    http: Vec<(TcpSocket, SocketAddr)>,
+    gate: Arc<Gate>,
+}
+
+/// Sockets that take connections.
 #[derive(Debug)]
 pub struct Listener {
     https: Vec<TcpListener>,
@@ -99,6 +107,27 @@ struct Rules {
     drain: Duration,
 }
 
+impl Bound {
+    /// The HTTPS addresses, with their real ports.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.https.iter().map(|(_, address)| *address).collect()
+    }
+
+    /// Lets connections in, which wait until they are accepted.
+    pub fn listen(self) -> Result<Listener, ListenError> {
+        let Self { https, http, gate } = self;
+        let addresses =
+            |bound: &[(TcpSocket, SocketAddr)]| bound.iter().map(|(_, address)| *address).collect();
+        Ok(Listener {
+            addresses: addresses(&https),
+            plain_addresses: addresses(&http),
+            https: listen_all(https)?,
+            http: listen_all(http)?,
+            gate,
+        })
+    }
+}
+
 impl Listener {
     /// Binds all addresses of `[listen]` but `ops`. Port 0 takes any free one. Must run inside a tokio runtime.
     pub fn bind(
@@ -106,13 +135,12 @@ impl Listener {
         clock: &Clock,
         random: &Random,
         metrics: Arc<Metrics>,
-    ) -> Result<Self, ListenError> {
+    ) -> Result<Bound, ListenError> {
         let https = bind_all(&config.listen.https)?;
         let http = bind_all(&config.listen.http)?;
-        let addresses: Vec<_> = https.iter().map(|(_, address)| *address).collect();
-        let port = addresses.first().map(SocketAddr::port);
+        let port = https.first().map(|(_, address)| address.port());
         let places = config.limits.connections.min(Semaphore::MAX_PERMITS);
-        Ok(Self {
+        Ok(Bound {
             gate: Arc::new(Gate {
                 rules: ArcSwap::from_pointee(Rules::new(config, port)),
                 places: Arc::new(Semaphore::new(places)),
@@ -121,10 +149,8 @@ impl Listener {
                 ids: RequestIds::new(random),
                 port,
             }),
-            plain_addresses: http.iter().map(|(_, address)| *address).collect(),
-            addresses,
-            https: https.into_iter().map(|(socket, _)| socket).collect(),
-            http: http.into_iter().map(|(socket, _)| socket).collect(),
+            https,
+            http,
         })
     }
 
@@ -340,12 +366,20 @@ impl Drop for Open {
     }
 }
 
-fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr)>, ListenError> {
+fn listen_all(bound: Vec<(TcpSocket, SocketAddr)>) -> Result<Vec<TcpListener>, ListenError> {
+    let listen = |(socket, address): (TcpSocket, SocketAddr)| {
+        let listening = socket.listen(BACKLOG);
+        listening.map_err(|error| ListenError { address, error })
+    };
+    bound.into_iter().map(listen).collect()
+}
+
+fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<(TcpSocket, SocketAddr)>, ListenError> {
     addresses.iter().map(|&address| bind(address)).collect()
 }
 
 /// The socket, and its address with the real port.
-fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
+fn bind(address: SocketAddr) -> Result<(TcpSocket, SocketAddr), ListenError> {
     let try_bind = || {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -353,9 +387,8 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
         }?;
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
+        let address = socket.local_addr()?;
+        Ok((socket, address))
     };
     try_bind().map_err(|error| ListenError { address, error })
 }

@@ -12,7 +12,7 @@ mod proxy_header;
 mod redirect;
 mod tls;
 
-pub use accept::{Accepted, Gate, ListenError, Listener};
+pub use accept::{Accepted, Bound, Gate, ListenError, Listener};
 pub use certificates::CertificateError;
 pub use client::forwarded;
 pub use local_authority::{AUTHORITY_FILE, AuthorityError};

@@ -4,6 +4,7 @@ mod event;
 mod lines;
 mod log;
 mod shares;
+mod synced;
 mod whom;
 
 use std::io;
@@ -77,12 +78,22 @@ impl Audit {
             self.keep(recorded);
             return Ok(());
         }
-        if self.log.admits(&recorded) {
+        let kept = async {
+            if !self.log.admits(&recorded) {
+                return Ok(());
+            }
             let row = self.log.write(recorded).await;
             row.inspect_err(|error| alarm(event, error))
-                .map_err(|_| AuditError)?;
-        }
-        line
+                .map_err(|_| AuditError)
+        };
+        let synced = async {
+            let synced = self.lines.synced(line?).await;
+            synced
+                .inspect_err(|error| alarm(event, error))
+                .map_err(|_| AuditError)
+        };
+        let (kept, synced) = tokio::join!(kept, synced);
+        kept.and(synced)
     }
 
     /// Where the record is required, writes what is about to be done: what cannot be recorded is then not done at all.
@@ -101,7 +112,8 @@ impl Audit {
         self.keep(recorded);
     }
 
-    fn write_line(&self, event: &Event, recorded: &AuditEvent) -> Result<(), AuditError> {
+    /// The number by which the line is waited for.
+    fn write_line(&self, event: &Event, recorded: &AuditEvent) -> Result<u64, AuditError> {
         self.lines.write(recorded).map_err(|error| {
             self.metrics.audit_lines_lost.increment();
             alarm(event, &error);

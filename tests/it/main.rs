@@ -51,6 +51,7 @@ mod session_form;
 mod settings;
 mod signed;
 mod signup_matrix;
+mod starting;
 mod stopping;
 mod store;
 mod terms;

@@ -1,5 +1,6 @@
 //! Connections: who is at the other end, how many there may be, how they end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,7 +8,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use vestibule::config::Period;
-use vestibule::listener::Accepted;
+use vestibule::listener::{Accepted, Listener};
+use vestibule::random::Random;
 
 use super::gateway::{Gateway, PATIENCE, config, connect, read_all, shake_hands};
 
@@ -106,6 +108,17 @@ async fn a_panic_ends_one_connection() {
     connect(gateway.address, gateway.trusting(), "localhost")
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_before_the_gateway_can_serve() {
+    let bound = Listener::bind(&config(), &Random::seeded(1), Arc::default()).unwrap();
+    let address = bound.addresses()[0];
+    let refused = TcpStream::connect(address).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    let listener = bound.listen().unwrap();
+    assert_eq!(listener.addresses(), [address]);
+    TcpStream::connect(address).await.unwrap();
 }
 
 #[tokio::test]

@@ -71,7 +71,8 @@ impl Gateway {
         let (clock, hand) = Clock::manual(start_of_time());
         let tls = Tls::load(config, folder.path(), &hosts(config), &clock).unwrap();
         let metrics = Arc::new(Metrics::default());
-        let listener = Listener::bind(config, &clock, &Random::seeded(1), metrics.clone()).unwrap();
+        let bound = Listener::bind(config, &clock, &Random::seeded(1), metrics.clone()).unwrap();
+        let listener = bound.listen().unwrap();
         let address = listener.addresses()[0];
         let plain = listener.plain_addresses().first().copied();
         let stop = CancellationToken::new();

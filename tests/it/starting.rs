@@ -1,0 +1,32 @@
+//! A gateway that starts where something is in the way.
+
+use std::fs;
+
+use crate::harness::{Program, Site, soon};
+
+const CONFIG: &str = r#"
+    public_url = "https://localhost:0"
+    [listen]
+    https = ["127.0.0.1:0"]
+    ops = ""
+"#;
+
+#[tokio::test]
+async fn a_link_for_the_first_administrator_that_cannot_be_made_keeps_nobody_out() {
+    let site = Site::new(CONFIG);
+    // Stands for a disk that is full: the file is written under this name first.
+    fs::create_dir_all(site.path("data/first-administrator.draft/in-the-way")).unwrap();
+    let (gateway, said) = Program::start(&site);
+    assert!(said.contains("could not be made"), "{said}");
+    assert!(said.contains("first-administrator.link"), "{said}");
+    let asked = gateway.client(&site).get(gateway.url("/.auth/login")).send();
+    assert_eq!(soon(asked).await.unwrap().status(), 200);
+    assert_eq!(gateway.stop().0, 0);
+
+    // The next start makes one.
+    fs::remove_dir_all(site.path("data/first-administrator.draft")).unwrap();
+    let (gateway, said) = Program::start(&site);
+    assert!(!said.contains("could not be made"), "{said}");
+    assert!(site.path("data/first-administrator.link").exists());
+    gateway.stop();
+}
