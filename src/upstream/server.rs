@@ -1,9 +1,10 @@
 //! One server of an application.
 
+use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -33,11 +34,20 @@ pub(super) struct Server {
     places: Arc<Places>,
     idle: Arc<Pool>,
     /// The one connection over which all requests go in HTTP/2.
-    shared: Mutex<Option<http2::SendRequest<RequestBody>>>,
+    shared: Mutex<Option<Shared>>,
+    /// Those with lower numbers are not used any more.
+    given_up: AtomicU64,
     /// Held while `shared` is made, so that it is made once.
     connecting: tokio::sync::Mutex<()>,
     /// It left a request without an answer, and has answered no probe since.
     is_suspect: AtomicBool,
+}
+
+#[derive(Clone)]
+struct Shared {
+    sender: http2::SendRequest<RequestBody>,
+    /// How many were made before it.
+    number: u64,
 }
 
 /// What became of a request.
@@ -75,6 +85,7 @@ impl Server {
             places,
             idle,
             shared: Mutex::default(),
+            given_up: AtomicU64::new(0),
             connecting: tokio::sync::Mutex::default(),
             is_suspect: AtomicBool::new(false),
         }
@@ -224,45 +235,67 @@ impl Server {
         request.headers_mut().remove(TRANSFER_ENCODING);
         name_authority(&mut request);
         let progress = request.body().progress();
+        let can_repeat = progress.is_none() && is_safe(request.method());
         // A connection may turn out to be closing: then one more is made.
         for _ in 0..2 {
-            let mut sender = match self.shared(endpoint).await {
-                Ok(sender) => sender,
+            let (mut shared, is_kept) = match self.shared(endpoint).await {
+                Ok(shared) => shared,
                 Err(error) => return Attempted::Unreachable(error, request),
             };
-            let answer = sender.try_send_request(request);
+            let copied = (can_repeat && is_kept).then(|| Copied::of(&request));
+            let answer = shared.sender.try_send_request(request);
             match answered_within(self.limits.response, answer, progress.as_deref()).await {
                 None => return Attempted::TimedOut,
                 Some(Ok(response)) => {
                     let response = response.map(|body| ResponseBody::new(Received::http2(body), None));
                     return Attempted::Answered(response);
                 }
-                Some(Err(mut error)) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return broken(error.into_error(), progress.as_deref()),
+                Some(Err(mut error)) => match (error.take_message(), copied) {
+                    (Some(unsent), _) => request = unsent,
+                    (None, Some(copied)) if was_closed_http2(error.error()) => {
+                        request = copied.request();
+                        *request.version_mut() = Version::HTTP_2;
+                    }
+                    (None, _) => return broken(error.into_error(), progress.as_deref()),
                 },
             }
+            self.give_up(shared.number);
         }
         Attempted::Unreachable(io::ErrorKind::ConnectionAborted.into(), request)
     }
 
-    /// The connection that all requests share, made anew if it is closed.
-    async fn shared(&self, endpoint: &config::Endpoint) -> io::Result<http2::SendRequest<RequestBody>> {
-        if let Some(sender) = self.open_shared() {
-            return Ok(sender);
+    /// The connection that all requests share, made anew if it is closed; and whether it was there.
+    async fn shared(&self, endpoint: &config::Endpoint) -> io::Result<(Shared, bool)> {
+        if let Some(shared) = self.open_shared() {
+            return Ok((shared, true));
         }
         let _one_at_a_time = self.connecting.lock().await;
-        if let Some(sender) = self.open_shared() {
-            return Ok(sender);
+        if let Some(shared) = self.open_shared() {
+            return Ok((shared, true));
         }
         let sender = timeout(self.limits.connect, connect::http2(endpoint)).await??;
-        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
-        Ok(sender)
+        let mut shared = self.lock_shared();
+        let number = shared.as_ref().map_or(0, |last| last.number + 1);
+        let made = Shared { sender, number };
+        *shared = Some(made.clone());
+        Ok((made, false))
     }
 
-    fn open_shared(&self) -> Option<http2::SendRequest<RequestBody>> {
-        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.clone().filter(|sender| !sender.is_closed())
+    fn open_shared(&self) -> Option<Shared> {
+        let shared = self.lock_shared();
+        let given_up = self.given_up.load(Ordering::Relaxed);
+        shared
+            .clone()
+            .filter(|shared| shared.number >= given_up && !shared.sender.is_closed())
+    }
+
+    /// Sends no more requests over this connection: it ends, and may not say so yet.
+    fn give_up(&self, number: u64) {
+        self.given_up.fetch_max(number + 1, Ordering::Relaxed);
+    }
+
+    fn lock_shared(&self) -> MutexGuard<'_, Option<Shared>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -323,6 +356,22 @@ fn is_safe(method: &Method) -> bool {
 /// Whether the connection ended instead of an answer, as opposed to an answer that makes no sense.
 fn was_closed(error: &hyper::Error) -> bool {
     !error.is_parse() && !error.is_user()
+}
+
+/// The same in HTTP/2, where it may end with an announcement, and one stream may end for itself: refused, nobody looked
+/// at it (RFC 9113, section 8.7).
+fn was_closed_http2(error: &hyper::Error) -> bool {
+    match error
+        .source()
+        .and_then(|source| source.downcast_ref::<h2::Error>())
+    {
+        Some(error) => {
+            error.is_io()
+                || error.is_go_away() && error.is_remote()
+                || error.reason() == Some(h2::Reason::REFUSED_STREAM)
+        }
+        None => was_closed(error),
+    }
 }
 
 fn broken(error: hyper::Error, progress: Option<&Progress>) -> Attempted {

@@ -324,6 +324,7 @@ const FENCED: &[(&str, &[&str], &str)] = &[
         &["proxy", "upstream", "doctor::http"],
         "applications are reached in one place; one looks at the gateway from outside",
     ),
+    ("h2", &["upstream"], "how a stream of HTTP/2 ended"),
     (
         "hyper_util",
         &["listener", "proxy", "upstream", "control::ops", "doctor::http"],

@@ -59,6 +59,7 @@ mod unwritable_log;
 mod warnings;
 mod way_forward;
 mod way_framing;
+mod way_h2c;
 mod way_identity;
 mod way_limits;
 mod way_record;
