@@ -83,7 +83,7 @@ pub async fn salvage_store(config: &Config, scratch: &Path, now: Timestamp) -> R
 fn help(error: &StoreError) -> &'static str {
     match error {
         StoreError::Corrupt(_) => {
-            ". The disk, or a copy of the folder, did not keep what was written; nothing was changed. \
+            ". The disk, or a copy of the folder, did not keep what was written. \
              `vestibule store verify` says what of a store that opens is damaged; \
              `vestibule store import BACKUP` makes a new store from a backup, once that folder is moved away; \
              `vestibule store salvage FILE` writes what can still be read to a file that `store import` takes"

@@ -150,7 +150,7 @@ async fn whatever_people_have_works_after_a_move() {
     let mailed = || {
         Letter::all_in(&outbox)
             .into_iter()
-            .find(|mail| mail.to == "ann@example.com")
+            .find(|mail| mail.to == "ann@example.com" && mail.text.contains("/.auth/reset?token="))
     };
     until(|| mailed().is_some()).await;
     let letter = mailed().unwrap();

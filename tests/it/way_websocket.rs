@@ -33,7 +33,7 @@ async fn begun(listener: &TcpListener) -> TcpStream {
 /// A frame with 300 bytes, as clients send it if `mask` is some.
 fn long_frame(mask: Option<[u8; 4]>) -> Vec<u8> {
     let masked = if mask.is_some() { 0x80 } else { 0 };
-    let mut frame = vec![0x82, masked | 126, 1, 44];
+    let mut frame = vec![0x82, masked | 0x7E, 1, 44];
     frame.extend(mask.into_iter().flatten());
     frame.resize(frame.len() + 300, 7);
     frame

@@ -61,15 +61,13 @@ fn lost(losses: &Losses) -> String {
     if faults.is_empty() {
         return "all that was found could be read.".to_owned();
     }
-    let mut text =
-        format!("{unreadable} cannot be read, and {left_out} are left out that are of no use without those:");
-    for fault in faults.iter().take(TOLD) {
-        text += "\n  ";
-        text += fault;
-    }
+    let mut lines = vec![format!(
+        "{unreadable} cannot be read, and {left_out} are left out that are of no use without those:"
+    )];
+    lines.extend(faults.iter().take(TOLD).cloned());
     let more = (unreadable + left_out).saturating_sub(TOLD as u64);
     if more > 0 {
-        text += &format!("\n  and {more} more");
+        lines.push(format!("and {more} more"));
     }
-    text
+    lines.join("\n  ")
 }

@@ -53,6 +53,7 @@ struct Words {
 }
 
 impl Words {
+    #[expect(clippy::too_many_lines, reason = "a list")]
     fn of(mail: &Mail, has_token: bool) -> Self {
         let words = |subject, lead, otherwise, action| Self {
             subject,

@@ -16,8 +16,8 @@ pub(super) fn load(engine: &Engine, folder: &Folder) -> Result<Meta, StoreError>
     }
     if !folder.is_new() {
         return Err(StoreError::Corrupt(format!(
-            "{}: nothing is in its database",
-            folder.path().display()
+            "{}: nothing is in it",
+            folder.path().join("db").display()
         )));
     }
     let meta = Meta {

@@ -144,7 +144,8 @@ fn an_import_is_refused_where_it_would_do_harm() {
 /// A file with another checksum, as whoever changes what is in one writes it.
 fn forged(lines: &[Value]) -> String {
     let (end, records) = lines.split_last().unwrap();
-    let body: String = records.iter().map(|line| format!("{line}\n")).collect();
+    let records: Vec<String> = records.iter().map(Value::to_string).collect();
+    let body = records.join("\n") + "\n";
     let mut end = end.clone();
     end["end"]["sha256"] = json!(base16ct::lower::encode_string(&Sha256::digest(&body)));
     format!("{body}{end}\n")
@@ -307,7 +308,7 @@ fn what_cannot_be_read_is_not_left_out_in_silence() {
         &["store", "backup", "all.jsonl"],
     ] {
         let error = site.run(&[arguments, &["--json"]].concat()).error(1);
-        assert!(error.contains("a record that cannot be read: Account"), "{error}");
+        assert!(error.contains("the store is damaged: Account"), "{error}");
         assert!(!site.path("all.jsonl").exists());
     }
     let cut_off = site.run(&["store", "export"]);
