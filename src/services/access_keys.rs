@@ -21,7 +21,7 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccessKey, StoreError};
+use crate::store::{CreateAccessKey, StoreError, UnreadableRow};
 
 mod keep;
 
@@ -147,13 +147,27 @@ impl AccessKeys {
             by_account: tokio::sync::Mutex::default(),
             unsettled: Mutex::default(),
         };
+        let loaded = keys.store.load_access_keys().await?;
+        let mut damaged: HashSet<AccountId> = HashSet::new();
+        for UnreadableRow { account, error } in &loaded.unreadable {
+            damaged.extend(account);
+            let account = account.as_ref().map(tracing::field::display);
+            tracing::error!(%error, account, "an access key cannot be read: no key of its account serves anybody");
+        }
         let mut stored: BTreeMap<AccountId, Vec<AccessKey>> = BTreeMap::new();
-        for key in keys.store.access_keys(None).await? {
+        for key in loaded.sound {
             stored.entry(key.account).or_default().push(key);
         }
         let mut index = keys.by_account.lock().await;
         for (id, stored) in stored {
-            let account = keys.store.account(id).await?;
+            let account = match keys.store.account(id).await {
+                Ok(account) => account.filter(|_| !damaged.contains(&id)),
+                Err(error @ StoreError::Corrupt(_)) => {
+                    tracing::error!(%error, account = %id, "an account cannot be read: no access key of it serves anybody");
+                    None
+                }
+                Err(error) => return Err(error),
+            };
             keys.replace(&mut index, id, account.as_ref(), stored);
         }
         drop(index);
@@ -343,7 +357,11 @@ impl AccessKeys {
     pub async fn list(&self, of: Option<AccountId>) -> Result<Vec<AccessKeyInfo>, StoreError> {
         let mut emails: HashMap<AccountId, String> = HashMap::new();
         let mut list = Vec::new();
-        for mut key in self.store.access_keys(of).await? {
+        let stored = match of {
+            Some(_) => self.store.access_keys(of).await?,
+            None => self.store.load_access_keys().await?.sound,
+        };
+        for mut key in stored {
             if let Some(live) = self.live.pin().get(&key.id)
                 && let Some(last_use) = live.life().unstored().clone()
             {
@@ -382,6 +400,12 @@ impl AccessKeys {
         match read.await {
             Ok((account, stored)) => {
                 self.replace(&mut index, id, account.as_ref(), stored);
+                self.unsettled().remove(&id);
+            }
+            // What is damaged does not mend by itself.
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(%error, account = %id, "no access key of this account serves anybody: a row cannot be read");
+                self.replace(&mut index, id, None, Vec::new());
                 self.unsettled().remove(&id);
             }
             Err(error) => {

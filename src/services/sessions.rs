@@ -19,7 +19,7 @@ use crate::ids::{AccountId, SessionId};
 use crate::metrics::Metrics;
 use crate::model::{Account, PlainToken, Session, SignInMethod, Standing, TokenDigest};
 use crate::random::Random;
-use crate::store::{PutSession, SessionsToEnd, Store, StoreError};
+use crate::store::{PutSession, SessionsToEnd, Store, StoreError, UnreadableRow};
 
 /// How often sessions whose time is over are ended: their streams must end within 5 s (S28).
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
@@ -37,6 +37,13 @@ pub struct SessionInfo {
     pub email: String,
     /// When it ends unless it is used.
     pub expires_at: Timestamp,
+}
+
+/// Whose sessions are found at start.
+enum Owner {
+    Active(Box<Account>),
+    ShutOut,
+    Unreadable,
 }
 
 /// All sessions.
@@ -79,29 +86,50 @@ impl Sessions {
             metrics,
             verified_only: AtomicBool::new(false),
         };
-        let mut accounts: HashMap<AccountId, Option<Account>> = HashMap::new();
-        for session in sessions.store.sessions().await? {
-            let account = match accounts.entry(session.account) {
+        let loaded = sessions.store.load_sessions().await?;
+        for UnreadableRow { account, error } in &loaded.unreadable {
+            let account = account.as_ref().map(tracing::field::display);
+            tracing::error!(%error, account, "a session cannot be read: it serves nobody");
+        }
+        let mut accounts: HashMap<AccountId, Owner> = HashMap::new();
+        for session in loaded.sound {
+            let owner = match accounts.entry(session.account) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unknown) => {
-                    let account = sessions.store.account(session.account).await?;
-                    unknown.insert(account.filter(|account| account.standing == Standing::Active))
-                }
+                Entry::Vacant(unknown) => unknown.insert(sessions.owner(session.account).await?),
+            };
+            let account = match owner {
+                Owner::Active(account) => Some(account),
+                Owner::ShutOut => None,
+                // What may have become of it cannot be known: its sessions serve nobody, and stay as they are.
+                Owner::Unreadable => continue,
             };
             let digest = session.digest;
             let live = account
-                .as_ref()
                 .filter(|account| knows_password(&session, account))
                 .map(|account| LiveSession::new(session, account, sessions.limits))
                 .filter(|live| !live.is_over(sessions.clock.now()));
-            match live {
-                Some(live) => sessions.insert(&Arc::new(live)),
-                None => {
-                    sessions.store.end_sessions(SessionsToEnd::Token(digest)).await?;
+            let Some(live) = live else {
+                // Found again at the next start, if it stays.
+                if let Err(error) = sessions.store.end_sessions(SessionsToEnd::Token(digest)).await {
+                    tracing::warn!(%error, "a session that is over could not be removed");
                 }
-            }
+                continue;
+            };
+            sessions.insert(&Arc::new(live));
         }
         Ok(sessions)
+    }
+
+    async fn owner(&self, id: AccountId) -> Result<Owner, StoreError> {
+        match self.store.account(id).await {
+            Ok(Some(account)) if account.standing == Standing::Active => Ok(Owner::Active(Box::new(account))),
+            Ok(_) => Ok(Owner::ShutOut),
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(%error, account = %id, "an account cannot be read: it is shut out");
+                Ok(Owner::Unreadable)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Holds to another configuration from now on: where addresses must be proven, sessions of accounts whose address is
@@ -313,11 +341,17 @@ impl Sessions {
         }
         for session in &over {
             let which = SessionsToEnd::Token(session.digest());
-            if let Err(error) = self.store.end_sessions(which).await {
-                tracing::warn!(%error, "sessions that are over could not be removed; trying again soon");
-                return;
+            match self.store.end_sessions(which).await {
+                Ok(_) => self.remove(session),
+                // A row that is damaged stands in no other's way.
+                Err(StoreError::Corrupt(error)) => {
+                    tracing::warn!(error, session = %session.id(), "a session that is over could not be removed");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "sessions that are over could not be removed; trying again soon");
+                    return;
+                }
             }
-            self.remove(session);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{Loaded, StoreError};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
 
@@ -20,6 +20,9 @@ pub trait AccessKeyStore: Send + Sync + 'static {
 
     /// The access keys of an account, or all, in the order they were made.
     async fn access_keys(&self, of: Option<AccountId>) -> Result<Vec<AccessKey>, StoreError>;
+
+    /// Every access key that is kept, in the order they were made: read once, at start.
+    async fn load_access_keys(&self) -> Result<Loaded<AccessKey>, StoreError>;
 
     /// Switches an access key off or on. The key as it is now, if there is one.
     async fn set_access_key_disabled(

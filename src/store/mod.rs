@@ -8,6 +8,7 @@ mod audit;
 mod counting;
 mod error;
 mod inspection;
+mod loaded;
 mod mailing;
 mod portable;
 pub mod postgres;
@@ -26,6 +27,7 @@ pub use access_keys::{AccessKeyStore, CreateAccessKey};
 pub use audit::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject};
 pub use error::StoreError;
 pub use inspection::{AccountFilter, AccountPage, InspectionStore, Locks};
+pub use loaded::{Loaded, UnreadableRow};
 pub use mailing::{Allowance, ConsumeToken, MailOutcome, Stamp, StampMail, StampedToken, TokenEffect};
 pub use portable::{
     AddressMails, Counts, DamagedStore, Export, ExportFile, Header, Import, KeptFailures, KeptLock, Losses,
@@ -155,7 +157,12 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     ) -> Result<PutSession, StoreError>;
 
     /// Every session that is kept: read once, at start.
-    async fn sessions(&self) -> Result<Vec<Session>, StoreError>;
+    async fn load_sessions(&self) -> Result<Loaded<Session>, StoreError>;
+
+    /// The same; an error if any cannot be read.
+    async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
+        self.load_sessions().await?.require_sound()
+    }
 
     /// Notes when sessions were last used. Those that are gone stay gone.
     async fn touch_sessions(&self, seen: Vec<(TokenDigest, Timestamp)>) -> Result<(), StoreError>;

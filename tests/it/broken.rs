@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use vestibule::config::Period;
+use vestibule::ids::AccountId;
 
-use crate::harness::{Application, PASSWORD, Program, Running, Site, soon};
+use crate::harness::{Application, PASSWORD, Program, Running, Site, soon, until};
 
 fn site(app: &Application) -> Site {
     Site::new(&format!(
@@ -28,15 +29,24 @@ fn site(app: &Application) -> Site {
 
 /// Writes nonsense over every row of a kind.
 fn damage(site: &Site, kind: u8) {
+    damage_rows(site, &[kind]);
+}
+
+/// The same over every row whose key begins like this.
+fn damage_rows(site: &Site, prefix: &[u8]) {
     let db = ::sled::open(site.path("data/store")).unwrap();
-    let keys: Vec<_> = db.scan_prefix([kind]).keys().map(Result::unwrap).collect();
+    let keys: Vec<_> = db.scan_prefix(prefix).keys().map(Result::unwrap).collect();
     assert!(!keys.is_empty());
     for key in keys {
         db.insert(key, b"\x01{nonsense").unwrap();
     }
     db.flush().unwrap();
     drop(db);
-    // The engine writes its files for everybody to read, which the gateway refuses to open.
+    close(site);
+}
+
+/// The engine writes its files for everybody to read, which the gateway refuses to open.
+fn close(site: &Site) {
     for file in fs::read_dir(site.path("data/store")).unwrap() {
         let path = file.unwrap().path();
         if path.is_file() {
@@ -51,7 +61,11 @@ fn add(site: &Site, email: &str) {
 }
 
 async fn sign_in(program: &Program, site: &Site) -> reqwest::Response {
-    let form = json!({ "login": "ann@example.com", "password": PASSWORD });
+    sign_in_as(program, site, "ann@example.com").await
+}
+
+async fn sign_in_as(program: &Program, site: &Site, login: &str) -> reqwest::Response {
+    let form = json!({ "login": login, "password": PASSWORD });
     let login = program.client(site).post(program.url("/.auth/login")).json(&form);
     soon(login.send()).await.unwrap()
 }
@@ -104,20 +118,104 @@ async fn s18_asking_for_a_reset_is_answered_before_any_account_is_read() {
 }
 
 #[tokio::test]
-async fn s49_with_a_corrupt_session_nothing_is_served() {
+async fn s49_a_corrupt_session_serves_nobody() {
     let app = Application::start().await;
     let site = site(&app);
     add(&site, "ann@example.com");
+    let id = id_of(&site, "ann");
     let (program, _) = Program::start(&site);
-    let answer = sign_in(&program, &site).await;
-    assert_eq!(answer.status(), 200);
+    let ann = cookie(&sign_in(&program, &site).await);
     program.stop();
     damage(&site, b's');
-    // Which sessions were ended cannot be known any more: the gateway says so and does not start.
-    let done = site.run(&["serve"]);
-    assert_eq!(done.status, 1, "{}", done.stderr);
-    assert!(done.stderr.contains("Session"), "{}", done.stderr);
+    let (program, log) = Program::start(&site);
+    let names_it = |line: &str| line.contains("Session") && line.contains(&id);
+    assert!(log.lines().any(names_it), "{log}");
+    assert_eq!(visit(&program, &site, &ann).await, 401);
     assert!(app.received().is_empty());
+    let again = cookie(&sign_in(&program, &site).await);
+    assert_eq!(visit(&program, &site, &again).await, 200);
+}
+
+#[tokio::test]
+async fn s49_a_row_that_cannot_be_read_shuts_out_its_account_alone() {
+    for (kind, serves) in [(b'a', false), (b'k', true)] {
+        let app = Application::start().await;
+        let site = site(&app);
+        add(&site, "ann@example.com");
+        add(&site, "bob@example.com");
+        let id = id_of(&site, "bob");
+        let [ann_key, bob_key] = ["ann@example.com", "bob@example.com"].map(|of| {
+            let made = site.ask(&["key", "create", of]);
+            made["access_key"].as_str().unwrap().to_owned()
+        });
+        let (program, _) = Program::start(&site);
+        let ann = cookie(&sign_in(&program, &site).await);
+        let bob = cookie(&sign_in_as(&program, &site, "bob@example.com").await);
+        program.stop();
+        let account: AccountId = id.parse().unwrap();
+        let row = match kind {
+            b'a' => account.as_bytes().to_vec(),
+            _ => bob_key.clone().into_bytes(),
+        };
+        damage_rows(&site, &[&[kind], row.as_slice()].concat());
+
+        let (program, log) = Program::start(&site);
+        let names_it = |line: &str| line.contains("cannot be read") && line.contains(&id);
+        assert!(log.lines().any(names_it), "{log}");
+        assert_eq!(visit(&program, &site, &ann).await, 200);
+        assert_eq!(visit(&program, &site, &bob).await, if serves { 200 } else { 401 });
+        let listed = site.ask(&["key", "list"]);
+        let live = |key: &str| {
+            let mut keys = listed.as_array().unwrap().iter();
+            keys.any(|listed| listed["access_key"] == key && listed["live"] == true)
+        };
+        assert_eq!((live(&ann_key), live(&bob_key)), (true, false), "{listed}");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_cannot_be_read_stands_before_no_other() {
+    let app = Application::start().await;
+    let site = site(&app);
+    add(&site, "ann@example.com");
+    // Due since 1970, and there is no row that says what it is.
+    let db = ::sled::open(site.path("data/store")).unwrap();
+    let due = [b"Q".as_slice(), &[0; 24]].concat();
+    db.insert(due, b"\x01null").unwrap();
+    db.flush().unwrap();
+    drop(db);
+    close(&site);
+    let (program, _) = Program::start(&site);
+    let form = json!({ "email": "ann@example.com" });
+    let forgot = program
+        .client(&site)
+        .post(program.url("/.auth/forgot"))
+        .json(&form);
+    assert_eq!(soon(forgot.send()).await.unwrap().status(), 202);
+    let outbox = site.path("data/outbox");
+    until(|| fs::read_dir(&outbox).is_ok_and(|mails| mails.count() == 1)).await;
+    let (_, log) = program.stop();
+    assert!(log.contains("a mail cannot be read and is not sent"), "{log}");
+}
+
+fn id_of(site: &Site, who: &str) -> String {
+    site.ask(&["user", "show", who])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn cookie(answer: &reqwest::Response) -> String {
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+async fn visit(program: &Program, site: &Site, cookie: &str) -> u16 {
+    let request = program
+        .client(site)
+        .get(program.url("/"))
+        .header("cookie", cookie);
+    soon(request.send()).await.unwrap().status().as_u16()
 }
 
 #[tokio::test]

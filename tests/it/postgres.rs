@@ -2,6 +2,7 @@
 
 mod encrypted;
 mod foreign;
+mod refusing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +51,11 @@ fn gateway_on(cluster: &Cluster, database: &str, app: &Application) -> (Site, Pr
 }
 
 async fn sign_in(program: &Program, site: &Site) -> Response {
-    let form = json!({ "login": "ann@example.com", "password": PASSWORD });
+    sign_in_as(program, site, "ann@example.com").await
+}
+
+async fn sign_in_as(program: &Program, site: &Site, login: &str) -> Response {
+    let form = json!({ "login": login, "password": PASSWORD });
     let login = program.client(site).post(program.url("/.auth/login")).json(&form);
     soon(login.send()).await.unwrap()
 }

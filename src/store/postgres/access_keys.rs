@@ -8,11 +8,11 @@ use tokio_postgres::Row;
 
 use super::fault::{Fault, unavailable};
 use super::mails;
-use super::row::{Json, decode, encode, execute, query, query_opt, query_value, uuid};
+use super::row::{Json, decode, encode, execute, load, query, query_opt, query_value, uuid};
 use super::{PostgresStore, TOGETHER};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
-use crate::store::{AccessKeyStore, CreateAccessKey, StoreError};
+use crate::store::{AccessKeyStore, CreateAccessKey, Loaded, StoreError};
 
 #[async_trait]
 impl AccessKeyStore for PostgresStore {
@@ -32,6 +32,13 @@ impl AccessKeyStore for PostgresStore {
     async fn access_keys(&self, of: Option<AccountId>) -> Result<Vec<AccessKey>, StoreError> {
         self.database
             .with_all(async |client| list(client, of).await)
+            .await?
+            .require_sound()
+    }
+
+    async fn load_access_keys(&self) -> Result<Loaded<AccessKey>, StoreError> {
+        self.database
+            .with_all(async |client| list(client, None).await)
             .await
     }
 
@@ -122,12 +129,14 @@ pub(super) async fn insert(client: &impl GenericClient, access_key: &AccessKey) 
 }
 
 /// Those of an account, or all, in the order they were made.
-async fn list(client: &impl GenericClient, of: Option<AccountId>) -> Result<Vec<AccessKey>, Fault> {
-    let sql = "SELECT id, version, record FROM access_key WHERE $1::uuid IS NULL OR account = $1";
+async fn list(client: &impl GenericClient, of: Option<AccountId>) -> Result<Loaded<AccessKey>, Fault> {
+    let sql = "SELECT id, account, version, record FROM access_key WHERE $1::uuid IS NULL OR account = $1";
     let rows = query(client, sql, &[&of.map(|of| uuid(of.as_bytes()))]).await?;
-    let mut access_keys: Vec<AccessKey> = rows.iter().map(read).collect::<Result<_, _>>()?;
-    access_keys.sort_by_key(|access_key| (access_key.created_at, access_key.id));
-    Ok(access_keys)
+    let mut loaded = load(&rows, read)?;
+    loaded
+        .sound
+        .sort_by_key(|access_key| (access_key.created_at, access_key.id));
+    Ok(loaded)
 }
 
 async fn set_disabled(

@@ -12,7 +12,7 @@ use super::{accounts, invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{KeptMail, Mail, MailState};
 use crate::store::record::Postage;
-use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, rules};
+use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError, rules};
 
 /// Lets mails wait, due at once.
 pub(super) async fn enqueue(tx: &Transaction<'_>, mails: &[Mail]) -> Result<(), Fault> {
@@ -49,10 +49,25 @@ pub(super) async fn take_due(
 ) -> Result<Option<KeptMail>, Fault> {
     let sql = "SELECT id, version, record FROM mail WHERE due_at <= $1 ORDER BY due_at, id LIMIT 1
         FOR UPDATE SKIP LOCKED";
-    let Some(row) = query_opt(tx, sql, &[&micros(now)]).await? else {
-        return Ok(None);
+    let mut kept = loop {
+        let Some(row) = query_opt(tx, sql, &[&micros(now)]).await? else {
+            return Ok(None);
+        };
+        match read(&row) {
+            Ok(kept) => break kept,
+            // It must not stand before all others. What is left of it is for `verify` to tell of.
+            Err(Fault::Store(StoreError::Corrupt(what))) => {
+                tracing::error!(
+                    what,
+                    "a mail cannot be read and is not sent; `vestibule store verify` tells of it"
+                );
+                let id: uuid::Uuid = row.try_get("id")?;
+                let sql = "UPDATE mail SET due_at = NULL, failed_at = $2 WHERE id = $1";
+                execute(tx, sql, &[&id, &micros(now)]).await?;
+            }
+            Err(error) => return Err(error),
+        }
     };
-    let mut kept = read(&row)?;
     kept.attempts = kept.attempts.saturating_add(1);
     kept.state = MailState::Due(now.checked_add(lease).unwrap_or(Timestamp::MAX));
     update(tx, &kept).await?;

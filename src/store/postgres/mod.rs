@@ -36,7 +36,7 @@ pub use server::{Server, Tls};
 use super::counting::Counting;
 use super::record::{Meta, Run};
 use super::{
-    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, MailOutcome, Precondition,
+    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, Loaded, MailOutcome, Precondition,
     PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect,
     UpdateAccount, Verification,
 };
@@ -273,7 +273,7 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
+    async fn load_sessions(&self) -> Result<Loaded<Session>, StoreError> {
         self.database
             .with_all(async |client| sessions::all(client).await)
             .await

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::fault::Fault;
 use crate::ids::AccountId;
 use crate::model::TokenDigest;
-use crate::store::StoreError;
 use crate::store::record::{Malformed, Record};
+use crate::store::{Loaded, StoreError, UnreadableRow};
 
 /// Parameters of a statement.
 pub(super) type Params<'p> = &'p [&'p (dyn ToSql + Sync)];
@@ -99,6 +99,22 @@ pub(super) fn decode<T: Record>(row: &Row, name: impl FnOnce() -> String) -> Res
     let version = u8::try_from(version).unwrap_or(0);
     let record = T::decode(version, &json);
     record.map_err(|why: Malformed| Fault::Store(StoreError::Corrupt(format!("{}: {why}", name()))))
+}
+
+/// What rows with an `account` hold. One that cannot be read is no error of the others.
+pub(super) fn load<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, Fault>) -> Result<Loaded<T>, Fault> {
+    let mut loaded = Loaded::default();
+    for row in rows {
+        match read(row) {
+            Ok(sound) => loaded.sound.push(sound),
+            Err(Fault::Store(error @ StoreError::Corrupt(_))) => loaded.unreadable.push(UnreadableRow {
+                account: Some(account_of(row, "account")?),
+                error,
+            }),
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(loaded)
 }
 
 /// An id as a `uuid`.

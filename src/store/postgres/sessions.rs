@@ -8,9 +8,9 @@ use tokio_postgres::Row;
 
 use super::accounts::standing;
 use super::fault::Fault;
-use super::row::{Json, bytes, decode, encode, execute, micros, query, query_opt, uuid};
+use super::row::{Json, bytes, decode, encode, execute, load, micros, query, query_opt, uuid};
 use crate::model::{Session, Standing, TokenDigest};
-use crate::store::{PutSession, SessionsToEnd};
+use crate::store::{Loaded, PutSession, SessionsToEnd};
 
 /// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked,
 /// all of its sessions were ended then, and this one must not outlive that.
@@ -50,9 +50,9 @@ pub(super) async fn insert(client: &impl GenericClient, session: &Session) -> Re
     Ok(())
 }
 
-pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<Session>, Fault> {
-    let rows = query(client, "SELECT id, version, record FROM session", &[]).await?;
-    rows.iter().map(read).collect()
+pub(super) async fn all(client: &impl GenericClient) -> Result<Loaded<Session>, Fault> {
+    let rows = query(client, "SELECT id, account, version, record FROM session", &[]).await?;
+    load(&rows, read)
 }
 
 /// The session, which nobody ends until the transaction does.

@@ -1,18 +1,15 @@
 //! Access keys, and the key that their secrets are sealed with.
 
-use std::ops::ControlFlow;
-
 use async_trait::async_trait;
 
 use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, Kind};
 use super::mails;
-use super::record;
-use super::rows::{Group, Rows};
+use super::rows::{self, Group, Rows};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
-use crate::store::{AccessKeyStore, CreateAccessKey, StoreError};
+use crate::store::{AccessKeyStore, CreateAccessKey, Loaded, StoreError};
 
 #[async_trait]
 impl AccessKeyStore for SledStore {
@@ -29,8 +26,12 @@ impl AccessKeyStore for SledStore {
     async fn access_keys(&self, account: Option<AccountId>) -> Result<Vec<AccessKey>, StoreError> {
         match account {
             Some(account) => self.open.engine.with(|tree| of(tree, account)),
-            None => self.read_all(all).await,
+            None => self.load_access_keys().await?.require_sound(),
         }
+    }
+
+    async fn load_access_keys(&self) -> Result<Loaded<AccessKey>, StoreError> {
+        self.read_all(all).await
     }
 
     async fn set_access_key_disabled(
@@ -102,15 +103,12 @@ fn of(rows: &impl Rows, account: AccountId) -> Result<Vec<AccessKey>, StoreError
 }
 
 /// All of them, in the order they were made.
-fn all(engine: &Engine) -> Result<Vec<AccessKey>, StoreError> {
-    let mut access_keys = Vec::new();
-    engine.pieces(&Kind::AccessKey.prefix(), None, |_, rows| {
-        for (key, value) in rows {
-            access_keys.push(record::decode(key, value)?);
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(in_order(access_keys))
+fn all(engine: &Engine) -> Result<Loaded<AccessKey>, StoreError> {
+    let loaded = rows::load(engine, Kind::AccessKey, Kind::AccessKeyOf)?;
+    Ok(Loaded {
+        sound: in_order(loaded.sound),
+        ..loaded
+    })
 }
 
 fn set_disabled(

@@ -372,6 +372,12 @@ pub(super) fn trailing_account(key: &[u8]) -> Option<AccountId> {
     key.last_chunk().copied().map(AccountId::from_bytes)
 }
 
+/// The account that the key of an index begins with, and what follows.
+pub(super) fn account_and_name(key: &[u8]) -> Option<(AccountId, &[u8])> {
+    let (account, name) = key.get(1..)?.split_first_chunk()?;
+    Some((AccountId::from_bytes(*account), name))
+}
+
 /// The token that a key ends with.
 pub(super) fn trailing_digest(key: &[u8]) -> Option<TokenDigest> {
     key.last_chunk().copied().map(TokenDigest::from_bytes)

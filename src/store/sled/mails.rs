@@ -38,16 +38,30 @@ pub(super) fn take_due(
     now: Timestamp,
     lease: Duration,
 ) -> Result<Option<KeptMail>, StoreError> {
-    let Some((index, _)) = group.first(&Kind::MailDue.prefix())? else {
-        return Ok(None);
+    let (index, mut kept) = loop {
+        let Some((index, _)) = group.first(&Kind::MailDue.prefix())? else {
+            return Ok(None);
+        };
+        let read = match key::trailing_mail(&index) {
+            Some(id) => group.indexed::<KeptMail>(&index, &key::mail(id)),
+            None => Err(StoreError::Corrupt(format!(
+                "{} names no mail",
+                record::name(&index)
+            ))),
+        };
+        match read {
+            Ok(kept) => break (index, kept),
+            // It must not stand before all others. What is left of it is for `verify` to tell of.
+            Err(StoreError::Corrupt(what)) => {
+                tracing::error!(
+                    what,
+                    "a mail cannot be read and is not sent; `vestibule store verify` tells of it"
+                );
+                group.remove(index.to_vec());
+            }
+            Err(error) => return Err(error),
+        }
     };
-    let Some(id) = key::trailing_mail(&index) else {
-        return Err(StoreError::Corrupt(format!(
-            "{} names no mail",
-            record::name(&index)
-        )));
-    };
-    let mut kept: KeptMail = group.indexed(&index, &key::mail(id))?;
     if !matches!(kept.state, MailState::Due(due) if due <= now) {
         return Ok(None);
     }

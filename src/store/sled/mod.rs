@@ -38,7 +38,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, MailOutcome, Precondition,
+    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, Loaded, MailOutcome, Precondition,
     PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect,
     UpdateAccount, Verification,
 };
@@ -291,7 +291,7 @@ impl Store for SledStore {
             .await
     }
 
-    async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
+    async fn load_sessions(&self) -> Result<Loaded<Session>, StoreError> {
         self.read_all(sessions::all).await
     }
 

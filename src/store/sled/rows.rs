@@ -1,11 +1,15 @@
 //! Reading rows, and changing them within a group of operations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 
 use ::sled::{IVec, Tree};
 
+use super::engine::Engine;
+use super::key::{self, Kind};
 use super::record::{self, Record};
-use crate::store::StoreError;
+use crate::ids::AccountId;
+use crate::store::{Loaded, StoreError, UnreadableRow};
 
 /// A row that was found: its key and its value.
 pub(super) type Row = (IVec, IVec);
@@ -56,6 +60,41 @@ impl Rows for Tree {
     fn first(&self, prefix: &[u8]) -> Result<Option<Row>, StoreError> {
         self.scan(prefix).next().transpose()
     }
+}
+
+/// Every row of a kind. Whose a row is that cannot be read, the index says that lists those of each account.
+pub(super) fn load<T: Record>(engine: &Engine, kind: Kind, index: Kind) -> Result<Loaded<T>, StoreError> {
+    let mut loaded = Loaded::default();
+    let mut owners: HashMap<Vec<u8>, Option<AccountId>> = HashMap::new();
+    let mut unreadable = Vec::new();
+    engine.pieces(&kind.prefix(), None, |_, rows| {
+        for (key, value) in rows {
+            match record::decode(key, value) {
+                Ok(row) => loaded.sound.push(row),
+                Err(error) => {
+                    owners.insert(key[1..].to_vec(), None);
+                    unreadable.push((key.clone(), error));
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if !owners.is_empty() {
+        engine.pieces(&index.prefix(), None, |_, rows| {
+            for (account, name) in rows.iter().filter_map(|(key, _)| key::account_and_name(key)) {
+                if let Some(owner) = owners.get_mut(name) {
+                    *owner = Some(account);
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    let rows = unreadable.into_iter().map(|(key, error)| UnreadableRow {
+        account: owners.get(&key[1..]).copied().flatten(),
+        error,
+    });
+    loaded.unreadable.extend(rows);
+    Ok(loaded)
 }
 
 /// Rows as they will be when the group is on disk.

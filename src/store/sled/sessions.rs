@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use super::engine::Engine;
 use super::key::{self, Kind};
 use super::record;
-use super::rows::{Group, Rows};
+use super::rows::{self, Group, Rows};
 use crate::ids::AccountId;
 use crate::model::{Account, Session, Standing, TokenDigest};
-use crate::store::{PutSession, SessionsToEnd, StoreError};
+use crate::store::{Loaded, PutSession, SessionsToEnd, StoreError};
 
 /// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked,
 /// all of its sessions were ended then, and this one must not outlive that.
@@ -37,15 +37,8 @@ pub(super) fn insert(group: &mut Group<'_>, session: &Session) -> Result<(), Sto
     group.put(key::session_of(session.account, &session.digest), &())
 }
 
-pub(super) fn all(engine: &Engine) -> Result<Vec<Session>, StoreError> {
-    let mut sessions = Vec::new();
-    engine.pieces(&Kind::Session.prefix(), None, |_, rows| {
-        for (key, value) in rows {
-            sessions.push(record::decode(key, value)?);
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(sessions)
+pub(super) fn all(engine: &Engine) -> Result<Loaded<Session>, StoreError> {
+    rows::load(engine, Kind::Session, Kind::SessionOf)
 }
 
 /// The tokens of sessions made before `time`. One that cannot be read is left for `verify` to tell of.

@@ -134,6 +134,11 @@ async fn other_damaged_rows_are_errors() {
         });
         let store = harness.store();
         assert_corrupt(&store.sessions().await);
+        let loaded = store.load_sessions().await.unwrap();
+        assert_eq!(
+            (loaded.sound.len(), loaded.unreadable[0].account),
+            (0, Some(ann.id))
+        );
         assert_corrupt(&store.end_sessions(SessionsToEnd::Token(session.digest)).await);
         assert_corrupt(&store.invitation(invitation.digest).await);
         assert_corrupt(&store.invitations().await);

@@ -1,0 +1,41 @@
+//! What is read of everything of a kind at start.
+
+use super::StoreError;
+use crate::ids::AccountId;
+
+/// Every row of a kind: one that cannot be read stands in no other's way (S49).
+#[derive(Clone, Debug)]
+pub struct Loaded<T> {
+    /// What could be read.
+    pub sound: Vec<T>,
+    /// What could not.
+    pub unreadable: Vec<UnreadableRow>,
+}
+
+/// A row that cannot be read.
+#[derive(Clone, Debug)]
+pub struct UnreadableRow {
+    /// The account that it belongs to, where something else says so.
+    pub account: Option<AccountId>,
+    /// Which row, and what is wrong with it.
+    pub error: StoreError,
+}
+
+impl<T> Default for Loaded<T> {
+    fn default() -> Self {
+        Self {
+            sound: Vec::new(),
+            unreadable: Vec::new(),
+        }
+    }
+}
+
+impl<T> Loaded<T> {
+    /// All of it, if all of it can be read.
+    pub fn require_sound(self) -> Result<Vec<T>, StoreError> {
+        match self.unreadable.into_iter().next() {
+            Some(row) => Err(row.error),
+            None => Ok(self.sound),
+        }
+    }
+}
