@@ -251,6 +251,7 @@ impl Application {
             ops,
             services.sessions.keep(drained.clone()),
             services.access_keys.keep(drained.clone()),
+            services.shut_outs.keep(drained.clone()),
             services.mailer.deliver(drained.clone()),
         );
         services.audit.stop().await;

@@ -70,13 +70,16 @@ impl Portal {
     /// Ends the session that came with the request, if one did.
     pub(super) async fn end_session(&self, visit: &Visit<'_>) -> Result<(), Refusal> {
         let services = &self.services;
-        if let Presented::One(digest) = services.session_cookie.presented(visit.head.headers)
-            && let Some(session) = services.sessions.peek(&digest)
-        {
+        let Presented::One(digest) = services.session_cookie.presented(visit.head.headers) else {
+            return Ok(());
+        };
+        if let Some(session) = services.sessions.peek(&digest) {
             let ended = services.sign_in.sign_out(&session, &visit.origin()).await;
-            ended.map_err(|error| unavailable(error.to_string()))?;
+            return ended.map_err(|error| unavailable(error.to_string()));
         }
-        Ok(())
+        // Signed out before, and perhaps the store could not be told.
+        let settled = services.sessions.settle(&digest).await;
+        settled.map_err(|error| unavailable(error.to_string()))
     }
 
     /// Has the browser forget who was signed in, and what it was shown.

@@ -10,8 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::change_limit::ChangeLimit;
 use super::live_key::LiveKey;
+use super::pending_shut_outs::{KeyShutOut, PendingShutOuts};
 use super::vault::{Vault, VaultError};
-use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, TooManyChanges};
+use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, Sessions, TooManyChanges};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::AccountId;
@@ -103,6 +104,9 @@ pub struct AccessKeys {
     changes: Arc<ChangeLimit>,
     clock: Clock,
     random: Random,
+    sessions: Arc<Sessions>,
+    /// What is shut out though the store does not know of it.
+    shut_outs: Arc<PendingShutOuts>,
     /// `signup.verify_email`
     verified_only: AtomicBool,
     /// `login.access_keys`
@@ -125,6 +129,8 @@ pub(super) struct Parts {
     pub(super) changes: Arc<ChangeLimit>,
     pub(super) clock: Clock,
     pub(super) random: Random,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) shut_outs: Arc<PendingShutOuts>,
 }
 
 impl AccessKeys {
@@ -139,6 +145,8 @@ impl AccessKeys {
             changes: parts.changes,
             clock: parts.clock,
             random: parts.random,
+            sessions: parts.sessions,
+            shut_outs: parts.shut_outs,
             // Nothing is served before `follow`.
             verified_only: AtomicBool::new(true),
             at_most: AtomicUsize::new(0),
@@ -323,34 +331,83 @@ impl AccessKeys {
         origin: &Origin,
     ) -> Result<AccessKey, AccessKeyError> {
         if let Some(owner) = owner {
-            let own = self.store.access_keys(Some(owner)).await?;
-            let key = own.into_iter().find(|key| key.id == id);
-            let key = key.ok_or(AccessKeyError::NotFound(id))?;
-            match change {
-                AccessKeyChange::Disable if key.disabled => return Ok(key),
-                AccessKeyChange::Enable if !key.disabled => return Ok(key),
-                // Switching off is never refused, and takes as many times switching on.
-                AccessKeyChange::Enable if by.is_owner() => self.changes.admit(owner)?,
-                _ => {}
+            match self.store.access_keys(Some(owner)).await {
+                Ok(own) => {
+                    let key = own.into_iter().find(|key| key.id == id);
+                    let key = key.ok_or(AccessKeyError::NotFound(id))?;
+                    match change {
+                        AccessKeyChange::Disable if key.disabled => return Ok(key),
+                        AccessKeyChange::Enable if !key.disabled => return Ok(key),
+                        // Switching off is never refused, and takes as many times switching on.
+                        AccessKeyChange::Enable if by.is_owner() => self.changes.admit(owner)?,
+                        _ => {}
+                    }
+                }
+                // What shuts out is not held up by a store that cannot be read: memory knows the owner.
+                Err(_) if self.owner(&id) == Some(owner) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         let store = self.store.on_behalf_of(by);
+        let turn = self.shut_outs.turn.lock().await;
+        if self.shut_outs.has_revoked(&id) && change == AccessKeyChange::Enable {
+            return Err(AccessKeyError::NotFound(id));
+        }
         let (kind, changed) = match change {
             AccessKeyChange::Disable => (
                 Kind::AccessKeyDisable,
-                store.set_access_key_disabled(id, true).await?,
+                store.set_access_key_disabled(id, true).await,
             ),
             AccessKeyChange::Enable => (
                 Kind::AccessKeyEnable,
-                store.set_access_key_disabled(id, false).await?,
+                store.set_access_key_disabled(id, false).await,
             ),
-            AccessKeyChange::Revoke => (Kind::AccessKeyRevoke, store.revoke_access_key(id).await?),
+            AccessKeyChange::Revoke => (Kind::AccessKeyRevoke, store.revoke_access_key(id).await),
         };
-        let changed = changed.ok_or(AccessKeyError::NotFound(id))?;
+        let changed = match changed {
+            Err(error) => {
+                if change != AccessKeyChange::Enable && !error.is_refusal() && self.sessions.vouch_for(by) {
+                    self.shut_out(id, kind, &error, by, origin).await;
+                }
+                return Err(error.into());
+            }
+            Ok(changed) => changed.ok_or(AccessKeyError::NotFound(id))?,
+        };
+        self.shut_outs.remove_key(&id);
+        drop(turn);
         self.refresh(changed.account).await;
         let email = self.email_of(changed.account).await;
         self.note(kind, &email, &changed, by, origin);
         Ok(changed)
+    }
+
+    /// Has a key serve nobody from now on, though the store could not keep it for this reason.
+    async fn shut_out(&self, id: AccessKeyId, kind: Kind, error: &StoreError, by: &Actor, origin: &Origin) {
+        tracing::error!(
+            %error,
+            key = %id,
+            event = kind.as_str(),
+            "the store could not keep that an access key was shut out: it serves nobody, and the store is told again"
+        );
+        let owner = self.owner(&id);
+        let email = self
+            .live
+            .pin()
+            .get(&id)
+            .map(|key| key.principal().email.to_string());
+        let event = Event::success(kind, email.unwrap_or_default())
+            .account(owner)
+            .by(by)
+            .detail(AuditDetail::of(Fact::AccessKey, &id));
+        let shut_out = KeyShutOut {
+            is_revoked: kind == Kind::AccessKeyRevoke,
+            event,
+            origin: origin.clone(),
+        };
+        self.shut_outs.add_key(id, shut_out);
+        if let Some(owner) = owner {
+            self.refresh(owner).await;
+        }
     }
 
     /// Those of an account, or all, in the order they were made.
@@ -424,7 +481,9 @@ impl AccessKeys {
         account: Option<&Account>,
         stored: Vec<AccessKey>,
     ) {
-        let account = account.filter(|account| account.standing == Standing::Active);
+        let account = account
+            .filter(|account| account.standing == Standing::Active)
+            .filter(|account| !self.shut_outs.has_account(account.id));
         let before = index.remove(&id).unwrap_or_default();
         let known: HashSet<AccessKeyId> = stored.iter().map(|key| key.id).collect();
         let (live, owners) = (self.live.pin(), self.owners.pin());
@@ -432,7 +491,8 @@ impl AccessKeys {
             owners.insert(*key, id);
         }
         let mut serving = HashSet::new();
-        for key in stored.into_iter().filter(|key| !key.disabled) {
+        let may_serve = |key: &AccessKey| !key.disabled && !self.shut_outs.has_key(&key.id);
+        for key in stored.into_iter().filter(may_serve) {
             let Some(account) = account else { break };
             let secret = match self.vault.unseal(&key) {
                 Ok(secret) => secret,

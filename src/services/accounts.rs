@@ -11,9 +11,11 @@ use super::account_name::account_name;
 use super::approval::Approval;
 use super::own_account::MOST_FORMER_USERNAMES;
 use super::password_hash::PasswordHash;
+use super::pending_shut_outs::AccountAct;
 use super::sign_up::is_reserved;
 use super::{
     AccessKeys, Actor, Audit, Event, Hasher, Kept, Kind, Lasting, Mailer, Origin, PasswordPolicy, Sessions,
+    ShutOuts,
 };
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
@@ -88,6 +90,7 @@ pub struct Accounts {
     policy: Arc<PasswordPolicy>,
     sessions: Arc<Sessions>,
     access_keys: Arc<AccessKeys>,
+    shut_outs: Arc<ShutOuts>,
     audit: Arc<Audit>,
     pub(super) approval: Approval,
     mailer: Arc<Mailer>,
@@ -112,6 +115,7 @@ impl Accounts {
             policy,
             sessions: lasting.sessions.clone(),
             access_keys: lasting.access_keys.clone(),
+            shut_outs: lasting.shut_outs.clone(),
             audit: lasting.audit.clone(),
             approval,
             mailer: lasting.mailer.clone(),
@@ -271,7 +275,9 @@ impl Accounts {
                 (Kind::PasswordChange, Edit::Password(hash, self.clock.now()))
             }
         };
-        let (decides, keeps_sessions) = (matches!(edit, Edit::Standing(_)), edit.keeps_sessions());
+        let decides = matches!(edit, Edit::Standing(_));
+        let disables = matches!(edit, Edit::Standing(Ruling::Disable));
+        let keeps_sessions = edit.keeps_sessions();
         let act = Act {
             edit,
             seen: seen.map(|seen| (seen, depends_on)),
@@ -280,45 +286,75 @@ impl Accounts {
             by: by.clone(),
             origin: origin.clone(),
         };
+        let turn = self.shut_outs.pending.turn.lock().await;
+        let edited = match self.edit(account.clone(), act, by).await {
+            Err(AccountError::Store(error)) if disables => {
+                let act = AccountAct::Disable(self.approval.decision(by));
+                self.hold(&account, act, &error, by, origin).await;
+                return Err(error.into());
+            }
+            edited => edited?,
+        };
         let Edited {
             before,
             after: changed,
-        } = self.edit(account, act, by).await?;
+        } = edited;
+        if decides {
+            self.shut_outs.pending.remove_disabled(changed.id);
+        }
+        drop(turn);
         let held = decides && changed.standing == before.standing;
         self.mailer.announce();
         self.access_keys.refresh(changed.id).await;
-        if keeps_sessions {
+        let ended = if keeps_sessions {
             self.sessions.refresh(&changed).await;
+            Ok(0)
         } else {
-            self.sessions
-                .end(SessionsToEnd::Account(changed.id, None))
-                .await?;
-        }
+            let all = SessionsToEnd::Account(changed.id, None);
+            self.sessions.end(all).await
+        };
+        // It is done, though the store may have to be told again of the sessions.
         if !held {
             self.note(kind, &changed, by, origin);
         }
+        ended?;
         Ok(changed)
     }
 
     /// Deletes an account; its username stays taken.
     pub async fn delete(&self, name: &str, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
         let account = self.find(name).await?;
-        match self
-            .store
-            .on_behalf_of(by)
-            .delete_account(account.id, &self.administrators)
-            .await?
-        {
-            DeleteAccount::Deleted => {}
-            DeleteAccount::Absent => return Err(AccountError::NotFound(name.to_owned())),
-            DeleteAccount::LastMember => return Err(AccountError::LastAdministrator),
+        let store = self.store.on_behalf_of(by);
+        match store.delete_account(account.id, &self.administrators).await {
+            Ok(DeleteAccount::Deleted) => {}
+            Ok(DeleteAccount::Absent) => return Err(AccountError::NotFound(name.to_owned())),
+            Ok(DeleteAccount::LastMember) => return Err(AccountError::LastAdministrator),
+            Err(error) => {
+                let act = AccountAct::Delete(None);
+                self.hold(&account, act, &error, by, origin).await;
+                return Err(error.into());
+            }
         }
         self.access_keys.refresh(account.id).await;
-        self.sessions
-            .end(SessionsToEnd::Account(account.id, None))
-            .await?;
+        let all = SessionsToEnd::Account(account.id, None);
+        let ended = self.sessions.end(all).await;
         self.note(Kind::AccountDelete, &account, by, origin);
+        ended?;
         Ok(account)
+    }
+
+    async fn hold(
+        &self,
+        account: &Account,
+        act: AccountAct,
+        error: &StoreError,
+        by: &Actor,
+        origin: &Origin,
+    ) {
+        let guarded = &self.administrators;
+        self.shut_outs
+            .hold(account, act, guarded, error, by, origin)
+            .await;
     }
 
     /// The groups that are meant, for accounts and for the invitations that make them: without blanks around a name, which no route could

@@ -67,6 +67,15 @@ impl Approval {
         self.verify_email && !account.email_verified
     }
 
+    /// What this administrator decides now.
+    pub(super) fn decision(&self, by: &Actor) -> Decision {
+        Decision {
+            by: by.name().unwrap_or_default().to_owned(),
+            at: self.clock.now(),
+            reason: by.reason().map(str::to_owned),
+        }
+    }
+
     /// Has an account stand where an administrator decided, and says what to mail to its owner. Nothing is mailed to an address that is not
     /// proven where addresses must be; what already holds is left as it is.
     pub(super) fn decide(
@@ -81,11 +90,7 @@ impl Approval {
         if account.standing == before {
             return Ok(Vec::new());
         }
-        account.decision = Some(Decision {
-            by: by.name().unwrap_or_default().to_owned(),
-            at: self.clock.now(),
-            reason: by.reason().map(str::to_owned),
-        });
+        account.decision = Some(self.decision(by));
         let topic = match (before, account.standing) {
             (Standing::AwaitingApproval | Standing::Declined, Standing::Active) => Topic::Approved,
             (Standing::AwaitingApproval, Standing::Declined) => Topic::Declined,

@@ -33,8 +33,10 @@ mod new_password;
 mod own_account;
 mod password_hash;
 mod password_policy;
+mod pending_shut_outs;
 mod session_cookie;
 mod sessions;
+mod shut_outs;
 mod sign_in;
 mod sign_up;
 mod spent_signatures;
@@ -59,6 +61,7 @@ use approval::Approval;
 use change_limit::ChangeLimit;
 use kept::Kept;
 use lockout::{Gates, Lockout};
+use pending_shut_outs::PendingShutOuts;
 use terms::Terms;
 use vault::Vault;
 
@@ -87,6 +90,7 @@ pub use own_account::{MOST_FORMER_USERNAMES, OwnAccount, OwnAccountError, Passwo
 pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use session_cookie::{Presented, SessionCookie};
 pub use sessions::{SessionInfo, Sessions};
+pub use shut_outs::ShutOuts;
 pub use sign_in::{SignIn, SignInError, SignedIn};
 pub use sign_up::{FieldError, SignUp, SignUpError, SignUpField, SignUpForm, SignUpNext};
 pub use spent_signatures::{SpendError, SpentSignatures};
@@ -113,6 +117,8 @@ pub struct Services {
     pub sessions: Arc<Sessions>,
     /// Access keys.
     pub access_keys: Arc<AccessKeys>,
+    /// Accounts that are shut out though the store could not keep it.
+    pub shut_outs: Arc<ShutOuts>,
     /// Proving oneself with the secret of an access key.
     pub key_proof: Arc<KeyProof>,
     /// Signing in with an access key.
@@ -147,6 +153,7 @@ struct Lasting {
     hasher: Arc<Hasher>,
     sessions: Arc<Sessions>,
     access_keys: Arc<AccessKeys>,
+    shut_outs: Arc<ShutOuts>,
     audit: Arc<Audit>,
     mailer: Arc<Mailer>,
     addresses: Arc<AddressLimit>,
@@ -188,14 +195,17 @@ impl Services {
         random: Random,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServicesError> {
+        let pending = Arc::new(PendingShutOuts::default());
         let sessions = Sessions::load(
             store.clone(),
             &config.session,
             clock.clone(),
             random.clone(),
             metrics.clone(),
+            pending.clone(),
         )
         .await?;
+        let sessions = Arc::new(sessions);
         let store = Kept::from(store);
         let audit = Audit::open(&config.audit, store.clone(), clock.clone(), metrics.clone());
         let audit = Arc::new(audit.map_err(|error| ServicesError::Audit {
@@ -219,15 +229,25 @@ impl Services {
             changes: changes.clone(),
             clock: clock.clone(),
             random: random.clone(),
+            sessions: sessions.clone(),
+            shut_outs: pending.clone(),
         });
         let access_keys = Arc::new(access_keys.await?);
+        let shut_outs = Arc::new(ShutOuts {
+            pending,
+            store: store.clone(),
+            sessions: sessions.clone(),
+            access_keys: access_keys.clone(),
+            audit: audit.clone(),
+        });
         let services = Self::over(
             Lasting {
                 store,
                 access_keys,
+                shut_outs,
                 mailer,
                 hasher,
-                sessions: Arc::new(sessions),
+                sessions,
                 audit,
                 addresses: Arc::new(AddressLimit::new(&config.lockout, clock.clone())),
                 changes,
@@ -262,6 +282,7 @@ impl Services {
             hasher,
             sessions,
             access_keys,
+            shut_outs,
             audit,
             mailer,
             addresses,
@@ -332,6 +353,7 @@ impl Services {
                 config,
             )),
             access_keys,
+            shut_outs,
             sign_in,
             sign_up: Arc::new(SignUp {
                 store,

@@ -6,10 +6,11 @@ use super::account_edit::{EditError, Edited, edit, edit_and_mail};
 use super::account_name::account_name;
 use super::change_limit::ChangeLimit;
 use super::new_password::choose;
+use super::pending_shut_outs::AccountAct;
 use super::sign_up::parse_email;
 use super::{
     AccessKeys, Actor, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Lasting, LiveSession, Mailer,
-    Origin, PasswordPolicy, Sessions, SignIn, SignInError, SignUpField, TooManyChanges,
+    Origin, PasswordPolicy, Sessions, ShutOuts, SignIn, SignInError, SignUpField, TooManyChanges,
 };
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
@@ -104,6 +105,7 @@ pub struct OwnAccount {
     policy: Arc<PasswordPolicy>,
     sessions: Arc<Sessions>,
     access_keys: Arc<AccessKeys>,
+    shut_outs: Arc<ShutOuts>,
     sign_in: Arc<SignIn>,
     audit: Arc<Audit>,
     mailer: Arc<Mailer>,
@@ -129,6 +131,7 @@ impl OwnAccount {
             policy,
             sessions: lasting.sessions.clone(),
             access_keys: lasting.access_keys.clone(),
+            shut_outs: lasting.shut_outs.clone(),
             sign_in,
             audit: lasting.audit.clone(),
             mailer: lasting.mailer.clone(),
@@ -337,10 +340,18 @@ impl OwnAccount {
     ) -> Result<(), OwnAccountError> {
         let (account, owner) = self.prove(session, password, origin).await?;
         let (id, store) = (account.id, self.store.on_behalf_of(&owner));
-        match store.delete_account(id, &self.administrators).await? {
-            DeleteAccount::Deleted => {}
-            DeleteAccount::Absent => return Err(OwnAccountError::Gone),
-            DeleteAccount::LastMember => return Err(OwnAccountError::LastAdministrator),
+        match store.delete_account(id, &self.administrators).await {
+            Ok(DeleteAccount::Deleted) => {}
+            Ok(DeleteAccount::Absent) => return Err(OwnAccountError::Gone),
+            Ok(DeleteAccount::LastMember) => return Err(OwnAccountError::LastAdministrator),
+            Err(error) => {
+                let act = AccountAct::Delete(Some(account.password_changed_at));
+                let guarded = &self.administrators;
+                self.shut_outs
+                    .hold(&account, act, guarded, &error, &owner, origin)
+                    .await;
+                return Err(error.into());
+            }
         }
         self.access_keys.refresh(id).await;
         self.sessions.end(SessionsToEnd::Account(id, None)).await?;

@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::live_session::{Limits, LiveSession};
+use super::pending_shut_outs::PendingShutOuts;
 use super::{Actor, Kept};
 use crate::clock::Clock;
 use crate::config::{Config, SessionConfig};
@@ -61,6 +62,8 @@ pub struct Sessions {
     /// Held from the reading of an account until its sessions have what was read.
     refreshing: tokio::sync::Mutex<()>,
     metrics: Arc<Metrics>,
+    /// Accounts that are shut out though the store does not know of it.
+    shut_outs: Arc<PendingShutOuts>,
     /// `signup.verify_email`
     verified_only: AtomicBool,
 }
@@ -68,12 +71,13 @@ pub struct Sessions {
 impl Sessions {
     /// Reads them from the store. Those whose time is over, or whose account may not sign in any more, are ended; so are
     /// those that began before the account's password was set, except one that proved to know it since.
-    pub async fn load(
+    pub(super) async fn load(
         store: Arc<dyn Store>,
         config: &SessionConfig,
         clock: Clock,
         random: Random,
         metrics: Arc<Metrics>,
+        shut_outs: Arc<PendingShutOuts>,
     ) -> Result<Self, StoreError> {
         let sessions = Self {
             store: Kept::from(store),
@@ -84,6 +88,7 @@ impl Sessions {
             by_account: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
             metrics,
+            shut_outs,
             verified_only: AtomicBool::new(false),
         };
         let loaded = sessions.store.load_sessions().await?;
@@ -217,7 +222,8 @@ impl Sessions {
         let live = Arc::new(LiveSession::new(session.clone(), account, self.limits));
         // In memory first: whatever ends the account's sessions from now on ends this one too.
         self.insert(&live);
-        if self.verified_only.load(Ordering::SeqCst) && !account.email_verified {
+        let is_unproven = self.verified_only.load(Ordering::SeqCst) && !account.email_verified;
+        if is_unproven || self.shut_outs.has_account(account.id) {
             self.remove(&live);
             return Ok(None);
         }
@@ -253,14 +259,54 @@ impl Sessions {
         Ok(stored.max(ending.len()))
     }
 
-    /// The same for an actor, in the store first: one that may not do it any more ends none.
+    /// The same for an actor, in the store first: one that may not do it any more ends none. If the store cannot tell,
+    /// memory does, and the store is told until it agrees.
     pub(super) async fn end_by(&self, actor: &Actor, which: SessionsToEnd) -> Result<usize, StoreError> {
         let ending = self.matching(which);
-        let stored = self.store.on_behalf_of(actor).end_sessions(which).await?;
+        let stored = match self.store.on_behalf_of(actor).end_sessions(which).await {
+            Err(error) if !error.is_refusal() && self.vouch_for(actor) => {
+                for session in &ending {
+                    session.end();
+                }
+                return Err(error);
+            }
+            stored => stored?,
+        };
         for session in &ending {
             self.remove(session);
         }
         Ok(stored.max(ending.len()))
+    }
+
+    /// Ends them in memory; whoever sweeps tells the store.
+    pub(super) fn end_in_memory(&self, which: SessionsToEnd) {
+        for session in self.matching(which) {
+            session.end();
+        }
+    }
+
+    /// Tells the store now that the session with this token has ended, if it still has to be told: signing out again is
+    /// no more done than it was the first time.
+    pub async fn settle(&self, digest: &TokenDigest) -> Result<(), StoreError> {
+        let session = self.live.pin().get(digest).cloned();
+        if let Some(session) = session.filter(|session| session.is_over(self.clock.now())) {
+            self.store.end_sessions(SessionsToEnd::Token(*digest)).await?;
+            self.remove(&session);
+        }
+        Ok(())
+    }
+
+    /// Whether the actor may act by what memory says of the session and its account, for when the store cannot tell.
+    pub(super) fn vouch_for(&self, actor: &Actor) -> bool {
+        let Some(precondition) = actor.precondition() else {
+            return true;
+        };
+        let session = self.peek(&precondition.session);
+        session.is_some_and(|session| {
+            let group = precondition.group.as_ref();
+            session.account() == precondition.account
+                && group.is_none_or(|group| session.principal().groups.contains(group))
+        })
     }
 
     /// Gives the sessions of an account its groups, names and address as the store has them; ends them if it may not

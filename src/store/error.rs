@@ -18,3 +18,10 @@ pub enum StoreError {
     #[error(transparent)]
     Precondition(#[from] PreconditionError),
 }
+
+impl StoreError {
+    /// Whether the change was judged and refused, so that asking again is of no use.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Precondition(_))
+    }
+}

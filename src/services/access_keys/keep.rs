@@ -28,6 +28,44 @@ impl AccessKeys {
             }
         }
         self.write_uses().await;
+        self.tell_of_shut_outs().await;
+        for (key, shut_out) in self.shut_outs.all_keys() {
+            tracing::error!(
+                %key,
+                event = shut_out.event.kind.as_str(),
+                "an access key was shut out and the store could not be told: it serves again after the next start, \
+                 until that is done again (`vestibule key disable`, `vestibule key revoke`)"
+            );
+        }
+    }
+
+    /// Tells the store once more of keys that are shut out in memory alone.
+    pub(super) async fn tell_of_shut_outs(&self) {
+        for (id, shut_out) in self.shut_outs.all_keys() {
+            let _turn = self.shut_outs.turn.lock().await;
+            if !self.shut_outs.has_key(&id) {
+                continue;
+            }
+            let told = if shut_out.is_revoked {
+                self.store.revoke_access_key(id).await
+            } else {
+                self.store.set_access_key_disabled(id, true).await
+            };
+            match told {
+                Ok(changed) => {
+                    tracing::warn!(key = %id, "the store knows now that an access key was shut out");
+                    self.shut_outs.remove_key(&id);
+                    // One that is gone was revoked, or went with its account.
+                    if let Some(key) = changed {
+                        self.audit.note(&shut_out.origin, &shut_out.event);
+                        self.refresh(key.account).await;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, key = %id, "an access key is shut out in memory alone; trying again soon");
+                }
+            }
+        }
     }
 
     pub(super) async fn sweep(&self) {
@@ -35,6 +73,7 @@ impl AccessKeys {
         for key in self.live.pin().values().filter(|key| key.is_over(now)) {
             key.end();
         }
+        self.tell_of_shut_outs().await;
         let unsettled: Vec<AccountId> = self.unsettled().iter().copied().collect();
         for account in unsettled {
             self.refresh(account).await;

@@ -1,9 +1,85 @@
-//! Rows of a database that cannot be read.
+//! A database that refuses what shuts somebody out, and rows in it that cannot be read.
 
 use serde_json::json;
 
 use super::{add, cookie, gateway_on, get, sign_in};
 use crate::harness::{Application, Cluster, Program, until};
+
+const TABLES: [&str; 3] = ["account", "access_key", "session"];
+
+fn refuse(cluster: &Cluster, database: &str) {
+    cluster.sql(
+        database,
+        "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END'",
+    );
+    for table in TABLES {
+        let sql =
+            format!("CREATE TRIGGER refuse BEFORE UPDATE OR DELETE ON {table} EXECUTE FUNCTION refuse()");
+        cluster.sql(database, &sql);
+    }
+}
+
+fn relent(cluster: &Cluster, database: &str) {
+    for table in TABLES {
+        cluster.sql(database, &format!("DROP TRIGGER refuse ON {table}"));
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_shut_out_while_the_database_refused_stays_it_until_it_agrees() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    add(&site, "bob@example.com");
+    let key = site.ask(&["key", "create", "bob@example.com"]);
+    let key = key["access_key"].as_str().unwrap();
+    let is_live = || site.ask(&["key", "list", "--user", "bob@example.com"])[0]["live"].clone();
+    let stands = |who: &str| site.ask(&["user", "show", who])["standing"].clone();
+    let cookie = cookie(&sign_in(&program, &site).await);
+    assert_eq!(is_live(), true);
+
+    refuse(&cluster, &database);
+    for arguments in [
+        ["user", "disable", "ann@example.com", "--json"],
+        ["key", "disable", key, "--json"],
+    ] {
+        let error = site.run(&arguments).error(1);
+        assert!(error.contains("unavailable"), "{arguments:?}: {error}");
+    }
+    assert_eq!(get(&program, &site, "/", &cookie).await.status(), 401, "at once");
+    assert_eq!(sign_in(&program, &site).await.status(), 503);
+    assert_eq!(is_live(), false);
+    assert_eq!(stands("ann"), "active");
+
+    relent(&cluster, &database);
+    until(|| stands("ann") == "disabled").await;
+    until(|| site.ask(&["key", "list", "--user", "bob@example.com"])[0]["disabled"] == true).await;
+    assert_eq!(sign_in(&program, &site).await.status(), 401);
+    let events = site.ask(&["audit", "--event", "disable"]);
+    let done = events.as_array().unwrap().iter();
+    let done = done.filter(|event| event["outcome"] == "success");
+    assert_eq!(done.count(), 1, "on record once: {events}");
+    site.ask(&["key", "enable", key]);
+    assert_eq!(is_live(), true);
+
+    // What is taken back is not done after all.
+    site.ask(&["user", "enable", "ann@example.com"]);
+    refuse(&cluster, &database);
+    site.run(&["user", "disable", "ann@example.com", "--json"])
+        .error(1);
+    site.run(&["user", "delete", "bob@example.com", "--json"])
+        .error(1);
+    site.run(&["key", "revoke", key, "--json"]).error(1);
+    let (_, log) = program.stop();
+    for told in ["ann@example.com", "bob@example.com", key] {
+        let is_told = |line: &str| line.contains("could not be told") && line.contains(told);
+        assert!(log.lines().any(is_told), "{told}: {log}");
+    }
+    relent(&cluster, &database);
+    let (program, _) = Program::start(&site);
+    assert_eq!(sign_in(&program, &site).await.status(), 200, "as it was said");
+    program.stop();
+}
 
 #[tokio::test]
 async fn s49_a_row_that_cannot_be_read_shuts_out_its_account_alone() {

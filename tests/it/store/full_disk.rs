@@ -2,25 +2,44 @@
 //!
 //! The disk is a small one in memory, in a mount namespace of the test's own.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 use vestibule::clock::Clock;
-use vestibule::model::Subject;
+use vestibule::config::{Config, SecretSource};
+use vestibule::model::{Account, Standing, Subject};
 use vestibule::random::Random;
+use vestibule::secret::Secret;
+use vestibule::services::{
+    AccessKeyChange, AccessKeyError, AccountChange, AccountError, Actor, NewAccessKey, NewAccount,
+    NewPassword, Origin, OwnAccountError, Services,
+};
 use vestibule::store::sled::SledStore;
-use vestibule::store::{Attempt, Store, StoreError};
+use vestibule::store::{AccessKeyStore as _, Attempt, Store, StoreError};
 
 use super::samples::{POLICY, account, noon};
-use crate::harness::in_full;
+use crate::harness::{PASSWORD, in_full, soon};
 
 const DISK: &str = "VESTIBULE_SMALL_DISK";
 
 #[test]
 fn a_full_disk_loses_nothing_and_does_no_lasting_harm() {
+    run_on_a_small_disk("on_the_small_disk");
+}
+
+#[test]
+fn whoever_was_shut_out_on_a_full_disk_stays_it_until_the_store_agrees() {
+    run_on_a_small_disk("shutting_out_on_the_small_disk");
+}
+
+/// Runs another test of this file, by itself and on a disk of its own.
+fn run_on_a_small_disk(test: &str) {
     let own_mounts = ["--user", "--map-root-user", "--mount"];
     let probe = Command::new("unshare").args(own_mounts).arg("true").output();
     if !probe.is_ok_and(|probe| probe.status.success()) {
@@ -41,7 +60,7 @@ fn a_full_disk_loses_nothing_and_does_no_lasting_harm() {
         .arg(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "store::full_disk::on_the_small_disk",
+            &format!("store::full_disk::{test}"),
             "--ignored",
             "--nocapture",
         ])
@@ -116,6 +135,120 @@ async fn on_the_small_disk() {
     fail(&store, 1).await.unwrap();
     store.sweep(Timestamp::MAX, Timestamp::MAX).await.unwrap();
     assert_eq!(store.verify().await.unwrap().faults, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "what the test above runs on its small disk"]
+async fn shutting_out_on_the_small_disk() {
+    let Some(disk) = std::env::var_os(DISK).map(PathBuf::from) else {
+        return;
+    };
+    let store = Arc::new(SledStore::open(&disk.join("store"), Clock::system()).unwrap());
+    let services = services(&disk, store.clone()).await;
+    let (by, from) = (Actor::operator("test"), Origin::default());
+    let mut accounts = Vec::new();
+    for name in ["ann", "bob", "eve"] {
+        let new = NewAccount {
+            email: format!("{name}@example.com").parse().unwrap(),
+            username: None,
+            name: None,
+            groups: BTreeSet::new(),
+            password: NewPassword::Plain(Secret::new(PASSWORD.to_owned())),
+        };
+        accounts.push(services.accounts.add(new, &by, &from).await.unwrap());
+    }
+    let [ann, bob, eve] = accounts.try_into().unwrap();
+    let sign_in = async |who: &Account| {
+        let password = Secret::new(PASSWORD.to_owned());
+        services
+            .sign_in
+            .with_password(who.email.as_str(), &password, false, &from, None)
+            .await
+    };
+    let (first, second) = (sign_in(&ann).await.unwrap(), sign_in(&bob).await.unwrap());
+    let pair = [sign_in(&eve).await.unwrap(), sign_in(&eve).await.unwrap()];
+    let keys = &services.access_keys;
+    let mut made = Vec::new();
+    for owner in [&bob, &eve, &eve] {
+        let key = keys.create(owner, NewAccessKey::default(), &by, &from).await;
+        made.push(key.unwrap().0.id);
+    }
+
+    let filler = fill(&disk);
+    let mut n = 0;
+    while fail(&store, n).await.is_ok() {
+        n += 1;
+        assert!(n < 100_000, "the disk is never full");
+    }
+    fill(&disk);
+    let accounts = &services.accounts;
+    let refused = accounts.change("ann", AccountChange::Disable, &by, &from).await;
+    assert!(matches!(refused, Err(AccountError::Store(_))), "{refused:?}");
+    let refused = accounts.delete("bob", &by, &from).await;
+    assert!(matches!(refused, Err(AccountError::Store(_))), "{refused:?}");
+    for (id, change) in [
+        (made[1], AccessKeyChange::Disable),
+        (made[2], AccessKeyChange::Revoke),
+    ] {
+        let refused = keys.change(id, Some(eve.id), change, &by, &from).await;
+        assert!(matches!(refused, Err(AccessKeyError::Store(_))), "{refused:?}");
+    }
+    let own = &services.own_account;
+    let refused = own.end_other_sessions(&pair[0].session, &from).await;
+    assert!(matches!(refused, Err(OwnAccountError::Store(_))), "{refused:?}");
+    assert!(services.sessions.find(&pair[0].token.digest()).is_some());
+    for ended in [&first, &second, &pair[1]] {
+        assert!(services.sessions.find(&ended.token.digest()).is_none());
+        assert!(ended.session.ended().is_cancelled());
+    }
+    assert!(made.iter().all(|id| keys.find(id).is_none()));
+    let stored = store.account(ann.id).await.unwrap().unwrap();
+    assert_eq!(stored.standing, Standing::Active, "the store does not know");
+    assert!(
+        services.sessions.settle(&first.token.digest()).await.is_err(),
+        "nor of this"
+    );
+
+    // With room, before any other try: memory shuts them out by itself.
+    fs::remove_file(&filler).unwrap();
+    for shut_out in [&ann, &bob] {
+        assert!(sign_in(shut_out).await.is_err());
+    }
+    let enabled = keys
+        .change(made[2], None, AccessKeyChange::Enable, &by, &from)
+        .await;
+    assert!(matches!(enabled, Err(AccessKeyError::NotFound(_))), "{enabled:?}");
+    let stop = CancellationToken::new();
+    let kept = async { tokio::join!(services.shut_outs.keep(stop.clone()), keys.keep(stop.clone())) };
+    let agreed = async {
+        loop {
+            let ann = store.account(ann.id).await.unwrap().unwrap();
+            let bob = store.account(bob.id).await.unwrap();
+            let keys = store.access_keys(Some(eve.id)).await.unwrap();
+            if ann.standing == Standing::Disabled && bob.is_none() && keys.len() == 1 && keys[0].disabled {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    soon(async { tokio::join!(kept, agreed) }).await;
+    assert_eq!(store.verify().await.unwrap().faults, Vec::<String>::new());
+}
+
+/// All services over a store on the small disk.
+async fn services(disk: &Path, store: Arc<SledStore>) -> Services {
+    let mut config = Config::default();
+    config.password.bcrypt_cost = 10;
+    config.audit.file = disk.join("audit.jsonl");
+    config.store.master_key = SecretSource::File {
+        file: disk.join("master.key"),
+    };
+    let outbox = format!("file:{}", disk.join("outbox").display());
+    config.mail.url = SecretSource::Text(Secret::new(outbox));
+    let (clock, random) = (Clock::system(), Random::system());
+    let services = Services::new(&config, store, clock, random, Arc::default());
+    services.await.unwrap()
 }
 
 async fn fail(store: &SledStore, n: u32) -> Result<Attempt, StoreError> {
