@@ -1,5 +1,7 @@
 //! A token that was mailed, or that an administrator handed over: a link that does one thing for one account.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{Email, TokenDigest};
@@ -19,6 +21,16 @@ pub enum Purpose {
     ChangeEmail,
 }
 
+impl Purpose {
+    /// The longest that a link for it works (S19).
+    fn longest(self) -> Duration {
+        match self {
+            Self::VerifyEmail | Self::ChangeEmail => Duration::from_hours(24),
+            Self::Reset | Self::ResetByAdministrator => Duration::from_hours(1),
+        }
+    }
+}
+
 /// A token as the store keeps it. It is void when an account's newer one for the same purpose is kept, when the account's
 /// password changes, and when the account leaves the address that it was made for (S19).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,4 +47,16 @@ pub struct MailedToken {
     pub mail: Option<MailId>,
     /// From this moment it serves nobody.
     pub expires_at: Timestamp,
+}
+
+/// So far ahead of the clock a token may have been made that is believed.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
+
+impl MailedToken {
+    /// Whether it works at `now`: it is not over, and was not made in the future, by a clock that was ahead.
+    pub fn is_timely(&self, now: Timestamp) -> bool {
+        let longest = self.purpose.longest() + CLOCKS_DIFFER;
+        let latest = now.checked_add(longest).unwrap_or(Timestamp::MAX);
+        now < self.expires_at && self.expires_at <= latest
+    }
 }

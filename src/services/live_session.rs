@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::config::SessionConfig;
 use crate::ids::{AccountId, SessionId};
 use crate::model::{Account, Principal, Session, TokenDigest};
@@ -19,13 +20,45 @@ const NOTED_EVERY_MS: i64 = 1000;
 /// Before every proof.
 const NEVER: i64 = i64::MIN;
 
+/// One moment by both clocks: the wall clock for people and the store, the monotonic one for how long a session lasts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    wall: Timestamp,
+    elapsed_ms: i64,
+}
+
+impl Moment {
+    pub(super) fn of(clock: &Clock) -> Self {
+        Self {
+            wall: clock.now(),
+            elapsed_ms: millis(clock.monotonic()),
+        }
+    }
+
+    pub(super) fn wall(self) -> Timestamp {
+        self.wall
+    }
+
+    /// What the monotonic clock said, or would have said, at a moment of the past; one that is to come is now.
+    fn elapsed_at(self, wall: Timestamp) -> i64 {
+        let age = self.wall.as_millisecond().saturating_sub(wall.as_millisecond());
+        self.elapsed_ms.saturating_sub(age.max(0))
+    }
+}
+
 /// A session that lasts.
 #[derive(Debug)]
 pub struct LiveSession {
     session: Session,
     principal: ArcSwap<Principal>,
+    /// By the monotonic clock, when it began and was last used.
+    began: i64,
+    last_seen: AtomicI64,
+    /// By the wall clock, when it was last used.
     last_seen_ms: AtomicI64,
-    /// When its owner last proved to know the password; [`NEVER`] if they did not.
+    /// When its owner last proved to know the password, by the monotonic clock and by the wall clock; [`NEVER`] if they
+    /// did not.
+    proved: AtomicI64,
     proved_ms: AtomicI64,
     /// The last use that the store knows of.
     stored_ms: AtomicI64,
@@ -42,7 +75,6 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn new(config: &SessionConfig) -> Self {
-        let millis = |period: Duration| i64::try_from(period.as_millis()).unwrap_or(i64::MAX);
         Self {
             idle: millis(config.idle.0),
             absolute: millis(config.absolute.0),
@@ -56,10 +88,14 @@ impl Limits {
 }
 
 impl LiveSession {
-    pub(super) fn new(session: Session, account: &Account, limits: Limits) -> Self {
+    pub(super) fn new(session: Session, account: &Account, limits: Limits, now: Moment) -> Self {
         let last_seen = session.last_seen_at.as_millisecond();
+        let proved = session.proved_at.map(|proved| now.elapsed_at(proved));
         Self {
             principal: ArcSwap::from_pointee(principal(&session, account, limits)),
+            began: now.elapsed_at(session.created_at),
+            last_seen: AtomicI64::new(now.elapsed_at(session.last_seen_at)),
+            proved: AtomicI64::new(proved.unwrap_or(NEVER)),
             proved_ms: AtomicI64::new(session.proved_at.map_or(NEVER, Timestamp::as_millisecond)),
             session,
             last_seen_ms: AtomicI64::new(last_seen),
@@ -100,13 +136,27 @@ impl LiveSession {
         (proved != NEVER).then(|| timestamp(proved))
     }
 
-    pub(super) fn mark_proved(&self, now: Timestamp) {
-        self.proved_ms.store(now.as_millisecond(), Ordering::Relaxed);
+    pub(super) fn mark_proved(&self, now: Moment) {
+        self.proved_ms.store(now.wall.as_millisecond(), Ordering::Relaxed);
+        self.proved.store(now.elapsed_ms, Ordering::Relaxed);
+    }
+
+    /// How long ago its owner last proved to know the password, whatever the wall clock was set to since. A proof from
+    /// the future is none: the clock was set back.
+    pub(super) fn since_proved(&self, now: Moment) -> Option<Duration> {
+        self.proved_at().filter(|proved| *proved <= now.wall)?;
+        let proved = self.proved.load(Ordering::Relaxed);
+        let since = now.elapsed_ms.saturating_sub(proved);
+        Some(Duration::from_millis(u64::try_from(since).unwrap_or(0)))
     }
 
     #[cfg(test)]
     pub(crate) fn sample(session: Session, account: &Account) -> Self {
-        Self::new(session, account, Limits::new(&SessionConfig::default()))
+        let now = Moment {
+            wall: session.last_seen_at,
+            elapsed_ms: 0,
+        };
+        Self::new(session, account, Limits::new(&SessionConfig::default()), now)
     }
 
     pub(super) fn account(&self) -> AccountId {
@@ -122,19 +172,27 @@ impl LiveSession {
         }
     }
 
-    /// When it ends unless it is used.
+    /// When it ends unless it is used, by the wall clock as it was when it was last used.
     pub fn expires_at(&self) -> Timestamp {
-        timestamp(self.expires_ms())
+        let left = self
+            .natural_end()
+            .saturating_sub(self.last_seen.load(Ordering::Relaxed));
+        timestamp(self.last_seen_ms.load(Ordering::Relaxed).saturating_add(left))
     }
 
-    pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        self.has_ended() || now.as_millisecond() >= self.expires_ms()
+    pub(super) fn is_over(&self, now: Moment) -> bool {
+        self.has_ended() || now.elapsed_ms >= self.natural_end()
     }
 
-    pub(super) fn mark_used(&self, now: Timestamp) {
-        let now = now.as_millisecond();
-        if now.saturating_sub(self.last_seen_ms.load(Ordering::Relaxed)) >= NOTED_EVERY_MS {
-            self.last_seen_ms.store(now, Ordering::Relaxed);
+    pub(super) fn mark_used(&self, now: Moment) {
+        if now
+            .elapsed_ms
+            .saturating_sub(self.last_seen.load(Ordering::Relaxed))
+            >= NOTED_EVERY_MS
+        {
+            self.last_seen.store(now.elapsed_ms, Ordering::Relaxed);
+            self.last_seen_ms
+                .store(now.wall.as_millisecond(), Ordering::Relaxed);
         }
     }
 
@@ -154,12 +212,11 @@ impl LiveSession {
         self.ended.cancel();
     }
 
-    fn expires_ms(&self) -> i64 {
-        let idle = self
-            .last_seen_ms
-            .load(Ordering::Relaxed)
-            .saturating_add(self.limits.idle);
-        idle.min(absolute_end(&self.session, self.limits))
+    /// When it is over by itself, by the monotonic clock.
+    fn natural_end(&self) -> i64 {
+        let last_seen = self.last_seen.load(Ordering::Relaxed);
+        let absolute = self.began.saturating_add(self.limits.absolute);
+        last_seen.saturating_add(self.limits.idle).min(absolute)
     }
 }
 
@@ -173,6 +230,10 @@ fn absolute_end(session: &Session, limits: Limits) -> i64 {
         .created_at
         .as_millisecond()
         .saturating_add(limits.absolute)
+}
+
+fn millis(period: Duration) -> i64 {
+    i64::try_from(period.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn timestamp(millis: i64) -> Timestamp {

@@ -266,6 +266,7 @@ impl MailedLinks {
         origin: &Origin,
     ) -> Result<(Secret<String>, Timestamp), LinkError> {
         let token = PlainToken::new(&self.random);
+        self.mailer.lifetimes.begin(token.digest(), HANDED_OVER);
         let expires_at = self
             .clock
             .now()
@@ -329,12 +330,16 @@ impl MailedLinks {
         }
     }
 
-    /// A token that is kept and not expired.
+    /// A token that is kept and not expired, whatever the clock was set to.
     async fn good(&self, token: &str) -> Result<(TokenDigest, MailedToken), LinkError> {
         let digest = PlainToken::parse(token).ok_or(LinkError::Void)?.digest();
         let kept = self.store.token(digest).await?;
         let now = self.clock.now();
-        kept.filter(|kept| kept.expires_at > now)
+        let is_timely = |kept: &MailedToken| match self.mailer.lifetimes.is_over(&digest) {
+            Some(is_over) => !is_over && now < kept.expires_at,
+            None => kept.is_timely(now),
+        };
+        kept.filter(is_timely)
             .map(|kept| (digest, kept))
             .ok_or(LinkError::Void)
     }

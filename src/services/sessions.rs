@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::live_session::{Limits, LiveSession};
+use super::live_session::{Limits, LiveSession, Moment};
 use super::pending_shut_outs::PendingShutOuts;
+use super::settled_time::SettledTime;
 use super::{Actor, Kept};
 use crate::clock::Clock;
 use crate::config::{Config, SessionConfig};
@@ -24,6 +25,9 @@ use crate::store::{PutSession, SessionsToEnd, Store, StoreError, UnreadableRow};
 
 /// How often sessions whose time is over are ended: their streams must end within 5 s (S28).
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
+
+/// So far ahead of the clock something may be that is believed at start.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 
 /// After how many sweeps uses are written back: every half minute.
 const SWEEPS_A_WRITE: u32 = 15;
@@ -64,6 +68,8 @@ pub struct Sessions {
     metrics: Arc<Metrics>,
     /// Accounts that are shut out though the store does not know of it.
     shut_outs: Arc<PendingShutOuts>,
+    /// What may be swept from the store.
+    settled: Mutex<SettledTime>,
     /// `signup.verify_email`
     verified_only: AtomicBool,
 }
@@ -82,6 +88,7 @@ impl Sessions {
         let sessions = Self {
             store: Kept::from(store),
             limits: Limits::new(config),
+            settled: Mutex::new(SettledTime::since(&clock)),
             clock,
             random,
             live: papaya::HashMap::new(),
@@ -108,11 +115,12 @@ impl Sessions {
                 // What may have become of it cannot be known: its sessions serve nobody, and stay as they are.
                 Owner::Unreadable => continue,
             };
-            let digest = session.digest;
+            let (digest, now) = (session.digest, sessions.moment());
             let live = account
                 .filter(|account| knows_password(&session, account))
-                .map(|account| LiveSession::new(session, account, sessions.limits))
-                .filter(|live| !live.is_over(sessions.clock.now()));
+                .and_then(|account| Some((believed(session, now)?, account)))
+                .map(|(session, account)| LiveSession::new(session, account, sessions.limits, now))
+                .filter(|live| !live.is_over(now));
             let Some(live) = live else {
                 // Found again at the next start, if it stays.
                 if let Err(error) = sessions.store.end_sessions(SessionsToEnd::Token(digest)).await {
@@ -157,7 +165,7 @@ impl Sessions {
 
     /// The live session with this token, marked as used. No lock, no store.
     pub fn find(&self, digest: &TokenDigest) -> Option<Arc<LiveSession>> {
-        let now = self.clock.now();
+        let now = self.moment();
         let session = self.lasting(digest, now)?;
         session.mark_used(now);
         Some(session)
@@ -165,29 +173,26 @@ impl Sessions {
 
     /// The same, not marked as used.
     pub fn peek(&self, digest: &TokenDigest) -> Option<Arc<LiveSession>> {
-        self.lasting(digest, self.clock.now())
+        self.lasting(digest, self.moment())
     }
 
     /// Notes that its owner proved just now to know the password of the account, if that still serves.
     pub(super) async fn prove(&self, session: &LiveSession, account: &Account) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let now = self.moment();
         let owner = Actor::owner(session, Some(account.password_changed_at));
         let store = self.store.on_behalf_of(&owner);
-        store.prove_session(session.digest(), now).await?;
+        store.prove_session(session.digest(), now.wall()).await?;
         session.mark_proved(now);
         Ok(())
     }
 
     /// Whether its owner proved to know the password in this last time.
     pub fn is_proved(&self, session: &LiveSession, within: Duration) -> bool {
-        let age = session
-            .proved_at()
-            .map(|proved| self.clock.now().duration_since(proved));
-        // One from the future says nothing: the clock was set back.
-        age.is_some_and(|age| !age.is_negative() && age.unsigned_abs() < within)
+        let age = session.since_proved(self.moment());
+        age.is_some_and(|age| age < within)
     }
 
-    fn lasting(&self, digest: &TokenDigest, now: Timestamp) -> Option<Arc<LiveSession>> {
+    fn lasting(&self, digest: &TokenDigest, now: Moment) -> Option<Arc<LiveSession>> {
         let live = self.live.pin();
         let session = live.get(digest)?;
         if session.is_over(now) {
@@ -207,7 +212,8 @@ impl Sessions {
         user_agent: &str,
         replaces: Option<TokenDigest>,
     ) -> Result<Option<(PlainToken, Arc<LiveSession>)>, StoreError> {
-        let (token, now) = (PlainToken::new(&self.random), self.clock.now());
+        let (token, moment) = (PlainToken::new(&self.random), self.moment());
+        let now = moment.wall();
         let session = Session {
             id: SessionId::new(now, &self.random),
             digest: token.digest(),
@@ -219,7 +225,7 @@ impl Sessions {
             address,
             user_agent: user_agent.to_owned(),
         };
-        let live = Arc::new(LiveSession::new(session.clone(), account, self.limits));
+        let live = Arc::new(LiveSession::new(session.clone(), account, self.limits, moment));
         // In memory first: whatever ends the account's sessions from now on ends this one too.
         self.insert(&live);
         let is_unproven = self.verified_only.load(Ordering::SeqCst) && !account.email_verified;
@@ -235,7 +241,7 @@ impl Sessions {
         if let Some(replaced) = replaces.and_then(|digest| self.live.pin().get(&digest).cloned()) {
             self.remove(&replaced);
         }
-        if live.is_over(now) {
+        if live.is_over(moment) {
             // Ended while it was being stored, perhaps before it was there to be found.
             self.store
                 .end_sessions(SessionsToEnd::Token(live.digest()))
@@ -289,7 +295,7 @@ impl Sessions {
     /// no more done than it was the first time.
     pub async fn settle(&self, digest: &TokenDigest) -> Result<(), StoreError> {
         let session = self.live.pin().get(digest).cloned();
-        if let Some(session) = session.filter(|session| session.is_over(self.clock.now())) {
+        if let Some(session) = session.filter(|session| session.is_over(self.moment())) {
             self.store.end_sessions(SessionsToEnd::Token(*digest)).await?;
             self.remove(&session);
         }
@@ -329,7 +335,7 @@ impl Sessions {
 
     /// Those of an account, or all; newest first.
     pub fn list(&self, account: Option<AccountId>) -> Vec<SessionInfo> {
-        let now = self.clock.now();
+        let now = self.moment();
         let which = account.map_or(SessionsToEnd::All, |id| SessionsToEnd::Account(id, None));
         let mut list: Vec<SessionInfo> = self
             .matching(which)
@@ -360,7 +366,7 @@ impl Sessions {
         }
         self.write_uses().await;
         self.sweep().await;
-        let now = self.clock.now();
+        let now = self.moment();
         let untold = self.live.pin().values().filter(|live| live.is_over(now)).count();
         if untold > 0 {
             tracing::error!(
@@ -373,7 +379,7 @@ impl Sessions {
 
     /// Takes out what is over.
     async fn sweep(&self) {
-        let now = self.clock.now();
+        let now = self.moment();
         let over: Vec<_> = self
             .live
             .pin()
@@ -416,10 +422,17 @@ impl Sessions {
     }
 
     async fn sweep_store(&self) {
-        let now = self.clock.now();
+        let now = {
+            let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+            settled.read(&self.clock)
+        };
         if let Err(error) = self.store.sweep(now, self.limits.oldest(now)).await {
             tracing::warn!(%error, "what expired could not be removed from the store");
         }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment::of(&self.clock)
     }
 
     fn matching(&self, which: SessionsToEnd) -> Vec<Arc<LiveSession>> {
@@ -471,6 +484,23 @@ impl Sessions {
 fn knows_password(session: &Session, account: &Account) -> bool {
     let since = account.password_changed_at;
     session.created_at >= since || session.proved_at.is_some_and(|proved| proved >= since)
+}
+
+/// A session as it is taken from the store. What lies in the future was written while the clock was ahead: such a use or
+/// proof is taken for none, and a session that begins there has no known age, so it is over.
+fn believed(session: Session, now: Moment) -> Option<Session> {
+    let latest = now.wall().checked_add(CLOCKS_DIFFER).unwrap_or(Timestamp::MAX);
+    if session.created_at > latest {
+        tracing::warn!(session = %session.id, "a session began in the future, by a clock that was ahead: it is ended");
+        return None;
+    }
+    Some(Session {
+        last_seen_at: Some(session.last_seen_at)
+            .filter(|seen| *seen <= latest)
+            .unwrap_or(session.created_at),
+        proved_at: session.proved_at.filter(|proved| *proved <= latest),
+        ..session
+    })
 }
 
 #[cfg(test)]

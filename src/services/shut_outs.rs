@@ -128,7 +128,8 @@ impl ShutOuts {
         match &shut_out.act {
             AccountAct::Disable(_) if account.standing != Standing::Active => Ok(Tried::Kept),
             AccountAct::Disable(decision) => {
-                let disabled = edit(&self.store, &shut_out.guarded, account, |account| {
+                let decision = decision.clone();
+                let disabled = edit(&self.store, &shut_out.guarded, account.id, move |account| {
                     account.standing = Standing::Disabled;
                     account.decision = Some(decision.clone());
                 });

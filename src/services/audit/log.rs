@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::AuditConfig;
 use crate::model::AuditEvent;
 use crate::services::Kept;
+use crate::services::settled_time::SettledTime;
 use crate::store::StoreError;
 use crate::warning_limit::WarningLimit;
 
@@ -46,6 +47,8 @@ struct Backlog {
     keep: Duration,
     /// `audit.max_events`
     at_most: usize,
+    /// What may be removed.
+    settled: Mutex<SettledTime>,
     waiting: Mutex<VecDeque<AuditEvent>>,
     /// Held while events are written, so that they are written in order.
     writing: tokio::sync::Mutex<()>,
@@ -55,12 +58,14 @@ struct Backlog {
 impl Log {
     /// Needs a tokio runtime, on which it writes what waits.
     pub(super) fn start(store: Kept, config: &AuditConfig, clock: Clock) -> Self {
+        let settled = SettledTime::since(&clock);
         let backlog = Arc::new(Backlog {
             store,
             shares: Shares::new(config, clock.clone()),
             clock,
             keep: config.keep.0,
             at_most: config.max_events,
+            settled: Mutex::new(settled),
             waiting: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
@@ -180,7 +185,11 @@ impl Backlog {
     }
 
     async fn prune(&self) {
-        let before = self.clock.now().checked_sub(self.keep).unwrap_or(Timestamp::MIN);
+        let now = {
+            let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+            settled.read(&self.clock)
+        };
+        let before = now.checked_sub(self.keep).unwrap_or(Timestamp::MIN);
         if let Err(error) = self.store.prune_audit(before).await {
             tracing::warn!(%error, "old events could not be removed from the audit log");
         }

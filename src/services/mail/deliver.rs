@@ -347,15 +347,15 @@ impl Mailer {
             Purpose::ChangeEmail => mail.to.clone(),
             _ => account.email.clone(),
         };
+        let lifetime = Duration::from_hours(lasts);
+        self.lifetimes.begin(token.digest(), lifetime);
         let kept = MailedToken {
             digest: token.digest(),
             purpose,
             account: account.id,
             email: to.clone(),
             mail: Some(mail.id),
-            expires_at: now
-                .checked_add(Duration::from_hours(lasts))
-                .unwrap_or(Timestamp::MAX),
+            expires_at: now.checked_add(lifetime).unwrap_or(Timestamp::MAX),
         };
         let about = About {
             account: Some(account),

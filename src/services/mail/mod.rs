@@ -24,6 +24,7 @@ pub use self::stationery::LETTER;
 use self::stationery::Stationery;
 use self::transport::Transport;
 use super::address_limit::{AddressLimit, Cost};
+use super::link_lifetimes::LinkLifetimes;
 use super::{Kept, Origin};
 use crate::clock::Clock;
 use crate::config::{Config, MailUrlError};
@@ -86,6 +87,8 @@ pub struct Mailer {
     announcements: Announcements,
     /// Of clients that cause too many.
     warnings: WarningLimit,
+    /// Of the links that leave with mails, and of those that administrators hand over.
+    pub(super) lifetimes: LinkLifetimes,
     clock: Clock,
     random: Random,
     metrics: Arc<Metrics>,
@@ -110,6 +113,7 @@ impl Mailer {
             clients: AddressLimit::allowing(MAILS_A_CLIENT, WINDOW, clock.clone()),
             announcements: Announcements::new(clock.clone()),
             warnings: WarningLimit::default(),
+            lifetimes: LinkLifetimes::new(clock.clone()),
             clock,
             random,
             metrics,

@@ -89,3 +89,31 @@ async fn a_link_that_is_void_is_on_record() {
         assert_eq!(event.reason.as_deref(), Some("invalid-token"));
     }
 }
+
+#[tokio::test]
+async fn s19_a_link_that_was_made_while_the_clock_was_ahead_lives_no_longer() {
+    const MINUTE: Duration = Duration::from_mins(1);
+    let mut world = World::with_ann(|_| {}).await;
+    let noon = world.clock.now();
+    for (ahead, then, restarts, serves) in [
+        (30 * MINUTE, 59 * MINUTE, false, true),
+        (30 * MINUTE, 60 * MINUTE, false, false),
+        // A restart leaves the wall clock alone to go by: what was made in the future is not believed.
+        (MINUTE, 30 * MINUTE, true, true),
+        (24 * 60 * MINUTE, 30 * MINUTE, true, false),
+    ] {
+        world = world.reopened(noon + ahead).await;
+        let account = world.account(EMAIL).await;
+        let by = Actor::operator("test");
+        let links = &world.services.mailed_links;
+        let (link, _) = links.reset_link(&account, &by, &client()).await.unwrap();
+        let token = link.expose().split_once("token=").unwrap().1.to_owned();
+        world.hand.set_wall(noon);
+        world.hand.advance(then);
+        if restarts {
+            world = world.reopened(noon + then).await;
+        }
+        let found = world.services.mailed_links.resets(&token).await;
+        assert_eq!(found.is_ok(), serves, "{ahead:?} {then:?}: {found:?}");
+    }
+}

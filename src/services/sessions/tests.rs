@@ -1,7 +1,9 @@
 use super::*;
 use crate::config::{Period, SignupMode};
+use crate::model::SignatureDigest;
 use crate::services::world::{EMAIL, PASSWORD, World, client, form, group_set};
 use crate::services::{AccountChange, SignUpNext};
+use crate::store::SpendSignature;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -228,4 +230,82 @@ async fn s21_a_session_older_than_the_password_is_dropped_at_load() {
     );
     assert!(services.sessions.peek(&other.token.digest()).is_none());
     assert_eq!(world.store.sessions().await.unwrap().len(), 1);
+}
+
+const YEAR: Duration = Duration::from_hours(365 * 24);
+
+#[tokio::test]
+async fn s29_a_session_that_began_while_the_clock_was_ahead_lives_no_longer() {
+    let world = world().await;
+    let noon = world.clock.now();
+    world.hand.set_wall(noon + YEAR);
+    let (early, late) = (
+        world.sign_in(EMAIL, PASSWORD).await.unwrap(),
+        world.sign_in(EMAIL, PASSWORD).await.unwrap(),
+    );
+    world.hand.set_wall(noon);
+    let sessions = &world.services.sessions;
+    assert!(
+        !sessions.is_proved(&late.session, 5 * MINUTE),
+        "the password is asked again"
+    );
+    for _ in 0..6 {
+        world.hand.advance(9 * MINUTE);
+        assert!(sessions.find(&late.token.digest()).is_some());
+    }
+    assert!(sessions.find(&early.token.digest()).is_none(), "it was not used");
+    world.hand.advance(6 * MINUTE);
+    assert!(sessions.find(&late.token.digest()).is_none(), "its hour is over");
+}
+
+#[tokio::test]
+async fn s29_a_clock_that_is_set_ahead_ends_no_session() {
+    let world = world().await;
+    let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let noon = world.clock.now();
+    world.hand.set_wall(noon + YEAR);
+    let sessions = &world.services.sessions;
+    assert!(sessions.find(&ann.token.digest()).is_some());
+    sessions.sweep().await;
+    sessions.sweep_store().await;
+    assert_eq!(world.store.sessions().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_lies_in_the_future_is_not_believed_at_a_restart() {
+    let world = world().await;
+    let noon = world.clock.now();
+    let used = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    world.hand.set_wall(noon + YEAR);
+    let begun = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    world.hand.advance(MINUTE);
+    world.services.sessions.find(&used.token.digest()).unwrap();
+    world.services.sessions.write_uses().await;
+    let (used, begun) = (used.token.digest(), begun.token.digest());
+    let world = world.reopened(noon + 2 * MINUTE).await;
+    let sessions = &world.services.sessions;
+    assert!(sessions.find(&begun).is_none(), "nobody knows how old it is");
+    assert!(sessions.peek(&used).is_some());
+    world.hand.advance(8 * MINUTE);
+    assert!(sessions.peek(&used).is_none(), "its use in the future is none");
+}
+
+#[tokio::test]
+async fn s36_a_clock_that_was_ahead_has_no_spent_signature_forgotten() {
+    let world = world().await;
+    let noon = world.clock.now();
+    let spent = SignatureDigest::of("AKIA", b"signature");
+    let spend = async || {
+        let spent = world.store.spend_signature(spent, noon + 15 * MINUTE).await;
+        spent.unwrap()
+    };
+    assert_eq!(spend().await, SpendSignature::Spent);
+    world.hand.set_wall(noon + YEAR);
+    world.services.sessions.sweep_store().await;
+    world.hand.set_wall(noon + MINUTE);
+    world.services.sessions.sweep_store().await;
+    assert_eq!(spend().await, SpendSignature::SpentBefore);
+    world.hand.advance(16 * MINUTE);
+    world.services.sessions.sweep_store().await;
+    assert_eq!(spend().await, SpendSignature::Spent, "its time is over");
 }
