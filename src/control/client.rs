@@ -59,7 +59,7 @@ pub enum ClientError {
     #[error("the request is larger than {MAX_REQUEST} bytes; divide it")]
     TooLarge,
     /// The gateway did not answer in time.
-    #[error("the gateway at {} does not answer; it may or may not have done what was asked", .0.display())]
+    #[error("the gateway at {} does not answer", .0.display())]
     Silent(PathBuf),
     /// The connection broke.
     #[error("the gateway at {} broke off: {error}", .socket.display())]
@@ -68,6 +68,14 @@ pub enum ClientError {
         socket: PathBuf,
         /// How.
         error: String,
+    },
+    /// There is no answer to what was sent whole and changes something.
+    #[error("{error}. What was asked may have been done all the same: `{shown_by}` shows whether it was")]
+    Unanswered {
+        /// Why there is none.
+        error: Box<ClientError>,
+        /// The command that shows it.
+        shown_by: &'static str,
     },
 }
 
@@ -104,13 +112,19 @@ impl Client {
         let sent = timeout(SENDING, protocol::write_line(&mut stream, &request))
             .await
             .map_err(|_| self.silent())?;
-        let answer = timeout(ANSWERING, protocol::read_line(&mut stream, MAX_ANSWER))
-            .await
-            .map_err(|_| self.silent())?;
+        let answer = timeout(ANSWERING, protocol::read_line(&mut stream, MAX_ANSWER)).await;
+        let unanswered = |error| match command.shown_by() {
+            Some(shown_by) => ClientError::Unanswered {
+                error: Box::new(error),
+                shown_by,
+            },
+            None => error,
+        };
         match (sent, answer) {
-            (_, Ok(line)) => protocol::outcome(&line).map_err(|error| self.broken(&error)),
-            (Err(error), Err(_)) => Err(self.broken(&error)),
-            (Ok(()), Err(error)) => Err(self.broken(&error)),
+            (_, Err(_)) => Err(unanswered(self.silent())),
+            (_, Ok(Ok(line))) => protocol::outcome(&line).map_err(|error| unanswered(self.broken(&error))),
+            (Err(error), Ok(Err(_))) => Err(self.broken(&error)),
+            (Ok(()), Ok(Err(error))) => Err(unanswered(self.broken(&error))),
         }
     }
 
@@ -242,6 +256,29 @@ impl Exporting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_command_that_is_cut_off_says_that_it_may_be_done_and_how_to_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let client = Client::new(&socket);
+        let cut_off = async {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                protocol::read_line(&mut stream, MAX_REQUEST).await.unwrap();
+            }
+        };
+        let delete = Command::DeleteUser("ann".to_owned());
+        let asked = async { (client.ask(&delete).await, client.ask(&Command::ListLocks).await) };
+        let (_, (changed, read)) = tokio::join!(cut_off, asked);
+        let told = changed.unwrap_err().to_string();
+        for says in ["broke off", "may have been done", "`vestibule user list`"] {
+            assert!(told.contains(says), "{told}");
+        }
+        let told = read.unwrap_err().to_string();
+        assert!(told.contains("broke off") && !told.contains("may have"), "{told}");
+    }
 
     #[test]
     fn root_oneself_and_the_stores_owner_may_answer() {

@@ -154,6 +154,27 @@ impl Command {
     }
 }
 
+impl Command {
+    /// The command that shows whether this one was done; none where there is nothing to be seen.
+    pub fn shown_by(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::AddUser(_) | Self::ImportLines(_) | Self::DeleteUser(_) => "vestibule user list",
+            Self::ChangeUser { .. } => "vestibule user show",
+            Self::SendAgain(_) => "vestibule mail list",
+            Self::CreateInvitations(_)
+            | Self::CreateInvitationsFor(_)
+            | Self::MailInvitations(_)
+            | Self::RevokeInvitation(_) => "vestibule invite list",
+            Self::CreateResetLink(_) => "vestibule audit --event reset-link",
+            Self::RevokeSessions(_) => "vestibule session list",
+            Self::CreateKey(_) | Self::ChangeKey { .. } => "vestibule key list",
+            Self::Reload => "vestibule doctor",
+            Self::RotateMaster => "vestibule audit --event master-key-rotate",
+            _ => return None,
+        })
+    }
+}
+
 /// What an export is for; the record tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
