@@ -198,6 +198,9 @@ impl Next {
         if !needs_restart.contains(&"store") && config.store.location().ok().as_ref() != store {
             needs_restart.push("store");
         }
+        if administration.services().access_keys.is_master_key_changed() {
+            needs_restart.push("store.master_key");
+        }
         Mailer::check_transport(&config)
             .map_err(ServicesError::from)
             .map_err(BuildError::from)?;

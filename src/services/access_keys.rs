@@ -446,6 +446,11 @@ impl AccessKeys {
         Ok(master)
     }
 
+    /// Whether the master keys that the configuration names are others than those in use, or gone.
+    pub fn is_master_key_changed(&self) -> bool {
+        self.vault.is_changed()
+    }
+
     /// Builds the keys of an account anew: it, or one of them, was changed. One that may not sign in any more has
     /// none from now on. Nor has one of which the store cannot tell, until it can.
     pub async fn refresh(&self, id: AccountId) {

@@ -93,6 +93,11 @@ impl MasterKeys {
         }
     }
 
+    /// What names them, the active one first.
+    pub(super) fn fingerprints(&self) -> Vec<String> {
+        self.0.iter().map(MasterKey::fingerprint).collect()
+    }
+
     /// One new key, in a file that was not there.
     pub(super) fn make(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
         let keys = Self(vec![MasterKey::new(random)]);

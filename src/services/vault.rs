@@ -3,6 +3,8 @@
 //! Each secret is sealed with the data key, bound to its access key and account. The data key is in the store, sealed
 //! with a master key that is not: so another master key means one record to seal again.
 
+use std::sync::{MutexGuard, PoisonError};
+
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use hmac::{Hmac, Mac as _};
@@ -26,6 +28,8 @@ pub(super) struct Vault {
     random: Random,
     data_key: Secret<[u8; 32]>,
     rotating: Mutex<()>,
+    /// The master keys as they were last read for use, by their fingerprints.
+    known: std::sync::Mutex<Vec<String>>,
 }
 
 /// Why secrets cannot be sealed or opened.
@@ -66,8 +70,8 @@ pub enum VaultError {
 impl Vault {
     /// Opens the data key; makes it, and the master key's file, where there is neither.
     pub(super) async fn open(store: Kept, source: SecretSource, random: Random) -> Result<Self, VaultError> {
-        let data_key = match (store.data_key().await?, MasterKeys::read(&source)?) {
-            (Some(wrapped), Some(keys)) => unwrap(&wrapped, &keys)?,
+        let (data_key, keys) = match (store.data_key().await?, MasterKeys::read(&source)?) {
+            (Some(wrapped), Some(keys)) => (unwrap(&wrapped, &keys)?, keys),
             (Some(wrapped), None) => return Err(VaultError::Missing(wrapped.master)),
             (None, keys) => {
                 let keys = match (keys, &source) {
@@ -80,7 +84,7 @@ impl Vault {
                 if !store.replace_data_key(None, wrapped).await? {
                     return Err(changed().into());
                 }
-                data_key
+                (data_key, keys)
             }
         };
         Ok(Self {
@@ -89,6 +93,7 @@ impl Vault {
             random,
             data_key,
             rotating: Mutex::default(),
+            known: std::sync::Mutex::new(keys.fingerprints()),
         })
     }
 
@@ -150,7 +155,21 @@ impl Vault {
         if !self.store.replace_data_key(Some(wrapped), again).await? {
             return Err(changed().into());
         }
+        *self.known() = keys.fingerprints();
         Ok(master)
+    }
+
+    /// Whether the master keys are others than those that were last read for use, or cannot be read any more: what is
+    /// changed there is of no consequence before a restart.
+    pub(super) fn is_changed(&self) -> bool {
+        match MasterKeys::read(&self.source) {
+            Ok(Some(keys)) => keys.fingerprints() != *self.known(),
+            Ok(None) | Err(_) => true,
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<String>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -383,6 +383,18 @@ async fn a_secret_in_the_same_file_is_read_again_or_said_to_need_a_restart() {
     }
     put(&front.site, "store-url", "sled:data/store");
     assert_eq!(front.reload()["needs_restart"], json!([]));
+    // A start with this key would fail, and until then nothing tells.
+    let key = front.site.path("certs/master.key");
+    let known = std::fs::read_to_string(&key).unwrap();
+    for changed in [
+        "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n",
+        &format!("{known}\n{known}"),
+    ] {
+        put(&front.site, "certs/master.key", changed);
+        assert_eq!(front.reload()["needs_restart"], json!(["store.master_key"]));
+    }
+    put(&front.site, "certs/master.key", &known);
+    assert_eq!(front.reload()["needs_restart"], json!([]));
     front.stop().await;
 }
 
