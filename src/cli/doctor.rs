@@ -14,6 +14,7 @@ use super::configuration::Chosen;
 use super::logging;
 use super::table::printable;
 use crate::config::{DEFAULT_PATH, Loaded, Problem};
+use crate::control::Client;
 use crate::doctor::{Finding, Verdict, examine};
 use crate::model::Email;
 
@@ -42,18 +43,28 @@ impl Doctor {
             Chosen::File(file) => (file.display().to_string(), file.as_path()),
             Chosen::Trial(_) => ("the one for trying out".to_owned(), Path::new(DEFAULT_PATH)),
         };
+        let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
+        let mut elsewhere = Vec::new();
         let (config, errors, warnings) = match chosen.load() {
             Ok(Loaded { config, mut warnings }) => {
                 let (errors, odd) = try_out(file, &config);
                 warnings.extend(odd);
                 (Some(config), errors, warnings)
             }
-            Err(problems) => (None, problems.errors, problems.warnings),
+            Err(problems) => match problems.elsewhere {
+                // The gateway that runs has what this shell lacks.
+                Some(config) if runtime.block_on(Client::of(&config).is_running()) => {
+                    elsewhere = problems.errors;
+                    (Some(*config), Vec::new(), problems.warnings)
+                }
+                _ => (None, problems.errors, problems.warnings),
+            },
         };
         let mut findings: Vec<_> = errors.iter().map(wrong).chain(warnings.iter().map(odd)).collect();
-        if errors.is_empty() {
+        if errors.is_empty() && elsewhere.is_empty() {
             findings.insert(0, Finding::ok(CHECK, format!("{name} can be run")));
         }
+        findings.extend(elsewhere.iter().map(lacking));
         let mut running = false;
         if config.is_none() {
             findings.push(Finding::skipped(
@@ -62,7 +73,6 @@ impl Doctor {
             ));
         }
         if let Some(config) = config {
-            let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
             let (is_running, found) = runtime.block_on(examine(&config, self.mail.as_ref(), progress));
             running = is_running;
             findings.extend(found);
@@ -90,6 +100,17 @@ fn wrong(problem: &Problem) -> Finding {
         CHECK,
         problem.to_string(),
         "correct it; `vestibule check` shows it again",
+    )
+}
+
+/// What a gateway that runs has from its own environment, which is no other's to read.
+fn lacking(problem: &Problem) -> Finding {
+    Finding::skipped(
+        CHECK,
+        format!(
+            "{problem}: this shell has not, and the gateway that runs was started with an environment of its own. What \
+             needs the variable is not looked at; to look at all, run this with the service's environment"
+        ),
     )
 }
 

@@ -30,6 +30,8 @@ pub struct ConfigErrors {
     pub errors: Vec<Problem>,
     /// What its operator may not have meant, as far as it can be told.
     pub warnings: Vec<Problem>,
+    /// What it says, if nothing is wrong but that this process lacks variables of the environment.
+    pub elsewhere: Option<Box<Config>>,
 }
 
 impl fmt::Display for ConfigErrors {
@@ -57,6 +59,7 @@ impl Config {
                 suggestion: None,
             }],
             warnings: Vec::new(),
+            elsewhere: None,
         };
         let bytes = std::fs::read(path).map_err(|error| whole(None, format!("cannot be read: {error}")))?;
         let text = str::from_utf8(&bytes).map_err(|error| {
@@ -85,6 +88,7 @@ impl Config {
                 })
                 .collect(),
             warnings: Vec::new(),
+            elsewhere: None,
         })?;
         let mut shape = Vec::new();
         let mut config = read(&mut document, &mut shape);
@@ -100,7 +104,12 @@ impl Config {
         if errors.is_empty() {
             Ok(Loaded { config, warnings })
         } else {
-            Err(ConfigErrors { errors, warnings })
+            let lacks_variables = errors.iter().all(Problem::is_of_environment);
+            Err(ConfigErrors {
+                errors,
+                warnings,
+                elsewhere: lacks_variables.then(|| Box::new(config)),
+            })
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::source::NO_VARIABLE;
 use crate::request::Host;
 
 /// One thing that is wrong, or worth a warning.
@@ -42,6 +43,13 @@ impl Position {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
         }
+    }
+}
+
+impl Problem {
+    /// Whether all that is wrong is that the environment of this process has no such variable: another one's may.
+    pub fn is_of_environment(&self) -> bool {
+        self.message.contains(NO_VARIABLE)
     }
 }
 

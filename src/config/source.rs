@@ -30,6 +30,9 @@ pub enum SecretSource {
     },
 }
 
+/// How it is said that the environment has no variable.
+pub(super) const NO_VARIABLE: &str = "the environment has no variable ";
+
 /// Why a secret cannot be had. Never says anything of the secret itself.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -50,7 +53,7 @@ pub enum SecretError {
         mode: u32,
     },
     /// The environment has no such variable, or it is not UTF-8.
-    #[error("the environment has no variable {0}")]
+    #[error("{NO_VARIABLE}{0}")]
     NoVariable(String),
     /// The file has nothing but white space in it.
     #[error("{path} is empty", path = .0.display())]

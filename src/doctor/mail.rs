@@ -6,9 +6,10 @@ use rustix::fs::{Access, access};
 
 use super::disk::existing;
 use super::{Finding, LIMIT, Patient};
+use crate::config::{MailUrlError, SecretError};
 use crate::model::Email;
 use crate::random::Random;
-use crate::services::{Probe, ProbeError};
+use crate::services::{MailError, Probe, ProbeError};
 
 const CHECK: &str = "mail";
 
@@ -16,6 +17,12 @@ const CHECK: &str = "mail";
 pub(super) async fn leaves(patient: &Patient<'_>, to: Option<&Email>) -> Vec<Finding> {
     let probe = match Probe::new(patient.config, LIMIT) {
         Ok(probe) => probe,
+        // The gateway that runs has what this shell lacks.
+        Err(MailError::Url(MailUrlError::Secret(error @ SecretError::NoVariable(_))))
+            if patient.running.is_some() =>
+        {
+            return vec![Finding::skipped(CHECK, error.to_string())];
+        }
         Err(error) => return vec![Finding::problem(CHECK, error.to_string(), "see [mail]")],
     };
     let mut findings = match probe.folder() {

@@ -286,3 +286,37 @@ fn certify_until(folder: &Path, days: i64) {
     fs::write(folder.join("key.pem"), own_key.serialize_pem()).unwrap();
     expose(&folder.join("key.pem"), 0o600);
 }
+
+#[test]
+fn what_the_gateway_has_from_its_own_environment_is_no_problem_of_this_shell() {
+    let rest = "mail.url = { env = \"VESTIBULE_TEST_MAIL\" }\nstore.master_key = { env = \"VESTIBULE_TEST_KEY\" }\n\
+                [[route]]\nupstream = \"demo:\"\nallow = \"public\"";
+    let site = Site::new(&config(rest));
+    certify(&site.path(""));
+    let (status, told) = document(&site);
+    assert_eq!(status, 1, "none runs: {told}");
+    says(&told, "configuration", "problem", "VESTIBULE_TEST_KEY");
+
+    let mut serve = site.program(&["--config", "vestibule.toml"]);
+    serve
+        .env("VESTIBULE_TEST_MAIL", "file:outbox")
+        .env(
+            "VESTIBULE_TEST_KEY",
+            "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+        )
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped());
+    let (program, _) = Program::started(serve.spawn().unwrap());
+    let (status, told) = document(&site);
+    assert_eq!(status, 0, "{told}");
+    says(
+        &told,
+        "configuration",
+        "skipped",
+        "VESTIBULE_TEST_KEY: this shell has not",
+    );
+    says(&told, "mail", "skipped", "VESTIBULE_TEST_MAIL");
+    says(&told, "store", "ok", "the gateway reads it");
+    program.stop();
+}
