@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::server::Server;
+use crate::warning_limit::WarningLimit;
 
 /// How often servers are asked whether they take connections.
 const CHECKED_EVERY: Duration = Duration::from_secs(5);
@@ -28,7 +30,31 @@ pub(super) struct Balancer {
     /// `None` for a single server, which is asked whatever is known of it.
     rounds: Option<LoadBalancer<RoundRobin>>,
     /// Has the servers checked before it is time.
-    suspected: Notify,
+    suspected: Arc<Notify>,
+    /// Of servers that came under suspicion.
+    warnings: Arc<WarningLimit>,
+}
+
+/// Brings a server under suspicion, now or when its answer breaks off.
+#[derive(Debug)]
+pub(super) struct Suspicion {
+    is_suspect: Arc<AtomicBool>,
+    checks: Arc<Notify>,
+    warnings: Arc<WarningLimit>,
+    server: Arc<str>,
+}
+
+impl Suspicion {
+    /// Has the others asked until the server answers a probe, which it is sent at once.
+    pub(super) fn raise(self, reason: &str) {
+        if !self.is_suspect.swap(true, Ordering::Relaxed) {
+            self.checks.notify_one();
+            if let Some(unlogged) = self.warnings.admit() {
+                let server = self.server;
+                tracing::warn!(%server, reason, unlogged, "others are asked until a server answers a probe");
+            }
+        }
+    }
 }
 
 /// The servers that a request was already tried at.
@@ -54,7 +80,8 @@ impl Balancer {
         Some(Self {
             servers,
             rounds,
-            suspected: Notify::new(),
+            suspected: Arc::default(),
+            warnings: Arc::default(),
         })
     }
 
@@ -63,14 +90,15 @@ impl Balancer {
         &self.servers
     }
 
-    /// Has the others asked until this server answers a probe, which it is sent at once. Returns whether that is news:
-    /// not so for a single server, nor for one that is under suspicion already.
-    pub(super) fn suspect(&self, server: &Server) -> bool {
-        let is_news = self.rounds.is_some() && server.suspect();
-        if is_news {
-            self.suspected.notify_one();
-        }
-        is_news
+    /// What brings a server under suspicion; none for a single one, which is asked whatever is known of it.
+    pub(super) fn suspicion(&self, server: &Server) -> Option<Suspicion> {
+        self.rounds.as_ref()?;
+        Some(Suspicion {
+            is_suspect: server.suspect().clone(),
+            checks: self.suspected.clone(),
+            warnings: self.warnings.clone(),
+            server: server.name().clone(),
+        })
     }
 
     /// The next server to try: one in turn that takes connections and answered the last time; when none of those is

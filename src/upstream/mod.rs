@@ -249,7 +249,7 @@ impl Upstream {
     /// whatever is waited for.
     ///
     /// A server that cannot be reached is passed over as long as there is another one: nothing of the request was
-    /// sent then. One that does not answer, or breaks off, is not asked again before it answered a probe, as long as
+    /// sent then. One that does not answer, or whose answer breaks off, is not asked again before it answered a probe, as long as
     /// there is another one. A request that reached a server is not sent again, save one without a body, by a safe method, over a
     /// connection that turned out to be closed (RFC 9110, section 9.2.2).
     ///
@@ -280,6 +280,7 @@ impl Upstream {
                     drop(turn);
                     let tunnel = place.take_if(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS);
                     response.body_mut().hold(place);
+                    response.body_mut().watch(self.balancer.suspicion(server));
                     return Ok(Answer {
                         response,
                         server: server.name().clone(),
@@ -314,10 +315,8 @@ impl Upstream {
     }
 
     fn suspect(&self, server: &Server, reason: &str) {
-        if self.balancer.suspect(server)
-            && let Some(unlogged) = self.warnings.admit()
-        {
-            tracing::warn!(upstream = self.name, %server, reason, unlogged, "others are asked until a server answers a probe");
+        if let Some(suspicion) = self.balancer.suspicion(server) {
+            suspicion.raise(reason);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::balance::Suspicion;
 use super::places::Place;
 use super::pool::Lease;
 use super::{BodyError, Received};
@@ -17,6 +18,8 @@ pub struct ResponseBody {
     lease: Option<Lease>,
     /// Given back after the connection, which whoever waits for the place then uses.
     place: Option<Place>,
+    /// Raised if the body breaks off: a server that answers half is no better than one that does not.
+    suspicion: Option<Suspicion>,
 }
 
 impl ResponseBody {
@@ -25,6 +28,7 @@ impl ResponseBody {
             received,
             lease,
             place: None,
+            suspicion: None,
         };
         body.give_back_at_the_end();
         body
@@ -35,6 +39,11 @@ impl ResponseBody {
         if !self.received.is_end_stream() {
             self.place = place;
         }
+    }
+
+    /// Has the server that sends it come under suspicion if it breaks off.
+    pub(super) fn watch(&mut self, suspicion: Option<Suspicion>) {
+        self.suspicion = suspicion;
     }
 
     fn give_back_at_the_end(&mut self) {
@@ -63,7 +72,12 @@ impl Body for ResponseBody {
         match &polled {
             Poll::Ready(None) => self.give_back(),
             Poll::Ready(Some(Ok(_))) => self.give_back_at_the_end(),
-            Poll::Ready(Some(Err(_))) => self.lease = None,
+            Poll::Ready(Some(Err(_))) => {
+                self.lease = None;
+                if let Some(suspicion) = self.suspicion.take() {
+                    suspicion.raise("broken body");
+                }
+            }
             Poll::Pending => {}
         }
         polled

@@ -40,7 +40,7 @@ pub(super) struct Server {
     /// Held while `shared` is made, so that it is made once.
     connecting: tokio::sync::Mutex<()>,
     /// It left a request without an answer, and has answered no probe since.
-    is_suspect: AtomicBool,
+    is_suspect: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
@@ -87,7 +87,7 @@ impl Server {
             shared: Mutex::default(),
             given_up: AtomicU64::new(0),
             connecting: tokio::sync::Mutex::default(),
-            is_suspect: AtomicBool::new(false),
+            is_suspect: Arc::default(),
         }
     }
 
@@ -101,9 +101,9 @@ impl Server {
         matches!(self.address, config::Server::H2c(_))
     }
 
-    /// Has it answer a request at the next probe. Returns whether it was beyond suspicion.
-    pub(super) fn suspect(&self) -> bool {
-        !self.is_suspect.swap(true, Ordering::Relaxed)
+    /// What is set to have it answer a request at the next probe.
+    pub(super) fn suspect(&self) -> &Arc<AtomicBool> {
+        &self.is_suspect
     }
 
     pub(super) fn is_suspect(&self) -> bool {

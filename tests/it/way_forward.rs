@@ -538,6 +538,50 @@ async fn a_server_that_breaks_off_costs_one_answer_and_comes_back() {
     with_a_server_that_fails(Failing::BreaksOff).await;
 }
 
+fn on_purpose() -> Result<Frame<Bytes>, Infallible> {
+    panic!("on purpose")
+}
+
+#[tokio::test]
+async fn a_server_whose_answer_breaks_off_is_left_out_until_it_answers() {
+    let first = Application::serving(|parts, _, _| async move {
+        if parts.method == "OPTIONS" {
+            // It takes no probe either, so that it stays left out.
+            std::future::pending().await
+        }
+        let some = futures_util::stream::iter([Ok(Frame::data(Bytes::from("some")))]);
+        // Later, so that the head has left.
+        let breaks = futures_util::stream::once(async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            on_purpose()
+        });
+        Response::builder()
+            .header("content-length", "100")
+            .body(StreamBody::new(some.chain(breaks)).boxed_unsync())
+            .unwrap()
+    })
+    .await;
+    let second = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.timeouts.connect = Period(Duration::from_millis(200));
+        let servers = upstream(&[&first.url(), &second.url()]);
+        config.upstream.insert("app".to_owned(), servers);
+        config.route = vec![route("/", "public", "app")];
+    })
+    .await;
+    let client = gateway.client();
+    let mut broken = 0;
+    for _ in 0..40 {
+        let answer = soon(client.get(gateway.url("/")).send()).await;
+        let whole = match answer {
+            Ok(answer) => answer.status() == 200 && soon(answer.bytes()).await.is_ok(),
+            Err(_) => false,
+        };
+        broken += u32::from(!whole);
+    }
+    assert_eq!(broken, 1, "the next request goes elsewhere");
+}
+
 #[tokio::test]
 async fn answers_say_the_time_that_it_is_after_the_clock_was_set_back() {
     let now: Timestamp = "2030-01-02T03:04:05Z".parse().unwrap();
