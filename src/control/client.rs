@@ -271,7 +271,7 @@ mod tests {
         };
         let delete = Command::DeleteUser("ann".to_owned());
         let asked = async { (client.ask(&delete).await, client.ask(&Command::ListLocks).await) };
-        let (_, (changed, read)) = tokio::join!(cut_off, asked);
+        let ((), (changed, read)) = tokio::join!(cut_off, asked);
         let told = changed.unwrap_err().to_string();
         for says in ["broke off", "may have been done", "`vestibule user list`"] {
             assert!(told.contains(says), "{told}");

@@ -23,8 +23,8 @@ use crate::services::Actor;
 /// How many commands are served at one time; further ones wait in the system's queue.
 const CONNECTIONS: usize = 16;
 
-/// The rights to write of a folder's group and of everybody.
-const OTHERS_WRITE: u32 = 0o022;
+/// The right of everybody to write to a folder.
+const OTHERS_WRITE: u32 = 0o002;
 
 /// How long a caller may take to send its request, and to take its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,11 +62,11 @@ pub enum BindError {
     },
 }
 
-/// A folder in which others than its owner may put a socket in the place of the gateway's.
+/// A folder in which everybody may put a socket in the place of the gateway's.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{} may be written by others than its owner, who could answer there in the gateway's place: take that right from \
-     them (`chmod go-w`), or choose another listen.admin_socket",
+    "{} may be written by everybody, so that anybody may answer there: take that right from others (`chmod o-w`), or \
+     choose another listen.admin_socket",
     .0.display()
 )]
 pub struct OpenFolder(PathBuf);
@@ -77,7 +77,8 @@ pub(super) fn folder_of(socket: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// Refuses a folder that its group, or everybody, may write: commands carry passwords.
+/// Refuses a folder that everybody may write: commands carry passwords. A group may: volumes of containers belong to one,
+/// and whoever answers there must be a user that is trusted anyway.
 pub(super) fn require_closed(folder: &Path) -> io::Result<Result<(), OpenFolder>> {
     let mode = fs::metadata(folder)?.mode();
     Ok(if mode & OTHERS_WRITE == 0 {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::account_edit::{EditError, Edited, edit, edit_and_mail};
 use super::account_name::account_name;
 use super::change_limit::ChangeLimit;
+use super::live_session::Moment;
 use super::new_password::choose;
 use super::pending_shut_outs::AccountAct;
 use super::sign_up::parse_email;
@@ -278,12 +279,12 @@ impl OwnAccount {
         .map_err(OwnAccountError::Password)?;
         let (account, owner) = self.prove(session, &form.current, origin).await?;
         let hash = self.hasher.place()?.hash(password).await?;
-        let now = self.clock.now();
+        let now = Moment::of(&self.clock);
         let store = self.store.on_behalf_of(&owner);
         let (mailer, cause) = (self.mailer.clone(), origin.clone());
         let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
             account.password_hash.clone_from(&hash);
-            account.password_changed_at = now;
+            account.password_changed_at = now.wall();
             Ok(vec![mailer.mail(&account.email, Topic::PasswordChanged, &cause)])
         });
         let account = edited.await?.after;

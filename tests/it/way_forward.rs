@@ -547,7 +547,7 @@ async fn a_server_whose_answer_breaks_off_is_left_out_until_it_answers() {
     let first = Application::serving(|parts, _, _| async move {
         if parts.method == "OPTIONS" {
             // It takes no probe either, so that it stays left out.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         let some = futures_util::stream::iter([Ok(Frame::data(Bytes::from("some")))]);
         // Later, so that the head has left.

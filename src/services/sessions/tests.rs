@@ -294,9 +294,9 @@ async fn what_lies_in_the_future_is_not_believed_at_a_restart() {
 async fn s36_a_clock_that_was_ahead_has_no_spent_signature_forgotten() {
     let world = world().await;
     let noon = world.clock.now();
-    let spent = SignatureDigest::of("AKIA", b"signature");
+    let signature = SignatureDigest::of("AKIA", b"signature");
     let spend = async || {
-        let spent = world.store.spend_signature(spent, noon + 15 * MINUTE).await;
+        let spent = world.store.spend_signature(signature, noon + 15 * MINUTE).await;
         spent.unwrap()
     };
     assert_eq!(spend().await, SpendSignature::Spent);

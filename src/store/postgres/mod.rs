@@ -36,9 +36,9 @@ pub use server::{Server, Tls};
 use super::counting::Counting;
 use super::record::{Meta, Run};
 use super::{
-    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, Loaded, MailOutcome, Precondition,
-    PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect,
-    UpdateAccount, Verification,
+    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, Loaded, MailOutcome,
+    Precondition, PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError,
+    TokenEffect, UpdateAccount, Verification,
 };
 use crate::clock::Clock;
 use crate::ids::{AccountId, InvitationId, MailId};

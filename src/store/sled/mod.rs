@@ -38,9 +38,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, Loaded, MailOutcome, Precondition,
-    PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError, TokenEffect,
-    UpdateAccount, Verification,
+    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, Loaded, MailOutcome,
+    Precondition, PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError,
+    TokenEffect, UpdateAccount, Verification,
 };
 use crate::clock::Clock;
 use crate::ids::{AccountId, InvitationId, MailId};

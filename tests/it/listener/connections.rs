@@ -7,11 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use vestibule::clock::Clock;
 use vestibule::config::Period;
 use vestibule::listener::{Accepted, Listener};
 use vestibule::random::Random;
 
-use super::gateway::{Gateway, PATIENCE, config, connect, read_all, shake_hands};
+use super::gateway::{Gateway, PATIENCE, config, connect, read_all, shake_hands, start_of_time};
 
 const SHORT: Period = Period(Duration::from_millis(300));
 
@@ -112,7 +113,8 @@ async fn a_panic_ends_one_connection() {
 
 #[tokio::test]
 async fn nobody_is_let_in_before_the_gateway_can_serve() {
-    let bound = Listener::bind(&config(), &Random::seeded(1), Arc::default()).unwrap();
+    let (clock, _) = Clock::manual(start_of_time());
+    let bound = Listener::bind(&config(), &clock, &Random::seeded(1), Arc::default()).unwrap();
     let address = bound.addresses()[0];
     let refused = TcpStream::connect(address).await.unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);

@@ -232,7 +232,7 @@ async fn shutting_out_on_the_small_disk() {
         }
         stop.cancel();
     };
-    soon(async { tokio::join!(kept, agreed) }).await;
+    soon(Box::pin(async { tokio::join!(kept, agreed) })).await;
     assert_eq!(store.verify().await.unwrap().faults, Vec::<String>::new());
 }
 
