@@ -6,7 +6,7 @@ use super::Gateway;
 use crate::authenticate::Proof;
 use crate::authorize::Permit;
 use crate::request::reads_as;
-use crate::route::Route;
+use crate::route::{Route, Target};
 
 /// Their names, with `-` for every character that some servers read as one.
 const NAMES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
@@ -29,18 +29,24 @@ impl Gateway {
         if !is_in(headers) {
             return;
         }
-        let is_limited_key = matches!(permit.proof(), Some(Proof::Key(key)) if key.limits_methods());
         // Whoever signed the URL meant this method, and whoever has it may say what they like.
-        if is_presigned
-            || is_limited_key
-            || self.routes.tells_methods_apart(route.target())
-            || route.judges_method(method)
-        {
+        if is_presigned || self.withholds_method_override(method, route, permit) {
             let names: Vec<HeaderName> = headers.keys().filter(|name| is_one(name)).cloned().collect();
             for name in names {
                 headers.remove(name);
             }
         }
+    }
+
+    fn withholds_method_override(&self, method: &Method, route: &Route, permit: &Permit) -> bool {
+        let is_limited_key = matches!(permit.proof(), Some(Proof::Key(key)) if key.limits_methods());
+        is_limited_key || self.tells_methods_apart(route.target()) || route.judges_method(method)
+    }
+
+    /// Whether some route to an application is for some methods only, whatever name the application has there.
+    fn tells_methods_apart(&self, target: Target) -> bool {
+        let mut by_method = self.routes.targets_by_method().iter();
+        by_method.any(|&other| self.upstreams.is_one_application(other, target))
     }
 }
 

@@ -153,9 +153,9 @@ impl Routes {
         &self.upstreams
     }
 
-    /// Whether some route to an application is for some methods only.
-    pub fn tells_methods_apart(&self, target: Target) -> bool {
-        self.by_method.contains(&target)
+    /// Where the routes lead that are for some methods only, each once.
+    pub fn targets_by_method(&self) -> &[Target] {
+        &self.by_method
     }
 
     /// The base of `public_url`: `https://host:port`.

@@ -492,6 +492,7 @@ async fn s75_method_overrides_never_widen_what_methods_allow() {
                 ..route("/read", "authenticated", &app.url())
             },
             route("/all", "authenticated", &app.url()),
+            route("/named", "authenticated", "named"),
             route("/", "authenticated", &other.url()),
             RouteConfig {
                 preflight: true,
@@ -502,11 +503,18 @@ async fn s75_method_overrides_never_widen_what_methods_allow() {
                 ..route("/once", "authenticated", &other.url())
             },
         ];
+        let named = upstream(&[&app.url()]);
+        config.upstream = BTreeMap::from([("named".to_owned(), named)]);
     })
     .await;
     let cookie = gateway.signed_in("ann").await;
     assert!(!overrides_pass(&gateway, &app, &cookie, ("POST", "/read")).await);
-    assert!(!overrides_pass(&gateway, &app, &cookie, ("POST", "/all")).await);
+    for path in ["/all", "/named"] {
+        assert!(
+            !overrides_pass(&gateway, &app, &cookie, ("POST", path)).await,
+            "{path}"
+        );
+    }
     assert!(overrides_pass(&gateway, &other, &cookie, ("POST", "/")).await);
     assert!(overrides_pass(&gateway, &other, &cookie, ("POST", "/preflight")).await);
     assert!(!overrides_pass(&gateway, &other, "", ("OPTIONS", "/preflight")).await);
