@@ -5,17 +5,18 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::request::CopySource;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// What a request is judged by: a client that has it removed afterwards has the application do something else.
-const JUDGED: [HeaderName; 5] = [
+const JUDGED: [HeaderName; 4] = [
     HeaderName::from_static("depth"),
     HeaderName::from_static("destination"),
     HeaderName::from_static("if"),
     HeaderName::from_static("overwrite"),
-    HeaderName::from_static("x-amz-copy-source"),
 ];
 
 /// Removes them from a request. That the client takes trailers is said on: gRPC asks for it. What the request was judged
@@ -26,7 +27,9 @@ pub(super) fn remove_from_request(headers: &mut HeaderMap, is_signed: bool) {
         .get_all(TE)
         .iter()
         .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case("trailers")));
-    remove(headers, |name| !is_signed && !JUDGED.contains(name));
+    remove(headers, |name| {
+        !is_signed && !JUDGED.contains(name) && CopySource::of(name).is_none()
+    });
     // The gateway itself asks for the body when it is wanted.
     headers.remove(EXPECT);
     headers.remove(HTTP2_SETTINGS);
@@ -121,12 +124,15 @@ mod tests {
     #[test]
     fn s75_what_a_request_was_judged_by_stays() {
         let sent = [
-            ("connection", "close, Overwrite, if-none-match"),
+            ("connection", "close, Overwrite, if-none-match, X-Oss-Copy-Source"),
             ("if-none-match", "*"),
             ("overwrite", "F"),
+            ("x-oss-copy-source", "/a/b"),
         ];
-        assert_eq!(left(&sent), ["overwrite: F"]);
-        assert_eq!(left_of(&sent, true), ["if-none-match: *", "overwrite: F"]);
+        let judged = ["overwrite: F", "x-oss-copy-source: /a/b"];
+        assert_eq!(left(&sent), judged);
+        let all = ["if-none-match: *", "overwrite: F", "x-oss-copy-source: /a/b"];
+        assert_eq!(left_of(&sent, true), all);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod asked;
 mod body;
 mod connection;
 mod conversation;
+mod copy_source;
 mod current;
 mod explain;
 mod forward;

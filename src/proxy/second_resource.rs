@@ -1,5 +1,5 @@
 //! The resources that a request names beside its target (S75): `Destination` of COPY and MOVE and the resource tags of
-//! `If` (RFC 4918, sections 10.3 and 10.4), and S3's `x-amz-copy-source`.
+//! `If` (RFC 4918, sections 10.3 and 10.4), and what object stores copy from ([`copy_source`](super::copy_source)).
 //!
 //! An application acts on them with the rights of the request. So each must be of the same host and is judged by the
 //! policy of its own route, for the principal of the request and the methods that the act amounts to. The URLs of WebDAV
@@ -15,11 +15,10 @@ use super::{Gateway, method_override};
 use crate::authorize::Permit;
 use crate::config::{Config, DestinationForm, Server, UpstreamConfig, UpstreamPreset};
 use crate::refusal::{Hint, Problem, Refusal};
-use crate::request::{Host, RequestHead, is_plain, reads_as};
+use crate::request::{Host, RequestHead};
 use crate::route::{BadPath, Below, Found, Route, Routes, Target, Unroutable, UpstreamName};
 
 pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
-const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 const IF: HeaderName = HeaderName::from_static("if");
 const OVERWRITE: HeaderName = HeaderName::from_static("overwrite");
 
@@ -43,7 +42,7 @@ pub(super) struct UrlSchemes(Vec<&'static str>);
 
 /// A reason why a second resource is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum SecondResourceError {
+pub(super) enum SecondResourceError {
     #[error("{0} names no URL of this host, or more than one")]
     Unreadable(&'static str),
     #[error("{0}: {1}")]
@@ -71,7 +70,7 @@ impl Gateway {
         let Found::Route(route) = to else {
             return Ok(SecondResources::default());
         };
-        self.require_copy_source(head, permit)?;
+        self.require_copy_sources(head, route, permit)?;
         let destination = acts_on_destination(head)
             .then(|| self.destination(head, route, permit))
             .transpose()?
@@ -115,7 +114,7 @@ impl Gateway {
 
     /// Judges what lies in a collection with which it is read, written or deleted: all below it for which there are other
     /// routes to the same application, whatever name it has there.
-    fn require_below(
+    pub(super) fn require_below(
         &self,
         head: &RequestHead<'_>,
         path: &str,
@@ -134,36 +133,6 @@ impl Gateway {
                     route: below.label().to_string(),
                 });
             }
-        }
-        Ok(())
-    }
-
-    /// The object that S3 copies from, which is read: `bucket/key`, percent-encoded, and perhaps a version.
-    fn require_copy_source(
-        &self,
-        head: &RequestHead<'_>,
-        permit: &Permit,
-    ) -> Result<(), SecondResourceError> {
-        const HEADER: &str = "x-amz-copy-source";
-        let is_odd = |name: &HeaderName| !is_plain(name) && reads_as(name, HEADER);
-        if head.headers.keys().any(is_odd) {
-            return Err(SecondResourceError::Unreadable(HEADER));
-        }
-        let Some(value) = only(head.headers, &COPY_SOURCE, HEADER)? else {
-            return Ok(());
-        };
-        let object = value.split('?').next().unwrap_or_default();
-        // The slash between bucket and key is encoded by some.
-        let object = object.replace("%2F", "/").replace("%2f", "/");
-        let path = format!("/{}", object.strip_prefix('/').unwrap_or(&object));
-        // An access point has a name of Amazon's, and no path; what has a scheme is a URL to some.
-        if object.split('/').next().is_some_and(|first| first.contains(':')) {
-            return Err(SecondResourceError::Unreadable(HEADER));
-        }
-        // Some read `+` as in a query.
-        for path in [path.replace('+', "%20"), path] {
-            let url = parse(&path, head, HEADER)?;
-            self.require_second(head, &url, &Method::GET, permit, HEADER)?;
         }
         Ok(())
     }
@@ -198,7 +167,7 @@ impl Gateway {
     }
 
     /// The route that takes a request for this URL by this method, if it lets the permit's principal in.
-    fn require_second(
+    pub(super) fn require_second(
         &self,
         head: &RequestHead<'_>,
         url: &PathAndQuery,
@@ -245,7 +214,7 @@ fn acts_on_destination(head: &RequestHead<'_>) -> bool {
 }
 
 /// A request for another resource, with everything else of this one.
-fn at<'h>(head: &RequestHead<'h>, url: &'h PathAndQuery, method: &'h Method) -> RequestHead<'h> {
+pub(super) fn at<'h>(head: &RequestHead<'h>, url: &'h PathAndQuery, method: &'h Method) -> RequestHead<'h> {
     RequestHead {
         method,
         path: url.path(),
@@ -255,7 +224,7 @@ fn at<'h>(head: &RequestHead<'h>, url: &'h PathAndQuery, method: &'h Method) -> 
 }
 
 /// The value of a header that is there at most once.
-fn only<'h>(
+pub(super) fn only<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
     shown: &'static str,
@@ -271,7 +240,7 @@ fn only<'h>(
 }
 
 /// Reads a `Simple-ref` (RFC 4918, section 8.3): a URL of the requested host, or an absolute path.
-fn parse(
+pub(super) fn parse(
     text: &str,
     head: &RequestHead<'_>,
     header: &'static str,
@@ -318,7 +287,7 @@ fn port(authority: &str) -> &str {
 }
 
 /// A URL as the application knows it.
-fn rewritten(
+pub(super) fn rewritten(
     route: &Route,
     url: PathAndQuery,
     header: &'static str,

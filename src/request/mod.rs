@@ -1,6 +1,7 @@
 //! What a request says about itself and where it came from. Pure: nothing here knows an account or a route.
 
 mod client;
+mod copy_source;
 mod head;
 mod header_name;
 mod host;
@@ -9,6 +10,7 @@ mod network;
 mod origin;
 
 pub use client::Client;
+pub use copy_source::{CopySource, SourceForm};
 pub use head::RequestHead;
 pub use header_name::{begins_as, fold, is_plain, reads_as};
 pub use host::{Host, HostError, port_of};

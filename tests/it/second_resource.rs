@@ -1,5 +1,8 @@
 //! S75: what a request names beside its target is judged as well, and reaches the application in its own form.
 
+mod collections;
+mod stores;
+
 use std::collections::BTreeMap;
 
 use http::{Method, Response};
@@ -159,61 +162,6 @@ async fn s75_a_destination_is_judged_as_a_write_there() {
     }
 }
 
-/// A collection is copied and moved with all that is in it.
-#[tokio::test]
-async fn s75_what_lies_below_a_collection_is_judged_with_it() {
-    let app = Application::start().await;
-    let other = Application::start().await;
-    let gateway = Running::start(|config| {
-        config.route = routes(&app.url());
-        config.route.extend([
-            RouteConfig {
-                allow: ops(),
-                ..route("/shared/caf%C3%A9", "public", &app.url())
-            },
-            RouteConfig {
-                allow: ops(),
-                ..route("/docs/elsewhere", "public", &other.url())
-            },
-            RouteConfig {
-                allow: ops(),
-                ..route("/twice/named", "public", "named")
-            },
-        ]);
-        let named = upstream(&[&app.url()]);
-        config.upstream = BTreeMap::from([("named".to_owned(), named)]);
-    })
-    .await;
-    let cookie = gateway.signed_in("ann").await;
-    for (method, source, destination, status) in [
-        ("COPY", "/", "/copy", 403),
-        ("COPY", "/shared", "/copy", 403),
-        ("COPY", "/shared/", "/copy", 403),
-        ("MOVE", "/shared", "/copy", 403),
-        ("COPY", "/x", "/shared", 403),
-        ("MOVE", "/x", "/", 403),
-        ("COPY", "/%73hared", "/copy", 403),
-        ("COPY", "/Shared", "/copy", 403),
-        ("COPY", "/shared;v=1", "/copy", 403),
-        ("COPY", "/shared/x", "/shared/y", 200),
-        ("MOVE", "/share", "/shared2", 200),
-        ("MOVE", "/docs", "/copy", 200),
-        ("COPY", "/twice", "/copy", 403),
-        ("COPY", "/ro", "/copy", 405),
-    ] {
-        let headers = [("destination", destination)];
-        let asked = ask(&gateway, &app, &cookie, (method, source), &headers).await;
-        let what = format!("{method} {source} to {destination}: {}", asked.problem);
-        assert_eq!(asked.status, status, "{what}");
-    }
-    let groups = UserChange::SetGroups(["ops".to_owned()].into());
-    gateway.change_user("ann@example.com", groups).await;
-    let cookie = gateway.sign_in("ann@example.com").await;
-    let headers = [("destination", "/copy")];
-    let asked = ask(&gateway, &app, &cookie, ("MOVE", "/shared"), &headers).await;
-    assert_eq!(asked.status, 200, "{}", asked.problem);
-}
-
 /// A request is judged by headers that `Connection` would have removed afterwards.
 #[tokio::test]
 async fn s75_what_was_judged_is_what_the_application_gets() {
@@ -323,37 +271,6 @@ async fn s75_a_key_for_some_methods_writes_nowhere_by_another() {
             .header("overwrite", overwrite);
         let response = soon(with(request, &signer.basic()).send()).await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{methods:?} {overwrite}");
-    }
-}
-
-#[tokio::test]
-async fn s75_an_object_is_copied_only_by_whoever_may_read_it() {
-    let app = Application::start().await;
-    let gateway = start(&app).await;
-    let cookie = gateway.signed_in("ann").await;
-    for (source, status) in [
-        ("/bucket/key", 200),
-        ("bucket%2Fkey%20with=blanks?versionId=1", 200),
-        ("ro/key", 200),
-        ("/cad/key", 403),
-        ("cad/key", 403),
-        ("cad%2Fkey?versionId=1", 403),
-        ("/x/../cad/key", 400),
-        ("//cad/key", 400),
-        ("%63ad/key", 400),
-        ("x#/../cad/key", 400),
-        ("arn:aws:s3:us-east-1:1:accesspoint/a/object/b", 400),
-        ("x:/cad/key", 400),
-        ("http://elsewhere/cad/key", 400),
-        ("c+d/key", 200),
-    ] {
-        let headers = [("x-amz-copy-source", source)];
-        let asked = ask(&gateway, &app, &cookie, ("PUT", "/bucket/copy"), &headers).await;
-        assert_eq!(asked.status, status, "{source}: {}", asked.problem);
-        let passed = asked
-            .received
-            .map(|received| received.header("x-amz-copy-source") == Some(source));
-        assert_eq!(passed, (status == 200).then_some(true), "{source}");
     }
 }
 

@@ -9,6 +9,7 @@ use super::payload::Payload;
 use super::{Claim, Form};
 use crate::authenticate::signature::mac::from_hex;
 use crate::authenticate::signature::{Fault, Message};
+use crate::request::CopySource;
 
 const DATE: &str = "x-amz-date";
 
@@ -158,12 +159,9 @@ fn require_headers(names: &str, message: &Message<'_>) -> Result<(), Fault> {
         return Err(Fault::NotSigned("host".into()));
     }
     // What tells the application what to do is signed, as with AWS: a URL could be given any otherwise.
-    let tells = |name: &str| name.starts_with("x-amz-") && !MAY_BE_UNSIGNED.contains(&name);
-    let mut telling = message
-        .headers
-        .keys()
-        .map(HeaderName::as_str)
-        .filter(|name| tells(name));
+    let of_aws = |name: &str| name.starts_with("x-amz-") && !MAY_BE_UNSIGNED.contains(&name);
+    let tells = |name: &&HeaderName| of_aws(name.as_str()) || CopySource::of(name).is_some();
+    let mut telling = message.headers.keys().filter(tells).map(HeaderName::as_str);
     match telling.find(|telling| !names.split(';').any(|name| name == *telling)) {
         Some(name) => Err(Fault::NotSigned(name.into())),
         None => Ok(()),
