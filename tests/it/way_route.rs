@@ -95,6 +95,49 @@ async fn s43_over_http2_a_target_without_a_path_is_refused_and_never_sent_as_an_
     assert!(app.received().is_empty(), "{:?}", app.received());
 }
 
+/// 200 in the same table.
+const STATUS_200: u8 = 0x88;
+
+/// The library that reads HTTP/2 drops a fragment before anything is judged. What is left is what is judged, and what the
+/// application gets.
+#[tokio::test]
+async fn s43_over_http2_a_path_is_judged_and_sent_without_its_fragment() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            route("/", "public", &app.url()),
+            route("/admin", "authenticated", &app.url()),
+        ];
+    })
+    .await;
+    let authority = std::fs::read_to_string(gateway.file("authority.pem")).unwrap();
+    for (path, sent) in [
+        ("/x#y", Some("/x")),
+        ("/x#/../admin", Some("/x")),
+        ("/x?a=b#/../admin", Some("/x?a=b")),
+        ("/#/admin", Some("/")),
+        ("/admin#/../x", None),
+        ("/admin/#", None),
+        ("/x/..#/admin", None),
+        ("/x%23/../admin", None),
+    ] {
+        let mut connection = Frames::connect(gateway.address, &authority, "gw.example.com").await;
+        let head = frames::head("GET", &gateway.authority(), path);
+        connection
+            .send(frames::frame(HEADERS, END_HEADERS | END_STREAM, 1, &head))
+            .await;
+        let answer = connection.answer(1).await;
+        assert_eq!(answer.status == STATUS_200, sent.is_some(), "{path}: {answer:?}");
+        let received = app.received().pop().filter(|_| sent.is_some());
+        assert_eq!(
+            received.as_ref().map(|request| request.target.as_str()),
+            sent,
+            "{path}"
+        );
+    }
+    assert_eq!(app.received().len(), 4);
+}
+
 #[tokio::test]
 async fn a_refused_path_is_answered_with_its_reason_in_the_readers_language() {
     let app = Application::start().await;

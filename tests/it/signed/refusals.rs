@@ -101,6 +101,43 @@ async fn s35_what_is_changed_after_signing_is_refused() {
     assert!(front.app.received().is_empty());
 }
 
+/// Whoever has a presigned URL has what its owner signed, and tells the application nothing else.
+#[tokio::test]
+async fn s35_headers_that_tell_an_application_what_to_do_are_signed() {
+    let front = Front::start().await;
+    let request = Unsigned {
+        method: "PUT",
+        ..get("/b/k?b=1")
+    };
+    let presigned = front.key.presigned(&request, 600);
+    let by_url = Unsigned {
+        target: &presigned,
+        ..request.clone()
+    };
+    for (name, value) in [
+        ("x-amz-copy-source", "/b/other"),
+        ("x-amz-acl", "public-read"),
+        ("x-amz-meta-a", "1"),
+        ("x-amz-rename-source", "other"),
+        ("x-oss-copy-source", "/b/other"),
+        ("x-ms-copy-source", "/b/other"),
+        ("x-ms-rename-source", "/b/other"),
+        ("x-copy-from", "b/other"),
+    ] {
+        let added = (name, value.to_owned());
+        let mut in_header = front.key.aws(&request);
+        in_header.push(added.clone());
+        for (request, headers) in [(&by_url, vec![added]), (&request, in_header)] {
+            let (slug, detail) = slug(front.send(request, &headers).await).await;
+            assert_eq!(slug, "signature-invalid", "{name}");
+            assert_eq!(detail, format!("{name} must be signed and is not."));
+        }
+    }
+    assert!(front.app.received().is_empty());
+    let said_of_the_client = vec![("x-amz-user-agent", "x".to_owned()), ("x-meta-a", "1".to_owned())];
+    assert_eq!(front.send(&by_url, &said_of_the_client).await.status(), 200);
+}
+
 #[tokio::test]
 async fn s35_a_clock_that_is_off_is_told_by_how_much() {
     let front = Front::start().await;
