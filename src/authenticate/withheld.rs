@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use super::presented::{is_secret, is_signed_query};
 use super::signature::{rfc9421, sigv4};
 use super::signed::{Form, Signed};
+use crate::secret::Secret;
 
 /// Headers of a signature of AWS; others that begin with `x-amz-` tell the application what to do.
 const OF_THE_SIGNATURE: [&str; 5] = [
@@ -66,7 +67,14 @@ fn without_signature(sent: &PathAndQuery, query: &str) -> Option<PathAndQuery> {
 /// Removes secrets of access keys, whether or not anybody asked for them: where no identity is told, they are for
 /// nobody.
 pub(super) fn withhold_secrets(headers: &mut HeaderMap) {
-    if headers.get_all(AUTHORIZATION).iter().any(is_secret) {
+    let values: Vec<&[u8]> = headers
+        .get_all(AUTHORIZATION)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    // Several are read as one list (RFC 9110, section 5.3).
+    let list = Secret::new(values.join(b", ".as_slice()));
+    if is_secret(list.expose()) {
         headers.remove(AUTHORIZATION);
     }
 }
