@@ -1,11 +1,11 @@
 //! Headers by which a request asks to be taken for one of another method.
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::Gateway;
 use crate::authenticate::Proof;
 use crate::authorize::Permit;
-use crate::request::reads_as;
+use crate::request::{RequestHead, reads_as};
 use crate::route::{Route, Target};
 
 /// Their names, with `-` for every character that some servers read as one.
@@ -36,6 +36,27 @@ impl Gateway {
                 headers.remove(name);
             }
         }
+    }
+
+    /// Whether an application may take a request for one of this method, written in capitals: by an override that it
+    /// gets, or as some compare methods whatever their case.
+    pub(super) fn may_mean(
+        &self,
+        head: &RequestHead<'_>,
+        route: &Route,
+        permit: &Permit,
+        method: &str,
+    ) -> bool {
+        let asks = |value: &HeaderValue| {
+            let value = value.as_bytes().to_ascii_uppercase();
+            value.windows(method.len()).any(|part| part == method.as_bytes())
+        };
+        head.method.as_str().eq_ignore_ascii_case(method)
+            || head
+                .headers
+                .iter()
+                .any(|(name, value)| is_one(name) && asks(value))
+                && !self.withholds_method_override(head.method, route, permit)
     }
 
     fn withholds_method_override(&self, method: &Method, route: &Route, permit: &Permit) -> bool {

@@ -21,6 +21,7 @@ use crate::route::{BadPath, Below, Found, Route, Routes, Target, Unroutable, Ups
 pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
 const IF: HeaderName = HeaderName::from_static("if");
 const OVERWRITE: HeaderName = HeaderName::from_static("overwrite");
+const DEPTH: HeaderName = HeaderName::from_static("depth");
 
 /// A policy's decision about every second resource of one request, which is that they pass.
 #[derive(Debug, Default)]
@@ -71,6 +72,7 @@ impl Gateway {
             return Ok(SecondResources::default());
         };
         self.require_copy_sources(head, route, permit)?;
+        self.require_collection(head, route, permit)?;
         let destination = acts_on_destination(head)
             .then(|| self.destination(head, route, permit))
             .transpose()?
@@ -104,6 +106,9 @@ impl Gateway {
         if overwrites {
             self.require_below(head, url.path(), own, &Method::DELETE, permit)?;
         }
+        if is_without_members(head)? {
+            return Ok(Some(url));
+        }
         self.require_below(head, url.path(), own, &Method::PUT, permit)?;
         self.require_below(head, &source, own, &Method::GET, permit)?;
         if !head.method.as_str().eq_ignore_ascii_case("COPY") {
@@ -112,8 +117,24 @@ impl Gateway {
         Ok(Some(url))
     }
 
-    /// Judges what lies in a collection with which it is read, written or deleted: all below it for which there are other
-    /// routes to the same application, whatever name it has there.
+    /// Judges what lies in a collection that is deleted or locked with it (RFC 4918, sections 9.6.1 and 9.10.3).
+    fn require_collection(
+        &self,
+        head: &RequestHead<'_>,
+        own: &Route,
+        permit: &Permit,
+    ) -> Result<(), SecondResourceError> {
+        let path = own.bare_path(head.path).unwrap_or(head.path.into());
+        if self.may_mean(head, own, permit, "DELETE") {
+            self.require_below(head, &path, own, &Method::DELETE, permit)?;
+        }
+        if self.may_mean(head, own, permit, "LOCK") && !is_of_depth_0(head)? {
+            self.require_below(head, &path, own, &Method::PUT, permit)?;
+        }
+        Ok(())
+    }
+
+    /// Judges what lies in a collection with which it is read, written or deleted.
     pub(super) fn require_below(
         &self,
         head: &RequestHead<'_>,
@@ -122,19 +143,44 @@ impl Gateway {
         method: &Method,
         permit: &Permit,
     ) -> Result<(), SecondResourceError> {
-        for Below { route, all } in self.routes.below(head.host, path, method) {
+        match self.closed_below(head, path, own, method, permit).next() {
+            None => Ok(()),
+            Some(below) => Err(SecondResourceError::Below {
+                method: method.clone(),
+                route: below.label().to_string(),
+            }),
+        }
+    }
+
+    /// The routes below a path that lead to its own application, whatever name that has there, and by this method let
+    /// the permit's principal not in.
+    fn closed_below<'r>(
+        &'r self,
+        head: &RequestHead<'_>,
+        path: &str,
+        own: &Route,
+        method: &Method,
+        permit: &Permit,
+    ) -> impl Iterator<Item = &'r Route> {
+        let below = self.routes.below(head.host, path, method);
+        below.into_iter().filter_map(move |Below { route, all }| {
             let leads_there = all
                 .iter()
                 .find(|route| self.upstreams.is_one_application(route.target(), own.target()));
             let admits = route.is_some_and(|route| permit.extends_to(route, method).is_ok());
-            if let Some(below) = leads_there.filter(|_| !admits) {
-                return Err(SecondResourceError::Below {
-                    method: method.clone(),
-                    route: below.label().to_string(),
-                });
-            }
+            leads_there.filter(|_| !admits)
+        })
+    }
+
+    /// The routes of whose resources an answer tells that lists what lies below, though the permit's principal may not
+    /// read there: `PROPFIND` is judged by the route of the collection alone.
+    pub(super) fn listed_below(&self, head: &RequestHead<'_>, own: &Route, permit: &Permit) -> Vec<String> {
+        if !head.method.as_str().eq_ignore_ascii_case("PROPFIND") {
+            return Vec::new();
         }
-        Ok(())
+        let path = own.bare_path(head.path).unwrap_or(head.path.into());
+        let closed = self.closed_below(head, &path, own, &Method::GET, permit);
+        closed.map(|route| route.label().to_string()).collect()
     }
 
     fn conditions(
@@ -211,6 +257,16 @@ fn acts_on_destination(head: &RequestHead<'_>) -> bool {
         Method::OPTIONS,
     ];
     !WITHOUT.contains(head.method) || method_override::is_in(head.headers)
+}
+
+/// Whether a collection is copied without what is in it (RFC 4918, section 9.8.3). Nothing is moved so.
+fn is_without_members(head: &RequestHead<'_>) -> Result<bool, SecondResourceError> {
+    let is_copied = head.method.as_str() == "COPY" && !method_override::is_in(head.headers);
+    Ok(is_copied && is_of_depth_0(head)?)
+}
+
+fn is_of_depth_0(head: &RequestHead<'_>) -> Result<bool, SecondResourceError> {
+    Ok(only(head.headers, &DEPTH, "Depth")? == Some("0"))
 }
 
 /// A request for another resource, with everything else of this one.

@@ -97,6 +97,13 @@ impl Gateway {
         let program = head(&program);
         match self.judge(&program, principal.as_ref(), &mut told) {
             Ok((Found::Route(route), permit, second)) => {
+                told.notes.extend(
+                    self.listed_below(&program, route, &permit)
+                        .into_iter()
+                        .map(|below| {
+                            format!("the answer may list what lies below, and {below} is for others")
+                        }),
+                );
                 match self.forwarding(&program, question, route, &permit, &second) {
                     Ok(forwarded) => {
                         told.outcome = Outcome::Forwarded;

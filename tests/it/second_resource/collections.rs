@@ -1,9 +1,9 @@
-//! What lies in a collection, with which it is copied and moved.
+//! What lies in a collection, with which it is copied, moved, deleted or locked.
 
 use std::collections::BTreeMap;
 
-use vestibule::config::RouteConfig;
-use vestibule::control::UserChange;
+use vestibule::config::{Compat, RouteConfig};
+use vestibule::control::{Command, UserChange};
 
 use super::{ask, ops, routes};
 use crate::harness::{Application, Running, route, upstream};
@@ -61,4 +61,191 @@ async fn s75_what_lies_below_a_collection_is_judged_with_it() {
     let headers = [("destination", "/copy")];
     let asked = ask(&gateway, &app, &cookie, ("MOVE", "/shared"), &headers).await;
     assert_eq!(asked.status, 200, "{}", asked.problem);
+}
+
+/// Of a collection that is copied with `Depth: 0` nothing is copied that lies in it (RFC 4918, section 9.8.3).
+#[tokio::test]
+async fn s75_a_collection_alone_is_copied_by_whoever_may_read_it() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = routes(&app.url());
+        config.route.push(RouteConfig {
+            allow: ops(),
+            ..route("/shared/secret", "public", &app.url())
+        });
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    for (method, source, headers, status) in [
+        ("COPY", "/shared", [("depth", "0")].as_slice(), 200),
+        (
+            "COPY",
+            "/shared",
+            &[("depth", "0"), ("destination", "/cad/x")],
+            403,
+        ),
+        ("COPY", "/cad", &[("depth", "0")], 403),
+        ("COPY", "/shared", &[("depth", "infinity")], 403),
+        ("COPY", "/shared", &[("depth", "1")], 403),
+        ("COPY", "/shared", &[("depth", "00")], 403),
+        ("COPY", "/shared", &[("depth", "0, 0")], 403),
+        ("COPY", "/shared", &[("depth", "0"), ("depth", "0")], 400),
+        (
+            "COPY",
+            "/shared",
+            &[("depth", "0"), ("x-http-method", "MOVE")],
+            403,
+        ),
+        ("copy", "/shared", &[("depth", "0")], 403),
+        ("MOVE", "/shared", &[("depth", "0")], 403),
+        // What is overwritten is deleted first, with all that is in it.
+        ("COPY", "/x", &[("depth", "0"), ("destination", "/shared")], 403),
+        (
+            "COPY",
+            "/x",
+            &[("depth", "0"), ("destination", "/shared"), ("overwrite", "F")],
+            200,
+        ),
+        (
+            "COPY",
+            "/x",
+            &[("destination", "/shared"), ("overwrite", "F")],
+            403,
+        ),
+    ] {
+        let mut headers = headers.to_vec();
+        if !headers.iter().any(|(name, _)| *name == "destination") {
+            headers.push(("destination", "/copy"));
+        }
+        let asked = ask(&gateway, &app, &cookie, (method, source), &headers).await;
+        let what = format!("{method} {source} {headers:?}: {}", asked.problem);
+        assert_eq!(asked.status, status, "{what}");
+        let depth = asked
+            .received
+            .map(|received| received.header("depth") == Some("0"));
+        assert_eq!(depth, (status == 200).then_some(true), "{what}");
+    }
+}
+
+/// What lies in a collection is deleted and locked with it.
+#[tokio::test]
+async fn s75_a_collection_is_deleted_and_locked_by_whoever_may_do_so_with_all_in_it() {
+    let app = Application::start().await;
+    let other = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = routes(&app.url());
+        config.route.extend([
+            RouteConfig {
+                allow: ops(),
+                ..route("/shared/secret", "public", "named")
+            },
+            RouteConfig {
+                allow: ops(),
+                ..route("/docs/elsewhere", "public", &other.url())
+            },
+            route("/plain", "authenticated", &other.url()),
+            RouteConfig {
+                allow: ops(),
+                ..route("/plain/secret", "public", &other.url())
+            },
+        ]);
+        let named = upstream(&[&app.url()]);
+        config.upstream = BTreeMap::from([("named".to_owned(), named)]);
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    let none = [].as_slice();
+    for (method, path, headers, status) in [
+        ("DELETE", "/", none, 403),
+        ("DELETE", "/shared", none, 403),
+        ("DELETE", "/shared/", none, 403),
+        ("DELETE", "/Shared", none, 403),
+        ("DELETE", "/%73hared;v=1", none, 403),
+        ("delete", "/shared", none, 403),
+        ("DELETE", "/shared", &[("depth", "0")], 403),
+        // An override is judged where the application gets it.
+        ("POST", "/shared", &[("x-http-method-override", "delete")], 200),
+        ("POST", "/docs", &[("x-http-method-override", "delete")], 200),
+        ("POST", "/plain", &[("x-http-method-override", "delete")], 403),
+        ("POST", "/plain", &[("x-http-method", "PATCH, DELETE")], 403),
+        ("POST", "/plain", &[("x-method-override", "LOCK")], 403),
+        ("DELETE", "/shared/x", none, 200),
+        ("DELETE", "/docs", none, 200),
+        ("LOCK", "/shared", none, 403),
+        ("LOCK", "/shared", &[("depth", "infinity")], 403),
+        ("LOCK", "/shared", &[("depth", "0")], 200),
+        ("LOCK", "/shared/x", none, 200),
+        ("PUT", "/shared", none, 200),
+        ("PROPFIND", "/shared", none, 200),
+    ] {
+        let asked = ask(&gateway, &app, &cookie, (method, path), headers).await;
+        let what = format!("{method} {path} {headers:?}: {}", asked.problem);
+        assert_eq!(asked.status, status, "{what}");
+        assert_eq!(asked.received.is_some(), status == 200, "{what}");
+    }
+    let listed = Command::Explain {
+        method: "PROPFIND".to_owned(),
+        url: "/shared".to_owned(),
+        user: Some("ann".to_owned()),
+        destination: None,
+    };
+    let told = gateway.command(listed).await;
+    assert_eq!(told["outcome"], "forwarded");
+    let notes = told["notes"].to_string();
+    assert!(notes.contains("/shared/secret is for others"), "{notes}");
+
+    let groups = UserChange::SetGroups(["ops".to_owned()].into());
+    gateway.change_user("ann@example.com", groups).await;
+    let cookie = gateway.sign_in("ann@example.com").await;
+    for method in ["DELETE", "LOCK"] {
+        let asked = ask(&gateway, &app, &cookie, (method, "/shared"), &[]).await;
+        assert_eq!(asked.status, 200, "{}", asked.problem);
+    }
+}
+
+/// In Backend.AI's session form a collection has two paths, and what lies in it lies below the one that the application
+/// sees.
+#[tokio::test]
+async fn s75_a_collection_in_session_form_is_judged_by_what_lies_below_it_for_the_application() {
+    let app = Application::start().await;
+    let compat = |route| RouteConfig {
+        compat: Some(Compat::BackendAi),
+        ..route
+    };
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            compat(route("/", "authenticated", &app.url())),
+            RouteConfig {
+                allow: ops(),
+                ..route("/shared/secret", "public", &app.url())
+            },
+        ];
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    for (method, path, destination, status) in [
+        ("DELETE", "/func/shared/", None, 403),
+        ("DELETE", "/func/shared", None, 403),
+        ("DELETE", "/func", None, 403),
+        ("DELETE", "/func/", None, 403),
+        ("DELETE", "/func/dir/", None, 200),
+        ("COPY", "/func/shared/", Some("/func/copy"), 403),
+        ("COPY", "/func/shared/", Some("/copy"), 403),
+        ("COPY", "/shared/", Some("/func/copy"), 403),
+        ("MOVE", "/func/dir/", Some("/func/shared/"), 403),
+        ("MOVE", "/dir/", Some("/func/shared"), 403),
+        ("MOVE", "/func/dir/", Some("/func/shared/secret/x"), 400),
+        ("MOVE", "/func/dir/", Some("/func"), 403),
+        ("MOVE", "/func/dir/", Some("/func/copy/"), 200),
+        ("COPY", "/func/dir/", Some("/func/shared/x"), 200),
+    ] {
+        let headers: Vec<_> = destination.map(|to| ("destination", to)).into_iter().collect();
+        let asked = ask(&gateway, &app, &cookie, (method, path), &headers).await;
+        let what = format!("{method} {path} to {destination:?}: {}", asked.problem);
+        assert_eq!(asked.status, status, "{what}");
+        let Some(received) = asked.received else { continue };
+        assert_eq!(received.target, path.replace("/func", ""), "{what}");
+        let told = destination.map(|to| format!("http://{}{}", gateway.authority(), to.replace("/func", "")));
+        assert_eq!(received.header("destination"), told.as_deref(), "{what}");
+    }
 }
