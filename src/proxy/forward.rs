@@ -162,18 +162,16 @@ impl Gateway {
     }
 
     /// The host and port that an application is told. A client may ask with any port, and applications make links of
-    /// what they are told: only one where the gateway is to be found passes.
+    /// what they are told: only one where the gateway is to be found passes. A host without a port is one with that of
+    /// the scheme.
     fn told_authority<'h>(&self, head: &RequestHead<'h>, port: u16) -> Cow<'h, str> {
-        match port_of(head.authority) {
-            Some(asked)
-                if !head.client.through_trusted_proxy && asked != port && asked != self.public_port =>
-            {
-                match self.public_port {
-                    443 => head.host.to_string().into(),
-                    public => format!("{}:{public}", head.host).into(),
-                }
-            }
-            _ => head.authority.into(),
+        let asked = port_of(head.authority).unwrap_or_else(|| forwarded::default_port(head.scheme));
+        if head.client.through_trusted_proxy || asked == port || asked == self.public_port {
+            return head.authority.into();
+        }
+        match self.public_port {
+            443 => head.host.to_string().into(),
+            public => format!("{}:{public}", head.host).into(),
         }
     }
 

@@ -53,7 +53,8 @@ pub(super) fn tell(headers: &mut HeaderMap, head: &RequestHead<'_>, authority: &
     }
 }
 
-fn default_port(scheme: &str) -> u16 {
+/// The port of a URL that names none.
+pub(super) fn default_port(scheme: &str) -> u16 {
     if scheme == "http" { 80 } else { 443 }
 }
 

@@ -294,7 +294,9 @@ async fn s40_applications_are_told_no_port_that_a_client_made_up() {
     let authority = gateway.authority();
     for (host, told) in [
         (authority.as_str(), Some(authority.as_str())),
-        ("gw.example.com", Some("gw.example.com")),
+        // By itself a host means port 443, where the gateway is not.
+        ("gw.example.com", Some(authority.as_str())),
+        ("gw.example.com:443", Some(authority.as_str())),
         ("gw.example.com:1", Some(authority.as_str())),
         ("gw.example.com:65535", Some(authority.as_str())),
         ("gw.example.com:65536", None),
@@ -312,6 +314,31 @@ async fn s40_applications_are_told_no_port_that_a_client_made_up() {
         for name in ["host", "x-forwarded-host"] {
             assert_eq!(request.header(name), Some(told), "{host}: {name}");
         }
+        let port = told.rsplit(':').next();
+        assert_eq!(request.header("x-forwarded-port"), port, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn s40_a_port_that_is_forwarded_to_the_listener_is_public_urls() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.public_url = "https://gw.example.com".parse().unwrap();
+        config.route = vec![route("/", "public", &app.url())];
+    })
+    .await;
+    let authority = format!("gw.example.com:{}", gateway.address.port());
+    for (host, told) in [
+        ("gw.example.com", "gw.example.com"),
+        ("gw.example.com:443", "gw.example.com:443"),
+        (authority.as_str(), authority.as_str()),
+        ("gw.example.com:1", "gw.example.com"),
+    ] {
+        let mut raw = gateway.raw().await;
+        raw.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert_eq!(raw.answer().await.0, 200, "{host}");
+        let request = app.received().pop().unwrap();
+        assert_eq!(request.header("host"), Some(told), "{host}");
     }
 }
 
