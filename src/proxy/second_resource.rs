@@ -16,12 +16,18 @@ use crate::authorize::Permit;
 use crate::config::{Config, DestinationForm, Server, UpstreamConfig, UpstreamPreset};
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
-use crate::route::{BadPath, Below, Found, Route, Routes, Target, Unroutable, UpstreamName};
+use crate::route::{
+    BadPath, Below, Found, MOST_READINGS, Route, Routes, Target, Unroutable, UpstreamName, count_readings,
+};
 
 pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
 const IF: HeaderName = HeaderName::from_static("if");
 const OVERWRITE: HeaderName = HeaderName::from_static("overwrite");
 const DEPTH: HeaderName = HeaderName::from_static("depth");
+
+/// Bytes of a header that names resources. Each of them is judged as often as a target and oftener, and common servers
+/// take no longer field.
+const MOST_BYTES: usize = 8 << 10;
 
 /// A policy's decision about every second resource of one request, which is that they pass.
 #[derive(Debug, Default)]
@@ -46,6 +52,10 @@ pub(super) struct UrlSchemes(Vec<&'static str>);
 pub(super) enum SecondResourceError {
     #[error("{0} names no URL of this host, or more than one")]
     Unreadable(&'static str),
+    #[error("{0} is longer than {MOST_BYTES} bytes")]
+    TooLong(&'static str),
+    #[error("{0} names resources that can be read in more than {MOST_READINGS} ways together")]
+    TooAmbiguous(&'static str),
     #[error("{0}: {1}")]
     BadPath(&'static str, BadPath),
     #[error("{0} names another host")]
@@ -196,8 +206,15 @@ impl Gateway {
         let tags = resource_tags(value).ok_or(SecondResourceError::Unreadable(HEADER))?;
         let mut pieces = Vec::with_capacity(2 * tags.len() + 1);
         let mut last = 0;
+        let mut readings = 0;
         for tag in tags {
             let url = parse(&value[tag.clone()], head, HEADER)?;
+            // All of them together are judged in as many readings as the one path of a target.
+            readings +=
+                count_readings(url.path()).map_err(|reason| SecondResourceError::BadPath(HEADER, reason))?;
+            if readings > MOST_READINGS {
+                return Err(SecondResourceError::TooAmbiguous(HEADER));
+            }
             // What the request's own route takes by the same method was judged with the request.
             let own = self.routes.find(&at(head, &url, head.method));
             let route = match own {
@@ -288,6 +305,7 @@ pub(super) fn only<'h>(
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
+        (Some(value), None) if value.len() > MOST_BYTES => Err(SecondResourceError::TooLong(shown)),
         (Some(value), None) => std::str::from_utf8(value.as_bytes())
             .map(|value| Some(value.trim_matches([' ', '\t'])))
             .map_err(|_| SecondResourceError::Unreadable(shown)),
@@ -427,7 +445,10 @@ fn scheme_of(server: &Server) -> &'static str {
 impl From<SecondResourceError> for Refusal {
     fn from(error: SecondResourceError) -> Self {
         let (problem, hint) = match &error {
-            SecondResourceError::Unreadable(header) | SecondResourceError::BadPath(header, _) => {
+            SecondResourceError::Unreadable(header)
+            | SecondResourceError::TooLong(header)
+            | SecondResourceError::TooAmbiguous(header)
+            | SecondResourceError::BadPath(header, _) => {
                 (Problem::BadRequest, Hint::ReferenceUnreadable(header))
             }
             SecondResourceError::OtherHost(header) => (Problem::Forbidden, Hint::ReferenceElsewhere(header)),

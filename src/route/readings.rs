@@ -18,7 +18,7 @@ use super::path::{BadPath, is_blank, require_harmless};
 const DEPTH: usize = 3;
 
 /// So many readings of a path are looked at. A path with everything of which there are steps has some dozens.
-const MOST: usize = 128;
+pub const MOST: usize = 128;
 
 /// So many bytes the readings may have together, beside a few times the length of the path.
 const ROOM: usize = 64 << 10;
@@ -76,6 +76,11 @@ impl Readings {
             Self::Others(others) => others,
         }
     }
+}
+
+/// How many readings a path has, itself among them.
+pub fn count(path: &str) -> Result<usize, BadPath> {
+    Readings::of(path).map(|readings| 1 + readings.others().len())
 }
 
 /// A path as those compare it who take letters for the same whatever their case, as do applications and file systems.

@@ -28,6 +28,9 @@ const CONFIG: &str = r#"
 /// Bytes of what a head is filled with: below `limits.request_head`.
 const SIZE: usize = 58_000;
 
+/// Bytes of a field that names other resources: such a field is refused beyond 8 KiB.
+const READ: usize = 8_000;
+
 /// So many of each kind are sent: a plain one takes a few milliseconds in a development build.
 const REQUESTS: usize = 60;
 
@@ -36,8 +39,13 @@ const TIMES: u64 = 5;
 
 /// Sends heads of a kind over one connection each, as a refusal may end it. The ticks that the gateway took.
 async fn cost(program: &Program, site: &Site, target: &str, fields: &str) -> u64 {
+    let method = if fields.starts_with("Destination") {
+        "COPY"
+    } else {
+        "GET"
+    };
     let head = format!(
-        "GET {target} HTTP/1.1\r\nHost: localhost:{}\r\nAccept: application/json\r\nConnection: close\r\n{fields}\r\n",
+        "{method} {target} HTTP/1.1\r\nHost: localhost:{}\r\nAccept: application/json\r\nConnection: close\r\n{fields}\r\n",
         program.address.port()
     );
     let authority = site.authority();
@@ -51,7 +59,16 @@ async fn cost(program: &Program, site: &Site, target: &str, fields: &str) -> u64
 }
 
 fn filled(before: &str, unit: &str, after: &str) -> String {
-    format!("{before}{}{after}", unit.repeat(SIZE / unit.len()))
+    filled_to(SIZE, before, unit, after)
+}
+
+fn filled_to(size: usize, before: &str, unit: &str, after: &str) -> String {
+    format!("{before}{}{after}", unit.repeat(size / unit.len()))
+}
+
+/// A field of [`READ`] bytes, and the rest of a head of full size.
+fn padded(field: String) -> String {
+    field + &filled_to(SIZE - READ, "X-Fill: ", "a", "\r\n")
 }
 
 /// What heads are filled with: what it is, the target, and the fields.
@@ -163,6 +180,47 @@ fn heads() -> Vec<(&'static str, String, String)> {
             "message signatures",
             "/admin".to_owned(),
             filled("Signature: a=:AA==:\r\nSignature-Input: ", "a=(), ", "a=()\r\n"),
+        ),
+        (
+            "a destination",
+            "/".to_owned(),
+            filled("Destination: /", ";//%u0061%09%%253b", "\r\n"),
+        ),
+        (
+            "a destination of as many bytes as are read",
+            "/".to_owned(),
+            padded(filled_to(READ, "Destination: /", "%EF%BD%81;", "\r\n")),
+        ),
+        (
+            "tags",
+            "/".to_owned(),
+            filled("If: ", "</a//%u0061%09%%253b>", "\r\n"),
+        ),
+        (
+            "tags that can be read in many ways",
+            "/".to_owned(),
+            filled("If: ", "</;//%u0061%09%%253b>", "\r\n"),
+        ),
+        ("short tags", "/".to_owned(), filled("If: ", "</>", "\r\n")),
+        (
+            "tags of as many bytes as are read",
+            "/".to_owned(),
+            padded(filled_to(READ, "If: ", "</;//%u0061%09%%253b>", "\r\n")),
+        ),
+        (
+            "a source of a copy",
+            "/".to_owned(),
+            filled("x-amz-copy-source: b/", ";//%u0061%09%%253b+", "\r\n"),
+        ),
+        (
+            "a source of a copy of as many bytes as are read",
+            "/".to_owned(),
+            padded(filled_to(
+                READ,
+                "x-amz-copy-source: b/",
+                ";//%u0061%09%%253b+",
+                "\r\n",
+            )),
         ),
         (
             "options of a connection",

@@ -237,6 +237,10 @@ async fn s75_resources_of_if_are_judged_too() {
         ("/x", format!("<urn:a> {token}"), 400),
         ("/x", format!("{token} x"), 400),
         ("/x", "(<urn:a>".to_owned(), 400),
+        ("/x", format!("{}{token}", "</y>".repeat(128)), 200),
+        ("/x", format!("{}{token}", "</y>".repeat(129)), 400),
+        ("/x", format!("{}{token}", "</;//%u0061%09%%253b>".repeat(2)), 400),
+        ("/x", format!("</{}>{token}", "y".repeat(8 << 10)), 400),
     ] {
         let method = if path == "/x" { "LOCK" } else { "PROPFIND" };
         let asked = ask(&gateway, &app, &cookie, (method, path), &[("if", &value)]).await;
