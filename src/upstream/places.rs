@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::pool::Pool;
+use super::response_body::OpenResponse;
 use crate::request::Network;
 
 /// Requests that may wait for a connection to one application.
@@ -18,8 +19,19 @@ const QUEUE: usize = 128;
 /// Those of one client among them.
 const QUEUE_SHARE: usize = QUEUE / 4;
 
-/// An application with no more connections than this may be waited for by one client with all of them.
+/// An application with no more connections than this may be waited for by one client with all of them, and all of them
+/// be in its use.
 const UNDIVIDED: usize = 8;
+
+/// For each place that is free a client may hold so many: alone three quarters, one of two clients three sevenths.
+/// However many each of them asks for, some are left for the next.
+const HELD_FOR_EACH_FREE: usize = 3;
+
+/// An answer of which the client takes nothing for so long is broken off when others wait for its place.
+const UNREAD: Duration = Duration::from_secs(10);
+
+/// How often who waits looks for one.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
 /// Bounds connections, to one application or to all. A place is held by a request that is under way; connections that
 /// are idle hold none, and are closed when a new one would be one too many.
@@ -30,6 +42,39 @@ pub struct ConnectionLimit {
     /// Connections that are open, in use or idle.
     open: AtomicUsize,
     pools: Mutex<Vec<Weak<Pool>>>,
+    shares: Mutex<Shares>,
+    /// A share was given back, with its place.
+    freed: Notify,
+    answers: Mutex<OpenResponses>,
+}
+
+/// Answers that hold a place, and whose they are; some of them are over.
+#[derive(Debug, Default)]
+struct OpenResponses {
+    list: Vec<(Network, Weak<OpenResponse>)>,
+    /// With more than these, those that are over are forgotten.
+    most: usize,
+}
+
+/// Places that are held or about to be: all, and those of each client that has some.
+#[derive(Debug, Default)]
+struct Shares {
+    all: usize,
+    each: HashMap<Network, usize>,
+}
+
+/// One of the places of a limit, and a client's share of them. The place is free before the share is.
+#[derive(Debug)]
+struct LimitPlace {
+    _place: OwnedSemaphorePermit,
+    share: Share,
+}
+
+/// A place counted among its client's.
+#[derive(Debug)]
+struct Share {
+    limit: Arc<ConnectionLimit>,
+    client: Network,
 }
 
 /// What a connection counts as for as long as it is open.
@@ -65,8 +110,8 @@ struct ClientRequests {
 /// Leave to use a connection. Held until the answer is over, or the tunnel.
 #[derive(Debug)]
 pub struct Place {
-    _own: OwnedSemaphorePermit,
-    _all: OwnedSemaphorePermit,
+    own: LimitPlace,
+    all: LimitPlace,
     _tunnel: Option<OpenConnection>,
 }
 
@@ -97,7 +142,100 @@ impl ConnectionLimit {
             places: Arc::new(Semaphore::new(most)),
             open: AtomicUsize::new(0),
             pools: Mutex::default(),
+            shares: Mutex::default(),
+            freed: Notify::new(),
+            answers: Mutex::default(),
         }
+    }
+
+    fn try_take(self: &Arc<Self>, client: Network) -> Option<LimitPlace> {
+        let share = self.try_share(client)?;
+        let place = self.places.clone().try_acquire_owned().ok()?;
+        Some(LimitPlace { _place: place, share })
+    }
+
+    /// Waits for the client's share first: whoever has had it keeps no place from others meanwhile.
+    async fn take(self: &Arc<Self>, client: Network) -> Result<LimitPlace, AcquireError> {
+        let share = loop {
+            let mut freed = std::pin::pin!(self.freed.notified());
+            freed.as_mut().enable();
+            match self.try_share(client) {
+                Some(share) => break share,
+                None => freed.await,
+            }
+        };
+        Ok(LimitPlace {
+            _place: self.places.clone().acquire_owned().await?,
+            share,
+        })
+    }
+
+    fn try_share(self: &Arc<Self>, client: Network) -> Option<Share> {
+        let mut shares = self.shares();
+        if !self.admits(&shares, client) {
+            return None;
+        }
+        shares.all += 1;
+        *shares.each.entry(client).or_default() += 1;
+        drop(shares);
+        Some(Share {
+            limit: self.clone(),
+            client,
+        })
+    }
+
+    /// Breaks off an answer that nobody reads where this client finds no place: one of its own, or of a client that has
+    /// more places than it.
+    fn reclaim(&self, client: Network) {
+        if self.has_room_for(client) {
+            return;
+        }
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let there: Vec<_> = answers
+            .list
+            .iter()
+            .filter_map(|(of, answer)| Some((*of, answer.upgrade()?)))
+            .collect();
+        drop(answers);
+        let unread: Vec<_> = there
+            .iter()
+            .filter_map(|(of, answer)| Some((of, answer.unread_for()?, answer)))
+            .filter(|(_, time, _)| *time >= UNREAD)
+            .collect();
+        let shares = self.shares();
+        let held = |of: &Network| shares.each.get(of).copied().unwrap_or(0);
+        let own = held(&client);
+        let chosen = unread
+            .into_iter()
+            .filter(|(of, ..)| **of == client || held(of) > own)
+            .max_by_key(|(of, time, _)| (held(of), *time));
+        drop(shares);
+        if let Some((_, _, answer)) = chosen {
+            answer.break_off();
+        }
+    }
+
+    fn has_room_for(&self, client: Network) -> bool {
+        self.places.available_permits() > 0 && self.admits(&self.shares(), client)
+    }
+
+    fn admits(&self, shares: &Shares, client: Network) -> bool {
+        let own = shares.each.get(&client).copied().unwrap_or(0);
+        let free = self.most.saturating_sub(shares.all);
+        self.most <= UNDIVIDED || own == 0 || own < free.saturating_mul(HELD_FOR_EACH_FREE)
+    }
+
+    fn lend(&self, client: Network, answer: &Arc<OpenResponse>) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.list.len() >= answers.most {
+            answers.list.retain(|(_, answer)| answer.strong_count() > 0);
+            answers.most = 2 * answers.list.len() + UNDIVIDED;
+        }
+        answers.list.push((client, Arc::downgrade(answer)));
+    }
+
+    fn shares(&self) -> MutexGuard<'_, Shares> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn register(&self, pool: &Arc<Pool>) {
@@ -116,6 +254,30 @@ impl ConnectionLimit {
                 .filter_map(Weak::upgrade)
                 .any(|pool| pool.close_one());
         }
+    }
+}
+
+impl Place {
+    /// An answer holds it, and gives it back sooner if nobody reads it.
+    pub(super) fn lend(&self, answer: &Arc<OpenResponse>) {
+        for LimitPlace { share, .. } in [&self.own, &self.all] {
+            share.limit.lend(share.client, answer);
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut shares = self.limit.shares();
+        shares.all -= 1;
+        if let Some(own) = shares.each.get_mut(&self.client) {
+            *own -= 1;
+            if *own == 0 {
+                shares.each.remove(&self.client);
+            }
+        }
+        drop(shares);
+        self.limit.freed.notify_waiters();
     }
 }
 
@@ -162,15 +324,17 @@ impl Places {
 
     /// A place, at once or after a short wait.
     ///
-    /// Of the requests that wait for their answers, and of those that wait for a place, one client has a share: however
-    /// many it sends to an application that is slow, others get through.
+    /// Of the requests that wait for their answers, of those that wait for a place, and of the places, one client has a
+    /// share: however many it sends to an application that is slow, and however little it takes of the answers, others
+    /// get through.
     pub(super) async fn take(&self, client: IpAddr) -> Result<(Place, Turn<'_>), NoPlace> {
         let client = ClientRequest::begin(self, client.into());
+        let network = client.network;
         let turns = client.turns();
         let at_once = || {
             let turn = turns.clone().try_acquire_owned().ok()?;
-            let own = self.own.places.clone().try_acquire_owned().ok()?;
-            let all = self.all.places.clone().try_acquire_owned().ok()?;
+            let own = self.own.try_take(network)?;
+            let all = self.all.try_take(network)?;
             Some((turn, own, all))
         };
         let (turn, own, all) = if let Some(taken) = at_once() {
@@ -179,16 +343,24 @@ impl Places {
             let _queued = Queued::enter(&client).ok_or(NoPlace)?;
             let waited = async {
                 let turn = turns.acquire_owned().await?;
-                let own = self.own.places.clone().acquire_owned().await?;
-                let all = self.all.places.clone().acquire_owned().await?;
+                let own = self.own.take(network).await?;
+                let all = self.all.take(network).await?;
                 Ok::<_, AcquireError>((turn, own, all))
             };
-            let waited = timeout(self.patience, waited).await;
+            let mut waited = std::pin::pin!(timeout(self.patience, waited));
+            let waited = loop {
+                for limit in [&self.own, &self.all] {
+                    limit.reclaim(network);
+                }
+                if let Ok(waited) = timeout(LOOKS_EVERY, &mut waited).await {
+                    break waited;
+                }
+            };
             waited.map_err(|_| NoPlace)?.map_err(|_| NoPlace)?
         };
         let place = Place {
-            _own: own,
-            _all: all,
+            own,
+            all,
             _tunnel: None,
         };
         let turn = Turn {
@@ -359,6 +531,50 @@ mod tests {
         drop(place);
         assert_eq!(places.own.places.available_permits(), 8);
         assert_eq!(places.all.places.available_permits(), 1000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_client_holds_the_last_places_and_who_has_fewest_gets_what_is_free() {
+        let places = places(20);
+        let mut held = Vec::new();
+        // OpenResponses that go on: their turns are over.
+        let mut is_served = |number| {
+            let taken = places.take(client(number)).now_or_never();
+            let place = taken.map(|taken| taken.unwrap().0);
+            let is_there = place.is_some();
+            held.extend(place);
+            is_there
+        };
+        for (number, most) in [(1, 15), (2, 4), (3, 1), (4, 0)] {
+            let count = (0..20).take_while(|_| is_served(number)).count();
+            assert_eq!(count, most, "client {number}");
+        }
+        let mut of_the_first = Box::pin(places.take(client(1)));
+        assert!((&mut of_the_first).now_or_never().is_none());
+        let mut of_the_fourth = Box::pin(places.take(client(4)));
+        assert!((&mut of_the_fourth).now_or_never().is_none());
+        held.remove(0);
+        assert!((&mut of_the_first).now_or_never().is_none());
+        drop(of_the_fourth.await.unwrap());
+        held.drain(..8);
+        drop(of_the_first.await.unwrap());
+        held.clear();
+        let shares = places.own.shares();
+        assert_eq!((shares.all, shares.each.len()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_client_holds_the_last_places_of_all_applications() {
+        let all = Arc::new(ConnectionLimit::new(20));
+        let applications = [20, 20, 20].map(|most| Places::new(most, all.clone(), PATIENCE));
+        let mut held = Vec::new();
+        for application in &applications {
+            while let Some(taken) = application.take(client(1)).now_or_never() {
+                held.push(taken.unwrap().0);
+            }
+        }
+        assert_eq!(held.len(), 15);
+        assert!(applications[0].take(client(2)).now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -67,6 +67,9 @@ pub enum BodyError {
     /// Nothing came for too long.
     #[error("nothing came for too long")]
     Stalled,
+    /// The client took nothing of it while others waited for its connection.
+    #[error("nobody read it while others waited for a connection")]
+    Unread,
     /// On whose behalf it is sent may not send it any more.
     #[error(transparent)]
     Lapsed(#[from] Lapse),

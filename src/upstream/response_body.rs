@@ -1,10 +1,13 @@
 //! The body of an application's answer.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
 
 use super::balance::Suspicion;
 use super::places::Place;
@@ -13,7 +16,22 @@ use super::{BodyError, Received};
 
 /// A body as it comes. Its connection goes back to the pool at its end, and is closed if it is dropped before.
 #[derive(Debug)]
-pub struct ResponseBody {
+pub struct ResponseBody(Arc<OpenResponse>);
+
+/// An answer that goes on, shared by its body and the places, which take back the connection of one that nobody reads.
+#[derive(Debug)]
+pub(super) struct OpenResponse(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// `None` once the connection was taken back.
+    exchange: Option<Exchange>,
+    /// Since when it is the client's turn; `None` while the application's.
+    unread_since: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Exchange {
     received: Received,
     lease: Option<Lease>,
     /// Given back after the connection, which whoever waits for the place then uses.
@@ -24,28 +42,58 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     pub(super) fn new(received: Received, lease: Option<Lease>) -> Self {
-        let mut body = Self {
+        let mut exchange = Exchange {
             received,
             lease,
             place: None,
             suspicion: None,
         };
-        body.give_back_at_the_end();
-        body
+        exchange.give_back_at_the_end();
+        let state = State {
+            exchange: Some(exchange),
+            unread_since: Some(Instant::now()),
+        };
+        Self(Arc::new(OpenResponse(Mutex::new(state))))
     }
 
-    /// Has the place taken until the body's end.
+    /// Has the place taken until the body's end, or until others wait for it and nobody reads.
     pub(super) fn hold(&mut self, place: Option<Place>) {
-        if !self.received.is_end_stream() {
-            self.place = place;
+        let Some(place) = place.filter(|_| !self.is_end_stream()) else {
+            return;
+        };
+        place.lend(&self.0);
+        if let Some(exchange) = &mut self.0.state().exchange {
+            exchange.place = Some(place);
         }
     }
 
     /// Has the server that sends it come under suspicion if it breaks off.
     pub(super) fn watch(&mut self, suspicion: Option<Suspicion>) {
-        self.suspicion = suspicion;
+        if let Some(exchange) = &mut self.0.state().exchange {
+            exchange.suspicion = suspicion;
+        }
+    }
+}
+
+impl OpenResponse {
+    /// How long the client has taken nothing of what is there.
+    pub(super) fn unread_for(&self) -> Option<Duration> {
+        self.state().unread_since.map(|since| since.elapsed())
     }
 
+    /// Breaks it off: its connection is closed, and its place free.
+    pub(super) fn break_off(&self) {
+        let exchange = self.state().exchange.take();
+        // Others are told once it is unlocked.
+        drop(exchange);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Exchange {
     fn give_back_at_the_end(&mut self) {
         if self.received.is_end_stream() {
             self.give_back();
@@ -65,29 +113,38 @@ impl Body for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.received).poll_frame(context);
+        let mut state = self.0.state();
+        let Some(exchange) = &mut state.exchange else {
+            return Poll::Ready(Some(Err(BodyError::Unread)));
+        };
+        let polled = Pin::new(&mut exchange.received).poll_frame(context);
         match &polled {
-            Poll::Ready(None) => self.give_back(),
-            Poll::Ready(Some(Ok(_))) => self.give_back_at_the_end(),
+            Poll::Ready(None) => exchange.give_back(),
+            Poll::Ready(Some(Ok(_))) => exchange.give_back_at_the_end(),
             Poll::Ready(Some(Err(_))) => {
-                self.lease = None;
-                if let Some(suspicion) = self.suspicion.take() {
+                exchange.lease = None;
+                if let Some(suspicion) = exchange.suspicion.take() {
                     suspicion.raise("broken body");
                 }
             }
             Poll::Pending => {}
         }
+        state.unread_since = polled.is_ready().then(Instant::now);
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.received.is_end_stream()
+        let state = self.0.state();
+        let exchange = state.exchange.as_ref();
+        exchange.is_some_and(|exchange| exchange.received.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.received.size_hint()
+        let state = self.0.state();
+        let exchange = state.exchange.as_ref();
+        exchange.map_or_else(SizeHint::default, |exchange| exchange.received.size_hint())
     }
 }

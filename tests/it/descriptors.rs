@@ -1,10 +1,14 @@
 //! File descriptors and connections to applications: no client takes them all.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
 use std::process::Stdio;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use reqwest::{Client, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -117,6 +121,85 @@ async fn an_application_has_no_more_connections_than_it_may() {
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(refused.headers().contains_key("retry-after"));
     assert_eq!(asked.len(), 2, "the others wait for their answers");
+}
+
+#[tokio::test]
+async fn answers_that_one_client_does_not_read_leave_connections_to_others() {
+    let app = Application::serving(|_, _, _| async {
+        let endless = futures_util::stream::repeat_with(|| {
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[b'x'; 1 << 14])))
+        });
+        http::Response::new(StreamBody::new(endless).boxed_unsync())
+    })
+    .await;
+    let gateway = Running::start(|config| {
+        let mut app = upstream(&[&app.url()]);
+        app.max_connections = 20;
+        config.upstream.insert("app".to_owned(), app);
+        config.route = vec![route("/", "public", "app")];
+        config.timeouts.connect = vestibule::config::Period(Duration::from_millis(200));
+    })
+    .await;
+    let url = gateway.url("/");
+    let client = gateway.client_at([127, 0, 0, 2].into());
+    let mut asked = Asked::new();
+    let mut unread: Vec<Response> = Vec::new();
+    ask_many(&mut asked, &client, &url, 10);
+    while let Some(answer) = soon(asked.join_next()).await {
+        unread.push(answer.unwrap().unwrap());
+    }
+    ask_many(&mut asked, &client, &url, 10);
+    let mut refused = 0;
+    while let Some(answer) = soon(asked.join_next()).await {
+        let answer = answer.unwrap().unwrap();
+        if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+            refused += 1;
+        } else {
+            unread.push(answer);
+        }
+    }
+    assert_eq!((unread.len(), refused), (15, 5));
+    let other = gateway.client_at([127, 0, 0, 3].into());
+    let answer = soon(other.get(&url).send()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_gives_its_connection_to_who_waits() {
+    let app = Application::serving(|_, _, _| async {
+        let endless = futures_util::stream::repeat_with(|| {
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[b'x'; 1 << 14])))
+        });
+        http::Response::new(StreamBody::new(endless).boxed_unsync())
+    })
+    .await;
+    let gateway = Running::start(|config| {
+        let mut limited = upstream(&[&app.url()]);
+        limited.max_connections = 8;
+        config.upstream.insert("app".to_owned(), limited);
+        config.route = vec![route("/", "public", "app")];
+        config.timeouts.connect = vestibule::config::Period(Duration::from_secs(15));
+    })
+    .await;
+    let url = gateway.url("/");
+    let client = gateway.client_at([127, 0, 0, 2].into());
+    let mut asked = Asked::new();
+    ask_many(&mut asked, &client, &url, 8);
+    let mut unread: Vec<Response> = Vec::new();
+    while let Some(answer) = soon(asked.join_next()).await {
+        unread.push(answer.unwrap().unwrap());
+    }
+    let mut read = unread.pop().unwrap();
+    let reading = tokio::spawn(async move {
+        while read.chunk().await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let other = gateway.client_at([127, 0, 0, 3].into());
+    let answer = soon(other.get(&url).send()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(!reading.is_finished(), "what is read goes on");
+    reading.abort();
 }
 
 #[tokio::test]

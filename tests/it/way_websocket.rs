@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use vestibule::config::{Compat, Period, RouteConfig};
 use vestibule::control::UserChange;
 
-use crate::harness::{Application, Raw, Running, head_of, route, soon};
+use crate::harness::{Application, Raw, Running, head_of, route, soon, upstream};
 
 /// A close frame of a server, with status 1001 (RFC 6455, section 7.4.1).
 const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xE9];
@@ -310,4 +310,26 @@ async fn an_application_that_refuses_is_heard() {
     let app = Application::answering(|_| Response::builder().status(426).body("no".into()).unwrap()).await;
     let gateway = Running::before("public", &app.url()).await;
     assert_eq!(ask(&gateway, "/", "").await.1, 426);
+}
+
+#[tokio::test]
+async fn websockets_of_one_client_leave_connections_to_others() {
+    let app = echo().await;
+    let gateway = Running::start(|config| {
+        let mut limited = upstream(&[&app.url()]);
+        limited.max_connections = 20;
+        config.upstream.insert("app".to_owned(), limited);
+        config.route = vec![route("/", "public", "app")];
+        config.timeouts.connect = Period(Duration::from_millis(100));
+    })
+    .await;
+    let mut held = Vec::new();
+    for count in 0..20 {
+        let (raw, status) = ask(&gateway, "/", "").await;
+        assert_eq!(status, if count < 15 { 101 } else { 503 }, "{count}");
+        held.push(raw);
+    }
+    let other = gateway.client_at([127, 0, 0, 3].into());
+    let answer = soon(other.get(gateway.url("/")).send()).await.unwrap();
+    assert_eq!(answer.status(), 200);
 }
