@@ -93,6 +93,7 @@ pub struct Gateway {
     /// Bytes of a form.
     form_body: usize,
     /// Bodies of signed requests that are read before they are judged.
+    forms: Buffers,
     signed_bodies: Buffers,
     /// Bytes of a request's head.
     request_head: usize,
@@ -172,6 +173,9 @@ impl Gateway {
             surroundings.reopening,
         );
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+        let form_body = bytes(config.limits.form_body.0);
+        // hyper reads no less at a time.
+        let request_head = bytes(config.limits.request_head.0).max(8 << 10);
         Ok(Self {
             authenticator: Authenticator::new(&config.login, &services, &surroundings.clock),
             identity: Identity::new(config, &routes)?,
@@ -183,10 +187,10 @@ impl Gateway {
             trusted: config.listen.trusted_proxies.clone(),
             public_port: config.public_url.port_or_known_default().unwrap_or(443),
             administrators: config.admin.group.clone(),
-            form_body: bytes(config.limits.form_body.0),
-            signed_bodies: Buffers::new(bytes(config.limits.signed_body_buffer.0)),
-            // hyper reads no less at a time.
-            request_head: bytes(config.limits.request_head.0).max(8 << 10),
+            form_body,
+            forms: Buffers::new(page::most(form_body, request_head), "forms"),
+            signed_bodies: Buffers::new(bytes(config.limits.signed_body_buffer.0), "signed bodies"),
+            request_head,
             header_fields: config.limits.header_fields,
             timeouts: Timeouts::from(&config.timeouts),
             warnings: WarningLimit::default(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 use http_body::Body as _;
@@ -11,7 +11,6 @@ use http_body::Body as _;
 use super::Gateway;
 use super::answer::Made;
 use super::body::Content;
-use super::pace::Pace;
 use crate::authenticate::Credentials;
 use crate::authorize::{self, Denied, Permit};
 use crate::portal::Visitor;
@@ -29,22 +28,25 @@ impl Gateway {
         &self,
         page: Page,
         head: &RequestHead<'_>,
-        upload: Upload,
+        mut upload: Upload,
         permit: &Permit,
     ) -> Result<Made, Refusal> {
         let is_form = *head.method == Method::POST;
         let leaves_unread = !is_form && !upload.is_end_stream();
-        let body = if is_form {
+        let form = if is_form {
             let room = place_room(page, head, self.request_head);
-            let body = tokio::time::timeout(FORM_TIME, read(upload, self.form_body.saturating_add(room)))
-                .await
-                .map_err(|_| Refusal::because(Problem::BadRequest, "a form took too long to come in"))??;
-            if room > 0 && body.len() - place_length(&body).min(room) > self.form_body {
+            let limit = self.form_body.saturating_add(room);
+            let read = self
+                .forms
+                .read_within(limit, FORM_TIME, &mut upload, head.client.address)
+                .await?;
+            let body = &read.bytes;
+            if room > 0 && body.len() - place_length(body).min(room) > self.form_body {
                 return Err(Refusal::new(Problem::TooLarge));
             }
-            body
+            Some(read)
         } else {
-            Bytes::new()
+            None
         };
         // A form may come in long after its head: who sends it is looked at again, by the configuration of now (S76).
         let gateway = if is_form { self.newest() } else { self };
@@ -54,6 +56,7 @@ impl Gateway {
             None
         };
         let permit = renewed.as_ref().unwrap_or(permit);
+        let body = form.as_ref().map_or_else(Bytes::new, |read| read.bytes.clone());
         let response = gateway.portal.respond(page, head, visitor(permit), body).await;
         let mut made = Made::from(response.map(Content::own));
         made.leaves_unread = leaves_unread;
@@ -93,13 +96,22 @@ pub(super) fn visitor(permit: &Permit) -> Visitor<'_> {
     }
 }
 
+/// What the largest form may have.
+pub(super) fn most(form_body: usize, request_head: usize) -> usize {
+    form_body.saturating_add(place_most(request_head))
+}
+
+fn place_most(request_head: usize) -> usize {
+    request_head.saturating_mul(3)
+}
+
 /// What a form may have beside `limits.form_body`: the place that it leads back to came in a request's head, and each
 /// byte of it may take three in a form.
 fn place_room(page: Page, head: &RequestHead<'_>, request_head: usize) -> usize {
     let leads_back = matches!(page, Page::Login | Page::LoginIam | Page::Logout);
     let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     if leads_back && kind.is_some_and(|kind| kind.starts_with(b"application/x-www-form-urlencoded")) {
-        request_head.saturating_mul(3)
+        place_most(request_head)
     } else {
         0
     }
@@ -111,21 +123,4 @@ fn place_length(form: &[u8]) -> usize {
     fields
         .find(|field| field.starts_with(b"rd="))
         .map_or(0, <[u8]>::len)
-}
-
-async fn read(mut upload: Upload, limit: usize) -> Result<Bytes, Refusal> {
-    let too_large = |length: usize| length > limit;
-    let announced = usize::try_from(upload.size_hint().lower()).unwrap_or(usize::MAX);
-    if too_large(announced) {
-        return Err(Refusal::new(Problem::TooLarge));
-    }
-    let mut body = BytesMut::with_capacity(announced);
-    let mut pace = Pace::begin();
-    while let Some(data) = pace.next(&mut upload).await? {
-        if too_large(body.len() + data.len()) {
-            return Err(Refusal::new(Problem::TooLarge));
-        }
-        body.extend_from_slice(&data);
-    }
-    Ok(body.freeze())
 }

@@ -1,4 +1,4 @@
-//! Bodies that must be read before it is known who sent them.
+//! Bodies that the gateway reads into memory: those that must be read before it is known who sent them, and forms.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -25,8 +25,10 @@ const TIME: Duration = Duration::from_mins(1);
 /// Room for such bodies.
 #[derive(Debug)]
 pub(super) struct Buffers {
-    /// Bytes of one.
+    /// Bytes of the largest.
     limit: usize,
+    /// What they are, for the record.
+    kind: &'static str,
     taken: Mutex<Taken>,
 }
 
@@ -53,22 +55,37 @@ struct Room<'b> {
 }
 
 impl Buffers {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, kind: &'static str) -> Self {
         Self {
             limit,
+            kind,
             taken: Mutex::default(),
         }
     }
 
     /// Reads all of a body. One client has its share of the room, and loses what it holds when its body stops.
     pub(super) async fn read(&self, upload: &mut Upload, client: IpAddr) -> Result<Read<'_>, Refusal> {
-        tokio::time::timeout(TIME, self.collect(upload, client))
-            .await
-            .map_err(|_| Refusal::because(Problem::BadRequest, "a signed body took too long to come in"))?
+        self.read_within(self.limit, TIME, upload, client).await
     }
 
-    async fn collect(&self, upload: &mut Upload, client: IpAddr) -> Result<Read<'_>, Refusal> {
-        let too_large = |length: usize| length > self.limit;
+    /// The same, of one that may be of so many bytes and take so long.
+    pub(super) async fn read_within(
+        &self,
+        limit: usize,
+        time: Duration,
+        upload: &mut Upload,
+        client: IpAddr,
+    ) -> Result<Read<'_>, Refusal> {
+        let too_slow = |_| {
+            let cause = format!("the time for {} is over before one came in", self.kind);
+            Refusal::because(Problem::BadRequest, cause)
+        };
+        let collecting = self.collect(limit, upload, client);
+        tokio::time::timeout(time, collecting).await.map_err(too_slow)?
+    }
+
+    async fn collect(&self, limit: usize, upload: &mut Upload, client: IpAddr) -> Result<Read<'_>, Refusal> {
+        let too_large = |length: usize| length > limit;
         let announced = usize::try_from(upload.size_hint().lower()).unwrap_or(usize::MAX);
         if too_large(announced) {
             return Err(Refusal::new(Problem::TooLarge));
@@ -79,7 +96,7 @@ impl Buffers {
             taken: 0,
         };
         let mut body = BytesMut::new();
-        let mut pace = Pace::begin_in_room();
+        let mut pace = Pace::begin();
         while let Some(data) = pace.next(upload).await? {
             if too_large(body.len() + data.len()) {
                 return Err(Refusal::new(Problem::TooLarge));
@@ -107,7 +124,7 @@ impl Room<'_> {
         {
             return Err(Refusal::because(
                 Problem::Unavailable,
-                "too many signed bodies are being read",
+                format!("too many {} are being read", self.buffers.kind),
             ));
         }
         taken.all += bytes;
@@ -146,7 +163,7 @@ mod tests {
 
     #[test]
     fn one_client_has_an_eighth_of_the_room() {
-        let buffers = Buffers::new(LIMIT);
+        let buffers = Buffers::new(LIMIT, "bodies");
         let mut held = Vec::new();
         for client in 1..=8 {
             for _ in 0..OF_ONE_CLIENT {

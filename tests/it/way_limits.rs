@@ -89,6 +89,47 @@ async fn heads_and_forms_have_a_size() {
     assert!(app.received().is_empty());
 }
 
+/// A form whose last byte never comes.
+fn held_back() -> reqwest::Body {
+    let begun = Frame::data(Bytes::from(format!("rd={}", "x".repeat(20_000))));
+    let begun = futures_util::stream::iter([Ok::<_, Infallible>(begun)]);
+    reqwest::Body::wrap(StreamBody::new(begun.chain(futures_util::stream::pending())))
+}
+
+#[tokio::test]
+async fn s48_forms_that_one_client_holds_back_leave_room_for_others_and_are_dropped_within_seconds() {
+    let app = Application::start().await;
+    let gateway = gateway(&app, |config| {
+        config.limits.form_body = Size(1000);
+        config.limits.request_head = Size(8 << 10);
+    })
+    .await;
+    let sign_in = |last| {
+        let client = gateway.client_at([127, 0, 0, last].into());
+        let asked = client.post(gateway.url("/.auth/login"));
+        asked.header("content-type", "application/x-www-form-urlencoded")
+    };
+    // 25,576 bytes is the largest, of which one client may have eight.
+    let mut held = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        held.spawn(sign_in(2).body(held_back()).send());
+    }
+    while held.len() > 10 {
+        let refused = soon(held.join_next()).await.unwrap().unwrap();
+        // One that was still sending may find the connection closed.
+        assert!(refused.is_err() || refused.is_ok_and(|answer| answer.status() == 503));
+    }
+    let other = soon(sign_in(3).body("login=ann&password=wrong").send())
+        .await
+        .unwrap();
+    assert!(other.status().is_client_error(), "{}", other.status());
+    let begun = std::time::Instant::now();
+    while let Some(dropped) = soon(held.join_next()).await {
+        assert_eq!(dropped.unwrap().unwrap().status(), 400, "it stopped");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8));
+}
+
 #[tokio::test]
 async fn bodies_that_stall_end_in_both_directions() {
     let app = Application::serving(|parts, incoming, _| async move {
