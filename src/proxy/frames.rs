@@ -33,6 +33,9 @@ pub(super) struct Frames {
     skip: usize,
     head: [u8; HEAD],
     filled: usize,
+    /// A request's head has begun, and is over with the frame that is coming in.
+    in_head: bool,
+    ends_head: bool,
     /// The newest stream, and how many there were.
     newest: u32,
     opened: usize,
@@ -54,6 +57,8 @@ impl Frames {
             skip: PREFACE,
             head: [0; HEAD],
             filled: 0,
+            in_head: false,
+            ends_head: false,
             newest: 0,
             opened: 0,
             updates: 0,
@@ -69,6 +74,9 @@ impl Frames {
             let skipped = self.skip.min(bytes.len());
             bytes = &bytes[skipped..];
             self.skip -= skipped;
+            if self.skip == 0 && self.ends_head {
+                (self.in_head, self.ends_head) = (false, false);
+            }
             if bytes.is_empty() {
                 break;
             }
@@ -88,10 +96,20 @@ impl Frames {
         Ok(())
     }
 
+    /// Whether a head, or trailers, came in only in part.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.in_head
+    }
+
     fn count(&mut self, sent: u64) {
         let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = self.head;
         let length = u32::from_be_bytes([0, l0, l1, l2]);
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
+        // HEADERS and CONTINUATION, the last of which says END_HEADERS.
+        if matches!(kind, 1 | 9) {
+            self.in_head = true;
+            self.ends_head = flags & 4 != 0;
+        }
         let is_useful = match kind {
             // DATA that carries something, or says that it is the end.
             0 => length > 0 || flags & 1 != 0,
@@ -178,6 +196,23 @@ mod tests {
             let useful = frame(kind, flags, 1, &[0; 8][..length]);
             assert_eq!(pass(&mut begun(), &useful, 0), 10_000, "{kind}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_lasts_until_the_end_of_its_last_frame() {
+        let mut frames = begun();
+        let mut is_in_head = |bytes: &[u8]| {
+            frames.look(bytes, 1, 0).unwrap();
+            frames.is_in_head()
+        };
+        let whole = frame(1, 4, 1, b"head");
+        assert!(!is_in_head(&whole));
+        assert!(is_in_head(&whole[..12]));
+        assert!(!is_in_head(&whole[12..]));
+        assert!(is_in_head(&frame(1, 1, 3, b"he")));
+        assert!(is_in_head(&frame(9, 0, 3, b"a")));
+        assert!(!is_in_head(&frame(9, 4, 3, b"")));
+        assert!(!is_in_head(&frame(0, 0, 1, b"body")));
     }
 
     #[tokio::test(start_paused = true)]

@@ -54,8 +54,8 @@ impl<S> Guard<S> {
         Self::new(stream, conversation, head, idle, protocol)
     }
 
-    /// Guards a stream of HTTP/2, which has limits for heads of its own: only its first bytes must come within `head`,
-    /// and frames must be of use.
+    /// Guards a stream of HTTP/2: its first bytes must come within `head`, each further head within as long of its first
+    /// byte, and frames must be of use.
     pub(super) fn http2(stream: S, conversation: Arc<Conversation>, head: Duration, idle: Duration) -> Self {
         Self::new(stream, conversation, head, idle, Protocol::Http2(Frames::new()))
     }
@@ -94,8 +94,12 @@ impl<S> Guard<S> {
         let inspector = match &mut self.protocol {
             Protocol::Http1(inspector) => inspector,
             Protocol::Http2(frames) => {
-                self.head.at = None;
                 let looked = frames.look(bytes, self.conversation.begun(), self.written);
+                if !frames.is_in_head() {
+                    self.head.at = None;
+                } else if self.head.at.is_none() {
+                    self.head.at = Some(Instant::now() + self.head.limit);
+                }
                 return looked.map_err(|flood| io::Error::new(io::ErrorKind::QuotaExceeded, flood));
             }
         };
@@ -311,6 +315,40 @@ mod tests {
             "{:?}",
             start.elapsed()
         );
+        drop(guard);
+        trickle.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn s48_half_a_head_over_http2_is_cut_after_ten_seconds() {
+        let frame = |kind, flags, payload: &[u8]| {
+            let length = u8::try_from(payload.len()).unwrap();
+            [&[0, 0, length, kind, flags, 0, 0, 0, 1], payload].concat()
+        };
+        let (mut client, server) = duplex(1024);
+        let mut guard = Guard::http2(server, Arc::default(), HEAD, IDLE);
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        client.write_all(preface).await.unwrap();
+        read(&mut guard).await.unwrap();
+        // Between heads nothing is cut.
+        let waits = tokio::time::timeout(Duration::from_mins(1), read(&mut guard)).await;
+        assert!(waits.is_err());
+        client.write_all(&frame(1, 0, b"half")).await.unwrap();
+        let start = Instant::now();
+        let trickle = tokio::spawn(async move {
+            while client.write_all(&frame(9, 0, b"x")).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let error = loop {
+            match read(&mut guard).await {
+                Ok(0) => panic!("the client is still there"),
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!((10..=11).contains(&start.elapsed().as_secs()));
         drop(guard);
         trickle.await.unwrap();
     }
