@@ -8,6 +8,9 @@ use crate::request::RequestHead;
 use crate::services::Origin;
 use crate::text::{Lang, Texts, quality};
 
+/// The kind of a page; no kind that is looked for is shorter.
+const HTML: &str = "text/html";
+
 /// A request, with what it asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Visit<'a> {
@@ -111,10 +114,11 @@ pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
 fn wants(headers: &HeaderMap) -> Wants {
     let (mut html, mut json) = (None, None);
     for (kind, quality) in accepted(headers) {
-        match kind.as_str() {
-            "text/html" | "application/xhtml+xml" => html = html.max(Some(quality)),
-            "application/json" | "application/problem+json" => json = json.max(Some(quality)),
-            _ => {}
+        let is_one_of = |kinds: [&str; 2]| kinds.iter().any(|known| kind.eq_ignore_ascii_case(known));
+        if is_one_of([HTML, "application/xhtml+xml"]) {
+            html = html.max(Some(quality));
+        } else if is_one_of(["application/json", "application/problem+json"]) {
+            json = json.max(Some(quality));
         }
     }
     let (html, json) = (html.filter(|q| *q > 0), json.filter(|q| *q > 0));
@@ -126,19 +130,18 @@ fn wants(headers: &HeaderMap) -> Wants {
 }
 
 pub(super) fn names_html(headers: &HeaderMap) -> bool {
-    accepted(headers).any(|(kind, quality)| kind == "text/html" && quality > 0)
+    accepted(headers).any(|(kind, quality)| kind.eq_ignore_ascii_case(HTML) && quality > 0)
 }
 
-fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (String, u16)> {
+/// The kinds that are accepted, and how much they are wanted: those that are no shorter than any that is looked for.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (&str, u16)> {
     headers
         .get_all(ACCEPT)
         .iter()
         .filter_map(|header| header.to_str().ok())
         .flat_map(|header| header.split(','))
-        .map(|member| {
-            let (kind, quality) = quality(member);
-            (kind.to_ascii_lowercase(), quality)
-        })
+        .filter(|member| member.len() >= HTML.len())
+        .map(quality)
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ const DEPTH: usize = 3;
 /// So many readings of a path are looked at. A path with everything of which there are steps has some dozens.
 pub const MOST: usize = 128;
 
+/// So many bytes a reading may be longer than the path: letters that stand for several make it so.
+const GROWTH: usize = 1 << 10;
+
 /// So many bytes the readings may have together, beside a few times the length of the path.
 const ROOM: usize = 64 << 10;
 const TIMES: usize = 6;
@@ -115,7 +118,7 @@ fn is_ordinary(path: &[u8]) -> bool {
 
 /// All that comes of the steps, each reading once, what they begin with first.
 fn close(path: Vec<u8>) -> Result<Vec<Vec<u8>>, BadPath> {
-    let most_bytes = ROOM + TIMES * path.len();
+    let (longest, most_bytes) = (GROWTH + path.len(), ROOM + TIMES * path.len());
     let mut bytes = path.len();
     require_shallow(&path)?;
     let mut readings = vec![path];
@@ -127,7 +130,7 @@ fn close(path: Vec<u8>) -> Result<Vec<Vec<u8>>, BadPath> {
             };
             require_harmless(&found)?;
             bytes += found.len();
-            if readings.len() == MOST || bytes > most_bytes {
+            if readings.len() == MOST || found.len() > longest || bytes > most_bytes {
                 return Err(BadPath::TooAmbiguous);
             }
             readings.push(found);

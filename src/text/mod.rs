@@ -72,7 +72,8 @@ impl Texts {
     /// The best language for an `Accept-Language` (RFC 9110, section 12.5.4).
     pub fn accepted(&self, header: &str) -> Option<Lang> {
         let mut best = None;
-        for range in header.split(',') {
+        // No tag has fewer than two letters.
+        for range in header.split(',').filter(|range| range.len() > 1) {
             let (tag, quality) = quality(range);
             if let Some(lang) = self.language(tag)
                 && quality > best.map_or(0, |(_, quality)| quality)

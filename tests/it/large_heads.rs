@@ -89,6 +89,11 @@ fn heads() -> Vec<(&'static str, String, String)> {
         ("slashes", filled("/", "/", "a"), String::new()),
         ("capitals and blanks", filled("/", "A%20./", "x"), String::new()),
         ("compatible letters", filled("/", "%EF%BD%81;", ""), String::new()),
+        (
+            "letters that stand for many",
+            filled("/", "%EF%B7%BA", ""),
+            String::new(),
+        ),
         ("wide escapes", filled("/", "%u0061", ""), String::new()),
         ("a query", filled("/?", "a=%41&", ""), String::new()),
         (
@@ -116,6 +121,23 @@ fn heads() -> Vec<(&'static str, String, String)> {
             "/.auth/login".to_owned(),
             filled("Accept: ", "a/b;q=0.1,", "text/html\r\n"),
         ),
+        (
+            "nothing that is accepted",
+            "/.auth/login".to_owned(),
+            filled("Accept: ", ",", "text/html\r\n"),
+        ),
+        (
+            "no languages",
+            "/.auth/login".to_owned(),
+            filled("Accept-Language: ", ",", "en\r\n"),
+        ),
+        ("no cookies", "/admin".to_owned(), filled("Cookie: ", ";", "\r\n")),
+        (
+            "no addresses",
+            "/".to_owned(),
+            filled("X-Forwarded-For: ", ",", "5.6.7.8\r\n"),
+        ),
+        ("no options", "/".to_owned(), filled("Connection: ", ",", "b\r\n")),
         (
             "a chain of addresses",
             "/".to_owned(),
@@ -177,6 +199,11 @@ fn heads() -> Vec<(&'static str, String, String)> {
             ),
         ),
         (
+            "a message signature of many headers",
+            "/admin".to_owned(),
+            covered(1_900),
+        ),
+        (
             "message signatures",
             "/admin".to_owned(),
             filled("Signature: a=:AA==:\r\nSignature-Input: ", "a=(), ", "a=()\r\n"),
@@ -228,6 +255,16 @@ fn heads() -> Vec<(&'static str, String, String)> {
             filled("Connection: ", "a, ", "b\r\n"),
         ),
     ]
+}
+
+/// A message signature that covers so many headers, each of them there.
+fn covered(count: usize) -> String {
+    let names: Vec<String> = (0..count).map(|n| format!("x-{n}")).collect();
+    let fields: String = names.iter().map(|name| format!("{name}: aaaaaa\r\n")).collect();
+    let names = names.join("\" \"");
+    let input = format!("(\"@method\" \"@target-uri\" \"{names}\")");
+    let created = Clock::system().now().as_second();
+    format!("{fields}Signature: a=:AA==:\r\nSignature-Input: a={input};created={created};keyid=\"x\"\r\n")
 }
 
 /// A signature of AWS's that is judged: its time is right.

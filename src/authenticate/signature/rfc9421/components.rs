@@ -1,5 +1,7 @@
 //! The parts of a request that a signature covers, and their text (RFC 9421, section 2).
 
+use std::collections::HashSet;
+
 use http::{HeaderName, HeaderValue};
 use sfv::{BareItem, InnerList};
 
@@ -9,7 +11,7 @@ use crate::authenticate::signature::{Fault, Message};
 #[derive(Clone, Debug)]
 pub(super) struct Components(Vec<Component>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Component {
     Method,
     TargetUri,
@@ -25,6 +27,7 @@ impl Components {
     /// Reads them.
     pub(super) fn read(list: &InnerList, message: &Message<'_>) -> Result<Self, Fault> {
         let mut components = Vec::with_capacity(list.items.len());
+        let mut covered = HashSet::with_capacity(list.items.len());
         for item in &list.items {
             let name = match &item.bare_item {
                 BareItem::String(name) if item.params.is_empty() => name.as_str(),
@@ -42,7 +45,7 @@ impl Components {
             {
                 return Err(Fault::Missing(name.as_str().into()));
             }
-            if components.contains(&component) {
+            if !covered.insert(component.clone()) {
                 return Err(Fault::Malformed("a component is covered twice"));
             }
             components.push(component);
