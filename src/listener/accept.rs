@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -16,13 +16,14 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::client::is_trusted;
+use super::occupancy::{Activity, Occupants};
 use super::redirect::Redirect;
 use super::{Tls, proxy_header};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::random::Random;
-use crate::request::{Client, Host, RequestIds};
+use crate::request::{Client, Host, Network, RequestIds};
 
 /// Connections that wait in the system's queue for a place.
 const BACKLOG: u32 = 1024;
@@ -30,6 +31,9 @@ const BACKLOG: u32 = 1024;
 /// How long nothing is accepted after the system failed to: it is short of files or memory, and asking at once again
 /// would only burn the processor.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a connection without a place looks whether another one became idle.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
 /// A connection whose handshake is done.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub struct Accepted {
     pub sni: Option<Host>,
     /// Whether both sides agreed on HTTP/2 (ALPN, RFC 7301).
     pub http2: bool,
+    /// Where requests are counted: a connection without any is closed when another one needs its place.
+    pub activity: Arc<Activity>,
 }
 
 /// An address that cannot be listened on.
@@ -88,6 +94,8 @@ pub struct Listener {
 pub struct Gate {
     rules: ArcSwap<Rules>,
     places: Arc<Semaphore>,
+    most: usize,
+    occupants: Arc<Occupants>,
     metrics: Arc<Metrics>,
     /// Tells plain answers the time.
     clock: Clock,
@@ -144,6 +152,8 @@ impl Listener {
             gate: Arc::new(Gate {
                 rules: ArcSwap::from_pointee(Rules::new(config, port)),
                 places: Arc::new(Semaphore::new(places)),
+                most: places,
+                occupants: Arc::default(),
                 metrics,
                 clock: clock.clone(),
                 ids: RequestIds::new(random),
@@ -183,10 +193,10 @@ impl Listener {
         let mut loops = JoinSet::new();
         for listener in https {
             let (tls, serve) = (tls.clone(), serve.clone());
-            let handle = move |gate: Arc<Gate>, stream, peer| {
+            let handle = move |gate: Arc<Gate>, stream, peer, activity| {
                 let (acceptor, serve) = (tls.acceptor(), serve.clone());
                 async move {
-                    if let Some(accepted) = gate.shake_hands(&acceptor, stream, peer).await {
+                    if let Some(accepted) = gate.shake_hands(&acceptor, stream, peer, activity).await {
                         serve(accepted).await;
                     }
                 }
@@ -194,7 +204,7 @@ impl Listener {
             loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
         }
         for listener in http {
-            let handle = |gate: Arc<Gate>, stream, _| async move {
+            let handle = |gate: Arc<Gate>, stream, _, _| async move {
                 let rules = gate.rules.load_full();
                 rules
                     .redirect
@@ -219,30 +229,40 @@ impl Gate {
     /// One socket's loop.
     async fn accept<H, F>(self: Arc<Self>, listener: TcpListener, handle: H, stop: CancellationToken)
     where
-        H: Fn(Arc<Self>, TcpStream, SocketAddr) -> F,
+        H: Fn(Arc<Self>, TcpStream, SocketAddr, Arc<Activity>) -> F,
         F: Future<Output = ()> + Send + 'static,
     {
         let mut connections = JoinSet::new();
-        let begin = |connections: &mut JoinSet<()>, place: Option<_>, stream, peer| {
+        let begin = |connections: &mut JoinSet<()>, place: OwnedSemaphorePermit, client, stream, peer| {
             let open = Open::count(self.metrics.clone());
-            let served = handle(self.clone(), stream, peer);
+            let occupant = self.occupants.enter(client);
+            let served = handle(self.clone(), stream, peer, occupant.activity.clone());
             connections.spawn(async move {
-                served.await;
-                drop::<(Option<OwnedSemaphorePermit>, Open)>((place, open));
+                let _ = occupant.evicted.run_until_cancelled(served).await;
+                drop((place, open, occupant));
             });
         };
+        // One is accepted before it has a place, as it says whose it is; further ones wait in the system's queue, where
+        // they cost nothing.
+        let mut waiting = None;
         loop {
-            // The place first: without one, connections wait in the system's queue, where they cost nothing.
             let next = async {
-                let place = self.places.clone().acquire_owned().await;
-                (place.ok(), listener.accept().await)
+                if waiting.is_none() {
+                    waiting = Some(listener.accept().await?);
+                }
+                let client = waiting.as_ref().and_then(|(_, peer)| self.network(*peer));
+                let place = self.place(client).await.map_err(io::Error::other)?;
+                Ok::<_, io::Error>((place, client, waiting.take()))
             };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(ended) = connections.join_next() => report_panic(ended),
-                (place, accepted) = next => match accepted {
-                    Ok((stream, peer)) => begin(&mut connections, place, stream, peer),
+                accepted = next => match accepted {
+                    Ok((_, _, None)) => {}
+                    Ok((place, client, Some((stream, peer)))) => {
+                        begin(&mut connections, place, client, stream, peer);
+                    }
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
                         tracing::error!(%error, "connections cannot be accepted");
@@ -251,11 +271,11 @@ impl Gate {
                 },
             }
         }
-        for (stream, peer) in queued(listener) {
+        for (stream, peer) in waiting.into_iter().chain(queued(listener)) {
             let Ok(place) = self.places.clone().try_acquire_owned() else {
                 break;
             };
-            begin(&mut connections, Some(place), stream, peer);
+            begin(&mut connections, place, self.network(peer), stream, peer);
         }
         let deadline = Instant::now() + self.rules.load().drain;
         while let Ok(Some(ended)) = timeout_at(deadline, connections.join_next()).await {
@@ -266,6 +286,26 @@ impl Gate {
         }
     }
 
+    /// A place for a connection of this client. Where there is none, another connection is closed for it.
+    async fn place(&self, client: Option<Network>) -> Result<OwnedSemaphorePermit, AcquireError> {
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            return Ok(place);
+        }
+        let mut place = std::pin::pin!(self.places.clone().acquire_owned());
+        loop {
+            self.occupants.make_room(client, self.most);
+            if let Ok(place) = timeout(LOOKS_EVERY, &mut place).await {
+                return place;
+            }
+        }
+    }
+
+    /// Who is counted as one client; `None` for a trusted proxy.
+    fn network(&self, peer: SocketAddr) -> Option<Network> {
+        let address = peer.ip().to_canonical();
+        (!is_trusted(address, &self.rules.load().trusted)).then(|| address.into())
+    }
+
     /// From the first byte to the end of the handshake, within its deadline.
     ///
     /// A client that speaks HTTP in the clear is told so.
@@ -274,11 +314,15 @@ impl Gate {
         acceptor: &TlsAcceptor,
         stream: TcpStream,
         peer: SocketAddr,
+        activity: Arc<Activity>,
     ) -> Option<Accepted> {
         let rules = self.rules.load_full();
-        let shaken = rules.try_shake_hands(acceptor, stream, peer);
+        let shaken = rules.try_shake_hands(acceptor, stream, peer, activity);
         let failure = match timeout(rules.handshake, shaken).await {
-            Ok(Ok(accepted)) => return Some(accepted),
+            Ok(Ok(accepted)) => {
+                accepted.activity.opened();
+                return Some(accepted);
+            }
             Ok(Err(failure)) => failure,
             Err(_) => HandshakeError::Io(io::ErrorKind::TimedOut.into()),
         };
@@ -312,6 +356,7 @@ impl Rules {
         acceptor: &TlsAcceptor,
         mut stream: TcpStream,
         peer: SocketAddr,
+        activity: Arc<Activity>,
     ) -> Result<Accepted, HandshakeError> {
         stream.set_nodelay(true)?;
         let port = stream.local_addr()?.port();
@@ -330,6 +375,7 @@ impl Rules {
             port,
             sni,
             http2,
+            activity,
         })
     }
 

@@ -18,7 +18,7 @@ use super::guard::Guard;
 use super::nameless::Naming;
 use super::unreadable::Unreadable;
 use super::{Current, Timeouts};
-use crate::listener::Accepted;
+use crate::listener::{Accepted, Activity};
 use crate::request::{Client, Host};
 
 /// What is known of a connection before its first request.
@@ -32,6 +32,8 @@ pub struct Peer {
     pub sni: Option<Host>,
     /// Whether both sides agreed on HTTP/2.
     pub http2: bool,
+    /// Where requests are counted.
+    pub activity: Arc<Activity>,
 }
 
 /// Bounds of what a client of HTTP/2 makes the gateway hold: streams, and bytes that are under way in either direction.
@@ -60,6 +62,7 @@ impl Current {
             port: accepted.port,
             sni: accepted.sni,
             http2: accepted.http2,
+            activity: accepted.activity,
         };
         self.serve(accepted.stream, peer).await;
     }
@@ -69,7 +72,7 @@ impl Current {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let conversation = Arc::new(Conversation::default());
+        let conversation = Arc::new(Conversation::counting(peer.activity));
         let arrival = Arc::new(Arrival {
             peer: peer.client,
             port: peer.port,

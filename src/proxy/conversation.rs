@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::inspect::Seen;
+use crate::listener::Activity;
 
 /// A request that is being answered. It ends however that ends: a client may break off at any moment.
 #[derive(Debug)]
@@ -24,9 +25,18 @@ pub(super) struct Conversation {
     under_way: AtomicUsize,
     /// Requests since the beginning.
     begun: AtomicUsize,
+    activity: Arc<Activity>,
 }
 
 impl Conversation {
+    /// Has requests counted here too.
+    pub(super) fn counting(activity: Arc<Activity>) -> Self {
+        Self {
+            activity,
+            ..Self::default()
+        }
+    }
+
     /// The beginning of a head came in.
     pub(super) fn see_beginning(&self) {
         self.in_head.store(true, Ordering::Relaxed);
@@ -42,6 +52,7 @@ impl Conversation {
     /// with the body before it.
     pub(super) fn begin(self: &Arc<Self>, has_body: bool) -> (Turn, Option<Seen>) {
         self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.activity.begin();
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.in_head.store(false, Ordering::Relaxed);
         self.in_body.store(has_body, Ordering::Relaxed);
@@ -106,5 +117,6 @@ impl Drop for Turn {
     fn drop(&mut self) {
         self.0.in_body.store(false, Ordering::Relaxed);
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.activity.end();
     }
 }

@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use super::Gateway;
 use super::second_resource::{SecondResourceError, at, only, parse, rewritten};
 use crate::authorize::Permit;
-use crate::request::{CopySource, RequestHead, SourceForm, is_plain, reads_as};
+use crate::request::{CopySource, Host, RequestHead, SourceForm, is_plain, reads_as};
 use crate::route::{Found, Route};
 
 /// The other account in which `X-Copy-From` names something.
@@ -43,7 +43,7 @@ impl Gateway {
             if source.form == SourceForm::Container {
                 require_own_account(head.headers, &target)?;
             }
-            for reading in readings(source, value, &target)? {
+            for reading in readings(source, value, &target, head.host)? {
                 self.require_copy_source(head, own, permit, source, &reading)?;
             }
             if source.moves {
@@ -80,7 +80,12 @@ impl Gateway {
 }
 
 /// All that a header's value can mean in a request for `target`.
-fn readings(source: &CopySource, value: &str, target: &str) -> Result<Vec<Reading>, SecondResourceError> {
+fn readings(
+    source: &CopySource,
+    value: &str,
+    target: &str,
+    host: &Host,
+) -> Result<Vec<Reading>, SecondResourceError> {
     // Versions, snapshots and signatures; for others it belongs to a name, and is refused.
     let object = match source.form {
         SourceForm::Container => value,
@@ -104,7 +109,19 @@ fn readings(source: &CopySource, value: &str, target: &str) -> Result<Vec<Readin
         is_lenient: false,
     };
     let readings = match source.form {
-        SourceForm::Bucket => vec![strict("")],
+        SourceForm::Bucket => {
+            // Where buckets have hosts of their own, the path is the key.
+            let label = host.as_str().split('.').next();
+            let key = relative.split_once('/').filter(|(bucket, _)| {
+                label.is_some_and(|label| bucket.eq_ignore_ascii_case(label))
+                    || bucket.eq_ignore_ascii_case(host.as_str())
+            });
+            let in_host = key.map(|(_, key)| Reading {
+                text: format!("/{key}"),
+                is_lenient: false,
+            });
+            [strict("")].into_iter().chain(in_host).collect()
+        }
         // In the bucket that the host names, or the path.
         SourceForm::Key => vec![strict(""), strict(up_to(target, 1))],
         SourceForm::Host if object.starts_with('/') => vec![strict("")],
@@ -181,7 +198,7 @@ mod tests {
 
     fn read(name: &str, value: &str, target: &str) -> Option<Vec<String>> {
         let source = CopySource::of(&name.parse().unwrap()).unwrap();
-        let readings = readings(source, value, target).ok()?;
+        let readings = readings(source, value, target, &"b.example.com".parse().unwrap()).ok()?;
         let told = |reading: Reading| {
             if reading.is_lenient {
                 format!("({})", reading.text)
@@ -200,9 +217,21 @@ mod tests {
                 "x-amz-copy-source",
                 "b/k?versionId=1",
                 "/b/c",
-                ["/b/k"].as_slice(),
+                ["/b/k", "/k"].as_slice(),
             ),
-            ("x-oss-copy-source", "/b%2Fk+l", "/b/c", &["/b/k+l", "/b/k%20l"]),
+            (
+                "x-oss-copy-source",
+                "/b%2Fk+l",
+                "/b/c",
+                &["/b/k+l", "/k+l", "/b/k%20l", "/k%20l"],
+            ),
+            ("x-amz-copy-source", "a/k", "/b/c", &["/a/k"]),
+            (
+                "x-amz-copy-source",
+                "b.example.com/k/l",
+                "/c",
+                &["/b.example.com/k/l", "/k/l"],
+            ),
             ("x-amz-rename-source", "k/l", "/b/c/d", &["/k/l", "/b/k/l"]),
             ("x-ms-rename-source", "/fs/d?sig=x", "/fs/e", &["/fs/d"]),
             (

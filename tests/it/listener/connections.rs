@@ -94,6 +94,26 @@ async fn further_connections_wait_for_a_place() {
 }
 
 #[tokio::test]
+async fn an_idle_connection_is_closed_for_one_that_has_no_place() {
+    let idle = |mut accepted: Accepted| async move {
+        let _ = accepted.stream.read_u8().await;
+    };
+    let mut config = config();
+    config.limits.connections = 2;
+    let gateway = Gateway::start_serving(&config, idle);
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let stream = connect(gateway.address, gateway.trusting(), "localhost");
+        held.push(stream.await.unwrap());
+    }
+    assert_eq!(gateway.metrics.connections.value(), 2);
+    for (index, stream) in held.iter_mut().enumerate() {
+        let is_closed = timeout(SHORT.0, stream.read_u8()).await.is_ok();
+        assert_eq!(is_closed, index < 2, "{index}");
+    }
+}
+
+#[tokio::test]
 async fn a_panic_ends_one_connection() {
     let serve = |accepted: Accepted| async move {
         assert!(accepted.sni.is_some(), "no name");
@@ -251,6 +271,8 @@ async fn http_in_the_clear_at_the_tls_port_is_told_where_to_go() {
     assert_eq!(gateway.metrics.handshakes_failed.value(), 3);
 }
 
+/// As if it were one request.
 async fn until_the_client_leaves(mut accepted: Accepted) {
+    accepted.activity.begin();
     let _ = accepted.stream.read_u8().await;
 }

@@ -156,6 +156,7 @@ async fn tell(accepted: Accepted) {
         sni,
         http2,
         port: _,
+        activity: _,
     } = accepted;
     let (address, through) = (client.address, client.through_trusted_proxy);
     let sni = sni.map_or("-".to_owned(), |sni| sni.to_string());

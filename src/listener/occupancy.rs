@@ -1,0 +1,221 @@
+//! Whose connections have the places, and which of them is closed when another one needs its place.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::request::Network;
+
+/// A client that has one in so many places has more than it needs while all of them are at work.
+const SHARE: usize = 16;
+
+/// A connection that is idle for less may be about to get a request, or be in its handshake.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What goes on on a connection. Shared by the listener and whoever serves it.
+#[derive(Debug)]
+pub struct Activity(Mutex<State>);
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    under_way: usize,
+    /// Since when it is idle, or is not.
+    since: Instant,
+}
+
+/// Connections that have a place.
+#[derive(Debug, Default)]
+pub(super) struct Occupants(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    each: HashMap<u64, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// `None` for a trusted proxy: behind it are any number of clients.
+    client: Option<Network>,
+    activity: Arc<Activity>,
+    evicted: CancellationToken,
+}
+
+/// A connection that has a place, for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Occupant {
+    occupants: Arc<Occupants>,
+    number: u64,
+    pub(super) activity: Arc<Activity>,
+    /// Somebody else needs its place.
+    pub(super) evicted: CancellationToken,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self(Mutex::new(State {
+            under_way: 0,
+            since: Instant::now(),
+        }))
+    }
+}
+
+impl Activity {
+    /// The handshake is over: the connection is idle from now on.
+    pub(super) fn opened(&self) {
+        self.state().since = Instant::now();
+    }
+
+    /// A request begins.
+    pub fn begin(&self) {
+        self.count(|under_way| under_way + 1);
+    }
+
+    /// A request is over.
+    pub fn end(&self) {
+        self.count(|under_way| under_way.saturating_sub(1));
+    }
+
+    fn count(&self, count: impl Fn(usize) -> usize) {
+        let mut state = self.state();
+        let before = state.under_way;
+        state.under_way = count(before);
+        if (before == 0) != (state.under_way == 0) {
+            state.since = Instant::now();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Occupants {
+    pub(super) fn enter(self: &Arc<Self>, client: Option<Network>) -> Occupant {
+        let (activity, evicted) = (Arc::<Activity>::default(), CancellationToken::new());
+        let mut table = self.table();
+        let number = table.next;
+        table.next += 1;
+        let entry = Entry {
+            client,
+            activity: activity.clone(),
+            evicted: evicted.clone(),
+        };
+        table.each.insert(number, entry);
+        drop(table);
+        Occupant {
+            occupants: self.clone(),
+            number,
+            activity,
+            evicted,
+        }
+    }
+
+    /// Closes a connection for one of this client: an idle one of whoever has most, the one that is idle longest, once
+    /// that is three seconds. If none is idle, one of another client that has a sixteenth of the places or more, again of whoever has most: the one
+    /// that has been at work longest.
+    pub(super) fn make_room(&self, client: Option<Network>, places: usize) {
+        let mut table = self.table();
+        let mut held: HashMap<Option<Network>, usize> = HashMap::new();
+        for entry in table.each.values() {
+            *held.entry(entry.client).or_default() += 1;
+        }
+        let connections = table
+            .each
+            .iter()
+            .map(|(number, entry)| (*number, entry.client, *entry.activity.state()));
+        let (idle, busy): (Vec<_>, Vec<_>) = connections.partition(|(.., state)| state.under_way == 0);
+        let of = |owner: &Option<Network>| held.get(owner).copied().unwrap_or(0);
+        let is_too_many =
+            |owner: &Option<Network>| owner.is_some() && *owner != client && SHARE * of(owner) >= places;
+        // Those behind a proxy are not one client's.
+        let rank = |owner: &Option<Network>| usize::MAX - if owner.is_some() { of(owner) } else { 1 };
+        let by_rank =
+            |(number, owner, state): &(u64, Option<Network>, State)| (rank(owner), state.since, *number);
+        let idle = idle
+            .into_iter()
+            .filter(|(.., state)| state.since.elapsed() >= GRACE);
+        let busy = busy.into_iter().filter(|(_, owner, _)| is_too_many(owner));
+        let chosen = idle.min_by_key(by_rank).or_else(|| busy.min_by_key(by_rank));
+        if let Some((number, ..)) = chosen
+            && let Some(entry) = table.each.remove(&number)
+        {
+            entry.evicted.cancel();
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Occupant {
+    fn drop(&mut self) {
+        self.occupants.table().each.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    /// That of a number; 0 is a trusted proxy.
+    fn client(number: u8) -> Option<Network> {
+        (number > 0).then(|| IpAddr::from([192, 0, 2, number]).into())
+    }
+
+    async fn enter(occupants: &Arc<Occupants>, clients: &[u8]) -> Vec<Occupant> {
+        let mut entered = Vec::new();
+        for number in clients {
+            entered.push(occupants.enter(client(*number)));
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        entered
+    }
+
+    fn evicted(entered: &[Occupant]) -> Vec<usize> {
+        let evicted = entered.iter().enumerate();
+        let evicted = evicted.filter(|(_, occupant)| occupant.evicted.is_cancelled());
+        evicted.map(|(index, _)| index).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_most_loses_what_is_idle_longest() {
+        let occupants = Arc::default();
+        let entered = enter(&occupants, &[1, 2, 2, 1, 2, 0, 0, 0, 0]).await;
+        entered[1].activity.begin();
+        for gone in [&[2][..], &[0, 2], &[0, 2, 4], &[0, 2, 3, 4]] {
+            occupants.make_room(client(3), 10);
+            assert_eq!(evicted(&entered), gone);
+        }
+        assert!(!entered[1].evicted.is_cancelled(), "it is at work");
+        drop(entered);
+        assert!(occupants.table().each.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_at_work_is_closed_only_of_a_client_with_many_places() {
+        let occupants = Arc::default();
+        let entered = enter(&occupants, &[2, 1, 1, 0, 0]).await;
+        for occupant in &entered {
+            occupant.activity.begin();
+        }
+        occupants.make_room(client(3), 33);
+        assert_eq!(evicted(&entered), [] as [usize; 0], "nobody has many");
+        occupants.make_room(client(1), 32);
+        assert_eq!(evicted(&entered), [] as [usize; 0], "its own");
+        occupants.make_room(client(3), 32);
+        assert_eq!(evicted(&entered), [1]);
+        entered[4].activity.end();
+        occupants.make_room(client(1), 32);
+        assert_eq!(evicted(&entered), [1], "it became idle just now");
+        tokio::time::advance(GRACE).await;
+        occupants.make_room(client(1), 32);
+        assert_eq!(evicted(&entered), [1, 4]);
+    }
+}
