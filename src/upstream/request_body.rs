@@ -157,7 +157,7 @@ impl Progress {
         match &error {
             BodyError::Wrong(fault) => drop(self.fault.set(fault.clone())),
             BodyError::Lapsed(lapse) => drop(self.lapse.set(*lapse)),
-            BodyError::Broken(_) | BodyError::Reset | BodyError::Stalled => {}
+            BodyError::Broken(_) | BodyError::Reset | BodyError::Stalled | BodyError::Unread => {}
         }
         self.failed.store(true, Ordering::Relaxed);
         error
