@@ -19,19 +19,14 @@ impl Config {
     /// The folder that relative paths in `file` are relative to: the one that the file is in, or the parent of that where
     /// it is called `config`. Empty if that is the working directory, so that paths stay as they were written.
     ///
-    /// A link to a folder is followed, so that every way to the file means the same; a link that the file is itself is
-    /// not: Kubernetes and package managers replace its target with every change. A pipe, or whatever else a shell hands
-    /// over (`/dev/stdin`), is in no folder.
+    /// Links are followed, to the file as to its folder, so that every way to the file means the same. A pipe, or whatever
+    /// else a shell hands over (`/dev/stdin`), is in no folder.
     pub fn base_of(file: &Path) -> PathBuf {
         let is_handed_over = ["/dev", "/proc"].iter().any(|folder| file.starts_with(folder));
         if is_handed_over || fs::metadata(file).is_ok_and(|about| !about.is_file()) {
             return PathBuf::new();
         }
-        let folder = match file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let folder = real_folder(file);
         let base = match folder.parent() {
             Some(parent) if folder.ends_with(CONFIG_FOLDER) => parent,
             _ => &folder,
@@ -110,6 +105,28 @@ impl Config {
         for RouteConfig { upstream, .. } in route {
             resolve_server(upstream, base);
         }
+    }
+}
+
+/// The folder of the file that `file` leads to. A link into a hidden `..` folder beside it leads nowhere else: Kubernetes
+/// mounts files so, and makes another such folder with every change.
+fn real_folder(file: &Path) -> PathBuf {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let Ok(real) = file.canonicalize() else {
+        return folder;
+    };
+    let below = real
+        .strip_prefix(&folder)
+        .ok()
+        .and_then(|below| below.iter().next());
+    let is_mounted = below.is_some_and(|first| first.as_encoded_bytes().starts_with(b".."));
+    match real.parent() {
+        Some(parent) if !is_mounted => parent.to_owned(),
+        _ => folder,
     }
 }
 
@@ -280,12 +297,22 @@ mod tests {
         }
         std::os::unix::fs::symlink(root.join("config"), root.join("link")).unwrap();
         std::os::unix::fs::symlink(root.join("config/v.toml"), root.join("etc/link.toml")).unwrap();
+        std::os::unix::fs::symlink("etc/link.toml", root.join("chain.toml")).unwrap();
+        std::os::unix::fs::symlink("etc/none.toml", root.join("dangling.toml")).unwrap();
+        // As Kubernetes mounts a ConfigMap.
+        fs::create_dir_all(root.join("mount/..2026_11_29")).unwrap();
+        fs::write(root.join("mount/..2026_11_29/v.toml"), "").unwrap();
+        std::os::unix::fs::symlink("..2026_11_29", root.join("mount/..data")).unwrap();
+        std::os::unix::fs::symlink("..data/v.toml", root.join("mount/v.toml")).unwrap();
         for (file, base) in [
             ("config/v.toml", ""),
             ("config/../config/v.toml", ""),
             ("link/v.toml", ""),
             ("etc/v.toml", "etc"),
-            ("etc/link.toml", "etc"),
+            ("etc/link.toml", ""),
+            ("chain.toml", ""),
+            ("dangling.toml", ""),
+            ("mount/v.toml", "mount"),
             ("config/none.toml", ""),
         ] {
             let base = if base.is_empty() {

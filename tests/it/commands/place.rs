@@ -130,6 +130,29 @@ fn a_gateway_serves_from_any_folder_what_its_configuration_names() {
     assert_eq!(gateway.stop().0, 0);
 }
 
+/// A package's or an administrator's link to the file, in a folder where another store could be made.
+#[test]
+fn a_link_to_a_configuration_means_the_gateway_of_the_file() {
+    let site = site();
+    let folder = TempDir::new().unwrap();
+    let (elsewhere, link) = (folder.path(), folder.path().join("vestibule.toml"));
+    symlink(site.path("vestibule.toml"), &link).unwrap();
+    let add = ["user", "add", "ann@example.com", "--password-hash", super::HASH];
+    let done = run_in(elsewhere, &add, Some(&link));
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let config = ["user", "list", "--config", "vestibule.toml"];
+    assert_eq!(emails(&run_in(elsewhere, &config, None)), ["ann@example.com"]);
+    let gateway = Program::start_in(elsewhere, &["--config", link.to_str().unwrap()]);
+    assert!(site.path("data/admin.sock").exists());
+    assert_eq!(
+        emails(&run_in(elsewhere, &["user", "list"], Some(&link))),
+        ["ann@example.com"]
+    );
+    assert_eq!(gateway.stop().0, 0);
+    assert_eq!(below(elsewhere), ["vestibule.toml"]);
+    assert!(site.path("data/store").is_dir() && site.path("certs/master.key").is_file());
+}
+
 #[test]
 fn where_no_gateway_ever_was_a_command_refuses_and_makes_nothing() {
     let folder = TempDir::new().unwrap();
