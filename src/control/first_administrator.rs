@@ -1,4 +1,4 @@
-//! The first administrator: a one-time link, as long as nobody is in the administrators' group.
+//! The first administrator: a one-time link, as long as nobody in the administrators' group may sign in.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -33,7 +33,8 @@ pub struct Offer {
     pub expires_at: Timestamp,
 }
 
-/// Makes a link that works alone, all earlier ones being revoked; none if the administrators' `group` has a member.
+/// Makes a link that works alone, all earlier ones being revoked; none if the administrators' `group` has a
+/// member who may sign in.
 pub async fn offer(services: &Services, group: &str) -> Result<Option<Offer>, StoreError> {
     if services.accounts.has_administrator().await? {
         return Ok(None);

@@ -383,9 +383,9 @@ impl Accounts {
         Ok(())
     }
 
-    /// Whether the administrators' group has a member.
+    /// Whether anybody is in the administrators' group who may sign in.
     pub async fn has_administrator(&self) -> Result<bool, StoreError> {
-        self.store.group_has_members(&self.administrators).await
+        self.store.group_has_active_members(&self.administrators).await
     }
 
     async fn edit(&self, account: Account, act: Act, by: &Actor) -> Result<Edited, AccountError> {

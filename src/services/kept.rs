@@ -19,6 +19,11 @@ impl Kept {
             None => self.clone(),
         }
     }
+
+    /// The store, for which nobody may sign in whose address is not verified, or whoever has none verified too.
+    pub(super) fn with_verified_only(&self, verified_only: bool) -> Self {
+        Self(self.0.with_verified_only(verified_only))
+    }
 }
 
 impl From<Arc<dyn Store>> for Kept {

@@ -278,7 +278,8 @@ impl Services {
         Self::over(self.lasting.clone(), config)
     }
 
-    fn over(lasting: Lasting, config: &Config) -> Self {
+    fn over(mut lasting: Lasting, config: &Config) -> Self {
+        lasting.store = lasting.store.with_verified_only(config.signup.verify_email);
         let Lasting {
             store,
             hasher,

@@ -48,6 +48,10 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     /// once the precondition does not hold any more. Reads are those of this store.
     fn with_precondition(&self, precondition: Precondition) -> Arc<dyn Store>;
 
+    /// The same store, for which an account counts as an active member of a group only if its address is verified, or
+    /// whether or not it is: nobody else may sign in.
+    fn with_verified_only(&self, verified_only: bool) -> Arc<dyn Store>;
+
     /// Makes an account and, in the same step, uses up the invitation that it came with.
     ///
     /// A username that any account ever had is taken (S53). Of many callers with one invitation, one gets an
@@ -88,8 +92,8 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     /// Up to `limit` accounts in the order they were made, from the one after `after`.
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError>;
 
-    /// Whether any account is in the group.
-    async fn group_has_members(&self, group: &str) -> Result<bool, StoreError>;
+    /// Whether anybody is in the group who may sign in.
+    async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError>;
 
     /// The accounts in the group, in the order they were made.
     async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError>;
@@ -100,9 +104,9 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     /// `former_usernames`, which are the store's to keep: it may take one of them back.
     ///
     /// `guarded` is the administrators' group: a change that takes its last active member out of it, or disables
-    /// that member, is refused. A new password, told by its time, or a new address voids the account's mailed tokens. A
-    /// new password ends the account's sessions in the same step, but the one in which its owner sets it: that one is
-    /// proved by it.
+    /// that member, is refused. Active is whoever may sign in: see [`with_verified_only`](Self::with_verified_only). A new
+    /// password, told by its time, or a new address voids the account's mailed tokens. A new password ends the account's
+    /// sessions in the same step, but the one in which its owner sets it: that one is proved by it.
     async fn update_account(
         &self,
         expected: &Account,

@@ -42,12 +42,32 @@ pub(super) fn serves_address(invitation: &Invitation, email: &Email, now: Timest
     now < invitation.expires_at && invitation.email.as_ref().is_none_or(|bound| bound == email)
 }
 
-/// The group that must be empty for an invitation to serve: the first administrator is made as long as there is none.
-pub(super) fn groups_to_be_empty(invitation: &Invitation) -> impl Iterator<Item = &str> {
-    let is_first = invitation.kind == InvitationKind::FirstAdministrator;
-    invitation
-        .groups
-        .iter()
-        .map(String::as_str)
-        .filter(move |_| is_first)
+/// A group that somebody has to stay in who may sign in, such as the administrators'.
+#[derive(Clone, Debug)]
+pub(super) struct Guarded {
+    pub(super) group: String,
+    /// Whether nobody may sign in whose address is not verified.
+    pub(super) verified_only: bool,
+}
+
+impl Guarded {
+    /// Whether an account is in the group and may sign in.
+    pub(super) fn is_active_member(&self, account: &Account) -> bool {
+        account.standing == Standing::Active
+            && (account.email_verified || !self.verified_only)
+            && account.is_in(&self.group)
+    }
+}
+
+/// The groups that must have no active member for an invitation to serve: the first administrator is made as long as
+/// there is none.
+pub(super) fn groups_to_be_empty(invitation: &Invitation, verified_only: bool) -> Vec<Guarded> {
+    if invitation.kind != InvitationKind::FirstAdministrator {
+        return Vec::new();
+    }
+    let guarded = |group: &String| Guarded {
+        group: group.clone(),
+        verified_only,
+    };
+    invitation.groups.iter().map(guarded).collect()
 }

@@ -118,6 +118,35 @@ fn a_group_is_named_as_routes_name_it() {
 }
 
 #[tokio::test]
+async fn s53_an_administrator_who_may_not_sign_in_does_not_count() {
+    let mut world = World::with(|config| config.signup.verify_email = true).await;
+    world.add(EMAIL, &["gateway-admin"]).await;
+    let bob = world.add("bob@example.com", &["gateway-admin"]).await;
+    let unproved = Account {
+        email_verified: false,
+        ..bob.clone()
+    };
+    world.store.update_account(&bob, unproved, "").await.unwrap();
+    let delete = async |world: &World, login: &str| {
+        let accounts = &world.services.accounts;
+        accounts.delete(login, &tester(), &client()).await
+    };
+    let refused = delete(&world, EMAIL).await;
+    assert!(
+        matches!(refused, Err(AccountError::LastAdministrator)),
+        "{refused:?}"
+    );
+    // A reload that asks for no verification lets bob in.
+    world.config.signup.verify_email = false;
+    world.services = world.services.under(&world.config);
+    delete(&world, EMAIL).await.unwrap();
+    assert!(world.services.accounts.has_administrator().await.unwrap());
+    world.config.signup.verify_email = true;
+    world.services = world.services.under(&world.config);
+    assert!(!world.services.accounts.has_administrator().await.unwrap());
+}
+
+#[tokio::test]
 async fn s53_the_last_administrator_stays() {
     let world = World::new().await;
     assert!(!world.services.accounts.has_administrator().await.unwrap());

@@ -12,6 +12,7 @@ use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Purpose, Standing, TokenDigest, Username};
 use crate::store::record::Record;
+use crate::store::rules::Guarded;
 use crate::store::{
     AccountEdit, AccountFilter, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd, UpdateAccount,
     rules,
@@ -27,12 +28,13 @@ pub(super) async fn create(
     tx: &Transaction<'_>,
     account: &Account,
     invitation: Option<TokenDigest>,
+    verified_only: bool,
     new_mails: &[Mail],
     now: Timestamp,
 ) -> Result<CreateAccount, Fault> {
     // Whoever has no good invitation is not told which addresses and usernames exist.
     if let Some(digest) = invitation
-        && !invitations::lock_if_it_serves(tx, &digest, &account.email, now).await?
+        && !invitations::lock_if_it_serves(tx, &digest, &account.email, verified_only, now).await?
     {
         return Ok(CreateAccount::InvitationVoid);
     }
@@ -213,9 +215,22 @@ pub(super) async fn list(
     rows.iter().map(read_found).collect()
 }
 
-pub(super) async fn has_members(client: &impl GenericClient, group: &str) -> Result<bool, Fault> {
-    let sql = "SELECT EXISTS (SELECT FROM account WHERE groups @> ARRAY[$1::text])";
-    query_value(client, sql, &[&group]).await
+/// Whether anybody is in the group who may sign in, other than `but`.
+pub(super) async fn has_active_members(
+    client: &impl GenericClient,
+    guarded: &Guarded,
+    but: Option<AccountId>,
+) -> Result<bool, Fault> {
+    let sql = "SELECT EXISTS (SELECT FROM account WHERE groups @> ARRAY[$1::text] AND standing = $2
+        AND ((record ->> 'email_verified')::boolean OR NOT $3) AND id IS DISTINCT FROM $4)";
+    let active = standing(Standing::Active);
+    let but = but.map(|id| uuid(id.as_bytes()));
+    query_value(
+        client,
+        sql,
+        &[&guarded.group, &active, &guarded.verified_only, &but],
+    )
+    .await
 }
 
 /// The accounts in a group, in the order of their ids.
@@ -240,7 +255,7 @@ pub(super) async fn update(
     tx: &Transaction<'_>,
     expected: &Account,
     changed: &Account,
-    guarded: &str,
+    guarded: &Guarded,
     spared: Option<TokenDigest>,
 ) -> Result<UpdateAccount, Fault> {
     let Some(current) = lock(tx, expected.id).await? else {
@@ -259,7 +274,7 @@ pub(super) async fn edit(
     tx: &Transaction<'_>,
     id: AccountId,
     edit: &AccountEdit,
-    guarded: &str,
+    guarded: &Guarded,
     spared: Option<TokenDigest>,
 ) -> Result<EditAccount, Fault> {
     let Some(current) = lock(tx, id).await? else {
@@ -276,7 +291,7 @@ async fn change(
     tx: &Transaction<'_>,
     current: Account,
     mut changed: Account,
-    guarded: &str,
+    guarded: &Guarded,
     new_mails: &[Mail],
     spared: Option<TokenDigest>,
 ) -> Result<EditAccount, Fault> {
@@ -295,7 +310,7 @@ async fn change(
     if changed.email != current.email && is_address_taken(tx, &changed.email).await? {
         return Ok(EditAccount::EmailTaken(changed.email));
     }
-    let stays = is_active_member(&changed, guarded);
+    let stays = guarded.is_active_member(&changed);
     if !stays && is_last_active_member(tx, &current, guarded).await? {
         return Ok(EditAccount::LastMember);
     }
@@ -355,7 +370,7 @@ pub(super) async fn replace(tx: &Transaction<'_>, current: &Account, changed: &A
 pub(super) async fn delete(
     tx: &Transaction<'_>,
     id: AccountId,
-    guarded: &str,
+    guarded: &Guarded,
 ) -> Result<DeleteAccount, Fault> {
     let Some(account) = lock(tx, id).await? else {
         return Ok(DeleteAccount::Absent);
@@ -378,25 +393,18 @@ async fn is_own_or_free(tx: &Transaction<'_>, username: &Username, id: AccountId
     query_value(tx, sql, &[&username.as_str(), &uuid(id.as_bytes())]).await
 }
 
-fn is_active_member(account: &Account, guarded: &str) -> bool {
-    account.standing == Standing::Active && account.is_in(guarded)
-}
-
 /// Whether it is. Until the transaction ends nobody else who asks this gets an answer.
 async fn is_last_active_member(
     tx: &Transaction<'_>,
     account: &Account,
-    guarded: &str,
+    guarded: &Guarded,
 ) -> Result<bool, Fault> {
-    if !is_active_member(account, guarded) {
+    if !guarded.is_active_member(account) {
         return Ok(false);
     }
     let sql = "SELECT pg_advisory_xact_lock($1, $2)";
     query_opt(tx, sql, &[&GUARD.0, &GUARD.1]).await?;
-    let sql = "SELECT NOT EXISTS
-        (SELECT FROM account WHERE groups @> ARRAY[$1::text] AND standing = $2 AND id <> $3)";
-    let active = standing(Standing::Active);
-    query_value(tx, sql, &[&guarded, &active, &uuid(account.id.as_bytes())]).await
+    Ok(!has_active_members(tx, guarded, Some(account.id)).await?)
 }
 
 /// Where it stands, as its column says.

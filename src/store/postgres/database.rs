@@ -16,6 +16,7 @@ use super::tenure::Tenure;
 use super::{accounts, sessions};
 use crate::ids::AccountId;
 use crate::model::TokenDigest;
+use crate::store::rules::Guarded;
 use crate::store::{Precondition, StoreError};
 
 /// How long an operation takes at most.
@@ -38,6 +39,8 @@ pub(super) struct Database {
     tenure: Tenure,
     /// Compared within each transaction.
     precondition: Option<Arc<Precondition>>,
+    /// Whether nobody may sign in whose address is not verified.
+    pub(super) verified_only: bool,
 }
 
 impl Database {
@@ -47,6 +50,7 @@ impl Database {
             connector,
             tenure,
             precondition: None,
+            verified_only: false,
         })
     }
 
@@ -55,6 +59,22 @@ impl Database {
         Self {
             precondition: Some(Arc::new(precondition)),
             ..self.clone()
+        }
+    }
+
+    /// The same connections; see [`Store::with_verified_only`](crate::store::Store::with_verified_only).
+    pub(super) fn with_verified_only(&self, verified_only: bool) -> Self {
+        Self {
+            verified_only,
+            ..self.clone()
+        }
+    }
+
+    /// The group, for an operation through this handle.
+    pub(super) fn guarded(&self, group: &str) -> Guarded {
+        Guarded {
+            group: group.to_owned(),
+            verified_only: self.verified_only,
         }
     }
 

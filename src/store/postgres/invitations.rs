@@ -49,6 +49,7 @@ pub(super) async fn lock_if_it_serves(
     tx: &Transaction<'_>,
     digest: &TokenDigest,
     email: &Email,
+    verified_only: bool,
     now: Timestamp,
 ) -> Result<bool, Fault> {
     let sql = "SELECT id, version, record FROM invitation WHERE digest = $1 FOR UPDATE";
@@ -56,8 +57,8 @@ pub(super) async fn lock_if_it_serves(
         return Ok(false);
     };
     let invitation = read(&row)?;
-    for name in rules::groups_to_be_empty(&invitation) {
-        if accounts::has_members(tx, name).await? {
+    for guarded in rules::groups_to_be_empty(&invitation, verified_only) {
+        if accounts::has_active_members(tx, &guarded, None).await? {
             return Ok(false);
         }
     }

@@ -120,6 +120,15 @@ impl Store for PostgresStore {
         })
     }
 
+    fn with_verified_only(&self, verified_only: bool) -> Arc<dyn Store> {
+        Arc::new(Self {
+            database: self.database.with_verified_only(verified_only),
+            attempts: self.attempts.clone(),
+            signatures: self.signatures.clone(),
+            audit: self.audit.clone(),
+        })
+    }
+
     fn require_current(&self) -> Result<(), StoreError> {
         self.database.require_tenure()
     }
@@ -133,9 +142,16 @@ impl Store for PostgresStore {
     ) -> Result<CreateAccount, StoreError> {
         self.database
             .transact(
-                (account, invitation, mails, now),
-                |tx, (account, invitation, mails, now)| {
-                    Box::pin(accounts::create(tx, account, *invitation, mails, *now))
+                (account, invitation, self.database.verified_only, mails, now),
+                |tx, (account, invitation, verified_only, mails, now)| {
+                    Box::pin(accounts::create(
+                        tx,
+                        account,
+                        *invitation,
+                        *verified_only,
+                        mails,
+                        *now,
+                    ))
                 },
             )
             .await
@@ -173,9 +189,10 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn group_has_members(&self, group: &str) -> Result<bool, StoreError> {
+    async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError> {
+        let guarded = self.database.guarded(group);
         self.database
-            .with(async |client| accounts::has_members(client, group).await)
+            .with(async |client| accounts::has_active_members(client, &guarded, None).await)
             .await
     }
 
@@ -194,7 +211,7 @@ impl Store for PostgresStore {
         let spared = self.database.spared_session(expected.id);
         self.database
             .transact(
-                (expected.clone(), changed, guarded.to_owned(), spared),
+                (expected.clone(), changed, self.database.guarded(guarded), spared),
                 |tx, (expected, changed, guarded, spared)| {
                     Box::pin(accounts::update(tx, expected, changed, guarded, *spared))
                 },
@@ -211,7 +228,7 @@ impl Store for PostgresStore {
         let spared = self.database.spared_session(id);
         self.database
             .transact(
-                (id, edit, guarded.to_owned(), spared),
+                (id, edit, self.database.guarded(guarded), spared),
                 |tx, (id, edit, guarded, spared)| Box::pin(accounts::edit(tx, *id, edit, guarded, *spared)),
             )
             .await
@@ -219,7 +236,7 @@ impl Store for PostgresStore {
 
     async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
         self.database
-            .transact((id, guarded.to_owned()), |tx, (id, guarded)| {
+            .transact((id, self.database.guarded(guarded)), |tx, (id, guarded)| {
                 Box::pin(accounts::delete(tx, *id, guarded))
             })
             .await

@@ -11,7 +11,8 @@ use super::record::{self, Record};
 use super::rows::{Group, Rows};
 use super::{access_keys, inspection, invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
-use crate::model::{Account, Email, Mail, Purpose, Standing, TokenDigest, Username};
+use crate::model::{Account, Email, Mail, Purpose, TokenDigest, Username};
+use crate::store::rules::Guarded;
 use crate::store::{
     AccountEdit, CreateAccount, DeleteAccount, EditAccount, StoreError, UpdateAccount, rules,
 };
@@ -20,12 +21,13 @@ pub(super) fn create(
     group: &mut Group<'_>,
     account: &Account,
     invitation: Option<TokenDigest>,
+    verified_only: bool,
     new_mails: &[Mail],
     now: Timestamp,
 ) -> Result<CreateAccount, StoreError> {
     // Whoever has no good invitation is not told which addresses and usernames exist.
     if let Some(digest) = invitation
-        && !invitations::serves(group, &digest, &account.email, now)?
+        && !invitations::serves(group, &digest, &account.email, verified_only, now)?
     {
         return Ok(CreateAccount::InvitationVoid);
     }
@@ -52,7 +54,7 @@ pub(super) fn create_all(
     group: &mut Group<'_>,
     accounts: &[Account],
 ) -> Result<Vec<CreateAccount>, StoreError> {
-    let create = |account: &Account| create(group, account, None, &[], account.created_at);
+    let create = |account: &Account| create(group, account, None, false, &[], account.created_at);
     accounts.iter().map(create).collect()
 }
 
@@ -118,7 +120,7 @@ pub(super) fn update(
     group: &mut Group<'_>,
     expected: &Account,
     changed: Account,
-    guarded: &str,
+    guarded: &Guarded,
     spared: Option<TokenDigest>,
 ) -> Result<UpdateAccount, StoreError> {
     let Some(current) = group.read::<Account>(&key::account(expected.id))? else {
@@ -136,7 +138,7 @@ pub(super) fn edit(
     group: &mut Group<'_>,
     id: AccountId,
     edit: &AccountEdit,
-    guarded: &str,
+    guarded: &Guarded,
     spared: Option<TokenDigest>,
 ) -> Result<EditAccount, StoreError> {
     let Some(current) = group.read::<Account>(&key::account(id))? else {
@@ -153,7 +155,7 @@ fn change(
     group: &mut Group<'_>,
     current: Account,
     mut changed: Account,
-    guarded: &str,
+    guarded: &Guarded,
     new_mails: &[Mail],
     spared: Option<TokenDigest>,
 ) -> Result<EditAccount, StoreError> {
@@ -173,7 +175,7 @@ fn change(
     if changed.email != current.email && group.value(&key::email(&changed.email))?.is_some() {
         return Ok(EditAccount::EmailTaken(changed.email));
     }
-    let stays = is_active_member(&changed, guarded);
+    let stays = guarded.is_active_member(&changed);
     if !stays && is_last_active_member(group, &current, guarded)? {
         return Ok(EditAccount::LastMember);
     }
@@ -220,7 +222,7 @@ pub(super) fn replace(group: &mut Group<'_>, current: &Account, changed: &Accoun
 pub(super) fn delete(
     group: &mut Group<'_>,
     id: AccountId,
-    guarded: &str,
+    guarded: &Guarded,
 ) -> Result<DeleteAccount, StoreError> {
     let Some(account) = group.read::<Account>(&key::account(id))? else {
         return Ok(DeleteAccount::Absent);
@@ -245,23 +247,24 @@ pub(super) fn delete(
     Ok(DeleteAccount::Deleted)
 }
 
-fn is_active_member(account: &Account, guarded: &str) -> bool {
-    account.standing == Standing::Active && account.is_in(guarded)
+fn is_last_active_member(rows: &impl Rows, account: &Account, guarded: &Guarded) -> Result<bool, StoreError> {
+    Ok(guarded.is_active_member(account) && !has_active_members(rows, guarded, Some(account.id))?)
 }
 
-fn is_last_active_member(rows: &impl Rows, account: &Account, guarded: &str) -> Result<bool, StoreError> {
-    if !is_active_member(account, guarded) {
-        return Ok(false);
-    }
-    for row in rows.scan(&key::members(guarded)) {
+/// Whether anybody is in the group who may sign in, other than `but`.
+pub(super) fn has_active_members(
+    rows: &impl Rows,
+    guarded: &Guarded,
+    but: Option<AccountId>,
+) -> Result<bool, StoreError> {
+    for row in rows.scan(&key::members(&guarded.group)) {
         let (index, _) = row?;
         let Some(id) = key::trailing_account(&index) else {
             continue;
         };
-        if id != account.id && is_active_member(&rows.indexed::<Account>(&index, &key::account(id))?, guarded)
-        {
-            return Ok(false);
+        if Some(id) != but && guarded.is_active_member(&rows.indexed(&index, &key::account(id))?) {
+            return Ok(true);
         }
     }
-    Ok(true)
+    Ok(false)
 }

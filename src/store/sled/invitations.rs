@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 
+use super::accounts;
 use super::engine::Engine;
 use super::key::{self, Kind};
 use super::record;
@@ -23,13 +24,14 @@ pub(super) fn serves(
     rows: &impl Rows,
     digest: &TokenDigest,
     email: &Email,
+    verified_only: bool,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let Some(invitation) = rows.read::<Invitation>(&key::invitation(digest))? else {
         return Ok(false);
     };
-    for name in rules::groups_to_be_empty(&invitation) {
-        if rows.any(&key::members(name))? {
+    for guarded in rules::groups_to_be_empty(&invitation, verified_only) {
+        if accounts::has_active_members(rows, &guarded, None)? {
             return Ok(false);
         }
     }

@@ -37,6 +37,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::rules::Guarded;
 use super::{
     AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, Loaded, MailOutcome,
     Precondition, PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError,
@@ -66,6 +67,8 @@ pub struct SledStore {
     open: Arc<OpenStore>,
     /// Compared within each operation that changes something through this handle.
     precondition: Option<Arc<Precondition>>,
+    /// Whether nobody may sign in whose address is not verified.
+    verified_only: bool,
 }
 
 /// What all handles on one store share.
@@ -125,6 +128,7 @@ impl SledStore {
                 _folder: folder,
             }),
             precondition: None,
+            verified_only: false,
         })
     }
 
@@ -132,6 +136,13 @@ impl SledStore {
     /// dropping the last handle.
     pub fn close(self) {
         drop(self);
+    }
+
+    fn guarded(&self, group: &str) -> Guarded {
+        Guarded {
+            group: group.to_owned(),
+            verified_only: self.verified_only,
+        }
     }
 
     /// Runs an operation that changes something, if the precondition of this handle holds then.
@@ -178,6 +189,15 @@ impl Store for SledStore {
         Arc::new(Self {
             open: self.open.clone(),
             precondition: Some(Arc::new(precondition)),
+            verified_only: self.verified_only,
+        })
+    }
+
+    fn with_verified_only(&self, verified_only: bool) -> Arc<dyn Store> {
+        Arc::new(Self {
+            open: self.open.clone(),
+            precondition: self.precondition.clone(),
+            verified_only,
         })
     }
 
@@ -188,7 +208,8 @@ impl Store for SledStore {
         mails: Vec<Mail>,
         now: Timestamp,
     ) -> Result<CreateAccount, StoreError> {
-        self.change(move |group| accounts::create(group, &account, invitation, &mails, now))
+        let verified_only = self.verified_only;
+        self.change(move |group| accounts::create(group, &account, invitation, verified_only, &mails, now))
             .await
     }
 
@@ -217,8 +238,11 @@ impl Store for SledStore {
             .await
     }
 
-    async fn group_has_members(&self, group: &str) -> Result<bool, StoreError> {
-        self.open.engine.with(|tree| tree.any(&key::members(group)))
+    async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError> {
+        let guarded = self.guarded(group);
+        self.open
+            .engine
+            .with(|tree| accounts::has_active_members(tree, &guarded, None))
     }
 
     async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError> {
@@ -231,7 +255,7 @@ impl Store for SledStore {
         changed: Account,
         guarded: &str,
     ) -> Result<UpdateAccount, StoreError> {
-        let (expected, guarded) = (expected.clone(), guarded.to_owned());
+        let (expected, guarded) = (expected.clone(), self.guarded(guarded));
         let spared = Precondition::spared_session(self.precondition.as_deref(), expected.id);
         self.change(move |group| accounts::update(group, &expected, changed, &guarded, spared))
             .await
@@ -243,14 +267,14 @@ impl Store for SledStore {
         edit: AccountEdit,
         guarded: &str,
     ) -> Result<EditAccount, StoreError> {
-        let guarded = guarded.to_owned();
+        let guarded = self.guarded(guarded);
         let spared = Precondition::spared_session(self.precondition.as_deref(), id);
         self.change(move |group| accounts::edit(group, id, &edit, &guarded, spared))
             .await
     }
 
     async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
-        let guarded = guarded.to_owned();
+        let guarded = self.guarded(guarded);
         self.change(move |group| accounts::delete(group, id, &guarded))
             .await
     }

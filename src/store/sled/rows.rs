@@ -31,11 +31,6 @@ pub(super) trait Rows {
         value.map(|value| record::decode(key, &value)).transpose()
     }
 
-    /// Whether any row's key begins with `prefix`.
-    fn any(&self, prefix: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.scan(prefix).next().transpose()?.is_some())
-    }
-
     /// What a row holds that an index points to: it must be there.
     fn indexed<T: Record>(&self, index: &[u8], key: &[u8]) -> Result<T, StoreError> {
         self.read(key)?.ok_or_else(|| {

@@ -58,7 +58,7 @@ macro_rules! conformance {
                 a_username_is_never_given_again
                 accounts_are_created_together_each_or_not
                 accounts_come_in_the_order_they_were_made
-                a_group_has_members_while_somebody_is_in_it
+                a_group_has_active_members_while_somebody_is_in_it
                 a_change_replaces_the_account_that_was_read
                 an_edit_is_applied_to_the_account_as_it_is
                 a_change_moves_the_address
@@ -66,6 +66,7 @@ macro_rules! conformance {
                 a_change_cannot_take_an_address
                 an_account_keeps_the_usernames_that_it_had
                 the_last_active_administrator_stays
+                the_last_administrator_who_may_sign_in_stays
                 a_removed_account_takes_its_sessions_and_attempts_along
                 accounts_survive_a_restart
             }
@@ -77,6 +78,7 @@ macro_rules! conformance {
                 a_void_invitation_tells_nothing_of_others
                 invitations_are_listed_and_revoked
                 the_first_administrators_invitation_is_void_once_there_is_one
+                the_first_administrators_invitation_serves_while_none_may_sign_in
                 invitations_are_swept
                 invitations_survive_a_restart
             }

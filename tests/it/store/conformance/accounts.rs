@@ -157,15 +157,15 @@ pub(crate) async fn accounts_come_in_the_order_they_were_made<H: Harness>() {
     assert_eq!(store.accounts(None, 0).await.unwrap(), []);
 }
 
-pub(crate) async fn a_group_has_members_while_somebody_is_in_it<H: Harness>() {
+pub(crate) async fn a_group_has_active_members_while_somebody_is_in_it<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
     let ann = member_of("ops", "ann", harness.random());
-    assert!(!store.group_has_members("ops").await.unwrap());
+    assert!(!store.group_has_active_members("ops").await.unwrap());
     store.create_account(ann.clone(), None, noon()).await.unwrap();
-    assert!(store.group_has_members("ops").await.unwrap());
+    assert!(store.group_has_active_members("ops").await.unwrap());
     for other in ["op", "opss", "", "OPS"] {
-        assert!(!store.group_has_members(other).await.unwrap(), "{other:?}");
+        assert!(!store.group_has_active_members(other).await.unwrap(), "{other:?}");
     }
 
     let moved = Account {
@@ -173,10 +173,10 @@ pub(crate) async fn a_group_has_members_while_somebody_is_in_it<H: Harness>() {
         ..ann.clone()
     };
     store.update_account(&ann, moved, ADMINS).await.unwrap();
-    assert!(!store.group_has_members("ops").await.unwrap());
-    assert!(store.group_has_members("opss").await.unwrap());
+    assert!(!store.group_has_active_members("ops").await.unwrap());
+    assert!(store.group_has_active_members("opss").await.unwrap());
     store.delete_account(ann.id, ADMINS).await.unwrap();
-    assert!(!store.group_has_members("opss").await.unwrap());
+    assert!(!store.group_has_active_members("opss").await.unwrap());
     assert_sound(&store).await;
 }
 
@@ -442,6 +442,51 @@ pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {
     assert_sound(&store).await;
 }
 
+pub(crate) async fn the_last_administrator_who_may_sign_in_stays<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let strict = store.with_verified_only(true);
+    let boss = member_of(ADMINS, "boss", harness.random());
+    let unproved = Account {
+        email_verified: false,
+        ..member_of(ADMINS, "newadm", harness.random())
+    };
+    for account in [&boss, &unproved] {
+        strict
+            .create_account(account.clone(), None, noon())
+            .await
+            .unwrap();
+    }
+    let stripped = Account {
+        groups: ["ops".to_owned()].into(),
+        ..boss.clone()
+    };
+    let outcome = strict.update_account(&boss, stripped, ADMINS).await;
+    assert_eq!(outcome.unwrap(), UpdateAccount::LastMember);
+    let outcome = strict.delete_account(boss.id, ADMINS).await;
+    assert_eq!(outcome.unwrap(), DeleteAccount::LastMember);
+    assert!(strict.group_has_active_members(ADMINS).await.unwrap());
+
+    // Where addresses are not verified, the other one may sign in.
+    let outcome = store
+        .with_verified_only(false)
+        .delete_account(boss.id, ADMINS)
+        .await;
+    assert_eq!(outcome.unwrap(), DeleteAccount::Deleted);
+    assert!(!strict.group_has_active_members(ADMINS).await.unwrap());
+    assert!(store.group_has_active_members(ADMINS).await.unwrap());
+    let disabled = Account {
+        standing: Standing::Disabled,
+        ..unproved.clone()
+    };
+    let outcome = store.update_account(&unproved, disabled.clone(), ADMINS).await;
+    assert_eq!(outcome.unwrap(), UpdateAccount::LastMember);
+    let outcome = strict.update_account(&unproved, disabled, ADMINS).await;
+    assert_eq!(outcome.unwrap(), UpdateAccount::Updated);
+    assert!(!store.group_has_active_members(ADMINS).await.unwrap());
+    assert_sound(&store).await;
+}
+
 pub(crate) async fn a_removed_account_takes_its_sessions_and_attempts_along<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
@@ -491,6 +536,6 @@ pub(crate) async fn accounts_survive_a_restart<H: Harness>() {
         Some(ann.clone())
     );
     assert_eq!(store.accounts(None, 10).await.unwrap(), [ann]);
-    assert!(store.group_has_members("ops").await.unwrap());
+    assert!(store.group_has_active_members("ops").await.unwrap());
     assert_sound(&store).await;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use vestibule::model::{Account, Invitation, InvitationKind};
+use vestibule::model::{Account, Invitation, InvitationKind, Standing};
 use vestibule::store::{CreateAccount, Store};
 
 use super::super::samples::{ADMINS, account, digest, email, invitation, later, member_of, noon};
@@ -220,5 +220,37 @@ pub(crate) async fn the_first_administrators_invitation_is_void_once_there_is_on
         .create_account(account("mallory", random), Some(first.digest), noon())
         .await;
     assert_eq!(second.unwrap(), CreateAccount::InvitationVoid);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn the_first_administrators_invitation_serves_while_none_may_sign_in<H: Harness>() {
+    let harness = H::new();
+    let (store, random) = (harness.store(), harness.random());
+    let first = Invitation {
+        kind: InvitationKind::FirstAdministrator,
+        groups: [ADMINS.to_owned()].into(),
+        email: None,
+        ..invitation(1, random)
+    };
+    store.create_invitation(first.clone()).await.unwrap();
+    let disabled = Account {
+        standing: Standing::Disabled,
+        ..member_of(ADMINS, "bob", random)
+    };
+    let unproved = Account {
+        email_verified: false,
+        ..member_of(ADMINS, "newadm", random)
+    };
+    for account in [disabled, unproved] {
+        store.create_account(account, None, noon()).await.unwrap();
+    }
+    let ann = account("ann", random);
+    let refused = store
+        .create_account(ann.clone(), Some(first.digest), noon())
+        .await;
+    assert_eq!(refused.unwrap(), CreateAccount::InvitationVoid);
+    let strict = store.with_verified_only(true);
+    let made = strict.create_account(ann, Some(first.digest), noon()).await;
+    assert_eq!(made.unwrap(), CreateAccount::Created);
     assert_sound(&store).await;
 }
