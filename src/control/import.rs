@@ -2,6 +2,8 @@
 
 use std::io::BufRead;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::open::begin_import;
 use super::owner::{OwnerError, require_owner};
 use super::{Administration, CommandError};
@@ -10,6 +12,9 @@ use crate::config::{Config, StoreLocation, StoreUrlError};
 use crate::model::{Standing, WrappedDataKey};
 use crate::services::{AccessKeys, Accounts, Actor, Event, Kind, Origin, VaultError, require_master_key};
 use crate::store::{Header, Import, PutError, ReadError, Reader, Record, StoreError, Summary};
+
+/// How far the clock of the machine that exported may have been ahead.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// Records that are put together.
 const TOGETHER: usize = 256;
@@ -100,6 +105,8 @@ pub async fn import_store(
     mut progress: impl FnMut(u64),
 ) -> Result<Imported, ImportError> {
     require_owner(config)?;
+    let now = clock.now();
+    let latest = now.checked_add(AHEAD).unwrap_or(now);
     let mut reader = Reader::begin(source)?;
     let location = config.store.location()?;
     let begun = begin_import(&location, clock).await;
@@ -128,7 +135,7 @@ pub async fn import_store(
         {
             return Err(ImportError::MasterKey { line, error });
         }
-        if let Some(why) = impossible(&record) {
+        if let Some(why) = impossible(&record).or_else(|| to_come(&record, latest)) {
             return Err(ImportError::Refused {
                 line,
                 record: record.to_string(),
@@ -167,6 +174,37 @@ fn impossible(record: &Record) -> Option<String> {
 
 fn told<T>(possible: Result<T, impl ToString>) -> Option<String> {
     possible.err().map(|error| error.to_string())
+}
+
+/// What a record says happened later than `latest`: it would count as new for ever.
+fn to_come(record: &Record, latest: Timestamp) -> Option<String> {
+    let last = match record {
+        Record::Account(account) => {
+            let decided = account.decision.iter().map(|decision| decision.at);
+            let agreed = account.agreements.iter().map(|agreement| agreement.at);
+            let made = [account.created_at, account.password_changed_at];
+            decided.chain(agreed).chain(made).max()
+        }
+        Record::AccessKey(key) => {
+            let used = key.last_use.iter().map(|used| used.at);
+            used.chain([key.created_at]).max()
+        }
+        Record::Session(session) => {
+            let proved = session.proved_at;
+            proved
+                .into_iter()
+                .chain([session.created_at, session.last_seen_at])
+                .max()
+        }
+        Record::Invitation(invitation) => Some(invitation.created_at),
+        Record::Mail(kept) => Some(kept.mail.cause.at),
+        Record::AuditEvent(event) => Some(event.time),
+        _ => None,
+    };
+    let last = last.filter(|last| *last > latest)?;
+    Some(format!(
+        "it is of {last:.0}, which is still to come: if it is not, set this machine's clock"
+    ))
 }
 
 fn useless(config: &Config, wrapped: &WrappedDataKey) -> Option<VaultError> {

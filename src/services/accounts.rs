@@ -27,6 +27,7 @@ use crate::model::{
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, StoreError};
+use crate::text::is_language_tag;
 
 mod error;
 mod htpasswd;
@@ -38,6 +39,12 @@ pub use error::AccountError;
 pub use htpasswd::{HtpasswdLine, ImportedLine};
 pub(super) use standing::Ruling;
 pub use version::{AccountPart, AccountVersion};
+
+/// Groups that an account, or an invitation, may name: far more than anybody is in, and few enough to go through.
+const MOST_GROUPS: usize = 1000;
+
+/// The longest name of a group, in characters.
+const LONGEST_GROUP: usize = 256;
 
 /// An account to add: verified and approved.
 #[derive(Debug)]
@@ -357,12 +364,18 @@ impl Accounts {
             .await;
     }
 
-    /// The groups that are meant, for accounts and for the invitations that make them: without blanks around a name, which no route could
-    /// ask for.
+    /// The groups that are meant, for accounts and for the invitations that make them: at most `MOST_GROUPS`, and without
+    /// blanks around a name, which no route could ask for.
     pub fn group_names(given: &BTreeSet<String>) -> Result<BTreeSet<String>, AccountError> {
+        if given.len() > MOST_GROUPS {
+            return Err(AccountError::TooManyGroups);
+        }
         let named = |group: &String| {
             let name = group.trim();
-            if is_blank(name) || name.contains(|c: char| c == ',' || c.is_control() || turns_text(c)) {
+            if is_blank(name)
+                || name.chars().count() > LONGEST_GROUP
+                || name.contains(|c: char| c == ',' || c.is_control() || turns_text(c))
+            {
                 return Err(AccountError::GroupName(group.clone()));
             }
             Ok(name.to_owned())
@@ -379,6 +392,16 @@ impl Accounts {
         }
         if account.former_usernames.len() > MOST_FORMER_USERNAMES {
             return Err(AccountError::FormerUsernames);
+        }
+        if PasswordHash::parse(&account.password_hash).is_none() {
+            return Err(AccountError::NotAHash);
+        }
+        if account
+            .language
+            .as_deref()
+            .is_some_and(|tag| !is_language_tag(tag))
+        {
+            return Err(AccountError::Language);
         }
         Ok(())
     }

@@ -44,6 +44,13 @@ impl PasswordHash {
         if !matches!(version, "$2a$" | "$2b$" | "$2y$") {
             return None;
         }
+        // Two digits: the crate would read a sign, which no other program does.
+        let [tens, units, b'$'] = text.as_bytes().get(4..7)? else {
+            return None;
+        };
+        if !(tens.is_ascii_digit() && units.is_ascii_digit()) {
+            return None;
+        }
         let canonical = canonical(text)?;
         let cost = canonical.parse::<HashParts>().ok()?.get_cost();
         (4..=MAX_COST).contains(&cost).then(|| Self {
@@ -200,6 +207,9 @@ mod tests {
             "plain",
             "$apr1$x$y",
             "$2x$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+            "$2b$+9$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+            "{bcrypt-sha384}$2b$+9$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+            "$2b$9$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeWW",
             "$2a$03$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
             "$2a$32$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
             "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOe",

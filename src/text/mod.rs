@@ -10,7 +10,7 @@ mod own;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-pub use own::TextError;
+pub use own::{TextError, is_language_tag};
 
 /// The built-in languages: tag (BCP 47) and file. The first one answers whoever asks for none of them, and fills
 /// the gaps of the operator's.

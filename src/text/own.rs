@@ -37,7 +37,7 @@ impl Texts {
     fn add(&mut self, file: &Path) -> Result<(), String> {
         let tag = file.file_stem().and_then(|stem| stem.to_str());
         let tag = tag
-            .filter(|tag| is_tag(tag))
+            .filter(|tag| is_language_tag(tag))
             .ok_or("its name is not a language such as `fr.toml`")?;
         let own = fs::read_to_string(file).map_err(|error| error.to_string())?;
         let own = parse(&own)?;
@@ -101,11 +101,15 @@ fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Bytes of a language tag: longer than any that RFC 5646 registers.
+const LONGEST_TAG: usize = 64;
+
 /// The shape of a language tag (RFC 5646): letters, then subtags. It stands in headers and attributes as it is.
-fn is_tag(tag: &str) -> bool {
+pub fn is_language_tag(tag: &str) -> bool {
     let mut subtags = tag.split('-');
     let primary = subtags.next().unwrap_or_default();
-    (2..=3).contains(&primary.len())
+    tag.len() <= LONGEST_TAG
+        && (2..=3).contains(&primary.len())
         && primary.bytes().all(|b| b.is_ascii_alphabetic())
         && subtags
             .all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))

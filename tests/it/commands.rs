@@ -3,6 +3,7 @@
 
 mod accounts;
 mod audit;
+mod forged;
 mod import;
 mod invitations;
 mod keys;

@@ -49,6 +49,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ),
     ("services", "request::Network", "limits by address count networks"),
     ("services", "secret", "form fields arrive as secrets"),
+    (
+        "services::accounts",
+        "text::is_language_tag",
+        "an account from a file reads a language that can be one",
+    ),
     ("services::mail", "colour", "mails have the accent of the pages"),
     (
         "services::mail",

@@ -165,7 +165,7 @@ impl Portal {
     ) -> Response<Bytes> {
         let (field, text) = match error {
             AccountError::LastAdministrator => ("action", "admin.last-administrator"),
-            AccountError::GroupName(_) => ("groups", "admin.group-refused"),
+            AccountError::GroupName(_) | AccountError::TooManyGroups => ("groups", "admin.group-refused"),
             AccountError::Standing(_, Standing::Active) => ("action", "admin.refused-active"),
             AccountError::Standing(_, Standing::AwaitingApproval) => ("action", "admin.refused-waiting"),
             AccountError::Standing(_, Standing::Declined) => ("action", "admin.refused-declined"),

@@ -1,6 +1,6 @@
 //! Why nothing was done to an account.
 
-use super::AccountPart;
+use super::{AccountPart, MOST_GROUPS};
 use crate::model::{Account, Email, EmailError, PasswordError, Standing};
 use crate::services::{Busy, MOST_FORMER_USERNAMES, NotAName, PasswordRule};
 use crate::store::StoreError;
@@ -27,8 +27,16 @@ pub enum AccountError {
     #[error(transparent)]
     Name(#[from] NotAName),
     /// A group's name with a comma or a control character, or none at all.
-    #[error("{0:?} cannot be a group's name: it is empty, or has a comma or a control character")]
+    #[error(
+        "{0:?} cannot be a group's name: it is empty, or has a comma or a control character, or too many of any"
+    )]
     GroupName(String),
+    /// More groups than one account may be in.
+    #[error("there are more than {MOST_GROUPS} groups")]
+    TooManyGroups,
+    /// What should say which language somebody reads.
+    #[error("its language is no language tag such as \"ko\"")]
+    Language,
     /// A name, or a group's, that is empty or has blanks around it.
     #[error("its name, or that of a group, is empty or has blanks around it")]
     Untrimmed,

@@ -375,3 +375,40 @@ async fn an_account_of_a_file_is_one_that_could_have_been_made() {
         assert!(Accounts::require_possible(&account).is_err(), "{account:?}");
     }
 }
+
+#[tokio::test]
+async fn a_file_makes_no_account_that_no_other_way_in_makes() {
+    let account = World::new().await.add(EMAIL, &["ops"]).await;
+    assert!(Accounts::require_possible(&account).is_ok());
+    let changed = |change: &dyn Fn(&mut Account)| {
+        let mut changed = account.clone();
+        change(&mut changed);
+        Accounts::require_possible(&changed)
+    };
+    let at_cost = |cost: u32| HASH.replace("$05$", &format!("${cost:02}$"));
+    for hash in [
+        String::new(),
+        "junk".to_owned(),
+        at_cost(17),
+        at_cost(31),
+        HASH.replace("$05$", "$+5$"),
+        "x".repeat(1 << 20),
+    ] {
+        let refused = changed(&|account| account.password_hash.clone_from(&hash));
+        assert!(matches!(refused, Err(AccountError::NotAHash)), "{refused:?}");
+    }
+    for tag in ["", "x", "../../etc/passwd", "ko\n", "한국어"] {
+        let refused = changed(&|account| account.language = Some(tag.to_owned()));
+        assert!(
+            matches!(refused, Err(AccountError::Language)),
+            "{tag:?}: {refused:?}"
+        );
+    }
+    assert!(changed(&|account| account.language = Some("zh-Hant-TW".to_owned())).is_ok());
+    let groups = |count: usize| (0..count).map(|n| format!("g{n}")).collect::<BTreeSet<_>>();
+    let refused = changed(&|account| account.groups = groups(MOST_GROUPS + 1));
+    assert!(matches!(refused, Err(AccountError::TooManyGroups)), "{refused:?}");
+    assert!(changed(&|account| account.groups = groups(MOST_GROUPS)).is_ok());
+    let refused = changed(&|account| account.groups = group_set(&[&"x".repeat(LONGEST_GROUP + 1)]));
+    assert!(matches!(refused, Err(AccountError::GroupName(_))), "{refused:?}");
+}

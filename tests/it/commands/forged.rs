@@ -1,0 +1,95 @@
+//! Files for `store import` whose records somebody changed, with the checksum that fits.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{HASH, add, site};
+
+/// The lines as one file.
+fn sealed(lines: &[Value]) -> String {
+    let (end, records) = lines.split_last().unwrap();
+    let mut body = String::new();
+    for line in records {
+        writeln!(body, "{line}").unwrap();
+    }
+    let mut end = end.clone();
+    end["end"]["sha256"] = json!(base16ct::lower::encode_string(&Sha256::digest(&body)));
+    format!("{body}{end}\n")
+}
+
+#[test]
+fn an_import_takes_no_record_that_no_gateway_keeps() {
+    let from = site();
+    add(&from, "ann@example.com", &["--group", "ops"]);
+    from.ask(&["key", "create", "ann@example.com"]);
+    from.ask(&["invite", "create"]);
+    from.ask(&["store", "export", "--output", "all.jsonl"]);
+    let file = fs::read_to_string(from.path("all.jsonl")).unwrap();
+    let lines: Vec<Value> = file
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let groups: Vec<String> = (0..100_000).map(|n| format!("g{n}")).collect();
+    let far = json!("2999-01-01T00:00:00Z");
+    for (kind, field, value, says) in [
+        ("account", "password_hash", json!(""), "bcrypt"),
+        ("account", "password_hash", json!("x".repeat(1 << 20)), "bcrypt"),
+        (
+            "account",
+            "password_hash",
+            json!(HASH.replace("$10$", "$17$")),
+            "bcrypt",
+        ),
+        (
+            "account",
+            "password_hash",
+            json!(HASH.replace("$10$", "$31$")),
+            "bcrypt",
+        ),
+        (
+            "account",
+            "password_hash",
+            json!(HASH.replace("$10$", "$+9$")),
+            "bcrypt",
+        ),
+        ("account", "language", json!("../ko"), "language"),
+        ("account", "groups", json!(groups), "1000 groups"),
+        ("account", "created_at", far.clone(), "still to come"),
+        ("account", "password_changed_at", far.clone(), "still to come"),
+        ("access-key", "created_at", far.clone(), "still to come"),
+        ("invitation", "created_at", far.clone(), "still to come"),
+        ("audit-event", "time", far, "still to come"),
+    ] {
+        let to = site();
+        let mut lines = lines.clone();
+        let at = lines.iter().position(|line| line.get(kind).is_some()).unwrap();
+        lines[at][kind][field] = value;
+        fs::write(to.path("forged.jsonl"), sealed(&lines)).unwrap();
+        fs::create_dir(to.path("certs")).unwrap();
+        fs::copy(from.path("certs/master.key"), to.path("certs/master.key")).unwrap();
+        let error = to.run(&["store", "import", "forged.jsonl", "--json"]).error(1);
+        let place = format!("forged.jsonl:{}: ", at + 1);
+        assert!(
+            error.starts_with(&place) && error.contains(says) && error.ends_with("nothing was imported"),
+            "{kind} {field}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_hash_with_a_sign_before_its_cost_is_none() {
+    let site = site();
+    let hash = HASH.replace("$10$", "$+9$");
+    let arguments = [
+        "user",
+        "add",
+        "ann@example.com",
+        "--password-hash",
+        &hash,
+        "--json",
+    ];
+    assert!(site.run(&arguments).error(1).contains("not a bcrypt hash"));
+}
