@@ -7,7 +7,8 @@ use std::path::Path;
 
 use super::BuildError;
 use crate::clock::Clock;
-use crate::config::{Config, SecretSource, StoreLocation};
+use crate::config::{Config, StoreLocation};
+use crate::control::sealing_master_key;
 use crate::listener::{CertificateError, Tls};
 use crate::portal::Portal;
 use crate::proxy::Gateway;
@@ -28,7 +29,7 @@ pub struct CheckReport {
 pub fn check(config: &Config, clock: &Clock) -> CheckReport {
     let mut report = CheckReport::default();
     report.certificates(config, clock);
-    report.master_key(&config.store.master_key);
+    report.master_key(config);
     if let Err(error) = Mailer::check_transport(config) {
         let key = match &error {
             MailError::From(_) => "mail.from",
@@ -94,8 +95,13 @@ impl CheckReport {
         }
     }
 
-    fn master_key(&mut self, source: &SecretSource) {
-        if let Err(error) = check_master_key(source) {
+    fn master_key(&mut self, config: &Config) {
+        let wanted = config
+            .store
+            .location()
+            .ok()
+            .and_then(|location| sealing_master_key(&location));
+        if let Err(error) = check_master_key(&config.store.master_key, wanted.as_deref()) {
             self.error("store.master_key", &error);
         }
     }

@@ -35,7 +35,7 @@ pub use error::CommandError;
 pub use export::Given;
 pub use import::{ImportError, Imported, Wanted, import_store};
 pub use lists::{FoundUsers, LockedAccount, LockedKey, LocksView, MailView, SentAgain};
-pub use open::{OpenError, is_made, open_store, salvage_store};
+pub use open::{OpenError, is_made, open_store, salvage_store, sealing_master_key};
 pub use owner::OwnerError;
 pub use reply::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, KeyView,

@@ -100,6 +100,15 @@ pub async fn is_made(location: &StoreLocation) -> Result<bool, StoreError> {
     }
 }
 
+/// The fingerprint of the master key that seals the data key of the store there, if that can be told without opening the
+/// store: a gateway that runs has it open.
+pub fn sealing_master_key(location: &StoreLocation) -> Option<String> {
+    match location {
+        StoreLocation::Sled(folder) => SledStore::sealing_master_key(folder),
+        StoreLocation::Postgres(_) => None,
+    }
+}
+
 fn server(url: &PostgresUrl) -> Server {
     Server {
         host: url.host.clone(),

@@ -181,9 +181,17 @@ pub fn require_master_key(source: &SecretSource, wrapped: &WrappedDataKey) -> Re
     }
 }
 
-/// Whether what the configuration names is a master key, or a file that is not there and made at first start.
-pub fn check_master_key(source: &SecretSource) -> Result<(), MasterKeyError> {
-    MasterKeys::read(source).map(drop)
+/// Whether what the configuration names is a master key, or a file that is not there and made at first start. Where it is
+/// known which one the store needs, by its fingerprint, whether it is that.
+pub fn check_master_key(source: &SecretSource, wanted: Option<&str>) -> Result<(), VaultError> {
+    match (MasterKeys::read(source)?, wanted) {
+        (Some(keys), Some(wanted)) if keys.find(wanted).is_none() => Err(VaultError::Wrong {
+            wanted: wanted.to_owned(),
+            found: active(&keys)?.fingerprint(),
+        }),
+        (None, Some(wanted)) => Err(VaultError::Missing(wanted.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 fn active(keys: &MasterKeys) -> Result<&MasterKey, VaultError> {

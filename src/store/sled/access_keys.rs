@@ -59,8 +59,14 @@ impl AccessKeyStore for SledStore {
         expected: Option<WrappedDataKey>,
         new: WrappedDataKey,
     ) -> Result<bool, StoreError> {
-        self.change(move |group| replace_data_key(group, expected.as_ref(), &new))
-            .await
+        let master = new.master.clone();
+        let replaced = self
+            .change(move |group| replace_data_key(group, expected.as_ref(), &new))
+            .await?;
+        if replaced {
+            self.open.folder.tell_master_key(&master);
+        }
+        Ok(replaced)
     }
 }
 

@@ -21,6 +21,9 @@ const UNFINISHED: &str = "unfinished";
 const IMPORTING: &str = "importing";
 const LOCK: &str = "lock";
 
+/// Which master key the store needs: for whoever asks while another process has the store open.
+const MASTER_KEY: &str = "master-key.fingerprint";
+
 /// What this program makes.
 const ENGINE: &str = "sled-0.34";
 const SCHEMA: u32 = 1;
@@ -137,6 +140,20 @@ impl Folder {
         File::open(parent)?.sync_all()
     }
 
+    /// Puts down which master key the data key is sealed with, by its fingerprint. Nothing depends on it but an earlier
+    /// warning, so a failure is logged.
+    pub(super) fn tell_master_key(&self, fingerprint: &str) {
+        if told_master_key(&self.path).is_some_and(|told| told == fingerprint) {
+            return;
+        }
+        let file = self.path.join(MASTER_KEY);
+        let draft = file.with_extension("draft");
+        let told = fs::write(&draft, fingerprint).and_then(|()| fs::rename(&draft, &file));
+        if let Err(error) = told {
+            tracing::warn!(file = %file.display(), %error, "which master key the store needs cannot be put down");
+        }
+    }
+
     /// Leaves nothing of a store that did not come to be.
     pub(super) fn abandon(&self) -> io::Result<()> {
         if !self.new {
@@ -153,6 +170,13 @@ pub(super) fn is_open(path: &Path) -> StoreError {
         "the store in {} is already open in another process; stop that one first",
         path.display()
     ))
+}
+
+/// The fingerprint that was put down there; none if that cannot be read.
+pub(super) fn told_master_key(path: &Path) -> Option<String> {
+    let told = fs::read_to_string(path.join(MASTER_KEY)).ok()?;
+    let is_whole = told.len() == 32 && told.bytes().all(|b| b.is_ascii_hexdigit());
+    is_whole.then_some(told)
 }
 
 pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {

@@ -48,7 +48,7 @@ use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{
     Account, Email, Invitation, LockoutPolicy, Session, SignatureDigest, Subject, TokenDigest, Username,
 };
-use crate::model::{KeptMail, Mail, MailedToken};
+use crate::model::{KeptMail, Mail, MailedToken, WrappedDataKey};
 use crate::random::Random;
 
 use attempts::Attempts;
@@ -80,13 +80,19 @@ struct OpenStore {
     signatures: Signatures,
     audit: AuditLog,
     /// Last, so that the folder is given up when the engine is closed.
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl SledStore {
     /// Whether there is a store in the folder `path`, or what is left of one.
     pub fn is_made(path: &Path) -> Result<bool, StoreError> {
         folder::is_made(path).map_err(folder::at(path))
+    }
+
+    /// The fingerprint of the master key that seals the data key of the store in the folder `path`, as the last process
+    /// that had the store open told it. Opens nothing.
+    pub fn sealing_master_key(path: &Path) -> Option<String> {
+        folder::told_master_key(path)
     }
 
     /// Opens the store in the folder `path`, and makes it if there is none. Blocks until the log is read.
@@ -117,6 +123,10 @@ impl SledStore {
         let meta = meta::load(&engine, &folder)?;
         inspection::build(&engine)?;
         folder.settle()?;
+        // Whatever is wrong with it is told when it is needed.
+        if let Ok(Some(wrapped)) = engine.with(|tree| tree.read::<WrappedDataKey>(&key::data_key())) {
+            folder.tell_master_key(&wrapped.master);
+        }
         let run = Run(u64::from_be_bytes(Random::system().bytes()));
         Ok(Self {
             open: Arc::new(OpenStore {
@@ -125,7 +135,7 @@ impl SledStore {
                 audit: AuditLog::open(&engine)?,
                 engine,
                 attempts: Attempts::new(clock, run, meta.slot_key),
-                _folder: folder,
+                folder,
             }),
             precondition: None,
             verified_only: false,

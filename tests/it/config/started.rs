@@ -104,6 +104,43 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
 }
 
 #[test]
+fn s39_another_master_key_is_refused_by_check_whether_or_not_the_gateway_runs() {
+    let (site, other) = (site(""), site(""));
+    let (gateway, _) = Program::start(&site);
+    let (stranger, _) = Program::start(&other);
+    stranger.stop();
+    let key = site.path("certs/master.key");
+    let own = fs::read(&key).unwrap();
+    assert_eq!(check(&site)["ok"], true);
+    fs::copy(other.path("certs/master.key"), &key).unwrap();
+    let refused = |what: &str, says: &str| {
+        let report = check(&site);
+        let errors = report["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), 1, "{what}: {report}");
+        assert_eq!(errors[0]["key"], "store.master_key", "{what}: {report}");
+        assert!(
+            errors[0]["message"].as_str().unwrap().contains(says),
+            "{what}: {report}"
+        );
+    };
+    refused("running", "a wrong master key");
+    gateway.stop();
+    refused("stopped", "a wrong master key");
+    fs::remove_file(&key).unwrap();
+    refused("gone", "the file is not there");
+    assert!(refusal(&site).contains("the file is not there"));
+    put(&site, "certs/master.key", std::str::from_utf8(&own).unwrap());
+    assert_eq!(check(&site)["ok"], true);
+    // A new one in its place, as the gateway makes it, is the store's from then on.
+    let (gateway, _) = Program::start(&site);
+    site.ask(&["key", "rotate-master"]);
+    assert_eq!(check(&site)["ok"], true);
+    put(&site, "certs/master.key", std::str::from_utf8(&own).unwrap());
+    refused("rotated", "a wrong master key");
+    assert_eq!(gateway.stop().0, 0);
+}
+
+#[test]
 fn what_check_accepts_a_gateway_starts_with() {
     for lines in [
         r#"mail.from = "A, B <x@y>""#,
