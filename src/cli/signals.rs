@@ -1,4 +1,5 @@
-//! What signals do to a gateway that serves. None ends it but SIGTERM, SIGINT and SIGQUIT, and those let it drain.
+//! What signals do to a gateway that serves. None ends it but SIGTERM, SIGINT and SIGQUIT, and those let it drain; what
+//! cannot be caught, such as SIGKILL, and faults of the processor end it too. An abort of its own ends it as before.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +12,10 @@ use crate::app::Serving;
 use crate::services::Actor;
 
 /// Signals that would end the process and mean nothing here, by the names that they have.
-const MEANINGLESS: [(Number, &str); 9] = [
+const MEANINGLESS: [(Number, &str); 12] = [
+    (Number::TRAP, "SIGTRAP"),
+    (Number::ABORT, "SIGABRT"),
+    (Number::SYS, "SIGSYS"),
     (Number::USR2, "SIGUSR2"),
     (Number::ALARM, "SIGALRM"),
     (Number::VTALARM, "SIGVTALRM"),
@@ -23,8 +27,8 @@ const MEANINGLESS: [(Number, &str); 9] = [
     (Number::XFSZ, "SIGXFSZ"),
 ];
 
-/// Signals without a name, SIGRTMIN to the last that can be waited for: they would end the process too.
-const REAL_TIME: std::ops::Range<i32> = 34..64;
+/// Signals without a name, SIGRTMIN to SIGRTMAX: they would end the process too.
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 
 /// Signals to a gateway, which come to nothing until it serves.
 pub(super) struct Requests {

@@ -481,6 +481,9 @@ async fn logs_that_were_moved_away_are_opened_again_by_reload_and_by_signals() {
 async fn no_other_signal_ends_a_gateway() {
     let front = Front::start(&config(&[("/", "demo:")], ""));
     for (signal, name) in [
+        (Signal::TRAP, "SIGTRAP"),
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::SYS, "SIGSYS"),
         (Signal::USR2, "SIGUSR2"),
         (Signal::ALARM, "SIGALRM"),
         (Signal::VTALARM, "SIGVTALRM"),
@@ -493,6 +496,10 @@ async fn no_other_signal_ends_a_gateway() {
     ] {
         front.gateway.signal(signal);
         until(|| front.gateway.said().contains(name)).await;
+    }
+    for number in [34, 50, 63, 64] {
+        front.gateway.signal_number(number);
+        until(|| front.gateway.said().contains(&format!("signal {number}"))).await;
     }
     for signal in [
         Signal::PIPE,

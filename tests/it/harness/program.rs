@@ -191,6 +191,13 @@ impl Program {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// A signal that has no name.
+    pub(crate) fn signal_number(&self, number: i32) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([format!("-{number}"), id]).status();
+        assert!(sent.unwrap().success(), "{number}");
+    }
+
     /// Tells it to stop, and waits. How it exited, and what it said in the meantime.
     pub(crate) fn stop(mut self) -> (i32, String) {
         self.signal(Signal::TERM);
