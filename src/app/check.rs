@@ -113,10 +113,13 @@ impl CheckReport {
             let message = format!("{} is there and is no socket", socket.display());
             self.error("listen.admin_socket", &message);
         }
+        if let Some(file) = socket.parent().and_then(no_folder) {
+            self.error("listen.admin_socket", &format!("{} is no folder", file.display()));
+        }
         if let Ok(StoreLocation::Sled(folder)) = config.store.location()
-            && fs::metadata(&folder).is_ok_and(|about| !about.is_dir())
+            && let Some(file) = no_folder(&folder)
         {
-            self.error("store.url", &format!("{} is no folder", folder.display()));
+            self.error("store.url", &format!("{} is no folder", file.display()));
         }
     }
 
@@ -141,4 +144,19 @@ impl CheckReport {
             _ => {}
         }
     }
+}
+
+/// What is there at the path, or above it, where a folder would have to be.
+fn no_folder(path: &Path) -> Option<&Path> {
+    for path in path.ancestors() {
+        match fs::metadata(path) {
+            Ok(about) => return Some(path).filter(|_| !about.is_dir()),
+            // A link that leads nowhere.
+            Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_ok() => {
+                return Some(path);
+            }
+            Err(_) => {}
+        }
+    }
+    None
 }

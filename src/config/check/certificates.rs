@@ -12,11 +12,14 @@ use crate::config::document::KeyPath;
 use crate::config::{Config, HostPattern, LooseMode, require_private};
 
 pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
-    let mut covered = Vec::new();
+    let (mut covered, mut is_any_read) = (Vec::new(), false);
     for (index, pair) in config.tls.certificates.iter().enumerate() {
         let path = KeyPath::from("tls.certificates").index(index);
         match names_of(&pair.cert) {
-            Ok(names) => covered.extend(names),
+            Ok(names) => {
+                covered.extend(names);
+                is_any_read = true;
+            }
             Err(reason) => findings.error(&path.key("cert"), reason),
         }
         match require_key(&pair.key) {
@@ -25,7 +28,7 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             Err(reason) => findings.error(&path.key("key"), reason),
         }
     }
-    if !covered.is_empty() {
+    if is_any_read {
         warn_of_uncovered_hosts(config, &covered, findings);
     }
 }

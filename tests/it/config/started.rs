@@ -1,7 +1,7 @@
 //! What `check` accepts a gateway starts with, and what it would not start with `check` refuses.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use serde_json::Value;
 
@@ -71,7 +71,7 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
             "no certificate in PEM form",
         ),
         (
-            "log.access_file = \"nowhere/access.jsonl\"",
+            "log.access_file = \"no-folder/access.jsonl\"",
             "log.access_file",
             "there is no folder",
         ),
@@ -82,12 +82,33 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
             "is no socket",
         ),
         ("store.url = \"sled:no.key\"", "store.url", "is no folder"),
+        (
+            "store.url = \"sled:no.key/x/y\"",
+            "store.url",
+            "no.key is no folder",
+        ),
+        (
+            "store.url = \"sled:nowhere/x\"",
+            "store.url",
+            "nowhere is no folder",
+        ),
+        (
+            "listen.admin_socket = \"no.key/admin.sock\"",
+            "listen.admin_socket",
+            "no.key is no folder",
+        ),
+        (
+            "listen.admin_socket = \"nowhere/x/admin.sock\"",
+            "listen.admin_socket",
+            "nowhere is no folder",
+        ),
         ("audit.file = \"no.key/audit.jsonl\"", "audit.file", "no.key"),
     ] {
         let site = site(lines);
         fs::copy(other.path().join("key.pem"), site.path("other.pem")).unwrap();
         put(&site, "no.key", "hunter2");
         fs::create_dir(site.path("folder")).unwrap();
+        symlink("not-there", site.path("nowhere")).unwrap();
         let report = check(&site);
         let errors = report["errors"].as_array().unwrap();
         assert_eq!(errors.len(), 1, "{lines}: {report}");
@@ -233,4 +254,21 @@ fn a_secret_that_is_empty_is_refused_where_it_stands() {
             );
         }
     }
+}
+
+#[test]
+fn a_certificate_that_names_no_host_is_warned_of() {
+    let site = site("");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let nameless = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    put(&site, "cert.pem", &nameless.pem());
+    put(&site, "key.pem", &key.serialize_pem());
+    let report = check(&site);
+    assert_eq!(report["ok"], true, "{report}");
+    let warnings = report["warnings"].as_array().unwrap();
+    let is_told = |warning: &Value| {
+        let message = warning["message"].as_str().unwrap();
+        warning["key"] == "public_url" && message.contains("no certificate is for this host")
+    };
+    assert!(warnings.iter().any(is_told), "{report}");
 }
