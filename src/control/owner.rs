@@ -43,7 +43,8 @@ pub(super) fn require_owner(config: &Config) -> Result<(), OwnerError> {
     Ok(())
 }
 
-/// Who owns the store; with a database, whose the master key is, or else the folder of the administrator's socket.
+/// Who owns the store; with a database, whose the master key is. Nobody is known where neither is there: whoever may
+/// listen at the administrator's socket need not be the gateway.
 pub(super) fn store_owner(config: &Config) -> Option<SystemUser> {
     let store = match config.store.location() {
         Ok(StoreLocation::Sled(folder)) => Some(folder),
@@ -53,8 +54,7 @@ pub(super) fn store_owner(config: &Config) -> Option<SystemUser> {
         SecretSource::File { file } => Some(file.clone()),
         SecretSource::Text(_) | SecretSource::Env { .. } => None,
     };
-    let socket = config.listen.admin_socket.parent().map(Path::to_owned);
-    let paths = [store, key, socket].into_iter().flatten();
+    let paths = [store, key].into_iter().flatten();
     let mut owners = paths.filter_map(|path| Some(SystemUser::owner_of(&fs::metadata(path).ok()?)));
     owners.next()
 }
@@ -66,4 +66,33 @@ fn nearest(path: &Path) -> Option<(PathBuf, SystemUser)> {
         let about = fs::metadata(path).ok()?;
         Some((path.to_owned(), SystemUser::owner_of(&about)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::chown;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn the_owner_of_a_sockets_folder_is_not_the_stores() {
+        if !SystemUser::current().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (run, store) = (folder.path().join("run"), folder.path().join("store"));
+        fs::create_dir(&run).unwrap();
+        chown(&run, Some(65_534), None).unwrap();
+        let mut config = Config::default();
+        config.listen.admin_socket = run.join("admin.sock");
+        config.store.url = SecretSource::Text(Secret::new(format!("sled:{}", store.display())));
+        config.store.master_key = SecretSource::File {
+            file: folder.path().join("master.key"),
+        };
+        assert_eq!(store_owner(&config), None);
+        fs::create_dir(&store).unwrap();
+        chown(&store, Some(65_533), None).unwrap();
+        assert_eq!(store_owner(&config), Some(SystemUser::of(65_533)));
+    }
 }

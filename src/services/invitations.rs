@@ -116,6 +116,12 @@ impl Invitations {
         let now = self.clock.now();
         let mut invitations = self.store.invitations().await?;
         invitations.retain(|invitation| invitation.expires_at > now);
+        let is_first = |invitation: &Invitation| invitation.kind == InvitationKind::FirstAdministrator;
+        if invitations.iter().any(is_first)
+            && self.store.group_has_active_members(&self.administrators).await?
+        {
+            invitations.retain(|invitation| !is_first(invitation));
+        }
         Ok(invitations)
     }
 

@@ -302,10 +302,7 @@ impl Services {
         let administrators = config.admin.group.clone();
         let approval = Approval::under(&lasting, config);
         let terms = Terms::new(&config.signup, clock.clone());
-        let lockout_policy = LockoutPolicy {
-            max_failures: config.lockout.max_failures,
-            duration: config.lockout.duration.0,
-        };
+        let lockout_policy = lockout_policy(config);
         let sign_in = Arc::new(SignIn {
             store: store.clone(),
             hasher: hasher.clone(),
@@ -380,6 +377,13 @@ impl Services {
             hasher,
             lasting,
         }
+    }
+}
+
+fn lockout_policy(config: &Config) -> LockoutPolicy {
+    LockoutPolicy {
+        max_failures: config.lockout.max_failures,
+        duration: config.lockout.duration.0,
     }
 }
 

@@ -302,6 +302,7 @@ fn the_first_administrators_link_lies_in_a_file_until_there_is_one() {
     assert_eq!(invitations[0]["kind"], "first-administrator");
 
     add(&site, "ann@example.com", &["--group", "gateway-admin"]);
+    assert_eq!(site.ask(&["invite", "list"]), json!([]), "it is void");
     eventually("the file is removed", || !file.exists());
     gateway.stop();
 
