@@ -142,7 +142,7 @@ pub async fn import_store(
                 why,
             });
         }
-        administrators += u64::from(administers(&record, &config.admin.group));
+        administrators += u64::from(administers(&record, config));
         filler.take(line, record).await?;
     }
     filler.put().await?;
@@ -155,11 +155,13 @@ pub async fn import_store(
     })
 }
 
-fn administers(record: &Record, group: &str) -> bool {
+/// Whether it is an account that may sign in and administer.
+fn administers(record: &Record, config: &Config) -> bool {
     let Record::Account(account) = record else {
         return false;
     };
-    account.standing == Standing::Active && account.is_in(group)
+    let may_sign_in = account.email_verified || !config.signup.verify_email;
+    account.standing == Standing::Active && account.is_in(&config.admin.group) && may_sign_in
 }
 
 /// Why no gateway can have kept it: a file is held to what every other way in is held to.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -251,7 +251,7 @@ impl Gate {
                     waiting = Some(listener.accept().await?);
                 }
                 let client = waiting.as_ref().and_then(|(_, peer)| self.network(*peer));
-                let place = self.place(client).await.map_err(io::Error::other)?;
+                let place = self.place(client).await;
                 Ok::<_, io::Error>((place, client, waiting.take()))
             };
             tokio::select! {
@@ -259,10 +259,11 @@ impl Gate {
                 () = stop.cancelled() => break,
                 Some(ended) = connections.join_next() => report_panic(ended),
                 accepted = next => match accepted {
-                    Ok((_, _, None)) => {}
-                    Ok((place, client, Some((stream, peer)))) => {
+                    Ok((Some(place), client, Some((stream, peer)))) => {
                         begin(&mut connections, place, client, stream, peer);
                     }
+                    // One that may not wait is closed.
+                    Ok(_) => {}
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
                         tracing::error!(%error, "connections cannot be accepted");
@@ -286,16 +287,20 @@ impl Gate {
         }
     }
 
-    /// A place for a connection of this client. Where there is none, another connection is closed for it.
-    async fn place(&self, client: Option<Network>) -> Result<OwnedSemaphorePermit, AcquireError> {
+    /// A place for a connection of this client. Where there is none, another connection is closed for it; `None` if it
+    /// may not wait for one.
+    async fn place(&self, client: Option<Network>) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = self.places.clone().try_acquire_owned() {
-            return Ok(place);
+            return Some(place);
         }
         let mut place = std::pin::pin!(self.places.clone().acquire_owned());
         loop {
-            self.occupants.make_room(client, self.most);
+            let may_wait = self.occupants.make_room(client, self.most);
+            if !may_wait {
+                return None;
+            }
             if let Ok(place) = timeout(LOOKS_EVERY, &mut place).await {
-                return place;
+                return place.ok();
             }
         }
     }

@@ -115,9 +115,12 @@ impl Occupants {
     }
 
     /// Closes a connection for one of this client: an idle one of whoever has most, the one that is idle longest, once
-    /// that is three seconds. If none is idle, one of another client that has a sixteenth of the places or more, again of whoever has most: the one
-    /// that has been at work longest.
-    pub(super) fn make_room(&self, client: Option<Network>, places: usize) {
+    /// that is three seconds. If there is none, one at work of another client that has a sixteenth of the places or more,
+    /// again of whoever has most: the one that has been at work longest.
+    ///
+    /// Returns whether the new connection may wait for its place: it is in the way of others meanwhile. That of a client
+    /// that has so many, most of which are at work, may not.
+    pub(super) fn make_room(&self, client: Option<Network>, places: usize) -> bool {
         let mut table = self.table();
         let mut held: HashMap<Option<Network>, usize> = HashMap::new();
         for entry in table.each.values() {
@@ -129,8 +132,9 @@ impl Occupants {
             .map(|(number, entry)| (*number, entry.client, *entry.activity.state()));
         let (idle, busy): (Vec<_>, Vec<_>) = connections.partition(|(.., state)| state.under_way == 0);
         let of = |owner: &Option<Network>| held.get(owner).copied().unwrap_or(0);
-        let is_too_many =
-            |owner: &Option<Network>| owner.is_some() && *owner != client && SHARE * of(owner) >= places;
+        let has_many = |owner: &Option<Network>| owner.is_some() && SHARE * of(owner) >= places;
+        let at_work = busy.iter().filter(|(_, owner, _)| *owner == client).count();
+        let is_in_the_way = places > SHARE && has_many(&client) && 2 * at_work > of(&client);
         // Those behind a proxy are not one client's.
         let rank = |owner: &Option<Network>| usize::MAX - if owner.is_some() { of(owner) } else { 1 };
         let by_rank =
@@ -138,13 +142,17 @@ impl Occupants {
         let idle = idle
             .into_iter()
             .filter(|(.., state)| state.since.elapsed() >= GRACE);
-        let busy = busy.into_iter().filter(|(_, owner, _)| is_too_many(owner));
+        let busy = busy
+            .into_iter()
+            .filter(|(_, owner, _)| *owner != client && has_many(owner));
         let chosen = idle.min_by_key(by_rank).or_else(|| busy.min_by_key(by_rank));
         if let Some((number, ..)) = chosen
             && let Some(entry) = table.each.remove(&number)
         {
             entry.evicted.cancel();
+            return true;
         }
+        !is_in_the_way
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -196,6 +204,22 @@ mod tests {
         assert!(!entered[1].evicted.is_cancelled(), "it is at work");
         drop(entered);
         assert!(occupants.table().each.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_many_at_work_may_not_wait_where_others_do() {
+        let occupants = Arc::default();
+        let entered = enter(&occupants, &[1, 1, 1, 2]).await;
+        for occupant in &entered {
+            occupant.activity.begin();
+        }
+        assert!(!occupants.make_room(client(1), 40));
+        assert!(occupants.make_room(client(2), 40));
+        assert!(occupants.make_room(client(0), 60));
+        assert_eq!(evicted(&entered), [0]);
+        entered[1].activity.end();
+        assert!(occupants.make_room(client(1), 20), "one of its own is idle soon");
+        assert_eq!(evicted(&entered), [0]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -123,7 +123,7 @@ async fn s48_forms_that_one_client_holds_back_leave_room_for_others_and_are_drop
         .await
         .unwrap();
     assert!(other.status().is_client_error(), "{}", other.status());
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     while let Some(dropped) = soon(held.join_next()).await {
         assert_eq!(dropped.unwrap().unwrap().status(), 400, "it stopped");
     }
