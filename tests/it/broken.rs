@@ -91,7 +91,7 @@ async fn s49_a_corrupt_account_is_unavailable_and_nothing_is_forwarded() {
     assert_eq!(soon(asked.send()).await.unwrap().status(), 401);
     assert!(app.received().is_empty());
     let (_, log) = program.stop();
-    assert!(log.contains("cannot be read"), "{log}");
+    assert!(log.contains("the store is damaged: Account "), "{log}");
 }
 
 #[tokio::test]

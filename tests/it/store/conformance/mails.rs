@@ -221,23 +221,36 @@ pub(crate) async fn s78_of_twenty_pending_changes_at_one_moment_the_newest_serve
     let (harness, ann, mails) = with_mails::<H>(20).await;
     let store = harness.store();
     together(20, |n| {
-        let (store, id) = (store.clone(), mails[n].id);
+        let (store, account, id) = (store.clone(), ann.id, mails[n].id);
+        let pending = PendingEmail {
+            email: email(&format!("ann{n}@example.com")),
+            since: noon(),
+            mail: id,
+        };
         let token = MailedToken {
             mail: Some(id),
-            email: email(&format!("ann{n}@example.com")),
+            email: pending.email.clone(),
             ..mailed_token(n as u64, Purpose::ChangeEmail, &ann)
         };
         async move {
+            let edit = move |account: &mut Account| {
+                account.pending_email = Some(pending.clone());
+                Some(Vec::new())
+            };
+            let edited = store.edit_account(account, Arc::new(edit), "admins").await;
+            assert!(matches!(edited, Ok(EditAccount::Edited { .. })), "{edited:?}");
             let stamp = stamp(Some(token), None);
             store.stamp_mail(id, stamp, minutes(1)).await.unwrap()
         }
     })
     .await;
+    let ann = store.account(ann.id).await.unwrap().unwrap();
+    let newest = ann.pending_email.unwrap().mail;
     let mut serving = Vec::new();
     for n in 0..20 {
-        serving.extend(store.token(digest(n)).await.unwrap().map(|_| n));
+        serving.extend(store.token(digest(n)).await.unwrap().and_then(|token| token.mail));
     }
-    assert_eq!(serving, [19]);
+    assert_eq!(serving, [newest]);
     assert_sound(&store).await;
 }
 
