@@ -235,7 +235,8 @@ impl Gate {
         let mut connections = JoinSet::new();
         let begin = |connections: &mut JoinSet<()>, place: OwnedSemaphorePermit, client, stream, peer| {
             let open = Open::count(self.metrics.clone());
-            let occupant = self.occupants.enter(client);
+            let place = Arc::new(place);
+            let occupant = self.occupants.enter(client, Arc::downgrade(&place));
             let served = handle(self.clone(), stream, peer, occupant.activity.clone());
             connections.spawn(async move {
                 let _ = occupant.evicted.run_until_cancelled(served).await;

@@ -17,6 +17,6 @@ pub use accept::{Accepted, Bound, Gate, ListenError, Listener};
 pub use certificates::CertificateError;
 pub use client::forwarded;
 pub use local_authority::{AUTHORITY_FILE, AuthorityError};
-pub use occupancy::Activity;
+pub use occupancy::{Activity, TunnelPlace};
 pub use private_file::FileError;
 pub use tls::{Tls, TlsError};

@@ -1,9 +1,10 @@
 //! Whose connections have the places, and which of them is closed when another one needs its place.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +18,14 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// What goes on on a connection. Shared by the listener and whoever serves it.
 #[derive(Debug)]
-pub struct Activity(Mutex<State>);
+pub struct Activity {
+    state: Mutex<State>,
+    place: Weak<OwnedSemaphorePermit>,
+}
+
+/// The place of a connection that goes on as a tunnel, once nobody serves it any more.
+#[derive(Debug)]
+pub struct TunnelPlace(#[expect(dead_code, reason = "held until it is dropped")] Arc<OwnedSemaphorePermit>);
 
 #[derive(Clone, Copy, Debug)]
 struct State {
@@ -55,15 +63,29 @@ pub(super) struct Occupant {
 }
 
 impl Default for Activity {
+    /// That of a connection that has no place.
     fn default() -> Self {
-        Self(Mutex::new(State {
-            under_way: 0,
-            since: Instant::now(),
-        }))
+        Self::of(Weak::new())
     }
 }
 
 impl Activity {
+    fn of(place: Weak<OwnedSemaphorePermit>) -> Self {
+        let state = State {
+            under_way: 0,
+            since: Instant::now(),
+        };
+        Self {
+            state: Mutex::new(state),
+            place,
+        }
+    }
+
+    /// Keeps the connection's place for a tunnel.
+    pub fn keep_place(&self) -> Option<TunnelPlace> {
+        self.place.upgrade().map(TunnelPlace)
+    }
+
     /// The handshake is over: the connection is idle from now on.
     pub(super) fn opened(&self) {
         self.state().since = Instant::now();
@@ -89,13 +111,17 @@ impl Activity {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Occupants {
-    pub(super) fn enter(self: &Arc<Self>, client: Option<Network>) -> Occupant {
-        let (activity, evicted) = (Arc::<Activity>::default(), CancellationToken::new());
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        client: Option<Network>,
+        place: Weak<OwnedSemaphorePermit>,
+    ) -> Occupant {
+        let (activity, evicted) = (Arc::new(Activity::of(place)), CancellationToken::new());
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
@@ -180,7 +206,7 @@ mod tests {
     async fn enter(occupants: &Arc<Occupants>, clients: &[u8]) -> Vec<Occupant> {
         let mut entered = Vec::new();
         for number in clients {
-            entered.push(occupants.enter(client(*number)));
+            entered.push(occupants.enter(client(*number), Weak::new()));
             tokio::time::advance(Duration::from_secs(1)).await;
         }
         entered

@@ -297,9 +297,10 @@ impl Gateway {
             };
             let tunnel = websocket::tunnel(client, upstream, end);
             let record = record.take();
+            let own_place = turn.keep_place();
             self.tunnels.spawn(async move {
                 let carried = tunnel.await;
-                drop(place);
+                drop((place, own_place));
                 if let Some(mut record) = record {
                     record.count(usize::try_from(carried).unwrap_or(usize::MAX));
                     record.write();

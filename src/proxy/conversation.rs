@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::inspect::Seen;
-use crate::listener::Activity;
+use crate::listener::{Activity, TunnelPlace};
 
 /// A request that is being answered. It ends however that ends: a client may break off at any moment.
 #[derive(Debug)]
@@ -105,6 +105,11 @@ impl Turn {
     /// The request is the last one in HTTP.
     pub(super) fn switch(&self) {
         self.0.has_switched.store(true, Ordering::Relaxed);
+    }
+
+    /// The connection goes on as a tunnel, in its place.
+    pub(super) fn keep_place(&self) -> Option<TunnelPlace> {
+        self.0.activity.keep_place()
     }
 
     /// The request is answered before its body was read.

@@ -333,3 +333,24 @@ async fn websockets_of_one_client_leave_connections_to_others() {
     let answer = soon(other.get(gateway.url("/")).send()).await.unwrap();
     assert_eq!(answer.status(), 200);
 }
+
+#[tokio::test]
+async fn a_websocket_keeps_the_place_of_its_connection() {
+    let app = echo().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![route("/", "public", &app.url())];
+        config.limits.connections = 2;
+    })
+    .await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let (raw, status) = ask(&gateway, "/", "").await;
+        assert_eq!(status, 101);
+        held.push(raw);
+    }
+    let mut further = Box::pin(ask(&gateway, "/", ""));
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut further).await;
+    assert!(early.is_err(), "there is no place");
+    held.pop();
+    assert_eq!(soon(further).await.1, 101);
+}
