@@ -10,6 +10,7 @@
 mod approval;
 mod audit;
 mod broken;
+mod build_tools;
 mod commands;
 mod config;
 mod counters;

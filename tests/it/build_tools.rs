@@ -1,0 +1,47 @@
+//! What a build says where a package of the system is missing.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::layering::root;
+
+/// What linking says, and whether it is done, on a machine that has these programs.
+fn linked_with(programs: &[&str]) -> (bool, String) {
+    let folder = TempDir::new().unwrap();
+    for program in programs {
+        symlink("/bin/true", folder.path().join(program)).unwrap();
+    }
+    let mut link = Command::new(root().join(".cargo/cc"));
+    let output = link.arg("-o").env("PATH", folder.path()).output().unwrap();
+    (output.status.success(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn the_packages_that_are_missing_are_named_before_anything_is_built() {
+    assert_eq!(linked_with(&["cc", "make", "cmake"]), (true, String::new()));
+    for (programs, packages) in [
+        (["cc", "make"].as_slice(), "cmake"),
+        (&["cc", "cmake"], "make"),
+        (&["make"], "gcc cmake"),
+        (&[], "gcc make cmake"),
+    ] {
+        let (is_linked, said) = linked_with(programs);
+        assert!(!is_linked, "{programs:?}");
+        assert!(
+            said.ends_with(&format!("apt-get install {packages}\n")),
+            "{programs:?}: {said}"
+        );
+    }
+}
+
+/// Cargo asks it for whatever it links, the build scripts of dependencies first.
+#[test]
+fn cargo_links_by_way_of_it() {
+    let settings: toml::Table =
+        toml::from_str(&fs::read_to_string(root().join(".cargo/config.toml")).unwrap()).unwrap();
+    let linux = &settings["target"]["cfg(target_os = \"linux\")"];
+    assert_eq!(linux["linker"].as_str(), Some(".cargo/cc"));
+}
