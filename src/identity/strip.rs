@@ -4,18 +4,28 @@ use std::collections::{BTreeSet, HashSet};
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::request::{begins_as, fold, is_plain, reads_as};
+use crate::request::{CopySource, begins_as, fold, is_plain, reads_as};
 
 /// What clients say of a connection, or of a target that was rewritten on the way, beside everything below
-/// `X-Forwarded-` (S42): some applications believe it. `Script-Name` and its like move the path that they route by.
-pub const OF_THE_CONNECTION: [&str; 17] = [
+/// `X-Forwarded-` (S42): some applications believe it. `Script-Name` and its like move the path that they route by;
+/// `Proxy` names the proxy that CGI programs then use (CVE-2016-5385).
+pub const OF_THE_CONNECTION: [&str; 28] = [
+    "client-ip",
     "forwarded",
+    "front-end-https",
     "path-info",
+    "proxy",
     "request-uri",
     "script-name",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-original-path",
+    "x-forwarded",
     "x-host",
     "x-http-host-override",
     "x-original-host",
+    "x-original-method",
     "x-original-path",
     "x-original-uri",
     "x-original-url",
@@ -23,9 +33,11 @@ pub const OF_THE_CONNECTION: [&str; 17] = [
     "x-real-ip",
     "x-request-id",
     "x-request-uri",
+    "x-rewrite-uri",
     "x-rewrite-url",
     "x-script-name",
     "x-script-path",
+    "x-url-scheme",
 ];
 
 /// Whether a header says something of the connection, or a reader that folds signs takes it for one.
@@ -35,7 +47,7 @@ pub fn is_of_the_connection(name: &HeaderName) -> bool {
 
 /// Headers that frame, route or authenticate a request, or that were judged with its head, which a trailer must not
 /// change (RFC 9110, section 6.5.1).
-const NEVER_IN_TRAILERS: [HeaderName; 18] = [
+const NEVER_IN_TRAILERS: [HeaderName; 19] = [
     header::AUTHORIZATION,
     header::CONNECTION,
     header::CONTENT_ENCODING,
@@ -48,6 +60,7 @@ const NEVER_IN_TRAILERS: [HeaderName; 18] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    HeaderName::from_static("depth"),
     HeaderName::from_static("destination"),
     HeaderName::from_static("if"),
     HeaderName::from_static("overwrite"),
@@ -101,6 +114,7 @@ impl Strip {
             .filter(|name| {
                 self.folded.contains(&fold(name))
                     || is_of_the_connection(name)
+                    || CopySource::of(name).is_some()
                     || NEVER_IN_TRAILERS
                         .iter()
                         .any(|known| reads_as(name, known.as_str()))

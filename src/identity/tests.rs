@@ -250,6 +250,8 @@ fn s40_trailers_say_nothing_of_it() {
         ("X-Forwarded-For", "1.2.3.4"),
         ("Cookie", "a=b"),
         ("Destination", "/admin"),
+        ("Depth", "infinity"),
+        ("X-Amz-Copy-Source", "/closed/key"),
         ("X_HTTP~Method-Override", "DELETE"),
         ("Checksum", "kept"),
     ]);

@@ -273,16 +273,38 @@ fn cut(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr2(b'?', b'#', path).map(|end| path[..end].to_vec())
 }
 
+/// Blanks beyond ASCII (Unicode's `White_Space`, and the byte order mark), which `trim` of JavaScript and Python drop.
+const WIDE_BLANKS: [&str; 20] = [
+    "\u{85}", "\u{a0}", "\u{1680}", "\u{2000}", "\u{2001}", "\u{2002}", "\u{2003}", "\u{2004}", "\u{2005}",
+    "\u{2006}", "\u{2007}", "\u{2008}", "\u{2009}", "\u{200a}", "\u{2028}", "\u{2029}", "\u{202f}",
+    "\u{205f}", "\u{3000}", "\u{feff}",
+];
+
 /// Without the dots and blanks at the end of a segment, as Windows reads names, and patterns the end of a line.
 fn trim_segments(path: &[u8]) -> Option<Vec<u8>> {
-    if !path.iter().any(|&byte| byte == b'.' || is_blank(byte)) {
+    if !path
+        .iter()
+        .any(|&byte| byte == b'.' || is_blank(byte) || !byte.is_ascii())
+    {
         return None;
     }
-    let trimmed = map_segments(path, |segment| {
-        let kept = segment.iter().rposition(|&byte| byte != b'.' && !is_blank(byte));
-        &segment[..kept.map_or(0, |last| last + 1)]
-    });
+    let trimmed = map_segments(path, trim_end);
     (trimmed.len() < path.len()).then_some(trimmed)
+}
+
+fn trim_end(mut segment: &[u8]) -> &[u8] {
+    loop {
+        let kept = segment.iter().rposition(|&byte| byte != b'.' && !is_blank(byte));
+        segment = &segment[..kept.map_or(0, |last| last + 1)];
+        if segment.last().is_none_or(u8::is_ascii) {
+            return segment;
+        }
+        let mut wide = WIDE_BLANKS.iter();
+        match wide.find_map(|blank| segment.strip_suffix(blank.as_bytes())) {
+            Some(shorter) => segment = shorter,
+            None => return segment,
+        }
+    }
 }
 
 /// With letters for those that are compatible with them: of full width, ligatures and the like (Unicode, annex 15).
