@@ -1,5 +1,6 @@
 //! One session in memory.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -206,6 +207,17 @@ impl LiveSession {
     pub(super) fn refresh(&self, account: &Account) {
         self.principal
             .store(Arc::new(principal(&self.session, account, self.limits)));
+    }
+
+    /// Takes away the groups that are not among these.
+    pub(super) fn restrict(&self, groups: &BTreeSet<String>) {
+        let current = self.principal();
+        if !current.groups.is_subset(groups) {
+            self.principal.store(Arc::new(Principal {
+                groups: current.groups.intersection(groups).cloned().collect(),
+                ..Principal::clone(&current)
+            }));
+        }
     }
 
     pub(super) fn end(&self) {

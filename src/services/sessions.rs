@@ -63,8 +63,11 @@ pub struct Sessions {
     random: Random,
     live: papaya::HashMap<TokenDigest, Arc<LiveSession>>,
     by_account: Mutex<HashMap<AccountId, HashSet<TokenDigest>>>,
-    /// Held from the reading of an account until its sessions have what was read.
-    refreshing: tokio::sync::Mutex<()>,
+    /// Held from the reading of an account until its sessions have what was read: one for many accounts, and several
+    /// of them, so that a slow answer of the store holds up few.
+    refreshing: [tokio::sync::Mutex<()>; 64],
+    /// Accounts whose sessions may have fewer groups than the store says.
+    unsettled: Mutex<HashSet<AccountId>>,
     metrics: Arc<Metrics>,
     /// Accounts that are shut out though the store does not know of it.
     shut_outs: Arc<PendingShutOuts>,
@@ -93,7 +96,8 @@ impl Sessions {
             random,
             live: papaya::HashMap::new(),
             by_account: Mutex::default(),
-            refreshing: tokio::sync::Mutex::default(),
+            refreshing: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            unsettled: Mutex::default(),
             metrics,
             shut_outs,
             verified_only: AtomicBool::new(false),
@@ -317,20 +321,53 @@ impl Sessions {
 
     /// Gives the sessions of an account its groups, names and address as the store has them; ends them if it may not
     /// sign in any more. Of changes at one moment the last in the store is the one that stays, whichever comes by here
-    /// last. Where the store does not answer, `account` is what is known.
+    /// last. Where the store does not answer, `account` may be older than what they have: they lose what it lacks and
+    /// gain nothing, until the store answers.
     pub async fn refresh(&self, account: &Account) {
-        let _in_order = self.refreshing.lock().await;
-        let stored = self.store.account(account.id).await;
-        let current = match &stored {
-            Ok(stored) => stored.as_ref(),
-            Err(_) => Some(account),
-        };
-        for session in self.matching(SessionsToEnd::Account(account.id, None)) {
-            match current {
+        if let Err(error) = self.try_refresh(account.id).await {
+            tracing::warn!(%error, account = %account.id, "its sessions have no more groups than are known for sure until the store answers");
+            self.restrict(account);
+        }
+    }
+
+    /// The same; an error if the store does not answer, and then nothing is changed.
+    pub(super) async fn try_refresh(&self, id: AccountId) -> Result<(), StoreError> {
+        let [.., last] = id.as_bytes();
+        let turn = usize::from(*last) % self.refreshing.len();
+        let _in_order = self.refreshing[turn].lock().await;
+        let stored = self.store.account(id).await?;
+        for session in self.matching(SessionsToEnd::Account(id, None)) {
+            match &stored {
                 Some(current) if current.standing == Standing::Active => session.refresh(current),
                 _ => session.end(),
             }
         }
+        self.unsettled().remove(&id);
+        Ok(())
+    }
+
+    fn restrict(&self, account: &Account) {
+        self.unsettled().insert(account.id);
+        for session in self.matching(SessionsToEnd::Account(account.id, None)) {
+            match account.standing {
+                Standing::Active => session.restrict(&account.groups),
+                _ => session.end(),
+            }
+        }
+    }
+
+    /// Asks the store again for accounts of which it could not tell.
+    async fn settle_accounts(&self) {
+        let unsettled: Vec<AccountId> = self.unsettled().iter().copied().collect();
+        for id in unsettled {
+            if self.try_refresh(id).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, HashSet<AccountId>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Those of an account, or all; newest first.
@@ -358,6 +395,7 @@ impl Sessions {
         let mut sweeps = 0;
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             self.sweep().await;
+            self.settle_accounts().await;
             sweeps += 1;
             if sweeps % SWEEPS_A_WRITE == 0 {
                 self.write_uses().await;

@@ -201,6 +201,32 @@ async fn s76_a_change_that_comes_late_brings_no_groups_back() {
 }
 
 #[tokio::test]
+async fn s76_what_is_known_while_the_store_does_not_answer_brings_no_groups_back() {
+    let world = World::with_ann(|_| {}).await;
+    world
+        .change(AccountChange::SetGroups(group_set(&["ops", "staff"])))
+        .await;
+    let stale = world.account(EMAIL).await;
+    let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    world
+        .change(AccountChange::SetGroups(group_set(&["staff", "dev"])))
+        .await;
+    let sessions = &world.services.sessions;
+    let groups = || ann.session.principal().groups.clone();
+    sessions.restrict(&stale);
+    assert_eq!(groups(), group_set(&["staff"]));
+    sessions.settle_accounts().await;
+    assert_eq!(groups(), group_set(&["staff", "dev"]));
+    assert!(sessions.unsettled().is_empty());
+    let disabled = Account {
+        standing: Standing::Disabled,
+        ..stale
+    };
+    sessions.restrict(&disabled);
+    assert!(ann.session.has_ended());
+}
+
+#[tokio::test]
 async fn s21_a_session_older_than_the_password_is_dropped_at_load() {
     let world = World::with_ann(|_| {}).await;
     let [own, other] = [

@@ -33,11 +33,14 @@ impl SignIn {
         if let Some(former) = former {
             self.note_replaced(&former, &session, origin);
         }
-        match self.confirm(account).await {
-            Ok(account) => {
-                self.sessions.refresh(&account).await;
-                Ok((account, token, session))
-            }
+        let confirmed = async {
+            let account = self.confirm(account).await?;
+            // What was read may be old by now, and the session must not begin with it.
+            self.sessions.try_refresh(account.id).await?;
+            Ok(account)
+        };
+        match confirmed.await {
+            Ok(account) => Ok((account, token, session)),
             Err(error) => {
                 self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
                 Err(error)
