@@ -110,14 +110,12 @@ impl Gateway {
             self.require_second(head, &url, &Method::DELETE, permit, HEADER)?;
         }
         let route = self.require_second(head, &url, &Method::PUT, permit, HEADER)?;
-        // What lies below is below the paths that the application sees.
+        // What lies below is below the paths that the application sees. It is copied whatever `Depth` says (RFC 4918,
+        // section 9.8.3, knows 0): common servers copy it all the same.
         let source = own.bare_path(head.path).unwrap_or(head.path.into());
         let url = rewritten(route, url, HEADER)?;
         if overwrites {
             self.require_below(head, url.path(), own, &Method::DELETE, permit)?;
-        }
-        if is_without_members(head)? {
-            return Ok(Some(url));
         }
         self.require_below(head, url.path(), own, &Method::PUT, permit)?;
         self.require_below(head, &source, own, &Method::GET, permit)?;
@@ -274,12 +272,6 @@ fn acts_on_destination(head: &RequestHead<'_>) -> bool {
         Method::OPTIONS,
     ];
     !WITHOUT.contains(head.method) || method_override::is_in(head.headers)
-}
-
-/// Whether a collection is copied without what is in it (RFC 4918, section 9.8.3). Nothing is moved so.
-fn is_without_members(head: &RequestHead<'_>) -> Result<bool, SecondResourceError> {
-    let is_copied = head.method.as_str() == "COPY" && !method_override::is_in(head.headers);
-    Ok(is_copied && is_of_depth_0(head)?)
 }
 
 fn is_of_depth_0(head: &RequestHead<'_>) -> Result<bool, SecondResourceError> {
