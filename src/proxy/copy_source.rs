@@ -3,14 +3,14 @@
 //! What such a header names is read for whoever makes the request, and deleted where it moves. Stores differ in what
 //! the name is relative to; each path that it can mean is judged.
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
 use super::Gateway;
 use super::second_resource::{SecondResourceError, at, only, parse, rewritten};
 use crate::authorize::Permit;
 use crate::request::{CopySource, Host, RequestHead, SourceForm, is_plain, reads_as};
-use crate::route::{Found, Route};
+use crate::route::{Found, Route, Unroutable};
 
 /// The other account in which `X-Copy-From` names something.
 const ACCOUNT: &str = "x-copy-from-account";
@@ -46,8 +46,60 @@ impl Gateway {
             for reading in readings(source, value, &target, head.host)? {
                 self.require_copy_source(head, own, permit, source, &reading)?;
             }
+            if source.form == SourceForm::Bucket {
+                self.require_bucket_beside(head, own, permit, source, value)?;
+            }
             if source.moves {
                 self.require_below(head, &target, own, &Method::PUT, permit)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a source in another bucket that has a host of its own, beside the one that is asked.
+    fn require_bucket_beside(
+        &self,
+        head: &RequestHead<'_>,
+        own: &Route,
+        permit: &Permit,
+        source: &CopySource,
+        value: &str,
+    ) -> Result<(), SecondResourceError> {
+        let object = value.split('?').next().unwrap_or_default();
+        let object = object.replace("%2F", "/").replace("%2f", "/");
+        let named = bucket_and_key(object.strip_prefix('/').unwrap_or(&object));
+        let Some((bucket, key)) = named.filter(|(bucket, _)| !is_bucket_of(head.host, bucket)) else {
+            return Ok(());
+        };
+        let beside = head
+            .host
+            .as_str()
+            .split_once('.')
+            .map(|(_, rest)| format!("{bucket}.{rest}"));
+        let Some(Ok(host)) = beside.map(|host| host.parse::<Host>()) else {
+            return Ok(());
+        };
+        let url = parse(&format!("/{key}"), head, source.name)?;
+        for method in [Method::GET, Method::DELETE]
+            .iter()
+            .take(1 + usize::from(source.moves))
+        {
+            let there = RequestHead {
+                host: &host,
+                ..at(head, &url, method)
+            };
+            let route = match self.routes.find(&there) {
+                Ok(Found::Route(route)) => route,
+                Err(Unroutable::BadPath(_)) => return Err(SecondResourceError::Unreadable(source.name)),
+                Ok(Found::Page(_)) | Err(_) => return Ok(()),
+            };
+            let leads_there = self.upstreams.is_one_application(route.target(), own.target());
+            if leads_there && permit.extends_to(route, method).is_err() {
+                return Err(SecondResourceError::Forbidden {
+                    header: source.name,
+                    path: format!("{host}/{key}"),
+                    reason: "the bucket is for others".to_owned(),
+                });
             }
         }
         Ok(())
@@ -110,16 +162,12 @@ fn readings(
     };
     let readings = match source.form {
         SourceForm::Bucket => {
-            // Where buckets have hosts of their own, the path is the key.
-            let label = host.as_str().split('.').next();
-            let key = relative.split_once('/').filter(|(bucket, _)| {
-                label.is_some_and(|label| bucket.eq_ignore_ascii_case(label))
-                    || bucket.eq_ignore_ascii_case(host.as_str())
-            });
-            let in_host = key.map(|(_, key)| Reading {
-                text: format!("/{key}"),
-                is_lenient: false,
-            });
+            let in_host = bucket_and_key(relative)
+                .filter(|(bucket, _)| is_bucket_of(host, bucket))
+                .map(|(_, key)| Reading {
+                    text: format!("/{key}"),
+                    is_lenient: false,
+                });
             [strict("")].into_iter().chain(in_host).collect()
         }
         // In the bucket that the host names, or the path.
@@ -159,6 +207,19 @@ fn readings(
     Ok(readings.into_iter().chain(with_blanks).collect())
 }
 
+/// The bucket, decoded, and the key in `bucket/key`.
+fn bucket_and_key(relative: &str) -> Option<(String, &str)> {
+    let (bucket, key) = relative.split_once('/')?;
+    Some((percent_decode_str(bucket).decode_utf8_lossy().into_owned(), key))
+}
+
+/// Whether the host is a bucket's own: then the path is the key.
+fn is_bucket_of(host: &Host, bucket: &str) -> bool {
+    let (host, bucket) = (host.as_str(), bucket.to_ascii_lowercase());
+    host.strip_prefix(bucket.as_str())
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// The first segments of a path.
 fn up_to(path: &str, segments: usize) -> &str {
     let end = path.match_indices('/').nth(segments);
@@ -175,21 +236,19 @@ fn account(path: &str) -> Option<(usize, Option<String>)> {
 
 /// Refuses a source in another account than the target's: what that is called in a path is not known.
 fn require_own_account(headers: &HeaderMap, target: &str) -> Result<(), SecondResourceError> {
-    let is_one = |name: &&HeaderName| reads_as(name, ACCOUNT);
-    let Some(name) = headers.keys().find(is_one) else {
-        return Ok(());
-    };
-    let named = only(headers, name, ACCOUNT)?.filter(|_| is_plain(name));
-    let named = named.ok_or(SecondResourceError::Unreadable(ACCOUNT))?;
     let own = account(target).and_then(|(_, account)| account);
-    if own.as_deref() == Some(named) {
-        return Ok(());
+    for name in headers.keys().filter(|name| reads_as(name, ACCOUNT)) {
+        let named = only(headers, name, ACCOUNT)?.filter(|_| is_plain(name));
+        let named = named.ok_or(SecondResourceError::Unreadable(ACCOUNT))?;
+        if own.as_deref() != Some(named) {
+            return Err(SecondResourceError::Forbidden {
+                header: ACCOUNT,
+                path: named.to_owned(),
+                reason: "it is not the account of the request's own path".to_owned(),
+            });
+        }
     }
-    Err(SecondResourceError::Forbidden {
-        header: ACCOUNT,
-        path: named.to_owned(),
-        reason: "it is not the account of the request's own path".to_owned(),
-    })
+    Ok(())
 }
 
 #[cfg(test)]
@@ -225,6 +284,8 @@ mod tests {
                 "/b/c",
                 &["/b/k+l", "/k+l", "/b/k%20l", "/k%20l"],
             ),
+            ("x-amz-copy-source", "%62/k", "/c", &["/%62/k", "/k"]),
+            ("x-amz-copy-source", "b.example/k", "/c", &["/b.example/k", "/k"]),
             ("x-amz-copy-source", "a/k", "/b/c", &["/a/k"]),
             (
                 "x-amz-copy-source",

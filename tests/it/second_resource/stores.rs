@@ -36,6 +36,35 @@ async fn s75_an_object_is_copied_only_by_whoever_may_read_it() {
     }
 }
 
+#[tokio::test]
+async fn s75_a_source_is_judged_on_the_host_that_its_bucket_has() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = routes(&app.url());
+        config.route.push(RouteConfig {
+            host: Some("other.example.com".to_owned()),
+            allow: ops(),
+            ..route("/", "public", &app.url())
+        });
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    for (source, status) in [
+        ("other/a.txt", 403),
+        ("/%6fther/a.txt", 403),
+        ("OTHER/a.txt", 403),
+        ("more/a.txt", 200),
+        // The host that is asked is `gw`, where `/cad` is for others.
+        ("gw/cad/a.txt", 403),
+        ("%67w/cad/a.txt", 403),
+        ("gw/b/a.txt", 200),
+    ] {
+        let headers = [("x-amz-copy-source", source)];
+        let asked = ask(&gateway, &app, &cookie, ("PUT", "/bucket/copy"), &headers).await;
+        assert_eq!(asked.status, status, "{source}: {}", asked.problem);
+    }
+}
+
 /// Parts of stores that are closed to whoever is in no group, of one application and of another one.
 fn closed(app: &Application, other: &Application) -> Vec<RouteConfig> {
     let closed = |path, app: &Application| RouteConfig {
