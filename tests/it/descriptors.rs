@@ -123,15 +123,20 @@ async fn an_application_has_no_more_connections_than_it_may() {
     assert_eq!(asked.len(), 2, "the others wait for their answers");
 }
 
-#[tokio::test]
-async fn answers_that_one_client_does_not_read_leave_connections_to_others() {
-    let app = Application::serving(|_, _, _| async {
+/// An application whose answers never end.
+async fn endless() -> Application {
+    Application::serving(|_, _, _| async {
         let endless = futures_util::stream::repeat_with(|| {
             Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[b'x'; 1 << 14])))
         });
         http::Response::new(StreamBody::new(endless).boxed_unsync())
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn answers_that_one_client_does_not_read_leave_connections_to_others() {
+    let app = endless().await;
     let gateway = Running::start(|config| {
         let mut app = upstream(&[&app.url()]);
         app.max_connections = 20;
@@ -166,13 +171,7 @@ async fn answers_that_one_client_does_not_read_leave_connections_to_others() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_reads_gives_its_connection_to_who_waits() {
-    let app = Application::serving(|_, _, _| async {
-        let endless = futures_util::stream::repeat_with(|| {
-            Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[b'x'; 1 << 14])))
-        });
-        http::Response::new(StreamBody::new(endless).boxed_unsync())
-    })
-    .await;
+    let app = endless().await;
     let gateway = Running::start(|config| {
         let mut limited = upstream(&[&app.url()]);
         limited.max_connections = 8;
