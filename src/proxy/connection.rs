@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use super::arrival::Arrival;
 use super::conversation::Conversation;
 use super::guard::Guard;
-use super::nameless::Naming;
 use super::unreadable::Unreadable;
 use super::{Current, Timeouts};
 use crate::listener::{Accepted, Activity};
@@ -148,7 +147,6 @@ impl Current {
             stop, timeouts, head, ..
         } = self.bounds();
         let stream = Guard::http2(stream, conversation.clone(), timeouts.header, timeouts.idle);
-        let stream = Naming::new(stream, Unreadable::new(self.clone(), arrival.clone()));
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())

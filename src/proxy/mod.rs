@@ -23,7 +23,6 @@ mod hop_by_hop;
 mod if_header;
 mod inspect;
 mod method_override;
-mod nameless;
 mod pace;
 mod page;
 mod recent;

@@ -1,5 +1,6 @@
-//! Answers that no request stands behind: to a head that hyper cannot read, or that is too large, it answers by itself.
-//! Such an answer gets what every other has: a name, and a line in the access log.
+//! Adds a request id and a line in the access log to the HTTP/1 responses that hyper sends by itself: 400 to a head that
+//! it cannot read, 431 to one that is too large. Its HTTP/2 responses stay as they are: their heads are compressed, and
+//! to find them every frame that leaves would have to be followed.
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ impl Unreadable {
     /// The same answer with its name and the time, if these bytes are one without.
     pub(super) fn name(&self, bytes: &[u8]) -> Option<Leaving> {
         let status = nameless(bytes)?;
-        let id = self.id(status);
+        let id = self.current.load().unreadable(&self.arrival, status);
         let mut answer = bytes[..bytes.len() - END.len()].to_vec();
         if let Some(date) = self.current.load().clock.http_date() {
             answer.extend_from_slice(format!("\r\n{DATE}: {date}").as_bytes());
@@ -46,32 +47,6 @@ impl Unreadable {
             sent: 0,
             stands_for: bytes.len(),
         })
-    }
-
-    /// The same answer with its name, of a whole frame of HTTP/2. The name is a field that nobody remembers (RFC 7541,
-    /// section 6.2.2), so that what is sent later can be read as it was meant.
-    pub(super) fn name_stream(&self, frame: &[u8]) -> Leaving {
-        let id = self.id(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        let mut answer = frame.to_vec();
-        answer.push(0);
-        for text in [X_REQUEST_ID.as_str(), id.as_str()] {
-            // Both are shorter than what one byte can say, 126.
-            answer.push(u8::try_from(text.len()).unwrap_or_default());
-            answer.extend_from_slice(text.as_bytes());
-        }
-        let length = answer.len().saturating_sub(FRAME_HEAD);
-        if let (Some(place), [.., l0, l1, l2]) = (answer.get_mut(..3), length.to_be_bytes()) {
-            place.copy_from_slice(&[l0, l1, l2]);
-        }
-        Leaving {
-            answer,
-            sent: 0,
-            stands_for: frame.len(),
-        }
-    }
-
-    fn id(&self, status: StatusCode) -> RequestId {
-        self.current.load().unreadable(&self.arrival, status)
     }
 }
 
@@ -92,9 +67,6 @@ impl Leaving {
 }
 
 const END: &[u8] = b"\r\n\r\n";
-
-/// Bytes of a frame's head (RFC 9113, section 4.1).
-const FRAME_HEAD: usize = 9;
 
 /// The status of an answer that is a head alone, refuses, and has no name.
 fn nameless(bytes: &[u8]) -> Option<StatusCode> {
