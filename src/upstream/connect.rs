@@ -15,7 +15,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::answer_first::AnswerFirst;
-use super::places::OpenConnection;
+use super::connection_limit::OpenConnection;
 use super::{RequestBody, SetUpError};
 use crate::config::{Endpoint, Server};
 use crate::trust_anchors::read_trust_anchors;

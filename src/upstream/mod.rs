@@ -7,6 +7,7 @@ mod answer_first;
 mod balance;
 mod checked;
 mod connect;
+mod connection_limit;
 mod places;
 mod pool;
 mod received;
@@ -37,7 +38,8 @@ use connect::Trust;
 use places::Places;
 use server::{Attempted, Server};
 
-pub use places::{ConnectionLimit, Place};
+pub use connection_limit::ConnectionLimit;
+pub use places::Place;
 pub use received::Received;
 pub use request_body::{BodyError, Progress, RequestBody};
 pub use response_body::ResponseBody;

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{sleep, timeout};
 
+use super::connection_limit::{ConnectionLimit, LimitPlace, OpenConnection, UNDIVIDED};
 use super::pool::Pool;
 use super::response_body::OpenResponse;
 use crate::request::Network;
@@ -19,67 +19,8 @@ const QUEUE: usize = 128;
 /// Those of one client among them.
 const QUEUE_SHARE: usize = QUEUE / 4;
 
-/// An application with no more connections than this may be waited for by one client with all of them, and all of them
-/// be in its use.
-const UNDIVIDED: usize = 8;
-
-/// For each place that is free a client may hold so many: alone three quarters, one of two clients three sevenths.
-/// However many each of them asks for, some are left for the next.
-const HELD_FOR_EACH_FREE: usize = 3;
-
-/// An answer of which the client takes nothing for so long is broken off when others wait for its place.
-const UNREAD: Duration = Duration::from_secs(10);
-
-/// How often who waits looks for one.
+/// How often who waits looks for a place that nobody uses.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
-
-/// Bounds connections, to one application or to all. A place is held by a request that is under way; connections that
-/// are idle hold none, and are closed when a new one would be one too many.
-#[derive(Debug)]
-pub struct ConnectionLimit {
-    most: usize,
-    places: Arc<Semaphore>,
-    /// Connections that are open, in use or idle.
-    open: AtomicUsize,
-    pools: Mutex<Vec<Weak<Pool>>>,
-    shares: Mutex<Shares>,
-    /// A share was given back, with its place.
-    freed: Notify,
-    answers: Mutex<OpenResponses>,
-}
-
-/// Answers that hold a place, and whose they are; some of them are over.
-#[derive(Debug, Default)]
-struct OpenResponses {
-    list: Vec<(Network, Weak<OpenResponse>)>,
-    /// With more than these, those that are over are forgotten.
-    most: usize,
-}
-
-/// Places that are held or about to be: all, and those of each client that has some.
-#[derive(Debug, Default)]
-struct Shares {
-    all: usize,
-    each: HashMap<Network, usize>,
-}
-
-/// One of the places of a limit, and a client's share of them. The place is free before the share is.
-#[derive(Debug)]
-struct LimitPlace {
-    _place: OwnedSemaphorePermit,
-    share: Share,
-}
-
-/// A place counted among its client's.
-#[derive(Debug)]
-struct Share {
-    limit: Arc<ConnectionLimit>,
-    client: Network,
-}
-
-/// What a connection counts as for as long as it is open.
-#[derive(Debug)]
-pub(super) struct OpenConnection([Arc<ConnectionLimit>; 2]);
 
 /// The places at one application.
 #[derive(Debug)]
@@ -104,7 +45,8 @@ struct Clients {
 struct ClientRequests {
     turns: Arc<Semaphore>,
     requests: usize,
-    queued: usize,
+    /// Places in the queue, the newest last. One that is dropped is lost.
+    queued: Vec<oneshot::Sender<()>>,
 }
 
 /// Leave to use a connection. Held until the answer is over, or the tunnel.
@@ -126,174 +68,20 @@ pub(super) struct Turn<'p> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoPlace;
 
-impl Default for ConnectionLimit {
-    /// No limit but those of each application.
-    fn default() -> Self {
-        Self::new(usize::MAX)
-    }
-}
-
-impl ConnectionLimit {
-    /// So many at one time; at least one.
-    pub fn new(most: usize) -> Self {
-        let most = most.clamp(1, Semaphore::MAX_PERMITS);
-        Self {
-            most,
-            places: Arc::new(Semaphore::new(most)),
-            open: AtomicUsize::new(0),
-            pools: Mutex::default(),
-            shares: Mutex::default(),
-            freed: Notify::new(),
-            answers: Mutex::default(),
-        }
-    }
-
-    fn try_take(self: &Arc<Self>, client: Network) -> Option<LimitPlace> {
-        let share = self.try_share(client)?;
-        let place = self.places.clone().try_acquire_owned().ok()?;
-        Some(LimitPlace { _place: place, share })
-    }
-
-    /// Waits for the client's share first: whoever has had it keeps no place from others meanwhile.
-    async fn take(self: &Arc<Self>, client: Network) -> Result<LimitPlace, AcquireError> {
-        let share = loop {
-            let mut freed = std::pin::pin!(self.freed.notified());
-            freed.as_mut().enable();
-            match self.try_share(client) {
-                Some(share) => break share,
-                None => freed.await,
-            }
-        };
-        Ok(LimitPlace {
-            _place: self.places.clone().acquire_owned().await?,
-            share,
-        })
-    }
-
-    fn try_share(self: &Arc<Self>, client: Network) -> Option<Share> {
-        let mut shares = self.shares();
-        if !self.admits(&shares, client) {
-            return None;
-        }
-        shares.all += 1;
-        *shares.each.entry(client).or_default() += 1;
-        drop(shares);
-        Some(Share {
-            limit: self.clone(),
-            client,
-        })
-    }
-
-    /// Breaks off an answer that nobody reads where this client finds no place: one of its own, or of a client that has
-    /// more places than it.
-    fn reclaim(&self, client: Network) {
-        if self.has_room_for(client) {
-            return;
-        }
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let there: Vec<_> = answers
-            .list
-            .iter()
-            .filter_map(|(of, answer)| Some((*of, answer.upgrade()?)))
-            .collect();
-        drop(answers);
-        let unread: Vec<_> = there
-            .iter()
-            .filter_map(|(of, answer)| Some((of, answer.unread_for()?, answer)))
-            .filter(|(_, time, _)| *time >= UNREAD)
-            .collect();
-        let shares = self.shares();
-        let held = |of: &Network| shares.each.get(of).copied().unwrap_or(0);
-        let own = held(&client);
-        let chosen = unread
-            .into_iter()
-            .filter(|(of, ..)| **of == client || held(of) > own)
-            .max_by_key(|(of, time, _)| (held(of), *time));
-        drop(shares);
-        if let Some((_, _, answer)) = chosen {
-            answer.break_off();
-        }
-    }
-
-    fn has_room_for(&self, client: Network) -> bool {
-        self.places.available_permits() > 0 && self.admits(&self.shares(), client)
-    }
-
-    fn admits(&self, shares: &Shares, client: Network) -> bool {
-        let own = shares.each.get(&client).copied().unwrap_or(0);
-        let free = self.most.saturating_sub(shares.all);
-        self.most <= UNDIVIDED || own == 0 || own < free.saturating_mul(HELD_FOR_EACH_FREE)
-    }
-
-    fn lend(&self, client: Network, answer: &Arc<OpenResponse>) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.list.len() >= answers.most {
-            answers.list.retain(|(_, answer)| answer.strong_count() > 0);
-            answers.most = 2 * answers.list.len() + UNDIVIDED;
-        }
-        answers.list.push((client, Arc::downgrade(answer)));
-    }
-
-    fn shares(&self) -> MutexGuard<'_, Shares> {
-        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn register(&self, pool: &Arc<Pool>) {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those of configurations that were replaced.
-        pools.retain(|pool| pool.strong_count() > 0);
-        pools.push(Arc::downgrade(pool));
-    }
-
-    /// Closes an idle connection if there are as many as there may be.
-    fn make_room(&self) {
-        if self.open.load(Ordering::Relaxed) >= self.most {
-            let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = pools
-                .iter()
-                .filter_map(Weak::upgrade)
-                .any(|pool| pool.close_one());
-        }
-    }
-}
-
 impl Place {
     /// An answer holds it, and gives it back sooner if nobody reads it.
     pub(super) fn lend(&self, answer: &Arc<OpenResponse>) {
-        for LimitPlace { share, .. } in [&self.own, &self.all] {
-            share.limit.lend(share.client, answer);
-        }
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut shares = self.limit.shares();
-        shares.all -= 1;
-        if let Some(own) = shares.each.get_mut(&self.client) {
-            *own -= 1;
-            if *own == 0 {
-                shares.each.remove(&self.client);
-            }
-        }
-        drop(shares);
-        self.limit.freed.notify_waiters();
-    }
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        for limit in &self.0 {
-            limit.open.fetch_sub(1, Ordering::Relaxed);
+        for place in [&self.own, &self.all] {
+            place.lend(answer);
         }
     }
 }
 
 impl Places {
     pub(super) fn new(most: usize, all: Arc<ConnectionLimit>, patience: Duration) -> Self {
-        let own = Arc::new(ConnectionLimit::new(most.min(all.most)));
+        let own = Arc::new(ConnectionLimit::new(most.min(all.most())));
         Self {
-            share: (own.most / 2).max(UNDIVIDED).min(own.most),
+            share: (own.most() / 2).max(UNDIVIDED).min(own.most()),
             own,
             all,
             patience,
@@ -315,48 +103,27 @@ impl Places {
     }
 
     fn count(&self) -> OpenConnection {
-        let limits = [self.own.clone(), self.all.clone()];
-        for limit in &limits {
-            limit.open.fetch_add(1, Ordering::Relaxed);
-        }
-        OpenConnection(limits)
+        OpenConnection::count([self.own.clone(), self.all.clone()])
     }
 
     /// A place, at once or after a short wait.
     ///
     /// Of the requests that wait for their answers, of those that wait for a place, and of the places, one client has a
     /// share: however many it sends to an application that is slow, and however little it takes of the answers, others
-    /// get through.
+    /// get through. Where many clients take all of that together, one that has less of it goes before them: in a queue
+    /// that is full it takes the place of the newest request of whoever has most.
     pub(super) async fn take(&self, client: IpAddr) -> Result<(Place, Turn<'_>), NoPlace> {
         let client = ClientRequest::begin(self, client.into());
         let network = client.network;
-        let turns = client.turns();
         let at_once = || {
-            let turn = turns.clone().try_acquire_owned().ok()?;
+            let turn = client.turns.clone().try_acquire_owned().ok()?;
             let own = self.own.try_take(network)?;
             let all = self.all.try_take(network)?;
             Some((turn, own, all))
         };
-        let (turn, own, all) = if let Some(taken) = at_once() {
-            taken
-        } else {
-            let _queued = Queued::enter(&client).ok_or(NoPlace)?;
-            let waited = async {
-                let turn = turns.acquire_owned().await?;
-                let own = self.own.take(network).await?;
-                let all = self.all.take(network).await?;
-                Ok::<_, AcquireError>((turn, own, all))
-            };
-            let mut waited = std::pin::pin!(timeout(self.patience, waited));
-            let waited = loop {
-                for limit in [&self.own, &self.all] {
-                    limit.reclaim(network);
-                }
-                if let Ok(waited) = timeout(LOOKS_EVERY, &mut waited).await {
-                    break waited;
-                }
-            };
-            waited.map_err(|_| NoPlace)?.map_err(|_| NoPlace)?
+        let (turn, own, all) = match at_once() {
+            Some(taken) => taken,
+            None => self.wait(&client).await?,
         };
         let place = Place {
             own,
@@ -368,6 +135,32 @@ impl Places {
             _turn: turn,
         };
         Ok((place, turn))
+    }
+
+    async fn wait(
+        &self,
+        client: &ClientRequest<'_>,
+    ) -> Result<(OwnedSemaphorePermit, LimitPlace, LimitPlace), NoPlace> {
+        let network = client.network;
+        let mut queued = Queued::enter(client).ok_or(NoPlace)?;
+        let waited = async {
+            let turn = client.turns.clone().acquire_owned().await.ok()?;
+            let own = self.own.take(network).await?;
+            let all = self.all.take(network).await?;
+            Some((turn, own, all))
+        };
+        let mut waited = std::pin::pin!(timeout(self.patience, waited));
+        loop {
+            for limit in [&self.own, &self.all] {
+                limit.reclaim(network);
+            }
+            tokio::select! {
+                biased;
+                waited = &mut waited => return waited.ok().flatten().ok_or(NoPlace),
+                _ = &mut queued.displaced => return Err(NoPlace),
+                () = sleep(LOOKS_EVERY) => {}
+            }
+        }
     }
 
     /// A tunnel's connection is no longer counted by who serves connections, though it is open.
@@ -388,6 +181,7 @@ impl Places {
 struct ClientRequest<'p> {
     places: &'p Places,
     network: Network,
+    turns: Arc<Semaphore>,
 }
 
 impl<'p> ClientRequest<'p> {
@@ -396,17 +190,16 @@ impl<'p> ClientRequest<'p> {
         let client = clients.each.entry(network).or_insert_with(|| ClientRequests {
             turns: Arc::new(Semaphore::new(places.share)),
             requests: 0,
-            queued: 0,
+            queued: Vec::new(),
         });
         client.requests += 1;
+        let turns = client.turns.clone();
         drop(clients);
-        Self { places, network }
-    }
-
-    fn turns(&self) -> Arc<Semaphore> {
-        let clients = self.places.clients();
-        let client = clients.each.get(&self.network);
-        client.map_or_else(|| Arc::new(Semaphore::new(0)), |client| client.turns.clone())
+        Self {
+            places,
+            network,
+            turns,
+        }
     }
 }
 
@@ -423,35 +216,65 @@ impl Drop for ClientRequest<'_> {
 }
 
 /// A place in the queue.
-struct Queued<'c, 'p>(&'c ClientRequest<'p>);
+struct Queued<'c, 'p> {
+    request: &'c ClientRequest<'p>,
+    /// Ready once it is lost to somebody who has less.
+    displaced: oneshot::Receiver<()>,
+}
 
 impl<'c, 'p> Queued<'c, 'p> {
     fn enter(request: &'c ClientRequest<'p>) -> Option<Self> {
-        let mut clients = request.places.clients();
-        let queued = clients.queued;
-        let client = clients.each.get_mut(&request.network)?;
-        if queued >= QUEUE || client.queued >= QUEUE_SHARE {
+        let ClientRequest { places, network, .. } = request;
+        let mut clients = places.clients();
+        let own = clients.each.get(network)?.queued.len();
+        if own >= QUEUE_SHARE || clients.queued >= QUEUE && !clients.displace_for(*network, &places.own) {
             return None;
         }
-        client.queued += 1;
+        let (place, displaced) = oneshot::channel();
+        clients.each.get_mut(network)?.queued.push(place);
         clients.queued += 1;
-        Some(Self(request))
+        Some(Self { request, displaced })
+    }
+}
+
+impl Clients {
+    /// Has the newest request of whoever has most leave the queue, held places counted, for a client that will have less.
+    fn displace_for(&mut self, client: Network, limit: &ConnectionLimit) -> bool {
+        let held = limit.held();
+        let load = |of: &Network, requests: &ClientRequests| held(*of) + requests.queued.len();
+        let own = self.each.get(&client).map_or(0, |own| load(&client, own));
+        let queued = self
+            .each
+            .iter_mut()
+            .filter(|(_, requests)| !requests.queued.is_empty());
+        let most = queued.max_by_key(|(of, requests)| load(of, requests));
+        let Some((_, most)) = most.filter(|(of, most)| load(of, most) > own + 1) else {
+            return false;
+        };
+        most.queued.pop();
+        self.queued -= 1;
+        true
     }
 }
 
 impl Drop for Queued<'_, '_> {
     fn drop(&mut self) {
-        let mut clients = self.0.places.clients();
-        clients.queued -= 1;
-        if let Some(client) = clients.each.get_mut(&self.0.network) {
-            client.queued -= 1;
+        self.displaced.close();
+        let mut clients = self.request.places.clients();
+        let clients = &mut *clients;
+        if let Some(client) = clients.each.get_mut(&self.request.network) {
+            let before = client.queued.len();
+            client.queued.retain(|place| !place.is_closed());
+            clients.queued -= before - client.queued.len();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
+    use std::pin::Pin;
+
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -482,39 +305,127 @@ mod tests {
         drop(first);
     }
 
+    /// A request that waits for a place.
+    type Taking<'p> = Pin<Box<dyn Future<Output = Result<(Place, Turn<'p>), NoPlace>> + 'p>>;
+
+    /// Begins to wait, or why not.
+    fn wait(places: &Places, number: u8) -> Result<Taking<'_>, NoPlace> {
+        let mut taking: Taking<'_> = Box::pin(places.take(client(number)));
+        match (&mut taking).now_or_never() {
+            None => Ok(taking),
+            Some(taken) => Err(taken.map(|_| ()).expect_err("there is no place")),
+        }
+    }
+
+    /// Places in the use of one client, whose requests no longer wait for their answers.
+    async fn hold(places: &Places, number: u8, count: usize) -> Vec<Place> {
+        let mut held = Vec::new();
+        for _ in 0..count {
+            held.push(places.take(client(number)).await.unwrap().0);
+        }
+        held
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_queue_is_bounded_for_each_and_for_all() {
         let places = places(8);
-        let mut held = Vec::new();
-        for _ in 0..8 {
-            held.push(places.take(client(1)).await.unwrap());
-        }
+        let mut held = hold(&places, 1, 8).await;
         let mut waiting = Vec::new();
-        let mut wait = |number| {
-            let mut take = Box::pin(places.take(client(number)));
-            match (&mut take).now_or_never() {
-                None => {
-                    waiting.push(take);
-                    true
-                }
+        for number in 1..=4 {
+            let before = waiting.len();
+            waiting.extend((0..40).filter_map(|_| wait(&places, number).ok()));
+            assert_eq!(waiting.len() - before, QUEUE_SHARE, "client {number}");
+        }
+        assert_eq!(places.clients().queued, QUEUE);
+        held.pop();
+        let granted: Vec<_> = waiting.iter_mut().filter_map(FutureExt::now_or_never).collect();
+        assert!(matches!(granted[..], [Ok(_)]));
+        drop((granted, waiting));
+        assert_eq!(places.clients().queued, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn s48_in_a_full_queue_whoever_has_less_takes_the_place_of_whoever_has_most() {
+        let places = places(8);
+        let held = hold(&places, 1, 8).await;
+        let mut waiting: Vec<(u8, Taking<'_>)> = Vec::new();
+        for number in 1..=4 {
+            waiting.extend((0..QUEUE_SHARE).map(|_| (number, wait(&places, number).unwrap())));
+        }
+        let mut displaced = Vec::new();
+        for number in 5..=14 {
+            waiting.push((
+                number,
+                wait(&places, number).expect("there is room for who has nothing"),
+            ));
+            waiting.retain_mut(|(number, taking)| {
+                let refused = taking.now_or_never();
+                assert!(refused.as_ref().is_none_or(Result::is_err));
+                displaced.extend(refused.iter().map(|_| *number));
+                refused.is_none()
+            });
+        }
+        // The first holds eight besides: it loses until it has no more than the others.
+        assert_eq!(displaced.len(), 10, "one for one");
+        assert_eq!(displaced[..8], [1; 8]);
+        assert_eq!(waiting.len(), QUEUE);
+        assert_eq!(places.clients().queued, QUEUE);
+        // The newest of each is what it lost.
+        drop(held);
+        let oldest = waiting.iter_mut().find(|(number, _)| *number == 1).unwrap();
+        assert!((&mut oldest.1).now_or_never().is_some_and(|taken| taken.is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn s48_what_is_free_next_goes_to_whoever_holds_and_waits_for_least() {
+        let places = places(8);
+        let mut held = hold(&places, 1, 8).await;
+        let order = [1, 1, 1, 2, 2, 3];
+        let mut waiting: Vec<_> = order
+            .iter()
+            .map(|&number| (number, wait(&places, number).unwrap()))
+            .collect();
+        let mut served = Vec::new();
+        let mut served_places = Vec::new();
+        while let Some(place) = held.pop().filter(|_| !waiting.is_empty()) {
+            drop(place);
+            waiting.retain_mut(|(number, taking)| match taking.now_or_never() {
+                None => true,
                 Some(taken) => {
-                    assert_eq!(taken.unwrap_err(), NoPlace);
+                    served.push(*number);
+                    served_places.push(taken.unwrap());
                     false
                 }
-            }
-        };
-        for number in 1..=4 {
-            let queued = (0..40).filter(|_| wait(number)).count();
-            assert_eq!(queued, QUEUE_SHARE, "client {number}");
+            });
         }
-        assert!(!wait(5), "the queue is full");
-        held.pop();
-        assert!(
-            waiting.swap_remove(QUEUE_SHARE).await.is_ok(),
-            "the first is next"
-        );
-        drop(waiting);
-        assert_eq!(places.clients().queued, 0);
+        assert_eq!(served, [3, 2, 2, 1, 1, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn very_many_clients_with_one_request_each_keep_nobody_out() {
+        let places = places(8);
+        let mut held = hold(&places, 1, 8).await;
+        let mut of_one = [wait(&places, 2).unwrap(), wait(&places, 2).unwrap()];
+        let mut others = Vec::new();
+        for number in 3..=10 {
+            others.push(wait(&places, number).unwrap());
+        }
+        held.truncate(4);
+        let served: Vec<_> = of_one.iter_mut().filter_map(FutureExt::now_or_never).collect();
+        assert!(matches!(served[..], [Ok(_)]), "of four places one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_nobody_wants_any_more_goes_to_the_next() {
+        let places = places(1);
+        let held = hold(&places, 1, 1).await;
+        let first = wait(&places, 2).unwrap();
+        let second = wait(&places, 3).unwrap();
+        drop(held);
+        // It was granted, and is given up before that is noticed.
+        drop(first);
+        drop(second.now_or_never().unwrap().unwrap());
+        assert_eq!((places.own.free(), places.own.clients()), (1, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -527,10 +438,10 @@ mod tests {
         let (place, turn) = places.take(client(1)).await.unwrap();
         drop(turn);
         assert!(places.clients().each.is_empty());
-        assert_eq!(places.own.places.available_permits(), 7);
+        assert_eq!(places.own.free(), 7);
         drop(place);
-        assert_eq!(places.own.places.available_permits(), 8);
-        assert_eq!(places.all.places.available_permits(), 1000);
+        assert_eq!(places.own.free(), 8);
+        assert_eq!(places.all.free(), 1000);
     }
 
     #[tokio::test(start_paused = true)]
@@ -559,8 +470,7 @@ mod tests {
         held.drain(..8);
         drop(of_the_first.await.unwrap());
         held.clear();
-        let shares = places.own.shares();
-        assert_eq!((shares.all, shares.each.len()), (0, 0));
+        assert_eq!((places.own.free(), places.own.clients()), (20, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -587,10 +497,6 @@ mod tests {
         ];
         held.push(two.take(client(1)).await.unwrap());
         assert_eq!(two.take(client(2)).await.unwrap_err(), NoPlace);
-        assert_eq!(
-            two.own.places.available_permits(),
-            1,
-            "it waits for all with none"
-        );
+        assert_eq!(two.own.free(), 1, "it waits for all with none");
     }
 }

@@ -3,14 +3,16 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 use reqwest::{Client, Response};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::harness::{Application, Program, Running, Site, route, soon, upstream};
@@ -217,4 +219,81 @@ async fn who_waits_gets_the_connection_that_is_free_next() {
         assert_eq!(answer.unwrap().unwrap().status(), StatusCode::OK);
     }
     assert_eq!(app.received().len(), 30);
+}
+
+/// An application that answers a request to `/slow` once it may.
+async fn slow(may: &Arc<Semaphore>) -> Application {
+    let may = may.clone();
+    Application::serving(move |parts, _, _| {
+        let may = may.clone();
+        async move {
+            if parts.uri.path() == "/slow" {
+                may.acquire().await.unwrap().forget();
+            }
+            http::Response::new(Full::new(Bytes::new()).boxed_unsync())
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn s48_ten_clients_that_take_all_places_and_the_queue_keep_no_other_out() {
+    const AT_A_TIME: usize = 40;
+    const WAITING: usize = 8 + 128;
+    let may = Arc::new(Semaphore::new(0));
+    let app = slow(&may).await;
+    let gateway = Running::start(|config| {
+        let mut limited = upstream(&[&app.url()]);
+        limited.max_connections = 8;
+        config.upstream.insert("app".to_owned(), limited);
+        config.route = vec![route("/", "public", "app")];
+        // None of those who wait gives up before the test is over.
+        config.timeouts.connect = vestibule::config::Period(Duration::from_mins(1));
+    })
+    .await;
+    let mut asked = Asked::new();
+    let clients = (2..12).map(|last| gateway.http2_client_at([127, 0, 0, last].into()));
+    for client in clients {
+        ask_many(&mut asked, &client, &gateway.url("/slow"), AT_A_TIME);
+    }
+    let refused = async |asked: &mut Asked| {
+        let answer = asked.join_next().await.unwrap().unwrap().unwrap();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key("retry-after"));
+    };
+    while asked.len() > WAITING {
+        soon(refused(&mut asked)).await;
+    }
+    let newcomer = gateway.client_at([127, 0, 0, 20].into());
+    let answer = tokio::spawn(newcomer.get(gateway.url("/")).send());
+    soon(refused(&mut asked)).await;
+    assert!(!answer.is_finished(), "it waits in the place of another");
+    // One place becomes free, and 127 requests have waited for it for longer.
+    may.add_permits(1);
+    assert_eq!(soon(answer).await.unwrap().unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn s48_what_one_client_leaves_unread_is_taken_back_while_another_waits() {
+    let app = endless().await;
+    let gateway = Running::start(|config| {
+        let mut limited = upstream(&[&app.url()]);
+        limited.max_connections = 8;
+        config.upstream.insert("app".to_owned(), limited);
+        config.route = vec![route("/", "public", "app")];
+        // Less than the ten seconds after which anything that is unread is taken back.
+        config.timeouts.connect = vestibule::config::Period(Duration::from_secs(8));
+    })
+    .await;
+    let url = gateway.url("/");
+    let client = gateway.client_at([127, 0, 0, 2].into());
+    let mut asked = Asked::new();
+    ask_many(&mut asked, &client, &url, 8);
+    let mut unread: Vec<Response> = Vec::new();
+    while let Some(answer) = soon(asked.join_next()).await {
+        unread.push(answer.unwrap().unwrap());
+    }
+    let other = gateway.client_at([127, 0, 0, 3].into());
+    let answer = soon(other.get(&url).send()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
 }

@@ -134,6 +134,10 @@ impl Running {
         builder.local_address(address).build().unwrap()
     }
 
+    pub(crate) fn http2_client_at(&self, address: IpAddr) -> reqwest::Client {
+        self.builder().local_address(address).build().unwrap()
+    }
+
     /// A connection over which a test says byte for byte what it wants.
     pub(crate) async fn raw(&self) -> Raw {
         Raw::connect(self.address, &self.authority, "gw.example.com").await
