@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,8 +12,9 @@ use pingora_load_balancing::health_check::HealthCheck;
 use pingora_load_balancing::selection::RoundRobin;
 use pingora_load_balancing::{Backend, Backends, LoadBalancer};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::health::Health;
 use super::server::Server;
 use crate::warning_limit::WarningLimit;
 
@@ -35,25 +35,30 @@ pub(super) struct Balancer {
     warnings: Arc<WarningLimit>,
 }
 
-/// Brings a server under suspicion, now or when its answer breaks off.
+/// Brings a server under suspicion, now or when its answer breaks off, or says that the answer is whole.
 #[derive(Debug)]
 pub(super) struct Suspicion {
-    is_suspect: Arc<AtomicBool>,
+    health: Arc<Health>,
     checks: Arc<Notify>,
     warnings: Arc<WarningLimit>,
     server: Arc<str>,
 }
 
 impl Suspicion {
-    /// Has the others asked until the server answers a probe, which it is sent at once.
+    /// Has the others asked for a while, and until the server answers a probe.
     pub(super) fn raise(self, reason: &str) {
-        if !self.is_suspect.swap(true, Ordering::Relaxed) {
+        if let Some(left_out) = self.health.fail() {
             self.checks.notify_one();
             if let Some(unlogged) = self.warnings.admit() {
                 let server = self.server;
-                tracing::warn!(%server, reason, unlogged, "others are asked until a server answers a probe");
+                tracing::warn!(%server, reason, ?left_out, unlogged, "others are asked until a server answers a probe");
             }
         }
+    }
+
+    /// The answer came to its end.
+    pub(super) fn dismiss(self) {
+        self.health.answer();
     }
 }
 
@@ -94,7 +99,7 @@ impl Balancer {
     pub(super) fn suspicion(&self, server: &Server) -> Option<Suspicion> {
         self.rounds.as_ref()?;
         Some(Suspicion {
-            is_suspect: server.suspect().clone(),
+            health: server.health().clone(),
             checks: self.suspected.clone(),
             warnings: self.warnings.clone(),
             server: server.name().clone(),
@@ -108,8 +113,10 @@ impl Balancer {
         let index = match &self.rounds {
             None => Some(0).filter(is_new),
             Some(rounds) => {
-                let answers =
-                    |index: usize| self.servers.get(index).is_some_and(|server| !server.is_suspect());
+                let answers = |index: usize| {
+                    let server = self.servers.get(index);
+                    server.is_some_and(|server| !server.health().is_suspect())
+                };
                 let select = |takes_suspects: bool| {
                     let accepts = |backend: &Backend, is_ready: bool| {
                         let index = index(backend).filter(is_new);
@@ -127,16 +134,26 @@ impl Balancer {
         self.servers.get(index)
     }
 
-    /// Checks the servers now and then, and as soon as one comes under suspicion, for ever.
+    /// Checks the servers now and then, and as soon as one comes under suspicion or may be let back in, for ever.
     pub(super) async fn keep_checking(&self) {
         let Some(rounds) = &self.rounds else {
             return;
         };
         loop {
+            let checked = Instant::now();
             rounds.backends().run_health_check(true).await;
             tokio::time::sleep(CHECKED_AGAIN).await;
-            let _ = timeout(CHECKED_EVERY, self.suspected.notified()).await;
+            let _ = timeout(self.next_check(checked), self.suspected.notified()).await;
         }
+    }
+
+    /// How long after the last check there is another one: as soon as a suspect is due that was not then. One that was,
+    /// and answered no probe, is asked for one with all the others.
+    fn next_check(&self, last: Instant) -> Duration {
+        let due = self.servers.iter().filter_map(|server| server.health().due());
+        let due = due.filter(|due| *due > last).min();
+        due.map_or(CHECKED_EVERY, |due| due.saturating_duration_since(Instant::now()))
+            .min(CHECKED_EVERY)
     }
 }
 

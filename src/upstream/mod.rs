@@ -8,6 +8,7 @@ mod balance;
 mod checked;
 mod connect;
 mod connection_limit;
+mod health;
 mod places;
 mod pool;
 mod received;
@@ -251,8 +252,8 @@ impl Upstream {
     /// whatever is waited for.
     ///
     /// A server that cannot be reached is passed over as long as there is another one: nothing of the request was
-    /// sent then. One that does not answer, or whose answer breaks off, is not asked again before it answered a probe, as long as
-    /// there is another one. A request that reached a server is not sent again, save one without a body, by a safe method, over a
+    /// sent then. One that does not answer, or whose answer breaks off, is left out for a while, and until it answers a probe, as
+    /// long as there is another one. A request that reached a server is not sent again, save one without a body, by a safe method, over a
     /// connection that turned out to be closed (RFC 9110, section 9.2.2).
     ///
     /// Where there are as many connections as there may be, it waits for one for a moment; `client` has its share of

@@ -36,7 +36,8 @@ struct Exchange {
     lease: Option<Lease>,
     /// Given back after the connection, which whoever waits for the place then uses.
     place: Option<Place>,
-    /// Raised if the body breaks off: a server that answers half is no better than one that does not.
+    /// Raised if the body breaks off, and dismissed at its end: a server that answers half is no better than one that does
+    /// not.
     suspicion: Option<Suspicion>,
 }
 
@@ -71,6 +72,7 @@ impl ResponseBody {
     pub(super) fn watch(&mut self, suspicion: Option<Suspicion>) {
         if let Some(exchange) = &mut self.0.state().exchange {
             exchange.suspicion = suspicion;
+            exchange.give_back_at_the_end();
         }
     }
 }
@@ -105,6 +107,9 @@ impl Exchange {
             lease.give_back();
         }
         self.place = None;
+        if let Some(suspicion) = self.suspicion.take() {
+            suspicion.dismiss();
+        }
     }
 }
 

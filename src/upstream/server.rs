@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use tokio::time::{Instant, timeout};
 
 use super::connect::{self, Tls};
+use super::health::Health;
 use super::places::Places;
 use super::pool::{KEPT_FOR, Lease, Pool};
 use super::{Limits, Progress, Received, RequestBody, ResponseBody};
@@ -39,8 +40,7 @@ pub(super) struct Server {
     given_up: AtomicU64,
     /// Held while `shared` is made, so that it is made once.
     connecting: tokio::sync::Mutex<()>,
-    /// It left a request without an answer, and has answered no probe since.
-    is_suspect: Arc<AtomicBool>,
+    health: Arc<Health>,
 }
 
 #[derive(Clone)]
@@ -87,7 +87,7 @@ impl Server {
             shared: Mutex::default(),
             given_up: AtomicU64::new(0),
             connecting: tokio::sync::Mutex::default(),
-            is_suspect: Arc::default(),
+            health: Arc::default(),
         }
     }
 
@@ -101,23 +101,19 @@ impl Server {
         matches!(self.address, config::Server::H2c(_))
     }
 
-    /// What is set to have it answer a request at the next probe.
-    pub(super) fn suspect(&self) -> &Arc<AtomicBool> {
-        &self.is_suspect
+    /// What its answers say of it.
+    pub(super) fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
-    pub(super) fn is_suspect(&self) -> bool {
-        self.is_suspect.load(Ordering::Relaxed)
-    }
-
-    /// Whether it takes a connection. One that is under suspicion must answer a request as well: the system takes
-    /// connections for a process that stands still.
+    /// Whether it takes a connection. One that is under suspicion must answer a request as well, once it has been left
+    /// out for long enough: the system takes connections for a process that stands still.
     pub(super) async fn probe(&self) -> io::Result<()> {
-        if !self.is_suspect() {
+        if self.health.due().is_none_or(|due| Instant::now() < due) {
             return timeout(self.limits.connect, connect::probe(&self.address)).await?;
         }
         timeout(self.limits.connect, self.ping()).await??;
-        self.is_suspect.store(false, Ordering::Relaxed);
+        self.health.readmit();
         tracing::info!(server = %self, "a server answers again");
         Ok(())
     }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use vestibule::clock::Clock;
 use vestibule::config::Period;
 use vestibule::control::UserChange;
@@ -580,6 +581,45 @@ async fn a_server_whose_answer_breaks_off_is_left_out_until_it_answers() {
         broken += u32::from(!whole);
     }
     assert_eq!(broken, 1, "the next request goes elsewhere");
+}
+
+#[tokio::test]
+async fn a_server_that_goes_on_breaking_off_is_left_out_for_longer_each_time() {
+    let first = Application::serving(|parts, _, _| async move {
+        let answer = Response::builder();
+        if parts.method == "OPTIONS" {
+            return answer.body(Full::new(Bytes::new()).boxed_unsync()).unwrap();
+        }
+        let breaks = futures_util::stream::once(async { on_purpose() });
+        let answer = answer.header("content-length", "100");
+        answer.body(StreamBody::new(breaks).boxed_unsync()).unwrap()
+    })
+    .await;
+    let second = Application::start().await;
+    let gateway = Running::start(|config| {
+        let servers = upstream(&[&first.url(), &second.url()]);
+        config.upstream.insert("app".to_owned(), servers);
+        config.route = vec![route("/", "public", "app")];
+    })
+    .await;
+    let client = gateway.client();
+    let mut broken = Vec::new();
+    soon(async {
+        while broken.len() < 4 {
+            let whole = match client.get(gateway.url("/")).send().await {
+                Ok(answer) => answer.status() == 200 && answer.bytes().await.is_ok(),
+                Err(_) => false,
+            };
+            if !whole {
+                broken.push(Instant::now());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    // Half a second, one and two.
+    let took = broken[3] - broken[0];
+    assert!(took >= Duration::from_millis(3500), "{took:?}");
 }
 
 #[tokio::test]

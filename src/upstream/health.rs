@@ -1,0 +1,125 @@
+//! What a server's answers say of its health.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// For so long a server is left out that fails for the first time, and for twice as long each further time, up to
+/// [`LONGEST`]: one that answers every probe and breaks off every answer costs few of them.
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Whether a server is asked while there are others. Costs a server that never failed one look at a flag an answer.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    /// It left a request without a whole answer, and was not let back in since.
+    is_suspect: AtomicBool,
+    /// It was suspect, and that is not forgotten.
+    has_failed: AtomicBool,
+    record: Mutex<Record>,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    /// For how long it was left out last.
+    left_out: Duration,
+    until: Option<Instant>,
+}
+
+impl Health {
+    pub(super) fn is_suspect(&self) -> bool {
+        self.is_suspect.load(Ordering::Relaxed)
+    }
+
+    /// Has it left out; for how long, unless it is already.
+    pub(super) fn fail(&self) -> Option<Duration> {
+        if self.is_suspect.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let mut record = self.record();
+        record.left_out = (2 * record.left_out).clamp(FIRST, LONGEST);
+        record.until = Some(Instant::now() + record.left_out);
+        self.has_failed.store(true, Ordering::Relaxed);
+        Some(record.left_out)
+    }
+
+    /// From when on a suspect may be let back in, if it answers a probe.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.record().until.filter(|_| self.is_suspect())
+    }
+
+    /// Has it asked again, on trial.
+    pub(super) fn readmit(&self) {
+        self.is_suspect.store(false, Ordering::Relaxed);
+    }
+
+    /// It gave a whole answer. Once it has been back for as long as it was left out, what was before is forgotten: a
+    /// single answer is none of one that breaks off every other.
+    pub(super) fn answer(&self) {
+        if !self.has_failed.load(Ordering::Relaxed) || self.is_suspect() {
+            return;
+        }
+        let mut record = self.record();
+        if record
+            .until
+            .is_none_or(|until| Instant::now() >= until + record.left_out)
+        {
+            *record = Record::default();
+            self.has_failed.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    /// Waits until it is due, and lets it back in.
+    async fn come_back(health: &Health) {
+        let due = health.due().unwrap();
+        tokio::time::sleep_until(due).await;
+        health.readmit();
+        assert_eq!((health.is_suspect(), health.due()), (false, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_fails_again_is_left_out_for_twice_as_long() {
+        let health = Health::default();
+        let mut left_out = Vec::new();
+        for _ in 0..9 {
+            left_out.push(health.fail().unwrap().as_millis());
+            assert_eq!(health.fail(), None, "it is left out already");
+            // What is still under way, or sent to it where there is no other, changes nothing.
+            health.answer();
+            come_back(&health).await;
+            // One good answer is not enough.
+            health.answer();
+        }
+        let doubled = [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000];
+        assert_eq!(left_out, doubled);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_before_is_forgotten_after_good_answers() {
+        let health = Health::default();
+        for _ in 0..3 {
+            health.fail().unwrap();
+            come_back(&health).await;
+        }
+        advance(Duration::from_millis(1900)).await;
+        health.answer();
+        assert_eq!(health.fail(), Some(Duration::from_secs(4)));
+        come_back(&health).await;
+        advance(Duration::from_secs(4)).await;
+        health.answer();
+        assert_eq!(health.fail(), Some(FIRST));
+    }
+}
