@@ -3,6 +3,7 @@
 //! What a client sends in the name of the gateway is removed from every request, on public routes too (S40). What is
 //! set comes from a [`Permit`] and from the configuration, never from the request.
 
+mod connection_header;
 mod given;
 mod strip;
 
@@ -16,7 +17,8 @@ use crate::config::{Config, IdentityPreset, Template, TemplateError, UpstreamCon
 use crate::route::{Routes, Target, UpstreamName};
 use given::{Given, Subject};
 
-pub use strip::{OF_THE_CONNECTION, Strip, is_of_the_connection};
+pub use connection_header::{OF_THE_CONNECTION, is_of_the_connection};
+pub use strip::Strip;
 
 /// What every application is told, and what no client may say.
 #[derive(Debug)]

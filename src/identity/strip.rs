@@ -4,46 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::request::{CopySource, begins_as, fold, is_plain, reads_as};
-
-/// What clients say of a connection, or of a target that was rewritten on the way, beside everything below
-/// `X-Forwarded-` (S42): some applications believe it. `Script-Name` and its like move the path that they route by;
-/// `Proxy` names the proxy that CGI programs then use (CVE-2016-5385).
-pub const OF_THE_CONNECTION: [&str; 28] = [
-    "client-ip",
-    "forwarded",
-    "front-end-https",
-    "path-info",
-    "proxy",
-    "request-uri",
-    "script-name",
-    "true-client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-envoy-original-path",
-    "x-forwarded",
-    "x-host",
-    "x-http-host-override",
-    "x-original-host",
-    "x-original-method",
-    "x-original-path",
-    "x-original-uri",
-    "x-original-url",
-    "x-path-info",
-    "x-real-ip",
-    "x-request-id",
-    "x-request-uri",
-    "x-rewrite-uri",
-    "x-rewrite-url",
-    "x-script-name",
-    "x-script-path",
-    "x-url-scheme",
-];
-
-/// Whether a header says something of the connection, or a reader that folds signs takes it for one.
-pub fn is_of_the_connection(name: &HeaderName) -> bool {
-    begins_as(name, "x-forwarded-") || OF_THE_CONNECTION.iter().any(|known| reads_as(name, known))
-}
+use super::connection_header::is_of_the_connection;
+use crate::request::{CopySource, fold, is_plain, reads_as};
 
 /// Headers that frame, route or authenticate a request, or that were judged with its head, which a trailer must not
 /// change (RFC 9110, section 6.5.1).

@@ -161,6 +161,11 @@ mod tests {
             ("x~forwarded!for", "6.6.6.6"),
             ("x.real|ip", "6.6.6.6"),
             ("x_forwarded_prefix", "/x"),
+            ("cf-connecting-ip", "6.6.6.6"),
+            ("x-azure-clientip", "6.6.6.6"),
+            ("x-original-forwarded-for", "6.6.6.6"),
+            ("x-ingress-path", "/x"),
+            ("client-cert", ":x:"),
         ];
         assert_eq!(told(false, &sent), OWN);
         assert_eq!(told(false, &[]), OWN);
@@ -174,6 +179,8 @@ mod tests {
             ("x-forwarded-user", "root"),
             ("x-original-url", "/admin"),
             ("x~rewrite~url", "/admin"),
+            ("true-client-ip", "6.6.6.6"),
+            ("x-envoy-external-address", "6.6.6.6"),
             ("forwarded", "for=6.6.6.6;host=evil.example"),
         ];
         let forwarded =

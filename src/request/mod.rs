@@ -12,7 +12,7 @@ mod origin;
 pub use client::Client;
 pub use copy_source::{CopySource, SourceForm};
 pub use head::RequestHead;
-pub use header_name::{begins_as, fold, is_plain, reads_as};
+pub use header_name::{fold, is_plain, reads_as};
 pub use host::{Host, HostError, port_of};
 pub use id::{RequestId, RequestIds, X_REQUEST_ID};
 pub use network::Network;

@@ -177,6 +177,17 @@ async fn s42_what_is_said_of_the_connection() {
         ("x-script-name", "/x"),
         ("x~script~name", "/x"),
         ("path-info", "/admin"),
+        ("cf-connecting-ip", "6.6.6.6"),
+        ("x-azure-clientip", "6.6.6.6"),
+        ("x-some-cdn-client-ip", "6.6.6.6"),
+        ("x-accel-mapping", "/=/"),
+        ("client-cert", ":x:"),
+    ];
+    let others = [
+        ("x-ip-version", "4"),
+        ("x-client-id", "app"),
+        ("x-original-filename", "a.txt"),
+        ("idempotency-key", "1"),
     ];
     let claims = [
         ("x-forwarded-for", "6.6.6.6"),
@@ -196,7 +207,7 @@ async fn s42_what_is_said_of_the_connection() {
         })
         .await;
         let mut asked = gateway.client().get(gateway.url("/"));
-        for (name, value) in claims.into_iter().chain(never) {
+        for (name, value) in claims.into_iter().chain(never).chain(others) {
             asked = asked.header(name, value);
         }
         let answer = asked.send().await.unwrap();
@@ -204,6 +215,9 @@ async fn s42_what_is_said_of_the_connection() {
         let told = |name| request.header(name);
         for (name, _) in never {
             assert_eq!(told(name), None, "{name}");
+        }
+        for (name, value) in others {
+            assert_eq!(told(name), Some(value), "{name}");
         }
         assert_eq!(answer.headers()["x-request-id"], told("x-request-id").unwrap());
         let (authority, port) = (gateway.authority(), gateway.address.port().to_string());

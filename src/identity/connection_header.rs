@@ -1,0 +1,301 @@
+//! Headers that say something of a connection, or of a target that was rewritten on the way (S42).
+//!
+//! Proxies tell applications by such headers who the client is, what it asked for and how it proved who it is, each
+//! under names of its own, and applications believe them whoever sent them. So names are told by the words at their end,
+//! whatever comes before: `CF-Connecting-IP`, `Fastly-Client-IP` and `X-Azure-ClientIP` are each the client's address.
+
+use http::HeaderName;
+
+use crate::request::reads_as;
+
+/// Names that say so and end in no words of their own. `Proxy` names the proxy that CGI programs then use
+/// (CVE-2016-5385).
+const WHOLE: [&str; 4] = ["proxy", "x-host", "x-request-id", "x-scheme"];
+
+/// With these words a name says so whatever follows.
+const BEGINNINGS: [&str; 2] = ["forwarded", "sslclient"];
+
+/// What may follow an address's `IP`.
+const MORE_OF_AN_ADDRESS: [&str; 4] = ["v4", "v6", "addr", "address"];
+
+/// Names that proxies and applications are known to use, for people who ask what is removed.
+pub const OF_THE_CONNECTION: [&str; 64] = [
+    "cdn-src-ip",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-pseudo-ipv4",
+    "client-cert",
+    "client-cert-chain",
+    "client-ip",
+    "cloudfront-viewer-address",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "forwarded",
+    "front-end-https",
+    "path-info",
+    "path-translated",
+    "proxy",
+    "proxy-client-ip",
+    "remote-addr",
+    "request-uri",
+    "script-name",
+    "ssl-client-cert",
+    "ssl-client-s-dn",
+    "ssl-client-verify",
+    "true-client-ip",
+    "x-accel-mapping",
+    "x-appengine-remote-addr",
+    "x-appengine-user-ip",
+    "x-arr-clientcert",
+    "x-arr-ssl",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-coming-from",
+    "x-envoy-external-address",
+    "x-envoy-internal",
+    "x-envoy-original-path",
+    "x-forward-for",
+    "x-forwarded",
+    "x-host",
+    "x-http-host-override",
+    "x-ingress-path",
+    "x-nf-client-connection-ip",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-original-method",
+    "x-original-path",
+    "x-original-uri",
+    "x-original-url",
+    "x-originating-ip",
+    "x-path-info",
+    "x-proxyuser-ip",
+    "x-real-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "x-request-id",
+    "x-request-uri",
+    "x-rewrite-uri",
+    "x-rewrite-url",
+    "x-scheme",
+    "x-script-name",
+    "x-script-path",
+    "x-sendfile-type",
+    "x-ssl-client-cert",
+    "x-url-scheme",
+];
+
+/// Whether a header says something of the connection, or a reader that folds signs takes it for one. Allocates nothing.
+pub fn is_of_the_connection(name: &HeaderName) -> bool {
+    let bytes = name.as_str().as_bytes();
+    let begins_word = |at: usize| at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
+    WHOLE.iter().any(|known| reads_as(name, known))
+        || (0..bytes.len())
+            .filter(|&at| begins_word(at))
+            .any(|at| says_so(&bytes[at..]))
+}
+
+/// What names end in that say so, without the signs between words, by their first letter.
+fn ends(first: u8) -> &'static [&'static str] {
+    match first {
+        b'a' => &["accelmapping", "arrssl"],
+        b'c' => &[
+            "clientaddr",
+            "clientaddress",
+            "clientcert",
+            "clientcertchain",
+            "clientcertificate",
+            "clienthost",
+            "clientip",
+            "clientport",
+            "comingfrom",
+            "connectingip",
+            "connectionip",
+        ],
+        b'e' => &["envoyinternal", "externaladdress", "externalip"],
+        b'f' => &["forwardfor", "forwardhost", "forwardproto", "frontendhttps"],
+        b'h' => &["hostoverride"],
+        b'i' => &["ingresspath"],
+        b'o' => &[
+            "originalhost",
+            "originalmethod",
+            "originalpath",
+            "originalport",
+            "originalproto",
+            "originalquery",
+            "originalscheme",
+            "originaluri",
+            "originalurl",
+            "originatingip",
+            "originip",
+        ],
+        b'p' => &[
+            "pathinfo",
+            "pathtranslated",
+            "peeraddr",
+            "peeraddress",
+            "peerip",
+            "proxiedfor",
+            "proxyuserip",
+            "pseudoip",
+        ],
+        b'r' => &[
+            "realip",
+            "realhost",
+            "remoteaddr",
+            "remoteaddress",
+            "remotehost",
+            "remoteip",
+            "remoteport",
+            "requesturi",
+            "requesturl",
+            "rewritepath",
+            "rewriteuri",
+            "rewriteurl",
+        ],
+        b's' => &[
+            "scriptname",
+            "scriptpath",
+            "scripturi",
+            "scripturl",
+            "sendfiletype",
+            "socketip",
+            "sourceip",
+            "srcip",
+        ],
+        b'u' => &["urlscheme", "useraddr", "userip"],
+        b'v' => &["vieweraddress", "viewerip"],
+        _ => &[],
+    }
+}
+
+/// Whether these last words of a name say so.
+fn says_so(words: &[u8]) -> bool {
+    let Some(&first) = words.first() else {
+        return false;
+    };
+    let ends = ends(first).iter().any(|end| {
+        after(words, end).is_some_and(|rest| {
+            let is_over =
+                |more| after(rest, more).is_some_and(|rest| !rest.iter().any(u8::is_ascii_alphanumeric));
+            is_over("") || end.ends_with("ip") && MORE_OF_AN_ADDRESS.iter().any(|more| is_over(more))
+        })
+    });
+    ends || BEGINNINGS
+        .iter()
+        .any(|beginning| after(words, beginning).is_some())
+}
+
+/// What follows letters in words, whatever signs are between them.
+fn after<'w>(mut words: &'w [u8], letters: &str) -> Option<&'w [u8]> {
+    for letter in letters.bytes() {
+        while let [sign, rest @ ..] = words
+            && !sign.is_ascii_alphanumeric()
+        {
+            words = rest;
+        }
+        words = words.strip_prefix(&[letter])?;
+    }
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_removed(name: &str) -> bool {
+        is_of_the_connection(&name.parse().unwrap())
+    }
+
+    #[test]
+    fn s42_names_that_proxies_use_are_told_by_their_words() {
+        for name in OF_THE_CONNECTION {
+            assert!(is_removed(name), "{name}");
+            for sign in ["_", ".", "~", "!"] {
+                assert!(is_removed(&name.replace('-', sign)), "{name} {sign}");
+            }
+        }
+        for name in [
+            "X-Forwarded-Prefix",
+            "X-Forwarded-Client-Cert",
+            "X-ForwardedFor",
+            "X-Vercel-Forwarded-For",
+            "X-Vercel-Proxied-For",
+            "Forwarded-For-Ip",
+            "WL-Proxy-Client-IP",
+            "Ali-CDN-Real-IP",
+            "DO-Connecting-IP",
+            "Incap-Client-IP",
+            "X-Sucuri-ClientIP",
+            "X-Whatever-Comes-Next-Client-Ip",
+            "X-ClientIPv6",
+            "X-Client-IP-",
+            "X-Remote-Ip-Address",
+            "ClientIP",
+            "X-True-Client_Ip",
+            "Remote.Host",
+            "X-Original-Request-Uri",
+            "X-Host-Override",
+        ] {
+            assert!(is_removed(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn s42_what_applications_use_passes() {
+        for name in [
+            "Accept",
+            "Accept-Language",
+            "Authorization",
+            "Content-Length",
+            "Content-Type",
+            "Cookie",
+            "Destination",
+            "Grpc-Timeout",
+            "Host",
+            "Idempotency-Key",
+            "If-None-Match",
+            "Origin",
+            "Referer",
+            "Sec-Fetch-Site",
+            "Sec-WebSocket-Key",
+            "Traceparent",
+            "User-Agent",
+            "Via",
+            "X-Account-Address",
+            "X-Amz-Content-Sha256",
+            "X-Amzn-Trace-Id",
+            "X-Client-Id",
+            "X-Client-Ip-Version",
+            "X-Client-Ipsum",
+            "X-Client-Name",
+            "X-Client-Version",
+            "X-Correlation-Id",
+            "X-Csrf-Token",
+            "X-Email-Address",
+            "X-Forward-To",
+            "X-Goog-Api-Client",
+            "X-Host-Id",
+            "X-Ip-Version",
+            "X-Membership",
+            "X-Original-Content-Length",
+            "X-Original-Filename",
+            "X-Patient-Ip",
+            "X-Path",
+            "X-Proxy-Cache",
+            "X-Real-Name",
+            "X-Remote-User",
+            "X-Request-Start",
+            "X-Requested-With",
+            "X-Source",
+            "X-Transcript-Name",
+            "X-Unreal-Ip",
+            "X-User-Agent",
+            "X-User-Id",
+            "X-Zip",
+        ] {
+            assert!(!is_removed(name), "{name}");
+        }
+    }
+}
