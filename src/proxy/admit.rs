@@ -14,11 +14,8 @@ use crate::config::Allow;
 use crate::model::Principal;
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
-use crate::route::{Audience, Found, Page, Unroutable};
+use crate::route::{Audience, Found, Page, SERVED, Unroutable};
 use crate::upstream::Upload;
-
-/// Methods that are served somewhere, for those that are served nowhere.
-const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 /// A request that passes.
 pub(super) struct Admission<'r> {
@@ -47,7 +44,7 @@ pub(super) struct Stopped {
 pub(super) enum Stop {
     /// A refusal, and the value of `Allow` where methods are the reason.
     Refused(Box<Refusal>, Option<HeaderValue>),
-    /// The methods of a page.
+    /// The methods of a page, or of the gateway.
     Options(HeaderValue),
     /// Another URL.
     Elsewhere(String),

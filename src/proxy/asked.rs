@@ -100,7 +100,9 @@ fn sent_authority(parts: &Parts) -> Result<&str, Malformed> {
         (Some(one), None) => Some(one.to_str().map_err(|_| Malformed::Host)?),
         (Some(_), Some(_)) => return Err(Malformed::Host),
     };
+    let header = header.map(without_empty_port);
     let target = parts.uri.authority().map(Authority::as_str);
+    let target = target.map(without_empty_port);
     if let (Some(header), Some(target)) = (header, target)
         && !header.eq_ignore_ascii_case(target)
     {
@@ -114,6 +116,13 @@ fn sent_authority(parts: &Parts) -> Result<&str, Malformed> {
     authority.ok_or(Malformed::Host)
 }
 
+/// `a.com:` is `a.com` (RFC 3986, section 6.2.3): applications are told one of them.
+fn without_empty_port(authority: &str) -> &str {
+    let has_port = |bare: &str| bare.rsplit(']').next().is_some_and(|after| after.contains(':'));
+    let bare = authority.strip_suffix(':').filter(|bare| !has_port(bare));
+    bare.unwrap_or(authority)
+}
+
 impl<'a> Asked<'a> {
     /// With what a trusted proxy says that it was asked for, in `X-Forwarded-Host`, `-Proto` and `-Port`.
     fn told_by_proxy(self, headers: &'a HeaderMap) -> Result<Self, Malformed> {
@@ -121,7 +130,7 @@ impl<'a> Asked<'a> {
             Some(scheme) if scheme.eq_ignore_ascii_case("http") => "http",
             _ => self.scheme,
         };
-        let host = last(headers, "x-forwarded-host")?;
+        let host = last(headers, "x-forwarded-host")?.map(without_empty_port);
         let port = last(headers, "x-forwarded-port")?
             .map(|port| port.parse::<u16>().map_err(|_| Malformed::Host))
             .transpose()?;
@@ -199,6 +208,13 @@ mod tests {
             found
         );
         assert_eq!(ask(Version::HTTP_2, "/x", &["A.com:8443"]), found);
+        let found = Ok("a.com as a.com".to_owned());
+        assert_eq!(ask(Version::HTTP_11, "/x", &["a.com:"]), found);
+        assert_eq!(ask(Version::HTTP_11, "https://a.com/x", &["a.com:"]), found);
+        assert_eq!(
+            ask(Version::HTTP_11, "/x", &["[::1]:"]),
+            Ok("[::1] as [::1]".to_owned())
+        );
     }
 
     #[test]
@@ -209,6 +225,10 @@ mod tests {
         assert_eq!(http1("/x", &["a.com", "a.com"]), Err(Malformed::Host));
         assert_eq!(http1("/x", &["a.com, b.com"]), Err(Malformed::Host));
         assert_eq!(http1("/x", &["user@a.com"]), Err(Malformed::Host));
+        assert_eq!(http1("/x", &["a.com::"]), Err(Malformed::Host));
+        assert_eq!(http1("/x", &["a.com:8443:"]), Err(Malformed::Host));
+        assert_eq!(http1("/x", &["[::1]:1:"]), Err(Malformed::Host));
+        assert_eq!(http1("/x", &[":"]), Err(Malformed::Host));
         assert_eq!(http1("https://a.com/x", &["b.com"]), Err(Malformed::HostsDiffer));
         assert_eq!(
             http1("https://a.com/x", &["a.com:1"]),
@@ -249,6 +269,11 @@ mod tests {
                 "http://a.com true",
             ),
             (&[("x-forwarded-host", "")], "https://inner:8443 false"),
+            (&[("x-forwarded-host", "a.com:")], "https://a.com true"),
+            (
+                &[("x-forwarded-host", "a.com:"), ("x-forwarded-port", "8444")],
+                "https://a.com:8444 true",
+            ),
         ] {
             assert_eq!(told(sent).as_deref(), Ok(found), "{sent:?}");
         }

@@ -4,7 +4,7 @@ use std::iter;
 
 use http::{HeaderValue, Method};
 
-use super::methods::allow;
+use super::methods::{SERVED, allow};
 use super::path::has_encoded_slash;
 use super::prefixes::Spelling;
 use super::readings::Readings;
@@ -40,8 +40,8 @@ pub enum Unroutable {
     /// There are routes, or a page, but for other methods; the value of `Allow`.
     #[error("not with this method")]
     MethodNotAllowed(HeaderValue),
-    /// OPTIONS of a page: answered with the value of `Allow`.
-    #[error("asks which methods a page has")]
+    /// OPTIONS of a page, or of the server: answered with the value of `Allow`.
+    #[error("asks which methods there are")]
     Options(HeaderValue),
     /// It belongs to another URL.
     #[error("belongs to {0}")]
@@ -67,9 +67,20 @@ impl Routes {
     /// In Backend.AI's session form the application gets another path than the one that was sent. That path is judged
     /// as well, as if it had been sent, and must take the same route: nothing is reached in this form that its sender
     /// could not have asked that route for by its own path.
+    ///
+    /// `OPTIONS *` asks the gateway itself (RFC 9110, section 9.3.7), as no route has that path.
     pub fn find(&self, head: &RequestHead<'_>) -> Result<Found<'_>, Unroutable> {
         if matches!(*head.method, Method::CONNECT | Method::TRACE) {
             return Err(Unroutable::NeverServed);
+        }
+        if *head.method == Method::OPTIONS && head.path == "*" && head.query.is_none() {
+            let is_served =
+                self.of_host(head.host).is_some() || self.public_base_for_alias(head.host).is_some();
+            return Err(if is_served {
+                Unroutable::Options(SERVED)
+            } else {
+                Unroutable::UnknownHost
+            });
         }
         let readings = Readings::of(head.path)?;
         let Some(host) = self.of_host(head.host) else {

@@ -2,6 +2,9 @@
 
 use http::{HeaderValue, Method};
 
+/// Those that are served somewhere: the value of `Allow` where nothing less can be said.
+pub const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
 /// Some methods, or all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Methods(Option<Vec<Method>>);

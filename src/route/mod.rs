@@ -24,7 +24,7 @@ use crate::config::{Allow, Replay};
 
 pub use below::Below;
 pub use find::{Found, Unroutable};
-pub use methods::Methods;
+pub use methods::{Methods, SERVED};
 pub use page::{AccountPage, AdminPage, Audience, Page, SessionFormPage};
 pub use path::BadPath;
 pub use readings::{MOST as MOST_READINGS, count as count_readings};

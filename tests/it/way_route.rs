@@ -236,6 +236,66 @@ async fn only_one_host_is_asked_for() {
     assert_eq!(other.answer().await.0, 404);
 }
 
+/// 204 in the same table.
+const STATUS_204: u8 = 0x89;
+
+#[tokio::test]
+async fn the_gateway_itself_answers_what_is_asked_of_the_server() {
+    let app = Application::start().await;
+    let gateway = Running::before("authenticated", &app.url()).await;
+    let authority = gateway.authority();
+    let ask = async |line: &str| {
+        let mut raw = gateway.raw().await;
+        raw.send(format!("{line} HTTP/1.1\r\nHost: {authority}\r\n{END}"))
+            .await;
+        raw.answer().await
+    };
+    let (status, head) = ask("OPTIONS *").await;
+    assert_eq!(status, 204);
+    assert!(
+        head.contains("allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"),
+        "{head}"
+    );
+    for line in ["GET *", "OPTIONS *?x", "OPTIONS */x"] {
+        assert_eq!(ask(line).await.0, 400, "{line}");
+    }
+    let mut connection = gateway.frames().await;
+    let head = frames::head("OPTIONS", &authority, "*");
+    let asked = frames::frame(HEADERS, END_HEADERS | END_STREAM, 1, &head);
+    connection.send(asked).await;
+    assert_eq!(connection.answer(1).await.status, STATUS_204);
+    let mut other = gateway.raw_for("app.example.com").await;
+    other
+        .send(format!("OPTIONS * HTTP/1.1\r\nHost: app.example.com\r\n{END}"))
+        .await;
+    assert_eq!(other.answer().await.0, 404);
+    assert!(app.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_host_with_an_empty_port_is_one_without() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.public_url = "https://gw.example.com".parse().unwrap();
+        config.route = vec![route("/", "public", &app.url())];
+    })
+    .await;
+    let mut raw = gateway.raw().await;
+    raw.send(format!("GET / HTTP/1.1\r\nHost: gw.example.com:\r\n{END}"))
+        .await;
+    assert_eq!(raw.answer().await.0, 200);
+    let mut connection = gateway.frames().await;
+    let head = frames::head("GET", "gw.example.com:", "/");
+    let asked = frames::frame(HEADERS, END_HEADERS | END_STREAM, 1, &head);
+    connection.send(asked).await;
+    assert_eq!(connection.answer(1).await.status, STATUS_200);
+    for request in app.received() {
+        for name in ["host", "x-forwarded-host"] {
+            assert_eq!(request.header(name), Some("gw.example.com"));
+        }
+    }
+}
+
 #[tokio::test]
 async fn methods_and_pages() {
     let app = Application::start().await;

@@ -1,5 +1,7 @@
 //! The routes.
 
+use std::fmt::Write as _;
+
 use http::Method;
 
 use super::Findings;
@@ -25,7 +27,9 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             judge_host(&path.key("host"), host, findings);
         }
         if let Err(reason) = require_path(&route.path) {
-            findings.error(&path.key("path"), reason);
+            let written = written_plainly(&route.path);
+            let suggestion = require_path(&written).map(|()| format!("write {written:?}"));
+            findings.error_suggesting(&path.key("path"), reason, suggestion.ok());
         }
         judge_methods(&path.key("methods"), &route.methods, findings);
         judge_target(&path.key("upstream"), route, config, findings);
@@ -94,6 +98,32 @@ fn require_plain_escapes(path: &str) -> Result<(), &'static str> {
         rest = &after[2..];
     }
     Ok(())
+}
+
+/// A path as clients send it: what must be percent-encoded is, with upper-case digits, and nothing else.
+fn written_plainly(path: &str) -> String {
+    let mut written = String::new();
+    let mut rest = path.as_bytes();
+    while let [byte, after @ ..] = rest {
+        let escaped = after
+            .get(..2)
+            .filter(|_| *byte == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let (byte, is_escaped) = match escaped {
+            Some(byte) => (byte, true),
+            None => (*byte, false),
+        };
+        let is_unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if is_unreserved || byte.is_ascii_graphic() && !is_escaped {
+            written.push(char::from(byte));
+        } else {
+            let _ = write!(written, "%{byte:02X}");
+        }
+        rest = if is_escaped { &after[2..] } else { after };
+    }
+    written
 }
 
 fn judge_signatures(path: &KeyPath, route: &RouteConfig, config: &Config, findings: &mut Findings<'_, '_>) {
@@ -182,6 +212,24 @@ fn are_alike(one: &RouteConfig, other: &RouteConfig, public: &Host) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_suggested_as_clients_send_it() {
+        for (path, written) in [
+            ("/홈", "/%ED%99%88"),
+            ("/%ed%99%88", "/%ED%99%88"),
+            ("/a b/%61%2d", "/a%20b/a-"),
+            ("/%3b", "/%3B"),
+            ("/a;b", "/a;b"),
+        ] {
+            assert_eq!(written_plainly(path), written);
+            assert_eq!(require_path(written), Ok(()), "{path}");
+        }
+        // What no path can be is suggested to nobody.
+        for path in ["/%2f", "/%2e%2e/x", "/%5c", "/%00", "/%4", "a b"] {
+            assert!(require_path(&written_plainly(path)).is_err(), "{path}");
+        }
+    }
 
     #[test]
     fn paths_are_those_that_are_sent() {
