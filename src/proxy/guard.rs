@@ -103,6 +103,10 @@ impl<S> Guard<S> {
                 return looked.map_err(|flood| io::Error::new(io::ErrorKind::QuotaExceeded, flood));
             }
         };
+        // A head that came with the end of a body is not seen, and the connection ends with its answer. To see it, the
+        // end of the body would have to be found here as well: a second reader of lengths and chunks beside hyper's, and
+        // where the two differed, a part of a body would be taken for a head. Only who sends without waiting for answers
+        // is concerned, and must send again what was not answered (RFC 9112, section 9.3.2).
         if bytes.is_empty() || self.conversation.is_in_body() {
             return Ok(());
         }
