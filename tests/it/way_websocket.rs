@@ -234,6 +234,31 @@ async fn a_websocket_of_a_gateway_that_stops_is_closed_between_two_frames() {
 }
 
 #[tokio::test]
+async fn a_frame_that_never_ends_keeps_its_own_side_from_being_told_and_no_other() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let gateway = Running::start(|config| {
+        config.route = vec![route("/", "public", &url)];
+        config.timeouts.drain = Period(Duration::from_secs(1));
+    })
+    .await;
+    let ((mut raw, status), mut app) = tokio::join!(ask(&gateway, "/", ""), begun(&listener));
+    let ((mut cut, other), mut half) = tokio::join!(ask(&gateway, "/", ""), begun(&listener));
+    assert_eq!((status, other), (101, 101));
+    let frame = long_frame(Some([1, 2, 3, 4]));
+    raw.send(&frame[..200]).await;
+    assert_eq!(received(&mut app, 200).await, frame[..200]);
+    half.write_all(&long_frame(None)[..200]).await.unwrap();
+    assert_eq!(cut.bytes(200).await.len(), 200);
+    let stopped = tokio::spawn(gateway.stop());
+    assert_eq!(raw.bytes(4).await, GOING_AWAY);
+    assert_eq!(received(&mut half, 8).await, [0x88, 0x82, 0, 0, 0, 0, 3, 0xE9]);
+    soon(stopped).await.unwrap();
+    assert_eq!(soon(app.read(&mut [0; 1])).await.unwrap_or(0), 0);
+    assert_eq!(cut.until_closed().await, "");
+}
+
+#[tokio::test]
 async fn an_application_is_told_that_the_gateway_stops_where_its_client_is_silent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
