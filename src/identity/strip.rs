@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use http::{HeaderMap, HeaderName, header};
 
 use super::connection_header::is_of_the_connection;
-use crate::request::{CopySource, fold, is_plain, reads_as};
+use crate::request::{fold, is_plain, names_second_resource, reads_as};
 
 /// Headers that frame, route or authenticate a request, or that were judged with its head, which a trailer must not
 /// change (RFC 9110, section 6.5.1).
@@ -76,7 +76,7 @@ impl Strip {
             .filter(|name| {
                 self.folded.contains(&fold(name))
                     || is_of_the_connection(name)
-                    || CopySource::of(name).is_some()
+                    || names_second_resource(name)
                     || NEVER_IN_TRAILERS
                         .iter()
                         .any(|known| reads_as(name, known.as_str()))

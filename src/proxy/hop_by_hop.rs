@@ -5,31 +5,21 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::request::CopySource;
+use crate::request::names_second_resource;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// What a request is judged by: a client that has it removed afterwards has the application do something else.
-const JUDGED: [HeaderName; 4] = [
-    HeaderName::from_static("depth"),
-    HeaderName::from_static("destination"),
-    HeaderName::from_static("if"),
-    HeaderName::from_static("overwrite"),
-];
-
 /// Removes them from a request. That the client takes trailers is said on: gRPC asks for it. What the request was judged
-/// by stays, and if it is signed whatever `Connection` names: those are no options of a connection (RFC 9110, section
+/// by stays, as a client that has it removed afterwards has the application do something else, and if it is signed whatever `Connection` names: those are no options of a connection (RFC 9110, section
 /// 7.6.1).
 pub(super) fn remove_from_request(headers: &mut HeaderMap, is_signed: bool) {
     let takes_trailers = headers
         .get_all(TE)
         .iter()
         .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case("trailers")));
-    remove(headers, |name| {
-        !is_signed && !JUDGED.contains(name) && CopySource::of(name).is_none()
-    });
+    remove(headers, |name| !is_signed && !names_second_resource(name));
     // The gateway itself asks for the body when it is wanted.
     headers.remove(EXPECT);
     headers.remove(HTTP2_SETTINGS);

@@ -28,6 +28,7 @@ mod page;
 mod recent;
 mod second_resource;
 mod signed_body;
+mod source_readings;
 mod unreadable;
 mod websocket;
 

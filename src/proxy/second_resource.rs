@@ -5,20 +5,26 @@
 //! policy of its own route, for the principal of the request and the methods that the act amounts to. The URLs of WebDAV
 //! reach the application with the scheme and host of the connection that the application sees.
 
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
+
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::forward::for_application;
 use super::if_header::resource_tags;
+use super::source_readings::{Reading, TargetPath, destinations, with_blanks};
 use super::{Gateway, method_override};
-use crate::authorize::Permit;
+use crate::authorize::{Denied, Permit};
 use crate::config::{Config, DestinationForm, Server, UpstreamConfig, UpstreamPreset};
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
 use crate::route::{
     BadPath, Below, Found, MOST_READINGS, Route, Routes, Target, Unroutable, UpstreamName, count_readings,
 };
+
+const DESTINATION_SHOWN: &str = "Destination";
 
 pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
 const IF: HeaderName = HeaderName::from_static("if");
@@ -28,6 +34,9 @@ const DEPTH: HeaderName = HeaderName::from_static("depth");
 /// Bytes of a header that names resources. Each of them is judged as often as a target and oftener, and common servers
 /// take no longer field.
 const MOST_BYTES: usize = 8 << 10;
+
+/// As many readings as two paths have may all sources of a request have together, whatever they are relative to.
+const MOST_OF_SOURCES: usize = 2 * MOST_READINGS;
 
 /// A policy's decision about every second resource of one request, which is that they pass.
 #[derive(Debug, Default)]
@@ -54,7 +63,7 @@ pub(super) enum SecondResourceError {
     Unreadable(&'static str),
     #[error("{0} is longer than {MOST_BYTES} bytes")]
     TooLong(&'static str),
-    #[error("{0} names resources that can be read in more than {MOST_READINGS} ways together")]
+    #[error("{0} names resources that can be read in too many ways together")]
     TooAmbiguous(&'static str),
     #[error("{0}: {1}")]
     BadPath(&'static str, BadPath),
@@ -70,6 +79,19 @@ pub(super) enum SecondResourceError {
     Below { method: Method, route: String },
 }
 
+/// What the policies of all routes say of the second resources of one request, which a permit admits to its own route.
+pub(super) struct SecondResourcePolicy<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) head: &'a RequestHead<'a>,
+    pub(super) own: &'a Route,
+    pub(super) permit: &'a Permit,
+    /// The path that the application is asked for.
+    pub(super) target: Cow<'a, str>,
+    target_path: OnceCell<TargetPath>,
+    /// Readings of sources, and their bytes.
+    looked_at: Cell<(usize, usize)>,
+}
+
 impl Gateway {
     /// Judges the second resources of a request that `permit` admits.
     pub(super) fn second_resources(
@@ -81,102 +103,16 @@ impl Gateway {
         let Found::Route(route) = to else {
             return Ok(SecondResources::default());
         };
-        self.require_copy_sources(head, route, permit)?;
-        self.require_collection(head, route, permit)?;
+        let policy = SecondResourcePolicy::new(self, head, route, permit);
+        policy.require_copy_sources()?;
+        policy.require_collection()?;
         let destination = acts_on_destination(head)
-            .then(|| self.destination(head, route, permit))
+            .then(|| policy.destination())
             .transpose()?
             .flatten();
         Ok(SecondResources {
             destination,
-            conditions: self.conditions(head, route, permit)?,
-        })
-    }
-
-    fn destination(
-        &self,
-        head: &RequestHead<'_>,
-        own: &Route,
-        permit: &Permit,
-    ) -> Result<Option<PathAndQuery>, SecondResourceError> {
-        const HEADER: &str = "Destination";
-        let Some(value) = only(head.headers, &DESTINATION, HEADER)? else {
-            return Ok(None);
-        };
-        let url = parse(value, head, HEADER)?;
-        // An overwritten resource is deleted first (RFC 4918, section 9.9.3).
-        let overwrites = only(head.headers, &OVERWRITE, "Overwrite")? != Some("F");
-        if overwrites {
-            self.require_second(head, &url, &Method::DELETE, permit, HEADER)?;
-        }
-        let route = self.require_second(head, &url, &Method::PUT, permit, HEADER)?;
-        // What lies below is below the paths that the application sees. It is copied whatever `Depth` says (RFC 4918,
-        // section 9.8.3, knows 0): common servers copy it all the same.
-        let source = own.bare_path(head.path).unwrap_or(head.path.into());
-        let url = rewritten(route, url, HEADER)?;
-        if overwrites {
-            self.require_below(head, url.path(), own, &Method::DELETE, permit)?;
-        }
-        self.require_below(head, url.path(), own, &Method::PUT, permit)?;
-        self.require_below(head, &source, own, &Method::GET, permit)?;
-        if !head.method.as_str().eq_ignore_ascii_case("COPY") {
-            self.require_below(head, &source, own, &Method::DELETE, permit)?;
-        }
-        Ok(Some(url))
-    }
-
-    /// Judges what lies in a collection that is deleted or locked with it (RFC 4918, sections 9.6.1 and 9.10.3).
-    fn require_collection(
-        &self,
-        head: &RequestHead<'_>,
-        own: &Route,
-        permit: &Permit,
-    ) -> Result<(), SecondResourceError> {
-        let path = own.bare_path(head.path).unwrap_or(head.path.into());
-        if self.may_mean(head, own, permit, "DELETE") {
-            self.require_below(head, &path, own, &Method::DELETE, permit)?;
-        }
-        if self.may_mean(head, own, permit, "LOCK") && !is_of_depth_0(head)? {
-            self.require_below(head, &path, own, &Method::PUT, permit)?;
-        }
-        Ok(())
-    }
-
-    /// Judges what lies in a collection with which it is read, written or deleted.
-    pub(super) fn require_below(
-        &self,
-        head: &RequestHead<'_>,
-        path: &str,
-        own: &Route,
-        method: &Method,
-        permit: &Permit,
-    ) -> Result<(), SecondResourceError> {
-        match self.closed_below(head, path, own, method, permit).next() {
-            None => Ok(()),
-            Some(below) => Err(SecondResourceError::Below {
-                method: method.clone(),
-                route: below.label().to_string(),
-            }),
-        }
-    }
-
-    /// The routes below a path that lead to its own application, whatever name that has there, and by this method let
-    /// the permit's principal not in.
-    fn closed_below<'r>(
-        &'r self,
-        head: &RequestHead<'_>,
-        path: &str,
-        own: &Route,
-        method: &Method,
-        permit: &Permit,
-    ) -> impl Iterator<Item = &'r Route> {
-        let below = self.routes.below(head.host, path, method);
-        below.into_iter().filter_map(move |Below { route, all }| {
-            let leads_there = all
-                .iter()
-                .find(|route| self.upstreams.is_one_application(route.target(), own.target()));
-            let admits = route.is_some_and(|route| permit.extends_to(route, method).is_ok());
-            leads_there.filter(|_| !admits)
+            conditions: policy.conditions()?,
         })
     }
 
@@ -186,19 +122,182 @@ impl Gateway {
         if !head.method.as_str().eq_ignore_ascii_case("PROPFIND") {
             return Vec::new();
         }
-        let path = own.bare_path(head.path).unwrap_or(head.path.into());
-        let closed = self.closed_below(head, &path, own, &Method::GET, permit);
+        let policy = SecondResourcePolicy::new(self, head, own, permit);
+        let below = self.routes.below(head.host, &policy.target, &Method::GET);
+        let closed = policy.closed(below, &Method::GET);
         closed.map(|route| route.label().to_string()).collect()
     }
+}
 
-    fn conditions(
+impl<'a> SecondResourcePolicy<'a> {
+    fn new(gateway: &'a Gateway, head: &'a RequestHead<'a>, own: &'a Route, permit: &'a Permit) -> Self {
+        Self {
+            gateway,
+            head,
+            own,
+            permit,
+            target: own.bare_path(head.path).unwrap_or(head.path.into()),
+            target_path: OnceCell::new(),
+            looked_at: Cell::default(),
+        }
+    }
+
+    fn destination(&self) -> Result<Option<PathAndQuery>, SecondResourceError> {
+        let Some(value) = only(self.head.headers, &DESTINATION, DESTINATION_SHOWN)? else {
+            return Ok(None);
+        };
+        // An overwritten resource is deleted first (RFC 4918, section 9.9.3).
+        let overwrites = only(self.head.headers, &OVERWRITE, "Overwrite")? != Some("F");
+        let target = self.target_path();
+        let url = if !value.contains("://") && target.is_in_container() {
+            self.require_own_account(target)?;
+            let readings =
+                destinations(value, target).ok_or(SecondResourceError::TooAmbiguous(DESTINATION_SHOWN))?;
+            self.require_few(&readings, DESTINATION_SHOWN)?;
+            for reading in &readings {
+                self.require_destination(reading, overwrites)?;
+            }
+            // As Swift reads it, it is no URL.
+            None
+        } else {
+            let url = self.parse(value, DESTINATION_SHOWN)?;
+            let reading = |is_lenient| Reading {
+                text: url.to_string(),
+                is_lenient,
+            };
+            for blank in with_blanks(vec![reading(true)]).iter().skip(1) {
+                self.require_destination(blank, overwrites)?;
+            }
+            self.require_destination(&reading(false), overwrites)?
+        };
+        // What lies below is below the paths that the application sees. It is copied whatever `Depth` says (RFC 4918,
+        // section 9.8.3, knows 0): common servers copy it all the same.
+        self.require_below(&self.target, &Method::GET)?;
+        if !self.head.method.as_str().eq_ignore_ascii_case("COPY") {
+            self.require_below(&self.target, &Method::DELETE)?;
+        }
+        Ok(url)
+    }
+
+    /// Judges a place that is written, as the application knows it.
+    fn require_destination(
         &self,
-        head: &RequestHead<'_>,
-        route: &Route,
-        permit: &Permit,
-    ) -> Result<Option<Vec<Piece>>, SecondResourceError> {
+        reading: &Reading,
+        overwrites: bool,
+    ) -> Result<Option<PathAndQuery>, SecondResourceError> {
+        let Some(url) = self.meant(reading, &Method::PUT, DESTINATION_SHOWN)? else {
+            return Ok(None);
+        };
+        if overwrites {
+            self.require_second(&url, &Method::DELETE, DESTINATION_SHOWN)?;
+        }
+        let route = self.require_second(&url, &Method::PUT, DESTINATION_SHOWN)?;
+        let url = rewritten(route, url, DESTINATION_SHOWN)?;
+        if overwrites {
+            self.require_below(url.path(), &Method::DELETE)?;
+        }
+        self.require_below(url.path(), &Method::PUT)?;
+        Ok(Some(url))
+    }
+
+    /// The path that the application is asked for, in all that it could be taken for: only who names something relative
+    /// to it needs it.
+    pub(super) fn target_path(&self) -> &TargetPath {
+        self.target_path.get_or_init(|| TargetPath::new(&self.target))
+    }
+
+    /// Refuses more readings than are looked at.
+    pub(super) fn require_few(
+        &self,
+        readings: &[Reading],
+        header: &'static str,
+    ) -> Result<(), SecondResourceError> {
+        let (mut count, mut bytes) = self.looked_at.get();
+        let paths = || {
+            readings
+                .iter()
+                .map(|reading| &reading.text)
+                .filter(|text| text.starts_with('/'))
+        };
+        bytes += paths().map(String::len).sum::<usize>();
+        if bytes > self.target_path().most_bytes() {
+            return Err(SecondResourceError::TooAmbiguous(header));
+        }
+        for path in paths() {
+            count += count_readings(path).map_err(|reason| SecondResourceError::BadPath(header, reason))?;
+            if count > MOST_OF_SOURCES {
+                return Err(SecondResourceError::TooAmbiguous(header));
+            }
+        }
+        self.looked_at.set((count, bytes));
+        Ok(())
+    }
+
+    /// Judges what lies in a collection that is deleted or locked with it (RFC 4918, sections 9.6.1 and 9.10.3).
+    fn require_collection(&self) -> Result<(), SecondResourceError> {
+        let may_mean = |method| self.gateway.may_mean(self.head, self.own, self.permit, method);
+        if may_mean("DELETE") {
+            self.require_below(&self.target, &Method::DELETE)?;
+        }
+        if may_mean("LOCK") && !is_of_depth_0(self.head)? {
+            self.require_below(&self.target, &Method::PUT)?;
+        }
+        Ok(())
+    }
+
+    /// Judges what lies in a collection with which it is read, written or deleted.
+    pub(super) fn require_below(&self, path: &str, method: &Method) -> Result<(), SecondResourceError> {
+        self.require_open(self.gateway.routes.below(self.head.host, path, method), method)
+    }
+
+    /// Judges what begins with a path, on a segment's border or not.
+    pub(super) fn require_beginning_with(
+        &self,
+        path: &str,
+        method: &Method,
+    ) -> Result<(), SecondResourceError> {
+        let routes = &self.gateway.routes;
+        self.require_open(routes.beginning_with(self.head.host, path, method), method)
+    }
+
+    fn require_open(&self, below: Vec<Below<'_>>, method: &Method) -> Result<(), SecondResourceError> {
+        match self.closed(below, method).next() {
+            None => Ok(()),
+            Some(route) => Err(SecondResourceError::Below {
+                method: method.clone(),
+                route: route.label().to_string(),
+            }),
+        }
+    }
+
+    /// Those of the routes that lead to the request's own application, whatever name that has there, and by this method
+    /// let the permit's principal not in.
+    pub(super) fn closed<'r>(
+        &self,
+        below: Vec<Below<'r>>,
+        method: &Method,
+    ) -> impl Iterator<Item = &'r Route> {
+        below.into_iter().filter_map(move |Below { route, all }| {
+            let leads_there = all.iter().find(|route| self.leads_there(route))?;
+            let admits = route.is_some_and(|route| self.extends_to(route, method).is_ok());
+            (!admits).then_some(leads_there)
+        })
+    }
+
+    /// Whether a route leads to the request's own application, whatever name that has there.
+    pub(super) fn leads_there(&self, route: &Route) -> bool {
+        let upstreams = &self.gateway.upstreams;
+        upstreams.is_one_application(route.target(), self.own.target())
+    }
+
+    /// Whether the permit extends to a route, by this method.
+    pub(super) fn extends_to(&self, route: &Route, method: &Method) -> Result<(), Denied> {
+        self.permit.extends_to(route, method)
+    }
+
+    fn conditions(&self) -> Result<Option<Vec<Piece>>, SecondResourceError> {
         const HEADER: &str = "If";
-        let Some(value) = only(head.headers, &IF, HEADER)? else {
+        let Some(value) = only(self.head.headers, &IF, HEADER)? else {
             return Ok(None);
         };
         let tags = resource_tags(value).ok_or(SecondResourceError::Unreadable(HEADER))?;
@@ -206,7 +305,7 @@ impl Gateway {
         let mut last = 0;
         let mut readings = 0;
         for tag in tags {
-            let url = parse(&value[tag.clone()], head, HEADER)?;
+            let url = self.parse(&value[tag.clone()], HEADER)?;
             // All of them together are judged in as many readings as the one path of a target.
             readings +=
                 count_readings(url.path()).map_err(|reason| SecondResourceError::BadPath(HEADER, reason))?;
@@ -214,10 +313,10 @@ impl Gateway {
                 return Err(SecondResourceError::TooAmbiguous(HEADER));
             }
             // What the request's own route takes by the same method was judged with the request.
-            let own = self.routes.find(&at(head, &url, head.method));
+            let own = self.gateway.routes.find(&self.at(&url, self.head.method));
             let route = match own {
-                Ok(Found::Route(own)) if std::ptr::eq(own, route) => own,
-                _ => self.require_second(head, &url, &Method::PUT, permit, HEADER)?,
+                Ok(Found::Route(own)) if std::ptr::eq(own, self.own) => own,
+                _ => self.require_second(&url, &Method::PUT, HEADER)?,
             };
             pieces.push(Piece::Text(value[last..tag.start].to_owned()));
             pieces.push(Piece::Url(rewritten(route, url, HEADER)?));
@@ -227,23 +326,42 @@ impl Gateway {
         Ok(Some(pieces))
     }
 
+    /// The URL of a reading, unless that is lenient and nothing takes it to the request's own application.
+    pub(super) fn meant(
+        &self,
+        reading: &Reading,
+        method: &Method,
+        header: &'static str,
+    ) -> Result<Option<PathAndQuery>, SecondResourceError> {
+        let url = self.parse(&reading.text, header)?;
+        if !reading.is_lenient {
+            return Ok(Some(url));
+        }
+        let is_meant = match self.gateway.routes.find(&self.at(&url, method)) {
+            Ok(Found::Route(route)) => self.leads_there(route),
+            Err(Unroutable::BadPath(reason)) => return Err(SecondResourceError::BadPath(header, reason)),
+            // Whose routes those are, which are for other methods, is not looked at.
+            Err(Unroutable::MethodNotAllowed(_)) => true,
+            Ok(Found::Page(_)) | Err(_) => false,
+        };
+        Ok(is_meant.then_some(url))
+    }
+
     /// The route that takes a request for this URL by this method, if it lets the permit's principal in.
     pub(super) fn require_second(
         &self,
-        head: &RequestHead<'_>,
         url: &PathAndQuery,
         method: &Method,
-        permit: &Permit,
         header: &'static str,
-    ) -> Result<&Route, SecondResourceError> {
+    ) -> Result<&'a Route, SecondResourceError> {
         let forbidden = |reason: String| SecondResourceError::Forbidden {
             header,
             path: url.path().to_owned(),
             reason,
         };
-        match self.routes.find(&at(head, url, method)) {
+        match self.gateway.routes.find(&self.at(url, method)) {
             Ok(Found::Route(route)) => {
-                let denied = permit.extends_to(route, method).err();
+                let denied = self.extends_to(route, method).err();
                 denied.map_or(Ok(route), |denied| {
                     let cause = denied.refusal.cause.unwrap_or_else(|| "it is for others".into());
                     Err(forbidden(format!(
@@ -256,6 +374,24 @@ impl Gateway {
             Err(Unroutable::BadPath(reason)) => Err(SecondResourceError::BadPath(header, reason)),
             Err(reason) => Err(forbidden(format!("{method}: {reason}"))),
         }
+    }
+
+    /// A request for another resource, with everything else of this one.
+    pub(super) fn at<'h>(&'h self, url: &'h PathAndQuery, method: &'h Method) -> RequestHead<'h> {
+        RequestHead {
+            method,
+            path: url.path(),
+            query: None,
+            ..*self.head
+        }
+    }
+
+    pub(super) fn parse(
+        &self,
+        text: &str,
+        header: &'static str,
+    ) -> Result<PathAndQuery, SecondResourceError> {
+        parse(text, self.head, header)
     }
 }
 
@@ -278,16 +414,6 @@ fn is_of_depth_0(head: &RequestHead<'_>) -> Result<bool, SecondResourceError> {
     Ok(only(head.headers, &DEPTH, "Depth")? == Some("0"))
 }
 
-/// A request for another resource, with everything else of this one.
-pub(super) fn at<'h>(head: &RequestHead<'h>, url: &'h PathAndQuery, method: &'h Method) -> RequestHead<'h> {
-    RequestHead {
-        method,
-        path: url.path(),
-        query: None,
-        ..*head
-    }
-}
-
 /// The value of a header that is there at most once.
 pub(super) fn only<'h>(
     headers: &'h HeaderMap,
@@ -306,7 +432,7 @@ pub(super) fn only<'h>(
 }
 
 /// Reads a `Simple-ref` (RFC 4918, section 8.3): a URL of the requested host, or an absolute path.
-pub(super) fn parse(
+fn parse(
     text: &str,
     head: &RequestHead<'_>,
     header: &'static str,

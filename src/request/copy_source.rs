@@ -1,18 +1,21 @@
-//! Headers that name what a request copies or moves to its target: those of object stores (S75).
+//! Headers that name a resource beside the target of a request (S75): what object stores copy and move from, and what
+//! WebDAV and Swift say of a second resource.
 
-use http::HeaderName;
+use http::{HeaderName, Method};
 
 use super::reads_as;
 
-/// One of these headers.
+/// A header that names what a request copies, moves or links to its target.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CopySource {
-    /// Its name, in lower case.
+    /// Its name, in lower case; after `*` the end of one of which nothing else is known.
     pub name: &'static str,
     /// How it names a resource.
     pub form: SourceForm,
-    /// Whether what it names is gone afterwards.
-    pub moves: bool,
+    /// What is done with that resource, as methods.
+    pub methods: &'static [Method],
+    /// How much is named with it.
+    pub extent: Extent,
 }
 
 /// How a header names a resource.
@@ -28,44 +31,152 @@ pub enum SourceForm {
     Url,
     /// `container/object`, of the target's own account.
     Container,
+    /// Any of these: the store is not known.
+    Any,
 }
 
-use SourceForm::{Bucket, Container, Host, Key, Url};
+/// How much a header names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// One object.
+    Object,
+    /// All that lies below it too.
+    Below,
+    /// All that begins with it.
+    Prefix,
+}
 
-static ALL: [CopySource; 10] = [
+use SourceForm::{Any, Bucket, Container, Host, Key, Url};
+
+static KNOWN: [CopySource; 24] = [
     CopySource::copies("x-amz-copy-source", Bucket),
-    CopySource::moves("x-amz-rename-source", Key),
+    CopySource::moves_from("x-amz-rename-source", Key),
     CopySource::copies("x-bce-copy-source", Bucket),
     CopySource::copies("x-copy-from", Container),
     CopySource::copies("x-cos-copy-source", Host),
     CopySource::copies("x-goog-copy-source", Bucket),
+    CopySource::keeps("x-history-location"),
+    CopySource::copies("x-kss-copy-source", Bucket),
     CopySource::copies("x-ms-copy-source", Url),
-    CopySource::moves("x-ms-rename-source", Bucket),
+    CopySource::moves_from("x-ms-file-rename-source", Url),
+    CopySource::moves_from("x-ms-rename-source", Bucket),
+    CopySource::copies("x-nos-copy-source", Bucket),
+    CopySource::moves_from("x-nos-move-source", Bucket),
+    CopySource::reads_prefix("x-object-manifest"),
     CopySource::copies("x-obs-copy-source", Bucket),
     CopySource::copies("x-oss-copy-source", Bucket),
+    CopySource::moves_from("x-oss-rename-source", Key),
+    CopySource::copies("x-qs-copy-source", Bucket),
+    CopySource::moves_from("x-qs-move-source", Bucket),
+    CopySource::copies("x-symlink-target", Container),
+    CopySource::copies("x-tos-copy-source", Bucket),
+    CopySource::copies("x-upyun-copy-source", Bucket),
+    CopySource::moves_from("x-upyun-move-source", Bucket),
+    CopySource::keeps("x-versions-location"),
 ];
 
+/// What the last word of every such name ends with; most headers end with another one.
+const LAST: [&str; 6] = ["source", "from", "src", "target", "manifest", "location"];
+
+static COPIES: CopySource = CopySource {
+    extent: Extent::Below,
+    ..CopySource::copies("*-copy-source", Any)
+};
+static MOVES: CopySource = CopySource::moves_from("*-move-source", Any);
+
 impl CopySource {
-    /// The one for which some server takes a header of this name.
+    /// What is done with what is copied.
+    const COPY: &[Method] = &[Method::GET];
+    /// What is done with what is moved.
+    pub const MOVE: &[Method] = &[Method::GET, Method::DELETE];
+    /// What is done with what keeps other versions.
+    const KEEP: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
+
+    /// The one for which some server takes a header of this name, or could by what the name says.
     pub fn of(name: &HeaderName) -> Option<&'static Self> {
-        ALL.iter().find(|known| reads_as(name, known.name))
+        if !LAST.iter().any(|last| name.as_str().ends_with(last)) {
+            return None;
+        }
+        let known = KNOWN.iter().find(|known| reads_as(name, known.name));
+        known.or_else(|| Self::by_words(name.as_str()))
+    }
+
+    /// The one that a name describes: by a word for what is done and one for from where, joined or not.
+    fn by_words(name: &str) -> Option<&'static Self> {
+        let is_sign = |letter: char| !letter.is_ascii_alphanumeric();
+        let nouns = ["source", "from", "src"];
+        let rest = nouns.iter().find_map(|noun| name.strip_suffix(noun))?;
+        let rest = rest.strip_suffix(is_sign).unwrap_or(rest);
+        let does = |verb: &&str| {
+            let before = rest.strip_suffix(*verb);
+            before.is_some_and(|before| before.is_empty() || before.ends_with(is_sign))
+        };
+        if ["copy", "clone"].iter().any(does) {
+            Some(&COPIES)
+        } else {
+            ["move", "rename"].iter().any(does).then_some(&MOVES)
+        }
+    }
+
+    /// Whether what it names is gone afterwards.
+    pub fn moves(&self) -> bool {
+        self.methods.contains(&Method::DELETE)
     }
 
     const fn copies(name: &'static str, form: SourceForm) -> Self {
         Self {
             name,
             form,
-            moves: false,
+            methods: Self::COPY,
+            extent: Extent::Object,
         }
     }
 
-    const fn moves(name: &'static str, form: SourceForm) -> Self {
+    const fn moves_from(name: &'static str, form: SourceForm) -> Self {
         Self {
             name,
             form,
-            moves: true,
+            methods: Self::MOVE,
+            extent: Extent::Below,
         }
     }
+
+    /// A large object of Swift's: whoever reads it reads all objects of which the names begin so.
+    const fn reads_prefix(name: &'static str) -> Self {
+        Self {
+            name,
+            form: Container,
+            methods: Self::COPY,
+            extent: Extent::Prefix,
+        }
+    }
+
+    /// A container of Swift's that keeps what is overwritten in the target, and gives it back.
+    const fn keeps(name: &'static str) -> Self {
+        Self {
+            name,
+            form: Container,
+            methods: Self::KEEP,
+            extent: Extent::Below,
+        }
+    }
+}
+
+/// What else is said of a second resource: WebDAV's (RFC 4918, section 10), and the accounts of Swift.
+const QUALIFIERS: [&str; 8] = [
+    "depth",
+    "destination",
+    "destination-account",
+    "if",
+    "overwrite",
+    "x-amz-copy-disposition",
+    "x-copy-from-account",
+    "x-symlink-target-account",
+];
+
+/// Whether a header names a second resource, or says how much of one is meant.
+pub fn names_second_resource(name: &HeaderName) -> bool {
+    CopySource::of(name).is_some() || QUALIFIERS.iter().any(|known| reads_as(name, known))
 }
 
 #[cfg(test)]
@@ -84,6 +195,52 @@ mod tests {
         ] {
             let found = CopySource::of(&name.parse().unwrap()).map(|source| source.name);
             assert_eq!(found, known, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_says_what_it_names_whatever_the_store_is() {
+        for (name, known) in [
+            ("X-HCP-CopySource", Some("*-copy-source")),
+            ("x-ufile-copy-source", Some("*-copy-source")),
+            ("copy-source", Some("*-copy-source")),
+            ("X_New_Copy_Src", Some("*-copy-source")),
+            ("x-new-copy-from", Some("*-copy-source")),
+            ("x-new-clone-source", Some("*-copy-source")),
+            ("x-new-move.source", Some("*-move-source")),
+            ("x-new-renamefrom", Some("*-move-source")),
+            ("rename-source", Some("*-move-source")),
+            ("x-ms-file-rename-source", Some("x-ms-file-rename-source")),
+            ("x-symlink-target", Some("x-symlink-target")),
+            ("x-new-copy-source-range", None),
+            ("x-new-copy-source-version-id", None),
+            ("x-new-copy-source-if-none-match", None),
+            ("x-new-copy-source-server-side-encryption-customer-key", None),
+            ("x-remove-from", None),
+            ("x-photocopy-source", None),
+            ("x-traffic-source", None),
+            ("x-forwarded-from", None),
+            ("from", None),
+            ("content-location", None),
+        ] {
+            let found = CopySource::of(&name.parse().unwrap()).map(|source| source.name);
+            assert_eq!(found, known, "{name}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_said_of_a_second_resource() {
+        for (name, says) in [
+            ("Destination", true),
+            ("destination_account", true),
+            ("If", true),
+            ("x-copy-from-account", true),
+            ("x-new-copy-source", true),
+            ("if-match", false),
+            ("lock-token", false),
+            ("x-amz-copy-source-if-match", false),
+        ] {
+            assert_eq!(names_second_resource(&name.parse().unwrap()), says, "{name}");
         }
     }
 }

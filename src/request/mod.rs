@@ -10,7 +10,7 @@ mod network;
 mod origin;
 
 pub use client::Client;
-pub use copy_source::{CopySource, SourceForm};
+pub use copy_source::{CopySource, Extent, SourceForm, names_second_resource};
 pub use head::RequestHead;
 pub use header_name::{fold, is_plain, reads_as};
 pub use host::{Host, HostError, port_of};

@@ -27,7 +27,7 @@ pub use find::{Found, Unroutable};
 pub use methods::{Methods, SERVED};
 pub use page::{AccountPage, AdminPage, Audience, Page, SessionFormPage};
 pub use path::BadPath;
-pub use readings::{MOST as MOST_READINGS, count as count_readings};
+pub use readings::{MOST as MOST_READINGS, count as count_readings, others as other_paths};
 pub use rivals::{Lost, Rival};
 use session_form::SessionForm;
 pub use table::{RouteError, Routes, UpstreamName};

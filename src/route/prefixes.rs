@@ -83,11 +83,19 @@ impl Prefixes {
             .find_map(|prefix| Some((prefix.index, rest(reading, &prefix.text)?)))
     }
 
-    /// The places of the paths that are longer than a folded reading and begin with it, each as often as it is read so.
+    /// The places of the paths below a folded reading, each as often as it is read so.
     pub(super) fn below<'p>(&'p self, base: &'p str) -> impl Iterator<Item = usize> + 'p {
         self.folded
             .iter()
             .filter(move |prefix| rest(&prefix.text, base).is_some_and(|rest| !rest.is_empty()))
+            .map(|prefix| prefix.index)
+    }
+
+    /// The places of the paths that are longer than a folded reading and begin with it, on a segment's border or not.
+    pub(super) fn beginning_with<'p>(&'p self, base: &'p str) -> impl Iterator<Item = usize> + 'p {
+        self.folded
+            .iter()
+            .filter(move |prefix| prefix.text.len() > base.len() && prefix.text.starts_with(base))
             .map(|prefix| prefix.index)
     }
 }

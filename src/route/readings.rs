@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 use super::path::{BadPath, is_blank, require_harmless};
@@ -84,6 +84,23 @@ impl Readings {
 /// How many readings a path has, itself among them.
 pub fn count(path: &str) -> Result<usize, BadPath> {
     Readings::of(path).map(|readings| 1 + readings.others().len())
+}
+
+/// What cannot stand in a path that is sent, where a reading has it.
+const NOT_SENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`');
+
+/// What a path could be taken for beside itself, spelled as it could be sent.
+pub fn others(path: &str) -> Result<Vec<String>, BadPath> {
+    let readings = Readings::of(path)?;
+    let sent = |reading: &String| utf8_percent_encode(reading, NOT_SENT).to_string();
+    Ok(readings.others().iter().map(sent).collect())
 }
 
 /// A path as those compare it who take letters for the same whatever their case, as do applications and file systems.

@@ -168,6 +168,11 @@ impl Routes {
         self.each_of_host(host).next()
     }
 
+    /// Whether some route names this host.
+    pub fn has_host(&self, host: &Host) -> bool {
+        self.of_host(host).is_some()
+    }
+
     /// All routes that name a host, the nearest first: its own, then those of wildcards.
     pub(super) fn each_of_host<'r>(&'r self, host: &Host) -> impl Iterator<Item = &'r HostRoutes> {
         let name = host.as_str();

@@ -250,6 +250,28 @@ fn heads() -> Vec<(&'static str, String, String)> {
             )),
         ),
         (
+            "a source of a store that nobody knows, in a path of many segments",
+            format!("/{}", "a/".repeat(100)),
+            filled("x-new-copy-source: b/", ";//%u0061+", "\r\n"),
+        ),
+        (
+            "a source of a store that nobody knows, in a path without end",
+            format!("/{}", "a/".repeat(20_000)),
+            filled_to(READ, "x-new-copy-source: b/", ";//%u0061+", "\r\n"),
+        ),
+        (
+            "sources of many stores that nobody knows",
+            "/b/c;//%u0061/d".to_owned(),
+            (0..400)
+                .map(|n| ["x-", &n.to_string(), "-copy-source: a/b;//%u0061+\r\n"].concat())
+                .collect(),
+        ),
+        (
+            "a source in an account that can be read in many ways",
+            "/v1;//%u0061%09%%253b/AUTH_a/c".to_owned(),
+            padded(filled_to(READ, "x-copy-from: b/", ";//%u0061%09%%253b+", "\r\n")),
+        ),
+        (
             "options of a connection",
             "/".to_owned(),
             filled("Connection: ", "a, ", "b\r\n"),

@@ -2,6 +2,7 @@
 
 mod collections;
 mod stores;
+mod swift;
 
 use std::collections::BTreeMap;
 

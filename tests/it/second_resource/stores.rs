@@ -66,7 +66,7 @@ async fn s75_a_source_is_judged_on_the_host_that_its_bucket_has() {
 }
 
 /// Parts of stores that are closed to whoever is in no group, of one application and of another one.
-fn closed(app: &Application, other: &Application) -> Vec<RouteConfig> {
+pub(super) fn closed(app: &Application, other: &Application) -> Vec<RouteConfig> {
     let closed = |path, app: &Application| RouteConfig {
         allow: ops(),
         ..route(path, "public", &app.url())
@@ -82,7 +82,7 @@ fn closed(app: &Application, other: &Application) -> Vec<RouteConfig> {
 }
 
 /// The status of a PUT with these headers, and what it is about. They pass as they are, or not at all.
-async fn put(
+pub(super) async fn put(
     gateway: &Running,
     app: &Application,
     cookie: &str,
@@ -142,6 +142,45 @@ async fn s75_whatever_a_store_calls_its_source_it_is_judged() {
             ["/fs/d?sig=x", "/cad/d", "/fs//../d"].map(str::to_owned),
         ),
         ("X-Copy-From", ["c/o", "cad/o", "c/o?x"].map(str::to_owned)),
+        (
+            "x-ms-file-rename-source",
+            [url("/b/k?sig=x"), url("/cad/k"), "b/k".to_owned()],
+        ),
+        (
+            "x-tos-copy-source",
+            ["/b/k", "/cad/k", "//cad/k"].map(str::to_owned),
+        ),
+        (
+            "x-nos-copy-source",
+            ["/b/k", "/cad/k", "//cad/k"].map(str::to_owned),
+        ),
+        (
+            "x-nos-move-source",
+            ["/b/k", "/ro/k", "//cad/k"].map(str::to_owned),
+        ),
+        (
+            "x-qs-copy-source",
+            ["/b/k", "/cad/k", "//cad/k"].map(str::to_owned),
+        ),
+        (
+            "x-qs-move-source",
+            ["/b/k", "/ro/k", "//cad/k"].map(str::to_owned),
+        ),
+        (
+            "x-kss-copy-source",
+            ["/b/k", "cad/k", "//cad/k"].map(str::to_owned),
+        ),
+        (
+            "x-upyun-copy-source",
+            ["/b/k", "/cad/k", "//cad/k"].map(str::to_owned),
+        ),
+        (
+            "x-upyun-move-source",
+            ["/b/k", "/ro/k", "//cad/k"].map(str::to_owned),
+        ),
+        ("x-oss-rename-source", ["k", "ro/k", "../k"].map(str::to_owned)),
+        ("X-Symlink-Target", ["c/o", "cad/o", "c/o?x"].map(str::to_owned)),
+        ("X-Object-Manifest", ["c/o", "cad/o", "c/o?x"].map(str::to_owned)),
     ] {
         for (value, status) in values.iter().zip([200, 403, 400]) {
             let one = [(name, value.as_str())];
@@ -180,6 +219,28 @@ async fn s75_a_source_is_judged_where_the_store_looks_for_it_and_for_what_become
         ("/shared/x", &[("x-ms-rename-source", "/b/k")], 200),
         // In the bucket of the target, whether the host or the path names it.
         ("/cadmium/copy", &[("x-amz-rename-source", "cad/k")], 403),
+        ("/b/copy", &[("x-amz-rename-source", "2026-11-29T16:20/k")], 200),
+        ("/b/copy", &[("x-amz-rename-source", "http://elsewhere/k")], 400),
+        // A store that deletes what it copied, if it is told to.
+        (
+            "/b/copy",
+            &[
+                ("x-amz-copy-source", "/ro/k"),
+                ("x-amz-copy-disposition", "replace"),
+            ],
+            403,
+        ),
+        // The name of an access point, however often it is encoded.
+        (
+            "/b/copy",
+            &[("x-amz-copy-source", "arn%3Aaws%3As3%3A%3A%3A/object/cad/k")],
+            400,
+        ),
+        (
+            "/b/copy",
+            &[("x-amz-copy-source", "arn%253Aaws%253As3/cad/k")],
+            400,
+        ),
         ("/shared/copy", &[("x-amz-rename-source", "secret/k")], 403),
         // In the account of the target.
         ("/v1/AUTH_a/c/copy", &[("x-copy-from", "c/o")], 200),
@@ -195,6 +256,137 @@ async fn s75_a_source_is_judged_where_the_store_looks_for_it_and_for_what_become
             "/v1/AUTH_a/c/copy",
             &[("x-copy-from", "c/o"), ("x-copy-from-account", "AUTH_b")],
             403,
+        ),
+    ] {
+        let (found, what) = put(&gateway, &app, &cookie, target, headers).await;
+        assert_eq!(found, status, "{what}");
+    }
+}
+
+/// The end of the name says that it names a source, and nothing says how.
+#[tokio::test]
+async fn s75_a_source_of_a_store_that_nobody_knows_is_judged_in_all_that_it_can_mean() {
+    let app = Application::start().await;
+    let other = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = closed(&app, &other);
+        config.route.push(RouteConfig {
+            host: Some("other.example.com".to_owned()),
+            allow: ops(),
+            ..route("/", "public", &app.url())
+        });
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    let url = |path: &str| gateway.url(path);
+    let host = |path: &str| format!("{}{path}", gateway.authority());
+    for (target, value, status) in [
+        ("/b/copy", "/b/k", 200),
+        ("/b/copy", "b/k?versionId=1", 200),
+        ("/b/copy", "b%2Fk", 200),
+        ("/b/copy", "b/k+l", 200),
+        ("/b/copy", "", 200),
+        // What leads to another application, or nowhere, is not what is meant.
+        ("/b/copy", "elsewhere/k", 200),
+        ("/b/copy", ".auth/account", 200),
+        // A path.
+        ("/b/copy", "/cad/k", 403),
+        ("/b/copy", "cad/k", 403),
+        ("/b/copy", "cad%2Fk", 403),
+        ("/b/copy", "%63ad/k", 400),
+        ("/b/copy", "CAD/k", 400),
+        ("/b/copy", "x/../cad/k", 400),
+        ("/b/copy", "//cad/k", 400),
+        ("/b/copy", "b/k#/cad", 400),
+        ("/b/copy", "b\\k", 400),
+        ("/b/copy", "x?/../cad/k", 400),
+        // All that lies below.
+        ("/b/copy", "/shared", 403),
+        // A URL, or a host and a path.
+        ("/b/copy", &*url("/b/k?sig=a/b"), 200),
+        ("/b/copy", &*url("/cad/k?sig=x"), 403),
+        ("/b/copy", &*url("/cad/k").replace(':', "%3A"), 400),
+        ("/b/copy", "http://127.0.0.1:1/b/k", 403),
+        ("/b/copy", "s3://b/k", 400),
+        ("/b/copy", "arn:aws:s3:::b/k", 400),
+        ("/b/copy", &*host("/b/k"), 200),
+        ("/b/copy", &*host("/cad/k"), 403),
+        ("/b/copy", "gw.example.com/cad/k", 403),
+        ("/b/copy", "other.example.com/k", 403),
+        // A bucket with a host.
+        ("/b/copy", "gw/cad/k", 403),
+        ("/b/copy", "other/k", 403),
+        ("/b/copy", "more/k", 200),
+        // In the target's own bucket, container or folder.
+        ("/shared/copy", "secret/k", 403),
+        ("/v1/AUTH_a/c/copy", "closed/o", 403),
+        ("/v1/AUTH_a/c/copy", "c/o", 200),
+        ("/swift/v1/c/copy", "closed/o", 403),
+    ] {
+        for name in ["x-new-copy-source", "X-HCP-CopySource", "x-new-clone-from"] {
+            let (found, what) = put(&gateway, &app, &cookie, target, &[(name, value)]).await;
+            assert_eq!(found, status, "{what}");
+        }
+    }
+    for (value, status) in [("/b/k", 200), ("/cad/k", 403), ("/ro/k", 403)] {
+        for name in ["x-new-move-source", "x-new-rename-source", "rename-from"] {
+            let (found, what) = put(&gateway, &app, &cookie, "/b/copy", &[(name, value)]).await;
+            assert_eq!(found, status, "{what}");
+        }
+    }
+    // What says more of a source names none.
+    for name in [
+        "x-new-copy-source-if-match",
+        "x-new-copy-source-range",
+        "x-new-copy-source-version-id",
+        "x-traffic-source",
+        "x-remove-from",
+    ] {
+        let (found, what) = put(&gateway, &app, &cookie, "/b/copy", &[(name, "/cad/k")]).await;
+        assert_eq!(found, 200, "{what}");
+    }
+    let odd = [("x_new_copy_source", "/b/k")];
+    let (found, what) = put(&gateway, &app, &cookie, "/b/copy", &odd).await;
+    assert_eq!(found, 400, "{what}");
+}
+
+/// An application that decodes a path first finds other segments in it than were sent.
+#[tokio::test]
+async fn s75_a_slash_that_is_encoded_in_the_target_hides_no_bucket_and_no_account() {
+    let app = Application::start().await;
+    let other = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = closed(&app, &other);
+        for route in &mut config.route {
+            route.encoded_slash = true;
+        }
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    for (target, headers, status) in [
+        (
+            "/v1%2FAUTH_a/c/copy",
+            [("x-copy-from", "closed/o")].as_slice(),
+            403,
+        ),
+        ("/v1/AUTH_a%2Fc/copy", &[("x-copy-from", "closed/o")], 403),
+        ("/v1%2fAUTH_a%2Fc/copy", &[("x-copy-from", "closed/o")], 403),
+        ("/v1/AUTH_a%252Fc/copy", &[("x-copy-from", "closed/o")], 403),
+        ("/v1//AUTH_a/c/copy", &[("x-copy-from", "closed/o")], 403),
+        ("/swift%2Fv1/c/copy", &[("x-copy-from", "closed/o")], 403),
+        ("/v1/AUTH_a/c%2Fcopy", &[("x-copy-from", "c/o")], 200),
+        ("/shared%2Fb/copy", &[("x-amz-rename-source", "secret/k")], 403),
+        ("/shared%2Fcopy", &[("x-amz-rename-source", "k")], 200),
+        ("/shared%2Fb/copy", &[("x-new-copy-source", "secret/k")], 403),
+        (
+            "/v1/AUTH_a%2Fc/copy",
+            &[("x-copy-from", "c/o"), ("x-copy-from-account", "AUTH_a")],
+            403,
+        ),
+        (
+            "/v1/AUTH_a/c%2Fcopy",
+            &[("x-copy-from", "c/o"), ("x-copy-from-account", "AUTH_a")],
+            200,
         ),
     ] {
         let (found, what) = put(&gateway, &app, &cookie, target, headers).await;

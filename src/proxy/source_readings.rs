@@ -1,0 +1,371 @@
+//! What the value of a header that names a source can mean (S75). Pure.
+
+use std::iter;
+
+use percent_encoding::percent_decode_str;
+
+use super::second_resource::SecondResourceError;
+use crate::request::{CopySource, Host, SourceForm};
+use crate::route::{MOST_READINGS, other_paths};
+
+/// So many bytes may the readings of sources have together, beside the length of the target.
+const ROOM: usize = 32 << 10;
+
+/// A URL, or a path, that a header can mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) text: String,
+    /// Whether it means nothing unless a route takes it to the very application.
+    pub(super) is_lenient: bool,
+}
+
+/// The path that a request asks an application for, in all that it could be taken for.
+#[derive(Debug)]
+pub(super) struct TargetPath {
+    sent: String,
+    others: Vec<String>,
+}
+
+impl TargetPath {
+    pub(super) fn new(sent: &str) -> Self {
+        Self {
+            sent: sent.to_owned(),
+            // It has a route, so it can be read.
+            others: other_paths(sent).unwrap_or_default(),
+        }
+    }
+
+    /// So many bytes may have all that names are read as which are relative to it.
+    pub(super) fn most_bytes(&self) -> usize {
+        ROOM + self.sent.len()
+    }
+
+    /// The path as it was sent, and then what else it could be taken for.
+    fn readings(&self) -> impl Iterator<Item = &str> {
+        iter::once(self.sent.as_str()).chain(self.others.iter().map(String::as_str))
+    }
+
+    /// A name relative to each part of the path, the whole of it last; `None` if that is too much.
+    fn relative(&self, name: &str) -> Option<Vec<Reading>> {
+        let bases = self.bases()?;
+        let bytes: usize = bases.iter().map(|base| base.len() + name.len()).sum();
+        (bytes <= self.most_bytes()).then(|| bases.into_iter().map(|base| lenient(base, name)).collect())
+    }
+
+    /// What can stand before a name that is relative to some part of the path, the empty path first; `None` if that is
+    /// too much.
+    pub(super) fn bases(&self) -> Option<Vec<&str>> {
+        let mut bases = vec![""];
+        for path in self.readings() {
+            let borders = path.match_indices('/').map(|(at, _)| &path[..at]);
+            for base in borders.chain([path.trim_end_matches('/')]) {
+                if !bases.contains(&base) {
+                    bases.push(base);
+                }
+                if bases.len() > MOST_READINGS {
+                    return None;
+                }
+            }
+        }
+        Some(bases)
+    }
+
+    /// Whether it could name an object in a container of Swift's.
+    pub(super) fn is_in_container(&self) -> bool {
+        self.readings().any(|path| {
+            account(path).is_some_and(|(version, _)| path.split('/').skip(version + 2).nth(1).is_some())
+        })
+    }
+
+    /// Whether it names this account of Swift's, however it is read.
+    pub(super) fn is_of_account(&self, named: &str) -> bool {
+        let accounts = self.readings().filter_map(account);
+        let mut accounts = accounts.map(|(_, account)| account).peekable();
+        accounts.peek().is_some() && accounts.all(|account| account.as_deref() == Some(named))
+    }
+}
+
+/// All that a source can mean in a request for `target`.
+pub(super) fn readings(
+    source: &CopySource,
+    value: &str,
+    target: &TargetPath,
+    host: &Host,
+) -> Result<Vec<Reading>, SecondResourceError> {
+    let unreadable = || SecondResourceError::Unreadable(source.name);
+    // Versions, snapshots and signatures; for Swift it belongs to a name, and is refused.
+    let (object, query) = match source.form {
+        SourceForm::Container => (value, ""),
+        _ => value.split_once('?').unwrap_or((value, "")),
+    };
+    // The slash between bucket and key is encoded by some.
+    let object = object.replace("%2F", "/").replace("%2f", "/");
+    let relative = object.strip_prefix('/').unwrap_or(&object);
+    // An access point has a name of Amazon's, and no path; what has a scheme is a URL to some.
+    let has_colon = || fully_decoded(relative.split('/').next().unwrap_or_default()).contains(':');
+    // To some a `?` is one of a name, which must lead to where the rest does.
+    let leads_elsewhere =
+        |query: &str| fully_decoded(query).contains(['\\', '#']) || fully_decoded(query).contains("/.");
+    let readings = match source.form {
+        SourceForm::Url => vec![strict(&object)],
+        SourceForm::Any if object.is_empty() => Vec::new(),
+        SourceForm::Any if object.contains("://") => vec![strict(&object)],
+        SourceForm::Any if query.contains(['/', '%']) => return Err(unreadable()),
+        _ if leads_elsewhere(query) => return Err(unreadable()),
+        SourceForm::Host if object.starts_with('/') => vec![strict(&object)],
+        SourceForm::Host => vec![strict(&format!("https://{object}"))],
+        SourceForm::Any if has_colon() => vec![strict(&format!("https://{object}"))],
+        SourceForm::Any => {
+            by_any(relative, target, host).ok_or(SecondResourceError::TooAmbiguous(source.name))?
+        }
+        SourceForm::Key if object.contains("://") => return Err(unreadable()),
+        SourceForm::Key => in_bucket(relative, target),
+        SourceForm::Bucket | SourceForm::Container if has_colon() => return Err(unreadable()),
+        SourceForm::Bucket => {
+            let in_host = key_in(relative, host).map(|key| strict(&format!("/{key}")));
+            [strict(&format!("/{relative}"))]
+                .into_iter()
+                .chain(in_host)
+                .collect()
+        }
+        SourceForm::Container => in_account(relative, target),
+    };
+    Ok(with_blanks(readings))
+}
+
+/// All that `Destination` can mean as `container/object` of Swift's; `None` if that is too much.
+pub(super) fn destinations(value: &str, target: &TargetPath) -> Option<Vec<Reading>> {
+    let value = value.replace("%2F", "/").replace("%2f", "/");
+    let relative = value.strip_prefix('/').unwrap_or(&value);
+    let elsewhere = target.relative(relative)?;
+    let readings = in_account(relative, target).into_iter().chain(elsewhere);
+    Some(with_blanks(distinct(readings)))
+}
+
+/// Adds the readings of those who read `+` as in a query.
+pub(super) fn with_blanks(mut readings: Vec<Reading>) -> Vec<Reading> {
+    let with_plus = readings.iter().filter(|reading| reading.text.contains('+'));
+    let with_blanks: Vec<Reading> = with_plus
+        .map(|reading| Reading {
+            text: reading.text.replace('+', "%20"),
+            ..*reading
+        })
+        .collect();
+    readings.extend(with_blanks);
+    readings
+}
+
+fn strict(text: &str) -> Reading {
+    Reading {
+        text: text.to_owned(),
+        is_lenient: false,
+    }
+}
+
+fn lenient(base: &str, relative: &str) -> Reading {
+    Reading {
+        text: format!("{base}/{relative}"),
+        is_lenient: true,
+    }
+}
+
+/// In the bucket that the host names, or the path.
+fn in_bucket(key: &str, target: &TargetPath) -> Vec<Reading> {
+    let beside = |path| format!("{}/{key}", up_to(path, 1));
+    let readings = [strict(&format!("/{key}")), strict(&beside(&target.sent))];
+    let others = target.others.iter().map(|path| Reading {
+        text: beside(path),
+        is_lenient: true,
+    });
+    distinct(readings.into_iter().chain(others))
+}
+
+/// In the account that the path names, where it names one.
+fn in_account(relative: &str, target: &TargetPath) -> Vec<Reading> {
+    let mut readings = Vec::new();
+    for (index, path) in target.readings().enumerate() {
+        let is_lenient = index > 0;
+        let text = |base: &str| Reading {
+            text: format!("{base}/{relative}"),
+            is_lenient,
+        };
+        match account(path) {
+            None if is_lenient => {}
+            None => readings.push(text("")),
+            Some((version, account)) => {
+                readings.extend([lenient("", relative), text(up_to(path, version + 2))]);
+                // Where the path names no account, it begins with the container.
+                if !account.is_some_and(|account| account.starts_with("AUTH_")) {
+                    readings.push(text(up_to(path, version + 1)));
+                }
+            }
+        }
+    }
+    distinct(readings)
+}
+
+/// Each text once, as it is first read.
+fn distinct(readings: impl IntoIterator<Item = Reading>) -> Vec<Reading> {
+    let mut distinct: Vec<Reading> = Vec::new();
+    for reading in readings {
+        if !distinct.iter().any(|other| other.text == reading.text) {
+            distinct.push(reading);
+        }
+    }
+    distinct
+}
+
+/// Relative to whatever part of the path, and in the bucket that the host names.
+fn by_any(relative: &str, target: &TargetPath, host: &Host) -> Option<Vec<Reading>> {
+    let mut readings = target.relative(relative)?;
+    if let Some(key) = key_in(relative, host) {
+        readings.extend(target.relative(key)?);
+    }
+    Some(readings)
+}
+
+/// The key in `bucket/key`, if the host is the bucket's own.
+fn key_in<'r>(relative: &'r str, host: &Host) -> Option<&'r str> {
+    let (bucket, key) = bucket_and_key(relative)?;
+    is_bucket_of(host, &bucket).then_some(key)
+}
+
+/// The bucket, decoded, and the key in `bucket/key`.
+pub(super) fn bucket_and_key(relative: &str) -> Option<(String, &str)> {
+    let (bucket, key) = relative.split_once('/')?;
+    Some((percent_decode_str(bucket).decode_utf8_lossy().into_owned(), key))
+}
+
+/// Whether the host is a bucket's own: then the path is the key.
+pub(super) fn is_bucket_of(host: &Host, bucket: &str) -> bool {
+    let (host, bucket) = (host.as_str(), bucket.to_ascii_lowercase());
+    host.strip_prefix(bucket.as_str())
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The first segments of a path.
+fn up_to(path: &str, segments: usize) -> &str {
+    let end = path.match_indices('/').nth(segments);
+    end.map_or(path, |(end, _)| &path[..end])
+}
+
+/// Where the version stands in a path of Swift's, as `/v1/account/container/object`, and the account after it.
+fn account(path: &str) -> Option<(usize, Option<String>)> {
+    let decoded = |segment| percent_decode_str(segment).decode_utf8_lossy().into_owned();
+    let mut segments = path.split('/').skip(1).map(decoded);
+    let version = segments.position(|segment| ["v1", "v1.0"].contains(&segment.as_str()))?;
+    Some((version, segments.next()))
+}
+
+/// A text as those read it who decode it so often as a path may be encoded at all.
+fn fully_decoded(text: &str) -> String {
+    let decode = |text: String, _| percent_decode_str(&text).decode_utf8_lossy().into_owned();
+    (0..=3).fold(text.to_owned(), decode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, value: &str, target: &str) -> Option<Vec<String>> {
+        let source = CopySource::of(&name.parse().unwrap()).unwrap();
+        let host = "b.example.com".parse().unwrap();
+        let readings = readings(source, value, &TargetPath::new(target), &host).ok()?;
+        let told = |reading: Reading| {
+            if reading.is_lenient {
+                format!("({})", reading.text)
+            } else {
+                reading.text
+            }
+        };
+        Some(readings.into_iter().map(told).collect())
+    }
+
+    #[test]
+    fn a_source_is_read_in_all_ways_that_it_can_mean() {
+        let swift = "x-copy-from";
+        for (name, value, target, paths) in [
+            (
+                "x-amz-copy-source",
+                "b/k?versionId=1",
+                "/b/c",
+                ["/b/k", "/k"].as_slice(),
+            ),
+            (
+                "x-oss-copy-source",
+                "/b%2Fk+l",
+                "/b/c",
+                &["/b/k+l", "/k+l", "/b/k%20l", "/k%20l"],
+            ),
+            ("x-amz-copy-source", "%62/k", "/c", &["/%62/k", "/k"]),
+            ("x-amz-copy-source", "b.example/k", "/c", &["/b.example/k", "/k"]),
+            ("x-amz-copy-source", "a/k", "/b/c", &["/a/k"]),
+            (
+                "x-amz-copy-source",
+                "b.example.com/k/l",
+                "/c",
+                &["/b.example.com/k/l", "/k/l"],
+            ),
+            ("x-amz-rename-source", "k/l", "/b/c/d", &["/k/l", "/b/k/l"]),
+            ("x-ms-rename-source", "/fs/d?sig=x", "/fs/e", &["/fs/d"]),
+            (
+                "x-ms-copy-source",
+                "https://h/c/b?sig=x",
+                "/c/d",
+                &["https://h/c/b"],
+            ),
+            ("x-cos-copy-source", "b.h/k?versionId=1", "/l", &["https://b.h/k"]),
+            ("x-cos-copy-source", "/b/k", "/l", &["/b/k"]),
+            (
+                "x-amz-rename-source",
+                "k",
+                "/b%2Fc/d",
+                &["/k", "/b%2Fc/k", "(/b/k)"],
+            ),
+            ("x-amz-rename-source", "a:b", "/b/c", &["/a:b", "/b/a:b"]),
+            (
+                "x-new-copy-source",
+                "/b/k?v=1",
+                "/c/d",
+                &["(/b/k)", "(/c/b/k)", "(/c/d/b/k)", "(/k)", "(/c/k)", "(/c/d/k)"],
+            ),
+            ("x-new-copy-source", "https://h/k?s=%2F", "/c", &["https://h/k"]),
+            ("x-new-copy-source", "h:8443/k", "/c", &["https://h:8443/k"]),
+            ("x-new-copy-source", "", "/c", &[]),
+            (swift, "c/o", "/d/o", &["/c/o"]),
+            (swift, "/c/o", "/v1/AUTH_a/d/o", &["(/c/o)", "/v1/AUTH_a/c/o"]),
+            (
+                swift,
+                "c/o",
+                "/%761.0/%41UTH_a/d/o",
+                &["(/c/o)", "/%761.0/%41UTH_a/c/o", "(/v1.0/AUTH_a/c/o)"],
+            ),
+            (
+                swift,
+                "c/o",
+                "/swift/v1/d/o",
+                &["(/c/o)", "/swift/v1/d/c/o", "/swift/v1/c/o"],
+            ),
+        ] {
+            assert_eq!(
+                read(name, value, target).unwrap(),
+                paths,
+                "{name}: {value} {target}"
+            );
+        }
+        for (name, value) in [
+            (
+                "x-amz-copy-source",
+                "arn:aws:s3:us-east-1:1:accesspoint/a/object/b",
+            ),
+            ("x-copy-from", "http://h/c/o"),
+            ("x-amz-copy-source", "arn%3Aaws/k"),
+            ("x-amz-copy-source", "b/k?x/../../c"),
+            ("x-cos-copy-source", "h/k?x%2F..%2Fc"),
+            ("x-amz-rename-source", "http://h/k"),
+            ("x-new-copy-source", "b/k?x=/../c"),
+        ] {
+            assert_eq!(read(name, value, "/b/c"), None, "{name}: {value}");
+        }
+    }
+}
