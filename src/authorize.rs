@@ -96,7 +96,15 @@ pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) 
             None
         }
     };
-    if let Some(Proof::Key(key)) = credentials.as_ref().and_then(|who| who.proof.as_ref()) {
+    let proof = credentials.as_ref().and_then(|who| who.proof.as_ref());
+    if matches!(proof, Some(Proof::PresignedUrl(_))) && !route.presigned() {
+        let cause = "presigned requests are not accepted there";
+        return Err(Denied::to(
+            credentials,
+            Refusal::because(Problem::Forbidden, cause),
+        ));
+    }
+    if let Some(key) = proof.and_then(Proof::key) {
         // Whoever may read may ask for the head alone.
         let reads = *method == Method::HEAD && key.may_use(route.label(), Method::GET.as_str());
         if !reads && !key.may_use(route.label(), method.as_str()) {

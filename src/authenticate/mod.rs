@@ -67,6 +67,8 @@ pub enum Proof {
     Session(Arc<LiveSession>),
     /// An access key.
     Key(Arc<LiveKey>),
+    /// An access key, by a URL that was signed with it: whoever has the URL may send it.
+    PresignedUrl(Arc<LiveKey>),
 }
 
 /// Why credentials that admitted a request admit it no longer.
@@ -241,11 +243,19 @@ impl Credentials {
 }
 
 impl Proof {
+    /// The access key, if it is one.
+    pub fn key(&self) -> Option<&Arc<LiveKey>> {
+        match self {
+            Self::Session(_) => None,
+            Self::Key(key) | Self::PresignedUrl(key) => Some(key),
+        }
+    }
+
     /// On whose behalf it is used, as they are now.
     fn principal(&self) -> Arc<Principal> {
         match self {
             Self::Session(session) => session.principal(),
-            Self::Key(key) => key.current_principal(),
+            Self::Key(key) | Self::PresignedUrl(key) => key.current_principal(),
         }
     }
 
@@ -253,7 +263,7 @@ impl Proof {
     pub fn has_ended(&self) -> bool {
         match self {
             Self::Session(session) => session.has_ended(),
-            Self::Key(key) => key.has_ended(),
+            Self::Key(key) | Self::PresignedUrl(key) => key.has_ended(),
         }
     }
 
@@ -261,7 +271,7 @@ impl Proof {
     pub fn session(&self) -> Option<&Arc<LiveSession>> {
         match self {
             Self::Session(session) => Some(session),
-            Self::Key(_) => None,
+            Self::Key(_) | Self::PresignedUrl(_) => None,
         }
     }
 
@@ -269,7 +279,7 @@ impl Proof {
     pub fn ended(&self) -> CancellationToken {
         match self {
             Self::Session(session) => session.ended(),
-            Self::Key(key) => key.ended(),
+            Self::Key(key) | Self::PresignedUrl(key) => key.ended(),
         }
     }
 }

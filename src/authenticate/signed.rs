@@ -202,9 +202,15 @@ impl SignedScheme {
 
     fn verified<'h>(&self, key: Arc<LiveKey>, signed: Signed, sender: Sender<'h>) -> Attempt<'h> {
         self.keys.used(&key, Some(sender.address), sender.user_agent);
+        let principal = key.principal().clone();
+        let proof = if signed.is_presigned() {
+            Proof::PresignedUrl(key)
+        } else {
+            Proof::Key(key)
+        };
         let credentials = Credentials {
-            principal: key.principal().clone(),
-            proof: Some(Proof::Key(key)),
+            principal,
+            proof: Some(proof),
         };
         Attempt::Verified(credentials, Some(Box::new(signed)))
     }

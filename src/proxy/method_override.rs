@@ -60,7 +60,10 @@ impl Gateway {
     }
 
     fn withholds_method_override(&self, method: &Method, route: &Route, permit: &Permit) -> bool {
-        let is_limited_key = matches!(permit.proof(), Some(Proof::Key(key)) if key.limits_methods());
+        let is_limited_key = permit
+            .proof()
+            .and_then(Proof::key)
+            .is_some_and(|key| key.limits_methods());
         is_limited_key || self.tells_methods_apart(route.target()) || route.judges_method(method)
     }
 

@@ -1,6 +1,7 @@
 //! S75: what a request names beside its target is judged as well, and reaches the application in its own form.
 
 mod collections;
+mod presigned;
 mod stores;
 mod swift;
 

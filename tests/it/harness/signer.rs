@@ -174,7 +174,24 @@ impl Signer {
 
     /// The same; some signers do not say how long it lasts.
     pub(crate) fn presigned_with(&self, request: &Unsigned<'_>, seconds: Option<u32>) -> String {
+        self.presigned_over(request, seconds, &[])
+    }
+
+    /// The same with more headers signed, sorted.
+    pub(crate) fn presigned_over(
+        &self,
+        request: &Unsigned<'_>,
+        seconds: Option<u32>,
+        more: &[(&str, &str)],
+    ) -> String {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
+        let mut lines = vec![("host", self.authority.as_str())];
+        lines.extend_from_slice(more);
+        lines.sort_unstable();
+        let names: Vec<&str> = lines.iter().map(|(name, _)| *name).collect();
+        let headers = lines.iter().fold(String::new(), |text, (name, value)| {
+            text + name + ":" + value + "\n"
+        });
         let mut parameters: Vec<String> = vec![
             "X-Amz-Algorithm=AWS4-HMAC-SHA256".to_owned(),
             format!(
@@ -183,7 +200,7 @@ impl Signer {
                 self.scope().replace('/', "%2F")
             ),
             format!("X-Amz-Date={}", self.amz_date()),
-            "X-Amz-SignedHeaders=host".to_owned(),
+            format!("X-Amz-SignedHeaders={}", names.join("%3B")),
         ];
         parameters.extend(seconds.map(|seconds| format!("X-Amz-Expires={seconds}")));
         parameters.extend(
@@ -195,8 +212,10 @@ impl Signer {
         parameters.sort_unstable();
         let query = parameters.join("&");
         let canonical = format!(
-            "{}\n{path}\n{query}\nhost:{}\n\nhost\n{}",
-            request.method, self.authority, request.payload
+            "{}\n{path}\n{query}\n{headers}\n{}\n{}",
+            request.method,
+            names.join(";"),
+            request.payload
         );
         let signature = self.aws_signature(&canonical);
         format!("{path}?{query}&X-Amz-Signature={signature}")

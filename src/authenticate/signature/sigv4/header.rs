@@ -9,7 +9,7 @@ use super::payload::Payload;
 use super::{Claim, Form};
 use crate::authenticate::signature::mac::from_hex;
 use crate::authenticate::signature::{Fault, Message};
-use crate::request::CopySource;
+use crate::request::{CopySource, names_second_resource};
 
 const DATE: &str = "x-amz-date";
 
@@ -61,7 +61,7 @@ impl<'a> Claim<'a> {
         message: &Message<'_>,
     ) -> Result<Self, Fault> {
         require_scope(&credential, &date)?;
-        require_headers(&signed_headers, message)?;
+        require_headers(form, &signed_headers, message)?;
         require_few_parameters(message.query.unwrap_or_default())?;
         Ok(Self {
             form,
@@ -134,7 +134,7 @@ fn require_few_parameters(query: &str) -> Result<(), Fault> {
 
 /// The host is signed and what tells the application what to do, and all that is signed is there, in lower case and
 /// once.
-fn require_headers(names: &str, message: &Message<'_>) -> Result<(), Fault> {
+fn require_headers(form: Form, names: &str, message: &Message<'_>) -> Result<(), Fault> {
     let is_name = |name: &str| {
         !name.is_empty()
             && name
@@ -158,9 +158,16 @@ fn require_headers(names: &str, message: &Message<'_>) -> Result<(), Fault> {
     if !has_host {
         return Err(Fault::NotSigned("host".into()));
     }
-    // What tells the application what to do is signed, as with AWS: a URL could be given any otherwise.
+    // What tells the application what to do is signed, as with AWS. Whoever has a URL, and did not sign it, could have it
+    // copy, move or delete something else besides.
     let of_aws = |name: &str| name.starts_with("x-amz-") && !MAY_BE_UNSIGNED.contains(&name);
-    let tells = |name: &&HeaderName| of_aws(name.as_str()) || CopySource::of(name).is_some();
+    let tells = |name: &&HeaderName| {
+        of_aws(name.as_str())
+            || match form {
+                Form::Header => CopySource::of(name).is_some(),
+                Form::Presigned(_) => names_second_resource(name),
+            }
+    };
     let mut telling = message.headers.keys().filter(tells).map(HeaderName::as_str);
     match telling.find(|telling| !names.split(';').any(|name| name == *telling)) {
         Some(name) => Err(Fault::NotSigned(name.into())),

@@ -1,0 +1,152 @@
+//! Second resources of requests that an access key proves, above all of those that are signed in a URL: whoever has it
+//! sends it.
+
+use tempfile::TempDir;
+use vestibule::clock::Clock;
+use vestibule::config::RouteConfig;
+
+use super::routes;
+use crate::harness::signer::{Headers, Signer, Unsigned, hash, with};
+use crate::harness::{Application, Running, route, soon};
+
+async fn start(routes: Vec<RouteConfig>) -> (Running, Signer) {
+    let now = "2026-09-01T03:04:05Z".parse().unwrap();
+    let (clock, _) = Clock::manual(now);
+    let gateway = Running::start_in(TempDir::new().unwrap(), clock, |config| {
+        config.login.iam = true;
+        config.route = routes;
+    })
+    .await;
+    gateway.signed_in("ann").await;
+    let signer = gateway.signer("ann@example.com", now).await;
+    (gateway, signer)
+}
+
+fn request<'r>(method: &'r str, target: &'r str) -> Unsigned<'r> {
+    Unsigned {
+        method,
+        target,
+        payload: hash(""),
+    }
+}
+
+async fn send(gateway: &Running, method: &str, target: &str, headers: &Headers) -> (u16, String) {
+    let method = method.parse().unwrap();
+    let sent = with(gateway.client().request(method, gateway.url(target)), headers);
+    let answer = soon(sent.send()).await.unwrap();
+    (answer.status().as_u16(), soon(answer.text()).await.unwrap())
+}
+
+fn owned(headers: &[(&'static str, &str)]) -> Headers {
+    headers
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()))
+        .collect()
+}
+
+/// A route that takes no presigned request takes none as a second resource either.
+#[tokio::test]
+async fn s75_a_presigned_url_reaches_no_route_that_takes_none_by_way_of_another() {
+    let app = Application::start().await;
+    let (gateway, signer) = start(vec![
+        route("/", "authenticated", &app.url()),
+        RouteConfig {
+            presigned: false,
+            ..route("/inner", "authenticated", &app.url())
+        },
+        RouteConfig {
+            presigned: false,
+            ..route("/docs/inner", "authenticated", &app.url())
+        },
+    ])
+    .await;
+    for (method, target, headers, status) in [
+        ("COPY", "/x", [("destination", "/y")].as_slice(), 200),
+        ("COPY", "/x", &[("destination", "/inner/y")], 403),
+        (
+            "MOVE",
+            "/x",
+            &[("destination", "/inner/y"), ("overwrite", "F")],
+            403,
+        ),
+        ("COPY", "/docs", &[("destination", "/y")], 403),
+        ("DELETE", "/docs", &[], 403),
+        ("DELETE", "/doc", &[], 200),
+        ("LOCK", "/docs", &[], 403),
+        ("LOCK", "/docs", &[("depth", "0")], 200),
+        ("PUT", "/b/k", &[("x-amz-copy-source", "/b/k")], 200),
+        ("PUT", "/b/k", &[("x-amz-copy-source", "/inner/k")], 403),
+        ("PUT", "/b/k", &[("x-new-copy-source", "/inner/k")], 403),
+        (
+            "LOCK",
+            "/y",
+            &[("depth", "0"), ("if", "</inner/y> (<urn:a>)")],
+            403,
+        ),
+    ] {
+        let unsigned = request(method, target);
+        let url = signer.presigned_over(&unsigned, Some(60), headers);
+        let sent = owned(headers);
+        let (found, told) = send(&gateway, method, &url, &sent).await;
+        assert_eq!(found, status, "{method} {target} {headers:?}: {told}");
+        // The same key, signing headers, may.
+        let (found, told) = send(&gateway, method, target, &signer.aws_with(&unsigned, headers)).await;
+        assert_eq!(found, 200, "{method} {target} {headers:?}: {told}");
+    }
+}
+
+/// Whoever has the URL names no second resource that its signer did not.
+#[tokio::test]
+async fn s75_a_presigned_url_names_the_second_resource_that_its_signer_meant() {
+    let app = Application::start().await;
+    let (gateway, signer) = start(routes(&app.url())).await;
+    for (method, target, header) in [
+        ("COPY", "/x", ("destination", "/y")),
+        ("MOVE", "/x", ("destination", "/y")),
+        ("MOVE", "/x", ("overwrite", "F")),
+        ("COPY", "/x", ("depth", "infinity")),
+        ("PROPFIND", "/x", ("depth", "infinity")),
+        ("LOCK", "/x", ("if", "</y> (<urn:a>)")),
+        ("COPY", "/v1/AUTH_a/c/o", ("destination-account", "AUTH_a")),
+        ("PUT", "/v1/AUTH_a/c/o", ("x-copy-from-account", "AUTH_a")),
+        ("PUT", "/v1/AUTH_a/c/o", ("x-symlink-target-account", "AUTH_a")),
+        ("PUT", "/v1/AUTH_a/c/o", ("x-symlink-target", "c/p")),
+        ("PUT", "/v1/AUTH_a/c/o", ("x-object-manifest", "c/p")),
+        ("PUT", "/b/k", ("x-qs-move-source", "/b/l")),
+        ("PUT", "/b/k", ("x-new-copy-source", "/b/l")),
+    ] {
+        let unsigned = request(method, target);
+        let url = signer.presigned(&unsigned, 60);
+        let (found, told) = send(&gateway, method, &url, &owned(&[header])).await;
+        assert_eq!(found, 401, "{method} {target} {header:?}: {told}");
+        assert!(told.contains(header.0), "{told}");
+        let url = signer.presigned_over(&unsigned, Some(60), &[header]);
+        let (found, told) = send(&gateway, method, &url, &owned(&[header])).await;
+        assert_eq!(found, 200, "{method} {target} {header:?}: {told}");
+        let other = [(header.0, "/z".to_owned())].to_vec();
+        let (found, told) = send(&gateway, method, &url, &other).await;
+        assert_eq!(found, 401, "{method} {target} {header:?}: {told}");
+    }
+    // What says nothing of a second resource need not be signed.
+    let url = signer.presigned(&request("GET", "/x"), 60);
+    let (found, told) = send(
+        &gateway,
+        "GET",
+        &url,
+        &owned(&[("if-match", "\"e\""), ("range", "bytes=0-")]),
+    )
+    .await;
+    assert_eq!(found, 200, "{told}");
+    // Whoever signs headers sends them, and says what is in them.
+    let unsigned = request("COPY", "/x");
+    for mut headers in [
+        signer.aws(&unsigned),
+        signer.backend_ai(&unsigned),
+        signer.message(&unsigned, None),
+        signer.basic(),
+    ] {
+        headers.push(("destination", "/y".to_owned()));
+        let (found, told) = send(&gateway, "COPY", "/x", &headers).await;
+        assert_eq!(found, 200, "{headers:?}: {told}");
+    }
+}
