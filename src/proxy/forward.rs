@@ -84,7 +84,8 @@ impl Gateway {
         if is_websocket {
             websocket::say(&mut headers);
         }
-        let spent = self.spend(head, route, signed.as_deref()).await?;
+        let spends = route.spends_signature(head.method) || admission.second.spends_signature();
+        let spent = self.spend(signed.as_deref().filter(|_| spends)).await?;
         let id = match route.target() {
             Target::Demo => return Ok(self.demo(head, &headers, route, permit, &rest)),
             Target::Upstream(id) => id,
@@ -175,15 +176,9 @@ impl Gateway {
         }
     }
 
-    /// Has the signature serve, where one serves once.
-    async fn spend(
-        &self,
-        head: &RequestHead<'_>,
-        route: &Route,
-        signed: Option<&Signed>,
-    ) -> Result<Option<SignatureDigest>, Refusal> {
-        let spends = signed.and_then(|signed| signed.spends);
-        let Some((digest, until)) = spends.filter(|_| route.spends_signature(head.method)) else {
+    /// Has a signature serve that serves once.
+    async fn spend(&self, signed: Option<&Signed>) -> Result<Option<SignatureDigest>, Refusal> {
+        let Some((digest, until)) = signed.and_then(|signed| signed.spends) else {
             return Ok(None);
         };
         let spent = self.services.spent_signatures.spend(digest, until).await;

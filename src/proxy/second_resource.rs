@@ -44,6 +44,8 @@ pub(super) struct SecondResources {
     destination: Option<PathAndQuery>,
     /// The header's text between the URLs of its resource tags, and those URLs.
     conditions: Option<Vec<Piece>>,
+    /// Whether the route of one has a signature serve once.
+    spends_signature: bool,
 }
 
 #[derive(Debug)]
@@ -90,6 +92,8 @@ pub(super) struct SecondResourcePolicy<'a> {
     target_path: OnceCell<TargetPath>,
     /// Readings of sources, and their bytes.
     looked_at: Cell<(usize, usize)>,
+    /// Whether a route that admits the permit has a signature serve once.
+    spends_signature: Cell<bool>,
 }
 
 impl Gateway {
@@ -113,6 +117,7 @@ impl Gateway {
         Ok(SecondResources {
             destination,
             conditions: policy.conditions()?,
+            spends_signature: policy.spends_signature.get(),
         })
     }
 
@@ -139,6 +144,7 @@ impl<'a> SecondResourcePolicy<'a> {
             target: own.bare_path(head.path).unwrap_or(head.path.into()),
             target_path: OnceCell::new(),
             looked_at: Cell::default(),
+            spends_signature: Cell::new(false),
         }
     }
 
@@ -292,7 +298,11 @@ impl<'a> SecondResourcePolicy<'a> {
 
     /// Whether the permit extends to a route, by this method.
     pub(super) fn extends_to(&self, route: &Route, method: &Method) -> Result<(), Denied> {
-        self.permit.extends_to(route, method)
+        self.permit.extends_to(route, method)?;
+        if route.spends_signature(method) {
+            self.spends_signature.set(true);
+        }
+        Ok(())
     }
 
     fn conditions(&self) -> Result<Option<Vec<Piece>>, SecondResourceError> {
@@ -491,6 +501,11 @@ impl SecondResources {
     /// The path of `Destination`.
     pub(super) fn destination(&self) -> Option<&str> {
         self.destination.as_ref().map(PathAndQuery::path)
+    }
+
+    /// Whether a signature serves once with them, by the route of one.
+    pub(super) fn spends_signature(&self) -> bool {
+        self.spends_signature
     }
 
     /// Writes them into the headers that an application gets, whose `Host` is set, as URLs of this scheme.

@@ -3,7 +3,7 @@
 
 use tempfile::TempDir;
 use vestibule::clock::Clock;
-use vestibule::config::RouteConfig;
+use vestibule::config::{Replay, RouteConfig};
 
 use super::routes;
 use crate::harness::signer::{Headers, Signer, Unsigned, hash, with};
@@ -148,5 +148,33 @@ async fn s75_a_presigned_url_names_the_second_resource_that_its_signer_meant() {
         headers.push(("destination", "/y".to_owned()));
         let (found, told) = send(&gateway, "COPY", "/x", &headers).await;
         assert_eq!(found, 200, "{headers:?}: {told}");
+    }
+}
+
+/// What a route asks of signatures holds where it is the second one.
+#[tokio::test]
+async fn s75_a_signature_serves_once_where_the_route_of_a_second_resource_says_so() {
+    let app = Application::start().await;
+    let (gateway, signer) = start(vec![
+        route("/", "authenticated", &app.url()),
+        RouteConfig {
+            replay: Replay::Writes,
+            ..route("/once", "authenticated", &app.url())
+        },
+    ])
+    .await;
+    for (method, target, headers, again) in [
+        ("COPY", "/x", [("destination", "/y")].as_slice(), 200),
+        ("COPY", "/x", &[("destination", "/once/y")], 401),
+        ("DELETE", "/", &[], 401),
+        // That is read alone.
+        ("PUT", "/b/k", &[("x-amz-copy-source", "/once/k")], 200),
+        ("PUT", "/b/k", &[("x-new-move-source", "/once/k")], 401),
+    ] {
+        let sent = signer.aws_with(&request(method, target), headers);
+        for status in [200, again] {
+            let (found, told) = send(&gateway, method, target, &sent).await;
+            assert_eq!(found, status, "{method} {target} {headers:?}: {told}");
+        }
     }
 }
