@@ -401,7 +401,7 @@ impl<'a> SecondResourcePolicy<'a> {
         text: &str,
         header: &'static str,
     ) -> Result<PathAndQuery, SecondResourceError> {
-        parse(text, self.head, header)
+        parse(text, self.head, self.gateway.public_port, header)
     }
 }
 
@@ -445,6 +445,7 @@ pub(super) fn only<'h>(
 fn parse(
     text: &str,
     head: &RequestHead<'_>,
+    public_port: u16,
     header: &'static str,
 ) -> Result<PathAndQuery, SecondResourceError> {
     let unreadable = SecondResourceError::Unreadable(header);
@@ -470,7 +471,10 @@ fn parse(
     let host: Host = authority.parse().map_err(|_| unreadable.clone())?;
     let is_default = |port: &str| port.is_empty() || port == ":" || port == default_port;
     let (port, own) = (port(authority), port(head.authority));
-    let is_same_port = port == own || is_default(port) && (is_default(own) || own == ":443");
+    let is_own_default = is_default(own) || own == ":443";
+    // An application is told of the public port where the request names none.
+    let is_public = port.strip_prefix(':').and_then(|port| port.parse().ok()) == Some(public_port);
+    let is_same_port = port == own || (is_default(port) || is_public) && is_own_default;
     if host != *head.host || !is_same_port {
         return Err(SecondResourceError::OtherHost(header));
     }
@@ -615,7 +619,7 @@ mod tests {
             },
             id: RequestIds::new(&Random::seeded(1)).next(),
         };
-        parse(text, &head, "Destination").map(|url| url.to_string())
+        parse(text, &head, 8443, "Destination").map(|url| url.to_string())
     }
 
     #[test]
@@ -630,6 +634,9 @@ mod tests {
             ("a.com", "http://a.com/x", "/x"),
             ("a.com:443", "http://a.com/x", "/x"),
             ("[::1]:8443", "https://[0::1]:8443/x", "/x"),
+            // The public port, where the request names none.
+            ("a.com", "https://a.com:8443/x", "/x"),
+            ("a.com:443", "https://a.com:8443/x", "/x"),
         ] {
             assert_eq!(read(authority, text).as_deref(), Ok(path), "{text}");
         }
