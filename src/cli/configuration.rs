@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::answer::Failure;
+use super::answer::{Failure, print_line};
+use super::standard_stream;
 use crate::config::{Config, ConfigErrors, DEFAULT_PATH, Loaded, Problem, SYSTEM_PATH, StoreLocation};
 
 /// The environment variable that names the configuration where the command line does not.
@@ -120,6 +121,9 @@ fn is_there(path: &Path) -> bool {
 
 /// Writes down the configuration for trying out. A file that is there stays as it is.
 pub(super) fn save(to: Option<&str>, file: &Path) -> Result<(), Failure> {
+    if standard_stream::is_named_by(file) {
+        return Ok(print_line(&Config::trial_toml(to))?);
+    }
     write_new(file, &Config::trial_toml(to)).map_err(|error| {
         let file = file.display();
         Failure::failed(if error.kind() == io::ErrorKind::AlreadyExists {

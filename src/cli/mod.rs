@@ -19,6 +19,7 @@ pub mod schema;
 mod serve;
 mod session;
 mod signals;
+mod standard_stream;
 mod store;
 mod table;
 pub mod trust;

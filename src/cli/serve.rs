@@ -27,7 +27,7 @@ pub(super) struct Serve {
     /// Try out before the application at this URL instead of the demo.
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// Write the configuration for trying out into a new file.
+    /// Write the configuration for trying out into a new file; "-": to standard output.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 }

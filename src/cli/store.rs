@@ -20,7 +20,7 @@ use crate::store::Verification;
 pub(super) enum Store {
     /// Read everything and check that it is sound.
     Verify {
-        /// Check this export or backup instead.
+        /// Check this export or backup instead; "-": standard input.
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
@@ -42,8 +42,8 @@ impl Store {
             Self::Verify { file: Some(file) } => whole::verify(&file, json).map(Some),
             Self::Export(export) => export.run(gateway, json).await,
             Self::Import(import) => import.run(gateway, json).await.map(Some),
-            Self::Backup(backup) => backup.run(gateway, json).await.map(Some),
-            Self::Salvage(salvage) => salvage.run(gateway, json).await.map(Some),
+            Self::Backup(backup) => backup.run(gateway, json).await,
+            Self::Salvage(salvage) => salvage.run(gateway, json).await,
         }
     }
 }

@@ -11,6 +11,7 @@ mod lists;
 mod mail;
 mod place;
 mod salvage;
+mod standard_stream;
 mod store;
 
 use std::fs;

@@ -1,8 +1,10 @@
 //! A file of addresses to invite.
 
+use std::io;
 use std::path::Path;
 
 use crate::cli::answer::Failure;
+use crate::cli::standard_stream;
 use crate::model::Email;
 
 /// How many addresses one command invites.
@@ -11,9 +13,10 @@ pub(super) const MOST: usize = 1000;
 /// The addresses in the first column of a CSV file. A first line that names the column is passed over; so are empty lines.
 /// Nobody is invited if one of them is not an address.
 pub(super) fn read(file: &Path) -> Result<Vec<Email>, Failure> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::failed(format!("{} cannot be read: {error}", file.display())))?;
-    addresses(&text).map_err(|fault| Failure::failed(format!("{}: {fault}", file.display())))
+    let name = standard_stream::input_name(file);
+    let text = standard_stream::open_input(file).and_then(io::read_to_string);
+    let text = text.map_err(|error| Failure::failed(format!("{name} cannot be read: {error}")))?;
+    addresses(&text).map_err(|fault| Failure::failed(format!("{name}: {fault}")))
 }
 
 fn addresses(text: &str) -> Result<Vec<Email>, String> {

@@ -20,7 +20,7 @@ pub(in crate::cli) struct Create {
     /// The only address that may use it.
     #[arg(long)]
     email: Option<String>,
-    /// A file with addresses in its first column (CSV): an invitation for each.
+    /// A file with addresses in its first column (CSV), "-": standard input: an invitation for each.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["email", "count"])]
     csv: Option<PathBuf>,
     /// Mail them instead of printing their links.

@@ -1,6 +1,8 @@
 //! `vestibule store backup`
 
-use std::io::{Seek, SeekFrom};
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,13 +12,14 @@ use super::new_file::{NewFile, unwritable};
 use super::whole;
 use crate::cli::answer::{Answer, Failure};
 use crate::cli::gateway::{self, Gateway, Why};
+use crate::cli::standard_stream;
 use crate::clock::Clock;
 use crate::control::ExportPurpose;
 use crate::store::Summary;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Backup {
-    /// A new file, or a folder, in which a new file gets its name from the time.
+    /// A new file, or a folder, in which a new file gets its name from the time; "-": standard output.
     #[arg(value_name = "FOLDER|FILE")]
     to: PathBuf,
     #[command(flatten)]
@@ -24,8 +27,16 @@ pub(in crate::cli) struct Backup {
 }
 
 impl Backup {
-    /// It has its name only when all of it was read again and is what was written.
-    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Answer, Failure> {
+    /// It has its name, or is on standard output, only when all of it was read again and is what was written.
+    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
+        if standard_stream::is_named_by(&self.to) {
+            let mut export = gateway.export(ExportPurpose::Backup, &self.why).await?;
+            let written = write_out(&mut export, json).await;
+            gateway
+                .exported(ExportPurpose::Backup, &self.why, written)
+                .await?;
+            return Ok(None);
+        }
         let path = if self.to.is_dir() {
             let now = Clock::system().now();
             self.to
@@ -44,8 +55,20 @@ impl Backup {
             read.records,
             path.display()
         );
-        Answer::new(&described(&path, &read), text)
+        Answer::new(&described(&path, &read), text).map(Some)
     }
+}
+
+async fn write_out(export: &mut gateway::Export, json: bool) -> Result<(), Failure> {
+    let name = "standard output";
+    let mut file = tempfile::tempfile().map_err(|error| unwritable(&"a temporary file", &error))?;
+    write_and_read(export, &mut file, &name, json).await?;
+    let mut copy = || {
+        file.rewind()?;
+        io::copy(&mut file, &mut io::stdout().lock())?;
+        io::stdout().flush()
+    };
+    copy().map_err(|error| unwritable(&name, &error))
 }
 
 async fn write(
@@ -54,21 +77,30 @@ async fn write(
     path: &Path,
     json: bool,
 ) -> Result<Summary, Failure> {
-    let written = copy(export, &path.display(), &mut new.file, json).await?;
+    let read = write_and_read(export, &mut new.file, &path.display(), json).await?;
+    new.put(path, false)?;
+    Ok(read)
+}
+
+async fn write_and_read(
+    export: &mut gateway::Export,
+    file: &mut File,
+    name: &impl Display,
+    json: bool,
+) -> Result<Summary, Failure> {
+    let written = copy(export, name, file, json).await?;
     let again = || {
-        new.file.sync_all()?;
-        let mut again = new.file.try_clone()?;
-        again.seek(SeekFrom::Start(0))?;
+        file.sync_all()?;
+        let mut again = file.try_clone()?;
+        again.rewind()?;
         Ok(again)
     };
-    let again = again().map_err(|error| unwritable(&path.display(), &error))?;
-    let (_, read) = whole::read(path, again, json)?;
+    let again = again().map_err(|error| unwritable(name, &error))?;
+    let (_, read) = whole::read(name, again, json)?;
     if read != written {
         return Err(Failure::failed(format!(
-            "{}: what was read again is not what was written; nothing is kept of it",
-            path.display()
+            "{name}: what was read again is not what was written; nothing is kept of it"
         )));
     }
-    new.put(path, false)?;
     Ok(read)
 }

@@ -11,12 +11,13 @@ use super::new_file::{NewFile, unwritable};
 use crate::cli::answer::{Answer, Failure};
 use crate::cli::gateway::{self, Gateway, Why};
 use crate::cli::progress::Progress;
+use crate::cli::standard_stream;
 use crate::control::ExportPurpose;
 use crate::store::Summary;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Export {
-    /// Write it to this file, in whose place it is when it is whole; by default to standard output.
+    /// Write it to this file, in whose place it is when it is whole; "-" or without this: standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -25,7 +26,8 @@ pub(in crate::cli) struct Export {
 
 impl Export {
     pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
-        let Some(path) = &self.output else {
+        let output = self.output.as_deref();
+        let Some(path) = output.filter(|path| !standard_stream::is_named_by(path)) else {
             let mut export = gateway.export(ExportPurpose::Export, &self.why).await?;
             let copied = copy(&mut export, &"standard output", &mut io::stdout().lock(), json).await;
             gateway.exported(ExportPurpose::Export, &self.why, copied).await?;

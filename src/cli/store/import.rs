@@ -1,7 +1,6 @@
 //! `vestibule store import`
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,6 +9,7 @@ use serde_json::json;
 use crate::cli::answer::{Answer, Failure};
 use crate::cli::gateway::{Gateway, Why};
 use crate::cli::progress::Progress;
+use crate::cli::standard_stream;
 use crate::control::Wanted;
 
 #[derive(Debug, Args)]
@@ -26,14 +26,9 @@ pub(in crate::cli) struct Import {
 
 impl Import {
     pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Answer, Failure> {
-        let (name, source): (_, Box<dyn Read>) = if self.file.as_os_str() == "-" {
-            ("standard input".to_owned(), Box::new(std::io::stdin()))
-        } else {
-            let name = self.file.display().to_string();
-            let file = File::open(&self.file);
-            let file = file.map_err(|error| Failure::failed(format!("{name}: {error}")))?;
-            (name, Box::new(file))
-        };
+        let name = standard_stream::input_name(&self.file);
+        let source = standard_stream::open_input(&self.file);
+        let source = source.map_err(|error| Failure::failed(format!("{name}: {error}")))?;
         let mut progress = Progress::new(json);
         let source = BufReader::new(source);
         let wanted = if self.end_sessions {

@@ -1,41 +1,44 @@
 //! `vestibule store salvage`
 
-use std::io::Write as _;
+use std::env;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::export::described;
 use super::new_file::{NewFile, folder_of, unwritable};
-use crate::cli::answer::{Answer, Failure};
+use crate::cli::answer::{Answer, Failure, mention};
 use crate::cli::gateway::Gateway;
 use crate::cli::progress::Progress;
-use crate::store::Losses;
+use crate::cli::standard_stream;
+use crate::store::{self, Losses};
 
 /// Losses that people are told one by one.
 const TOLD: usize = 10;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Salvage {
-    /// A new file, in a folder with room for a copy of the store, which is made there meanwhile.
+    /// A new file, in a folder with room for a copy of the store, which is made there meanwhile; "-": standard output, and
+    /// the copy is made in TMPDIR.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
 
 impl Salvage {
-    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Answer, Failure> {
+    /// Writes to standard output itself, and then says on standard error what was lost.
+    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
         let path = &self.file;
+        if standard_stream::is_named_by(path) {
+            let mut salvage = gateway.salvage(&env::temp_dir()).await?;
+            copy(&mut salvage, &"standard output", &mut io::stdout().lock(), json).await?;
+            mention(lost(&salvage.losses()));
+            return Ok(None);
+        }
         let mut new = NewFile::in_nobodys_place(path)?;
         let mut salvage = gateway.salvage(folder_of(path)).await?;
-        let (mut progress, mut lines_so_far) = (Progress::new(json), 0);
-        let failed = |error| Failure::failed(format!("the store cannot be read on: {error}"));
-        while let Some(lines) = salvage.file.lines().await.map_err(failed)? {
-            let written = new.file.write_all(&lines);
-            written.map_err(|error| unwritable(&path.display(), &error))?;
-            lines_so_far += memchr::memchr_iter(b'\n', &lines).count() as u64;
-            progress.at(lines_so_far);
-        }
-        drop(progress);
+        copy(&mut salvage, &path.display(), &mut new.file, json).await?;
         new.put(path, false)?;
         let (summary, losses) = (salvage.file.summary(), salvage.losses());
         let mut document = described(path, &summary);
@@ -48,8 +51,25 @@ impl Salvage {
             path.display(),
             lost(&losses)
         );
-        Answer::new(&document, text)
+        Answer::new(&document, text).map(Some)
     }
+}
+
+/// Writes what can be read, as it comes, to what has this name.
+async fn copy(
+    salvage: &mut store::Salvage,
+    name: &impl Display,
+    to: &mut impl Write,
+    json: bool,
+) -> Result<(), Failure> {
+    let (mut progress, mut lines_so_far) = (Progress::new(json), 0);
+    let failed = |error| Failure::failed(format!("the store cannot be read on: {error}"));
+    while let Some(lines) = salvage.file.lines().await.map_err(failed)? {
+        to.write_all(&lines).map_err(|error| unwritable(name, &error))?;
+        lines_so_far += memchr::memchr_iter(b'\n', &lines).count() as u64;
+        progress.at(lines_so_far);
+    }
+    to.flush().map_err(|error| unwritable(name, &error))
 }
 
 fn lost(losses: &Losses) -> String {

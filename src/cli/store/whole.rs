@@ -1,6 +1,6 @@
 //! Reading an export or a backup from its first line to its last.
 
-use std::fs::File;
+use std::fmt::Display;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -8,13 +8,15 @@ use serde_json::json;
 
 use crate::cli::answer::{Answer, Failure};
 use crate::cli::progress::Progress;
+use crate::cli::standard_stream;
 use crate::store::{Header, Reader, Summary};
 
 /// `vestibule store verify FILE`
 pub(super) fn verify(path: &Path, json: bool) -> Result<Answer, Failure> {
-    let file = File::open(path);
-    let file = file.map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
-    let (header, summary) = read(path, file, json)?;
+    let name = standard_stream::input_name(path);
+    let file = standard_stream::open_input(path);
+    let file = file.map_err(|error| Failure::failed(format!("{name}: {error}")))?;
+    let (header, summary) = read(&name, file, json)?;
     let document = json!({
         "file": path,
         "made_at": header.made_at,
@@ -30,9 +32,9 @@ pub(super) fn verify(path: &Path, json: bool) -> Result<Answer, Failure> {
     Answer::new(&document, text)
 }
 
-/// What is in a file that is whole.
-pub(super) fn read(path: &Path, file: impl Read, json: bool) -> Result<(Header, Summary), Failure> {
-    let wrong = |error| Failure::failed(format!("{}:{error}", path.display()));
+/// What is in a file that is whole, and is called this.
+pub(super) fn read(name: &impl Display, file: impl Read, json: bool) -> Result<(Header, Summary), Failure> {
+    let wrong = |error| Failure::failed(format!("{name}:{error}"));
     let mut reader = Reader::begin(BufReader::new(file)).map_err(wrong)?;
     let (mut progress, mut records) = (Progress::new(json), 0);
     while reader.record().map_err(wrong)?.is_some() {

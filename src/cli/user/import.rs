@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::cli::answer::{Answer, Failure, mention};
 use crate::cli::gateway::{Gateway, Why};
 use crate::cli::progress::Progress;
+use crate::cli::standard_stream;
 use crate::cli::table::printable;
 use crate::control::{AccountView, Command, CommandError, HtpasswdLines, ImportReport, RefusedLine};
 use crate::services::HtpasswdLine;
@@ -31,7 +32,7 @@ const TOLD: usize = 20;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
-    /// The file: a line `name:hash` for each account.
+    /// The file: a line `name:hash` for each account; "-": standard input.
     #[arg(long, value_name = "FILE")]
     htpasswd: PathBuf,
     /// Print a line for every account, and every line that is refused.
@@ -47,7 +48,7 @@ impl Import {
     pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Answer, Failure> {
         let path = &self.htpasswd;
         let unreadable = |error| Failure::failed(format!("{} cannot be read: {error}", path.display()));
-        let mut file = File::open(path).map_err(unreadable)?;
+        let mut file = standard_stream::open_seekable_input(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
         let mut outcome = Outcome::new(&self, json);
         self.check(&file, gateway, &mut outcome)?;
