@@ -46,7 +46,11 @@ fn report(config: Option<&Path>) -> Report {
             Path::new(DEFAULT_PATH),
         ),
     };
-    let (errors, warnings) = match chosen.load() {
+    let (loaded, adoption) = chosen.load_beside_gateway();
+    if let Some(adoption) = adoption {
+        mention(adoption);
+    }
+    let (errors, warnings) = match loaded {
         Ok(Loaded { config, mut warnings }) => {
             let (errors, odd) = try_out(file, &config);
             warnings.extend(odd);

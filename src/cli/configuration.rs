@@ -1,16 +1,22 @@
 //! Which configuration a command works with.
 
+use std::collections::BTreeSet;
 use std::env;
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use tokio::runtime;
 
-use super::answer::{Failure, print_line};
+use super::answer::{Failure, mention, print_line};
 use super::standard_stream;
-use crate::config::{Config, ConfigErrors, DEFAULT_PATH, Loaded, Problem, SYSTEM_PATH, StoreLocation};
+use crate::config::{
+    Config, ConfigErrors, DEFAULT_PATH, Loaded, Problem, SYSTEM_PATH, StoreLocation, adopt_variables,
+};
+use crate::control::{Client, ClientError, EnvironmentError, GatewayEnvironment};
 
 /// The environment variable that names the configuration where the command line does not.
 const VARIABLE: &str = "VESTIBULE_CONFIG";
@@ -93,13 +99,62 @@ impl Chosen {
         }
     }
 
-    /// The same, with what is wrong as the command's failure.
+    /// The same for a command that an operator runs beside a gateway: variables that the environment of this process lacks
+    /// are taken from that of the gateway, where it runs and the system allows it. What became of them, if any are.
+    pub(super) fn load_beside_gateway(&self) -> (Result<Loaded, ConfigErrors>, Option<Adoption>) {
+        let problems = match self.load() {
+            Err(problems) if problems.elsewhere.is_some() => problems,
+            loaded => return (loaded, None),
+        };
+        let missing = problems.errors.iter().filter_map(Problem::missing_variable);
+        let missing: BTreeSet<String> = missing.map(str::to_owned).collect();
+        let missing: Vec<String> = missing.into_iter().collect();
+        let client = problems.elsewhere.as_deref().map(Client::of);
+        let read = client.map(|client| environment_of(&client, &missing));
+        match read {
+            None | Some(Err(EnvironmentError::Client(ClientError::NotRunning(_)))) => (Err(problems), None),
+            Some(Err(error)) => {
+                let adoption = Adoption::Refused {
+                    variables: missing,
+                    error,
+                };
+                (Err(problems), Some(adoption))
+            }
+            Some(Ok(found)) => {
+                let (variables, absent) = missing
+                    .into_iter()
+                    .partition(|name| found.variables.contains_key(name));
+                adopt_variables(found.variables);
+                let adoption = Adoption::Done {
+                    process: found.process,
+                    variables,
+                    absent,
+                };
+                (self.load(), Some(adoption))
+            }
+        }
+    }
+
+    /// The same, with what is wrong as the command's failure, and where variables are from as a remark.
+    pub(super) fn read_beside_gateway(&self) -> Result<Loaded, Failure> {
+        let (loaded, adoption) = self.load_beside_gateway();
+        if let Some(adoption) = adoption {
+            mention(adoption);
+        }
+        self.or_failure(loaded)
+    }
+
+    /// Reads it, with what is wrong as the command's failure.
     pub(super) fn read(&self) -> Result<Loaded, Failure> {
+        self.or_failure(self.load())
+    }
+
+    fn or_failure(&self, loaded: Result<Loaded, ConfigErrors>) -> Result<Loaded, Failure> {
         let to = match self {
             Self::Trial(to) => to.as_deref(),
             Self::File(_) => None,
         };
-        self.load().map_err(|problems| match to {
+        loaded.map_err(|problems| match to {
             Some(to) => Failure::failed(format!(
                 "--to {to} names no server ({}): write a URL such as http://127.0.0.1:3000",
                 sentences(&problems.errors, |problem| problem.message.clone()).join("; ")
@@ -107,6 +162,78 @@ impl Chosen {
             None => problems.into(),
         })
     }
+}
+
+/// What became of variables that the environment of this process lacks while a gateway runs.
+#[derive(Debug)]
+pub(super) enum Adoption {
+    /// The gateway's environment was read.
+    Done {
+        /// The gateway's process.
+        process: i32,
+        /// Those that were taken from it.
+        variables: Vec<String>,
+        /// Those that it lacks as well.
+        absent: Vec<String>,
+    },
+    /// It could not be.
+    Refused {
+        /// Those that are missing.
+        variables: Vec<String>,
+        /// Why.
+        error: EnvironmentError,
+    },
+}
+
+impl fmt::Display for Adoption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done {
+                process,
+                variables,
+                absent,
+            } => {
+                if !variables.is_empty() {
+                    write!(
+                        f,
+                        "{} taken from the environment of the gateway that runs, process {process}: this shell has no such \
+                         variable",
+                        listed(variables)
+                    )?;
+                }
+                if !variables.is_empty() && !absent.is_empty() {
+                    f.write_str("; ")?;
+                }
+                if !absent.is_empty() {
+                    write!(
+                        f,
+                        "{} neither in this shell nor in the environment of the gateway that runs, process {process}",
+                        listed(absent)
+                    )?;
+                }
+                Ok(())
+            }
+            Self::Refused { variables, error } => write!(
+                f,
+                "{} not in this shell, and the service may have it: {error}. Run this as the user that runs the \
+                 gateway, as root, or with the service's environment",
+                listed(variables)
+            ),
+        }
+    }
+}
+
+/// Names, with their verb.
+fn listed(names: &[String]) -> String {
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", names.join(", "))
+}
+
+fn environment_of(client: &Client, names: &[String]) -> Result<GatewayEnvironment, EnvironmentError> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    // Without one nothing can be asked, which the command says when it tries.
+    let runtime = runtime.map_err(|_| EnvironmentError::NoProcess)?;
+    runtime.block_on(client.environment(names))
 }
 
 /// Whether there is something, readable or not: what is there and cannot be read is never passed over.

@@ -10,7 +10,7 @@ use tokio::runtime;
 
 use super::answer::{Failure, exit_after, print_json, print_line};
 use super::check::try_out;
-use super::configuration::Chosen;
+use super::configuration::{Adoption, Chosen};
 use super::logging;
 use super::table::printable;
 use crate::config::{DEFAULT_PATH, Loaded, Problem};
@@ -45,7 +45,8 @@ impl Doctor {
         };
         let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
         let mut elsewhere = Vec::new();
-        let (config, errors, warnings) = match chosen.load() {
+        let (loaded, adoption) = chosen.load_beside_gateway();
+        let (config, errors, warnings) = match loaded {
             Ok(Loaded { config, mut warnings }) => {
                 let (errors, odd) = try_out(file, &config);
                 warnings.extend(odd);
@@ -65,6 +66,15 @@ impl Doctor {
             findings.insert(0, Finding::ok(CHECK, format!("{name} can be run")));
         }
         findings.extend(elsewhere.iter().map(lacking));
+        findings.extend(adoption.map(|adoption| match &adoption {
+            Adoption::Done { absent, .. } if absent.is_empty() => Finding::ok(CHECK, adoption.to_string()),
+            Adoption::Done { .. } => Finding::warning(
+                CHECK,
+                adoption.to_string(),
+                "a restart of the gateway would fail: give the service the variable",
+            ),
+            Adoption::Refused { .. } => Finding::skipped(CHECK, adoption.to_string()),
+        }));
         let mut running = false;
         if config.is_none() {
             findings.push(Finding::skipped(
@@ -103,14 +113,11 @@ fn wrong(problem: &Problem) -> Finding {
     )
 }
 
-/// What a gateway that runs has from its own environment, which is no other's to read.
+/// What a gateway that runs may have from its own environment.
 fn lacking(problem: &Problem) -> Finding {
     Finding::skipped(
         CHECK,
-        format!(
-            "{problem}: this shell has not, and the gateway that runs was started with an environment of its own. What \
-             needs the variable is not looked at; to look at all, run this with the service's environment"
-        ),
+        format!("{problem}: what needs the variable is not looked at"),
     )
 }
 

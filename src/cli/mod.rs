@@ -158,7 +158,7 @@ fn ask<T: Into<Option<Answer>>>(
     config: Option<&Path>,
     command: impl AsyncFnOnce(&Gateway) -> Result<T, Failure>,
 ) -> Result<Option<Answer>, Failure> {
-    let loaded = Chosen::of_a_gateway(config)?.read()?;
+    let loaded = Chosen::of_a_gateway(config)?.read_beside_gateway()?;
     logging::start("warn")?;
     let gateway = Gateway::new(loaded.config);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -68,7 +68,7 @@ pub use route::{Allow, Compat, Line, Replay, RouteConfig};
 pub use server::{Endpoint, Server, ServerError, Target};
 pub use session::SessionConfig;
 pub use signup::{SignupConfig, SignupMode};
-pub use source::{SecretError, SecretSource};
+pub use source::{SecretError, SecretSource, adopt_variables};
 pub use store::{StoreConfig, StoreLocation, StoreUrlError};
 pub use template::{Piece, Placeholder, Template, TemplateError};
 pub use timeouts::TimeoutsConfig;

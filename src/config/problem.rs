@@ -49,7 +49,13 @@ impl Position {
 impl Problem {
     /// Whether all that is wrong is that the environment of this process has no such variable: another one's may.
     pub fn is_of_environment(&self) -> bool {
-        self.message.contains(NO_VARIABLE)
+        self.missing_variable().is_some()
+    }
+
+    /// The variable that the environment of this process lacks, if that is what is wrong.
+    pub fn missing_variable(&self) -> Option<&str> {
+        let (_, name) = self.message.split_once(NO_VARIABLE)?;
+        Some(name)
     }
 }
 

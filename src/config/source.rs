@@ -1,10 +1,12 @@
 //! Secrets of the configuration, which need not stand in it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, MapAccess, Visitor};
@@ -82,11 +84,27 @@ impl SecretSource {
             Self::Text(text) => Ok(text.clone()),
             Self::File { file } => read_private(file),
             Self::Env { env } => {
-                let text = std::env::var(env).map_err(|_| SecretError::NoVariable(env.clone()))?;
+                let text = match std::env::var(env) {
+                    Ok(text) => text,
+                    Err(_) => adopted(env).ok_or_else(|| SecretError::NoVariable(env.clone()))?,
+                };
                 unless_empty(text).ok_or_else(|| SecretError::EmptyVariable(env.clone()))
             }
         }
     }
+}
+
+/// Variables that the environment of this process lacks and that of the gateway that runs has.
+static ADOPTED: OnceLock<BTreeMap<String, Secret<String>>> = OnceLock::new();
+
+/// Has [`SecretSource::resolve`] find these variables where the environment of this process lacks them. For a command
+/// that an operator runs beside a gateway whose service alone has them; those of the first call stay.
+pub fn adopt_variables(variables: BTreeMap<String, Secret<String>>) {
+    ADOPTED.get_or_init(|| variables);
+}
+
+fn adopted(name: &str) -> Option<String> {
+    Some(ADOPTED.get()?.get(name)?.expose().clone())
 }
 
 /// What editors put before a text to say that it is UTF-8.

@@ -10,6 +10,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::environment::{EnvironmentError, GatewayEnvironment, read_environment};
 use super::owner::store_owner;
 use super::protocol::{self, MAX_ANSWER, MAX_REQUEST};
 use super::socket::{OpenFolder, folder_of, require_closed};
@@ -158,6 +159,15 @@ impl Client {
         }
     }
 
+    /// These variables of the environment that the gateway was started with.
+    pub async fn environment(&self, names: &[String]) -> Result<GatewayEnvironment, EnvironmentError> {
+        // Held meanwhile, so that the process is still the one that answered.
+        let stream = self.connect_trusted().await?;
+        let peer = stream.peer_cred().map_err(|error| self.broken(&error))?;
+        let process = peer.pid().filter(|process| *process > 0);
+        read_environment(process.ok_or(EnvironmentError::NoProcess)?, names)
+    }
+
     async fn connect(
         &self,
         command: &Command,
@@ -167,10 +177,14 @@ impl Client {
         if request.len() > MAX_REQUEST {
             return Err(ClientError::TooLarge);
         }
+        Ok((self.connect_trusted().await?, request))
+    }
+
+    async fn connect_trusted(&self) -> Result<UnixStream, ClientError> {
         let stream = UnixStream::connect(&self.socket).await;
         let stream = stream.map_err(|error| self.unreached(&error))?;
         self.require_trusted(&stream)?;
-        Ok((stream, request))
+        Ok(stream)
     }
 
     /// Commands carry passwords: whoever listens must be somebody who could read the store anyway.

@@ -7,6 +7,7 @@
 mod administration;
 mod client;
 mod command;
+mod environment;
 mod error;
 mod execute;
 mod execute_keys;
@@ -31,6 +32,7 @@ pub use command::{
     KeyChange, MAILS_A_PAGE, MailedInvitations, NewInvitations, NewKey, NewUser, USERS_A_PAGE, UserChange,
     UserQuery, WhichSessions, by_command_of,
 };
+pub use environment::{EnvironmentError, GatewayEnvironment};
 pub use error::CommandError;
 pub use export::Given;
 pub use import::{ImportError, Imported, Wanted, import_store};

@@ -313,10 +313,44 @@ fn what_the_gateway_has_from_its_own_environment_is_no_problem_of_this_shell() {
     says(
         &told,
         "configuration",
-        "skipped",
-        "VESTIBULE_TEST_KEY: this shell has not",
+        "ok",
+        "VESTIBULE_TEST_KEY, VESTIBULE_TEST_MAIL are taken from the environment of the gateway that runs",
     );
-    says(&told, "mail", "skipped", "VESTIBULE_TEST_MAIL");
+    says(&told, "mail", "ok", "outbox");
     says(&told, "store", "ok", "the gateway reads it");
+    let told = told.to_string();
+    assert!(
+        !told.contains("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
+        "{told}"
+    );
+
+    // So do the other commands of an operator.
+    for command in [["check"].as_slice(), &["user", "list"]] {
+        let done = site.run(command);
+        assert_eq!(done.status, 0, "{command:?}: {}{}", done.stdout, done.stderr);
+        assert!(
+            done.stderr.contains("VESTIBULE_TEST_KEY"),
+            "{command:?}: {}",
+            done.stderr
+        );
+        assert!(!done.stderr.contains("MDEyMzQ1"), "{command:?}: {}", done.stderr);
+    }
+    // A variable that neither has is a problem, and it is said that the gateway lacks it too.
+    site.configure(&config(
+        &rest.replace("VESTIBULE_TEST_MAIL", "VESTIBULE_TEST_NONE"),
+    ));
+    let done = site.run(&["check"]);
+    assert_eq!(done.status, 1);
+    assert!(done.stdout.contains("VESTIBULE_TEST_NONE"), "{}", done.stdout);
+    assert!(
+        done.stderr
+            .contains("VESTIBULE_TEST_NONE is neither in this shell nor"),
+        "{}",
+        done.stderr
+    );
     program.stop();
+    // Where none runs, the variables are missing as before.
+    let done = site.run(&["check"]);
+    assert_eq!(done.status, 1);
+    assert!(done.stdout.contains("VESTIBULE_TEST_KEY"), "{}", done.stdout);
 }
