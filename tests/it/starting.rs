@@ -1,8 +1,10 @@
 //! A gateway that starts where something is in the way.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::harness::{Program, Site, soon};
+use crate::store::full_disk::{DISK, fill, run_on_a_small_disk};
 
 const CONFIG: &str = r#"
     public_url = "https://localhost:0"
@@ -28,5 +30,41 @@ async fn a_link_for_the_first_administrator_that_cannot_be_made_keeps_nobody_out
     let (gateway, said) = Program::start(&site);
     assert!(!said.contains("could not be made"), "{said}");
     assert!(site.path("data/first-administrator.link").exists());
+    gateway.stop();
+}
+
+#[test]
+fn a_disk_that_is_full_keeps_nobody_out_before_there_is_an_administrator() {
+    run_on_a_small_disk("starting::starting_on_the_small_disk");
+}
+
+#[tokio::test]
+#[ignore = "what the test above runs on its small disk"]
+async fn starting_on_the_small_disk() {
+    let Some(disk) = std::env::var_os(DISK).map(PathBuf::from) else {
+        return;
+    };
+    let site = Site::new(&format!(
+        "{CONFIG}admin_socket = \"{0}/admin.sock\"\n[store]\nurl = \"sled:{0}/store\"\n",
+        disk.display()
+    ));
+    let link = disk.join("first-administrator.link");
+    let (gateway, said) = Program::start(&site);
+    assert!(!said.contains("could not be made"), "{said}");
+    assert_eq!(gateway.stop().0, 0);
+    fs::remove_file(&link).unwrap();
+
+    let filler = fill(&disk);
+    let (gateway, said) = Program::start(&site);
+    assert!(said.contains("could not be made"), "{said}");
+    assert!(!link.exists());
+    let asked = gateway.client(&site).get(gateway.url("/.auth/login")).send();
+    assert_eq!(soon(asked).await.unwrap().status(), 200);
+    assert_eq!(gateway.stop().0, 0);
+
+    fs::remove_file(filler).unwrap();
+    let (gateway, said) = Program::start(&site);
+    assert!(!said.contains("could not be made"), "{said}");
+    assert!(link.exists());
     gateway.stop();
 }

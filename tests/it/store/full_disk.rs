@@ -26,20 +26,20 @@ use vestibule::store::{AccessKeyStore as _, Attempt, Store, StoreError};
 use super::samples::{POLICY, account, noon};
 use crate::harness::{PASSWORD, in_full, soon};
 
-const DISK: &str = "VESTIBULE_SMALL_DISK";
+pub(crate) const DISK: &str = "VESTIBULE_SMALL_DISK";
 
 #[test]
 fn a_full_disk_loses_nothing_and_does_no_lasting_harm() {
-    run_on_a_small_disk("on_the_small_disk");
+    run_on_a_small_disk("store::full_disk::on_the_small_disk");
 }
 
 #[test]
 fn whoever_was_shut_out_on_a_full_disk_stays_it_until_the_store_agrees() {
-    run_on_a_small_disk("shutting_out_on_the_small_disk");
+    run_on_a_small_disk("store::full_disk::shutting_out_on_the_small_disk");
 }
 
-/// Runs another test of this file, by itself and on a disk of its own.
-fn run_on_a_small_disk(test: &str) {
+/// Runs another test, by itself and on a disk of its own, which [`DISK`] names.
+pub(crate) fn run_on_a_small_disk(test: &str) {
     let own_mounts = ["--user", "--map-root-user", "--mount"];
     let probe = Command::new("unshare").args(own_mounts).arg("true").output();
     if !probe.is_ok_and(|probe| probe.status.success()) {
@@ -58,12 +58,7 @@ fn run_on_a_small_disk(test: &str) {
             "mount -t tmpfs -o size=40m,mode=0700 tmpfs \"${DISK}\" && exec \"$0\" \"$@\""
         ))
         .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            &format!("store::full_disk::{test}"),
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .env(DISK, folder.path())
         .output()
         .unwrap();
@@ -258,7 +253,7 @@ async fn fail(store: &SledStore, n: u32) -> Result<Attempt, StoreError> {
 }
 
 /// Leaves not a page free.
-fn fill(disk: &Path) -> PathBuf {
+pub(crate) fn fill(disk: &Path) -> PathBuf {
     let path = disk.join("filler");
     let mut file = File::options().create(true).append(true).open(&path).unwrap();
     loop {

@@ -6,7 +6,7 @@ mod damage;
 mod exported;
 mod folder;
 mod full;
-mod full_disk;
+pub(crate) mod full_disk;
 pub(crate) mod ledger;
 mod postgres;
 mod salvage;
