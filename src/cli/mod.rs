@@ -109,6 +109,8 @@ enum Command {
 /// Does what the command line says. The exit status is 0 when it is done, 1 when it is refused or fails, 2 when the
 /// command line cannot be understood.
 pub fn run() -> ExitCode {
+    // Before anything else: until they are caught, some would end a gateway.
+    signals::block();
     // Whatever is written belongs to its owner alone (S54).
     rustix::process::umask(Mode::from_raw_mode(0o077));
     let arguments: Vec<OsString> = env::args_os().collect();
@@ -121,6 +123,9 @@ pub fn run() -> ExitCode {
 impl Cli {
     fn run(self) -> ExitCode {
         let (config, json) = (self.config.as_deref(), self.json);
+        if !matches!(self.command, None | Some(Command::Serve(_))) {
+            signals::unblock();
+        }
         let done = match self.command {
             None => serve::run(&serve::Serve::default(), config).map(|()| None),
             Some(Command::Serve(options)) => serve::run(&options, config).map(|()| None),

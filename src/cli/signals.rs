@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
+use nix::sys::signal::SigSet;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,24 @@ const MEANINGLESS: [(Number, &str); 12] = [
 /// Signals without a name, SIGRTMIN to SIGRTMAX: they would end the process too.
 const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 
+/// Signals that operators send to a gateway, at any moment of its life.
+const SENT: [nix::sys::signal::Signal; 3] = [
+    nix::sys::signal::Signal::SIGHUP,
+    nix::sys::signal::Signal::SIGUSR1,
+    nix::sys::signal::Signal::SIGUSR2,
+];
+
+/// Has them wait, in this thread and those that it makes: whoever has not caught them yet would end by them.
+pub(super) fn block() {
+    // It cannot fail with signals that exist.
+    let _ = SigSet::from_iter(SENT).thread_block();
+}
+
+/// Lets them through again, those first that wait.
+pub(super) fn unblock() {
+    let _ = SigSet::from_iter(SENT).thread_unblock();
+}
+
 /// Signals to a gateway, which come to nothing until it serves.
 pub(super) struct Requests {
     hangup: Signal,
@@ -37,7 +56,7 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// From now on these signals are kept, and others that would end the process are no more than logged.
+    /// From now on these signals are kept, those as well that were sent since [`block`], and others that would end the process are no more than logged.
     pub(super) fn catch() -> io::Result<Self> {
         for (number, name) in MEANINGLESS {
             ignore(SignalKind::from_raw(number.as_raw()), name.to_owned())?;
@@ -45,10 +64,12 @@ impl Requests {
         for number in REAL_TIME {
             ignore(SignalKind::from_raw(number), format!("signal {number}"))?;
         }
-        Ok(Self {
+        let requests = Self {
             hangup: signal(SignalKind::hangup())?,
             reopen: signal(SignalKind::user_defined1())?,
-        })
+        };
+        unblock();
+        Ok(requests)
     }
 
     /// SIGHUP reloads, SIGUSR1 opens the logs again. The log tells how either ended.

@@ -1,7 +1,11 @@
 //! A gateway that starts where something is in the way.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{Program, Site, soon};
 use crate::store::full_disk::{DISK, fill, run_on_a_small_disk};
@@ -67,4 +71,31 @@ async fn starting_on_the_small_disk() {
     assert!(!said.contains("could not be made"), "{said}");
     assert!(link.exists());
     gateway.stop();
+}
+
+#[test]
+fn no_signal_ends_a_gateway_before_it_has_read_its_configuration() {
+    let site = Site::new(CONFIG);
+    let config = site.path("early.toml");
+    assert!(Command::new("mkfifo").arg(&config).status().unwrap().success());
+    let mut serve = site.program(&["serve", "--config", "early.toml"]);
+    serve
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let child = serve.spawn().unwrap();
+    // It can be opened once the gateway reads it, and that goes on when this is written.
+    let mut reads = File::options().write(true).open(&config).unwrap();
+    for _ in 0..50 {
+        for signal in [Signal::HUP, Signal::USR1, Signal::USR2] {
+            kill_process(Pid::from_child(&child), signal).unwrap();
+        }
+    }
+    // Whoever reads it again finds a file.
+    fs::write(site.path("late.toml"), CONFIG).unwrap();
+    fs::rename(site.path("late.toml"), &config).unwrap();
+    reads.write_all(CONFIG.as_bytes()).unwrap();
+    drop(reads);
+    let (gateway, _) = Program::started(child);
+    assert_eq!(gateway.stop().0, 0);
 }
