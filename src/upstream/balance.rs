@@ -95,6 +95,11 @@ impl Balancer {
         &self.servers
     }
 
+    /// Whether there is more than one.
+    pub(super) fn has_several(&self) -> bool {
+        self.rounds.is_some()
+    }
+
     /// What brings a server under suspicion; none for a single one, which is asked whatever is known of it.
     pub(super) fn suspicion(&self, server: &Server) -> Option<Suspicion> {
         self.rounds.as_ref()?;
@@ -112,26 +117,39 @@ impl Balancer {
         let is_new = |index: &usize| !tried.0.contains(index);
         let index = match &self.rounds {
             None => Some(0).filter(is_new),
-            Some(rounds) => {
-                let answers = |index: usize| {
-                    let server = self.servers.get(index);
-                    server.is_some_and(|server| !server.health().is_suspect())
-                };
-                let select = |takes_suspects: bool| {
-                    let accepts = |backend: &Backend, is_ready: bool| {
-                        let index = index(backend).filter(is_new);
-                        is_ready && index.is_some_and(|index| takes_suspects || answers(index))
-                    };
-                    let selected = rounds.select_with(b"", 2 * self.servers.len(), accepts);
-                    selected.and_then(|backend| index(&backend))
-                };
-                select(false)
-                    .or_else(|| select(true))
-                    .or_else(|| (0..self.servers.len()).find(is_new))
-            }
+            Some(rounds) => self
+                .select(rounds, tried, false)
+                .or_else(|| self.select(rounds, tried, true))
+                .or_else(|| (0..self.servers.len()).find(is_new)),
         }?;
         tried.0.push(index);
         self.servers.get(index)
+    }
+
+    /// The same, and none but a server that takes connections and answered the last time.
+    pub(super) fn next_sound(&self, tried: &mut Tried) -> Option<&Server> {
+        let index = self.select(self.rounds.as_ref()?, tried, false)?;
+        tried.0.push(index);
+        self.servers.get(index)
+    }
+
+    fn select(
+        &self,
+        rounds: &LoadBalancer<RoundRobin>,
+        tried: &Tried,
+        takes_suspects: bool,
+    ) -> Option<usize> {
+        let answers = |index: usize| {
+            self.servers
+                .get(index)
+                .is_some_and(|server| !server.health().is_suspect())
+        };
+        let accepts = |backend: &Backend, is_ready: bool| {
+            let index = index(backend).filter(|index| !tried.0.contains(index));
+            is_ready && index.is_some_and(|index| takes_suspects || answers(index))
+        };
+        let selected = rounds.select_with(b"", 2 * self.servers.len(), accepts);
+        selected.and_then(|backend| index(&backend))
     }
 
     /// Checks the servers now and then, and as soon as one comes under suspicion or may be let back in, for ever.

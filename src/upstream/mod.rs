@@ -8,6 +8,7 @@ mod balance;
 mod checked;
 mod connect;
 mod connection_limit;
+mod divert;
 mod health;
 mod places;
 mod pool;
@@ -252,9 +253,10 @@ impl Upstream {
     /// whatever is waited for.
     ///
     /// A server that cannot be reached is passed over as long as there is another one: nothing of the request was
-    /// sent then. One that does not answer, or whose answer breaks off, is left out for a while, and until it answers a probe, as
-    /// long as there is another one. A request that reached a server is not sent again, save one without a body, by a safe method, over a
-    /// connection that turned out to be closed (RFC 9110, section 9.2.2).
+    /// sent then. One that does not answer, or whose answer breaks off, is left out for a while, and until it answers a
+    /// probe, as long as there is another one. A request that reached a server is not sent again, save one without a body,
+    /// by a safe method (RFC 9110, section 9.2.2): over a connection that turned out to be closed, or to another server
+    /// where the first answers neither it nor a probe.
     ///
     /// Where there are as many connections as there may be, it waits for one for a moment; `client` has its share of
     /// those that wait.
@@ -273,10 +275,12 @@ impl Upstream {
             (Some(place), Some(turn))
         };
         let mut tried = balance::Tried::default();
+        let mut sending = divert::Sending::new(self, permit, client);
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         while let Some(server) = self.balancer.next(&mut tried) {
             permit.require_current()?;
-            match server.send(request).await {
+            let (server, attempted) = sending.send(server, request, &mut tried, &mut place).await;
+            match attempted {
                 Attempted::Answered(mut response) => {
                     response_length::settle(response.status(), response.headers_mut())
                         .map_err(|_| UpstreamError::Ambiguous(self.name.clone()))?;

@@ -41,6 +41,14 @@ pub(super) struct Server {
     /// Held while `shared` is made, so that it is made once.
     connecting: tokio::sync::Mutex<()>,
     health: Arc<Health>,
+    /// How the last probe ended that a request was the reason for. Held while there is one.
+    probed: tokio::sync::Mutex<Option<Probed>>,
+}
+
+#[derive(Clone, Copy)]
+struct Probed {
+    ended: Instant,
+    is_answered: bool,
 }
 
 #[derive(Clone)]
@@ -62,7 +70,7 @@ pub(super) enum Attempted {
 }
 
 /// What can be sent again if it must.
-struct Copied {
+pub(super) struct Copied {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -88,6 +96,7 @@ impl Server {
             given_up: AtomicU64::new(0),
             connecting: tokio::sync::Mutex::default(),
             health: Arc::default(),
+            probed: tokio::sync::Mutex::default(),
         }
     }
 
@@ -116,6 +125,33 @@ impl Server {
         self.health.readmit();
         tracing::info!(server = %self, "a server answers again");
         Ok(())
+    }
+
+    /// Whether it answers a probe, for requests that it leaves waiting. However many ask, one probe is under way at a time;
+    /// who waits for it takes its outcome.
+    pub(super) async fn answers(&self) -> bool {
+        let asked = Instant::now();
+        let mut probed = self.probed.lock().await;
+        if let Some(probe) = probed.filter(|probe| probe.ended >= asked) {
+            return probe.is_answered;
+        }
+        let limit = self.limits.connect.min(self.patience());
+        let is_answered = matches!(timeout(limit, self.ping()).await, Ok(Ok(())));
+        *probed = Some(Probed {
+            ended: Instant::now(),
+            is_answered,
+        });
+        is_answered
+    }
+
+    /// How long a request waits for an answer before it is doubted that the server answers anybody.
+    pub(super) fn patience(&self) -> Duration {
+        self.limits.response / 4
+    }
+
+    /// How long a request waits for the head of its answer.
+    pub(super) fn response_limit(&self) -> Duration {
+        self.limits.response
     }
 
     /// Whether it answers, whatever it says, a request that asks for nothing (RFC 9110, section 9.3.7).
@@ -161,15 +197,15 @@ impl Server {
     }
 
     /// Sends a request, over a connection that is there if possible. Whoever sends one that needs a connection of its own
-    /// has a place.
-    pub(super) async fn send(&self, request: Request<RequestBody>) -> Attempted {
+    /// has a place. `copied` is the same request, where there is a copy already.
+    pub(super) async fn send(&self, request: Request<RequestBody>, copied: Option<&Copied>) -> Attempted {
         match &self.address {
             config::Server::H2c(endpoint) => Box::pin(self.send_http2(endpoint, request)).await,
-            _ => self.send_http1(request).await,
+            _ => self.send_http1(request, copied).await,
         }
     }
 
-    async fn send_http1(&self, mut request: Request<RequestBody>) -> Attempted {
+    async fn send_http1(&self, mut request: Request<RequestBody>, copied: Option<&Copied>) -> Attempted {
         *request.version_mut() = Version::HTTP_11;
         frame(&mut request);
         let progress = request.body().progress();
@@ -177,10 +213,10 @@ impl Server {
         let max_idle = if can_repeat { KEPT_FOR } else { SAFE_IDLE };
         while let Some(sender) = self.idle.take(max_idle) {
             // However young the connection is: a server may close it after each answer.
-            let copied = can_repeat.then(|| Copied::of(&request));
+            let own = (can_repeat && copied.is_none()).then(|| Copied::of(&request));
             match self.exchange(sender, request, progress.as_deref()).await {
                 Attempted::Unreachable(_, unsent) => request = unsent,
-                Attempted::Broken(error) => match copied {
+                Attempted::Broken(error) => match copied.filter(|_| can_repeat).or(own.as_ref()) {
                     Some(copied) if was_closed(&error) => {
                         request = copied.request();
                         // Once, and not over a connection that may be closed as well.
@@ -379,6 +415,12 @@ fn broken(error: hyper::Error, progress: Option<&Progress>) -> Attempted {
 }
 
 impl Copied {
+    /// The request, if it has no body and asks for nothing but an answer.
+    pub(super) fn if_repeatable(request: &Request<RequestBody>) -> Option<Self> {
+        let is_repeatable = request.body().progress().is_none() && is_safe(request.method());
+        is_repeatable.then(|| Self::of(request))
+    }
+
     fn of(request: &Request<RequestBody>) -> Self {
         Self {
             method: request.method().clone(),
@@ -387,11 +429,11 @@ impl Copied {
         }
     }
 
-    fn request(self) -> Request<RequestBody> {
+    pub(super) fn request(&self) -> Request<RequestBody> {
         let mut request = Request::new(RequestBody::empty());
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
         request
     }
 }

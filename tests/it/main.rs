@@ -58,6 +58,7 @@ mod store;
 mod terms;
 mod unwritable_log;
 mod warnings;
+mod way_divert;
 mod way_forward;
 mod way_framing;
 mod way_h2c;

@@ -1,0 +1,124 @@
+//! A request that waits at a server which answers nobody any more: a process that stands still, or its machine.
+//!
+//! Only the time that the head of an answer may take tells for certain, and then it is too late for the request. So after
+//! a quarter of that time the server is sent a probe; where it does not answer that either, what may be sent twice goes
+//! to another server as well, within the time that is left. The answer that comes first counts.
+
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+
+use http::Request;
+use http::header::UPGRADE;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::balance::Tried;
+use super::server::{Attempted, Copied, Server};
+use super::{Place, RequestBody, Upstream};
+use crate::authorize::Permit;
+
+/// A request on its way to an application.
+pub(super) struct Sending<'s> {
+    upstream: &'s Upstream,
+    permit: &'s Permit,
+    client: IpAddr,
+    was_diverted: bool,
+}
+
+impl<'s> Sending<'s> {
+    pub(super) fn new(upstream: &'s Upstream, permit: &'s Permit, client: IpAddr) -> Self {
+        Self {
+            upstream,
+            permit,
+            client,
+            was_diverted: false,
+        }
+    }
+
+    /// Sends it to a server. What became of it, and at which server; `place` is the one that the answer holds.
+    pub(super) async fn send(
+        &mut self,
+        server: &'s Server,
+        request: Request<RequestBody>,
+        tried: &mut Tried,
+        place: &mut Option<Place>,
+    ) -> (&'s Server, Attempted) {
+        let may_divert = self.upstream.balancer.has_several()
+            && !self.was_diverted
+            && !request.headers().contains_key(UPGRADE);
+        let copied = may_divert.then(|| Copied::if_repeatable(&request)).flatten();
+        let Some(copied) = copied else {
+            return (server, server.send(request, None).await);
+        };
+        let began = Instant::now();
+        let mut sent = pin!(server.send(request, Some(&copied)));
+        if let Ok(attempted) = timeout(server.patience(), &mut sent).await {
+            return (server, attempted);
+        }
+        let until = began + server.response_limit();
+        // Boxed, as it is seldom needed and large.
+        Box::pin(self.doubt(server, sent, &copied, until, tried, place)).await
+    }
+
+    async fn doubt(
+        &mut self,
+        server: &'s Server,
+        mut sent: Pin<&mut impl Future<Output = Attempted>>,
+        copied: &Copied,
+        until: Instant,
+        tried: &mut Tried,
+        place: &mut Option<Place>,
+    ) -> (&'s Server, Attempted) {
+        let is_silent = async { server.health().is_suspect() || !server.answers().await };
+        let is_silent = tokio::select! {
+            attempted = &mut sent => return (server, attempted),
+            is_silent = is_silent => is_silent,
+        };
+        if !is_silent {
+            return (server, sent.await);
+        }
+        self.upstream
+            .suspect(server, "no answer to a request and none to a probe");
+        let Some(other) = self.upstream.balancer.next_sound(tried) else {
+            return (server, sent.await);
+        };
+        self.was_diverted = true;
+        let needs_place = place.is_some();
+        let (upstream, permit, client) = (self.upstream, self.permit, self.client);
+        let diversion = async {
+            let taken = if needs_place {
+                Some(upstream.places.take(client).await.ok()?)
+            } else {
+                None
+            };
+            permit.require_current().ok()?;
+            match other.send(copied.request(), None).await {
+                Attempted::Answered(answer) => Some((answer, taken.map(|(place, _turn)| place))),
+                Attempted::TimedOut => {
+                    upstream.suspect(other, "timeout");
+                    None
+                }
+                Attempted::Broken(_) => {
+                    upstream.suspect(other, "broken answer");
+                    None
+                }
+                _ => None,
+            }
+        };
+        let mut diverted = pin!(timeout_at(until, diversion));
+        let (answered, attempted) = tokio::select! {
+            attempted = &mut sent => match attempted {
+                Attempted::Broken(_) | Attempted::Unreachable(..) => (diverted.await, Some(attempted)),
+                attempted => return (server, attempted),
+            },
+            answered = &mut diverted => (answered, None),
+        };
+        match (answered, attempted) {
+            (Ok(Some((answer, taken))), _) => {
+                *place = taken;
+                (other, Attempted::Answered(answer))
+            }
+            (_, Some(attempted)) => (server, attempted),
+            (_, None) => (server, sent.await),
+        }
+    }
+}
