@@ -89,6 +89,8 @@ pub struct Metrics {
     pub hashes_refused: Counter,
     /// Mails that wait to be sent, as they were counted last.
     pub mails_waiting: Counter,
+    /// 1 if the store lost changes that were promised, as it was looked at last.
+    pub store_changes_lost: Counter,
     /// Connections that are open now, handshakes included.
     pub connections: Counter,
     /// Handshakes that failed or took too long.
@@ -256,7 +258,7 @@ impl Metrics {
     }
 
     /// The others: their name, kind, what they count, and their value.
-    fn single(&self) -> [(&'static str, &'static str, &'static str, &Counter); 11] {
+    fn single(&self) -> [(&'static str, &'static str, &'static str, &Counter); 12] {
         let (counter, gauge) = ("counter", "gauge");
         [
             ("vestibule_sessions", gauge, "Live sessions.", &self.sessions),
@@ -290,6 +292,12 @@ impl Metrics {
                 gauge,
                 "Mails that wait to be sent, as they were counted two seconds ago at most.",
                 &self.mails_waiting,
+            ),
+            (
+                "vestibule_store_changes_lost",
+                gauge,
+                "1 if the store lost changes that were promised: see the log, or `vestibule store verify`.",
+                &self.store_changes_lost,
             ),
             (
                 "vestibule_certificate_expiry_timestamp_seconds",

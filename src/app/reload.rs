@@ -146,6 +146,7 @@ impl Serving {
             http: self.addresses.http.clone(),
             ops: self.addresses.ops,
             changed,
+            lost_changes: self.administration.load().lost_changes(),
         }
     }
 

@@ -55,6 +55,11 @@ impl Administration {
         Ok(Self::new(config, services, store, clock))
     }
 
+    /// What was promised once and the store lost.
+    pub fn lost_changes(&self) -> Option<String> {
+        self.store.lost_changes()
+    }
+
     /// The services.
     pub fn services(&self) -> &Services {
         &self.services

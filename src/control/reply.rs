@@ -277,6 +277,9 @@ pub struct Whereabouts {
     pub ops: Option<SocketAddr>,
     /// The sections that the file says otherwise by now; none if it cannot be read.
     pub changed: Option<Vec<String>>,
+    /// What was promised once and the store lost, if it did.
+    #[serde(default)]
+    pub lost_changes: Option<String>,
 }
 
 /// What a reload did.

@@ -9,8 +9,10 @@ const CHECK: &str = "store";
 
 /// The running gateway's answers; where none runs, this opens it, unless it is not there yet.
 pub(super) async fn answers(patient: &Patient<'_>) -> Vec<Finding> {
-    if patient.running.is_some() {
-        return asked(patient).await;
+    if let Some(running) = &patient.running {
+        let mut findings = asked(patient).await;
+        findings.extend(running.lost_changes.clone().map(lost));
+        return findings;
     }
     let Ok(location) = patient.config.store.location() else {
         return Vec::new();
@@ -33,19 +35,26 @@ pub(super) async fn answers(patient: &Patient<'_>) -> Vec<Finding> {
     let opening = tokio::spawn(async move {
         Administration::open(&config, clock, Random::system())
             .await
-            .map(drop)
+            .map(|opened| opened.lost_changes())
     });
     let opened = opening.await.map_err(|error| error.to_string());
-    vec![
-        match opened.and_then(|opened| opened.map_err(|error| error.to_string())) {
-            Ok(()) => Finding::ok(CHECK, format!("{location} opens")),
-            Err(error) => Finding::problem(
-                CHECK,
-                error,
-                "see that no other process has it open; `vestibule store verify` says what is wrong in it",
-            ),
-        },
-    ]
+    match opened.and_then(|opened| opened.map_err(|error| error.to_string())) {
+        Ok(None) => vec![Finding::ok(CHECK, format!("{location} opens"))],
+        Ok(Some(changes)) => vec![lost(changes)],
+        Err(error) => vec![Finding::problem(
+            CHECK,
+            error,
+            "see that no other process has it open; `vestibule store verify` says what is wrong in it",
+        )],
+    }
+}
+
+fn lost(changes: String) -> Finding {
+    Finding::problem(
+        CHECK,
+        changes,
+        "see \"A damaged store\" in the manual, docs/manual/backup.md",
+    )
 }
 
 async fn asked(patient: &Patient<'_>) -> Vec<Finding> {

@@ -249,6 +249,12 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
         Ok(())
     }
 
+    /// What was promised once and is lost, as far as the store can tell: a sentence for the operator. Reads a small file
+    /// at most.
+    fn lost_changes(&self) -> Option<String> {
+        None
+    }
+
     /// Reads everything and checks that every record is sound and every index agrees with it.
     async fn verify(&self) -> Result<Verification, StoreError>;
 }

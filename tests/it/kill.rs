@@ -77,7 +77,8 @@ async fn what_the_gateway_promised_outlives_it() {
         }
         assert!(!log.contains("panicked"), "round {round}: {log}");
 
-        let (program, _) = Program::start(&site);
+        let (program, said) = Program::start(&site);
+        assert!(!said.contains("was damaged"), "round {round}: {said}");
         let (url, http) = (program.url(""), program.client(&site));
         for entry in book.entries() {
             assert_kept(&http, &url, &entry, &book).await;
@@ -89,6 +90,7 @@ async fn what_the_gateway_promised_outlives_it() {
     let (program, _) = Program::start(&site);
     assert_eq!(program.stop().0, 0);
     assert_eq!(site.ask(&["store", "verify"])["faults"], json!([]));
+    assert!(!site.path("data/store/lost-changes.json").exists());
     let store = SledStore::open(&site.path("data/store"), clock).unwrap();
     assert_eq!(ledger.broken_promises(&store, POLICY).await, "");
     println!(

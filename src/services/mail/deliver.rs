@@ -82,13 +82,15 @@ impl Mailer {
         tokio::join!(self.send_all(stop.clone()), self.keep_counting(stop));
     }
 
-    /// Counts what waits, for whoever watches; where that fails the last count stays.
+    /// Counts what waits, and looks what the store lost, for whoever watches; where that fails the last count stays.
     async fn keep_counting(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Ok(count) = self.store.count_waiting_mails(COUNTED).await {
                 let count = u64::try_from(count).unwrap_or(u64::MAX);
                 self.metrics.mails_waiting.set(count);
             }
+            let lost = self.store.lost_changes().is_some();
+            self.metrics.store_changes_lost.set(lost.into());
             stop.run_until_cancelled(tokio::time::sleep(COUNT_EVERY)).await;
         }
     }

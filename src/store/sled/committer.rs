@@ -12,7 +12,9 @@ use tokio::sync::oneshot;
 
 use super::ballast::Ballast;
 use super::engine::Engine;
+use super::high_water_mark::MarkWriter;
 use super::rows::{Changes, Group};
+use crate::clock::Clock;
 use crate::store::StoreError;
 
 /// Operations that may wait.
@@ -36,11 +38,18 @@ pub(super) struct Committer {
 
 impl Committer {
     /// Starts the thread.
-    pub(super) fn start(engine: Arc<Engine>, ballast: Ballast) -> std::io::Result<Self> {
+    pub(super) fn start(engine: Arc<Engine>, ballast: Ballast, clock: Clock) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
+        let mut writer = Writer {
+            engine,
+            ballast,
+            clock,
+            mark: None,
+        };
+        writer.begin_mark();
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || Writer { engine, ballast }.work(&jobs))?;
+            .spawn(move || writer.work(&jobs))?;
         Ok(Self {
             queue: Some(queue),
             thread: Some(thread),
@@ -100,6 +109,9 @@ fn gone() -> StoreError {
 struct Writer {
     engine: Arc<Engine>,
     ballast: Ballast,
+    clock: Clock,
+    /// Puts down how far the log goes, as long as the engine is open.
+    mark: Option<MarkWriter>,
 }
 
 impl Writer {
@@ -137,15 +149,20 @@ impl Writer {
             return Err(StoreError::Unavailable("the disk is full".to_owned()));
         }
         let written = self.engine.commit(changes);
-        if let Err(error) = &written {
-            tracing::error!(%error, "the store could not be written to");
-            self.recover();
+        match (&written, &self.mark) {
+            (Ok(()), Some(mark)) => mark.advance(),
+            (Ok(()), None) => {}
+            (Err(error), _) => {
+                tracing::error!(%error, "the store could not be written to");
+                self.recover();
+            }
         }
         written
     }
 
     /// After an error the engine refuses all work until it is opened again. What was acknowledged is on disk.
     fn recover(&mut self) {
+        self.mark = None;
         self.engine.close();
         let opened = self
             .ballast
@@ -153,8 +170,19 @@ impl Writer {
             .map_err(StoreError::from)
             .and_then(|_| self.engine.open());
         match opened {
-            Ok(()) => tracing::warn!("the store was opened again after an error"),
+            Ok(()) => {
+                tracing::warn!("the store was opened again after an error");
+                self.begin_mark();
+            }
             Err(error) => tracing::error!(%error, "the store cannot be opened again"),
+        }
+    }
+
+    /// Without a mark all works, and only damage goes unnoticed.
+    fn begin_mark(&mut self) {
+        match MarkWriter::start(self.engine.folder(), self.clock.clone()) {
+            Ok(mark) => self.mark = Some(mark),
+            Err(error) => tracing::warn!(%error, "how far the store's log goes cannot be put down"),
         }
     }
 }
@@ -167,7 +195,7 @@ mod tests {
     fn committer(folder: &std::path::Path) -> Committer {
         let engine = Arc::new(Engine::new(folder));
         engine.open().unwrap();
-        Committer::start(engine, Ballast::find(folder)).unwrap()
+        Committer::start(engine, Ballast::find(folder), Clock::system()).unwrap()
     }
 
     #[tokio::test]

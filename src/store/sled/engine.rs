@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ::sled::{Batch, Db, IVec, Tree};
 
+use super::lost_changes::LostChanges;
 use super::rows::{Changes, Row};
 use super::snapshot::{Snapshot, Snapshots};
 use super::unreadable_snapshot;
@@ -53,10 +54,19 @@ impl Engine {
         }
     }
 
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Opens it; blocks until the log is read.
     pub(super) fn open(&self) -> Result<(), StoreError> {
         clear_unfinished_snapshots(&self.folder)?;
         await_release(&self.folder)?;
+        // The engine cuts off what it cannot read; that it will is an alarm, and no reason to serve nobody.
+        if let Err(error) = LostChanges::notice(&self.folder) {
+            tracing::error!(%error, "whether the store's log is as it was written cannot be told");
+        }
         let db = match open_files(&self.folder) {
             Err(StoreError::Corrupt(_)) if unreadable_snapshot::drop_from(&self.folder)? => {
                 await_release(&self.folder)?;

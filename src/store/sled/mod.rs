@@ -14,10 +14,13 @@ mod committer;
 mod engine;
 mod export;
 mod folder;
+mod high_water_mark;
 mod import;
 mod inspection;
 mod invitations;
 mod key;
+mod log;
+mod lost_changes;
 mod mails;
 mod meta;
 mod record;
@@ -57,6 +60,7 @@ use ballast::Ballast;
 use committer::Committer;
 use engine::{Engine, PIECE};
 use folder::Folder;
+use lost_changes::LostChanges;
 use record::Run;
 use rows::{Group, Rows};
 use signatures::Signatures;
@@ -123,6 +127,9 @@ impl SledStore {
         let meta = meta::load(&engine, &folder)?;
         inspection::build(&engine)?;
         folder.settle()?;
+        if let Some(lost) = LostChanges::noticed(path) {
+            tracing::error!("{lost}");
+        }
         // Whatever is wrong with it is told when it is needed.
         if let Ok(Some(wrapped)) = engine.with(|tree| tree.read::<WrappedDataKey>(&key::data_key())) {
             folder.tell_master_key(&wrapped.master);
@@ -130,7 +137,7 @@ impl SledStore {
         let run = Run(u64::from_be_bytes(Random::system().bytes()));
         Ok(Self {
             open: Arc::new(OpenStore {
-                committer: Committer::start(engine.clone(), ballast)?,
+                committer: Committer::start(engine.clone(), ballast, clock.clone())?,
                 signatures: Signatures::open(&engine)?,
                 audit: AuditLog::open(&engine)?,
                 engine,
@@ -457,5 +464,9 @@ impl Store for SledStore {
 
     async fn verify(&self) -> Result<Verification, StoreError> {
         self.read_all(verify::run).await
+    }
+
+    fn lost_changes(&self) -> Option<String> {
+        LostChanges::noticed(self.open.engine.folder()).map(|lost| lost.to_string())
     }
 }

@@ -18,6 +18,7 @@ use super::engine::{Engine, PIECE};
 use super::export::record_of;
 use super::folder::{self, at};
 use super::key::{self, Kind};
+use super::lost_changes::LostChanges;
 use super::record;
 use super::rows::Row;
 use super::snapshot::ORDER;
@@ -36,6 +37,10 @@ impl SledStore {
     pub fn salvage(path: &Path, scratch: &Path) -> Result<Box<dyn DamagedStore>, StoreError> {
         let Some(_lock) = folder::lock(path).map_err(at(path))? else {
             return Err(folder::is_open(path));
+        };
+        let lost = match LostChanges::find(path).map_err(at(path))? {
+            Some(lost) => Some(lost),
+            None => LostChanges::noticed(path),
         };
         let mut builder = tempfile::Builder::new();
         let copy = builder.prefix(".vestibule-salvage-").tempdir_in(scratch);
@@ -59,6 +64,7 @@ impl SledStore {
                 error => error,
             })?;
         Ok(Box::new(Damaged(Some(Reading {
+            lost,
             engine,
             kinds: ORDER.into(),
             from: None,
@@ -71,6 +77,8 @@ impl SledStore {
 struct Damaged(Option<Reading>);
 
 struct Reading {
+    /// What the engine forgot when it opened the copy, or before; until it is told.
+    lost: Option<LostChanges>,
     engine: Engine,
     /// Those that are still to be read.
     kinds: VecDeque<Kind>,
@@ -103,6 +111,9 @@ impl DamagedStore for Damaged {
 
 impl Reading {
     fn read_on(&mut self) -> Result<Vec<Result<Record, String>>, StoreError> {
+        if let Some(lost) = self.lost.take() {
+            return Ok(vec![Err(lost.to_string())]);
+        }
         while let Some(&kind) = self.kinds.front() {
             let prefix = kind.prefix();
             let from = self.from.take().unwrap_or(Bound::Included(prefix.clone()));

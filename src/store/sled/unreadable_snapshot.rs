@@ -53,8 +53,7 @@ fn end_without(folder: &Path, trial: &Path) -> Result<u64, StoreError> {
     copy().map_err(at(trial))?;
     drop(open_files(trial)?);
     await_release(trial)?;
-    let written = snapshots(trial).map_err(at(trial))?;
-    Ok(written.last().map_or(0, |snapshot| end_of(snapshot)))
+    newest_end(trial).map_err(at(trial))
 }
 
 /// The finished snapshots of a folder, the newest last.
@@ -71,6 +70,11 @@ pub(super) fn snapshots(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// How far the log was at the newest snapshot: the engine begins to read there, and at the beginning without one.
+pub(super) fn newest_end(folder: &Path) -> io::Result<u64> {
+    Ok(snapshots(folder)?.last().map_or(0, |snapshot| end_of(snapshot)))
 }
 
 /// Copies the files of the engine.

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use super::engine::Engine;
 use super::inspection;
 use super::key::{self, Kind};
+use super::lost_changes::LostChanges;
 use super::record::{self, Failures, IndexForm, Meta, Postage, SpentUntil, UnknownFailures};
 use super::rows::Rows;
 use crate::ids::AccountId;
@@ -20,6 +21,9 @@ use crate::store::{AuditSubject, StoreError, Verification};
 /// Reads everything: counts the rows, and says what is wrong with them.
 pub(super) fn run(engine: &Engine) -> Result<Verification, StoreError> {
     let mut found = Verification::default();
+    if let Some(lost) = LostChanges::noticed(engine.folder()) {
+        found.add_fault(lost.to_string());
+    }
     let read = engine.pieces(b"", None, |tree, rows| {
         for (key, value) in rows {
             match Kind::of(key) {

@@ -66,6 +66,7 @@ async fn kill_again_and_again() {
 
         let broken = ledger.broken_promises(&store, PATIENT).await;
         assert_eq!(broken, "", "round {round}");
+        assert_eq!(store.lost_changes(), None, "round {round}");
         let faults = store.verify().await.unwrap().faults;
         assert_eq!(faults, Vec::<String>::new(), "round {round}");
         store.close();

@@ -8,6 +8,7 @@ mod folder;
 mod full;
 pub(crate) mod full_disk;
 pub(crate) mod ledger;
+mod lost_changes;
 mod postgres;
 mod salvage;
 mod samples;

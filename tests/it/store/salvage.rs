@@ -54,7 +54,7 @@ async fn count(store: &SledStore) -> usize {
 }
 
 /// The lines of what can be read, and what cannot.
-async fn salvaged(folder: &Path) -> (Vec<String>, Losses) {
+pub(super) async fn salvaged(folder: &Path) -> (Vec<String>, Losses) {
     let scratch = tempfile::tempdir().unwrap();
     let read = read(SledStore::salvage(folder, scratch.path()).unwrap()).await;
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);

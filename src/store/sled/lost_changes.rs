@@ -1,0 +1,98 @@
+//! Changes that were promised and that the engine forgot, because its log was damaged behind them.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::high_water_mark::{HighWaterMark, write_durably};
+use super::log::Log;
+use super::unreadable_snapshot;
+
+/// The alarm: it stays until the operator removes it.
+const FILE: &str = "lost-changes.json";
+
+/// That changes are lost, and of what time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LostChanges {
+    /// When the last change was made that is certainly there.
+    after: Option<Timestamp>,
+    /// When the last change was made of which it is known.
+    until: Option<Timestamp>,
+    /// Where the store is.
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+impl LostChanges {
+    /// Those that were noticed in a folder, ever since.
+    pub(super) fn noticed(folder: &Path) -> Option<Self> {
+        let folder = folder.to_owned();
+        match fs::read(folder.join(FILE)) {
+            Ok(text) => {
+                let read = serde_json::from_slice(&text).ok();
+                let (after, until) = read.map_or((None, None), |lost: Self| (lost.after, lost.until));
+                Some(Self { after, until, folder })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(_) => Some(Self {
+                after: None,
+                until: None,
+                folder,
+            }),
+        }
+    }
+
+    /// Those that the engine will forget when it opens the folder. Changes nothing.
+    pub(super) fn find(folder: &Path) -> io::Result<Option<Self>> {
+        let Some(mark) = HighWaterMark::read(folder) else {
+            return Ok(None);
+        };
+        let (Some((end, until)), Some(log)) = (mark.newest(), Log::open(folder)?) else {
+            return Ok(None);
+        };
+        let start = unreadable_snapshot::newest_end(folder)?;
+        let damage = log.damage_in(start..end)?;
+        Ok(damage.map(|position| Self {
+            after: mark.time_before(position),
+            until: Some(until),
+            folder: folder.to_owned(),
+        }))
+    }
+
+    /// Puts down those that the engine will forget, before it does.
+    pub(super) fn notice(folder: &Path) -> io::Result<()> {
+        let Some(mut lost) = Self::find(folder)? else {
+            return Ok(());
+        };
+        if let Some(earlier) = Self::noticed(folder) {
+            lost.after = earlier.after.min(lost.after);
+        }
+        // Where it cannot be put down it is told at least.
+        write_durably(folder, FILE, &serde_json::to_vec(&lost)?).inspect_err(|_| tracing::error!("{lost}"))
+    }
+}
+
+impl fmt::Display for LostChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let db = self.folder.join("db");
+        write!(f, "{} was damaged, and what was decided", db.display())?;
+        if let Some(after) = self.after {
+            write!(f, " after {after:.0}")?;
+        }
+        if let Some(until) = self.until {
+            write!(f, ", until {until:.0},")?;
+        }
+        write!(
+            f,
+            " may be lost: sessions that were ended, keys that were revoked and accounts that were disabled may serve \
+             again, and passwords be the old ones. Compare with the lines of the audit log. `vestibule store import \
+             BACKUP` makes a new store from a backup, once that folder is moved away; to go on with what there is, \
+             end sessions with `vestibule session revoke`, do again what is missing, and remove {}",
+            self.folder.join(FILE).display()
+        )
+    }
+}
