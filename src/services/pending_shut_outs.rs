@@ -1,6 +1,7 @@
 //! Acts that shut somebody out and that the store could not keep.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -14,10 +15,17 @@ use crate::model::{AccessKeyId, Decision};
 /// why whoever keeps them says so at the end.
 #[derive(Debug, Default)]
 pub(super) struct PendingShutOuts {
-    accounts: Mutex<HashMap<AccountId, AccountShutOut>>,
-    keys: Mutex<HashMap<AccessKeyId, KeyShutOut>>,
+    accounts: Mutex<Arrivals<AccountId, AccountShutOut>>,
+    keys: Mutex<Arrivals<AccessKeyId, KeyShutOut>>,
     /// Whoever decides about an account, or tries a decision again: a later decision is not undone by an earlier one.
     pub(super) turn: tokio::sync::Mutex<()>,
+}
+
+/// What came for each key, with the number by which it first did.
+#[derive(Debug)]
+struct Arrivals<K, T> {
+    by_key: HashMap<K, (u64, T)>,
+    next: u64,
 }
 
 /// What was done to an account.
@@ -48,11 +56,11 @@ pub(super) struct KeyShutOut {
 
 impl PendingShutOuts {
     pub(super) fn has_account(&self, id: AccountId) -> bool {
-        self.accounts().contains_key(&id)
+        self.accounts().get(&id).is_some()
     }
 
     pub(super) fn has_key(&self, id: &AccessKeyId) -> bool {
-        self.keys().contains_key(id)
+        self.keys().get(id).is_some()
     }
 
     pub(super) fn has_revoked(&self, id: &AccessKeyId) -> bool {
@@ -83,9 +91,9 @@ impl PendingShutOuts {
 
     /// Another decision about the account's standing is in the store; a deletion stays to be told.
     pub(super) fn remove_disabled(&self, id: AccountId) {
-        let is_disabled = |shut_out: &mut AccountShutOut| matches!(shut_out.act, AccountAct::Disable(_));
+        let is_disabled = |shut_out: &AccountShutOut| matches!(shut_out.act, AccountAct::Disable(_));
         let mut accounts = self.accounts();
-        if accounts.get_mut(&id).is_some_and(is_disabled) {
+        if accounts.get(&id).is_some_and(is_disabled) {
             accounts.remove(&id);
         }
     }
@@ -95,20 +103,110 @@ impl PendingShutOuts {
         self.keys().remove(id);
     }
 
+    /// All of them, in the order in which they were first shut out: what was done last may not hold because of what was
+    /// done first, and not the other way round.
     pub(super) fn all_accounts(&self) -> Vec<(AccountId, AccountShutOut)> {
-        let accounts = self.accounts();
-        accounts.iter().map(|(id, act)| (*id, act.clone())).collect()
+        self.accounts().in_order()
     }
 
+    /// The same of keys.
     pub(super) fn all_keys(&self) -> Vec<(AccessKeyId, KeyShutOut)> {
-        self.keys().iter().map(|(id, act)| (*id, act.clone())).collect()
+        self.keys().in_order()
     }
 
-    fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, AccountShutOut>> {
+    fn accounts(&self) -> MutexGuard<'_, Arrivals<AccountId, AccountShutOut>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keys(&self) -> MutexGuard<'_, HashMap<AccessKeyId, KeyShutOut>> {
+    fn keys(&self) -> MutexGuard<'_, Arrivals<AccessKeyId, KeyShutOut>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K, T> Default for Arrivals<K, T> {
+    fn default() -> Self {
+        Self {
+            by_key: HashMap::new(),
+            next: 0,
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash, T: Clone> Arrivals<K, T> {
+    fn get(&self, key: &K) -> Option<&T> {
+        self.by_key.get(key).map(|(_, came)| came)
+    }
+
+    /// In the place of what came for the key before, if anything did.
+    fn insert(&mut self, key: K, came: T) {
+        let number = self.by_key.get(&key).map_or(self.next, |(number, _)| *number);
+        self.by_key.insert(key, (number, came));
+        self.next += 1;
+    }
+
+    fn remove(&mut self, key: &K) {
+        self.by_key.remove(key);
+    }
+
+    fn in_order(&self) -> Vec<(K, T)> {
+        let mut came: Vec<_> = self.by_key.iter().collect();
+        came.sort_by_key(|(_, (number, _))| *number);
+        came.into_iter()
+            .map(|(key, (_, came))| (*key, came.clone()))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+    use crate::services::Kind;
+
+    fn shut_out(act: AccountAct) -> AccountShutOut {
+        AccountShutOut {
+            act,
+            guarded: String::new(),
+            event: Event::success(Kind::Disable, ""),
+            origin: Origin::default(),
+        }
+    }
+
+    #[test]
+    fn acts_are_tried_again_in_the_order_in_which_they_came() {
+        let (pending, random) = (PendingShutOuts::default(), Random::seeded(1));
+        let ids: Vec<_> = (0..50)
+            .map(|_| AccountId::new(Timestamp::UNIX_EPOCH, &random))
+            .collect();
+        let disable = || {
+            AccountAct::Disable(Decision {
+                by: String::new(),
+                at: Timestamp::UNIX_EPOCH,
+                reason: None,
+            })
+        };
+        for id in &ids {
+            pending.add_account(*id, shut_out(disable()));
+        }
+        pending.add_account(ids[3], shut_out(AccountAct::Delete(None)));
+        pending.remove_account(ids[5]);
+        pending.add_account(ids[5], shut_out(disable()));
+        let order: Vec<_> = pending.all_accounts().into_iter().map(|(id, _)| id).collect();
+        let mut expected = ids.clone();
+        let last = expected.remove(5);
+        expected.push(last);
+        assert_eq!(order, expected, "what was disabled first is deleted first");
+
+        let keys: Vec<_> = (0..50).map(|_| AccessKeyId::new(&random)).collect();
+        for key in &keys {
+            let shut_out = KeyShutOut {
+                is_revoked: true,
+                event: Event::success(Kind::AccessKeyRevoke, ""),
+                origin: Origin::default(),
+            };
+            pending.add_key(*key, shut_out);
+        }
+        let order: Vec<_> = pending.all_keys().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(order, keys);
     }
 }
