@@ -161,10 +161,9 @@ mod tests {
             "added": [{ "email": "a@example.com" }],
             "refused": [{ "line": 2, "name": "b@example.com", "reason": "taken" }],
         });
-        Failure::from(CommandError {
-            message: "1 of 2 accounts were not imported".to_owned(),
-            details: details.as_object().unwrap().clone(),
-        })
+        let mut error = CommandError::new("1 of 2 accounts were not imported");
+        error.details = details.as_object().unwrap().clone();
+        Failure::from(error)
     }
 
     #[test]

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::Standing;
+use crate::refusal::Problem;
 use crate::services::{AccessKeyError, AccountError, LinkError, PasswordRule, VaultError};
 use crate::store::StoreError;
 
 /// A refusal or a failure, told to the administrator.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct CommandError {
     /// What is wrong and what to do.
@@ -16,6 +17,16 @@ pub struct CommandError {
     /// What a program may want to know besides.
     #[serde(default)]
     pub details: Map<String, Value>,
+    /// What the record calls it, as for an act on a page; none if the act was done all the same.
+    #[serde(skip)]
+    pub(super) problem: Option<&'static str>,
+}
+
+/// Whether whoever asked is told the same: what the record calls it stays here.
+impl PartialEq for CommandError {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.message, &self.details) == (&other.message, &other.details)
+    }
 }
 
 impl CommandError {
@@ -24,6 +35,27 @@ impl CommandError {
         Self {
             message: message.into(),
             details: Map::new(),
+            problem: Some(Problem::InvalidInput.slug()),
+        }
+    }
+
+    /// What the act is on is not there.
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::of(Problem::NotFound, message)
+    }
+
+    /// The act was done, and something else went wrong.
+    pub(super) fn after_the_act(message: impl Into<String>) -> Self {
+        Self {
+            problem: None,
+            ..Self::new(message)
+        }
+    }
+
+    fn of(problem: Problem, message: impl Into<String>) -> Self {
+        Self {
+            problem: Some(problem.slug()),
+            ..Self::new(message)
         }
     }
 
@@ -38,7 +70,13 @@ impl CommandError {
 
 impl From<AccountError> for CommandError {
     fn from(error: AccountError) -> Self {
-        Self::new(match &error {
+        let problem = match &error {
+            AccountError::NotFound(_) => Problem::NotFound,
+            AccountError::Stale(..) => Problem::Conflict,
+            AccountError::Busy | AccountError::Store(_) => Problem::Unavailable,
+            _ => Problem::InvalidInput,
+        };
+        let message = match &error {
             AccountError::NotFound(_) => format!("{error}; `vestibule user list` shows all"),
             AccountError::Password(rules) => {
                 let rules: Vec<String> = rules.iter().copied().map(rule).collect();
@@ -52,43 +90,51 @@ impl From<AccountError> for CommandError {
                 format!("{error}; put another account into that group first")
             }
             _ => error.to_string(),
-        })
+        };
+        Self::of(problem, message)
     }
 }
 
 impl From<AccessKeyError> for CommandError {
     fn from(error: AccessKeyError) -> Self {
-        Self::new(match &error {
+        let problem = match &error {
+            AccessKeyError::NotFound(_) | AccessKeyError::NoAccount => Problem::NotFound,
+            AccessKeyError::TooOften(_) => Problem::RateLimited,
+            AccessKeyError::Vault(_) | AccessKeyError::Store(_) => Problem::Unavailable,
+            AccessKeyError::TooMany(_) | AccessKeyError::Name => Problem::InvalidInput,
+        };
+        let message = match &error {
             AccessKeyError::NotFound(_) => format!("{error}; `vestibule key list` shows all"),
             AccessKeyError::TooMany(_) => {
                 format!("{error}; revoke one first, or raise login.access_keys")
             }
             _ => error.to_string(),
-        })
+        };
+        Self::of(problem, message)
     }
 }
 
 impl From<VaultError> for CommandError {
     fn from(error: VaultError) -> Self {
-        Self::new(error.to_string())
+        Self::of(Problem::Unavailable, error.to_string())
     }
 }
 
 impl From<LinkError> for CommandError {
     fn from(error: LinkError) -> Self {
-        Self::new(error.to_string())
+        Self::of(Problem::Unavailable, error.to_string())
     }
 }
 
 impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
-        Self::new(error.to_string())
+        Self::of(Problem::Unavailable, error.to_string())
     }
 }
 
 impl From<serde_json::Error> for CommandError {
     fn from(error: serde_json::Error) -> Self {
-        Self::new(format!("the answer cannot be written as JSON: {error}"))
+        Self::after_the_act(format!("the answer cannot be written as JSON: {error}"))
     }
 }
 

@@ -6,6 +6,7 @@ use super::command::{
     AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, HtpasswdLines, NewUser, USERS_A_PAGE,
     UserChange, WhichSessions,
 };
+use super::refused::Act;
 use super::reply::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationView, RefusedLine, SessionView,
 };
@@ -16,8 +17,20 @@ use crate::services::{AccountChange, AccountError, Actor, Event, Kind, NewAccoun
 use crate::store::{AuditPage, SessionsToEnd};
 
 impl Administration {
-    /// Does what is asked, by whom and why is for the record. The answer is what [`Command`] says.
+    /// Does what is asked, by whom and why is for the record, which has what is refused too. The answer is what [`Command`]
+    /// says.
     pub async fn execute(&self, command: Command, by: &Actor) -> Result<Value, CommandError> {
+        let act = Act::of(&command);
+        let answer = self.answer(command, by).await;
+        if let (Err(CommandError { problem, .. }), Some(act)) = (&answer, act)
+            && let Some(problem) = problem
+        {
+            self.note_refused(act, problem, by).await;
+        }
+        answer
+    }
+
+    async fn answer(&self, command: Command, by: &Actor) -> Result<Value, CommandError> {
         Ok(match command {
             Command::AddUser(new) => to_value(self.add_user(new, by).await?)?,
             Command::ImportLines(lines) => to_value(self.import_lines(&lines, by).await)?,
@@ -95,11 +108,18 @@ impl Administration {
         {
             match line.result {
                 Ok(added) => report.added.push(added.into()),
-                Err(error) => report.refused.push(RefusedLine {
-                    line: line.number,
-                    name: line.name,
-                    reason: CommandError::from(error).message,
-                }),
+                Err(error) => {
+                    let error = CommandError::from(error);
+                    if let Some(problem) = error.problem {
+                        let act = Act::on(Kind::AccountAdd, &line.name);
+                        self.note_refused(act, problem, by).await;
+                    }
+                    report.refused.push(RefusedLine {
+                        line: line.number,
+                        name: line.name,
+                        reason: error.message,
+                    });
+                }
             }
         }
         report
@@ -123,7 +143,7 @@ impl Administration {
         if invitations.revoke(id, by, &Origin::default()).await? {
             return Ok(id);
         }
-        Err(CommandError::new(format!(
+        Err(CommandError::not_found(format!(
             "there is no invitation {id}; `vestibule invite list` shows those that are not used up"
         )))
     }
@@ -160,7 +180,9 @@ impl Administration {
         let event = event.by(by).detail(detail);
         match self.services.audit.record(&Origin::default(), &event).await {
             Ok(()) => Ok(EndedSessions { ended }),
-            Err(error) => Err(CommandError::new(format!("the sessions are ended, but {error}"))),
+            Err(error) => Err(CommandError::after_the_act(format!(
+                "the sessions are ended, but {error}"
+            ))),
         }
     }
 
@@ -241,7 +263,7 @@ pub(super) fn views<T, V: From<T>>(items: Vec<T>) -> Vec<V> {
 
 fn no_session(id: SessionId, of: Option<&str>) -> CommandError {
     let of = of.map(|user| format!(" of {user}")).unwrap_or_default();
-    CommandError::new(format!(
+    CommandError::not_found(format!(
         "there is no session {id}{of}; `vestibule session list` shows all"
     ))
 }

@@ -41,7 +41,7 @@ impl Administration {
             }
         }
         if again.is_empty() {
-            return Err(CommandError::new(format!(
+            return Err(CommandError::not_found(format!(
                 "no mail {name} failed for good: `vestibule mail list` shows those that did, by id and address"
             )));
         }

@@ -21,6 +21,7 @@ mod open;
 pub mod ops;
 mod owner;
 mod protocol;
+mod refused;
 mod reply;
 pub mod socket;
 mod stream;

@@ -210,6 +210,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ),
     ("control::ops", "metrics", "what it shows"),
     ("control", "random", "it makes the services"),
+    (
+        "control::error",
+        "refusal",
+        "the record names a refused command as it names a refused page",
+    ),
     ("control", "secret", "a password in a command is one"),
     ("control", "services", "commands are executed by them"),
     ("control", "store", "it is opened here when no gateway runs"),

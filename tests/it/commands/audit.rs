@@ -179,3 +179,97 @@ fn the_audit_log_is_followed_while_a_gateway_runs() {
     let (status, log) = gateway.stop();
     assert_eq!(status, 0, "{log}");
 }
+
+#[test]
+fn what_a_command_is_refused_is_on_record_as_on_a_page() {
+    let site = site();
+    add(&site, "root1@example.com", &["--group", "gateway-admin"]);
+    add(&site, "ann@example.com", &[]);
+    fs::write(
+        site.path("htpasswd"),
+        format!("ann:{HASH}\nann@example.com:{HASH}\n"),
+    )
+    .unwrap();
+    let refused: &[&[&str]] = &[
+        &["user", "delete", "root1@example.com"],
+        &["user", "set-groups", "root1"],
+        &["user", "disable", "root1", "--reason", "by mistake"],
+        &["user", "decline", "ann"],
+        &["user", "unlock", "nobody@example.com"],
+        &["key", "create", "nobody"],
+        &["key", "revoke", "AKIAIOSFODNN7EXAMPLE"],
+        &["session", "revoke", "--user", "nobody"],
+        &["invite", "create", "--email", "ann@example.com"],
+        &["invite", "revoke", "01890a5d-ac96-774b-bcce-b302099a8057"],
+        &["user", "add", "ann@example.com", "--password-hash", HASH],
+    ];
+    let root = "root1@example.com";
+    let expected = [
+        ("account-delete", root, "invalid-input"),
+        ("groups-change", root, "invalid-input"),
+        ("disable", root, "invalid-input"),
+        ("decline", "ann@example.com", "invalid-input"),
+        ("unlock", "nobody@example.com", "not-found"),
+        ("access-key-create", "nobody", "not-found"),
+        ("access-key-revoke", "", "not-found"),
+        ("session-end", "nobody", "not-found"),
+        ("invitation-create", "ann@example.com", "invalid-input"),
+        ("invitation-revoke", "", "not-found"),
+        ("account-add", "ann@example.com", "invalid-input"),
+    ];
+    let assert_recorded = |times: usize| {
+        let found = site.ask(&["audit", "--failures", "--limit", "100"]);
+        let found: Vec<_> = found
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| {
+                assert!(event["by"].as_str().unwrap().starts_with("command (uid "));
+                ["event", "who", "reason"].map(|name| event[name].as_str().unwrap_or_default().to_owned())
+            })
+            .collect();
+        let expected: Vec<_> = [expected; 2][..times]
+            .iter()
+            .flatten()
+            .map(|(event, who, reason)| [*event, *who, *reason].map(str::to_owned))
+            .collect();
+        assert_eq!(found, expected);
+    };
+    let refuse = || {
+        for arguments in refused {
+            site.run(&[*arguments, &["--json"]].concat()).error(1);
+        }
+    };
+    refuse();
+    assert_recorded(1);
+    let (gateway, _) = Program::start(&site);
+    refuse();
+    assert_recorded(2);
+    let before = site.ask(&["audit", "--failures", "--limit", "100"]);
+    let before = before.as_array().unwrap().len();
+    site.run(&["user", "import", "--htpasswd", "htpasswd", "--json"]);
+    let found = site.ask(&["audit", "--failures", "--limit", "100"]);
+    let lines: Vec<_> = found.as_array().unwrap()[before..]
+        .iter()
+        .map(|event| (event["event"].as_str().unwrap(), event["who"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        lines.len(),
+        2,
+        "a line that is refused is an act that is: {lines:?}"
+    );
+    assert!(
+        lines.iter().all(|(event, _)| *event == "account-add"),
+        "{lines:?}"
+    );
+    let why = |event: &str| {
+        let found = site.ask(&["audit", "--failures", "--event", event]);
+        found.as_array().unwrap()[0].clone()
+    };
+    assert_eq!(why("disable")["why"], "by mistake");
+    assert_eq!(
+        why("access-key-revoke")["detail"],
+        "access key AKIAIOSFODNN7EXAMPLE"
+    );
+    gateway.stop();
+}
