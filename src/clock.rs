@@ -23,6 +23,14 @@ struct Reading {
     elapsed: Duration,
 }
 
+/// So far ahead of the clock something may be that is believed: machines differ.
+pub const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
+
+/// Whether something is told to have happened so far ahead of `now` that a clock must have been ahead then.
+pub fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    at > now.checked_add(CLOCKS_DIFFER).unwrap_or(Timestamp::MAX)
+}
+
 impl Clock {
     /// The machine's clocks.
     #[expect(clippy::disallowed_methods, reason = "the one place that may")]

@@ -71,6 +71,7 @@ fn listed(sessions: &[SessionView]) -> String {
         [
             session.id.to_string(),
             session.email.clone(),
+            signed_in_with(session),
             session.address.to_string(),
             moment(session.created_at, now),
             moment(session.last_seen_at, now),
@@ -78,7 +79,21 @@ fn listed(sessions: &[SessionView]) -> String {
         ]
     });
     table(
-        ["ID", "EMAIL", "ADDRESS", "SIGNED IN", "LAST SEEN", "EXPIRES"],
+        [
+            "ID",
+            "EMAIL",
+            "WITH",
+            "ADDRESS",
+            "SIGNED IN",
+            "LAST SEEN",
+            "EXPIRES",
+        ],
         rows,
     )
+}
+
+/// The access key where there is one: it ends the session too.
+fn signed_in_with(session: &SessionView) -> String {
+    let key = session.access_key.map(|key| key.to_string());
+    key.unwrap_or_else(|| session.method.as_str().to_owned())
 }

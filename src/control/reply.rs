@@ -159,6 +159,9 @@ pub struct SessionView {
     pub email: String,
     /// How they signed in.
     pub method: SignInMethod,
+    /// The access key that it was begun with, and ends with.
+    #[serde(default)]
+    pub access_key: Option<AccessKeyId>,
     /// When they signed in.
     pub created_at: Timestamp,
     /// When it was last used, to the half minute.
@@ -179,6 +182,7 @@ impl From<SessionInfo> for SessionView {
             account: session.account,
             email: info.email,
             method: session.method,
+            access_key: session.access_key,
             created_at: session.created_at,
             last_seen_at: session.last_seen_at,
             expires_at: info.expires_at,

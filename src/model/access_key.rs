@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::ids::AccountId;
 use crate::random::Random;
 use crate::secret::Secret;
@@ -153,6 +154,17 @@ impl AccessKey {
     /// Whether it serves nobody any more at `now`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// From which moment it serves nobody, as it is found at `now`. One that was made in the future, by a clock that was
+    /// ahead, begins now.
+    pub fn believed_end(&self, now: Timestamp) -> Option<Timestamp> {
+        let end = self.expires_at?;
+        if !clock::is_ahead(self.created_at, now) {
+            return Some(end);
+        }
+        let lasts = end.duration_since(self.created_at);
+        Some(now.checked_add(lasts).unwrap_or(end))
     }
 }
 

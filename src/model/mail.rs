@@ -74,6 +74,11 @@ impl Topic {
         "invitation",
     ];
 
+    /// Whether it may have a link that sets a password and that whoever has the address was asked for.
+    pub fn may_carry_reset(&self) -> bool {
+        matches!(self, Self::Reset | Self::AlreadyRegistered)
+    }
+
     /// What it is called where administrators look.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Email, TokenDigest};
+use crate::clock;
 use crate::ids::{AccountId, MailId};
 
 /// What a mailed link is for. A token serves one purpose and no other.
@@ -49,14 +50,15 @@ pub struct MailedToken {
     pub expires_at: Timestamp,
 }
 
-/// So far ahead of the clock a token may have been made that is believed.
-const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
-
 impl MailedToken {
     /// Whether it works at `now`: it is not over, and was not made in the future, by a clock that was ahead.
     pub fn is_timely(&self, now: Timestamp) -> bool {
-        let longest = self.purpose.longest() + CLOCKS_DIFFER;
-        let latest = now.checked_add(longest).unwrap_or(Timestamp::MAX);
-        now < self.expires_at && self.expires_at <= latest
+        now < self.expires_at && !self.is_ahead(now)
+    }
+
+    /// Whether it was made in the future, by a clock that was ahead.
+    pub fn is_ahead(&self, now: Timestamp) -> bool {
+        let latest = now.checked_add(self.purpose.longest()).unwrap_or(Timestamp::MAX);
+        clock::is_ahead(self.expires_at, latest)
     }
 }

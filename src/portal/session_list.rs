@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::device::{Device, device};
 use super::member::Member;
 use crate::ids::SessionId;
+use crate::model::AccessKeyId;
 use crate::services::SessionInfo;
 
 /// Rows of a page, beside the current session.
@@ -25,6 +26,8 @@ pub(super) struct SessionList<'a> {
 pub(super) struct SessionRow {
     id: String,
     device: Device,
+    /// The access key that it was begun with.
+    access_key: Option<String>,
     address: String,
     signed_in: String,
     last_seen: String,
@@ -37,6 +40,7 @@ pub(super) struct SessionDocument<'a> {
     id: String,
     current: bool,
     method: &'static str,
+    access_key: Option<&'a str>,
     address: String,
     user_agent: &'a str,
     created_at: String,
@@ -60,6 +64,7 @@ impl<'a> SessionList<'a> {
         let row = |info: &&SessionInfo| SessionRow {
             id: info.session.id.to_string(),
             device: device(&info.session.user_agent),
+            access_key: info.session.access_key.map(|key| key.to_string()),
             address: info.session.address.to_string(),
             signed_in: info.session.created_at.to_string(),
             last_seen: info.session.last_seen_at.to_string(),
@@ -73,6 +78,7 @@ impl<'a> SessionList<'a> {
             id: info.session.id.to_string(),
             current: Some(info.session.id) == self.this,
             method: info.session.method.as_str(),
+            access_key: info.session.access_key.as_ref().map(AccessKeyId::as_str),
             address: info.session.address.to_string(),
             user_agent: &info.session.user_agent,
             created_at: info.session.created_at.to_string(),
@@ -127,9 +133,11 @@ mod tests {
                     digest: TokenDigest::from_bytes([0; 32]),
                     account,
                     method: SignInMethod::Password,
+                    access_key: None,
                     created_at: at,
                     last_seen_at: at,
                     proved_at: None,
+                    password_changed_at: None,
                     address: [192, 0, 2, 1].into(),
                     user_agent: String::new(),
                 },

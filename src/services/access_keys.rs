@@ -9,11 +9,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::change_limit::ChangeLimit;
-use super::live_key::LiveKey;
+use super::live_key::{Life, LiveKey};
+use super::live_session::Moment;
 use super::pending_shut_outs::{KeyShutOut, PendingShutOuts};
 use super::vault::{Vault, VaultError};
 use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, Sessions, TooManyChanges};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::ids::AccountId;
 use crate::model::{
@@ -22,7 +23,7 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccessKey, StoreError, UnreadableRow};
+use crate::store::{CreateAccessKey, SessionsToEnd, StoreError, UnreadableRow};
 
 mod keep;
 
@@ -199,7 +200,9 @@ impl AccessKeys {
         let live = self.live.pin();
         let key = live.get(id)?;
         let may_sign_in = key.principal().email_verified || !self.verified_only.load(Ordering::Relaxed);
-        (may_sign_in && !key.is_over(self.clock.now())).then(|| Arc::clone(key))
+        let expires = key.expires();
+        let is_over = expires.is_some_and(|end| end.has_come(Moment::of(&self.clock)));
+        (may_sign_in && !is_over).then(|| Arc::clone(key))
     }
 
     /// Whose it is, even if it proves nothing now. No lock, no store.
@@ -282,12 +285,16 @@ impl AccessKeys {
     /// The keys of an account that serve and are older than its password, for some days after that was set: whoever
     /// knew the one before may have made them, or know them.
     pub async fn older_than_password(&self, account: &Account) -> Result<Vec<AccessKey>, StoreError> {
-        let (now, set) = (self.clock.now(), account.password_changed_at);
+        let now = self.clock.now();
+        // What lies in the future was told by a clock that was ahead: such a password was set before now, and of such a
+        // key nobody knows that it is younger.
+        let set = account.password_changed_at.min(now);
         if now.duration_since(set) > OLDER_SHOWN {
             return Ok(Vec::new());
         }
         let mut keys = self.store.access_keys(Some(account.id)).await?;
-        keys.retain(|key| key.created_at < set && !key.disabled && !key.is_expired(now));
+        let is_older = |key: &AccessKey| key.created_at < set || clock::is_ahead(key.created_at, now);
+        keys.retain(|key| is_older(key) && !key.disabled && !key.is_expired(now));
         Ok(keys)
     }
 
@@ -374,6 +381,10 @@ impl AccessKeys {
             Ok(changed) => changed.ok_or(AccessKeyError::NotFound(id))?,
         };
         self.shut_outs.remove_key(&id);
+        if change != AccessKeyChange::Enable {
+            let begun = SessionsToEnd::AccessKey(changed.account, id);
+            self.sessions.forget(begun);
+        }
         drop(turn);
         self.refresh(changed.account).await;
         let email = self.email_of(changed.account).await;
@@ -406,6 +417,7 @@ impl AccessKeys {
         };
         self.shut_outs.add_key(id, shut_out);
         if let Some(owner) = owner {
+            self.sessions.end_in_memory(SessionsToEnd::AccessKey(owner, id));
             self.refresh(owner).await;
         }
     }
@@ -491,7 +503,7 @@ impl AccessKeys {
             .filter(|account| !self.shut_outs.has_account(account.id));
         let before = index.remove(&id).unwrap_or_default();
         let known: HashSet<AccessKeyId> = stored.iter().map(|key| key.id).collect();
-        let (live, owners) = (self.live.pin(), self.owners.pin());
+        let (live, owners, now) = (self.live.pin(), self.owners.pin(), Moment::of(&self.clock));
         for key in &known {
             owners.insert(*key, id);
         }
@@ -507,7 +519,15 @@ impl AccessKeys {
                 }
             };
             let before = live.get(&key.id).map(|before| Arc::clone(before.life()));
-            let shared = before.filter(|life| !life.is_ended()).unwrap_or_default();
+            let shared = match before {
+                Some(shared) if !shared.is_ended() => shared,
+                // It serves again, and no longer than it would have.
+                Some(ended) => Arc::new(ended.again()),
+                None => {
+                    let expires = key.believed_end(now.wall()).map(|end| now.by_wall(end));
+                    Arc::new(Life::new(expires))
+                }
+            };
             serving.insert(key.id);
             live.insert(key.id, Arc::new(LiveKey::new(key, secret, account, shared)));
         }

@@ -71,6 +71,7 @@ impl Invitations {
             expires_at: now.checked_add(ttl).unwrap_or(Timestamp::MAX),
         };
         let store = self.store.on_behalf_of(by);
+        self.mailer.invitations.begin(invitation.id, ttl);
         store.create_invitation(invitation.clone()).await?;
         self.note(event, &invitation, by, origin);
         let base = self.public_url.as_str().trim_end_matches('/');
@@ -113,9 +114,8 @@ impl Invitations {
 
     /// Those that are good for something, oldest first.
     pub async fn list(&self) -> Result<Vec<Invitation>, StoreError> {
-        let now = self.clock.now();
         let mut invitations = self.store.invitations().await?;
-        invitations.retain(|invitation| invitation.expires_at > now);
+        invitations.retain(|invitation| self.mailer.now_for(invitation).is_some());
         let is_first = |invitation: &Invitation| invitation.kind == InvitationKind::FirstAdministrator;
         if invitations.iter().any(is_first)
             && self.store.group_has_active_members(&self.administrators).await?

@@ -8,11 +8,12 @@ use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::Sha256;
 
 use super::challenges::{self, Challenges};
+use super::sessions::SignInCredential;
 use super::{
     AccessKeys, Audit, Event, KeyProof, KeyRefusal, Kind, Lasting, LiveKey, Origin, SignIn, SignInError,
     SignedIn, SpendError, SpentSignatures,
 };
-use crate::model::{Account, AuditDetail, Fact, SecretKey, SignInMethod, TokenDigest};
+use crate::model::{Account, AuditDetail, Fact, SecretKey, TokenDigest};
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError};
 
@@ -174,11 +175,15 @@ impl KeySignIn {
     ) -> Result<SignedIn, KeySignInError> {
         let begun = self
             .sign_in
-            .begin(&account, SignInMethod::Iam, origin, replaces)
+            .begin(&account, SignInCredential::AccessKey(key), origin, replaces)
             .await;
-        let (account, token, session) = begun?;
+        let (account, token, session) = match begun {
+            // The key was shut out in the meantime.
+            Err(_) if key.has_ended() => return Err(SignInError::InvalidCredentials.into()),
+            begun => begun?,
+        };
         let end = SessionsToEnd::Token(session.digest());
-        // Whoever revoked the key in the meantime meant this too.
+        // Whoever shut the key out in the meantime meant this too.
         if key.has_ended() {
             self.sign_in.end(end).await?;
             return Err(SignInError::InvalidCredentials.into());

@@ -1,11 +1,13 @@
 //! How long links work that this process made, whatever the wall clock is set to meanwhile.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::clock::Clock;
-use crate::model::TokenDigest;
 
 /// Those that are over are forgotten whenever there are so many more.
 const ROOM: usize = 1024;
@@ -15,22 +17,22 @@ const REMEMBERED: Duration = Duration::from_hours(24);
 
 /// When links end by the monotonic clock. Those from before a restart end by the wall clock alone.
 #[derive(Debug)]
-pub(super) struct LinkLifetimes {
+pub(super) struct LinkLifetimes<K> {
     clock: Clock,
-    ends: Mutex<Ends>,
+    ends: Mutex<Ends<K>>,
 }
 
 #[derive(Debug)]
-struct Ends {
-    by_token: HashMap<TokenDigest, Duration>,
+struct Ends<K> {
+    by_link: HashMap<K, Duration>,
     /// How many there may be before it is looked which are over.
     room: usize,
 }
 
-impl LinkLifetimes {
+impl<K: Eq + Hash> LinkLifetimes<K> {
     pub(super) fn new(clock: Clock) -> Self {
         let ends = Ends {
-            by_token: HashMap::new(),
+            by_link: HashMap::new(),
             room: ROOM,
         };
         Self {
@@ -40,24 +42,25 @@ impl LinkLifetimes {
     }
 
     /// A link is made that works for so long.
-    pub(super) fn begin(&self, token: TokenDigest, lasts: Duration) {
+    pub(super) fn begin(&self, link: K, lasts: Duration) {
         let now = self.clock.monotonic();
         let mut ends = self.ends();
-        ends.by_token.insert(token, now.saturating_add(lasts));
-        if ends.by_token.len() > ends.room {
-            ends.by_token
-                .retain(|_, end| now < end.saturating_add(REMEMBERED));
-            ends.room = ends.by_token.len() + ROOM;
+        ends.by_link.insert(link, now.saturating_add(lasts));
+        if ends.by_link.len() > ends.room {
+            ends.by_link.retain(|_, end| now < end.saturating_add(REMEMBERED));
+            ends.room = ends.by_link.len() + ROOM;
         }
     }
 
-    /// Whether a link does not work any more, if this process made it.
-    pub(super) fn is_over(&self, token: &TokenDigest) -> Option<bool> {
-        let end = self.ends().by_token.get(token).copied()?;
-        Some(end <= self.clock.monotonic())
+    /// The moment that it is now for a link that ends at `expires_at`, if this process made it: so long before its end as
+    /// it still lasts.
+    pub(super) fn now_for(&self, link: &K, expires_at: Timestamp) -> Option<Timestamp> {
+        let end = self.ends().by_link.get(link).copied()?;
+        let left = end.saturating_sub(self.clock.monotonic());
+        Some(expires_at.checked_sub(left).unwrap_or(Timestamp::MIN))
     }
 
-    fn ends(&self) -> MutexGuard<'_, Ends> {
+    fn ends(&self) -> MutexGuard<'_, Ends<K>> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

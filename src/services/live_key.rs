@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::DerivedKeys;
+use super::live_session::Moment;
 use crate::model::{AccessKey, AccessKeyId, Account, KeyScope, KeyUse, Principal, SecretKey, SignInMethod};
 
 /// A use is noted when the last one that was is so old: many requests with one key then share an unchanged line of
@@ -27,7 +28,6 @@ pub struct LiveKey {
     secret: SecretKey,
     scope: KeyScope,
     principal: Arc<Principal>,
-    expires_at: Option<Timestamp>,
     derived: DerivedKeys,
     life: Arc<Life>,
 }
@@ -35,6 +35,8 @@ pub struct LiveKey {
 /// What goes on while a key is replaced by a newer form of itself.
 #[derive(Debug)]
 pub(super) struct Life {
+    /// When the key expires.
+    expires: Option<Moment>,
     /// The owner as the newest form knows them.
     owner: ArcSwapOption<Principal>,
     noted_ms: AtomicI64,
@@ -45,15 +47,22 @@ pub(super) struct Life {
     ended: CancellationToken,
 }
 
-impl Default for Life {
-    fn default() -> Self {
+impl Life {
+    /// Of a key that expires then, if it does.
+    pub(super) fn new(expires: Option<Moment>) -> Self {
         Self {
+            expires,
             owner: ArcSwapOption::empty(),
             noted_ms: AtomicI64::new(i64::MIN),
             unstored: Mutex::default(),
             may_have_failures: AtomicBool::new(true),
             ended: CancellationToken::new(),
         }
+    }
+
+    /// Of the same key, which serves again.
+    pub(super) fn again(&self) -> Self {
+        Self::new(self.expires)
     }
 }
 
@@ -67,7 +76,6 @@ impl LiveKey {
             secret,
             scope: key.scope,
             principal,
-            expires_at: key.expires_at,
             derived: DerivedKeys::default(),
             life,
         }
@@ -128,8 +136,14 @@ impl LiveKey {
         &self.life
     }
 
-    pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        self.expires_at.is_some_and(|end| end <= now)
+    /// When it expires, if it does.
+    pub(super) fn expires(&self) -> Option<Moment> {
+        self.life.expires
+    }
+
+    /// Whether it has expired, by either clock: one that was set back makes no key last longer.
+    pub(super) fn is_over(&self, now: Moment) -> bool {
+        self.expires().is_some_and(|end| end.has_come(now))
     }
 
     pub(super) fn end(&self) {

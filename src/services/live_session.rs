@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::SessionConfig;
 use crate::ids::{AccountId, SessionId};
-use crate::model::{Account, Principal, Session, TokenDigest};
+use crate::model::{AccessKeyId, Account, Principal, Session, TokenDigest};
 
 /// A use is noted when the last one that was is so old: many requests of one session then share an unchanged line of
 /// the processor's cache.
@@ -38,6 +38,20 @@ impl Moment {
 
     pub(super) fn wall(self) -> Timestamp {
         self.wall
+    }
+
+    /// The moment at which the wall clock says this, if nobody sets it.
+    pub(super) fn by_wall(self, wall: Timestamp) -> Self {
+        let ahead = wall.as_millisecond().saturating_sub(self.wall.as_millisecond());
+        Self {
+            wall,
+            elapsed_ms: self.elapsed_ms.saturating_add(ahead),
+        }
+    }
+
+    /// Whether one of the clocks says that it is `now`, or later.
+    pub(super) fn has_come(self, now: Self) -> bool {
+        self.elapsed_ms <= now.elapsed_ms || self.wall <= now.wall
     }
 
     /// What the monotonic clock said, or would have said, at a moment of the past; one that is to come is now.
@@ -72,6 +86,8 @@ pub struct LiveSession {
 pub(super) struct Limits {
     idle: i64,
     absolute: i64,
+    /// When the access key expires that the session was begun with.
+    key: Option<Moment>,
 }
 
 impl Limits {
@@ -79,7 +95,13 @@ impl Limits {
         Self {
             idle: millis(config.idle.0),
             absolute: millis(config.absolute.0),
+            key: None,
         }
+    }
+
+    /// The same for a session whose access key expires then, if it does.
+    pub(super) fn with_key(self, key: Option<Moment>) -> Self {
+        Self { key, ..self }
     }
 
     /// The moment before which sessions were begun that are over now.
@@ -129,6 +151,10 @@ impl LiveSession {
     /// Whether it has ended.
     pub fn has_ended(&self) -> bool {
         self.ended.is_cancelled()
+    }
+
+    pub(super) fn ends_with(&self, key: AccessKeyId) -> bool {
+        self.session.ends_with(key)
     }
 
     /// When its owner last proved to know the password.
@@ -228,7 +254,8 @@ impl LiveSession {
     fn natural_end(&self) -> i64 {
         let last_seen = self.last_seen.load(Ordering::Relaxed);
         let absolute = self.began.saturating_add(self.limits.absolute);
-        last_seen.saturating_add(self.limits.idle).min(absolute)
+        let key = self.limits.key.map_or(i64::MAX, |end| end.elapsed_ms);
+        last_seen.saturating_add(self.limits.idle).min(absolute).min(key)
     }
 }
 
@@ -238,10 +265,9 @@ fn principal(session: &Session, account: &Account, limits: Limits) -> Principal 
 }
 
 fn absolute_end(session: &Session, limits: Limits) -> i64 {
-    session
-        .created_at
-        .as_millisecond()
-        .saturating_add(limits.absolute)
+    let began = session.created_at.as_millisecond();
+    let key = limits.key.map_or(i64::MAX, |end| end.wall.as_millisecond());
+    began.saturating_add(limits.absolute).min(key)
 }
 
 fn millis(period: Duration) -> i64 {

@@ -185,7 +185,9 @@ impl MailedLinks {
             (Kind::EmailVerify, TokenEffect::VerifyEmail, asked)
         };
         self.announce(origin, kind, &good).await?;
-        let consumed = self.store.consume_token(digest, effect, mails, self.clock.now());
+        let consumed = self
+            .store
+            .consume_token(digest, effect, mails, self.now_for(&good));
         let after = consumed_by(consumed.await?)?;
         self.sessions.refresh(&after).await;
         self.access_keys.refresh(after.id).await;
@@ -247,7 +249,9 @@ impl MailedLinks {
             at: now,
             disowns: good.purpose == Purpose::Reset && self.verify && !account.email_verified,
         };
-        let consumed = self.store.consume_token(digest, effect, mails, now);
+        let consumed = self
+            .store
+            .consume_token(digest, effect, mails, self.now_for(&good));
         let after = consumed_by(consumed.await?)?;
         self.access_keys.refresh(after.id).await;
         self.sessions.end(SessionsToEnd::Account(after.id, None)).await?;
@@ -334,14 +338,15 @@ impl MailedLinks {
     async fn good(&self, token: &str) -> Result<(TokenDigest, MailedToken), LinkError> {
         let digest = PlainToken::parse(token).ok_or(LinkError::Void)?.digest();
         let kept = self.store.token(digest).await?;
-        let now = self.clock.now();
-        let is_timely = |kept: &MailedToken| match self.mailer.lifetimes.is_over(&digest) {
-            Some(is_over) => !is_over && now < kept.expires_at,
-            None => kept.is_timely(now),
-        };
-        kept.filter(is_timely)
+        kept.filter(|kept| kept.is_timely(self.now_for(kept)))
             .map(|kept| (digest, kept))
             .ok_or(LinkError::Void)
+    }
+
+    /// The moment that it is now for a link.
+    fn now_for(&self, token: &MailedToken) -> Timestamp {
+        let own = self.mailer.lifetimes.now_for(&token.digest, token.expires_at);
+        own.unwrap_or_else(|| self.clock.now())
     }
 
     /// Nothing is known any more of whose link it was.

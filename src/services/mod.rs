@@ -197,6 +197,9 @@ impl Services {
         random: Random,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServicesError> {
+        if let Err(error) = store.forget_future(clock.now()).await {
+            tracing::warn!(%error, "what was made while the clock was ahead could not be removed");
+        }
         let pending = Arc::new(PendingShutOuts::default());
         let sessions = Sessions::load(
             store.clone(),

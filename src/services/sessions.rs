@@ -14,20 +14,17 @@ use tokio_util::sync::CancellationToken;
 use super::live_session::{Limits, LiveSession, Moment};
 use super::pending_shut_outs::PendingShutOuts;
 use super::settled_time::SettledTime;
-use super::{Actor, Kept};
-use crate::clock::Clock;
+use super::{Actor, Kept, LiveKey};
+use crate::clock::{self, Clock};
 use crate::config::{Config, SessionConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::metrics::Metrics;
-use crate::model::{Account, PlainToken, Session, SignInMethod, Standing, TokenDigest};
+use crate::model::{AccessKey, Account, PlainToken, Session, SignInMethod, Standing, TokenDigest};
 use crate::random::Random;
 use crate::store::{PutSession, SessionsToEnd, Store, StoreError, UnreadableRow};
 
 /// How often sessions whose time is over are ended: their streams must end within 5 s (S28).
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
-
-/// So far ahead of the clock something may be that is believed at start.
-const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 
 /// After how many sweeps uses are written back: every half minute.
 const SWEEPS_A_WRITE: u32 = 15;
@@ -42,6 +39,13 @@ pub struct SessionInfo {
     pub email: String,
     /// When it ends unless it is used.
     pub expires_at: Timestamp,
+}
+
+/// What somebody signs in with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SignInCredential<'a> {
+    Password,
+    AccessKey(&'a LiveKey),
 }
 
 /// Whose sessions are found at start.
@@ -79,7 +83,7 @@ pub struct Sessions {
 
 impl Sessions {
     /// Reads them from the store. Those whose time is over, or whose account may not sign in any more, are ended; so are
-    /// those that began before the account's password was set, except one that proved to know it since.
+    /// those that do not know the account's password, and those whose access key is gone, switched off or expired.
     pub(super) async fn load(
         store: Arc<dyn Store>,
         config: &SessionConfig,
@@ -107,6 +111,7 @@ impl Sessions {
             let account = account.as_ref().map(tracing::field::display);
             tracing::error!(%error, account, "a session cannot be read: it serves nobody");
         }
+        let keys = sessions.keys_of(&loaded.sound).await?;
         let mut accounts: HashMap<AccountId, Owner> = HashMap::new();
         for session in loaded.sound {
             let owner = match accounts.entry(session.account) {
@@ -122,8 +127,11 @@ impl Sessions {
             let (digest, now) = (session.digest, sessions.moment());
             let live = account
                 .filter(|account| knows_password(&session, account))
-                .and_then(|account| Some((believed(session, now)?, account)))
-                .map(|(session, account)| LiveSession::new(session, account, sessions.limits, now))
+                .and_then(|account| {
+                    let limits = limits_with_key(sessions.limits, &session, &keys, now)?;
+                    let session = believed(session, now)?;
+                    Some(LiveSession::new(session, account, limits, now))
+                })
                 .filter(|live| !live.is_over(now));
             let Some(live) = live else {
                 // Found again at the next start, if it stays.
@@ -135,6 +143,16 @@ impl Sessions {
             sessions.insert(&Arc::new(live));
         }
         Ok(sessions)
+    }
+
+    /// The access keys that are switched on, if any of these sessions was begun with one.
+    async fn keys_of(&self, sessions: &[Session]) -> Result<Vec<AccessKey>, StoreError> {
+        if !sessions.iter().any(Session::is_of_key) {
+            return Ok(Vec::new());
+        }
+        let mut keys = self.store.load_access_keys().await?.sound;
+        keys.retain(|key| !key.disabled);
+        Ok(keys)
     }
 
     async fn owner(&self, id: AccountId) -> Result<Owner, StoreError> {
@@ -185,7 +203,8 @@ impl Sessions {
         let now = self.moment();
         let owner = Actor::owner(session, Some(account.password_changed_at));
         let store = self.store.on_behalf_of(&owner);
-        store.prove_session(session.digest(), now.wall()).await?;
+        let proved = store.prove_session(session.digest(), now.wall(), account.password_changed_at);
+        proved.await?;
         session.mark_proved(now);
         Ok(())
     }
@@ -206,34 +225,42 @@ impl Sessions {
         Some(Arc::clone(session))
     }
 
-    /// Begins one, in place of the one that came with the sign-in (S27). `None` if the account was shut out since it
-    /// was read.
-    pub async fn begin(
+    /// Begins one, in place of the one that came with the sign-in (S27). `None` if the account, or the access key, was shut
+    /// out since it was read.
+    pub(super) async fn begin(
         &self,
         account: &Account,
-        method: SignInMethod,
+        with: SignInCredential<'_>,
         address: IpAddr,
         user_agent: &str,
         replaces: Option<TokenDigest>,
     ) -> Result<Option<(PlainToken, Arc<LiveSession>)>, StoreError> {
         let (token, moment) = (PlainToken::new(&self.random), self.moment());
         let now = moment.wall();
+        let (method, key) = match with {
+            SignInCredential::Password => (SignInMethod::Password, None),
+            SignInCredential::AccessKey(key) => (SignInMethod::Iam, Some(key)),
+        };
         let session = Session {
             id: SessionId::new(now, &self.random),
             digest: token.digest(),
             account: account.id,
             method,
+            access_key: key.map(LiveKey::id),
             created_at: now,
             last_seen_at: now,
             proved_at: (method == SignInMethod::Password).then_some(now),
+            password_changed_at: Some(account.password_changed_at),
             address,
             user_agent: user_agent.to_owned(),
         };
-        let live = Arc::new(LiveSession::new(session.clone(), account, self.limits, moment));
-        // In memory first: whatever ends the account's sessions from now on ends this one too.
+        let limits = self.limits.with_key(key.and_then(LiveKey::expires));
+        let live = Arc::new(LiveSession::new(session.clone(), account, limits, moment));
+        // In memory first: whatever ends the account's sessions, or its key's, from now on ends this one too.
         self.insert(&live);
         let is_unproven = self.verified_only.load(Ordering::SeqCst) && !account.email_verified;
-        if is_unproven || self.shut_outs.has_account(account.id) {
+        let is_key_shut_out = key.is_some_and(|key| self.shut_outs.has_key(&key.id()));
+        if is_unproven || is_key_shut_out || self.shut_outs.has_account(account.id) {
             self.remove(&live);
             return Ok(None);
         }
@@ -286,6 +313,13 @@ impl Sessions {
             self.remove(session);
         }
         Ok(stored.max(ending.len()))
+    }
+
+    /// Takes out of memory what the store has ended.
+    pub(super) fn forget(&self, which: SessionsToEnd) {
+        for session in self.matching(which) {
+            self.remove(&session);
+        }
     }
 
     /// Ends them in memory; whoever sweeps tells the store.
@@ -486,6 +520,11 @@ impl Sessions {
                 .filter(|digest| Some(**digest) != except)
                 .filter_map(|digest| live.get(digest).cloned())
                 .collect(),
+            SessionsToEnd::AccessKey(account, key) => {
+                let mut of_account = self.matching(SessionsToEnd::Account(account, None));
+                of_account.retain(|session| session.ends_with(key));
+                of_account
+            }
             SessionsToEnd::All => live.values().cloned().collect(),
         }
     }
@@ -518,25 +557,41 @@ impl Sessions {
     }
 }
 
-/// Whether it began, or was proved, with the password that the account has now.
+/// Whether it began, or was proved, with the password that the account has now. Where that was not kept, the clock tells.
 fn knows_password(session: &Session, account: &Account) -> bool {
     let since = account.password_changed_at;
+    if let Some(known) = session.password_changed_at {
+        return known == since;
+    }
     session.created_at >= since || session.proved_at.is_some_and(|proved| proved >= since)
+}
+
+/// How long a session lasts at most, which may end with its access key; `None` if that is not among `keys`. Of one whose
+/// key was not kept any key of its account may be it.
+fn limits_with_key(limits: Limits, session: &Session, keys: &[AccessKey], now: Moment) -> Option<Limits> {
+    if !session.is_of_key() {
+        return Some(limits);
+    }
+    let may_be = |key: &&AccessKey| key.account == session.account && session.ends_with(key.id);
+    let key = keys.iter().find(may_be)?;
+    let known = session.access_key.and(Some(key));
+    let end = known.and_then(|key| key.believed_end(now.wall()));
+    Some(limits.with_key(end.map(|end| now.by_wall(end))))
 }
 
 /// A session as it is taken from the store. What lies in the future was written while the clock was ahead: such a use or
 /// proof is taken for none, and a session that begins there has no known age, so it is over.
 fn believed(session: Session, now: Moment) -> Option<Session> {
-    let latest = now.wall().checked_add(CLOCKS_DIFFER).unwrap_or(Timestamp::MAX);
-    if session.created_at > latest {
+    let is_believed = |at: &Timestamp| !clock::is_ahead(*at, now.wall());
+    if !is_believed(&session.created_at) {
         tracing::warn!(session = %session.id, "a session began in the future, by a clock that was ahead: it is ended");
         return None;
     }
     Some(Session {
         last_seen_at: Some(session.last_seen_at)
-            .filter(|seen| *seen <= latest)
+            .filter(is_believed)
             .unwrap_or(session.created_at),
-        proved_at: session.proved_at.filter(|proved| *proved <= latest),
+        proved_at: session.proved_at.filter(is_believed),
         ..session
     })
 }

@@ -7,12 +7,12 @@ use unicode_normalization::UnicodeNormalization;
 use super::address_limit::{AddressLimit, Cost};
 use super::admission::Admission;
 use super::lockout::{Admitted, Lockout};
+use super::sessions::SignInCredential;
 use super::terms::Terms;
 use super::{Audit, Event, Hasher, Kept, Kind, LiveSession, Origin, Sessions};
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
-    Account, AuditDetail, Email, Fact, Password, PasswordError, PlainToken, SignInMethod, Subject,
-    TokenDigest, Username,
+    Account, AuditDetail, Email, Fact, Password, PasswordError, PlainToken, Subject, TokenDigest, Username,
 };
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError, UpdateAccount};
@@ -240,8 +240,8 @@ impl SignIn {
         if proved.outdated {
             self.upgrade(&account, proved.password).await;
         }
-        let method = SignInMethod::Password;
-        self.begin(&account, method, origin, replaces).await
+        let with = SignInCredential::Password;
+        self.begin(&account, with, origin, replaces).await
     }
 
     /// Known and unknown names, good and impossible passwords all take this way: one place, one counted attempt, one

@@ -211,7 +211,7 @@ impl SignUp {
             return Ok(None);
         };
         let invitation = self.store.invitation(token.digest()).await?;
-        Ok(invitation.filter(|invitation| invitation.expires_at > self.clock.now()))
+        Ok(invitation.filter(|invitation| self.mailer.now_for(invitation).is_some()))
     }
 
     /// Whether people may make accounts themselves.
@@ -274,6 +274,10 @@ impl SignUp {
             agreements: self.terms.agreement().into_iter().collect(),
             language: origin.language.clone(),
         };
+        // One that ran out meanwhile is void in the store.
+        let used_at = invitation.as_ref().map_or(now, |invitation| {
+            self.mailer.now_for(invitation).unwrap_or(invitation.expires_at)
+        });
         let (id, used) = invitation
             .map(|invitation| (invitation.id, invitation.digest))
             .unzip();
@@ -287,7 +291,7 @@ impl SignUp {
         }
         let created = self
             .store
-            .create_account_and_mail(account.clone(), used, mails, now);
+            .create_account_and_mail(account.clone(), used, mails, used_at);
         let error = match created.await? {
             CreateAccount::Created => {
                 self.mailer.announce();

@@ -24,14 +24,16 @@ pub trait AccessKeyStore: Send + Sync + 'static {
     /// Every access key that is kept, in the order they were made: read once, at start.
     async fn load_access_keys(&self) -> Result<Loaded<AccessKey>, StoreError>;
 
-    /// Switches an access key off or on. The key as it is now, if there is one.
+    /// Switches an access key off or on. The key as it is now, if there is one. Sessions that were begun with a key that is
+    /// off are ended in the same step.
     async fn set_access_key_disabled(
         &self,
         id: AccessKeyId,
         disabled: bool,
     ) -> Result<Option<AccessKey>, StoreError>;
 
-    /// Removes an access key and its attempts. The key that was removed, if there was one.
+    /// Removes an access key, its attempts and the sessions that were begun with it. The key that was removed, if there was
+    /// one.
     async fn revoke_access_key(&self, id: AccessKeyId) -> Result<Option<AccessKey>, StoreError>;
 
     /// Notes when access keys were last used, never back in time. Those that are gone stay gone.

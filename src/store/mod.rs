@@ -37,7 +37,8 @@ pub use precondition::{Precondition, PreconditionError};
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
 use crate::model::{
-    Account, Email, Invitation, LockoutPolicy, Session, SignatureDigest, Subject, TokenDigest, Username,
+    AccessKeyId, Account, Email, Invitation, LockoutPolicy, Session, SignatureDigest, Subject, TokenDigest,
+    Username,
 };
 use crate::model::{KeptMail, Mail, MailedToken};
 
@@ -152,8 +153,8 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
 
     /// Keeps a session, and ends the one that the sign-in replaces.
     ///
-    /// Not if the account is gone or not active: that came about while somebody signed in, and its sessions were
-    /// ended then.
+    /// Not if the account is gone or not active, or the access key that it was begun with is gone or switched off: that
+    /// came about while somebody signed in, and those sessions were ended then.
     async fn put_session(
         &self,
         session: Session,
@@ -171,8 +172,14 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     /// Notes when sessions were last used. Those that are gone stay gone.
     async fn touch_sessions(&self, seen: Vec<(TokenDigest, Timestamp)>) -> Result<(), StoreError>;
 
-    /// Notes when the owner of a session proved to know the password. One that is gone stays gone.
-    async fn prove_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError>;
+    /// Notes when the owner of a session proved to know the password, and which, by when that was set. A session that is
+    /// gone stays gone.
+    async fn prove_session(
+        &self,
+        digest: TokenDigest,
+        at: Timestamp,
+        password_changed_at: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// Ends sessions. How many there were.
     async fn end_sessions(&self, which: SessionsToEnd) -> Result<usize, StoreError>;
@@ -243,6 +250,10 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     /// Removes what is over at `now`: expired invitations and tokens, signatures that served, mails that failed a month
     /// ago, and sessions made before `sessions_before`.
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError>;
+
+    /// Takes what lies in the future at `now`, at a start, for what it is, the work of a clock that was ahead: invitations
+    /// and mailed tokens that were made there are removed, and mails are due.
+    async fn forget_future(&self, now: Timestamp) -> Result<(), StoreError>;
 
     /// An error while others may have changed what was read of it: then nothing may be answered from memory either.
     fn require_current(&self) -> Result<(), StoreError> {
@@ -350,7 +361,7 @@ pub enum Attempt {
 pub enum PutSession {
     /// It is kept.
     Kept,
-    /// Its account may not sign in any more; nothing was changed.
+    /// Its account, or its access key, may not sign in any more; nothing was changed.
     ShutOut,
 }
 
@@ -374,6 +385,8 @@ pub enum SessionsToEnd {
     Id(SessionId),
     /// All of an account, except perhaps one.
     Account(AccountId, Option<TokenDigest>),
+    /// Those of an account that end with this access key.
+    AccessKey(AccountId, AccessKeyId),
     /// All.
     All,
 }

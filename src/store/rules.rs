@@ -1,22 +1,56 @@
 //! Decisions that every store makes alike, as pure functions of what is stored.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use crate::model::{Account, Email, Invitation, InvitationKind, Mail, MailedToken, Purpose, Standing};
+use crate::clock;
+use crate::ids::MailId;
+use crate::model::{
+    Account, Email, Invitation, InvitationKind, KeptMail, Mail, MailState, MailedToken, Purpose, Standing,
+};
 
-/// Whether a mail may still take a token along that moves `account` or lets somebody into it. One that waited while the
-/// account got another address, or another password, is void: it was asked for by a proof that no longer counts (S77).
-/// So is one that would move the account where its owner no longer wants it.
+/// Whether a mail may take a token along that moves `account` or lets somebody into it. One that waited while the account
+/// got another address is void, and so is one that would move the account where its owner no longer wants it. Those that
+/// waited for another password are not there any more: see [`withdrawn_with`].
 pub(super) fn may_carry(mail: &Mail, token: &MailedToken, account: &Account) -> bool {
-    let is_stale = match token.purpose {
-        Purpose::Reset | Purpose::ChangeEmail => mail.cause.at < account.password_changed_at,
-        Purpose::VerifyEmail | Purpose::ResetByAdministrator => false,
-    };
-    let fits = match (token.purpose, &account.pending_email) {
+    match (token.purpose, &account.pending_email) {
         (Purpose::ChangeEmail, pending) => pending.as_ref().is_some_and(|pending| pending.mail == mail.id),
         _ => account.email == token.email,
+    }
+}
+
+/// The address with whose account a mail is withdrawn, when that gets another password, or another address: the mail would
+/// take a link along that sets a password, and was asked for before (S77). The change and the withdrawal are one step, so
+/// no clock tells which came first.
+pub(super) fn withdrawn_with(mail: &Mail) -> Option<&Email> {
+    mail.topic.may_carry_reset().then_some(&mail.to)
+}
+
+/// The longest that a mail is put off that a mail server refused for now.
+const LONGEST_DELAY: Duration = Duration::from_hours(24);
+
+/// Whether a mail waits for a moment that a clock told of which was ahead.
+pub(super) fn waits_for_the_future(kept: &KeptMail, now: Timestamp) -> bool {
+    let delay = if kept.attempts == 0 {
+        Duration::ZERO
+    } else {
+        LONGEST_DELAY
     };
-    !is_stale && fits
+    let latest = now.checked_add(delay).unwrap_or(Timestamp::MAX);
+    matches!(kept.state, MailState::Due(due) if clock::is_ahead(due, latest))
+}
+
+/// Whether the token of an account's earlier mail stands in the way of another mail's, which was made before. One that was
+/// made in the future, by a clock that was ahead, does not.
+pub(super) fn supersedes(current: &MailedToken, mail: MailId, now: Timestamp) -> bool {
+    current.mail > Some(mail) && !current.is_ahead(now)
+}
+
+/// Whether a use is noted in place of the one that is known: never an earlier one, unless that was noted by a clock that
+/// was ahead.
+pub(super) fn is_later_use(used: Timestamp, known: Timestamp) -> bool {
+    known < used || clock::is_ahead(known, used)
 }
 
 /// Takes a pending change of the address back where the account gets another password, or an address.

@@ -17,6 +17,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("model", "ids", "what is known is known by an id"),
     ("model", "secret", "passwords and plain tokens are secrets"),
     (
+        "model",
+        "clock",
+        "what a clock that was ahead told is not believed",
+    ),
+    (
         "model::access_key",
         "random",
         "access keys are made here and nowhere else",

@@ -57,10 +57,16 @@ pub(super) fn sessions() -> Vec<SessionInfo> {
             id: SessionId::new(now, &Random::seeded(u64::from(n))),
             digest: TokenDigest::from_bytes([n; 32]),
             account: account().id,
-            method: SignInMethod::Password,
+            method: if n == 3 {
+                SignInMethod::Iam
+            } else {
+                SignInMethod::Password
+            },
+            access_key: (n == 3).then(|| AccessKeyId::new(&Random::seeded(1))),
             created_at: now,
             last_seen_at: now,
             proved_at: Some(now),
+            password_changed_at: Some(account().password_changed_at),
             address: [192, 0, 2, n].into(),
             user_agent: (*agent).to_owned(),
         },

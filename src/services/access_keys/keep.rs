@@ -1,5 +1,6 @@
 //! What is done about access keys from time to time.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
@@ -7,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::AccessKeys;
 use crate::ids::AccountId;
+use crate::services::live_session::Moment;
+use crate::store::SessionsToEnd;
 
 /// How often keys whose time is over are ended, and changes that the store could not tell of are looked at again.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
@@ -69,13 +72,21 @@ impl AccessKeys {
     }
 
     pub(super) async fn sweep(&self) {
-        let now = self.clock.now();
-        for key in self.live.pin().values().filter(|key| key.is_over(now)) {
-            key.end();
+        let now = Moment::of(&self.clock);
+        let mut anew: HashSet<AccountId> = HashSet::new();
+        for key in self.live.pin().values() {
+            if key.is_over(now) {
+                key.end();
+                let begun = SessionsToEnd::AccessKey(key.principal().account, key.id());
+                self.sessions.end_in_memory(begun);
+            } else if key.has_ended() {
+                // The clock was ahead for a while.
+                anew.insert(key.principal().account);
+            }
         }
         self.tell_of_shut_outs().await;
-        let unsettled: Vec<AccountId> = self.unsettled().iter().copied().collect();
-        for account in unsettled {
+        anew.extend(self.unsettled().iter());
+        for account in anew {
             self.refresh(account).await;
         }
     }

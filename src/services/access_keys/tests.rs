@@ -233,3 +233,84 @@ async fn s17_who_leaves_takes_the_keys_along() {
     assert!(!is_live(&world.services, key.id));
     assert!(live.ended().is_cancelled());
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_makes_no_key_last_longer_and_ends_none_for_good() {
+    let hour = Duration::from_hours(1);
+    let world = World::with_ann(|_| {}).await;
+    let noon = world.clock.now();
+    let new = || NewAccessKey {
+        ttl: Some(hour),
+        ..NewAccessKey::default()
+    };
+    let keys = &world.services.access_keys;
+    let (key, _) = create(&world, new()).await;
+    world.hand.set_wall(noon + 24 * hour);
+    let (ahead, _) = create(&world, new()).await;
+    assert!(!is_live(&world.services, key.id), "it has expired, by this clock");
+    keys.sweep().await;
+    world.hand.set_wall(noon + hour / 4);
+    keys.sweep().await;
+    let live = keys.find(&key.id).unwrap();
+    assert!(!live.has_ended(), "it signs in again, and streams go on");
+    assert!(is_live(&world.services, ahead.id));
+    world.hand.advance(hour / 2);
+    assert!(is_live(&world.services, key.id) && is_live(&world.services, ahead.id));
+    let restarted = world.restarted(4).await;
+    assert!(is_live(&restarted, ahead.id), "begins when it is found");
+    world.hand.advance(hour / 2);
+    assert!(!is_live(&world.services, ahead.id), "its hour is over");
+    assert!(!is_live(&world.services, key.id));
+    assert!(is_live(&restarted, ahead.id));
+    world.hand.advance(hour / 2);
+    assert!(!is_live(&restarted, ahead.id));
+
+    world.hand.set_wall(noon);
+    keys.sweep().await;
+    let ann = world.account(EMAIL).await;
+    keys.refresh(ann.id).await;
+    assert!(
+        !is_live(&world.services, key.id),
+        "a clock that is set back revives none"
+    );
+}
+
+#[tokio::test]
+async fn a_key_from_the_future_is_no_younger_than_a_password() {
+    let world = World::with_ann(|_| {}).await;
+    let noon = world.clock.now();
+    let day = Duration::from_hours(24);
+    world.hand.set_wall(noon + day);
+    let (key, _) = create(&world, NewAccessKey::default()).await;
+    world.hand.set_wall(noon + Duration::from_mins(1));
+    let password = Secret::new(PASSWORD.to_owned());
+    let set = AccountChange::SetPassword(crate::services::NewPassword::Plain(password));
+    let account = world.change(set).await;
+    let older = world.services.access_keys.older_than_password(&account).await;
+    let older: Vec<_> = older.unwrap().iter().map(|key| key.id).collect();
+    assert_eq!(older, [key.id]);
+}
+
+#[tokio::test]
+async fn s28_a_session_ends_with_a_key_whose_end_the_store_could_not_keep() {
+    let world = World::with_ann(|_| {}).await;
+    let (key, secret) = create(&world, NewAccessKey::default()).await;
+    let answer = crate::services::KeyAnswer::Secret(Secret::new(secret.expose().to_owned()));
+    let service = &world.services.key_sign_in;
+    let with_key = async || {
+        let origin = client();
+        service
+            .with_key(key.id.as_str(), &answer, false, &origin, None)
+            .await
+    };
+    let begun = with_key().await.unwrap();
+    let keys = &world.services.access_keys;
+    let error = StoreError::Unavailable("disk full".to_owned());
+    keys.shut_out(key.id, Kind::AccessKeyDisable, &error, &tester(), &client())
+        .await;
+    assert!(begun.session.has_ended());
+    assert!(with_key().await.is_err());
+    keys.tell_of_shut_outs().await;
+    assert_eq!(world.store.sessions().await.unwrap(), []);
+    assert!(world.store.access_keys(None).await.unwrap()[0].disabled);
+}

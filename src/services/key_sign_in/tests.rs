@@ -1,7 +1,7 @@
 use super::super::world::{EMAIL, World, client, tester};
 use super::super::{AccessKeyChange, NewAccessKey};
 use super::*;
-use crate::model::KeyScope;
+use crate::model::{KeyScope, SignInMethod};
 
 const HOST: &str = "gw.example.com:8443";
 
@@ -124,4 +124,95 @@ async fn a_limited_or_revoked_key_signs_nobody_in() {
     let is_unknown = matches!(refused, KeySignInError::Refused(SignInError::InvalidCredentials));
     assert!(is_unknown, "{refused:?}");
     assert!(world.services.sessions.list(None).is_empty());
+}
+
+#[tokio::test]
+async fn s28_a_session_ends_with_the_key_that_began_it() {
+    let (world, first, secret) = world(KeyScope::default()).await;
+    let owner = world.services.accounts.find(EMAIL).await.unwrap();
+    let keys = &world.services.access_keys;
+    let ttl = Some(Duration::from_hours(1));
+    let new = NewAccessKey {
+        ttl,
+        ..NewAccessKey::default()
+    };
+    let (second, other) = keys.create(&owner, new, &tester(), &client()).await.unwrap();
+    let given = |secret: &str| KeyAnswer::Secret(Secret::new(secret.to_owned()));
+    let by_first = async || sign_in(&world, &first, &given(&secret)).await.unwrap();
+    let by_second = async || {
+        let answer = given(other.expose());
+        sign_in(&world, second.id.as_str(), &answer).await.unwrap()
+    };
+    let by_password = world.sign_in(EMAIL, super::super::world::PASSWORD).await.unwrap();
+    let sessions = &world.services.sessions;
+    let lives = |signed_in: &SignedIn| {
+        let is_live = sessions.find(&signed_in.token.digest()).is_some();
+        assert_eq!(signed_in.session.ended().is_cancelled(), !is_live);
+        is_live
+    };
+    let change = async |change| {
+        let first = first.parse().unwrap();
+        keys.change(first, None, change, &tester(), &client())
+            .await
+            .unwrap();
+    };
+    let expiring = by_second().await;
+    let mut listed = sessions.list(None);
+    listed.retain(|info| info.session.access_key == Some(second.id));
+    assert_eq!(listed[0].expires_at, world.clock.now() + Duration::from_hours(1));
+    for end in [AccessKeyChange::Disable, AccessKeyChange::Revoke] {
+        change(AccessKeyChange::Enable).await;
+        let begun = by_first().await;
+        assert!(lives(&begun));
+        change(end).await;
+        assert!(!lives(&begun), "{end:?}");
+        assert_eq!(world.store.sessions().await.unwrap().len(), 2, "{end:?}");
+    }
+    world.hand.advance(Duration::from_secs(3599));
+    assert!(lives(&expiring));
+    world.hand.advance(Duration::from_secs(1));
+    assert!(sessions.find(&expiring.token.digest()).is_none());
+    assert!(expiring.session.has_ended());
+    assert!(lives(&by_password));
+}
+
+#[tokio::test]
+async fn s28_a_session_whose_key_does_not_serve_is_dropped_at_load() {
+    let (world, first, secret) = world(KeyScope::default()).await;
+    let first = first.parse().unwrap();
+    let answer = KeyAnswer::Secret(Secret::new(secret));
+    let begun = sign_in(&world, &String::from(first), &answer).await.unwrap();
+    let digest = begun.token.digest();
+    let kept = world.store.sessions().await.unwrap().remove(0);
+    let is_loaded = async || world.restarted(4).await.sessions.peek(&digest).is_some();
+    assert!(is_loaded().await);
+    // As an older gateway left them: the session of a key that was switched off, or is gone.
+    let of_before = crate::model::Session {
+        access_key: None,
+        ..kept.clone()
+    };
+    world.store.put_session(of_before.clone(), None).await.unwrap();
+    assert!(is_loaded().await, "it may be of the key that serves");
+    world.store.set_access_key_disabled(first, true).await.unwrap();
+    world.store.put_session(of_before.clone(), None).await.unwrap();
+    assert!(!is_loaded().await, "there is none that serves");
+    assert_eq!(world.store.sessions().await.unwrap(), []);
+
+    world.store.set_access_key_disabled(first, false).await.unwrap();
+    world.store.put_session(kept, None).await.unwrap();
+    assert!(is_loaded().await);
+    let key = world.store.access_keys(None).await.unwrap().remove(0);
+    world.store.revoke_access_key(first).await.unwrap();
+    let expired = crate::model::AccessKey {
+        expires_at: Some(world.clock.now()),
+        ..key
+    };
+    let created = world.store.create_access_key(expired, 1, Vec::new()).await;
+    created.unwrap();
+    let kept = crate::model::Session {
+        access_key: Some(first),
+        ..of_before
+    };
+    world.store.put_session(kept, None).await.unwrap();
+    assert!(!is_loaded().await, "its key has expired");
 }

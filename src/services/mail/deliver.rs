@@ -308,11 +308,10 @@ impl Mailer {
             }
             Topic::Invitation(id) => {
                 let invitations = self.store.invitations().await?;
-                let now = self.clock.now();
                 let invitation = invitations.into_iter().find(|invitation| invitation.id == id);
                 invitation
-                    .filter(|invitation| invitation.expires_at > now)
-                    .map(|invitation| {
+                    .and_then(|invitation| Some((self.now_for(&invitation)?, invitation)))
+                    .map(|(now, invitation)| {
                         let left = invitation.expires_at.duration_since(now).as_secs();
                         let token = PlainToken::new(&self.random);
                         let stamped = StampedToken::Invitation(id, token.digest());

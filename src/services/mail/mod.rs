@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
 #[cfg(test)]
@@ -26,11 +27,11 @@ use self::transport::Transport;
 use super::address_limit::{AddressLimit, Cost};
 use super::link_lifetimes::LinkLifetimes;
 use super::{Kept, Origin};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{Config, MailUrlError};
-use crate::ids::MailId;
+use crate::ids::{InvitationId, MailId};
 use crate::metrics::Metrics;
-use crate::model::{Cause, Email, Mail, Topic};
+use crate::model::{Cause, Email, Invitation, Mail, TokenDigest, Topic};
 use crate::random::Random;
 use crate::store::StoreError;
 use crate::text::TextError;
@@ -88,7 +89,9 @@ pub struct Mailer {
     /// Of clients that cause too many.
     warnings: WarningLimit,
     /// Of the links that leave with mails, and of those that administrators hand over.
-    pub(super) lifetimes: LinkLifetimes,
+    pub(super) lifetimes: LinkLifetimes<TokenDigest>,
+    /// Of invitations, however often they are mailed.
+    pub(super) invitations: LinkLifetimes<InvitationId>,
     clock: Clock,
     random: Random,
     metrics: Arc<Metrics>,
@@ -114,6 +117,7 @@ impl Mailer {
             announcements: Announcements::new(clock.clone()),
             warnings: WarningLimit::default(),
             lifetimes: LinkLifetimes::new(clock.clone()),
+            invitations: LinkLifetimes::new(clock.clone()),
             clock,
             random,
             metrics,
@@ -152,6 +156,15 @@ impl Mailer {
     /// Whether mails go to a mail server: into a folder they are written for whoever tries the gateway out.
     pub fn reaches_people(&self) -> bool {
         self.transport.load().has_server()
+    }
+
+    /// The moment that it is now for an invitation that serves, whatever the clock was set to; `None` if it is over. One
+    /// of before a restart goes by the clock.
+    pub(super) fn now_for(&self, invitation: &Invitation) -> Option<Timestamp> {
+        let own = self.invitations.now_for(&invitation.id, invitation.expires_at);
+        let now = own.unwrap_or_else(|| self.clock.now());
+        let is_believed = own.is_some() || !clock::is_ahead(invitation.created_at, now);
+        (is_believed && now < invitation.expires_at).then_some(now)
     }
 
     /// A mail to enqueue, which `origin` brought about.

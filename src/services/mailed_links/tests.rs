@@ -117,3 +117,30 @@ async fn s19_a_link_that_was_made_while_the_clock_was_ahead_lives_no_longer() {
         assert_eq!(found.is_ok(), serves, "{ahead:?} {then:?}: {found:?}");
     }
 }
+
+#[tokio::test]
+async fn s19_a_link_serves_its_time_though_the_clock_is_set_ahead() {
+    const MINUTE: Duration = Duration::from_mins(1);
+    let world = World::with_ann(|_| {}).await;
+    let (account, by) = (world.account(EMAIL).await, Actor::operator("test"));
+    let links = &world.services.mailed_links;
+    let (link, _) = links.reset_link(&account, &by, &client()).await.unwrap();
+    let token = link.expose().split_once("token=").unwrap().1.to_owned();
+    world.hand.set_wall(world.clock.now() + 120 * MINUTE);
+    world.hand.advance(59 * MINUTE);
+    links.resets(&token).await.unwrap();
+    let password = Secret::new("0ther-Horizon".to_owned());
+    let early = world.clock.now();
+    links
+        .reset(&token, &password, &password, &client())
+        .await
+        .unwrap();
+    assert_eq!(world.account(EMAIL).await.password_changed_at, early);
+
+    let (link, _) = links.reset_link(&account, &by, &client()).await.unwrap();
+    let token = link.expose().split_once("token=").unwrap().1.to_owned();
+    world.hand.advance(60 * MINUTE);
+    world.hand.set_wall(early);
+    let late = links.reset(&token, &password, &password, &client()).await;
+    assert!(matches!(late, Err(LinkError::Void)), "{late:?}");
+}

@@ -335,3 +335,23 @@ async fn s36_a_clock_that_was_ahead_has_no_spent_signature_forgotten() {
     world.services.sessions.sweep_store().await;
     assert_eq!(spend().await, SpendSignature::Spent, "its time is over");
 }
+
+#[tokio::test]
+async fn s77_a_password_set_while_the_clock_was_ahead_ends_no_later_session_at_a_restart() {
+    let world = World::with_ann(|_| {}).await;
+    let noon = world.clock.now();
+    world.hand.set_wall(noon + 24 * 60 * MINUTE);
+    let before = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let left_over = world.store.sessions().await.unwrap().remove(0);
+    let password = crate::secret::Secret::new(PASSWORD.to_owned());
+    let set = AccountChange::SetPassword(crate::services::NewPassword::Plain(password));
+    world.change(set).await;
+    world.hand.set_wall(noon + MINUTE);
+    let after = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    // One of before, as a backup may bring it back.
+    world.store.put_session(left_over, None).await.unwrap();
+    let (before, after) = (before.token.digest(), after.token.digest());
+    let sessions = world.restarted(4).await.sessions;
+    assert!(sessions.peek(&after).is_some());
+    assert!(sessions.peek(&before).is_none());
+}

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{SignIn, SignInError};
 use crate::ids::AccountId;
-use crate::model::{Account, AuditDetail, Fact, PlainToken, SignInMethod, TokenDigest};
+use crate::model::{Account, AuditDetail, Fact, PlainToken, TokenDigest};
+use crate::services::sessions::SignInCredential;
 use crate::services::{Event, Kind, LiveSession, Origin};
 use crate::store::{SessionsToEnd, StoreError};
 
@@ -15,7 +16,7 @@ impl SignIn {
     pub(in crate::services) async fn begin(
         &self,
         account: &Account,
-        method: SignInMethod,
+        with: SignInCredential<'_>,
         origin: &Origin,
         replaces: Option<TokenDigest>,
     ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
@@ -23,7 +24,7 @@ impl SignIn {
         let address = origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let begun = self
             .sessions
-            .begin(account, method, address, origin.short_user_agent(), replaces)
+            .begin(account, with, address, origin.short_user_agent(), replaces)
             .await?;
         let Some((token, session)) = begun else {
             self.confirm(account).await?;

@@ -445,3 +445,40 @@ async fn s18_an_address_that_has_an_account_costs_one_write_when_the_share_of_ma
     let to_ann = mails.iter().filter(|kept| kept.mail.to.as_str() == EMAIL).count();
     assert_eq!(to_ann, waiting);
 }
+
+#[tokio::test]
+async fn s16_an_invitation_serves_its_time_whatever_the_clock_is_set_to() {
+    let mut world = World::with(by_invitation).await;
+    let noon = world.clock.now();
+    let invite = async |world: &World| world.invite(InvitationKind::Signup, None).await;
+    let serves = async |world: &World, token: &str| {
+        let found = world.services.sign_up.invitation(token).await.unwrap();
+        let listed = world.services.invitations.list().await.unwrap();
+        found.is_some_and(|found| listed.contains(&found))
+    };
+    let early = invite(&world).await;
+    world.hand.set_wall(noon + 100 * HOUR);
+    let ahead = invite(&world).await;
+    assert!(serves(&world, &early).await, "no time has passed");
+    let next = world.sign_up(with_invitation(EMAIL, "ann", &early)).await;
+    assert_eq!(next.unwrap(), SignUpNext::Login);
+    world.hand.set_wall(noon);
+    world.hand.advance(Duration::from_secs(3599));
+    assert!(serves(&world, &ahead).await);
+    world.hand.advance(Duration::from_secs(1));
+    assert!(!serves(&world, &ahead).await, "its hour is over");
+    let void = world
+        .errors(with_invitation("bob@example.com", "bob", &ahead))
+        .await;
+    assert_eq!(void, [(SignUpField::Invitation, FieldError::InvitationVoid)]);
+
+    world.hand.set_wall(noon + 200 * HOUR);
+    let lost = invite(&world).await;
+    world = world.reopened(noon + 2 * HOUR).await;
+    assert!(!serves(&world, &lost).await, "it was made in the future");
+    world.hand.set_wall(noon + 200 * HOUR);
+    assert!(
+        !serves(&world, &lost).await,
+        "and serves nobody when that has come"
+    );
+}

@@ -76,9 +76,13 @@ pub(super) struct SessionForm {
     digest: TokenDigest,
     account: AccountId,
     method: SignInMethod,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_key: Option<AccessKeyId>,
     created_at: Timestamp,
     last_seen_at: Timestamp,
     proved_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password_changed_at: Option<Timestamp>,
     address: IpAddr,
     user_agent: String,
 }

@@ -7,12 +7,11 @@ use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::Row;
 
 use super::fault::{Fault, unavailable};
-use super::mails;
 use super::row::{Json, decode, encode, execute, load, query, query_opt, query_value, uuid};
-use super::{PostgresStore, TOGETHER};
+use super::{PostgresStore, TOGETHER, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
-use crate::store::{AccessKeyStore, CreateAccessKey, Loaded, StoreError};
+use crate::store::{AccessKeyStore, CreateAccessKey, Loaded, StoreError, rules};
 
 #[async_trait]
 impl AccessKeyStore for PostgresStore {
@@ -144,19 +143,49 @@ async fn set_disabled(
     id: AccessKeyId,
     disabled: bool,
 ) -> Result<Option<AccessKey>, Fault> {
+    lock_owner(tx, id).await?;
     let Some(mut access_key) = lock(tx, &[id]).await?.pop() else {
         return Ok(None);
     };
     access_key.disabled = disabled;
     replace(tx, std::slice::from_ref(&access_key)).await?;
+    if disabled {
+        sessions::end_of_access_key(tx, access_key.account, id).await?;
+    }
     Ok(Some(access_key))
 }
 
-/// Removes one; its failures go with it.
+/// Removes one and the sessions that were begun with it; its failures go with it.
 async fn revoke(tx: &Transaction<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, Fault> {
+    lock_owner(tx, id).await?;
     let sql = "DELETE FROM access_key WHERE id = $1 RETURNING id, version, record";
     let row = query_opt(tx, sql, &[&id.as_str()]).await?;
-    row.map(|row| read(&row)).transpose()
+    let Some(access_key) = row.map(|row| read(&row)).transpose()? else {
+        return Ok(None);
+    };
+    sessions::end_of_access_key(tx, access_key.account, id).await?;
+    Ok(Some(access_key))
+}
+
+/// Has nobody remove an access key's account until the transaction ends: whoever does holds the account first, and then
+/// waits for the key and for sessions in any order.
+async fn lock_owner(tx: &Transaction<'_>, id: AccessKeyId) -> Result<(), Fault> {
+    let sql = "SELECT FROM account WHERE id = (SELECT account FROM access_key WHERE id = $1) FOR KEY SHARE";
+    query_opt(tx, sql, &[&id.as_str()]).await?;
+    Ok(())
+}
+
+/// Whether an account has an access key that is switched on. Until the transaction ends nobody removes it or switches it
+/// off.
+pub(super) async fn is_switched_on(
+    tx: &Transaction<'_>,
+    id: AccessKeyId,
+    account: AccountId,
+) -> Result<bool, Fault> {
+    let sql = "SELECT id, version, record FROM access_key WHERE id = $1 FOR SHARE";
+    let row = query_opt(tx, sql, &[&id.as_str()]).await?;
+    let access_key = row.map(|row| read(&row)).transpose()?;
+    Ok(access_key.is_some_and(|key| key.account == account && !key.disabled))
 }
 
 /// Notes last uses, never back in time.
@@ -171,7 +200,8 @@ async fn touch(tx: &Transaction<'_>, uses: &[(AccessKeyId, KeyUse)]) -> Result<(
     let mut changed = lock(tx, &latest.keys().copied().collect::<Vec<_>>()).await?;
     changed.retain_mut(|access_key| {
         let known = access_key.last_use.as_ref().map(|known| known.at);
-        let last = latest.get(&access_key.id).filter(|last| known < Some(last.at));
+        let is_later = |last: &&&KeyUse| known.is_none_or(|known| rules::is_later_use(last.at, known));
+        let last = latest.get(&access_key.id).filter(is_later);
         last.is_some_and(|last| {
             access_key.last_use = Some((*last).clone());
             true

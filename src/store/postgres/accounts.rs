@@ -317,7 +317,8 @@ async fn change(
     if changed.password_changed_at != current.password_changed_at {
         sessions::end(tx, SessionsToEnd::Account(changed.id, spared)).await?;
         if let Some(spared) = spared {
-            sessions::prove(tx, &spared, changed.password_changed_at).await?;
+            let at = changed.password_changed_at;
+            sessions::prove(tx, &spared, at, at).await?;
         }
     }
     replace(tx, &current, &changed).await?;
@@ -328,8 +329,8 @@ async fn change(
     })
 }
 
-/// Writes an account, which is locked, in place of what it was. Its tokens are void if it has a new password or address;
-/// the one that moves it, if another change of the address is pending, or none.
+/// Writes an account, which is locked, in place of what it was. If it has a new password or address, its tokens are void and
+/// mails that would get one are withdrawn; the one that moves it, if another change of the address is pending, or none.
 pub(super) async fn replace(tx: &Transaction<'_>, current: &Account, changed: &Account) -> Result<(), Fault> {
     let (id, (version, record)) = (uuid(changed.id.as_bytes()), encode(changed)?);
     execute(
@@ -360,6 +361,7 @@ pub(super) async fn replace(tx: &Transaction<'_>, current: &Account, changed: &A
     }
     if rules::voids_tokens(current, changed) {
         tokens::void_all(tx, changed.id).await?;
+        mails::withdraw_resets(tx, &current.email).await?;
     } else if changed.pending_email != current.pending_email {
         tokens::void(tx, changed.id, Purpose::ChangeEmail).await?;
     }

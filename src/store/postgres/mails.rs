@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::row::{decode, encode, execute, micros, query, query_opt, query_value, uuid};
 use super::{accounts, invitations, tokens};
 use crate::ids::MailId;
-use crate::model::{KeptMail, Mail, MailState};
+use crate::model::{Email, KeptMail, Mail, MailState};
 use crate::store::record::Postage;
 use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError, rules};
 
@@ -34,8 +34,15 @@ pub(super) async fn insert(client: &impl GenericClient, kept: &KeptMail) -> Resu
     let (due, failed) = times(kept.state);
     execute(
         client,
-        "INSERT INTO mail (id, due_at, failed_at, version, record) VALUES ($1, $2, $3, $4, $5)",
-        &[&uuid(kept.mail.id.as_bytes()), &due, &failed, &version, &record],
+        "INSERT INTO mail (id, due_at, failed_at, reset_to, version, record) VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            &uuid(kept.mail.id.as_bytes()),
+            &due,
+            &failed,
+            &reset_to(&kept.mail),
+            &version,
+            &record,
+        ],
     )
     .await?;
     Ok(())
@@ -81,18 +88,22 @@ pub(super) async fn stamp(
     stamp: &Stamp,
     now: Timestamp,
 ) -> Result<StampMail, Fault> {
+    // The account before its mail, as in whatever withdraws mails.
+    let account = match &stamp.token {
+        Some(StampedToken::Account(token)) => accounts::lock(tx, token.account).await?,
+        _ => None,
+    };
     let Some(KeptMail { mail, .. }) = lock(tx, id).await? else {
         return Ok(StampMail::Gone);
     };
     let mut invitation = None;
     match &stamp.token {
         Some(StampedToken::Account(token)) => {
-            let account = accounts::lock(tx, token.account).await?;
             if !account.is_some_and(|account| rules::may_carry(&mail, token, &account)) {
                 return Ok(StampMail::Gone);
             }
             let current = tokens::current(tx, token.account, token.purpose).await?;
-            if current.is_some_and(|current| current.mail > Some(id)) {
+            if current.is_some_and(|current| rules::supersedes(&current, id, now)) {
                 return Ok(StampMail::Superseded);
             }
         }
@@ -117,6 +128,37 @@ pub(super) async fn stamp(
         _ => {}
     }
     Ok(StampMail::Stamped)
+}
+
+/// Withdraws the mails that would let somebody into the account with this address by a link: it has another password, or
+/// leaves the address. Locked in one order, so that two who do this do not wait for each other.
+pub(super) async fn withdraw_resets(tx: &Transaction<'_>, address: &Email) -> Result<(), Fault> {
+    let sql = "DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE reset_to = $1 ORDER BY id FOR UPDATE)";
+    execute(tx, sql, &[&address.key()]).await?;
+    Ok(())
+}
+
+/// With whose password a mail is withdrawn, as its column says.
+pub(super) fn reset_to(mail: &Mail) -> Option<&str> {
+    rules::withdrawn_with(mail).map(Email::key)
+}
+
+/// Has those that wait for a moment in the future, by a clock that was ahead, be due at `now`.
+pub(super) async fn hasten(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+    let sql = "SELECT id, version, record FROM mail WHERE due_at > $1 ORDER BY id FOR UPDATE";
+    for row in query(tx, sql, &[&micros(now)]).await? {
+        match read(&row) {
+            Ok(mut kept) => {
+                if rules::waits_for_the_future(&kept, now) {
+                    kept.state = MailState::Due(now);
+                    update(tx, &kept).await?;
+                }
+            }
+            Err(Fault::Store(StoreError::Corrupt(_))) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
 }
 
 /// Says what became of a mail. Whether it was there.

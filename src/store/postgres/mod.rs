@@ -305,11 +305,19 @@ impl Store for PostgresStore {
         Ok(())
     }
 
-    async fn prove_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError> {
+    async fn prove_session(
+        &self,
+        digest: TokenDigest,
+        at: Timestamp,
+        password_changed_at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.database
-            .transact((digest, at), |tx, (digest, at)| {
-                Box::pin(sessions::prove(tx, digest, *at))
-            })
+            .transact(
+                (digest, at, password_changed_at),
+                |tx, (digest, at, password_changed_at)| {
+                    Box::pin(sessions::prove(tx, digest, *at, *password_changed_at))
+                },
+            )
             .await
     }
 
@@ -427,6 +435,12 @@ impl Store for PostgresStore {
     async fn count_waiting_mails(&self, at_most: usize) -> Result<usize, StoreError> {
         self.database
             .with(async |client| mails::count_waiting(client, at_most).await)
+            .await
+    }
+
+    async fn forget_future(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.database
+            .transact(now, |tx, now| Box::pin(sweep::forget_future(tx, *now)))
             .await
     }
 

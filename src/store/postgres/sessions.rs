@@ -6,14 +6,16 @@ use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::access_keys;
 use super::accounts::standing;
 use super::fault::Fault;
 use super::row::{Json, bytes, decode, encode, execute, load, micros, query, query_opt, uuid};
-use crate::model::{Session, Standing, TokenDigest};
-use crate::store::{Loaded, PutSession, SessionsToEnd};
+use crate::ids::AccountId;
+use crate::model::{AccessKeyId, Session, Standing, TokenDigest};
+use crate::store::{Loaded, PutSession, SessionsToEnd, StoreError, rules};
 
-/// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked,
-/// all of its sessions were ended then, and this one must not outlive that.
+/// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked, or the
+/// access key, their sessions were ended then, and this one must not outlive that.
 pub(super) async fn put(
     tx: &Transaction<'_>,
     session: &Session,
@@ -23,6 +25,11 @@ pub(super) async fn put(
     let account = uuid(session.account.as_bytes());
     let may_sign_in = query_opt(tx, sql, &[&account, &standing(Standing::Active)]).await?;
     if may_sign_in.is_none() {
+        return Ok(PutSession::ShutOut);
+    }
+    if let Some(id) = session.access_key
+        && !access_keys::is_switched_on(tx, id, session.account).await?
+    {
         return Ok(PutSession::ShutOut);
     }
     let over: Vec<_> = replaces.iter().chain([&session.digest]).map(bytes).collect();
@@ -73,7 +80,7 @@ pub(super) async fn touch(tx: &Transaction<'_>, seen: &[(TokenDigest, Timestamp)
     change(tx, &digests, |session| {
         let later = latest
             .get(&session.digest)
-            .filter(|at| session.last_seen_at < **at);
+            .filter(|at| rules::is_later_use(**at, session.last_seen_at));
         later.is_some_and(|at| {
             session.last_seen_at = *at;
             true
@@ -82,10 +89,16 @@ pub(super) async fn touch(tx: &Transaction<'_>, seen: &[(TokenDigest, Timestamp)
     .await
 }
 
-/// Notes when the owner of a session proved to know the password.
-pub(super) async fn prove(tx: &Transaction<'_>, digest: &TokenDigest, at: Timestamp) -> Result<(), Fault> {
+/// Notes when the owner of a session proved to know the password, and which.
+pub(super) async fn prove(
+    tx: &Transaction<'_>,
+    digest: &TokenDigest,
+    at: Timestamp,
+    password_changed_at: Timestamp,
+) -> Result<(), Fault> {
     change(tx, &[bytes(digest)], |session| {
         session.proved_at = Some(at);
+        session.password_changed_at = Some(password_changed_at);
         true
     })
     .await
@@ -103,8 +116,28 @@ pub(super) async fn end(tx: &Transaction<'_>, which: SessionsToEnd) -> Result<us
             let sql = "DELETE FROM session WHERE account = $1 AND digest IS DISTINCT FROM $2";
             execute(tx, sql, &[&uuid(id.as_bytes()), &except.as_ref().map(bytes)]).await
         }
+        SessionsToEnd::AccessKey(account, id) => end_of_access_key(tx, account, id).await,
         SessionsToEnd::All => execute(tx, "DELETE FROM session", &[]).await,
     }
+}
+
+/// Ends the sessions of an account that end with this access key. How many there were. One that cannot be read stands in
+/// no key's way: it serves nobody.
+pub(super) async fn end_of_access_key(
+    tx: &Transaction<'_>,
+    account: AccountId,
+    id: AccessKeyId,
+) -> Result<usize, Fault> {
+    let sql = "SELECT digest, id, version, record FROM session WHERE account = $1 ORDER BY digest FOR UPDATE";
+    let mut ending: Vec<Vec<u8>> = Vec::new();
+    for row in query(tx, sql, &[&uuid(account.as_bytes())]).await? {
+        match read(&row) {
+            Ok(session) if session.ends_with(id) => ending.push(row.try_get("digest")?),
+            Ok(_) | Err(Fault::Store(StoreError::Corrupt(_))) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    execute(tx, "DELETE FROM session WHERE digest = ANY ($1)", &[&ending]).await
 }
 
 /// Changes those of the sessions that are there and that `change` says it changed. Locked in one order, so that two

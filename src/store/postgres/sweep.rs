@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 
 use super::fault::Fault;
-use super::row::{execute, micros};
+use super::mails;
+use super::row::{decode, execute, micros, query};
+use crate::clock;
+use crate::model::{Invitation, MailedToken};
+use crate::store::StoreError;
 
 /// How long a mail that failed for good is kept for administrators to see.
 const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
@@ -28,4 +32,35 @@ pub(super) async fn run(
         execute(client, sql, &[&micros(time)]).await?;
     }
     Ok(())
+}
+
+/// Removes invitations and mailed tokens that were made in the future, by a clock that was ahead, and has mails be due that
+/// wait for it. What cannot be read is left for `verify` to tell of.
+pub(super) async fn forget_future(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+    let mut ahead = Vec::new();
+    for row in query(tx, "SELECT digest, id, version, record FROM invitation", &[]).await? {
+        let made = sound(decode::<Invitation>(&row, || "an invitation".to_owned()))?;
+        if made.is_some_and(|made| clock::is_ahead(made.created_at, now)) {
+            ahead.push(row.try_get::<_, Vec<u8>>("digest")?);
+        }
+    }
+    execute(tx, "DELETE FROM invitation WHERE digest = ANY ($1)", &[&ahead]).await?;
+    ahead.clear();
+    for row in query(tx, "SELECT digest, version, record FROM mailed_token", &[]).await? {
+        let token = sound(decode::<MailedToken>(&row, || "a mailed token".to_owned()))?;
+        if token.is_some_and(|token| token.is_ahead(now)) {
+            ahead.push(row.try_get("digest")?);
+        }
+    }
+    execute(tx, "DELETE FROM mailed_token WHERE digest = ANY ($1)", &[&ahead]).await?;
+    mails::hasten(tx, now).await
+}
+
+/// What a row holds, if it can be read.
+fn sound<T>(read: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match read {
+        Ok(row) => Ok(Some(row)),
+        Err(Fault::Store(StoreError::Corrupt(_))) => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }

@@ -80,7 +80,7 @@ const KINDS: [Kind; 14] = [
         |_| None,
     ),
     (
-        "SELECT id, due_at, failed_at, version, record FROM mail",
+        "SELECT id, due_at, failed_at, reset_to, version, record FROM mail",
         mail,
         |_| None,
     ),
@@ -286,6 +286,11 @@ fn mail(row: &Row) -> Result<(), Fault> {
         name,
         times == mails::times(kept.state),
         "it is due at another time",
+    )?;
+    require(
+        name,
+        row.try_get::<_, Option<&str>>("reset_to")? == mails::reset_to(&kept.mail),
+        "it is withdrawn with another address",
     )
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Malformed, Record, only_version_1, version_1};
+use crate::clock;
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{AccessKeyId, Cause, Email, KeptMail, Mail, MailState, Topic};
 use crate::store::StoreError;
@@ -39,7 +40,10 @@ impl Postage {
         if self.mails.iter().any(|(counted, _)| *counted == id) {
             return true;
         }
-        self.mails.retain(|(_, until)| *until > now);
+        // One that was sent in the future, by a clock that was ahead, counts no longer.
+        let latest = now.checked_add(window).unwrap_or(Timestamp::MAX);
+        self.mails
+            .retain(|(_, until)| *until > now && !clock::is_ahead(*until, latest));
         if self.mails.len() >= usize::try_from(allowed).unwrap_or(usize::MAX) {
             return false;
         }

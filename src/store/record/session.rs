@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Malformed, Record, read, write};
 use crate::ids::{AccountId, SessionId};
-use crate::model::{Session, SignInMethod, TokenDigest};
+use crate::model::{AccessKeyId, Session, SignInMethod, TokenDigest};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -38,6 +38,23 @@ struct SessionV2 {
     user_agent: String,
 }
 
+/// Version 2 with the access key that it was begun with, and the password that it knows.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionV3 {
+    id: SessionId,
+    digest: TokenDigest,
+    account: AccountId,
+    method: SignInMethodV1,
+    access_key: Option<AccessKeyId>,
+    created_at: Timestamp,
+    last_seen_at: Timestamp,
+    proved_at: Option<Timestamp>,
+    password_changed_at: Option<Timestamp>,
+    address: IpAddr,
+    user_agent: String,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum SignInMethodV1 {
@@ -47,13 +64,14 @@ enum SignInMethodV1 {
 
 impl Record for Session {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        write(2, &SessionV2::from(self))
+        write(3, &SessionV3::from(self))
     }
 
     fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
         match version {
-            1 => read::<SessionV1>(version, json).map(|row| SessionV2::from(row).into()),
-            2 => read::<SessionV2>(version, json).map(Self::from),
+            1 => read::<SessionV1>(version, json).map(|row| SessionV3::from(SessionV2::from(row)).into()),
+            2 => read::<SessionV2>(version, json).map(|row| SessionV3::from(row).into()),
+            3 => read::<SessionV3>(version, json).map(Self::from),
             _ => Err(Malformed::Version(version)),
         }
     }
@@ -76,32 +94,54 @@ impl From<SessionV1> for SessionV2 {
     }
 }
 
-impl From<&Session> for SessionV2 {
+impl From<SessionV2> for SessionV3 {
+    fn from(row: SessionV2) -> Self {
+        Self {
+            id: row.id,
+            digest: row.digest,
+            account: row.account,
+            method: row.method,
+            access_key: None,
+            created_at: row.created_at,
+            last_seen_at: row.last_seen_at,
+            proved_at: row.proved_at,
+            password_changed_at: None,
+            address: row.address,
+            user_agent: row.user_agent,
+        }
+    }
+}
+
+impl From<&Session> for SessionV3 {
     fn from(session: &Session) -> Self {
         Self {
             id: session.id,
             digest: session.digest,
             account: session.account,
             method: session.method.into(),
+            access_key: session.access_key,
             created_at: session.created_at,
             last_seen_at: session.last_seen_at,
             proved_at: session.proved_at,
+            password_changed_at: session.password_changed_at,
             address: session.address,
             user_agent: session.user_agent.clone(),
         }
     }
 }
 
-impl From<SessionV2> for Session {
-    fn from(row: SessionV2) -> Self {
+impl From<SessionV3> for Session {
+    fn from(row: SessionV3) -> Self {
         Self {
             id: row.id,
             digest: row.digest,
             account: row.account,
             method: row.method.into(),
+            access_key: row.access_key,
             created_at: row.created_at,
             last_seen_at: row.last_seen_at,
             proved_at: row.proved_at,
+            password_changed_at: row.password_changed_at,
             address: row.address,
             user_agent: row.user_agent,
         }
@@ -141,6 +181,12 @@ mod tests {
         "method":"password","created_at":"2026-01-02T03:04:05Z","last_seen_at":"2026-01-02T03:04:06Z",
         "proved_at":"2026-01-02T03:05:00Z","address":"2001:db8::1","user_agent":"Firefox"}"#;
 
+    const FROZEN_3: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057",
+        "digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","account":"01890a5d-ac96-774b-bcce-b302099a8058",
+        "method":"iam","access_key":"AKIAIOSFODNN7EXAMPLE","created_at":"2026-01-02T03:04:05Z",
+        "last_seen_at":"2026-01-02T03:04:06Z","proved_at":null,"password_changed_at":"2026-01-01T03:04:05Z",
+        "address":"2001:db8::1","user_agent":"Firefox"}"#;
+
     #[test]
     fn version_1_is_read_as_ever() {
         let session = Session::decode(1, FROZEN_1.as_bytes()).unwrap();
@@ -148,13 +194,20 @@ mod tests {
     }
 
     #[test]
-    fn version_2_is_read_and_written_as_ever() {
-        let written = Session::decode(2, FROZEN_2.as_bytes()).unwrap().encode().unwrap();
+    fn version_2_is_read_as_ever() {
+        let session = Session::decode(2, FROZEN_2.as_bytes()).unwrap();
+        assert_eq!(session.proved_at, Some("2026-01-02T03:05:00Z".parse().unwrap()));
+        assert_eq!((session.access_key, session.password_changed_at), (None, None));
+    }
+
+    #[test]
+    fn version_3_is_read_and_written_as_ever() {
+        let written = Session::decode(3, FROZEN_3.as_bytes()).unwrap().encode().unwrap();
         let (version, json) = written.split_first().unwrap();
-        assert_eq!(*version, 2);
+        assert_eq!(*version, 3);
         let (written, frozen): (serde_json::Value, serde_json::Value) = (
             serde_json::from_slice(json).unwrap(),
-            serde_json::from_str(FROZEN_2).unwrap(),
+            serde_json::from_str(FROZEN_3).unwrap(),
         );
         assert_eq!(written, frozen);
     }

@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, Kind};
-use super::mails;
 use super::rows::{self, Group, Rows};
+use super::{mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
-use crate::store::{AccessKeyStore, CreateAccessKey, Loaded, StoreError};
+use crate::store::{AccessKeyStore, CreateAccessKey, Loaded, StoreError, rules};
 
 #[async_trait]
 impl AccessKeyStore for SledStore {
@@ -130,10 +130,13 @@ fn set_disabled(
         access_key.disabled = disabled;
         group.put(key, &access_key)?;
     }
+    if disabled {
+        sessions::end_of_access_key(group, access_key.account, id)?;
+    }
     Ok(Some(access_key))
 }
 
-/// Removes one and its failures.
+/// Removes one, its failures and the sessions that were begun with it.
 fn revoke(group: &mut Group<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, StoreError> {
     let key = key::access_key(id);
     let Some(access_key) = group.read::<AccessKey>(&key)? else {
@@ -142,6 +145,7 @@ fn revoke(group: &mut Group<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, S
     group.remove(key);
     group.remove(key::access_key_of(access_key.account, id));
     group.remove(key::key_attempts(id));
+    sessions::end_of_access_key(group, access_key.account, id)?;
     Ok(Some(access_key))
 }
 
@@ -161,7 +165,7 @@ fn touch(group: &mut Group<'_>, uses: Vec<(AccessKeyId, KeyUse)>) -> Result<(), 
             && access_key
                 .last_use
                 .as_ref()
-                .is_none_or(|known| known.at < last_use.at)
+                .is_none_or(|known| rules::is_later_use(last_use.at, known.at))
         {
             access_key.last_use = Some(last_use);
             group.put(key, &access_key)?;

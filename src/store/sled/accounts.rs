@@ -182,7 +182,8 @@ fn change(
     if changed.password_changed_at != current.password_changed_at {
         sessions::end_of_account(group, changed.id, spared)?;
         if let Some(spared) = spared {
-            sessions::prove(group, &spared, changed.password_changed_at)?;
+            let at = changed.password_changed_at;
+            sessions::prove(group, &spared, at, at)?;
         }
     }
     replace(group, &current, &changed)?;
@@ -193,8 +194,8 @@ fn change(
     })
 }
 
-/// Writes an account in place of what it was, and its indexes. Its tokens are void if it has a new password or address;
-/// the one that moves it, if another change of the address is pending, or none.
+/// Writes an account in place of what it was, and its indexes. If it has a new password or address, its tokens are void and
+/// mails that would get one are withdrawn; the one that moves it, if another change of the address is pending, or none.
 pub(super) fn replace(group: &mut Group<'_>, current: &Account, changed: &Account) -> Result<(), StoreError> {
     if changed.email != current.email {
         group.remove(key::email(&current.email));
@@ -213,6 +214,7 @@ pub(super) fn replace(group: &mut Group<'_>, current: &Account, changed: &Accoun
     inspection::index(group, Some(current), Some(changed))?;
     if rules::voids_tokens(current, changed) {
         tokens::void_all(group, changed.id)?;
+        mails::withdraw_resets(group, &current.email)?;
     } else if changed.pending_email != current.pending_email {
         tokens::void(group, changed.id, Purpose::ChangeEmail)?;
     }

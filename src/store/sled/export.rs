@@ -136,6 +136,7 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
         | Kind::SignatureEnd
         | Kind::TokenOf
         | Kind::MailDue
+        | Kind::ResetMail
         | Kind::AccessKeyOf
         | Kind::AuditOf
         | Kind::Term

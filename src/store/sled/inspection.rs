@@ -1,4 +1,5 @@
-//! Looking for accounts and locks. What accounts are found by, and where they stand, are rows of their own.
+//! Looking for accounts and locks. What accounts are found by, and where they stand, are rows of their own, as is which
+//! mails are withdrawn with an account's password.
 
 use std::ops::ControlFlow;
 
@@ -11,6 +12,7 @@ use super::SledStore;
 use super::attempts::Attempts;
 use super::engine::Engine;
 use super::key::{self, Kind};
+use super::mails;
 use super::record::{self, Failures, IndexForm, Record, UnknownFailures};
 use super::rows::{Changes, Group, Row, Rows};
 use crate::ids::MailId;
@@ -20,8 +22,9 @@ use crate::store::{AccountFilter, AccountPage, InspectionStore, Locks, StoreErro
 /// Accounts that one call looks at, at most: some tens of milliseconds.
 const LOOKS: usize = 5_000;
 
-/// The form of the rows that accounts are found by. Another number has all of them written anew at the next start.
-const FORM: IndexForm = IndexForm(1);
+/// The form of the rows that accounts, and mails that may be withdrawn, are found by. Another number has all of them
+/// written anew at the next start.
+const FORM: IndexForm = IndexForm(2);
 
 /// Has an account found where it is now, and no longer where it was.
 pub(super) fn index(
@@ -67,7 +70,7 @@ fn rows_of(account: &Account) -> Vec<Vec<u8>> {
     keys
 }
 
-/// Writes the rows for accounts of a store that was made before there were any, or that has them in another form.
+/// Writes the rows for accounts and mails of a store that was made before there were any, or that has them in another form.
 pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
     let form = key::index_form();
     match engine.with(|tree| tree.read::<IndexForm>(&form)) {
@@ -76,7 +79,7 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
         Ok(_) | Err(StoreError::Corrupt(_)) => {}
         Err(error) => return Err(error),
     }
-    for kind in [Kind::Term, Kind::Standing] {
+    for kind in [Kind::Term, Kind::Standing, Kind::ResetMail] {
         pieces(engine, kind, |rows| {
             engine.commit(&rows.iter().map(|(key, _)| (key.to_vec(), None)).collect())
         })?;
@@ -94,6 +97,13 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
             }
         }
         engine.commit(&changes)
+    })?;
+    pieces(engine, Kind::Mail, |rows| {
+        let mails = rows
+            .iter()
+            .filter_map(|(key, value)| record::decode::<KeptMail>(key, value).ok());
+        let keys = mails.filter_map(|kept| mails::reset_index(&kept.mail));
+        engine.commit(&keys.map(|key| (key, Some(nothing.clone()))).collect())
     })?;
     engine.commit(&form_row()?)
 }

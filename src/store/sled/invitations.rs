@@ -51,18 +51,17 @@ pub(super) fn all(engine: &Engine) -> Result<Vec<Invitation>, StoreError> {
     Ok(invitations)
 }
 
-/// The tokens of those that serve nobody at `now`. One that cannot be read is left for `verify` to tell of.
-pub(super) fn expired(engine: &Engine, now: Timestamp) -> Result<Vec<TokenDigest>, StoreError> {
+/// The tokens of the invitations of which this is true. One that cannot be read is left for `verify` to tell of.
+pub(super) fn those(
+    engine: &Engine,
+    is_meant: impl Fn(&Invitation) -> bool,
+) -> Result<Vec<TokenDigest>, StoreError> {
     let mut digests = Vec::new();
     engine.pieces(&Kind::Invitation.prefix(), None, |_, rows| {
         let invitations = rows
             .iter()
             .filter_map(|(key, value)| record::decode::<Invitation>(key, value).ok());
-        digests.extend(
-            invitations
-                .filter(|invitation| invitation.expires_at <= now)
-                .map(|invitation| invitation.digest),
-        );
+        digests.extend(invitations.filter(&is_meant).map(|invitation| invitation.digest));
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(digests)

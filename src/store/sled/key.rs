@@ -51,6 +51,8 @@ pub(super) enum Kind {
     Mail = b'q' as isize,
     /// That a mail is due, by time and mail.
     MailDue = b'Q' as isize,
+    /// That a mail may bring a link that sets a password, by address and mail.
+    ResetMail = b'z' as isize,
     /// The mails that an address was sent of late, by the address.
     Postage = b'p' as isize,
     /// An access key, by its public half.
@@ -75,7 +77,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 28] = [
+    pub(super) const ALL: [Self; 29] = [
         Self::Meta,
         Self::Account,
         Self::Email,
@@ -94,6 +96,7 @@ impl Kind {
         Self::TokenOf,
         Self::Mail,
         Self::MailDue,
+        Self::ResetMail,
         Self::Postage,
         Self::AccessKey,
         Self::AccessKeyOf,
@@ -255,10 +258,29 @@ pub(super) fn mail(id: MailId) -> Vec<u8> {
     Kind::Mail.key(&[id.as_bytes()])
 }
 
-/// Keys of earlier times come first: microseconds since the epoch, the sign bit turned.
-pub(super) fn mail_due(due: Timestamp, id: MailId) -> Vec<u8> {
+/// What the keys of mails begin with that are due at one moment. Keys of earlier times come first: microseconds since the
+/// epoch, the sign bit turned.
+pub(super) fn mails_due(due: Timestamp) -> Vec<u8> {
     let time = due.as_microsecond().wrapping_sub(i64::MIN).to_be_bytes();
-    Kind::MailDue.key(&[&time, id.as_bytes()])
+    Kind::MailDue.key(&[&time])
+}
+
+pub(super) fn mail_due(due: Timestamp, id: MailId) -> Vec<u8> {
+    let mut key = mails_due(due);
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+/// What the keys begin with that list the mails to an address that may bring a link that sets a password. No address has
+/// a NUL.
+pub(super) fn reset_mails(address: &Email) -> Vec<u8> {
+    Kind::ResetMail.key(&[address.key().as_bytes(), b"\0"])
+}
+
+pub(super) fn reset_mail(address: &Email, id: MailId) -> Vec<u8> {
+    let mut key = reset_mails(address);
+    key.extend_from_slice(id.as_bytes());
+    key
 }
 
 pub(super) fn postage(address: &Email) -> Vec<u8> {

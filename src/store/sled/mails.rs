@@ -12,7 +12,7 @@ use super::record::{self, Postage};
 use super::rows::{Group, Rows};
 use super::{invitations, tokens};
 use crate::ids::MailId;
-use crate::model::{Account, KeptMail, Mail, MailState};
+use crate::model::{Account, Email, KeptMail, Mail, MailState};
 use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError, rules};
 
 /// How long a mail that failed for good is kept for administrators to see.
@@ -89,7 +89,7 @@ pub(super) fn stamp(
                 return Ok(StampMail::Gone);
             }
             let current = tokens::current(group, token.account, token.purpose)?;
-            if current.is_some_and(|current| current.mail > Some(id)) {
+            if current.is_some_and(|current| rules::supersedes(&current, id, now)) {
                 return Ok(StampMail::Superseded);
             }
         }
@@ -115,6 +115,54 @@ pub(super) fn stamp(
     Ok(StampMail::Stamped)
 }
 
+/// Withdraws the mails that would let somebody into the account with this address by a link: it has another password, or
+/// leaves the address. One that cannot be read is not sent either.
+pub(super) fn withdraw_resets(group: &mut Group<'_>, address: &Email) -> Result<(), StoreError> {
+    let listed = group.scan(&key::reset_mails(address));
+    let listed: Vec<IVec> = listed
+        .map(|row| row.map(|(key, _)| key))
+        .collect::<Result<_, _>>()?;
+    for id in listed.iter().filter_map(|index| key::trailing_mail(index)) {
+        match group.read::<KeptMail>(&key::mail(id)) {
+            Ok(Some(kept)) => remove(group, &kept),
+            Ok(None) | Err(StoreError::Corrupt(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The mails that wait for a moment in the future of `now`, by a clock that was ahead.
+pub(super) fn ahead(engine: &Engine, now: Timestamp) -> Result<Vec<MailId>, StoreError> {
+    let mut ahead = Vec::new();
+    let after = IVec::from(key::mails_due(now));
+    engine.pieces(&Kind::MailDue.prefix(), Some(after), |tree, rows| {
+        for id in rows.iter().filter_map(|(index, _)| key::trailing_mail(index)) {
+            match tree.read::<KeptMail>(&key::mail(id)) {
+                Ok(Some(kept)) if rules::waits_for_the_future(&kept, now) => ahead.push(id),
+                Ok(_) | Err(StoreError::Corrupt(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(ahead)
+}
+
+/// Has mails that wait be due at `now`.
+pub(super) fn hasten(group: &mut Group<'_>, ids: &[MailId], now: Timestamp) -> Result<(), StoreError> {
+    for id in ids {
+        if let Some(kept) = group.read::<KeptMail>(&key::mail(*id))?
+            && let MailState::Due(due) = kept.state
+        {
+            group.remove(key::mail_due(due, *id));
+            let state = MailState::Due(now);
+            put(group, &KeptMail { state, ..kept })?;
+        }
+    }
+    Ok(())
+}
+
 /// Says what became of a mail. Whether it was there.
 pub(super) fn settle(group: &mut Group<'_>, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
     let Some(mut kept) = group.read::<KeptMail>(&key::mail(id))? else {
@@ -124,14 +172,9 @@ pub(super) fn settle(group: &mut Group<'_>, id: MailId, outcome: MailOutcome) ->
     if matches!(outcome, MailOutcome::Again { .. }) && !is_failed {
         return Ok(false);
     }
-    if let MailState::Due(due) = kept.state {
-        group.remove(key::mail_due(due, id));
-    }
+    remove(group, &kept);
     (kept.state, kept.reason) = match outcome {
-        MailOutcome::Done => {
-            group.remove(key::mail(id));
-            return Ok(true);
-        }
+        MailOutcome::Done => return Ok(true),
         MailOutcome::Postponed { until, reason } => (MailState::Due(until), Some(reason)),
         MailOutcome::Failed { at, reason } => (MailState::Failed(at), Some(reason)),
         MailOutcome::Again { at } => (MailState::Due(at), kept.reason),
@@ -195,30 +238,47 @@ pub(super) fn stale(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreE
 /// Removes the rows with these keys, unless they are needed again by now.
 pub(super) fn remove_stale(group: &mut Group<'_>, keys: &[IVec], now: Timestamp) -> Result<(), StoreError> {
     for key in keys {
-        let needed = match Kind::of(key) {
-            Some(Kind::Postage) => group
-                .read::<Postage>(key)?
-                .is_some_and(|postage| !postage.is_over(now)),
-            _ => group
-                .read::<KeptMail>(key)?
-                .is_some_and(|kept| matches!(kept.state, MailState::Due(_))),
-        };
-        if !needed {
-            group.remove(key.to_vec());
+        if Kind::of(key) == Some(Kind::Postage) {
+            let postage = group.read::<Postage>(key)?;
+            if postage.is_none_or(|postage| postage.is_over(now)) {
+                group.remove(key.to_vec());
+            }
+        } else if let Some(kept) = group.read::<KeptMail>(key)?
+            && matches!(kept.state, MailState::Failed(_))
+        {
+            remove(group, &kept);
         }
     }
     Ok(())
 }
 
-/// Keeps a mail, and when it is due.
+/// Keeps a mail, when it is due, and with whose password it is withdrawn.
 pub(super) fn put(group: &mut Group<'_>, kept: &KeptMail) -> Result<(), StoreError> {
+    if let Some(index) = reset_index(&kept.mail) {
+        group.put(index, &())?;
+    }
     if let MailState::Due(due) = kept.state {
         group.put(key::mail_due(due, kept.mail.id), &())?;
     }
     group.put(key::mail(kept.mail.id), kept)
 }
 
-/// Whether the account is there, and where the token was made for.
+/// Removes a mail and what it is found by.
+fn remove(group: &mut Group<'_>, kept: &KeptMail) {
+    if let MailState::Due(due) = kept.state {
+        group.remove(key::mail_due(due, kept.mail.id));
+    }
+    if let Some(index) = reset_index(&kept.mail) {
+        group.remove(index);
+    }
+    group.remove(key::mail(kept.mail.id));
+}
+
+/// The key of the row that has a mail found which may be withdrawn.
+pub(super) fn reset_index(mail: &Mail) -> Option<Vec<u8>> {
+    rules::withdrawn_with(mail).map(|address| key::reset_mail(address, mail.id))
+}
+
 /// Counts a mail to an address, unless it would be one too many. One that is counted already is within the allowance.
 fn count(
     group: &mut Group<'_>,

@@ -46,7 +46,7 @@ use super::{
     Precondition, PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError,
     TokenEffect, UpdateAccount, Verification,
 };
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{
     Account, Email, Invitation, LockoutPolicy, Session, SignatureDigest, Subject, TokenDigest, Username,
@@ -340,8 +340,13 @@ impl Store for SledStore {
         self.change(move |group| sessions::touch(group, &seen)).await
     }
 
-    async fn prove_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError> {
-        self.change(move |group| sessions::prove(group, &digest, at))
+    async fn prove_session(
+        &self,
+        digest: TokenDigest,
+        at: Timestamp,
+        password_changed_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change(move |group| sessions::prove(group, &digest, at, password_changed_at))
             .await
     }
 
@@ -429,6 +434,29 @@ impl Store for SledStore {
             .await
     }
 
+    async fn forget_future(&self, now: Timestamp) -> Result<(), StoreError> {
+        let invitations = self
+            .read_all(move |engine| invitations::those(engine, |made| clock::is_ahead(made.created_at, now)))
+            .await?;
+        for piece in invitations.chunks(PIECE).map(<[_]>::to_vec) {
+            self.change(move |group| invitations::remove_these(group, &piece))
+                .await?;
+        }
+        let tokens = self
+            .read_all(move |engine| tokens::those(engine, |token| token.is_ahead(now)))
+            .await?;
+        for piece in tokens.chunks(PIECE).map(<[_]>::to_vec) {
+            self.change(move |group| tokens::remove_these(group, &piece))
+                .await?;
+        }
+        let mails = self.read_all(move |engine| mails::ahead(engine, now)).await?;
+        for piece in mails.chunks(PIECE).map(<[_]>::to_vec) {
+            self.change(move |group| mails::hasten(group, &piece, now))
+                .await?;
+        }
+        Ok(())
+    }
+
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError> {
         let sessions = self
             .read_all(move |engine| sessions::made_before(engine, sessions_before))
@@ -438,7 +466,7 @@ impl Store for SledStore {
                 .await?;
         }
         let invitations = self
-            .read_all(move |engine| invitations::expired(engine, now))
+            .read_all(move |engine| invitations::those(engine, |made| made.expires_at <= now))
             .await?;
         for piece in invitations.chunks(PIECE).map(<[_]>::to_vec) {
             self.change(move |group| invitations::remove_these(group, &piece))
@@ -449,7 +477,9 @@ impl Store for SledStore {
             let signatures = self.open.signatures.clone();
             self.change(move |group| signatures.forget(group, &piece)).await?;
         }
-        let tokens = self.read_all(move |engine| tokens::expired(engine, now)).await?;
+        let tokens = self
+            .read_all(move |engine| tokens::those(engine, |token| token.expires_at <= now))
+            .await?;
         for piece in tokens.chunks(PIECE).map(<[_]>::to_vec) {
             self.change(move |group| tokens::remove_these(group, &piece))
                 .await?;

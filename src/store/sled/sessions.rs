@@ -9,11 +9,11 @@ use super::key::{self, Kind};
 use super::record;
 use super::rows::{self, Group, Rows};
 use crate::ids::AccountId;
-use crate::model::{Account, Session, Standing, TokenDigest};
-use crate::store::{Loaded, PutSession, SessionsToEnd, StoreError};
+use crate::model::{AccessKey, AccessKeyId, Account, Session, Standing, TokenDigest};
+use crate::store::{Loaded, PutSession, SessionsToEnd, StoreError, rules};
 
-/// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked,
-/// all of its sessions were ended then, and this one must not outlive that.
+/// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked, or the
+/// access key, their sessions were ended then, and this one must not outlive that.
 pub(super) fn put(
     group: &mut Group<'_>,
     session: &Session,
@@ -22,6 +22,12 @@ pub(super) fn put(
     let account: Option<Account> = group.read(&key::account(session.account))?;
     if account.is_none_or(|account| account.standing != Standing::Active) {
         return Ok(PutSession::ShutOut);
+    }
+    if let Some(id) = session.access_key {
+        let access_key: Option<AccessKey> = group.read(&key::access_key(id))?;
+        if !access_key.is_some_and(|key| key.account == session.account && !key.disabled) {
+            return Ok(PutSession::ShutOut);
+        }
     }
     for digest in replaces.iter().chain([&session.digest]) {
         end(group, digest)?;
@@ -63,7 +69,7 @@ pub(super) fn touch(group: &mut Group<'_>, seen: &[(TokenDigest, Timestamp)]) ->
     for (digest, at) in seen {
         let key = key::session(digest);
         if let Some(mut session) = group.read::<Session>(&key)?
-            && session.last_seen_at < *at
+            && rules::is_later_use(*at, session.last_seen_at)
         {
             session.last_seen_at = *at;
             group.put(key, &session)?;
@@ -72,11 +78,17 @@ pub(super) fn touch(group: &mut Group<'_>, seen: &[(TokenDigest, Timestamp)]) ->
     Ok(())
 }
 
-/// Notes when the owner of a session proved to know the password.
-pub(super) fn prove(group: &mut Group<'_>, digest: &TokenDigest, at: Timestamp) -> Result<(), StoreError> {
+/// Notes when the owner of a session proved to know the password, and which.
+pub(super) fn prove(
+    group: &mut Group<'_>,
+    digest: &TokenDigest,
+    at: Timestamp,
+    password_changed_at: Timestamp,
+) -> Result<(), StoreError> {
     let key = key::session(digest);
     if let Some(mut session) = group.read::<Session>(&key)? {
         session.proved_at = Some(at);
+        session.password_changed_at = Some(password_changed_at);
         group.put(key, &session)?;
     }
     Ok(())
@@ -90,6 +102,7 @@ pub(super) fn end_some(group: &mut Group<'_>, which: SessionsToEnd) -> Result<us
             None => Ok(0),
         },
         SessionsToEnd::Account(id, except) => end_of_account(group, id, except),
+        SessionsToEnd::AccessKey(account, id) => end_of_access_key(group, account, id),
         SessionsToEnd::All => end_listed(group, &Kind::Session.prefix(), None),
     }
 }
@@ -103,23 +116,48 @@ pub(super) fn end_of_account(
     end_listed(group, &key::sessions_of(id), except)
 }
 
+/// Ends the sessions of an account that end with this access key. How many there were. One that cannot be read stands in
+/// no key's way: it serves nobody.
+pub(super) fn end_of_access_key(
+    group: &mut Group<'_>,
+    account: AccountId,
+    id: AccessKeyId,
+) -> Result<usize, StoreError> {
+    let mut ended = 0;
+    for digest in listed(group, &key::sessions_of(account))? {
+        let ends = match group.read::<Session>(&key::session(&digest)) {
+            Ok(session) => session.is_some_and(|session| session.ends_with(id)),
+            Err(StoreError::Corrupt(_)) => false,
+            Err(error) => return Err(error),
+        };
+        if ends {
+            ended += usize::from(end(group, &digest)?);
+        }
+    }
+    Ok(ended)
+}
+
 /// Ends the sessions whose tokens are at the ends of the keys that begin with `prefix`.
 fn end_listed(
     group: &mut Group<'_>,
     prefix: &[u8],
     except: Option<TokenDigest>,
 ) -> Result<usize, StoreError> {
-    let digests: Vec<TokenDigest> = group
-        .scan(prefix)
-        .filter_map(|row| row.map(|(key, _)| key::trailing_digest(&key)).transpose())
-        .collect::<Result<_, _>>()?;
     let mut ended = 0;
-    for digest in digests {
+    for digest in listed(group, prefix)? {
         if except != Some(digest) {
             ended += usize::from(end(group, &digest)?);
         }
     }
     Ok(ended)
+}
+
+/// The tokens at the ends of the keys that begin with `prefix`.
+fn listed(group: &Group<'_>, prefix: &[u8]) -> Result<Vec<TokenDigest>, StoreError> {
+    group
+        .scan(prefix)
+        .filter_map(|row| row.map(|(key, _)| key::trailing_digest(&key)).transpose())
+        .collect()
 }
 
 /// Ends the sessions with these tokens.

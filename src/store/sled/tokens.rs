@@ -105,18 +105,17 @@ pub(super) fn consume(
     })
 }
 
-/// The tokens that serve nobody at `now`. One that cannot be read is left for `verify` to tell of.
-pub(super) fn expired(engine: &Engine, now: Timestamp) -> Result<Vec<TokenDigest>, StoreError> {
+/// The digests of the tokens of which this is true. One that cannot be read is left for `verify` to tell of.
+pub(super) fn those(
+    engine: &Engine,
+    is_meant: impl Fn(&MailedToken) -> bool,
+) -> Result<Vec<TokenDigest>, StoreError> {
     let mut digests = Vec::new();
     engine.pieces(&Kind::Token.prefix(), None, |_, rows| {
         let tokens = rows
             .iter()
             .filter_map(|(key, value)| record::decode::<MailedToken>(key, value).ok());
-        digests.extend(
-            tokens
-                .filter(|token| token.expires_at <= now)
-                .map(|token| token.digest),
-        );
+        digests.extend(tokens.filter(&is_meant).map(|token| token.digest));
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(digests)

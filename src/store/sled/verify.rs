@@ -6,11 +6,11 @@
 use std::ops::ControlFlow;
 
 use super::engine::Engine;
-use super::inspection;
 use super::key::{self, Kind};
 use super::lost_changes::LostChanges;
 use super::record::{self, Failures, IndexForm, Meta, Postage, SpentUntil, UnknownFailures};
 use super::rows::Rows;
+use super::{inspection, mails};
 use crate::ids::AccountId;
 use crate::model::{
     AccessKey, Account, AuditEvent, AuditPlace, Invitation, KeptMail, MailState, MailedToken, Session,
@@ -74,6 +74,7 @@ fn check(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         Some(Kind::TokenOf) => token_of(rows, key, record::decode(key, value)?),
         Some(Kind::Mail) => mail(rows, key, &record::decode(key, value)?),
         Some(Kind::MailDue) => mail_due(rows, key),
+        Some(Kind::ResetMail) => reset_mail(rows, key),
         Some(Kind::Postage) => record::decode::<Postage>(key, value).map(drop),
         Some(Kind::AccessKey) => access_key(rows, key, &record::decode(key, value)?),
         Some(Kind::AccessKeyOf) => access_key_of(rows, key),
@@ -240,6 +241,9 @@ fn token_of(rows: &impl Rows, key: &[u8], digest: TokenDigest) -> Result<(), Sto
 fn mail(rows: &impl Rows, key: &[u8], kept: &KeptMail) -> Result<(), StoreError> {
     let id = kept.mail.id;
     require(key, key::mail(id) == key, "it holds another mail")?;
+    if let Some(index) = mails::reset_index(&kept.mail) {
+        agree(rows, key, &index, &())?;
+    }
     match kept.state {
         MailState::Due(due) => agree(rows, key, &key::mail_due(due, id), &()),
         MailState::Failed(_) => Ok(()),
@@ -253,6 +257,19 @@ fn mail_due(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
     let kept: KeptMail = rows.indexed(key, &key::mail(id))?;
     let is_due = matches!(kept.state, MailState::Due(due) if key::mail_due(due, id) == key);
     require(key, is_due, "its mail is not due then")
+}
+
+fn reset_mail(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
+    let Some(id) = key::trailing_mail(key) else {
+        return wrong(key, "it names no mail");
+    };
+    let kept: KeptMail = rows.indexed(key, &key::mail(id))?;
+    let is_listed = mails::reset_index(&kept.mail).is_some_and(|index| index == key);
+    require(
+        key,
+        is_listed,
+        "its mail is to somebody else, or brings no such link",
+    )
 }
 
 fn access_key(rows: &impl Rows, key: &[u8], access_key: &AccessKey) -> Result<(), StoreError> {

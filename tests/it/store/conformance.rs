@@ -86,6 +86,7 @@ macro_rules! conformance {
                 a_session_is_kept_and_replaces_another
                 a_session_needs_an_account_that_may_sign_in
                 touched_sessions_never_go_back_or_come_back
+                a_use_that_a_clock_ahead_noted_is_followed_by_others
                 sessions_end_by_token_by_id_by_account_and_all
                 sessions_are_swept
                 sessions_survive_a_restart
@@ -139,6 +140,7 @@ macro_rules! conformance {
                 s19_an_account_that_is_gone_gets_no_token
                 tokens_go_with_their_account_and_when_they_expire
                 tokens_survive_a_restart
+                what_was_made_by_a_clock_that_was_ahead_is_forgotten_at_a_start
             }
             mails {
                 mails_are_taken_in_their_order_when_they_are_due
@@ -150,6 +152,9 @@ macro_rules! conformance {
                 s78_of_twenty_pending_changes_at_one_moment_the_newest_serves
                 a_stamped_mail_has_the_good_token
                 s77_a_mail_that_waited_for_another_password_takes_no_link_along
+                s77_no_clock_tells_which_of_a_mail_and_a_password_came_first
+                s77_links_for_the_password_are_withdrawn_whatever_became_of_their_mails
+                a_mail_of_a_clock_that_was_ahead_stands_in_no_ones_way
                 s77_a_change_of_the_address_that_was_taken_back_or_replaced_is_void
                 a_mailed_invitation_gets_a_new_token
                 mails_come_with_what_brings_them_about
@@ -175,6 +180,7 @@ macro_rules! conformance {
                 an_access_key_is_kept_listed_and_revoked
                 an_account_has_at_most_so_many_access_keys
                 an_access_key_is_switched_off_and_on
+                s28_sessions_end_with_the_access_key_that_began_them
                 a_touched_access_key_never_goes_back_or_comes_back
                 a_removed_account_takes_its_access_keys_along
                 an_access_key_locks_whether_or_not_it_exists
@@ -192,6 +198,7 @@ macro_rules! conformance {
                 of_two_accounts_that_want_an_address_one_gets_it
                 of_three_who_want_a_username_one_gets_it
                 ended_sessions_are_counted_once
+                s28_no_session_begins_beside_the_end_of_its_access_key
                 of_twenty_access_keys_two_are_made
                 of_fifty_attempts_at_an_access_key_eleven_are_counted
                 of_twenty_data_keys_one_is_kept

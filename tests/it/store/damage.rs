@@ -3,12 +3,12 @@
 use std::fmt::Debug;
 
 use jiff::Timestamp;
-use vestibule::model::{Account, Invitation, Session, Subject};
+use vestibule::model::{Account, Invitation, Mail, Session, Subject, Topic};
 use vestibule::store::{SessionsToEnd, StoreError, Verification};
 
 use super::conformance::Harness;
 use super::samples::{
-    ADMINS, POLICY, access_key, account, data_key, digest, invitation, member_of, noon, session,
+    ADMINS, POLICY, access_key, account, data_key, digest, invitation, mail, member_of, noon, session,
 };
 use super::sled::Sled;
 
@@ -48,6 +48,11 @@ async fn fill(harness: &Sled) -> Kept {
     store.delete_account(gone.id, ADMINS).await.unwrap();
     store.put_session(kept.session.clone(), None).await.unwrap();
     store.create_invitation(kept.invitation.clone()).await.unwrap();
+    let reset = Mail {
+        topic: Topic::Reset,
+        ..mail(&kept.ann, random)
+    };
+    store.enqueue_mails(vec![reset]).await.unwrap();
     store.replace_data_key(None, data_key(1)).await.unwrap();
     let key = access_key(kept.ann.id, random);
     let key_id = key.id;
@@ -234,7 +239,7 @@ async fn every_missing_row_is_found() {
     let keys: Vec<_> = db.iter().keys().map(Result::unwrap).collect();
     drop(db);
     let named_by_others = |key: &[u8]| !b"mufwX".contains(&key[0]) && key != b"ngone";
-    assert_eq!(keys.iter().filter(|key| named_by_others(key)).count(), 15);
+    assert_eq!(keys.iter().filter(|key| named_by_others(key)).count(), 18);
 
     for (position, key) in keys.iter().enumerate() {
         if named_by_others(key) {
@@ -271,7 +276,7 @@ async fn what_accounts_are_found_by_is_written_anew_where_its_form_is_lost() {
                 Some(garbage) => drop(tree.insert(b"X", garbage).unwrap()),
                 None => drop(tree.remove(b"X").unwrap()),
             }
-            for kind in [b"x", b"y"] {
+            for kind in [b"x", b"y", b"z"] {
                 for key in tree.scan_prefix(kind).keys() {
                     tree.remove(key.unwrap()).unwrap();
                 }
@@ -314,6 +319,11 @@ async fn every_orphan_is_found() {
             "points to Session 09",
         ),
         (key(b'j', &nobody), token, "points to Invitation 09"),
+        (
+            key(b'z', &[b"x@example.com\0".as_slice(), &nobody].concat()),
+            json("null"),
+            "points to Mail 09",
+        ),
         (
             key(b'K', &[nobody.as_slice(), b"AKIAIOSFODNN7EXAMPLE"].concat()),
             json("null"),

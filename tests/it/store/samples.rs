@@ -73,9 +73,11 @@ pub(crate) fn session(account: AccountId, n: u64, random: &Random) -> Session {
         digest: digest(n),
         account,
         method: SignInMethod::Password,
+        access_key: None,
         created_at: noon(),
         last_seen_at: noon(),
         proved_at: Some(noon()),
+        password_changed_at: Some(noon()),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         user_agent: "Firefox".to_owned(),
     }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use vestibule::model::{AccessKey, Account, KeyUse, Subject};
-use vestibule::store::{Attempt, CreateAccessKey, DeleteAccount};
+use vestibule::model::{AccessKey, AccessKeyId, Account, KeyUse, Session, SignInMethod, Subject};
+use vestibule::store::{Attempt, CreateAccessKey, DeleteAccount, PutSession, SessionsToEnd};
 
-use super::super::samples::{ADMINS, POLICY, access_key, account, data_key, later, mail, noon};
+use super::super::samples::{
+    ADMINS, POLICY, access_key, account, data_key, digest, later, mail, noon, session,
+};
 use super::{Harness, assert_sound};
 
 /// A store with an account and a data key.
@@ -104,6 +106,66 @@ pub(crate) async fn an_access_key_is_switched_off_and_on<H: Harness>() {
     store.revoke_access_key(key.id).await.unwrap();
     assert_eq!(store.set_access_key_disabled(key.id, true).await.unwrap(), None);
     assert_eq!(store.access_keys(None).await.unwrap(), []);
+}
+
+pub(crate) async fn s28_sessions_end_with_the_access_key_that_began_them<H: Harness>() {
+    let (harness, ann) = with_ann::<H>().await;
+    let (store, random) = (harness.store(), harness.random());
+    let bob = account("bob", random);
+    store.create_account(bob.clone(), None, noon()).await.unwrap();
+    let [first, second, of_bob] = [ann.id, ann.id, bob.id].map(|account| access_key(account, random));
+    for key in [&first, &second, &of_bob] {
+        store.create_access_key(key.clone(), 5, Vec::new()).await.unwrap();
+    }
+    let begun = |n: u64, account: &Account, key: Option<AccessKeyId>| Session {
+        method: SignInMethod::Iam,
+        access_key: key,
+        proved_at: None,
+        ..session(account.id, n, random)
+    };
+    let put = async |session| store.put_session(session, None).await.unwrap();
+    let numbers = async || {
+        let digests: Vec<_> = store.sessions().await.unwrap();
+        let is_kept = |n: &u64| digests.iter().any(|session| session.digest == digest(*n));
+        (0..10).filter(is_kept).collect::<Vec<u64>>()
+    };
+    for kept in [
+        begun(1, &ann, Some(first.id)),
+        begun(2, &ann, Some(second.id)),
+        session(ann.id, 3, random),
+        // Of before the key was kept: it may have been any.
+        begun(4, &ann, None),
+        begun(5, &bob, Some(of_bob.id)),
+    ] {
+        assert_eq!(put(kept).await, PutSession::Kept);
+    }
+    let others = begun(6, &ann, Some(of_bob.id));
+    assert_eq!(put(others).await, PutSession::ShutOut, "it is not hers");
+    store.set_access_key_disabled(second.id, false).await.unwrap();
+    assert_eq!(numbers().await, [1, 2, 3, 4, 5]);
+    store.set_access_key_disabled(second.id, true).await.unwrap();
+    assert_eq!(numbers().await, [1, 3, 5]);
+    assert_eq!(
+        put(begun(7, &ann, Some(second.id))).await,
+        PutSession::ShutOut,
+        "it is off"
+    );
+    store.set_access_key_disabled(second.id, false).await.unwrap();
+    assert_eq!(put(begun(7, &ann, Some(second.id))).await, PutSession::Kept);
+    assert_sound(&store).await;
+    store.revoke_access_key(first.id).await.unwrap();
+    assert_eq!(numbers().await, [3, 5, 7]);
+    assert_eq!(
+        put(begun(8, &ann, Some(first.id))).await,
+        PutSession::ShutOut,
+        "it is gone"
+    );
+    let ended = store
+        .end_sessions(SessionsToEnd::AccessKey(ann.id, second.id))
+        .await;
+    assert_eq!(ended.unwrap(), 1);
+    assert_eq!(numbers().await, [3, 5]);
+    assert_sound(&store).await;
 }
 
 pub(crate) async fn a_touched_access_key_never_goes_back_or_comes_back<H: Harness>() {

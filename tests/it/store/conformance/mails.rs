@@ -1,11 +1,14 @@
 //! Mails that wait.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use vestibule::ids::MailId;
-use vestibule::model::{Account, Cause, KeptMail, Mail, MailState, MailedToken, PendingEmail, Purpose};
+use vestibule::model::{
+    Account, Cause, KeptMail, Mail, MailState, MailedToken, PendingEmail, Purpose, Topic,
+};
 use vestibule::store::{
     Allowance, CreateAccount, EditAccount, MailOutcome, Stamp, StampMail, StampedToken, Store, UpdateAccount,
 };
@@ -399,25 +402,143 @@ pub(crate) async fn one_that_failed_is_sent_again_once<H: Harness>() {
 }
 
 pub(crate) async fn s77_a_mail_that_waited_for_another_password_takes_no_link_along<H: Harness>() {
-    let (harness, ann, mails) = with_mails::<H>(1).await;
+    let harness = H::new();
     let store = harness.store();
-    let reset = Account {
-        password_changed_at: later(mails[0].cause.at, Duration::from_secs(1)),
-        ..ann.clone()
-    };
-    let updated = store.update_account(&ann, reset, ADMINS).await;
-    assert_eq!(updated.unwrap(), UpdateAccount::Updated);
-    for purpose in [Purpose::ChangeEmail, Purpose::Reset] {
-        let token = MailedToken {
-            mail: Some(mails[0].id),
-            ..mailed_token(1, purpose, &ann)
-        };
-        let outcome = store
-            .stamp_mail(mails[0].id, stamp(Some(token), None), noon())
-            .await;
-        assert_eq!(outcome.unwrap(), StampMail::Gone, "{purpose:?}");
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let waiting = [
+        (Topic::ChangeEmail(ann.id), Purpose::ChangeEmail),
+        (Topic::Reset, Purpose::Reset),
+        (Topic::AlreadyRegistered, Purpose::Reset),
+    ]
+    .map(|(topic, purpose)| (mail_about(topic, &ann, noon(), &harness), purpose));
+    let mails = waiting.iter().map(|(mail, _)| mail.clone()).collect();
+    store.enqueue_mails(mails).await.unwrap();
+    set_password(&store, &ann, later(noon(), Duration::from_secs(1))).await;
+    for (mail, purpose) in waiting {
+        let outcome = send(&store, &ann, &mail, purpose).await;
+        assert_eq!(outcome, StampMail::Gone, "{purpose:?}");
         assert_eq!(store.token(digest(1)).await.unwrap(), None);
     }
+    assert_sound(&store).await;
+}
+
+fn mail_about<H: Harness>(topic: Topic, account: &Account, at: Timestamp, harness: &H) -> Mail {
+    let mail = mail(account, harness.random());
+    Mail {
+        id: MailId::new(at, harness.random()),
+        topic,
+        cause: Cause {
+            at,
+            ..mail.cause.clone()
+        },
+        ..mail
+    }
+}
+
+async fn set_password(store: &Arc<dyn Store>, account: &Account, at: Timestamp) -> Account {
+    let reset = Account {
+        password_changed_at: at,
+        ..account.clone()
+    };
+    let updated = store.update_account(account, reset.clone(), ADMINS).await;
+    assert_eq!(updated.unwrap(), UpdateAccount::Updated);
+    reset
+}
+
+/// Sends a mail with a token of this purpose.
+async fn send(store: &Arc<dyn Store>, account: &Account, mail: &Mail, purpose: Purpose) -> StampMail {
+    let token = MailedToken {
+        mail: Some(mail.id),
+        ..mailed_token(1, purpose, account)
+    };
+    let stamp = stamp(Some(token), None);
+    store.stamp_mail(mail.id, stamp, noon()).await.unwrap()
+}
+
+pub(crate) async fn s77_no_clock_tells_which_of_a_mail_and_a_password_came_first<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let tomorrow = later(noon(), Duration::from_hours(24));
+    // The clock is a day ahead when somebody asks, and right when the owner sets another password.
+    let before = mail_about(Topic::Reset, &ann, tomorrow, &harness);
+    store.enqueue_mails(vec![before.clone()]).await.unwrap();
+    let ann = set_password(&store, &ann, minutes(1)).await;
+    let outcome = send(&store, &ann, &before, Purpose::Reset).await;
+    assert_eq!(outcome, StampMail::Gone, "it was asked for before");
+    // And the other way round.
+    let ann = set_password(&store, &ann, tomorrow).await;
+    let after = mail_about(Topic::Reset, &ann, minutes(2), &harness);
+    store.enqueue_mails(vec![after.clone()]).await.unwrap();
+    let outcome = send(&store, &ann, &after, Purpose::Reset).await;
+    assert_eq!(outcome, StampMail::Stamped, "it was asked for after that");
+    assert!(store.token(digest(1)).await.unwrap().is_some());
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn s77_links_for_the_password_are_withdrawn_whatever_became_of_their_mails<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
+    for account in [&ann, &bob] {
+        store.create_account(account.clone(), None, noon()).await.unwrap();
+    }
+    let about = |topic, account| mail_about(topic, account, noon(), &harness);
+    let (waits, failed, of_bob, told) = (
+        about(Topic::Reset, &ann),
+        about(Topic::Reset, &ann),
+        about(Topic::Reset, &bob),
+        about(Topic::PasswordChanged, &ann),
+    );
+    let all = [&waits, &failed, &of_bob, &told].map(Clone::clone).to_vec();
+    store.enqueue_mails(all).await.unwrap();
+    let outcome = MailOutcome::Failed {
+        at: noon(),
+        reason: "550 nobody".to_owned(),
+    };
+    store.settle_mail(failed.id, outcome).await.unwrap();
+    set_password(&store, &ann, minutes(1)).await;
+    let kept = store.mails(None, 9).await.unwrap();
+    let kept: BTreeSet<MailId> = kept.iter().map(|kept| kept.mail.id).collect();
+    assert_eq!(kept, [of_bob.id, told.id].into());
+    let again = MailOutcome::Again { at: minutes(2) };
+    assert!(!store.settle_mail(failed.id, again).await.unwrap());
+    assert_eq!(store.count_waiting_mails(9).await.unwrap(), 2);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_mail_of_a_clock_that_was_ahead_stands_in_no_ones_way<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let tomorrow = later(noon(), Duration::from_hours(24));
+    let mails = [tomorrow, minutes(1)].map(|at| mail_about(Topic::Reset, &ann, at, &harness));
+    store.enqueue_mails(mails.to_vec()).await.unwrap();
+    let [ahead, now] = &mails;
+    let token = MailedToken {
+        mail: Some(ahead.id),
+        expires_at: later(tomorrow, Duration::from_hours(1)),
+        ..mailed_token(2, Purpose::Reset, &ann)
+    };
+    let allowed = stamp(Some(token), Some(1));
+    let outcome = store.stamp_mail(ahead.id, allowed, tomorrow).await;
+    assert_eq!(outcome.unwrap(), StampMail::Stamped);
+    let token = MailedToken {
+        mail: Some(now.id),
+        ..mailed_token(1, Purpose::Reset, &ann)
+    };
+    let allowed = stamp(Some(token), Some(1));
+    let outcome = store.stamp_mail(now.id, allowed, minutes(1)).await;
+    assert_eq!(
+        outcome.unwrap(),
+        StampMail::Stamped,
+        "nor does it count for a day"
+    );
+    assert!(store.token(digest(1)).await.unwrap().is_some());
+    assert_sound(&store).await;
 }
 
 pub(crate) async fn s77_a_change_of_the_address_that_was_taken_back_or_replaced_is_void<H: Harness>() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use vestibule::model::{Account, Standing, Subject};
+use vestibule::model::{Account, Session, SignInMethod, Standing, Subject};
 use vestibule::store::{Attempt, CreateAccessKey, CreateAccount, EditAccount, SessionsToEnd, UpdateAccount};
 
 use super::super::samples::{
@@ -294,5 +294,32 @@ pub(crate) async fn of_twenty_data_keys_one_is_kept<H: Harness>() {
     })
     .await;
     assert_eq!(count(&outcomes, &true), 1);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn s28_no_session_begins_beside_the_end_of_its_access_key<H: Harness>() {
+    let harness = H::new();
+    let (store, random) = (harness.store(), harness.random());
+    let ann = account("ann", random);
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let key = access_key(ann.id, random);
+    store.create_access_key(key.clone(), 1, Vec::new()).await.unwrap();
+    together(20, |n| {
+        let begun = Session {
+            method: SignInMethod::Iam,
+            access_key: Some(key.id),
+            ..session(ann.id, n as u64, random)
+        };
+        let (store, key) = (store.clone(), key.id);
+        async move {
+            if n == 10 {
+                store.revoke_access_key(key).await.map(drop).unwrap();
+            } else {
+                store.put_session(begun, None).await.map(drop).unwrap();
+            }
+        }
+    })
+    .await;
+    assert_eq!(store.sessions().await.unwrap(), []);
     assert_sound(&store).await;
 }

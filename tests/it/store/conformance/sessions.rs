@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestibule::model::{Account, Session, Standing, TokenDigest};
+use vestibule::model::{Account, KeyUse, Session, Standing, TokenDigest};
 use vestibule::store::{PutSession, SessionsToEnd, Store};
 
-use super::super::samples::{ADMINS, account, digest, later, noon, session};
+use super::super::samples::{ADMINS, access_key, account, digest, later, noon, session};
 use super::{Harness, assert_sound};
 
 async fn tokens(store: &Arc<dyn Store>) -> BTreeSet<TokenDigest> {
@@ -86,6 +86,34 @@ pub(crate) async fn touched_sessions_never_go_back_or_come_back<H: Harness>() {
     };
     assert_eq!(store.sessions().await.unwrap(), [touched]);
     assert_sound(&store).await;
+}
+
+pub(crate) async fn a_use_that_a_clock_ahead_noted_is_followed_by_others<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let key = access_key(ann.id, harness.random());
+    store.create_access_key(key.clone(), 1, Vec::new()).await.unwrap();
+    let kept = session(ann.id, 1, harness.random());
+    store.put_session(kept, None).await.unwrap();
+    let ahead = later(noon(), Duration::from_hours(24));
+    let back = later(noon(), Duration::from_mins(1));
+    for at in [ahead, back] {
+        store.touch_sessions(vec![(digest(1), at)]).await.unwrap();
+        assert_eq!(store.sessions().await.unwrap()[0].last_seen_at, at);
+        let last_use = KeyUse {
+            at,
+            address: None,
+            client: String::new(),
+        };
+        store
+            .touch_access_keys(vec![(key.id, last_use.clone())])
+            .await
+            .unwrap();
+        let kept = store.access_keys(None).await.unwrap().remove(0);
+        assert_eq!(kept.last_use, Some(last_use));
+    }
 }
 
 pub(crate) async fn sessions_end_by_token_by_id_by_account_and_all<H: Harness>() {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use vestibule::model::{Account, MailedToken, Purpose, Standing, Subject};
+use vestibule::model::{Account, Cause, Invitation, Mail, MailedToken, Purpose, Standing, Subject};
 use vestibule::store::{Attempt, ConsumeToken, DeleteAccount, TokenEffect, UpdateAccount};
 
 use super::super::samples::{
-    ADMINS, POLICY, account, digest, email, later, mail, mailed_token, noon, session,
+    ADMINS, POLICY, account, digest, email, invitation, later, mail, mailed_token, noon, session,
 };
 use super::{Harness, assert_sound, together};
 
@@ -313,5 +313,47 @@ pub(crate) async fn s19_an_account_that_is_gone_gets_no_token<H: Harness>() {
     let token = mailed_token(1, Purpose::ResetByAdministrator, &ann);
     store.put_token(token).await.unwrap();
     assert_eq!(store.token(digest(1)).await.unwrap(), None);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn what_was_made_by_a_clock_that_was_ahead_is_forgotten_at_a_start<H: Harness>() {
+    let (harness, ann) = ann_with::<H>(&[Purpose::Reset, Purpose::VerifyEmail]).await;
+    let (store, random) = (harness.store(), harness.random());
+    let hours = |n: u64| later(noon(), Duration::from_hours(n));
+    let ahead = MailedToken {
+        expires_at: hours(2),
+        ..mailed_token(3, Purpose::ResetByAdministrator, &ann)
+    };
+    store.put_token(ahead).await.unwrap();
+    let slow = MailedToken {
+        expires_at: hours(24),
+        ..mailed_token(4, Purpose::ChangeEmail, &ann)
+    };
+    store.put_token(slow).await.unwrap();
+    let invited = |n: u64, created_at| Invitation {
+        created_at,
+        ..invitation(n, random)
+    };
+    let a_minute = later(noon(), Duration::from_mins(1));
+    for (n, created_at) in [(5, hours(1)), (6, a_minute), (7, noon())] {
+        store.create_invitation(invited(n, created_at)).await.unwrap();
+    }
+    let told = Mail {
+        cause: Cause {
+            at: hours(24),
+            ..mail(&ann, random).cause
+        },
+        ..mail(&ann, random)
+    };
+    store.enqueue_mails(vec![told.clone()]).await.unwrap();
+    store.forget_future(noon()).await.unwrap();
+    for (n, stays) in [(1, true), (2, true), (3, false), (4, true)] {
+        assert_eq!(store.token(digest(n)).await.unwrap().is_some(), stays, "{n}");
+    }
+    for (n, stays) in [(5, false), (6, true), (7, true)] {
+        assert_eq!(store.invitation(digest(n)).await.unwrap().is_some(), stays, "{n}");
+    }
+    let due = store.take_due_mail(noon(), Duration::from_mins(2)).await.unwrap();
+    assert_eq!(due.map(|kept| kept.mail), Some(told));
     assert_sound(&store).await;
 }
