@@ -6,40 +6,40 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::Admitted;
-use super::me::Me;
-use super::site::Site;
-use super::visit::{Visit, Wants};
+use super::DemoRequest;
+use super::renderer::PageRenderer;
+use super::request_context::{RequestContext, ResponseFormat};
+use super::userinfo::UserInfo;
 
 #[derive(Serialize)]
 struct DemoView<'a> {
-    user: Option<Me<'a>>,
+    user: Option<UserInfo<'a>>,
     session: Option<String>,
     route: &'a str,
     allow: &'static str,
     /// What the gateway says.
-    headers: Vec<Header<'a>>,
+    headers: Vec<DemoHeader<'a>>,
     /// What the client sent, passed on as it is.
-    sent: Vec<Header<'a>>,
+    sent: Vec<DemoHeader<'a>>,
 }
 
 #[derive(Serialize)]
-struct Header<'a> {
+struct DemoHeader<'a> {
     name: &'a str,
     value: String,
 }
 
 #[derive(Serialize)]
 struct DemoDocument<'a> {
-    user: Option<Me<'a>>,
+    user: Option<UserInfo<'a>>,
     session: Option<String>,
     route: &'a str,
     allow: &'static str,
     headers: BTreeMap<&'a str, Vec<String>>,
 }
 
-impl Site {
-    pub(super) fn demo(&self, visit: &Visit<'_>, admitted: &Admitted<'_>) -> Response<Bytes> {
+impl PageRenderer {
+    pub(super) fn demo(&self, context: &RequestContext<'_>, admitted: &DemoRequest<'_>) -> Response<Bytes> {
         let user = admitted.visitor.me();
         let session = admitted
             .visitor
@@ -52,7 +52,7 @@ impl Site {
                 String::from_utf8_lossy(value.as_bytes()).into_owned(),
             )
         });
-        if visit.wants == Wants::Json {
+        if context.wants == ResponseFormat::Json {
             let mut by_name = BTreeMap::<_, Vec<_>>::new();
             headers.for_each(|(name, value)| by_name.entry(name).or_default().push(value));
             let document = DemoDocument {
@@ -62,12 +62,12 @@ impl Site {
                 allow: admitted.allow,
                 headers: by_name,
             };
-            return self.json(visit, StatusCode::OK, &document);
+            return self.json(context, StatusCode::OK, &document);
         }
-        let mut headers: Vec<_> = headers.map(|(name, value)| Header { name, value }).collect();
+        let mut headers: Vec<_> = headers.map(|(name, value)| DemoHeader { name, value }).collect();
         headers.sort_by_key(|header| header.name);
         let (sent, headers) = headers.into_iter().partition(|header| {
-            let mut values = visit.head.headers.get_all(header.name).iter();
+            let mut values = context.head.headers.get_all(header.name).iter();
             // HTTP/2 has a name of its own for the host.
             header.name == "host" || values.any(|value| value == header.value.as_bytes())
         });
@@ -79,6 +79,6 @@ impl Site {
             headers,
             sent,
         };
-        self.page(visit, StatusCode::OK, "demo.html", &view)
+        self.page(context, StatusCode::OK, "demo.html", &view)
     }
 }

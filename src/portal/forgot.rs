@@ -5,11 +5,11 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::Portal;
-use super::alert::{Alert, Errors};
+use super::form_errors::{ErrorSummary, Errors};
 use super::forms::Fields;
 use super::login::unavailable;
-use super::site::Site;
-use super::visit::{Visit, Wants};
+use super::renderer::PageRenderer;
+use super::request_context::{RequestContext, ResponseFormat};
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::services::{FieldError, LinkError, SignUpField};
 
@@ -18,58 +18,66 @@ use crate::services::{FieldError, LinkError, SignUpField};
 pub(super) struct ForgotView {
     pub(super) email: String,
     pub(super) errors: Errors,
-    pub(super) alert: Option<Alert>,
+    pub(super) alert: Option<ErrorSummary>,
 }
 
 #[derive(Serialize)]
-struct Asked {}
+struct ResetRequested {}
 
 impl Portal {
     /// `email`. The same answer for every address (S18).
-    pub(super) async fn forgot(&self, visit: &Visit<'_>, fields: &Fields) -> Response<Bytes> {
+    pub(super) async fn forgot(&self, context: &RequestContext<'_>, fields: &Fields) -> Response<Bytes> {
         let email = fields.text("email");
-        match self.services.mailed_links.forgot(email, &visit.origin()).await {
-            Ok(()) if visit.wants == Wants::Json => self.site.json(visit, StatusCode::ACCEPTED, &Asked {}),
-            Ok(()) => self.site.see_other(visit, "/.auth/forgot/done"),
-            Err(LinkError::Invalid(faults)) => self.site.failed_forgot(visit, email, &faults),
-            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+        match self.services.mailed_links.forgot(email, &context.origin()).await {
+            Ok(()) if context.wants == ResponseFormat::Json => {
+                self.renderer
+                    .json(context, StatusCode::ACCEPTED, &ResetRequested {})
+            }
+            Ok(()) => self.renderer.see_other(context, "/.auth/forgot/done"),
+            Err(LinkError::Invalid(faults)) => self.renderer.failed_forgot(context, email, &faults),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
         }
     }
 }
 
-impl Site {
-    pub(super) fn forgot_page(&self, visit: &Visit<'_>) -> Response<Bytes> {
-        self.where_reset(visit, "forgot.html", &ForgotView::default())
+impl PageRenderer {
+    pub(super) fn forgot_page(&self, context: &RequestContext<'_>) -> Response<Bytes> {
+        self.where_reset(context, "forgot.html", &ForgotView::default())
     }
 
-    pub(super) fn forgot_done(&self, visit: &Visit<'_>) -> Response<Bytes> {
-        self.where_reset(visit, "forgot-done.html", &Asked {})
+    pub(super) fn forgot_done(&self, context: &RequestContext<'_>) -> Response<Bytes> {
+        self.where_reset(context, "forgot-done.html", &ResetRequested {})
     }
 
     pub(super) fn failed_forgot(
         &self,
-        visit: &Visit<'_>,
+        context: &RequestContext<'_>,
         email: &str,
         faults: &[(SignUpField, FieldError)],
     ) -> Response<Bytes> {
         let refusal = Refusal::new(Problem::InvalidInput);
-        let errors = self.messages(visit, faults);
-        self.refuse_form(visit, &refusal, errors, &["email"], |errors, alert| {
+        let errors = self.messages(context, faults);
+        self.refuse_form(context, &refusal, errors, &["email"], |errors, alert| {
             let view = ForgotView {
                 email: email.to_owned(),
                 errors,
                 alert: Some(alert),
             };
-            self.page(visit, refusal.problem, "forgot.html", &view)
+            self.page(context, refusal.problem, "forgot.html", &view)
         })
     }
 
     /// A page that is there only where a password can be reset.
-    fn where_reset(&self, visit: &Visit<'_>, template: &str, view: &impl Serialize) -> Response<Bytes> {
+    fn where_reset(
+        &self,
+        context: &RequestContext<'_>,
+        template: &str,
+        view: &impl Serialize,
+    ) -> Response<Bytes> {
         if self.login.reset {
-            self.page(visit, StatusCode::OK, template, view)
+            self.page(context, StatusCode::OK, template, view)
         } else {
-            self.refuse_visit(visit, &Refusal::new(Problem::ResetDisabled))
+            self.refuse_visit(context, &Refusal::new(Problem::ResetDisabled))
         }
     }
 }

@@ -6,14 +6,14 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::Portal;
-use super::alert::{Alert, Errors};
+use super::error_response::{set_retry_after, with_return};
+use super::flash::FlashMessage;
+use super::form_errors::{ErrorSummary, Errors};
 use super::forms::Fields;
-use super::me::Me;
-use super::notice::Notice;
-use super::refuse::{set_retry_after, with_return};
+use super::renderer::PageRenderer;
+use super::request_context::{RequestContext, ResponseFormat};
 use super::return_to::{ReturnTo, place_of};
-use super::site::Site;
-use super::visit::{Visit, Wants};
+use super::userinfo::UserInfo;
 use crate::config::SignupMode;
 use crate::model::{Principal, TokenDigest};
 use crate::refusal::{Problem, Refusal};
@@ -40,7 +40,7 @@ pub(super) struct LoginView {
     pub(super) terms: String,
     pub(super) privacy: String,
     pub(super) errors: Errors,
-    pub(super) alert: Option<Alert>,
+    pub(super) alert: Option<ErrorSummary>,
 }
 
 #[derive(Serialize)]
@@ -51,61 +51,72 @@ struct SignedInView<'a> {
 
 #[derive(Serialize)]
 struct SignedInDocument<'a> {
-    user: Me<'a>,
+    user: UserInfo<'a>,
     rd: &'a str,
 }
 
 impl Portal {
-    pub(super) fn login_page(&self, visit: &Visit<'_>, principal: Option<&Principal>) -> Response<Bytes> {
-        let rd = self.site.return_to(visit, &visit.parameter("rd"));
+    pub(super) fn login_page(
+        &self,
+        context: &RequestContext<'_>,
+        principal: Option<&Principal>,
+    ) -> Response<Bytes> {
+        let rd = self.renderer.return_to(context, &context.parameter("rd"));
         match principal {
-            Some(principal) => self.site.signed_in_page(visit, principal, &rd),
-            None => self.site.login_page(visit, self.site.login_view("", &rd)),
+            Some(principal) => self.renderer.signed_in_page(context, principal, &rd),
+            None => self
+                .renderer
+                .login_page(context, self.renderer.login_view("", &rd)),
         }
     }
 
-    pub(super) async fn log_in(&self, visit: &Visit<'_>, mut fields: Fields) -> Response<Bytes> {
-        let rd = self.site.return_to(visit, fields.text("rd"));
+    pub(super) async fn log_in(&self, context: &RequestContext<'_>, mut fields: Fields) -> Response<Bytes> {
+        let rd = self.renderer.return_to(context, fields.text("rd"));
         let password = fields.secret("password");
         let agrees = fields.agrees();
         let login = fields.text("login").trim();
-        let view = self.site.login_view(login, &rd);
-        let errors = self.site.missing(visit, login, password.expose());
+        let view = self.renderer.login_view(login, &rd);
+        let errors = self.renderer.missing(context, login, password.expose());
         if !errors.is_empty() {
-            return self.site.incomplete_login(visit, view, errors);
+            return self.renderer.incomplete_login(context, view, errors);
         }
-        let replaces = self.replaces(visit);
+        let replaces = self.replaces(context);
         let signed_in = self
             .services
             .sign_in
-            .with_password(login, &password, agrees, &visit.origin(), replaces)
+            .with_password(login, &password, agrees, &context.origin(), replaces)
             .await;
         match signed_in {
-            Ok(signed_in) => self.welcome(visit, &signed_in, &rd),
-            Err(SignInError::MustAgree) => self.site.must_agree(visit, view),
-            Err(error) => self.site.failed_login(visit, view, &refusal_of(&error)),
+            Ok(signed_in) => self.welcome(context, &signed_in, &rd),
+            Err(SignInError::MustAgree) => self.renderer.must_agree(context, view),
+            Err(error) => self.renderer.failed_login(context, view, &refusal_of(&error)),
         }
     }
 
     /// The session that came with a sign-in, and ends with it (S27).
-    pub(super) fn replaces(&self, visit: &Visit<'_>) -> Option<TokenDigest> {
-        match self.services.session_cookie.presented(visit.head.headers) {
+    pub(super) fn replaces(&self, context: &RequestContext<'_>) -> Option<TokenDigest> {
+        match self.services.session_cookie.presented(context.head.headers) {
             Presented::One(digest) => Some(digest),
             Presented::None | Presented::Several => None,
         }
     }
 
     /// The answer to whoever signed in: the cookie, and the way back.
-    pub(super) fn welcome(&self, visit: &Visit<'_>, signed_in: &SignedIn, rd: &ReturnTo) -> Response<Bytes> {
-        let mut response = match visit.wants {
-            Wants::Html => self.site.see_other(visit, rd.as_str()),
-            Wants::Json => {
+    pub(super) fn welcome(
+        &self,
+        context: &RequestContext<'_>,
+        signed_in: &SignedIn,
+        rd: &ReturnTo,
+    ) -> Response<Bytes> {
+        let mut response = match context.wants {
+            ResponseFormat::Html => self.renderer.see_other(context, rd.as_str()),
+            ResponseFormat::Json => {
                 let principal = signed_in.session.principal();
                 let document = SignedInDocument {
-                    user: Me::of(&principal, Some(&signed_in.session)),
+                    user: UserInfo::of(&principal, Some(&signed_in.session)),
                     rd: rd.as_str(),
                 };
-                self.site.json(visit, StatusCode::OK, &document)
+                self.renderer.json(context, StatusCode::OK, &document)
             }
         };
         response
@@ -115,7 +126,7 @@ impl Portal {
     }
 }
 
-impl Site {
+impl PageRenderer {
     fn login_view(&self, login: &str, rd: &ReturnTo) -> LoginView {
         LoginView {
             login: login.to_owned(),
@@ -136,25 +147,25 @@ impl Site {
     }
 
     /// The form at the place that it leads back to, where a request for the login page would be too large with it.
-    pub(super) fn login_in_place(&self, visit: &Visit<'_>, refusal: &Refusal) -> Response<Bytes> {
-        let rd = self.return_to(visit, &place_of(visit.head, self.central_login));
+    pub(super) fn login_in_place(&self, context: &RequestContext<'_>, refusal: &Refusal) -> Response<Bytes> {
+        let rd = self.return_to(context, &place_of(context.head, self.central_login));
         let view = LoginView {
             action: Some("/.auth/login"),
             iam: None,
             ..self.login_view("", &rd)
         };
-        self.page(visit, refusal.problem, "login.html", &view)
+        self.page(context, refusal.problem, "login.html", &view)
     }
 
-    pub(super) fn return_to(&self, visit: &Visit<'_>, rd: &str) -> ReturnTo {
-        ReturnTo::parse(rd, &self.hosts, visit.head.authority)
+    pub(super) fn return_to(&self, context: &RequestContext<'_>, rd: &str) -> ReturnTo {
+        ReturnTo::parse(rd, &self.hosts, context.head.authority)
     }
 
     /// The form as it is shown first.
-    fn login_page(&self, visit: &Visit<'_>, view: LoginView) -> Response<Bytes> {
-        let notice = self.notice(visit).map(Notice::text);
+    fn login_page(&self, context: &RequestContext<'_>, view: LoginView) -> Response<Bytes> {
+        let notice = self.notice(context).map(FlashMessage::text);
         let view = LoginView { notice, ..view };
-        let mut response = self.page(visit, StatusCode::OK, "login.html", &view);
+        let mut response = self.page(context, StatusCode::OK, "login.html", &view);
         if notice.is_some() {
             self.clear_notice(&mut response);
         }
@@ -163,7 +174,7 @@ impl Site {
 
     pub(super) fn signed_in_page(
         &self,
-        visit: &Visit<'_>,
+        context: &RequestContext<'_>,
         principal: &Principal,
         rd: &ReturnTo,
     ) -> Response<Bytes> {
@@ -171,10 +182,10 @@ impl Site {
             who: principal.email.as_str(),
             rd: rd.as_str(),
         };
-        self.page(visit, StatusCode::OK, "signed-in.html", &view)
+        self.page(context, StatusCode::OK, "signed-in.html", &view)
     }
 
-    pub(super) fn missing(&self, visit: &Visit<'_>, login: &str, password: &str) -> Errors {
+    pub(super) fn missing(&self, context: &RequestContext<'_>, login: &str, password: &str) -> Errors {
         let mut errors = Errors::new();
         if login.is_empty() {
             let key = if self.login.username {
@@ -182,10 +193,10 @@ impl Site {
             } else {
                 "login.required"
             };
-            errors.insert("login", self.texts.get(visit.lang, key).to_owned());
+            errors.insert("login", self.texts.get(context.lang, key).to_owned());
         }
         if password.is_empty() {
-            let message = self.texts.get(visit.lang, "login.required-password");
+            let message = self.texts.get(context.lang, "login.required-password");
             errors.insert("password", message.to_owned());
         }
         errors
@@ -193,50 +204,54 @@ impl Site {
 
     pub(super) fn incomplete_login(
         &self,
-        visit: &Visit<'_>,
+        context: &RequestContext<'_>,
         view: LoginView,
         errors: Errors,
     ) -> Response<Bytes> {
         let refusal = Refusal::new(Problem::InvalidInput);
-        if visit.wants == Wants::Json {
-            return self.refuse_fields(visit, &refusal, errors);
+        if context.wants == ResponseFormat::Json {
+            return self.refuse_fields(context, &refusal, errors);
         }
-        let title = self.texts.get(visit.lang, "page.required");
+        let title = self.texts.get(context.lang, "page.required");
         let view = LoginView {
-            alert: Some(Alert::listing(title, &errors, &["login", "password", "agree"])),
+            alert: Some(ErrorSummary::listing(
+                title,
+                &errors,
+                &["login", "password", "agree"],
+            )),
             errors,
             ..view
         };
-        self.page(visit, refusal.problem, "login.html", &view)
+        self.page(context, refusal.problem, "login.html", &view)
     }
 
     /// Somebody knows the password, and has to agree to the terms first.
-    pub(super) fn must_agree(&self, visit: &Visit<'_>, view: LoginView) -> Response<Bytes> {
-        let message = self.texts.get(visit.lang, "login.must-agree").to_owned();
+    pub(super) fn must_agree(&self, context: &RequestContext<'_>, view: LoginView) -> Response<Bytes> {
+        let message = self.texts.get(context.lang, "login.must-agree").to_owned();
         let view = LoginView {
             terms: self.terms_url.clone(),
             privacy: self.privacy_url.clone(),
             ..view
         };
-        self.incomplete_login(visit, view, Errors::from([("agree", message)]))
+        self.incomplete_login(context, view, Errors::from([("agree", message)]))
     }
 
     pub(super) fn failed_login(
         &self,
-        visit: &Visit<'_>,
+        context: &RequestContext<'_>,
         view: LoginView,
         refusal: &Refusal,
     ) -> Response<Bytes> {
-        if visit.wants == Wants::Json {
-            return self.refuse_visit(visit, refusal);
+        if context.wants == ResponseFormat::Json {
+            return self.refuse_visit(context, refusal);
         }
-        let title = self.title(visit, refusal.problem);
+        let title = self.title(context, refusal.problem);
         let view = LoginView {
-            alert: Some(Alert::about(title, self.detail(visit, refusal))),
+            alert: Some(ErrorSummary::about(title, self.detail(context, refusal))),
             unverified: refusal.problem == Problem::NotVerified,
             ..view
         };
-        let mut response = self.page(visit, refusal.problem, "login.html", &view);
+        let mut response = self.page(context, refusal.problem, "login.html", &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::Portal;
 use super::forms::Fields;
 use super::login::unavailable;
+use super::renderer::PageRenderer;
+use super::request_context::{RequestContext, ResponseFormat};
 use super::return_to::ReturnTo;
-use super::site::Site;
-use super::visit::{Visit, Wants};
 use crate::model::Principal;
 use crate::refusal::Refusal;
 use crate::services::Presented;
@@ -29,52 +29,56 @@ const CLEAR_SITE_DATA: (HeaderName, HeaderValue) = (
     HeaderValue::from_static("\"cache\""),
 );
 
-impl Site {
-    pub(super) fn logout_page(&self, visit: &Visit<'_>, principal: Option<&Principal>) -> Response<Bytes> {
-        let rd = self.after_logout(visit, &visit.parameter("rd"));
+impl PageRenderer {
+    pub(super) fn logout_page(
+        &self,
+        context: &RequestContext<'_>,
+        principal: Option<&Principal>,
+    ) -> Response<Bytes> {
+        let rd = self.after_logout(context, &context.parameter("rd"));
         let view = LogoutView {
             who: principal.map(|principal| principal.email.as_str()),
             rd: rd.as_ref().map(ReturnTo::as_str),
         };
-        self.page(visit, StatusCode::OK, "logout.html", &view)
+        self.page(context, StatusCode::OK, "logout.html", &view)
     }
 
     /// Where signing out leads, by the same rules as signing in; `None` if nothing was asked for.
-    fn after_logout(&self, visit: &Visit<'_>, rd: &str) -> Option<ReturnTo> {
-        (!rd.is_empty()).then(|| self.return_to(visit, rd))
+    fn after_logout(&self, context: &RequestContext<'_>, rd: &str) -> Option<ReturnTo> {
+        (!rd.is_empty()).then(|| self.return_to(context, rd))
     }
 }
 
 impl Portal {
     /// `rd`, of the form or else of the address. Ends the session that came with the request, if one did, and clears the
     /// cookie either way.
-    pub(super) async fn log_out(&self, visit: &Visit<'_>, fields: &Fields) -> Response<Bytes> {
-        if let Err(refusal) = self.end_session(visit).await {
-            return self.site.refuse_visit(visit, &refusal);
+    pub(super) async fn log_out(&self, context: &RequestContext<'_>, fields: &Fields) -> Response<Bytes> {
+        if let Err(refusal) = self.end_session(context).await {
+            return self.renderer.refuse_visit(context, &refusal);
         }
         let rd = match fields.text("rd") {
-            "" => self.site.after_logout(visit, &visit.parameter("rd")),
-            rd => self.site.after_logout(visit, rd),
+            "" => self.renderer.after_logout(context, &context.parameter("rd")),
+            rd => self.renderer.after_logout(context, rd),
         };
-        let mut response = match visit.wants {
-            Wants::Html => {
+        let mut response = match context.wants {
+            ResponseFormat::Html => {
                 let to = rd.as_ref().map_or("/.auth/login", ReturnTo::as_str);
-                self.site.see_other(visit, to)
+                self.renderer.see_other(context, to)
             }
-            Wants::Json => self.site.nothing(visit),
+            ResponseFormat::Json => self.renderer.nothing(context),
         };
         self.clear_browser(&mut response);
         response
     }
 
     /// Ends the session that came with the request, if one did.
-    pub(super) async fn end_session(&self, visit: &Visit<'_>) -> Result<(), Refusal> {
+    pub(super) async fn end_session(&self, context: &RequestContext<'_>) -> Result<(), Refusal> {
         let services = &self.services;
-        let Presented::One(digest) = services.session_cookie.presented(visit.head.headers) else {
+        let Presented::One(digest) = services.session_cookie.presented(context.head.headers) else {
             return Ok(());
         };
         if let Some(session) = services.sessions.peek(&digest) {
-            let ended = services.sign_in.sign_out(&session, &visit.origin()).await;
+            let ended = services.sign_in.sign_out(&session, &context.origin()).await;
             return ended.map_err(|error| unavailable(error.to_string()));
         }
         // Signed out before, and perhaps the store could not be told.

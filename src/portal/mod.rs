@@ -1,52 +1,52 @@
 //! The gateway's own pages: small, server-rendered, complete without JavaScript.
 //!
 //! A page is a function from a request's head and body to an answer; it asks [`services`](crate::services) and never
-//! touches the store or the proxy. What can be rendered without a service is a method of `Site`.
+//! touches the store or the proxy. What can be rendered without a service is a method of `PageRenderer`.
 
 mod account;
 mod admin;
-mod alert;
 mod assets;
-mod challenge;
-mod context;
+mod backendai_session;
+mod datetime;
 mod demo;
-mod device;
+mod error_response;
+mod flash;
 mod forgot;
+mod form_errors;
 mod forms;
-mod hints;
 mod login;
-mod login_iam;
+mod login_access_key;
 mod logout;
-mod me;
-mod member;
-mod moment;
-mod notice;
-mod problems;
-mod proof;
-mod refuse;
-mod render;
+mod problem_pages;
+mod reauthenticate;
+mod renderer;
 mod reset;
+mod response;
 mod return_to;
-mod session_form;
 mod session_list;
+mod signature_hints;
+mod signed_in;
 mod signup;
-mod site;
+mod template_check;
+mod template_context;
 mod templates;
-mod trial;
+mod user_agent;
+mod userinfo;
+mod www_authenticate;
 
+mod request_context;
 mod verify;
-mod visit;
 
 #[cfg(test)]
-mod gallery;
+mod page_tests;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
 use self::forms::Fields;
-use self::member::Member;
-use self::site::Site;
-use self::visit::{Visit, Wants};
+use self::renderer::PageRenderer;
+use self::request_context::{RequestContext, ResponseFormat};
+use self::signed_in::SignedInUser;
 use crate::config::{Config, HostPattern};
 use crate::model::{AuditDetail, Fact, Principal};
 use crate::refusal::{Problem, Refusal};
@@ -58,7 +58,7 @@ use crate::text::TextError;
 /// The pages.
 #[derive(Debug)]
 pub struct Portal {
-    site: Site,
+    renderer: PageRenderer,
     services: Services,
 }
 
@@ -73,7 +73,7 @@ pub struct Visitor<'a> {
 
 /// What the demo shows of the request that reached it.
 #[derive(Debug)]
-pub struct Admitted<'a> {
+pub struct DemoRequest<'a> {
     /// Who it comes from.
     pub visitor: Visitor<'a>,
     /// The headers that an application in the demo's place would have received.
@@ -104,16 +104,16 @@ pub enum PortalError {
 impl Portal {
     /// Loads texts, templates and branding. `hosts` are the configured hosts, to which alone a `rd` may lead.
     pub fn new(config: &Config, services: Services, hosts: Vec<HostPattern>) -> Result<Self, PortalError> {
-        let site = Site::new(config, hosts)?;
-        for warning in trial::run(&site, config)? {
+        let renderer = PageRenderer::new(config, hosts)?;
+        for warning in template_check::run(&renderer, config)? {
             tracing::warn!("branding.folder: {warning}");
         }
-        Ok(Self { site, services })
+        Ok(Self { renderer, services })
     }
 
     /// Whether pages and mails can be made with the operator's templates and texts, and what looks odd in them.
     pub fn check(config: &Config) -> Result<Vec<String>, PortalError> {
-        trial::run(&Site::new(config, Vec::new())?, config)
+        template_check::run(&PageRenderer::new(config, Vec::new())?, config)
     }
 
     /// Answers a request to one of the pages. The route has checked the method and the body's size; the page checks the origin.
@@ -124,20 +124,20 @@ impl Portal {
         visitor: Visitor<'_>,
         body: Bytes,
     ) -> Response<Bytes> {
-        let mut visit = self.site.visit(head);
+        let mut visit = self.renderer.visit(head);
         if matches!(page, Page::SessionForm(_)) {
-            visit.wants = Wants::Json;
+            visit.wants = ResponseFormat::Json;
         }
         let fields = if visit.is_post() {
             if let Err(error) = require_same_origin(head) {
                 let refusal = Refusal::because(Problem::CrossOrigin, error.to_string());
-                return self.site.refuse_visit(&visit, &refusal);
+                return self.renderer.refuse_visit(&visit, &refusal);
             }
             match Fields::parse(head.headers, &body) {
                 Ok(fields) => Some(fields),
                 Err(error) => {
                     let refusal = Refusal::because(Problem::BadRequest, error.to_string());
-                    return self.site.refuse_visit(&visit, &refusal);
+                    return self.renderer.refuse_visit(&visit, &refusal);
                 }
             }
         } else {
@@ -147,37 +147,37 @@ impl Portal {
         match (page, fields) {
             (Page::Login, None) => self.login_page(&visit, principal),
             (Page::Login, Some(fields)) => self.log_in(&visit, fields).await,
-            (Page::LoginIam, _) if !self.site.login.iam => self
-                .site
+            (Page::LoginIam, _) if !self.renderer.login.iam => self
+                .renderer
                 .refuse_visit(&visit, &Refusal::new(Problem::IamDisabled)),
             (Page::LoginIam, None) => self.login_iam_page(&visit, principal),
             (Page::LoginIam, Some(fields)) => self.log_in_with_key(&visit, fields).await,
-            (Page::Logout, None) => self.site.logout_page(&visit, principal),
+            (Page::Logout, None) => self.renderer.logout_page(&visit, principal),
             (Page::Logout, Some(fields)) => self.log_out(&visit, &fields).await,
             (Page::SignUp, None) => self.signup_page(&visit).await,
             (Page::SignUp, Some(fields)) => self.sign_up(&visit, fields).await,
-            (Page::SignUpDone, _) => self.site.signup_done(&visit),
+            (Page::SignUpDone, _) => self.renderer.signup_done(&visit),
             (Page::Verify, None) => self.verify_page(&visit).await,
             (Page::Verify, Some(fields)) => self.verify(&visit, principal, &fields).await,
-            (Page::Forgot, None) => self.site.forgot_page(&visit),
+            (Page::Forgot, None) => self.renderer.forgot_page(&visit),
             (Page::Forgot, Some(fields)) => self.forgot(&visit, &fields).await,
-            (Page::ForgotDone, _) => self.site.forgot_done(&visit),
+            (Page::ForgotDone, _) => self.renderer.forgot_done(&visit),
             (Page::Reset, None) => self.reset_page(&visit).await,
             (Page::Reset, Some(fields)) => self.reset(&visit, fields).await,
-            (Page::Me, _) => self.site.me(&visit, visitor),
-            (Page::Problem, _) => self.site.problem_page(&visit),
-            (Page::Asset, _) => self.site.asset(&visit),
-            (Page::Account(page), fields) => match Member::of(visitor) {
+            (Page::Me, _) => self.renderer.me(&visit, visitor),
+            (Page::Problem, _) => self.renderer.problem_page(&visit),
+            (Page::Asset, _) => self.renderer.asset(&visit),
+            (Page::Account(page), fields) => match SignedInUser::of(visitor) {
                 Ok(member) => self.account(page, &visit, member, fields).await,
-                Err(refusal) => self.site.refuse_visit(&visit, &refusal),
+                Err(refusal) => self.renderer.refuse_visit(&visit, &refusal),
             },
             (Page::SessionForm(page), fields) => {
                 let fields = fields.unwrap_or_default();
                 self.session_form(page, &visit, principal, fields).await
             }
-            (Page::Admin(page), fields) => match Member::of(visitor) {
+            (Page::Admin(page), fields) => match SignedInUser::of(visitor) {
                 Ok(member) => self.admin(page, &visit, member, fields).await,
-                Err(refusal) => self.site.refuse_visit(&visit, &refusal),
+                Err(refusal) => self.renderer.refuse_visit(&visit, &refusal),
             },
         }
     }
@@ -187,25 +187,27 @@ impl Portal {
         let event = Event::failure(Kind::AdminDenied, who.email.as_str(), problem.slug())
             .account(who.account)
             .detail(AuditDetail::of(Fact::Page, head.path));
-        self.services.audit.note(&self.site.visit(head).origin(), &event);
+        self.services
+            .audit
+            .note(&self.renderer.visit(head).origin(), &event);
     }
 
     /// The built-in application `demo:`.
-    pub fn demo(&self, head: &RequestHead<'_>, admitted: &Admitted<'_>) -> Response<Bytes> {
-        self.site.demo(&self.site.visit(head), admitted)
+    pub fn demo(&self, head: &RequestHead<'_>, admitted: &DemoRequest<'_>) -> Response<Bytes> {
+        self.renderer.demo(&self.renderer.visit(head), admitted)
     }
 
     /// Turns a refusal into HTTP, the one place that does: a redirect to the login page or a page of its own for a
     /// browser, a problem document (RFC 9457) for a program.
     pub fn refuse(&self, head: &RequestHead<'_>, refusal: &Refusal) -> Response<Bytes> {
-        self.site.refuse(head, refusal)
+        self.renderer.refuse(head, refusal)
     }
 }
 
-impl Site {
-    fn asset(&self, visit: &Visit<'_>) -> Response<Bytes> {
+impl PageRenderer {
+    fn asset(&self, context: &RequestContext<'_>) -> Response<Bytes> {
         self.assets
-            .at(visit.head.path)
-            .unwrap_or_else(|| self.refuse_visit(visit, &Refusal::new(Problem::NotFound)))
+            .at(context.head.path)
+            .unwrap_or_else(|| self.refuse_visit(context, &Refusal::new(Problem::NotFound)))
     }
 }

@@ -5,12 +5,12 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::Portal;
-use super::alert::{Alert, Errors};
+use super::flash::FlashMessage;
 use super::forgot::refusal_of;
+use super::form_errors::{ErrorSummary, Errors};
 use super::forms::{Fields, token_in};
-use super::notice::Notice;
-use super::site::Site;
-use super::visit::{Visit, Wants};
+use super::renderer::PageRenderer;
+use super::request_context::{RequestContext, ResponseFormat};
 use crate::config::PasswordPolicyName;
 use crate::refusal::{Problem, Refusal};
 use crate::services::{LinkError, SignUpNext};
@@ -24,57 +24,61 @@ pub(super) struct ResetView {
     pub(super) token: String,
     pub(super) nist: bool,
     pub(super) errors: Errors,
-    pub(super) alert: Option<Alert>,
+    pub(super) alert: Option<ErrorSummary>,
 }
 
 #[derive(Serialize)]
-struct Done {
+struct ResetDone {
     next: SignUpNext,
 }
 
 impl Portal {
     /// Whoever only looks, a mail scanner for one, uses nothing up (S20).
-    pub(super) async fn reset_page(&self, visit: &Visit<'_>) -> Response<Bytes> {
-        let token = token_in(&visit.parameter("token")).to_owned();
+    pub(super) async fn reset_page(&self, context: &RequestContext<'_>) -> Response<Bytes> {
+        let token = token_in(&context.parameter("token")).to_owned();
         match self.services.mailed_links.resets(&token).await {
-            Ok(()) => self
-                .site
-                .page(visit, StatusCode::OK, "reset.html", &self.site.reset_view(token)),
-            Err(error) => self.site.refuse_link(visit, &refusal_of(&error), true),
+            Ok(()) => self.renderer.page(
+                context,
+                StatusCode::OK,
+                "reset.html",
+                &self.renderer.reset_view(token),
+            ),
+            Err(error) => self.renderer.refuse_link(context, &refusal_of(&error), true),
         }
     }
 
     /// `token`, `password`, `password_confirm`
-    pub(super) async fn reset(&self, visit: &Visit<'_>, mut fields: Fields) -> Response<Bytes> {
-        let token = token_of(visit, &fields);
+    pub(super) async fn reset(&self, context: &RequestContext<'_>, mut fields: Fields) -> Response<Bytes> {
+        let token = token_of(context, &fields);
         let (password, again) = (fields.secret("password"), fields.secret("password_confirm"));
         let links = &self.services.mailed_links;
-        match links.reset(&token, &password, &again, &visit.origin()).await {
-            Ok(()) if visit.wants == Wants::Json => {
+        match links.reset(&token, &password, &again, &context.origin()).await {
+            Ok(()) if context.wants == ResponseFormat::Json => {
                 let next = SignUpNext::Login;
-                self.site.json(visit, StatusCode::OK, &Done { next })
+                self.renderer.json(context, StatusCode::OK, &ResetDone { next })
             }
             Ok(()) => {
-                let mut response = self.site.see_other(visit, "/.auth/login");
-                self.site.leave_notice(&mut response, Notice::PasswordChanged);
+                let mut response = self.renderer.see_other(context, "/.auth/login");
+                self.renderer
+                    .leave_notice(&mut response, FlashMessage::PasswordChanged);
                 response
             }
             Err(LinkError::Invalid(faults)) => {
-                let errors = self.site.messages(visit, &faults);
+                let errors = self.renderer.messages(context, &faults);
                 let refusal = Refusal::new(Problem::InvalidInput);
-                self.site.failed_reset(visit, token, &refusal, errors)
+                self.renderer.failed_reset(context, token, &refusal, errors)
             }
             Err(error @ (LinkError::Void | LinkError::ResetDisabled)) => {
-                self.site.refuse_link(visit, &refusal_of(&error), true)
+                self.renderer.refuse_link(context, &refusal_of(&error), true)
             }
             Err(error) => self
-                .site
-                .failed_reset(visit, token, &refusal_of(&error), Errors::new()),
+                .renderer
+                .failed_reset(context, token, &refusal_of(&error), Errors::new()),
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     pub(super) fn reset_view(&self, token: String) -> ResetView {
         ResetView {
             token,
@@ -85,26 +89,26 @@ impl Site {
 
     pub(super) fn failed_reset(
         &self,
-        visit: &Visit<'_>,
+        context: &RequestContext<'_>,
         token: String,
         refusal: &Refusal,
         errors: Errors,
     ) -> Response<Bytes> {
-        self.refuse_form(visit, refusal, errors, ORDER, |errors, alert| {
+        self.refuse_form(context, refusal, errors, ORDER, |errors, alert| {
             let view = ResetView {
                 errors,
                 alert: Some(alert),
                 ..self.reset_view(token)
             };
-            self.page(visit, refusal.problem, "reset.html", &view)
+            self.page(context, refusal.problem, "reset.html", &view)
         })
     }
 }
 
 /// The token of a form, or of the address to which it was sent.
-pub(super) fn token_of(visit: &Visit<'_>, fields: &Fields) -> String {
+pub(super) fn token_of(context: &RequestContext<'_>, fields: &Fields) -> String {
     match token_in(fields.text("token")) {
-        "" => token_in(&visit.parameter("token")).to_owned(),
+        "" => token_in(&context.parameter("token")).to_owned(),
         token => token.to_owned(),
     }
 }

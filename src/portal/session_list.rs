@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::device::{Device, device};
-use super::member::Member;
+use super::signed_in::SignedInUser;
+use super::user_agent::{Device, device};
 use crate::ids::SessionId;
 use crate::model::AccessKeyId;
 use crate::services::SessionInfo;
@@ -50,8 +50,8 @@ pub(super) struct SessionDocument<'a> {
 
 impl<'a> SessionList<'a> {
     /// The page after the session `after`, the first one if that names none; `member` looks at it.
-    pub(super) fn new(sessions: &'a [SessionInfo], member: Member<'_>, after: &str) -> Self {
-        let this = Some(member.session.id());
+    pub(super) fn new(sessions: &'a [SessionInfo], user: SignedInUser<'_>, after: &str) -> Self {
+        let this = Some(user.session.id());
         let (shown, next) = page(sessions, this, after.parse().ok());
         Self {
             shown,

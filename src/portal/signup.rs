@@ -5,12 +5,12 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::Portal;
-use super::alert::{Alert, Errors};
+use super::error_response::set_retry_after;
+use super::form_errors::{ErrorSummary, Errors};
 use super::forms::{Fields, token_in};
 use super::login::unavailable;
-use super::refuse::set_retry_after;
-use super::site::Site;
-use super::visit::{Visit, Wants};
+use super::renderer::PageRenderer;
+use super::request_context::{RequestContext, ResponseFormat};
 use crate::config::{PasswordPolicyName, SignupMode};
 use crate::model::{Invitation, InvitationKind};
 use crate::refusal::{Problem, Refusal};
@@ -39,11 +39,11 @@ pub(super) struct SignUpView {
     pub(super) terms: String,
     pub(super) privacy: String,
     pub(super) errors: Errors,
-    pub(super) alert: Option<Alert>,
+    pub(super) alert: Option<ErrorSummary>,
 }
 
 #[derive(Serialize)]
-struct Done {
+struct SignUpDone {
     next: SignUpNext,
 }
 
@@ -58,20 +58,20 @@ const ORDER: &[&str] = &[
 ];
 
 impl Portal {
-    pub(super) async fn signup_page(&self, visit: &Visit<'_>) -> Response<Bytes> {
-        let token = token_in(&visit.parameter("invitation")).to_owned();
+    pub(super) async fn signup_page(&self, context: &RequestContext<'_>) -> Response<Bytes> {
+        let token = token_in(&context.parameter("invitation")).to_owned();
         let mut view = match self.signup_view(&token).await {
             Ok(view) => view,
-            Err(refusal) => return self.site.refuse_visit(visit, &refusal),
+            Err(refusal) => return self.renderer.refuse_visit(context, &refusal),
         };
         if view.ask_invitation && !token.is_empty() {
-            let message = self.site.texts.get(visit.lang, "field.invitation-void");
+            let message = self.renderer.texts.get(context.lang, "field.invitation-void");
             view.errors.insert("invitation", message.to_owned());
         }
-        self.site.page(visit, StatusCode::OK, "signup.html", &view)
+        self.renderer.page(context, StatusCode::OK, "signup.html", &view)
     }
 
-    pub(super) async fn sign_up(&self, visit: &Visit<'_>, mut fields: Fields) -> Response<Bytes> {
+    pub(super) async fn sign_up(&self, context: &RequestContext<'_>, mut fields: Fields) -> Response<Bytes> {
         let token = token_in(fields.text("invitation")).to_owned();
         let form = SignUpForm {
             email: fields.text("email").to_owned(),
@@ -82,8 +82,8 @@ impl Portal {
             agree: fields.agrees(),
         };
         let (email, username, agree) = (form.email.clone(), form.username.clone(), form.agree);
-        let error = match self.services.sign_up.sign_up(form, &visit.origin()).await {
-            Ok(next) => return self.site.signed_up(visit, next),
+        let error = match self.services.sign_up.sign_up(form, &context.origin()).await {
+            Ok(next) => return self.renderer.signed_up(context, next),
             Err(error) => error,
         };
         let (faults, refusal) = match error {
@@ -93,16 +93,16 @@ impl Portal {
             }
             SignUpError::Closed => {
                 return self
-                    .site
-                    .refuse_visit(visit, &Refusal::new(Problem::SignupClosed));
+                    .renderer
+                    .refuse_visit(context, &Refusal::new(Problem::SignupClosed));
             }
             SignUpError::Busy | SignUpError::Store(_) | SignUpError::Unrecorded => {
                 (Vec::new(), unavailable(error.to_string()))
             }
         };
-        if visit.wants == Wants::Json {
-            let errors = self.site.messages(visit, &faults);
-            return self.site.refuse_fields(visit, &refusal, errors);
+        if context.wants == ResponseFormat::Json {
+            let errors = self.renderer.messages(context, &faults);
+            return self.renderer.refuse_fields(context, &refusal, errors);
         }
         match self.signup_view(&token).await {
             Ok(view) => {
@@ -112,9 +112,9 @@ impl Portal {
                     agree,
                     ..view
                 };
-                self.site.failed_signup(visit, view, &faults, &refusal)
+                self.renderer.failed_signup(context, view, &faults, &refusal)
             }
-            Err(refusal) => self.site.refuse_visit(visit, &refusal),
+            Err(refusal) => self.renderer.refuse_visit(context, &refusal),
         }
     }
 
@@ -144,46 +144,46 @@ impl Portal {
             ask_invitation: wanted && invitation.is_none(),
             email_bound: bound.is_some(),
             administrator,
-            changeable: self.site.login.change_username,
+            changeable: self.renderer.login.change_username,
             nist: self.services.password_policy.name() == PasswordPolicyName::Nist,
-            terms: self.site.terms_url.clone(),
-            privacy: self.site.privacy_url.clone(),
+            terms: self.renderer.terms_url.clone(),
+            privacy: self.renderer.privacy_url.clone(),
             ..SignUpView::default()
         })
     }
 }
 
-impl Site {
-    pub(super) fn signed_up(&self, visit: &Visit<'_>, next: SignUpNext) -> Response<Bytes> {
-        if visit.wants == Wants::Json {
-            return self.json(visit, StatusCode::CREATED, &Done { next });
+impl PageRenderer {
+    pub(super) fn signed_up(&self, context: &RequestContext<'_>, next: SignUpNext) -> Response<Bytes> {
+        if context.wants == ResponseFormat::Json {
+            return self.json(context, StatusCode::CREATED, &SignUpDone { next });
         }
         let next = match next {
             SignUpNext::Login => "login",
             SignUpNext::Verify => "verify",
             SignUpNext::Approval => "approval",
         };
-        self.see_other(visit, &format!("/.auth/signup/done?next={next}"))
+        self.see_other(context, &format!("/.auth/signup/done?next={next}"))
     }
 
-    pub(super) fn signup_done(&self, visit: &Visit<'_>) -> Response<Bytes> {
-        let next = match visit.parameter("next").as_str() {
+    pub(super) fn signup_done(&self, context: &RequestContext<'_>) -> Response<Bytes> {
+        let next = match context.parameter("next").as_str() {
             "verify" => SignUpNext::Verify,
             "approval" => SignUpNext::Approval,
             _ => SignUpNext::Login,
         };
-        self.page(visit, StatusCode::OK, "signup-done.html", &Done { next })
+        self.page(context, StatusCode::OK, "signup-done.html", &SignUpDone { next })
     }
 
     pub(super) fn failed_signup(
         &self,
-        visit: &Visit<'_>,
+        context: &RequestContext<'_>,
         view: SignUpView,
         faults: &[(SignUpField, FieldError)],
         refusal: &Refusal,
     ) -> Response<Bytes> {
-        let errors = self.messages(visit, faults);
-        let alert = self.form_alert(visit, refusal, &errors, ORDER);
+        let errors = self.messages(context, faults);
+        let alert = self.form_alert(context, refusal, &errors, ORDER);
         let view = SignUpView {
             ask_invitation: view.ask_invitation || errors.contains_key("invitation"),
             email_bound: view.email_bound && !errors.contains_key("email"),
@@ -193,17 +193,21 @@ impl Site {
             alert: Some(alert),
             ..view
         };
-        let mut response = self.page(visit, refusal.problem, "signup.html", &view);
+        let mut response = self.page(context, refusal.problem, "signup.html", &view);
         set_retry_after(&mut response, refusal.retry_after);
         response
     }
 
     /// What is wrong with each field, in words.
-    pub(super) fn messages(&self, visit: &Visit<'_>, faults: &[(SignUpField, FieldError)]) -> Errors {
+    pub(super) fn messages(
+        &self,
+        context: &RequestContext<'_>,
+        faults: &[(SignUpField, FieldError)],
+    ) -> Errors {
         let mut errors = Errors::new();
         for (field, fault) in faults {
-            let message = self.message(visit, *field, *fault);
-            let all = errors.entry(name(*field)).or_default();
+            let message = self.message(context, *field, *fault);
+            let all = errors.entry(field_name(*field)).or_default();
             if !all.is_empty() {
                 all.push(' ');
             }
@@ -212,7 +216,7 @@ impl Site {
         errors
     }
 
-    fn message(&self, visit: &Visit<'_>, field: SignUpField, fault: FieldError) -> String {
+    fn message(&self, context: &RequestContext<'_>, field: SignUpField, fault: FieldError) -> String {
         let key = match fault {
             FieldError::Required => match field {
                 SignUpField::Email => "field.required-email",
@@ -232,7 +236,7 @@ impl Site {
             FieldError::UsernameTaken => "field.username-taken",
             FieldError::Password(rule) => match rule {
                 PasswordRule::TooShort(least) => {
-                    let text = self.texts.get(visit.lang, "field.password-short");
+                    let text = self.texts.get(context.lang, "field.password-short");
                     return crate::text::fill(text, &[("count", &least.to_string())]);
                 }
                 PasswordRule::NoLetter => "field.password-letter",
@@ -247,11 +251,11 @@ impl Site {
             FieldError::InvitationVoid => "field.invitation-void",
             FieldError::MustAgree => "field.must-agree",
         };
-        self.texts.get(visit.lang, key).to_owned()
+        self.texts.get(context.lang, key).to_owned()
     }
 }
 
-fn name(field: SignUpField) -> &'static str {
+fn field_name(field: SignUpField) -> &'static str {
     match field {
         SignUpField::Email => "email",
         SignUpField::Username => "username",

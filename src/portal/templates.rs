@@ -7,7 +7,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment};
 
 use super::PortalError;
-use super::admin::words;
+use super::admin::template_filters;
 use crate::services::LETTER;
 
 const BUILT_IN: &[(&str, &str)] = &[
@@ -109,7 +109,7 @@ fn environment() -> Result<Environment<'static>, PortalError> {
         .map_err(|error| PortalError::Template(error.to_string()))?;
     templates.set_syntax(syntax);
     templates.set_auto_escape_callback(|_| AutoEscape::Html);
-    words::teach(&mut templates);
+    template_filters::register(&mut templates);
     Ok(templates)
 }
 

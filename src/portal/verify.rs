@@ -5,12 +5,12 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::Portal;
+use super::flash::FlashMessage;
 use super::forgot::refusal_of;
 use super::forms::{Fields, token_in};
-use super::notice::Notice;
+use super::renderer::PageRenderer;
+use super::request_context::{RequestContext, ResponseFormat};
 use super::reset::token_of;
-use super::site::Site;
-use super::visit::{Visit, Wants};
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::services::{Confirmation, LinkError, SignUpNext};
@@ -23,7 +23,7 @@ struct VerifyView<'a> {
 }
 
 #[derive(Serialize)]
-struct Done {
+struct VerifyDone {
     next: SignUpNext,
 }
 
@@ -40,58 +40,59 @@ struct VoidView<'a> {
 
 impl Portal {
     /// Whoever only looks, a mail scanner for one, uses nothing up (S20).
-    pub(super) async fn verify_page(&self, visit: &Visit<'_>) -> Response<Bytes> {
-        let token = token_in(&visit.parameter("token")).to_owned();
+    pub(super) async fn verify_page(&self, context: &RequestContext<'_>) -> Response<Bytes> {
+        let token = token_in(&context.parameter("token")).to_owned();
         match self.services.mailed_links.confirmation(&token).await {
-            Ok(confirmation) => self.site.verify_form(visit, &token, &confirmation),
-            Err(error) => self.site.refuse_link(visit, &refusal_of(&error), false),
+            Ok(confirmation) => self.renderer.verify_form(context, &token, &confirmation),
+            Err(error) => self.renderer.refuse_link(context, &refusal_of(&error), false),
         }
     }
 
     /// `token`; or `email` alone, to which the link is sent once more.
     pub(super) async fn verify(
         &self,
-        visit: &Visit<'_>,
+        context: &RequestContext<'_>,
         principal: Option<&Principal>,
         fields: &Fields,
     ) -> Response<Bytes> {
-        let (token, links) = (token_of(visit, fields), &self.services.mailed_links);
+        let (token, links) = (token_of(context, fields), &self.services.mailed_links);
         let email = fields.text("email");
         if token.is_empty() && !email.is_empty() {
-            return match links.send_again(email, &visit.origin()).await {
-                Ok(()) => self.site.sent_again(visit),
+            return match links.send_again(email, &context.origin()).await {
+                Ok(()) => self.renderer.sent_again(context),
                 Err(LinkError::Invalid(faults)) => {
-                    let errors = self.site.messages(visit, &faults);
+                    let errors = self.renderer.messages(context, &faults);
                     let refusal = Refusal::new(Problem::InvalidInput);
-                    match visit.wants {
-                        Wants::Json => self.site.refuse_fields(visit, &refusal, errors),
-                        Wants::Html => self.site.refuse_visit(visit, &refusal),
+                    match context.wants {
+                        ResponseFormat::Json => self.renderer.refuse_fields(context, &refusal, errors),
+                        ResponseFormat::Html => self.renderer.refuse_visit(context, &refusal),
                     }
                 }
-                Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+                Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
             };
         }
-        match links.confirm(&token, &visit.origin()).await {
-            Ok((_, next)) if visit.wants == Wants::Json => {
-                self.site.json(visit, StatusCode::OK, &Done { next })
+        match links.confirm(&token, &context.origin()).await {
+            Ok((_, next)) if context.wants == ResponseFormat::Json => {
+                self.renderer.json(context, StatusCode::OK, &VerifyDone { next })
             }
             Ok((confirmation, _)) if confirmation.moves => {
-                let mut response = self.site.see_other(visit, "/.auth/account?done=email");
+                let mut response = self.renderer.see_other(context, "/.auth/account?done=email");
                 if principal.is_none() {
-                    self.site.leave_notice(&mut response, Notice::EmailChanged);
+                    self.renderer
+                        .leave_notice(&mut response, FlashMessage::EmailChanged);
                 }
                 response
             }
-            Ok((_, next)) => self.site.signed_up(visit, next),
-            Err(error) => self.site.refuse_link(visit, &refusal_of(&error), false),
+            Ok((_, next)) => self.renderer.signed_up(context, next),
+            Err(error) => self.renderer.refuse_link(context, &refusal_of(&error), false),
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     pub(super) fn verify_form(
         &self,
-        visit: &Visit<'_>,
+        context: &RequestContext<'_>,
         token: &str,
         confirmation: &Confirmation,
     ) -> Response<Bytes> {
@@ -100,30 +101,35 @@ impl Site {
             email: confirmation.email.as_str(),
             moves: confirmation.moves,
         };
-        self.page(visit, StatusCode::OK, "verify.html", &view)
+        self.page(context, StatusCode::OK, "verify.html", &view)
     }
 
-    fn sent_again(&self, visit: &Visit<'_>) -> Response<Bytes> {
+    fn sent_again(&self, context: &RequestContext<'_>) -> Response<Bytes> {
         let next = SignUpNext::Verify;
-        match visit.wants {
-            Wants::Json => self.json(visit, StatusCode::ACCEPTED, &Done { next }),
-            Wants::Html => self.signed_up(visit, next),
+        match context.wants {
+            ResponseFormat::Json => self.json(context, StatusCode::ACCEPTED, &VerifyDone { next }),
+            ResponseFormat::Html => self.signed_up(context, next),
         }
     }
 
     /// A link that does nothing is refused with a way to another one. `resets`: it would have set a new password.
-    pub(super) fn refuse_link(&self, visit: &Visit<'_>, refusal: &Refusal, resets: bool) -> Response<Bytes> {
-        if visit.wants == Wants::Json || refusal.problem != Problem::InvalidToken {
-            return self.refuse_visit(visit, refusal);
+    pub(super) fn refuse_link(
+        &self,
+        context: &RequestContext<'_>,
+        refusal: &Refusal,
+        resets: bool,
+    ) -> Response<Bytes> {
+        if context.wants == ResponseFormat::Json || refusal.problem != Problem::InvalidToken {
+            return self.refuse_visit(context, refusal);
         }
         let view = VoidView {
             status: refusal.problem.status().as_u16(),
             slug: refusal.problem.slug(),
-            title: self.title(visit, refusal.problem),
-            detail: self.detail(visit, refusal),
-            request_id: visit.head.id.to_string(),
+            title: self.title(context, refusal.problem),
+            detail: self.detail(context, refusal),
+            request_id: context.head.id.to_string(),
             again: resets && self.login.reset,
         };
-        self.page(visit, refusal.problem, "link-void.html", &view)
+        self.page(context, refusal.problem, "link-void.html", &view)
     }
 }

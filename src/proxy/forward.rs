@@ -19,7 +19,7 @@ use crate::authenticate::Signed;
 use crate::authorize::Permit;
 use crate::config::Allow;
 use crate::model::SignatureDigest;
-use crate::portal::Admitted;
+use crate::portal::DemoRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, X_REQUEST_ID, port_of, require_same_origin};
 use crate::route::{Route, Target, UpstreamId};
@@ -275,7 +275,7 @@ impl Gateway {
         permit: &Permit,
         rest: &Rest<'_>,
     ) -> Made {
-        let admitted = Admitted {
+        let admitted = DemoRequest {
             visitor: visitor(permit),
             upstream_headers: headers,
             route: route.label().to_string(),

@@ -84,12 +84,16 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("portal", "model", "who is signed in"),
     ("portal", "refusal", "a page may refuse"),
     ("portal", "request", "what was asked"),
-    ("portal::hints", "route::BadPath", "why a path is refused"),
+    (
+        "portal::signature_hints",
+        "route::BadPath",
+        "why a path is refused",
+    ),
     ("portal", "route::Page", "which page"),
     ("portal::account", "route::AccountPage", "which page of these"),
     ("portal::admin", "route::AdminPage", "which page of these"),
     (
-        "portal::session_form",
+        "portal::backendai_session",
         "route::SessionFormPage",
         "which page of these",
     ),

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{AREA, Member};
+use super::{AREA, SignedInUser};
 use crate::model::{AuditEvent, AuditKind, AuditOutcome};
 use crate::portal::Portal;
-use crate::portal::device::{Device, device};
 use crate::portal::login::unavailable;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::user_agent::{Device, device};
 use crate::services::{AuditFilter, AuditOrder, AuditPage, AuditSubject};
 
 const PATH: &str = "/.auth/account/activity";
@@ -19,13 +19,13 @@ const PATH: &str = "/.auth/account/activity";
 const SHOWN: usize = 20;
 
 #[derive(Serialize)]
-struct Documents<'a> {
-    sign_ins: Vec<Document<'a>>,
+struct SignInDocuments<'a> {
+    sign_ins: Vec<SignInDocument<'a>>,
 }
 
 /// A sign-in or an attempt at one, as the account's owner reads it.
 #[derive(Serialize)]
-struct Document<'a> {
+struct SignInDocument<'a> {
     time: String,
     event: &'static str,
     success: bool,
@@ -38,51 +38,57 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct ActivityView<'a> {
-    rows: Vec<Row<'a>>,
+    rows: Vec<ActivityRow<'a>>,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct ActivityRow<'a> {
     #[serde(flatten)]
-    document: Document<'a>,
+    document: SignInDocument<'a>,
     device: Device,
 }
 
 impl Portal {
-    pub(super) async fn activity_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+    pub(super) async fn activity_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
         let filter = AuditFilter {
-            about: vec![AuditSubject::Account(member.principal.account)],
+            about: vec![AuditSubject::Account(user.principal.account)],
             kinds: vec![AuditKind::SignIn, AuditKind::Proof, AuditKind::Lock],
             ..AuditFilter::default()
         };
         let audit = &self.services.audit;
         match audit.read(filter, AuditOrder::NewestFirst, None, SHOWN).await {
-            Ok(page) => self.site.activity(visit, member, &page),
-            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            Ok(page) => self.renderer.activity(context, user, &page),
+            Err(error) => self
+                .renderer
+                .refuse_visit(context, &unavailable(error.to_string())),
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     pub(in crate::portal) fn activity(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         page: &AuditPage,
     ) -> Response<Bytes> {
-        let documents = page.events.iter().map(|(_, event)| Document::of(event));
-        if visit.wants == Wants::Json {
+        let documents = page.events.iter().map(|(_, event)| SignInDocument::of(event));
+        if context.wants == ResponseFormat::Json {
             let sign_ins = documents.collect();
-            return self.json(visit, StatusCode::OK, &Documents { sign_ins });
+            return self.json(context, StatusCode::OK, &SignInDocuments { sign_ins });
         }
-        let rows = documents.map(|document| Row {
+        let rows = documents.map(|document| ActivityRow {
             device: device(document.user_agent),
             document,
         });
         let view = ActivityView { rows: rows.collect() };
         self.member_page(
-            visit,
-            member,
+            context,
+            user,
             AREA.at(PATH),
             StatusCode::OK,
             "account-activity.html",
@@ -91,7 +97,7 @@ impl Site {
     }
 }
 
-impl<'a> Document<'a> {
+impl<'a> SignInDocument<'a> {
     fn of(event: &'a AuditEvent) -> Self {
         Self {
             time: event.time.to_string(),

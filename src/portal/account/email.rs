@@ -4,16 +4,16 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::profile::{Pending, Profile};
-use super::{AREA, Member, refusal_of};
+use super::profile::{PendingAddress, Profile};
+use super::{AREA, SignedInUser, refusal_of};
 use crate::model::Account;
 use crate::portal::Portal;
-use crate::portal::alert::{Alert, Errors};
+use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
-use crate::portal::proof::CURRENT_PASSWORD;
-use crate::portal::render::Outcome;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::reauthenticate::CURRENT_PASSWORD;
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::response::ResponseOutcome;
 use crate::refusal::{Problem, Refusal};
 use crate::services::{OwnAccountError, SignUpField};
 
@@ -25,138 +25,155 @@ const ORDER: &[&str] = &["email", CURRENT_PASSWORD];
 #[derive(Default, Serialize)]
 struct EmailView<'a> {
     email: &'a str,
-    pending: Option<Pending<'a>>,
+    pending: Option<PendingAddress<'a>>,
     /// What was done, in words.
     done: Option<&'static str>,
     errors: Errors,
-    alert: Option<Alert>,
+    alert: Option<ErrorSummary>,
 }
 
 #[derive(Serialize)]
-struct Asked {}
+struct EmailRequested {}
 
 impl Portal {
-    pub(super) async fn email_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
-        match self.services.own_account.find(member.principal.account).await {
-            Ok(account) => self.site.email_page(visit, member, &account),
-            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+    pub(super) async fn email_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
+        match self.services.own_account.find(user.principal.account).await {
+            Ok(account) => self.renderer.email_page(context, user, &account),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
         }
     }
 
     /// `email`, `current_password`; or `change` "cancel", for the change that is pending
     pub(super) async fn change_email(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         mut fields: Fields,
     ) -> Response<Bytes> {
         if fields.text("change") == "cancel" {
-            return self.cancel_email_change(visit, member).await;
+            return self.cancel_email_change(context, user).await;
         }
         let password = fields.secret(CURRENT_PASSWORD);
         let email = fields.text("email");
         if password.expose().is_empty() {
-            let errors = self.site.proof_errors(visit, "proof.required");
+            let errors = self.renderer.proof_errors(context, "proof.required");
             let refusal = Refusal::new(Problem::InvalidInput);
-            return self.refuse_email(visit, member, email, &refusal, errors).await;
+            return self.refuse_email(context, user, email, &refusal, errors).await;
         }
         let own = &self.services.own_account;
-        let origin = visit.origin();
-        let asked = own.change_email(member.session, email, &password, &origin);
+        let origin = context.origin();
+        let asked = own.change_email(user.session, email, &password, &origin);
         let (refusal, errors) = match asked.await {
-            Ok(()) if visit.wants == Wants::Json => {
-                return self.site.json(visit, StatusCode::ACCEPTED, &Asked {});
+            Ok(()) if context.wants == ResponseFormat::Json => {
+                return self
+                    .renderer
+                    .json(context, StatusCode::ACCEPTED, &EmailRequested {});
             }
-            Ok(()) => return self.site.see_other(visit, "/.auth/account/email?done=asked"),
+            Ok(()) => {
+                return self
+                    .renderer
+                    .see_other(context, "/.auth/account/email?done=asked");
+            }
             Err(OwnAccountError::Email(fault)) => (
                 Refusal::new(Problem::InvalidInput),
-                self.site.messages(visit, &[(SignUpField::Email, fault)]),
+                self.renderer.messages(context, &[(SignUpField::Email, fault)]),
             ),
-            Err(OwnAccountError::NotProved(error)) => self.site.proof_refusal(visit, &error),
+            Err(OwnAccountError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
             Err(error) => (refusal_of(&error), Errors::new()),
         };
-        self.refuse_email(visit, member, email, &refusal, errors).await
+        self.refuse_email(context, user, email, &refusal, errors).await
     }
 
-    async fn cancel_email_change(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+    async fn cancel_email_change(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
         let own = &self.services.own_account;
-        match own.cancel_email_change(member.session, &visit.origin()).await {
-            Ok(account) if visit.wants == Wants::Json => {
-                self.site.json(visit, StatusCode::OK, &Profile::of(&account))
+        match own.cancel_email_change(user.session, &context.origin()).await {
+            Ok(account) if context.wants == ResponseFormat::Json => {
+                self.renderer
+                    .json(context, StatusCode::OK, &Profile::of(&account))
             }
-            Ok(_) => self.site.see_other(visit, "/.auth/account/email?done=cancelled"),
-            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+            Ok(_) => self
+                .renderer
+                .see_other(context, "/.auth/account/email?done=cancelled"),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
         }
     }
 
     async fn refuse_email(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         email: &str,
         refusal: &Refusal,
         errors: Errors,
     ) -> Response<Bytes> {
-        match self.services.own_account.find(member.principal.account).await {
+        match self.services.own_account.find(user.principal.account).await {
             Ok(account) => {
-                let site = &self.site;
-                site.refused_email(visit, member, &account, email, refusal, errors)
+                let site = &self.renderer;
+                site.refused_email(context, user, &account, email, refusal, errors)
             }
-            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     pub(in crate::portal) fn email_page(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         account: &Account,
     ) -> Response<Bytes> {
-        if visit.wants == Wants::Json {
-            return self.json(visit, StatusCode::OK, &Profile::of(account));
+        if context.wants == ResponseFormat::Json {
+            return self.json(context, StatusCode::OK, &Profile::of(account));
         }
         let view = EmailView {
-            pending: Pending::of(account),
-            done: match visit.parameter("done").as_str() {
+            pending: PendingAddress::of(account),
+            done: match context.parameter("done").as_str() {
                 "asked" => Some("account.email-asked"),
                 "cancelled" => Some("account.email-cancelled"),
                 _ => None,
             },
             ..EmailView::default()
         };
-        self.email_form(visit, member, StatusCode::OK, &view)
+        self.email_form(context, user, StatusCode::OK, &view)
     }
 
     pub(in crate::portal) fn refused_email(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         account: &Account,
         email: &str,
         refusal: &Refusal,
         errors: Errors,
     ) -> Response<Bytes> {
-        self.refuse_form(visit, refusal, errors, ORDER, |errors, alert| {
+        self.refuse_form(context, refusal, errors, ORDER, |errors, alert| {
             let view = EmailView {
                 email,
-                pending: Pending::of(account),
+                pending: PendingAddress::of(account),
                 done: None,
                 errors,
                 alert: Some(alert),
             };
-            self.email_form(visit, member, refusal.problem, &view)
+            self.email_form(context, user, refusal.problem, &view)
         })
     }
 
     fn email_form(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
-        outcome: impl Into<Outcome>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+        outcome: impl Into<ResponseOutcome>,
         view: &EmailView<'_>,
     ) -> Response<Bytes> {
-        self.member_page(visit, member, AREA.at(PATH), outcome, "account-email.html", view)
+        self.member_page(context, user, AREA.at(PATH), outcome, "account-email.html", view)
     }
 }

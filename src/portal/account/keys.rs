@@ -6,15 +6,15 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{AREA, Member};
+use super::{AREA, SignedInUser};
 use crate::model::{AccessKey, AccessKeyId, KeyScope, SecretKey};
 use crate::portal::Portal;
-use crate::portal::alert::{Alert, Errors};
+use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::login::{refusal_of_store, unavailable};
-use crate::portal::render::Outcome;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::response::ResponseOutcome;
 use crate::refusal::{Problem, Refusal};
 use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, NewAccessKey};
 
@@ -25,17 +25,17 @@ const DAYS: [u64; 5] = [30, 90, 180, 365, 0];
 
 #[derive(Serialize)]
 struct KeysView<'a> {
-    keys: Vec<Row>,
-    made: Option<Made<'a>>,
+    keys: Vec<KeyRow>,
+    made: Option<CreatedKey<'a>>,
     name: &'a str,
     days: [u64; 5],
     done: String,
     errors: Errors,
-    alert: Option<Alert>,
+    alert: Option<ErrorSummary>,
 }
 
 #[derive(Serialize)]
-struct Row {
+struct KeyRow {
     access_key: String,
     name: String,
     created: String,
@@ -48,14 +48,14 @@ struct Row {
 
 /// A key that was made just now, with its secret.
 #[derive(Clone, Copy, Serialize)]
-pub(in crate::portal) struct Made<'a> {
+pub(in crate::portal) struct CreatedKey<'a> {
     pub(in crate::portal) access_key: &'a str,
     pub(in crate::portal) secret_key: &'a str,
 }
 
 /// A key, as its owner's programs read it.
 #[derive(Serialize)]
-struct Document<'a> {
+struct KeyDocument<'a> {
     access_key: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_key: Option<&'a str>,
@@ -68,87 +68,107 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
-struct Documents<'a> {
-    keys: Vec<Document<'a>>,
+struct KeyDocuments<'a> {
+    keys: Vec<KeyDocument<'a>>,
 }
 
 #[derive(Serialize)]
-struct Revoked {
+struct RevokedDocument {
     revoked: usize,
 }
 
 /// What a form asks for.
-enum Asked {
+enum KeyAction {
     Create,
     RevokeOlder,
     Change(AccessKeyId, AccessKeyChange),
 }
 
 impl Portal {
-    pub(super) async fn keys_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
-        self.keys_with(visit, member, None, None).await
+    pub(super) async fn keys_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
+        self.keys_with(context, user, None, None).await
     }
 
     /// `change`: "disable", "enable" or "revoke" for `access_key`; "revoke-older" for those older than the password; without it `name` and `days` of a new one.
     pub(super) async fn change_keys(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         mut fields: Fields,
     ) -> Response<Bytes> {
-        let Some(asked) = Asked::of(&fields) else {
-            return self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound));
+        let Some(asked) = KeyAction::of(&fields) else {
+            return self
+                .renderer
+                .refuse_visit(context, &Refusal::new(Problem::NotFound));
         };
         // Whoever finds an open browser may switch a key off, and gets none.
-        let gives = matches!(asked, Asked::Create | Asked::Change(_, AccessKeyChange::Enable));
+        let gives = matches!(
+            asked,
+            KeyAction::Create | KeyAction::Change(_, AccessKeyChange::Enable)
+        );
         if gives
             && let Err(asking) = self
-                .require_proof(visit, member, AREA.at(PATH), &mut fields)
+                .require_reauthentication(context, user, AREA.at(PATH), &mut fields)
                 .await
         {
             return asking;
         }
         let (id, change) = match asked {
-            Asked::Create => return self.create_key(visit, member, &fields).await,
-            Asked::RevokeOlder => return self.revoke_older_keys(visit, member).await,
-            Asked::Change(id, change) => (id, change),
+            KeyAction::Create => return self.create_key(context, user, &fields).await,
+            KeyAction::RevokeOlder => return self.revoke_older_keys(context, user).await,
+            KeyAction::Change(id, change) => (id, change),
         };
-        let (owner, origin) = (member.principal.account, visit.origin());
-        let by = Actor::owner(member.session, None);
+        let (owner, origin) = (user.principal.account, context.origin());
+        let by = Actor::owner(user.session, None);
         let keys = &self.services.access_keys;
         match keys.change(id, Some(owner), change, &by, &origin).await {
-            Ok(key) if visit.wants == Wants::Json => {
-                self.site.json(visit, StatusCode::OK, &Document::of(&key, None))
+            Ok(key) if context.wants == ResponseFormat::Json => {
+                self.renderer
+                    .json(context, StatusCode::OK, &KeyDocument::of(&key, None))
             }
-            Ok(_) => self.site.see_other(visit, done(change)),
-            Err(error) => self.site.refuse_visit(visit, &refusal(&error)),
+            Ok(_) => self.renderer.see_other(context, done(change)),
+            Err(error) => self.renderer.refuse_visit(context, &refusal(&error)),
         }
     }
 
-    async fn revoke_older_keys(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
-        let account = match self.services.own_account.find(member.principal.account).await {
+    async fn revoke_older_keys(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
+        let account = match self.services.own_account.find(user.principal.account).await {
             Ok(account) => account,
-            Err(error) => return self.site.refuse_visit(visit, &super::refusal_of(&error)),
+            Err(error) => return self.renderer.refuse_visit(context, &super::refusal_of(&error)),
         };
-        let (keys, by) = (&self.services.access_keys, Actor::owner(member.session, None));
-        match keys.revoke_older(&account, &by, &visit.origin()).await {
-            Ok(revoked) if visit.wants == Wants::Json => {
-                self.site.json(visit, StatusCode::OK, &Revoked { revoked })
+        let (keys, by) = (&self.services.access_keys, Actor::owner(user.session, None));
+        match keys.revoke_older(&account, &by, &context.origin()).await {
+            Ok(revoked) if context.wants == ResponseFormat::Json => {
+                self.renderer
+                    .json(context, StatusCode::OK, &RevokedDocument { revoked })
             }
-            Ok(_) => self.site.see_other(visit, "/.auth/account/keys?done=older"),
-            Err(error) => self.site.refuse_visit(visit, &refusal(&error)),
+            Ok(_) => self.renderer.see_other(context, "/.auth/account/keys?done=older"),
+            Err(error) => self.renderer.refuse_visit(context, &refusal(&error)),
         }
     }
 
-    async fn create_key(&self, visit: &Visit<'_>, member: Member<'_>, fields: &Fields) -> Response<Bytes> {
-        let account = match self.services.own_account.find(member.principal.account).await {
+    async fn create_key(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+        fields: &Fields,
+    ) -> Response<Bytes> {
+        let account = match self.services.own_account.find(user.principal.account).await {
             Ok(account) => account,
-            Err(error) => return self.site.refuse_visit(visit, &super::refusal_of(&error)),
+            Err(error) => return self.renderer.refuse_visit(context, &super::refusal_of(&error)),
         };
         let Some(ttl) = ttl(fields.text("days")) else {
             return self
-                .site
-                .refuse_visit(visit, &Refusal::new(Problem::InvalidInput));
+                .renderer
+                .refuse_visit(context, &Refusal::new(Problem::InvalidInput));
         };
         let new = NewAccessKey {
             name: fields.text("name").to_owned(),
@@ -156,98 +176,95 @@ impl Portal {
             scope: KeyScope::default(),
         };
         let keys = &self.services.access_keys;
-        let by = Actor::owner(member.session, None);
-        match keys.create(&account, new, &by, &visit.origin()).await {
-            Ok((key, secret)) if visit.wants == Wants::Json => {
-                let document = Document::of(&key, Some(&secret));
-                self.site.json(visit, StatusCode::CREATED, &document)
+        let by = Actor::owner(user.session, None);
+        match keys.create(&account, new, &by, &context.origin()).await {
+            Ok((key, secret)) if context.wants == ResponseFormat::Json => {
+                let document = KeyDocument::of(&key, Some(&secret));
+                self.renderer.json(context, StatusCode::CREATED, &document)
             }
             Ok((key, secret)) => {
-                let made = Made {
+                let created = CreatedKey {
                     access_key: key.id.as_str(),
                     secret_key: secret.expose(),
                 };
-                self.keys_with(visit, member, Some(made), None).await
+                self.keys_with(context, user, Some(created), None).await
             }
             Err(error @ (AccessKeyError::Name | AccessKeyError::TooMany(_)))
-                if visit.wants == Wants::Html =>
+                if context.wants == ResponseFormat::Html =>
             {
                 let refused = Some((fields.text("name"), error));
-                self.keys_with(visit, member, None, refused).await
+                self.keys_with(context, user, None, refused).await
             }
             Err(error @ (AccessKeyError::Name | AccessKeyError::TooMany(_))) => {
-                let errors = self.site.key_errors(visit, &error);
-                self.site.refuse_fields(visit, &refusal(&error), errors)
+                let errors = self.renderer.key_errors(context, &error);
+                self.renderer.refuse_fields(context, &refusal(&error), errors)
             }
-            Err(error) => self.site.refuse_visit(visit, &refusal(&error)),
+            Err(error) => self.renderer.refuse_visit(context, &refusal(&error)),
         }
     }
 
     async fn keys_with(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
-        made: Option<Made<'_>>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+        created: Option<CreatedKey<'_>>,
         refused: Option<(&str, AccessKeyError)>,
     ) -> Response<Bytes> {
-        match self
-            .services
-            .access_keys
-            .list(Some(member.principal.account))
-            .await
-        {
-            Ok(keys) => self.site.own_keys(visit, member, &keys, made, refused),
-            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+        match self.services.access_keys.list(Some(user.principal.account)).await {
+            Ok(keys) => self.renderer.own_keys(context, user, &keys, created, refused),
+            Err(error) => self
+                .renderer
+                .refuse_visit(context, &unavailable(error.to_string())),
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     /// `refused` is the name that was typed, and why there is no key of it.
     pub(in crate::portal) fn own_keys(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         keys: &[AccessKeyInfo],
-        made: Option<Made<'_>>,
+        created: Option<CreatedKey<'_>>,
         refused: Option<(&str, AccessKeyError)>,
     ) -> Response<Bytes> {
-        if visit.wants == Wants::Json {
-            let keys = keys.iter().map(|info| Document::of(&info.key, None)).collect();
-            return self.json(visit, StatusCode::OK, &Documents { keys });
+        if context.wants == ResponseFormat::Json {
+            let keys = keys.iter().map(|info| KeyDocument::of(&info.key, None)).collect();
+            return self.json(context, StatusCode::OK, &KeyDocuments { keys });
         }
         let (name, errors) = refused.map_or(("", Errors::new()), |(name, error)| {
-            (name, self.key_errors(visit, &error))
+            (name, self.key_errors(context, &error))
         });
         let outcome = if errors.is_empty() {
-            Outcome::from(StatusCode::OK)
+            ResponseOutcome::from(StatusCode::OK)
         } else {
             Problem::InvalidInput.into()
         };
-        let title = self.texts.get(visit.lang, "page.required");
+        let title = self.texts.get(context.lang, "page.required");
         let view = KeysView {
-            keys: keys.iter().map(Row::of).collect(),
-            made,
+            keys: keys.iter().map(KeyRow::of).collect(),
+            made: created,
             name,
             days: DAYS,
-            done: visit.parameter("done"),
-            alert: (!errors.is_empty()).then(|| Alert::listing(title, &errors, &["name"])),
+            done: context.parameter("done"),
+            alert: (!errors.is_empty()).then(|| ErrorSummary::listing(title, &errors, &["name"])),
             errors,
         };
         let place = AREA.at(PATH);
-        self.member_page(visit, member, place, outcome, "account-keys.html", &view)
+        self.member_page(context, user, place, outcome, "account-keys.html", &view)
     }
 
-    fn key_errors(&self, visit: &Visit<'_>, error: &AccessKeyError) -> Errors {
+    fn key_errors(&self, context: &RequestContext<'_>, error: &AccessKeyError) -> Errors {
         let message = match error {
-            AccessKeyError::TooMany(most) => self.texts.count(visit.lang, "keys.too-many", *most as u64),
-            _ => self.texts.get(visit.lang, "keys.name-refused").to_owned(),
+            AccessKeyError::TooMany(most) => self.texts.count(context.lang, "keys.too-many", *most as u64),
+            _ => self.texts.get(context.lang, "keys.name-refused").to_owned(),
         };
         Errors::from([("name", message)])
     }
 }
 
-impl Asked {
+impl KeyAction {
     fn of(fields: &Fields) -> Option<Self> {
         let change = match fields.text("change") {
             "" => return Some(Self::Create),
@@ -262,7 +279,7 @@ impl Asked {
     }
 }
 
-impl Row {
+impl KeyRow {
     fn of(info: &AccessKeyInfo) -> Self {
         let key = &info.key;
         Self {
@@ -283,7 +300,7 @@ impl Row {
     }
 }
 
-impl<'a> Document<'a> {
+impl<'a> KeyDocument<'a> {
     fn of(key: &'a AccessKey, secret: Option<&'a SecretKey>) -> Self {
         Self {
             access_key: key.id.as_str(),

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{AREA, Member, refusal_of};
+use super::{AREA, SignedInUser, refusal_of};
 use crate::portal::Portal;
-use crate::portal::alert::Errors;
+use crate::portal::form_errors::Errors;
 use crate::portal::forms::Fields;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
 use crate::refusal::{Problem, Refusal};
 use crate::text::Lang;
 
@@ -29,69 +29,74 @@ struct Choice<'a> {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct LanguageDocument<'a> {
     language: Option<&'a str>,
 }
 
 impl Portal {
-    pub(super) async fn language_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
-        match self.services.own_account.find(member.principal.account).await {
+    pub(super) async fn language_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
+        match self.services.own_account.find(user.principal.account).await {
             Ok(account) => self
-                .site
-                .language_page(visit, member, account.language.as_deref()),
-            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+                .renderer
+                .language_page(context, user, account.language.as_deref()),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
         }
     }
 
     /// `language`
     pub(super) async fn change_language(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         fields: &Fields,
     ) -> Response<Bytes> {
-        let texts = &self.site.texts;
+        let texts = &self.renderer.texts;
         let chosen = |lang: &Lang| texts.tag(*lang) == fields.text("language");
         let Some(lang) = texts.languages().find(chosen) else {
             let refusal = Refusal::new(Problem::InvalidInput);
-            if visit.wants == Wants::Html {
-                return self.site.refuse_visit(visit, &refusal);
+            if context.wants == ResponseFormat::Html {
+                return self.renderer.refuse_visit(context, &refusal);
             }
-            let message = self.site.texts.get(visit.lang, "account.language-refused");
+            let message = self.renderer.texts.get(context.lang, "account.language-refused");
             let errors = Errors::from([("language", message.to_owned())]);
-            return self.site.refuse_fields(visit, &refusal, errors);
+            return self.renderer.refuse_fields(context, &refusal, errors);
         };
         let own = &self.services.own_account;
         match own
-            .change_language(member.session, texts.tag(lang), &visit.origin())
+            .change_language(user.session, texts.tag(lang), &context.origin())
             .await
         {
-            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
-            Ok(account) if visit.wants == Wants::Json => {
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
+            Ok(account) if context.wants == ResponseFormat::Json => {
                 let language = account.language.as_deref();
-                self.site.json(visit, StatusCode::OK, &Document { language })
+                self.renderer
+                    .json(context, StatusCode::OK, &LanguageDocument { language })
             }
             Ok(_) => {
                 let to = "/.auth/account/language?done=language";
-                let mut response = self.site.see_other(visit, to);
-                self.site.remember_language(&mut response, lang);
+                let mut response = self.renderer.see_other(context, to);
+                self.renderer.remember_language(&mut response, lang);
                 response
             }
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     pub(in crate::portal) fn language_page(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         language: Option<&str>,
     ) -> Response<Bytes> {
-        if visit.wants == Wants::Json {
-            return self.json(visit, StatusCode::OK, &Document { language });
+        if context.wants == ResponseFormat::Json {
+            return self.json(context, StatusCode::OK, &LanguageDocument { language });
         }
-        let chosen = language.unwrap_or(visit.tag);
+        let chosen = language.unwrap_or(context.tag);
         let view = LanguageView {
             languages: self
                 .texts
@@ -102,11 +107,11 @@ impl Site {
                     chosen: self.texts.tag(lang) == chosen,
                 })
                 .collect(),
-            saved: visit.parameter("done") == "language",
+            saved: context.parameter("done") == "language",
         };
         self.member_page(
-            visit,
-            member,
+            context,
+            user,
             AREA.at(PATH),
             StatusCode::OK,
             "account-language.html",

@@ -14,13 +14,13 @@ use bytes::Bytes;
 use http::Response;
 
 #[cfg(test)]
-pub(super) use keys::Made;
+pub(super) use keys::CreatedKey;
 
 use super::Portal;
 use super::forms::Fields;
 use super::login::{refusal_of_store, unavailable};
-use super::member::{Area, Member};
-use super::visit::Visit;
+use super::request_context::RequestContext;
+use super::signed_in::{NavSection, SignedInUser};
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::route::AccountPage;
 use crate::services::{OwnAccountError, TooManyChanges};
@@ -31,7 +31,7 @@ pub(super) const KEYS: &str = keys::PATH;
 /// The page that is there with `login.change_username` only.
 pub(super) const USERNAME: &str = username::PATH;
 
-static AREA: Area = Area {
+static AREA: NavSection = NavSection {
     title: "account.nav",
     pages: &[
         ("/.auth/account", "account.nav-profile"),
@@ -51,38 +51,38 @@ impl Portal {
     pub(super) async fn account(
         &self,
         page: AccountPage,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         fields: Option<Fields>,
     ) -> Response<Bytes> {
         match (page, fields) {
-            (AccountPage::Keys, _) if !self.site.login.iam => {
-                self.site.refuse_visit(visit, &Refusal::new(Problem::IamDisabled))
-            }
-            (AccountPage::Keys, None) => self.keys_page(visit, member).await,
-            (AccountPage::Keys, Some(fields)) => self.change_keys(visit, member, fields).await,
-            (AccountPage::Profile, None) => self.profile_page(visit, member).await,
-            (AccountPage::Profile, Some(fields)) => self.change_name(visit, member, &fields).await,
-            (AccountPage::Email, None) => self.email_page(visit, member).await,
-            (AccountPage::Email, Some(fields)) => self.change_email(visit, member, fields).await,
-            (AccountPage::Username, _) if !self.site.login.change_username => {
-                self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound))
-            }
-            (AccountPage::Username, None) => self.username_page(visit, member).await,
-            (AccountPage::Username, Some(fields)) => self.change_username(visit, member, fields).await,
-            (AccountPage::Password, None) => self.site.password_page(visit, member),
-            (AccountPage::Password, Some(fields)) => self.change_password(visit, member, fields).await,
-            (AccountPage::Sessions, None) => self.sessions_page(visit, member),
-            (AccountPage::Sessions, Some(fields)) => self.end_sessions(visit, member, fields).await,
-            (AccountPage::Activity, None) => self.activity_page(visit, member).await,
-            (AccountPage::Language, None) => self.language_page(visit, member).await,
-            (AccountPage::Language, Some(fields)) => self.change_language(visit, member, &fields).await,
-            (AccountPage::Delete, None) => self.site.delete_page(visit, member),
-            (AccountPage::Delete, Some(fields)) => self.delete_account(visit, member, fields).await,
+            (AccountPage::Keys, _) if !self.renderer.login.iam => self
+                .renderer
+                .refuse_visit(context, &Refusal::new(Problem::IamDisabled)),
+            (AccountPage::Keys, None) => self.keys_page(context, user).await,
+            (AccountPage::Keys, Some(fields)) => self.change_keys(context, user, fields).await,
+            (AccountPage::Profile, None) => self.profile_page(context, user).await,
+            (AccountPage::Profile, Some(fields)) => self.change_name(context, user, &fields).await,
+            (AccountPage::Email, None) => self.email_page(context, user).await,
+            (AccountPage::Email, Some(fields)) => self.change_email(context, user, fields).await,
+            (AccountPage::Username, _) if !self.renderer.login.change_username => self
+                .renderer
+                .refuse_visit(context, &Refusal::new(Problem::NotFound)),
+            (AccountPage::Username, None) => self.username_page(context, user).await,
+            (AccountPage::Username, Some(fields)) => self.change_username(context, user, fields).await,
+            (AccountPage::Password, None) => self.renderer.password_page(context, user),
+            (AccountPage::Password, Some(fields)) => self.change_password(context, user, fields).await,
+            (AccountPage::Sessions, None) => self.sessions_page(context, user),
+            (AccountPage::Sessions, Some(fields)) => self.end_sessions(context, user, fields).await,
+            (AccountPage::Activity, None) => self.activity_page(context, user).await,
+            (AccountPage::Language, None) => self.language_page(context, user).await,
+            (AccountPage::Language, Some(fields)) => self.change_language(context, user, &fields).await,
+            (AccountPage::Delete, None) => self.renderer.delete_page(context, user),
+            (AccountPage::Delete, Some(fields)) => self.delete_account(context, user, fields).await,
             // The route lets no form get there.
             (AccountPage::Activity, Some(_)) => self
-                .site
-                .refuse_visit(visit, &Refusal::new(Problem::MethodNotAllowed)),
+                .renderer
+                .refuse_visit(context, &Refusal::new(Problem::MethodNotAllowed)),
         }
     }
 }

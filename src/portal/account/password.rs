@@ -4,14 +4,14 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{AREA, Member, refusal_of};
+use super::{AREA, SignedInUser, refusal_of};
 use crate::config::PasswordPolicyName;
 use crate::portal::Portal;
-use crate::portal::alert::{Alert, Errors};
+use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
-use crate::portal::proof::CURRENT_PASSWORD;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::reauthenticate::CURRENT_PASSWORD;
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
 use crate::refusal::{Problem, Refusal};
 use crate::services::{OwnAccountError, PasswordForm};
 
@@ -25,15 +25,15 @@ struct PasswordView {
     nist: bool,
     saved: bool,
     errors: Errors,
-    alert: Option<Alert>,
+    alert: Option<ErrorSummary>,
 }
 
 impl Portal {
     /// `current_password`, `password`, `password_confirm`
     pub(super) async fn change_password(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         mut fields: Fields,
     ) -> Response<Bytes> {
         let form = PasswordForm {
@@ -42,44 +42,51 @@ impl Portal {
             password_confirm: fields.secret("password_confirm"),
         };
         if form.current.expose().is_empty() {
-            let errors = self.site.proof_errors(visit, "proof.required");
-            return self
-                .site
-                .refused_password(visit, member, &Refusal::new(Problem::InvalidInput), errors);
+            let errors = self.renderer.proof_errors(context, "proof.required");
+            return self.renderer.refused_password(
+                context,
+                user,
+                &Refusal::new(Problem::InvalidInput),
+                errors,
+            );
         }
         let changed = self
             .services
             .own_account
-            .change_password(member.session, form, &visit.origin())
+            .change_password(user.session, form, &context.origin())
             .await;
         let (refusal, errors) = match changed {
-            Ok(_) if visit.wants == Wants::Json => return self.site.nothing(visit),
+            Ok(_) if context.wants == ResponseFormat::Json => return self.renderer.nothing(context),
             Ok(_) => {
                 return self
-                    .site
-                    .see_other(visit, "/.auth/account/password?done=password");
+                    .renderer
+                    .see_other(context, "/.auth/account/password?done=password");
             }
             Err(OwnAccountError::Password(faults)) => (
                 Refusal::new(Problem::InvalidInput),
-                self.site.messages(visit, &faults),
+                self.renderer.messages(context, &faults),
             ),
-            Err(OwnAccountError::NotProved(error)) => self.site.proof_refusal(visit, &error),
+            Err(OwnAccountError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
             Err(error) => (refusal_of(&error), Errors::new()),
         };
-        self.site.refused_password(visit, member, &refusal, errors)
+        self.renderer.refused_password(context, user, &refusal, errors)
     }
 }
 
-impl Site {
-    pub(in crate::portal) fn password_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+impl PageRenderer {
+    pub(in crate::portal) fn password_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
         let view = PasswordView {
             nist: self.password_policy == PasswordPolicyName::Nist,
-            saved: visit.parameter("done") == "password",
+            saved: context.parameter("done") == "password",
             ..PasswordView::default()
         };
         self.member_page(
-            visit,
-            member,
+            context,
+            user,
             AREA.at(PATH),
             StatusCode::OK,
             "account-password.html",
@@ -89,12 +96,12 @@ impl Site {
 
     pub(in crate::portal) fn refused_password(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         refusal: &Refusal,
         errors: Errors,
     ) -> Response<Bytes> {
-        self.refuse_form(visit, refusal, errors, ORDER, |errors, alert| {
+        self.refuse_form(context, refusal, errors, ORDER, |errors, alert| {
             let view = PasswordView {
                 nist: self.password_policy == PasswordPolicyName::Nist,
                 saved: false,
@@ -103,8 +110,8 @@ impl Site {
             };
             let place = AREA.at(PATH);
             self.member_page(
-                visit,
-                member,
+                context,
+                user,
                 place,
                 refusal.problem,
                 "account-password.html",

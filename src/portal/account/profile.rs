@@ -6,15 +6,15 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{AREA, Member, refusal_of};
+use super::{AREA, SignedInUser, refusal_of};
 use crate::model::{AccessKey, Account, Agreement, Username};
 use crate::portal::Portal;
-use crate::portal::alert::{Alert, Errors};
+use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::login::refusal_of_store;
-use crate::portal::render::Outcome;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::response::ResponseOutcome;
 use crate::refusal::{Problem, Refusal};
 use crate::services::{LONGEST_NAME, OwnAccountError};
 
@@ -28,7 +28,7 @@ pub(in crate::portal) struct Profile<'a> {
     former_usernames: &'a [Username],
     email: &'a str,
     email_verified: bool,
-    pending_email: Option<Pending<'a>>,
+    pending_email: Option<PendingAddress<'a>>,
     name: &'a str,
     groups: &'a BTreeSet<String>,
     language: Option<&'a str>,
@@ -39,7 +39,7 @@ pub(in crate::portal) struct Profile<'a> {
 
 /// An address that the account moves to once that is confirmed.
 #[derive(Serialize)]
-pub(super) struct Pending<'a> {
+pub(super) struct PendingAddress<'a> {
     email: &'a str,
     since: String,
 }
@@ -53,7 +53,7 @@ struct OlderKey<'a> {
 
 /// The page, as programs read it.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ProfileDocument<'a> {
     #[serde(flatten)]
     account: Profile<'a>,
     older_access_keys: Vec<OlderKey<'a>>,
@@ -68,7 +68,7 @@ struct ProfileView<'a> {
     older_keys: Vec<OlderKey<'a>>,
     saved: bool,
     errors: Errors,
-    alert: Option<Alert>,
+    alert: Option<ErrorSummary>,
 }
 
 impl<'a> Profile<'a> {
@@ -79,7 +79,7 @@ impl<'a> Profile<'a> {
             former_usernames: &account.former_usernames,
             email: account.email.as_str(),
             email_verified: account.email_verified,
-            pending_email: Pending::of(account),
+            pending_email: PendingAddress::of(account),
             name: account.name.as_deref().unwrap_or_default(),
             groups: &account.groups,
             language: account.language.as_deref(),
@@ -90,7 +90,7 @@ impl<'a> Profile<'a> {
     }
 }
 
-impl<'a> Pending<'a> {
+impl<'a> PendingAddress<'a> {
     pub(super) fn of(account: &'a Account) -> Option<Self> {
         account.pending_email.as_ref().map(|pending| Self {
             email: pending.email.as_str(),
@@ -109,82 +109,87 @@ impl<'a> OlderKey<'a> {
 }
 
 impl Portal {
-    pub(super) async fn profile_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
-        self.profile_with(visit, member, None).await
+    pub(super) async fn profile_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
+        self.profile_with(context, user, None).await
     }
 
     /// `refused` is a name that was typed and cannot be one.
     async fn profile_with(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         refused: Option<&str>,
     ) -> Response<Bytes> {
-        let account = match self.services.own_account.find(member.principal.account).await {
+        let account = match self.services.own_account.find(user.principal.account).await {
             Ok(account) => account,
-            Err(error) => return self.site.refuse_visit(visit, &refusal_of(&error)),
+            Err(error) => return self.renderer.refuse_visit(context, &refusal_of(&error)),
         };
-        let older_keys = if self.site.login.iam {
+        let older_keys = if self.renderer.login.iam {
             self.services.access_keys.older_than_password(&account).await
         } else {
             Ok(Vec::new())
         };
         match older_keys {
-            Ok(keys) => self.site.profile(visit, member, &account, &keys, refused),
-            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
+            Ok(keys) => self.renderer.profile(context, user, &account, &keys, refused),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
         }
     }
 
     /// `name`
     pub(super) async fn change_name(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         fields: &Fields,
     ) -> Response<Bytes> {
         let (own, name) = (&self.services.own_account, fields.text("name"));
-        match own.change_name(member.session, name, &visit.origin()).await {
-            Ok(account) if visit.wants == Wants::Json => {
-                self.site.json(visit, StatusCode::OK, &Profile::of(&account))
+        match own.change_name(user.session, name, &context.origin()).await {
+            Ok(account) if context.wants == ResponseFormat::Json => {
+                self.renderer
+                    .json(context, StatusCode::OK, &Profile::of(&account))
             }
-            Ok(_) => self.site.see_other(visit, "/.auth/account?done=name"),
-            Err(OwnAccountError::Name) if visit.wants == Wants::Html => {
-                self.profile_with(visit, member, Some(name)).await
+            Ok(_) => self.renderer.see_other(context, "/.auth/account?done=name"),
+            Err(OwnAccountError::Name) if context.wants == ResponseFormat::Html => {
+                self.profile_with(context, user, Some(name)).await
             }
             Err(OwnAccountError::Name) => {
                 let refusal = Refusal::new(Problem::InvalidInput);
-                self.site
-                    .refuse_fields(visit, &refusal, self.site.name_errors(visit))
+                self.renderer
+                    .refuse_fields(context, &refusal, self.renderer.name_errors(context))
             }
-            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     /// `refused` is a name that was typed and cannot be one.
     pub(in crate::portal) fn profile(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         account: &Account,
         older_keys: &[AccessKey],
         refused: Option<&str>,
     ) -> Response<Bytes> {
         let older_keys = older_keys.iter().map(OlderKey::of).collect();
-        if visit.wants == Wants::Json {
-            let document = Document {
+        if context.wants == ResponseFormat::Json {
+            let document = ProfileDocument {
                 account: Profile::of(account),
                 older_access_keys: older_keys,
             };
-            return self.json(visit, StatusCode::OK, &document);
+            return self.json(context, StatusCode::OK, &document);
         }
-        let errors = refused.map_or_else(Errors::new, |_| self.name_errors(visit));
-        let alert = refused
-            .is_some()
-            .then(|| Alert::listing(self.texts.get(visit.lang, "page.required"), &errors, &["name"]));
+        let errors = refused.map_or_else(Errors::new, |_| self.name_errors(context));
+        let alert = refused.is_some().then(|| {
+            ErrorSummary::listing(self.texts.get(context.lang, "page.required"), &errors, &["name"])
+        });
         let outcome = if refused.is_some() {
-            Outcome::from(Problem::InvalidInput)
+            ResponseOutcome::from(Problem::InvalidInput)
         } else {
             StatusCode::OK.into()
         };
@@ -196,13 +201,13 @@ impl Site {
                 .map(|agreement| (agreement.at.to_string(), agreement.version.as_str())),
             account: Profile::of(account),
             older_keys,
-            saved: matches!(visit.parameter("done").as_str(), "name" | "email"),
+            saved: matches!(context.parameter("done").as_str(), "name" | "email"),
             errors,
             alert,
         };
         self.member_page(
-            visit,
-            member,
+            context,
+            user,
             AREA.at(PATH),
             outcome,
             "account-profile.html",
@@ -210,8 +215,8 @@ impl Site {
         )
     }
 
-    fn name_errors(&self, visit: &Visit<'_>) -> Errors {
-        let text = self.texts.get(visit.lang, "account.name-refused");
+    fn name_errors(&self, context: &RequestContext<'_>) -> Errors {
+        let text = self.texts.get(context.lang, "account.name-refused");
         let longest = LONGEST_NAME.to_string();
         Errors::from([("name", crate::text::fill(text, &[("count", &longest)]))])
     }

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{AREA, Member, refusal_of};
+use super::{AREA, SignedInUser, refusal_of};
 use crate::ids::SessionId;
 use crate::portal::Portal;
 use crate::portal::forms::Fields;
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
 use crate::portal::session_list::{SessionDocument, SessionList, SessionRow};
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
 use crate::refusal::{Problem, Refusal};
 use crate::services::SessionInfo;
 
@@ -25,87 +25,96 @@ struct SessionsView {
 }
 
 #[derive(Serialize)]
-struct Documents<'a> {
+struct SessionDocuments<'a> {
     sessions: Vec<SessionDocument<'a>>,
     next: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Ended {
+struct EndedDocument {
     ended: usize,
 }
 
 impl Portal {
     /// `after`
-    pub(super) fn sessions_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
-        let sessions = self.services.sessions.list(Some(member.principal.account));
-        self.site.own_sessions(visit, member, &sessions)
+    pub(super) fn sessions_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
+        let sessions = self.services.sessions.list(Some(user.principal.account));
+        self.renderer.own_sessions(context, user, &sessions)
     }
 
     /// `session`: the id of one, or `which`: "others"; `current_password` of whoever signed in with an access key.
     pub(super) async fn end_sessions(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         mut fields: Fields,
     ) -> Response<Bytes> {
         // Whoever has a key signs themselves out, and nobody else without the password.
-        let this = member.session.id().to_string();
+        let this = user.session.id().to_string();
         let signs_out = fields.text("which") != "others" && fields.text("session") == this;
         if !signs_out
-            && !self.is_trusted(member)
+            && !self.is_trusted(user)
             && let Err(asked) = self
-                .require_proof(visit, member, AREA.at(PATH), &mut fields)
+                .require_reauthentication(context, user, AREA.at(PATH), &mut fields)
                 .await
         {
             return asked;
         }
-        let (own, origin) = (&self.services.own_account, visit.origin());
+        let (own, origin) = (&self.services.own_account, context.origin());
         let ended = if fields.text("which") == "others" {
-            own.end_other_sessions(member.session, &origin).await
+            own.end_other_sessions(user.session, &origin).await
         } else {
             let Ok(session) = fields.text("session").parse::<SessionId>() else {
-                return self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound));
+                return self
+                    .renderer
+                    .refuse_visit(context, &Refusal::new(Problem::NotFound));
             };
-            own.end_session(member.session, session, &origin)
+            own.end_session(user.session, session, &origin)
                 .await
                 .map(usize::from)
         };
         match ended {
-            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
-            Ok(ended) if visit.wants == Wants::Json => {
-                self.site.json(visit, StatusCode::OK, &Ended { ended })
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
+            Ok(ended) if context.wants == ResponseFormat::Json => {
+                self.renderer
+                    .json(context, StatusCode::OK, &EndedDocument { ended })
             }
-            Ok(_) => self.site.see_other(visit, "/.auth/account/sessions?done=ended"),
+            Ok(_) => self
+                .renderer
+                .see_other(context, "/.auth/account/sessions?done=ended"),
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     pub(in crate::portal) fn own_sessions(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         sessions: &[SessionInfo],
     ) -> Response<Bytes> {
-        let list = SessionList::new(sessions, member, &visit.parameter("after"));
-        if visit.wants == Wants::Json {
-            let document = Documents {
+        let list = SessionList::new(sessions, user, &context.parameter("after"));
+        if context.wants == ResponseFormat::Json {
+            let document = SessionDocuments {
                 sessions: list.documents(),
                 next: list.next,
             };
-            return self.json(visit, StatusCode::OK, &document);
+            return self.json(context, StatusCode::OK, &document);
         }
-        let this = Some(member.session.id());
+        let this = Some(user.session.id());
         let view = SessionsView {
             others: sessions.iter().any(|info| Some(info.session.id) != this),
             sessions: list.rows(),
             next: list.next.map(|next| format!("{PATH}?after={next}")),
-            ended: visit.parameter("done") == "ended",
+            ended: context.parameter("done") == "ended",
         };
         self.member_page(
-            visit,
-            member,
+            context,
+            user,
             AREA.at(PATH),
             StatusCode::OK,
             "account-sessions.html",

@@ -10,13 +10,13 @@ use serde::Serialize;
 use super::{AREA, accounts, query, refusal_of};
 use crate::model::{Account, Agreement, Decision, Standing, Username};
 use crate::portal::Portal;
-use crate::portal::alert::{Alert, Errors};
+use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::login::unavailable;
-use crate::portal::member::Member;
-use crate::portal::render::Outcome;
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::response::ResponseOutcome;
 use crate::portal::session_list::{SessionDocument, SessionList, SessionRow};
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::signed_in::SignedInUser;
 use crate::refusal::{Problem, Refusal};
 use crate::secret::Secret;
 use crate::services::{AccountVersion, SessionInfo};
@@ -35,7 +35,7 @@ pub(in crate::portal) struct AccountDetails {
 
 /// What the page says of what was just asked.
 #[derive(Default)]
-pub(in crate::portal) struct Said<'a> {
+pub(in crate::portal) struct PageMessage<'a> {
     /// A link to hand over, which is shown once.
     pub(in crate::portal) link: Option<&'a Secret<String>>,
     /// Why nothing was done.
@@ -44,7 +44,7 @@ pub(in crate::portal) struct Said<'a> {
 
 /// An account, as administrators' programs read it.
 #[derive(Serialize)]
-struct Document<'a> {
+struct AccountDocument<'a> {
     id: String,
     /// What a change is decided by: it may come back as `version`.
     version: AccountVersion,
@@ -69,7 +69,7 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct AccountView<'a> {
-    account: Document<'a>,
+    account: AccountDocument<'a>,
     groups: String,
     /// Addresses have to be proven.
     proving: bool,
@@ -80,29 +80,34 @@ struct AccountView<'a> {
     done: Option<&'static str>,
     link: Option<&'a str>,
     errors: Errors,
-    alert: Option<Alert>,
+    alert: Option<ErrorSummary>,
 }
 
 impl Portal {
     /// `id`: an id, an address or a username; `after`, for its sessions.
-    pub(super) async fn account_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
-        let account = match self.services.accounts.find(&visit.parameter("id")).await {
+    pub(super) async fn account_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
+        let account = match self.services.accounts.find(&context.parameter("id")).await {
             Ok(account) => account,
-            Err(error) => return self.site.refuse_visit(visit, &refusal_of(&error)),
+            Err(error) => return self.renderer.refuse_visit(context, &refusal_of(&error)),
         };
-        self.show_account(visit, member, account, Said::default()).await
+        self.show_account(context, user, account, PageMessage::default())
+            .await
     }
 
     pub(super) async fn show_account(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         account: Account,
-        said: Said<'_>,
+        message: PageMessage<'_>,
     ) -> Response<Bytes> {
         match self.details(account).await {
-            Ok(details) => self.site.account(visit, member, &details, said),
-            Err(refusal) => self.site.refuse_visit(visit, &refusal),
+            Ok(details) => self.renderer.account(context, user, &details, message),
+            Err(refusal) => self.renderer.refuse_visit(context, &refusal),
         }
     }
 
@@ -116,22 +121,22 @@ impl Portal {
     }
 }
 
-impl Site {
+impl PageRenderer {
     pub(in crate::portal) fn account(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         details: &AccountDetails,
-        said: Said<'_>,
+        message: PageMessage<'_>,
     ) -> Response<Bytes> {
-        let list = SessionList::new(&details.sessions, member, &visit.parameter("after"));
-        if visit.wants == Wants::Json {
-            return match said.refused {
-                Some((refusal, errors)) => self.refuse_fields(visit, &refusal, errors),
-                None => self.json(visit, StatusCode::OK, &Document::of(details, &list)),
+        let list = SessionList::new(&details.sessions, user, &context.parameter("after"));
+        if context.wants == ResponseFormat::Json {
+            return match message.refused {
+                Some((refusal, errors)) => self.refuse_fields(context, &refusal, errors),
+                None => self.json(context, StatusCode::OK, &AccountDocument::of(details, &list)),
             };
         }
-        let (status, errors, alert) = match said.refused {
+        let (status, errors, alert) = match message.refused {
             Some((refusal, errors)) => {
                 // What others changed is no mistake in the form.
                 let order = if refusal.problem == Problem::Conflict {
@@ -139,8 +144,8 @@ impl Site {
                 } else {
                     ORDER
                 };
-                let alert = self.form_alert(visit, &refusal, &errors, order);
-                (Outcome::from(refusal.problem), errors, Some(alert))
+                let alert = self.form_alert(context, &refusal, &errors, order);
+                (ResponseOutcome::from(refusal.problem), errors, Some(alert))
             }
             None => (StatusCode::OK.into(), Errors::new(), None),
         };
@@ -156,18 +161,18 @@ impl Site {
                 .as_deref()
                 .map(|next| query(PATH, &[("id", &id), ("after", next)])),
             recorded: query("/.auth/admin/audit", &[("account", &id)]),
-            done: done(&visit.parameter("done")),
-            link: said.link.map(|link| link.expose().as_str()),
-            account: Document::of(details, &list),
+            done: done(&context.parameter("done")),
+            link: message.link.map(|link| link.expose().as_str()),
+            account: AccountDocument::of(details, &list),
             errors,
             alert,
         };
         let place = AREA.at(accounts::PATH);
-        self.member_page(visit, member, place, status, "admin-account.html", &view)
+        self.member_page(context, user, place, status, "admin-account.html", &view)
     }
 }
 
-impl<'a> Document<'a> {
+impl<'a> AccountDocument<'a> {
     fn of(details: &'a AccountDetails, list: &SessionList<'a>) -> Self {
         let account = &details.account;
         Self {

@@ -9,12 +9,12 @@ use serde::Serialize;
 use super::{A_PAGE, AREA, query};
 use crate::model::{Account, Standing};
 use crate::portal::Portal;
-use crate::portal::alert::{Alert, Errors};
+use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::login::unavailable;
-use crate::portal::member::Member;
-use crate::portal::render::Outcome;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::response::ResponseOutcome;
+use crate::portal::signed_in::SignedInUser;
 use crate::refusal::{Problem, Refusal};
 use crate::services::{AccountFilter, AccountPage};
 
@@ -37,14 +37,14 @@ pub(in crate::portal) struct Search {
 }
 
 #[derive(Serialize)]
-struct Found<'a> {
-    accounts: Vec<Row<'a>>,
+struct FoundAccounts<'a> {
+    accounts: Vec<AccountRow<'a>>,
     next: Option<&'a str>,
 }
 
 /// An account, for a list.
 #[derive(Serialize)]
-struct Row<'a> {
+struct AccountRow<'a> {
     id: String,
     email: &'a str,
     email_verified: bool,
@@ -59,65 +59,71 @@ struct Row<'a> {
 struct AccountsView<'a> {
     search: &'a Search,
     standings: &'static [Standing],
-    found: Found<'a>,
+    found: FoundAccounts<'a>,
     next: Option<String>,
     deleted: bool,
     errors: Errors,
-    alert: Option<Alert>,
+    alert: Option<ErrorSummary>,
     /// Addresses have to be proven.
     proving: bool,
 }
 
 impl Portal {
     /// `q`, `standing`, `group`, `after`
-    pub(super) async fn accounts_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
-        let named = visit.parameter("standing");
+    pub(super) async fn accounts_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
+        let named = context.parameter("standing");
         let search = Search {
-            q: visit.parameter("q").trim().to_owned(),
+            q: context.parameter("q").trim().to_owned(),
             standing: STANDINGS
                 .iter()
                 .copied()
-                .find(|standing| name(*standing) == named),
-            group: visit.parameter("group").trim().to_owned(),
+                .find(|standing| status_name(*standing) == named),
+            group: context.parameter("group").trim().to_owned(),
         };
         if search.standing.is_none() && !named.is_empty() {
-            return self.site.refuse_accounts(visit, member, &search);
+            return self.renderer.refuse_accounts(context, user, &search);
         }
         let filter = AccountFilter {
             text: Some(search.q.clone()),
             standing: search.standing,
             group: Some(search.group.clone()).filter(|group| !group.is_empty()),
         };
-        let after = Some(visit.parameter("after")).filter(|after| !after.is_empty());
+        let after = Some(context.parameter("after")).filter(|after| !after.is_empty());
         match self
             .services
             .inspection
             .find_accounts(filter, after, A_PAGE)
             .await
         {
-            Ok(page) => self.site.accounts(visit, member, &search, &page),
-            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            Ok(page) => self.renderer.accounts(context, user, &search, &page),
+            Err(error) => self
+                .renderer
+                .refuse_visit(context, &unavailable(error.to_string())),
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     pub(in crate::portal) fn accounts(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         search: &Search,
         page: &AccountPage,
     ) -> Response<Bytes> {
-        let found = Found {
-            accounts: page.accounts.iter().map(Row::of).collect(),
+        let found = FoundAccounts {
+            accounts: page.accounts.iter().map(AccountRow::of).collect(),
             next: page.next.as_deref(),
         };
-        if visit.wants == Wants::Json {
-            return self.json(visit, StatusCode::OK, &found);
+        if context.wants == ResponseFormat::Json {
+            return self.json(context, StatusCode::OK, &found);
         }
         let next = found.next.map(|next| {
-            let standing = search.standing.map_or("", name);
+            let standing = search.standing.map_or("", status_name);
             let parameters = [
                 ("q", &*search.q),
                 ("standing", standing),
@@ -131,24 +137,29 @@ impl Site {
             standings: STANDINGS,
             found,
             next,
-            deleted: visit.parameter("done") == "delete",
+            deleted: context.parameter("done") == "delete",
             errors: Errors::new(),
             alert: None,
             proving: self.verify_email,
         };
-        self.accounts_view(visit, member, StatusCode::OK, &view)
+        self.accounts_view(context, user, StatusCode::OK, &view)
     }
 
     /// A state that is none.
-    fn refuse_accounts(&self, visit: &Visit<'_>, member: Member<'_>, search: &Search) -> Response<Bytes> {
+    fn refuse_accounts(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+        search: &Search,
+    ) -> Response<Bytes> {
         let refusal = Refusal::new(Problem::InvalidInput);
-        let known: Vec<&str> = STANDINGS.iter().copied().map(name).collect();
-        let errors = Errors::from([("standing", self.none_of(visit, &known))]);
-        self.refuse_form(visit, &refusal, errors, &["standing"], |errors, alert| {
+        let known: Vec<&str> = STANDINGS.iter().copied().map(status_name).collect();
+        let errors = Errors::from([("standing", self.none_of(context, &known))]);
+        self.refuse_form(context, &refusal, errors, &["standing"], |errors, alert| {
             let view = AccountsView {
                 search,
                 standings: STANDINGS,
-                found: Found {
+                found: FoundAccounts {
                     accounts: Vec::new(),
                     next: None,
                 },
@@ -158,22 +169,22 @@ impl Site {
                 errors,
                 alert: Some(alert),
             };
-            self.accounts_view(visit, member, refusal.problem, &view)
+            self.accounts_view(context, user, refusal.problem, &view)
         })
     }
 
     fn accounts_view(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
-        outcome: impl Into<Outcome>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+        outcome: impl Into<ResponseOutcome>,
         view: &AccountsView<'_>,
     ) -> Response<Bytes> {
-        self.member_page(visit, member, AREA.at(PATH), outcome, "admin-accounts.html", view)
+        self.member_page(context, user, AREA.at(PATH), outcome, "admin-accounts.html", view)
     }
 }
 
-impl<'a> Row<'a> {
+impl<'a> AccountRow<'a> {
     fn of(account: &'a Account) -> Self {
         Self {
             id: account.id.to_string(),
@@ -189,7 +200,7 @@ impl<'a> Row<'a> {
 }
 
 /// A state as a parameter has it.
-fn name(standing: Standing) -> &'static str {
+fn status_name(standing: Standing) -> &'static str {
     match standing {
         Standing::Active => "active",
         Standing::AwaitingApproval => "awaiting-approval",

@@ -9,12 +9,12 @@ use serde::Serialize;
 use super::{A_PAGE, AREA, query};
 use crate::model::{AuditEvent, AuditKind, AuditOutcome};
 use crate::portal::Portal;
-use crate::portal::alert::{Alert, Errors};
+use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::login::unavailable;
-use crate::portal::member::Member;
-use crate::portal::render::Outcome;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::response::ResponseOutcome;
+use crate::portal::signed_in::SignedInUser;
 use crate::refusal::{Problem, Refusal};
 use crate::services::{AuditFilter, AuditOrder, AuditPage};
 use crate::text::fill;
@@ -28,7 +28,7 @@ const OUTCOMES: &[&str] = &["success", "failure"];
 
 /// What is looked for, as it was asked.
 #[derive(Default, Serialize)]
-pub(in crate::portal) struct Wanted {
+pub(in crate::portal) struct AuditSearch {
     /// An address, a username or an id: about whom, or by whom.
     pub(in crate::portal) who: String,
     /// The same in the link of an account's page.
@@ -40,28 +40,32 @@ pub(in crate::portal) struct Wanted {
 }
 
 #[derive(Serialize)]
-struct Found<'a> {
+struct FoundEvents<'a> {
     events: Vec<&'a AuditEvent>,
     next: Option<String>,
 }
 
 #[derive(Serialize)]
 struct AuditView<'a> {
-    wanted: &'a Wanted,
+    wanted: &'a AuditSearch,
     kinds: &'static [AuditKind],
-    found: Found<'a>,
+    found: FoundEvents<'a>,
     next: Option<String>,
     /// Where the same is a file.
     lines: String,
     errors: Errors,
-    alert: Option<Alert>,
+    alert: Option<ErrorSummary>,
 }
 
 impl Portal {
     /// `who`, `account`, `event`, `outcome`, `from`, `until`, `after`; `export`: "lines"
-    pub(super) async fn audit_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
-        let text = |name: &str| visit.parameter(name).trim().to_owned();
-        let wanted = Wanted {
+    pub(super) async fn audit_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
+        let text = |name: &str| context.parameter(name).trim().to_owned();
+        let search = AuditSearch {
             who: text("who"),
             account: text("account"),
             event: text("event"),
@@ -69,33 +73,39 @@ impl Portal {
             from: text("from"),
             until: text("until"),
         };
-        let mut filter = match self.site.filter(visit, &wanted) {
+        let mut filter = match self.renderer.filter(context, &search) {
             Ok(filter) => filter,
-            Err(errors) => return self.site.refuse_audit(visit, member, &wanted, errors),
+            Err(errors) => return self.renderer.refuse_audit(context, user, &search, errors),
         };
         let audit = &self.services.audit;
-        if let Some(name) = wanted.name() {
+        if let Some(name) = search.name() {
             match audit.whom(name).await {
                 Ok(whom) => filter.about = whom,
-                Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
+                Err(error) => {
+                    return self
+                        .renderer
+                        .refuse_visit(context, &unavailable(error.to_string()));
+                }
             }
         }
         if text("export") == "lines" {
-            return self.audit_lines(visit, member, wanted.name(), filter).await;
+            return self.audit_lines(context, user, search.name(), filter).await;
         }
         let after = Some(text("after")).filter(|after| !after.is_empty());
         let Ok(after) = after.map(|after| after.parse()).transpose() else {
             let refusal = Refusal::because(Problem::InvalidInput, "`after` names no place of the log");
-            return self.site.refuse_visit(visit, &refusal);
+            return self.renderer.refuse_visit(context, &refusal);
         };
         match audit.read(filter, AuditOrder::NewestFirst, after, A_PAGE).await {
-            Ok(page) => self.site.audit(visit, member, &wanted, &page),
-            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            Ok(page) => self.renderer.audit(context, user, &search, &page),
+            Err(error) => self
+                .renderer
+                .refuse_visit(context, &unavailable(error.to_string())),
         }
     }
 }
 
-impl Wanted {
+impl AuditSearch {
     fn name(&self) -> Option<&str> {
         [self.account.as_str(), self.who.as_str()]
             .into_iter()
@@ -103,33 +113,33 @@ impl Wanted {
     }
 }
 
-impl Site {
+impl PageRenderer {
     /// What is looked for but for whom, or what cannot be understood of it: nothing is left out silently.
-    fn filter(&self, visit: &Visit<'_>, wanted: &Wanted) -> Result<AuditFilter, Errors> {
+    fn filter(&self, context: &RequestContext<'_>, search: &AuditSearch) -> Result<AuditFilter, Errors> {
         let mut errors = Errors::new();
-        let text = |key: &'static str| self.texts.get(visit.lang, key);
-        if !wanted.who.is_empty() && !wanted.account.is_empty() {
+        let text = |key: &'static str| self.texts.get(context.lang, key);
+        if !search.who.is_empty() && !search.account.is_empty() {
             errors.insert("who", text("admin.who-or-account").to_owned());
         }
         let asked = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
-        let kind = asked(&wanted.event)
+        let kind = asked(&search.event)
             .map(|event| event.parse::<AuditKind>())
             .transpose();
         if kind.is_err() {
             let known: Vec<&str> = AuditKind::ALL.iter().map(|kind| kind.as_str()).collect();
-            errors.insert("event", self.none_of(visit, &known));
+            errors.insert("event", self.none_of(context, &known));
         }
-        let outcome = match wanted.outcome.as_str() {
+        let outcome = match search.outcome.as_str() {
             "" => None,
             "success" => Some(AuditOutcome::Success),
             "failure" => Some(AuditOutcome::Failure),
             _ => {
-                errors.insert("outcome", self.none_of(visit, OUTCOMES));
+                errors.insert("outcome", self.none_of(context, OUTCOMES));
                 None
             }
         };
-        let from = asked(&wanted.from).map(|from| moment(&from, false).ok_or("from"));
-        let until = asked(&wanted.until).map(|until| moment(&until, true).ok_or("until"));
+        let from = asked(&search.from).map(|from| moment(&from, false).ok_or("from"));
+        let until = asked(&search.until).map(|until| moment(&until, true).ok_or("until"));
         let (from, until) = (from.transpose(), until.transpose());
         for field in [&from, &until].into_iter().filter_map(|read| read.err()) {
             errors.insert(field, text("admin.no-moment").to_owned());
@@ -148,27 +158,27 @@ impl Site {
     }
 
     /// What is said of a filter's value that is none of those; a page has them in a list.
-    pub(super) fn none_of(&self, visit: &Visit<'_>, known: &[&str]) -> String {
-        if visit.wants == Wants::Html {
-            return self.texts.get(visit.lang, "admin.not-in-list").to_owned();
+    pub(super) fn none_of(&self, context: &RequestContext<'_>, known: &[&str]) -> String {
+        if context.wants == ResponseFormat::Html {
+            return self.texts.get(context.lang, "admin.not-in-list").to_owned();
         }
-        let text = self.texts.get(visit.lang, "admin.none-of");
+        let text = self.texts.get(context.lang, "admin.none-of");
         fill(text, &[("known", &known.join(", "))])
     }
 
     pub(in crate::portal) fn refuse_audit(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
-        wanted: &Wanted,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+        search: &AuditSearch,
         errors: Errors,
     ) -> Response<Bytes> {
         let refusal = Refusal::new(Problem::InvalidInput);
-        self.refuse_form(visit, &refusal, errors, ORDER, |errors, alert| {
+        self.refuse_form(context, &refusal, errors, ORDER, |errors, alert| {
             let view = AuditView {
-                wanted,
+                wanted: search,
                 kinds: AuditKind::ALL,
-                found: Found {
+                found: FoundEvents {
                     events: Vec::new(),
                     next: None,
                 },
@@ -177,42 +187,42 @@ impl Site {
                 errors,
                 alert: Some(alert),
             };
-            self.audit_view(visit, member, refusal.problem, &view)
+            self.audit_view(context, user, refusal.problem, &view)
         })
     }
 
     fn audit_view(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
-        outcome: impl Into<Outcome>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+        outcome: impl Into<ResponseOutcome>,
         view: &AuditView<'_>,
     ) -> Response<Bytes> {
-        self.member_page(visit, member, AREA.at(PATH), outcome, "admin-audit.html", view)
+        self.member_page(context, user, AREA.at(PATH), outcome, "admin-audit.html", view)
     }
 
     pub(in crate::portal) fn audit(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
-        wanted: &Wanted,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+        search: &AuditSearch,
         page: &AuditPage,
     ) -> Response<Bytes> {
-        let found = Found {
+        let found = FoundEvents {
             events: page.events.iter().map(|(_, event)| event).collect(),
             next: page.next.map(|next| next.to_string()),
         };
-        if visit.wants == Wants::Json {
-            return self.json(visit, StatusCode::OK, &found);
+        if context.wants == ResponseFormat::Json {
+            return self.json(context, StatusCode::OK, &found);
         }
         let with = |name: &str, value: &str| {
             let parameters = [
-                ("who", &*wanted.who),
-                ("account", &*wanted.account),
-                ("event", &*wanted.event),
-                ("outcome", &*wanted.outcome),
-                ("from", &*wanted.from),
-                ("until", &*wanted.until),
+                ("who", &*search.who),
+                ("account", &*search.account),
+                ("event", &*search.event),
+                ("outcome", &*search.outcome),
+                ("from", &*search.from),
+                ("until", &*search.until),
                 (name, value),
             ];
             query(PATH, &parameters)
@@ -222,7 +232,7 @@ impl Site {
             with("export", "lines"),
         );
         let view = AuditView {
-            wanted,
+            wanted: search,
             kinds: AuditKind::ALL,
             found,
             next,
@@ -230,7 +240,7 @@ impl Site {
             errors: Errors::new(),
             alert: None,
         };
-        self.audit_view(visit, member, StatusCode::OK, &view)
+        self.audit_view(context, user, StatusCode::OK, &view)
     }
 }
 

@@ -6,18 +6,18 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::account::{self, Said};
-use super::words::standing_text;
+use super::account::{self, PageMessage};
+use super::template_filters::status_text;
 use super::{accounts, query, refusal_of};
 use crate::ids::SessionId;
 use crate::model::{Account, Standing};
 use crate::portal::Portal;
-use crate::portal::alert::Errors;
+use crate::portal::form_errors::Errors;
 use crate::portal::forms::Fields;
 use crate::portal::login::{refusal_of_store, unavailable};
-use crate::portal::member::Member;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::signed_in::SignedInUser;
 use crate::refusal::{Problem, Refusal};
 use crate::services::{AccountChange, AccountError, AccountPart, AccountVersion, Actor, LinkError};
 
@@ -28,7 +28,7 @@ struct LinkDocument<'a> {
 }
 
 #[derive(Serialize)]
-struct Ended {
+struct EndedDocument {
     ended: usize,
 }
 
@@ -37,12 +37,12 @@ impl Portal {
     /// "end-session" `session`, an id; for "delete" `confirm`.
     pub(super) async fn change_account(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         fields: &Fields,
         by: &Actor,
     ) -> Response<Bytes> {
-        let (accounts, name, origin) = (&self.services.accounts, fields.text("account"), visit.origin());
+        let (accounts, name, origin) = (&self.services.accounts, fields.text("account"), context.origin());
         let action = fields.text("action");
         let change = match action {
             "approve" => AccountChange::Approve,
@@ -51,115 +51,127 @@ impl Portal {
             "enable" => AccountChange::Enable,
             "unlock" => AccountChange::Unlock,
             "set-groups" => AccountChange::SetGroups(groups(fields.text("groups"))),
-            "reset-link" => return self.hand_over(visit, member, name, by).await,
-            "end-session" | "end-sessions" => return self.end(visit, member, fields, by).await,
-            "delete" => return self.delete_other(visit, member, fields, by).await,
+            "reset-link" => return self.hand_over(context, user, name, by).await,
+            "end-session" | "end-sessions" => return self.end(context, user, fields, by).await,
+            "delete" => return self.delete_other(context, user, fields, by).await,
             _ => {
-                let errors = self.site.unknown_action(visit);
-                return self.refuse_fields_of(visit, member, name, errors).await;
+                let errors = self.renderer.unknown_action(context);
+                return self.refuse_fields_of(context, user, name, errors).await;
             }
         };
         let seen = AccountVersion::named(fields.text("version"));
         match accounts.change_version(name, seen, change, by, &origin).await {
-            Ok(account) if visit.wants == Wants::Json => {
-                self.show_account(visit, member, account, Said::default()).await
+            Ok(account) if context.wants == ResponseFormat::Json => {
+                self.show_account(context, user, account, PageMessage::default())
+                    .await
             }
-            Ok(account) => self.see_account(visit, &account, action),
-            Err(error) => self.refuse_change(visit, member, name, &error).await,
+            Ok(account) => self.see_account(context, &account, action),
+            Err(error) => self.refuse_change(context, user, name, &error).await,
         }
     }
 
     async fn end(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         fields: &Fields,
         by: &Actor,
     ) -> Response<Bytes> {
-        let (accounts, name, origin) = (&self.services.accounts, fields.text("account"), visit.origin());
+        let (accounts, name, origin) = (&self.services.accounts, fields.text("account"), context.origin());
         let action = fields.text("action");
         let ended = if action == "end-sessions" {
             accounts.end_sessions(name, by, &origin).await
         } else {
             let Ok(session) = fields.text("session").parse::<SessionId>() else {
-                return self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound));
+                return self
+                    .renderer
+                    .refuse_visit(context, &Refusal::new(Problem::NotFound));
             };
             accounts.end_session(name, session, by, &origin).await
         };
         match ended {
-            Ok((_, ended)) if visit.wants == Wants::Json => {
-                self.site.json(visit, StatusCode::OK, &Ended { ended })
+            Ok((_, ended)) if context.wants == ResponseFormat::Json => {
+                self.renderer
+                    .json(context, StatusCode::OK, &EndedDocument { ended })
             }
-            Ok((account, _)) => self.see_account(visit, &account, action),
-            Err(error) => self.refuse_change(visit, member, name, &error).await,
+            Ok((account, _)) => self.see_account(context, &account, action),
+            Err(error) => self.refuse_change(context, user, name, &error).await,
         }
     }
 
     async fn delete_other(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         fields: &Fields,
         by: &Actor,
     ) -> Response<Bytes> {
         let (accounts, name) = (&self.services.accounts, fields.text("account"));
         if !fields.is_ticked("confirm") {
-            let message = self.site.texts.get(visit.lang, "admin.must-confirm").to_owned();
+            let message = self
+                .renderer
+                .texts
+                .get(context.lang, "admin.must-confirm")
+                .to_owned();
             let errors = Errors::from([("confirm", message)]);
-            return self.refuse_fields_of(visit, member, name, errors).await;
+            return self.refuse_fields_of(context, user, name, errors).await;
         }
-        match accounts.delete(name, by, &visit.origin()).await {
-            Ok(_) if visit.wants == Wants::Json => self.site.nothing(visit),
+        match accounts.delete(name, by, &context.origin()).await {
+            Ok(_) if context.wants == ResponseFormat::Json => self.renderer.nothing(context),
             Ok(_) => self
-                .site
-                .see_other(visit, &query(accounts::PATH, &[("done", "delete")])),
-            Err(error) => self.refuse_change(visit, member, name, &error).await,
+                .renderer
+                .see_other(context, &query(accounts::PATH, &[("done", "delete")])),
+            Err(error) => self.refuse_change(context, user, name, &error).await,
         }
     }
 
-    fn see_account(&self, visit: &Visit<'_>, account: &Account, action: &str) -> Response<Bytes> {
+    fn see_account(&self, context: &RequestContext<'_>, account: &Account, action: &str) -> Response<Bytes> {
         let id = account.id.to_string();
-        self.site
-            .see_other(visit, &query(account::PATH, &[("id", &id), ("done", action)]))
+        self.renderer
+            .see_other(context, &query(account::PATH, &[("id", &id), ("done", action)]))
     }
 
     async fn hand_over(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         name: &str,
         by: &Actor,
     ) -> Response<Bytes> {
         let account = match self.services.accounts.find(name).await {
             Ok(account) => account,
-            Err(error) => return self.site.refuse_visit(visit, &refusal_of(&error)),
+            Err(error) => return self.renderer.refuse_visit(context, &refusal_of(&error)),
         };
         let links = &self.services.mailed_links;
-        let (link, expires_at) = match links.reset_link(&account, by, &visit.origin()).await {
+        let (link, expires_at) = match links.reset_link(&account, by, &context.origin()).await {
             Ok(made) => made,
             Err(LinkError::Store(error)) => {
-                return self.site.refuse_visit(visit, &refusal_of_store(&error));
+                return self.renderer.refuse_visit(context, &refusal_of_store(&error));
             }
-            Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            Err(error) => {
+                return self
+                    .renderer
+                    .refuse_visit(context, &unavailable(error.to_string()));
+            }
         };
-        if visit.wants == Wants::Json {
+        if context.wants == ResponseFormat::Json {
             let document = LinkDocument {
                 link: link.expose(),
                 expires_at: expires_at.to_string(),
             };
-            return self.site.json(visit, StatusCode::CREATED, &document);
+            return self.renderer.json(context, StatusCode::CREATED, &document);
         }
-        let said = Said {
+        let message = PageMessage {
             link: Some(&link),
             refused: None,
         };
-        self.show_account(visit, member, account, said).await
+        self.show_account(context, user, account, message).await
     }
 
     async fn refuse_change(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         name: &str,
         error: &AccountError,
     ) -> Response<Bytes> {
@@ -173,56 +185,56 @@ impl Portal {
             AccountError::Stale(parts, account) => {
                 let refused = (
                     Refusal::new(Problem::Conflict),
-                    self.site.stale(visit, parts, account),
+                    self.renderer.stale(context, parts, account),
                 );
-                return self.refuse_account(visit, member, name, refused).await;
+                return self.refuse_account(context, user, name, refused).await;
             }
-            _ => return self.site.refuse_visit(visit, &refusal_of(error)),
+            _ => return self.renderer.refuse_visit(context, &refusal_of(error)),
         };
-        let message = self.site.texts.get(visit.lang, text).to_owned();
+        let message = self.renderer.texts.get(context.lang, text).to_owned();
         let errors = Errors::from([(field, message)]);
-        self.refuse_fields_of(visit, member, name, errors).await
+        self.refuse_fields_of(context, user, name, errors).await
     }
 
     async fn refuse_fields_of(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         name: &str,
         errors: Errors,
     ) -> Response<Bytes> {
         let refused = (Refusal::new(Problem::InvalidInput), errors);
-        self.refuse_account(visit, member, name, refused).await
+        self.refuse_account(context, user, name, refused).await
     }
 
     async fn refuse_account(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         name: &str,
         refused: (Refusal, Errors),
     ) -> Response<Bytes> {
-        let said = Said {
+        let message = PageMessage {
             link: None,
             refused: Some(refused),
         };
         match self.services.accounts.find(name).await {
-            Ok(account) => self.show_account(visit, member, account, said).await,
-            Err(error) => self.site.refuse_visit(visit, &refusal_of(&error)),
+            Ok(account) => self.show_account(context, user, account, message).await,
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     /// What was changed since a page showed the account, and what it is now.
-    fn stale(&self, visit: &Visit<'_>, parts: &[AccountPart], account: &Account) -> Errors {
-        let said = |key: &'static str| self.texts.get(visit.lang, key);
+    fn stale(&self, context: &RequestContext<'_>, parts: &[AccountPart], account: &Account) -> Errors {
+        let said = |key: &'static str| self.texts.get(context.lang, key);
         let message = |part: &AccountPart| {
             let (text, value) = match part {
                 AccountPart::Email => ("admin.stale-email", account.email.to_string()),
                 AccountPart::Standing => (
                     "admin.stale-standing",
-                    said(standing_text(account.standing)).to_owned(),
+                    said(status_text(account.standing)).to_owned(),
                 ),
                 AccountPart::Groups if account.groups.is_empty() => {
                     ("admin.stale-groups", said("account.none").to_owned())
@@ -239,8 +251,8 @@ impl Site {
     }
 
     /// What is wrong with a form that asks for what nobody does.
-    pub(super) fn unknown_action(&self, visit: &Visit<'_>) -> Errors {
-        let message = self.texts.get(visit.lang, "admin.action-unknown").to_owned();
+    pub(super) fn unknown_action(&self, context: &RequestContext<'_>) -> Errors {
+        let message = self.texts.get(context.lang, "admin.action-unknown").to_owned();
         Errors::from([("action", message)])
     }
 }

@@ -7,8 +7,8 @@ use http::{HeaderValue, Response};
 use crate::model::{AuditDetail, Fact};
 use crate::portal::Portal;
 use crate::portal::login::unavailable;
-use crate::portal::member::Member;
-use crate::portal::visit::Visit;
+use crate::portal::request_context::RequestContext;
+use crate::portal::signed_in::SignedInUser;
 use crate::services::{Actor, AuditFilter, AuditOrder, Event, Kind};
 
 /// Events in one file, the newest: some megabytes. `vestibule audit --lines` has no such bound.
@@ -22,8 +22,8 @@ impl Portal {
     /// nothing leaves that is not recorded.
     pub(super) async fn audit_lines(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         who: Option<&str>,
         filter: AuditFilter,
     ) -> Response<Bytes> {
@@ -34,12 +34,20 @@ impl Portal {
             let read = audit.read(filter.clone(), AuditOrder::NewestFirst, after, limit);
             let page = match read.await {
                 Ok(page) => page,
-                Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
+                Err(error) => {
+                    return self
+                        .renderer
+                        .refuse_visit(context, &unavailable(error.to_string()));
+                }
             };
             for (_, event) in &page.events {
                 match serde_json::to_string(event) {
                     Ok(line) => lines.push(line + "\n"),
-                    Err(error) => return self.site.refuse_visit(visit, &unavailable(error.to_string())),
+                    Err(error) => {
+                        return self
+                            .renderer
+                            .refuse_visit(context, &unavailable(error.to_string()));
+                    }
                 }
             }
             after = page.next;
@@ -48,14 +56,16 @@ impl Portal {
             }
         }
         lines.reverse();
-        let by = Actor::administrator(member.session, &self.site.administrators);
+        let by = Actor::administrator(user.session, &self.renderer.administrators);
         let event = Event::success(Kind::AuditExport, who.unwrap_or_default())
             .by(&by)
             .detail(AuditDetail::of(Fact::Count, &lines.len()));
-        if let Err(error) = self.services.audit.record(&visit.origin(), &event).await {
-            return self.site.refuse_visit(visit, &unavailable(error.to_string()));
+        if let Err(error) = self.services.audit.record(&context.origin(), &event).await {
+            return self
+                .renderer
+                .refuse_visit(context, &unavailable(error.to_string()));
         }
-        let mut response = self.site.lines(visit, lines.concat());
+        let mut response = self.renderer.lines(context, lines.concat());
         let saved = HeaderValue::from_static("attachment; filename=\"audit.jsonl\"");
         response.headers_mut().insert(CONTENT_DISPOSITION, saved);
         response

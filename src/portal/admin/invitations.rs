@@ -10,31 +10,31 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 pub(in crate::portal) use self::form::InvitationsView;
-use self::form::{ORDER, Wanted};
+use self::form::{InvitationForm, ORDER};
 use super::{AREA, query};
 use crate::config::SignupMode;
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, InvitationKind};
 use crate::portal::Portal;
-use crate::portal::alert::Errors;
+use crate::portal::form_errors::Errors;
 use crate::portal::forms::Fields;
 use crate::portal::login::refusal_of_store;
-use crate::portal::member::Member;
-use crate::portal::render::Outcome;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::response::ResponseOutcome;
+use crate::portal::signed_in::SignedInUser;
 use crate::refusal::{Problem, Refusal};
 use crate::services::Actor;
 
 pub(super) const PATH: &str = "/.auth/admin/invitations";
 
 #[derive(Serialize)]
-struct Listed<'a> {
-    invitations: Vec<Row<'a>>,
+struct InvitationList<'a> {
+    invitations: Vec<InvitationRow<'a>>,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct InvitationRow<'a> {
     id: String,
     email: Option<&'a str>,
     groups: &'a BTreeSet<String>,
@@ -44,128 +44,144 @@ struct Row<'a> {
 }
 
 #[derive(Serialize)]
-struct Page<'a> {
-    listed: Listed<'a>,
+struct InvitationsDocument<'a> {
+    listed: InvitationList<'a>,
     form: &'a InvitationsView,
 }
 
 #[derive(Serialize)]
-struct Links<'a> {
+struct LinksDocument<'a> {
     links: &'a [String],
 }
 
 #[derive(Serialize)]
-struct Mailed<'a> {
-    mailed: [Row<'a>; 1],
+struct MailedDocument<'a> {
+    mailed: [InvitationRow<'a>; 1],
 }
 
 impl Portal {
-    pub(super) async fn invitations_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+    pub(super) async fn invitations_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
         let form = InvitationsView {
-            done: match visit.parameter("done").as_str() {
+            done: match context.parameter("done").as_str() {
                 "revoke" => Some("admin.done-revoke"),
                 "send" => Some("admin.done-send"),
                 _ => None,
             },
             ..self.invitation_form()
         };
-        self.show_invitations(visit, member, StatusCode::OK, &form).await
+        self.show_invitations(context, user, StatusCode::OK, &form).await
     }
 
     /// `action`: "revoke" with `invitation`, else none or "create", and `email`, `groups` with commas, `days`, `count`,
     /// `send`; `reason`.
     pub(super) async fn change_invitations(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         fields: &Fields,
         by: &Actor,
     ) -> Response<Bytes> {
         match fields.text("action") {
-            "revoke" => return self.revoke_invitation(visit, fields, by).await,
+            "revoke" => return self.revoke_invitation(context, fields, by).await,
             "" | "create" => {}
             _ => {
-                let errors = self.site.unknown_action(visit);
-                return self.refused_invitation(visit, member, fields, errors).await;
+                let errors = self.renderer.unknown_action(context);
+                return self.refused_invitation(context, user, fields, errors).await;
             }
         }
-        let wanted = match self.site.wanted(visit, fields) {
+        let wanted = match self.renderer.wanted(context, fields) {
             Ok(wanted) => wanted,
-            Err(errors) => return self.refused_invitation(visit, member, fields, errors).await,
+            Err(errors) => return self.refused_invitation(context, user, fields, errors).await,
         };
         match self.services.invitations.known(wanted.email.as_slice()).await {
             Ok(known) if known.is_empty() => {}
             Ok(_) => {
-                let message = self.site.texts.get(visit.lang, "admin.invite-known").to_owned();
+                let message = self
+                    .renderer
+                    .texts
+                    .get(context.lang, "admin.invite-known")
+                    .to_owned();
                 let errors = Errors::from([("email", message)]);
-                return self.refused_invitation(visit, member, fields, errors).await;
+                return self.refused_invitation(context, user, fields, errors).await;
             }
-            Err(error) => return self.site.refuse_visit(visit, &refusal_of_store(&error)),
+            Err(error) => return self.renderer.refuse_visit(context, &refusal_of_store(&error)),
         }
         match wanted {
-            Wanted {
+            InvitationForm {
                 email: Some(email),
                 send: true,
                 groups,
                 ttl,
                 ..
-            } => self.mail_invitation(visit, email, groups, ttl, by).await,
-            wanted => self.hand_out(visit, member, wanted, by).await,
+            } => self.mail_invitation(context, email, groups, ttl, by).await,
+            wanted => self.hand_out(context, user, wanted, by).await,
         }
     }
 
     /// Makes invitations whose links are shown once.
     async fn hand_out(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
-        wanted: Wanted,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+        search: InvitationForm,
         by: &Actor,
     ) -> Response<Bytes> {
-        let links = match self.invite(&wanted, visit, by).await {
+        let links = match self.invite(&search, context, by).await {
             Ok(links) => links,
-            Err(refusal) => return self.site.refuse_visit(visit, &refusal),
+            Err(refusal) => return self.renderer.refuse_visit(context, &refusal),
         };
-        if visit.wants == Wants::Json {
+        if context.wants == ResponseFormat::Json {
             return self
-                .site
-                .json(visit, StatusCode::CREATED, &Links { links: &links });
+                .renderer
+                .json(context, StatusCode::CREATED, &LinksDocument { links: &links });
         }
         let form = InvitationsView {
             links,
             ..self.invitation_form()
         };
-        self.show_invitations(visit, member, StatusCode::OK, &form).await
+        self.show_invitations(context, user, StatusCode::OK, &form).await
     }
 
     /// Makes one that is mailed, in the language of the page; its link is shown nowhere.
     async fn mail_invitation(
         &self,
-        visit: &Visit<'_>,
+        context: &RequestContext<'_>,
         email: Email,
         groups: BTreeSet<String>,
         ttl: Duration,
         by: &Actor,
     ) -> Response<Bytes> {
         let invitations = &self.services.invitations;
-        match invitations.mail(email, groups, ttl, by, &visit.origin()).await {
-            Ok(made) if visit.wants == Wants::Json => {
-                let mailed = [Row::of(&made)];
-                self.site.json(visit, StatusCode::CREATED, &Mailed { mailed })
+        match invitations.mail(email, groups, ttl, by, &context.origin()).await {
+            Ok(made) if context.wants == ResponseFormat::Json => {
+                let mailed = [InvitationRow::of(&made)];
+                self.renderer
+                    .json(context, StatusCode::CREATED, &MailedDocument { mailed })
             }
-            Ok(_) => self.site.see_other(visit, &query(PATH, &[("done", "send")])),
-            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
+            Ok(_) => self
+                .renderer
+                .see_other(context, &query(PATH, &[("done", "send")])),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
         }
     }
 
-    async fn invite(&self, wanted: &Wanted, visit: &Visit<'_>, by: &Actor) -> Result<Vec<String>, Refusal> {
-        let (mut links, origin) = (Vec::new(), visit.origin());
-        for _ in 0..wanted.count {
+    async fn invite(
+        &self,
+        search: &InvitationForm,
+        context: &RequestContext<'_>,
+        by: &Actor,
+    ) -> Result<Vec<String>, Refusal> {
+        let (mut links, origin) = (Vec::new(), context.origin());
+        for _ in 0..search.count {
             let invitation = self.services.invitations.create(
                 InvitationKind::Signup,
-                wanted.email.clone(),
-                wanted.groups.clone(),
-                wanted.ttl,
+                search.email.clone(),
+                search.groups.clone(),
+                search.ttl,
                 by,
                 &origin,
             );
@@ -175,18 +191,27 @@ impl Portal {
         Ok(links)
     }
 
-    async fn revoke_invitation(&self, visit: &Visit<'_>, fields: &Fields, by: &Actor) -> Response<Bytes> {
+    async fn revoke_invitation(
+        &self,
+        context: &RequestContext<'_>,
+        fields: &Fields,
+        by: &Actor,
+    ) -> Response<Bytes> {
         let Ok(id) = fields.text("invitation").parse::<InvitationId>() else {
-            return self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound));
+            return self
+                .renderer
+                .refuse_visit(context, &Refusal::new(Problem::NotFound));
         };
-        match self.services.invitations.revoke(id, by, &visit.origin()).await {
-            Ok(true) if visit.wants == Wants::Json => self.site.nothing(visit),
+        match self.services.invitations.revoke(id, by, &context.origin()).await {
+            Ok(true) if context.wants == ResponseFormat::Json => self.renderer.nothing(context),
             // One that was used in the meantime is as good as revoked, for a browser that shows the list.
-            Ok(_) if visit.wants == Wants::Html => {
-                self.site.see_other(visit, &query(PATH, &[("done", "revoke")]))
-            }
-            Ok(_) => self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound)),
-            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
+            Ok(_) if context.wants == ResponseFormat::Html => self
+                .renderer
+                .see_other(context, &query(PATH, &[("done", "revoke")])),
+            Ok(_) => self
+                .renderer
+                .refuse_visit(context, &Refusal::new(Problem::NotFound)),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
         }
     }
 
@@ -199,14 +224,14 @@ impl Portal {
 
     async fn refused_invitation(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         fields: &Fields,
         errors: Errors,
     ) -> Response<Bytes> {
         let refusal = Refusal::new(Problem::InvalidInput);
-        if visit.wants == Wants::Json {
-            return self.site.refuse_fields(visit, &refusal, errors);
+        if context.wants == ResponseFormat::Json {
+            return self.renderer.refuse_fields(context, &refusal, errors);
         }
         let form = InvitationsView {
             email: fields.text("email").to_owned(),
@@ -214,46 +239,48 @@ impl Portal {
             count: fields.text("count").to_owned(),
             days: fields.text("days").parse().unwrap_or(7),
             send: fields.is_ticked("send"),
-            alert: Some(self.site.form_alert(visit, &refusal, &errors, ORDER)),
+            alert: Some(self.renderer.form_alert(context, &refusal, &errors, ORDER)),
             errors,
             ..self.invitation_form()
         };
-        self.show_invitations(visit, member, refusal.problem, &form).await
+        self.show_invitations(context, user, refusal.problem, &form).await
     }
 
     async fn show_invitations(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
-        outcome: impl Into<Outcome>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+        outcome: impl Into<ResponseOutcome>,
         form: &InvitationsView,
     ) -> Response<Bytes> {
         match self.services.invitations.list().await {
-            Ok(invitations) => self.site.invitations(visit, member, outcome, &invitations, form),
-            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
+            Ok(invitations) => self
+                .renderer
+                .invitations(context, user, outcome, &invitations, form),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     pub(in crate::portal) fn invitations(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
-        outcome: impl Into<Outcome>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+        outcome: impl Into<ResponseOutcome>,
         invitations: &[Invitation],
         form: &InvitationsView,
     ) -> Response<Bytes> {
-        let listed = Listed {
-            invitations: invitations.iter().map(Row::of).collect(),
+        let listed = InvitationList {
+            invitations: invitations.iter().map(InvitationRow::of).collect(),
         };
-        if visit.wants == Wants::Json {
-            return self.json(visit, outcome.into().status, &listed);
+        if context.wants == ResponseFormat::Json {
+            return self.json(context, outcome.into().status, &listed);
         }
-        let page = Page { listed, form };
+        let page = InvitationsDocument { listed, form };
         self.member_page(
-            visit,
-            member,
+            context,
+            user,
             AREA.at(PATH),
             outcome,
             "admin-invitations.html",
@@ -262,7 +289,7 @@ impl Site {
     }
 }
 
-impl<'a> Row<'a> {
+impl<'a> InvitationRow<'a> {
     fn of(invitation: &'a Invitation) -> Self {
         Self {
             id: invitation.id.to_string(),

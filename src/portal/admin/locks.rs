@@ -7,15 +7,15 @@ use serde::Serialize;
 use super::AREA;
 use crate::portal::Portal;
 use crate::portal::login::unavailable;
-use crate::portal::member::Member;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::signed_in::SignedInUser;
 use crate::services::LocksInForce;
 
 pub(super) const PATH: &str = "/.auth/admin/locks";
 
 #[derive(Serialize)]
-struct Locks<'a> {
+struct LocksDocument<'a> {
     accounts: Vec<LockedAccount<'a>>,
     access_keys: Vec<LockedKey<'a>>,
     unknown_names: usize,
@@ -35,19 +35,25 @@ struct LockedKey<'a> {
 }
 
 impl Portal {
-    pub(super) async fn locks_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+    pub(super) async fn locks_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
         match self.services.inspection.locks().await {
-            Ok(locks) => self.site.locks(visit, member, &locks),
-            Err(error) => self.site.refuse_visit(visit, &unavailable(error.to_string())),
+            Ok(locks) => self.renderer.locks(context, user, &locks),
+            Err(error) => self
+                .renderer
+                .refuse_visit(context, &unavailable(error.to_string())),
         }
     }
 }
 
-impl Site {
+impl PageRenderer {
     pub(in crate::portal) fn locks(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         locks: &LocksInForce,
     ) -> Response<Bytes> {
         let accounts = locks.accounts.iter().map(|(account, left)| LockedAccount {
@@ -59,17 +65,17 @@ impl Site {
             access_key: key.as_str(),
             locked_for_seconds: left.as_secs().max(1),
         });
-        let view = Locks {
+        let view = LocksDocument {
             accounts: accounts.collect(),
             access_keys: access_keys.collect(),
             unknown_names: locks.unknown,
         };
-        if visit.wants == Wants::Json {
-            return self.json(visit, StatusCode::OK, &view);
+        if context.wants == ResponseFormat::Json {
+            return self.json(context, StatusCode::OK, &view);
         }
         self.member_page(
-            visit,
-            member,
+            context,
+            user,
             AREA.at(PATH),
             StatusCode::OK,
             "admin-locks.html",

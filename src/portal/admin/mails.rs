@@ -10,9 +10,9 @@ use crate::model::{KeptMail, MailState, Topic};
 use crate::portal::Portal;
 use crate::portal::forms::Fields;
 use crate::portal::login::refusal_of_store;
-use crate::portal::member::Member;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::signed_in::SignedInUser;
 use crate::refusal::{Problem, Refusal};
 use crate::services::{Actor, MailFilter, MailPage};
 
@@ -20,12 +20,12 @@ pub(super) const PATH: &str = "/.auth/admin/mails";
 
 #[derive(Serialize)]
 struct Mails<'a> {
-    mails: Vec<Row<'a>>,
+    mails: Vec<MailRow<'a>>,
     next: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct MailRow<'a> {
     id: String,
     to: &'a str,
     topic: &'static str,
@@ -74,7 +74,7 @@ impl MailSearch {
 }
 
 #[derive(Serialize)]
-struct SentAgain {
+struct ResentMails {
     again: usize,
 }
 
@@ -93,59 +93,80 @@ struct MailsView<'a> {
 
 impl Portal {
     /// `to`, `topic`, `state`, `after`
-    pub(super) async fn mails_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+    pub(super) async fn mails_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
         let search = MailSearch {
-            to: visit.parameter("to").trim().to_owned(),
-            topic: visit.parameter("topic"),
-            state: visit.parameter("state"),
+            to: context.parameter("to").trim().to_owned(),
+            topic: context.parameter("topic"),
+            state: context.parameter("state"),
         };
         let Some(filter) = search.filter() else {
-            return self.site.refuse_visit(visit, &not_understood());
+            return self.renderer.refuse_visit(context, &not_understood());
         };
-        let after = visit.parameter("after").parse().ok();
+        let after = context.parameter("after").parse().ok();
         match self.services.inspection.find_mails(&filter, after, A_PAGE).await {
-            Ok(page) => self.site.mails(visit, member, &search, &page),
-            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
+            Ok(page) => self.renderer.mails(context, user, &search, &page),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
         }
     }
 
     /// `which`: "all" of those that failed, among them that `to`, `topic` and `state` let through; `reason`
-    async fn send_all_again(&self, visit: &Visit<'_>, fields: &Fields, by: &Actor) -> Response<Bytes> {
+    async fn send_all_again(
+        &self,
+        context: &RequestContext<'_>,
+        fields: &Fields,
+        by: &Actor,
+    ) -> Response<Bytes> {
         let search = MailSearch {
             to: fields.text("to").trim().to_owned(),
             topic: fields.text("topic").to_owned(),
             state: fields.text("state").to_owned(),
         };
         let Some(filter) = search.filter() else {
-            return self.site.refuse_visit(visit, &not_understood());
+            return self.renderer.refuse_visit(context, &not_understood());
         };
         let failed = &self.services.failed_mails;
-        match failed.send_all_again(&filter, by, &visit.origin()).await {
-            Ok(again) if visit.wants == Wants::Json => {
-                self.site.json(visit, StatusCode::OK, &SentAgain { again })
+        match failed.send_all_again(&filter, by, &context.origin()).await {
+            Ok(again) if context.wants == ResponseFormat::Json => {
+                self.renderer
+                    .json(context, StatusCode::OK, &ResentMails { again })
             }
             Ok(again) => {
                 let done = [("done", "all"), ("count", &*again.to_string())];
-                self.site.see_other(visit, &search.query(&done))
+                self.renderer.see_other(context, &search.query(&done))
             }
-            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
         }
     }
 
     /// `mail`: the id of one that failed; `reason`
-    pub(super) async fn send_again(&self, visit: &Visit<'_>, fields: &Fields, by: &Actor) -> Response<Bytes> {
+    pub(super) async fn send_again(
+        &self,
+        context: &RequestContext<'_>,
+        fields: &Fields,
+        by: &Actor,
+    ) -> Response<Bytes> {
         if fields.text("which") == "all" {
-            return self.send_all_again(visit, fields, by).await;
+            return self.send_all_again(context, fields, by).await;
         }
         let Ok(id) = fields.text("mail").parse::<MailId>() else {
-            return self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound));
+            return self
+                .renderer
+                .refuse_visit(context, &Refusal::new(Problem::NotFound));
         };
         let failed = &self.services.failed_mails;
-        match failed.send_again(id, by, &visit.origin()).await {
-            Ok(true) if visit.wants == Wants::Json => self.site.nothing(visit),
-            Ok(true) => self.site.see_other(visit, &query(PATH, &[("done", "again")])),
-            Ok(false) => self.site.refuse_visit(visit, &Refusal::new(Problem::NotFound)),
-            Err(error) => self.site.refuse_visit(visit, &refusal_of_store(&error)),
+        match failed.send_again(id, by, &context.origin()).await {
+            Ok(true) if context.wants == ResponseFormat::Json => self.renderer.nothing(context),
+            Ok(true) => self
+                .renderer
+                .see_other(context, &query(PATH, &[("done", "again")])),
+            Ok(false) => self
+                .renderer
+                .refuse_visit(context, &Refusal::new(Problem::NotFound)),
+            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
         }
     }
 }
@@ -157,35 +178,35 @@ fn not_understood() -> Refusal {
     )
 }
 
-impl Site {
+impl PageRenderer {
     pub(in crate::portal) fn mails(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         search: &MailSearch,
         page: &MailPage,
     ) -> Response<Bytes> {
         let found = Mails {
             next: page.next.map(|next| next.to_string()),
-            mails: page.mails.iter().map(Row::of).collect(),
+            mails: page.mails.iter().map(MailRow::of).collect(),
         };
-        if visit.wants == Wants::Json {
-            return self.json(visit, StatusCode::OK, &found);
+        if context.wants == ResponseFormat::Json {
+            return self.json(context, StatusCode::OK, &found);
         }
-        let done = visit.parameter("done");
-        let count = visit.parameter("count").parse().ok().filter(|_| done == "all");
+        let done = context.parameter("done");
+        let count = context.parameter("count").parse().ok().filter(|_| done == "all");
         let view = MailsView {
             search,
             topics: Topic::NAMES,
             again: done == "again",
-            all_again: count.map(|count| self.texts.count(visit.lang, "admin.done-all-again", count)),
+            all_again: count.map(|count| self.texts.count(context.lang, "admin.done-all-again", count)),
             failed: found.mails.iter().any(|mail| mail.failed),
             next: found.next.as_deref().map(|next| search.query(&[("after", next)])),
             found,
         };
         self.member_page(
-            visit,
-            member,
+            context,
+            user,
             AREA.at(PATH),
             StatusCode::OK,
             "admin-mails.html",
@@ -194,7 +215,7 @@ impl Site {
     }
 }
 
-impl<'a> Row<'a> {
+impl<'a> MailRow<'a> {
     fn of(kept: &'a KeptMail) -> Self {
         let (failed, at) = match kept.state {
             MailState::Due(at) => (false, at),

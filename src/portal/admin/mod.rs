@@ -9,7 +9,7 @@ mod invitations;
 mod locks;
 mod mails;
 mod overview;
-pub(super) mod words;
+pub(super) mod template_filters;
 
 use bytes::Bytes;
 use http::header::ALLOW;
@@ -18,20 +18,20 @@ use http::{HeaderValue, Response};
 use super::Portal;
 use super::forms::Fields;
 use super::login::{refusal_of_store, unavailable};
-use super::member::{Area, Member};
-use super::proof::Shown;
-use super::visit::Visit;
+use super::reauthenticate::PageDisplay;
+use super::request_context::RequestContext;
+use super::signed_in::{NavSection, SignedInUser};
 use crate::model::Email;
 use crate::refusal::{Problem, Refusal};
 use crate::route::AdminPage;
 use crate::services::{AccountError, Actor, Event, Kind};
 
 #[cfg(test)]
-pub(super) use account::{AccountDetails, Said};
+pub(super) use account::{AccountDetails, PageMessage};
 #[cfg(test)]
 pub(super) use accounts::Search;
 #[cfg(test)]
-pub(super) use audit::Wanted;
+pub(super) use audit::AuditSearch;
 #[cfg(test)]
 pub(super) use invitations::InvitationsView;
 #[cfg(test)]
@@ -39,7 +39,7 @@ pub(super) use mails::MailSearch;
 #[cfg(test)]
 pub(super) use overview::Overview;
 
-pub(super) static AREA: Area = Area {
+pub(super) static AREA: NavSection = NavSection {
     title: "admin.nav",
     pages: &[
         ("/.auth/admin", "admin.nav-overview"),
@@ -60,8 +60,8 @@ impl Portal {
     pub(super) async fn admin(
         &self,
         page: AdminPage,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         fields: Option<Fields>,
     ) -> Response<Bytes> {
         let place = AREA.at(match page {
@@ -73,25 +73,28 @@ impl Portal {
             AdminPage::Mails => mails::PATH,
         });
         if let Some(mut fields) = fields {
-            if let Err(asked) = self.require_proof(visit, member, place, &mut fields).await {
+            if let Err(asked) = self
+                .require_reauthentication(context, user, place, &mut fields)
+                .await
+            {
                 return asked;
             }
-            match self.site.shown_after_proof(visit, &fields) {
-                Some(Shown::AtOnce) => {}
-                Some(Shown::Elsewhere(response)) => return response,
-                None => return self.administer(page, visit, member, &fields).await,
+            match self.renderer.shown_after_proof(context, &fields) {
+                Some(PageDisplay::AtOnce) => {}
+                Some(PageDisplay::Elsewhere(response)) => return response,
+                None => return self.administer(page, context, user, &fields).await,
             }
-        } else if let Some(asked) = self.asked_first(visit, member, place) {
+        } else if let Some(asked) = self.asked_first(context, user, place) {
             return asked;
         }
         match page {
-            AdminPage::Overview => self.overview_page(visit, member).await,
-            AdminPage::Accounts => self.accounts_page(visit, member).await,
-            AdminPage::Account => self.account_page(visit, member).await,
-            AdminPage::Invitations => self.invitations_page(visit, member).await,
-            AdminPage::Audit => self.audit_page(visit, member).await,
-            AdminPage::Locks => self.locks_page(visit, member).await,
-            AdminPage::Mails => self.mails_page(visit, member).await,
+            AdminPage::Overview => self.overview_page(context, user).await,
+            AdminPage::Accounts => self.accounts_page(context, user).await,
+            AdminPage::Account => self.account_page(context, user).await,
+            AdminPage::Invitations => self.invitations_page(context, user).await,
+            AdminPage::Audit => self.audit_page(context, user).await,
+            AdminPage::Locks => self.locks_page(context, user).await,
+            AdminPage::Mails => self.mails_page(context, user).await,
         }
     }
 }
@@ -101,26 +104,26 @@ impl Portal {
     async fn administer(
         &self,
         page: AdminPage,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         fields: &Fields,
     ) -> Response<Bytes> {
         let by =
-            Actor::administrator(member.session, &self.site.administrators).because(fields.text("reason"));
+            Actor::administrator(user.session, &self.renderer.administrators).because(fields.text("reason"));
         let response = match page {
-            AdminPage::Account => self.change_account(visit, member, fields, &by).await,
-            AdminPage::Invitations => self.change_invitations(visit, member, fields, &by).await,
-            AdminPage::Mails => self.send_again(visit, fields, &by).await,
+            AdminPage::Account => self.change_account(context, user, fields, &by).await,
+            AdminPage::Invitations => self.change_invitations(context, user, fields, &by).await,
+            AdminPage::Mails => self.send_again(context, fields, &by).await,
             // They take the password alone.
             AdminPage::Overview | AdminPage::Accounts | AdminPage::Audit | AdminPage::Locks => {
                 let refusal = Refusal::new(Problem::MethodNotAllowed);
-                let mut response = self.site.refuse_visit(visit, &refusal);
+                let mut response = self.renderer.refuse_visit(context, &refusal);
                 let allow = HeaderValue::from_static("GET, HEAD");
                 response.headers_mut().insert(ALLOW, allow);
                 response
             }
         };
-        self.note_refused(page, visit, fields, &by, &response).await;
+        self.note_refused(page, context, fields, &by, &response).await;
         response
     }
 
@@ -128,7 +131,7 @@ impl Portal {
     async fn note_refused(
         &self,
         page: AdminPage,
-        visit: &Visit<'_>,
+        context: &RequestContext<'_>,
         fields: &Fields,
         by: &Actor,
         response: &Response<Bytes>,
@@ -147,7 +150,7 @@ impl Portal {
             Err(_) => Event::success(kind, who),
         };
         let event = event.refused(problem.slug()).by(by);
-        self.services.audit.note(&visit.origin(), &event);
+        self.services.audit.note(&context.origin(), &event);
     }
 }
 

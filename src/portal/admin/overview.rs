@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::AREA;
 use crate::portal::Portal;
 use crate::portal::login::unavailable;
-use crate::portal::member::Member;
-use crate::portal::site::Site;
-use crate::portal::visit::{Visit, Wants};
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::signed_in::SignedInUser;
 use crate::refusal::Refusal;
 
 pub(super) const PATH: &str = "/.auth/admin";
@@ -28,10 +28,14 @@ pub(in crate::portal) struct Overview {
 }
 
 impl Portal {
-    pub(super) async fn overview_page(&self, visit: &Visit<'_>, member: Member<'_>) -> Response<Bytes> {
+    pub(super) async fn overview_page(
+        &self,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
+    ) -> Response<Bytes> {
         match self.overview().await {
-            Ok(overview) => self.site.overview(visit, member, &overview),
-            Err(refusal) => self.site.refuse_visit(visit, &refusal),
+            Ok(overview) => self.renderer.overview(context, user, &overview),
+            Err(refusal) => self.renderer.refuse_visit(context, &refusal),
         }
     }
 
@@ -52,20 +56,20 @@ impl Portal {
     }
 }
 
-impl Site {
+impl PageRenderer {
     pub(in crate::portal) fn overview(
         &self,
-        visit: &Visit<'_>,
-        member: Member<'_>,
+        context: &RequestContext<'_>,
+        user: SignedInUser<'_>,
         overview: &Overview,
     ) -> Response<Bytes> {
-        if visit.wants == Wants::Json {
-            return self.json(visit, StatusCode::OK, overview);
+        if context.wants == ResponseFormat::Json {
+            return self.json(context, StatusCode::OK, overview);
         }
         let place = AREA.at(PATH);
         self.member_page(
-            visit,
-            member,
+            context,
+            user,
             place,
             StatusCode::OK,
             "admin-overview.html",

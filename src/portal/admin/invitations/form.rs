@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::model::Email;
 use crate::portal::admin::change::groups;
-use crate::portal::alert::{Alert, Errors};
+use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
-use crate::portal::site::Site;
-use crate::portal::visit::Visit;
+use crate::portal::renderer::PageRenderer;
+use crate::portal::request_context::RequestContext;
 use crate::services::Accounts;
 
 /// Invitations that one form makes, at most.
@@ -40,11 +40,11 @@ pub(in crate::portal) struct InvitationsView {
     /// New ones, which are shown once.
     pub(in crate::portal) links: Vec<String>,
     pub(in crate::portal) errors: Errors,
-    pub(in crate::portal) alert: Option<Alert>,
+    pub(in crate::portal) alert: Option<ErrorSummary>,
 }
 
 /// A form without mistakes.
-pub(super) struct Wanted {
+pub(super) struct InvitationForm {
     pub(super) email: Option<Email>,
     /// It is mailed there.
     pub(super) send: bool,
@@ -72,12 +72,16 @@ impl InvitationsView {
     }
 }
 
-impl Site {
+impl PageRenderer {
     /// What a form asks for, or what is wrong with it.
-    pub(super) fn wanted(&self, visit: &Visit<'_>, fields: &Fields) -> Result<Wanted, Errors> {
+    pub(super) fn wanted(
+        &self,
+        context: &RequestContext<'_>,
+        fields: &Fields,
+    ) -> Result<InvitationForm, Errors> {
         let (mut errors, typed) = (Errors::new(), |name: &str| fields.text(name).trim().to_owned());
         let mut refuse = |field, text| {
-            errors.insert(field, self.texts.get(visit.lang, text).to_owned());
+            errors.insert(field, self.texts.get(context.lang, text).to_owned());
         };
         let (email, send) = (typed("email"), fields.is_ticked("send"));
         if send && email.is_empty() {
@@ -108,7 +112,7 @@ impl Site {
             refuse("count", "admin.count-for-one");
         }
         match (days, count) {
-            (Some(days), Some(count)) if errors.is_empty() => Ok(Wanted {
+            (Some(days), Some(count)) if errors.is_empty() => Ok(InvitationForm {
                 email,
                 send,
                 groups,

@@ -1,0 +1,238 @@
+//! The texts for what the administrators' pages show by its name.
+
+use minijinja::Environment;
+use minijinja::value::Value;
+
+use crate::model::{AuditDetail, Fact, Standing, legible};
+
+/// Adds filters that turn a name into the key of its text.
+pub(in crate::portal) fn register(templates: &mut Environment<'_>) {
+    templates.add_filter("standing", status);
+    templates.add_filter("event", event);
+    templates.add_filter("topic", topic);
+    templates.add_filter("reason", reason);
+    templates.add_filter("facts", facts);
+    templates.add_filter("uid", uid);
+    templates.add_filter("legible", shown);
+}
+
+fn status(name: &str) -> &'static str {
+    match name {
+        "active" => "admin.standing-active",
+        "awaiting-approval" => "admin.standing-waiting",
+        "declined" => "admin.standing-declined",
+        "disabled" => "admin.standing-disabled",
+        _ => "admin.any",
+    }
+}
+
+/// The key of the text that says where an account stands.
+pub(super) fn status_text(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Active => "admin.standing-active",
+        Standing::AwaitingApproval => "admin.standing-waiting",
+        Standing::Declined => "admin.standing-declined",
+        Standing::Disabled => "admin.standing-disabled",
+    }
+}
+
+fn event(name: &str) -> &'static str {
+    match name {
+        "sign-in" => "event.sign-in",
+        "signed-request" => "event.signed-request",
+        "agree" => "event.agree",
+        "proof" => "event.proof",
+        "sign-out" => "event.sign-out",
+        "sign-up" => "event.sign-up",
+        "sign-up-begin" => "event.sign-up-begin",
+        "lock" => "event.lock",
+        "unlock" => "event.unlock",
+        "session-end" => "event.session-end",
+        "account-add" => "event.account-add",
+        "account-delete" => "event.account-delete",
+        "approve" => "event.approve",
+        "decline" => "event.decline",
+        "disable" => "event.disable",
+        "enable" => "event.enable",
+        "password-change" => "event.password-change",
+        "verify-request" => "event.verify-request",
+        "reset-request" => "event.reset-request",
+        "password-reset" => "event.password-reset",
+        "email-verify" => "event.email-verify",
+        "email-change-request" => "event.email-change-request",
+        "email-change-cancel" => "event.email-change-cancel",
+        "email-change" => "event.email-change",
+        "mail-again" => "event.mail-again",
+        "reload" => "event.reload",
+        "name-change" => "event.name-change",
+        "username-change" => "event.username-change",
+        "groups-change" => "event.groups-change",
+        "language-change" => "event.language-change",
+        "reset-link" => "event.reset-link",
+        "invitation-create" => "event.invitation-create",
+        "invitation-revoke" => "event.invitation-revoke",
+        "first-administrator-link" => "event.first-administrator-link",
+        "access-key-create" => "event.access-key-create",
+        "access-key-disable" => "event.access-key-disable",
+        "access-key-enable" => "event.access-key-enable",
+        "access-key-revoke" => "event.access-key-revoke",
+        "master-key-rotate" => "event.master-key-rotate",
+        "store-export" => "event.store-export",
+        "store-backup" => "event.store-backup",
+        "store-import" => "event.store-import",
+        "audit-export" => "event.audit-export",
+        "admin-denied" => "event.admin-denied",
+        "summary" => "event.summary",
+        _ => "event.other",
+    }
+}
+
+fn topic(name: &str) -> &'static str {
+    match name {
+        "verify-email" => "topic.verify-email",
+        "already-registered" => "topic.already-registered",
+        "reset" => "topic.reset",
+        "change-email" => "topic.change-email",
+        "email-changed" => "topic.email-changed",
+        "username-changed" => "topic.username-changed",
+        "password-changed" => "topic.password-changed",
+        "password-reset" => "topic.password-reset",
+        "access-key-created" => "topic.access-key-created",
+        "awaiting-approval" => "topic.awaiting-approval",
+        "approved" => "topic.approved",
+        "declined" => "topic.declined",
+        _ => "topic.invitation",
+    }
+}
+
+/// The facts of an event's detail, each with the key of its text; none where it is a text of another kind.
+fn facts(detail: &str) -> Vec<Value> {
+    let Some(detail) = AuditDetail::read(detail) else {
+        return Vec::new();
+    };
+    let fact = |(fact, value): (Fact, &str)| {
+        let value = match fact {
+            Fact::Groups | Fact::Changed => value.replace(',', ", "),
+            Fact::From => value.replacen(" to ", " → ", 1),
+            _ => value.to_owned(),
+        };
+        let value = legible(&value).into_owned();
+        let is_moment = matches!(fact, Fact::Until | Fact::Since);
+        minijinja::context! { text => fact_text(fact), value, is_moment }
+    };
+    detail.facts().map(fact).collect()
+}
+
+fn fact_text(fact: Fact) -> &'static str {
+    match fact {
+        Fact::Session => "fact.session",
+        Fact::ReplacedBy => "fact.replaced-by",
+        Fact::Page => "fact.page",
+        Fact::AccessKey => "fact.access-key",
+        Fact::Username => "fact.username",
+        Fact::OldName => "fact.old-name",
+        Fact::NewName => "fact.new-name",
+        Fact::Groups => "fact.groups",
+        Fact::Invitation => "fact.invitation",
+        Fact::Until => "fact.until",
+        Fact::Since => "fact.since",
+        Fact::Event => "fact.event",
+        Fact::Count => "fact.count",
+        Fact::Version => "fact.version",
+        Fact::From => "fact.from",
+        Fact::To => "fact.to",
+        Fact::Language => "fact.language",
+        Fact::Mail => "fact.mail",
+        Fact::Changed => "fact.changed",
+        Fact::AllOthers => "fact.all-others",
+        Fact::All => "fact.all",
+        Fact::Begins => "fact.begins",
+    }
+}
+
+/// What somebody else chose, with what is not seen of it.
+fn shown(text: &str) -> String {
+    legible(text).into_owned()
+}
+
+/// The system user whose command did something; none if it was somebody on a page.
+fn uid(by: &str) -> Option<String> {
+    let uid = by.strip_prefix("command (uid ")?.strip_suffix(')')?;
+    uid.parse::<u32>().ok().map(|uid| uid.to_string())
+}
+
+/// Why something was refused: a problem's slug, or one of the log's own.
+fn reason(name: Option<&str>) -> &'static str {
+    match name {
+        Some("invalid-credentials") => "reason.invalid-credentials",
+        Some("not-verified") => "reason.not-verified",
+        Some("not-approved") => "reason.not-approved",
+        Some("account-disabled") => "reason.account-disabled",
+        Some("must-agree") => "reason.must-agree",
+        Some("locked") => "reason.locked",
+        Some("rate-limited") => "reason.rate-limited",
+        Some("unavailable") => "reason.unavailable",
+        Some("signup-closed") => "reason.signup-closed",
+        Some("invalid-input") => "reason.invalid-input",
+        Some("invalid-token") => "reason.invalid-token",
+        Some("email-taken") => "reason.email-taken",
+        Some("signature-invalid") => "reason.signature-invalid",
+        Some("clock-skew") => "reason.clock-skew",
+        Some("replayed") => "reason.replayed",
+        Some("not-found") => "reason.not-found",
+        Some("not-authenticated") => "reason.not-authenticated",
+        Some("forbidden") => "reason.forbidden",
+        Some("bad-request") => "reason.bad-request",
+        Some("too-large") => "reason.too-large",
+        Some("invalid-configuration") => "reason.invalid-configuration",
+        Some("not-written") => "reason.not-written",
+        _ => "reason.other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AuditKind, Topic};
+
+    #[test]
+    fn every_event_has_a_text() {
+        for kind in AuditKind::ALL {
+            assert_ne!(event(kind.as_str()), "event.other", "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_text() {
+        for name in [
+            "invalid-credentials",
+            "not-verified",
+            "not-approved",
+            "must-agree",
+            "account-disabled",
+            "locked",
+            "rate-limited",
+            "unavailable",
+            "signup-closed",
+            "invalid-input",
+            "invalid-token",
+            "email-taken",
+            "signature-invalid",
+            "clock-skew",
+            "replayed",
+            "not-found",
+            "not-authenticated",
+            "forbidden",
+            "not-written",
+        ] {
+            assert_ne!(reason(Some(name)), "reason.other", "{name}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_mail_has_a_text_and_is_found_by_its_name() {
+        for name in Topic::NAMES {
+            assert_eq!(topic(name), format!("topic.{name}"));
+        }
+    }
+}

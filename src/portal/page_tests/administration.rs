@@ -1,0 +1,283 @@
+//! The pages for administrators.
+
+use super::members::{account, live_session, sessions};
+use super::*;
+use crate::ids::{InvitationId, MailId};
+use crate::model::{
+    Account, AuditEvent, AuditKind, AuditOutcome, AuditPlace, Cause, Decision, Invitation, InvitationKind,
+    KeptMail, Mail, MailState, Standing, TokenDigest, Topic,
+};
+use crate::portal::admin::{
+    AREA, AccountDetails, AuditSearch, InvitationsView, MailSearch, Overview, PageMessage, Search,
+};
+use crate::secret::Secret;
+use crate::services::{AccountPage, AuditPage, LocksInForce, MailPage, SignInError};
+
+fn at() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+fn waiting() -> Account {
+    Account {
+        standing: Standing::AwaitingApproval,
+        email_verified: false,
+        ..account()
+    }
+}
+
+fn declined() -> Account {
+    Account {
+        standing: Standing::Declined,
+        decision: Some(Decision {
+            by: "<Mina> root".to_owned(),
+            at: at(),
+            reason: Some("<Mina> is not one of us".to_owned()),
+        }),
+        ..account()
+    }
+}
+
+fn events() -> AuditPage {
+    let event = |number: u64, event, outcome| {
+        let failed = outcome == AuditOutcome::Failure;
+        let place = AuditPlace {
+            number,
+            ..AuditPlace::at(at())
+        };
+        let event = AuditEvent {
+            time: at(),
+            event,
+            outcome,
+            reason: failed.then(|| "invalid-credentials".to_owned()),
+            who: "<Mina>@harbour.example".to_owned(),
+            account: None,
+            by: (!failed).then(|| "root@harbour.example".to_owned()),
+            why: (!failed).then(|| "<Mina> left".to_owned()),
+            address: Some([192, 0, 2, 1].into()),
+            request_id: Some("0190-request".to_owned()),
+            user_agent: "Firefox".to_owned(),
+            detail: Some("groups ops,dev".to_owned()),
+        };
+        (place, event)
+    };
+    let (place, invited) = event(3, AuditKind::InvitationCreate, AuditOutcome::Success);
+    let invited = AuditEvent {
+        by: Some("command (uid 0)".to_owned()),
+        detail: Some("invitation 0190-id, groups <ops>, until 2027-01-15T08:00:00Z".to_owned()),
+        ..invited
+    };
+    let (place_of_key, key) = event(0, AuditKind::SignIn, AuditOutcome::Failure);
+    let key = AuditEvent {
+        who: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+        detail: Some("<no facts>".to_owned()),
+        ..key
+    };
+    AuditPage {
+        events: vec![
+            (place, invited),
+            event(2, AuditKind::GroupsChange, AuditOutcome::Success),
+            event(1, AuditKind::SignIn, AuditOutcome::Failure),
+            (place_of_key, key),
+        ],
+        next: Some(AuditPlace::at(at())),
+    }
+}
+
+fn mails() -> MailPage {
+    let random = Random::seeded(3);
+    let mail = |topic, state| KeptMail {
+        mail: Mail {
+            id: MailId::new(at(), &random),
+            to: "mina@harbour.example".parse().unwrap(),
+            topic,
+            language: None,
+            cause: Cause {
+                at: at(),
+                address: None,
+                by_administrator: true,
+            },
+        },
+        attempts: 2,
+        state,
+        reason: Some("550 <Mina> unknown".to_owned()),
+    };
+    MailPage {
+        mails: vec![
+            mail(Topic::Approved, MailState::Due(at())),
+            mail(Topic::Reset, MailState::Failed(at())),
+        ],
+        next: None,
+    }
+}
+
+fn invitations() -> Vec<Invitation> {
+    let invitation = |n: u8, kind, email: Option<&str>| Invitation {
+        id: InvitationId::new(at(), &Random::seeded(n.into())),
+        digest: TokenDigest::from_bytes([n; 32]),
+        kind,
+        email: email.map(|email| email.parse().unwrap()),
+        groups: ["ops".to_owned()].into(),
+        created_at: at(),
+        expires_at: at(),
+    };
+    vec![
+        invitation(1, InvitationKind::FirstAdministrator, None),
+        invitation(2, InvitationKind::Signup, Some("mina@harbour.example")),
+    ]
+}
+
+#[expect(clippy::too_many_lines, reason = "a list")]
+pub(super) fn states(
+    renderer: &PageRenderer,
+    context: &RequestContext<'_>,
+) -> Vec<(&'static str, Response<Bytes>)> {
+    let principal = principal();
+    let session = live_session(false);
+    let user = SignedInUser {
+        principal: &principal,
+        session: &session,
+    };
+    let details = |account, locked_for| AccountDetails {
+        account,
+        locked_for,
+        sessions: sessions(),
+    };
+    let link = Secret::new(format!(
+        "https://localhost:8443/.auth/reset?token={}",
+        "T".repeat(43)
+    ));
+    let invalid = Refusal::new(Problem::InvalidInput);
+    let texts = |key: &'static str| renderer.texts.get(context.lang, key).to_owned();
+    let unconfirmed = PageMessage {
+        refused: Some((
+            Refusal::new(Problem::InvalidInput),
+            form_errors::Errors::from([("confirm", texts("admin.must-confirm"))]),
+        )),
+        ..PageMessage::default()
+    };
+    let last = PageMessage {
+        refused: Some((
+            Refusal::new(Problem::InvalidInput),
+            form_errors::Errors::from([("action", texts("admin.last-administrator"))]),
+        )),
+        ..PageMessage::default()
+    };
+    let found = AccountPage {
+        accounts: vec![waiting(), account()],
+        next: Some("after".to_owned()),
+    };
+    let search = Search {
+        q: "<Mina>".to_owned(),
+        standing: Some(Standing::AwaitingApproval),
+        group: "ops".to_owned(),
+    };
+    let links = InvitationsView {
+        links: vec!["https://localhost:8443/.auth/signup?invitation=T".to_owned()],
+        ..InvitationsView::empty(false)
+    };
+    let mailed = InvitationsView {
+        can_send: true,
+        done: Some("admin.done-send"),
+        ..InvitationsView::empty(false)
+    };
+    let errors = form_errors::Errors::from([("count", texts("admin.count-refused"))]);
+    let refused = InvitationsView {
+        count: "1000".to_owned(),
+        alert: Some(renderer.form_alert(context, &invalid, &errors, &["count"])),
+        errors,
+        ..InvitationsView::empty(true)
+    };
+    let locks = LocksInForce {
+        accounts: vec![(account(), Duration::from_secs(1199))],
+        access_keys: Vec::new(),
+        unknown: 3,
+    };
+    let accounts = "/.auth/admin/accounts";
+    let sent: Fields =
+        serde_json::from_str(r#"{ "account": "mina", "action": "disable", "reason": "<Mina> left" }"#)
+            .unwrap();
+    let ok = http::StatusCode::OK;
+    vec![
+        (
+            "admin",
+            renderer.overview(
+                context,
+                user,
+                &Overview {
+                    sessions: 3,
+                    waiting: 2,
+                    locked: 1,
+                    failed_mails: 4,
+                },
+            ),
+        ),
+        (
+            "proof",
+            renderer.ask_password_again(context, user, AREA.at(accounts), Some(&sent), None),
+        ),
+        (
+            "proof-wrong",
+            renderer.ask_password_again(
+                context,
+                user,
+                AREA.at(accounts),
+                Some(&sent),
+                Some(&SignInError::InvalidCredentials),
+            ),
+        ),
+        (
+            "admin-accounts",
+            renderer.accounts(context, user, &search, &found),
+        ),
+        (
+            "admin-accounts-none",
+            renderer.accounts(context, user, &Search::default(), &AccountPage::default()),
+        ),
+        (
+            "admin-account-waiting",
+            renderer.account(context, user, &details(waiting(), None), PageMessage::default()),
+        ),
+        (
+            "admin-account-locked",
+            renderer.account(
+                context,
+                user,
+                &details(account(), Some(Duration::from_secs(1199))),
+                PageMessage {
+                    link: Some(&link),
+                    refused: None,
+                },
+            ),
+        ),
+        (
+            "admin-account-unconfirmed",
+            renderer.account(context, user, &details(declined(), None), unconfirmed),
+        ),
+        (
+            "admin-account-last",
+            renderer.account(context, user, &details(account(), None), last),
+        ),
+        (
+            "admin-invitations",
+            renderer.invitations(context, user, ok, &invitations(), &links),
+        ),
+        (
+            "admin-invitations-sent",
+            renderer.invitations(context, user, ok, &invitations(), &mailed),
+        ),
+        (
+            "admin-invitations-refused",
+            renderer.invitations(context, user, invalid.problem, &[], &refused),
+        ),
+        (
+            "admin-audit",
+            renderer.audit(context, user, &AuditSearch::default(), &events()),
+        ),
+        ("account-activity", renderer.activity(context, user, &events())),
+        ("admin-locks", renderer.locks(context, user, &locks)),
+        (
+            "admin-mails",
+            renderer.mails(context, user, &MailSearch::default(), &mails()),
+        ),
+    ]
+}

@@ -1,0 +1,222 @@
+//! The pages for those who are signed in.
+
+use super::*;
+use crate::ids::MailId;
+use crate::model::{
+    AccessKey, AccessKeyId, Account, Agreement, KeyScope, KeyUse, PendingEmail, Sealed, Session, Standing,
+    TokenDigest,
+};
+use crate::services::{AccessKeyError, AccessKeyInfo, LiveSession, SessionInfo};
+
+pub(super) fn account() -> Account {
+    let principal = principal();
+    let at = Timestamp::from_second(1_700_000_000).unwrap();
+    Account {
+        id: principal.account,
+        username: principal.username,
+        email: principal.email,
+        email_verified: true,
+        name: Some(principal.name),
+        groups: principal.groups,
+        password_hash: String::new(),
+        standing: Standing::Active,
+        created_at: at,
+        password_changed_at: at,
+        decision: None,
+        former_usernames: Vec::new(),
+        pending_email: None,
+        agreements: vec![Agreement {
+            version: "2026-01".to_owned(),
+            at,
+        }],
+        language: Some("en".to_owned()),
+    }
+}
+
+fn moving() -> Account {
+    let since = Timestamp::from_second(1_800_000_000).unwrap();
+    Account {
+        pending_email: Some(PendingEmail {
+            email: "mina@elsewhere.example".parse().unwrap(),
+            since,
+            mail: MailId::new(since, &Random::seeded(1)),
+        }),
+        ..account()
+    }
+}
+
+pub(super) fn sessions() -> Vec<SessionInfo> {
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let agents = [
+        "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Mobile/15E148 Safari/604.1",
+        "<script>",
+    ];
+    let session = |(n, agent): (u8, &&str)| SessionInfo {
+        session: Session {
+            id: SessionId::new(now, &Random::seeded(u64::from(n))),
+            digest: TokenDigest::from_bytes([n; 32]),
+            account: account().id,
+            method: if n == 3 {
+                SignInMethod::Iam
+            } else {
+                SignInMethod::Password
+            },
+            access_key: (n == 3).then(|| AccessKeyId::new(&Random::seeded(1))),
+            created_at: now,
+            last_seen_at: now,
+            proved_at: Some(now),
+            password_changed_at: Some(account().password_changed_at),
+            address: [192, 0, 2, n].into(),
+            user_agent: (*agent).to_owned(),
+        },
+        email: account().email.to_string(),
+        expires_at: now,
+    };
+    (1..).zip(&agents).map(session).collect()
+}
+
+/// The session that a member came with: the first of the list, or one that is not in it.
+pub(super) fn live_session(is_listed: bool) -> LiveSession {
+    let mut session = sessions().remove(0).session;
+    if !is_listed {
+        session.id = SessionId::new(session.created_at, &Random::seeded(9));
+    }
+    LiveSession::sample(session, &account())
+}
+
+fn keys() -> Vec<AccessKeyInfo> {
+    let at = Timestamp::from_second(1_800_000_000).unwrap();
+    let key = |n: u64, name: &str| AccessKeyInfo {
+        key: AccessKey {
+            id: AccessKeyId::new(&Random::seeded(n)),
+            account: account().id,
+            name: name.to_owned(),
+            created_at: at,
+            expires_at: None,
+            disabled: false,
+            last_use: None,
+            scope: KeyScope::default(),
+            secret: Sealed {
+                nonce: [0; 24],
+                ciphertext: Vec::new(),
+            },
+        },
+        email: account().email.to_string(),
+        is_live: true,
+    };
+    let mut keys = vec![key(1, "backup <nightly>"), key(2, ""), key(3, "old")];
+    keys[0].key.expires_at = Some(at + Duration::from_hours(24 * 90));
+    keys[0].key.last_use = Some(KeyUse {
+        at,
+        address: None,
+        client: String::new(),
+    });
+    keys[0].key.scope.methods.insert("GET".to_owned());
+    keys[1].key.disabled = true;
+    keys[2].is_live = false;
+    keys
+}
+
+fn older_keys() -> Vec<AccessKey> {
+    keys().into_iter().map(|info| info.key).take(2).collect()
+}
+
+/// Each page in each state.
+pub(super) fn states(
+    renderer: &PageRenderer,
+    context: &RequestContext<'_>,
+) -> Vec<(&'static str, Response<Bytes>)> {
+    let mut principal = principal();
+    principal.groups.insert("gateway-admin".to_owned());
+    let session = live_session(true);
+    let user = SignedInUser {
+        principal: &principal,
+        session: &session,
+    };
+    let invalid = Refusal::new(Problem::InvalidInput);
+    let wrong = form_errors::Errors::from([(
+        "current_password",
+        renderer.texts.get(context.lang, "proof.wrong").to_owned(),
+    )]);
+    let created = account::CreatedKey {
+        access_key: "AKIAIOSFODNN7EXAMPLE",
+        secret_key: "wJalrXUtnFEMI_K7MDENG_bPxRfiCYEXAMPLEKEY",
+    };
+    let locked = Refusal::new(Problem::Locked).retry_after(Duration::from_secs(1199));
+    vec![
+        ("account", renderer.profile(context, user, &account(), &[], None)),
+        (
+            "account-older-keys",
+            renderer.profile(context, user, &account(), &older_keys(), None),
+        ),
+        (
+            "account-refused",
+            renderer.profile(context, user, &account(), &[], Some("a\u{7}b")),
+        ),
+        ("account-email", renderer.email_page(context, user, &account())),
+        (
+            "account-email-pending",
+            renderer.email_page(context, user, &moving()),
+        ),
+        (
+            "account-email-refused",
+            renderer.refused_email(context, user, &account(), "mina", &invalid, wrong.clone()),
+        ),
+        (
+            "account-username",
+            renderer.username_page(context, user, &account()),
+        ),
+        (
+            "account-username-refused",
+            renderer.refused_username(
+                context,
+                user,
+                &Account {
+                    former_usernames: vec!["kim.mina".parse().unwrap(), "m.kim".parse().unwrap()],
+                    ..account()
+                },
+                "admin",
+                &invalid,
+                renderer.messages(
+                    context,
+                    &[(
+                        crate::services::SignUpField::Username,
+                        crate::services::FieldError::UsernameTaken,
+                    )],
+                ),
+            ),
+        ),
+        ("account-password", renderer.password_page(context, user)),
+        (
+            "account-password-refused",
+            renderer.refused_password(context, user, &invalid, wrong.clone()),
+        ),
+        (
+            "account-sessions",
+            renderer.own_sessions(context, user, &sessions()),
+        ),
+        (
+            "account-keys",
+            renderer.own_keys(context, user, &keys(), None, None),
+        ),
+        (
+            "account-keys-made",
+            renderer.own_keys(context, user, &keys()[..1], Some(created), None),
+        ),
+        (
+            "account-keys-refused",
+            renderer.own_keys(context, user, &[], None, Some(("", AccessKeyError::TooMany(5)))),
+        ),
+        (
+            "account-language",
+            renderer.language_page(context, user, Some("ko")),
+        ),
+        ("account-delete", renderer.delete_page(context, user)),
+        ("account-deleted", renderer.deleted_page(context)),
+        (
+            "account-delete-locked",
+            renderer.refused_delete(context, user, &locked, form_errors::Errors::new()),
+        ),
+    ]
+}

@@ -1,0 +1,141 @@
+//! What all pages share, made once from the configuration.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use minijinja::Environment;
+use serde::Serialize;
+
+use super::assets::Assets;
+use super::request_context::RequestContext;
+use super::return_to::Hosts;
+use super::www_authenticate::AuthChallenges;
+use super::{PortalError, templates};
+use crate::config::{Config, HostPattern, LoginConfig, PasswordPolicyName, SignupMode};
+use crate::model::Email;
+use crate::request::RequestHead;
+use crate::services::SessionCookie;
+use crate::text::Texts;
+
+/// Texts, templates, assets and branding; nothing here asks a service.
+#[derive(Debug)]
+pub(super) struct PageRenderer {
+    pub(super) texts: Arc<Texts>,
+    pub(super) templates: Environment<'static>,
+    pub(super) assets: Assets,
+    pub(super) brand: Brand,
+    pub(super) hosts: Hosts,
+    /// Without a final slash.
+    pub(super) public_url: String,
+    pub(super) content_security_policy: HeaderValue,
+    pub(super) challenges: AuthChallenges,
+    pub(super) language_cookie: String,
+    pub(super) notice_cookie: String,
+    /// Sign-in happens at `public_url`, for all hosts below the cookie's domain.
+    pub(super) central_login: bool,
+    pub(super) login: LoginConfig,
+    pub(super) signup: SignupMode,
+    /// `limits.request_head`
+    pub(super) request_head: usize,
+    pub(super) password_policy: PasswordPolicyName,
+    /// `admin.group`
+    pub(super) administrators: String,
+    /// `signup.verify_email`
+    pub(super) verify_email: bool,
+    pub(super) terms_url: String,
+    pub(super) privacy_url: String,
+}
+
+/// How the operator wants to be seen.
+#[derive(Debug, Serialize)]
+pub(super) struct Brand {
+    pub(super) name: String,
+    pub(super) contact: String,
+    pub(super) contact_href: Option<String>,
+    pub(super) links: Vec<FooterLink>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct FooterLink {
+    text: String,
+    url: String,
+}
+
+impl PageRenderer {
+    pub(super) fn new(config: &Config, hosts: Vec<HostPattern>) -> Result<Self, PortalError> {
+        let folder = &config.branding.folder;
+        let texts = Texts::load(folder)?;
+        for (language, sentences) in texts.gaps() {
+            tracing::warn!(
+                language,
+                sentences,
+                "sentences without a translation are shown in English"
+            );
+        }
+        let request_head = usize::try_from(config.limits.request_head.0).unwrap_or(usize::MAX);
+        let hosts = Hosts::new(hosts, &config.public_url, request_head);
+        let cookie = SessionCookie::new(&config.session);
+        Ok(Self {
+            texts: Arc::new(texts),
+            templates: templates::load(folder)?,
+            assets: Assets::load(&config.branding)?,
+            brand: Brand::new(config),
+            content_security_policy: content_security_policy(&hosts)?,
+            hosts,
+            public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
+            challenges: AuthChallenges::new(&config.branding.name, config.login.iam),
+            language_cookie: cookie.language_name().to_owned(),
+            notice_cookie: cookie.notice_name().to_owned(),
+            central_login: !config.session.cookie_domain.is_empty(),
+            login: config.login.clone(),
+            signup: config.signup.mode,
+            request_head,
+            password_policy: config.password.policy,
+            administrators: config.admin.group.clone(),
+            verify_email: config.signup.verify_email,
+            terms_url: config.signup.terms_url.clone(),
+            privacy_url: config.signup.privacy_url.clone(),
+        })
+    }
+
+    pub(super) fn visit<'a>(&'a self, head: &'a RequestHead<'a>) -> RequestContext<'a> {
+        RequestContext::new(head, &self.texts, &self.language_cookie)
+    }
+}
+
+impl Brand {
+    fn new(config: &Config) -> Self {
+        let branding = &config.branding;
+        let contact = branding.contact.trim().to_owned();
+        let contact_href = if contact.starts_with("https://") || contact.starts_with("http://") {
+            Some(contact.clone())
+        } else {
+            contact
+                .parse::<Email>()
+                .ok()
+                .map(|email| format!("mailto:{email}"))
+        };
+        let links = branding.links.iter().map(|link| FooterLink {
+            text: link.text.clone(),
+            url: link.url.clone(),
+        });
+        Self {
+            name: branding.name.clone(),
+            contact,
+            contact_href,
+            links: links.collect(),
+        }
+    }
+}
+
+/// Browsers hold the redirects that follow a form against `form-action` too, so all configured hosts are in it.
+fn content_security_policy(hosts: &Hosts) -> Result<HeaderValue, PortalError> {
+    let mut policy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
+                      frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+        .to_owned();
+    for origin in hosts.origins() {
+        policy.push(' ');
+        policy.push_str(&origin);
+    }
+    HeaderValue::from_str(&policy).map_err(|error| PortalError::Template(error.to_string()))
+}

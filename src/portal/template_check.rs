@@ -1,0 +1,275 @@
+//! A trial of the operator's templates before they are served: every page is made once in every state.
+//!
+//! What a page is given in each state is in `trial/samples.snap.json`, which a test writes from the pages themselves.
+
+use std::fs;
+use std::path::Path;
+
+use minijinja::value::{Kwargs, Serde, Value};
+use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, context};
+use serde::Deserialize;
+
+use super::renderer::PageRenderer;
+use super::{PortalError, templates};
+use crate::config::Config;
+use crate::services::Mailer;
+use crate::text::Lang;
+
+const SAMPLES: &str = include_str!("template_check/samples.snap.json");
+
+/// A page in one of its states.
+#[derive(Deserialize)]
+struct Sample {
+    state: String,
+    template: String,
+    failed: bool,
+    nav: Option<serde_json::Value>,
+    view: serde_json::Value,
+}
+
+/// Makes every page and mail with the operator's templates, if there are any. What looks odd, a sentence each.
+pub(super) fn run(renderer: &PageRenderer, config: &Config) -> Result<Vec<String>, PortalError> {
+    let folder = &config.branding.folder;
+    if folder.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    renderer.make_all().map_err(|fault| {
+        PortalError::Template(format!(
+            "no page can be served with the templates of {}: {fault}",
+            folder.display()
+        ))
+    })?;
+    Mailer::check(config)?;
+    Ok(blocked(folder))
+}
+
+impl PageRenderer {
+    fn make_all(&self) -> Result<(), String> {
+        let mut templates = self.templates.clone();
+        // What is misspelt would be empty, and nobody would know why.
+        templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        let samples: Vec<Sample> = serde_json::from_str(SAMPLES).map_err(|error| error.to_string())?;
+        for Sample {
+            state,
+            template,
+            failed,
+            nav,
+            view,
+        } in samples
+        {
+            let nav = nav.map_or(Value::UNDEFINED, |nav| Value::from(Serde(&nav)));
+            let view = Value::from(Serde(&view));
+            // A template may do otherwise in one of them.
+            for lang in self.texts.languages() {
+                let known = self.context(lang, None, failed);
+                let page = templates.get_template(&template).and_then(|template| {
+                    let t = self.strict_translator(lang);
+                    template.render(context! { t, nav => nav.clone(), view => view.clone(), ..known })
+                });
+                page.map_err(|error| format!("the page {state}: {}", innermost(&templates, &error)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `t` of the templates, which refuses what it would otherwise show as it is.
+    fn strict_translator(&self, lang: Lang) -> Value {
+        let (texts, translator) = (self.texts.clone(), self.translator(lang));
+        Value::from_function(move |state: &mut State<'_, '_>, key: &str, values: Kwargs| {
+            let refused = |fault: String| Err(Error::new(ErrorKind::InvalidOperation, fault));
+            if texts.find(lang, key).is_none() {
+                let nearest = texts.nearest(key).unwrap_or_default();
+                return refused(format!("t() knows no text {key}; did you mean {nearest}?"));
+            }
+            if let Some(missing) = texts
+                .placeholders(lang, key)
+                .into_iter()
+                .find(|name| !values.has(name))
+            {
+                return refused(format!("t(\"{key}\") needs {missing}=…"));
+            }
+            translator.call(state, &[Value::from(key), Value::from(values)])
+        })
+    }
+}
+
+/// The error at the place that is at fault, not at those that lead there, with the line that it is in.
+fn innermost(templates: &Environment<'_>, error: &Error) -> String {
+    let mut deepest = error;
+    while let Some(inner) = std::error::Error::source(deepest).and_then(|inner| inner.downcast_ref()) {
+        deepest = inner;
+    }
+    let template = deepest.name().and_then(|name| templates.get_template(name).ok());
+    let line = template.zip(deepest.line()).and_then(|(template, line)| {
+        let line = template.source().lines().nth(line.saturating_sub(1))?;
+        Some(line.trim().to_owned())
+    });
+    line.map_or_else(|| deepest.to_string(), |line| format!("{deepest}: {line}"))
+}
+
+/// What browsers do not follow because of the content security policy.
+fn blocked(folder: &Path) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for name in templates::names() {
+        let Ok(source) = fs::read_to_string(folder.join(name)) else {
+            continue;
+        };
+        let source = source.to_ascii_lowercase();
+        let has_script = source.split("<script").skip(1).any(|rest| {
+            let tag = rest.split('>').next().unwrap_or_default();
+            !tag.contains("src=")
+        });
+        for (found, what) in [
+            (has_script, "a script"),
+            (source.contains("<style"), "a style sheet"),
+            (source.contains(" style="), "a style attribute"),
+            (has_handler(&source), "a script in an attribute such as onclick"),
+        ] {
+            if found {
+                warnings.push(format!(
+                    "{name} has {what} of its own, which browsers do not follow: the content security policy forbids it"
+                ));
+            }
+        }
+    }
+    warnings
+}
+
+/// Whether a tag has an attribute `on…=`. `source` is in lower case.
+fn has_handler(source: &str) -> bool {
+    source.split('<').skip(1).any(|rest| {
+        let attributes = attributes(rest).replace(" =", "=");
+        attributes.split_ascii_whitespace().any(|word| {
+            let name = word.strip_prefix("on").and_then(|rest| rest.split_once('='));
+            name.is_some_and(|(event, _)| !event.is_empty() && event.bytes().all(|b| b.is_ascii_lowercase()))
+        })
+    })
+}
+
+/// What stands in a tag up to its end, without what is quoted in it.
+fn attributes(tag: &str) -> String {
+    let mut quote = None;
+    let mut attributes = String::new();
+    for c in tag.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                attributes.push(' ');
+            }
+            None if c == '>' => break,
+            None => attributes.push(c),
+        }
+    }
+    attributes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn try_with(files: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, source) in files {
+            fs::write(folder.path().join(name), source).unwrap();
+        }
+        let mut config = Config::default();
+        config.branding.folder = folder.path().to_owned();
+        PageRenderer::new(&config, Vec::new())
+            .and_then(|site| run(&site, &config))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_built_in_templates_pass() {
+        assert_eq!(try_with(&[]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_would_fail_or_be_empty_when_it_is_served_is_refused_with_its_line() {
+        for (name, source, faults) in [
+            (
+                "login.html",
+                "<p>\n{{ view.logn }}",
+                &["the page login: ", "(in login.html:2)", "{{ view.logn }}"][..],
+            ),
+            (
+                "login.html",
+                "{{ frobnicate() }}",
+                &["the page login: ", "login.html:1"],
+            ),
+            (
+                "login.html",
+                "{{ t(\"login.titel\") }}",
+                &["did you mean login.title?"],
+            ),
+            (
+                "login.html",
+                "{{ t(\"field.password-short\") }}",
+                &["needs count=…"],
+            ),
+            ("parts.html", "", &["field", "login.html:"]),
+            (
+                "layout.html",
+                "{{ page.brnd }}",
+                &["the page login: ", "layout.html:1"],
+            ),
+            (
+                "account-sessions.html",
+                "{% for session in view.sessions %}{{ session.adress }}{% endfor %}",
+                &["the page account-sessions: ", "account-sessions.html:1"],
+            ),
+            ("letter.html", "{{ letter.subjct }}", &["the template of mails: "]),
+            (
+                "login.html",
+                "{% if page.lang == \"ko\" %}{{ view.logn }}{% endif %}",
+                &["the page login: "],
+            ),
+            (
+                "letter.html",
+                "{% if lang == \"ko\" %}{{ nothing }}{% endif %}",
+                &["the template of mails: "],
+            ),
+            ("letter.html", "{% for %}", &["the template of mails: "]),
+        ] {
+            let error = try_with(&[(name, source)]).unwrap_err();
+            for fault in faults {
+                assert!(error.contains(fault), "{name} {source}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_browsers_do_not_follow_is_named() {
+        let warnings = try_with(&[
+            ("problem.html", "<script src=\"/a.js\"></script><p>"),
+            ("demo.html", "<SCRIPT>alert(1)</script><p style=\"color:red\">"),
+        ])
+        .unwrap();
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].starts_with("demo.html has a script"), "{warnings:?}");
+        assert!(warnings[1].starts_with("demo.html has a style attribute"));
+    }
+
+    #[test]
+    fn a_script_in_an_attribute_is_named_and_what_only_looks_like_one_is_not() {
+        for (source, is_one) in [
+            ("<button onclick=\"go()\">", true),
+            ("<a title=\">\" OnClick = 'go()'>", true),
+            ("<body class=\"a\"onload=go()>", true),
+            ("<p>onclick=\"go()\"</p>", false),
+            (
+                "<input value=\"onsale=1\" data-on=\"x\" placeholder='on time='>",
+                false,
+            ),
+            ("<a href=\"/?a=b&onsale=1\">on = off</a>", false),
+        ] {
+            let warnings = try_with(&[("demo.html", source)]).unwrap();
+            let named = warnings
+                .iter()
+                .any(|warning| warning.contains("attribute such as onclick"));
+            assert_eq!(named, is_one, "{source}: {warnings:?}");
+        }
+    }
+}

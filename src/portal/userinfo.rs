@@ -1,0 +1,65 @@
+//! `/.auth/me`: who somebody is, for programs.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::Visitor;
+use super::renderer::PageRenderer;
+use super::request_context::{RequestContext, ResponseFormat};
+use crate::model::Principal;
+use crate::refusal::{Problem, Refusal};
+use crate::services::LiveSession;
+
+/// Somebody, as programs read it.
+#[derive(Debug, Serialize)]
+pub(super) struct UserInfo<'a> {
+    id: String,
+    username: &'a str,
+    email: &'a str,
+    email_verified: bool,
+    name: &'a str,
+    groups: &'a BTreeSet<String>,
+    method: &'static str,
+    expires_at: String,
+}
+
+impl<'a> UserInfo<'a> {
+    /// `session` is the one that proves it, if one does.
+    pub(super) fn of(principal: &'a Principal, session: Option<&LiveSession>) -> Self {
+        let expires_at = session.map_or(principal.expires_at, LiveSession::expires_at);
+        Self {
+            id: principal.account.to_string(),
+            username: principal.username.as_str(),
+            email: principal.email.as_str(),
+            email_verified: principal.email_verified,
+            name: &principal.name,
+            groups: &principal.groups,
+            method: principal.method.as_str(),
+            expires_at: expires_at.to_string(),
+        }
+    }
+}
+
+impl<'a> Visitor<'a> {
+    /// Who they are, if they are signed in.
+    pub(super) fn me(self) -> Option<UserInfo<'a>> {
+        self.principal
+            .map(|principal| UserInfo::of(principal, self.session))
+    }
+}
+
+impl PageRenderer {
+    pub(super) fn me(&self, context: &RequestContext<'_>, visitor: Visitor<'_>) -> Response<Bytes> {
+        if let Some(me) = visitor.me() {
+            return self.json(context, StatusCode::OK, &me);
+        }
+        let context = RequestContext {
+            wants: ResponseFormat::Json,
+            ..*context
+        };
+        self.refuse_visit(&context, &Refusal::new(Problem::NotAuthenticated))
+    }
+}
