@@ -23,7 +23,7 @@ use crate::descriptors::Shares;
 use crate::listener::{ListenError, Listener, Tls, TlsError};
 use crate::log_file::Reopening;
 use crate::metrics::{Counter, Metrics};
-use crate::proxy::{Current, Gateway, GatewayError, Recent, Surroundings};
+use crate::proxy::{Gateway, GatewayError, GatewayHandle, RequestHistory, SharedState};
 use crate::random::Random;
 use crate::route::{RouteError, Routes};
 use crate::services::{Actor, Services, ServicesError};
@@ -147,13 +147,13 @@ impl Application {
         .await?;
         let administration = Administration::new(&config, services.clone(), store, clock.clone());
         let now = clock.now();
-        let surroundings = Surroundings {
+        let surroundings = SharedState {
             clock,
             random,
             metrics,
-            recent: Arc::new(Recent::since(now)),
+            history: Arc::new(RequestHistory::since(now)),
             tunnels: TaskTracker::new(),
-            application_connections: Arc::new(ConnectionLimit::new(shares.applications)),
+            upstream_connections: Arc::new(ConnectionLimit::new(shares.applications)),
             reopening: Reopening::default(),
             stop: stop.clone(),
         };
@@ -174,7 +174,7 @@ impl Application {
                 },
                 gate: listener.gate(),
                 tls,
-                gateway: Arc::new(Current::new(gateway)),
+                gateway: Arc::new(GatewayHandle::new(gateway)),
                 administration: ArcSwap::from_pointee(administration),
             }),
             socket,
@@ -234,7 +234,7 @@ impl Application {
                 self.socket.serve(execute, self.stop.clone()),
                 self.listener
                     .run(self.serving.tls.clone(), serve, self.stop.clone()),
-                self.serving.gateway.keep(),
+                self.serving.gateway.run_maintenance(),
             );
             drained.cancel();
         };
@@ -261,7 +261,7 @@ impl Application {
 
 impl Generation {
     /// Blocks on files.
-    fn new(config: &Config, services: &Services, surroundings: Surroundings) -> Result<Self, BuildError> {
+    fn new(config: &Config, services: &Services, surroundings: SharedState) -> Result<Self, BuildError> {
         let routes = Routes::new(config, config.public_host().ok_or(BuildError::NoHost)?)?;
         let tls = Tls::load(config, &config.certs(), &routes.hosts(), &surroundings.clock)?;
         let gateway = Gateway::new(config, routes, services.clone(), tls.is_real(), surroundings)?;

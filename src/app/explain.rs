@@ -18,8 +18,8 @@ use crate::log_file::Reopening;
 use crate::metrics::Metrics;
 use crate::model::AuditEvent;
 use crate::proxy::{
-    Explanation, Gateway, LoggedRequest, NotExplained, Question, Recent, RecentRequest, Surroundings,
-    find_request,
+    ExplainError, ExplainRequest, Explanation, Gateway, LoggedRequest, RecentRequest, RequestHistory,
+    SharedState, find_request,
 };
 use crate::random::Random;
 use crate::route::Routes;
@@ -65,7 +65,7 @@ impl Serving {
             &gateway,
             &services,
             &log,
-            Some(&self.surroundings.recent),
+            Some(&self.surroundings.history),
         )
         .await
     }
@@ -86,13 +86,13 @@ pub async fn explain_at_rest(
 fn at_rest(config: &Config, services: &Services) -> Result<Gateway, BuildError> {
     let clock = Clock::system();
     let routes = Routes::new(config, config.public_host().ok_or(BuildError::NoHost)?)?;
-    let surroundings = Surroundings {
-        recent: Recent::since(clock.now()).into(),
+    let surroundings = SharedState {
+        history: RequestHistory::since(clock.now()).into(),
         clock,
         random: Random::system(),
         metrics: Metrics::default().into(),
         tunnels: TaskTracker::new(),
-        application_connections: Arc::default(),
+        upstream_connections: Arc::default(),
         reopening: Reopening::default(),
         stop: CancellationToken::new(),
     };
@@ -114,7 +114,7 @@ async fn answer(
     gateway: &Gateway,
     services: &Services,
     log: &LogConfig,
-    recent: Option<&Recent>,
+    recent: Option<&RequestHistory>,
 ) -> Result<Value, CommandError> {
     match command {
         Command::Explain {
@@ -123,7 +123,7 @@ async fn answer(
             user,
             destination,
         } => {
-            let question = Question::parse(&method, &url, gateway.public_base(), user)?;
+            let question = ExplainRequest::parse(&method, &url, gateway.public_base(), user)?;
             let question = match destination {
                 Some(destination) => question.to(&destination)?,
                 None => question,
@@ -143,7 +143,7 @@ async fn recall(
     id: &str,
     services: &Services,
     log: &LogConfig,
-    recent: Option<&Recent>,
+    recent: Option<&RequestHistory>,
 ) -> Result<Recalled, CommandError> {
     let remembered = recent.and_then(|recent| recent.find(id));
     let mut events = Vec::new();
@@ -195,7 +195,7 @@ async fn recall(
 }
 
 /// Where the name was looked for, and how far back.
-fn unknown(id: &str, log: &LogConfig, error: Option<&str>, recent: Option<&Recent>) -> String {
+fn unknown(id: &str, log: &LogConfig, error: Option<&str>, recent: Option<&RequestHistory>) -> String {
     let memory = match recent {
         Some(recent) => format!(
             "the running gateway remembers what it refused since {:.0}",
@@ -219,10 +219,10 @@ fn unknown(id: &str, log: &LogConfig, error: Option<&str>, recent: Option<&Recen
     )
 }
 
-impl From<NotExplained> for CommandError {
-    fn from(error: NotExplained) -> Self {
+impl From<ExplainError> for CommandError {
+    fn from(error: ExplainError) -> Self {
         match error {
-            NotExplained::Account(error) => error.into(),
+            ExplainError::Account(error) => error.into(),
             error => Self::new(error.to_string()),
         }
     }

@@ -15,7 +15,7 @@ use super::{Addresses, BuildError, Generation};
 use crate::config::{Config, ConfigErrors, Loaded, StoreLocation};
 use crate::control::{Administration, Command, CommandError, Given, Reloaded, Whereabouts};
 use crate::listener::{Gate, Tls};
-use crate::proxy::{Current, Surroundings};
+use crate::proxy::{GatewayHandle, SharedState};
 use crate::services::{Actor, Event, Mailer, Origin, ServicesError};
 
 /// How the configuration is read again.
@@ -41,11 +41,11 @@ pub struct Serving {
     pub(super) source: ConfigSource,
     /// What it runs with. Locked for as long as a reload takes, so that one comes after the other.
     pub(super) config: Mutex<Config>,
-    pub(super) surroundings: Surroundings,
+    pub(super) surroundings: SharedState,
     pub(super) addresses: Addresses,
     pub(super) gate: Arc<Gate>,
     pub(super) tls: Tls,
-    pub(super) gateway: Arc<Current>,
+    pub(super) gateway: Arc<GatewayHandle>,
     pub(super) administration: ArcSwap<Administration>,
     /// Where the store was when it was opened, with the password of that moment.
     pub(super) store: Option<StoreLocation>,
@@ -188,7 +188,7 @@ impl Next {
         running: &Config,
         administration: &Administration,
         store: Option<&StoreLocation>,
-        surroundings: Surroundings,
+        surroundings: SharedState,
     ) -> Result<Self, ReloadError> {
         let Loaded { mut config, warnings } = (source.0)()?;
         if config.route.is_empty() && !running.route.is_empty() {

@@ -2,7 +2,7 @@
 //!
 //! A line has no query: tokens may be in one.
 
-mod find;
+mod search;
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::log_writer::LogWriter;
 use crate::metrics::{Counter, Metrics};
 use crate::request::{Client, RequestHead, RequestId};
 
-pub use find::{LoggedRequest, find_request};
+pub use search::{LoggedRequest, find_request};
 
 /// The status of a request whose client left before it was answered. No answer has it; logs elsewhere use it too.
 const CLIENT_LEFT: u16 = 499;
@@ -29,10 +29,10 @@ const CLIENT_LEFT: u16 = 499;
 /// The log. A thread of its own writes it, so that no request waits for a disk; if the disk cannot keep up, lines are
 /// lost, not requests.
 #[derive(Clone, Debug)]
-pub(super) struct AccessLog(Arc<Writer>);
+pub(super) struct AccessLog(Arc<EntryWriter>);
 
 #[derive(Debug)]
-struct Writer {
+struct EntryWriter {
     lines: NonBlocking,
     lost: Arc<Counter>,
     /// Of the lines that did not fit, those that are counted as lost.
@@ -44,7 +44,7 @@ struct Writer {
 
 /// What is known when an answer begins.
 #[derive(Serialize)]
-struct Line<'a> {
+struct AccessLogEntry<'a> {
     time: Timestamp,
     request_id: &'a str,
     client: std::net::IpAddr,
@@ -65,7 +65,7 @@ struct Line<'a> {
 
 /// Who was answered by what.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Handled<'a> {
+pub(super) struct RequestOutcome<'a> {
     pub(super) user: Option<&'a str>,
     pub(super) route: Option<&'a str>,
     pub(super) upstream: Option<&'a str>,
@@ -73,22 +73,22 @@ pub(super) struct Handled<'a> {
 
 /// When a request came.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Begun {
+pub(super) struct RequestTimer {
     at: Timestamp,
     monotonic: Duration,
 }
 
 /// A line that waits for the end of its answer.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct PendingEntry {
     log: AccessLog,
     /// A JSON object but for its end.
     line: Vec<u8>,
-    begun: Begun,
+    begun: RequestTimer,
     bytes: u64,
 }
 
-impl Begun {
+impl RequestTimer {
     pub(super) fn now(clock: &Clock) -> Self {
         Self {
             at: clock.now(),
@@ -119,7 +119,7 @@ impl AccessLog {
             let file = LogFile::open(&config.access_file, reopening)?;
             tracing_appender::non_blocking(LogWriter::new(file, lost.clone(), Arc::default()))
         };
-        Ok(Some(Self(Arc::new(Writer {
+        Ok(Some(Self(Arc::new(EntryWriter {
             lines,
             lost,
             unfit: AtomicUsize::new(0),
@@ -132,11 +132,11 @@ impl AccessLog {
     pub(super) fn record(
         &self,
         head: &RequestHead<'_>,
-        begun: Begun,
+        begun: RequestTimer,
         status: StatusCode,
-        handled: Handled<'_>,
-    ) -> Option<Record> {
-        let known = Line {
+        handled: RequestOutcome<'_>,
+    ) -> Option<PendingEntry> {
+        let known = AccessLogEntry {
             time: begun.at,
             request_id: head.id.as_str(),
             client: head.client.address,
@@ -152,8 +152,14 @@ impl AccessLog {
     }
 
     /// Writes a line about a head that nobody could read.
-    pub(super) fn note_unreadable(&self, client: &Client, id: RequestId, begun: Begun, status: StatusCode) {
-        let known = Line {
+    pub(super) fn note_unreadable(
+        &self,
+        client: &Client,
+        id: RequestId,
+        begun: RequestTimer,
+        status: StatusCode,
+    ) {
+        let known = AccessLogEntry {
             time: begun.at,
             request_id: id.as_str(),
             client: client.address,
@@ -170,11 +176,11 @@ impl AccessLog {
         }
     }
 
-    fn begin(&self, known: &Line<'_>, begun: Begun) -> Option<Record> {
+    fn begin(&self, known: &AccessLogEntry<'_>, begun: RequestTimer) -> Option<PendingEntry> {
         let mut line = Vec::with_capacity(384);
         serde_json::to_writer(&mut line, known).ok()?;
         line.pop();
-        Some(Record {
+        Some(PendingEntry {
             log: self.clone(),
             line,
             begun,
@@ -184,14 +190,14 @@ impl AccessLog {
 }
 
 /// Notes a request whose client left before it was answered, unless it is told that there is an answer.
-pub(super) struct Unanswered<'a> {
+pub(super) struct AbortGuard<'a> {
     log: Option<&'a AccessLog>,
     head: &'a RequestHead<'a>,
-    begun: Begun,
+    begun: RequestTimer,
 }
 
-impl<'a> Unanswered<'a> {
-    pub(super) fn new(log: Option<&'a AccessLog>, head: &'a RequestHead<'a>, begun: Begun) -> Self {
+impl<'a> AbortGuard<'a> {
+    pub(super) fn new(log: Option<&'a AccessLog>, head: &'a RequestHead<'a>, begun: RequestTimer) -> Self {
         Self { log, head, begun }
     }
 
@@ -200,19 +206,19 @@ impl<'a> Unanswered<'a> {
     }
 }
 
-impl Drop for Unanswered<'_> {
+impl Drop for AbortGuard<'_> {
     fn drop(&mut self) {
         let Some(log) = self.log else { return };
         let Ok(status) = StatusCode::from_u16(CLIENT_LEFT) else {
             return;
         };
-        if let Some(record) = log.record(self.head, self.begun, status, Handled::default()) {
+        if let Some(record) = log.record(self.head, self.begun, status, RequestOutcome::default()) {
             record.write();
         }
     }
 }
 
-impl Writer {
+impl EntryWriter {
     /// Counts the lines that did not fit since it was last called.
     fn count_unfit(&self) {
         let unfit = self.lines.error_counter().dropped_lines();
@@ -223,7 +229,7 @@ impl Writer {
     }
 }
 
-impl Record {
+impl PendingEntry {
     /// So many bytes of content were sent on.
     pub(super) fn count(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
@@ -279,8 +285,8 @@ mod tests {
             },
             id: RequestIds::new(&Random::seeded(1)).next(),
         };
-        let begun = Begun::now(&clock);
-        let handled = Handled {
+        let begun = RequestTimer::now(&clock);
+        let handled = RequestOutcome {
             user: Some("ann"),
             route: Some("localhost/"),
             upstream: None,

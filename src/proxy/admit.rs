@@ -6,8 +6,8 @@ use http::HeaderValue;
 use http_body::Body as _;
 
 use super::Gateway;
+use super::body_buffer::BufferedBody;
 use super::second_resource::SecondResources;
-use super::signed_body::Read;
 use crate::authenticate::{Credentials, Finding, Identified, Signed, Terms, Usage};
 use crate::authorize::{self, Denied, Permit};
 use crate::config::Allow;
@@ -18,7 +18,7 @@ use crate::route::{Audience, Found, Page, SERVED, Unroutable};
 use crate::upstream::Upload;
 
 /// A request that passes.
-pub(super) struct Admission<'r> {
+pub(super) struct Admitted<'r> {
     pub(super) to: Found<'r>,
     pub(super) permit: Permit,
     /// What it names beside its target, judged too.
@@ -26,14 +26,14 @@ pub(super) struct Admission<'r> {
     /// What is known of the signature, if the request has one.
     pub(super) signed: Option<Box<Signed>>,
     /// The body, if that had to be read.
-    pub(super) read: Option<Read<'r>>,
+    pub(super) read: Option<BufferedBody<'r>>,
     /// The answer removes the session's cookie.
     pub(super) clears_cookie: bool,
 }
 
 /// A request that does not.
-pub(super) struct Stopped {
-    pub(super) answer: Stop,
+pub(super) struct Rejection {
+    pub(super) answer: RejectionKind,
     pub(super) clears_cookie: bool,
     /// Its route, if it has one: for the record, as is who asked.
     pub(super) route: Option<Arc<str>>,
@@ -41,13 +41,13 @@ pub(super) struct Stopped {
 }
 
 /// What is answered instead.
-pub(super) enum Stop {
+pub(super) enum RejectionKind {
     /// A refusal, and the value of `Allow` where methods are the reason.
     Refused(Box<Refusal>, Option<HeaderValue>),
     /// The methods of a page, or of the gateway.
     Options(HeaderValue),
     /// Another URL.
-    Elsewhere(String),
+    Redirect(String),
 }
 
 impl Gateway {
@@ -57,16 +57,16 @@ impl Gateway {
         head: &RequestHead<'_>,
         body: &mut Upload,
         sni: Option<&Host>,
-    ) -> Result<Admission<'r>, Stopped> {
+    ) -> Result<Admitted<'r>, Rejection> {
         require_directed(head, sni)?;
         let to = self.routes.find(head)?;
         let identified = self.identify(head, body, to).await;
-        let (identified, read) = identified.map_err(|refusal| Stopped::from(refusal).at(to))?;
+        let (identified, read) = identified.map_err(|refusal| Rejection::from(refusal).at(to))?;
         let admitted = self
             .permit(head, to, identified.credentials)
             .and_then(|permit| Ok((self.admit_second(head, to, &permit)?, permit)));
         match admitted {
-            Ok((second, permit)) => Ok(Admission {
+            Ok((second, permit)) => Ok(Admitted {
                 to,
                 permit,
                 second,
@@ -76,7 +76,7 @@ impl Gateway {
             }),
             Err(stopped) => {
                 self.note_denied(head, to, stopped.user.as_deref());
-                Err(Stopped {
+                Err(Rejection {
                     clears_cookie: identified.clears_cookie,
                     ..stopped
                 })
@@ -99,14 +99,14 @@ impl Gateway {
         head: &RequestHead<'_>,
         to: Found<'_>,
         credentials: Option<Credentials>,
-    ) -> Result<Permit, Stopped> {
+    ) -> Result<Permit, Rejection> {
         let permit = match to {
             Found::Page(page) => authorize::permit_page(page, &self.administrators, credentials),
             Found::Route(route) => authorize::permit(route, head.method, credentials),
         };
-        permit.map_err(|Denied { refusal, principal }| Stopped {
+        permit.map_err(|Denied { refusal, principal }| Rejection {
             user: principal,
-            ..Stopped::from(refusal).at(to)
+            ..Rejection::from(refusal).at(to)
         })
     }
 
@@ -116,11 +116,11 @@ impl Gateway {
         head: &RequestHead<'_>,
         to: Found<'_>,
         permit: &Permit,
-    ) -> Result<SecondResources, Stopped> {
+    ) -> Result<SecondResources, Rejection> {
         let second = self.second_resources(head, to, permit);
-        second.map_err(|refusal| Stopped {
+        second.map_err(|refusal| Rejection {
             user: permit.principal().cloned(),
-            ..Stopped::from(refusal).at(to)
+            ..Rejection::from(refusal).at(to)
         })
     }
 
@@ -129,8 +129,8 @@ impl Gateway {
         head: &RequestHead<'_>,
         body: &mut Upload,
         to: Found<'_>,
-    ) -> Result<(Identified, Option<Read<'_>>), Refusal> {
-        let Some(terms) = terms(to, !body.is_end_stream()) else {
+    ) -> Result<(Identified, Option<BufferedBody<'_>>), Refusal> {
+        let Some(terms) = auth_requirements(to, !body.is_end_stream()) else {
             return Ok((Identified::default(), None));
         };
         match self.authenticator.identify(head, terms).await? {
@@ -145,7 +145,7 @@ impl Gateway {
 }
 
 /// What identifies somebody here; `None` where nobody is asked who they are.
-pub(super) fn terms(to: Found<'_>, has_body: bool) -> Option<Terms> {
+pub(super) fn auth_requirements(to: Found<'_>, has_body: bool) -> Option<Terms> {
     let terms = Terms {
         usage: Usage::Extends,
         takes_keys: true,
@@ -185,18 +185,18 @@ fn require_directed(head: &RequestHead<'_>, sni: Option<&Host>) -> Result<(), Re
     }
 }
 
-impl From<Refusal> for Stopped {
+impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
-        Stop::Refused(refusal.into(), None).into()
+        RejectionKind::Refused(refusal.into(), None).into()
     }
 }
 
-impl Stopped {
+impl Rejection {
     /// What the operator reads of a refusal.
     pub(super) fn cause(&self) -> Option<&str> {
         match &self.answer {
-            Stop::Refused(refusal, _) => refusal.cause.as_deref(),
-            Stop::Options(_) | Stop::Elsewhere(_) => None,
+            RejectionKind::Refused(refusal, _) => refusal.cause.as_deref(),
+            RejectionKind::Options(_) | RejectionKind::Redirect(_) => None,
         }
     }
 
@@ -209,8 +209,8 @@ impl Stopped {
     }
 }
 
-impl From<Stop> for Stopped {
-    fn from(answer: Stop) -> Self {
+impl From<RejectionKind> for Rejection {
+    fn from(answer: RejectionKind) -> Self {
         Self {
             answer,
             clears_cookie: false,
@@ -220,9 +220,9 @@ impl From<Stop> for Stopped {
     }
 }
 
-impl From<Unroutable> for Stopped {
+impl From<Unroutable> for Rejection {
     fn from(reason: Unroutable) -> Self {
-        let refused = |problem, allow| Stop::Refused(Refusal::new(problem).into(), allow);
+        let refused = |problem, allow| RejectionKind::Refused(Refusal::new(problem).into(), allow);
         match reason {
             Unroutable::BadPath(path) => {
                 let refusal = Refusal::because(Problem::BadRequest, path.to_string());
@@ -231,8 +231,8 @@ impl From<Unroutable> for Stopped {
             Unroutable::NeverServed => refused(Problem::MethodNotAllowed, Some(SERVED)),
             Unroutable::UnknownHost | Unroutable::NotFound => refused(Problem::NotFound, None),
             Unroutable::MethodNotAllowed(allow) => refused(Problem::MethodNotAllowed, Some(allow)),
-            Unroutable::Options(allow) => Stop::Options(allow),
-            Unroutable::Elsewhere(url) => Stop::Elsewhere(url),
+            Unroutable::Options(allow) => RejectionKind::Options(allow),
+            Unroutable::Elsewhere(url) => RejectionKind::Redirect(url),
         }
         .into()
     }

@@ -12,17 +12,17 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::arrival::Arrival;
-use super::conversation::Conversation;
-use super::guard::Guard;
-use super::unreadable::Unreadable;
-use super::{Current, Timeouts};
+use super::connection_info::ConnectionInfo;
+use super::connection_state::ConnectionState;
+use super::library_errors::ErrorTagger;
+use super::limited_io::LimitedIo;
+use super::{GatewayHandle, Timeouts};
 use crate::listener::{Accepted, Activity};
 use crate::request::{Client, Host};
 
 /// What is known of a connection before its first request.
 #[derive(Clone, Debug)]
-pub struct Peer {
+pub struct HandshakeInfo {
     /// Who is at the other end.
     pub client: Client,
     /// The gateway's own port.
@@ -53,32 +53,32 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// connection is open.
 pub(super) const LAST_CALL: Duration = Duration::from_millis(500);
 
-impl Current {
+impl GatewayHandle {
     /// Serves a connection that the listener accepted.
     pub async fn serve_connection(self: Arc<Self>, accepted: Accepted) {
-        let peer = Peer {
+        let handshake = HandshakeInfo {
             client: accepted.client,
             port: accepted.port,
             sni: accepted.sni,
             http2: accepted.http2,
             activity: accepted.activity,
         };
-        self.serve(accepted.stream, peer).await;
+        self.serve(accepted.stream, handshake).await;
     }
 
     /// Serves a connection until it ends; when the gateway stops, until the requests under way are answered.
-    pub async fn serve<S>(self: Arc<Self>, stream: S, peer: Peer)
+    pub async fn serve<S>(self: Arc<Self>, stream: S, handshake: HandshakeInfo)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let conversation = Arc::new(Conversation::counting(peer.activity));
-        let arrival = Arc::new(Arrival {
-            peer: peer.client,
-            port: peer.port,
-            sni: peer.sni,
-            conversation: conversation.clone(),
+        let conversation = Arc::new(ConnectionState::counting(handshake.activity));
+        let arrival = Arc::new(ConnectionInfo {
+            peer: handshake.client,
+            port: handshake.port,
+            sni: handshake.sni,
+            state: conversation.clone(),
         });
-        if peer.http2 {
+        if handshake.http2 {
             self.serve_http2(stream, arrival, conversation).await;
         } else {
             self.serve_http1(stream, arrival, conversation).await;
@@ -88,20 +88,19 @@ impl Current {
     async fn serve_http1<S>(
         self: Arc<Self>,
         stream: S,
-        arrival: Arc<Arrival>,
-        conversation: Arc<Conversation>,
+        arrival: Arc<ConnectionInfo>,
+        state: Arc<ConnectionState>,
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Bounds {
+        let ConnectionLimits {
             stop,
             timeouts,
             head,
             fields,
         } = self.bounds();
-        let unreadable = Unreadable::new(self.clone(), arrival.clone());
-        let stream =
-            Guard::http1(stream, conversation.clone(), timeouts.header, timeouts.idle).naming(unreadable);
+        let tagger = ErrorTagger::new(self.clone(), arrival.clone());
+        let stream = LimitedIo::http1(stream, state.clone(), timeouts.header, timeouts.idle).naming(tagger);
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -115,8 +114,8 @@ impl Current {
             .max_header_size(head)
             .max_headers(fields);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let (turn, seen) = arrival.conversation.begin(!request.body().is_end_stream());
-            let answer = self.load().answer(arrival.clone(), request, turn, seen);
+            let (turn, seen) = arrival.state.begin(!request.body().is_end_stream());
+            let answer = self.load().handle(arrival.clone(), request, turn, seen);
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = builder
@@ -127,10 +126,10 @@ impl Current {
             ended = connection.as_mut() => return report(ended),
             () = async {
                 stop.cancelled().await;
-                idle(&conversation, LAST_CALL).await;
+                idle(&state, LAST_CALL).await;
             } => {}
         }
-        conversation.end();
+        state.end();
         connection.as_mut().graceful_shutdown();
         report(connection.await);
     }
@@ -138,15 +137,15 @@ impl Current {
     async fn serve_http2<S>(
         self: Arc<Self>,
         stream: S,
-        arrival: Arc<Arrival>,
-        conversation: Arc<Conversation>,
+        arrival: Arc<ConnectionInfo>,
+        state: Arc<ConnectionState>,
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Bounds {
+        let ConnectionLimits {
             stop, timeouts, head, ..
         } = self.bounds();
-        let stream = Guard::http2(stream, conversation.clone(), timeouts.header, timeouts.idle);
+        let stream = LimitedIo::http2(stream, state.clone(), timeouts.header, timeouts.idle);
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -161,8 +160,8 @@ impl Current {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PONG_WITHIN);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let (turn, _) = arrival.conversation.begin(false);
-            let answer = self.load().answer(arrival.clone(), request, turn, None);
+            let (turn, _) = arrival.state.begin(false);
+            let answer = self.load().handle(arrival.clone(), request, turn, None);
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -170,15 +169,15 @@ impl Current {
         tokio::select! {
             ended = connection.as_mut() => return report(ended),
             () = stop.cancelled() => {}
-            () = idle(&conversation, timeouts.keep_alive) => {}
+            () = idle(&state, timeouts.keep_alive) => {}
         }
         Pin::as_mut(&mut connection).graceful_shutdown();
         report(connection.await);
     }
 
-    fn bounds(&self) -> Bounds {
+    fn bounds(&self) -> ConnectionLimits {
         let gateway = self.load();
-        Bounds {
+        ConnectionLimits {
             stop: gateway.stop.clone(),
             timeouts: gateway.timeouts,
             head: gateway.request_head,
@@ -188,7 +187,7 @@ impl Current {
 }
 
 /// What a connection is held to from its beginning to its end.
-struct Bounds {
+struct ConnectionLimits {
     stop: CancellationToken,
     timeouts: Timeouts,
     /// Bytes of a request's head.
@@ -198,11 +197,11 @@ struct Bounds {
 }
 
 /// Ready when no request was under way for the whole of `limit`.
-async fn idle(conversation: &Conversation, limit: Duration) {
-    let mut before = conversation.idle_since();
+async fn idle(state: &ConnectionState, limit: Duration) {
+    let mut before = state.idle_since();
     loop {
         tokio::time::sleep(limit).await;
-        let now = conversation.idle_since();
+        let now = state.idle_since();
         if now.is_some() && now == before {
             return;
         }

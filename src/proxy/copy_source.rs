@@ -6,7 +6,7 @@
 use http::Method;
 
 use super::second_resource::{SecondResourceError, SecondResourcePolicy, only, rewritten};
-use super::source_readings::{Reading, TargetPath, bucket_and_key, is_bucket_of, readings};
+use super::source_readings::{SourceReading, TargetPath, bucket_and_key, is_bucket_of, readings};
 use crate::request::{CopySource, Extent, Host, RequestHead, SourceForm, is_plain, reads_as};
 use crate::route::{Found, Unroutable};
 
@@ -61,7 +61,7 @@ impl SecondResourcePolicy<'_> {
         &self,
         source: &CopySource,
         methods: &[Method],
-        reading: &Reading,
+        reading: &SourceReading,
     ) -> Result<(), SecondResourceError> {
         let Some(url) = self.meant(reading, &Method::GET, source.name)? else {
             return Ok(());

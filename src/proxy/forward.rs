@@ -9,11 +9,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 
-use super::admit::Admission;
-use super::answer::{Made, Tunnel};
-use super::arrival::Arrival;
-use super::body::Content;
-use super::page::visitor;
+use super::admit::Admitted;
+use super::connection_info::ConnectionInfo;
+use super::handle::{PendingResponse, Tunnel};
+use super::portal_call::visitor;
+use super::response_body::BodySource;
 use super::{Gateway, forwarded, hop_by_hop, websocket};
 use crate::authenticate::Signed;
 use crate::authorize::Permit;
@@ -27,7 +27,7 @@ use crate::services::SpendError;
 use crate::upstream::{Answer, RequestBody, Upload, UpstreamError};
 
 /// What of a request is not in its head.
-pub(super) struct Rest<'a> {
+pub(super) struct InboundRequest<'a> {
     pub(super) upload: Upload,
     pub(super) target: Option<&'a PathAndQuery>,
     pub(super) version: Version,
@@ -46,7 +46,7 @@ pub(super) struct Hop {
 }
 
 /// What is sent to an application.
-struct Sending {
+struct UpstreamRequest {
     request: Request<RequestBody>,
     /// The client's connection, if it may become a tunnel.
     upgrade: Option<OnUpgrade>,
@@ -62,12 +62,12 @@ impl Gateway {
     pub(super) async fn forward(
         &self,
         head: &RequestHead<'_>,
-        rest: Rest<'_>,
-        arrival: &Arrival,
+        inbound: InboundRequest<'_>,
+        connection: &ConnectionInfo,
         route: &Route,
-        admission: &mut Admission<'_>,
-    ) -> Result<Made, Refusal> {
-        let is_websocket = websocket::is_asked_for(head.method, rest.version, head.headers);
+        admission: &mut Admitted<'_>,
+    ) -> Result<PendingResponse, Refusal> {
+        let is_websocket = websocket::is_asked_for(head.method, inbound.version, head.headers);
         if is_websocket && *route.allow() != Allow::Public {
             require_same_origin(head)
                 .map_err(|error| Refusal::because(Problem::CrossOrigin, error.to_string()))?;
@@ -75,19 +75,20 @@ impl Gateway {
         let (mut signed, read) = (admission.signed.take(), admission.read.take());
         let permit = &admission.permit;
         let hop = Hop {
-            peer: arrival.peer.address,
-            port: arrival.port,
+            peer: connection.peer.address,
+            port: connection.port,
         };
-        let mut headers = self.outgoing(head, rest.version, hop, route, permit, signed.as_deref())?;
+        let mut headers =
+            self.request_headers(head, inbound.version, hop, route, permit, signed.as_deref())?;
         let scheme = self.url_schemes.of(route.target());
         admission.second.write(&mut headers, scheme);
         if is_websocket {
-            websocket::say(&mut headers);
+            websocket::set_upgrade_headers(&mut headers);
         }
         let spends = route.spends_signature(head.method) || admission.second.spends_signature();
-        let spent = self.spend(signed.as_deref().filter(|_| spends)).await?;
+        let spent = self.claim_signature(signed.as_deref().filter(|_| spends)).await?;
         let id = match route.target() {
-            Target::Demo => return Ok(self.demo(head, &headers, route, permit, &rest)),
+            Target::Demo => return Ok(self.demo(head, &headers, route, permit, &inbound)),
             Target::Upstream(id) => id,
         };
         let body = if let Some(read) = &read {
@@ -102,14 +103,14 @@ impl Gateway {
         } else {
             let check = signed.as_mut().and_then(|signed| signed.body.take());
             RequestBody::new(
-                rest.upload,
+                inbound.upload,
                 check,
                 permit,
                 self.identity.strip(),
                 self.timeouts.idle,
             )
         };
-        let target = rest.target.map(|sent| {
+        let target = inbound.target.map(|sent| {
             let bare = self.authenticator.target(sent, signed.as_deref());
             bare.unwrap_or_else(|| sent.clone())
         });
@@ -118,19 +119,19 @@ impl Gateway {
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
         *request.headers_mut() = headers;
-        let sending = Sending {
+        let outbound = UpstreamRequest {
             request,
-            upgrade: rest.upgrade,
+            upgrade: inbound.upgrade,
             is_websocket,
             scheme: head.scheme,
             spent,
         };
-        self.ask(sending, permit, head.client.address, id).await
+        self.send_once(outbound, permit, head.client.address, id).await
     }
 
     /// The headers that an application gets: those of the client, without what is about its connection, proves who it
     /// is, or only the gateway may say, and with what the gateway says.
-    pub(super) fn outgoing(
+    pub(super) fn request_headers(
         &self,
         head: &RequestHead<'_>,
         version: Version,
@@ -146,9 +147,9 @@ impl Gateway {
         }
         self.services.session_cookie.strip(&mut headers);
         self.authenticator.withhold(&mut headers, signed);
-        let authority = HeaderValue::from_str(&self.told_authority(head, hop.port))
+        let authority = HeaderValue::from_str(&self.upstream_authority(head, hop.port))
             .map_err(|_| Refusal::because(Problem::BadRequest, "the host is no header's value"))?;
-        forwarded::tell(&mut headers, head, &authority, hop.peer);
+        forwarded::set_forwarded_headers(&mut headers, head, &authority, hop.peer);
         headers.insert(X_REQUEST_ID, head.id.header_value());
         self.strip_method_override(
             &mut headers,
@@ -165,7 +166,7 @@ impl Gateway {
     /// The host and port that an application is told. A client may ask with any port, and applications make links of
     /// what they are told: only one where the gateway is to be found passes. A host without a port is one with that of
     /// the scheme.
-    fn told_authority<'h>(&self, head: &RequestHead<'h>, port: u16) -> Cow<'h, str> {
+    fn upstream_authority<'h>(&self, head: &RequestHead<'h>, port: u16) -> Cow<'h, str> {
         let asked = port_of(head.authority).unwrap_or_else(|| forwarded::default_port(head.scheme));
         if head.client.through_trusted_proxy || asked == port || asked == self.public_port {
             return head.authority.into();
@@ -177,7 +178,7 @@ impl Gateway {
     }
 
     /// Has a signature serve that serves once.
-    async fn spend(&self, signed: Option<&Signed>) -> Result<Option<SignatureDigest>, Refusal> {
+    async fn claim_signature(&self, signed: Option<&Signed>) -> Result<Option<SignatureDigest>, Refusal> {
         let Some((digest, until)) = signed.and_then(|signed| signed.spends) else {
             return Ok(None);
         };
@@ -191,19 +192,19 @@ impl Gateway {
         })
     }
 
-    async fn ask(
+    async fn send_once(
         &self,
-        sending: Sending,
+        outbound: UpstreamRequest,
         permit: &Permit,
         client: IpAddr,
         id: UpstreamId,
-    ) -> Result<Made, Refusal> {
-        let progress = sending.request.body().progress();
-        let authority = sending.request.headers().get(HOST).cloned();
+    ) -> Result<PendingResponse, Refusal> {
+        let progress = outbound.request.body().progress();
+        let authority = outbound.request.headers().get(HOST).cloned();
         let upstream = self.upstreams.of(id).ok_or_else(|| {
             Refusal::because(Problem::Unavailable, "the route's application was not set up")
         })?;
-        let answered = upstream.send(permit, client, sending.request).await;
+        let answered = upstream.send(permit, client, outbound.request).await;
         let Answer {
             mut response,
             server,
@@ -221,7 +222,7 @@ impl Gateway {
                 }
                 self.metrics.upstream_errors.increment();
                 let is_unsent = matches!(error, UpstreamError::Unreachable { .. } | UpstreamError::Busy(_));
-                if let Some(digest) = sending.spent.filter(|_| is_unsent) {
+                if let Some(digest) = outbound.spent.filter(|_| is_unsent) {
                     self.services.spent_signatures.give_back(digest).await;
                 }
                 return Err(refusal(&error));
@@ -229,15 +230,15 @@ impl Gateway {
         };
         let credentials = permit.credentials().cloned();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let begun = sending.is_websocket && websocket::is_begun(response.headers());
-            let (true, Some(client)) = (begun, sending.upgrade) else {
+            let begun = outbound.is_websocket && websocket::is_begun(response.headers());
+            let (true, Some(client)) = (begun, outbound.upgrade) else {
                 let cause = "the application switched to a protocol that nobody asked for";
                 return Err(Refusal::because(Problem::UpstreamUnreachable, cause));
             };
             let upstream = hyper::upgrade::on(&mut response);
-            self.incoming(&mut response);
-            websocket::say(response.headers_mut());
-            let mut made = Made::from(response.map(|_| Content::Own(None)));
+            self.clean_response(&mut response);
+            websocket::set_upgrade_headers(response.headers_mut());
+            let mut made = PendingResponse::from(response.map(|_| BodySource::Own(None)));
             made.tunnel = Some(Tunnel {
                 client,
                 upstream,
@@ -247,11 +248,11 @@ impl Gateway {
             made.upstream = Some(server);
             return Ok(made);
         }
-        self.incoming(&mut response);
-        if let (Some(authority), "https") = (authority, sending.scheme) {
+        self.clean_response(&mut response);
+        if let (Some(authority), "https") = (authority, outbound.scheme) {
             keep_to_tls(response.headers_mut(), &authority);
         }
-        let mut made = Made::from(response.map(Content::Upstream));
+        let mut made = PendingResponse::from(response.map(BodySource::Upstream));
         made.credentials = credentials;
         made.request = progress;
         made.upstream = Some(server);
@@ -259,7 +260,7 @@ impl Gateway {
     }
 
     /// Removes from an answer what is about the application's connection, and what only the gateway may say.
-    fn incoming<B>(&self, response: &mut Response<B>) {
+    fn clean_response<B>(&self, response: &mut Response<B>) {
         *response.version_mut() = Version::HTTP_11;
         response.extensions_mut().clear();
         let headers = response.headers_mut();
@@ -273,8 +274,8 @@ impl Gateway {
         headers: &HeaderMap,
         route: &Route,
         permit: &Permit,
-        rest: &Rest<'_>,
-    ) -> Made {
+        inbound: &InboundRequest<'_>,
+    ) -> PendingResponse {
         let admitted = DemoRequest {
             visitor: visitor(permit),
             upstream_headers: headers,
@@ -286,8 +287,8 @@ impl Gateway {
                 Allow::Groups(_) => "groups",
             },
         };
-        let mut made = Made::from(self.portal.demo(head, &admitted).map(Content::own));
-        made.leaves_unread = !http_body::Body::is_end_stream(&rest.upload);
+        let mut made = PendingResponse::from(self.portal.demo(head, &admitted).map(BodySource::own));
+        made.leaves_unread = !http_body::Body::is_end_stream(&inbound.upload);
         made
     }
 }

@@ -17,7 +17,12 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// Says who asks, for which host and port, and by which scheme. What else is said of the connection is removed; the list
 /// of those who handed the request on is continued if a trusted proxy began it, and `Forwarded` (RFC 7239) says the same
 /// if such a proxy speaks it. `authority` is what the application is to know as its own host and port.
-pub(super) fn tell(headers: &mut HeaderMap, head: &RequestHead<'_>, authority: &HeaderValue, peer: IpAddr) {
+pub(super) fn set_forwarded_headers(
+    headers: &mut HeaderMap,
+    head: &RequestHead<'_>,
+    authority: &HeaderValue,
+    peer: IpAddr,
+) {
     let chain = if head.client.through_trusted_proxy {
         continued_chain(headers, head.client.address, peer)
     } else {
@@ -99,7 +104,7 @@ mod tests {
     use crate::random::Random;
     use crate::request::{Client, RequestIds};
 
-    fn told(through_trusted_proxy: bool, sent: &[(&'static str, &'static str)]) -> Vec<String> {
+    fn forwarded_values(through_trusted_proxy: bool, sent: &[(&'static str, &'static str)]) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in sent {
             headers.append(*name, HeaderValue::from_static(value));
@@ -119,7 +124,7 @@ mod tests {
             id: RequestIds::new(&Random::seeded(1)).next(),
         };
         let host = HeaderValue::from_static("a.example.com:8443");
-        tell(&mut headers, &head, &host, [10, 0, 0, 1].into());
+        set_forwarded_headers(&mut headers, &head, &host, [10, 0, 0, 1].into());
         let mut told: Vec<_> = headers
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -167,8 +172,8 @@ mod tests {
             ("x-ingress-path", "/x"),
             ("client-cert", ":x:"),
         ];
-        assert_eq!(told(false, &sent), OWN);
-        assert_eq!(told(false, &[]), OWN);
+        assert_eq!(forwarded_values(false, &sent), OWN);
+        assert_eq!(forwarded_values(false, &[]), OWN);
     }
 
     #[test]
@@ -188,8 +193,8 @@ mod tests {
         let mut expected = OWN.to_vec();
         expected[1] = "x-forwarded-for: 6.6.6.6, 203.0.113.9, 10.0.0.1";
         expected.insert(0, forwarded);
-        assert_eq!(told(true, &sent), expected);
-        assert_eq!(told(true, &[]), OWN);
+        assert_eq!(forwarded_values(true, &sent), expected);
+        assert_eq!(forwarded_values(true, &[]), OWN);
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn validate_codings(headers: &HeaderMap) -> Result<(), FramingError> {
 mod tests {
     use super::*;
 
-    fn judged(sent: &[(&'static str, &'static str)]) -> Result<(), FramingError> {
+    fn check(sent: &[(&'static str, &'static str)]) -> Result<(), FramingError> {
         let mut headers = HeaderMap::new();
         for (name, value) in sent {
             headers.append(*name, HeaderValue::from_static(value));
@@ -114,7 +114,7 @@ mod tests {
             &[("x-content-length", "05"), ("content-lengths", "05")],
             &[("contentlength", "1"), ("content-type", "a"), ("x_y", "z")],
         ] {
-            assert_eq!(judged(sent), Ok(()), "{sent:?}");
+            assert_eq!(check(sent), Ok(()), "{sent:?}");
         }
     }
 
@@ -126,7 +126,7 @@ mod tests {
             assert_eq!(validate(&headers, 3), Err(FramingError::Length), "{value}");
         }
         let twice = [("content-length", "5"), ("content-length", "5")];
-        assert_eq!(judged(&twice), Err(FramingError::TwoLengths));
+        assert_eq!(check(&twice), Err(FramingError::TwoLengths));
     }
 
     #[test]
@@ -156,23 +156,19 @@ mod tests {
             "gzip",
             "",
         ] {
-            assert_eq!(judged(&coding(value)), Err(FramingError::Coding), "{value}");
+            assert_eq!(check(&coding(value)), Err(FramingError::Coding), "{value}");
         }
         let twice = [("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")];
-        assert_eq!(judged(&twice), Err(FramingError::Coding));
+        assert_eq!(check(&twice), Err(FramingError::Coding));
         for value in ["gzip, chunked", "identity, chunked", "x;a=b , chunked"] {
-            assert_eq!(
-                judged(&coding(value)),
-                Err(FramingError::UnknownCoding),
-                "{value}"
-            );
+            assert_eq!(check(&coding(value)), Err(FramingError::UnknownCoding), "{value}");
         }
     }
 
     #[test]
     fn fields_are_counted() {
-        assert_eq!(judged(&[("a", "1"), ("a", "2"), ("b", "3")]), Ok(()));
+        assert_eq!(check(&[("a", "1"), ("a", "2"), ("b", "3")]), Ok(()));
         let four = [("a", "1"), ("a", "2"), ("b", "3"), ("c", "4")];
-        assert_eq!(judged(&four), Err(FramingError::TooManyFields));
+        assert_eq!(check(&four), Err(FramingError::TooManyFields));
     }
 }

@@ -5,31 +5,31 @@
 
 mod access_log;
 mod admit;
-mod answer;
-mod arrival;
-mod asked;
-mod body;
+mod body_buffer;
 mod connection;
-mod conversation;
+mod connection_info;
+mod connection_state;
 mod copy_source;
-mod current;
 mod explain;
 mod forward;
 mod forwarded;
-mod frames;
 mod framing;
-mod guard;
+mod gateway_handle;
+mod h2_flood;
+mod handle;
+mod head_inspector;
 mod hop_by_hop;
 mod if_header;
-mod inspect;
+mod library_errors;
+mod limited_io;
 mod method_override;
 mod pace;
-mod page;
-mod recent;
+mod portal_call;
+mod request_history;
+mod response_body;
 mod second_resource;
-mod signed_body;
 mod source_readings;
-mod unreadable;
+mod target_host;
 mod websocket;
 
 use std::io;
@@ -55,16 +55,17 @@ use crate::services::Services;
 use crate::upstream::{ConnectionLimit, SetUpError, Upstreams};
 use crate::warning_limit::WarningLimit;
 use access_log::AccessLog;
+use body_buffer::BodyBufferPool;
 use second_resource::UrlSchemes;
-use signed_body::Buffers;
 
 pub use access_log::{LoggedRequest, find_request};
-pub use connection::Peer;
-pub use current::Current;
+pub use connection::HandshakeInfo;
 pub use explain::{
-    Answered, Caller, Explanation, Forwarded, NotExplained, Outcome, PassedOver, Question, RouteView,
+    Caller, ExplainError, ExplainRequest, ExplainedOutcome, Explanation, ForwardedRequest, ResponseSummary,
+    RouteView, ShadowedRouteView,
 };
-pub use recent::{Recent, RecentRequest};
+pub use gateway_handle::GatewayHandle;
+pub use request_history::{RecentRequest, RequestHistory};
 
 /// A year, in seconds (RFC 6797).
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
@@ -81,7 +82,7 @@ pub struct Gateway {
     services: Services,
     metrics: Arc<Metrics>,
     access_log: Option<AccessLog>,
-    recent: Arc<Recent>,
+    history: Arc<RequestHistory>,
     clock: Clock,
     ids: RequestIds,
     trusted: Vec<IpNet>,
@@ -93,8 +94,8 @@ pub struct Gateway {
     /// Bytes of a form.
     form_body: usize,
     /// Bodies of signed requests that are read before they are judged.
-    forms: Buffers,
-    signed_bodies: Buffers,
+    forms: BodyBufferPool,
+    signed_bodies: BodyBufferPool,
     /// Bytes of a request's head.
     request_head: usize,
     /// Fields of a request's head.
@@ -112,7 +113,7 @@ pub struct Gateway {
 
 /// What the stages share with the rest of the application.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct SharedState {
     /// Time, for the access log.
     pub clock: Clock,
     /// Randomness, for the names of requests.
@@ -120,11 +121,11 @@ pub struct Surroundings {
     /// Where answers are counted.
     pub metrics: Arc<Metrics>,
     /// What was answered of late, by all gateways of which one takes the place of another.
-    pub recent: Arc<Recent>,
+    pub history: Arc<RequestHistory>,
     /// The tunnels through all gateways, of which one takes the place of another.
     pub tunnels: TaskTracker,
     /// The connections to all applications, through all gateways of which one takes the place of another.
-    pub application_connections: Arc<ConnectionLimit>,
+    pub upstream_connections: Arc<ConnectionLimit>,
     /// Has the access log opened again, by whichever gateway writes to it.
     pub reopening: Reopening,
     /// Ends connections once their requests are answered, and tunnels once their ends agree.
@@ -164,44 +165,44 @@ impl Gateway {
         routes: Routes,
         services: Services,
         real_certificate: bool,
-        surroundings: Surroundings,
+        shared: SharedState,
     ) -> Result<Self, GatewayError> {
         let access_log = AccessLog::open(
             &config.log,
-            surroundings.clock.clone(),
-            &surroundings.metrics,
-            surroundings.reopening,
+            shared.clock.clone(),
+            &shared.metrics,
+            shared.reopening,
         );
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         let form_body = bytes(config.limits.form_body.0);
         // hyper reads no less at a time.
         let request_head = bytes(config.limits.request_head.0).max(8 << 10);
         Ok(Self {
-            authenticator: Authenticator::new(&config.login, &services, &surroundings.clock),
+            authenticator: Authenticator::new(&config.login, &services, &shared.clock),
             identity: Identity::new(config, &routes)?,
-            upstreams: Upstreams::new(config, &routes, &surroundings.application_connections)?,
+            upstreams: Upstreams::new(config, &routes, &shared.upstream_connections)?,
             url_schemes: UrlSchemes::new(config, &routes),
             portal: Portal::new(config, services.clone(), routes.host_patterns())?,
             access_log: access_log.map_err(GatewayError::AccessLog)?,
-            ids: RequestIds::new(&surroundings.random),
+            ids: RequestIds::new(&shared.random),
             trusted: config.listen.trusted_proxies.clone(),
             public_port: config.public_url.port_or_known_default().unwrap_or(443),
             administrators: config.admin.group.clone(),
             form_body,
-            forms: Buffers::new(page::most(form_body, request_head), "forms"),
-            signed_bodies: Buffers::new(bytes(config.limits.signed_body_buffer.0), "signed bodies"),
+            forms: BodyBufferPool::new(portal_call::most(form_body, request_head), "forms"),
+            signed_bodies: BodyBufferPool::new(bytes(config.limits.signed_body_buffer.0), "signed bodies"),
             request_head,
             header_fields: config.limits.header_fields,
             timeouts: Timeouts::from(&config.timeouts),
             warnings: WarningLimit::default(),
-            tunnels: surroundings.tunnels,
-            recent: surroundings.recent,
-            metrics: surroundings.metrics,
-            clock: surroundings.clock,
+            tunnels: shared.tunnels,
+            history: shared.history,
+            metrics: shared.metrics,
+            clock: shared.clock,
             real_certificate,
-            retired: surroundings.stop.child_token(),
+            retired: shared.stop.child_token(),
             successor: OnceLock::new(),
-            stop: surroundings.stop,
+            stop: shared.stop,
             routes,
             services,
         })

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::forward::for_application;
 use super::if_header::resource_tags;
-use super::source_readings::{Reading, TargetPath, destinations, with_blanks};
+use super::source_readings::{SourceReading, TargetPath, destinations, with_blanks};
 use super::{Gateway, method_override};
 use crate::authorize::{Denied, Permit};
 use crate::config::{Config, DestinationForm, Server, UpstreamConfig, UpstreamPreset};
@@ -43,13 +43,13 @@ const MOST_OF_SOURCES: usize = 2 * MOST_READINGS;
 pub(super) struct SecondResources {
     destination: Option<PathAndQuery>,
     /// The header's text between the URLs of its resource tags, and those URLs.
-    conditions: Option<Vec<Piece>>,
+    conditions: Option<Vec<ValuePart>>,
     /// Whether the route of one has a signature serve once.
     spends_signature: bool,
 }
 
 #[derive(Debug)]
-enum Piece {
+enum ValuePart {
     Text(String),
     Url(PathAndQuery),
 }
@@ -167,7 +167,7 @@ impl<'a> SecondResourcePolicy<'a> {
             None
         } else {
             let url = self.parse(value, DESTINATION_SHOWN)?;
-            let reading = |is_lenient| Reading {
+            let reading = |is_lenient| SourceReading {
                 text: url.to_string(),
                 is_lenient,
             };
@@ -188,7 +188,7 @@ impl<'a> SecondResourcePolicy<'a> {
     /// Judges a place that is written, as the application knows it.
     fn require_destination(
         &self,
-        reading: &Reading,
+        reading: &SourceReading,
         overwrites: bool,
     ) -> Result<Option<PathAndQuery>, SecondResourceError> {
         let Some(url) = self.meant(reading, &Method::PUT, DESTINATION_SHOWN)? else {
@@ -215,7 +215,7 @@ impl<'a> SecondResourcePolicy<'a> {
     /// Refuses more readings than are looked at.
     pub(super) fn require_few(
         &self,
-        readings: &[Reading],
+        readings: &[SourceReading],
         header: &'static str,
     ) -> Result<(), SecondResourceError> {
         let (mut count, mut bytes) = self.looked_at.get();
@@ -305,7 +305,7 @@ impl<'a> SecondResourcePolicy<'a> {
         Ok(())
     }
 
-    fn conditions(&self) -> Result<Option<Vec<Piece>>, SecondResourceError> {
+    fn conditions(&self) -> Result<Option<Vec<ValuePart>>, SecondResourceError> {
         const HEADER: &str = "If";
         let Some(value) = only(self.head.headers, &IF, HEADER)? else {
             return Ok(None);
@@ -328,18 +328,18 @@ impl<'a> SecondResourcePolicy<'a> {
                 Ok(Found::Route(own)) if std::ptr::eq(own, self.own) => own,
                 _ => self.require_second(&url, &Method::PUT, HEADER)?,
             };
-            pieces.push(Piece::Text(value[last..tag.start].to_owned()));
-            pieces.push(Piece::Url(rewritten(route, url, HEADER)?));
+            pieces.push(ValuePart::Text(value[last..tag.start].to_owned()));
+            pieces.push(ValuePart::Url(rewritten(route, url, HEADER)?));
             last = tag.end;
         }
-        pieces.push(Piece::Text(value[last..].to_owned()));
+        pieces.push(ValuePart::Text(value[last..].to_owned()));
         Ok(Some(pieces))
     }
 
     /// The URL of a reading, unless that is lenient and nothing takes it to the request's own application.
     pub(super) fn meant(
         &self,
-        reading: &Reading,
+        reading: &SourceReading,
         method: &Method,
         header: &'static str,
     ) -> Result<Option<PathAndQuery>, SecondResourceError> {
@@ -448,27 +448,27 @@ fn parse(
     public_port: u16,
     header: &'static str,
 ) -> Result<PathAndQuery, SecondResourceError> {
-    let unreadable = SecondResourceError::Unreadable(header);
+    let tagger = SecondResourceError::Unreadable(header);
     // Resources have no query or fragment, and where one is kept it is part of a path; `//` begins a host for some.
     if text.starts_with("//")
         || text
             .bytes()
             .any(|byte| byte <= b' ' || matches!(byte, b'?' | b'#' | 0x7f))
     {
-        return Err(unreadable);
+        return Err(tagger);
     }
     if text.starts_with('/') {
-        return text.parse().map_err(|_| unreadable);
+        return text.parse().map_err(|_| tagger);
     }
-    let (scheme, rest) = text.split_once("://").ok_or_else(|| unreadable.clone())?;
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| tagger.clone())?;
     let default_port = match scheme.to_ascii_lowercase().as_str() {
         "https" => ":443",
         "http" => ":80",
-        _ => return Err(unreadable),
+        _ => return Err(tagger),
     };
     let end = rest.find('/').unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
-    let host: Host = authority.parse().map_err(|_| unreadable.clone())?;
+    let host: Host = authority.parse().map_err(|_| tagger.clone())?;
     let is_default = |port: &str| port.is_empty() || port == ":" || port == default_port;
     let (port, own) = (port(authority), port(head.authority));
     let is_own_default = is_default(own) || own == ":443";
@@ -481,7 +481,7 @@ fn parse(
     if target.is_empty() {
         return Ok(PathAndQuery::from_static("/"));
     }
-    target.parse().map_err(|_| unreadable)
+    target.parse().map_err(|_| tagger)
 }
 
 /// The port of a host, with its colon.
@@ -522,8 +522,8 @@ impl SecondResources {
         let url = |url: &PathAndQuery| [base.as_slice(), url.as_str().as_bytes()].concat();
         let conditions = self.conditions.as_ref().map(|pieces| {
             let pieces = pieces.iter().map(|piece| match piece {
-                Piece::Text(text) => text.clone().into_bytes(),
-                Piece::Url(target) => url(target),
+                ValuePart::Text(text) => text.clone().into_bytes(),
+                ValuePart::Url(target) => url(target),
             });
             pieces.collect::<Vec<_>>().concat()
         });

@@ -13,7 +13,7 @@ const ROOM: usize = 32 << 10;
 
 /// A URL, or a path, that a header can mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(super) struct SourceReading {
     pub(super) text: String,
     /// Whether it means nothing unless a route takes it to the very application.
     pub(super) is_lenient: bool,
@@ -46,7 +46,7 @@ impl TargetPath {
     }
 
     /// A name relative to each part of the path, the whole of it last; `None` if that is too much.
-    fn relative(&self, name: &str) -> Option<Vec<Reading>> {
+    fn relative(&self, name: &str) -> Option<Vec<SourceReading>> {
         let bases = self.bases()?;
         let bytes: usize = bases.iter().map(|base| base.len() + name.len()).sum();
         (bytes <= self.most_bytes()).then(|| bases.into_iter().map(|base| lenient(base, name)).collect())
@@ -91,7 +91,7 @@ pub(super) fn readings(
     value: &str,
     target: &TargetPath,
     host: &Host,
-) -> Result<Vec<Reading>, SecondResourceError> {
+) -> Result<Vec<SourceReading>, SecondResourceError> {
     let unreadable = || SecondResourceError::Unreadable(source.name);
     // Versions, snapshots and signatures; for Swift it belongs to a name, and is refused.
     let (object, query) = match source.form {
@@ -134,7 +134,7 @@ pub(super) fn readings(
 }
 
 /// All that `Destination` can mean as `container/object` of Swift's; `None` if that is too much.
-pub(super) fn destinations(value: &str, target: &TargetPath) -> Option<Vec<Reading>> {
+pub(super) fn destinations(value: &str, target: &TargetPath) -> Option<Vec<SourceReading>> {
     let value = value.replace("%2F", "/").replace("%2f", "/");
     let relative = value.strip_prefix('/').unwrap_or(&value);
     let elsewhere = target.relative(relative)?;
@@ -143,10 +143,10 @@ pub(super) fn destinations(value: &str, target: &TargetPath) -> Option<Vec<Readi
 }
 
 /// Adds the readings of those who read `+` as in a query.
-pub(super) fn with_blanks(mut readings: Vec<Reading>) -> Vec<Reading> {
+pub(super) fn with_blanks(mut readings: Vec<SourceReading>) -> Vec<SourceReading> {
     let with_plus = readings.iter().filter(|reading| reading.text.contains('+'));
-    let with_blanks: Vec<Reading> = with_plus
-        .map(|reading| Reading {
+    let with_blanks: Vec<SourceReading> = with_plus
+        .map(|reading| SourceReading {
             text: reading.text.replace('+', "%20"),
             ..*reading
         })
@@ -155,25 +155,25 @@ pub(super) fn with_blanks(mut readings: Vec<Reading>) -> Vec<Reading> {
     readings
 }
 
-fn strict(text: &str) -> Reading {
-    Reading {
+fn strict(text: &str) -> SourceReading {
+    SourceReading {
         text: text.to_owned(),
         is_lenient: false,
     }
 }
 
-fn lenient(base: &str, relative: &str) -> Reading {
-    Reading {
+fn lenient(base: &str, relative: &str) -> SourceReading {
+    SourceReading {
         text: format!("{base}/{relative}"),
         is_lenient: true,
     }
 }
 
 /// In the bucket that the host names, or the path.
-fn in_bucket(key: &str, target: &TargetPath) -> Vec<Reading> {
+fn in_bucket(key: &str, target: &TargetPath) -> Vec<SourceReading> {
     let beside = |path| format!("{}/{key}", up_to(path, 1));
     let readings = [strict(&format!("/{key}")), strict(&beside(&target.sent))];
-    let others = target.others.iter().map(|path| Reading {
+    let others = target.others.iter().map(|path| SourceReading {
         text: beside(path),
         is_lenient: true,
     });
@@ -181,11 +181,11 @@ fn in_bucket(key: &str, target: &TargetPath) -> Vec<Reading> {
 }
 
 /// In the account that the path names, where it names one.
-fn in_account(relative: &str, target: &TargetPath) -> Vec<Reading> {
+fn in_account(relative: &str, target: &TargetPath) -> Vec<SourceReading> {
     let mut readings = Vec::new();
     for (index, path) in target.readings().enumerate() {
         let is_lenient = index > 0;
-        let text = |base: &str| Reading {
+        let text = |base: &str| SourceReading {
             text: format!("{base}/{relative}"),
             is_lenient,
         };
@@ -205,8 +205,8 @@ fn in_account(relative: &str, target: &TargetPath) -> Vec<Reading> {
 }
 
 /// Each text once, as it is first read.
-fn distinct(readings: impl IntoIterator<Item = Reading>) -> Vec<Reading> {
-    let mut distinct: Vec<Reading> = Vec::new();
+fn distinct(readings: impl IntoIterator<Item = SourceReading>) -> Vec<SourceReading> {
+    let mut distinct: Vec<SourceReading> = Vec::new();
     for reading in readings {
         if !distinct.iter().any(|other| other.text == reading.text) {
             distinct.push(reading);
@@ -216,7 +216,7 @@ fn distinct(readings: impl IntoIterator<Item = Reading>) -> Vec<Reading> {
 }
 
 /// Relative to whatever part of the path, and in the bucket that the host names.
-fn by_any(relative: &str, target: &TargetPath, host: &Host) -> Option<Vec<Reading>> {
+fn by_any(relative: &str, target: &TargetPath, host: &Host) -> Option<Vec<SourceReading>> {
     let mut readings = target.relative(relative)?;
     if let Some(key) = key_in(relative, host) {
         readings.extend(target.relative(key)?);
@@ -271,7 +271,7 @@ mod tests {
         let source = CopySource::of(&name.parse().unwrap()).unwrap();
         let host = "b.example.com".parse().unwrap();
         let readings = readings(source, value, &TargetPath::new(target), &host).ok()?;
-        let told = |reading: Reading| {
+        let told = |reading: SourceReading| {
             if reading.is_lenient {
                 format!("({})", reading.text)
             } else {

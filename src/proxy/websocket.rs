@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 
 use super::hop_by_hop::tokens;
 
-pub(super) use tunnel::{End, tunnel};
+pub(super) use tunnel::{TunnelEnd, tunnel};
 
 /// Whether a request asks for a WebSocket (RFC 6455, section 4.1).
 pub(super) fn is_asked_for(method: &Method, version: Version, headers: &HeaderMap) -> bool {
@@ -24,7 +24,7 @@ pub(super) fn is_begun(headers: &HeaderMap) -> bool {
 }
 
 /// Says that the connection becomes one; after the headers of the old connection were removed.
-pub(super) fn say(headers: &mut HeaderMap) {
+pub(super) fn set_upgrade_headers(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }

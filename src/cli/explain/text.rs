@@ -8,7 +8,9 @@ use crate::cli::table::{moment, printable};
 use crate::clock::Clock;
 use crate::config::{Allow, Replay};
 use crate::model::Standing;
-use crate::proxy::{Answered, Caller, Explanation, LoggedRequest, Outcome, RecentRequest, RouteView};
+use crate::proxy::{
+    Caller, ExplainedOutcome, Explanation, LoggedRequest, RecentRequest, ResponseSummary, RouteView,
+};
 use crate::text::Texts;
 
 /// Lines under names.
@@ -149,9 +151,9 @@ fn place(index: usize, line: Option<usize>) -> String {
 
 fn decision(told: &Explanation) -> Vec<String> {
     let mut lines = vec![match told.outcome {
-        Outcome::Forwarded => "goes to the application".to_owned(),
-        Outcome::Page => "the gateway answers it itself".to_owned(),
-        Outcome::Refused => "does not go on".to_owned(),
+        ExplainedOutcome::Forwarded => "goes to the application".to_owned(),
+        ExplainedOutcome::Page => "the gateway answers it itself".to_owned(),
+        ExplainedOutcome::Refused => "does not go on".to_owned(),
     }];
     lines.push(told.reason.clone());
     match (&told.to_browser, &told.to_program) {
@@ -165,7 +167,7 @@ fn decision(told: &Explanation) -> Vec<String> {
     lines
 }
 
-fn answer(answered: &Answered) -> String {
+fn answer(answered: &ResponseSummary) -> String {
     let mut text = answered.status.to_string();
     if let Some(slug) = &answered.slug {
         let _ = write!(text, " {slug}");

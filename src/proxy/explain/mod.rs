@@ -1,8 +1,8 @@
 //! What would become of a request, and why: by the very stages that a request goes through, asked without one.
 
-mod question;
 mod reason;
-mod told;
+mod report;
+mod request;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
 use jiff::Timestamp;
 
 use super::Gateway;
-use super::admit::{Stopped, terms};
+use super::admit::{Rejection, auth_requirements};
 use super::forward::{Hop, for_application};
 use super::second_resource::SecondResources;
 use crate::authenticate::Credentials;
@@ -26,10 +26,12 @@ use crate::refusal::{Problem, Refusal};
 use crate::request::{Client, RequestHead, RequestId, X_REQUEST_ID, is_plain};
 use crate::route::{Audience, Found, Page, Route, Target, Unroutable};
 use crate::services::SignInError;
-use question::Sender;
+use request::ClientKind;
 
-pub use question::{NotExplained, Question};
-pub use told::{Answered, Caller, Explanation, Forwarded, Outcome, PassedOver, RouteView};
+pub use report::{
+    Caller, ExplainedOutcome, Explanation, ForwardedRequest, ResponseSummary, RouteView, ShadowedRouteView,
+};
+pub use request::{ExplainError, ExplainRequest};
 
 /// The address that stands for the client's, which is not known.
 const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -56,15 +58,15 @@ impl Gateway {
     }
 
     /// Explains what would become of a request now.
-    pub async fn explain(&self, question: &Question) -> Result<Explanation, NotExplained> {
+    pub async fn explain(&self, question: &ExplainRequest) -> Result<Explanation, ExplainError> {
         let client = Client {
             address: SOMEWHERE,
             through_trusted_proxy: false,
         };
         let id = RequestId::given(b"explain").unwrap_or_else(|| self.ids.next());
         let (browser, program) = (
-            question.headers(Sender::Browser),
-            question.headers(Sender::Program),
+            question.headers(ClientKind::Browser),
+            question.headers(ClientKind::Program),
         );
         let head = |headers| RequestHead {
             method: &question.method,
@@ -77,7 +79,7 @@ impl Gateway {
             client: &client,
             id,
         };
-        let mut told = Explanation {
+        let mut report = Explanation {
             method: question.method.to_string(),
             host: question.host.to_string(),
             path: question.target.path().to_owned(),
@@ -86,18 +88,18 @@ impl Gateway {
             route: None,
             page: None,
             passed_over: Vec::new(),
-            outcome: Outcome::Refused,
+            outcome: ExplainedOutcome::Refused,
             reason: String::new(),
             to_browser: None,
             to_program: None,
             forwarded: None,
             notes: question.notes(),
         };
-        let principal = self.caller(question, &mut told).await?;
+        let principal = self.caller(question, &mut report).await?;
         let program = head(&program);
-        match self.judge(&program, principal.as_ref(), &mut told) {
+        match self.evaluate(&program, principal.as_ref(), &mut report) {
             Ok((Found::Route(route), permit, second)) => {
-                told.notes.extend(
+                report.notes.extend(
                     self.listed_below(&program, route, &permit)
                         .into_iter()
                         .map(|below| {
@@ -106,36 +108,36 @@ impl Gateway {
                 );
                 match self.forwarding(&program, question, route, &permit, &second) {
                     Ok(forwarded) => {
-                        told.outcome = Outcome::Forwarded;
-                        told.forwarded = Some(forwarded);
+                        report.outcome = ExplainedOutcome::Forwarded;
+                        report.forwarded = Some(forwarded);
                     }
                     Err(refusal) => {
-                        told.to_program = Some(self.refused(&program, &refusal, false).response.into());
+                        report.to_program = Some(self.refuse(&program, &refusal, false).response.into());
                     }
                 }
             }
             Ok((Found::Page(page), permit, _)) => {
-                told.outcome = Outcome::Page;
-                told.to_program = self.answer_of(page, &program, &permit).await;
-                told.to_browser = self.answer_of(page, &head(&browser), &permit).await;
+                report.outcome = ExplainedOutcome::Page;
+                report.to_program = self.response_of(page, &program, &permit).await;
+                report.to_browser = self.response_of(page, &head(&browser), &permit).await;
             }
             Err(stopped) => {
-                told.to_program = Some(self.stopped(&program, stopped, false).response.into());
+                report.to_program = Some(self.reject(&program, stopped, false).response.into());
                 let browser = head(&browser);
-                if let Err(stopped) = self.judge(&browser, principal.as_ref(), &mut told) {
-                    told.to_browser = Some(self.stopped(&browser, stopped, false).response.into());
+                if let Err(stopped) = self.evaluate(&browser, principal.as_ref(), &mut report) {
+                    report.to_browser = Some(self.reject(&browser, stopped, false).response.into());
                 }
             }
         }
-        Ok(told)
+        Ok(report)
     }
 
     /// Whose request it is, if it can be somebody's.
     async fn caller(
         &self,
-        question: &Question,
-        told: &mut Explanation,
-    ) -> Result<Option<Arc<Principal>>, NotExplained> {
+        question: &ExplainRequest,
+        report: &mut Explanation,
+    ) -> Result<Option<Arc<Principal>>, ExplainError> {
         let Some(name) = &question.caller else {
             return Ok(None);
         };
@@ -143,14 +145,15 @@ impl Gateway {
         let shut_out = match self.services.sign_in.admits(&account) {
             Ok(()) => None,
             Err(SignInError::MustAgree) => {
-                told.notes
+                report
+                    .notes
                     .push("they must agree to the terms when they next sign in".to_owned());
                 None
             }
             Err(error) => Some(error.reason().to_owned()),
         };
         if let Ok(Some(left)) = self.services.inspection.locked_for(&account).await {
-            told.notes.push(format!(
+            report.notes.push(format!(
                 "the account is locked for another {} s: no sign-in with a password until then; sessions go on",
                 left.as_secs().max(1)
             ));
@@ -159,7 +162,7 @@ impl Gateway {
         let session = SessionId::from_bytes([0; 16]);
         let principal = Principal::of(&account, SignInMethod::Password, Some(session), Timestamp::MAX);
         let may_sign_in = shut_out.is_none();
-        told.caller = Some(Caller {
+        report.caller = Some(Caller {
             email: account.email.to_string(),
             username: account.username.to_string(),
             groups: account.groups.into_iter().collect(),
@@ -170,37 +173,39 @@ impl Gateway {
     }
 
     /// Route, authenticate, authorize: what [`Gateway::admit`] does, and in the same order.
-    fn judge(
+    fn evaluate(
         &self,
         head: &RequestHead<'_>,
         principal: Option<&Arc<Principal>>,
-        told: &mut Explanation,
-    ) -> Result<(Found<'_>, Permit, SecondResources), Stopped> {
+        report: &mut Explanation,
+    ) -> Result<(Found<'_>, Permit, SecondResources), Rejection> {
         let found = self.routes.find(head);
-        told.passed_over = self.passed_over(head, found.as_ref().ok());
+        report.passed_over = self.passed_over(head, found.as_ref().ok());
         let to = found.map_err(|reason: Unroutable| {
-            told.reason = self.why_unroutable(&reason);
-            Stopped::from(reason)
+            report.reason = self.why_unroutable(&reason);
+            Rejection::from(reason)
         })?;
         match to {
-            Found::Page(_) => told.page = Some(head.path.to_owned()),
-            Found::Route(route) => told.route = Some(self.view(route)),
+            Found::Page(_) => report.page = Some(head.path.to_owned()),
+            Found::Route(route) => report.route = Some(self.view(route)),
         }
         // Where nobody is asked who they are, nobody is.
-        let principal = principal.filter(|_| terms(to, false).is_some()).cloned();
+        let principal = principal
+            .filter(|_| auth_requirements(to, false).is_some())
+            .cloned();
         let credentials = principal.clone().map(|principal| Credentials {
             principal,
             proof: None,
         });
         let permit = self.permit(head, to, credentials);
-        told.reason = self.why(to, permit.is_ok(), principal.as_deref());
+        report.reason = self.why(to, permit.is_ok(), principal.as_deref());
         let permit = permit?;
         let second = self.admit_second(head, to, &permit).inspect_err(|stopped| {
             if let Some(cause) = stopped.cause() {
-                cause.clone_into(&mut told.reason);
+                cause.clone_into(&mut report.reason);
             }
         })?;
-        told.destination = second.destination().map(str::to_owned);
+        report.destination = second.destination().map(str::to_owned);
         Ok((to, permit, second))
     }
 
@@ -220,17 +225,17 @@ impl Gateway {
     fn forwarding(
         &self,
         head: &RequestHead<'_>,
-        question: &Question,
+        question: &ExplainRequest,
         route: &Route,
         permit: &Permit,
         second: &SecondResources,
-    ) -> Result<Forwarded, Refusal> {
+    ) -> Result<ForwardedRequest, Refusal> {
         let outgoing = |head: &RequestHead<'_>| {
             let hop = Hop {
                 peer: SOMEWHERE,
                 port: self.public_port,
             };
-            let mut headers = self.outgoing(head, Version::HTTP_11, hop, route, permit, None)?;
+            let mut headers = self.request_headers(head, Version::HTTP_11, hop, route, permit, None)?;
             second.write(&mut headers, self.url_schemes.of(route.target()));
             Ok::<_, Refusal>(headers)
         };
@@ -257,7 +262,7 @@ impl Gateway {
         };
         let bare = self.authenticator.target(&question.target, None);
         let target = bare.unwrap_or_else(|| question.target.clone());
-        Ok(Forwarded {
+        Ok(ForwardedRequest {
             target: for_application(route, target)?.to_string(),
             headers,
             removed: names(removed, false),
@@ -284,7 +289,12 @@ impl Gateway {
     }
 
     /// What one of the own pages answers to whoever only looks; none where looking needs a session that is there.
-    async fn answer_of(&self, page: Page, head: &RequestHead<'_>, permit: &Permit) -> Option<Answered> {
+    async fn response_of(
+        &self,
+        page: Page,
+        head: &RequestHead<'_>,
+        permit: &Permit,
+    ) -> Option<ResponseSummary> {
         let looks = head.method.is_safe() && page.audience() == Audience::Everybody && !page.carries_token();
         if !looks {
             return None;
@@ -317,7 +327,7 @@ fn shown(name: &HeaderName, value: &HeaderValue) -> String {
     text.replace(&SessionId::from_bytes([0; 16]).to_string(), "(the session's id)")
 }
 
-impl<B> From<Response<B>> for Answered {
+impl<B> From<Response<B>> for ResponseSummary {
     fn from(response: Response<B>) -> Self {
         let text = |name| {
             let value = response.headers().get(name)?;

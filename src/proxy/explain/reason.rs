@@ -1,14 +1,14 @@
 //! Reasons in words.
 
-use super::question::Question;
-use super::told::PassedOver;
+use super::report::ShadowedRouteView;
+use super::request::ExplainRequest;
 use crate::config::Allow;
 use crate::model::Principal;
 use crate::proxy::Gateway;
 use crate::request::{Host, RequestHead};
 use crate::route::{Audience, Found, Lost, Page, Route, Unroutable};
 
-impl Question {
+impl ExplainRequest {
     /// What is worth knowing of it, whatever becomes of it.
     pub(super) fn notes(&self) -> Vec<String> {
         let fragment = "what follows the # stays in the browser, and is left out here";
@@ -66,13 +66,17 @@ impl Gateway {
     }
 
     /// The routes that fit as well, but for a page, before which nothing goes.
-    pub(super) fn passed_over(&self, head: &RequestHead<'_>, found: Option<&Found<'_>>) -> Vec<PassedOver> {
-        if matches!(found, Some(Found::Page(_))) {
+    pub(super) fn passed_over(
+        &self,
+        head: &RequestHead<'_>,
+        matched: Option<&Found<'_>>,
+    ) -> Vec<ShadowedRouteView> {
+        if matches!(matched, Some(Found::Page(_))) {
             return Vec::new();
         }
         let rivals = self.routes.rivals(head).into_iter();
         rivals
-            .map(|rival| PassedOver {
+            .map(|rival| ShadowedRouteView {
                 index: rival.route.place().index,
                 line: rival.route.place().line,
                 label: rival.route.label().to_string(),

@@ -9,8 +9,8 @@ const LAST_CONTROL: u8 = 0xA;
 
 /// Follows the frames of one direction by their heads; payloads are passed over unread.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
-    at: Position,
+pub(super) struct FrameTracker {
+    at: FramePosition,
     head: [u8; LONGEST_HEAD],
     /// What of the head came in.
     len: usize,
@@ -18,7 +18,7 @@ pub(super) struct Frames {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Position {
+enum FramePosition {
     #[default]
     Head,
     /// So many bytes of a frame are to come.
@@ -27,22 +27,22 @@ enum Position {
     Lost,
 }
 
-impl Frames {
+impl FrameTracker {
     /// Follows bytes up to the end of a frame, or all of them. How many: of some, at least one.
-    pub(super) fn follow(&mut self, bytes: &[u8]) -> usize {
+    pub(super) fn advance(&mut self, bytes: &[u8]) -> usize {
         for (passed, &byte) in bytes.iter().enumerate() {
             match self.at {
-                Position::Lost => return bytes.len(),
-                Position::Payload(left) => {
+                FramePosition::Lost => return bytes.len(),
+                FramePosition::Payload(left) => {
                     let rest = bytes.len() - passed;
                     let taken = usize::try_from(left).map_or(rest, |left| left.min(rest));
                     self.at = match left - taken as u64 {
-                        0 => Position::Head,
-                        left => Position::Payload(left),
+                        0 => FramePosition::Head,
+                        left => FramePosition::Payload(left),
                     };
                     return passed + taken;
                 }
-                Position::Head => {
+                FramePosition::Head => {
                     self.read_head(byte);
                     if self.is_between() {
                         return passed + 1;
@@ -64,7 +64,7 @@ impl Frames {
     }
 
     fn is_between(&self) -> bool {
-        self.at == Position::Head && self.len == 0
+        self.at == FramePosition::Head && self.len == 0
     }
 
     fn read_head(&mut self, byte: u8) {
@@ -78,7 +78,7 @@ impl Frames {
         let is_control = opcode >= CLOSE;
         let is_known = opcode <= 2 || (CLOSE..=LAST_CONTROL).contains(&opcode);
         if !is_known || is_control && (first & 0x80 == 0 || short > 125) {
-            self.at = Position::Lost;
+            self.at = FramePosition::Lost;
             return;
         }
         let extended = match short {
@@ -98,9 +98,9 @@ impl Frames {
         self.len = 0;
         self.has_closed |= opcode == CLOSE;
         self.at = match length.checked_add(mask) {
-            None => Position::Lost,
-            Some(0) => Position::Head,
-            Some(rest) => Position::Payload(rest),
+            None => FramePosition::Lost,
+            Some(0) => FramePosition::Head,
+            Some(rest) => FramePosition::Payload(rest),
         };
     }
 }
@@ -135,15 +135,15 @@ mod tests {
                 for first in [0x02, 0x82, 0xC1] {
                     let frame = frame(first, masked, length);
                     let two = [frame.as_slice(), &frame].concat();
-                    let mut frames = Frames::default();
-                    assert_eq!(frames.follow(&two), frame.len());
+                    let mut frames = FrameTracker::default();
+                    assert_eq!(frames.advance(&two), frame.len());
                     assert!(frames.may_insert());
                     for piece in [1, 3, 4096] {
-                        let mut frames = Frames::default();
+                        let mut frames = FrameTracker::default();
                         let mut passed = 0;
                         for bytes in frame.chunks(piece) {
                             assert!(passed == 0 || !frames.may_insert());
-                            assert_eq!(frames.follow(bytes), bytes.len());
+                            assert_eq!(frames.advance(bytes), bytes.len());
                             passed += bytes.len();
                         }
                         assert!(frames.may_insert());
@@ -155,9 +155,9 @@ mod tests {
 
     #[test]
     fn after_a_close_frame_nothing_may_be_put() {
-        let mut frames = Frames::default();
+        let mut frames = FrameTracker::default();
         let close = frame(0x88, true, 2);
-        assert_eq!(frames.follow(&close), close.len());
+        assert_eq!(frames.advance(&close), close.len());
         assert!(frames.has_closed() && !frames.may_insert());
     }
 
@@ -170,10 +170,10 @@ mod tests {
             &[0x89, 126, 0, 200],
             &[0x82, 0xFF, 255, 255, 255, 255, 255, 255, 255, 255, 1],
         ] {
-            let mut frames = Frames::default();
-            assert_eq!(frames.follow(bytes), bytes.len(), "{bytes:?}");
+            let mut frames = FrameTracker::default();
+            assert_eq!(frames.advance(bytes), bytes.len(), "{bytes:?}");
             assert!(!frames.may_insert(), "{bytes:?}");
-            assert_eq!(frames.follow(&[0; 100]), 100);
+            assert_eq!(frames.advance(&[0; 100]), 100);
             assert!(!frames.may_insert(), "{bytes:?}");
         }
     }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, sp
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::frames::Frames;
+use super::frames::FrameTracker;
 use crate::authenticate::Credentials;
 
 /// Bytes that are read at a time.
@@ -26,7 +26,7 @@ const TO_APPLICATION: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE9];
 
 /// What ends a tunnel whose ends go on.
 #[derive(Debug)]
-pub(in crate::proxy) struct End {
+pub(in crate::proxy) struct TunnelEnd {
     /// On whose behalf it was begun.
     pub(in crate::proxy) credentials: Option<Credentials>,
     /// The gateway is told to stop.
@@ -39,7 +39,7 @@ pub(in crate::proxy) struct End {
 /// by the client's answer; where there is none after half of the time that is left, by the gateway.
 ///
 /// Returns how many bytes the client got from the application.
-pub(in crate::proxy) async fn tunnel(client: OnUpgrade, application: OnUpgrade, end: End) -> u64 {
+pub(in crate::proxy) async fn tunnel(client: OnUpgrade, application: OnUpgrade, end: TunnelEnd) -> u64 {
     let carried = AtomicU64::new(0);
     let ended = tokio::select! {
         ended = tie(client, application, &end, &carried) => ended,
@@ -52,7 +52,12 @@ pub(in crate::proxy) async fn tunnel(client: OnUpgrade, application: OnUpgrade, 
     carried.into_inner()
 }
 
-async fn tie(client: OnUpgrade, application: OnUpgrade, end: &End, carried: &AtomicU64) -> io::Result<()> {
+async fn tie(
+    client: OnUpgrade,
+    application: OnUpgrade,
+    end: &TunnelEnd,
+    carried: &AtomicU64,
+) -> io::Result<()> {
     let (client, application) = tokio::try_join!(client, application).map_err(io::Error::other)?;
     let (from_client, to_client) = split(TokioIo::new(client));
     let (from_application, to_application) = split(TokioIo::new(application));
@@ -67,11 +72,11 @@ async fn tie(client: OnUpgrade, application: OnUpgrade, end: &End, carried: &Ato
 async fn pass_to_client(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    end: &End,
+    end: &TunnelEnd,
     client_closed: &CancellationToken,
     carried: &AtomicU64,
 ) -> io::Result<()> {
-    let mut frames = Frames::default();
+    let mut frames = FrameTracker::default();
     let mut buffer = vec![0; BUFFER];
     loop {
         let stops = end.stop.is_cancelled();
@@ -105,10 +110,10 @@ async fn pass_to_client(
 async fn pass_to_application(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    end: &End,
+    end: &TunnelEnd,
     client_closed: &CancellationToken,
 ) -> io::Result<()> {
-    let mut frames = Frames::default();
+    let mut frames = FrameTracker::default();
     let mut buffer = vec![0; BUFFER];
     let mut is_late = false;
     let mut late = pin!(end.stopped_for(end.drain / 2));
@@ -145,10 +150,10 @@ async fn pass_to_application(
 }
 
 /// Follows all bytes, or those up to the next place between two frames. How many are passed on.
-fn pass(frames: &mut Frames, bytes: &[u8], only_this_frame: bool) -> usize {
+fn pass(frames: &mut FrameTracker, bytes: &[u8], only_this_frame: bool) -> usize {
     let mut passed = 0;
     while passed < bytes.len() {
-        passed += frames.follow(&bytes[passed..]);
+        passed += frames.advance(&bytes[passed..]);
         if only_this_frame && frames.may_insert() {
             break;
         }
@@ -161,7 +166,7 @@ async fn discard(from: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> io::
     Ok(())
 }
 
-impl End {
+impl TunnelEnd {
     async fn credentials_lapsed(&self) {
         match &self.credentials {
             Some(credentials) => credentials.lapsed().await,

@@ -5,38 +5,38 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::Gateway;
-use super::conversation::Conversation;
+use super::connection_state::ConnectionState;
 use crate::listener;
 use crate::request::{Client, Host, RequestId, X_REQUEST_ID};
 
 /// What all requests of a connection share.
 #[derive(Debug)]
-pub(super) struct Arrival {
+pub(super) struct ConnectionInfo {
     /// The other end of the connection.
     pub(super) peer: Client,
     /// The gateway's own port.
     pub(super) port: u16,
     /// The name that the client asked for in the handshake.
     pub(super) sni: Option<Host>,
-    pub(super) conversation: Arc<Conversation>,
+    pub(super) state: Arc<ConnectionState>,
 }
 
 impl Gateway {
     /// Who sent a request: the peer, or whom it names if it is a trusted proxy.
-    pub(super) fn client(&self, arrival: &Arrival, headers: &HeaderMap) -> Client {
+    pub(super) fn client(&self, connection: &ConnectionInfo, headers: &HeaderMap) -> Client {
         Client {
-            address: listener::forwarded(&arrival.peer, headers, &self.trusted),
-            ..arrival.peer
+            address: listener::forwarded(&connection.peer, headers, &self.trusted),
+            ..connection.peer
         }
     }
 
     /// The request's name: a trusted proxy's, or a new one.
-    pub(super) fn name(&self, arrival: &Arrival, headers: &HeaderMap) -> RequestId {
+    pub(super) fn request_id(&self, connection: &ConnectionInfo, headers: &HeaderMap) -> RequestId {
         let given = || {
             let value = headers.get(X_REQUEST_ID)?;
             RequestId::given(value.as_bytes())
         };
-        arrival
+        connection
             .peer
             .through_trusted_proxy
             .then(given)

@@ -11,16 +11,16 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use super::access_log::{Begun, Handled, Unanswered};
-use super::admit::{Stop, Stopped};
-use super::arrival::Arrival;
-use super::asked::{Asked, Malformed, asked};
-use super::body::{AnswerBody, Content, Ending, Watch};
-use super::conversation::Turn;
-use super::forward::{Rest, content_length};
+use super::access_log::{AbortGuard, RequestOutcome, RequestTimer};
+use super::admit::{Rejection, RejectionKind};
+use super::connection_info::ConnectionInfo;
+use super::connection_state::RequestGuard;
+use super::forward::{InboundRequest, content_length};
 use super::framing;
-use super::inspect::Seen;
-use super::recent::Refused;
+use super::head_inspector::HeadReport;
+use super::request_history::RefusalReason;
+use super::response_body::{BodySource, DownstreamBody, OnComplete, SessionWatch};
+use super::target_host::{TargetError, TargetHost, from_parts};
 use super::{Gateway, HSTS, websocket};
 use crate::authenticate::Credentials;
 use crate::model::Principal;
@@ -30,8 +30,8 @@ use crate::route::Found;
 use crate::upstream::{Place, Progress, Upload};
 
 /// An answer before it is sent, and what is known of it.
-pub(super) struct Made {
-    pub(super) response: Response<Content>,
+pub(super) struct PendingResponse {
+    pub(super) response: Response<BodySource>,
     /// What its content ends with.
     pub(super) credentials: Option<Credentials>,
     /// How far the request's body has come.
@@ -43,7 +43,7 @@ pub(super) struct Made {
     pub(super) route: Option<Arc<str>>,
     pub(super) user: Option<Arc<Principal>>,
     /// What it refuses, if it does: for the record.
-    pub(super) refused: Option<Box<Refused>>,
+    pub(super) refused: Option<Box<RefusalReason>>,
     pub(super) clears_cookie: bool,
     /// The request's body was not read.
     pub(super) leaves_unread: bool,
@@ -57,8 +57,8 @@ pub(super) struct Tunnel {
     pub(super) place: Option<Place>,
 }
 
-impl From<Response<Content>> for Made {
-    fn from(response: Response<Content>) -> Self {
+impl From<Response<BodySource>> for PendingResponse {
+    fn from(response: Response<BodySource>) -> Self {
         Self {
             response,
             credentials: None,
@@ -77,25 +77,25 @@ impl From<Response<Content>> for Made {
 impl Gateway {
     /// Answers one request; never fails. `seen` is what was seen of its head, `None` in HTTP/2 and for one that came in
     /// with the body before it.
-    pub(super) async fn answer(
+    pub(super) async fn handle(
         self: Arc<Self>,
-        arrival: Arc<Arrival>,
+        connection: Arc<ConnectionInfo>,
         request: Request<Incoming>,
-        turn: Turn,
-        seen: Option<Seen>,
-    ) -> Response<AnswerBody> {
-        let begun = Begun::now(&self.clock);
+        guard: RequestGuard,
+        seen: Option<HeadReport>,
+    ) -> Response<DownstreamBody> {
+        let begun = RequestTimer::now(&self.clock);
         let (mut parts, incoming) = request.into_parts();
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let upload = Upload::new(incoming, parts.version);
         let has_body = !upload.is_end_stream();
-        let client = self.client(&arrival, &parts.headers);
+        let client = self.client(&connection, &parts.headers);
         // A head that others could read differently is refused (S45).
         let asked = match seen.and_then(|seen| seen.fault) {
-            Some(fault) => Err(Malformed::from(fault)),
+            Some(fault) => Err(TargetError::from(fault)),
             None => framing::validate(&parts.headers, self.header_fields)
-                .map_err(Malformed::from)
-                .and_then(|()| asked(&parts, arrival.peer.through_trusted_proxy)),
+                .map_err(TargetError::from)
+                .and_then(|()| from_parts(&parts, connection.peer.through_trusted_proxy)),
         };
         let (asked, malformed) = match asked {
             Ok(asked) => (asked, None),
@@ -110,23 +110,23 @@ impl Gateway {
             query: parts.uri.query(),
             headers: &parts.headers,
             client: &client,
-            id: self.name(&arrival, &parts.headers),
+            id: self.request_id(&connection, &parts.headers),
         };
-        let unanswered = Unanswered::new(self.access_log.as_ref(), &head, begun);
+        let unanswered = AbortGuard::new(self.access_log.as_ref(), &head, begun);
         let mut made = if let Some(malformed) = malformed {
-            self.refused(&head, &malformed.into(), has_body)
+            self.refuse(&head, &malformed.into(), has_body)
         } else {
-            let rest = Rest {
+            let inbound = InboundRequest {
                 upload,
                 target: parts.uri.path_and_query(),
                 version: parts.version,
-                sni: arrival.sni.as_ref().filter(|_| !asked.is_by_proxy),
+                sni: connection.sni.as_ref().filter(|_| !asked.is_by_proxy),
                 upgrade,
             };
-            let made = AssertUnwindSafe(self.make(&head, rest, &arrival, has_body)).catch_unwind();
+            let made = AssertUnwindSafe(self.dispatch(&head, inbound, &connection, has_body)).catch_unwind();
             made.await.unwrap_or_else(|_| {
                 let refusal = Refusal::because(Problem::Unavailable, "a stage panicked");
-                self.refused(&head, &refusal, has_body)
+                self.refuse(&head, &refusal, has_body)
             })
         };
         unanswered.answered();
@@ -140,12 +140,12 @@ impl Gateway {
         let closes =
             parts.version != Version::HTTP_2 && (is_unsure || made.leaves_unread || self.stop.is_cancelled());
         self.finish(&head, &mut made, closes);
-        self.send(&head, made, begun, turn)
+        self.send(&head, made, begun, guard)
     }
 
     /// Stands for the host of a request that names none, where it is refused.
-    fn nothing_asked(&self) -> Asked<'static> {
-        Asked {
+    fn nothing_asked(&self) -> TargetHost<'static> {
+        TargetHost {
             host: self.routes.public_host().clone(),
             scheme: "https",
             authority: "".into(),
@@ -154,24 +154,27 @@ impl Gateway {
     }
 
     /// The way of a request.
-    async fn make(
+    async fn dispatch(
         &self,
         head: &RequestHead<'_>,
-        mut rest: Rest<'_>,
-        arrival: &Arrival,
+        mut inbound: InboundRequest<'_>,
+        connection: &ConnectionInfo,
         has_body: bool,
-    ) -> Made {
-        let admitted = self.admit(head, &mut rest.upload, rest.sni).await;
+    ) -> PendingResponse {
+        let admitted = self.admit(head, &mut inbound.upload, inbound.sni).await;
         let mut admission = match admitted {
             Ok(admission) => admission,
-            Err(stopped) => return self.stopped(head, stopped, has_body),
+            Err(stopped) => return self.reject(head, stopped, has_body),
         };
         let made = match admission.to {
             // Boxed, as all others would carry the room that the pages need.
-            Found::Page(page) => Box::pin(self.page(page, head, rest.upload, &admission.permit)).await,
-            Found::Route(route) => self.forward(head, rest, arrival, route, &mut admission).await,
+            Found::Page(page) => Box::pin(self.page(page, head, inbound.upload, &admission.permit)).await,
+            Found::Route(route) => {
+                self.forward(head, inbound, connection, route, &mut admission)
+                    .await
+            }
         };
-        let mut made = made.unwrap_or_else(|refusal| self.refused(head, &refusal, has_body));
+        let mut made = made.unwrap_or_else(|refusal| self.refuse(head, &refusal, has_body));
         made.clears_cookie = admission.clears_cookie;
         made.user = admission.permit.principal().cloned();
         if let Found::Route(route) = admission.to {
@@ -180,19 +183,24 @@ impl Gateway {
         made
     }
 
-    pub(super) fn stopped(&self, head: &RequestHead<'_>, stopped: Stopped, has_body: bool) -> Made {
+    pub(super) fn reject(
+        &self,
+        head: &RequestHead<'_>,
+        stopped: Rejection,
+        has_body: bool,
+    ) -> PendingResponse {
         let mut made = match stopped.answer {
-            Stop::Refused(refusal, allow) => {
-                let mut made = self.refused(head, &refusal, has_body);
+            RejectionKind::Refused(refusal, allow) => {
+                let mut made = self.refuse(head, &refusal, has_body);
                 if let Some(allow) = allow {
                     made.response.headers_mut().insert(ALLOW, allow);
                 }
                 made
             }
-            Stop::Options(allow) => bare(StatusCode::NO_CONTENT, (ALLOW, allow)),
-            Stop::Elsewhere(url) => match HeaderValue::try_from(url) {
+            RejectionKind::Options(allow) => bare(StatusCode::NO_CONTENT, (ALLOW, allow)),
+            RejectionKind::Redirect(url) => match HeaderValue::try_from(url) {
                 Ok(url) => bare(redirect_status(head.method), (LOCATION, url)),
-                Err(_) => self.refused(head, &Refusal::new(Problem::BadRequest), has_body),
+                Err(_) => self.refuse(head, &Refusal::new(Problem::BadRequest), has_body),
             },
         };
         made.leaves_unread = has_body;
@@ -203,7 +211,12 @@ impl Gateway {
     }
 
     /// The one place where a refusal becomes an answer.
-    pub(super) fn refused(&self, head: &RequestHead<'_>, refusal: &Refusal, has_body: bool) -> Made {
+    pub(super) fn refuse(
+        &self,
+        head: &RequestHead<'_>,
+        refusal: &Refusal,
+        has_body: bool,
+    ) -> PendingResponse {
         if let Some(cause) = &refusal.cause {
             let (request_id, problem) = (head.id, refusal.problem.slug());
             if refusal.problem.status().is_server_error() {
@@ -214,24 +227,24 @@ impl Gateway {
                 tracing::debug!(%request_id, problem, %cause, "a request is refused");
             }
         }
-        let mut made = Made::from(self.portal.refuse(head, refusal).map(Content::own));
-        made.refused = Some(Box::new(Refused {
+        let mut response = PendingResponse::from(self.portal.refuse(head, refusal).map(BodySource::own));
+        response.refused = Some(Box::new(RefusalReason {
             problem: refusal.problem,
             cause: refusal.cause.clone(),
         }));
-        made.leaves_unread = has_body;
-        made
+        response.leaves_unread = has_body;
+        response
     }
 
     /// What every answer says.
-    fn finish(&self, head: &RequestHead<'_>, made: &mut Made, closes: bool) {
+    fn finish(&self, head: &RequestHead<'_>, response: &mut PendingResponse, closes: bool) {
         if *head.method == Method::HEAD
-            && let Content::Own(content) = made.response.body_mut()
+            && let BodySource::Own(content) = response.response.body_mut()
         {
             let length = content.take().map_or(0, |content| content.len());
-            content_length(made.response.headers_mut(), length);
+            content_length(response.response.headers_mut(), length);
         }
-        let headers = made.response.headers_mut();
+        let headers = response.response.headers_mut();
         headers.insert(X_REQUEST_ID, head.id.header_value());
         let date = self.clock.http_date().map(HeaderValue::try_from);
         if let Some(Ok(date)) = date {
@@ -244,10 +257,10 @@ impl Gateway {
             // An application's would outlive the trial, for every port of the machine.
             headers.remove(STRICT_TRANSPORT_SECURITY);
         }
-        if made.clears_cookie && !self.sets_session(headers) {
+        if response.clears_cookie && !self.sets_session(headers) {
             headers.append(SET_COOKIE, self.services.session_cookie.clear());
         }
-        if closes && made.tunnel.is_none() {
+        if closes && response.tunnel.is_none() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
@@ -264,21 +277,27 @@ impl Gateway {
     }
 
     /// Gives the answer to the connection. Whatever is to happen at its end happens when its body is dropped.
-    fn send(&self, head: &RequestHead<'_>, made: Made, begun: Begun, turn: Turn) -> Response<AnswerBody> {
-        if made.leaves_unread {
-            turn.leave_unread();
+    fn send(
+        &self,
+        head: &RequestHead<'_>,
+        response: PendingResponse,
+        begun: RequestTimer,
+        guard: RequestGuard,
+    ) -> Response<DownstreamBody> {
+        if response.leaves_unread {
+            guard.leave_unread();
         }
-        let status = made.response.status();
+        let status = response.response.status();
         self.metrics.responded(status.as_u16());
-        if let Some(&problem) = made.response.extensions().get::<Problem>() {
+        if let Some(&problem) = response.response.extensions().get::<Problem>() {
             self.metrics.refusals.of(problem).increment();
         }
-        let handled = Handled {
-            user: made.user.as_ref().map(|user| user.username.as_str()),
-            route: made.route.as_deref(),
-            upstream: made.upstream.as_deref(),
+        let handled = RequestOutcome {
+            user: response.user.as_ref().map(|user| user.username.as_str()),
+            route: response.route.as_deref(),
+            upstream: response.upstream.as_deref(),
         };
-        self.remember(head, begun, &made);
+        self.remember(head, begun, &response);
         let mut record = self
             .access_log
             .as_ref()
@@ -287,17 +306,17 @@ impl Gateway {
             client,
             upstream,
             place,
-        }) = made.tunnel
+        }) = response.tunnel
         {
-            turn.switch();
-            let end = websocket::End {
-                credentials: made.credentials.clone(),
+            guard.switch();
+            let end = websocket::TunnelEnd {
+                credentials: response.credentials.clone(),
                 stop: self.stop.clone(),
                 drain: self.timeouts.drain,
             };
             let tunnel = websocket::tunnel(client, upstream, end);
             let record = record.take();
-            let own_place = turn.keep_place();
+            let own_place = guard.keep_slot();
             self.tunnels.spawn(async move {
                 let carried = tunnel.await;
                 drop((place, own_place));
@@ -307,22 +326,23 @@ impl Gateway {
                 }
             });
         }
-        let watch = Watch::new(made.credentials, self.timeouts.idle);
-        let ending = Ending {
-            turn,
-            request: made.request,
+        let watch = SessionWatch::new(response.credentials, self.timeouts.idle);
+        let ending = OnComplete {
+            guard,
+            request: response.request,
             record,
         };
-        made.response
-            .map(|content| AnswerBody::new(content, watch, ending))
+        response
+            .response
+            .map(|content| DownstreamBody::new(content, watch, ending))
     }
 }
 
-fn bare(status: StatusCode, header: (http::HeaderName, HeaderValue)) -> Made {
-    let mut response = Response::new(Content::own(Bytes::new()));
+fn bare(status: StatusCode, header: (http::HeaderName, HeaderValue)) -> PendingResponse {
+    let mut response = Response::new(BodySource::own(Bytes::new()));
     *response.status_mut() = status;
     response.headers_mut().insert(header.0, header.1);
-    Made::from(response)
+    PendingResponse::from(response)
 }
 
 /// A form that was posted is to be posted again.

@@ -7,42 +7,42 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::header::DATE;
 
-use super::access_log::Begun;
-use super::arrival::Arrival;
-use super::recent::Noted;
-use super::{Current, Gateway};
+use super::access_log::RequestTimer;
+use super::connection_info::ConnectionInfo;
+use super::request_history::HistoryEntry;
+use super::{Gateway, GatewayHandle};
 use crate::request::{RequestId, X_REQUEST_ID};
 
 /// Names them as they leave.
 #[derive(Debug)]
-pub(super) struct Unreadable {
-    current: Arc<Current>,
-    arrival: Arc<Arrival>,
+pub(super) struct ErrorTagger {
+    current: Arc<GatewayHandle>,
+    connection: Arc<ConnectionInfo>,
 }
 
 /// One on its way out.
 #[derive(Debug)]
-pub(super) struct Leaving {
+pub(super) struct TaggedResponse {
     answer: Vec<u8>,
     sent: usize,
     stands_for: usize,
 }
 
-impl Unreadable {
-    pub(super) fn new(current: Arc<Current>, arrival: Arc<Arrival>) -> Self {
-        Self { current, arrival }
+impl ErrorTagger {
+    pub(super) fn new(current: Arc<GatewayHandle>, connection: Arc<ConnectionInfo>) -> Self {
+        Self { current, connection }
     }
 
     /// The same answer with its name and the time, if these bytes are one without.
-    pub(super) fn name(&self, bytes: &[u8]) -> Option<Leaving> {
+    pub(super) fn tag(&self, bytes: &[u8]) -> Option<TaggedResponse> {
         let status = nameless(bytes)?;
-        let id = self.current.load().unreadable(&self.arrival, status);
+        let id = self.current.load().unreadable(&self.connection, status);
         let mut answer = bytes[..bytes.len() - END.len()].to_vec();
         if let Some(date) = self.current.load().clock.http_date() {
             answer.extend_from_slice(format!("\r\n{DATE}: {date}").as_bytes());
         }
         answer.extend_from_slice(format!("\r\n{X_REQUEST_ID}: {id}\r\n\r\n").as_bytes());
-        Some(Leaving {
+        Some(TaggedResponse {
             answer,
             sent: 0,
             stands_for: bytes.len(),
@@ -50,7 +50,7 @@ impl Unreadable {
     }
 }
 
-impl Leaving {
+impl TaggedResponse {
     /// What is still to be sent.
     pub(super) fn rest(&self) -> &[u8] {
         self.answer.get(self.sent..).unwrap_or_default()
@@ -85,15 +85,19 @@ fn has_name(head: &[u8]) -> bool {
 
 impl Gateway {
     /// Names an answer to what nobody could read, counts it and notes it.
-    fn unreadable(&self, arrival: &Arrival, status: StatusCode) -> RequestId {
+    fn unreadable(&self, connection: &ConnectionInfo, status: StatusCode) -> RequestId {
         let id = self.ids.next();
         self.metrics.responded(status.as_u16());
-        let begun = Begun::now(&self.clock);
+        let begun = RequestTimer::now(&self.clock);
         if let Some(log) = &self.access_log {
-            log.note_unreadable(&arrival.peer, id, begun, status);
+            log.note_unreadable(&connection.peer, id, begun, status);
         }
-        self.recent
-            .note(Noted::unreadable(id, begun.at(), arrival.peer.address, status));
+        self.history.note(HistoryEntry::unreadable(
+            id,
+            begun.at(),
+            connection.peer.address,
+            status,
+        ));
         id
     }
 }

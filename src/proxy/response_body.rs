@@ -9,22 +9,22 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::access_log::Record;
-use super::conversation::Turn;
+use super::access_log::PendingEntry;
+use super::connection_state::RequestGuard;
 use crate::authenticate::{Credentials, LOOKS_EVERY};
 use crate::upstream::{self, BodyError, Progress};
 
 /// An answer's content, and what becomes of it.
 #[derive(Debug)]
-pub(super) struct AnswerBody {
-    content: Content,
-    watch: Watch,
-    ending: Ending,
+pub(super) struct DownstreamBody {
+    content: BodySource,
+    watch: SessionWatch,
+    ending: OnComplete,
 }
 
 /// Where an answer's content comes from.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(super) enum BodySource {
     /// The gateway itself; `None` once it was sent, or if there is none.
     Own(Option<Bytes>),
     /// An application.
@@ -33,7 +33,7 @@ pub(super) enum Content {
 
 /// Ends a body that is quiet for too long, or whose credentials have lapsed.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct SessionWatch {
     credentials: Option<Credentials>,
     idle: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -43,15 +43,15 @@ pub(super) struct Watch {
 
 /// What happens when an answer is over, at its end or before it.
 #[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) turn: Turn,
+pub(super) struct OnComplete {
+    pub(super) guard: RequestGuard,
     /// How far the request's body has come.
     pub(super) request: Option<Arc<Progress>>,
-    pub(super) record: Option<Record>,
+    pub(super) record: Option<PendingEntry>,
 }
 
-impl AnswerBody {
-    pub(super) fn new(content: Content, watch: Watch, ending: Ending) -> Self {
+impl DownstreamBody {
+    pub(super) fn new(content: BodySource, watch: SessionWatch, ending: OnComplete) -> Self {
         Self {
             content,
             watch,
@@ -60,14 +60,14 @@ impl AnswerBody {
     }
 }
 
-impl Content {
+impl BodySource {
     /// The gateway's own.
     pub(super) fn own(bytes: Bytes) -> Self {
         Self::Own(Some(bytes).filter(|bytes| !bytes.is_empty()))
     }
 }
 
-impl Watch {
+impl SessionWatch {
     /// For content that an application sends on behalf of somebody, and that may pause for `idle`.
     pub(super) fn new(credentials: Option<Credentials>, idle: Duration) -> Self {
         Self {
@@ -114,7 +114,7 @@ fn require_current(credentials: Option<&Credentials>) -> Result<(), BodyError> {
     credentials.map_or(Ok(()), |credentials| Ok(credentials.require_current()?))
 }
 
-impl Body for AnswerBody {
+impl Body for DownstreamBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -124,8 +124,8 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let polled = match &mut this.content {
-            Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Upstream(body) => match Pin::new(body).poll_frame(context) {
+            BodySource::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            BodySource::Upstream(body) => match Pin::new(body).poll_frame(context) {
                 Poll::Pending => this.watch.poll_quiet(context).map(|error| Some(Err(error))),
                 Poll::Ready(frame) => Poll::Ready(frame.map(|frame| this.watch.came().and(frame))),
             },
@@ -140,27 +140,29 @@ impl Body for AnswerBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Own(bytes) => bytes.is_none(),
-            Content::Upstream(body) => body.is_end_stream(),
+            BodySource::Own(bytes) => bytes.is_none(),
+            BodySource::Upstream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Content::Upstream(body) => body.size_hint(),
+            BodySource::Own(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            BodySource::Upstream(body) => body.size_hint(),
         }
     }
 }
 
-impl Drop for Ending {
+impl Drop for OnComplete {
     fn drop(&mut self) {
         if self
             .request
             .as_ref()
             .is_some_and(|request| request.finished().is_none())
         {
-            self.turn.leave_unread();
+            self.guard.leave_unread();
         }
         if let Some(record) = self.record.take() {
             record.write();

@@ -9,7 +9,7 @@ use super::Gateway;
 /// Holds a gateway. A connection asks for each of its requests; a request, and what it opened, keeps the gateway that
 /// it began with.
 #[derive(Debug)]
-pub struct Current(ArcSwap<Gateway>);
+pub struct GatewayHandle(ArcSwap<Gateway>);
 
 impl Gateway {
     /// The gateway that has taken the place of this one, or it itself.
@@ -22,7 +22,7 @@ impl Gateway {
     }
 }
 
-impl Current {
+impl GatewayHandle {
     /// Begins with this one.
     pub fn new(gateway: Gateway) -> Self {
         Self(ArcSwap::from_pointee(gateway))
@@ -37,7 +37,7 @@ impl Current {
     }
 
     /// Has applications checked now and then until the gateway stops; returns when the last tunnel is closed.
-    pub async fn keep(&self) {
+    pub async fn run_maintenance(&self) {
         loop {
             let gateway = self.load();
             gateway.upstreams.keep(gateway.retired.clone()).await;

@@ -6,16 +6,16 @@
 
 /// What was seen of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct HeadReport {
     /// What others could read differently.
-    pub(super) fault: Option<Fault>,
+    pub(super) fault: Option<AmbiguousHead>,
     /// More bytes came with its end: its body, or another head.
     pub(super) followed: bool,
 }
 
 /// Something that others could read differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum AmbiguousHead {
     #[error("a line of the head ends without a carriage return")]
     BareLineFeed,
     #[error("the target has a `#`")]
@@ -28,8 +28,8 @@ const LENGTH: &[u8; 15] = b"content-length:";
 
 /// Reads heads of HTTP/1 as they come in.
 #[derive(Debug)]
-pub(super) struct Inspector {
-    seen: Seen,
+pub(super) struct HeadInspector {
+    seen: HeadReport,
     in_request_line: bool,
     /// How much of the current line came before.
     line: usize,
@@ -39,10 +39,10 @@ pub(super) struct Inspector {
     last: u8,
 }
 
-impl Default for Inspector {
+impl Default for HeadInspector {
     fn default() -> Self {
         Self {
-            seen: Seen::default(),
+            seen: HeadReport::default(),
             in_request_line: true,
             line: 0,
             beginning: [0; LENGTH.len()],
@@ -52,14 +52,14 @@ impl Default for Inspector {
     }
 }
 
-impl Inspector {
+impl HeadInspector {
     /// Reads on. What was seen of the head, once it is complete; the next call begins with the next one.
-    pub(super) fn inspect(&mut self, bytes: &[u8]) -> Option<Seen> {
+    pub(super) fn inspect(&mut self, bytes: &[u8]) -> Option<HeadReport> {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
             let before = if end > 0 { bytes[end - 1] } else { self.last };
             let is_crlf = before == b'\r';
-            self.note(!is_crlf, Fault::BareLineFeed);
+            self.note(!is_crlf, AmbiguousHead::BareLineFeed);
             self.read_line(&bytes[start..end]);
             let length = self.line - usize::from(is_crlf);
             self.look_for_length();
@@ -68,7 +68,7 @@ impl Inspector {
             if length > 0 {
                 self.in_request_line = false;
             } else if !self.in_request_line {
-                let seen = Seen {
+                let seen = HeadReport {
                     followed: start < bytes.len(),
                     ..self.seen
                 };
@@ -84,7 +84,7 @@ impl Inspector {
     /// A piece of the current line.
     fn read_line(&mut self, piece: &[u8]) {
         let has_fragment = self.in_request_line && memchr::memchr(b'#', piece).is_some();
-        self.note(has_fragment, Fault::Fragment);
+        self.note(has_fragment, AmbiguousHead::Fragment);
         if let Some(open) = self.beginning.get_mut(self.line..) {
             let count = open.len().min(piece.len());
             open[..count].copy_from_slice(&piece[..count]);
@@ -95,12 +95,12 @@ impl Inspector {
     /// At the end of a line.
     fn look_for_length(&mut self) {
         if self.line >= LENGTH.len() && self.beginning.eq_ignore_ascii_case(LENGTH) {
-            self.note(self.has_length, Fault::TwoLengths);
+            self.note(self.has_length, AmbiguousHead::TwoLengths);
             self.has_length = true;
         }
     }
 
-    fn note(&mut self, is_there: bool, fault: Fault) {
+    fn note(&mut self, is_there: bool, fault: AmbiguousHead) {
         if is_there {
             self.seen.fault.get_or_insert(fault);
         }
@@ -112,15 +112,15 @@ mod tests {
     use super::*;
 
     /// What is seen, whichever way the bytes are cut.
-    fn see(bytes: &[u8]) -> Option<Seen> {
-        let whole = Inspector::default().inspect(bytes);
-        let mut inspector = Inspector::default();
+    fn see(bytes: &[u8]) -> Option<HeadReport> {
+        let whole = HeadInspector::default().inspect(bytes);
+        let mut inspector = HeadInspector::default();
         let mut by_byte = None;
         for (at, byte) in bytes.iter().enumerate() {
             by_byte = by_byte.or_else(|| {
                 let seen = inspector.inspect(std::slice::from_ref(byte))?;
                 let followed = at + 1 < bytes.len();
-                Some(Seen { followed, ..seen })
+                Some(HeadReport { followed, ..seen })
             });
         }
         assert_eq!(whole, by_byte);
@@ -129,11 +129,17 @@ mod tests {
 
     #[test]
     fn an_ordinary_head() {
-        assert_eq!(see(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Some(Seen::default()));
-        assert_eq!(see(b"\r\nGET / HTTP/1.1\r\n\r\n"), Some(Seen::default()));
+        assert_eq!(
+            see(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            Some(HeadReport::default())
+        );
+        assert_eq!(see(b"\r\nGET / HTTP/1.1\r\n\r\n"), Some(HeadReport::default()));
         assert_eq!(see(b"GET / HTTP/1.1\r\nHost: a\r\n"), None);
         // A `#` in a header's value is none in the target.
-        assert_eq!(see(b"GET / HTTP/1.1\r\nA: #\r\n\r\n"), Some(Seen::default()));
+        assert_eq!(
+            see(b"GET / HTTP/1.1\r\nA: #\r\n\r\n"),
+            Some(HeadReport::default())
+        );
     }
 
     #[test]
@@ -144,11 +150,11 @@ mod tests {
             b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: a\r\n\n",
         ] {
-            assert_eq!(fault(head), Some(Fault::BareLineFeed));
+            assert_eq!(fault(head), Some(AmbiguousHead::BareLineFeed));
         }
-        assert_eq!(fault(b"GET /a#b HTTP/1.1\r\n\r\n"), Some(Fault::Fragment));
+        assert_eq!(fault(b"GET /a#b HTTP/1.1\r\n\r\n"), Some(AmbiguousHead::Fragment));
         let two = b"POST / HTTP/1.1\r\ncontent-length: 1\r\nContent-LENGTH: 1\r\n\r\n";
-        assert_eq!(fault(two), Some(Fault::TwoLengths));
+        assert_eq!(fault(two), Some(AmbiguousHead::TwoLengths));
         let one = b"POST / HTTP/1.1\r\ncontent-length: 1\r\nx-content-length: 1\r\n\r\n";
         assert_eq!(fault(one), None);
         assert!(see(b"POST / HTTP/1.1\r\n\r\nbody").unwrap().followed);
@@ -156,12 +162,12 @@ mod tests {
 
     #[test]
     fn the_next_head_is_seen_for_itself() {
-        let mut inspector = Inspector::default();
+        let mut inspector = HeadInspector::default();
         let first = inspector.inspect(b"GET /a#b HTTP/1.1\r\n\r\n");
         assert!(first.unwrap().fault.is_some());
         assert_eq!(
             inspector.inspect(b"GET / HTTP/1.1\r\n\r\n"),
-            Some(Seen::default())
+            Some(HeadReport::default())
         );
     }
 }

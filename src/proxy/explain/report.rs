@@ -24,17 +24,17 @@ pub struct Explanation {
     /// The path of the gateway's own page that takes it.
     pub page: Option<String>,
     /// Routes that fit as well, and why this one goes before them.
-    pub passed_over: Vec<PassedOver>,
+    pub passed_over: Vec<ShadowedRouteView>,
     /// What happens.
-    pub outcome: Outcome,
+    pub outcome: ExplainedOutcome,
     /// Why, in words.
     pub reason: String,
     /// What a browser that navigates is answered, unless the request goes on.
-    pub to_browser: Option<Answered>,
+    pub to_browser: Option<ResponseSummary>,
     /// What a program is answered, unless the request goes on.
-    pub to_program: Option<Answered>,
+    pub to_program: Option<ResponseSummary>,
     /// What the application gets, if it goes on.
-    pub forwarded: Option<Forwarded>,
+    pub forwarded: Option<ForwardedRequest>,
     /// What else is worth knowing.
     pub notes: Vec<String>,
 }
@@ -42,7 +42,7 @@ pub struct Explanation {
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum ExplainedOutcome {
     /// It goes to the route's application.
     Forwarded,
     /// One of the gateway's own pages answers.
@@ -105,7 +105,7 @@ pub struct RouteView {
 
 /// A route that fits as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PassedOver {
+pub struct ShadowedRouteView {
     /// Its place among all routes, from 0.
     pub index: usize,
     /// The line on which it begins, from 1.
@@ -118,7 +118,7 @@ pub struct PassedOver {
 
 /// An answer of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answered {
+pub struct ResponseSummary {
     /// Its status.
     pub status: u16,
     /// What it refuses: the slug.
@@ -131,7 +131,7 @@ pub struct Answered {
 
 /// A request as the application gets it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Forwarded {
+pub struct ForwardedRequest {
     /// Its path and query.
     pub target: String,
     /// The headers that the gateway adds, names and values, sorted. What is secret is not shown.

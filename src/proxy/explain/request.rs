@@ -9,7 +9,7 @@ use crate::services::AccountError;
 
 /// A request to explain.
 #[derive(Debug)]
-pub struct Question {
+pub struct ExplainRequest {
     pub(super) method: Method,
     pub(super) host: Host,
     /// The host and port, as a client sends them.
@@ -27,14 +27,14 @@ pub struct Question {
 
 /// Who sends it: a refusal is told to a browser in another way than to a program.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Sender {
+pub(super) enum ClientKind {
     Browser,
     Program,
 }
 
 /// Why there is no explanation.
 #[derive(Debug, thiserror::Error)]
-pub enum NotExplained {
+pub enum ExplainError {
     /// Not a method.
     #[error("{0:?} is not a method such as GET")]
     Method(String),
@@ -49,17 +49,17 @@ pub enum NotExplained {
     Account(#[from] AccountError),
 }
 
-impl Question {
+impl ExplainRequest {
     /// Reads it. `url` is a whole URL, or a path at `base`. Its path stays as it is written, as it would if it were
     /// sent: a URL parser would resolve dot segments that the gateway refuses.
-    pub fn parse(method: &str, url: &str, base: &str, caller: Option<String>) -> Result<Self, NotExplained> {
+    pub fn parse(method: &str, url: &str, base: &str, caller: Option<String>) -> Result<Self, ExplainError> {
         let (url, fragment) = match url.split_once('#') {
             Some((url, _)) => (url, true),
             None => (url, false),
         };
         let is_path = url.starts_with('/') || url == "*";
         let whole = if is_path { base } else { url };
-        let not_one = || NotExplained::Url(url.to_owned());
+        let not_one = || ExplainError::Url(url.to_owned());
         let (scheme, rest) = whole.split_once("://").ok_or_else(not_one)?;
         if !["http", "https"]
             .iter()
@@ -76,15 +76,15 @@ impl Question {
             sent => sent.to_owned(),
         };
         if !target.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(NotExplained::Target(target));
+            return Err(ExplainError::Target(target));
         }
         Ok(Self {
             method: method
                 .parse()
-                .map_err(|_| NotExplained::Method(method.to_owned()))?,
+                .map_err(|_| ExplainError::Method(method.to_owned()))?,
             host: authority.parse().map_err(|_| not_one())?,
             authority: authority.to_owned(),
-            target: target.parse().map_err(|_| NotExplained::Target(target))?,
+            target: target.parse().map_err(|_| ExplainError::Target(target))?,
             has_fragment: fragment,
             is_plain: scheme.eq_ignore_ascii_case("http"),
             caller,
@@ -93,28 +93,28 @@ impl Question {
     }
 
     /// The same request with a `Destination`, as it is written.
-    pub fn to(self, destination: &str) -> Result<Self, NotExplained> {
+    pub fn to(self, destination: &str) -> Result<Self, ExplainError> {
         let value = HeaderValue::from_bytes(destination.as_bytes());
         Ok(Self {
-            destination: Some(value.map_err(|_| NotExplained::Target(destination.to_owned()))?),
+            destination: Some(value.map_err(|_| ExplainError::Target(destination.to_owned()))?),
             ..self
         })
     }
 
     /// The headers of a request like this one, with nothing special in them.
-    pub(super) fn headers(&self, sender: Sender) -> HeaderMap {
+    pub(super) fn headers(&self, sender: ClientKind) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.extend(HeaderValue::from_str(&self.authority).map(|host| (header::HOST, host)));
         if let Some(destination) = &self.destination {
             headers.insert(DESTINATION, destination.clone());
         }
         match sender {
-            Sender::Browser => {
+            ClientKind::Browser => {
                 headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
                 let mode = HeaderName::from_static("sec-fetch-mode");
                 headers.insert(mode, HeaderValue::from_static("navigate"));
             }
-            Sender::Program => {
+            ClientKind::Program => {
                 headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
             }
         }
@@ -126,8 +126,8 @@ impl Question {
 mod tests {
     use super::*;
 
-    fn read(url: &str) -> Result<String, NotExplained> {
-        let asked = Question::parse("GET", url, "https://gw.example.com:8443", None)?;
+    fn read(url: &str) -> Result<String, ExplainError> {
+        let asked = ExplainRequest::parse("GET", url, "https://gw.example.com:8443", None)?;
         Ok(format!("{} {} {}", asked.host, asked.authority, asked.target))
     }
 
@@ -160,15 +160,15 @@ mod tests {
             "https://u@a/",
         ] {
             assert!(
-                matches!(read(url), Err(NotExplained::Url(_))),
+                matches!(read(url), Err(ExplainError::Url(_))),
                 "{url}: {:?}",
                 read(url)
             );
         }
         for url in ["/a b", "/é"] {
-            assert!(matches!(read(url), Err(NotExplained::Target(_))), "{url}");
+            assert!(matches!(read(url), Err(ExplainError::Target(_))), "{url}");
         }
-        let wrong = Question::parse("GE T", "/", "https://a.com", None);
-        assert!(matches!(wrong, Err(NotExplained::Method(_))));
+        let wrong = ExplainRequest::parse("GE T", "/", "https://a.com", None);
+        assert!(matches!(wrong, Err(ExplainError::Method(_))));
     }
 }

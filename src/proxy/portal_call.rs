@@ -9,8 +9,8 @@ use http::{HeaderValue, Method};
 use http_body::Body as _;
 
 use super::Gateway;
-use super::answer::Made;
-use super::body::Content;
+use super::handle::PendingResponse;
+use super::response_body::BodySource;
 use crate::authenticate::Credentials;
 use crate::authorize::{self, Denied, Permit};
 use crate::portal::Visitor;
@@ -30,7 +30,7 @@ impl Gateway {
         head: &RequestHead<'_>,
         mut upload: Upload,
         permit: &Permit,
-    ) -> Result<Made, Refusal> {
+    ) -> Result<PendingResponse, Refusal> {
         let is_form = *head.method == Method::POST;
         let leaves_unread = !is_form && !upload.is_end_stream();
         let form = if is_form {
@@ -58,7 +58,7 @@ impl Gateway {
         let permit = renewed.as_ref().unwrap_or(permit);
         let body = form.as_ref().map_or_else(Bytes::new, |read| read.bytes.clone());
         let response = gateway.portal.respond(page, head, visitor(permit), body).await;
-        let mut made = Made::from(response.map(Content::own));
+        let mut made = PendingResponse::from(response.map(BodySource::own));
         made.leaves_unread = leaves_unread;
         Ok(made)
     }

@@ -8,13 +8,13 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Uri};
 
 use super::framing::FramingError;
-use super::inspect::Fault;
+use super::head_inspector::AmbiguousHead;
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, port_of};
 use crate::route::BadPath;
 
 /// A host, and what was sent for it.
-pub(super) struct Asked<'a> {
+pub(super) struct TargetHost<'a> {
     pub(super) host: Host,
     pub(super) scheme: &'static str,
     pub(super) authority: Cow<'a, str>,
@@ -24,9 +24,9 @@ pub(super) struct Asked<'a> {
 
 /// A request that means different things to different readers, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
+pub(super) enum TargetError {
     #[error(transparent)]
-    Head(#[from] Fault),
+    Head(#[from] AmbiguousHead),
     #[error(transparent)]
     Framing(#[from] FramingError),
     #[error("no host, or more than one, or not one")]
@@ -40,20 +40,20 @@ pub(super) enum Malformed {
     Scheme,
 }
 
-impl From<Malformed> for Refusal {
-    fn from(malformed: Malformed) -> Self {
+impl From<TargetError> for Refusal {
+    fn from(malformed: TargetError) -> Self {
         let problem = match malformed {
-            Malformed::Framing(error) => error.problem(),
-            Malformed::Head(_)
-            | Malformed::Host
-            | Malformed::HostsDiffer
-            | Malformed::Target
-            | Malformed::Scheme => Problem::BadRequest,
+            TargetError::Framing(error) => error.problem(),
+            TargetError::Head(_)
+            | TargetError::Host
+            | TargetError::HostsDiffer
+            | TargetError::Target
+            | TargetError::Scheme => Problem::BadRequest,
         };
         let refusal = Self::because(problem, malformed.to_string());
         match malformed {
-            Malformed::Head(Fault::Fragment) => refusal.hinting(Hint::Path(BadPath::Fragment)),
-            Malformed::Target => refusal.hinting(Hint::Path(BadPath::NotAPath)),
+            TargetError::Head(AmbiguousHead::Fragment) => refusal.hinting(Hint::Path(BadPath::Fragment)),
+            TargetError::Target => refusal.hinting(Hint::Path(BadPath::NotAPath)),
             _ => refusal,
         }
     }
@@ -61,28 +61,28 @@ impl From<Malformed> for Refusal {
 
 /// The one host that a request is for (RFC 9112, section 3.2; RFC 9113, section 8.3.1); `through_trusted_proxy`: the one
 /// that the proxy was asked for, if it tells.
-pub(super) fn asked(parts: &Parts, through_trusted_proxy: bool) -> Result<Asked<'_>, Malformed> {
+pub(super) fn from_parts(parts: &Parts, through_trusted_proxy: bool) -> Result<TargetHost<'_>, TargetError> {
     if let Some(target) = parts.uri.path_and_query()
         && (!target.as_str().starts_with(['/', '*'])
             || parts.version == http::Version::HTTP_2 && is_empty(target))
     {
-        return Err(Malformed::Target);
+        return Err(TargetError::Target);
     }
     if let Some(scheme) = parts.uri.scheme_str()
         && !["http", "https"].contains(&scheme)
     {
-        return Err(Malformed::Scheme);
+        return Err(TargetError::Scheme);
     }
     let authority = sent_authority(parts)?;
-    let host = authority.parse().map_err(|_| Malformed::Host)?;
-    let sent = Asked {
+    let host = authority.parse().map_err(|_| TargetError::Host)?;
+    let sent = TargetHost {
         host,
         scheme: "https",
         authority: authority.into(),
         is_by_proxy: false,
     };
     if through_trusted_proxy {
-        sent.told_by_proxy(&parts.headers)
+        sent.with_forwarded(&parts.headers)
     } else {
         Ok(sent)
     }
@@ -93,12 +93,12 @@ fn is_empty(target: &PathAndQuery) -> bool {
     target.as_str() == "/" && Uri::from(target.clone()).path().is_empty()
 }
 
-fn sent_authority(parts: &Parts) -> Result<&str, Malformed> {
+fn sent_authority(parts: &Parts) -> Result<&str, TargetError> {
     let mut named = parts.headers.get_all(HOST).iter();
     let header = match (named.next(), named.next()) {
         (None, _) => None,
-        (Some(one), None) => Some(one.to_str().map_err(|_| Malformed::Host)?),
-        (Some(_), Some(_)) => return Err(Malformed::Host),
+        (Some(one), None) => Some(one.to_str().map_err(|_| TargetError::Host)?),
+        (Some(_), Some(_)) => return Err(TargetError::Host),
     };
     let header = header.map(without_empty_port);
     let target = parts.uri.authority().map(Authority::as_str);
@@ -106,14 +106,14 @@ fn sent_authority(parts: &Parts) -> Result<&str, Malformed> {
     if let (Some(header), Some(target)) = (header, target)
         && !header.eq_ignore_ascii_case(target)
     {
-        return Err(Malformed::HostsDiffer);
+        return Err(TargetError::HostsDiffer);
     }
     // HTTP/1 has a Host header even where the target names the host; HTTP/2 has either.
     let authority = match parts.version {
         http::Version::HTTP_2 => target.or(header),
         _ => header,
     };
-    authority.ok_or(Malformed::Host)
+    authority.ok_or(TargetError::Host)
 }
 
 /// `a.com:` is `a.com` (RFC 3986, section 6.2.3): applications are told one of them.
@@ -123,19 +123,19 @@ fn without_empty_port(authority: &str) -> &str {
     bare.unwrap_or(authority)
 }
 
-impl<'a> Asked<'a> {
+impl<'a> TargetHost<'a> {
     /// With what a trusted proxy says that it was asked for, in `X-Forwarded-Host`, `-Proto` and `-Port`.
-    fn told_by_proxy(self, headers: &'a HeaderMap) -> Result<Self, Malformed> {
+    fn with_forwarded(self, headers: &'a HeaderMap) -> Result<Self, TargetError> {
         let scheme = match last(headers, "x-forwarded-proto")? {
             Some(scheme) if scheme.eq_ignore_ascii_case("http") => "http",
             _ => self.scheme,
         };
         let host = last(headers, "x-forwarded-host")?.map(without_empty_port);
         let port = last(headers, "x-forwarded-port")?
-            .map(|port| port.parse::<u16>().map_err(|_| Malformed::Host))
+            .map(|port| port.parse::<u16>().map_err(|_| TargetError::Host))
             .transpose()?;
         let (host, authority, is_by_proxy) = match host {
-            Some(host) => (host.parse().map_err(|_| Malformed::Host)?, host.into(), true),
+            Some(host) => (host.parse().map_err(|_| TargetError::Host)?, host.into(), true),
             None => (self.host, self.authority, self.is_by_proxy),
         };
         // The port beside a host that has none; the scheme's own goes without saying.
@@ -158,11 +158,11 @@ impl<'a> Asked<'a> {
 }
 
 /// The last element of a list, which the nearest proxy wrote.
-fn last<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Malformed> {
+fn last<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, TargetError> {
     let Some(value) = headers.get_all(name).iter().next_back() else {
         return Ok(None);
     };
-    let list = value.to_str().map_err(|_| Malformed::Host)?;
+    let list = value.to_str().map_err(|_| TargetError::Host)?;
     Ok(list
         .rsplit(',')
         .map(str::trim)
@@ -175,22 +175,22 @@ mod tests {
 
     use super::*;
 
-    fn ask(version: Version, target: &str, hosts: &[&str]) -> Result<String, Malformed> {
+    fn ask(version: Version, target: &str, hosts: &[&str]) -> Result<String, TargetError> {
         let mut request = Request::builder().version(version).uri(target);
         for host in hosts {
             request = request.header(HOST, *host);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        asked(&parts, false).map(|asked| format!("{} as {}", asked.host, asked.authority))
+        from_parts(&parts, false).map(|asked| format!("{} as {}", asked.host, asked.authority))
     }
 
-    fn told(sent: &[(&'static str, &'static str)]) -> Result<String, Malformed> {
+    fn target_of(sent: &[(&'static str, &'static str)]) -> Result<String, TargetError> {
         let mut request = Request::builder().uri("/x").header(HOST, "inner:8443");
         for (name, value) in sent {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        asked(&parts, true)
+        from_parts(&parts, true)
             .map(|asked| format!("{}://{} {}", asked.scheme, asked.authority, asked.is_by_proxy))
     }
 
@@ -220,23 +220,26 @@ mod tests {
     #[test]
     fn none_two_or_nonsense_is_refused() {
         let http1 = |target, hosts: &[&str]| ask(Version::HTTP_11, target, hosts);
-        assert_eq!(http1("/x", &[]), Err(Malformed::Host));
-        assert_eq!(http1("https://a.com/x", &[]), Err(Malformed::Host));
-        assert_eq!(http1("/x", &["a.com", "a.com"]), Err(Malformed::Host));
-        assert_eq!(http1("/x", &["a.com, b.com"]), Err(Malformed::Host));
-        assert_eq!(http1("/x", &["user@a.com"]), Err(Malformed::Host));
-        assert_eq!(http1("/x", &["a.com::"]), Err(Malformed::Host));
-        assert_eq!(http1("/x", &["a.com:8443:"]), Err(Malformed::Host));
-        assert_eq!(http1("/x", &["[::1]:1:"]), Err(Malformed::Host));
-        assert_eq!(http1("/x", &[":"]), Err(Malformed::Host));
-        assert_eq!(http1("https://a.com/x", &["b.com"]), Err(Malformed::HostsDiffer));
+        assert_eq!(http1("/x", &[]), Err(TargetError::Host));
+        assert_eq!(http1("https://a.com/x", &[]), Err(TargetError::Host));
+        assert_eq!(http1("/x", &["a.com", "a.com"]), Err(TargetError::Host));
+        assert_eq!(http1("/x", &["a.com, b.com"]), Err(TargetError::Host));
+        assert_eq!(http1("/x", &["user@a.com"]), Err(TargetError::Host));
+        assert_eq!(http1("/x", &["a.com::"]), Err(TargetError::Host));
+        assert_eq!(http1("/x", &["a.com:8443:"]), Err(TargetError::Host));
+        assert_eq!(http1("/x", &["[::1]:1:"]), Err(TargetError::Host));
+        assert_eq!(http1("/x", &[":"]), Err(TargetError::Host));
+        assert_eq!(
+            http1("https://a.com/x", &["b.com"]),
+            Err(TargetError::HostsDiffer)
+        );
         assert_eq!(
             http1("https://a.com/x", &["a.com:1"]),
-            Err(Malformed::HostsDiffer)
+            Err(TargetError::HostsDiffer)
         );
-        assert_eq!(http1("ftp://a.com/x", &["a.com"]), Err(Malformed::Scheme));
+        assert_eq!(http1("ftp://a.com/x", &["a.com"]), Err(TargetError::Scheme));
         let http2 = ask(Version::HTTP_2, "https://a.com/x", &["b.com"]);
-        assert_eq!(http2, Err(Malformed::HostsDiffer));
+        assert_eq!(http2, Err(TargetError::HostsDiffer));
     }
 
     #[test]
@@ -275,14 +278,14 @@ mod tests {
                 "https://a.com:8444 true",
             ),
         ] {
-            assert_eq!(told(sent).as_deref(), Ok(found), "{sent:?}");
+            assert_eq!(target_of(sent).as_deref(), Ok(found), "{sent:?}");
         }
         for nonsense in [
             ("x-forwarded-host", "a b"),
             ("x-forwarded-host", "user@a.com"),
             ("x-forwarded-port", "99999"),
         ] {
-            assert_eq!(told(&[nonsense]), Err(Malformed::Host), "{nonsense:?}");
+            assert_eq!(target_of(&[nonsense]), Err(TargetError::Host), "{nonsense:?}");
         }
     }
 }

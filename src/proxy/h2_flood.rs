@@ -28,7 +28,7 @@ const FRUITLESS: usize = 512;
 
 /// What a client sends, frame by frame.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(super) struct FrameLimiter {
     /// Bytes until the next frame's head.
     skip: usize,
     head: [u8; HEAD],
@@ -49,9 +49,9 @@ pub(super) struct Frames {
 /// More frames without use than a client has reason to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a flood of frames without use")]
-pub(super) struct Flood;
+pub(super) struct FloodError;
 
-impl Frames {
+impl FrameLimiter {
     pub(super) fn new() -> Self {
         Self {
             skip: PREFACE,
@@ -69,7 +69,7 @@ impl Frames {
 
     /// Looks at what came in. `begun` is how many of the connection's streams became requests so far, `sent` how many
     /// bytes were sent to the client.
-    pub(super) fn look(&mut self, mut bytes: &[u8], begun: usize, sent: u64) -> Result<(), Flood> {
+    pub(super) fn look(&mut self, mut bytes: &[u8], begun: usize, sent: u64) -> Result<(), FloodError> {
         loop {
             let skipped = self.skip.min(bytes.len());
             bytes = &bytes[skipped..];
@@ -91,7 +91,7 @@ impl Frames {
         }
         let fruitless = self.opened.saturating_sub(begun);
         if self.useless > BURST && self.useless_now() > BURST || fruitless > FRUITLESS {
-            return Err(Flood);
+            return Err(FloodError);
         }
         Ok(())
     }
@@ -163,14 +163,14 @@ mod tests {
         [&head, payload].concat()
     }
 
-    fn begun() -> Frames {
-        let mut frames = Frames::new();
+    fn begun() -> FrameLimiter {
+        let mut frames = FrameLimiter::new();
         assert_eq!(frames.look(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, 0), Ok(()));
         frames
     }
 
     /// How many of these pass.
-    fn pass(frames: &mut Frames, bytes: &[u8], begun: usize) -> usize {
+    fn pass(frames: &mut FrameLimiter, bytes: &[u8], begun: usize) -> usize {
         (0..10_000)
             .position(|_| frames.look(bytes, begun, 0).is_err())
             .unwrap_or(10_000)
@@ -229,7 +229,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn windows_are_widened_as_far_as_something_is_read_through_them() {
         let update = frame(8, 0, 0, &[0, 0, 4, 0]);
-        let taken = |frames: &mut Frames, begun, sent| {
+        let taken = |frames: &mut FrameLimiter, begun, sent| {
             let passes = |_: &usize| frames.look(&update, begun, sent).is_ok();
             (0..100_000).take_while(passes).count()
         };
@@ -252,11 +252,11 @@ mod tests {
             stream.extend(frame(PING, 0, 0, &[0; 8]));
         }
         for size in [1, 8, 9, 10, 47, 1000, stream.len()] {
-            let mut frames = Frames::new();
+            let mut frames = FrameLimiter::new();
             let last = stream.len() - 8 - 1;
             let mut seen = stream[..last].chunks(size);
             assert!(seen.all(|bytes| frames.look(bytes, 0, 0).is_ok()), "{size}");
-            assert_eq!(frames.look(&stream[last..], 0, 0), Err(Flood), "{size}");
+            assert_eq!(frames.look(&stream[last..], 0, 0), Err(FloodError), "{size}");
         }
     }
 }

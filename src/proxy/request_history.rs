@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Gateway;
-use super::access_log::Begun;
-use super::answer::Made;
-use super::body::Content;
+use super::access_log::RequestTimer;
+use super::handle::PendingResponse;
+use super::response_body::BodySource;
 use crate::model::Principal;
 use crate::refusal::Problem;
 use crate::request::{RequestHead, RequestId};
@@ -30,14 +30,14 @@ const PATH: usize = 256;
 
 /// The answers of late, in memory and bounded.
 #[derive(Debug)]
-pub struct Recent {
+pub struct RequestHistory {
     refusals: Mutex<Ring>,
     others: Mutex<Ring>,
 }
 
 #[derive(Debug)]
 struct Ring {
-    kept: VecDeque<Box<Noted>>,
+    kept: VecDeque<Box<HistoryEntry>>,
     most: usize,
     /// Whatever was answered since then is there.
     since: Timestamp,
@@ -45,7 +45,7 @@ struct Ring {
 
 /// Why a request was refused.
 #[derive(Clone, Debug)]
-pub(super) struct Refused {
+pub(super) struct RefusalReason {
     pub(super) problem: Problem,
     /// For the operator.
     pub(super) cause: Option<Cow<'static, str>>,
@@ -53,7 +53,7 @@ pub(super) struct Refused {
 
 /// An answer. No query is in it: tokens may be in one.
 #[derive(Debug)]
-pub(super) struct Noted {
+pub(super) struct HistoryEntry {
     id: RequestId,
     at: Timestamp,
     client: IpAddr,
@@ -63,7 +63,7 @@ pub(super) struct Noted {
     user: Option<Arc<Principal>>,
     route: Option<Arc<str>>,
     status: StatusCode,
-    refused: Option<Refused>,
+    refused: Option<RefusalReason>,
 }
 
 /// A request that the gateway itself answered of late.
@@ -95,7 +95,7 @@ pub struct RecentRequest {
     pub reason: Option<String>,
 }
 
-impl Recent {
+impl RequestHistory {
     /// Nothing yet.
     pub fn since(now: Timestamp) -> Self {
         let ring = |most| {
@@ -128,7 +128,7 @@ impl Recent {
         ring.since
     }
 
-    pub(super) fn note(&self, noted: Noted) {
+    pub(super) fn note(&self, noted: HistoryEntry) {
         let is_refusal = noted.refused.is_some() || noted.status.is_client_error();
         let ring = if is_refusal { &self.refusals } else { &self.others };
         let noted = Box::new(noted);
@@ -142,7 +142,7 @@ impl Recent {
 }
 
 impl Ring {
-    fn push(&mut self, noted: Box<Noted>) -> Option<Box<Noted>> {
+    fn push(&mut self, noted: Box<HistoryEntry>) -> Option<Box<HistoryEntry>> {
         let forgotten = (self.kept.len() == self.most)
             .then(|| self.kept.pop_front())
             .flatten();
@@ -154,7 +154,7 @@ impl Ring {
     }
 }
 
-impl Noted {
+impl HistoryEntry {
     /// A head that nobody could read.
     pub(super) fn unreadable(id: RequestId, at: Timestamp, client: IpAddr, status: StatusCode) -> Self {
         Self {
@@ -167,7 +167,7 @@ impl Noted {
             user: None,
             route: None,
             status,
-            refused: Some(Refused {
+            refused: Some(RefusalReason {
                 problem: Problem::BadRequest,
                 cause: Some("the head of the request cannot be read, or is too large".into()),
             }),
@@ -195,30 +195,30 @@ impl Noted {
 
 impl Gateway {
     /// Remembers an answer, unless an application gave it: that path has neither a lock nor an allocation for it.
-    pub(super) fn remember(&self, head: &RequestHead<'_>, begun: Begun, made: &Made) {
-        if matches!(made.response.body(), Content::Upstream(_)) || made.tunnel.is_some() {
+    pub(super) fn remember(&self, head: &RequestHead<'_>, begun: RequestTimer, response: &PendingResponse) {
+        if matches!(response.response.body(), BodySource::Upstream(_)) || response.tunnel.is_some() {
             return;
         }
-        let status = made.response.status();
+        let status = response.response.status();
         let page = Page::at(head.path);
         let is_refused = status.is_client_error() || status.is_server_error();
         // What browsers fetch with a page, and programs again and again, would drive out what people did.
         if !is_refused && matches!(page, Some(Page::Asset | Page::Me)) {
             return;
         }
-        let answered = made.response.extensions().get::<Problem>();
-        let by_page = answered.map(|&problem| Refused { problem, cause: None });
-        self.recent.note(Noted {
+        let answered = response.response.extensions().get::<Problem>();
+        let by_page = answered.map(|&problem| RefusalReason { problem, cause: None });
+        self.history.note(HistoryEntry {
             id: head.id,
             at: begun.at(),
             client: head.client.address,
             method: Some(head.method.clone()),
             host: head.host.as_str().into(),
             path: beginning(head.path).into(),
-            user: made.user.clone(),
-            route: made.route.clone(),
+            user: response.user.clone(),
+            route: response.route.clone(),
             status,
-            refused: made.refused.as_deref().cloned().or(by_page),
+            refused: response.refused.as_deref().cloned().or(by_page),
         });
     }
 }
@@ -236,31 +236,34 @@ mod tests {
     #[test]
     fn the_oldest_is_forgotten_and_said_to_be() {
         let start: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-        let recent = Recent::since(start);
+        let history = RequestHistory::since(start);
         let ids = RequestIds::new(&Random::seeded(1));
         let note = |status, second: u64| {
             let id = ids.next();
             let at = start + std::time::Duration::from_secs(second);
-            let mut noted = Noted::unreadable(id, at, [203, 0, 113, 9].into(), status);
+            let mut noted = HistoryEntry::unreadable(id, at, [203, 0, 113, 9].into(), status);
             if !status.is_client_error() {
                 noted.refused = None;
             }
-            recent.note(noted);
+            history.note(noted);
             id.to_string()
         };
         let page = note(StatusCode::OK, 0);
         let first = note(StatusCode::BAD_REQUEST, 1);
-        assert_eq!(recent.find(&first).unwrap().status, 400);
-        assert_eq!(recent.refusals_since(), start);
+        assert_eq!(history.find(&first).unwrap().status, 400);
+        assert_eq!(history.refusals_since(), start);
         let second = note(StatusCode::BAD_REQUEST, 2);
         for _ in 1..REFUSALS {
             note(StatusCode::BAD_REQUEST, 3);
         }
-        assert_eq!(recent.find(&first), None);
-        assert!(recent.find(&second).is_some());
-        assert_eq!(recent.refusals_since(), start + std::time::Duration::from_secs(1));
+        assert_eq!(history.find(&first), None);
+        assert!(history.find(&second).is_some());
+        assert_eq!(
+            history.refusals_since(),
+            start + std::time::Duration::from_secs(1)
+        );
         // Refusals push out no page.
-        assert!(recent.find(&page).is_some());
+        assert!(history.find(&page).is_some());
         assert_eq!(beginning(&"é".repeat(200)).len(), PATH);
     }
 }

@@ -3,19 +3,19 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::inspect::Seen;
+use super::head_inspector::HeadReport;
 use crate::listener::{Activity, TunnelPlace};
 
 /// A request that is being answered. It ends however that ends: a client may break off at any moment.
 #[derive(Debug)]
-pub(super) struct Turn(Arc<Conversation>);
+pub(super) struct RequestGuard(Arc<ConnectionState>);
 
 /// Shared by a connection's stream and the requests on it. Its values are read and written in one task for HTTP/1;
 /// for HTTP/2 only the counts of requests are used.
 #[derive(Debug, Default)]
-pub(super) struct Conversation {
+pub(super) struct ConnectionState {
     /// Of the head that came in last and whose request has not begun.
-    seen: Mutex<Option<Seen>>,
+    seen: Mutex<Option<HeadReport>>,
     in_head: AtomicBool,
     in_body: AtomicBool,
     /// What comes in from now on is another protocol's.
@@ -28,7 +28,7 @@ pub(super) struct Conversation {
     activity: Arc<Activity>,
 }
 
-impl Conversation {
+impl ConnectionState {
     /// Has requests counted here too.
     pub(super) fn counting(activity: Arc<Activity>) -> Self {
         Self {
@@ -43,21 +43,21 @@ impl Conversation {
     }
 
     /// A head came in completely.
-    pub(super) fn see(&self, seen: Seen) {
+    pub(super) fn see(&self, seen: HeadReport) {
         *self.seen() = Some(seen);
         self.in_head.store(false, Ordering::Relaxed);
     }
 
     /// A request begins, and lasts as long as its turn does. With it, what was seen of its head; `None` if that came in
     /// with the body before it.
-    pub(super) fn begin(self: &Arc<Self>, has_body: bool) -> (Turn, Option<Seen>) {
+    pub(super) fn begin(self: &Arc<Self>, has_body: bool) -> (RequestGuard, Option<HeadReport>) {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         self.activity.begin();
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.in_head.store(false, Ordering::Relaxed);
         self.in_body.store(has_body, Ordering::Relaxed);
         self.has_unread.store(false, Ordering::Relaxed);
-        (Turn(self.clone()), self.seen().take())
+        (RequestGuard(self.clone()), self.seen().take())
     }
 
     /// Whether a head came in completely whose request has not begun.
@@ -96,19 +96,19 @@ impl Conversation {
         self.begun.load(Ordering::Relaxed)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Option<Seen>> {
+    fn seen(&self) -> MutexGuard<'_, Option<HeadReport>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Turn {
+impl RequestGuard {
     /// The request is the last one in HTTP.
     pub(super) fn switch(&self) {
         self.0.has_switched.store(true, Ordering::Relaxed);
     }
 
     /// The connection goes on as a tunnel, in its place.
-    pub(super) fn keep_place(&self) -> Option<TunnelPlace> {
+    pub(super) fn keep_slot(&self) -> Option<TunnelPlace> {
         self.0.activity.keep_place()
     }
 
@@ -118,7 +118,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.in_body.store(false, Ordering::Relaxed);
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);

@@ -24,17 +24,17 @@ const TIME: Duration = Duration::from_mins(1);
 
 /// Room for such bodies.
 #[derive(Debug)]
-pub(super) struct Buffers {
+pub(super) struct BodyBufferPool {
     /// Bytes of the largest.
     limit: usize,
     /// What they are, for the record.
     kind: &'static str,
-    taken: Mutex<Taken>,
+    taken: Mutex<BufferUsage>,
 }
 
 /// Bytes that are held.
 #[derive(Debug, Default)]
-struct Taken {
+struct BufferUsage {
     all: usize,
     /// Of those clients alone that hold some.
     each: HashMap<Network, usize>,
@@ -42,19 +42,19 @@ struct Taken {
 
 /// A body that was read. Its room is free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Read<'b> {
+pub(super) struct BufferedBody<'b> {
     pub(super) bytes: Bytes,
-    _room: Room<'b>,
+    _room: Reservation<'b>,
 }
 
 #[derive(Debug)]
-struct Room<'b> {
-    buffers: &'b Buffers,
+struct Reservation<'b> {
+    buffers: &'b BodyBufferPool,
     client: Network,
     taken: usize,
 }
 
-impl Buffers {
+impl BodyBufferPool {
     pub(super) fn new(limit: usize, kind: &'static str) -> Self {
         Self {
             limit,
@@ -64,7 +64,11 @@ impl Buffers {
     }
 
     /// Reads all of a body. One client has its share of the room, and loses what it holds when its body stops.
-    pub(super) async fn read(&self, upload: &mut Upload, client: IpAddr) -> Result<Read<'_>, Refusal> {
+    pub(super) async fn read(
+        &self,
+        upload: &mut Upload,
+        client: IpAddr,
+    ) -> Result<BufferedBody<'_>, Refusal> {
         self.read_within(self.limit, TIME, upload, client).await
     }
 
@@ -75,7 +79,7 @@ impl Buffers {
         time: Duration,
         upload: &mut Upload,
         client: IpAddr,
-    ) -> Result<Read<'_>, Refusal> {
+    ) -> Result<BufferedBody<'_>, Refusal> {
         let too_slow = |_| {
             let cause = format!("the time for {} is over before one came in", self.kind);
             Refusal::because(Problem::BadRequest, cause)
@@ -84,13 +88,18 @@ impl Buffers {
         tokio::time::timeout(time, collecting).await.map_err(too_slow)?
     }
 
-    async fn collect(&self, limit: usize, upload: &mut Upload, client: IpAddr) -> Result<Read<'_>, Refusal> {
+    async fn collect(
+        &self,
+        limit: usize,
+        upload: &mut Upload,
+        client: IpAddr,
+    ) -> Result<BufferedBody<'_>, Refusal> {
         let too_large = |length: usize| length > limit;
         let announced = usize::try_from(upload.size_hint().lower()).unwrap_or(usize::MAX);
         if too_large(announced) {
             return Err(Refusal::new(Problem::TooLarge));
         }
-        let mut room = Room {
+        let mut room = Reservation {
             buffers: self,
             client: client.into(),
             taken: 0,
@@ -104,18 +113,18 @@ impl Buffers {
             room.take(data.len())?;
             body.extend_from_slice(&data);
         }
-        Ok(Read {
+        Ok(BufferedBody {
             bytes: body.freeze(),
             _room: room,
         })
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, BufferUsage> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Room<'_> {
+impl Reservation<'_> {
     fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
         let most = |bodies: usize| self.buffers.limit.saturating_mul(bodies);
         let mut taken = self.buffers.taken();
@@ -134,7 +143,7 @@ impl Room<'_> {
     }
 }
 
-impl Drop for Room<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         let mut taken = self.buffers.taken();
         taken.all -= self.taken;
@@ -153,8 +162,8 @@ mod tests {
 
     const LIMIT: usize = 1000;
 
-    fn room(buffers: &Buffers, last: u8) -> Room<'_> {
-        Room {
+    fn room(buffers: &BodyBufferPool, last: u8) -> Reservation<'_> {
+        Reservation {
             buffers,
             client: IpAddr::from([192, 0, 2, last]).into(),
             taken: 0,
@@ -163,7 +172,7 @@ mod tests {
 
     #[test]
     fn one_client_has_an_eighth_of_the_room() {
-        let buffers = Buffers::new(LIMIT, "bodies");
+        let buffers = BodyBufferPool::new(LIMIT, "bodies");
         let mut held = Vec::new();
         for client in 1..=8 {
             for _ in 0..OF_ONE_CLIENT {

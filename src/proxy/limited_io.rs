@@ -10,33 +10,33 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::connection::LAST_CALL;
-use super::conversation::Conversation;
-use super::frames::Frames;
-use super::inspect::Inspector;
-use super::unreadable::{Leaving, Unreadable};
+use super::connection_state::ConnectionState;
+use super::h2_flood::FrameLimiter;
+use super::head_inspector::HeadInspector;
+use super::library_errors::{ErrorTagger, TaggedResponse};
 use crate::upstream::{LINGER, Stall};
 
 /// Bounds how long a head may take from its first byte, and a write that makes no progress; inspects heads and frames;
 /// and lets a client that still sends read its answer: closing at once would reset the connection and lose it.
 #[derive(Debug)]
-pub(super) struct Guard<S> {
+pub(super) struct LimitedIo<S> {
     stream: S,
-    conversation: Arc<Conversation>,
+    state: Arc<ConnectionState>,
     protocol: Protocol,
     head: Deadline,
     write: Stall,
     /// Bytes that were written.
     written: u64,
-    unreadable: Option<Unreadable>,
-    leaving: Option<Leaving>,
+    tagger: Option<ErrorTagger>,
+    leaving: Option<TaggedResponse>,
     linger: Option<Pin<Box<Sleep>>>,
 }
 
 /// What comes in is looked at as this.
 #[derive(Debug)]
 enum Protocol {
-    Http1(Inspector),
-    Http2(Frames),
+    Http1(HeadInspector),
+    Http2(FrameLimiter),
 }
 
 /// A point in time that is seldom reached.
@@ -47,29 +47,29 @@ struct Deadline {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Guard<S> {
+impl<S> LimitedIo<S> {
     /// Guards a stream of HTTP/1. A first head must come within `head` of now.
-    pub(super) fn http1(stream: S, conversation: Arc<Conversation>, head: Duration, idle: Duration) -> Self {
-        let protocol = Protocol::Http1(Inspector::default());
-        Self::new(stream, conversation, head, idle, protocol)
+    pub(super) fn http1(stream: S, state: Arc<ConnectionState>, head: Duration, idle: Duration) -> Self {
+        let protocol = Protocol::Http1(HeadInspector::default());
+        Self::new(stream, state, head, idle, protocol)
     }
 
     /// Guards a stream of HTTP/2: its first bytes must come within `head`, each further head within as long of its first
     /// byte, and frames must be of use.
-    pub(super) fn http2(stream: S, conversation: Arc<Conversation>, head: Duration, idle: Duration) -> Self {
-        Self::new(stream, conversation, head, idle, Protocol::Http2(Frames::new()))
+    pub(super) fn http2(stream: S, state: Arc<ConnectionState>, head: Duration, idle: Duration) -> Self {
+        Self::new(stream, state, head, idle, Protocol::Http2(FrameLimiter::new()))
     }
 
     fn new(
         stream: S,
-        conversation: Arc<Conversation>,
+        state: Arc<ConnectionState>,
         head: Duration,
         idle: Duration,
         protocol: Protocol,
     ) -> Self {
         Self {
             stream,
-            conversation,
+            state,
             protocol,
             head: Deadline {
                 limit: head,
@@ -78,15 +78,15 @@ impl<S> Guard<S> {
             },
             write: Stall::new(idle),
             written: 0,
-            unreadable: None,
+            tagger: None,
             leaving: None,
             linger: None,
         }
     }
 
     /// The same, and answers to what hyper cannot read get their name.
-    pub(super) fn naming(mut self, unreadable: Unreadable) -> Self {
-        self.unreadable = Some(unreadable);
+    pub(super) fn naming(mut self, tagger: ErrorTagger) -> Self {
+        self.tagger = Some(tagger);
         self
     }
 
@@ -94,7 +94,7 @@ impl<S> Guard<S> {
         let inspector = match &mut self.protocol {
             Protocol::Http1(inspector) => inspector,
             Protocol::Http2(frames) => {
-                let looked = frames.look(bytes, self.conversation.begun(), self.written);
+                let looked = frames.look(bytes, self.state.begun(), self.written);
                 if !frames.is_in_head() {
                     self.head.at = None;
                 } else if self.head.at.is_none() {
@@ -107,14 +107,14 @@ impl<S> Guard<S> {
         // end of the body would have to be found here as well: a second reader of lengths and chunks beside hyper's, and
         // where the two differed, a part of a body would be taken for a head. Only who sends without waiting for answers
         // is concerned, and must send again what was not answered (RFC 9112, section 9.3.2).
-        if bytes.is_empty() || self.conversation.is_in_body() {
+        if bytes.is_empty() || self.state.is_in_body() {
             return Ok(());
         }
         if let Some(seen) = inspector.inspect(bytes) {
-            self.conversation.see(seen);
+            self.state.see(seen);
             self.head.at = None;
         } else {
-            self.conversation.see_beginning();
+            self.state.see_beginning();
             self.head
                 .at
                 .get_or_insert_with(|| Instant::now() + self.head.limit);
@@ -124,7 +124,7 @@ impl<S> Guard<S> {
 
     /// Whether a head came in, at least its beginning, for which no request has begun.
     fn awaits_request(&self) -> bool {
-        self.head.at.is_some() || self.conversation.has_seen()
+        self.head.at.is_some() || self.state.has_seen()
     }
 
     fn count(&mut self, polled: &Poll<io::Result<usize>>) {
@@ -148,14 +148,11 @@ impl<S> Guard<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Guard<S> {
+impl<S: AsyncWrite + Unpin> LimitedIo<S> {
     /// Whether these bytes leave as another answer, which has a name.
     fn is_nameless(&mut self, bytes: &[u8]) -> bool {
         if self.leaving.is_none() && self.awaits_request() {
-            self.leaving = self
-                .unreadable
-                .as_ref()
-                .and_then(|unreadable| unreadable.name(bytes));
+            self.leaving = self.tagger.as_ref().and_then(|unreadable| unreadable.tag(bytes));
         }
         self.leaving.is_some()
     }
@@ -191,7 +188,7 @@ impl Deadline {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for LimitedIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -210,7 +207,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for LimitedIo<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -252,9 +249,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         if self.linger.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
         }
-        let lingers = if self.conversation.has_unread() {
+        let lingers = if self.state.has_unread() {
             LINGER
-        } else if self.conversation.is_ending() {
+        } else if self.state.is_ending() {
             LAST_CALL
         } else {
             return Poll::Ready(Ok(()));
@@ -280,20 +277,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    use super::super::inspect::Seen;
+    use super::super::head_inspector::HeadReport;
     use super::*;
 
     const HEAD: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_mins(5);
 
-    fn guarded() -> (DuplexStream, Guard<DuplexStream>, Arc<Conversation>) {
+    fn guarded() -> (DuplexStream, LimitedIo<DuplexStream>, Arc<ConnectionState>) {
         let (client, server) = duplex(1024);
-        let conversation = Arc::new(Conversation::default());
-        let guard = Guard::http1(server, conversation.clone(), HEAD, IDLE);
+        let conversation = Arc::new(ConnectionState::default());
+        let guard = LimitedIo::http1(server, conversation.clone(), HEAD, IDLE);
         (client, guard, conversation)
     }
 
-    async fn read(guard: &mut Guard<DuplexStream>) -> io::Result<usize> {
+    async fn read(guard: &mut LimitedIo<DuplexStream>) -> io::Result<usize> {
         guard.read(&mut [0; 512]).await
     }
 
@@ -330,7 +327,7 @@ mod tests {
             [&[0, 0, length, kind, flags, 0, 0, 0, 1], payload].concat()
         };
         let (mut client, server) = duplex(1024);
-        let mut guard = Guard::http2(server, Arc::default(), HEAD, IDLE);
+        let mut guard = LimitedIo::http2(server, Arc::default(), HEAD, IDLE);
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         client.write_all(preface).await.unwrap();
         read(&mut guard).await.unwrap();
@@ -366,8 +363,8 @@ mod tests {
             .unwrap();
         read(&mut guard).await.unwrap();
         let (turn, seen) = conversation.begin(true);
-        assert_eq!(seen, Some(Seen::default()));
-        let waits = async |guard: &mut Guard<DuplexStream>| {
+        assert_eq!(seen, Some(HeadReport::default()));
+        let waits = async |guard: &mut LimitedIo<DuplexStream>| {
             tokio::time::timeout(Duration::from_mins(1), read(guard)).await
         };
         assert!(waits(&mut guard).await.is_err());
