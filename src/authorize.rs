@@ -34,7 +34,7 @@ impl Permit {
     }
 
     /// Whether policy admits its holder to another resource as well, by this method.
-    pub fn extends_to(&self, route: &Route, method: &Method) -> Result<(), Denied> {
+    pub fn extends_to(&self, route: &Route, method: &Method) -> Result<(), AccessDenied> {
         permit(route, method, self.credentials.clone()).map(drop)
     }
 
@@ -58,14 +58,14 @@ impl Permit {
 
 /// A request that policy does not admit.
 #[derive(Debug)]
-pub struct Denied {
+pub struct AccessDenied {
     /// What is answered.
     pub refusal: Refusal,
     /// Who asked, if that is known, for the record.
     pub principal: Option<Arc<Principal>>,
 }
 
-impl Denied {
+impl AccessDenied {
     fn to(who: Option<Credentials>, refusal: Refusal) -> Self {
         Self {
             refusal,
@@ -75,7 +75,11 @@ impl Denied {
 }
 
 /// Admits a request to an application, or says why not.
-pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) -> Result<Permit, Denied> {
+pub fn permit(
+    route: &Route,
+    method: &Method,
+    credentials: Option<Credentials>,
+) -> Result<Permit, AccessDenied> {
     let credentials = match (route.allow(), credentials) {
         // Nobody in particular is let in, so nobody in particular is forwarded.
         (Allow::Public, _) => None,
@@ -84,14 +88,17 @@ pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) 
         (Allow::Groups(groups), Some(credentials)) => {
             let own = &credentials.principal.groups;
             if !groups.iter().any(|group| own.contains(group)) {
-                return Err(Denied::to(Some(credentials), Refusal::new(Problem::Forbidden)));
+                return Err(AccessDenied::to(
+                    Some(credentials),
+                    Refusal::new(Problem::Forbidden),
+                ));
             }
             Some(credentials)
         }
         (Allow::Authenticated | Allow::Groups(_), None) => {
             // Browsers ask for permission without cookies (Fetch, section 4.8).
             if !(route.preflight() && *method == Method::OPTIONS) {
-                return Err(Denied::to(None, Refusal::new(Problem::NotAuthenticated)));
+                return Err(AccessDenied::to(None, Refusal::new(Problem::NotAuthenticated)));
             }
             None
         }
@@ -99,7 +106,7 @@ pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) 
     let proof = credentials.as_ref().and_then(|who| who.proof.as_ref());
     if matches!(proof, Some(Proof::PresignedUrl(_))) && !route.presigned() {
         let cause = "presigned requests are not accepted there";
-        return Err(Denied::to(
+        return Err(AccessDenied::to(
             credentials,
             Refusal::because(Problem::Forbidden, cause),
         ));
@@ -109,7 +116,7 @@ pub fn permit(route: &Route, method: &Method, credentials: Option<Credentials>) 
         let reads = *method == Method::HEAD && key.may_use(route.label(), Method::GET.as_str());
         if !reads && !key.may_use(route.label(), method.as_str()) {
             let cause = "the access key is for other routes or methods";
-            return Err(Denied::to(
+            return Err(AccessDenied::to(
                 credentials,
                 Refusal::because(Problem::Forbidden, cause),
             ));
@@ -123,7 +130,7 @@ pub fn permit_page(
     page: Page,
     administrators: &str,
     credentials: Option<Credentials>,
-) -> Result<Permit, Denied> {
+) -> Result<Permit, AccessDenied> {
     let problem = match (page.audience(), &credentials) {
         (Audience::SignedIn | Audience::Administrators, None) => Some(Problem::NotAuthenticated),
         (Audience::Administrators, Some(who)) if !who.principal.groups.contains(administrators) => {
@@ -133,7 +140,7 @@ pub fn permit_page(
     };
     match problem {
         None => Ok(Permit { credentials }),
-        Some(problem) => Err(Denied::to(credentials, Refusal::new(problem))),
+        Some(problem) => Err(AccessDenied::to(credentials, Refusal::new(problem))),
     }
 }
 
@@ -172,7 +179,7 @@ mod tests {
     }
 
     /// Who is let in as whom, or why not.
-    fn judge(
+    fn evaluate(
         allow: Allow,
         method: &Method,
         preflight: bool,
@@ -213,7 +220,7 @@ mod tests {
     #[test]
     fn the_policies() {
         let ops = || Allow::Groups(vec!["ops".to_owned(), "dev".to_owned()]);
-        let get = |allow, who| judge(allow, &Method::GET, false, who);
+        let get = |allow, who| evaluate(allow, &Method::GET, false, who);
         assert_eq!(get(Allow::Public, None), Ok(false));
         assert_eq!(get(Allow::Public, Some(somebody(&["ops"]))), Ok(false));
         assert_eq!(get(Allow::Optional, None), Ok(false));
@@ -254,10 +261,10 @@ mod tests {
 
     #[test]
     fn a_preflight_passes_without_a_session_where_the_route_says_so() {
-        let options = |preflight| judge(Allow::Authenticated, &Method::OPTIONS, preflight, None);
+        let options = |preflight| evaluate(Allow::Authenticated, &Method::OPTIONS, preflight, None);
         assert_eq!(options(false), Err(Problem::NotAuthenticated));
         assert_eq!(options(true), Ok(false));
-        let get = judge(Allow::Authenticated, &Method::GET, true, None);
+        let get = evaluate(Allow::Authenticated, &Method::GET, true, None);
         assert_eq!(get, Err(Problem::NotAuthenticated));
     }
 }

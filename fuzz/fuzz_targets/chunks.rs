@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use vestibule_fuzz::authenticate::signature::sigv4::{Chunked, Claim, SigningKey};
+use vestibule_fuzz::authenticate::signature::sigv4::{Chunked, SigV4Claim, SigningKey};
 use vestibule_fuzz::{SECRET, Sent};
 
 /// Any request: what is fuzzed is its body.
@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         Chunked::UnsignedWithTrailer,
     ][usize::from(form % 3)];
     let sent = Sent::of(HEAD.as_bytes()).expect("a request");
-    let claim = Claim::from_header(sent.parameters, &sent.message()).expect("a claim");
+    let claim = SigV4Claim::from_header(sent.parameters, &sent.message()).expect("a claim");
     let key = SigningKey::derive(SECRET, claim.credential());
     let read = |piece: usize| {
         let mut chunks = claim.chunks(form, &key, None);

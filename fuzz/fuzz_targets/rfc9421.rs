@@ -2,13 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vestibule_fuzz::authenticate::signature::rfc9421::Claim;
+use vestibule_fuzz::authenticate::signature::rfc9421::MessageClaim;
 use vestibule_fuzz::{SECRET, Sent};
 
 fuzz_target!(|data: &[u8]| {
     let Some(sent) = Sent::of(data) else { return };
     let message = sent.message();
-    if let Ok(Some(claim)) = Claim::of(&message, |_| true) {
+    if let Ok(Some(claim)) = MessageClaim::of(&message, |_| true) {
         let _ = claim.require_time(jiff::Timestamp::UNIX_EPOCH);
         assert!(claim.verify(&message, SECRET).is_err());
         if let Some(digest) = claim.content_digest() {

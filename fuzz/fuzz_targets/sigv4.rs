@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vestibule_fuzz::authenticate::signature::sigv4::{Claim, Payload, Signed, SigningKey, without_signature};
+use vestibule_fuzz::authenticate::signature::sigv4::{SigV4Claim, Payload, SignedPayload, SigningKey, without_signature};
 use vestibule_fuzz::{SECRET, Sent};
 
 fuzz_target!(|data: &[u8]| {
@@ -13,14 +13,14 @@ fuzz_target!(|data: &[u8]| {
         assert!(rest.len() <= query.len());
     }
     for claim in [
-        Claim::from_header(sent.parameters, &message),
-        Claim::from_query(query, &message),
+        SigV4Claim::from_header(sent.parameters, &message),
+        SigV4Claim::from_query(query, &message),
     ] {
         let Ok(claim) = claim else { continue };
         let _ = claim.require_time(jiff::Timestamp::UNIX_EPOCH);
         let signed = match claim.payload() {
-            Payload::Undeclared => Signed::ReadOrUnsigned(&[0; 32]),
-            declared => Signed::Declared(declared),
+            Payload::Undeclared => SignedPayload::ReadOrUnsigned(&[0; 32]),
+            declared => SignedPayload::Declared(declared),
         };
         let key = SigningKey::derive(SECRET, claim.credential());
         assert!(claim.verify(&message, signed, &key).is_err());

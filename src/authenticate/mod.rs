@@ -3,13 +3,13 @@
 //! Schemes are asked in a fixed order. Absent, wrong and broken never look alike: a scheme that was not used lets the
 //! next one try, one that was used wrongly ends the matter, and one that cannot tell fails closed.
 
-mod presented;
-mod refused;
-mod sender;
+mod access_key_scheme;
+mod credentials;
+mod error;
+mod request_origin;
 mod session;
 pub mod signature;
-mod signed;
-mod withheld;
+mod strip_credentials;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,25 +26,25 @@ use crate::refusal::{Problem, Refusal};
 use crate::request::RequestHead;
 use crate::services::{LiveKey, LiveSession, Services};
 use crate::store::StoreError;
+use access_key_scheme::AccessKeyScheme;
 use session::SessionScheme;
-use signed::SignedScheme;
 
-pub use signed::{Pending, Signed};
+pub use access_key_scheme::{PendingVerification, SignedRequest};
 
 /// How often what lasts longer than a request looks whether its credentials have lapsed: S28 gives it 5 s.
 pub const LOOKS_EVERY: Duration = Duration::from_secs(2);
 
 /// What a scheme makes of a request.
 #[derive(Debug)]
-pub enum Attempt<'h> {
+pub enum SchemeResult<'h> {
     /// The request does not use this scheme: the next one is asked.
     NotPresented,
     /// It does, and proves who it comes from; with what is known of its signature, if it has one.
-    Verified(Credentials, Option<Box<Signed>>),
+    Verified(Credentials, Option<Box<SignedRequest>>),
     /// It carries a cookie that signs nobody in and is to be removed (S27).
     SignedOut,
     /// It does, and whether it proves anything is known only once the body was read.
-    Undecided(Pending<'h>),
+    Undecided(PendingVerification<'h>),
     /// It uses the scheme wrongly; no other scheme is asked.
     Rejected(Refusal),
     /// Whether it does could not be found out; never taken for anonymous.
@@ -84,39 +84,39 @@ pub enum Lapse {
 
 /// What all schemes together say.
 #[derive(Debug, Default)]
-pub struct Identified {
+pub struct Authenticated {
     /// Who, if anybody.
     pub credentials: Option<Credentials>,
     /// What is known of the signature, if that proves it.
-    pub signed: Option<Box<Signed>>,
+    pub signed: Option<Box<SignedRequest>>,
     /// The answer removes the session's cookie.
     pub clears_cookie: bool,
 }
 
 /// What all schemes together say once they have seen the head.
 #[derive(Debug)]
-pub enum Finding<'h> {
+pub enum AuthnOutcome<'h> {
     /// All there is to say.
-    Known(Identified),
+    Known(Authenticated),
     /// Nothing before the body was read; see [`Authenticator::decide`].
-    NeedsBody(Pending<'h>),
+    NeedsBody(PendingVerification<'h>),
 }
 
 /// Whether a request keeps a session alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Usage {
+pub enum SessionTouch {
     /// It does.
-    Extends,
+    Refresh,
     /// It only looks: the gateway's own pages that are for everybody.
-    Peeks,
+    ReadOnly,
 }
 
 /// What is asked for, as far as a scheme depends on it.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-pub struct Terms {
+pub struct AuthRequirements {
     /// Whether a session is used.
-    pub usage: Usage,
+    pub usage: SessionTouch,
     /// Whether access keys prove something here.
     pub takes_keys: bool,
     /// Whether a signature may be in the query.
@@ -132,7 +132,7 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Authenticator {
     /// `login.iam`
-    signed: Option<SignedScheme>,
+    signed: Option<AccessKeyScheme>,
     session: SessionScheme,
 }
 
@@ -140,31 +140,35 @@ impl Authenticator {
     /// The schemes over these services.
     pub fn new(config: &LoginConfig, services: &Services, clock: &Clock) -> Self {
         Self {
-            signed: config.iam.then(|| SignedScheme::new(services, clock.clone())),
+            signed: config.iam.then(|| AccessKeyScheme::new(services, clock.clone())),
             session: SessionScheme::new(services),
         }
     }
 
     /// Asks the schemes in their order who a request comes from.
-    pub async fn identify<'h>(&self, head: &RequestHead<'h>, terms: Terms) -> Result<Finding<'h>, Refusal> {
-        if let Some(signed) = self.signed.as_ref().filter(|_| terms.takes_keys) {
-            match signed.attempt(head, terms).await {
-                Attempt::NotPresented => {}
+    pub async fn identify<'h>(
+        &self,
+        head: &RequestHead<'h>,
+        requirements: AuthRequirements,
+    ) -> Result<AuthnOutcome<'h>, Refusal> {
+        if let Some(signed) = self.signed.as_ref().filter(|_| requirements.takes_keys) {
+            match signed.attempt(head, requirements).await {
+                SchemeResult::NotPresented => {}
                 attempt => return attempt.finding(),
             }
         }
-        self.session.attempt(head.headers, terms.usage).finding()
+        self.session.attempt(head.headers, requirements.usage).finding()
     }
 
     /// Judges a signature, now that the body was read.
-    pub fn decide(&self, pending: Pending<'_>, body: &Bytes) -> Result<Identified, Refusal> {
+    pub fn decide(&self, pending: PendingVerification<'_>, body: &Bytes) -> Result<Authenticated, Refusal> {
         let attempt = match &self.signed {
             Some(signed) => signed.decide(pending, body),
-            None => Attempt::NotPresented,
+            None => SchemeResult::NotPresented,
         };
         match attempt.finding()? {
-            Finding::Known(identified) => Ok(identified),
-            Finding::NeedsBody(_) => Err(Refusal::because(
+            AuthnOutcome::Known(identified) => Ok(identified),
+            AuthnOutcome::NeedsBody(_) => Err(Refusal::because(
                 Problem::Unavailable,
                 "a signature that the whole body does not decide",
             )),
@@ -172,45 +176,45 @@ impl Authenticator {
     }
 
     /// The target that an application gets instead of the one that was sent, if that carries a proof for the gateway.
-    pub fn target(&self, sent: &PathAndQuery, signed: Option<&Signed>) -> Option<PathAndQuery> {
+    pub fn target(&self, sent: &PathAndQuery, signed: Option<&SignedRequest>) -> Option<PathAndQuery> {
         match signed {
             Some(signed) => signed.target(sent),
-            None if self.signed.is_some() => withheld::unsigned_target(sent),
+            None if self.signed.is_some() => strip_credentials::unsigned_target(sent),
             None => None,
         }
     }
 
     /// Removes what is for the gateway alone from the headers that an application gets.
-    pub fn withhold(&self, headers: &mut HeaderMap, signed: Option<&Signed>) {
+    pub fn strip_credentials(&self, headers: &mut HeaderMap, signed: Option<&SignedRequest>) {
         if let Some(signed) = signed {
-            signed.withhold(headers);
+            signed.strip_from(headers);
         }
         if self.signed.is_some() {
-            withheld::withhold_secrets(headers);
+            strip_credentials::withhold_secrets(headers);
         }
     }
 }
 
-impl<'h> Attempt<'h> {
-    fn finding(self) -> Result<Finding<'h>, Refusal> {
+impl<'h> SchemeResult<'h> {
+    fn finding(self) -> Result<AuthnOutcome<'h>, Refusal> {
         let identified = match self {
-            Self::NotPresented => Identified::default(),
-            Self::Verified(credentials, signed) => Identified {
+            Self::NotPresented => Authenticated::default(),
+            Self::Verified(credentials, signed) => Authenticated {
                 credentials: Some(credentials),
                 signed,
                 clears_cookie: false,
             },
-            Self::SignedOut => Identified {
+            Self::SignedOut => Authenticated {
                 clears_cookie: true,
-                ..Identified::default()
+                ..Authenticated::default()
             },
-            Self::Undecided(pending) => return Ok(Finding::NeedsBody(pending)),
+            Self::Undecided(pending) => return Ok(AuthnOutcome::NeedsBody(pending)),
             Self::Rejected(refusal) => return Err(refusal),
             Self::Unavailable(error) => {
                 return Err(Refusal::because(Problem::Unavailable, error.to_string()));
             }
         };
-        Ok(Finding::Known(identified))
+        Ok(AuthnOutcome::Known(identified))
     }
 }
 

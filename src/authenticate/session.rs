@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::{Attempt, Credentials, Proof, Usage};
+use super::{Credentials, Proof, SchemeResult, SessionTouch};
 use crate::services::{Presented, Services, SessionCookie, Sessions};
 
 /// Finds the session of a cookie: in memory, without a lock.
@@ -23,18 +23,18 @@ impl SessionScheme {
     }
 
     /// A cookie of a session that is over is as good as none: whoever was signed out may sign in again.
-    pub(super) fn attempt(&self, headers: &HeaderMap, usage: Usage) -> Attempt<'static> {
+    pub(super) fn attempt(&self, headers: &HeaderMap, usage: SessionTouch) -> SchemeResult<'static> {
         let digest = match self.cookie.presented(headers) {
-            Presented::None => return Attempt::NotPresented,
-            Presented::Several => return Attempt::SignedOut,
+            Presented::None => return SchemeResult::NotPresented,
+            Presented::Several => return SchemeResult::SignedOut,
             Presented::One(digest) => digest,
         };
         if let Err(error) = self.sessions.require_current() {
-            return Attempt::Unavailable(error);
+            return SchemeResult::Unavailable(error);
         }
         let session = match usage {
-            Usage::Extends => self.sessions.find(&digest),
-            Usage::Peeks => self.sessions.peek(&digest),
+            SessionTouch::Refresh => self.sessions.find(&digest),
+            SessionTouch::ReadOnly => self.sessions.peek(&digest),
         };
         match session {
             Some(session) => {
@@ -42,9 +42,9 @@ impl SessionScheme {
                     principal: session.principal(),
                     proof: Some(Proof::Session(session)),
                 };
-                Attempt::Verified(credentials, None)
+                SchemeResult::Verified(credentials, None)
             }
-            None => Attempt::NotPresented,
+            None => SchemeResult::NotPresented,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! set comes from a [`Permit`] and from the configuration, never from the request.
 
 mod connection_header;
-mod given;
+mod headers;
 mod strip;
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::authorize::Permit;
 use crate::config::{Config, IdentityPreset, Template, TemplateError, UpstreamConfig, UpstreamPreset};
 use crate::route::{Routes, Target, UpstreamName};
-use given::{Given, Subject};
+use headers::{HeaderContext, IdentityHeaders};
 
 pub use connection_header::{OF_THE_CONNECTION, is_of_the_connection};
 pub use strip::Strip;
@@ -24,10 +24,10 @@ pub use strip::Strip;
 #[derive(Debug)]
 pub struct Identity {
     strip: Arc<Strip>,
-    demo: Given,
+    demo: IdentityHeaders,
     public_url: String,
     /// In the order of [`Routes::upstreams`].
-    upstreams: Vec<Given>,
+    upstreams: Vec<IdentityHeaders>,
 }
 
 /// Why the headers cannot be made.
@@ -87,12 +87,12 @@ impl Identity {
             Target::Demo => &self.demo,
             Target::Upstream(id) => self.upstreams.get(id.index()).unwrap_or(&self.demo),
         };
-        let subject = Subject {
+        let context = HeaderContext {
             principal: permit.principal().map(|principal| &**principal),
             host,
             public_url: &self.public_url,
         };
-        given.set(headers, subject);
+        given.set(headers, context);
     }
 
     /// What is removed, for trailers, which arrive after the request was sent on.
@@ -102,7 +102,7 @@ impl Identity {
 }
 
 /// What every application is told.
-fn common(config: &Config) -> Result<Given, IdentityError> {
+fn common(config: &Config) -> Result<IdentityHeaders, IdentityError> {
     let preset: &[(&str, &str)] = match config.identity.preset {
         IdentityPreset::Remote => &[
             ("remote-user", "{username}"),
@@ -118,18 +118,21 @@ fn common(config: &Config) -> Result<Given, IdentityError> {
         ],
         IdentityPreset::None => &[],
     };
-    let mut given = Given::default();
+    let mut headers = IdentityHeaders::default();
     for (name, text) in preset {
-        given.add(self::name(name)?, &template(name, text.parse())?);
+        headers.add(self::header_name(name)?, &template(name, text.parse())?);
     }
     for (name, text) in &config.identity.headers {
-        given.add(self::name(name)?, &template(name, text.parse())?);
+        headers.add(self::header_name(name)?, &template(name, text.parse())?);
     }
-    Ok(given)
+    Ok(headers)
 }
 
 /// What one application is told over that.
-fn special(mut given: Given, upstream: &UpstreamConfig) -> Result<Given, IdentityError> {
+fn special(
+    mut headers: IdentityHeaders,
+    upstream: &UpstreamConfig,
+) -> Result<IdentityHeaders, IdentityError> {
     let preset: &[(&str, &str)] = match upstream.preset {
         Some(UpstreamPreset::Radicale | UpstreamPreset::Wsgidav) => &[("x-remote-user", "{username}")],
         Some(UpstreamPreset::Django | UpstreamPreset::Jupyter) => &[("remote-user", "{username}")],
@@ -147,15 +150,18 @@ fn special(mut given: Given, upstream: &UpstreamConfig) -> Result<Given, Identit
         None => &[],
     };
     for (name, text) in preset {
-        given.add(self::name(name)?, &template(name, text.parse())?);
+        headers.add(self::header_name(name)?, &template(name, text.parse())?);
     }
     for (name, source) in &upstream.headers {
-        given.add(self::name(name)?, &template(name, Template::from_source(source))?);
+        headers.add(
+            self::header_name(name)?,
+            &template(name, Template::from_source(source))?,
+        );
     }
-    Ok(given)
+    Ok(headers)
 }
 
-fn name(text: &str) -> Result<HeaderName, IdentityError> {
+fn header_name(text: &str) -> Result<HeaderName, IdentityError> {
     text.parse().map_err(|_| IdentityError::Name(text.to_owned()))
 }
 

@@ -50,12 +50,12 @@ fn seen(config: &Config, permit: &Permit, sent: &[(&str, &str)]) -> Vec<(String,
     let identity = Identity::new(config, &routes).unwrap();
     let mut headers = map(sent);
     identity.strip.headers(&mut headers);
-    let subject = Subject {
+    let context = HeaderContext {
         principal: permit.principal().map(|principal| &**principal),
         host: &HeaderValue::from_static("app.example.com:8443"),
         public_url: &identity.public_url,
     };
-    identity.upstreams[0].set(&mut headers, subject);
+    identity.upstreams[0].set(&mut headers, context);
     listed(&headers)
 }
 

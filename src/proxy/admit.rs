@@ -8,8 +8,10 @@ use http_body::Body as _;
 use super::Gateway;
 use super::body_buffer::BufferedBody;
 use super::second_resource::SecondResources;
-use crate::authenticate::{Credentials, Finding, Identified, Signed, Terms, Usage};
-use crate::authorize::{self, Denied, Permit};
+use crate::authenticate::{
+    AuthRequirements, Authenticated, AuthnOutcome, Credentials, SessionTouch, SignedRequest,
+};
+use crate::authorize::{self, AccessDenied, Permit};
 use crate::config::Allow;
 use crate::model::Principal;
 use crate::refusal::{Hint, Problem, Refusal};
@@ -24,7 +26,7 @@ pub(super) struct Admitted<'r> {
     /// What it names beside its target, judged too.
     pub(super) second: SecondResources,
     /// What is known of the signature, if the request has one.
-    pub(super) signed: Option<Box<Signed>>,
+    pub(super) signed: Option<Box<SignedRequest>>,
     /// The body, if that had to be read.
     pub(super) read: Option<BufferedBody<'r>>,
     /// The answer removes the session's cookie.
@@ -104,7 +106,7 @@ impl Gateway {
             Found::Page(page) => authorize::permit_page(page, &self.administrators, credentials),
             Found::Route(route) => authorize::permit(route, head.method, credentials),
         };
-        permit.map_err(|Denied { refusal, principal }| Rejection {
+        permit.map_err(|AccessDenied { refusal, principal }| Rejection {
             user: principal,
             ..Rejection::from(refusal).at(to)
         })
@@ -129,13 +131,13 @@ impl Gateway {
         head: &RequestHead<'_>,
         body: &mut Upload,
         to: Found<'_>,
-    ) -> Result<(Identified, Option<BufferedBody<'_>>), Refusal> {
+    ) -> Result<(Authenticated, Option<BufferedBody<'_>>), Refusal> {
         let Some(terms) = auth_requirements(to, !body.is_end_stream()) else {
-            return Ok((Identified::default(), None));
+            return Ok((Authenticated::default(), None));
         };
         match self.authenticator.identify(head, terms).await? {
-            Finding::Known(identified) => Ok((identified, None)),
-            Finding::NeedsBody(pending) => {
+            AuthnOutcome::Known(identified) => Ok((identified, None)),
+            AuthnOutcome::NeedsBody(pending) => {
                 let read = self.signed_bodies.read(body, head.client.address).await?;
                 let identified = self.authenticator.decide(pending, &read.bytes)?;
                 Ok((identified, Some(read)))
@@ -145,9 +147,9 @@ impl Gateway {
 }
 
 /// What identifies somebody here; `None` where nobody is asked who they are.
-pub(super) fn auth_requirements(to: Found<'_>, has_body: bool) -> Option<Terms> {
-    let terms = Terms {
-        usage: Usage::Extends,
+pub(super) fn auth_requirements(to: Found<'_>, has_body: bool) -> Option<AuthRequirements> {
+    let terms = AuthRequirements {
+        usage: SessionTouch::Refresh,
         takes_keys: true,
         presigned: true,
         unsigned_payload: false,
@@ -155,22 +157,22 @@ pub(super) fn auth_requirements(to: Found<'_>, has_body: bool) -> Option<Terms> 
     };
     match to {
         Found::Route(route) if *route.allow() == Allow::Public => None,
-        Found::Route(route) => Some(Terms {
+        Found::Route(route) => Some(AuthRequirements {
             presigned: route.presigned(),
             unsigned_payload: route.unsigned_payload(),
             ..terms
         }),
-        Found::Page(Page::Me) => Some(Terms {
-            usage: Usage::Peeks,
+        Found::Page(Page::Me) => Some(AuthRequirements {
+            usage: SessionTouch::ReadOnly,
             ..terms
         }),
         // An account is changed by whoever signed in to it, never with a key alone.
-        Found::Page(page) if page.audience() == Audience::Everybody => Some(Terms {
-            usage: Usage::Peeks,
+        Found::Page(page) if page.audience() == Audience::Everybody => Some(AuthRequirements {
+            usage: SessionTouch::ReadOnly,
             takes_keys: false,
             ..terms
         }),
-        Found::Page(_) => Some(Terms {
+        Found::Page(_) => Some(AuthRequirements {
             takes_keys: false,
             ..terms
         }),

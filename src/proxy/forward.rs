@@ -15,7 +15,7 @@ use super::handle::{PendingResponse, Tunnel};
 use super::portal_call::visitor;
 use super::response_body::BodySource;
 use super::{Gateway, forwarded, hop_by_hop, websocket};
-use crate::authenticate::Signed;
+use crate::authenticate::SignedRequest;
 use crate::authorize::Permit;
 use crate::config::Allow;
 use crate::model::SignatureDigest;
@@ -138,7 +138,7 @@ impl Gateway {
         hop: Hop,
         route: &Route,
         permit: &Permit,
-        signed: Option<&Signed>,
+        signed: Option<&SignedRequest>,
     ) -> Result<HeaderMap, Refusal> {
         let mut headers = head.headers.clone();
         hop_by_hop::remove_from_request(&mut headers, signed.is_some());
@@ -146,7 +146,7 @@ impl Gateway {
             join_cookies(&mut headers);
         }
         self.services.session_cookie.strip(&mut headers);
-        self.authenticator.withhold(&mut headers, signed);
+        self.authenticator.strip_credentials(&mut headers, signed);
         let authority = HeaderValue::from_str(&self.upstream_authority(head, hop.port))
             .map_err(|_| Refusal::because(Problem::BadRequest, "the host is no header's value"))?;
         forwarded::set_forwarded_headers(&mut headers, head, &authority, hop.peer);
@@ -156,7 +156,7 @@ impl Gateway {
             head.method,
             route,
             permit,
-            signed.is_some_and(Signed::is_presigned),
+            signed.is_some_and(SignedRequest::is_presigned),
         );
         self.identity
             .apply(&mut headers, route.target(), permit, &authority);
@@ -178,7 +178,10 @@ impl Gateway {
     }
 
     /// Has a signature serve that serves once.
-    async fn claim_signature(&self, signed: Option<&Signed>) -> Result<Option<SignatureDigest>, Refusal> {
+    async fn claim_signature(
+        &self,
+        signed: Option<&SignedRequest>,
+    ) -> Result<Option<SignatureDigest>, Refusal> {
         let Some((digest, until)) = signed.and_then(|signed| signed.spends) else {
             return Ok(None);
         };

@@ -12,7 +12,7 @@ use super::Gateway;
 use super::handle::PendingResponse;
 use super::response_body::BodySource;
 use crate::authenticate::Credentials;
-use crate::authorize::{self, Denied, Permit};
+use crate::authorize::{self, AccessDenied, Permit};
 use crate::portal::Visitor;
 use crate::refusal::{Problem, Refusal};
 use crate::request::RequestHead;
@@ -77,7 +77,7 @@ impl Gateway {
         });
         match authorize::permit_page(page, &self.administrators, credentials) {
             Ok(permit) => Ok(Some(permit)),
-            Err(Denied { refusal, .. }) => {
+            Err(AccessDenied { refusal, .. }) => {
                 if page.audience() == Audience::Administrators {
                     self.portal
                         .note_denied(head, &session.principal(), refusal.problem);

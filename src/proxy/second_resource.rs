@@ -16,7 +16,7 @@ use super::forward::for_application;
 use super::if_header::resource_tags;
 use super::source_readings::{SourceReading, TargetPath, destinations, with_blanks};
 use super::{Gateway, method_override};
-use crate::authorize::{Denied, Permit};
+use crate::authorize::{AccessDenied, Permit};
 use crate::config::{Config, DestinationForm, Server, UpstreamConfig, UpstreamPreset};
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
@@ -297,7 +297,7 @@ impl<'a> SecondResourcePolicy<'a> {
     }
 
     /// Whether the permit extends to a route, by this method.
-    pub(super) fn extends_to(&self, route: &Route, method: &Method) -> Result<(), Denied> {
+    pub(super) fn extends_to(&self, route: &Route, method: &Method) -> Result<(), AccessDenied> {
         self.permit.extends_to(route, method)?;
         if route.spends_signature(method) {
             self.spends_signature.set(true);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::authenticate::signature::{BodyCheck, Fault};
+use crate::authenticate::signature::{BodyCheck, SignatureError};
 
 /// A body that is checked. What an application gets of a wrong one is never all of it.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Checked {
     }
 
     /// Takes a piece of what was sent.
-    pub(super) fn push(&mut self, piece: Bytes) -> Result<(), Fault> {
+    pub(super) fn push(&mut self, piece: Bytes) -> Result<(), SignatureError> {
         if piece.is_empty() {
             return Ok(());
         }
@@ -33,7 +33,7 @@ impl Checked {
     }
 
     /// All was sent.
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
+    pub(super) fn end(&mut self) -> Result<(), SignatureError> {
         if !self.is_right {
             self.check.end()?;
             self.is_right = true;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::checked::Checked;
 use super::{Stall, Upload};
-use crate::authenticate::signature::{BodyCheck, Fault};
+use crate::authenticate::signature::{BodyCheck, SignatureError};
 use crate::authenticate::{Credentials, Lapse};
 use crate::authorize::Permit;
 use crate::identity::Strip;
@@ -51,7 +51,7 @@ struct Streaming {
 pub struct Progress {
     finished: OnceLock<Instant>,
     failed: AtomicBool,
-    fault: OnceLock<Fault>,
+    fault: OnceLock<SignatureError>,
     lapse: OnceLock<Lapse>,
 }
 
@@ -75,7 +75,7 @@ pub enum BodyError {
     Lapsed(#[from] Lapse),
     /// It is another one than was signed.
     #[error(transparent)]
-    Wrong(#[from] Fault),
+    Wrong(#[from] SignatureError),
 }
 
 impl RequestBody {
@@ -140,7 +140,7 @@ impl Progress {
     }
 
     /// How it differs from what was signed, if it does.
-    pub fn fault(&self) -> Option<Fault> {
+    pub fn fault(&self) -> Option<SignatureError> {
         self.fault.get().cloned()
     }
 

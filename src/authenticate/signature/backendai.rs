@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
 use super::mac::hmac;
-use super::{Fault, Message, Unproven};
+use super::{Message, Mismatch, SignatureError};
 use date::Date;
 
 /// The name of the scheme in `Authorization`.
@@ -32,7 +32,7 @@ const LONGEST: usize = 64;
 
 /// What a request claims.
 #[derive(Clone, Debug)]
-pub struct Claim<'a> {
+pub struct BackendAiClaim<'a> {
     access_key: &'a str,
     algorithm: Algorithm,
     signature: Signature,
@@ -44,7 +44,7 @@ pub struct Claim<'a> {
 
 /// A signature that is right.
 #[derive(Clone, Copy, Debug)]
-pub struct Proven {
+pub struct VerifiedBackendAi {
     /// What the signature says; short ones end in zeros.
     pub signature: [u8; LONGEST],
     /// When it is of no use any more.
@@ -64,40 +64,48 @@ struct Signature {
     length: usize,
 }
 
-impl<'a> Claim<'a> {
+impl<'a> BackendAiClaim<'a> {
     /// Reads what follows the scheme's name in `Authorization`, and what of the head belongs to it.
-    pub fn of(parameters: &'a str, message: &Message<'a>) -> Result<Self, Fault> {
+    pub fn of(parameters: &'a str, message: &Message<'a>) -> Result<Self, SignatureError> {
         let (mut method, mut credential) = (None, None);
         for field in parameters.split(',') {
             match field.trim().split_once('=') {
                 Some(("signMethod", value)) if method.is_none() => method = Some(value),
                 Some(("credential", value)) if credential.is_none() => credential = Some(value),
-                _ => return Err(Fault::Malformed("the Authorization header has a field too many")),
+                _ => {
+                    return Err(SignatureError::Malformed(
+                        "the Authorization header has a field too many",
+                    ));
+                }
             }
         }
-        let algorithm = method.and_then(Algorithm::named).ok_or(Fault::Malformed(
-            "signMethod is none of HMAC-SHA256, HMAC-SHA384 and HMAC-SHA512",
-        ))?;
+        let algorithm = method
+            .and_then(Algorithm::named)
+            .ok_or(SignatureError::Malformed(
+                "signMethod is none of HMAC-SHA256, HMAC-SHA384 and HMAC-SHA512",
+            ))?;
         let (access_key, signature) = credential
             .and_then(|credential| credential.split_once(':'))
-            .ok_or(Fault::Malformed("the credential is not key:signature"))?;
-        let signature = Signature::parse(signature, algorithm)
-            .ok_or(Fault::Malformed("the signature is not what signMethod says"))?;
+            .ok_or(SignatureError::Malformed("the credential is not key:signature"))?;
+        let signature = Signature::parse(signature, algorithm).ok_or(SignatureError::Malformed(
+            "the signature is not what signMethod says",
+        ))?;
         // The scheme's own server takes either, and `Date` first.
         let date = match message.only("date")?.filter(|date| !date.is_empty()) {
             Some(date) => Some(date),
             None => message.only("x-backendai-date")?,
         };
-        let date = date.ok_or(Fault::Missing("x-backendai-date".into()))?;
+        let date = date.ok_or(SignatureError::Missing("x-backendai-date".into()))?;
         let version = message.only("x-backendai-version")?;
-        let version = version.ok_or(Fault::Missing("x-backendai-version".into()))?;
+        let version = version.ok_or(SignatureError::Missing("x-backendai-version".into()))?;
         Ok(Self {
             access_key,
             algorithm,
             signature,
-            date: Date::parse(date).ok_or(Fault::Malformed("the date is not a date"))?,
+            date: Date::parse(date).ok_or(SignatureError::Malformed("the date is not a date"))?,
             version,
-            signs_body: numbers(version).ok_or(Fault::Malformed("the version is not like v4.20181215"))?
+            signs_body: numbers(version)
+                .ok_or(SignatureError::Malformed("the version is not like v4.20181215"))?
                 < BODY_UNSIGNED_FROM,
             media_type: media_type(message.only("content-type")?),
         })
@@ -114,16 +122,21 @@ impl<'a> Claim<'a> {
     }
 
     /// Refuses what was signed too far from now.
-    pub fn require_time(&self, now: Timestamp) -> Result<(), Fault> {
+    pub fn require_time(&self, now: Timestamp) -> Result<(), SignatureError> {
         let age = now.duration_since(self.date.time());
         if age.abs() > WINDOW {
-            return Err(Fault::Clock(age.as_secs()));
+            return Err(SignatureError::Clock(age.as_secs()));
         }
         Ok(())
     }
 
     /// Whether the signature is that of the request, made with this secret; `body` is empty if it is not signed.
-    pub fn verify(&self, message: &Message<'_>, body: &[u8], secret: &str) -> Result<Proven, Unproven> {
+    pub fn verify(
+        &self,
+        message: &Message<'_>,
+        body: &[u8],
+        secret: &str,
+    ) -> Result<VerifiedBackendAi, Mismatch> {
         let body = if self.signs_body { body } else { b"" };
         let is_same = match self.algorithm {
             Algorithm::Sha256 => self.verify_with::<Hmac<Sha256>, Sha256>(message, body, secret),
@@ -132,14 +145,14 @@ impl<'a> Claim<'a> {
         };
         if is_same {
             let until = self.date.time().checked_add(WINDOW);
-            return Ok(Proven {
+            return Ok(VerifiedBackendAi {
                 signature: self.signature.bytes,
                 until: until.unwrap_or(Timestamp::MAX),
             });
         }
         let hash = hex(&Sha256::digest(body));
         let text = self.signed(message, message.authority, &hash).concat();
-        Err(Unproven {
+        Err(Mismatch {
             canonical: Sha256::digest(text).into(),
         })
     }

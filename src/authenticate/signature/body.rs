@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::Fault;
+use super::SignatureError;
 use super::content_digest::Hashing;
 use super::sigv4::Chunks;
 
@@ -20,7 +20,7 @@ pub enum BodyCheck {
 
 impl BodyCheck {
     /// Takes a piece; its content goes to `content`.
-    pub fn push(&mut self, piece: Bytes, content: &mut VecDeque<Bytes>) -> Result<(), Fault> {
+    pub fn push(&mut self, piece: Bytes, content: &mut VecDeque<Bytes>) -> Result<(), SignatureError> {
         match self {
             Self::Hash(hashing) => {
                 hashing.update(&piece);
@@ -32,7 +32,7 @@ impl BodyCheck {
     }
 
     /// The body is over: refuses it if it is another one than was signed.
-    pub fn end(&mut self) -> Result<(), Fault> {
+    pub fn end(&mut self) -> Result<(), SignatureError> {
         match self {
             Self::Hash(hashing) => hashing.end(),
             Self::Chunks(chunks) => chunks.end(),

@@ -4,7 +4,7 @@ use sfv::{BareItem, Dictionary, ListEntry, Parser};
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq as _;
 
-use super::Fault;
+use super::SignatureError;
 
 /// The header's name.
 pub const HEADER: &str = "content-digest";
@@ -29,8 +29,9 @@ pub enum Hashing {
 
 impl ContentDigest {
     /// Reads the header's value. Of several hashes the strongest counts; one of another algorithm alone is none.
-    pub fn parse(value: &str) -> Result<Self, Fault> {
-        const UNREADABLE: Fault = Fault::Malformed("Content-Digest has no sha-256 or sha-512");
+    pub fn parse(value: &str) -> Result<Self, SignatureError> {
+        const UNREADABLE: SignatureError =
+            SignatureError::Malformed("Content-Digest has no sha-256 or sha-512");
         let digests: Dictionary = Parser::new(value).parse().map_err(|_| UNREADABLE)?;
         let bytes = |name: &str| match digests.get(name) {
             Some(ListEntry::Item(item)) => match &item.bare_item {
@@ -65,7 +66,7 @@ impl Hashing {
     }
 
     /// Refuses a body that is another one than was declared.
-    pub fn end(&mut self) -> Result<(), Fault> {
+    pub fn end(&mut self) -> Result<(), SignatureError> {
         let is_same = match self {
             Self::Sha256(hash, declared) => hash.finalize_reset().as_slice().ct_eq(declared.as_slice()),
             Self::Sha512(hash, declared) => hash.finalize_reset().as_slice().ct_eq(declared.as_slice()),
@@ -73,7 +74,7 @@ impl Hashing {
         if bool::from(is_same) {
             Ok(())
         } else {
-            Err(Fault::BodyDiffers)
+            Err(SignatureError::BodyDiffers)
         }
     }
 }
@@ -109,7 +110,11 @@ mod tests {
             format!("sha-256=:{}:, sha-512=:{long}:", STANDARD.encode([0; 32])),
         ] {
             assert_eq!(judge(&value, b"hello"), Ok(()), "{value}");
-            assert_eq!(judge(&value, b"hellO"), Err(Fault::BodyDiffers), "{value}");
+            assert_eq!(
+                judge(&value, b"hellO"),
+                Err(SignatureError::BodyDiffers),
+                "{value}"
+            );
         }
         let unusable = [
             String::new(),
@@ -121,7 +126,10 @@ mod tests {
             "sha-256=::, ,".to_owned(),
         ];
         for value in unusable {
-            assert!(matches!(judge(&value, b""), Err(Fault::Malformed(_))), "{value}");
+            assert!(
+                matches!(judge(&value, b""), Err(SignatureError::Malformed(_))),
+                "{value}"
+            );
         }
     }
 }

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::AsHeaderName;
 
-use super::Fault;
+use super::SignatureError;
 
 /// A borrowed view of what can be signed, exactly as it was sent.
 #[derive(Clone, Copy, Debug)]
@@ -22,15 +22,14 @@ pub struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// The value of a header that is there at most once, in visible ASCII.
-    pub(super) fn only(&self, name: impl AsHeaderName) -> Result<Option<&'a str>, Fault> {
+    pub(super) fn only(&self, name: impl AsHeaderName) -> Result<Option<&'a str>, SignatureError> {
         let mut values = self.headers.get_all(name).iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
-            (Some(value), None) => value
-                .to_str()
-                .map(|value| Some(value.trim()))
-                .map_err(|_| Fault::Malformed("a header that belongs to the signature is not in ASCII")),
-            (Some(_), Some(_)) => Err(Fault::Malformed(
+            (Some(value), None) => value.to_str().map(|value| Some(value.trim())).map_err(|_| {
+                SignatureError::Malformed("a header that belongs to the signature is not in ASCII")
+            }),
+            (Some(_), Some(_)) => Err(SignatureError::Malformed(
                 "a header that belongs to the signature is there more than once",
             )),
         }

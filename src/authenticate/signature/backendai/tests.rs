@@ -11,11 +11,11 @@ struct Vectors {
     secret_key: String,
     host: String,
     version: String,
-    cases: Vec<Case>,
+    cases: Vec<BackendAiVector>,
 }
 
 #[derive(Clone, serde::Deserialize)]
-struct Case {
+struct BackendAiVector {
     method: String,
     target: String,
     date: String,
@@ -29,7 +29,7 @@ fn vectors() -> Vectors {
 
 /// A request, and what a test changes of it.
 #[derive(Clone)]
-struct Sent {
+struct TestRequest {
     method: String,
     authority: String,
     target: String,
@@ -39,23 +39,23 @@ struct Sent {
     secret: String,
 }
 
-impl Sent {
-    fn of(vectors: &Vectors, case: &Case) -> Self {
+impl TestRequest {
+    fn of(vectors: &Vectors, verification: &BackendAiVector) -> Self {
         let mut sent = Self {
-            method: case.method.clone(),
+            method: verification.method.clone(),
             authority: vectors.host.clone(),
-            target: case.target.clone(),
+            target: verification.target.clone(),
             headers: HeaderMap::new(),
             parameters: format!(
                 "signMethod=HMAC-SHA256, credential={}:{}",
-                vectors.access_key, case.signature
+                vectors.access_key, verification.signature
             ),
             body: Vec::new(),
             secret: vectors.secret_key.clone(),
         };
-        sent.set("date", &case.date);
+        sent.set("date", &verification.date);
         sent.set("x-backendai-version", &vectors.version);
-        sent.set("content-type", &case.content_type);
+        sent.set("content-type", &verification.content_type);
         sent
     }
 
@@ -64,7 +64,7 @@ impl Sent {
         self.headers.insert(HeaderName::from_static(name), value);
     }
 
-    fn judge(&self) -> Result<(), Fault> {
+    fn verify(&self) -> Result<(), SignatureError> {
         let (path, query) = match self.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (self.target.as_str(), None),
@@ -76,9 +76,9 @@ impl Sent {
             query,
             headers: &self.headers,
         };
-        let claim = Claim::of(&self.parameters, &message)?;
+        let claim = BackendAiClaim::of(&self.parameters, &message)?;
         let verdict = claim.verify(&message, &self.body, &self.secret);
-        verdict.map(|_| ()).map_err(|_| Fault::Unproven)
+        verdict.map(|_| ()).map_err(|_| SignatureError::Mismatch)
     }
 
     /// Signs it anew, as the published scheme says and not by the code under test.
@@ -114,8 +114,8 @@ fn s34_the_published_clients_signatures_are_right() {
     let vectors = vectors();
     assert_eq!(vectors.cases.len(), 4);
     for case in &vectors.cases {
-        let sent = Sent::of(&vectors, case);
-        assert_eq!(sent.judge(), Ok(()), "{}", case.target);
+        let sent = TestRequest::of(&vectors, case);
+        assert_eq!(sent.verify(), Ok(()), "{}", case.target);
         assert!(sent.parameters.contains(&vectors.access_key));
     }
 }
@@ -124,11 +124,11 @@ fn s34_the_published_clients_signatures_are_right() {
 fn s35_whatever_is_changed_of_what_is_signed_is_refused() {
     let vectors = vectors();
     for case in &vectors.cases {
-        let sent = Sent::of(&vectors, case);
-        let refused = |change: &dyn Fn(&mut Sent)| {
+        let sent = TestRequest::of(&vectors, case);
+        let refused = |change: &dyn Fn(&mut TestRequest)| {
             let mut changed = sent.clone();
             change(&mut changed);
-            assert!(changed.judge().is_err());
+            assert!(changed.verify().is_err());
         };
         for at in 0..case.target.len() {
             refused(&|sent| sent.target = flipped(&sent.target, at));
@@ -165,47 +165,47 @@ fn flipped(text: &str, at: usize) -> String {
 #[test]
 fn quirks_of_the_published_clients() {
     let vectors = vectors();
-    let mut sent = Sent::of(&vectors, &vectors.cases[1]);
+    let mut sent = TestRequest::of(&vectors, &vectors.cases[1]);
     // The media type without its parameters, in lower case.
     sent.set("content-type", "Application/JSON; charset=utf-8");
-    assert_eq!(sent.judge(), Ok(()));
+    assert_eq!(sent.verify(), Ok(()));
     // The date in a header of its own.
     let date = sent.headers.remove("date").unwrap();
     sent.headers.insert("x-backendai-date", date);
-    assert_eq!(sent.judge(), Ok(()));
+    assert_eq!(sent.verify(), Ok(()));
     // The body is not part of what is signed.
     sent.body = b"another".to_vec();
-    assert_eq!(sent.judge(), Ok(()));
+    assert_eq!(sent.verify(), Ok(()));
     // No type at all.
-    let mut sent = Sent::of(&vectors, &vectors.cases[3]);
+    let mut sent = TestRequest::of(&vectors, &vectors.cases[3]);
     sent.headers.remove("content-type");
-    assert_eq!(sent.judge(), Ok(()));
+    assert_eq!(sent.verify(), Ok(()));
 }
 
 #[test]
 fn a_default_port_may_be_signed_and_not_sent() {
     let vectors = vectors();
-    let mut sent = Sent::of(&vectors, &vectors.cases[0]);
+    let mut sent = TestRequest::of(&vectors, &vectors.cases[0]);
     sent.authority = "gw.example.com".to_owned();
     sent.sign::<Hmac<Sha256>, Sha256>("HMAC-SHA256", "gw.example.com:443", "20260901");
-    assert_eq!(sent.judge(), Ok(()));
+    assert_eq!(sent.verify(), Ok(()));
     sent.sign::<Hmac<Sha256>, Sha256>("HMAC-SHA256", "gw.example.com", "20260901");
-    assert_eq!(sent.judge(), Ok(()));
+    assert_eq!(sent.verify(), Ok(()));
     sent.authority = "gw.example.com:443".to_owned();
-    assert_eq!(sent.judge(), Err(Fault::Unproven));
+    assert_eq!(sent.verify(), Err(SignatureError::Mismatch));
     sent.authority = "gw.example.com:8443".to_owned();
     sent.sign::<Hmac<Sha256>, Sha256>("HMAC-SHA256", "gw.example.com:443", "20260901");
-    assert_eq!(sent.judge(), Err(Fault::Unproven));
+    assert_eq!(sent.verify(), Err(SignatureError::Mismatch));
 }
 
 #[test]
 fn longer_hashes_and_older_versions() {
     let vectors = vectors();
-    let mut sent = Sent::of(&vectors, &vectors.cases[1]);
+    let mut sent = TestRequest::of(&vectors, &vectors.cases[1]);
     sent.sign::<Hmac<Sha384>, Sha384>("HMAC-SHA384", &vectors.host, "20260901");
-    assert_eq!(sent.judge(), Ok(()));
+    assert_eq!(sent.verify(), Ok(()));
     sent.sign::<Hmac<Sha512>, Sha512>("HMAC-SHA512", &vectors.host, "20260901");
-    assert_eq!(sent.judge(), Ok(()));
+    assert_eq!(sent.verify(), Ok(()));
     // A version before the body went unsigned, compared by its numbers.
     for (version, signs_body) in [
         ("v4.20181214", true),
@@ -217,16 +217,16 @@ fn longer_hashes_and_older_versions() {
         sent.body = if signs_body { b"body".to_vec() } else { Vec::new() };
         sent.sign::<Hmac<Sha256>, Sha256>("HMAC-SHA256", &vectors.host, "20260901");
         sent.body = b"body".to_vec();
-        assert_eq!(sent.judge(), Ok(()), "{version}");
+        assert_eq!(sent.verify(), Ok(()), "{version}");
         sent.body = b"bodY".to_vec();
-        assert_eq!(sent.judge().is_ok(), !signs_body, "{version}");
+        assert_eq!(sent.verify().is_ok(), !signs_body, "{version}");
     }
 }
 
 #[test]
 fn s35_the_clock_may_be_off_by_a_quarter_of_an_hour() {
     let vectors = vectors();
-    let sent = Sent::of(&vectors, &vectors.cases[1]);
+    let sent = TestRequest::of(&vectors, &vectors.cases[1]);
     let message = Message {
         method: "POST",
         authority: &sent.authority,
@@ -234,18 +234,18 @@ fn s35_the_clock_may_be_off_by_a_quarter_of_an_hour() {
         query: None,
         headers: &sent.headers,
     };
-    let claim = Claim::of(&sent.parameters, &message).unwrap();
+    let claim = BackendAiClaim::of(&sent.parameters, &message).unwrap();
     let at = |time: &str| claim.require_time(time.parse().unwrap());
     assert_eq!(at("2026-09-01T03:19:05Z"), Ok(()));
     assert_eq!(at("2026-09-01T02:49:06Z"), Ok(()));
-    assert_eq!(at("2026-09-01T03:19:07Z"), Err(Fault::Clock(901)));
-    assert_eq!(at("2026-09-01T02:49:00Z"), Err(Fault::Clock(-905)));
+    assert_eq!(at("2026-09-01T03:19:07Z"), Err(SignatureError::Clock(901)));
+    assert_eq!(at("2026-09-01T02:49:00Z"), Err(SignatureError::Clock(-905)));
 }
 
 #[test]
 fn what_cannot_be_read_is_refused() {
     let vectors = vectors();
-    let good = Sent::of(&vectors, &vectors.cases[1]);
+    let good = TestRequest::of(&vectors, &vectors.cases[1]);
     let signature = &vectors.cases[1].signature;
     for parameters in [
         String::new(),
@@ -261,20 +261,26 @@ fn what_cannot_be_read_is_refused() {
         format!("signMethod=HMAC-SHA256, signMethod=HMAC-SHA256, credential=KEY:{signature}"),
         format!("signMethod=HMAC-SHA256, credential=KEY:{signature}, more=x"),
     ] {
-        let sent = Sent {
+        let sent = TestRequest {
             parameters: parameters.clone(),
             ..good.clone()
         };
-        assert!(matches!(sent.judge(), Err(Fault::Malformed(_))), "{parameters}");
+        assert!(
+            matches!(sent.verify(), Err(SignatureError::Malformed(_))),
+            "{parameters}"
+        );
     }
     for name in ["date", "x-backendai-version"] {
         let mut sent = good.clone();
         sent.headers.remove(name);
-        assert!(matches!(sent.judge(), Err(Fault::Missing(_))), "{name}");
+        assert!(matches!(sent.verify(), Err(SignatureError::Missing(_))), "{name}");
     }
     for version in ["4.20181215", "v4", "v4.x", "v4.+1", "v.1"] {
         let mut sent = good.clone();
         sent.set("x-backendai-version", version);
-        assert!(matches!(sent.judge(), Err(Fault::Malformed(_))), "{version}");
+        assert!(
+            matches!(sent.verify(), Err(SignatureError::Malformed(_))),
+            "{version}"
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use http::{HeaderName, HeaderValue};
 use sfv::{BareItem, InnerList};
 
-use crate::authenticate::signature::{Fault, Message};
+use crate::authenticate::signature::{Message, SignatureError};
 
 /// What a signature covers, each once.
 #[derive(Clone, Debug)]
@@ -25,28 +25,29 @@ enum Component {
 
 impl Components {
     /// Reads them.
-    pub(super) fn read(list: &InnerList, message: &Message<'_>) -> Result<Self, Fault> {
+    pub(super) fn read(list: &InnerList, message: &Message<'_>) -> Result<Self, SignatureError> {
         let mut components = Vec::with_capacity(list.items.len());
         let mut covered = HashSet::with_capacity(list.items.len());
         for item in &list.items {
             let name = match &item.bare_item {
                 BareItem::String(name) if item.params.is_empty() => name.as_str(),
                 _ => {
-                    return Err(Fault::Malformed(
+                    return Err(SignatureError::Malformed(
                         "a covered component has parameters, or is not a name",
                     ));
                 }
             };
-            let component = Component::named(name)
-                .ok_or(Fault::Malformed("a covered component is none of a request's"))?;
+            let component = Component::named(name).ok_or(SignatureError::Malformed(
+                "a covered component is none of a request's",
+            ))?;
             if let Component::Header(name) = &component
                 && *name != http::header::HOST
                 && !message.headers.contains_key(name)
             {
-                return Err(Fault::Missing(name.as_str().into()));
+                return Err(SignatureError::Missing(name.as_str().into()));
             }
             if !covered.insert(component.clone()) {
-                return Err(Fault::Malformed("a component is covered twice"));
+                return Err(SignatureError::Malformed("a component is covered twice"));
             }
             components.push(component);
         }
@@ -76,7 +77,7 @@ impl Components {
     }
 
     /// Refuses a signature that does not say which request it is for: its method, host and target.
-    pub(super) fn require_request(&self, message: &Message<'_>) -> Result<(), Fault> {
+    pub(super) fn require_request(&self, message: &Message<'_>) -> Result<(), SignatureError> {
         let has = |component| self.0.contains(&component);
         let missing = if !has(Component::Method) {
             "@method"
@@ -93,7 +94,7 @@ impl Components {
         } else {
             return Ok(());
         };
-        Err(Fault::NotSigned(missing.into()))
+        Err(SignatureError::NotSigned(missing.into()))
     }
 }
 

@@ -11,7 +11,7 @@ use sfv::{BareItem, Dictionary, InnerList, ListEntry, ListSerializer, Parameters
 use sha2::{Digest, Sha256};
 
 use super::content_digest::{self, ContentDigest};
-use super::{Fault, Message, Unproven, mac};
+use super::{Message, Mismatch, SignatureError, mac};
 use components::Components;
 
 /// The headers of the scheme.
@@ -26,7 +26,7 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(5);
 
 /// What a request claims.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub struct MessageClaim {
     access_key: String,
     components: Components,
     /// The components and parameters in their one spelling (RFC 9421, section 2.3).
@@ -39,17 +39,17 @@ pub struct Claim {
 
 /// A signature that is right.
 #[derive(Clone, Copy, Debug)]
-pub struct Proven {
+pub struct VerifiedMessage {
     /// What the signature says.
     pub signature: [u8; 32],
     /// When it is of no use any more.
     pub until: Timestamp,
 }
 
-impl Claim {
+impl MessageClaim {
     /// Reads the signature by one of our keys; `None` if no signature is by one. `is_ours` tells the id of an access key
     /// from others.
-    pub fn of(message: &Message<'_>, is_ours: impl Fn(&str) -> bool) -> Result<Option<Self>, Fault> {
+    pub fn of(message: &Message<'_>, is_ours: impl Fn(&str) -> bool) -> Result<Option<Self>, SignatureError> {
         let inputs = dictionary(message, SIGNATURE_INPUT)?;
         let mut ours = inputs.iter().filter_map(|(label, input)| {
             let ListEntry::InnerList(list) = input else {
@@ -61,7 +61,7 @@ impl Claim {
         let (label, input, list, key) = match (ours.next(), ours.next()) {
             (None, _) => return Ok(None),
             (Some(one), None) => one,
-            (Some(_), Some(_)) => return Err(Fault::Several),
+            (Some(_), Some(_)) => return Err(SignatureError::Several),
         };
         let signatures = dictionary(message, SIGNATURE)?;
         let signature = match signatures.get(label.as_str()) {
@@ -71,7 +71,9 @@ impl Claim {
             },
             _ => None,
         };
-        let signature = signature.ok_or(Fault::Malformed("Signature has no HMAC-SHA256 for its input"))?;
+        let signature = signature.ok_or(SignatureError::Malformed(
+            "Signature has no HMAC-SHA256 for its input",
+        ))?;
         Self::read(message, input, list, key, signature).map(Some)
     }
 
@@ -81,9 +83,9 @@ impl Claim {
         list: &InnerList,
         key: &str,
         signature: [u8; 32],
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, SignatureError> {
         if list.params.contains_key("alg") && text(&list.params, "alg") != Some(ALGORITHM) {
-            return Err(Fault::Malformed("alg is another than \"hmac-sha256\""));
+            return Err(SignatureError::Malformed("alg is another than \"hmac-sha256\""));
         }
         let components = Components::read(list, message)?;
         components.require_request(message)?;
@@ -100,7 +102,7 @@ impl Claim {
             components,
             parameters: parameters.finish().unwrap_or_default(),
             signature,
-            created: time(&list.params, "created")?.ok_or(Fault::NotSigned("created".into()))?,
+            created: time(&list.params, "created")?.ok_or(SignatureError::NotSigned("created".into()))?,
             expires: time(&list.params, "expires")?,
             content_digest,
         })
@@ -117,27 +119,27 @@ impl Claim {
     }
 
     /// Refuses what was signed too far from now, or has expired by its own account.
-    pub fn require_time(&self, now: Timestamp) -> Result<(), Fault> {
+    pub fn require_time(&self, now: Timestamp) -> Result<(), SignatureError> {
         let age = now.duration_since(self.created);
         if age.abs() > WINDOW {
-            return Err(Fault::Clock(age.as_secs()));
+            return Err(SignatureError::Clock(age.as_secs()));
         }
         match self.expires.map(|expires| now.duration_since(expires)) {
-            Some(over) if over >= SignedDuration::ZERO => Err(Fault::Expired(over.as_secs())),
+            Some(over) if over >= SignedDuration::ZERO => Err(SignatureError::Expired(over.as_secs())),
             _ => Ok(()),
         }
     }
 
     /// Whether the signature is that of the request, made with this secret.
-    pub fn verify(&self, message: &Message<'_>, secret: &str) -> Result<Proven, Unproven> {
+    pub fn verify(&self, message: &Message<'_>, secret: &str) -> Result<VerifiedMessage, Mismatch> {
         let base = self.components.base(message, &self.parameters);
         if !mac::same(&mac::hmac_sha256(secret.as_bytes(), &[&base]), &self.signature) {
-            return Err(Unproven {
+            return Err(Mismatch {
                 canonical: Sha256::digest(&base).into(),
             });
         }
         let until = self.created.checked_add(WINDOW).unwrap_or(Timestamp::MAX);
-        Ok(Proven {
+        Ok(VerifiedMessage {
             signature: self.signature,
             until: self.expires.map_or(until, |expires| until.min(expires)),
         })
@@ -145,8 +147,9 @@ impl Claim {
 }
 
 /// A header's dictionary, over all of its lines.
-fn dictionary(message: &Message<'_>, name: &str) -> Result<Dictionary, Fault> {
-    const UNREADABLE: Fault = Fault::Malformed("Signature-Input or Signature is not a dictionary");
+fn dictionary(message: &Message<'_>, name: &str) -> Result<Dictionary, SignatureError> {
+    const UNREADABLE: SignatureError =
+        SignatureError::Malformed("Signature-Input or Signature is not a dictionary");
     let lines: Vec<&[u8]> = message
         .headers
         .get_all(name)
@@ -165,8 +168,8 @@ fn text<'p>(parameters: &'p Parameters, name: &str) -> Option<&'p str> {
     }
 }
 
-fn time(parameters: &Parameters, name: &str) -> Result<Option<Timestamp>, Fault> {
-    const NO_TIME: Fault = Fault::Malformed("created or expires is not a time in seconds");
+fn time(parameters: &Parameters, name: &str) -> Result<Option<Timestamp>, SignatureError> {
+    const NO_TIME: SignatureError = SignatureError::Malformed("created or expires is not a time in seconds");
     match parameters.get(name) {
         None => Ok(None),
         Some(BareItem::Integer(seconds)) => {

@@ -53,13 +53,13 @@ fn s34_the_published_hmac_example() {
         "pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8="
     );
     // It does not say which request it is for.
-    let claim = Claim::of(&message, |_| true);
-    assert_eq!(claim.unwrap_err(), Fault::NotSigned("@method".into()));
+    let claim = MessageClaim::of(&message, |_| true);
+    assert_eq!(claim.unwrap_err(), SignatureError::NotSigned("@method".into()));
 }
 
 /// A request, signed over the text that the test wrote down.
 #[derive(Clone)]
-struct Sent {
+struct SignedMessage {
     method: &'static str,
     authority: String,
     path: String,
@@ -81,7 +81,7 @@ fn parameters() -> String {
     format!("{COVERED};created=1788231845;keyid=\"{KEY}\";alg=\"hmac-sha256\"")
 }
 
-impl Sent {
+impl SignedMessage {
     fn over(parameters: &str, base: &str) -> Self {
         let mac = mac::hmac_sha256(SECRET.as_bytes(), &[base.as_bytes()]);
         let mut headers = headers(&[
@@ -114,24 +114,26 @@ impl Sent {
         }
     }
 
-    fn judge(&self) -> Result<Proven, Fault> {
-        let claim = Claim::of(&self.message(), |key| key == KEY)?.expect("a signature by our key");
+    fn verify(&self) -> Result<VerifiedMessage, SignatureError> {
+        let claim = MessageClaim::of(&self.message(), |key| key == KEY)?.expect("a signature by our key");
         claim.require_time(NOW.parse().unwrap())?;
         assert!(claim.content_digest().is_some());
-        claim.verify(&self.message(), SECRET).map_err(|_| Fault::Unproven)
+        claim
+            .verify(&self.message(), SECRET)
+            .map_err(|_| SignatureError::Mismatch)
     }
 }
 
 #[test]
 fn what_is_signed_passes_and_nothing_else() {
     assert_eq!(
-        Sent::good().judge().unwrap().until.to_string(),
+        SignedMessage::good().verify().unwrap().until.to_string(),
         "2026-09-01T03:09:05Z"
     );
-    let refused = |change: &dyn Fn(&mut Sent)| {
-        let mut sent = Sent::good();
+    let refused = |change: &dyn Fn(&mut SignedMessage)| {
+        let mut sent = SignedMessage::good();
         change(&mut sent);
-        assert!(sent.judge().is_err());
+        assert!(sent.verify().is_err());
     };
     refused(&|sent| sent.method = "PUT");
     refused(&|sent| sent.authority = "gw.example.com".to_owned());
@@ -162,13 +164,13 @@ fn s35_each_byte_of_what_is_signed_matters() {
         let mut flipped = text.clone().into_bytes();
         flipped[at] ^= 1;
         let flipped = String::from_utf8(flipped).unwrap();
-        let judged = Sent::over(&parameters(), &flipped).judge();
-        assert_eq!(judged.unwrap_err(), Fault::Unproven, "{at}");
+        let judged = SignedMessage::over(&parameters(), &flipped).verify();
+        assert_eq!(judged.unwrap_err(), SignatureError::Mismatch, "{at}");
     }
 }
 
-fn judge_parameters(parameters: &str) -> Result<Proven, Fault> {
-    Sent::over(parameters, &base(parameters)).judge()
+fn verify_parameters(parameters: &str) -> Result<VerifiedMessage, SignatureError> {
+    SignedMessage::over(parameters, &base(parameters)).verify()
 }
 
 #[test]
@@ -180,24 +182,30 @@ fn s35_host_method_target_and_date_must_be_signed() {
         ("\"@query\" ", "", "@query"),
         (";created=1788231845", "", "created"),
     ] {
-        let judged = judge_parameters(&parameters().replace(from, to));
-        assert_eq!(judged.unwrap_err(), Fault::NotSigned(missing.into()));
+        let judged = verify_parameters(&parameters().replace(from, to));
+        assert_eq!(judged.unwrap_err(), SignatureError::NotSigned(missing.into()));
     }
-    let judged = judge_parameters(&parameters().replace("\"x-thing\"", "\"x-other\""));
-    assert_eq!(judged.unwrap_err(), Fault::Missing("x-other".into()));
+    let judged = verify_parameters(&parameters().replace("\"x-thing\"", "\"x-other\""));
+    assert_eq!(judged.unwrap_err(), SignatureError::Missing("x-other".into()));
 }
 
 #[test]
 fn s35_the_clock_may_be_off_by_five_minutes_and_an_end_holds() {
     let with = |from: &str, to: &str| {
-        judge_parameters(&parameters().replace(from, to)).map(|proven| proven.until.to_string())
+        verify_parameters(&parameters().replace(from, to)).map(|proven| proven.until.to_string())
     };
-    assert_eq!(with("1788231845", "1788231544").unwrap_err(), Fault::Clock(301));
-    assert_eq!(with("1788231845", "1788232146").unwrap_err(), Fault::Clock(-301));
+    assert_eq!(
+        with("1788231845", "1788231544").unwrap_err(),
+        SignatureError::Clock(301)
+    );
+    assert_eq!(
+        with("1788231845", "1788232146").unwrap_err(),
+        SignatureError::Clock(-301)
+    );
     assert!(with("1788231845", "1788231545").is_ok());
     assert_eq!(
         with(";alg", ";expires=1788231845;alg").unwrap_err(),
-        Fault::Expired(0)
+        SignatureError::Expired(0)
     );
     assert_eq!(
         with(";alg", ";expires=1788231846;alg").unwrap(),
@@ -219,37 +227,43 @@ fn what_cannot_be_read_or_is_not_served() {
         ("=1788231845", "=\"1788231845\""),
         (";alg", ";expires=1.5;alg"),
     ] {
-        let judged = judge_parameters(&parameters().replace(from, to));
-        assert!(matches!(judged, Err(Fault::Malformed(_))), "{to}: {judged:?}");
+        let judged = verify_parameters(&parameters().replace(from, to));
+        assert!(
+            matches!(judged, Err(SignatureError::Malformed(_))),
+            "{to}: {judged:?}"
+        );
     }
-    let mut sent = Sent::good();
+    let mut sent = SignedMessage::good();
     let again = sent.headers["signature-input"]
         .to_str()
         .unwrap()
         .replace("sig=", "two=");
     sent.headers.append("signature-input", again.parse().unwrap());
-    assert_eq!(sent.judge().unwrap_err(), Fault::Several);
+    assert_eq!(sent.verify().unwrap_err(), SignatureError::Several);
     for (name, value) in [
         ("signature-input", "sig=("),
         ("signature", "other=:AAAA:"),
         ("signature", "sig=:AAAA:"),
         ("signature", "sig=1"),
     ] {
-        let mut sent = Sent::good();
+        let mut sent = SignedMessage::good();
         sent.headers.insert(name, value.parse().unwrap());
-        assert!(matches!(sent.judge(), Err(Fault::Malformed(_))), "{value}");
+        assert!(
+            matches!(sent.verify(), Err(SignatureError::Malformed(_))),
+            "{value}"
+        );
     }
 }
 
 #[test]
 fn signatures_by_others_are_not_ours() {
-    let sent = Sent::good();
-    assert!(Claim::of(&sent.message(), |_| false).unwrap().is_none());
+    let sent = SignedMessage::good();
+    assert!(MessageClaim::of(&sent.message(), |_| false).unwrap().is_none());
     let input = "sig=(\"@method\");keyid=\"somebody\", sig2=\"x\"";
     let headers = headers(&[("signature-input", input)]);
     let message = Message {
         headers: &headers,
         ..sent.message()
     };
-    assert!(Claim::of(&message, |key| key == KEY).unwrap().is_none());
+    assert!(MessageClaim::of(&message, |key| key == KEY).unwrap().is_none());
 }

@@ -6,15 +6,15 @@ use http::HeaderValue;
 use percent_encoding::percent_decode;
 use sha2::{Digest, Sha256};
 
-use super::Claim;
-use super::payload::Line;
+use super::SigV4Claim;
+use super::payload::HashedPayload;
 use super::query::{self, encode};
 use crate::authenticate::signature::Message;
 
 /// The readings of one request on which clients differ: each of these paths with each of the queries and hosts, the
 /// usual one first. No two are alike, and each is made once.
 #[derive(Debug)]
-pub(super) struct Readings<'m> {
+pub(super) struct RequestReadings<'m> {
     paths: Vec<Cow<'m, [u8]>>,
     queries: Vec<Vec<u8>>,
     hosts: Vec<Cow<'m, str>>,
@@ -37,8 +37,8 @@ impl Sink for Vec<u8> {
     }
 }
 
-impl<'m> Readings<'m> {
-    pub(super) fn of(claim: &Claim<'_>, message: &Message<'m>) -> Self {
+impl<'m> RequestReadings<'m> {
+    pub(super) fn of(claim: &SigV4Claim<'_>, message: &Message<'m>) -> Self {
         Self {
             paths: paths(message.path, claim.service()),
             queries: query::forms(message.query.unwrap_or_default(), claim.is_in_query()),
@@ -49,9 +49,9 @@ impl<'m> Readings<'m> {
     /// SHA-256 of each canonical request.
     pub(super) fn hashes(
         &self,
-        claim: &Claim<'_>,
+        claim: &SigV4Claim<'_>,
         message: &Message<'_>,
-        payload: &Line,
+        payload: &HashedPayload,
     ) -> impl Iterator<Item = [u8; 32]> {
         let targets = self
             .queries
@@ -73,9 +73,9 @@ impl<'m> Readings<'m> {
     pub(super) fn write_first(
         &self,
         sink: &mut impl Sink,
-        claim: &Claim<'_>,
+        claim: &SigV4Claim<'_>,
         message: &Message<'_>,
-        payload: &Line,
+        payload: &HashedPayload,
     ) {
         write_target(sink, message, &self.paths[0], &self.queries[0]);
         write_rest(sink, claim, message, &self.hosts[0], payload);
@@ -138,7 +138,13 @@ fn write_target(sink: &mut impl Sink, message: &Message<'_>, path: &[u8], query:
     }
 }
 
-fn write_rest(sink: &mut impl Sink, claim: &Claim<'_>, message: &Message<'_>, host: &str, payload: &Line) {
+fn write_rest(
+    sink: &mut impl Sink,
+    claim: &SigV4Claim<'_>,
+    message: &Message<'_>,
+    host: &str,
+    payload: &HashedPayload,
+) {
     for name in claim.signed_headers.split(';') {
         sink.put(name.as_bytes());
         sink.put(b":");

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::SigningKey;
-use crate::authenticate::signature::Fault;
+use crate::authenticate::signature::SignatureError;
 use crate::authenticate::signature::mac::{Hex32, same};
 
 /// The signature that was checked last, and what the next one is made with.
@@ -26,7 +26,11 @@ impl Chain {
     }
 
     /// Refuses a chunk whose content, of which this is the SHA-256, has another signature.
-    pub(super) fn require_chunk(&mut self, content: &[u8; 32], signature: &[u8; 32]) -> Result<(), Fault> {
+    pub(super) fn require_chunk(
+        &mut self,
+        content: &[u8; 32],
+        signature: &[u8; 32],
+    ) -> Result<(), SignatureError> {
         let nothing = Sha256::digest(b"").into();
         let hashes = [Hex32::of(&nothing), Hex32::of(content)];
         let [nothing, content] = &hashes;
@@ -38,17 +42,21 @@ impl Chain {
     }
 
     /// Refuses a trailer that has another signature.
-    pub(super) fn require_trailer(&mut self, trailer: &[u8], signature: &[u8; 32]) -> Result<(), Fault> {
+    pub(super) fn require_trailer(
+        &mut self,
+        trailer: &[u8],
+        signature: &[u8; 32],
+    ) -> Result<(), SignatureError> {
         let hash = Hex32::of(&Sha256::digest(trailer).into());
         self.require(b"AWS4-HMAC-SHA256-TRAILER\n", &[hash.as_bytes()], signature)
     }
 
-    fn require(&mut self, what: &[u8], pieces: &[&[u8]], signature: &[u8; 32]) -> Result<(), Fault> {
+    fn require(&mut self, what: &[u8], pieces: &[&[u8]], signature: &[u8; 32]) -> Result<(), SignatureError> {
         let last = Hex32::of(&self.last);
         let context = [what, self.context.as_bytes(), last.as_bytes(), b"\n"];
         let mac = self.key.sign(&[&context, pieces].concat());
         if !same(&mac, signature) {
-            return Err(Fault::BodyDiffers);
+            return Err(SignatureError::BodyDiffers);
         }
         self.last = mac;
         Ok(())

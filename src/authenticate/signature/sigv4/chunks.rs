@@ -14,7 +14,7 @@ use bytes::{Buf as _, Bytes};
 use sha2::{Digest, Sha256};
 
 use super::chain::Chain;
-use crate::authenticate::signature::Fault;
+use crate::authenticate::signature::SignatureError;
 use crate::authenticate::signature::mac::from_hex;
 
 /// Bytes of a chunk's first line: a length, and an extension that is a signature.
@@ -39,7 +39,7 @@ pub enum Chunked {
 pub struct Chunks {
     form: Chunked,
     chain: Chain,
-    state: State,
+    state: ChunkState,
     /// What of a line has come.
     line: Vec<u8>,
     /// What of the trailer is signed, as it is signed.
@@ -50,7 +50,7 @@ pub struct Chunks {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ChunkState {
     /// In the first line of a chunk.
     Begin,
     /// In a chunk's data: so many bytes are missing.
@@ -96,7 +96,7 @@ impl Chunks {
         Self {
             form,
             chain,
-            state: State::Begin,
+            state: ChunkState::Begin,
             line: Vec::new(),
             trailer: Vec::new(),
             hash: Sha256::new(),
@@ -105,9 +105,9 @@ impl Chunks {
     }
 
     /// Takes what came. The content of it goes to `content`; that of a chunk which is not complete is not checked yet.
-    pub fn push(&mut self, mut bytes: Bytes, content: &mut VecDeque<Bytes>) -> Result<(), Fault> {
+    pub fn push(&mut self, mut bytes: Bytes, content: &mut VecDeque<Bytes>) -> Result<(), SignatureError> {
         while !bytes.is_empty() {
-            if let State::Data { missing, signature } = self.state {
+            if let ChunkState::Data { missing, signature } = self.state {
                 let count = usize::try_from(missing).map_or(bytes.len(), |missing| missing.min(bytes.len()));
                 let data = bytes.split_to(count);
                 self.count(data.len())?;
@@ -116,12 +116,12 @@ impl Chunks {
                 }
                 content.push_back(data);
                 let missing = missing - count as u64;
-                self.state = State::Data { missing, signature };
+                self.state = ChunkState::Data { missing, signature };
                 if missing == 0 {
                     self.require_signature(&signature)?;
-                    self.state = State::Behind;
+                    self.state = ChunkState::Behind;
                 }
-            } else if self.state == State::Over {
+            } else if self.state == ChunkState::Over {
                 return Err(NO_CHUNK);
             } else if let Some(line) = self.read_line(&mut bytes)? {
                 self.state = self.next(&line)?;
@@ -131,23 +131,25 @@ impl Chunks {
     }
 
     /// Whether all came.
-    pub fn end(&self) -> Result<(), Fault> {
-        if self.state == State::Over && self.expected.unwrap_or(0) == 0 {
+    pub fn end(&self) -> Result<(), SignatureError> {
+        if self.state == ChunkState::Over && self.expected.unwrap_or(0) == 0 {
             Ok(())
         } else {
-            Err(Fault::BodyDiffers)
+            Err(SignatureError::BodyDiffers)
         }
     }
 
-    fn count(&mut self, length: usize) -> Result<(), Fault> {
+    fn count(&mut self, length: usize) -> Result<(), SignatureError> {
         if let Some(expected) = &mut self.expected {
-            *expected = expected.checked_sub(length as u64).ok_or(Fault::BodyDiffers)?;
+            *expected = expected
+                .checked_sub(length as u64)
+                .ok_or(SignatureError::BodyDiffers)?;
         }
         Ok(())
     }
 
     /// The next line without its end, once it is complete.
-    fn read_line(&mut self, bytes: &mut Bytes) -> Result<Option<Vec<u8>>, Fault> {
+    fn read_line(&mut self, bytes: &mut Bytes) -> Result<Option<Vec<u8>>, SignatureError> {
         let end = memchr::memchr(b'\n', bytes);
         let count = end.map_or(bytes.len(), |end| end + 1);
         if self.line.len() + count > LONGEST_LINE.max(self.room_for_trailer()) {
@@ -163,7 +165,7 @@ impl Chunks {
         match line.pop() {
             Some(b'\r') => Ok(Some(line)),
             // Some clients end a trailer's lines with a line feed alone.
-            Some(other) if matches!(self.state, State::Trailer { .. }) => {
+            Some(other) if matches!(self.state, ChunkState::Trailer { .. }) => {
                 line.push(other);
                 Ok(Some(line))
             }
@@ -173,56 +175,58 @@ impl Chunks {
 
     fn room_for_trailer(&self) -> usize {
         match self.state {
-            State::Trailer { .. } => LONGEST_TRAILER.saturating_sub(self.trailer.len()),
+            ChunkState::Trailer { .. } => LONGEST_TRAILER.saturating_sub(self.trailer.len()),
             _ => 0,
         }
     }
 
     /// Where a line leads.
-    fn next(&mut self, line: &[u8]) -> Result<State, Fault> {
+    fn next(&mut self, line: &[u8]) -> Result<ChunkState, SignatureError> {
         let line = std::str::from_utf8(line).map_err(|_| NO_CHUNK)?;
         match self.state {
-            State::Begin => self.begin(line),
-            State::Behind if line.is_empty() => Ok(State::Begin),
-            State::End if line.is_empty() => Ok(State::Over),
-            State::Trailer { is_signed } if line.is_empty() => {
+            ChunkState::Begin => self.begin(line),
+            ChunkState::Behind if line.is_empty() => Ok(ChunkState::Begin),
+            ChunkState::End if line.is_empty() => Ok(ChunkState::Over),
+            ChunkState::Trailer { is_signed } if line.is_empty() => {
                 if self.form.is_signed() && !is_signed {
-                    return Err(Fault::NotSigned("the trailer".into()));
+                    return Err(SignatureError::NotSigned("the trailer".into()));
                 }
-                Ok(State::Over)
+                Ok(ChunkState::Over)
             }
-            State::Trailer { is_signed: false } => self.trailer_line(line),
+            ChunkState::Trailer { is_signed: false } => self.trailer_line(line),
             _ => Err(NO_CHUNK),
         }
     }
 
-    fn begin(&mut self, line: &str) -> Result<State, Fault> {
+    fn begin(&mut self, line: &str) -> Result<ChunkState, SignatureError> {
         let (length, extension) = line.split_once(';').unwrap_or((line, ""));
         let is_length = (1..=16).contains(&length.len()) && length.bytes().all(|b| b.is_ascii_hexdigit());
         let missing = u64::from_str_radix(length, 16).ok().filter(|_| is_length);
         let missing = missing.ok_or(NO_CHUNK)?;
         let signature = if self.form.is_signed() {
             let signature = extension.strip_prefix("chunk-signature=").and_then(from_hex);
-            signature.ok_or(Fault::NotSigned("a chunk".into()))?
+            signature.ok_or(SignatureError::NotSigned("a chunk".into()))?
         } else {
             [0; 32]
         };
         if missing > 0 {
-            return Ok(State::Data { missing, signature });
+            return Ok(ChunkState::Data { missing, signature });
         }
         self.require_signature(&signature)?;
         Ok(match self.form {
-            Chunked::Signed => State::End,
-            Chunked::SignedWithTrailer | Chunked::UnsignedWithTrailer => State::Trailer { is_signed: false },
+            Chunked::Signed => ChunkState::End,
+            Chunked::SignedWithTrailer | Chunked::UnsignedWithTrailer => {
+                ChunkState::Trailer { is_signed: false }
+            }
         })
     }
 
-    fn trailer_line(&mut self, line: &str) -> Result<State, Fault> {
+    fn trailer_line(&mut self, line: &str) -> Result<ChunkState, SignatureError> {
         let (name, value) = line.split_once(':').ok_or(NO_CHUNK)?;
         if name == "x-amz-trailer-signature" && self.form.is_signed() {
             let signature = from_hex(value.trim_matches([' ', '\t'])).ok_or(NO_CHUNK)?;
             self.chain.require_trailer(&self.trailer, &signature)?;
-            return Ok(State::Trailer { is_signed: true });
+            return Ok(ChunkState::Trailer { is_signed: true });
         }
         for piece in [
             name.trim_matches([' ', '\t']).to_ascii_lowercase().as_str(),
@@ -235,10 +239,10 @@ impl Chunks {
         if self.trailer.len() > LONGEST_TRAILER {
             return Err(NO_CHUNK);
         }
-        Ok(State::Trailer { is_signed: false })
+        Ok(ChunkState::Trailer { is_signed: false })
     }
 
-    fn require_signature(&mut self, signature: &[u8; 32]) -> Result<(), Fault> {
+    fn require_signature(&mut self, signature: &[u8; 32]) -> Result<(), SignatureError> {
         if !self.form.is_signed() {
             return Ok(());
         }
@@ -247,7 +251,7 @@ impl Chunks {
     }
 }
 
-const NO_CHUNK: Fault = Fault::Malformed("the body is not in chunks as it says");
+const NO_CHUNK: SignatureError = SignatureError::Malformed("the body is not in chunks as it says");
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 
-use crate::authenticate::signature::Fault;
+use crate::authenticate::signature::SignatureError;
 
 /// Bytes of a date's text.
 const LENGTH: usize = 16;
@@ -18,12 +18,12 @@ pub(super) struct AmzDate {
 
 impl AmzDate {
     /// Reads `X-Amz-Date`.
-    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
-        read(text).ok_or(Fault::Malformed("the date is not like 20150830T123600Z"))
+    pub(super) fn parse(text: &str) -> Result<Self, SignatureError> {
+        read(text).ok_or(SignatureError::Malformed("the date is not like 20150830T123600Z"))
     }
 
     /// Reads `Date`, which has the form of HTTP (RFC 9110, section 5.6.7) or that of `X-Amz-Date`.
-    pub(super) fn parse_http(text: &str) -> Result<Self, Fault> {
+    pub(super) fn parse_http(text: &str) -> Result<Self, SignatureError> {
         if let Some(date) = read(text) {
             return Ok(date);
         }
@@ -32,7 +32,7 @@ impl AmzDate {
         spelled
             .ok()
             .and_then(|text| read(&text))
-            .ok_or(Fault::Malformed("the Date header is not a date"))
+            .ok_or(SignatureError::Malformed("the Date header is not a date"))
     }
 
     pub(super) fn as_str(&self) -> &str {

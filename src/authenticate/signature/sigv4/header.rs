@@ -6,9 +6,9 @@ use http::HeaderName;
 
 use super::date::AmzDate;
 use super::payload::Payload;
-use super::{Claim, Form};
+use super::{SigV4Claim, SignatureLocation};
 use crate::authenticate::signature::mac::from_hex;
-use crate::authenticate::signature::{Fault, Message};
+use crate::authenticate::signature::{Message, SignatureError};
 use crate::request::{CopySource, names_second_resource};
 
 const DATE: &str = "x-amz-date";
@@ -30,19 +30,19 @@ const MOST_PARAMETERS: usize = 4096;
 /// More headers than that are no request.
 const MOST_HEADERS: usize = 128;
 
-impl<'a> Claim<'a> {
+impl<'a> SigV4Claim<'a> {
     /// Reads what follows the scheme's name in `Authorization`.
-    pub fn from_header(parameters: &'a str, message: &Message<'a>) -> Result<Self, Fault> {
+    pub fn from_header(parameters: &'a str, message: &Message<'a>) -> Result<Self, SignatureError> {
         let [credential, signed_headers, signature] = fields(parameters)?;
         let is_signed = |wanted: &str| signed_headers.split(';').any(|name| name == wanted);
         let date = match message.only(DATE)? {
-            Some(_) if !is_signed(DATE) => return Err(Fault::NotSigned(DATE.into())),
+            Some(_) if !is_signed(DATE) => return Err(SignatureError::NotSigned(DATE.into())),
             Some(text) => AmzDate::parse(text)?,
-            None if !is_signed("date") => return Err(Fault::NotSigned(DATE.into())),
+            None if !is_signed("date") => return Err(SignatureError::NotSigned(DATE.into())),
             None => AmzDate::parse_http(message.only("date")?.unwrap_or_default())?,
         };
         Self::of(
-            Form::Header,
+            SignatureLocation::Header,
             credential.into(),
             signed_headers.into(),
             signature,
@@ -53,13 +53,13 @@ impl<'a> Claim<'a> {
 
     /// What both forms have in common.
     pub(super) fn of(
-        form: Form,
+        form: SignatureLocation,
         credential: Cow<'a, str>,
         signed_headers: Cow<'a, str>,
         signature: &str,
         date: AmzDate,
         message: &Message<'_>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, SignatureError> {
         require_scope(&credential, &date)?;
         require_headers(form, &signed_headers, message)?;
         require_few_parameters(message.query.unwrap_or_default())?;
@@ -67,7 +67,8 @@ impl<'a> Claim<'a> {
             form,
             credential,
             signed_headers,
-            signature: from_hex(signature).ok_or(Fault::Malformed("the signature is not a SHA-256"))?,
+            signature: from_hex(signature)
+                .ok_or(SignatureError::Malformed("the signature is not a SHA-256"))?,
             date,
             payload: Payload::of(message)?,
         })
@@ -75,30 +76,34 @@ impl<'a> Claim<'a> {
 }
 
 /// The three fields, each once, in any order.
-fn fields(parameters: &str) -> Result<[&str; 3], Fault> {
+fn fields(parameters: &str) -> Result<[&str; 3], SignatureError> {
     const NAMES: [&str; 3] = ["Credential", "SignedHeaders", "Signature"];
     let mut fields = [None; 3];
     for field in parameters.split(',') {
-        let (name, value) = field.trim().split_once('=').ok_or(Fault::Malformed(
+        let (name, value) = field.trim().split_once('=').ok_or(SignatureError::Malformed(
             "the Authorization header has a field without a value",
         ))?;
         let place = NAMES.iter().position(|known| *known == name);
         let place = place.and_then(|index| fields.get_mut(index));
         match place {
             Some(empty @ None) => *empty = Some(value),
-            _ => return Err(Fault::Malformed("the Authorization header has a field too many")),
+            _ => {
+                return Err(SignatureError::Malformed(
+                    "the Authorization header has a field too many",
+                ));
+            }
         }
     }
     match fields {
         [Some(credential), Some(signed), Some(signature)] => Ok([credential, signed, signature]),
-        _ => Err(Fault::Malformed(
+        _ => Err(SignatureError::Malformed(
             "the Authorization header lacks Credential, SignedHeaders or Signature",
         )),
     }
 }
 
 /// A credential is for the day on which it is used.
-fn require_scope(credential: &str, date: &AmzDate) -> Result<(), Fault> {
+fn require_scope(credential: &str, date: &AmzDate) -> Result<(), SignatureError> {
     let mut parts = credential.split('/');
     let parts: [Option<&str>; 6] = std::array::from_fn(|_| parts.next());
     match parts {
@@ -113,28 +118,34 @@ fn require_scope(credential: &str, date: &AmzDate) -> Result<(), Fault> {
             if day == date.day() {
                 Ok(())
             } else {
-                Err(Fault::Malformed(
+                Err(SignatureError::Malformed(
                     "the credential is for another day than the date",
                 ))
             }
         }
-        _ => Err(Fault::Malformed(
+        _ => Err(SignatureError::Malformed(
             "the credential is not key/day/region/service/aws4_request",
         )),
     }
 }
 
-fn require_few_parameters(query: &str) -> Result<(), Fault> {
+fn require_few_parameters(query: &str) -> Result<(), SignatureError> {
     if memchr::memchr_iter(b'&', query.as_bytes()).count() < MOST_PARAMETERS {
         Ok(())
     } else {
-        Err(Fault::Malformed("the query has more than 4096 parameters"))
+        Err(SignatureError::Malformed(
+            "the query has more than 4096 parameters",
+        ))
     }
 }
 
 /// The host is signed and what tells the application what to do, and all that is signed is there, in lower case and
 /// once.
-fn require_headers(form: Form, names: &str, message: &Message<'_>) -> Result<(), Fault> {
+fn require_headers(
+    form: SignatureLocation,
+    names: &str,
+    message: &Message<'_>,
+) -> Result<(), SignatureError> {
     let is_name = |name: &str| {
         !name.is_empty()
             && name
@@ -145,18 +156,18 @@ fn require_headers(form: Form, names: &str, message: &Message<'_>) -> Result<(),
     for (index, name) in names.split(';').enumerate() {
         if index >= MOST_HEADERS || !is_name(name) || names.split(';').take(index).any(|other| other == name)
         {
-            return Err(Fault::Malformed(
+            return Err(SignatureError::Malformed(
                 "SignedHeaders does not list names in lower case, each once",
             ));
         }
         if name == "host" {
             has_host = true;
         } else if !message.headers.contains_key(name) {
-            return Err(Fault::Missing(name.into()));
+            return Err(SignatureError::Missing(name.into()));
         }
     }
     if !has_host {
-        return Err(Fault::NotSigned("host".into()));
+        return Err(SignatureError::NotSigned("host".into()));
     }
     // What tells the application what to do is signed, as with AWS. Whoever has a URL, and did not sign it, could have it
     // copy, move or delete something else besides.
@@ -164,13 +175,13 @@ fn require_headers(form: Form, names: &str, message: &Message<'_>) -> Result<(),
     let tells = |name: &&HeaderName| {
         of_aws(name.as_str())
             || match form {
-                Form::Header => CopySource::of(name).is_some(),
-                Form::Presigned(_) => names_second_resource(name),
+                SignatureLocation::Header => CopySource::of(name).is_some(),
+                SignatureLocation::Presigned(_) => names_second_resource(name),
             }
     };
     let mut telling = message.headers.keys().filter(tells).map(HeaderName::as_str);
     match telling.find(|telling| !names.split(';').any(|name| name == *telling)) {
-        Some(name) => Err(Fault::NotSigned(name.into())),
+        Some(name) => Err(SignatureError::NotSigned(name.into())),
         None => Ok(()),
     }
 }

@@ -20,14 +20,14 @@ use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Fault, Message, Unproven, mac};
-use canonical::Readings;
+use super::{Message, Mismatch, SignatureError, mac};
+use canonical::RequestReadings;
 use chain::Chain;
 use date::AmzDate;
 
 pub use chunks::{Chunked, Chunks};
 pub use key::SigningKey;
-pub use payload::{Payload, Signed};
+pub use payload::{Payload, SignedPayload};
 pub use presigned::{is_presigned, presigned_key, without_signature};
 
 /// The name of the scheme in `Authorization`, and of the algorithm.
@@ -38,8 +38,8 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(5);
 
 /// What a request claims: who signed which part of it, and when.
 #[derive(Clone, Debug)]
-pub struct Claim<'a> {
-    form: Form,
+pub struct SigV4Claim<'a> {
+    form: SignatureLocation,
     /// Key, day, region, service and `aws4_request`, divided by `/`.
     credential: Cow<'a, str>,
     /// Names of headers in lower case, divided by `;`.
@@ -50,7 +50,7 @@ pub struct Claim<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum SignatureLocation {
     Header,
     /// Valid for so long after the time of signing.
     Presigned(SignedDuration),
@@ -58,14 +58,14 @@ enum Form {
 
 /// A signature that is right.
 #[derive(Clone, Copy, Debug)]
-pub struct Proven {
+pub struct VerifiedSigV4 {
     /// What the signature says.
     pub signature: [u8; 32],
     /// When it is of no use any more.
     pub until: Timestamp,
 }
 
-impl Claim<'_> {
+impl SigV4Claim<'_> {
     /// The access key's id, whatever it looks like.
     pub fn access_key(&self) -> &str {
         self.credential.split('/').next().unwrap_or_default()
@@ -78,7 +78,7 @@ impl Claim<'_> {
 
     /// Whether it is in the query: a presigned URL.
     pub fn is_in_query(&self) -> bool {
-        self.form != Form::Header
+        self.form != SignatureLocation::Header
     }
 
     /// What is said of the body.
@@ -97,12 +97,14 @@ impl Claim<'_> {
     }
 
     /// Refuses what was signed too far from now; a presigned URL has a time of its own.
-    pub fn require_time(&self, now: Timestamp) -> Result<(), Fault> {
+    pub fn require_time(&self, now: Timestamp) -> Result<(), SignatureError> {
         let age = now.duration_since(self.date.time());
         match self.form {
-            Form::Header if age.abs() > WINDOW => Err(Fault::Clock(age.as_secs())),
-            Form::Presigned(_) if age < -WINDOW => Err(Fault::Clock(age.as_secs())),
-            Form::Presigned(lasts) if age >= lasts => Err(Fault::Expired((age - lasts).as_secs())),
+            SignatureLocation::Header if age.abs() > WINDOW => Err(SignatureError::Clock(age.as_secs())),
+            SignatureLocation::Presigned(_) if age < -WINDOW => Err(SignatureError::Clock(age.as_secs())),
+            SignatureLocation::Presigned(lasts) if age >= lasts => {
+                Err(SignatureError::Expired((age - lasts).as_secs()))
+            }
             _ => Ok(()),
         }
     }
@@ -111,11 +113,11 @@ impl Claim<'_> {
     pub fn verify(
         &self,
         message: &Message<'_>,
-        signed: Signed<'_>,
+        signed: SignedPayload<'_>,
         key: &SigningKey,
-    ) -> Result<Proven, Unproven> {
+    ) -> Result<VerifiedSigV4, Mismatch> {
         let mut first = None;
-        let readings = Readings::of(self, message);
+        let readings = RequestReadings::of(self, message);
         for payload in signed.lines() {
             for canonical in readings.hashes(self, message, &payload) {
                 let mac = key.sign(&[
@@ -133,7 +135,7 @@ impl Claim<'_> {
                 first.get_or_insert(canonical);
             }
         }
-        Err(Unproven {
+        Err(Mismatch {
             canonical: first.unwrap_or_default(),
         })
     }
@@ -145,13 +147,13 @@ impl Claim<'_> {
         Chunks::new(form, chain, length)
     }
 
-    fn proven(&self) -> Proven {
+    fn proven(&self) -> VerifiedSigV4 {
         let lasts = match self.form {
-            Form::Header => WINDOW,
-            Form::Presigned(lasts) => lasts,
+            SignatureLocation::Header => WINDOW,
+            SignatureLocation::Presigned(lasts) => lasts,
         };
         let until = self.date.time().checked_add(lasts);
-        Proven {
+        VerifiedSigV4 {
             signature: self.signature,
             until: until.unwrap_or(Timestamp::MAX),
         }
@@ -159,6 +161,6 @@ impl Claim<'_> {
 }
 
 #[cfg(test)]
-mod suite;
+mod aws_vectors;
 #[cfg(test)]
 mod tests;

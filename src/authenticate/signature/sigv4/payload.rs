@@ -2,7 +2,7 @@
 
 use super::chunks::Chunked;
 use crate::authenticate::signature::mac::{Hex32, from_hex};
-use crate::authenticate::signature::{Fault, Message};
+use crate::authenticate::signature::{Message, SignatureError};
 
 /// The header that says it.
 const HEADER: &str = "x-amz-content-sha256";
@@ -24,7 +24,7 @@ pub enum Payload {
 
 /// What the body is, for what is signed of it.
 #[derive(Clone, Copy, Debug)]
-pub enum Signed<'a> {
+pub enum SignedPayload<'a> {
     /// What the request says.
     Declared(Payload),
     /// SHA-256 of the body that was read.
@@ -34,13 +34,13 @@ pub enum Signed<'a> {
 }
 
 impl Payload {
-    pub(super) fn of(message: &Message<'_>) -> Result<Self, Fault> {
+    pub(super) fn of(message: &Message<'_>) -> Result<Self, SignatureError> {
         Ok(match message.only(HEADER)? {
             None => Self::Undeclared,
             Some(UNSIGNED) => Self::Unsigned,
             Some(text) => match Chunked::named(text) {
                 Some(chunked) => Self::Chunked(chunked),
-                None => Self::Hash(from_hex(text).ok_or(Fault::Malformed(
+                None => Self::Hash(from_hex(text).ok_or(SignatureError::Malformed(
                     "x-amz-content-sha256 is neither a SHA-256 nor a word that is known",
                 ))?),
             },
@@ -50,28 +50,28 @@ impl Payload {
 
 /// What stands for the body in what is signed.
 #[derive(Clone, Debug)]
-pub(super) enum Line {
+pub(super) enum HashedPayload {
     Hash(Hex32),
     Word(&'static str),
 }
 
-impl Signed<'_> {
+impl SignedPayload<'_> {
     /// What may stand for the body.
-    pub(super) fn lines(&self) -> impl Iterator<Item = Line> + use<> {
-        let hash = |hash: &[u8; 32]| Line::Hash(Hex32::of(hash));
+    pub(super) fn lines(&self) -> impl Iterator<Item = HashedPayload> + use<> {
+        let hash = |hash: &[u8; 32]| HashedPayload::Hash(Hex32::of(hash));
         let (first, second) = match self {
             Self::Declared(Payload::Undeclared) => (None, None),
             Self::Declared(Payload::Hash(declared)) => (Some(hash(declared)), None),
-            Self::Declared(Payload::Unsigned) => (Some(Line::Word(UNSIGNED)), None),
-            Self::Declared(Payload::Chunked(chunked)) => (Some(Line::Word(chunked.name())), None),
+            Self::Declared(Payload::Unsigned) => (Some(HashedPayload::Word(UNSIGNED)), None),
+            Self::Declared(Payload::Chunked(chunked)) => (Some(HashedPayload::Word(chunked.name())), None),
             Self::Read(read) => (Some(hash(read)), None),
-            Self::ReadOrUnsigned(read) => (Some(hash(read)), Some(Line::Word(UNSIGNED))),
+            Self::ReadOrUnsigned(read) => (Some(hash(read)), Some(HashedPayload::Word(UNSIGNED))),
         };
         first.into_iter().chain(second)
     }
 }
 
-impl Line {
+impl HashedPayload {
     pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Hash(text) => text.as_bytes(),

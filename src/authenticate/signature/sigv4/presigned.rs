@@ -7,8 +7,8 @@ use percent_encoding::percent_decode_str;
 
 use super::date::AmzDate;
 use super::query::SIGNATURE;
-use super::{ALGORITHM, Claim, Form, WINDOW};
-use crate::authenticate::signature::{Fault, Message};
+use super::{ALGORITHM, SigV4Claim, SignatureLocation, WINDOW};
+use crate::authenticate::signature::{Message, SignatureError};
 
 /// A week: no presigned URL lasts longer.
 const LONGEST: i64 = 7 * 24 * 60 * 60;
@@ -41,32 +41,32 @@ pub fn without_signature(query: &str) -> Option<String> {
     (!kept.is_empty()).then(|| kept.join("&"))
 }
 
-impl<'a> Claim<'a> {
+impl<'a> SigV4Claim<'a> {
     /// Reads the parameters of a presigned URL.
-    pub fn from_query(query: &'a str, message: &Message<'a>) -> Result<Self, Fault> {
-        const NOT_ONCE: Fault =
-            Fault::Malformed("the query lacks a parameter of the signature, or has it twice");
-        let at_most_one = |wanted: &'static str| -> Result<Option<Cow<'a, str>>, Fault> {
+    pub fn from_query(query: &'a str, message: &Message<'a>) -> Result<Self, SignatureError> {
+        const NOT_ONCE: SignatureError =
+            SignatureError::Malformed("the query lacks a parameter of the signature, or has it twice");
+        let at_most_one = |wanted: &'static str| -> Result<Option<Cow<'a, str>>, SignatureError> {
             let mut found = parameters(query).filter(|(name, _)| *name == wanted);
             match (found.next(), found.next()) {
                 (None, _) => Ok(None),
                 (Some((_, value)), None) => percent_decode_str(value)
                     .decode_utf8()
                     .map(Some)
-                    .map_err(|_| Fault::Malformed("a parameter of the signature is not text")),
+                    .map_err(|_| SignatureError::Malformed("a parameter of the signature is not text")),
                 (Some(_), Some(_)) => Err(NOT_ONCE),
             }
         };
         let one = |wanted| at_most_one(wanted)?.ok_or(NOT_ONCE);
         if one("X-Amz-Algorithm")? != ALGORITHM {
-            return Err(Fault::Malformed(
+            return Err(SignatureError::Malformed(
                 "X-Amz-Algorithm is another than AWS4-HMAC-SHA256",
             ));
         }
         // Only some services want it; signers for others leave it out.
         let lasts = at_most_one("X-Amz-Expires")?.map_or(Ok(WINDOW), |seconds| lasts(&seconds))?;
         Self::of(
-            Form::Presigned(lasts),
+            SignatureLocation::Presigned(lasts),
             one("X-Amz-Credential")?,
             one("X-Amz-SignedHeaders")?,
             &one(SIGNATURE)?,
@@ -76,12 +76,14 @@ impl<'a> Claim<'a> {
     }
 }
 
-fn lasts(seconds: &str) -> Result<SignedDuration, Fault> {
+fn lasts(seconds: &str) -> Result<SignedDuration, SignatureError> {
     let seconds: Option<i64> = seconds.parse().ok();
     let seconds = seconds.filter(|seconds| (1..=LONGEST).contains(seconds));
     seconds
         .map(SignedDuration::from_secs)
-        .ok_or(Fault::Malformed("X-Amz-Expires is not from 1 to 604800 seconds"))
+        .ok_or(SignatureError::Malformed(
+            "X-Amz-Expires is not from 1 to 604800 seconds",
+        ))
 }
 
 fn parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {

@@ -19,20 +19,20 @@ const HOST: &str = "gw.example.com:8443";
 
 /// A request, signed by a client that was written elsewhere.
 #[derive(Clone, Debug)]
-struct Sent {
+struct ClientSigned {
     request: Request<Vec<u8>>,
 }
 
 /// How it is signed.
 #[derive(Clone, Copy, Debug)]
-struct Way {
+struct SigningStyle {
     presigned: bool,
     declares_hash: bool,
     encodes_path_again: bool,
 }
 
-impl Sent {
-    fn signed(method: &str, target: &str, body: &[u8], way: Way) -> Self {
+impl ClientSigned {
+    fn signed(method: &str, target: &str, body: &[u8], way: SigningStyle) -> Self {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("https://{HOST}{target}"))
@@ -89,36 +89,38 @@ impl Sent {
         }
     }
 
-    fn judge(&self) -> Result<Proven, Fault> {
-        judge(&self.message(), self.request.body(), NOW)
+    fn verify(&self) -> Result<VerifiedSigV4, SignatureError> {
+        verify(&self.message(), self.request.body(), NOW)
     }
 }
 
-fn claim<'a>(message: &Message<'a>) -> Result<Claim<'a>, Fault> {
+fn claim<'a>(message: &Message<'a>) -> Result<SigV4Claim<'a>, SignatureError> {
     match message.headers.get("authorization") {
         Some(value) => {
             let value = value.to_str().unwrap();
-            Claim::from_header(value.strip_prefix(ALGORITHM).unwrap(), message)
+            SigV4Claim::from_header(value.strip_prefix(ALGORITHM).unwrap(), message)
         }
-        None => Claim::from_query(message.query.unwrap_or_default(), message),
+        None => SigV4Claim::from_query(message.query.unwrap_or_default(), message),
     }
 }
 
-fn judge(message: &Message<'_>, body: &[u8], now: &str) -> Result<Proven, Fault> {
+fn verify(message: &Message<'_>, body: &[u8], now: &str) -> Result<VerifiedSigV4, SignatureError> {
     let claim = claim(message)?;
     claim.require_time(now.parse().unwrap())?;
     let hash: [u8; 32] = Sha256::digest(body).into();
     let signed = match claim.payload() {
-        Payload::Undeclared => Signed::Read(&hash),
-        Payload::Hash(declared) if declared != hash => return Err(Fault::BodyDiffers),
-        declared => Signed::Declared(declared),
+        Payload::Undeclared => SignedPayload::Read(&hash),
+        Payload::Hash(declared) if declared != hash => return Err(SignatureError::BodyDiffers),
+        declared => SignedPayload::Declared(declared),
     };
     let key = SigningKey::derive(SECRET, claim.credential());
-    claim.verify(message, signed, &key).map_err(|_| Fault::Unproven)
+    claim
+        .verify(message, signed, &key)
+        .map_err(|_| SignatureError::Mismatch)
 }
 
-fn way() -> impl Strategy<Value = Way> {
-    any::<[bool; 3]>().prop_map(|[presigned, declares_hash, encodes_path_again]| Way {
+fn way() -> impl Strategy<Value = SigningStyle> {
+    any::<[bool; 3]>().prop_map(|[presigned, declares_hash, encodes_path_again]| SigningStyle {
         presigned,
         declares_hash: declares_hash && !presigned,
         encodes_path_again,
@@ -148,8 +150,8 @@ proptest! {
         body in proptest::collection::vec(any::<u8>(), 0..64),
         way in way(),
     ) {
-        let sent = Sent::signed(&method, &target, &body, way);
-        let verdict = sent.judge();
+        let sent = ClientSigned::signed(&method, &target, &body, way);
+        let verdict = sent.verify();
         prop_assert!(verdict.is_ok(), "{sent:?}: {verdict:?}");
     }
 
@@ -160,22 +162,22 @@ proptest! {
         way in way(),
         more in any::<u8>(),
     ) {
-        let sent = Sent::signed("POST", &target, &body, way);
+        let sent = ClientSigned::signed("POST", &target, &body, way);
         let mut other = sent.clone();
         other.request.body_mut().push(more);
-        prop_assert!(other.judge().is_err());
+        prop_assert!(other.verify().is_err());
         let mut other = sent.clone();
         *other.request.method_mut() = http::Method::PUT;
-        prop_assert!(other.judge().is_err());
+        prop_assert!(other.verify().is_err());
         let mut other = sent.clone();
         let changed = format!("/x{}", sent.request.uri().path_and_query().unwrap());
         *other.request.uri_mut() = changed.parse().unwrap();
-        prop_assert!(other.judge().is_err());
+        prop_assert!(other.verify().is_err());
         let mut other = sent.clone();
         other.request.headers_mut().append("x-thing", HeaderValue::from_static("four"));
-        prop_assert!(other.judge().is_err());
+        prop_assert!(other.verify().is_err());
         let message = Message { authority: "gw.example.com", ..sent.message() };
-        prop_assert!(judge(&message, &body, NOW).is_err());
+        prop_assert!(verify(&message, &body, NOW).is_err());
     }
 }
 
@@ -218,7 +220,7 @@ fn s35_each_byte_of_the_canonical_request_matters() {
             query: Some("b=%2F&a=1"),
             headers: &headers,
         };
-        judge(&message, b"hello", NOW).map(|_| ())
+        verify(&message, b"hello", NOW).map(|_| ())
     };
     assert_eq!(judge_signed_over(canonical.as_bytes()), Ok(()));
     for at in 0..canonical.len() {
@@ -227,7 +229,7 @@ fn s35_each_byte_of_the_canonical_request_matters() {
             flipped[at] ^= 1 << bit;
             assert_eq!(
                 judge_signed_over(&flipped),
-                Err(Fault::Unproven),
+                Err(SignatureError::Mismatch),
                 "byte {at}, bit {bit}"
             );
         }
@@ -236,18 +238,20 @@ fn s35_each_byte_of_the_canonical_request_matters() {
 
 #[test]
 fn the_canonical_request_is_what_the_log_hashes() {
-    let sent = Sent::signed("GET", "/x?b=1&a=2", b"", PLAIN);
+    let sent = ClientSigned::signed("GET", "/x?b=1&a=2", b"", PLAIN);
     let message = sent.message();
     let claim = claim(&message).unwrap();
     let key = SigningKey::derive("another", claim.credential());
     let nothing: [u8; 32] = Sha256::digest(b"").into();
-    let unproven = claim.verify(&message, Signed::Read(&nothing), &key).unwrap_err();
+    let unproven = claim
+        .verify(&message, SignedPayload::Read(&nothing), &key)
+        .unwrap_err();
     let mut text = Vec::new();
-    Readings::of(&claim, &message).write_first(
+    RequestReadings::of(&claim, &message).write_first(
         &mut text,
         &claim,
         &message,
-        &Signed::Read(&nothing).lines().next().unwrap(),
+        &SignedPayload::Read(&nothing).lines().next().unwrap(),
     );
     assert!(
         String::from_utf8(text.clone())
@@ -261,7 +265,7 @@ fn the_canonical_request_is_what_the_log_hashes() {
     assert_eq!(unproven.canonical, <[u8; 32]>::from(hash.finalize()));
 }
 
-const PLAIN: Way = Way {
+const PLAIN: SigningStyle = SigningStyle {
     presigned: false,
     declares_hash: false,
     encodes_path_again: true,
@@ -269,7 +273,7 @@ const PLAIN: Way = Way {
 
 #[test]
 fn s35_host_and_date_must_be_signed() {
-    let sent = Sent::signed("GET", "/", b"", PLAIN);
+    let sent = ClientSigned::signed("GET", "/", b"", PLAIN);
     let refused = |from: &str, to: &str| {
         let mut other = sent.clone();
         let value = other.request.headers()["authorization"]
@@ -280,13 +284,16 @@ fn s35_host_and_date_must_be_signed() {
             .request
             .headers_mut()
             .insert("authorization", value.parse().unwrap());
-        other.judge().unwrap_err()
+        other.verify().unwrap_err()
     };
-    assert_eq!(refused("host;", ""), Fault::NotSigned("host".into()));
-    assert_eq!(refused(";x-amz-date", ""), Fault::NotSigned("x-amz-date".into()));
+    assert_eq!(refused("host;", ""), SignatureError::NotSigned("host".into()));
+    assert_eq!(
+        refused(";x-amz-date", ""),
+        SignatureError::NotSigned("x-amz-date".into())
+    );
     assert_eq!(
         refused(";x-thing", ";x-thing;x-more"),
-        Fault::Missing("x-more".into())
+        SignatureError::Missing("x-more".into())
     );
     for (from, to) in [
         ("host;", "Host;"),
@@ -298,40 +305,46 @@ fn s35_host_and_date_must_be_signed() {
         ("SignedHeaders=", "Signed="),
         (", Sig", ", Signature=x, Sig"),
     ] {
-        assert!(matches!(refused(from, to), Fault::Malformed(_)), "{from} -> {to}");
+        assert!(
+            matches!(refused(from, to), SignatureError::Malformed(_)),
+            "{from} -> {to}"
+        );
     }
     let mut other = sent.clone();
     other.request.headers_mut().remove("x-amz-date");
-    assert_eq!(other.judge().unwrap_err(), Fault::NotSigned("x-amz-date".into()));
+    assert_eq!(
+        other.verify().unwrap_err(),
+        SignatureError::NotSigned("x-amz-date".into())
+    );
 }
 
 #[test]
 fn s35_the_clock_may_be_off_by_five_minutes() {
-    let sent = Sent::signed("GET", "/", b"", PLAIN);
-    let at = |now: &str| judge(&sent.message(), b"", now).map(|_| ());
+    let sent = ClientSigned::signed("GET", "/", b"", PLAIN);
+    let at = |now: &str| verify(&sent.message(), b"", now).map(|_| ());
     assert_eq!(at("2026-09-01T03:09:05Z"), Ok(()));
     assert_eq!(at("2026-09-01T02:59:05Z"), Ok(()));
-    assert_eq!(at("2026-09-01T03:09:06Z"), Err(Fault::Clock(301)));
-    assert_eq!(at("2026-09-01T02:59:04Z"), Err(Fault::Clock(-301)));
+    assert_eq!(at("2026-09-01T03:09:06Z"), Err(SignatureError::Clock(301)));
+    assert_eq!(at("2026-09-01T02:59:04Z"), Err(SignatureError::Clock(-301)));
     // A presigned URL lasts as long as it says.
-    let way = Way {
+    let way = SigningStyle {
         presigned: true,
         ..PLAIN
     };
-    let sent = Sent::signed("GET", "/", b"", way);
-    let at = |now: &str| judge(&sent.message(), b"", now).map(|proven| proven.until.to_string());
+    let sent = ClientSigned::signed("GET", "/", b"", way);
+    let at = |now: &str| verify(&sent.message(), b"", now).map(|proven| proven.until.to_string());
     assert_eq!(at("2026-09-01T03:05:04Z"), Ok("2026-09-01T03:05:05Z".to_owned()));
-    assert_eq!(at("2026-09-01T03:05:05Z"), Err(Fault::Expired(0)));
-    assert_eq!(at("2026-09-01T02:59:04Z"), Err(Fault::Clock(-301)));
+    assert_eq!(at("2026-09-01T03:05:05Z"), Err(SignatureError::Expired(0)));
+    assert_eq!(at("2026-09-01T02:59:04Z"), Err(SignatureError::Clock(-301)));
 }
 
 #[test]
 fn presigned_parameters() {
-    let sent = Sent::signed(
+    let sent = ClientSigned::signed(
         "GET",
         "/x?a=1&b",
         b"",
-        Way {
+        SigningStyle {
             presigned: true,
             ..PLAIN
         },
@@ -354,7 +367,7 @@ fn presigned_parameters() {
         let target = sent.request.uri().to_string().replace(from, to);
         *other.request.uri_mut() = target.parse().unwrap();
         assert!(
-            matches!(other.judge(), Err(Fault::Malformed(_))),
+            matches!(other.verify(), Err(SignatureError::Malformed(_))),
             "{from} -> {to}"
         );
     }
@@ -377,7 +390,7 @@ fn what_older_clients_sign() {
             query: Some(query),
             headers: &headers,
         };
-        judge(&message, b"", NOW).is_ok()
+        verify(&message, b"", NOW).is_ok()
     };
     let judge_signed = |path: &str, query: &str, signed_path: &str, signed_query: &str| {
         judge_signed_for("s3", path, query, signed_path, signed_query)

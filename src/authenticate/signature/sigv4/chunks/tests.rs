@@ -9,7 +9,7 @@ use crate::authenticate::signature::sigv4::SigningKey;
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// A body in chunks, made as the published examples are.
-struct Body {
+struct ChunkedBody {
     bytes: Vec<u8>,
     key: SigningKey,
     last: [u8; 32],
@@ -17,7 +17,7 @@ struct Body {
 
 const SCOPE: &str = "20260901/us-east-1/s3/aws4_request";
 
-impl Body {
+impl ChunkedBody {
     fn new() -> Self {
         Self {
             bytes: Vec::new(),
@@ -66,8 +66,8 @@ impl Body {
 }
 
 /// The content of a body that comes in pieces of this size.
-fn decode(form: Chunked, bytes: &[u8], piece: usize, length: Option<u64>) -> Result<Vec<u8>, Fault> {
-    let mut chunks = Body::chunks(form, length);
+fn decode(form: Chunked, bytes: &[u8], piece: usize, length: Option<u64>) -> Result<Vec<u8>, SignatureError> {
+    let mut chunks = ChunkedBody::chunks(form, length);
     let mut content = VecDeque::new();
     for piece in bytes.chunks(piece) {
         chunks.push(piece.to_vec().into(), &mut content)?;
@@ -78,13 +78,13 @@ fn decode(form: Chunked, bytes: &[u8], piece: usize, length: Option<u64>) -> Res
 
 #[test]
 fn s38_every_chunk_and_the_trailer_are_checked() {
-    let signed = Body::new()
+    let signed = ChunkedBody::new()
         .chunk(b"hello ")
         .chunk(b"world")
         .chunk(b"")
         .line("")
         .bytes;
-    let trailed = Body::new().chunk(b"hello ").chunk(b"world").chunk(b"");
+    let trailed = ChunkedBody::new().chunk(b"hello ").chunk(b"world").chunk(b"");
     let trailed = trailed.trailer("x-amz-checksum-crc32c:sOO8/Q==").line("").bytes;
     let unsigned = b"6\r\nhello \r\n5\r\nworld\r\n0\r\nx-amz-checksum-crc32c:sOO8/Q==\r\n\r\n";
     for (form, body) in [
@@ -100,8 +100,8 @@ fn s38_every_chunk_and_the_trailer_are_checked() {
             );
         }
         assert_eq!(decode(form, body, 5, None), Ok(b"hello world".to_vec()));
-        assert_eq!(decode(form, body, 5, Some(10)), Err(Fault::BodyDiffers));
-        assert_eq!(decode(form, body, 5, Some(12)), Err(Fault::BodyDiffers));
+        assert_eq!(decode(form, body, 5, Some(10)), Err(SignatureError::BodyDiffers));
+        assert_eq!(decode(form, body, 5, Some(12)), Err(SignatureError::BodyDiffers));
         // Cut anywhere it has no end.
         for end in 0..body.len() {
             assert!(decode(form, &body[..end], 5, None).is_err(), "{form:?} {end}");
@@ -135,17 +135,17 @@ fn chunks_that_are_none() {
     }
     assert!(unsigned(&format!("{}\r\n", "0".repeat(300))).is_err());
     assert!(unsigned(&format!("0\r\n{}\r\n\r\n", "a:b\r\n".repeat(3000))).is_err());
-    let unsigned_trailer = Body::new()
+    let unsigned_trailer = ChunkedBody::new()
         .chunk(b"")
         .line("x-amz-checksum-crc32c:a")
         .line("")
         .bytes;
     assert_eq!(
         decode(Chunked::SignedWithTrailer, &unsigned_trailer, 9, None),
-        Err(Fault::NotSigned("the trailer".into()))
+        Err(SignatureError::NotSigned("the trailer".into()))
     );
     assert_eq!(
         decode(Chunked::Signed, b"1\r\na\r\n0\r\n\r\n", 9, None),
-        Err(Fault::NotSigned("a chunk".into()))
+        Err(SignatureError::NotSigned("a chunk".into()))
     );
 }

@@ -4,9 +4,9 @@ use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue};
 
-use super::presented::{is_secret, is_signed_query};
+use super::access_key_scheme::{ProofLocation, SignedRequest};
+use super::credentials::{is_secret, is_signed_query};
 use super::signature::{rfc9421, sigv4};
-use super::signed::{Form, Signed};
 use crate::secret::Secret;
 
 /// Headers of a signature of AWS; others that begin with `x-amz-` tell the application what to do.
@@ -18,15 +18,15 @@ const OF_THE_SIGNATURE: [&str; 5] = [
     "x-amz-trailer",
 ];
 
-impl Signed {
+impl SignedRequest {
     /// Removes the proof from the headers that an application gets, and has them describe the body that it gets.
-    pub fn withhold(&self, headers: &mut HeaderMap) {
+    pub fn strip_from(&self, headers: &mut HeaderMap) {
         match self.form {
-            Form::Authorization => {
+            ProofLocation::Authorization => {
                 headers.remove(AUTHORIZATION);
             }
-            Form::Query => {}
-            Form::Message => {
+            ProofLocation::Query => {}
+            ProofLocation::Message => {
                 headers.remove(rfc9421::SIGNATURE_INPUT);
                 headers.remove(rfc9421::SIGNATURE);
             }
@@ -45,7 +45,7 @@ impl Signed {
 
     /// The target that an application gets instead of the one that was sent, if that carries the proof.
     pub fn target(&self, sent: &PathAndQuery) -> Option<PathAndQuery> {
-        let query = sent.query().filter(|_| self.form == Form::Query)?;
+        let query = sent.query().filter(|_| self.form == ProofLocation::Query)?;
         without_signature(sent, query)
     }
 }

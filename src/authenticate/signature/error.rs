@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Why a signed request is refused, in terms that help whoever signs and tell an attacker nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum SignatureError {
     /// It cannot be read.
     #[error("{0}")]
     Malformed(&'static str),
@@ -37,23 +37,23 @@ pub enum Fault {
     BodyDiffers,
     /// The key is unknown, disabled or expired, or the signature is another: one answer, whichever it is.
     #[error("the key is unknown, or the signature is another")]
-    Unproven,
+    Mismatch,
 }
 
 /// A signature that was not made with the secret over this request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Unproven {
+pub struct Mismatch {
     /// SHA-256 of what should have been signed: for the log, where it can be compared with the client's.
     pub canonical: [u8; 32],
 }
 
-impl fmt::Debug for Unproven {
+impl fmt::Debug for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Unproven({self})")
     }
 }
 
-impl fmt::Display for Unproven {
+impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.canonical.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }

@@ -13,10 +13,10 @@ const USUAL_LENGTH: usize = 192;
 
 /// Names and values, in no particular order; each name once.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Given(Vec<(HeaderName, Value)>);
+pub(super) struct IdentityHeaders(Vec<(HeaderName, HeaderSource)>);
 
 #[derive(Clone, Debug)]
-enum Value {
+enum HeaderSource {
     /// Always the same, for a request of nobody too: it tells that the gateway sent the request. Empty: no header.
     Fixed(Option<HeaderValue>),
     /// Made for each request.
@@ -25,17 +25,17 @@ enum Value {
 
 /// What the values of one request are made of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Subject<'a> {
+pub(super) struct HeaderContext<'a> {
     pub(super) principal: Option<&'a Principal>,
     /// The host and port that the application is told.
     pub(super) host: &'a HeaderValue,
     pub(super) public_url: &'a str,
 }
 
-impl Given {
+impl IdentityHeaders {
     /// Adds a header, or replaces the one with this name.
     pub(super) fn add(&mut self, name: HeaderName, template: &Template) {
-        let value = Value::of(template);
+        let value = HeaderSource::of(template);
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
             None => self.0.push((name, value)),
@@ -47,16 +47,16 @@ impl Given {
     }
 
     /// Sets the headers. One that tells of a person, and has nothing to tell, is not sent, whatever came under its name.
-    pub(super) fn set(&self, headers: &mut HeaderMap, subject: Subject<'_>) {
+    pub(super) fn set(&self, headers: &mut HeaderMap, context: HeaderContext<'_>) {
         let mut buffer = BytesMut::new();
         for (name, value) in &self.0 {
             let value = match value {
-                Value::Fixed(value) => value.clone(),
-                Value::Made(template) => {
+                HeaderSource::Fixed(value) => value.clone(),
+                HeaderSource::Made(template) => {
                     if buffer.capacity() == 0 {
                         buffer.reserve(USUAL_LENGTH);
                     }
-                    render(template, subject, &mut buffer)
+                    render(template, context, &mut buffer)
                 }
             };
             match value {
@@ -67,7 +67,7 @@ impl Given {
     }
 }
 
-impl Value {
+impl HeaderSource {
     fn of(template: &Template) -> Self {
         let mut fixed = BytesMut::new();
         for piece in template.pieces() {
@@ -89,7 +89,7 @@ impl Value {
 
 /// The value of one request; `None` if it tells of a person and every placeholder in it is empty, or if it cannot stand
 /// in a header.
-fn render(template: &Template, subject: Subject<'_>, buffer: &mut BytesMut) -> Option<HeaderValue> {
+fn render(template: &Template, context: HeaderContext<'_>, buffer: &mut BytesMut) -> Option<HeaderValue> {
     let (mut tells_of_a_person, mut says_something, mut has_text) = (false, false, false);
     for piece in template.pieces() {
         match piece {
@@ -100,7 +100,7 @@ fn render(template: &Template, subject: Subject<'_>, buffer: &mut BytesMut) -> O
             Piece::Placeholder(placeholder) => {
                 tells_of_a_person |= placeholder.is_of_a_person();
                 let before = buffer.len();
-                put(*placeholder, subject, buffer);
+                put(*placeholder, context, buffer);
                 says_something |= placeholder.is_of_a_person() && buffer.len() > before;
             }
         }
@@ -115,10 +115,10 @@ fn render(template: &Template, subject: Subject<'_>, buffer: &mut BytesMut) -> O
     Some(value)
 }
 
-fn put(placeholder: Placeholder, subject: Subject<'_>, buffer: &mut BytesMut) {
-    let text = match (placeholder, subject.principal) {
-        (Placeholder::Host, _) => subject.host.as_bytes(),
-        (Placeholder::PublicUrl, _) => subject.public_url.as_bytes(),
+fn put(placeholder: Placeholder, context: HeaderContext<'_>, buffer: &mut BytesMut) {
+    let text = match (placeholder, context.principal) {
+        (Placeholder::Host, _) => context.host.as_bytes(),
+        (Placeholder::PublicUrl, _) => context.public_url.as_bytes(),
         (_, None) => return,
         (Placeholder::Id, Some(principal)) => return put_shown(principal.account, buffer),
         (Placeholder::Session, Some(principal)) => {

@@ -12,13 +12,13 @@ const AGENT_LENGTH: usize = 256;
 
 /// What an [`Origin`] is made of. That one owns its text, and most requests need none.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sender<'h> {
+pub(super) struct RequestOrigin<'h> {
     pub(super) address: IpAddr,
     pub(super) user_agent: &'h str,
     request: RequestId,
 }
 
-impl<'h> Sender<'h> {
+impl<'h> RequestOrigin<'h> {
     pub(super) fn of(head: &RequestHead<'h>) -> Self {
         let agent = head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         Self {

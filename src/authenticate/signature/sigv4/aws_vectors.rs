@@ -8,12 +8,12 @@ use super::*;
 const SUITE: &str = include_str!("../../../../tests/vectors/aws-sigv4.json");
 
 #[derive(serde::Deserialize)]
-struct Suite {
-    cases: Vec<Case>,
+struct Vectors {
+    cases: Vec<AwsVector>,
 }
 
 #[derive(serde::Deserialize)]
-struct Case {
+struct AwsVector {
     name: String,
     secret: String,
     timestamp: Timestamp,
@@ -25,7 +25,7 @@ struct Case {
 }
 
 /// A request as its text says.
-struct Request {
+struct RawRequest {
     method: String,
     path: String,
     query: Option<String>,
@@ -33,7 +33,7 @@ struct Request {
     body: String,
 }
 
-impl Request {
+impl RawRequest {
     fn parse(text: &str) -> Self {
         let text = text.replace("\r\n", "\n");
         let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -78,31 +78,31 @@ impl Request {
         }
     }
 
-    fn judge(&self, case: &Case) -> Result<(), Fault> {
+    fn verify(&self, verification: &AwsVector) -> Result<(), SignatureError> {
         let message = self.message();
         let claim = match self.headers.get("authorization") {
             Some(value) => {
                 let parameters = value.to_str().unwrap().strip_prefix(ALGORITHM).unwrap();
-                Claim::from_header(parameters, &message)?
+                SigV4Claim::from_header(parameters, &message)?
             }
-            None => Claim::from_query(message.query.unwrap(), &message)?,
+            None => SigV4Claim::from_query(message.query.unwrap(), &message)?,
         };
-        claim.require_time(case.timestamp)?;
+        claim.require_time(verification.timestamp)?;
         assert_eq!(claim.access_key(), "AKIDEXAMPLE");
         let hash: [u8; 32] = Sha256::digest(&self.body).into();
         let signed = match claim.payload() {
-            Payload::Undeclared => Signed::Read(&hash),
-            declared => Signed::Declared(declared),
+            Payload::Undeclared => SignedPayload::Read(&hash),
+            declared => SignedPayload::Declared(declared),
         };
-        let key = SigningKey::derive(&case.secret, claim.credential());
+        let key = SigningKey::derive(&verification.secret, claim.credential());
         let verdict = claim.verify(&message, signed, &key);
-        verdict.map(|_| ()).map_err(|_| Fault::Unproven)
+        verdict.map(|_| ()).map_err(|_| SignatureError::Mismatch)
     }
 }
 
 #[test]
 fn s34_the_published_suite_passes() {
-    let suite: Suite = serde_json::from_str(SUITE).unwrap();
+    let suite: Vectors = serde_json::from_str(SUITE).unwrap();
     assert_eq!(suite.cases.len(), 38);
     let mut signed_another_path = Vec::new();
     for case in &suite.cases {
@@ -110,8 +110,8 @@ fn s34_the_published_suite_passes() {
             (&case.header_signed, &case.header_canonical),
             (&case.query_signed, &case.query_canonical),
         ] {
-            let mut request = Request::parse(signed);
-            let verdict = request.judge(case);
+            let mut request = RawRequest::parse(signed);
+            let verdict = request.verify(case);
             if verdict.is_ok() {
                 continue;
             }
@@ -120,7 +120,7 @@ fn s34_the_published_suite_passes() {
             assert!(case.normalize, "{}: {verdict:?}", case.name);
             signed_another_path.push(case.name.as_str());
             request.path = canonical.split('\n').nth(1).unwrap().to_owned();
-            assert_eq!(request.judge(case), Ok(()), "{}", case.name);
+            assert_eq!(request.verify(case), Ok(()), "{}", case.name);
         }
     }
     signed_another_path.dedup();

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 
-use super::signature::{Fault, Message, backendai, rfc9421, sigv4, version2};
+use super::signature::{Message, SignatureError, backendai, rfc9421, sigv4, version2};
 use crate::model::AccessKeyId;
 use crate::secret::Secret;
 
@@ -23,94 +23,95 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// A proof that is to be judged.
 #[derive(Debug)]
-pub(super) enum Presented<'h> {
+pub(super) enum PresentedCredentials<'h> {
     /// A signature.
-    Signed(Claim<'h>),
+    Signed(SignedClaim<'h>),
     /// An access key and its secret: `Basic`.
-    Basic(BasicPair),
+    Basic(BasicCredentials),
 }
 
 /// Who signed what, as the request says.
 #[derive(Debug)]
-pub(super) enum Claim<'h> {
-    SigV4(sigv4::Claim<'h>),
-    BackendAi(backendai::Claim<'h>),
-    Message(Box<rfc9421::Claim>),
+pub(super) enum SignedClaim<'h> {
+    SigV4(sigv4::SigV4Claim<'h>),
+    BackendAi(backendai::BackendAiClaim<'h>),
+    Message(Box<rfc9421::MessageClaim>),
 }
 
 /// `key:secret`, where the key looks like an access key.
 #[derive(Debug)]
-pub(super) struct BasicPair(Secret<Vec<u8>>);
+pub(super) struct BasicCredentials(Secret<Vec<u8>>);
 
 /// An `Authorization` that is for the gateway; any other is the application's.
-enum Ours<'h> {
+enum AuthorizationScheme<'h> {
     SigV4(&'h str),
     BackendAi(&'h str),
-    Basic(BasicPair),
+    Basic(BasicCredentials),
 }
 
-impl<'h> Presented<'h> {
+impl<'h> PresentedCredentials<'h> {
     /// Reads the one proof of a request. More than one is none (S37).
-    pub(super) fn of(message: &Message<'h>) -> Result<Option<Self>, Fault> {
+    pub(super) fn of(message: &Message<'h>) -> Result<Option<Self>, SignatureError> {
         let mut authorizations = message.headers.get_all(AUTHORIZATION).iter();
         let mut ours = None;
         let mut count = 0;
         for value in authorizations.by_ref() {
             count += 1;
-            if let Some(found) = Ours::of(value)? {
+            if let Some(found) = AuthorizationScheme::of(value)? {
                 ours = Some(found);
             }
         }
         let in_query = message.query.filter(|query| sigv4::is_presigned(query));
         let is_ours = |id: &str| AccessKeyId::parse(id.as_bytes()).is_ok();
         let in_message = if message.headers.contains_key(rfc9421::SIGNATURE_INPUT) {
-            rfc9421::Claim::of(message, is_ours)?
+            rfc9421::MessageClaim::of(message, is_ours)?
         } else {
             None
         };
         match (ours, in_query, in_message) {
             (None, None, None) if message.query.is_some_and(|query| version2::is_in(query, is_ours)) => {
-                Err(Fault::Version2)
+                Err(SignatureError::Version2)
             }
             (None, None, None) => Ok(None),
-            (Some(_), None, None) if count > 1 => Err(Fault::Several),
-            (Some(Ours::Basic(pair)), None, None) => Ok(Some(Self::Basic(pair))),
-            (Some(Ours::SigV4(parameters)), None, None) => {
-                let claim = sigv4::Claim::from_header(parameters, message)?;
-                Ok(Some(Self::Signed(Claim::SigV4(claim))))
+            (Some(_), None, None) if count > 1 => Err(SignatureError::Several),
+            (Some(AuthorizationScheme::Basic(pair)), None, None) => Ok(Some(Self::Basic(pair))),
+            (Some(AuthorizationScheme::SigV4(parameters)), None, None) => {
+                let claim = sigv4::SigV4Claim::from_header(parameters, message)?;
+                Ok(Some(Self::Signed(SignedClaim::SigV4(claim))))
             }
-            (Some(Ours::BackendAi(parameters)), None, None) => {
-                let claim = backendai::Claim::of(parameters, message)?;
-                Ok(Some(Self::Signed(Claim::BackendAi(claim))))
+            (Some(AuthorizationScheme::BackendAi(parameters)), None, None) => {
+                let claim = backendai::BackendAiClaim::of(parameters, message)?;
+                Ok(Some(Self::Signed(SignedClaim::BackendAi(claim))))
             }
             (None, Some(query), None) => {
-                let claim = sigv4::Claim::from_query(query, message)?;
-                Ok(Some(Self::Signed(Claim::SigV4(claim))))
+                let claim = sigv4::SigV4Claim::from_query(query, message)?;
+                Ok(Some(Self::Signed(SignedClaim::SigV4(claim))))
             }
-            (None, None, Some(claim)) => Ok(Some(Self::Signed(Claim::Message(Box::new(claim))))),
-            _ => Err(Fault::Several),
+            (None, None, Some(claim)) => Ok(Some(Self::Signed(SignedClaim::Message(Box::new(claim))))),
+            _ => Err(SignatureError::Several),
         }
     }
 }
 
-impl<'h> Ours<'h> {
-    fn of(value: &'h HeaderValue) -> Result<Option<Self>, Fault> {
+impl<'h> AuthorizationScheme<'h> {
+    fn of(value: &'h HeaderValue) -> Result<Option<Self>, SignatureError> {
         let bytes = value.as_bytes().trim_ascii();
         let (scheme, rest) = parts(bytes);
         let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
         let parameters = || {
             let text = std::str::from_utf8(rest).ok().filter(|text| text.is_ascii());
-            text.map(str::trim)
-                .ok_or(Fault::Malformed("the Authorization header is not in ASCII"))
+            text.map(str::trim).ok_or(SignatureError::Malformed(
+                "the Authorization header is not in ASCII",
+            ))
         };
         Ok(if is(sigv4::ALGORITHM) {
             Some(Self::SigV4(parameters()?))
         } else if is(backendai::SCHEME) {
             Some(Self::BackendAi(parameters()?))
         } else if is(BASIC) {
-            BasicPair::parse(rest).map(Self::Basic)
+            BasicCredentials::parse(rest).map(Self::Basic)
         } else if is(version2::SCHEME) && version2::names_key(rest) {
-            return Err(Fault::Version2);
+            return Err(SignatureError::Version2);
         } else {
             None
         })
@@ -123,7 +124,7 @@ fn parts(value: &[u8]) -> (&[u8], &[u8]) {
     value.split_at(end.unwrap_or(value.len()))
 }
 
-impl BasicPair {
+impl BasicCredentials {
     fn parse(base64: &[u8]) -> Option<Self> {
         let pair = Self(Secret::new(BASE64.decode(base64.trim_ascii()).ok()?));
         AccessKeyId::parse(pair.access_key()).ok()?;
@@ -153,7 +154,7 @@ impl BasicPair {
     }
 }
 
-impl Claim<'_> {
+impl SignedClaim<'_> {
     /// The access key's id, whatever it looks like.
     pub(super) fn access_key(&self) -> &str {
         match self {
@@ -168,7 +169,7 @@ impl Claim<'_> {
         matches!(self, Self::SigV4(claim) if claim.is_in_query())
     }
 
-    pub(super) fn require_time(&self, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn require_time(&self, now: Timestamp) -> Result<(), SignatureError> {
         match self {
             Self::SigV4(claim) => claim.require_time(now),
             Self::BackendAi(claim) => claim.require_time(now),
@@ -186,7 +187,7 @@ pub(super) fn is_secret(value: &[u8]) -> bool {
     };
     let rest = &value[scheme + BASIC.len()..];
     let begins = |at: usize| digit(rest[at]).is_some() && (at == 0 || digit(rest[at - 1]).is_none());
-    (0..rest.len()).any(|at| begins(at) && BasicPair::begins_leniently(&rest[at..]))
+    (0..rest.len()).any(|at| begins(at) && BasicCredentials::begins_leniently(&rest[at..]))
 }
 
 /// A digit of base64, in the standard alphabet.
@@ -217,7 +218,11 @@ mod tests {
     const KEY: &str = "Basic QUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0";
     const PASSWORD: &str = "Basic YW5uOnNlY3JldA==";
 
-    fn present(authorizations: &[&str], query: Option<&str>, input: Option<&str>) -> Result<String, Fault> {
+    fn present(
+        authorizations: &[&str],
+        query: Option<&str>,
+        input: Option<&str>,
+    ) -> Result<String, SignatureError> {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-date", "20150830T123600Z".parse().unwrap());
         for value in authorizations {
@@ -233,10 +238,10 @@ mod tests {
             query,
             headers: &headers,
         };
-        Presented::of(&message).map(|presented| match presented {
+        PresentedCredentials::of(&message).map(|presented| match presented {
             None => "nothing".to_owned(),
-            Some(Presented::Basic(pair)) => String::from_utf8_lossy(pair.secret()).into_owned(),
-            Some(Presented::Signed(claim)) => claim.access_key().to_owned(),
+            Some(PresentedCredentials::Basic(pair)) => String::from_utf8_lossy(pair.secret()).into_owned(),
+            Some(PresentedCredentials::Signed(claim)) => claim.access_key().to_owned(),
         })
     }
 
@@ -308,10 +313,10 @@ mod tests {
     #[test]
     fn a_signature_of_version_2_by_one_of_our_keys_is_named() {
         let query = Some("AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Signature=x%3D&Expires=1");
-        assert_eq!(present(&[], query, None), Err(Fault::Version2));
+        assert_eq!(present(&[], query, None), Err(SignatureError::Version2));
         assert_eq!(
             present(&["AWS AKIAIOSFODNN7EXAMPLE:x="], None, None),
-            Err(Fault::Version2)
+            Err(SignatureError::Version2)
         );
         let others = Some("AWSAccessKeyId=minioadmin&Signature=x%3D&Expires=1");
         assert_eq!(present(&["AWS minioadmin:x="], others, None).unwrap(), "nothing");
@@ -329,7 +334,11 @@ mod tests {
             (&[KEY], query),
         ] {
             let presented = present(authorizations, query, None);
-            assert_eq!(presented, Err(Fault::Several), "{authorizations:?} {query:?}");
+            assert_eq!(
+                presented,
+                Err(SignatureError::Several),
+                "{authorizations:?} {query:?}"
+            );
         }
     }
 }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use super::presented::{BasicPair, Claim, Presented};
-use super::sender::Sender;
-use super::signature::sigv4::{self, Chunked, Payload, Proven, Signed as Body, SigningKey};
-use super::signature::{BodyCheck, Fault, Message, Unproven, content_digest::ContentDigest};
-use super::{Attempt, Credentials, Proof, Terms};
+use super::credentials::{BasicCredentials, PresentedCredentials, SignedClaim};
+use super::request_origin::RequestOrigin;
+use super::signature::sigv4::{self, Chunked, Payload, SignedPayload as Body, SigningKey, VerifiedSigV4};
+use super::signature::{BodyCheck, Message, Mismatch, SignatureError, content_digest::ContentDigest};
+use super::{AuthRequirements, Credentials, Proof, SchemeResult};
 use crate::clock::Clock;
 use crate::model::{AccessKeyId, SignatureDigest};
 use crate::refusal::Refusal;
@@ -23,7 +23,7 @@ const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
 
 /// Judges what an access key proves. Keys are in memory; only `Basic` asks the store, whether the key is locked.
 #[derive(Debug)]
-pub(super) struct SignedScheme {
+pub(super) struct AccessKeyScheme {
     keys: Arc<AccessKeys>,
     proof: Arc<KeyProof>,
     clock: Clock,
@@ -31,8 +31,8 @@ pub(super) struct SignedScheme {
 
 /// What is known of a request that an access key proves.
 #[derive(Debug)]
-pub struct Signed {
-    pub(super) form: Form,
+pub struct SignedRequest {
+    pub(super) form: ProofLocation,
     /// Tells the signature from others, and when it is of no use by itself. `None`: there is no signature.
     pub spends: Option<(SignatureDigest, Timestamp)>,
     /// What the body must turn out to be, where it was not read yet.
@@ -43,47 +43,47 @@ pub struct Signed {
 
 /// Where in a request its proof is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ProofLocation {
     Authorization,
     Query,
     Message,
 }
 
-impl Signed {
+impl SignedRequest {
     /// Whether the signature is in the query: then whoever has the URL says the rest of the request.
     pub fn is_presigned(&self) -> bool {
-        self.form == Form::Query
+        self.form == ProofLocation::Query
     }
 }
 
 /// A signature that can be judged only once the whole body was read.
 #[derive(Debug)]
-pub struct Pending<'h>(Box<Case<'h>>);
+pub struct PendingVerification<'h>(Box<Verification<'h>>);
 
 #[derive(Debug)]
-struct Case<'h> {
-    claim: Claim<'h>,
+struct Verification<'h> {
+    claim: SignedClaim<'h>,
     message: Message<'h>,
     /// The key that is claimed, if it serves.
     key: Option<Arc<LiveKey>>,
-    terms: Terms,
-    sender: Sender<'h>,
+    requirements: AuthRequirements,
+    sender: RequestOrigin<'h>,
 }
 
 /// What the head of a request proves.
-enum ByHead {
-    Proven(Signed),
+enum HeadVerdict {
+    Verified(SignedRequest),
     /// Nothing without the body.
     NeedsBody,
 }
 
 /// Why a signature proves nothing: with what the operator may compare.
-struct Wrong {
-    fault: Fault,
-    canonical: Option<Unproven>,
+struct VerifyError {
+    error: SignatureError,
+    canonical: Option<Mismatch>,
 }
 
-impl SignedScheme {
+impl AccessKeyScheme {
     pub(super) fn new(services: &Services, clock: Clock) -> Self {
         Self {
             keys: services.access_keys.clone(),
@@ -92,7 +92,11 @@ impl SignedScheme {
         }
     }
 
-    pub(super) async fn attempt<'h>(&self, head: &RequestHead<'h>, terms: Terms) -> Attempt<'h> {
+    pub(super) async fn attempt<'h>(
+        &self,
+        head: &RequestHead<'h>,
+        requirements: AuthRequirements,
+    ) -> SchemeResult<'h> {
         let message = Message {
             method: head.method.as_str(),
             authority: head.authority,
@@ -100,78 +104,86 @@ impl SignedScheme {
             query: head.query,
             headers: head.headers,
         };
-        match (Presented::of(&message), self.keys.require_current()) {
-            (Ok(Some(_)), Err(error)) => Attempt::Unavailable(error),
-            (presented, _) => self.judge(presented, message, head, terms).await,
+        match (PresentedCredentials::of(&message), self.keys.require_current()) {
+            (Ok(Some(_)), Err(error)) => SchemeResult::Unavailable(error),
+            (presented, _) => self.verify(presented, message, head, requirements).await,
         }
     }
 
-    async fn judge<'h>(
+    async fn verify<'h>(
         &self,
-        presented: Result<Option<Presented<'h>>, Fault>,
+        presented: Result<Option<PresentedCredentials<'h>>, SignatureError>,
         message: Message<'h>,
         head: &RequestHead<'h>,
-        terms: Terms,
-    ) -> Attempt<'h> {
+        requirements: AuthRequirements,
+    ) -> SchemeResult<'h> {
         match presented {
-            Ok(None) => Attempt::NotPresented,
-            Ok(Some(Presented::Basic(pair))) => self.basic(&pair, Sender::of(head)).await,
-            Ok(Some(Presented::Signed(claim))) => self.signature(claim, message, terms, Sender::of(head)),
-            Err(fault) => Attempt::Rejected(self.refuse("", Sender::of(head), fault.into())),
+            Ok(None) => SchemeResult::NotPresented,
+            Ok(Some(PresentedCredentials::Basic(pair))) => self.basic(&pair, RequestOrigin::of(head)).await,
+            Ok(Some(PresentedCredentials::Signed(claim))) => {
+                self.signature(claim, message, requirements, RequestOrigin::of(head))
+            }
+            Err(fault) => SchemeResult::Rejected(self.refuse("", RequestOrigin::of(head), fault.into())),
         }
     }
 
-    async fn basic<'h>(&self, pair: &BasicPair, sender: Sender<'h>) -> Attempt<'h> {
+    async fn basic<'h>(&self, pair: &BasicCredentials, sender: RequestOrigin<'h>) -> SchemeResult<'h> {
         match self
             .proof
             .by_secret(pair.access_key(), pair.secret(), &sender.origin())
             .await
         {
             Ok(key) => {
-                let signed = Signed {
-                    form: Form::Authorization,
+                let signed = SignedRequest {
+                    form: ProofLocation::Authorization,
                     spends: None,
                     body: None,
                     chunks: None,
                 };
                 self.verified(key, signed, sender)
             }
-            Err(KeyRefusal::Store(error)) => Attempt::Unavailable(error),
-            Err(refusal) => Attempt::Rejected(refusal.into()),
+            Err(KeyRefusal::Store(error)) => SchemeResult::Unavailable(error),
+            Err(refusal) => SchemeResult::Rejected(refusal.into()),
         }
     }
 
     fn signature<'h>(
         &self,
-        claim: Claim<'h>,
+        claim: SignedClaim<'h>,
         message: Message<'h>,
-        terms: Terms,
-        sender: Sender<'h>,
-    ) -> Attempt<'h> {
-        let is_taken = terms.presigned || !claim.is_in_query();
-        let taken = if is_taken { Ok(()) } else { Err(Fault::Presigned) };
+        requirements: AuthRequirements,
+        sender: RequestOrigin<'h>,
+    ) -> SchemeResult<'h> {
+        let is_taken = requirements.presigned || !claim.is_in_query();
+        let taken = if is_taken {
+            Ok(())
+        } else {
+            Err(SignatureError::Presigned)
+        };
         if let Err(fault) = taken.and_then(|()| claim.require_time(self.clock.now())) {
-            return Attempt::Rejected(self.refuse(claim.access_key(), sender, fault.into()));
+            return SchemeResult::Rejected(self.refuse(claim.access_key(), sender, fault.into()));
         }
         let id = AccessKeyId::parse(claim.access_key().as_bytes());
-        let case = Case {
+        let verification = Verification {
             key: id.ok().and_then(|id| self.keys.find(&id)),
             claim,
             message,
-            terms,
+            requirements,
             sender,
         };
-        match case.by_head(self.secret(&case)) {
-            Ok(ByHead::NeedsBody) => Attempt::Undecided(Pending(Box::new(case))),
-            Ok(ByHead::Proven(signed)) => self.conclude(case, Ok(signed)),
-            Err(wrong) => self.conclude(case, Err(wrong)),
+        match verification.by_head(self.secret(&verification)) {
+            Ok(HeadVerdict::NeedsBody) => {
+                SchemeResult::Undecided(PendingVerification(Box::new(verification)))
+            }
+            Ok(HeadVerdict::Verified(signed)) => self.conclude(verification, Ok(signed)),
+            Err(wrong) => self.conclude(verification, Err(wrong)),
         }
     }
 
     /// Judges a signature now that the body was read, by the key as it is now (S76).
-    pub(super) fn decide<'h>(&self, pending: Pending<'h>, body: &Bytes) -> Attempt<'h> {
+    pub(super) fn decide<'h>(&self, pending: PendingVerification<'h>, body: &Bytes) -> SchemeResult<'h> {
         if let Err(error) = self.keys.require_current() {
-            return Attempt::Unavailable(error);
+            return SchemeResult::Unavailable(error);
         }
         let mut case = *pending.0;
         case.key = case.key.and_then(|key| self.keys.find(&key.id()));
@@ -181,26 +193,43 @@ impl SignedScheme {
 
     /// Where there is no such key, the signature is held against another secret, and the answer does not count: so it
     /// takes as long (S37).
-    fn secret<'s>(&'s self, case: &'s Case<'_>) -> &'s str {
-        let key = case.key.as_ref().map(|key| key.secret());
+    fn secret<'s>(&'s self, verification: &'s Verification<'_>) -> &'s str {
+        let key = verification.key.as_ref().map(|key| key.secret());
         key.unwrap_or(self.keys.nobodys_secret()).expose()
     }
 
-    fn conclude<'h>(&self, case: Case<'h>, judged: Result<Signed, Wrong>) -> Attempt<'h> {
-        match (judged, case.key) {
-            (Ok(signed), Some(key)) => self.verified(key, signed, case.sender),
+    fn conclude<'h>(
+        &self,
+        verification: Verification<'h>,
+        judged: Result<SignedRequest, VerifyError>,
+    ) -> SchemeResult<'h> {
+        match (judged, verification.key) {
+            (Ok(signed), Some(key)) => self.verified(key, signed, verification.sender),
             (Ok(_), None) => {
-                let refusal = Fault::Unproven.into();
-                Attempt::Rejected(self.refuse(case.claim.access_key(), case.sender, refusal))
+                let refusal = SignatureError::Mismatch.into();
+                SchemeResult::Rejected(self.refuse(
+                    verification.claim.access_key(),
+                    verification.sender,
+                    refusal,
+                ))
             }
             (Err(wrong), _) => {
                 let refusal = wrong.into();
-                Attempt::Rejected(self.refuse(case.claim.access_key(), case.sender, refusal))
+                SchemeResult::Rejected(self.refuse(
+                    verification.claim.access_key(),
+                    verification.sender,
+                    refusal,
+                ))
             }
         }
     }
 
-    fn verified<'h>(&self, key: Arc<LiveKey>, signed: Signed, sender: Sender<'h>) -> Attempt<'h> {
+    fn verified<'h>(
+        &self,
+        key: Arc<LiveKey>,
+        signed: SignedRequest,
+        sender: RequestOrigin<'h>,
+    ) -> SchemeResult<'h> {
         self.keys.used(&key, Some(sender.address), sender.user_agent);
         let principal = key.principal().clone();
         let proof = if signed.is_presigned() {
@@ -212,10 +241,10 @@ impl SignedScheme {
             principal,
             proof: Some(proof),
         };
-        Attempt::Verified(credentials, Some(Box::new(signed)))
+        SchemeResult::Verified(credentials, Some(Box::new(signed)))
     }
 
-    fn refuse(&self, access_key: &str, sender: Sender<'_>, refusal: Refusal) -> Refusal {
+    fn refuse(&self, access_key: &str, sender: RequestOrigin<'_>, refusal: Refusal) -> Refusal {
         let detail = refusal.cause.as_deref().unwrap_or_default().to_owned();
         let reason = refusal.problem.slug();
         self.proof
@@ -224,32 +253,34 @@ impl SignedScheme {
     }
 }
 
-impl Case<'_> {
+impl Verification<'_> {
     /// Judges what can be judged without the body.
-    fn by_head(&self, secret: &str) -> Result<ByHead, Wrong> {
-        let has_body = self.terms.has_body;
+    fn by_head(&self, secret: &str) -> Result<HeadVerdict, VerifyError> {
+        let has_body = self.requirements.has_body;
         match &self.claim {
-            Claim::SigV4(claim) => {
-                let may_be_unsigned = self.terms.unsigned_payload;
+            SignedClaim::SigV4(claim) => {
+                let may_be_unsigned = self.requirements.unsigned_payload;
                 let body = match claim.payload() {
-                    Payload::Unsigned if !may_be_unsigned => return Err(Fault::BodyNotSigned.into()),
+                    Payload::Unsigned if !may_be_unsigned => return Err(SignatureError::BodyNotSigned.into()),
                     Payload::Chunked(form) if !form.is_signed() && !may_be_unsigned => {
-                        return Err(Fault::BodyNotSigned.into());
+                        return Err(SignatureError::BodyNotSigned.into());
                     }
                     Payload::Undeclared if !has_body => {
-                        return Ok(ByHead::Proven(self.by_body(secret, b"")?));
+                        return Ok(HeadVerdict::Verified(self.by_body(secret, b"")?));
                     }
                     Payload::Undeclared if claim.is_in_query() && may_be_unsigned => {
                         let unsigned = Body::Declared(Payload::Unsigned);
                         return Ok(match self.by_derived_key(claim, secret, unsigned) {
-                            Ok((proven, _)) => ByHead::Proven(self.signed(&proven.signature, proven.until)),
-                            Err(_) => ByHead::NeedsBody,
+                            Ok((proven, _)) => {
+                                HeadVerdict::Verified(self.signed(&proven.signature, proven.until))
+                            }
+                            Err(_) => HeadVerdict::NeedsBody,
                         });
                     }
-                    Payload::Undeclared => return Ok(ByHead::NeedsBody),
+                    Payload::Undeclared => return Ok(HeadVerdict::NeedsBody),
                     // Nobody asks for a body of which nothing is left, so it is checked before anything is sent.
                     Payload::Chunked(_) if has_body && self.decoded_length()? == Some(0) => {
-                        return Ok(ByHead::NeedsBody);
+                        return Ok(HeadVerdict::NeedsBody);
                     }
                     declared => declared,
                 };
@@ -266,15 +297,15 @@ impl Case<'_> {
                 }
                 self.over_if_empty(signed)
             }
-            Claim::BackendAi(claim) if claim.signs_body() && has_body => Ok(ByHead::NeedsBody),
-            Claim::BackendAi(_) => Ok(ByHead::Proven(self.by_body(secret, b"")?)),
-            Claim::Message(claim) => {
+            SignedClaim::BackendAi(claim) if claim.signs_body() && has_body => Ok(HeadVerdict::NeedsBody),
+            SignedClaim::BackendAi(_) => Ok(HeadVerdict::Verified(self.by_body(secret, b"")?)),
+            SignedClaim::Message(claim) => {
                 let proven = claim.verify(&self.message, secret)?;
                 let mut signed = self.signed(&proven.signature, proven.until);
                 match claim.content_digest() {
                     Some(digest) => signed.body = Some(checked(digest.clone())),
-                    None if has_body && !self.terms.unsigned_payload => {
-                        return Err(Fault::NotSigned("content-digest".into()).into());
+                    None if has_body && !self.requirements.unsigned_payload => {
+                        return Err(SignatureError::NotSigned("content-digest".into()).into());
                     }
                     None => {}
                 }
@@ -286,10 +317,10 @@ impl Case<'_> {
     /// Judges with the key for the claim's day, region and service, which is derived once.
     fn by_derived_key(
         &self,
-        claim: &sigv4::Claim<'_>,
+        claim: &sigv4::SigV4Claim<'_>,
         secret: &str,
         body: Body<'_>,
-    ) -> Result<(Proven, SigningKey), Unproven> {
+    ) -> Result<(VerifiedSigV4, SigningKey), Mismatch> {
         let derive = || SigningKey::derive(secret, claim.credential());
         let derived = self.key.as_ref().map(|key| key.derived());
         let remembered = derived.and_then(|derived| derived.find(claim.scope()));
@@ -306,19 +337,19 @@ impl Case<'_> {
     }
 
     /// A body of which nothing comes is over before anything is sent.
-    fn over_if_empty(&self, mut signed: Signed) -> Result<ByHead, Wrong> {
-        if !self.terms.has_body
+    fn over_if_empty(&self, mut signed: SignedRequest) -> Result<HeadVerdict, VerifyError> {
+        if !self.requirements.has_body
             && let Some(mut check) = signed.body.take()
         {
             check.end()?;
         }
-        Ok(ByHead::Proven(signed))
+        Ok(HeadVerdict::Verified(signed))
     }
 
     /// Judges all of it, with the body that was read.
-    fn by_body(&self, secret: &str, body: &[u8]) -> Result<Signed, Wrong> {
+    fn by_body(&self, secret: &str, body: &[u8]) -> Result<SignedRequest, VerifyError> {
         match &self.claim {
-            Claim::SigV4(claim) => {
+            SignedClaim::SigV4(claim) => {
                 if let Payload::Chunked(form) = claim.payload() {
                     return self.by_chunks(claim, form, secret, body);
                 }
@@ -332,11 +363,11 @@ impl Case<'_> {
                 let (proven, _) = self.by_derived_key(claim, secret, read)?;
                 Ok(self.signed(&proven.signature, proven.until))
             }
-            Claim::BackendAi(claim) => {
+            SignedClaim::BackendAi(claim) => {
                 let proven = claim.verify(&self.message, body, secret)?;
                 Ok(self.signed(&proven.signature, proven.until))
             }
-            Claim::Message(claim) => {
+            SignedClaim::Message(claim) => {
                 let proven = claim.verify(&self.message, secret)?;
                 Ok(self.signed(&proven.signature, proven.until))
             }
@@ -346,32 +377,32 @@ impl Case<'_> {
     /// Judges chunks that were read.
     fn by_chunks(
         &self,
-        claim: &sigv4::Claim<'_>,
+        claim: &sigv4::SigV4Claim<'_>,
         form: Chunked,
         secret: &str,
         body: &[u8],
-    ) -> Result<Signed, Wrong> {
+    ) -> Result<SignedRequest, VerifyError> {
         let declared = Body::Declared(Payload::Chunked(form));
         let (proven, key) = self.by_derived_key(claim, secret, declared)?;
         let length = self.decoded_length()?;
         let mut chunks = claim.chunks(form, &key, length);
         chunks.push(Bytes::copy_from_slice(body), &mut VecDeque::new())?;
         chunks.end()?;
-        Ok(Signed {
+        Ok(SignedRequest {
             chunks: Some(length),
             ..self.signed(&proven.signature, proven.until)
         })
     }
 
-    fn signed(&self, signature: &[u8], until: Timestamp) -> Signed {
+    fn signed(&self, signature: &[u8], until: Timestamp) -> SignedRequest {
         let digest = SignatureDigest::of(self.claim.access_key(), signature);
         // The last moment in which it serves is one in which it is remembered.
         let until = until.checked_add(SignedDuration::from_secs(1));
-        Signed {
+        SignedRequest {
             form: match &self.claim {
-                Claim::SigV4(claim) if claim.is_in_query() => Form::Query,
-                Claim::SigV4(_) | Claim::BackendAi(_) => Form::Authorization,
-                Claim::Message(_) => Form::Message,
+                SignedClaim::SigV4(claim) if claim.is_in_query() => ProofLocation::Query,
+                SignedClaim::SigV4(_) | SignedClaim::BackendAi(_) => ProofLocation::Authorization,
+                SignedClaim::Message(_) => ProofLocation::Message,
             },
             spends: Some((digest, until.unwrap_or(Timestamp::MAX))),
             body: None,
@@ -379,38 +410,40 @@ impl Case<'_> {
         }
     }
 
-    fn decoded_length(&self) -> Result<Option<u64>, Fault> {
+    fn decoded_length(&self) -> Result<Option<u64>, SignatureError> {
         let text = self.message.headers.get(DECODED_LENGTH);
         text.map(|text| {
             let number = text.to_str().ok().and_then(|text| text.trim().parse().ok());
-            number.ok_or(Fault::Malformed("x-amz-decoded-content-length is not a number"))
+            number.ok_or(SignatureError::Malformed(
+                "x-amz-decoded-content-length is not a number",
+            ))
         })
         .transpose()
     }
 }
 
-impl From<Fault> for Wrong {
-    fn from(fault: Fault) -> Self {
+impl From<SignatureError> for VerifyError {
+    fn from(error: SignatureError) -> Self {
         Self {
-            fault,
+            error,
             canonical: None,
         }
     }
 }
 
-impl From<Unproven> for Wrong {
-    fn from(unproven: Unproven) -> Self {
+impl From<Mismatch> for VerifyError {
+    fn from(unproven: Mismatch) -> Self {
         Self {
-            fault: Fault::Unproven,
+            error: SignatureError::Mismatch,
             canonical: Some(unproven),
         }
     }
 }
 
-impl From<Wrong> for Refusal {
-    fn from(wrong: Wrong) -> Self {
-        let mut refusal = Self::from(wrong.fault);
-        if let (Some(unproven), Some(cause)) = (wrong.canonical, &refusal.cause) {
+impl From<VerifyError> for Refusal {
+    fn from(error: VerifyError) -> Self {
+        let mut refusal = Self::from(error.error);
+        if let (Some(unproven), Some(cause)) = (error.canonical, &refusal.cause) {
             let cause = format!("{cause}; SHA-256 of what should have been signed: {unproven}");
             refusal.cause = Some(cause.into());
         }
