@@ -155,8 +155,8 @@ mod tests {
     use crate::ids::AccountId;
     use crate::model::SignInMethod;
     use crate::random::Random;
-    use crate::request::{Client, RequestHead, RequestIds};
-    use crate::route::{Found, Routes};
+    use crate::request::{ClientAddress, RequestHead, RequestIds};
+    use crate::route::{RouteMatch, Routes};
 
     fn somebody(groups: &[&str]) -> Credentials {
         Credentials {
@@ -203,13 +203,13 @@ mod tests {
             path: "/",
             query: None,
             headers: &HeaderMap::new(),
-            client: &Client {
+            client: &ClientAddress {
                 address: [127, 0, 0, 1].into(),
                 through_trusted_proxy: false,
             },
             id: RequestIds::new(&Random::seeded(1)).next(),
         };
-        let Found::Route(route) = routes.find(&head).unwrap() else {
+        let RouteMatch::Route(route) = routes.find(&head).unwrap() else {
             panic!("not a page")
         };
         permit(route, method, who)

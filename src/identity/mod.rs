@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::authorize::Permit;
 use crate::config::{Config, IdentityPreset, Template, TemplateError, UpstreamConfig, UpstreamPreset};
-use crate::route::{Routes, Target, UpstreamName};
+use crate::route::{RouteTarget, Routes, UpstreamName};
 use headers::{HeaderContext, IdentityHeaders};
 
 pub use connection_header::{OF_THE_CONNECTION, is_of_the_connection};
@@ -81,11 +81,11 @@ impl Identity {
 
     /// Removes what only the gateway may say, then says it of the permit's principal. `host` is the host and port that
     /// the application is told.
-    pub fn apply(&self, headers: &mut HeaderMap, target: Target, permit: &Permit, host: &HeaderValue) {
+    pub fn apply(&self, headers: &mut HeaderMap, target: RouteTarget, permit: &Permit, host: &HeaderValue) {
         self.strip.headers(headers);
         let given = match target {
-            Target::Demo => &self.demo,
-            Target::Upstream(id) => self.upstreams.get(id.index()).unwrap_or(&self.demo),
+            RouteTarget::Demo => &self.demo,
+            RouteTarget::Upstream(id) => self.upstreams.get(id.index()).unwrap_or(&self.demo),
         };
         let context = HeaderContext {
             principal: permit.principal().map(|principal| &**principal),

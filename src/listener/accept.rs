@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::random::Random;
-use crate::request::{Client, Host, Network, RequestIds};
+use crate::request::{ClientAddress, Host, Network, RequestIds};
 
 /// Connections that wait in the system's queue for a place.
 const BACKLOG: u32 = 1024;
@@ -41,7 +41,7 @@ pub struct Accepted {
     /// The connection.
     pub stream: TlsStream<TcpStream>,
     /// Who is at its other end.
-    pub client: Client,
+    pub client: ClientAddress,
     /// The port that it came in at.
     pub port: u16,
     /// The name that the client asked for, if it asked for one that is a host's.
@@ -387,14 +387,14 @@ impl Rules {
 
     /// Who is at the other end. Only a trusted proxy may say that it is somebody else; from anybody else a PROXY
     /// header is what it is to TLS, nonsense.
-    async fn client(&self, stream: &mut TcpStream, peer: SocketAddr) -> io::Result<Client> {
+    async fn client(&self, stream: &mut TcpStream, peer: SocketAddr) -> io::Result<ClientAddress> {
         let mut address = peer.ip().to_canonical();
         if is_trusted(address, &self.trusted)
             && let Some(named) = proxy_header::read(stream).await?
         {
             address = named.to_canonical();
         }
-        Ok(Client {
+        Ok(ClientAddress {
             address,
             // Behind a PROXY header speaks whom it names, and its request is that client's own work.
             through_trusted_proxy: is_trusted(address, &self.trusted),

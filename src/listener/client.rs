@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use crate::request::Client;
+use crate::request::ClientAddress;
 
 /// Who sent a request, where the connection comes from a trusted proxy that says so in `X-Forwarded-For`.
 ///
 /// The list is read from its right end, where the nearest proxy writes: the first address that is no trusted proxy's
 /// is the client's, and everything left of it is the client's own invention. Where the list ends or stops making
 /// sense, the last address that a trusted proxy vouched for stands.
-pub fn forwarded(client: &Client, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub fn forwarded(client: &ClientAddress, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut address = client.address;
     if !client.through_trusted_proxy {
         return address;
@@ -60,7 +60,7 @@ mod tests {
     fn judge(peer: &str, lines: &[&'static str]) -> String {
         let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
         let address = peer.parse().unwrap();
-        let client = Client {
+        let client = ClientAddress {
             address,
             through_trusted_proxy: is_trusted(address, &trusted),
         };

@@ -20,7 +20,7 @@ use super::renderer::PageRenderer;
 use super::request_context::RequestContext;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
-use crate::route::SessionFormPage;
+use crate::route::BackendAiPage;
 use crate::services::SignInError;
 use crate::text::fill;
 
@@ -71,15 +71,15 @@ impl<'a> Reason<'a> {
 impl Portal {
     pub(super) async fn session_form(
         &self,
-        page: SessionFormPage,
+        page: BackendAiPage,
         context: &RequestContext<'_>,
         principal: Option<&Principal>,
         fields: Fields,
     ) -> Response<Bytes> {
         match page {
-            SessionFormPage::Login => self.log_in_to_session_form(context, fields).await,
-            SessionFormPage::LoginCheck => self.renderer.session_state(context, principal),
-            SessionFormPage::Logout => match self.end_session(context).await {
+            BackendAiPage::Login => self.log_in_to_session_form(context, fields).await,
+            BackendAiPage::LoginCheck => self.renderer.session_state(context, principal),
+            BackendAiPage::Logout => match self.end_session(context).await {
                 Ok(()) => {
                     let mut response = self.renderer.session_state(context, None);
                     self.clear_browser(&mut response);

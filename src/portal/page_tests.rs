@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::ids::{AccountId, SessionId};
 use crate::model::SignInMethod;
 use crate::random::Random;
-use crate::request::{Client, RequestIds};
+use crate::request::{ClientAddress, RequestIds};
 use crate::services::{FieldError, PasswordRule, SignUpField};
 use crate::text::Lang;
 use jiff::Timestamp;
@@ -68,7 +68,7 @@ fn with_head<T>(
     let (path, query) = address
         .split_once('?')
         .map_or((address, None), |(p, q)| (p, Some(q)));
-    let client = Client {
+    let client = ClientAddress {
         address: "192.0.2.1".parse().unwrap(),
         through_trusted_proxy: false,
     };

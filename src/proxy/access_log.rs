@@ -19,7 +19,7 @@ use crate::config::LogConfig;
 use crate::log_file::{LogFile, Reopening};
 use crate::log_writer::LogWriter;
 use crate::metrics::{Counter, Metrics};
-use crate::request::{Client, RequestHead, RequestId};
+use crate::request::{ClientAddress, RequestHead, RequestId};
 
 pub use search::{LoggedRequest, find_request};
 
@@ -154,7 +154,7 @@ impl AccessLog {
     /// Writes a line about a head that nobody could read.
     pub(super) fn note_unreadable(
         &self,
-        client: &Client,
+        client: &ClientAddress,
         id: RequestId,
         begun: RequestTimer,
         status: StatusCode,
@@ -257,7 +257,7 @@ mod tests {
 
     use super::*;
     use crate::random::Random;
-    use crate::request::{Client, RequestIds};
+    use crate::request::{ClientAddress, RequestIds};
 
     #[test]
     fn a_line_tells_all_but_the_query_and_cannot_be_forged() {
@@ -279,7 +279,7 @@ mod tests {
             path: "/a\"b\u{7f}\n{}",
             query: Some("token=secret"),
             headers: &HeaderMap::new(),
-            client: &Client {
+            client: &ClientAddress {
                 address: [203, 0, 113, 9].into(),
                 through_trusted_proxy: false,
             },

@@ -16,12 +16,12 @@ use crate::config::Allow;
 use crate::model::Principal;
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
-use crate::route::{Audience, Found, Page, SERVED, Unroutable};
+use crate::route::{Audience, Page, RouteMatch, SERVED, Unroutable};
 use crate::upstream::Upload;
 
 /// A request that passes.
 pub(super) struct Admitted<'r> {
-    pub(super) to: Found<'r>,
+    pub(super) to: RouteMatch<'r>,
     pub(super) permit: Permit,
     /// What it names beside its target, judged too.
     pub(super) second: SecondResources,
@@ -87,8 +87,8 @@ impl Gateway {
     }
 
     /// Records that somebody who is signed in may not see a page of the administrators.
-    fn note_denied(&self, head: &RequestHead<'_>, to: Found<'_>, who: Option<&Principal>) {
-        if let (Found::Page(page), Some(who)) = (to, who)
+    fn note_denied(&self, head: &RequestHead<'_>, to: RouteMatch<'_>, who: Option<&Principal>) {
+        if let (RouteMatch::Page(page), Some(who)) = (to, who)
             && page.audience() == Audience::Administrators
         {
             self.portal.note_denied(head, who, Problem::Forbidden);
@@ -99,12 +99,12 @@ impl Gateway {
     pub(super) fn permit(
         &self,
         head: &RequestHead<'_>,
-        to: Found<'_>,
+        to: RouteMatch<'_>,
         credentials: Option<Credentials>,
     ) -> Result<Permit, Rejection> {
         let permit = match to {
-            Found::Page(page) => authorize::permit_page(page, &self.administrators, credentials),
-            Found::Route(route) => authorize::permit(route, head.method, credentials),
+            RouteMatch::Page(page) => authorize::permit_page(page, &self.administrators, credentials),
+            RouteMatch::Route(route) => authorize::permit(route, head.method, credentials),
         };
         permit.map_err(|AccessDenied { refusal, principal }| Rejection {
             user: principal,
@@ -116,7 +116,7 @@ impl Gateway {
     pub(super) fn admit_second(
         &self,
         head: &RequestHead<'_>,
-        to: Found<'_>,
+        to: RouteMatch<'_>,
         permit: &Permit,
     ) -> Result<SecondResources, Rejection> {
         let second = self.second_resources(head, to, permit);
@@ -130,7 +130,7 @@ impl Gateway {
         &self,
         head: &RequestHead<'_>,
         body: &mut Upload,
-        to: Found<'_>,
+        to: RouteMatch<'_>,
     ) -> Result<(Authenticated, Option<BufferedBody<'_>>), Refusal> {
         let Some(terms) = auth_requirements(to, !body.is_end_stream()) else {
             return Ok((Authenticated::default(), None));
@@ -147,7 +147,7 @@ impl Gateway {
 }
 
 /// What identifies somebody here; `None` where nobody is asked who they are.
-pub(super) fn auth_requirements(to: Found<'_>, has_body: bool) -> Option<AuthRequirements> {
+pub(super) fn auth_requirements(to: RouteMatch<'_>, has_body: bool) -> Option<AuthRequirements> {
     let terms = AuthRequirements {
         usage: SessionTouch::Refresh,
         takes_keys: true,
@@ -156,23 +156,23 @@ pub(super) fn auth_requirements(to: Found<'_>, has_body: bool) -> Option<AuthReq
         has_body,
     };
     match to {
-        Found::Route(route) if *route.allow() == Allow::Public => None,
-        Found::Route(route) => Some(AuthRequirements {
+        RouteMatch::Route(route) if *route.allow() == Allow::Public => None,
+        RouteMatch::Route(route) => Some(AuthRequirements {
             presigned: route.presigned(),
             unsigned_payload: route.unsigned_payload(),
             ..terms
         }),
-        Found::Page(Page::Me) => Some(AuthRequirements {
+        RouteMatch::Page(Page::Me) => Some(AuthRequirements {
             usage: SessionTouch::ReadOnly,
             ..terms
         }),
         // An account is changed by whoever signed in to it, never with a key alone.
-        Found::Page(page) if page.audience() == Audience::Everybody => Some(AuthRequirements {
+        RouteMatch::Page(page) if page.audience() == Audience::Everybody => Some(AuthRequirements {
             usage: SessionTouch::ReadOnly,
             takes_keys: false,
             ..terms
         }),
-        Found::Page(_) => Some(AuthRequirements {
+        RouteMatch::Page(_) => Some(AuthRequirements {
             takes_keys: false,
             ..terms
         }),
@@ -202,10 +202,10 @@ impl Rejection {
         }
     }
 
-    fn at(self, to: Found<'_>) -> Self {
+    fn at(self, to: RouteMatch<'_>) -> Self {
         let route = match to {
-            Found::Route(route) => Some(route.label().clone()),
-            Found::Page(_) => None,
+            RouteMatch::Route(route) => Some(route.label().clone()),
+            RouteMatch::Page(_) => None,
         };
         Self { route, ..self }
     }
@@ -234,7 +234,7 @@ impl From<Unroutable> for Rejection {
             Unroutable::UnknownHost | Unroutable::NotFound => refused(Problem::NotFound, None),
             Unroutable::MethodNotAllowed(allow) => refused(Problem::MethodNotAllowed, Some(allow)),
             Unroutable::Options(allow) => RejectionKind::Options(allow),
-            Unroutable::Elsewhere(url) => RejectionKind::Redirect(url),
+            Unroutable::Redirect(url) => RejectionKind::Redirect(url),
         }
         .into()
     }

@@ -18,13 +18,13 @@ use super::library_errors::ErrorTagger;
 use super::limited_io::LimitedIo;
 use super::{GatewayHandle, Timeouts};
 use crate::listener::{Accepted, Activity};
-use crate::request::{Client, Host};
+use crate::request::{ClientAddress, Host};
 
 /// What is known of a connection before its first request.
 #[derive(Clone, Debug)]
 pub struct HandshakeInfo {
     /// Who is at the other end.
-    pub client: Client,
+    pub client: ClientAddress,
     /// The gateway's own port.
     pub port: u16,
     /// The name that the client asked for in the handshake, if it did.

@@ -7,13 +7,13 @@ use http::HeaderMap;
 use super::Gateway;
 use super::connection_state::ConnectionState;
 use crate::listener;
-use crate::request::{Client, Host, RequestId, X_REQUEST_ID};
+use crate::request::{ClientAddress, Host, RequestId, X_REQUEST_ID};
 
 /// What all requests of a connection share.
 #[derive(Debug)]
 pub(super) struct ConnectionInfo {
     /// The other end of the connection.
-    pub(super) peer: Client,
+    pub(super) peer: ClientAddress,
     /// The gateway's own port.
     pub(super) port: u16,
     /// The name that the client asked for in the handshake.
@@ -23,8 +23,8 @@ pub(super) struct ConnectionInfo {
 
 impl Gateway {
     /// Who sent a request: the peer, or whom it names if it is a trusted proxy.
-    pub(super) fn client(&self, connection: &ConnectionInfo, headers: &HeaderMap) -> Client {
-        Client {
+    pub(super) fn client(&self, connection: &ConnectionInfo, headers: &HeaderMap) -> ClientAddress {
+        ClientAddress {
             address: listener::forwarded(&connection.peer, headers, &self.trusted),
             ..connection.peer
         }
@@ -34,7 +34,7 @@ impl Gateway {
     pub(super) fn request_id(&self, connection: &ConnectionInfo, headers: &HeaderMap) -> RequestId {
         let given = || {
             let value = headers.get(X_REQUEST_ID)?;
-            RequestId::given(value.as_bytes())
+            RequestId::parse(value.as_bytes())
         };
         connection
             .peer

@@ -8,7 +8,7 @@ use http::Method;
 use super::second_resource::{SecondResourceError, SecondResourcePolicy, only, rewritten};
 use super::source_readings::{SourceReading, TargetPath, bucket_and_key, is_bucket_of, readings};
 use crate::request::{CopySource, Extent, Host, RequestHead, SourceForm, is_plain, reads_as};
-use crate::route::{Found, Unroutable};
+use crate::route::{RouteMatch, Unroutable};
 
 /// The other accounts of Swift's in which headers name something.
 const ACCOUNTS: [&str; 3] = [
@@ -119,7 +119,7 @@ impl SecondResourcePolicy<'_> {
                     ..self.at(&url, method)
                 };
                 let is_closed = match self.gateway.routes.find(&there) {
-                    Ok(Found::Route(route)) => {
+                    Ok(RouteMatch::Route(route)) => {
                         let below = || self.gateway.routes.below(host, url.path(), method);
                         self.leads_there(route) && self.extends_to(route, method).is_err()
                             || source.extent == Extent::Below && self.closed(below(), method).next().is_some()
@@ -128,7 +128,7 @@ impl SecondResourcePolicy<'_> {
                         return Err(SecondResourceError::Unreadable(source.name));
                     }
                     Err(Unroutable::MethodNotAllowed(_)) => true,
-                    Ok(Found::Page(_)) | Err(_) => false,
+                    Ok(RouteMatch::Page(_)) | Err(_) => false,
                 };
                 if is_closed {
                     return Err(SecondResourceError::Forbidden {

@@ -22,7 +22,7 @@ use crate::model::SignatureDigest;
 use crate::portal::DemoRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, X_REQUEST_ID, port_of, require_same_origin};
-use crate::route::{Route, Target, UpstreamId};
+use crate::route::{Route, RouteTarget, UpstreamId};
 use crate::services::SpendError;
 use crate::upstream::{Answer, RequestBody, Upload, UpstreamError};
 
@@ -85,11 +85,11 @@ impl Gateway {
         if is_websocket {
             websocket::set_upgrade_headers(&mut headers);
         }
-        let spends = route.spends_signature(head.method) || admission.second.spends_signature();
+        let spends = route.enforces_single_use(head.method) || admission.second.spends_signature();
         let spent = self.claim_signature(signed.as_deref().filter(|_| spends)).await?;
         let id = match route.target() {
-            Target::Demo => return Ok(self.demo(head, &headers, route, permit, &inbound)),
-            Target::Upstream(id) => id,
+            RouteTarget::Demo => return Ok(self.demo(head, &headers, route, permit, &inbound)),
+            RouteTarget::Upstream(id) => id,
         };
         let body = if let Some(read) = &read {
             // Of chunks that were read nothing is left.

@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
     use crate::random::Random;
-    use crate::request::{Client, RequestIds};
+    use crate::request::{ClientAddress, RequestIds};
 
     fn forwarded_values(through_trusted_proxy: bool, sent: &[(&'static str, &'static str)]) -> Vec<String> {
         let mut headers = HeaderMap::new();
@@ -117,7 +117,7 @@ mod tests {
             path: "/",
             query: None,
             headers: &HeaderMap::new(),
-            client: &Client {
+            client: &ClientAddress {
                 address: [203, 0, 113, 9].into(),
                 through_trusted_proxy,
             },

@@ -26,7 +26,7 @@ use crate::authenticate::Credentials;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, X_REQUEST_ID};
-use crate::route::Found;
+use crate::route::RouteMatch;
 use crate::upstream::{Place, Progress, Upload};
 
 /// An answer before it is sent, and what is known of it.
@@ -168,8 +168,10 @@ impl Gateway {
         };
         let made = match admission.to {
             // Boxed, as all others would carry the room that the pages need.
-            Found::Page(page) => Box::pin(self.page(page, head, inbound.upload, &admission.permit)).await,
-            Found::Route(route) => {
+            RouteMatch::Page(page) => {
+                Box::pin(self.page(page, head, inbound.upload, &admission.permit)).await
+            }
+            RouteMatch::Route(route) => {
                 self.forward(head, inbound, connection, route, &mut admission)
                     .await
             }
@@ -177,7 +179,7 @@ impl Gateway {
         let mut made = made.unwrap_or_else(|refusal| self.refuse(head, &refusal, has_body));
         made.clears_cookie = admission.clears_cookie;
         made.user = admission.permit.principal().cloned();
-        if let Found::Route(route) = admission.to {
+        if let RouteMatch::Route(route) = admission.to {
             made.route = Some(route.label().clone());
         }
         made

@@ -6,7 +6,7 @@ use super::Gateway;
 use crate::authenticate::Proof;
 use crate::authorize::Permit;
 use crate::request::{RequestHead, reads_as};
-use crate::route::{Route, Target};
+use crate::route::{Route, RouteTarget};
 
 /// Their names, with `-` for every character that some servers read as one.
 const NAMES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
@@ -64,11 +64,11 @@ impl Gateway {
             .proof()
             .and_then(Proof::key)
             .is_some_and(|key| key.limits_methods());
-        is_limited_key || self.tells_methods_apart(route.target()) || route.judges_method(method)
+        is_limited_key || self.tells_methods_apart(route.target()) || route.evaluates_method(method)
     }
 
     /// Whether some route to an application is for some methods only, whatever name the application has there.
-    fn tells_methods_apart(&self, target: Target) -> bool {
+    fn tells_methods_apart(&self, target: RouteTarget) -> bool {
         let mut by_method = self.routes.targets_by_method().iter();
         by_method.any(|&other| self.upstreams.is_one_application(other, target))
     }

@@ -21,7 +21,8 @@ use crate::config::{Config, DestinationForm, Server, UpstreamConfig, UpstreamPre
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
 use crate::route::{
-    BadPath, Below, Found, MOST_READINGS, Route, Routes, Target, Unroutable, UpstreamName, count_readings,
+    BadPath, Below, MOST_READINGS, Route, RouteMatch, RouteTarget, Routes, Unroutable, UpstreamName,
+    count_readings,
 };
 
 const DESTINATION_SHOWN: &str = "Destination";
@@ -101,10 +102,10 @@ impl Gateway {
     pub(super) fn second_resources(
         &self,
         head: &RequestHead<'_>,
-        to: Found<'_>,
+        to: RouteMatch<'_>,
         permit: &Permit,
     ) -> Result<SecondResources, Refusal> {
-        let Found::Route(route) = to else {
+        let RouteMatch::Route(route) = to else {
             return Ok(SecondResources::default());
         };
         let policy = SecondResourcePolicy::new(self, head, route, permit);
@@ -299,7 +300,7 @@ impl<'a> SecondResourcePolicy<'a> {
     /// Whether the permit extends to a route, by this method.
     pub(super) fn extends_to(&self, route: &Route, method: &Method) -> Result<(), AccessDenied> {
         self.permit.extends_to(route, method)?;
-        if route.spends_signature(method) {
+        if route.enforces_single_use(method) {
             self.spends_signature.set(true);
         }
         Ok(())
@@ -325,7 +326,7 @@ impl<'a> SecondResourcePolicy<'a> {
             // What the request's own route takes by the same method was judged with the request.
             let own = self.gateway.routes.find(&self.at(&url, self.head.method));
             let route = match own {
-                Ok(Found::Route(own)) if std::ptr::eq(own, self.own) => own,
+                Ok(RouteMatch::Route(own)) if std::ptr::eq(own, self.own) => own,
                 _ => self.require_second(&url, &Method::PUT, HEADER)?,
             };
             pieces.push(ValuePart::Text(value[last..tag.start].to_owned()));
@@ -348,11 +349,11 @@ impl<'a> SecondResourcePolicy<'a> {
             return Ok(Some(url));
         }
         let is_meant = match self.gateway.routes.find(&self.at(&url, method)) {
-            Ok(Found::Route(route)) => self.leads_there(route),
+            Ok(RouteMatch::Route(route)) => self.leads_there(route),
             Err(Unroutable::BadPath(reason)) => return Err(SecondResourceError::BadPath(header, reason)),
             // Whose routes those are, which are for other methods, is not looked at.
             Err(Unroutable::MethodNotAllowed(_)) => true,
-            Ok(Found::Page(_)) | Err(_) => false,
+            Ok(RouteMatch::Page(_)) | Err(_) => false,
         };
         Ok(is_meant.then_some(url))
     }
@@ -370,7 +371,7 @@ impl<'a> SecondResourcePolicy<'a> {
             reason,
         };
         match self.gateway.routes.find(&self.at(url, method)) {
-            Ok(Found::Route(route)) => {
+            Ok(RouteMatch::Route(route)) => {
                 let denied = self.extends_to(route, method).err();
                 denied.map_or(Ok(route), |denied| {
                     let cause = denied.refusal.cause.unwrap_or_else(|| "it is for others".into());
@@ -380,7 +381,7 @@ impl<'a> SecondResourcePolicy<'a> {
                     )))
                 })
             }
-            Ok(Found::Page(_)) => Err(forbidden("it is a page of the gateway's own".to_owned())),
+            Ok(RouteMatch::Page(_)) => Err(forbidden("it is a page of the gateway's own".to_owned())),
             Err(Unroutable::BadPath(reason)) => Err(SecondResourceError::BadPath(header, reason)),
             Err(reason) => Err(forbidden(format!("{method}: {reason}"))),
         }
@@ -550,10 +551,10 @@ impl UrlSchemes {
     }
 
     /// That of a route's application.
-    pub(super) fn of(&self, target: Target) -> &'static str {
+    pub(super) fn of(&self, target: RouteTarget) -> &'static str {
         match target {
-            Target::Demo => "https",
-            Target::Upstream(id) => self.0.get(id.index()).copied().unwrap_or("http"),
+            RouteTarget::Demo => "https",
+            RouteTarget::Upstream(id) => self.0.get(id.index()).copied().unwrap_or("http"),
         }
     }
 }
@@ -602,7 +603,7 @@ impl From<SecondResourceError> for Refusal {
 mod tests {
     use super::*;
     use crate::random::Random;
-    use crate::request::{Client, RequestIds};
+    use crate::request::{ClientAddress, RequestIds};
 
     fn read(authority: &str, text: &str) -> Result<String, SecondResourceError> {
         let head = RequestHead {
@@ -613,7 +614,7 @@ mod tests {
             path: "/",
             query: None,
             headers: &HeaderMap::new(),
-            client: &Client {
+            client: &ClientAddress {
                 address: [127, 0, 0, 1].into(),
                 through_trusted_proxy: false,
             },

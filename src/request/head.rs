@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method};
 
-use super::{Client, Host, RequestId};
+use super::{ClientAddress, Host, RequestId};
 
 /// A borrowed view of one request's head. Every stage judges the same bytes: those that were sent.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub struct RequestHead<'a> {
     /// The headers.
     pub headers: &'a HeaderMap,
     /// Who is at the other end of the connection.
-    pub client: &'a Client,
+    pub client: &'a ClientAddress,
     /// The name of this request in answers and in the record.
     pub id: RequestId,
 }

@@ -25,7 +25,7 @@ pub struct RequestId {
 
 impl RequestId {
     /// The name that a trusted proxy gave; `None` if it is too long or has other characters.
-    pub fn given(text: &[u8]) -> Option<Self> {
+    pub fn parse(text: &[u8]) -> Option<Self> {
         let allowed = |b: &u8| b.is_ascii_alphanumeric() || b"_.-".contains(b);
         let length = u8::try_from(text.len()).ok()?;
         let mut id = Self {
@@ -134,8 +134,8 @@ mod tests {
     #[test]
     fn a_given_name_is_kept_if_it_can_stand_anywhere() {
         let uuid = "0190c42e-7a3f-7cc1-9d5a-3f2c1b0a9e8d";
-        assert_eq!(RequestId::given(uuid.as_bytes()).unwrap().as_str(), uuid);
-        assert!(RequestId::given(&[b'a'; 64]).is_some());
+        assert_eq!(RequestId::parse(uuid.as_bytes()).unwrap().as_str(), uuid);
+        assert!(RequestId::parse(&[b'a'; 64]).is_some());
         for other in [
             "",
             "a b",
@@ -145,7 +145,7 @@ mod tests {
             &"a".repeat(65),
             &"a".repeat(300),
         ] {
-            assert_eq!(RequestId::given(other.as_bytes()), None, "{other:?}");
+            assert_eq!(RequestId::parse(other.as_bytes()), None, "{other:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a request says about itself and where it came from. Pure: nothing here knows an account or a route.
 
-mod client;
+mod client_address;
 mod copy_source;
 mod head;
 mod header_name;
@@ -9,7 +9,7 @@ mod id;
 mod network;
 mod origin;
 
-pub use client::Client;
+pub use client_address::ClientAddress;
 pub use copy_source::{CopySource, Extent, SourceForm, names_second_resource};
 pub use head::RequestHead;
 pub use header_name::{fold, is_plain, reads_as};

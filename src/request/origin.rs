@@ -54,13 +54,13 @@ mod tests {
 
     use super::*;
     use crate::random::Random;
-    use crate::request::{Client, RequestIds};
+    use crate::request::{ClientAddress, RequestIds};
 
-    fn judge(pairs: &[(&'static str, &'static str)]) -> Result<(), CrossOrigin> {
-        judge_at("https", "gw.example.com:8443", pairs)
+    fn check(pairs: &[(&'static str, &'static str)]) -> Result<(), CrossOrigin> {
+        check_at("https", "gw.example.com:8443", pairs)
     }
 
-    fn judge_at(
+    fn check_at(
         scheme: &'static str,
         authority: &str,
         pairs: &[(&'static str, &'static str)],
@@ -77,7 +77,7 @@ mod tests {
             path: "/",
             query: None,
             headers: &headers,
-            client: &Client {
+            client: &ClientAddress {
                 address: [203, 0, 113, 9].into(),
                 through_trusted_proxy: false,
             },
@@ -87,26 +87,26 @@ mod tests {
 
     #[test]
     fn the_scheme_is_the_one_that_was_used() {
-        assert!(judge_at("http", "a.com", &[("origin", "http://a.com:80")]).is_ok());
-        assert!(judge_at("https", "a.com", &[("origin", "https://a.com:443")]).is_ok());
-        assert!(judge_at("http", "a.com", &[("origin", "https://a.com")]).is_err());
-        assert!(judge_at("https", "a.com", &[("origin", "http://a.com")]).is_err());
-        assert!(judge_at("https", "a.com:80", &[("origin", "https://a.com")]).is_err());
+        assert!(check_at("http", "a.com", &[("origin", "http://a.com:80")]).is_ok());
+        assert!(check_at("https", "a.com", &[("origin", "https://a.com:443")]).is_ok());
+        assert!(check_at("http", "a.com", &[("origin", "https://a.com")]).is_err());
+        assert!(check_at("https", "a.com", &[("origin", "http://a.com")]).is_err());
+        assert!(check_at("https", "a.com:80", &[("origin", "https://a.com")]).is_err());
     }
 
     #[test]
     fn programs_and_own_pages_pass() {
-        assert!(judge(&[]).is_ok());
+        assert!(check(&[]).is_ok());
         assert!(
-            judge(&[
+            check(&[
                 ("sec-fetch-site", "same-origin"),
                 ("origin", "https://gw.example.com:8443")
             ])
             .is_ok()
         );
-        assert!(judge(&[("sec-fetch-site", "same-origin"), ("origin", "null")]).is_ok());
-        assert!(judge(&[("sec-fetch-site", "none")]).is_ok());
-        assert!(judge(&[("origin", "https://GW.example.com:8443")]).is_ok());
+        assert!(check(&[("sec-fetch-site", "same-origin"), ("origin", "null")]).is_ok());
+        assert!(check(&[("sec-fetch-site", "none")]).is_ok());
+        assert!(check(&[("origin", "https://GW.example.com:8443")]).is_ok());
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
                 ("origin", "https://evil.example"),
             ],
         ] {
-            assert_eq!(judge(pairs), Err(CrossOrigin), "{pairs:?}");
+            assert_eq!(check(pairs), Err(CrossOrigin), "{pairs:?}");
         }
     }
 }

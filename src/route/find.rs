@@ -4,18 +4,18 @@ use std::iter;
 
 use http::{HeaderValue, Method};
 
+use super::backendai_session::BackendAiPath;
 use super::methods::{SERVED, allow};
 use super::path::has_encoded_slash;
 use super::prefixes::Spelling;
 use super::readings::Readings;
-use super::session_form::InSessionForm;
 use super::table::{HostRoutes, PathRoutes};
 use super::{BadPath, Page, Route, Routes, prefixes};
 use crate::request::RequestHead;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug)]
-pub enum Found<'r> {
+pub enum RouteMatch<'r> {
     /// One of the gateway's own pages.
     Page(Page),
     /// An application.
@@ -45,16 +45,16 @@ pub enum Unroutable {
     Options(HeaderValue),
     /// It belongs to another URL.
     #[error("belongs to {0}")]
-    Elsewhere(String),
+    Redirect(String),
 }
 
 /// What lies at a path, whatever the method is.
 #[derive(Clone, Copy)]
-enum Place<'r> {
-    Own(Option<Page>),
+enum PathMatch<'r> {
+    Portal(Option<Page>),
     Routes(&'r PathRoutes),
     /// The routes, asked in Backend.AI's session form.
-    InSessionForm(&'r PathRoutes),
+    BackendAi(&'r PathRoutes),
     Nothing,
 }
 
@@ -69,7 +69,7 @@ impl Routes {
     /// could not have asked that route for by its own path.
     ///
     /// `OPTIONS *` asks the gateway itself (RFC 9110, section 9.3.7), as no route has that path.
-    pub fn find(&self, head: &RequestHead<'_>) -> Result<Found<'_>, Unroutable> {
+    pub fn find(&self, head: &RequestHead<'_>) -> Result<RouteMatch<'_>, Unroutable> {
         if matches!(*head.method, Method::CONNECT | Method::TRACE) {
             return Err(Unroutable::NeverServed);
         }
@@ -85,37 +85,37 @@ impl Routes {
         let readings = Readings::of(head.path)?;
         let Some(host) = self.of_host(head.host) else {
             return Err(match self.public_base_for_alias(head.host) {
-                Some(base) => Unroutable::Elsewhere(format!("{base}{}", path_and_query(head))),
+                Some(base) => Unroutable::Redirect(format!("{base}{}", path_and_query(head))),
                 None => Unroutable::UnknownHost,
             });
         };
-        let place = host.settled(head.path, &readings, head.method)?;
-        if let Place::InSessionForm(routes) = place
+        let place = host.resolve(head.path, &readings, head.method)?;
+        if let PathMatch::BackendAi(routes) = place
             && let Some(bare) = routes.bare_path(head.path)
             && !host
-                .settled(&bare, &Readings::of(&bare)?, head.method)?
-                .is(Place::Routes(routes))
+                .resolve(&bare, &Readings::of(&bare)?, head.method)?
+                .is(PathMatch::Routes(routes))
         {
             return Err(ambiguous(&bare).into());
         }
         match place {
-            Place::Own(Some(page)) => own(page, head.method),
-            Place::Own(None) if matches!(head.path, Page::PREFIX | "/.auth/") => {
-                Err(Unroutable::Elsewhere(format!("{}/login", Page::PREFIX)))
+            PathMatch::Portal(Some(page)) => own(page, head.method),
+            PathMatch::Portal(None) if matches!(head.path, Page::PREFIX | "/.auth/") => {
+                Err(Unroutable::Redirect(format!("{}/login", Page::PREFIX)))
             }
-            Place::Own(None) | Place::Nothing => Err(Unroutable::NotFound),
-            Place::Routes(routes) | Place::InSessionForm(routes) => routes
+            PathMatch::Portal(None) | PathMatch::Nothing => Err(Unroutable::NotFound),
+            PathMatch::Routes(routes) | PathMatch::BackendAi(routes) => routes
                 .route_for(head.method)
-                .map(Found::Route)
+                .map(RouteMatch::Route)
                 .ok_or_else(|| Unroutable::MethodNotAllowed(routes.allow().clone())),
         }
     }
 }
 
-fn own(page: Page, method: &Method) -> Result<Found<'static>, Unroutable> {
+fn own(page: Page, method: &Method) -> Result<RouteMatch<'static>, Unroutable> {
     let methods = page.methods();
     if methods.contains(&method.as_str()) {
-        return Ok(Found::Page(page));
+        return Ok(RouteMatch::Page(page));
     }
     let all: Vec<&str> = methods.iter().copied().chain(["OPTIONS"]).collect();
     Err(if *method == Method::OPTIONS {
@@ -134,7 +134,7 @@ fn path_and_query(head: &RequestHead<'_>) -> String {
 
 impl HostRoutes {
     /// What lies at a path, whoever reads it.
-    fn settled(&self, path: &str, readings: &Readings, method: &Method) -> Result<Place<'_>, BadPath> {
+    fn resolve(&self, path: &str, readings: &Readings, method: &Method) -> Result<PathMatch<'_>, BadPath> {
         let place = self.place(path);
         if *readings == Readings::Ordinary && self.prefixes().are_ordinary() {
             return Ok(place);
@@ -159,23 +159,23 @@ impl HostRoutes {
     }
 
     /// What lies at a path as it was sent.
-    fn place(&self, path: &str) -> Place<'_> {
-        own_place(path).unwrap_or_else(|| Place::of(self.at(path)))
+    fn place(&self, path: &str) -> PathMatch<'_> {
+        own_place(path).unwrap_or_else(|| PathMatch::of(self.at(path)))
     }
 
     /// What lies at a reading of a path, for whoever reads the routes' paths alike.
-    fn read_place(&self, reading: &str, spelling: Spelling) -> Place<'_> {
+    fn read_place(&self, reading: &str, spelling: Spelling) -> PathMatch<'_> {
         let reading = spelling.of(reading);
         own_place(&reading).unwrap_or_else(|| {
             let found = self.prefixes().longest(&reading, spelling);
-            Place::of(found.and_then(|(index, rest)| Some((self.nth(index)?, rest))))
+            PathMatch::of(found.and_then(|(index, rest)| Some((self.nth(index)?, rest))))
         })
     }
 }
 
-fn own_place(path: &str) -> Option<Place<'static>> {
+fn own_place(path: &str) -> Option<PathMatch<'static>> {
     prefixes::rest(path, Page::PREFIX)?;
-    Some(Place::Own(Page::at(path)))
+    Some(PathMatch::Portal(Page::at(path)))
 }
 
 /// The most of a reading that is told.
@@ -185,7 +185,7 @@ fn ambiguous(reading: &str) -> BadPath {
     BadPath::Ambiguous(reading.chars().take(TOLD).collect())
 }
 
-impl<'r> Place<'r> {
+impl<'r> PathMatch<'r> {
     /// Routes, and the rest of a path after theirs.
     fn of(found: Option<(&'r PathRoutes, &str)>) -> Self {
         let Some((routes, rest)) = found else {
@@ -193,17 +193,17 @@ impl<'r> Place<'r> {
         };
         match routes.in_session_form(rest) {
             None => Self::Routes(routes),
-            Some(InSessionForm::Page(page)) => Self::Own(Some(Page::SessionForm(page))),
-            Some(InSessionForm::Bare) => Self::InSessionForm(routes),
+            Some(BackendAiPath::Page(page)) => Self::Portal(Some(Page::SessionForm(page))),
+            Some(BackendAiPath::Bare) => Self::BackendAi(routes),
         }
     }
 
-    fn is(self, other: Place<'_>) -> bool {
+    fn is(self, other: PathMatch<'_>) -> bool {
         match (self, other) {
-            (Self::Own(one), Place::Own(other)) => one == other,
-            (Self::Routes(one), Place::Routes(other))
-            | (Self::InSessionForm(one), Place::InSessionForm(other)) => std::ptr::eq(one, other),
-            (Self::Nothing, Place::Nothing) => true,
+            (Self::Portal(one), PathMatch::Portal(other)) => one == other,
+            (Self::Routes(one), PathMatch::Routes(other))
+            | (Self::BackendAi(one), PathMatch::BackendAi(other)) => std::ptr::eq(one, other),
+            (Self::Nothing, PathMatch::Nothing) => true,
             _ => false,
         }
     }
@@ -218,8 +218,8 @@ impl<'r> Place<'r> {
 
     fn route_for(self, method: &Method) -> Option<&'r Route> {
         match self {
-            Self::Routes(routes) | Self::InSessionForm(routes) => routes.route_for(method),
-            Self::Own(_) | Self::Nothing => None,
+            Self::Routes(routes) | Self::BackendAi(routes) => routes.route_for(method),
+            Self::Portal(_) | Self::Nothing => None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! of another route is refused (S43). Query, fragment and `User-Agent` have no part in it (S44). Where an application
 //! gets another path than the one that was sent, in Backend.AI's session form, both are judged and must take one route.
 
+mod backendai_session;
 mod below;
 mod find;
 mod methods;
@@ -11,8 +12,7 @@ mod page;
 mod path;
 mod prefixes;
 mod readings;
-mod rivals;
-mod session_form;
+mod shadowed;
 mod table;
 
 use std::borrow::Cow;
@@ -22,14 +22,14 @@ use http::Method;
 
 use crate::config::{Allow, Replay};
 
+use backendai_session::BackendAiSession;
 pub use below::Below;
-pub use find::{Found, Unroutable};
+pub use find::{RouteMatch, Unroutable};
 pub use methods::{Methods, SERVED};
-pub use page::{AccountPage, AdminPage, Audience, Page, SessionFormPage};
+pub use page::{AccountPage, AdminPage, Audience, BackendAiPage, Page};
 pub use path::BadPath;
 pub use readings::{MOST as MOST_READINGS, count as count_readings, others as other_paths};
-pub use rivals::{Lost, Rival};
-use session_form::SessionForm;
+pub use shadowed::{ShadowReason, ShadowedRoute};
 pub use table::{RouteError, Routes, UpstreamName};
 
 /// One route of the configuration.
@@ -39,23 +39,23 @@ pub use table::{RouteError, Routes, UpstreamName};
     reason = "each is a switch of the configuration"
 )]
 pub struct Route {
-    pub(super) place: Place,
+    pub(super) place: RouteSlot,
     pub(super) label: Arc<str>,
     pub(super) methods: Methods,
     pub(super) allow: Allow,
-    pub(super) target: Target,
+    pub(super) target: RouteTarget,
     pub(super) encoded_slash: bool,
     pub(super) case_sensitive: bool,
     pub(super) preflight: bool,
     pub(super) replay: Replay,
     pub(super) unsigned_payload: bool,
     pub(super) presigned: bool,
-    pub(super) session_form: Option<SessionForm>,
+    pub(super) session_form: Option<BackendAiSession>,
 }
 
 /// Where a route stands in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct RouteSlot {
     /// Which of all routes, from 0.
     pub index: usize,
     /// The line on which it begins, from 1, if it comes from a file.
@@ -64,7 +64,7 @@ pub struct Place {
 
 /// Where a route leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum RouteTarget {
     /// The built-in application.
     Demo,
     /// An application behind the gateway.
@@ -84,7 +84,7 @@ impl UpstreamId {
 
 impl Route {
     /// Where it stands in the configuration.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> RouteSlot {
         self.place
     }
 
@@ -109,7 +109,7 @@ impl Route {
     }
 
     /// Whether Backend.AI's session form is served under it.
-    pub fn serves_session_form(&self) -> bool {
+    pub fn serves_backendai_session(&self) -> bool {
         self.session_form.is_some()
     }
 
@@ -124,7 +124,7 @@ impl Route {
     }
 
     /// Where it leads.
-    pub fn target(&self) -> Target {
+    pub fn target(&self) -> RouteTarget {
         self.target
     }
 
@@ -134,12 +134,12 @@ impl Route {
     }
 
     /// Whether what becomes of a request with this method depends on the method.
-    pub fn judges_method(&self, method: &Method) -> bool {
+    pub fn evaluates_method(&self, method: &Method) -> bool {
         self.replay == Replay::Writes || self.preflight && *method == Method::OPTIONS
     }
 
     /// Whether the signature of a request with this method serves once.
-    pub fn spends_signature(&self, method: &Method) -> bool {
+    pub fn enforces_single_use(&self, method: &Method) -> bool {
         match self.replay {
             Replay::Off => false,
             Replay::Writes => !method.is_safe(),

@@ -32,12 +32,12 @@ pub enum Page {
     /// `/.auth/admin` and below: what administrators do with all of them.
     Admin(AdminPage),
     /// What Backend.AI's clients in session mode ask the gateway itself for, under a route's path.
-    SessionForm(SessionFormPage),
+    SessionForm(BackendAiPage),
 }
 
 /// A page of Backend.AI's session form, for programs alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionFormPage {
+pub enum BackendAiPage {
     /// `server/login`
     Login,
     /// `server/login-check`: whether somebody is signed in.

@@ -28,9 +28,9 @@ const ROOM: usize = 64 << 10;
 const TIMES: usize = 6;
 
 /// Something that applications do to a path. `None`: it stays as it is.
-type Step = fn(&[u8]) -> Option<Vec<u8>>;
+type Rewrite = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Step; 12] = [
+const STEPS: [Rewrite; 12] = [
     decode,
     decode_wide,
     drop_percent,

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use http::{HeaderValue, Method};
 use url::Url;
 
+use super::backendai_session::{BackendAiPath, BackendAiSession};
 use super::prefixes::Prefixes;
-use super::session_form::{InSessionForm, SessionForm};
-use super::{Methods, Place, Route, Target, UpstreamId, prefixes};
+use super::{Methods, Route, RouteSlot, RouteTarget, UpstreamId, prefixes};
 use crate::config::{self, Compat, Config, HostPattern, RouteConfig, Server, ServerError};
 use crate::request::{Host, HostError};
 
@@ -21,8 +21,8 @@ pub struct Routes {
     below: HashMap<String, HostRoutes>,
     upstreams: Vec<UpstreamName>,
     /// Where a route leads that is for some methods only.
-    by_method: Vec<Target>,
-    public: Public,
+    by_method: Vec<RouteTarget>,
+    public: PublicOrigin,
 }
 
 /// The applications that routes lead to.
@@ -92,14 +92,14 @@ pub(super) struct PathRoutes {
     /// Without a final `/`: "" is the root.
     path: String,
     /// The same as that of each route.
-    session_form: Option<SessionForm>,
+    session_form: Option<BackendAiSession>,
     routes: Vec<Route>,
     allow: HeaderValue,
 }
 
 /// What `public_url` says.
 #[derive(Debug)]
-struct Public {
+struct PublicOrigin {
     /// `https://host:port`, without a final slash.
     base: String,
     host: Host,
@@ -113,7 +113,7 @@ impl Routes {
             below: HashMap::new(),
             upstreams: Vec::new(),
             by_method: Vec::new(),
-            public: Public {
+            public: PublicOrigin {
                 base: base(&config.public_url),
                 host,
             },
@@ -154,7 +154,7 @@ impl Routes {
     }
 
     /// Where the routes lead that are for some methods only, each once.
-    pub fn targets_by_method(&self) -> &[Target] {
+    pub fn targets_by_method(&self) -> &[RouteTarget] {
         &self.by_method
     }
 
@@ -197,7 +197,7 @@ impl Routes {
                 source,
             })?;
         let made = Route {
-            place: Place {
+            place: RouteSlot {
                 index,
                 line: route.line.0,
             },
@@ -211,7 +211,7 @@ impl Routes {
             replay: route.replay,
             unsigned_payload: route.unsigned_payload,
             presigned: route.presigned,
-            session_form: route.compat.map(|Compat::BackendAi| SessionForm::under(path)),
+            session_form: route.compat.map(|Compat::BackendAi| BackendAiSession::new(path)),
         };
         if made.methods != Methods::ALL && !self.by_method.contains(&made.target) {
             self.by_method.push(made.target);
@@ -223,10 +223,10 @@ impl Routes {
         host.add(path, made)
     }
 
-    fn target(&mut self, config: &Config, route: &RouteConfig) -> Result<Target, RouteError> {
+    fn target(&mut self, config: &Config, route: &RouteConfig) -> Result<RouteTarget, RouteError> {
         let path = || route.path.clone();
         let name = match route.target() {
-            Ok(config::Target::Demo) => return Ok(Target::Demo),
+            Ok(config::Target::Demo) => return Ok(RouteTarget::Demo),
             Ok(config::Target::Server(server)) => UpstreamName::Server(server),
             Ok(config::Target::Named(name)) => {
                 if !config.upstream.contains_key(name) {
@@ -238,7 +238,7 @@ impl Routes {
             Err(source) => return Err(RouteError::Upstream { path: path(), source }),
         };
         let index = self.upstreams.iter().position(|known| *known == name);
-        Ok(Target::Upstream(UpstreamId(index.unwrap_or_else(|| {
+        Ok(RouteTarget::Upstream(UpstreamId(index.unwrap_or_else(|| {
             self.upstreams.push(name);
             self.upstreams.len() - 1
         }))))
@@ -313,8 +313,10 @@ impl PathRoutes {
     }
 
     /// What a path asks for in Backend.AI's session form, if that is served here. `rest` is what follows its own.
-    pub(super) fn in_session_form(&self, rest: &str) -> Option<InSessionForm> {
-        self.session_form.as_ref().and_then(|_| SessionForm::read(rest))
+    pub(super) fn in_session_form(&self, rest: &str) -> Option<BackendAiPath> {
+        self.session_form
+            .as_ref()
+            .and_then(|_| BackendAiSession::read(rest))
     }
 
     /// The path that the application is asked for, where that is not the one that was sent.

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::authenticate::Lapse;
 use crate::authorize::Permit;
 use crate::config::{Config, ServerError, UpstreamConfig};
-use crate::route::{Routes, Target, UpstreamId, UpstreamName};
+use crate::route::{RouteTarget, Routes, UpstreamId, UpstreamName};
 use crate::trust_anchors::TrustAnchorError;
 use crate::warning_limit::WarningLimit;
 use balance::Balancer;
@@ -202,10 +202,10 @@ impl Upstreams {
     }
 
     /// Whether two routes lead to one application: it may have several names.
-    pub fn is_one_application(&self, one: Target, other: Target) -> bool {
+    pub fn is_one_application(&self, one: RouteTarget, other: RouteTarget) -> bool {
         let servers = |target| match target {
-            Target::Demo => Vec::new(),
-            Target::Upstream(id) => self.of(id).map(Upstream::servers).unwrap_or_default(),
+            RouteTarget::Demo => Vec::new(),
+            RouteTarget::Upstream(id) => self.of(id).map(Upstream::servers).unwrap_or_default(),
         };
         let others = servers(other);
         one == other || servers(one).iter().any(|server| others.contains(server))

@@ -94,7 +94,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("portal::admin", "route::AdminPage", "which page of these"),
     (
         "portal::backendai_session",
-        "route::SessionFormPage",
+        "route::BackendAiPage",
         "which page of these",
     ),
     ("portal", "ids", "forms name what they are about"),

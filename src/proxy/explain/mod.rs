@@ -23,8 +23,8 @@ use crate::ids::SessionId;
 use crate::model::{Principal, SignInMethod};
 use crate::portal::Visitor;
 use crate::refusal::{Problem, Refusal};
-use crate::request::{Client, RequestHead, RequestId, X_REQUEST_ID, is_plain};
-use crate::route::{Audience, Found, Page, Route, Target, Unroutable};
+use crate::request::{ClientAddress, RequestHead, RequestId, X_REQUEST_ID, is_plain};
+use crate::route::{Audience, Page, Route, RouteMatch, RouteTarget, Unroutable};
 use crate::services::SignInError;
 use request::ClientKind;
 
@@ -59,11 +59,11 @@ impl Gateway {
 
     /// Explains what would become of a request now.
     pub async fn explain(&self, question: &ExplainRequest) -> Result<Explanation, ExplainError> {
-        let client = Client {
+        let client = ClientAddress {
             address: SOMEWHERE,
             through_trusted_proxy: false,
         };
-        let id = RequestId::given(b"explain").unwrap_or_else(|| self.ids.next());
+        let id = RequestId::parse(b"explain").unwrap_or_else(|| self.ids.next());
         let (browser, program) = (
             question.headers(ClientKind::Browser),
             question.headers(ClientKind::Program),
@@ -98,7 +98,7 @@ impl Gateway {
         let principal = self.caller(question, &mut report).await?;
         let program = head(&program);
         match self.evaluate(&program, principal.as_ref(), &mut report) {
-            Ok((Found::Route(route), permit, second)) => {
+            Ok((RouteMatch::Route(route), permit, second)) => {
                 report.notes.extend(
                     self.listed_below(&program, route, &permit)
                         .into_iter()
@@ -116,7 +116,7 @@ impl Gateway {
                     }
                 }
             }
-            Ok((Found::Page(page), permit, _)) => {
+            Ok((RouteMatch::Page(page), permit, _)) => {
                 report.outcome = ExplainedOutcome::Page;
                 report.to_program = self.response_of(page, &program, &permit).await;
                 report.to_browser = self.response_of(page, &head(&browser), &permit).await;
@@ -178,7 +178,7 @@ impl Gateway {
         head: &RequestHead<'_>,
         principal: Option<&Arc<Principal>>,
         report: &mut Explanation,
-    ) -> Result<(Found<'_>, Permit, SecondResources), Rejection> {
+    ) -> Result<(RouteMatch<'_>, Permit, SecondResources), Rejection> {
         let found = self.routes.find(head);
         report.passed_over = self.passed_over(head, found.as_ref().ok());
         let to = found.map_err(|reason: Unroutable| {
@@ -186,8 +186,8 @@ impl Gateway {
             Rejection::from(reason)
         })?;
         match to {
-            Found::Page(_) => report.page = Some(head.path.to_owned()),
-            Found::Route(route) => report.route = Some(self.view(route)),
+            RouteMatch::Page(_) => report.page = Some(head.path.to_owned()),
+            RouteMatch::Route(route) => report.route = Some(self.view(route)),
         }
         // Where nobody is asked who they are, nobody is.
         let principal = principal
@@ -211,8 +211,8 @@ impl Gateway {
 
     fn view(&self, route: &Route) -> RouteView {
         let (upstream, servers) = match route.target() {
-            Target::Demo => ("demo:".to_owned(), Vec::new()),
-            Target::Upstream(id) => self
+            RouteTarget::Demo => ("demo:".to_owned(), Vec::new()),
+            RouteTarget::Upstream(id) => self
                 .upstreams
                 .of(id)
                 .map(|upstream| (upstream.name().to_owned(), upstream.servers()))

@@ -6,7 +6,7 @@ use crate::config::Allow;
 use crate::model::Principal;
 use crate::proxy::Gateway;
 use crate::request::{Host, RequestHead};
-use crate::route::{Audience, Found, Lost, Page, Route, Unroutable};
+use crate::route::{Audience, Page, Route, RouteMatch, ShadowReason, Unroutable};
 
 impl ExplainRequest {
     /// What is worth knowing of it, whatever becomes of it.
@@ -23,10 +23,10 @@ impl ExplainRequest {
 
 impl Gateway {
     /// Why policy says what it says.
-    pub(super) fn why(&self, to: Found<'_>, admits: bool, who: Option<&Principal>) -> String {
+    pub(super) fn why(&self, to: RouteMatch<'_>, admits: bool, who: Option<&Principal>) -> String {
         match to {
-            Found::Page(page) => self.why_page(page, admits, who),
-            Found::Route(route) => why_route(route, admits, who),
+            RouteMatch::Page(page) => self.why_page(page, admits, who),
+            RouteMatch::Route(route) => why_route(route, admits, who),
         }
     }
 
@@ -60,7 +60,7 @@ impl Gateway {
                  stands in"
                     .to_owned()
             }
-            Unroutable::Elsewhere(url) => format!("it belongs to {url}"),
+            Unroutable::Redirect(url) => format!("it belongs to {url}"),
             reason => reason.to_string(),
         }
     }
@@ -69,9 +69,9 @@ impl Gateway {
     pub(super) fn passed_over(
         &self,
         head: &RequestHead<'_>,
-        matched: Option<&Found<'_>>,
+        matched: Option<&RouteMatch<'_>>,
     ) -> Vec<ShadowedRouteView> {
-        if matches!(matched, Some(Found::Page(_))) {
+        if matches!(matched, Some(RouteMatch::Page(_))) {
             return Vec::new();
         }
         let rivals = self.routes.rivals(head).into_iter();
@@ -81,9 +81,9 @@ impl Gateway {
                 line: rival.route.place().line,
                 label: rival.route.label().to_string(),
                 reason: match rival.lost {
-                    Lost::Method => format!("is for {}", rival.route.methods().names().join(", ")),
-                    Lost::Path => "has a shorter path".to_owned(),
-                    Lost::Host => "names the host less exactly".to_owned(),
+                    ShadowReason::Method => format!("is for {}", rival.route.methods().names().join(", ")),
+                    ShadowReason::Path => "has a shorter path".to_owned(),
+                    ShadowReason::Host => "names the host less exactly".to_owned(),
                 },
             })
             .collect()

@@ -159,7 +159,7 @@ impl RouteView {
             preflight: route.preflight(),
             encoded_slash: route.encoded_slash(),
             case_sensitive: route.case_sensitive(),
-            backend_ai: route.serves_session_form(),
+            backend_ai: route.serves_backendai_session(),
         }
     }
 }

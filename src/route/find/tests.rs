@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{Config, RouteConfig};
 use crate::random::Random;
-use crate::request::{Client, Host, RequestIds};
+use crate::request::{ClientAddress, Host, RequestIds};
 
 mod session_form;
 
@@ -53,15 +53,15 @@ fn find(routes: &Routes, method: &str, host: &str, target: &str) -> Result<Strin
         path,
         query,
         headers: &HeaderMap::new(),
-        client: &Client {
+        client: &ClientAddress {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             through_trusted_proxy: false,
         },
         id: RequestIds::new(&Random::seeded(1)).next(),
     };
     routes.find(&head).map(|found| match found {
-        Found::Page(page) => format!("{page:?}"),
-        Found::Route(route) => route.label().to_string(),
+        RouteMatch::Page(page) => format!("{page:?}"),
+        RouteMatch::Route(route) => route.label().to_string(),
     })
 }
 
@@ -177,7 +177,7 @@ fn own_pages_are_on_every_host_and_come_first() {
         );
         assert_eq!(
             find(&routes, "GET", host, "/.auth"),
-            Err(Unroutable::Elsewhere("/.auth/login".to_owned()))
+            Err(Unroutable::Redirect("/.auth/login".to_owned()))
         );
         assert_eq!(
             find(&routes, "PUT", host, "/.auth/login"),
@@ -499,7 +499,7 @@ fn other_names_of_this_machine_lead_to_the_public_url() {
     for host in ["127.0.0.1:8443", "[::1]:8443"] {
         assert_eq!(
             find(&trial, "GET", host, "/a?b=c"),
-            Err(Unroutable::Elsewhere("https://localhost:8443/a?b=c".to_owned()))
+            Err(Unroutable::Redirect("https://localhost:8443/a?b=c".to_owned()))
         );
     }
     assert_eq!(

@@ -17,7 +17,7 @@ fn with_compat(table: &[(&str, &str, &[&str])], at: &[&str]) -> Result<Routes, c
 }
 
 /// The route's label and the path that its application is asked for.
-fn asked(routes: &Routes, method: &str, path: &str) -> Result<(String, String), Unroutable> {
+fn find(routes: &Routes, method: &str, path: &str) -> Result<(String, String), Unroutable> {
     let head = RequestHead {
         method: &method.parse().unwrap(),
         host: &HOST.parse::<Host>().unwrap(),
@@ -26,15 +26,15 @@ fn asked(routes: &Routes, method: &str, path: &str) -> Result<(String, String), 
         path,
         query: None,
         headers: &HeaderMap::new(),
-        client: &Client {
+        client: &ClientAddress {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             through_trusted_proxy: false,
         },
         id: RequestIds::new(&Random::seeded(1)).next(),
     };
     routes.find(&head).map(|found| match found {
-        Found::Page(page) => (format!("{page:?}"), String::new()),
-        Found::Route(route) => {
+        RouteMatch::Page(page) => (format!("{page:?}"), String::new()),
+        RouteMatch::Route(route) => {
             let bare = route.bare_path(path);
             (
                 route.label().to_string(),
@@ -57,17 +57,17 @@ fn what_is_under_func_is_the_routes_own_and_asked_for_without_it() {
         ("/ai/func/folders", "gw.example.com/ai", "/ai/folders"),
         ("/ai/func", "gw.example.com/ai", "/ai"),
     ] {
-        let found = asked(&routes, "GET", path);
+        let found = find(&routes, "GET", path);
         assert_eq!(found, Ok((label.to_owned(), bare.to_owned())), "{path}");
     }
     for path in ["/server/login", "/ai/server/login-check", "/server/logout"] {
-        let (page, _) = asked(&routes, "POST", path).unwrap();
+        let (page, _) = find(&routes, "POST", path).unwrap();
         assert!(page.starts_with("SessionForm("), "{path}: {page}");
         let allow = HeaderValue::from_static("POST, OPTIONS");
         let not_allowed = Err(Unroutable::MethodNotAllowed(allow));
-        assert_eq!(asked(&routes, "GET", path), not_allowed, "{path}");
+        assert_eq!(find(&routes, "GET", path), not_allowed, "{path}");
     }
-    let (label, _) = asked(&routes, "POST", "/server/other").unwrap();
+    let (label, _) = find(&routes, "POST", "/server/other").unwrap();
     assert_eq!(label, "gw.example.com/");
 }
 
@@ -75,7 +75,7 @@ fn what_is_under_func_is_the_routes_own_and_asked_for_without_it() {
 fn without_compat_there_is_no_session_form() {
     let routes = with_compat(&[("", "/", &[]), ("", "/ai", &[])], &["/ai"]).unwrap();
     for path in ["/func/x", "/server/login"] {
-        let found = asked(&routes, "POST", path);
+        let found = find(&routes, "POST", path);
         assert_eq!(found, Ok(("gw.example.com/".to_owned(), path.to_owned())));
     }
 }
@@ -119,7 +119,7 @@ fn s43_without_func_a_path_reaches_no_other_route_and_no_page() {
         "/func/%252e%252e/server/login",
     ] {
         for method in ["GET", "POST"] {
-            let found = asked(&routes, method, path);
+            let found = find(&routes, method, path);
             assert!(matches!(found, Err(Unroutable::BadPath(_))), "{path}: {found:?}");
         }
     }
@@ -130,10 +130,10 @@ fn s43_without_func_a_path_reaches_no_other_route_and_no_page() {
         "/func/..%2fadmin",
     ] {
         let refused = Err(Unroutable::BadPath(BadPath::DotSegment));
-        assert_eq!(asked(&routes, "GET", path), refused, "{path}");
+        assert_eq!(find(&routes, "GET", path), refused, "{path}");
     }
     for path in ["/func/x//y", "/func/x;y/z", "/func/administrator", "/func/X%20y"] {
-        assert!(asked(&routes, "GET", path).is_ok(), "{path}");
+        assert!(find(&routes, "GET", path).is_ok(), "{path}");
     }
 }
 
@@ -141,10 +141,10 @@ fn s43_without_func_a_path_reaches_no_other_route_and_no_page() {
 fn routes_of_one_path_serve_the_session_form_together() {
     let table: &[(&str, &str, &[&str])] = &[("", "/a", &["GET"]), ("", "/a", &["POST"])];
     let routes = with_compat(table, &["/a"]).unwrap();
-    assert!(asked(&routes, "POST", "/a/func/x").is_ok());
+    assert!(find(&routes, "POST", "/a/func/x").is_ok());
     let allow = HeaderValue::from_static("GET, HEAD, POST");
     let not_allowed = Err(Unroutable::MethodNotAllowed(allow));
-    assert_eq!(asked(&routes, "PUT", "/a/func/x"), not_allowed);
+    assert_eq!(find(&routes, "PUT", "/a/func/x"), not_allowed);
     let mut differing: Vec<_> = table.iter().map(route_config).collect();
     differing[0].compat = Some(Compat::BackendAi);
     assert!(make(&config(differing)).is_err());
@@ -168,8 +168,8 @@ proptest! {
             ..config(route)
         }).unwrap();
         let sent = format!("/func{path}");
-        if let Ok((label, bare)) = asked(&routes, "GET", &sent) && bare != sent {
-            prop_assert_eq!(asked(&routes, "GET", &bare), Ok((label, bare)));
+        if let Ok((label, bare)) = find(&routes, "GET", &sent) && bare != sent {
+            prop_assert_eq!(find(&routes, "GET", &bare), Ok((label, bare)));
         }
     }
 }

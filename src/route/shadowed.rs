@@ -5,16 +5,16 @@ use crate::request::RequestHead;
 
 /// A route that another one went before.
 #[derive(Clone, Copy, Debug)]
-pub struct Rival<'r> {
+pub struct ShadowedRoute<'r> {
     /// Which.
     pub route: &'r Route,
     /// Why it did not take the request.
-    pub lost: Lost,
+    pub lost: ShadowReason,
 }
 
 /// Why a route did not take a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lost {
+pub enum ShadowReason {
     /// It has the same host and path, but not the method.
     Method,
     /// Its path is shorter.
@@ -26,7 +26,7 @@ pub enum Lost {
 impl Routes {
     /// The routes whose host and path fit a request that another one takes, the nearest first. [`Routes::find`] asks
     /// the first of the same lists.
-    pub fn rivals(&self, head: &RequestHead<'_>) -> Vec<Rival<'_>> {
+    pub fn rivals(&self, head: &RequestHead<'_>) -> Vec<ShadowedRoute<'_>> {
         let mut rivals = Vec::new();
         let mut is_nearest_host = true;
         for host in self.each_of_host(head.host) {
@@ -37,13 +37,17 @@ impl Routes {
                     let others = routes.all().iter();
                     let others =
                         others.filter(|route| taker.is_none_or(|taker| !std::ptr::eq(taker, *route)));
-                    rivals.extend(others.map(|route| Rival {
+                    rivals.extend(others.map(|route| ShadowedRoute {
                         route,
-                        lost: Lost::Method,
+                        lost: ShadowReason::Method,
                     }));
                 } else {
-                    let lost = if is_nearest_host { Lost::Path } else { Lost::Host };
-                    rivals.extend(taker.map(|route| Rival { route, lost }));
+                    let lost = if is_nearest_host {
+                        ShadowReason::Path
+                    } else {
+                        ShadowReason::Host
+                    };
+                    rivals.extend(taker.map(|route| ShadowedRoute { route, lost }));
                 }
                 is_longest_path = false;
             }

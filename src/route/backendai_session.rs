@@ -5,38 +5,38 @@
 
 use std::borrow::Cow;
 
-use super::SessionFormPage;
+use super::BackendAiPage;
 
 /// The session form under the path of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SessionForm {
+pub(crate) struct BackendAiSession {
     /// Without a final `/`: "" is the root.
     base: String,
 }
 
 /// What a path in session form asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InSessionForm {
+pub(super) enum BackendAiPath {
     /// A page of the gateway's.
-    Page(SessionFormPage),
-    /// The application, with the path that [`SessionForm::bare`] leaves.
+    Page(BackendAiPage),
+    /// The application, with the path that [`BackendAiSession::bare`] leaves.
     Bare,
 }
 
-impl SessionForm {
-    pub(super) fn under(base: &str) -> Self {
+impl BackendAiSession {
+    pub(super) fn new(base: &str) -> Self {
         Self {
             base: base.to_owned(),
         }
     }
 
     /// What a path asks for of which this is the rest after the route's own; `None` if it is not in session form.
-    pub(super) fn read(rest: &str) -> Option<InSessionForm> {
+    pub(super) fn read(rest: &str) -> Option<BackendAiPath> {
         Some(match rest {
-            "/server/login" => InSessionForm::Page(SessionFormPage::Login),
-            "/server/login-check" => InSessionForm::Page(SessionFormPage::LoginCheck),
-            "/server/logout" => InSessionForm::Page(SessionFormPage::Logout),
-            _ => after_func(rest).map(|_| InSessionForm::Bare)?,
+            "/server/login" => BackendAiPath::Page(BackendAiPage::Login),
+            "/server/login-check" => BackendAiPath::Page(BackendAiPage::LoginCheck),
+            "/server/logout" => BackendAiPath::Page(BackendAiPage::Logout),
+            _ => after_func(rest).map(|_| BackendAiPath::Bare)?,
         })
     }
 
@@ -62,8 +62,8 @@ mod tests {
 
     #[test]
     fn what_stands_under_a_route_is_read_on_segment_borders() {
-        let bare = |base, path| SessionForm::under(base).bare(path).map(Cow::into_owned);
-        let read = |base, path: &str| SessionForm::read(path.strip_prefix(base).unwrap());
+        let bare = |base, path| BackendAiSession::new(base).bare(path).map(Cow::into_owned);
+        let read = |base, path: &str| BackendAiSession::read(path.strip_prefix(base).unwrap());
         for (base, path, bare_path) in [
             ("", "/func", "/"),
             ("", "/func/", "/"),
@@ -73,15 +73,15 @@ mod tests {
             ("/ai", "/ai/func/", "/ai/"),
             ("/ai", "/ai/func/folders", "/ai/folders"),
         ] {
-            assert_eq!(read(base, path), Some(InSessionForm::Bare), "{path}");
+            assert_eq!(read(base, path), Some(BackendAiPath::Bare), "{path}");
             assert_eq!(bare(base, path).as_deref(), Some(bare_path), "{path}");
         }
         for (base, path, page) in [
-            ("", "/server/login", SessionFormPage::Login),
-            ("", "/server/login-check", SessionFormPage::LoginCheck),
-            ("/ai", "/ai/server/logout", SessionFormPage::Logout),
+            ("", "/server/login", BackendAiPage::Login),
+            ("", "/server/login-check", BackendAiPage::LoginCheck),
+            ("/ai", "/ai/server/logout", BackendAiPage::Logout),
         ] {
-            assert_eq!(read(base, path), Some(InSessionForm::Page(page)), "{path}");
+            assert_eq!(read(base, path), Some(BackendAiPath::Page(page)), "{path}");
             assert_eq!(bare(base, path), None, "{path}");
         }
         for (base, path) in [
