@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{Finding, LIMIT, Patient, http};
 use crate::config::Server;
 use crate::route::Routes;
-use crate::upstream::{Reached, Upstreams};
+use crate::upstream::{Reachability, Upstreams};
 
 const CHECK: &str = "upstream";
 const CLOCK: &str = "clock";
@@ -46,8 +46,8 @@ pub(super) async fn reach(patient: &Patient<'_>) -> Vec<Finding> {
     findings
 }
 
-fn finding(reached: &Reached) -> Finding {
-    let Reached {
+fn finding(reached: &Reachability) -> Finding {
+    let Reachability {
         upstream,
         server,
         result,

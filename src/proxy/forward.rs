@@ -24,7 +24,7 @@ use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, X_REQUEST_ID, port_of, require_same_origin};
 use crate::route::{Route, RouteTarget, UpstreamId};
 use crate::services::SpendError;
-use crate::upstream::{Answer, RequestBody, Upload, UpstreamError};
+use crate::upstream::{RequestBody, Upload, UpstreamError, UpstreamResponse};
 
 /// What of a request is not in its head.
 pub(super) struct InboundRequest<'a> {
@@ -208,7 +208,7 @@ impl Gateway {
             Refusal::because(Problem::Unavailable, "the route's application was not set up")
         })?;
         let answered = upstream.send(permit, client, outbound.request).await;
-        let Answer {
+        let UpstreamResponse {
             mut response,
             server,
             tunnel,

@@ -40,7 +40,7 @@ impl GatewayHandle {
     pub async fn run_maintenance(&self) {
         loop {
             let gateway = self.load();
-            gateway.upstreams.keep(gateway.retired.clone()).await;
+            gateway.upstreams.run_maintenance(gateway.retired.clone()).await;
             gateway.retired.cancelled().await;
             if gateway.stop.is_cancelled() {
                 gateway.tunnels.close();

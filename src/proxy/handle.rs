@@ -27,7 +27,7 @@ use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, X_REQUEST_ID};
 use crate::route::RouteMatch;
-use crate::upstream::{Place, Progress, Upload};
+use crate::upstream::{BodyProgress, ConnectionPermit, Upload};
 
 /// An answer before it is sent, and what is known of it.
 pub(super) struct PendingResponse {
@@ -35,7 +35,7 @@ pub(super) struct PendingResponse {
     /// What its content ends with.
     pub(super) credentials: Option<Credentials>,
     /// How far the request's body has come.
-    pub(super) request: Option<Arc<Progress>>,
+    pub(super) request: Option<Arc<BodyProgress>>,
     /// The client's and the application's connection, if they become a tunnel.
     pub(super) tunnel: Option<Tunnel>,
     /// The server that was asked.
@@ -54,7 +54,7 @@ pub(super) struct Tunnel {
     pub(super) client: OnUpgrade,
     pub(super) upstream: OnUpgrade,
     /// Held until it ends.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<ConnectionPermit>,
 }
 
 impl From<Response<BodySource>> for PendingResponse {

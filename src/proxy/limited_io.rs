@@ -14,7 +14,7 @@ use super::connection_state::ConnectionState;
 use super::h2_flood::FrameLimiter;
 use super::head_inspector::HeadInspector;
 use super::library_errors::{ErrorTagger, TaggedResponse};
-use crate::upstream::{LINGER, Stall};
+use crate::upstream::{IdleTimeout, LINGER};
 
 /// Bounds how long a head may take from its first byte, and a write that makes no progress; inspects heads and frames;
 /// and lets a client that still sends read its answer: closing at once would reset the connection and lose it.
@@ -24,7 +24,7 @@ pub(super) struct LimitedIo<S> {
     state: Arc<ConnectionState>,
     protocol: Protocol,
     head: Deadline,
-    write: Stall,
+    write: IdleTimeout,
     /// Bytes that were written.
     written: u64,
     tagger: Option<ErrorTagger>,
@@ -76,7 +76,7 @@ impl<S> LimitedIo<S> {
                 at: Some(Instant::now() + head),
                 sleep: None,
             },
-            write: Stall::new(idle),
+            write: IdleTimeout::new(idle),
             written: 0,
             tagger: None,
             leaving: None,

@@ -52,7 +52,7 @@ use crate::random::Random;
 use crate::request::RequestIds;
 use crate::route::Routes;
 use crate::services::Services;
-use crate::upstream::{ConnectionLimit, SetUpError, Upstreams};
+use crate::upstream::{ConnectionLimit, UpstreamBuildError, Upstreams};
 use crate::warning_limit::WarningLimit;
 use access_log::AccessLog;
 use body_buffer::BodyBufferPool;
@@ -140,7 +140,7 @@ pub enum GatewayError {
     Identity(#[from] IdentityError),
     /// Applications cannot be set up.
     #[error(transparent)]
-    Upstream(#[from] SetUpError),
+    Upstream(#[from] UpstreamBuildError),
     /// The pages cannot be made.
     #[error(transparent)]
     Portal(#[from] PortalError),

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::access_log::PendingEntry;
 use super::connection_state::RequestGuard;
 use crate::authenticate::{Credentials, LOOKS_EVERY};
-use crate::upstream::{self, BodyError, Progress};
+use crate::upstream::{self, BodyError, BodyProgress};
 
 /// An answer's content, and what becomes of it.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(super) struct SessionWatch {
 pub(super) struct OnComplete {
     pub(super) guard: RequestGuard,
     /// How far the request's body has come.
-    pub(super) request: Option<Arc<Progress>>,
+    pub(super) request: Option<Arc<BodyProgress>>,
     pub(super) record: Option<PendingEntry>,
 }
 

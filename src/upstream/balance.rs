@@ -64,7 +64,7 @@ impl Suspicion {
 
 /// The servers that a request was already tried at.
 #[derive(Debug, Default)]
-pub(super) struct Tried(Vec<usize>);
+pub(super) struct TriedServers(Vec<usize>);
 
 impl Balancer {
     /// Balances these servers; `None` if there are none.
@@ -76,7 +76,7 @@ impl Balancer {
             count => {
                 let backends: BTreeSet<_> = (0..count).filter_map(backend).collect();
                 let mut rounds = LoadBalancer::from_backends(Backends::new(Static::new(backends)));
-                rounds.set_health_check(Box::new(Probe(servers.clone())));
+                rounds.set_health_check(Box::new(HealthProbe(servers.clone())));
                 // The list does not change, and reading it does not wait.
                 let _ = futures_util::FutureExt::now_or_never(rounds.update());
                 Some(rounds)
@@ -113,7 +113,7 @@ impl Balancer {
 
     /// The next server to try: one in turn that takes connections and answered the last time; when none of those is
     /// left, one that takes connections, and then any other.
-    pub(super) fn next(&self, tried: &mut Tried) -> Option<&Server> {
+    pub(super) fn next(&self, tried: &mut TriedServers) -> Option<&Server> {
         let is_new = |index: &usize| !tried.0.contains(index);
         let index = match &self.rounds {
             None => Some(0).filter(is_new),
@@ -127,7 +127,7 @@ impl Balancer {
     }
 
     /// The same, and none but a server that takes connections and answered the last time.
-    pub(super) fn next_sound(&self, tried: &mut Tried) -> Option<&Server> {
+    pub(super) fn next_sound(&self, tried: &mut TriedServers) -> Option<&Server> {
         let index = self.select(self.rounds.as_ref()?, tried, false)?;
         tried.0.push(index);
         self.servers.get(index)
@@ -136,7 +136,7 @@ impl Balancer {
     fn select(
         &self,
         rounds: &LoadBalancer<RoundRobin>,
-        tried: &Tried,
+        tried: &TriedServers,
         takes_suspects: bool,
     ) -> Option<usize> {
         let answers = |index: usize| {
@@ -153,7 +153,7 @@ impl Balancer {
     }
 
     /// Checks the servers now and then, and as soon as one comes under suspicion or may be let back in, for ever.
-    pub(super) async fn keep_checking(&self) {
+    pub(super) async fn run_health_checks(&self) {
         let Some(rounds) = &self.rounds else {
             return;
         };
@@ -186,10 +186,10 @@ fn index(backend: &Backend) -> Option<usize> {
     usize::from(name.port()).checked_sub(1)
 }
 
-struct Probe(Arc<[Server]>);
+struct HealthProbe(Arc<[Server]>);
 
 #[async_trait]
-impl HealthCheck for Probe {
+impl HealthCheck for HealthProbe {
     async fn check(&self, backend: &Backend) -> pingora_error::Result<()> {
         let server = index(backend).and_then(|index| self.0.get(index));
         match server {

@@ -14,9 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use super::answer_first::AnswerFirst;
 use super::connection_limit::OpenConnection;
-use super::{RequestBody, SetUpError};
+use super::early_response::EarlyResponseStream;
+use super::{RequestBody, UpstreamBuildError};
 use crate::config::{Endpoint, Server};
 use crate::trust_anchors::read_trust_anchors;
 
@@ -25,32 +25,33 @@ const RESPONSE_HEAD: u32 = 400 << 10;
 
 /// How TLS to a server is verified.
 #[derive(Clone)]
-pub(super) struct Tls {
+pub(super) struct ServerTls {
     connector: TlsConnector,
     name: ServerName<'static>,
 }
 
 /// The authorities that are trusted, each read once.
 #[derive(Default)]
-pub(super) struct Trust {
+pub(super) struct TrustStore {
     system: Option<Arc<ClientConfig>>,
     files: HashMap<PathBuf, Arc<ClientConfig>>,
 }
 
-impl Trust {
+impl TrustStore {
     /// How TLS to this server is verified: by the authority in the file, or by the system's. `None` if it has none.
     pub(super) fn for_server(
         &mut self,
         server: &Server,
         authority: Option<&Path>,
-    ) -> Result<Option<Tls>, SetUpError> {
+    ) -> Result<Option<ServerTls>, UpstreamBuildError> {
         let Server::Https(endpoint) = server else {
             return Ok(None);
         };
-        let name = ServerName::try_from(bare(endpoint).to_owned()).map_err(|_| SetUpError::Server {
-            name: server.to_string(),
-            source: crate::config::ServerError::Host,
-        })?;
+        let name =
+            ServerName::try_from(bare(endpoint).to_owned()).map_err(|_| UpstreamBuildError::Server {
+                name: server.to_string(),
+                source: crate::config::ServerError::Host,
+            })?;
         let config = if let Some(path) = authority {
             if !self.files.contains_key(path) {
                 self.files
@@ -63,7 +64,7 @@ impl Trust {
             }
             self.system.clone()
         };
-        Ok(config.map(|config| Tls {
+        Ok(config.map(|config| ServerTls {
             connector: config.into(),
             name,
         }))
@@ -85,7 +86,7 @@ pub(super) async fn probe(server: &Server) -> io::Result<()> {
 /// The head of an answer may have so many fields.
 pub(super) async fn http1(
     server: &Server,
-    tls: Option<&Tls>,
+    tls: Option<&ServerTls>,
     fields: usize,
     open: Option<OpenConnection>,
 ) -> io::Result<http1::SendRequest<RequestBody>> {
@@ -136,7 +137,7 @@ where
 {
     let (sender, connection) = http1::Builder::new()
         .max_headers(fields)
-        .handshake(TokioIo::new(AnswerFirst::new(stream)))
+        .handshake(TokioIo::new(EarlyResponseStream::new(stream)))
         .await
         .map_err(io::Error::other)?;
     tokio::spawn(async move {
@@ -172,8 +173,8 @@ fn client_config(roots: RootCertStore) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-fn file_roots(path: &Path) -> Result<RootCertStore, SetUpError> {
-    let anchors = read_trust_anchors(path).map_err(|error| SetUpError::Authority {
+fn file_roots(path: &Path) -> Result<RootCertStore, UpstreamBuildError> {
+    let anchors = read_trust_anchors(path).map_err(|error| UpstreamBuildError::Authority {
         path: path.to_owned(),
         error,
     })?;
@@ -182,13 +183,13 @@ fn file_roots(path: &Path) -> Result<RootCertStore, SetUpError> {
     Ok(roots)
 }
 
-fn system_roots() -> Result<RootCertStore, SetUpError> {
+fn system_roots() -> Result<RootCertStore, UpstreamBuildError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-        return Err(SetUpError::SystemAuthorities(reasons.join("; ")));
+        return Err(UpstreamBuildError::SystemAuthorities(reasons.join("; ")));
     }
     Ok(roots)
 }

@@ -41,7 +41,7 @@ pub struct ConnectionLimit {
     /// Connections that are open, in use or idle.
     open: AtomicUsize,
     pools: Mutex<Vec<Weak<Pool>>>,
-    shares: Mutex<Shares>,
+    shares: Mutex<ClientShares>,
     answers: Mutex<OpenResponses>,
 }
 
@@ -55,25 +55,25 @@ struct OpenResponses {
 
 /// Places that are held: all, and those of each client that holds or waits for some.
 #[derive(Debug, Default)]
-struct Shares {
+struct ClientShares {
     held: usize,
-    each: HashMap<Network, Share>,
+    each: HashMap<Network, ClientShare>,
     /// In the order in which they came. None of them could have one of the places that are free.
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingRequests>,
     /// How many places those who waited got.
     granted: usize,
 }
 
 /// A client's part.
 #[derive(Clone, Copy, Debug, Default)]
-struct Share {
+struct ClientShare {
     held: usize,
     waiting: usize,
 }
 
 /// Somebody who waits for a place.
 #[derive(Debug)]
-struct Waiting {
+struct WaitingRequests {
     client: Network,
     grant: oneshot::Sender<()>,
 }
@@ -88,7 +88,7 @@ struct Wait<'l> {
 
 /// One of the places of a limit, counted among its client's.
 #[derive(Debug)]
-pub(super) struct LimitPlace {
+pub(super) struct LimitPermit {
     limit: Arc<ConnectionLimit>,
     client: Network,
 }
@@ -128,27 +128,27 @@ impl ConnectionLimit {
     }
 
     /// A place, if the client may have one that is free. Nobody is passed over: whoever waits could not have it.
-    pub(super) fn try_take(self: &Arc<Self>, client: Network) -> Option<LimitPlace> {
+    pub(super) fn try_take(self: &Arc<Self>, client: Network) -> Option<LimitPermit> {
         let mut shares = self.shares();
         if !self.admits(&shares, client) {
             return None;
         }
         shares.hold(client);
         drop(shares);
-        Some(LimitPlace {
+        Some(LimitPermit {
             limit: self.clone(),
             client,
         })
     }
 
     /// A place as soon as it is the client's turn. `None` never comes.
-    pub(super) async fn take(self: &Arc<Self>, client: Network) -> Option<LimitPlace> {
+    pub(super) async fn take(self: &Arc<Self>, client: Network) -> Option<LimitPermit> {
         if let Some(place) = self.try_take(client) {
             return Some(place);
         }
         let mut wait = self.wait(client);
         (&mut wait.granted).await.ok()?;
-        Some(LimitPlace {
+        Some(LimitPermit {
             limit: self.clone(),
             client,
         })
@@ -158,7 +158,7 @@ impl ConnectionLimit {
         let (grant, granted) = oneshot::channel();
         let mut shares = self.shares();
         shares.each.entry(client).or_default().waiting += 1;
-        shares.waiting.push(Waiting { client, grant });
+        shares.waiting.push(WaitingRequests { client, grant });
         // One may have become free since it was looked for.
         self.grant(&mut shares);
         drop(shares);
@@ -170,9 +170,9 @@ impl ConnectionLimit {
     }
 
     /// Gives what is free to those who wait and may have it.
-    fn grant(&self, shares: &mut Shares) {
+    fn grant(&self, shares: &mut ClientShares) {
         while let Some(next) = self.next(shares) {
-            let Waiting { client, grant } = shares.waiting.remove(next);
+            let WaitingRequests { client, grant } = shares.waiting.remove(next);
             shares.waits_no_longer(client);
             if grant.send(()).is_ok() {
                 shares.hold(client);
@@ -182,7 +182,7 @@ impl ConnectionLimit {
     }
 
     /// Whose turn it is of those who wait.
-    fn next(&self, shares: &Shares) -> Option<usize> {
+    fn next(&self, shares: &ClientShares) -> Option<usize> {
         let is_by_age = shares.granted % BY_AGE_EVERY == BY_AGE_EVERY - 1;
         let waiting = shares.waiting.iter().enumerate();
         let admitted = waiting.filter(|(_, waiting)| self.admits(shares, waiting.client));
@@ -193,7 +193,7 @@ impl ConnectionLimit {
         next.map(|(at, _)| at)
     }
 
-    fn give_back(&self, shares: &mut Shares, client: Network) {
+    fn give_back(&self, shares: &mut ClientShares, client: Network) {
         shares.held -= 1;
         shares.change(client, |share| share.held -= 1);
         self.grant(shares);
@@ -239,7 +239,7 @@ impl ConnectionLimit {
         }
     }
 
-    fn admits(&self, shares: &Shares, client: Network) -> bool {
+    fn admits(&self, shares: &ClientShares, client: Network) -> bool {
         let free = self.most.saturating_sub(shares.held);
         if free == 0 || self.most <= UNDIVIDED {
             return free > 0;
@@ -257,7 +257,7 @@ impl ConnectionLimit {
         answers.list.push((client, Arc::downgrade(answer)));
     }
 
-    fn shares(&self) -> MutexGuard<'_, Shares> {
+    fn shares(&self) -> MutexGuard<'_, ClientShares> {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -291,8 +291,8 @@ impl ConnectionLimit {
     }
 }
 
-impl Shares {
-    fn of(&self, client: Network) -> Share {
+impl ClientShares {
+    fn of(&self, client: Network) -> ClientShare {
         self.each.get(&client).copied().unwrap_or_default()
     }
 
@@ -306,7 +306,7 @@ impl Shares {
     }
 
     /// Clients that neither hold nor wait for places are forgotten.
-    fn change(&mut self, client: Network, change: impl FnOnce(&mut Share)) {
+    fn change(&mut self, client: Network, change: impl FnOnce(&mut ClientShare)) {
         if let Some(share) = self.each.get_mut(&client) {
             change(share);
             if share.held == 0 && share.waiting == 0 {
@@ -336,14 +336,14 @@ impl Drop for Wait<'_> {
     }
 }
 
-impl LimitPlace {
+impl LimitPermit {
     /// An answer holds it, and gives it back sooner if nobody reads it.
     pub(super) fn lend(&self, answer: &Arc<OpenResponse>) {
         self.limit.lend(self.client, answer);
     }
 }
 
-impl Drop for LimitPlace {
+impl Drop for LimitPermit {
     fn drop(&mut self) {
         self.limit.give_back(&mut self.limit.shares(), self.client);
     }

@@ -11,20 +11,20 @@ use http::Request;
 use http::header::UPGRADE;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::balance::Tried;
-use super::server::{Attempted, Copied, Server};
-use super::{Place, RequestBody, Upstream};
+use super::balance::TriedServers;
+use super::server::{ReplayableHead, SendOutcome, Server};
+use super::{ConnectionPermit, RequestBody, Upstream};
 use crate::authorize::Permit;
 
 /// A request on its way to an application.
-pub(super) struct Sending<'s> {
+pub(super) struct DivertedRequest<'s> {
     upstream: &'s Upstream,
     permit: &'s Permit,
     client: IpAddr,
     was_diverted: bool,
 }
 
-impl<'s> Sending<'s> {
+impl<'s> DivertedRequest<'s> {
     pub(super) fn new(upstream: &'s Upstream, permit: &'s Permit, client: IpAddr) -> Self {
         Self {
             upstream,
@@ -39,13 +39,15 @@ impl<'s> Sending<'s> {
         &mut self,
         server: &'s Server,
         request: Request<RequestBody>,
-        tried: &mut Tried,
-        place: &mut Option<Place>,
-    ) -> (&'s Server, Attempted) {
+        tried: &mut TriedServers,
+        permit: &mut Option<ConnectionPermit>,
+    ) -> (&'s Server, SendOutcome) {
         let may_divert = self.upstream.balancer.has_several()
             && !self.was_diverted
             && !request.headers().contains_key(UPGRADE);
-        let copied = may_divert.then(|| Copied::if_repeatable(&request)).flatten();
+        let copied = may_divert
+            .then(|| ReplayableHead::if_repeatable(&request))
+            .flatten();
         let Some(copied) = copied else {
             return (server, server.send(request, None).await);
         };
@@ -56,18 +58,18 @@ impl<'s> Sending<'s> {
         }
         let until = began + server.response_limit();
         // Boxed, as it is seldom needed and large.
-        Box::pin(self.doubt(server, sent, &copied, until, tried, place)).await
+        Box::pin(self.doubt(server, sent, &copied, until, tried, permit)).await
     }
 
     async fn doubt(
         &mut self,
         server: &'s Server,
-        mut sent: Pin<&mut impl Future<Output = Attempted>>,
-        copied: &Copied,
+        mut sent: Pin<&mut impl Future<Output = SendOutcome>>,
+        copied: &ReplayableHead,
         until: Instant,
-        tried: &mut Tried,
-        place: &mut Option<Place>,
-    ) -> (&'s Server, Attempted) {
+        tried: &mut TriedServers,
+        place: &mut Option<ConnectionPermit>,
+    ) -> (&'s Server, SendOutcome) {
         let is_silent = async { server.health().is_suspect() || !server.answers().await };
         let is_silent = tokio::select! {
             attempted = &mut sent => return (server, attempted),
@@ -86,18 +88,18 @@ impl<'s> Sending<'s> {
         let (upstream, permit, client) = (self.upstream, self.permit, self.client);
         let diversion = async {
             let taken = if needs_place {
-                Some(upstream.places.take(client).await.ok()?)
+                Some(upstream.slots.take(client).await.ok()?)
             } else {
                 None
             };
             permit.require_current().ok()?;
             match other.send(copied.request(), None).await {
-                Attempted::Answered(answer) => Some((answer, taken.map(|(place, _turn)| place))),
-                Attempted::TimedOut => {
+                SendOutcome::Answered(answer) => Some((answer, taken.map(|(place, _turn)| place))),
+                SendOutcome::TimedOut => {
                     upstream.suspect(other, "timeout");
                     None
                 }
-                Attempted::Broken(_) => {
+                SendOutcome::Broken(_) => {
                     upstream.suspect(other, "broken answer");
                     None
                 }
@@ -107,7 +109,7 @@ impl<'s> Sending<'s> {
         let mut diverted = pin!(timeout_at(until, diversion));
         let (answered, attempted) = tokio::select! {
             attempted = &mut sent => match attempted {
-                Attempted::Broken(_) | Attempted::Unreachable(..) => (diverted.await, Some(attempted)),
+                SendOutcome::Broken(_) | SendOutcome::Unreachable(..) => (diverted.await, Some(attempted)),
                 attempted => return (server, attempted),
             },
             answered = &mut diverted => (answered, None),
@@ -115,7 +117,7 @@ impl<'s> Sending<'s> {
         match (answered, attempted) {
             (Ok(Some((answer, taken))), _) => {
                 *place = taken;
-                (other, Attempted::Answered(answer))
+                (other, SendOutcome::Answered(answer))
             }
             (_, Some(attempted)) => (server, attempted),
             (_, None) => (server, sent.await),

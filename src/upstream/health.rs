@@ -18,11 +18,11 @@ pub(super) struct Health {
     is_suspect: AtomicBool,
     /// It was suspect, and that is not forgotten.
     has_failed: AtomicBool,
-    record: Mutex<Record>,
+    record: Mutex<HealthRecord>,
 }
 
 #[derive(Debug, Default)]
-struct Record {
+struct HealthRecord {
     /// For how long it was left out last.
     left_out: Duration,
     until: Option<Instant>,
@@ -66,12 +66,12 @@ impl Health {
             .until
             .is_none_or(|until| Instant::now() >= until + record.left_out)
         {
-            *record = Record::default();
+            *record = HealthRecord::default();
             self.has_failed.store(false, Ordering::Relaxed);
         }
     }
 
-    fn record(&self) -> MutexGuard<'_, Record> {
+    fn record(&self) -> MutexGuard<'_, HealthRecord> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

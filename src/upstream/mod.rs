@@ -3,22 +3,22 @@
 //! An application has one server or several; several are balanced, and one that cannot be reached is passed over.
 //! Connections are kept and used again.
 
-mod answer_first;
 mod balance;
-mod checked;
 mod connect;
 mod connection_limit;
 mod divert;
+mod early_response;
 mod health;
-mod places;
+mod idle_timeout;
+mod incoming_body;
 mod pool;
-mod received;
 mod request_body;
 mod response_body;
 mod response_length;
 mod server;
-mod stall;
+mod slots;
 mod upload;
+mod verified_body;
 
 use std::io;
 use std::net::IpAddr;
@@ -36,16 +36,16 @@ use crate::route::{RouteTarget, Routes, UpstreamId, UpstreamName};
 use crate::trust_anchors::TrustAnchorError;
 use crate::warning_limit::WarningLimit;
 use balance::Balancer;
-use connect::Trust;
-use places::Places;
-use server::{Attempted, Server};
+use connect::TrustStore;
+use server::{SendOutcome, Server};
+use slots::UpstreamSlots;
 
 pub use connection_limit::ConnectionLimit;
-pub use places::Place;
-pub use received::Received;
-pub use request_body::{BodyError, Progress, RequestBody};
+pub use idle_timeout::IdleTimeout;
+pub use incoming_body::IncomingBody;
+pub use request_body::{BodyError, BodyProgress, RequestBody};
 pub use response_body::ResponseBody;
-pub use stall::Stall;
+pub use slots::ConnectionPermit;
 pub use upload::{LINGER, Upload};
 
 /// All applications that routes lead to, in the order of [`Routes::upstreams`].
@@ -57,24 +57,24 @@ pub struct Upstreams(Vec<Upstream>);
 pub struct Upstream {
     name: String,
     balancer: Balancer,
-    places: Arc<Places>,
+    slots: Arc<UpstreamSlots>,
     warnings: WarningLimit,
 }
 
 /// An application's answer, and where it came from.
 #[derive(Debug)]
-pub struct Answer {
+pub struct UpstreamResponse {
     /// The answer.
     pub response: Response<ResponseBody>,
     /// The server that gave it, for the record.
     pub server: Arc<str>,
     /// For an answer that begins a tunnel: its place at the application, to be held as long as it lasts.
-    pub tunnel: Option<Place>,
+    pub tunnel: Option<ConnectionPermit>,
 }
 
 /// Whether a server takes a connection.
 #[derive(Debug)]
-pub struct Reached {
+pub struct Reachability {
     /// The application.
     pub upstream: String,
     /// The server.
@@ -121,7 +121,7 @@ pub enum UpstreamError {
 
 /// Why applications cannot be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum SetUpError {
+pub enum UpstreamBuildError {
     /// Not a server.
     #[error("upstream {name}: {source}")]
     Server {
@@ -148,7 +148,7 @@ pub enum SetUpError {
 
 /// How long applications may take.
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+struct UpstreamTimeouts {
     connect: Duration,
     response: Duration,
     /// Fields of an answer's head.
@@ -158,16 +158,20 @@ struct Limits {
 impl Upstreams {
     /// Sets up the applications that routes lead to; to all of them there are no more connections than `all` allows. No
     /// connection is made yet.
-    pub fn new(config: &Config, routes: &Routes, all: &Arc<ConnectionLimit>) -> Result<Self, SetUpError> {
-        let mut trust = Trust::default();
-        let limits = Limits::from(config);
+    pub fn new(
+        config: &Config,
+        routes: &Routes,
+        all: &Arc<ConnectionLimit>,
+    ) -> Result<Self, UpstreamBuildError> {
+        let mut trust = TrustStore::default();
+        let limits = UpstreamTimeouts::from(config);
         let upstreams = routes.upstreams().iter().map(|upstream| {
             let (name, servers, settings) = match upstream {
                 UpstreamName::Server(server) => (server.to_string(), vec![server.clone()], None),
                 UpstreamName::Named(name) => {
                     let settings = config.upstream.get(name);
                     let servers = settings.map(UpstreamConfig::parsed_servers).transpose();
-                    let servers = servers.map_err(|source| SetUpError::Server {
+                    let servers = servers.map_err(|source| UpstreamBuildError::Server {
                         name: name.clone(),
                         source,
                     })?;
@@ -179,17 +183,18 @@ impl Upstreams {
                 || UpstreamConfig::default().max_connections,
                 |settings| settings.max_connections,
             );
-            let places = Arc::new(Places::new(most, all.clone(), limits.connect));
+            let places = Arc::new(UpstreamSlots::new(most, all.clone(), limits.connect));
             let mut connected = Vec::new();
             for server in servers {
                 let tls = trust.for_server(&server, authority)?;
                 connected.push(Server::new(server, tls, limits, places.clone()));
             }
-            let balancer = Balancer::new(connected).ok_or_else(|| SetUpError::NoServers(name.clone()))?;
+            let balancer =
+                Balancer::new(connected).ok_or_else(|| UpstreamBuildError::NoServers(name.clone()))?;
             Ok(Upstream {
                 name,
                 balancer,
-                places,
+                slots: places,
                 warnings: WarningLimit::default(),
             })
         });
@@ -213,13 +218,13 @@ impl Upstreams {
 
     /// Looks whether each server takes a connection as the gateway would make it, TLS included, within this time. No
     /// request is sent.
-    pub async fn reach(&self, limit: Duration) -> Vec<Reached> {
+    pub async fn reach(&self, limit: Duration) -> Vec<Reachability> {
         let servers = self.0.iter().flat_map(|upstream| {
             let servers = upstream.balancer.servers().iter();
             servers.map(|server| (upstream.name.clone(), server))
         });
         let reached = servers.map(|(upstream, server)| async move {
-            Reached {
+            Reachability {
                 upstream,
                 server: server.name().to_string(),
                 result: server.reach(limit).await,
@@ -229,8 +234,11 @@ impl Upstreams {
     }
 
     /// Checks the servers of balanced applications now and then, until `stop`.
-    pub async fn keep(&self, stop: CancellationToken) {
-        let checks = self.0.iter().map(|upstream| upstream.balancer.keep_checking());
+    pub async fn run_maintenance(&self, stop: CancellationToken) {
+        let checks = self
+            .0
+            .iter()
+            .map(|upstream| upstream.balancer.run_health_checks());
         let _ = stop
             .run_until_cancelled(futures_util::future::join_all(checks))
             .await;
@@ -265,48 +273,48 @@ impl Upstream {
         permit: &Permit,
         client: IpAddr,
         request: Request<RequestBody>,
-    ) -> Result<Answer, UpstreamError> {
+    ) -> Result<UpstreamResponse, UpstreamError> {
         let mut request = request;
         let (mut place, turn) = if self.balancer.servers().iter().all(Server::is_shared) {
             (None, None)
         } else {
-            let taken = self.places.take(client).await;
+            let taken = self.slots.take(client).await;
             let (place, turn) = taken.map_err(|_| UpstreamError::Busy(self.name.clone()))?;
             (Some(place), Some(turn))
         };
-        let mut tried = balance::Tried::default();
-        let mut sending = divert::Sending::new(self, permit, client);
+        let mut tried = balance::TriedServers::default();
+        let mut sending = divert::DivertedRequest::new(self, permit, client);
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         while let Some(server) = self.balancer.next(&mut tried) {
             permit.require_current()?;
             let (server, attempted) = sending.send(server, request, &mut tried, &mut place).await;
             match attempted {
-                Attempted::Answered(mut response) => {
+                SendOutcome::Answered(mut response) => {
                     response_length::settle(response.status(), response.headers_mut())
                         .map_err(|_| UpstreamError::Ambiguous(self.name.clone()))?;
                     drop(turn);
                     let tunnel = place.take_if(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS);
                     response.body_mut().hold(place);
                     response.body_mut().watch(self.balancer.suspicion(server));
-                    return Ok(Answer {
+                    return Ok(UpstreamResponse {
                         response,
                         server: server.name().clone(),
-                        tunnel: tunnel.map(|place| self.places.keep_open(place)),
+                        tunnel: tunnel.map(|place| self.slots.keep_open(place)),
                     });
                 }
-                Attempted::Unreachable(error, unsent) => {
+                SendOutcome::Unreachable(error, unsent) => {
                     if let Some(unlogged) = self.warnings.admit() {
                         tracing::warn!(upstream = self.name, %server, %error, unlogged, "a server cannot be reached");
                     }
                     last = error;
                     request = unsent;
                 }
-                Attempted::TimedOut => {
+                SendOutcome::TimedOut => {
                     self.suspect(server, "timeout");
                     return Err(UpstreamError::Timeout(self.name.clone()));
                 }
-                Attempted::BodyFailed => return Err(UpstreamError::RequestBody),
-                Attempted::Broken(source) => {
+                SendOutcome::BodyFailed => return Err(UpstreamError::RequestBody),
+                SendOutcome::Broken(source) => {
                     self.suspect(server, "broken answer");
                     return Err(UpstreamError::Broken {
                         name: self.name.clone(),
@@ -328,7 +336,7 @@ impl Upstream {
     }
 }
 
-impl From<&Config> for Limits {
+impl From<&Config> for UpstreamTimeouts {
     fn from(config: &Config) -> Self {
         Self {
             connect: config.timeouts.connect.0,

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::checked::Checked;
-use super::{Stall, Upload};
+use super::verified_body::VerifyingBody;
+use super::{IdleTimeout, Upload};
 use crate::authenticate::signature::{BodyCheck, SignatureError};
 use crate::authenticate::{Credentials, Lapse};
 use crate::authorize::Permit;
@@ -20,35 +20,35 @@ use crate::identity::Strip;
 
 /// A body that is handed on as it comes, never collected; or one that had to be read to be judged.
 #[derive(Debug)]
-pub struct RequestBody(Sent);
+pub struct RequestBody(RequestContent);
 
 #[derive(Debug)]
-enum Sent {
+enum RequestContent {
     Nothing,
-    Streaming(Box<Streaming>),
-    Read(Box<Read>),
+    Streaming(Box<StreamingContent>),
+    Read(Box<BufferedContent>),
 }
 
 #[derive(Debug)]
-struct Read {
+struct BufferedContent {
     bytes: Option<Bytes>,
     credentials: Option<Credentials>,
-    progress: Arc<Progress>,
+    progress: Arc<BodyProgress>,
 }
 
 #[derive(Debug)]
-struct Streaming {
+struct StreamingContent {
     upload: Upload,
-    checked: Option<Checked>,
-    stall: Stall,
+    verifying: Option<VerifyingBody>,
+    idle: IdleTimeout,
     strip: Arc<Strip>,
     credentials: Option<Credentials>,
-    progress: Arc<Progress>,
+    progress: Arc<BodyProgress>,
 }
 
 /// How far a body has come, for those who gave it away.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct BodyProgress {
     finished: OnceLock<Instant>,
     failed: AtomicBool,
     fault: OnceLock<SignatureError>,
@@ -92,10 +92,10 @@ impl RequestBody {
         if upload.is_end_stream() {
             return Self::empty();
         }
-        Self(Sent::Streaming(Box::new(Streaming {
+        Self(RequestContent::Streaming(Box::new(StreamingContent {
             upload,
-            checked: check.map(Checked::new),
-            stall: Stall::new(idle),
+            verifying: check.map(VerifyingBody::new),
+            idle: IdleTimeout::new(idle),
             strip: strip.clone(),
             credentials: permit.credentials().cloned(),
             progress: Arc::default(),
@@ -104,9 +104,9 @@ impl RequestBody {
 
     /// A body that was read. It is not handed on if the permit's credentials have lapsed by then.
     pub fn read(bytes: Bytes, permit: &Permit) -> Self {
-        let progress = Progress::default();
+        let progress = BodyProgress::default();
         progress.finish();
-        Self(Sent::Read(Box::new(Read {
+        Self(RequestContent::Read(Box::new(BufferedContent {
             bytes: Some(bytes).filter(|bytes| !bytes.is_empty()),
             credentials: permit.credentials().cloned(),
             progress: progress.into(),
@@ -115,20 +115,20 @@ impl RequestBody {
 
     /// No body.
     pub fn empty() -> Self {
-        Self(Sent::Nothing)
+        Self(RequestContent::Nothing)
     }
 
     /// How far it comes; `None` if there is nothing to come.
-    pub fn progress(&self) -> Option<Arc<Progress>> {
+    pub fn progress(&self) -> Option<Arc<BodyProgress>> {
         match &self.0 {
-            Sent::Nothing => None,
-            Sent::Streaming(body) => Some(body.progress.clone()),
-            Sent::Read(read) => Some(read.progress.clone()),
+            RequestContent::Nothing => None,
+            RequestContent::Streaming(body) => Some(body.progress.clone()),
+            RequestContent::Read(read) => Some(read.progress.clone()),
         }
     }
 }
 
-impl Progress {
+impl BodyProgress {
     /// When the last of it was handed on; `None` before that.
     pub fn finished(&self) -> Option<Instant> {
         self.finished.get().copied()
@@ -170,16 +170,16 @@ fn require_current(credentials: Option<&Credentials>) -> Result<(), Lapse> {
 
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
-impl Streaming {
+impl StreamingContent {
     /// What the client sent, as it came.
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Polled {
         let Poll::Ready(polled) = Pin::new(&mut self.upload).poll_frame(context) else {
             return self
-                .stall
+                .idle
                 .poll_waiting(context)
                 .map(|()| Some(Err(self.progress.fail(BodyError::Stalled))));
         };
-        self.stall.progressed();
+        self.idle.progressed();
         // The end too: without it no application takes the body for whole.
         if let Err(lapse) = require_current(self.credentials.as_ref()) {
             return Poll::Ready(Some(Err(self.progress.fail(lapse.into()))));
@@ -205,7 +205,7 @@ impl Streaming {
 
     fn poll_checked(&mut self, context: &mut Context<'_>) -> Polled {
         loop {
-            let Some(checked) = &mut self.checked else {
+            let Some(checked) = &mut self.verifying else {
                 return self.poll_unchecked(context);
             };
             if let Some(piece) = checked.pop() {
@@ -220,7 +220,7 @@ impl Streaming {
             }
             let polled = std::task::ready!(self.poll_sent(context)).transpose()?;
             let is_last = polled.is_none() || self.upload.is_end_stream();
-            let Some(checked) = &mut self.checked else {
+            let Some(checked) = &mut self.verifying else {
                 continue;
             };
             let data = polled.and_then(|frame| frame.into_data().ok());
@@ -239,9 +239,9 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
         match &mut self.0 {
-            Sent::Nothing => Poll::Ready(None),
-            Sent::Streaming(body) => body.poll_checked(context),
-            Sent::Read(read) => Poll::Ready(read.bytes.take().map(|bytes| {
+            RequestContent::Nothing => Poll::Ready(None),
+            RequestContent::Streaming(body) => body.poll_checked(context),
+            RequestContent::Read(read) => Poll::Ready(read.bytes.take().map(|bytes| {
                 let current = require_current(read.credentials.as_ref());
                 current.map_err(|lapse| read.progress.fail(lapse.into()))?;
                 Ok(Frame::data(bytes))
@@ -251,21 +251,21 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Sent::Nothing => true,
-            Sent::Streaming(body) => match &body.checked {
+            RequestContent::Nothing => true,
+            RequestContent::Streaming(body) => match &body.verifying {
                 Some(checked) => checked.is_over(),
                 None => body.upload.is_end_stream(),
             },
-            Sent::Read(read) => read.bytes.is_none(),
+            RequestContent::Read(read) => read.bytes.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Sent::Nothing => SizeHint::with_exact(0),
-            Sent::Streaming(body) => {
+            RequestContent::Nothing => SizeHint::with_exact(0),
+            RequestContent::Streaming(body) => {
                 let to_come = body.upload.size_hint();
-                match &body.checked {
+                match &body.verifying {
                     None => to_come,
                     Some(checked) if checked.keeps_length() => {
                         let mut hint = SizeHint::new();
@@ -278,7 +278,7 @@ impl Body for RequestBody {
                     Some(_) => SizeHint::default(),
                 }
             }
-            Sent::Read(read) => {
+            RequestContent::Read(read) => {
                 SizeHint::with_exact(read.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
         }

@@ -10,9 +10,9 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::balance::Suspicion;
-use super::places::Place;
 use super::pool::Lease;
-use super::{BodyError, Received};
+use super::slots::ConnectionPermit;
+use super::{BodyError, IncomingBody};
 
 /// A body as it comes. Its connection goes back to the pool at its end, and is closed if it is dropped before.
 #[derive(Debug)]
@@ -20,10 +20,10 @@ pub struct ResponseBody(Arc<OpenResponse>);
 
 /// An answer that goes on, shared by its body and the places, which take back the connection of one that nobody reads.
 #[derive(Debug)]
-pub(super) struct OpenResponse(Mutex<State>);
+pub(super) struct OpenResponse(Mutex<ExchangeState>);
 
 #[derive(Debug)]
-struct State {
+struct ExchangeState {
     /// `None` once the connection was taken back.
     exchange: Option<Exchange>,
     /// Since when it is the client's turn; `None` while the application's.
@@ -32,25 +32,25 @@ struct State {
 
 #[derive(Debug)]
 struct Exchange {
-    received: Received,
+    received: IncomingBody,
     lease: Option<Lease>,
     /// Given back after the connection, which whoever waits for the place then uses.
-    place: Option<Place>,
+    permit: Option<ConnectionPermit>,
     /// Raised if the body breaks off, and dismissed at its end: a server that answers half is no better than one that does
     /// not.
     suspicion: Option<Suspicion>,
 }
 
 impl ResponseBody {
-    pub(super) fn new(received: Received, lease: Option<Lease>) -> Self {
+    pub(super) fn new(received: IncomingBody, lease: Option<Lease>) -> Self {
         let mut exchange = Exchange {
             received,
             lease,
-            place: None,
+            permit: None,
             suspicion: None,
         };
         exchange.give_back_at_the_end();
-        let state = State {
+        let state = ExchangeState {
             exchange: Some(exchange),
             unread_since: Some(Instant::now()),
         };
@@ -58,13 +58,13 @@ impl ResponseBody {
     }
 
     /// Has the place taken until the body's end, or until others wait for it and nobody reads.
-    pub(super) fn hold(&mut self, place: Option<Place>) {
-        let Some(place) = place.filter(|_| !self.is_end_stream()) else {
+    pub(super) fn hold(&mut self, permit: Option<ConnectionPermit>) {
+        let Some(place) = permit.filter(|_| !self.is_end_stream()) else {
             return;
         };
         place.lend(&self.0);
         if let Some(exchange) = &mut self.0.state().exchange {
-            exchange.place = Some(place);
+            exchange.permit = Some(place);
         }
     }
 
@@ -90,7 +90,7 @@ impl OpenResponse {
         drop(exchange);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ExchangeState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -106,7 +106,7 @@ impl Exchange {
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
-        self.place = None;
+        self.permit = None;
         if let Some(suspicion) = self.suspicion.take() {
             suspicion.dismiss();
         }

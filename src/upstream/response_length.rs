@@ -5,12 +5,12 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 /// An answer that says two different lengths, or one that is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ambiguous;
+pub(super) struct AmbiguousLength;
 
 /// Leaves one `Content-Length` where the same one was said several times, and none beside a `Transfer-Encoding`, which
 /// overrides it, or to an answer that has no content and no length (RFC 9110, section 8.6). Clients would read each of
 /// those differently.
-pub(super) fn settle(status: StatusCode, headers: &mut HeaderMap) -> Result<(), Ambiguous> {
+pub(super) fn settle(status: StatusCode, headers: &mut HeaderMap) -> Result<(), AmbiguousLength> {
     let has_none = status.is_informational() || status == StatusCode::NO_CONTENT;
     if has_none || headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
@@ -25,13 +25,13 @@ pub(super) fn settle(status: StatusCode, headers: &mut HeaderMap) -> Result<(), 
     let mut length = None;
     for value in headers.get_all(CONTENT_LENGTH) {
         for member in value.as_bytes().split(|&byte| byte == b',') {
-            let member = parse(member.trim_ascii()).ok_or(Ambiguous)?;
+            let member = parse(member.trim_ascii()).ok_or(AmbiguousLength)?;
             if *length.get_or_insert(member) != member {
-                return Err(Ambiguous);
+                return Err(AmbiguousLength);
             }
         }
     }
-    let length = length.ok_or(Ambiguous)?;
+    let length = length.ok_or(AmbiguousLength)?;
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     Ok(())
 }
@@ -53,7 +53,7 @@ fn parse(digits: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn settled(said: &[(&'static str, &'static str)]) -> Result<Vec<String>, Ambiguous> {
+    fn settled(said: &[(&'static str, &'static str)]) -> Result<Vec<String>, AmbiguousLength> {
         let mut headers = HeaderMap::new();
         for (name, value) in said {
             headers.append(*name, HeaderValue::from_static(value));
@@ -103,7 +103,7 @@ mod tests {
             &[length("0x2")],
             &[length("99999999999999999999")],
         ] {
-            assert_eq!(settled(said), Err(Ambiguous), "{said:?}");
+            assert_eq!(settled(said), Err(AmbiguousLength), "{said:?}");
         }
     }
 }

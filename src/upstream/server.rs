@@ -15,11 +15,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use tokio::time::{Instant, timeout};
 
-use super::connect::{self, Tls};
+use super::connect::{self, ServerTls};
 use super::health::Health;
-use super::places::Places;
 use super::pool::{KEPT_FOR, Lease, Pool};
-use super::{Limits, Progress, Received, RequestBody, ResponseBody};
+use super::slots::UpstreamSlots;
+use super::{BodyProgress, IncomingBody, RequestBody, ResponseBody, UpstreamTimeouts};
 use crate::config;
 
 /// A connection that was idle for longer may have been closed by the server in the very moment in which it is used.
@@ -30,12 +30,12 @@ const SAFE_IDLE: Duration = Duration::from_secs(4);
 pub(super) struct Server {
     address: config::Server,
     name: Arc<str>,
-    tls: Option<Tls>,
-    limits: Limits,
-    places: Arc<Places>,
+    tls: Option<ServerTls>,
+    limits: UpstreamTimeouts,
+    slots: Arc<UpstreamSlots>,
     idle: Arc<Pool>,
     /// The one connection over which all requests go in HTTP/2.
-    shared: Mutex<Option<Shared>>,
+    shared: Mutex<Option<SharedConnection>>,
     /// Those with lower numbers are not used any more.
     given_up: AtomicU64,
     /// Held while `shared` is made, so that it is made once.
@@ -52,14 +52,14 @@ struct Probed {
 }
 
 #[derive(Clone)]
-struct Shared {
+struct SharedConnection {
     sender: http2::SendRequest<RequestBody>,
     /// How many were made before it.
     number: u64,
 }
 
 /// What became of a request.
-pub(super) enum Attempted {
+pub(super) enum SendOutcome {
     Answered(Response<ResponseBody>),
     /// Nothing of it was sent: here it is again.
     Unreachable(io::Error, Request<RequestBody>),
@@ -70,7 +70,7 @@ pub(super) enum Attempted {
 }
 
 /// What can be sent again if it must.
-pub(super) struct Copied {
+pub(super) struct ReplayableHead {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -79,18 +79,18 @@ pub(super) struct Copied {
 impl Server {
     pub(super) fn new(
         address: config::Server,
-        tls: Option<Tls>,
-        limits: Limits,
-        places: Arc<Places>,
+        tls: Option<ServerTls>,
+        limits: UpstreamTimeouts,
+        slots: Arc<UpstreamSlots>,
     ) -> Self {
         let idle = Arc::default();
-        places.register(&idle);
+        slots.register(&idle);
         Self {
             name: address.to_string().into(),
             address,
             tls,
             limits,
-            places,
+            slots,
             idle,
             shared: Mutex::default(),
             given_up: AtomicU64::new(0),
@@ -198,14 +198,22 @@ impl Server {
 
     /// Sends a request, over a connection that is there if possible. Whoever sends one that needs a connection of its own
     /// has a place. `copied` is the same request, where there is a copy already.
-    pub(super) async fn send(&self, request: Request<RequestBody>, copied: Option<&Copied>) -> Attempted {
+    pub(super) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        copied: Option<&ReplayableHead>,
+    ) -> SendOutcome {
         match &self.address {
             config::Server::H2c(endpoint) => Box::pin(self.send_http2(endpoint, request)).await,
             _ => self.send_http1(request, copied).await,
         }
     }
 
-    async fn send_http1(&self, mut request: Request<RequestBody>, copied: Option<&Copied>) -> Attempted {
+    async fn send_http1(
+        &self,
+        mut request: Request<RequestBody>,
+        copied: Option<&ReplayableHead>,
+    ) -> SendOutcome {
         *request.version_mut() = Version::HTTP_11;
         frame(&mut request);
         let progress = request.body().progress();
@@ -213,16 +221,16 @@ impl Server {
         let max_idle = if can_repeat { KEPT_FOR } else { SAFE_IDLE };
         while let Some(sender) = self.idle.take(max_idle) {
             // However young the connection is: a server may close it after each answer.
-            let own = (can_repeat && copied.is_none()).then(|| Copied::of(&request));
+            let own = (can_repeat && copied.is_none()).then(|| ReplayableHead::of(&request));
             match self.exchange(sender, request, progress.as_deref()).await {
-                Attempted::Unreachable(_, unsent) => request = unsent,
-                Attempted::Broken(error) => match copied.filter(|_| can_repeat).or(own.as_ref()) {
+                SendOutcome::Unreachable(_, unsent) => request = unsent,
+                SendOutcome::Broken(error) => match copied.filter(|_| can_repeat).or(own.as_ref()) {
                     Some(copied) if was_closed(&error) => {
                         request = copied.request();
                         // Once, and not over a connection that may be closed as well.
                         break;
                     }
-                    _ => return Attempted::Broken(error),
+                    _ => return SendOutcome::Broken(error),
                 },
                 attempted => return attempted,
             }
@@ -232,12 +240,12 @@ impl Server {
             &self.address,
             self.tls.as_ref(),
             self.limits.header_fields,
-            Some(self.places.open()),
+            Some(self.slots.open()),
         ));
         let connected = timeout(self.limits.connect, connecting).await;
         match connected.map_err(io::Error::from).flatten() {
             Ok(sender) => self.exchange(sender, request, progress.as_deref()).await,
-            Err(error) => Attempted::Unreachable(error, request),
+            Err(error) => SendOutcome::Unreachable(error, request),
         }
     }
 
@@ -245,24 +253,28 @@ impl Server {
         &self,
         mut sender: http1::SendRequest<RequestBody>,
         request: Request<RequestBody>,
-        progress: Option<&Progress>,
-    ) -> Attempted {
+        progress: Option<&BodyProgress>,
+    ) -> SendOutcome {
         let answer = sender.try_send_request(request);
         match answered_within(self.limits.response, answer, progress).await {
-            None => Attempted::TimedOut,
+            None => SendOutcome::TimedOut,
             Some(Ok(response)) => {
                 let lease = Lease::new(&self.idle, sender);
-                let response = response.map(|body| ResponseBody::new(Received::http1(body), Some(lease)));
-                Attempted::Answered(response)
+                let response = response.map(|body| ResponseBody::new(IncomingBody::http1(body), Some(lease)));
+                SendOutcome::Answered(response)
             }
             Some(Err(mut error)) => match error.take_message() {
-                Some(unsent) => Attempted::Unreachable(io::ErrorKind::ConnectionAborted.into(), unsent),
+                Some(unsent) => SendOutcome::Unreachable(io::ErrorKind::ConnectionAborted.into(), unsent),
                 None => broken(error.into_error(), progress),
             },
         }
     }
 
-    async fn send_http2(&self, endpoint: &config::Endpoint, mut request: Request<RequestBody>) -> Attempted {
+    async fn send_http2(
+        &self,
+        endpoint: &config::Endpoint,
+        mut request: Request<RequestBody>,
+    ) -> SendOutcome {
         *request.version_mut() = Version::HTTP_2;
         request.headers_mut().remove(TRANSFER_ENCODING);
         name_authority(&mut request);
@@ -272,15 +284,15 @@ impl Server {
         for _ in 0..2 {
             let (mut shared, is_kept) = match self.shared(endpoint).await {
                 Ok(shared) => shared,
-                Err(error) => return Attempted::Unreachable(error, request),
+                Err(error) => return SendOutcome::Unreachable(error, request),
             };
-            let copied = (can_repeat && is_kept).then(|| Copied::of(&request));
+            let copied = (can_repeat && is_kept).then(|| ReplayableHead::of(&request));
             let answer = shared.sender.try_send_request(request);
             match answered_within(self.limits.response, answer, progress.as_deref()).await {
-                None => return Attempted::TimedOut,
+                None => return SendOutcome::TimedOut,
                 Some(Ok(response)) => {
-                    let response = response.map(|body| ResponseBody::new(Received::http2(body), None));
-                    return Attempted::Answered(response);
+                    let response = response.map(|body| ResponseBody::new(IncomingBody::http2(body), None));
+                    return SendOutcome::Answered(response);
                 }
                 Some(Err(mut error)) => match (error.take_message(), copied) {
                     (Some(unsent), _) => request = unsent,
@@ -293,11 +305,11 @@ impl Server {
             }
             self.give_up(shared.number);
         }
-        Attempted::Unreachable(io::ErrorKind::ConnectionAborted.into(), request)
+        SendOutcome::Unreachable(io::ErrorKind::ConnectionAborted.into(), request)
     }
 
     /// The connection that all requests share, made anew if it is closed; and whether it was there.
-    async fn shared(&self, endpoint: &config::Endpoint) -> io::Result<(Shared, bool)> {
+    async fn shared(&self, endpoint: &config::Endpoint) -> io::Result<(SharedConnection, bool)> {
         if let Some(shared) = self.open_shared() {
             return Ok((shared, true));
         }
@@ -308,12 +320,12 @@ impl Server {
         let sender = timeout(self.limits.connect, connect::http2(endpoint)).await??;
         let mut shared = self.lock_shared();
         let number = shared.as_ref().map_or(0, |last| last.number + 1);
-        let made = Shared { sender, number };
+        let made = SharedConnection { sender, number };
         *shared = Some(made.clone());
         Ok((made, false))
     }
 
-    fn open_shared(&self) -> Option<Shared> {
+    fn open_shared(&self) -> Option<SharedConnection> {
         let shared = self.lock_shared();
         let given_up = self.given_up.load(Ordering::Relaxed);
         shared
@@ -326,7 +338,7 @@ impl Server {
         self.given_up.fetch_max(number + 1, Ordering::Relaxed);
     }
 
-    fn lock_shared(&self) -> MutexGuard<'_, Option<Shared>> {
+    fn lock_shared(&self) -> MutexGuard<'_, Option<SharedConnection>> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -353,14 +365,14 @@ fn name_authority(request: &mut Request<RequestBody>) {
     *request.uri_mut() = Uri::from_parts(target).unwrap_or_default();
 }
 
-type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+type PendingSend = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 /// The answer, or `None` if its head does not come in time. Time counts from the end of the request's body.
 async fn answered_within(
     limit: Duration,
-    answer: impl Future<Output = Sent>,
-    progress: Option<&Progress>,
-) -> Option<Sent> {
+    answer: impl Future<Output = PendingSend>,
+    progress: Option<&BodyProgress>,
+) -> Option<PendingSend> {
     let mut answer = std::pin::pin!(answer);
     let mut deadline = Instant::now() + limit;
     loop {
@@ -368,7 +380,7 @@ async fn answered_within(
             return Some(sent);
         }
         // A body that stalls has a limit of its own.
-        let begin = match progress.map(Progress::finished) {
+        let begin = match progress.map(BodyProgress::finished) {
             None => return None,
             Some(Some(finished)) => finished,
             Some(None) => Instant::now(),
@@ -406,15 +418,15 @@ fn was_closed_http2(error: &hyper::Error) -> bool {
     }
 }
 
-fn broken(error: hyper::Error, progress: Option<&Progress>) -> Attempted {
-    if progress.is_some_and(Progress::has_failed) {
-        Attempted::BodyFailed
+fn broken(error: hyper::Error, progress: Option<&BodyProgress>) -> SendOutcome {
+    if progress.is_some_and(BodyProgress::has_failed) {
+        SendOutcome::BodyFailed
     } else {
-        Attempted::Broken(error)
+        SendOutcome::Broken(error)
     }
 }
 
-impl Copied {
+impl ReplayableHead {
     /// The request, if it has no body and asks for nothing but an answer.
     pub(super) fn if_repeatable(request: &Request<RequestBody>) -> Option<Self> {
         let is_repeatable = request.body().progress().is_none() && is_safe(request.method());

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::{BodyError, Received};
+use super::{BodyError, IncomingBody};
 
 /// How long a client that was answered early may go on sending.
 pub const LINGER: Duration = Duration::from_secs(5);
@@ -26,15 +26,15 @@ const DISCARDED: usize = 16 << 20;
 /// reset while its client sends loses its answer with many of them (RFC 9113, section 8.1, says that it must not). In
 /// HTTP/1 the connection does that.
 #[derive(Debug)]
-pub struct Upload(Option<Received>);
+pub struct Upload(Option<IncomingBody>);
 
 impl Upload {
     /// The body of a request of this version.
     pub fn new(incoming: Incoming, version: Version) -> Self {
         Self(Some(if version == Version::HTTP_2 {
-            Received::http2(incoming)
+            IncomingBody::http2(incoming)
         } else {
-            Received::http1(incoming)
+            IncomingBody::http1(incoming)
         }))
     }
 }

@@ -8,13 +8,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Measures how long something waits. Costs nothing as long as it does not wait.
 #[derive(Debug)]
-pub struct Stall {
+pub struct IdleTimeout {
     limit: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
     is_waiting: bool,
 }
 
-impl Stall {
+impl IdleTimeout {
     /// Nothing may happen for so long.
     pub fn new(limit: Duration) -> Self {
         Self {
@@ -49,17 +49,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_waiting_counts() {
-        let mut stall = Stall::new(Duration::from_secs(10));
+        let mut idle = IdleTimeout::new(Duration::from_secs(10));
         let start = Instant::now();
         for _ in 0..3 {
             let limit = tokio::time::timeout(
                 Duration::from_secs(9),
-                poll_fn(|context| stall.poll_waiting(context)),
+                poll_fn(|context| idle.poll_waiting(context)),
             );
             assert!(limit.await.is_err());
-            stall.progressed();
+            idle.progressed();
         }
-        poll_fn(|context| stall.poll_waiting(context)).await;
+        poll_fn(|context| idle.poll_waiting(context)).await;
         assert_eq!(start.elapsed().as_secs(), 37);
     }
 }

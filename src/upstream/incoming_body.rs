@@ -14,12 +14,12 @@ use super::BodyError;
 /// It ends only where its sender said so. In HTTP/2 the library takes a stream that is reset with `NO_ERROR` for one
 /// that ended; here that is an error like any other reset, so that no reader takes a part for the whole.
 #[derive(Debug)]
-pub struct Received {
+pub struct IncomingBody {
     incoming: Incoming,
     is_http2: bool,
 }
 
-impl Received {
+impl IncomingBody {
     /// A body that comes over HTTP/1, framed by chunks, by its length or by the connection's end.
     pub(super) fn http1(incoming: Incoming) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Received {
     }
 }
 
-impl Body for Received {
+impl Body for IncomingBody {
     type Data = Bytes;
     type Error = BodyError;
 

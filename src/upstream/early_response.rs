@@ -12,12 +12,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// system's buffer then, and the HTTP library would drop it for the failure. So what cannot be written any more is
 /// thrown away instead, and reading tells how it ends: with the answer, or with the connection's end.
 #[derive(Debug)]
-pub(super) struct AnswerFirst<S> {
+pub(super) struct EarlyResponseStream<S> {
     stream: S,
     is_deaf: bool,
 }
 
-impl<S> AnswerFirst<S> {
+impl<S> EarlyResponseStream<S> {
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
@@ -44,7 +44,7 @@ fn is_end(error: &io::Error) -> bool {
     )
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for AnswerFirst<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for EarlyResponseStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -54,7 +54,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for AnswerFirst<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for AnswerFirst<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for EarlyResponseStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -8,14 +8,14 @@ use crate::authenticate::signature::{BodyCheck, SignatureError};
 
 /// A body that is checked. What an application gets of a wrong one is never all of it.
 #[derive(Debug)]
-pub(super) struct Checked {
+pub(super) struct VerifyingBody {
     check: BodyCheck,
     /// Content that was not handed on yet: its last piece stays until the end.
     held: VecDeque<Bytes>,
     is_right: bool,
 }
 
-impl Checked {
+impl VerifyingBody {
     pub(super) fn new(check: BodyCheck) -> Self {
         Self {
             check,
@@ -74,9 +74,9 @@ mod tests {
     use super::*;
     use crate::authenticate::signature::content_digest::ContentDigest;
 
-    fn checked(of: &[u8]) -> Checked {
+    fn checked(of: &[u8]) -> VerifyingBody {
         let hash: [u8; 32] = Sha256::digest(of).into();
-        Checked::new(BodyCheck::Hash(Box::new(ContentDigest::from(hash).hashing())))
+        VerifyingBody::new(BodyCheck::Hash(Box::new(ContentDigest::from(hash).hashing())))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::connection_limit::{ConnectionLimit, LimitPlace, OpenConnection, UNDIVIDED};
+use super::connection_limit::{ConnectionLimit, LimitPermit, OpenConnection, UNDIVIDED};
 use super::pool::Pool;
 use super::response_body::OpenResponse;
 use crate::request::Network;
@@ -24,19 +24,19 @@ const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
 /// The places at one application.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct UpstreamSlots {
     own: Arc<ConnectionLimit>,
     all: Arc<ConnectionLimit>,
     /// Requests of one client that may wait for their answers at one time.
     share: usize,
     /// How long a request waits for a place.
     patience: Duration,
-    clients: Mutex<Clients>,
+    clients: Mutex<WaitingClients>,
 }
 
 /// What clients wait for. Has those alone that have requests here.
 #[derive(Debug, Default)]
-struct Clients {
+struct WaitingClients {
     queued: usize,
     each: HashMap<Network, ClientRequests>,
 }
@@ -51,24 +51,24 @@ struct ClientRequests {
 
 /// Leave to use a connection. Held until the answer is over, or the tunnel.
 #[derive(Debug)]
-pub struct Place {
-    own: LimitPlace,
-    all: LimitPlace,
+pub struct ConnectionPermit {
+    own: LimitPermit,
+    all: LimitPermit,
     _tunnel: Option<OpenConnection>,
 }
 
 /// One of the requests with which a client waits for answers. Held until the head of its answer is there.
 #[derive(Debug)]
-pub(super) struct Turn<'p> {
+pub(super) struct ClientTurn<'p> {
     _client: ClientRequest<'p>,
     _turn: OwnedSemaphorePermit,
 }
 
 /// There is no place, and too many requests wait for one, or waited too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NoPlace;
+pub(super) struct NoCapacity;
 
-impl Place {
+impl ConnectionPermit {
     /// An answer holds it, and gives it back sooner if nobody reads it.
     pub(super) fn lend(&self, answer: &Arc<OpenResponse>) {
         for place in [&self.own, &self.all] {
@@ -77,7 +77,7 @@ impl Place {
     }
 }
 
-impl Places {
+impl UpstreamSlots {
     pub(super) fn new(most: usize, all: Arc<ConnectionLimit>, patience: Duration) -> Self {
         let own = Arc::new(ConnectionLimit::new(most.min(all.most())));
         Self {
@@ -112,7 +112,10 @@ impl Places {
     /// share: however many it sends to an application that is slow, and however little it takes of the answers, others
     /// get through. Where many clients take all of that together, one that has less of it goes before them: in a queue
     /// that is full it takes the place of the newest request of whoever has most.
-    pub(super) async fn take(&self, client: IpAddr) -> Result<(Place, Turn<'_>), NoPlace> {
+    pub(super) async fn take(
+        &self,
+        client: IpAddr,
+    ) -> Result<(ConnectionPermit, ClientTurn<'_>), NoCapacity> {
         let client = ClientRequest::begin(self, client.into());
         let network = client.network;
         let at_once = || {
@@ -125,24 +128,24 @@ impl Places {
             Some(taken) => taken,
             None => self.wait(&client).await?,
         };
-        let place = Place {
+        let permit = ConnectionPermit {
             own,
             all,
             _tunnel: None,
         };
-        let turn = Turn {
+        let turn = ClientTurn {
             _client: client,
             _turn: turn,
         };
-        Ok((place, turn))
+        Ok((permit, turn))
     }
 
     async fn wait(
         &self,
         client: &ClientRequest<'_>,
-    ) -> Result<(OwnedSemaphorePermit, LimitPlace, LimitPlace), NoPlace> {
+    ) -> Result<(OwnedSemaphorePermit, LimitPermit, LimitPermit), NoCapacity> {
         let network = client.network;
-        let mut queued = Queued::enter(client).ok_or(NoPlace)?;
+        let mut queued = QueueSlot::enter(client).ok_or(NoCapacity)?;
         let waited = async {
             let turn = client.turns.clone().acquire_owned().await.ok()?;
             let own = self.own.take(network).await?;
@@ -156,22 +159,22 @@ impl Places {
             }
             tokio::select! {
                 biased;
-                waited = &mut waited => return waited.ok().flatten().ok_or(NoPlace),
-                _ = &mut queued.displaced => return Err(NoPlace),
+                waited = &mut waited => return waited.ok().flatten().ok_or(NoCapacity),
+                _ = &mut queued.displaced => return Err(NoCapacity),
                 () = sleep(LOOKS_EVERY) => {}
             }
         }
     }
 
     /// A tunnel's connection is no longer counted by who serves connections, though it is open.
-    pub(super) fn keep_open(&self, place: Place) -> Place {
-        Place {
+    pub(super) fn keep_open(&self, permit: ConnectionPermit) -> ConnectionPermit {
+        ConnectionPermit {
             _tunnel: Some(self.count()),
-            ..place
+            ..permit
         }
     }
 
-    fn clients(&self) -> MutexGuard<'_, Clients> {
+    fn clients(&self) -> MutexGuard<'_, WaitingClients> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -179,16 +182,16 @@ impl Places {
 /// A request counted among its client's.
 #[derive(Debug)]
 struct ClientRequest<'p> {
-    places: &'p Places,
+    slots: &'p UpstreamSlots,
     network: Network,
     turns: Arc<Semaphore>,
 }
 
 impl<'p> ClientRequest<'p> {
-    fn begin(places: &'p Places, network: Network) -> Self {
-        let mut clients = places.clients();
+    fn begin(slots: &'p UpstreamSlots, network: Network) -> Self {
+        let mut clients = slots.clients();
         let client = clients.each.entry(network).or_insert_with(|| ClientRequests {
-            turns: Arc::new(Semaphore::new(places.share)),
+            turns: Arc::new(Semaphore::new(slots.share)),
             requests: 0,
             queued: Vec::new(),
         });
@@ -196,7 +199,7 @@ impl<'p> ClientRequest<'p> {
         let turns = client.turns.clone();
         drop(clients);
         Self {
-            places,
+            slots,
             network,
             turns,
         }
@@ -205,7 +208,7 @@ impl<'p> ClientRequest<'p> {
 
 impl Drop for ClientRequest<'_> {
     fn drop(&mut self) {
-        let mut clients = self.places.clients();
+        let mut clients = self.slots.clients();
         if let Some(client) = clients.each.get_mut(&self.network) {
             client.requests -= 1;
             if client.requests == 0 {
@@ -216,15 +219,19 @@ impl Drop for ClientRequest<'_> {
 }
 
 /// A place in the queue.
-struct Queued<'c, 'p> {
+struct QueueSlot<'c, 'p> {
     request: &'c ClientRequest<'p>,
     /// Ready once it is lost to somebody who has less.
     displaced: oneshot::Receiver<()>,
 }
 
-impl<'c, 'p> Queued<'c, 'p> {
+impl<'c, 'p> QueueSlot<'c, 'p> {
     fn enter(request: &'c ClientRequest<'p>) -> Option<Self> {
-        let ClientRequest { places, network, .. } = request;
+        let ClientRequest {
+            slots: places,
+            network,
+            ..
+        } = request;
         let mut clients = places.clients();
         let own = clients.each.get(network)?.queued.len();
         if own >= QUEUE_SHARE || clients.queued >= QUEUE && !clients.displace_for(*network, &places.own) {
@@ -237,7 +244,7 @@ impl<'c, 'p> Queued<'c, 'p> {
     }
 }
 
-impl Clients {
+impl WaitingClients {
     /// Has the newest request of whoever has most leave the queue, held places counted, for a client that will have less.
     fn displace_for(&mut self, client: Network, limit: &ConnectionLimit) -> bool {
         let held = limit.held();
@@ -257,10 +264,10 @@ impl Clients {
     }
 }
 
-impl Drop for Queued<'_, '_> {
+impl Drop for QueueSlot<'_, '_> {
     fn drop(&mut self) {
         self.displaced.close();
-        let mut clients = self.request.places.clients();
+        let mut clients = self.request.slots.clients();
         let clients = &mut *clients;
         if let Some(client) = clients.each.get_mut(&self.request.network) {
             let before = client.queued.len();
@@ -284,8 +291,8 @@ mod tests {
         [192, 0, 2, number].into()
     }
 
-    fn places(most: usize) -> Places {
-        Places::new(most, Arc::new(ConnectionLimit::new(1000)), PATIENCE)
+    fn places(most: usize) -> UpstreamSlots {
+        UpstreamSlots::new(most, Arc::new(ConnectionLimit::new(1000)), PATIENCE)
     }
 
     #[tokio::test(start_paused = true)]
@@ -297,7 +304,7 @@ mod tests {
         }
         assert!(places.take(client(1)).now_or_never().is_none(), "it waits");
         held.push(places.take(client(2)).await.unwrap());
-        assert_eq!(places.take(client(1)).await.unwrap_err(), NoPlace);
+        assert_eq!(places.take(client(1)).await.unwrap_err(), NoCapacity);
         // What is answered no longer waits, though its answer goes on.
         let (first, turn) = held.remove(0);
         drop(turn);
@@ -306,11 +313,12 @@ mod tests {
     }
 
     /// A request that waits for a place.
-    type Taking<'p> = Pin<Box<dyn Future<Output = Result<(Place, Turn<'p>), NoPlace>> + 'p>>;
+    type Taking<'p> =
+        Pin<Box<dyn Future<Output = Result<(ConnectionPermit, ClientTurn<'p>), NoCapacity>> + 'p>>;
 
     /// Begins to wait, or why not.
-    fn wait(places: &Places, number: u8) -> Result<Taking<'_>, NoPlace> {
-        let mut taking: Taking<'_> = Box::pin(places.take(client(number)));
+    fn wait(slots: &UpstreamSlots, number: u8) -> Result<Taking<'_>, NoCapacity> {
+        let mut taking: Taking<'_> = Box::pin(slots.take(client(number)));
         match (&mut taking).now_or_never() {
             None => Ok(taking),
             Some(taken) => Err(taken.map(|_| ()).expect_err("there is no place")),
@@ -318,10 +326,10 @@ mod tests {
     }
 
     /// Places in the use of one client, whose requests no longer wait for their answers.
-    async fn hold(places: &Places, number: u8, count: usize) -> Vec<Place> {
+    async fn hold(slots: &UpstreamSlots, number: u8, count: usize) -> Vec<ConnectionPermit> {
         let mut held = Vec::new();
         for _ in 0..count {
-            held.push(places.take(client(number)).await.unwrap().0);
+            held.push(slots.take(client(number)).await.unwrap().0);
         }
         held
     }
@@ -476,7 +484,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_client_holds_the_last_places_of_all_applications() {
         let all = Arc::new(ConnectionLimit::new(20));
-        let applications = [20, 20, 20].map(|most| Places::new(most, all.clone(), PATIENCE));
+        let applications = [20, 20, 20].map(|most| UpstreamSlots::new(most, all.clone(), PATIENCE));
         let mut held = Vec::new();
         for application in &applications {
             while let Some(taken) = application.take(client(1)).now_or_never() {
@@ -490,13 +498,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn all_applications_together_have_no_more_than_there_are() {
         let all = Arc::new(ConnectionLimit::new(3));
-        let [one, two] = [5, 2].map(|most| Places::new(most, all.clone(), PATIENCE));
+        let [one, two] = [5, 2].map(|most| UpstreamSlots::new(most, all.clone(), PATIENCE));
         let mut held = vec![
             one.take(client(1)).await.unwrap(),
             one.take(client(2)).await.unwrap(),
         ];
         held.push(two.take(client(1)).await.unwrap());
-        assert_eq!(two.take(client(2)).await.unwrap_err(), NoPlace);
+        assert_eq!(two.take(client(2)).await.unwrap_err(), NoCapacity);
         assert_eq!(two.own.free(), 1, "it waits for all with none");
     }
 }
