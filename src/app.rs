@@ -20,7 +20,7 @@ use crate::control::ops::{OpsListener, Readiness};
 use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
 use crate::descriptors::Shares;
-use crate::listener::{ListenError, Listener, Tls, TlsError};
+use crate::listener::{ListenError, Listener, ListenerTls, TlsError};
 use crate::log_file::Reopening;
 use crate::metrics::{Counter, Metrics};
 use crate::proxy::{Gateway, GatewayError, GatewayHandle, RequestHistory, SharedState};
@@ -63,7 +63,7 @@ pub struct Application {
 /// What is made from the configuration alone, and made anew when that is read again.
 #[derive(Debug)]
 struct Generation {
-    tls: Tls,
+    tls: ListenerTls,
     gateway: Gateway,
 }
 
@@ -263,7 +263,7 @@ impl Generation {
     /// Blocks on files.
     fn new(config: &Config, services: &Services, surroundings: SharedState) -> Result<Self, BuildError> {
         let routes = Routes::new(config, config.public_host().ok_or(BuildError::NoHost)?)?;
-        let tls = Tls::load(config, &config.certs(), &routes.hosts(), &surroundings.clock)?;
+        let tls = ListenerTls::load(config, &config.certs(), &routes.hosts(), &surroundings.clock)?;
         let gateway = Gateway::new(config, routes, services.clone(), tls.is_real(), surroundings)?;
         Ok(Self { tls, gateway })
     }

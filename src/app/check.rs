@@ -9,7 +9,7 @@ use super::BuildError;
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation};
 use crate::control::sealing_master_key;
-use crate::listener::{CertificateError, Tls};
+use crate::listener::{CertificateError, ListenerTls};
 use crate::portal::Portal;
 use crate::proxy::Gateway;
 use crate::route::Routes;
@@ -79,7 +79,7 @@ impl CheckReport {
     }
 
     fn certificates(&mut self, config: &Config, clock: &Clock) {
-        for (index, loaded) in Tls::check(config, clock).enumerate() {
+        for (index, loaded) in ListenerTls::check(config, clock).enumerate() {
             let key = format!("tls.certificates[{index}]");
             match loaded {
                 Ok(doubts) => {

@@ -14,7 +14,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use super::{Addresses, BuildError, Generation};
 use crate::config::{Config, ConfigErrors, Loaded, StoreLocation};
 use crate::control::{Administration, Command, CommandError, Given, Reloaded, Whereabouts};
-use crate::listener::{Gate, Tls};
+use crate::listener::{ConnectionSettings, ListenerTls};
 use crate::proxy::{GatewayHandle, SharedState};
 use crate::services::{Actor, Event, Mailer, Origin, ServicesError};
 
@@ -43,8 +43,8 @@ pub struct Serving {
     pub(super) config: Mutex<Config>,
     pub(super) surroundings: SharedState,
     pub(super) addresses: Addresses,
-    pub(super) gate: Arc<Gate>,
-    pub(super) tls: Tls,
+    pub(super) gate: Arc<ConnectionSettings>,
+    pub(super) tls: ListenerTls,
     pub(super) gateway: Arc<GatewayHandle>,
     pub(super) administration: ArcSwap<Administration>,
     /// Where the store was when it was opened, with the password of that moment.

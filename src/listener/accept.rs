@@ -15,10 +15,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::client::is_trusted;
-use super::occupancy::{Activity, Occupants};
+use super::connection_slots::{Activity, ConnectionSlots};
+use super::real_ip::is_trusted;
 use super::redirect::Redirect;
-use super::{Tls, proxy_header};
+use super::{ListenerTls, proxy_protocol};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -73,10 +73,10 @@ enum HandshakeError {
 
 /// Sockets whose addresses are taken, and at which nobody is let in yet.
 #[derive(Debug)]
-pub struct Bound {
+pub struct BoundSockets {
     https: Vec<(TcpSocket, SocketAddr)>,
     http: Vec<(TcpSocket, SocketAddr)>,
-    gate: Arc<Gate>,
+    gate: Arc<ConnectionSettings>,
 }
 
 /// Sockets that take connections.
@@ -86,16 +86,16 @@ pub struct Listener {
     http: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     plain_addresses: Vec<SocketAddr>,
-    gate: Arc<Gate>,
+    gate: Arc<ConnectionSettings>,
 }
 
 /// What all connections share.
 #[derive(Debug)]
-pub struct Gate {
-    rules: ArcSwap<Rules>,
+pub struct ConnectionSettings {
+    rules: ArcSwap<ConnectionRules>,
     places: Arc<Semaphore>,
     most: usize,
-    occupants: Arc<Occupants>,
+    occupants: Arc<ConnectionSlots>,
     metrics: Arc<Metrics>,
     /// Tells plain answers the time.
     clock: Clock,
@@ -107,7 +107,7 @@ pub struct Gate {
 
 /// What a connection is held to. A reload replaces them, for connections that come then.
 #[derive(Debug)]
-struct Rules {
+struct ConnectionRules {
     redirect: Redirect,
     trusted: Vec<IpNet>,
     handshake: Duration,
@@ -115,7 +115,7 @@ struct Rules {
     drain: Duration,
 }
 
-impl Bound {
+impl BoundSockets {
     /// The HTTPS addresses, with their real ports.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.https.iter().map(|(_, address)| *address).collect()
@@ -143,14 +143,14 @@ impl Listener {
         clock: &Clock,
         random: &Random,
         metrics: Arc<Metrics>,
-    ) -> Result<Bound, ListenError> {
+    ) -> Result<BoundSockets, ListenError> {
         let https = bind_all(&config.listen.https)?;
         let http = bind_all(&config.listen.http)?;
         let port = https.first().map(|(_, address)| address.port());
         let places = config.limits.connections.min(Semaphore::MAX_PERMITS);
-        Ok(Bound {
-            gate: Arc::new(Gate {
-                rules: ArcSwap::from_pointee(Rules::new(config, port)),
+        Ok(BoundSockets {
+            gate: Arc::new(ConnectionSettings {
+                rules: ArcSwap::from_pointee(ConnectionRules::new(config, port)),
                 places: Arc::new(Semaphore::new(places)),
                 most: places,
                 occupants: Arc::default(),
@@ -175,14 +175,14 @@ impl Listener {
     }
 
     /// What connections share, for who reloads it while they are accepted.
-    pub fn gate(&self) -> Arc<Gate> {
+    pub fn gate(&self) -> Arc<ConnectionSettings> {
         self.gate.clone()
     }
 
     /// Accepts until `stop`, each connection in a task of its own, which lasts as long as `serve` does. `serve` is to
     /// watch the same token and come to an end. Returns when all connections are done, or `timeouts.drain` after
     /// `stop`: connections that are left then are cut.
-    pub async fn run<S, F>(self, tls: Tls, serve: S, stop: CancellationToken)
+    pub async fn run<S, F>(self, tls: ListenerTls, serve: S, stop: CancellationToken)
     where
         S: Fn(Accepted) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -193,7 +193,7 @@ impl Listener {
         let mut loops = JoinSet::new();
         for listener in https {
             let (tls, serve) = (tls.clone(), serve.clone());
-            let handle = move |gate: Arc<Gate>, stream, peer, activity| {
+            let handle = move |gate: Arc<ConnectionSettings>, stream, peer, activity| {
                 let (acceptor, serve) = (tls.acceptor(), serve.clone());
                 async move {
                     if let Some(accepted) = gate.shake_hands(&acceptor, stream, peer, activity).await {
@@ -204,7 +204,7 @@ impl Listener {
             loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
         }
         for listener in http {
-            let handle = |gate: Arc<Gate>, stream, _, _| async move {
+            let handle = |gate: Arc<ConnectionSettings>, stream, _, _| async move {
                 let rules = gate.rules.load_full();
                 rules
                     .redirect
@@ -213,17 +213,18 @@ impl Listener {
             };
             loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
         }
-        loops.spawn(tls.keep_renewed(gate.metrics.clone(), stop));
+        loops.spawn(tls.run_renewal(gate.metrics.clone(), stop));
         while let Some(ended) = loops.join_next().await {
             report_panic(ended);
         }
     }
 }
 
-impl Gate {
+impl ConnectionSettings {
     /// Holds connections that come from now on to another configuration. Addresses and `limits.connections` stay.
     pub fn reload(&self, config: &Config) {
-        self.rules.store(Arc::new(Rules::new(config, self.port)));
+        self.rules
+            .store(Arc::new(ConnectionRules::new(config, self.port)));
     }
 
     /// One socket's loop.
@@ -234,7 +235,7 @@ impl Gate {
     {
         let mut connections = JoinSet::new();
         let begin = |connections: &mut JoinSet<()>, place: OwnedSemaphorePermit, client, stream, peer| {
-            let open = Open::count(self.metrics.clone());
+            let open = ConnectionGuard::count(self.metrics.clone());
             let place = Arc::new(place);
             let occupant = self.occupants.enter(client, Arc::downgrade(&place));
             let served = handle(self.clone(), stream, peer, occupant.activity.clone());
@@ -345,7 +346,7 @@ impl Gate {
     }
 }
 
-impl Rules {
+impl ConnectionRules {
     /// `port` is the bound one, for a `public_url` that has none.
     fn new(config: &Config, port: Option<u16>) -> Self {
         Self {
@@ -390,7 +391,7 @@ impl Rules {
     async fn client(&self, stream: &mut TcpStream, peer: SocketAddr) -> io::Result<ClientAddress> {
         let mut address = peer.ip().to_canonical();
         if is_trusted(address, &self.trusted)
-            && let Some(named) = proxy_header::read(stream).await?
+            && let Some(named) = proxy_protocol::read(stream).await?
         {
             address = named.to_canonical();
         }
@@ -403,16 +404,16 @@ impl Rules {
 }
 
 /// Counts a connection for as long as it lives, whatever ends it.
-struct Open(Arc<Metrics>);
+struct ConnectionGuard(Arc<Metrics>);
 
-impl Open {
+impl ConnectionGuard {
     fn count(metrics: Arc<Metrics>) -> Self {
         metrics.connections.increment();
         Self(metrics)
     }
 }
 
-impl Drop for Open {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.connections.decrement();
     }

@@ -51,10 +51,10 @@ pub enum CertificateError {
 
 /// The certificates that are served now. Replaced as a whole; a handshake sees the old ones or the new ones.
 #[derive(Debug)]
-pub(super) struct Certificates(ArcSwap<Chosen>);
+pub(super) struct Certificates(ArcSwap<CertificateIndex>);
 
 #[derive(Debug)]
-struct Chosen {
+struct CertificateIndex {
     first: Arc<CertifiedKey>,
     /// When the one that ends first ends, in seconds since 1970.
     ends: u64,
@@ -65,7 +65,7 @@ struct Chosen {
 
 /// One certificate that was read, and the names in it.
 #[derive(Debug)]
-pub(super) struct Loaded {
+pub(super) struct LoadedCertificate {
     key: Arc<CertifiedKey>,
     names: Vec<String>,
     /// When it ends, in seconds since 1970.
@@ -75,8 +75,8 @@ pub(super) struct Loaded {
 }
 
 impl Certificates {
-    pub(super) fn new(first: Loaded, others: Vec<Loaded>) -> Self {
-        Self(ArcSwap::from_pointee(Chosen::new(first, others)))
+    pub(super) fn new(first: LoadedCertificate, others: Vec<LoadedCertificate>) -> Self {
+        Self(ArcSwap::from_pointee(CertificateIndex::new(first, others)))
     }
 
     /// When the one that ends first ends, in seconds since 1970.
@@ -84,12 +84,12 @@ impl Certificates {
         self.0.load().ends
     }
 
-    pub(super) fn replace(&self, first: Loaded, others: Vec<Loaded>) {
-        self.0.store(Arc::new(Chosen::new(first, others)));
+    pub(super) fn replace(&self, first: LoadedCertificate, others: Vec<LoadedCertificate>) {
+        self.0.store(Arc::new(CertificateIndex::new(first, others)));
     }
 }
 
-impl Loaded {
+impl LoadedCertificate {
     /// The same, for clients alone that ask for no host.
     pub(super) fn for_clients_without_sni(mut self) -> Self {
         self.names.clear();
@@ -103,12 +103,12 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-impl Chosen {
-    fn new(first: Loaded, others: Vec<Loaded>) -> Self {
+impl CertificateIndex {
+    fn new(first: LoadedCertificate, others: Vec<LoadedCertificate>) -> Self {
         let (mut exact, mut wildcard) = (HashMap::new(), HashMap::new());
         let default = first.key.clone();
         let ends = others.iter().map(|other| other.ends).fold(first.ends, u64::min);
-        for Loaded { key, names, .. } in std::iter::once(first).chain(others) {
+        for LoadedCertificate { key, names, .. } in std::iter::once(first).chain(others) {
             for name in names {
                 let (map, name) = match name.strip_prefix("*.") {
                     Some(domain) => (&mut wildcard, domain.to_owned()),
@@ -144,7 +144,7 @@ pub(super) fn load(
     files: &CertificateConfig,
     provider: &CryptoProvider,
     now: Timestamp,
-) -> Result<Loaded, CertificateError> {
+) -> Result<LoadedCertificate, CertificateError> {
     let CertificateConfig { cert, key } = files;
     let chain = read_chain(cert)?;
     let leaf = chain
@@ -167,7 +167,7 @@ pub(super) fn load(
             key: key.clone(),
             reason: error.to_string(),
         })?;
-    Ok(Loaded {
+    Ok(LoadedCertificate {
         key: Arc::new(certified),
         names,
         ends,

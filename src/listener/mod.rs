@@ -5,18 +5,18 @@
 
 mod accept;
 mod certificates;
-mod client;
-mod local_authority;
-mod occupancy;
+mod connection_slots;
+mod local_ca;
 mod private_file;
-mod proxy_header;
+mod proxy_protocol;
+mod real_ip;
 mod redirect;
 mod tls;
 
-pub use accept::{Accepted, Bound, Gate, ListenError, Listener};
+pub use accept::{Accepted, BoundSockets, ConnectionSettings, ListenError, Listener};
 pub use certificates::CertificateError;
-pub use client::forwarded;
-pub use local_authority::{AUTHORITY_FILE, AuthorityError};
-pub use occupancy::{Activity, TunnelPlace};
+pub use connection_slots::{Activity, TunnelSlot};
+pub use local_ca::{AUTHORITY_FILE, LocalCaError};
 pub use private_file::FileError;
-pub use tls::{Tls, TlsError};
+pub use real_ip::forwarded;
+pub use tls::{ListenerTls, TlsError};

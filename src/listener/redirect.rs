@@ -58,7 +58,7 @@ impl Redirect {
 
     /// Answers one request, within `deadline`.
     pub(super) async fn serve(&self, stream: TcpStream, ids: &RequestIds, clock: &Clock, deadline: Duration) {
-        self.serve_once(stream, ids, clock, deadline, |request| self.answer(request))
+        self.serve_once(stream, ids, clock, deadline, |request| self.respond(request))
             .await;
     }
 
@@ -139,7 +139,7 @@ impl Redirect {
         response
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Empty<Bytes>> {
+    fn respond(&self, request: &Request<Incoming>) -> Response<Empty<Bytes>> {
         let mut response = Response::new(Empty::new());
         match self.location(request) {
             Ok(location) => {

@@ -11,8 +11,8 @@ use rustls::version::{TLS12, TLS13};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::certificates::{CertificateError, Certificates, Loaded, load};
-use super::local_authority::{AuthorityError, Leaf, LocalAuthority};
+use super::certificates::{CertificateError, Certificates, LoadedCertificate, load};
+use super::local_ca::{Leaf, LocalCa, LocalCaError};
 use crate::clock::Clock;
 use crate::config::{CertificateConfig, Config, HostPattern, TlsVersion};
 use crate::metrics::Metrics;
@@ -23,22 +23,22 @@ const RENEWAL_CHECK: Duration = Duration::from_hours(1);
 
 /// TLS, ready to accept. It can be replaced while it serves; all clones serve the same.
 #[derive(Clone, Debug)]
-pub struct Tls(Arc<ArcSwap<State>>);
+pub struct ListenerTls(Arc<ArcSwap<TlsState>>);
 
 #[derive(Debug)]
-struct State {
+struct TlsState {
     server: Arc<ServerConfig>,
     certificates: Arc<Certificates>,
-    source: Source,
+    source: CertificateSource,
     provider: Arc<CryptoProvider>,
     clock: Clock,
 }
 
 /// Where certificates come from.
 #[derive(Debug)]
-enum Source {
+enum CertificateSource {
     Files(Vec<CertificateConfig>),
-    Local(LocalAuthority),
+    Local(LocalCa),
 }
 
 /// Why TLS cannot be spoken.
@@ -49,13 +49,13 @@ pub enum TlsError {
     Certificate(#[from] CertificateError),
     /// The local authority cannot be made or used.
     #[error(transparent)]
-    Authority(#[from] AuthorityError),
+    Authority(#[from] LocalCaError),
     /// TLS itself cannot be set up.
     #[error("TLS: {0}")]
     Protocol(#[from] rustls::Error),
 }
 
-impl Tls {
+impl ListenerTls {
     /// Reads the certificates; where none are configured, makes or renews the local authority's in the folder `certs`,
     /// for `hosts`, the hosts of all routes and the machine itself.
     pub fn load(config: &Config, certs: &Path, hosts: &[Host], clock: &Clock) -> Result<Self, TlsError> {
@@ -68,11 +68,11 @@ impl Tls {
                 host.parse::<HostPattern>()
                     .map_or_else(|_| host.to_owned(), |pattern| pattern.to_string())
             });
-            let authority = LocalAuthority::new(certs, hosts.chain(of_routes));
+            let authority = LocalCa::new(certs, hosts.chain(of_routes));
             authority.renew(clock.now())?;
-            Source::Local(authority)
+            CertificateSource::Local(authority)
         } else {
-            Source::Files(config.tls.certificates.clone())
+            CertificateSource::Files(config.tls.certificates.clone())
         };
         let (first, others) = source.load(&provider, clock)?;
         let certificates = Arc::new(Certificates::new(first, others));
@@ -88,7 +88,7 @@ impl Tls {
         server.ticketer = aws_lc_rs::Ticketer::new()?;
         // Early data can be replayed (RFC 8446, section 8).
         server.max_early_data_size = 0;
-        Ok(Self(Arc::new(ArcSwap::from_pointee(State {
+        Ok(Self(Arc::new(ArcSwap::from_pointee(TlsState {
             server: Arc::new(server),
             certificates,
             source,
@@ -110,7 +110,7 @@ impl Tls {
 
     /// Whether the certificates come from the operator, not from the local authority.
     pub fn is_real(&self) -> bool {
-        matches!(self.0.load().source, Source::Files(_))
+        matches!(self.0.load().source, CertificateSource::Files(_))
     }
 
     /// When the certificate that ends first ends, in seconds since 1970.
@@ -127,14 +127,14 @@ impl Tls {
     ///
     /// Blocks on files.
     pub fn renew_if_due(&self) -> Result<bool, TlsError> {
-        let State {
+        let TlsState {
             certificates,
             source,
             provider,
             clock,
             ..
         } = &**self.0.load();
-        let Source::Local(authority) = source else {
+        let CertificateSource::Local(authority) = source else {
             return Ok(false);
         };
         let renewed = authority.renew(clock.now())?;
@@ -151,7 +151,7 @@ impl Tls {
 
     /// Renews in time, until `stop`. A failure is tried again at the next look; the old certificate serves for
     /// another 30 days.
-    pub(super) async fn keep_renewed(self, metrics: Arc<Metrics>, stop: CancellationToken) {
+    pub(super) async fn run_renewal(self, metrics: Arc<Metrics>, stop: CancellationToken) {
         loop {
             metrics.certificate_expiry.set(self.ends());
             if stop
@@ -171,8 +171,12 @@ impl Tls {
     }
 }
 
-impl Source {
-    fn load(&self, provider: &CryptoProvider, clock: &Clock) -> Result<(Loaded, Vec<Loaded>), TlsError> {
+impl CertificateSource {
+    fn load(
+        &self,
+        provider: &CryptoProvider,
+        clock: &Clock,
+    ) -> Result<(LoadedCertificate, Vec<LoadedCertificate>), TlsError> {
         let now = clock.now();
         match self {
             Self::Local(authority) => {

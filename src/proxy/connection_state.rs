@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::head_inspector::HeadReport;
-use crate::listener::{Activity, TunnelPlace};
+use crate::listener::{Activity, TunnelSlot};
 
 /// A request that is being answered. It ends however that ends: a client may break off at any moment.
 #[derive(Debug)]
@@ -108,8 +108,8 @@ impl RequestGuard {
     }
 
     /// The connection goes on as a tunnel, in its place.
-    pub(super) fn keep_slot(&self) -> Option<TunnelPlace> {
-        self.0.activity.keep_place()
+    pub(super) fn keep_slot(&self) -> Option<TunnelSlot> {
+        self.0.activity.keep_slot()
     }
 
     /// The request is answered before its body was read.

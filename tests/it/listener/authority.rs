@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Server
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use vestibule::clock::Clock;
 use vestibule::config::RouteConfig;
-use vestibule::listener::Tls;
+use vestibule::listener::ListenerTls;
 use x509_parser::extensions::GeneralName;
 
 use super::gateway::{Gateway, config, hosts, start_of_time, trusting};
@@ -256,7 +256,7 @@ fn a_restart_keeps_everything_and_new_hosts_make_what_they_need() {
     let (clock, _) = Clock::manual(start_of_time());
     let files = || ["local-ca.pem", "localhost.pem"].map(|file| fs::read(folder.path().join(file)).unwrap());
     let mut config = config();
-    let load = |config: &_| Tls::load(config, folder.path(), &hosts(config), &clock).unwrap();
+    let load = |config: &_| ListenerTls::load(config, folder.path(), &hosts(config), &clock).unwrap();
     load(&config);
     let [authority, leaf] = files();
     load(&config);

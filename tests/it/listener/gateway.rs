@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 use vestibule::clock::{Clock, ManualClock};
 use vestibule::config::Config;
-use vestibule::listener::{Accepted, Listener, Tls, TlsError};
+use vestibule::listener::{Accepted, Listener, ListenerTls, TlsError};
 use vestibule::metrics::Metrics;
 use vestibule::random::Random;
 use vestibule::request::Host;
@@ -33,7 +33,7 @@ pub(super) struct Gateway {
     pub(super) folder: Arc<TempDir>,
     config: Config,
     clock: Clock,
-    pub(super) tls: Tls,
+    pub(super) tls: ListenerTls,
     pub(super) hand: ManualClock,
     pub(super) address: SocketAddr,
     pub(super) plain: Option<SocketAddr>,
@@ -69,7 +69,7 @@ impl Gateway {
     {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let (clock, hand) = Clock::manual(start_of_time());
-        let tls = Tls::load(config, folder.path(), &hosts(config), &clock).unwrap();
+        let tls = ListenerTls::load(config, folder.path(), &hosts(config), &clock).unwrap();
         let metrics = Arc::new(Metrics::default());
         let bound = Listener::bind(config, &clock, &Random::seeded(1), metrics.clone()).unwrap();
         let listener = bound.listen().unwrap();
@@ -94,7 +94,7 @@ impl Gateway {
     /// Reads all certificates again.
     pub(super) fn reload(&self) -> Result<(), TlsError> {
         let (config, folder) = (&self.config, self.folder.path());
-        let next = Tls::load(config, folder, &hosts(config), &self.clock)?;
+        let next = ListenerTls::load(config, folder, &hosts(config), &self.clock)?;
         self.tls.replace(&next);
         Ok(())
     }

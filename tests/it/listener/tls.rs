@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use vestibule::clock::Clock;
 use vestibule::config::{CertificateConfig, Config, TlsVersion};
-use vestibule::listener::Tls;
+use vestibule::listener::ListenerTls;
 
 use super::gateway::{Gateway, config, connect, hosts, read_all, start_of_time};
 
@@ -217,7 +217,7 @@ fn what_cannot_be_served_is_refused_with_its_file_and_reason() {
         };
         let config = with(&[&files]);
         let (clock, _) = Clock::manual(start_of_time());
-        let refused = Tls::load(&config, folder.path(), &hosts(&config), &clock)
+        let refused = ListenerTls::load(&config, folder.path(), &hosts(&config), &clock)
             .unwrap_err()
             .to_string();
         assert!(refused.contains(reason), "{refused}");

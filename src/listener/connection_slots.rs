@@ -19,16 +19,16 @@ const GRACE: Duration = Duration::from_secs(3);
 /// What goes on on a connection. Shared by the listener and whoever serves it.
 #[derive(Debug)]
 pub struct Activity {
-    state: Mutex<State>,
+    state: Mutex<ActivityState>,
     place: Weak<OwnedSemaphorePermit>,
 }
 
 /// The place of a connection that goes on as a tunnel, once nobody serves it any more.
 #[derive(Debug)]
-pub struct TunnelPlace(#[expect(dead_code, reason = "held until it is dropped")] Arc<OwnedSemaphorePermit>);
+pub struct TunnelSlot(#[expect(dead_code, reason = "held until it is dropped")] Arc<OwnedSemaphorePermit>);
 
 #[derive(Clone, Copy, Debug)]
-struct State {
+struct ActivityState {
     under_way: usize,
     /// Since when it is idle, or is not.
     since: Instant,
@@ -36,16 +36,16 @@ struct State {
 
 /// Connections that have a place.
 #[derive(Debug, Default)]
-pub(super) struct Occupants(Mutex<Table>);
+pub(super) struct ConnectionSlots(Mutex<SlotTable>);
 
 #[derive(Debug, Default)]
-struct Table {
+struct SlotTable {
     next: u64,
-    each: HashMap<u64, Entry>,
+    each: HashMap<u64, SlotEntry>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct SlotEntry {
     /// `None` for a trusted proxy: behind it are any number of clients.
     client: Option<Network>,
     activity: Arc<Activity>,
@@ -54,8 +54,8 @@ struct Entry {
 
 /// A connection that has a place, for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Occupant {
-    occupants: Arc<Occupants>,
+pub(super) struct ConnectionSlot {
+    occupants: Arc<ConnectionSlots>,
     number: u64,
     pub(super) activity: Arc<Activity>,
     /// Somebody else needs its place.
@@ -71,7 +71,7 @@ impl Default for Activity {
 
 impl Activity {
     fn of(place: Weak<OwnedSemaphorePermit>) -> Self {
-        let state = State {
+        let state = ActivityState {
             under_way: 0,
             since: Instant::now(),
         };
@@ -82,8 +82,8 @@ impl Activity {
     }
 
     /// Keeps the connection's place for a tunnel.
-    pub fn keep_place(&self) -> Option<TunnelPlace> {
-        self.place.upgrade().map(TunnelPlace)
+    pub fn keep_slot(&self) -> Option<TunnelSlot> {
+        self.place.upgrade().map(TunnelSlot)
     }
 
     /// The handshake is over: the connection is idle from now on.
@@ -110,29 +110,29 @@ impl Activity {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ActivityState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Occupants {
+impl ConnectionSlots {
     pub(super) fn enter(
         self: &Arc<Self>,
         client: Option<Network>,
         place: Weak<OwnedSemaphorePermit>,
-    ) -> Occupant {
+    ) -> ConnectionSlot {
         let (activity, evicted) = (Arc::new(Activity::of(place)), CancellationToken::new());
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
-        let entry = Entry {
+        let entry = SlotEntry {
             client,
             activity: activity.clone(),
             evicted: evicted.clone(),
         };
         table.each.insert(number, entry);
         drop(table);
-        Occupant {
+        ConnectionSlot {
             occupants: self.clone(),
             number,
             activity,
@@ -163,8 +163,9 @@ impl Occupants {
         let is_in_the_way = places > SHARE && has_many(&client) && 2 * at_work > of(&client);
         // Those behind a proxy are not one client's.
         let rank = |owner: &Option<Network>| usize::MAX - if owner.is_some() { of(owner) } else { 1 };
-        let by_rank =
-            |(number, owner, state): &(u64, Option<Network>, State)| (rank(owner), state.since, *number);
+        let by_rank = |(number, owner, state): &(u64, Option<Network>, ActivityState)| {
+            (rank(owner), state.since, *number)
+        };
         let idle = idle
             .into_iter()
             .filter(|(.., state)| state.since.elapsed() >= GRACE);
@@ -181,12 +182,12 @@ impl Occupants {
         !is_in_the_way
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, SlotTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Occupant {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.occupants.table().each.remove(&self.number);
     }
@@ -203,7 +204,7 @@ mod tests {
         (number > 0).then(|| IpAddr::from([192, 0, 2, number]).into())
     }
 
-    async fn enter(occupants: &Arc<Occupants>, clients: &[u8]) -> Vec<Occupant> {
+    async fn enter(occupants: &Arc<ConnectionSlots>, clients: &[u8]) -> Vec<ConnectionSlot> {
         let mut entered = Vec::new();
         for number in clients {
             entered.push(occupants.enter(client(*number), Weak::new()));
@@ -212,7 +213,7 @@ mod tests {
         entered
     }
 
-    fn evicted(entered: &[Occupant]) -> Vec<usize> {
+    fn evicted(entered: &[ConnectionSlot]) -> Vec<usize> {
         let evicted = entered.iter().enumerate();
         let evicted = evicted.filter(|(_, occupant)| occupant.evicted.is_cancelled());
         evicted.map(|(index, _)| index).collect()

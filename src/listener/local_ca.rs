@@ -43,7 +43,7 @@ const CLOCK_SKEW: Duration = Duration::from_hours(1);
 
 /// Why the local authority cannot be made or used.
 #[derive(Debug, thiserror::Error)]
-pub enum AuthorityError {
+pub enum LocalCaError {
     /// A file cannot be read or written, or others may read a key.
     #[error(transparent)]
     File(#[from] FileError),
@@ -54,9 +54,9 @@ pub enum AuthorityError {
 
 /// The authority in a folder, and the hosts that it is to serve.
 #[derive(Debug)]
-pub(super) struct LocalAuthority {
+pub(super) struct LocalCa {
     folder: PathBuf,
-    names: BTreeSet<Name>,
+    names: BTreeSet<SubjectName>,
 }
 
 /// One of the certificates that it signs.
@@ -70,16 +70,16 @@ pub(super) enum Leaf {
 
 /// A name in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Name {
+enum SubjectName {
     Dns(String),
     Address(IpAddr),
 }
 
-impl LocalAuthority {
+impl LocalCa {
     /// `hosts` are names, `*.` and a domain, or addresses.
     pub(super) fn new(folder: &Path, hosts: impl Iterator<Item = String>) -> Self {
-        let machine = ["localhost", "127.0.0.1", "::1"].map(Name::read);
-        let hosts = hosts.map(|host| Name::read(&host));
+        let machine = ["localhost", "127.0.0.1", "::1"].map(SubjectName::read);
+        let hosts = hosts.map(|host| SubjectName::read(&host));
         Self {
             folder: folder.to_owned(),
             names: machine.into_iter().chain(hosts).collect(),
@@ -95,17 +95,17 @@ impl LocalAuthority {
         }
     }
 
-    fn names(&self, leaf: Leaf) -> BTreeSet<Name> {
+    fn names(&self, leaf: Leaf) -> BTreeSet<SubjectName> {
         let names = self.names.iter();
         names
-            .filter(|name| leaf == Leaf::Unnamed || matches!(name, Name::Dns(_)))
+            .filter(|name| leaf == Leaf::Unnamed || matches!(name, SubjectName::Dns(_)))
             .cloned()
             .collect()
     }
 
     /// Makes whatever is missing, about to expire, or not for the hosts that are served now. Tells whether a
     /// certificate that is served is a new one.
-    pub(super) fn renew(&self, now: Timestamp) -> Result<bool, AuthorityError> {
+    pub(super) fn renew(&self, now: Timestamp) -> Result<bool, LocalCaError> {
         let folder = &self.folder;
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         about(folder, made)?;
@@ -124,7 +124,7 @@ impl LocalAuthority {
     }
 
     /// The authority in the folder, unless it is missing, incomplete, about to expire or too narrow.
-    fn kept_authority(&self, now: Timestamp) -> Result<Option<Issuer<'static, KeyPair>>, AuthorityError> {
+    fn kept_authority(&self, now: Timestamp) -> Result<Option<Issuer<'static, KeyPair>>, LocalCaError> {
         let (path, key_path) = (
             self.folder.join(AUTHORITY_FILE),
             self.folder.join(AUTHORITY_KEY_FILE),
@@ -154,7 +154,7 @@ impl LocalAuthority {
             tracing::warn!("the local authority expires soon and is made anew; run `vestibule trust` again");
             return Ok(None);
         }
-        let needed: BTreeSet<_> = self.names.iter().map(Name::domain).collect();
+        let needed: BTreeSet<_> = self.names.iter().map(SubjectName::domain).collect();
         if !needed.is_subset(&constraints(&certificate)) {
             tracing::warn!(
                 "the local authority does not cover all hosts and is made anew; run `vestibule trust` again"
@@ -170,7 +170,7 @@ impl LocalAuthority {
         leaf: Leaf,
         authority: &Issuer<'_, KeyPair>,
         now: Timestamp,
-    ) -> Result<bool, AuthorityError> {
+    ) -> Result<bool, LocalCaError> {
         let CertificateConfig { cert, key } = self.files(leaf);
         let Some(key) = unless_missing(read_private(&key))? else {
             return Ok(false);
@@ -192,7 +192,7 @@ impl LocalAuthority {
         Ok(is_pair && is_ours && names(&certificate) == self.names(leaf) && !expires_soon(&certificate, now))
     }
 
-    fn make_authority(&self, now: Timestamp) -> Result<Issuer<'static, KeyPair>, AuthorityError> {
+    fn make_authority(&self, now: Timestamp) -> Result<Issuer<'static, KeyPair>, LocalCaError> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
         params
@@ -202,7 +202,7 @@ impl LocalAuthority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.name_constraints = Some(NameConstraints {
-            permitted_subtrees: self.names.iter().map(Name::subtree).collect(),
+            permitted_subtrees: self.names.iter().map(SubjectName::subtree).collect(),
             excluded_subtrees: Vec::new(),
         });
         set_lifetime(&mut params, now, AUTHORITY_LIFETIME);
@@ -221,7 +221,7 @@ impl LocalAuthority {
         leaf: Leaf,
         authority: &Issuer<'_, KeyPair>,
         now: Timestamp,
-    ) -> Result<(), AuthorityError> {
+    ) -> Result<(), LocalCaError> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
         params
@@ -230,7 +230,7 @@ impl LocalAuthority {
         params.subject_alt_names = self
             .names(leaf)
             .iter()
-            .map(Name::alternative)
+            .map(SubjectName::alternative)
             .collect::<Result<_, _>>()?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -258,7 +258,7 @@ impl Leaf {
     }
 }
 
-impl Name {
+impl SubjectName {
     /// A host as configured: a name, `*.` and a domain, or an address, IPv6 with brackets or without.
     fn read(host: &str) -> Self {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -315,19 +315,19 @@ fn authority_name(key: &KeyPair) -> String {
     format!("Vestibule local authority {a:02x}{b:02x}{c:02x}{d:02x}")
 }
 
-fn names(certificate: &X509Certificate<'_>) -> BTreeSet<Name> {
+fn names(certificate: &X509Certificate<'_>) -> BTreeSet<SubjectName> {
     match certificate.subject_alternative_name() {
         Ok(Some(names)) => names
             .value
             .general_names
             .iter()
-            .filter_map(Name::from_general)
+            .filter_map(SubjectName::from_general)
             .collect(),
         _ => BTreeSet::new(),
     }
 }
 
-fn constraints(certificate: &X509Certificate<'_>) -> BTreeSet<Name> {
+fn constraints(certificate: &X509Certificate<'_>) -> BTreeSet<SubjectName> {
     let subtrees = certificate.extensions().iter().filter_map(|extension| {
         let ParsedExtension::NameConstraints(constraints) = extension.parsed_extension() else {
             return None;
@@ -336,7 +336,7 @@ fn constraints(certificate: &X509Certificate<'_>) -> BTreeSet<Name> {
     });
     subtrees
         .flatten()
-        .filter_map(|subtree| Name::from_general(&subtree.base))
+        .filter_map(|subtree| SubjectName::from_general(&subtree.base))
         .collect()
 }
 

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn judge(peer: &str, lines: &[&'static str]) -> String {
+    fn resolve(peer: &str, lines: &[&'static str]) -> String {
         let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
         let address = peer.parse().unwrap();
         let client = ClientAddress {
@@ -73,41 +73,41 @@ mod tests {
 
     #[test]
     fn the_rightmost_address_that_is_no_proxy() {
-        assert_eq!(judge("10.0.0.1", &["6.6.6.6, 203.0.113.9"]), "203.0.113.9");
+        assert_eq!(resolve("10.0.0.1", &["6.6.6.6, 203.0.113.9"]), "203.0.113.9");
         assert_eq!(
-            judge("10.0.0.1", &["6.6.6.6, 203.0.113.9,10.2.3.4"]),
+            resolve("10.0.0.1", &["6.6.6.6, 203.0.113.9,10.2.3.4"]),
             "203.0.113.9"
         );
-        assert_eq!(judge("10.0.0.1", &["6.6.6.6", "203.0.113.9"]), "203.0.113.9");
-        assert_eq!(judge("fd00::1", &["2001:db8::7"]), "2001:db8::7");
+        assert_eq!(resolve("10.0.0.1", &["6.6.6.6", "203.0.113.9"]), "203.0.113.9");
+        assert_eq!(resolve("fd00::1", &["2001:db8::7"]), "2001:db8::7");
     }
 
     #[test]
     fn ports_brackets_and_mapped_addresses() {
-        assert_eq!(judge("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
-        assert_eq!(judge("10.0.0.1", &["[2001:db8::7]:4711"]), "2001:db8::7");
-        assert_eq!(judge("10.0.0.1", &["[2001:db8::7]"]), "2001:db8::7");
-        assert_eq!(judge("10.0.0.1", &["::ffff:203.0.113.9"]), "203.0.113.9");
-        assert_eq!(judge("10.0.0.1", &["\"[2001:db8::7]:4711\""]), "2001:db8::7");
-        assert_eq!(judge("10.0.0.1", &["\"2001:db8::7\""]), "2001:db8::7");
+        assert_eq!(resolve("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
+        assert_eq!(resolve("10.0.0.1", &["[2001:db8::7]:4711"]), "2001:db8::7");
+        assert_eq!(resolve("10.0.0.1", &["[2001:db8::7]"]), "2001:db8::7");
+        assert_eq!(resolve("10.0.0.1", &["::ffff:203.0.113.9"]), "203.0.113.9");
+        assert_eq!(resolve("10.0.0.1", &["\"[2001:db8::7]:4711\""]), "2001:db8::7");
+        assert_eq!(resolve("10.0.0.1", &["\"2001:db8::7\""]), "2001:db8::7");
     }
 
     #[test]
     fn empty_elements_say_nothing() {
-        assert_eq!(judge("10.0.0.1", &["203.0.113.9,"]), "203.0.113.9");
-        assert_eq!(judge("10.0.0.1", &["203.0.113.9, , 10.2.3.4"]), "203.0.113.9");
-        assert_eq!(judge("10.0.0.1", &["203.0.113.9", ""]), "203.0.113.9");
+        assert_eq!(resolve("10.0.0.1", &["203.0.113.9,"]), "203.0.113.9");
+        assert_eq!(resolve("10.0.0.1", &["203.0.113.9, , 10.2.3.4"]), "203.0.113.9");
+        assert_eq!(resolve("10.0.0.1", &["203.0.113.9", ""]), "203.0.113.9");
     }
 
     #[test]
     fn a_peer_that_is_no_proxy_is_not_believed() {
-        assert_eq!(judge("203.0.113.9", &["6.6.6.6"]), "203.0.113.9");
+        assert_eq!(resolve("203.0.113.9", &["6.6.6.6"]), "203.0.113.9");
     }
 
     #[test]
     fn what_makes_no_sense_ends_the_list() {
-        assert_eq!(judge("10.0.0.1", &[]), "10.0.0.1");
-        assert_eq!(judge("10.0.0.1", &["6.6.6.6, unknown"]), "10.0.0.1");
-        assert_eq!(judge("10.0.0.1", &["10.9.9.9"]), "10.9.9.9");
+        assert_eq!(resolve("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(resolve("10.0.0.1", &["6.6.6.6, unknown"]), "10.0.0.1");
+        assert_eq!(resolve("10.0.0.1", &["10.9.9.9"]), "10.9.9.9");
     }
 }
