@@ -249,9 +249,9 @@ impl Application {
             told,
             front,
             ops,
-            services.sessions.keep(drained.clone()),
-            services.access_keys.keep(drained.clone()),
-            services.shut_outs.keep(drained.clone()),
+            services.sessions.run_maintenance(drained.clone()),
+            services.access_keys.run_maintenance(drained.clone()),
+            services.revocations.run_maintenance(drained.clone()),
             services.mailer.deliver(drained.clone()),
         );
         services.audit.stop().await;

@@ -9,7 +9,7 @@ use crate::config::Allow;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::route::{Audience, Page, Route};
-use crate::services::LiveSession;
+use crate::services::ActiveSession;
 
 /// Proof that policy admitted a request.
 ///
@@ -29,7 +29,7 @@ impl Permit {
     }
 
     /// The session behind it, if one is.
-    pub fn session(&self) -> Option<&Arc<LiveSession>> {
+    pub fn session(&self) -> Option<&Arc<ActiveSession>> {
         self.proof()?.session()
     }
 

@@ -86,7 +86,7 @@ impl Serving {
         let reloaded = self.replace().await;
         let event = match &reloaded {
             Ok(reloaded) => Event::reload(&reloaded.changed),
-            Err(_) => Event::reload(&[]).refused("invalid-configuration"),
+            Err(_) => Event::reload(&[]).failed_because("invalid-configuration"),
         };
         let administration = self.administration.load_full();
         let audit = &administration.services().audit;
@@ -167,7 +167,7 @@ impl Serving {
         self.surroundings.metrics.certificate_expiry.set(self.tls.ends());
         self.gate.reload(&next.config);
         self.gateway.replace(next.generation.gateway);
-        next.administration.services().follow(&next.config);
+        next.administration.services().apply_config(&next.config);
         self.administration.store(Arc::new(next.administration));
         *running = next.config;
         Ok(next.report)

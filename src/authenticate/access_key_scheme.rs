@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::model::{AccessKeyId, SignatureDigest};
 use crate::refusal::Refusal;
 use crate::request::RequestHead;
-use crate::services::{AccessKeys, KeyProof, KeyRefusal, LiveKey, Services};
+use crate::services::{AccessKeyAuthError, AccessKeyVerifier, AccessKeys, ActiveKey, Services};
 
 /// The length of the content of a body in chunks.
 const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
@@ -25,7 +25,7 @@ const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
 #[derive(Debug)]
 pub(super) struct AccessKeyScheme {
     keys: Arc<AccessKeys>,
-    proof: Arc<KeyProof>,
+    proof: Arc<AccessKeyVerifier>,
     clock: Clock,
 }
 
@@ -65,7 +65,7 @@ struct Verification<'h> {
     claim: SignedClaim<'h>,
     message: Message<'h>,
     /// The key that is claimed, if it serves.
-    key: Option<Arc<LiveKey>>,
+    key: Option<Arc<ActiveKey>>,
     requirements: AuthRequirements,
     sender: RequestOrigin<'h>,
 }
@@ -87,7 +87,7 @@ impl AccessKeyScheme {
     pub(super) fn new(services: &Services, clock: Clock) -> Self {
         Self {
             keys: services.access_keys.clone(),
-            proof: services.key_proof.clone(),
+            proof: services.access_key_auth.clone(),
             clock,
         }
     }
@@ -104,7 +104,7 @@ impl AccessKeyScheme {
             query: head.query,
             headers: head.headers,
         };
-        match (PresentedCredentials::of(&message), self.keys.require_current()) {
+        match (PresentedCredentials::of(&message), self.keys.require_store_lock()) {
             (Ok(Some(_)), Err(error)) => SchemeResult::Unavailable(error),
             (presented, _) => self.verify(presented, message, head, requirements).await,
         }
@@ -142,7 +142,7 @@ impl AccessKeyScheme {
                 };
                 self.verified(key, signed, sender)
             }
-            Err(KeyRefusal::Store(error)) => SchemeResult::Unavailable(error),
+            Err(AccessKeyAuthError::Store(error)) => SchemeResult::Unavailable(error),
             Err(refusal) => SchemeResult::Rejected(refusal.into()),
         }
     }
@@ -182,7 +182,7 @@ impl AccessKeyScheme {
 
     /// Judges a signature now that the body was read, by the key as it is now (S76).
     pub(super) fn decide<'h>(&self, pending: PendingVerification<'h>, body: &Bytes) -> SchemeResult<'h> {
-        if let Err(error) = self.keys.require_current() {
+        if let Err(error) = self.keys.require_store_lock() {
             return SchemeResult::Unavailable(error);
         }
         let mut case = *pending.0;
@@ -226,7 +226,7 @@ impl AccessKeyScheme {
 
     fn verified<'h>(
         &self,
-        key: Arc<LiveKey>,
+        key: Arc<ActiveKey>,
         signed: SignedRequest,
         sender: RequestOrigin<'h>,
     ) -> SchemeResult<'h> {

@@ -3,7 +3,7 @@
 use super::Lapse;
 use super::signature::SignatureError;
 use crate::refusal::{Hint, Problem, Refusal};
-use crate::services::KeyRefusal;
+use crate::services::AccessKeyAuthError;
 
 impl From<SignatureError> for Refusal {
     /// What helps whoever signs is said. Whether a key exists is not: to be unknown, to be disabled, to be wrong and to
@@ -43,14 +43,18 @@ impl From<Lapse> for Refusal {
     }
 }
 
-impl From<KeyRefusal> for Refusal {
-    fn from(refusal: KeyRefusal) -> Self {
+impl From<AccessKeyAuthError> for Refusal {
+    fn from(refusal: AccessKeyAuthError) -> Self {
         let cause = refusal.to_string();
         match refusal {
-            KeyRefusal::Invalid => Self::because(Problem::InvalidCredentials, cause).hinting(Hint::SecretKey),
-            KeyRefusal::Locked(wait) => Self::because(Problem::Locked, cause).retry_after(wait),
-            KeyRefusal::RateLimited(wait) => Self::because(Problem::RateLimited, cause).retry_after(wait),
-            KeyRefusal::Store(_) => Self::because(Problem::Unavailable, cause),
+            AccessKeyAuthError::Invalid => {
+                Self::because(Problem::InvalidCredentials, cause).hinting(Hint::SecretKey)
+            }
+            AccessKeyAuthError::Locked(wait) => Self::because(Problem::Locked, cause).retry_after(wait),
+            AccessKeyAuthError::RateLimited(wait) => {
+                Self::because(Problem::RateLimited, cause).retry_after(wait)
+            }
+            AccessKeyAuthError::Store(_) => Self::because(Problem::Unavailable, cause),
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::config::LoginConfig;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::RequestHead;
-use crate::services::{LiveKey, LiveSession, Services};
+use crate::services::{ActiveKey, ActiveSession, Services};
 use crate::store::StoreError;
 use access_key_scheme::AccessKeyScheme;
 use session::SessionScheme;
@@ -64,11 +64,11 @@ pub struct Credentials {
 #[derive(Clone, Debug)]
 pub enum Proof {
     /// A session.
-    Session(Arc<LiveSession>),
+    Session(Arc<ActiveSession>),
     /// An access key.
-    Key(Arc<LiveKey>),
+    Key(Arc<ActiveKey>),
     /// An access key, by a URL that was signed with it: whoever has the URL may send it.
-    PresignedUrl(Arc<LiveKey>),
+    PresignedUrl(Arc<ActiveKey>),
 }
 
 /// Why credentials that admitted a request admit it no longer.
@@ -248,7 +248,7 @@ impl Credentials {
 
 impl Proof {
     /// The access key, if it is one.
-    pub fn key(&self) -> Option<&Arc<LiveKey>> {
+    pub fn key(&self) -> Option<&Arc<ActiveKey>> {
         match self {
             Self::Session(_) => None,
             Self::Key(key) | Self::PresignedUrl(key) => Some(key),
@@ -272,7 +272,7 @@ impl Proof {
     }
 
     /// The session, if it is one.
-    pub fn session(&self) -> Option<&Arc<LiveSession>> {
+    pub fn session(&self) -> Option<&Arc<ActiveSession>> {
         match self {
             Self::Session(session) => Some(session),
             Self::Key(_) | Self::PresignedUrl(_) => None,

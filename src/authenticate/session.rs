@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::{Credentials, Proof, SchemeResult, SessionTouch};
-use crate::services::{Presented, Services, SessionCookie, Sessions};
+use crate::services::{PresentedCookie, Services, SessionCookie, Sessions};
 
 /// Finds the session of a cookie: in memory, without a lock.
 #[derive(Debug)]
@@ -25,11 +25,11 @@ impl SessionScheme {
     /// A cookie of a session that is over is as good as none: whoever was signed out may sign in again.
     pub(super) fn attempt(&self, headers: &HeaderMap, usage: SessionTouch) -> SchemeResult<'static> {
         let digest = match self.cookie.presented(headers) {
-            Presented::None => return SchemeResult::NotPresented,
-            Presented::Several => return SchemeResult::SignedOut,
-            Presented::One(digest) => digest,
+            PresentedCookie::None => return SchemeResult::NotPresented,
+            PresentedCookie::Several => return SchemeResult::SignedOut,
+            PresentedCookie::One(digest) => digest,
         };
-        if let Err(error) = self.sessions.require_current() {
+        if let Err(error) = self.sessions.require_store_lock() {
             return SchemeResult::Unavailable(error);
         }
         let session = match usage {

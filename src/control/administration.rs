@@ -41,7 +41,7 @@ impl Administration {
     pub fn under(&self, config: &Config) -> Self {
         Self::new(
             config,
-            self.services.under(config),
+            self.services.with_config(config),
             self.store.clone(),
             self.clock.clone(),
         )

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::model::Standing;
 use crate::refusal::Problem;
-use crate::services::{AccessKeyError, AccountError, LinkError, PasswordRule, VaultError};
+use crate::services::{AccessKeyError, AccountError, LinkError, PasswordRule, SecretCipherError};
 use crate::store::StoreError;
 
 /// A refusal or a failure, told to the administrator.
@@ -85,7 +85,7 @@ impl From<AccountError> for CommandError {
             AccountError::UsernameTaken(_) | AccountError::UsernameReserved(_) => {
                 format!("{error}; choose another with --username")
             }
-            AccountError::Standing(_, standing) => format!("{error}, {}", serves(*standing)),
+            AccountError::Status(_, standing) => format!("{error}, {}", serves(*standing)),
             AccountError::LastAdministrator => {
                 format!("{error}; put another account into that group first")
             }
@@ -100,7 +100,7 @@ impl From<AccessKeyError> for CommandError {
         let problem = match &error {
             AccessKeyError::NotFound(_) | AccessKeyError::NoAccount => Problem::NotFound,
             AccessKeyError::TooOften(_) => Problem::RateLimited,
-            AccessKeyError::Vault(_) | AccessKeyError::Store(_) => Problem::Unavailable,
+            AccessKeyError::SecretCipher(_) | AccessKeyError::Store(_) => Problem::Unavailable,
             AccessKeyError::TooMany(_) | AccessKeyError::Name => Problem::InvalidInput,
         };
         let message = match &error {
@@ -114,8 +114,8 @@ impl From<AccessKeyError> for CommandError {
     }
 }
 
-impl From<VaultError> for CommandError {
-    fn from(error: VaultError) -> Self {
+impl From<SecretCipherError> for CommandError {
+    fn from(error: SecretCipherError) -> Self {
         Self::of(Problem::Unavailable, error.to_string())
     }
 }

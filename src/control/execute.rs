@@ -197,7 +197,7 @@ impl Administration {
         } = query;
         let audit = &self.services.audit;
         if let Some(name) = &account {
-            filter.about = audit.whom(name).await?;
+            filter.about = audit.resolve_subjects(name).await?;
         }
         let limit = limit.min(AUDIT_EVENTS_A_PAGE);
         let page = audit.read(filter, order, after, limit).await?;

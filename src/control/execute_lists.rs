@@ -15,7 +15,7 @@ impl Administration {
             standing: query.standing,
             group: query.group,
         };
-        let (inspection, limit) = (&self.services.inspection, query.limit.min(USERS_A_PAGE));
+        let (inspection, limit) = (&self.services.admin_queries, query.limit.min(USERS_A_PAGE));
         let page = inspection.find_accounts(filter, query.after, limit).await?;
         Ok(FoundUsers {
             users: views(page.accounts),
@@ -24,7 +24,9 @@ impl Administration {
     }
 
     pub(super) async fn mails(&self, after: Option<MailId>) -> Result<Vec<MailView>, CommandError> {
-        Ok(views(self.services.inspection.mails(after, MAILS_A_PAGE).await?))
+        Ok(views(
+            self.services.admin_queries.mails(after, MAILS_A_PAGE).await?,
+        ))
     }
 
     pub(super) async fn send_again(&self, name: &str, by: &Actor) -> Result<SentAgain, CommandError> {
@@ -64,6 +66,6 @@ impl Administration {
     }
 
     pub(super) async fn locks(&self) -> Result<LocksView, CommandError> {
-        Ok(self.services.inspection.locks().await?.into())
+        Ok(self.services.admin_queries.locks().await?.into())
     }
 }

@@ -95,7 +95,7 @@ impl Administration {
 
     pub(super) async fn reset_link(&self, user: &str, by: &Actor) -> Result<ResetLink, CommandError> {
         let account = self.services.accounts.find(user).await?;
-        let links = &self.services.mailed_links;
+        let links = &self.services.email_tokens;
         let (link, expires_at) = links.reset_link(&account, by, &Origin::default()).await?;
         Ok(ResetLink {
             link: link.expose().to_owned(),

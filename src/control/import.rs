@@ -10,7 +10,9 @@ use super::{Administration, CommandError};
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation, StoreUrlError};
 use crate::model::{Standing, WrappedDataKey};
-use crate::services::{AccessKeys, Accounts, Actor, Event, Kind, Origin, VaultError, require_master_key};
+use crate::services::{
+    AccessKeys, Accounts, Actor, Event, Kind, Origin, SecretCipherError, require_master_key,
+};
 use crate::store::{Header, Import, PutError, ReadError, Reader, Record, StoreError, Summary};
 
 /// How far the clock of the machine that exported may have been ahead.
@@ -74,7 +76,7 @@ pub enum ImportError {
         /// The line of the first access key.
         line: u64,
         /// Why.
-        error: VaultError,
+        error: SecretCipherError,
     },
     /// The files are another user's.
     #[error(transparent)]
@@ -209,7 +211,7 @@ fn to_come(record: &Record, latest: Timestamp) -> Option<String> {
     ))
 }
 
-fn useless(config: &Config, wrapped: &WrappedDataKey) -> Option<VaultError> {
+fn useless(config: &Config, wrapped: &WrappedDataKey) -> Option<SecretCipherError> {
     require_master_key(&config.store.master_key, wrapped).err()
 }
 
@@ -217,7 +219,7 @@ struct Filler {
     import: Box<dyn Import>,
     /// Each with its line.
     waiting: Vec<(u64, Record)>,
-    useless_data_key: Option<VaultError>,
+    useless_data_key: Option<SecretCipherError>,
 }
 
 impl Filler {

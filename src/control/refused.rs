@@ -102,7 +102,7 @@ impl Administration {
         };
         let event = Event {
             detail: act.detail,
-            ..event.refused(problem).by(by)
+            ..event.failed_because(problem).by(by)
         };
         self.services.audit.note(&Origin::default(), &event);
     }

@@ -9,13 +9,13 @@ use super::{Finding, LIMIT, Patient};
 use crate::config::{MailUrlError, SecretError};
 use crate::model::Email;
 use crate::random::Random;
-use crate::services::{MailError, Probe, ProbeError};
+use crate::services::{MailError, MailProbe, ProbeError};
 
 const CHECK: &str = "mail";
 
 /// The server takes the user and the password, or the folder can be written; `to` gets a mail, if it is given.
 pub(super) async fn leaves(patient: &Patient<'_>, to: Option<&Email>) -> Vec<Finding> {
-    let probe = match Probe::new(patient.config, LIMIT) {
+    let probe = match MailProbe::new(patient.config, LIMIT) {
         Ok(probe) => probe,
         // The gateway that runs has what this shell lacks.
         Err(MailError::Url(MailUrlError::Secret(error @ SecretError::NoVariable(_))))
@@ -40,7 +40,7 @@ pub(super) async fn leaves(patient: &Patient<'_>, to: Option<&Email>) -> Vec<Fin
     findings
 }
 
-async fn server(probe: &Probe) -> Vec<Finding> {
+async fn server(probe: &MailProbe) -> Vec<Finding> {
     let (greeted, offers_starttls) = futures_util::join!(probe.greet(), probe.offers_starttls());
     let greeted_well = greeted.is_ok();
     let mut findings = vec![match greeted {

@@ -28,7 +28,7 @@ impl Portal {
     /// `email`. The same answer for every address (S18).
     pub(super) async fn forgot(&self, context: &RequestContext<'_>, fields: &Fields) -> Response<Bytes> {
         let email = fields.text("email");
-        match self.services.mailed_links.forgot(email, &context.origin()).await {
+        match self.services.email_tokens.forgot(email, &context.origin()).await {
             Ok(()) if context.wants == ResponseFormat::Json => {
                 self.renderer
                     .json(context, StatusCode::ACCEPTED, &ResetRequested {})

@@ -17,7 +17,7 @@ use super::userinfo::UserInfo;
 use crate::config::SignupMode;
 use crate::model::{Principal, TokenDigest};
 use crate::refusal::{Problem, Refusal};
-use crate::services::{PreconditionError, Presented, SignInError, SignedIn, StoreError};
+use crate::services::{PreconditionError, PresentedCookie, SignInError, SignedIn, StoreError};
 
 /// The form as it is shown; the password never is.
 #[derive(Debug, Default, Serialize)]
@@ -96,8 +96,8 @@ impl Portal {
     /// The session that came with a sign-in, and ends with it (S27).
     pub(super) fn replaces(&self, context: &RequestContext<'_>) -> Option<TokenDigest> {
         match self.services.session_cookie.presented(context.head.headers) {
-            Presented::One(digest) => Some(digest),
-            Presented::None | Presented::Several => None,
+            PresentedCookie::One(digest) => Some(digest),
+            PresentedCookie::None | PresentedCookie::Several => None,
         }
     }
 

@@ -14,7 +14,7 @@ use super::request_context::{RequestContext, ResponseFormat};
 use super::return_to::ReturnTo;
 use crate::model::Principal;
 use crate::refusal::{Hint, Problem, Refusal};
-use crate::services::{KeyAnswer, KeySignInError, SignInError};
+use crate::services::{KeyCredential, KeySignInError, SignInError};
 
 /// The form as it is shown; the secret never is.
 #[derive(Debug, Default, Serialize)]
@@ -78,9 +78,9 @@ impl Portal {
             return self.renderer.incomplete_key(context, view, errors);
         }
         let answer = if signature.is_empty() {
-            KeyAnswer::Secret(secret)
+            KeyCredential::Secret(secret)
         } else {
-            KeyAnswer::Signature {
+            KeyCredential::Signature {
                 challenge: fields.text("challenge").to_owned(),
                 signature: signature.to_owned(),
                 hosts: [

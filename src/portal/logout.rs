@@ -13,7 +13,7 @@ use super::request_context::{RequestContext, ResponseFormat};
 use super::return_to::ReturnTo;
 use crate::model::Principal;
 use crate::refusal::Refusal;
-use crate::services::Presented;
+use crate::services::PresentedCookie;
 
 #[derive(Serialize)]
 struct LogoutView<'a> {
@@ -74,7 +74,7 @@ impl Portal {
     /// Ends the session that came with the request, if one did.
     pub(super) async fn end_session(&self, context: &RequestContext<'_>) -> Result<(), Refusal> {
         let services = &self.services;
-        let Presented::One(digest) = services.session_cookie.presented(context.head.headers) else {
+        let PresentedCookie::One(digest) = services.session_cookie.presented(context.head.headers) else {
             return Ok(());
         };
         if let Some(session) = services.sessions.peek(&digest) {

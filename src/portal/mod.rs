@@ -52,7 +52,7 @@ use crate::model::{AuditDetail, Fact, Principal};
 use crate::refusal::{Problem, Refusal};
 use crate::request::{RequestHead, require_same_origin};
 use crate::route::Page;
-use crate::services::{Event, Kind, LiveSession, MailError, Services};
+use crate::services::{ActiveSession, Event, Kind, MailError, Services};
 use crate::text::TextError;
 
 /// The pages.
@@ -68,7 +68,7 @@ pub struct Visitor<'a> {
     /// Who they are, if they are signed in.
     pub principal: Option<&'a Principal>,
     /// The session that proves it, if one does.
-    pub session: Option<&'a LiveSession>,
+    pub session: Option<&'a ActiveSession>,
 }
 
 /// What the demo shows of the request that reached it.

@@ -87,7 +87,7 @@ impl Portal {
         let proved = self
             .services
             .sign_in
-            .prove(user.session, &password, &context.origin())
+            .reauthenticate(user.session, &password, &context.origin())
             .await;
         match proved {
             Ok(_) => Ok(()),

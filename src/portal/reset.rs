@@ -36,7 +36,7 @@ impl Portal {
     /// Whoever only looks, a mail scanner for one, uses nothing up (S20).
     pub(super) async fn reset_page(&self, context: &RequestContext<'_>) -> Response<Bytes> {
         let token = token_in(&context.parameter("token")).to_owned();
-        match self.services.mailed_links.resets(&token).await {
+        match self.services.email_tokens.resets(&token).await {
             Ok(()) => self.renderer.page(
                 context,
                 StatusCode::OK,
@@ -51,7 +51,7 @@ impl Portal {
     pub(super) async fn reset(&self, context: &RequestContext<'_>, mut fields: Fields) -> Response<Bytes> {
         let token = token_of(context, &fields);
         let (password, again) = (fields.secret("password"), fields.secret("password_confirm"));
-        let links = &self.services.mailed_links;
+        let links = &self.services.email_tokens;
         match links.reset(&token, &password, &again, &context.origin()).await {
             Ok(()) if context.wants == ResponseFormat::Json => {
                 let next = SignUpNext::Login;

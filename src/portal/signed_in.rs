@@ -13,13 +13,13 @@ use super::request_context::RequestContext;
 use super::response::ResponseOutcome;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
-use crate::services::LiveSession;
+use crate::services::ActiveSession;
 
 /// Somebody who is signed in, and the session that they are signed in with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SignedInUser<'a> {
     pub(super) principal: &'a Principal,
-    pub(super) session: &'a LiveSession,
+    pub(super) session: &'a ActiveSession,
 }
 
 /// Pages that lead to each other.

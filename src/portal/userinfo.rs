@@ -11,7 +11,7 @@ use super::renderer::PageRenderer;
 use super::request_context::{RequestContext, ResponseFormat};
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
-use crate::services::LiveSession;
+use crate::services::ActiveSession;
 
 /// Somebody, as programs read it.
 #[derive(Debug, Serialize)]
@@ -28,8 +28,8 @@ pub(super) struct UserInfo<'a> {
 
 impl<'a> UserInfo<'a> {
     /// `session` is the one that proves it, if one does.
-    pub(super) fn of(principal: &'a Principal, session: Option<&LiveSession>) -> Self {
-        let expires_at = session.map_or(principal.expires_at, LiveSession::expires_at);
+    pub(super) fn of(principal: &'a Principal, session: Option<&ActiveSession>) -> Self {
+        let expires_at = session.map_or(principal.expires_at, ActiveSession::expires_at);
         Self {
             id: principal.account.to_string(),
             username: principal.username.as_str(),

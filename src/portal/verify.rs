@@ -42,7 +42,7 @@ impl Portal {
     /// Whoever only looks, a mail scanner for one, uses nothing up (S20).
     pub(super) async fn verify_page(&self, context: &RequestContext<'_>) -> Response<Bytes> {
         let token = token_in(&context.parameter("token")).to_owned();
-        match self.services.mailed_links.confirmation(&token).await {
+        match self.services.email_tokens.confirmation(&token).await {
             Ok(confirmation) => self.renderer.verify_form(context, &token, &confirmation),
             Err(error) => self.renderer.refuse_link(context, &refusal_of(&error), false),
         }
@@ -55,7 +55,7 @@ impl Portal {
         principal: Option<&Principal>,
         fields: &Fields,
     ) -> Response<Bytes> {
-        let (token, links) = (token_of(context, fields), &self.services.mailed_links);
+        let (token, links) = (token_of(context, fields), &self.services.email_tokens);
         let email = fields.text("email");
         if token.is_empty() && !email.is_empty() {
             return match links.send_again(email, &context.origin()).await {

@@ -23,7 +23,7 @@ use crate::portal::DemoRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, X_REQUEST_ID, port_of, require_same_origin};
 use crate::route::{Route, RouteTarget, UpstreamId};
-use crate::services::SpendError;
+use crate::services::ReplayError;
 use crate::upstream::{RequestBody, Upload, UpstreamError, UpstreamResponse};
 
 /// What of a request is not in its head.
@@ -185,11 +185,11 @@ impl Gateway {
         let Some((digest, until)) = signed.and_then(|signed| signed.spends) else {
             return Ok(None);
         };
-        let spent = self.services.spent_signatures.spend(digest, until).await;
+        let spent = self.services.replay_guard.claim(digest, until).await;
         spent.map(|()| Some(digest)).map_err(|error| {
             let problem = match &error {
-                SpendError::SpentBefore => Problem::Replayed,
-                SpendError::Full | SpendError::Store(_) => Problem::Unavailable,
+                ReplayError::SpentBefore => Problem::Replayed,
+                ReplayError::Full | ReplayError::Store(_) => Problem::Unavailable,
             };
             Refusal::because(problem, error.to_string())
         })
@@ -226,7 +226,7 @@ impl Gateway {
                 self.metrics.upstream_errors.increment();
                 let is_unsent = matches!(error, UpstreamError::Unreachable { .. } | UpstreamError::Busy(_));
                 if let Some(digest) = outbound.spent.filter(|_| is_unsent) {
-                    self.services.spent_signatures.give_back(digest).await;
+                    self.services.replay_guard.release(digest).await;
                 }
                 return Err(refusal(&error));
             }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::change_limit::ChangeLimit;
-use super::live_key::{Life, LiveKey};
-use super::live_session::Moment;
-use super::pending_shut_outs::{KeyShutOut, PendingShutOuts};
-use super::vault::{Vault, VaultError};
+use super::active_key::{ActiveKey, KeyState};
+use super::active_session::DualTime;
+use super::change_rate_limiter::ChangeRateLimiter;
+use super::pending_revocations::{KeyRevocation, PendingRevocations};
+use super::secret_encryption::{SecretCipher, SecretCipherError};
 use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, Sessions, TooManyChanges};
 use crate::clock::{self, Clock};
 use crate::config::Config;
@@ -25,7 +25,7 @@ use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccessKey, SessionsToEnd, StoreError, UnreadableRow};
 
-mod keep;
+mod maintenance;
 
 /// For how long keys are shown that are older than a new password: a week.
 const OLDER_SHOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -86,7 +86,7 @@ pub enum AccessKeyError {
     TooOften(#[from] TooManyChanges),
     /// It cannot be encrypted, or the master key cannot be replaced.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    SecretCipher(#[from] SecretCipherError),
     /// The store cannot answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -99,21 +99,21 @@ pub enum AccessKeyError {
 #[derive(Debug)]
 pub struct AccessKeys {
     store: Kept,
-    vault: Vault,
+    cipher: SecretCipher,
     audit: Arc<Audit>,
     mailer: Arc<Mailer>,
-    changes: Arc<ChangeLimit>,
+    changes: Arc<ChangeRateLimiter>,
     clock: Clock,
     random: Random,
     sessions: Arc<Sessions>,
     /// What is shut out though the store does not know of it.
-    shut_outs: Arc<PendingShutOuts>,
+    revocations: Arc<PendingRevocations>,
     /// `signup.verify_email`
     verified_only: AtomicBool,
     /// `login.access_keys`
     at_most: AtomicUsize,
     nobody: SecretKey,
-    live: papaya::HashMap<AccessKeyId, Arc<LiveKey>>,
+    live: papaya::HashMap<AccessKeyId, Arc<ActiveKey>>,
     /// Whose a key is, whether or not it proves anything.
     owners: papaya::HashMap<AccessKeyId, AccountId>,
     by_account: tokio::sync::Mutex<HashMap<AccountId, HashSet<AccessKeyId>>>,
@@ -124,14 +124,14 @@ pub struct AccessKeys {
 /// What the service is made from.
 pub(super) struct Parts {
     pub(super) store: Kept,
-    pub(super) vault: Vault,
+    pub(super) cipher: SecretCipher,
     pub(super) audit: Arc<Audit>,
     pub(super) mailer: Arc<Mailer>,
-    pub(super) changes: Arc<ChangeLimit>,
+    pub(super) changes: Arc<ChangeRateLimiter>,
     pub(super) clock: Clock,
     pub(super) random: Random,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) shut_outs: Arc<PendingShutOuts>,
+    pub(super) revocations: Arc<PendingRevocations>,
 }
 
 impl AccessKeys {
@@ -139,7 +139,7 @@ impl AccessKeys {
     pub(super) async fn load(parts: Parts) -> Result<Self, StoreError> {
         let keys = Self {
             store: parts.store,
-            vault: parts.vault,
+            cipher: parts.cipher,
             nobody: SecretKey::new(&parts.random),
             audit: parts.audit,
             mailer: parts.mailer,
@@ -147,7 +147,7 @@ impl AccessKeys {
             clock: parts.clock,
             random: parts.random,
             sessions: parts.sessions,
-            shut_outs: parts.shut_outs,
+            revocations: parts.revocations,
             // Nothing is served before `follow`.
             verified_only: AtomicBool::new(true),
             at_most: AtomicUsize::new(0),
@@ -184,24 +184,24 @@ impl AccessKeys {
     }
 
     /// Holds to another configuration from now on.
-    pub fn follow(&self, config: &Config) {
+    pub fn reload(&self, config: &Config) {
         self.verified_only
             .store(config.signup.verify_email, Ordering::Relaxed);
         self.at_most.store(config.login.access_keys, Ordering::Relaxed);
     }
 
     /// An error while keys may have been revoked elsewhere: then none of these is good.
-    pub fn require_current(&self) -> Result<(), StoreError> {
+    pub fn require_store_lock(&self) -> Result<(), StoreError> {
         self.store.require_current()
     }
 
     /// The key with this public half, if it proves something now. No lock, no store.
-    pub fn find(&self, id: &AccessKeyId) -> Option<Arc<LiveKey>> {
+    pub fn find(&self, id: &AccessKeyId) -> Option<Arc<ActiveKey>> {
         let live = self.live.pin();
         let key = live.get(id)?;
         let may_sign_in = key.principal().email_verified || !self.verified_only.load(Ordering::Relaxed);
         let expires = key.expires();
-        let is_over = expires.is_some_and(|end| end.has_come(Moment::of(&self.clock)));
+        let is_over = expires.is_some_and(|end| end.has_come(DualTime::of(&self.clock)));
         (may_sign_in && !is_over).then(|| Arc::clone(key))
     }
 
@@ -217,7 +217,7 @@ impl AccessKeys {
 
     /// A key for another purpose that all gateways over one store share.
     pub(super) fn derive(&self, purpose: &str) -> Secret<[u8; 32]> {
-        self.vault.derive(purpose)
+        self.cipher.derive(purpose)
     }
 
     pub(super) fn may_have_failures(&self, id: &AccessKeyId) {
@@ -227,7 +227,7 @@ impl AccessKeys {
     }
 
     /// Notes that a request was made with it; the store hears of it every half minute.
-    pub fn used(&self, key: &LiveKey, address: Option<IpAddr>, client: &str) {
+    pub fn used(&self, key: &ActiveKey, address: Option<IpAddr>, client: &str) {
         key.note_use(self.clock.now(), address, client);
     }
 
@@ -254,7 +254,7 @@ impl AccessKeys {
             disabled: false,
             last_use: None,
             scope: new.scope,
-            secret: self.vault.seal(&secret, id, owner.id)?,
+            secret: self.cipher.seal(&secret, id, owner.id)?,
         };
         let at_most = self.at_most.load(Ordering::Relaxed);
         let store = self.store.on_behalf_of(by);
@@ -356,8 +356,8 @@ impl AccessKeys {
             }
         }
         let store = self.store.on_behalf_of(by);
-        let turn = self.shut_outs.turn.lock().await;
-        if self.shut_outs.has_revoked(&id) && change == AccessKeyChange::Enable {
+        let turn = self.revocations.turn.lock().await;
+        if self.revocations.has_revoked(&id) && change == AccessKeyChange::Enable {
             return Err(AccessKeyError::NotFound(id));
         }
         let (kind, changed) = match change {
@@ -380,7 +380,7 @@ impl AccessKeys {
             }
             Ok(changed) => changed.ok_or(AccessKeyError::NotFound(id))?,
         };
-        self.shut_outs.remove_key(&id);
+        self.revocations.remove_key(&id);
         if change != AccessKeyChange::Enable {
             let begun = SessionsToEnd::AccessKey(changed.account, id);
             self.sessions.forget(begun);
@@ -410,12 +410,12 @@ impl AccessKeys {
             .account(owner)
             .by(by)
             .detail(AuditDetail::of(Fact::AccessKey, &id));
-        let shut_out = KeyShutOut {
+        let revocation = KeyRevocation {
             is_revoked: kind == Kind::AccessKeyRevoke,
             event,
             origin: origin.clone(),
         };
-        self.shut_outs.add_key(id, shut_out);
+        self.revocations.add_key(id, revocation);
         if let Some(owner) = owner {
             self.sessions.end_in_memory(SessionsToEnd::AccessKey(owner, id));
             self.refresh(owner).await;
@@ -451,8 +451,8 @@ impl AccessKeys {
     }
 
     /// Seals the data key with another master key: see the manual. The fingerprint of the new one.
-    pub async fn rotate_master(&self, by: &Actor) -> Result<String, VaultError> {
-        let master = self.vault.rotate().await?;
+    pub async fn rotate_master(&self, by: &Actor) -> Result<String, SecretCipherError> {
+        let master = self.cipher.rotate().await?;
         let event = Event::success(Kind::MasterKeyRotate, master.clone()).by(by);
         self.audit.note(&Origin::default(), &event);
         Ok(master)
@@ -460,7 +460,7 @@ impl AccessKeys {
 
     /// Whether the master keys that the configuration names are others than those in use, or gone.
     pub fn is_master_key_changed(&self) -> bool {
-        self.vault.is_changed()
+        self.cipher.is_changed()
     }
 
     /// Builds the keys of an account anew: it, or one of them, was changed. One that may not sign in any more has
@@ -500,18 +500,18 @@ impl AccessKeys {
     ) {
         let account = account
             .filter(|account| account.standing == Standing::Active)
-            .filter(|account| !self.shut_outs.has_account(account.id));
+            .filter(|account| !self.revocations.has_account(account.id));
         let before = index.remove(&id).unwrap_or_default();
         let known: HashSet<AccessKeyId> = stored.iter().map(|key| key.id).collect();
-        let (live, owners, now) = (self.live.pin(), self.owners.pin(), Moment::of(&self.clock));
+        let (live, owners, now) = (self.live.pin(), self.owners.pin(), DualTime::of(&self.clock));
         for key in &known {
             owners.insert(*key, id);
         }
         let mut serving = HashSet::new();
-        let may_serve = |key: &AccessKey| !key.disabled && !self.shut_outs.has_key(&key.id);
+        let may_serve = |key: &AccessKey| !key.disabled && !self.revocations.has_key(&key.id);
         for key in stored.into_iter().filter(may_serve) {
             let Some(account) = account else { break };
-            let secret = match self.vault.unseal(&key) {
+            let secret = match self.cipher.unseal(&key) {
                 Ok(secret) => secret,
                 Err(error) => {
                     tracing::error!(%error, key = %key.id, "an access key cannot be used");
@@ -525,11 +525,11 @@ impl AccessKeys {
                 Some(ended) => Arc::new(ended.again()),
                 None => {
                     let expires = key.believed_end(now.wall()).map(|end| now.by_wall(end));
-                    Arc::new(Life::new(expires))
+                    Arc::new(KeyState::new(expires))
                 }
             };
             serving.insert(key.id);
-            live.insert(key.id, Arc::new(LiveKey::new(key, secret, account, shared)));
+            live.insert(key.id, Arc::new(ActiveKey::new(key, secret, account, shared)));
         }
         for key in before.difference(&serving) {
             if let Some(key) = live.remove(key) {

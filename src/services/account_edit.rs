@@ -16,7 +16,7 @@ pub(super) enum EditError {
     Gone,
     /// It stands where there is nothing of the kind to decide.
     #[error("an account that stands at {0:?} leaves that no choice")]
-    Standing(Standing),
+    Status(Standing),
     /// These parts of it are not what the decision was made from; the account as it is.
     #[error("the account was changed meanwhile: {0:?}")]
     Stale(Vec<AccountPart>, Box<Account>),
@@ -39,7 +39,7 @@ pub(super) enum EditError {
 
 /// An account that was changed.
 #[derive(Debug)]
-pub(super) struct Edited {
+pub(super) struct AccountDiff {
     /// As it was.
     pub(super) before: Account,
     /// As it is.
@@ -66,7 +66,7 @@ pub(super) async fn edit_and_mail(
     administrators: &str,
     id: AccountId,
     change: impl Fn(&mut Account) -> Result<Vec<Mail>, EditError> + Send + Sync + 'static,
-) -> Result<Edited, EditError> {
+) -> Result<AccountDiff, EditError> {
     // The store knows only that it was refused.
     let refusal = Arc::new(Mutex::new(None));
     let edit = {
@@ -82,7 +82,7 @@ pub(super) async fn edit_and_mail(
     Err(
         match store.edit_account(id, Arc::new(edit), administrators).await? {
             EditAccount::Edited { before, after } => {
-                return Ok(Edited {
+                return Ok(AccountDiff {
                     before: *before,
                     after: *after,
                 });

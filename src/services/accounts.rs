@@ -6,16 +6,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use url::Url;
 
-use super::account_edit::{EditError, Edited, edit_and_mail};
-use super::account_name::account_name;
+use super::account_edit::{AccountDiff, EditError, edit_and_mail};
+use super::account_settings::MOST_FORMER_USERNAMES;
 use super::approval::Approval;
-use super::own_account::MOST_FORMER_USERNAMES;
+use super::display_name::account_name;
 use super::password_hash::PasswordHash;
-use super::pending_shut_outs::AccountAct;
+use super::pending_revocations::AccountAct;
 use super::sign_up::is_reserved;
 use super::{
-    AccessKeys, Actor, Audit, Event, Hasher, Kept, Kind, Lasting, Mailer, Origin, PasswordPolicy, Sessions,
-    ShutOuts,
+    AccessKeys, Actor, Audit, DeferredRevocations, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy,
+    Sessions, SharedServices,
 };
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
@@ -32,12 +32,12 @@ use crate::text::is_language_tag;
 mod error;
 mod htpasswd;
 mod sessions;
-mod standing;
+mod status;
 mod version;
 
 pub use error::AccountError;
 pub use htpasswd::{HtpasswdLine, ImportedLine};
-pub(super) use standing::Ruling;
+pub(super) use status::StatusChange;
 pub use version::{AccountPart, AccountVersion};
 
 /// Groups that an account, or an invitation, may name: far more than anybody is in, and few enough to go through.
@@ -97,7 +97,7 @@ pub struct Accounts {
     policy: Arc<PasswordPolicy>,
     sessions: Arc<Sessions>,
     access_keys: Arc<AccessKeys>,
-    shut_outs: Arc<ShutOuts>,
+    revocations: Arc<DeferredRevocations>,
     audit: Arc<Audit>,
     pub(super) approval: Approval,
     mailer: Arc<Mailer>,
@@ -110,24 +110,24 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    pub(super) fn under(
-        lasting: &Lasting,
+    pub(super) fn new(
+        shared: &SharedServices,
         policy: Arc<PasswordPolicy>,
         approval: Approval,
         config: &Config,
     ) -> Self {
         Self {
-            store: lasting.store.clone(),
-            hasher: lasting.hasher.clone(),
+            store: shared.store.clone(),
+            hasher: shared.hasher.clone(),
             policy,
-            sessions: lasting.sessions.clone(),
-            access_keys: lasting.access_keys.clone(),
-            shut_outs: lasting.shut_outs.clone(),
-            audit: lasting.audit.clone(),
+            sessions: shared.sessions.clone(),
+            access_keys: shared.access_keys.clone(),
+            revocations: shared.revocations.clone(),
+            audit: shared.audit.clone(),
             approval,
-            mailer: lasting.mailer.clone(),
-            clock: lasting.clock.clone(),
-            random: lasting.random.clone(),
+            mailer: shared.mailer.clone(),
+            clock: shared.clock.clone(),
+            random: shared.random.clone(),
             signup: config.signup.clone(),
             public_url: config.public_url.clone(),
             administrators: config.admin.group.clone(),
@@ -269,10 +269,10 @@ impl Accounts {
                 self.note(Kind::Unlock, &account, by, origin);
                 return Ok(account);
             }
-            AccountChange::Approve => (Kind::Approve, Edit::Standing(Ruling::Approve)),
-            AccountChange::Decline => (Kind::Decline, Edit::Standing(Ruling::Decline)),
-            AccountChange::Disable => (Kind::Disable, Edit::Standing(Ruling::Disable)),
-            AccountChange::Enable => (Kind::Enable, Edit::Standing(Ruling::Enable)),
+            AccountChange::Approve => (Kind::Approve, Edit::Standing(StatusChange::Approve)),
+            AccountChange::Decline => (Kind::Decline, Edit::Standing(StatusChange::Decline)),
+            AccountChange::Disable => (Kind::Disable, Edit::Standing(StatusChange::Disable)),
+            AccountChange::Enable => (Kind::Enable, Edit::Standing(StatusChange::Enable)),
             AccountChange::SetGroups(groups) => {
                 let groups = Self::group_names(&groups)?;
                 (Kind::GroupsChange, Edit::Groups(groups))
@@ -283,9 +283,9 @@ impl Accounts {
             }
         };
         let decides = matches!(edit, Edit::Standing(_));
-        let disables = matches!(edit, Edit::Standing(Ruling::Disable));
+        let disables = matches!(edit, Edit::Standing(StatusChange::Disable));
         let keeps_sessions = edit.keeps_sessions();
-        let act = Act {
+        let act = PendingChange {
             edit,
             seen: seen.map(|seen| (seen, depends_on)),
             approval: self.approval.clone(),
@@ -293,7 +293,7 @@ impl Accounts {
             by: by.clone(),
             origin: origin.clone(),
         };
-        let turn = self.shut_outs.pending.turn.lock().await;
+        let turn = self.revocations.pending.turn.lock().await;
         let edited = match self.edit(account.clone(), act, by).await {
             Err(AccountError::Store(error)) if disables => {
                 let act = AccountAct::Disable(self.approval.decision(by));
@@ -302,12 +302,12 @@ impl Accounts {
             }
             edited => edited?,
         };
-        let Edited {
+        let AccountDiff {
             before,
             after: changed,
         } = edited;
         if decides {
-            self.shut_outs.pending.remove_disabled(changed.id);
+            self.revocations.pending.remove_disabled(changed.id);
         }
         drop(turn);
         let held = decides && changed.standing == before.standing;
@@ -359,7 +359,7 @@ impl Accounts {
         origin: &Origin,
     ) {
         let guarded = &self.administrators;
-        self.shut_outs
+        self.revocations
             .hold(account, act, guarded, error, by, origin)
             .await;
     }
@@ -411,7 +411,12 @@ impl Accounts {
         self.store.group_has_active_members(&self.administrators).await
     }
 
-    async fn edit(&self, account: Account, act: Act, by: &Actor) -> Result<Edited, AccountError> {
+    async fn edit(
+        &self,
+        account: Account,
+        act: PendingChange,
+        by: &Actor,
+    ) -> Result<AccountDiff, AccountError> {
         let email = account.email;
         let store = self.store.on_behalf_of(by);
         let changed = edit_and_mail(&store, &self.administrators, account.id, move |account| {
@@ -419,7 +424,7 @@ impl Accounts {
         });
         changed.await.map_err(|error| match error {
             EditError::Gone => AccountError::NotFound(email.to_string()),
-            EditError::Standing(standing) => AccountError::Standing(email, standing),
+            EditError::Status(standing) => AccountError::Status(email, standing),
             EditError::Stale(parts, account) => AccountError::Stale(parts, account),
             EditError::EmailTaken(email) => AccountError::EmailTaken(email),
             EditError::UsernameTaken(username) => AccountError::UsernameTaken(username.to_string()),
@@ -441,7 +446,7 @@ impl Accounts {
             NewPassword::Hash(_) => Err(AccountError::NotAHash),
             NewPassword::Plain(typed) => {
                 let password = Password::parse(&typed)?;
-                let broken = self.policy.judge(&password, Some(email), Some(username));
+                let broken = self.policy.validate(&password, Some(email), Some(username));
                 if !broken.is_empty() {
                     return Err(AccountError::Password(broken));
                 }
@@ -477,7 +482,7 @@ fn made(account: Account, created: CreateAccount) -> Result<Account, AccountErro
 
 /// What a change does to the record.
 enum Edit {
-    Standing(Ruling),
+    Standing(StatusChange),
     Groups(BTreeSet<String>),
     Password(String, Timestamp),
 }
@@ -493,7 +498,7 @@ impl Edit {
 }
 
 /// A change on its way into the store, with all that it takes to apply it there.
-struct Act {
+struct PendingChange {
     edit: Edit,
     /// The version that it was decided by, and what of that has to be as it was.
     seen: Option<(AccountVersion, &'static [AccountPart])>,
@@ -503,7 +508,7 @@ struct Act {
     origin: Origin,
 }
 
-impl Act {
+impl PendingChange {
     /// What already holds is left as it is, whatever was seen.
     fn apply(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
         let before = account.clone();

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::LiveSession;
+use super::ActiveSession;
 use crate::store::Precondition;
 
 /// The longest reason, in characters.
@@ -28,7 +28,7 @@ impl Actor {
     }
 
     /// An administrator in a session, while the session lasts and the account is a member of the group.
-    pub fn administrator(session: &LiveSession, group: &str) -> Self {
+    pub fn administrator(session: &ActiveSession, group: &str) -> Self {
         Self {
             name: Some(session.principal().email.to_string()),
             reason: None,
@@ -41,7 +41,7 @@ impl Actor {
 
     /// An account's owner in a session. `proved`: when the password was set that was asked for, if it was: the act is
     /// void once another one serves (S77).
-    pub fn owner(session: &LiveSession, proved: Option<Timestamp>) -> Self {
+    pub fn owner(session: &ActiveSession, proved: Option<Timestamp>) -> Self {
         Self {
             name: None,
             reason: None,
@@ -85,7 +85,7 @@ impl Actor {
 }
 
 impl Precondition {
-    fn of(session: &LiveSession, password_changed_at: Option<Timestamp>) -> Self {
+    fn of(session: &ActiveSession, password_changed_at: Option<Timestamp>) -> Self {
         Self {
             account: session.account(),
             session: session.digest(),

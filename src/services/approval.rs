@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::account_edit::EditError;
-use super::accounts::Ruling;
-use super::{Actor, Kept, Lasting, Mailer, Origin};
+use super::accounts::StatusChange;
+use super::{Actor, Kept, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{Account, Decision, Mail, Standing, Topic};
@@ -23,11 +23,11 @@ pub(super) struct Approval {
 }
 
 impl Approval {
-    pub(super) fn under(lasting: &Lasting, config: &Config) -> Self {
+    pub(super) fn new(shared: &SharedServices, config: &Config) -> Self {
         Self {
-            store: lasting.store.clone(),
-            mailer: lasting.mailer.clone(),
-            clock: lasting.clock.clone(),
+            store: shared.store.clone(),
+            mailer: shared.mailer.clone(),
+            clock: shared.clock.clone(),
             verify_email: config.signup.verify_email,
             administrators: config.admin.group.clone(),
         }
@@ -80,13 +80,13 @@ impl Approval {
     /// proven where addresses must be; what already holds is left as it is.
     pub(super) fn decide(
         &self,
-        ruling: Ruling,
+        change: StatusChange,
         account: &mut Account,
         by: &Actor,
         origin: &Origin,
     ) -> Result<Vec<Mail>, EditError> {
         let before = account.standing;
-        account.standing = ruling.on(before).ok_or(EditError::Standing(before))?;
+        account.standing = change.on(before).ok_or(EditError::Status(before))?;
         if account.standing == before {
             return Ok(Vec::new());
         }

@@ -1,11 +1,11 @@
 //! The record of authentication and administrative events: one JSON line each (S51), and the audit log in the store.
 
 mod event;
-mod lines;
-mod log;
-mod shares;
-mod synced;
-mod whom;
+mod group_sync;
+mod line_sink;
+mod quota;
+mod resolve;
+mod store_sink;
 
 use std::io;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::log_file::Reopening;
 use crate::metrics::Metrics;
 use crate::model::{AuditEvent, AuditPlace};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, StoreError};
-use lines::Lines;
-use log::Log;
+use line_sink::LineSink;
+use store_sink::StoreSink;
 
 pub use crate::model::AuditKind as Kind;
-pub use event::{Event, Origin, Outcome};
+pub use event::{Event, EventOutcome, Origin};
 
 /// An event could not be written, and `audit.mode` is "required".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,9 +31,9 @@ pub struct AuditError;
 /// The record.
 #[derive(Debug)]
 pub struct Audit {
-    lines: Lines,
+    lines: LineSink,
     reopening: Reopening,
-    log: Log,
+    log: StoreSink,
     store: Kept,
     mode: AuditMode,
     clock: Clock,
@@ -42,7 +42,7 @@ pub struct Audit {
 
 impl Audit {
     /// The file's name that stands for standard error.
-    pub const STANDARD_ERROR: &str = lines::STANDARD_ERROR;
+    pub const STANDARD_ERROR: &str = line_sink::STANDARD_ERROR;
 
     /// Opens what lines are written to, and begins to keep the audit log of the store. Needs a tokio runtime.
     pub(super) fn open(
@@ -53,9 +53,9 @@ impl Audit {
     ) -> io::Result<Self> {
         let reopening = Reopening::default();
         Ok(Self {
-            lines: Lines::open(&config.file, reopening.clone())?,
+            lines: LineSink::open(&config.file, reopening.clone())?,
             reopening,
-            log: Log::start(store.clone(), config, clock.clone()),
+            log: StoreSink::start(store.clone(), config, clock.clone()),
             store,
             mode: config.mode,
             clock,
@@ -66,7 +66,7 @@ impl Audit {
     /// Opens the file of lines again, at once.
     pub fn reopen(&self) {
         self.reopening.request();
-        self.lines.follow();
+        self.lines.reopen();
     }
 
     /// Records an event. A failure raises the log's alarm; where the record is required it is an error too, and the
@@ -75,7 +75,7 @@ impl Audit {
         let recorded = event.recorded(self.clock.now(), origin);
         let line = self.write_line(event, &recorded);
         if self.mode == AuditMode::BestEffort {
-            self.keep(recorded);
+            self.store(recorded);
             return Ok(());
         }
         let kept = async {
@@ -109,7 +109,7 @@ impl Audit {
     pub fn note(&self, origin: &Origin, event: &Event) {
         let recorded = event.recorded(self.clock.now(), origin);
         let _ = self.write_line(event, &recorded);
-        self.keep(recorded);
+        self.store(recorded);
     }
 
     /// The number by which the line is waited for.
@@ -121,7 +121,7 @@ impl Audit {
         })
     }
 
-    fn keep(&self, recorded: AuditEvent) {
+    fn store(&self, recorded: AuditEvent) {
         if self.log.admits(&recorded) {
             self.log.add(recorded);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Actor, Audit, Event, Kept, Kind, Lasting, MailFilter, Mailer, Origin};
+use super::{Actor, Audit, Event, Kept, Kind, MailFilter, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::ids::MailId;
 use crate::model::{AuditDetail, Fact, KeptMail, MailState};
@@ -21,19 +21,19 @@ pub struct FailedMails {
 }
 
 impl FailedMails {
-    pub(super) fn under(lasting: &Lasting) -> Self {
+    pub(super) fn new(shared: &SharedServices) -> Self {
         Self {
-            store: lasting.store.clone(),
-            mailer: lasting.mailer.clone(),
-            audit: lasting.audit.clone(),
-            clock: lasting.clock.clone(),
+            store: shared.store.clone(),
+            mailer: shared.mailer.clone(),
+            audit: shared.audit.clone(),
+            clock: shared.clock.clone(),
         }
     }
 
     /// How many there are, of the 1000 oldest mails that wait or failed.
     pub async fn count(&self) -> Result<usize, StoreError> {
         let mails = self.store.mails(None, COUNTED).await?;
-        let failed = |kept: &&KeptMail| matches!(kept.state, MailState::Failed(_));
+        let failed = |queued: &&KeptMail| matches!(queued.state, MailState::Failed(_));
         Ok(mails.iter().filter(failed).count())
     }
 
@@ -90,13 +90,13 @@ impl FailedMails {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::services::world::{EMAIL, World, client, tester};
+    use crate::services::test_support::{EMAIL, TestEnv, client, tester};
 
     #[tokio::test]
     async fn one_that_failed_is_counted_until_it_is_sent_again_which_is_recorded_with_why() {
-        let world = World::with_ann(|_| {}).await;
+        let world = TestEnv::with_ann(|_| {}).await;
         let services = &world.services;
-        services.mailed_links.forgot(EMAIL, &client()).await.unwrap();
+        services.email_tokens.forgot(EMAIL, &client()).await.unwrap();
         let id = world.store.mails(None, 1).await.unwrap()[0].mail.id;
         let by = tester().because("the mail server is back");
         let origin = client();
@@ -120,13 +120,13 @@ mod tests {
 
     #[tokio::test]
     async fn all_that_failed_and_that_a_filter_lets_through_are_sent_again_at_once() {
-        let world = World::with_ann(|_| {}).await;
+        let world = TestEnv::with_ann(|_| {}).await;
         let services = &world.services;
         for name in ["bea", "bob", "cid"] {
             world.add(&format!("{name}@example.com"), &[]).await;
         }
         for email in [EMAIL, "bea@example.com", "bob@example.com", "cid@example.com"] {
-            services.mailed_links.forgot(email, &client()).await.unwrap();
+            services.email_tokens.forgot(email, &client()).await.unwrap();
         }
         let mails = world.store.mails(None, 10).await.unwrap();
         assert_eq!(mails.len(), 4);
@@ -156,7 +156,7 @@ mod tests {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let page = services
-                .inspection
+                .admin_queries
                 .find_mails(&filter("B", None), after, 1)
                 .await
                 .unwrap();

@@ -24,40 +24,40 @@ pub struct Busy;
 /// The pool.
 #[derive(Debug)]
 pub struct Hasher {
-    pool: Arc<Pool>,
+    pool: Arc<HashPool>,
 }
 
 /// A place in the queue, taken before an attempt is recorded; free again when its hash is done, or on drop.
 #[derive(Debug)]
-pub struct Place {
-    pool: Arc<Pool>,
+pub struct HashPermit {
+    pool: Arc<HashPool>,
     is_running: bool,
 }
 
 /// What a comparison said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct PasswordCheck {
     /// The password is the one that was hashed.
     pub matches: bool,
     /// The hash has a lower cost, or another form, than new ones get.
     pub outdated: bool,
 }
 
-impl Verdict {
+impl PasswordCheck {
     const NO: Self = Self {
         matches: false,
         outdated: false,
     };
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type HashJob = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug)]
-struct Pool {
+struct HashPool {
     cost: u32,
     free: AtomicUsize,
     metrics: Arc<Metrics>,
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<HashJob>,
 }
 
 impl Hasher {
@@ -75,7 +75,7 @@ impl Hasher {
                 .spawn(move || work(&receiver))?;
         }
         Ok(Self {
-            pool: Arc::new(Pool {
+            pool: Arc::new(HashPool {
                 cost: cost.clamp(4, 31),
                 free: AtomicUsize::new(queue),
                 metrics,
@@ -85,7 +85,7 @@ impl Hasher {
     }
 
     /// A place in the queue.
-    pub fn place(&self) -> Result<Place, Busy> {
+    pub fn place(&self) -> Result<HashPermit, Busy> {
         self.pool
             .free
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1))
@@ -94,7 +94,7 @@ impl Hasher {
                 Busy
             })?;
         self.pool.metrics.hashes_waiting.increment();
-        Ok(Place {
+        Ok(HashPermit {
             pool: Arc::clone(&self.pool),
             is_running: false,
         })
@@ -107,7 +107,7 @@ impl Hasher {
 }
 
 /// Ends when the pool is dropped. Jobs do not panic.
-fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
+fn work(jobs: &Mutex<mpsc::Receiver<HashJob>>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
@@ -115,7 +115,7 @@ fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
     }
 }
 
-impl Place {
+impl HashPermit {
     /// The hash of a new password, in the contract's stored form.
     ///
     /// # Errors
@@ -128,18 +128,21 @@ impl Place {
     }
 
     /// Compares; without a hash against a dummy of the same cost, which never matches.
-    pub async fn verify(self, password: Password, hash: Option<String>) -> Verdict {
+    pub async fn verify(self, password: Password, hash: Option<String>) -> PasswordCheck {
         self.run(move |pool| pool.verify(&password, hash.as_deref()))
             .await
-            .unwrap_or(Verdict::NO)
+            .unwrap_or(PasswordCheck::NO)
     }
 
     /// Costs what a comparison costs, for a password that cannot be one.
     pub async fn spend(self) {
-        self.run(Pool::spend).await;
+        self.run(HashPool::spend).await;
     }
 
-    async fn run<T: Send + 'static>(mut self, work: impl FnOnce(&Pool) -> T + Send + 'static) -> Option<T> {
+    async fn run<T: Send + 'static>(
+        mut self,
+        work: impl FnOnce(&HashPool) -> T + Send + 'static,
+    ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         let jobs = self.pool.jobs.clone();
         let job = Box::new(move || {
@@ -168,7 +171,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for HashPermit {
     fn drop(&mut self) {
         let metrics = &self.pool.metrics;
         let counted = if self.is_running {
@@ -181,7 +184,7 @@ impl Drop for Place {
     }
 }
 
-impl Pool {
+impl HashPool {
     fn hash(&self, password: &Password) -> Option<String> {
         self.metrics.hashes.increment();
         PasswordHash::compute(password, self.cost, Random::system().bytes())
@@ -196,7 +199,7 @@ impl Pool {
         }
     }
 
-    fn verify(&self, password: &Password, stored: Option<&str>) -> Verdict {
+    fn verify(&self, password: &Password, stored: Option<&str>) -> PasswordCheck {
         let parsed = stored.map(PasswordHash::parse);
         if matches!(parsed, Some(None)) {
             tracing::error!(
@@ -205,17 +208,17 @@ impl Pool {
         }
         let Some(hash) = parsed.flatten() else {
             self.spend();
-            return Verdict::NO;
+            return PasswordCheck::NO;
         };
         self.metrics.hashes.increment();
         match hash.matches(password) {
-            Ok(matches) => Verdict {
+            Ok(matches) => PasswordCheck {
                 matches,
                 outdated: hash.is_outdated(self.cost),
             },
             Err(error) => {
                 tracing::error!(%error, "a password could not be compared");
-                Verdict::NO
+                PasswordCheck::NO
             }
         }
     }
@@ -223,13 +226,13 @@ impl Pool {
 
 /// Keeps the threads of a pool busy until it is dropped, so that a test decides when hashes go on.
 #[cfg(test)]
-pub(super) struct Held(Vec<(mpsc::Sender<()>, HeldJob)>);
+pub(super) struct PausedPool(Vec<(mpsc::Sender<()>, HeldJob)>);
 
 #[cfg(test)]
 type HeldJob = futures_util::future::LocalBoxFuture<'static, Option<()>>;
 
 #[cfg(test)]
-impl Drop for Held {
+impl Drop for PausedPool {
     fn drop(&mut self) {
         for (release, _) in &self.0 {
             release.send(()).unwrap();
@@ -244,14 +247,14 @@ impl Hasher {
         self.pool.free.load(Ordering::Acquire)
     }
 
-    pub(super) fn hold(&self, threads: usize) -> Held {
+    pub(super) fn hold(&self, threads: usize) -> PausedPool {
         let job = |_| {
             let (release, released) = mpsc::channel();
             let mut job = Box::pin(self.place().unwrap().run(move |_| released.recv().unwrap()));
             assert!(futures_util::FutureExt::now_or_never(&mut job).is_none());
             (release, job as _)
         };
-        Held((0..threads).map(job).collect())
+        PausedPool((0..threads).map(job).collect())
     }
 }
 
@@ -304,7 +307,7 @@ mod tests {
         let verdict = hasher.place().unwrap().verify(password("x"), Some(old)).await;
         assert_eq!(
             verdict,
-            Verdict {
+            PasswordCheck {
                 matches: true,
                 outdated: true
             }

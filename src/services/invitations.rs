@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use url::Url;
 
-use super::{Actor, Audit, Event, Kept, Kind, Lasting, Mailer, Origin};
+use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::InvitationId;
@@ -29,13 +29,13 @@ pub struct Invitations {
 }
 
 impl Invitations {
-    pub(super) fn under(lasting: &Lasting, config: &Config) -> Self {
+    pub(super) fn new(shared: &SharedServices, config: &Config) -> Self {
         Self {
-            store: lasting.store.clone(),
-            audit: lasting.audit.clone(),
-            clock: lasting.clock.clone(),
-            random: lasting.random.clone(),
-            mailer: lasting.mailer.clone(),
+            store: shared.store.clone(),
+            audit: shared.audit.clone(),
+            clock: shared.clock.clone(),
+            random: shared.random.clone(),
+            mailer: shared.mailer.clone(),
             public_url: config.public_url.clone(),
             administrators: config.admin.group.clone(),
         }

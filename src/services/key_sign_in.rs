@@ -10,8 +10,8 @@ use sha2::Sha256;
 use super::challenges::{self, Challenges};
 use super::sessions::SignInCredential;
 use super::{
-    AccessKeys, Audit, Event, KeyProof, KeyRefusal, Kind, Lasting, LiveKey, Origin, SignIn, SignInError,
-    SignedIn, SpendError, SpentSignatures,
+    AccessKeyAuthError, AccessKeyVerifier, AccessKeys, ActiveKey, Audit, Event, Kind, Origin, ReplayError,
+    ReplayGuard, SharedServices, SignIn, SignInError, SignedIn,
 };
 use crate::model::{Account, AuditDetail, Fact, SecretKey, TokenDigest};
 use crate::secret::Secret;
@@ -19,7 +19,7 @@ use crate::store::{SessionsToEnd, StoreError};
 
 /// How the holder of a key proves to have its secret.
 #[derive(Debug)]
-pub enum KeyAnswer {
+pub enum KeyCredential {
     /// By a signature of a challenge that was asked for.
     Signature {
         /// The challenge.
@@ -50,13 +50,13 @@ pub enum KeySignInError {
     Refused(#[from] SignInError),
 }
 
-impl From<KeyRefusal> for KeySignInError {
-    fn from(refusal: KeyRefusal) -> Self {
+impl From<AccessKeyAuthError> for KeySignInError {
+    fn from(refusal: AccessKeyAuthError) -> Self {
         Self::Refused(match refusal {
-            KeyRefusal::Invalid => SignInError::InvalidCredentials,
-            KeyRefusal::Locked(wait) => SignInError::Locked(wait),
-            KeyRefusal::RateLimited(wait) => SignInError::RateLimited(wait),
-            KeyRefusal::Store(error) => SignInError::Store(error),
+            AccessKeyAuthError::Invalid => SignInError::InvalidCredentials,
+            AccessKeyAuthError::Locked(wait) => SignInError::Locked(wait),
+            AccessKeyAuthError::RateLimited(wait) => SignInError::RateLimited(wait),
+            AccessKeyAuthError::Store(error) => SignInError::Store(error),
         })
     }
 }
@@ -71,28 +71,28 @@ impl From<StoreError> for KeySignInError {
 #[derive(Debug)]
 pub struct KeySignIn {
     keys: Arc<AccessKeys>,
-    proof: Arc<KeyProof>,
+    proof: Arc<AccessKeyVerifier>,
     sign_in: Arc<SignIn>,
-    spent: Arc<SpentSignatures>,
+    replay_guard: Arc<ReplayGuard>,
     challenges: Challenges,
     audit: Arc<Audit>,
 }
 
 impl KeySignIn {
-    pub(super) fn under(
-        lasting: &Lasting,
-        proof: &Arc<KeyProof>,
+    pub(super) fn new(
+        shared: &SharedServices,
+        proof: &Arc<AccessKeyVerifier>,
         sign_in: &Arc<SignIn>,
-        spent: &Arc<SpentSignatures>,
+        replay_guard: &Arc<ReplayGuard>,
     ) -> Self {
-        let keys = lasting.access_keys.clone();
+        let keys = shared.access_keys.clone();
         Self {
-            challenges: Challenges::new(&keys, lasting.clock.clone(), lasting.random.clone()),
-            audit: lasting.audit.clone(),
+            challenges: Challenges::new(&keys, shared.clock.clone(), shared.random.clone()),
+            audit: shared.audit.clone(),
             keys,
             proof: proof.clone(),
             sign_in: sign_in.clone(),
-            spent: spent.clone(),
+            replay_guard: replay_guard.clone(),
         }
     }
 
@@ -106,7 +106,7 @@ impl KeySignIn {
     pub async fn with_key(
         &self,
         access_key: &str,
-        answer: &KeyAnswer,
+        answer: &KeyCredential,
         agrees: bool,
         origin: &Origin,
         replaces: Option<TokenDigest>,
@@ -126,49 +126,49 @@ impl KeySignIn {
     async fn try_with_key(
         &self,
         access_key: &str,
-        answer: &KeyAnswer,
+        answer: &KeyCredential,
         agrees: bool,
         origin: &Origin,
         replaces: Option<TokenDigest>,
     ) -> Result<SignedIn, KeySignInError> {
         let challenge = match answer {
-            KeyAnswer::Secret(_) => None,
-            KeyAnswer::Signature { challenge, .. } => {
+            KeyCredential::Secret(_) => None,
+            KeyCredential::Signature { challenge, .. } => {
                 Some(self.challenges.read(challenge).ok_or(KeySignInError::Stale)?)
             }
         };
         let is_right = |secret: &SecretKey| answer.is_right(access_key, secret);
         let judged = self
             .proof
-            .judge(access_key.as_bytes(), Kind::SignIn, origin, is_right);
+            .verify_outcome(access_key.as_bytes(), Kind::SignIn, origin, is_right);
         let key = judged.await?;
         if let Some(challenge) = challenge {
-            let spent = self.spent.spend(challenge.digest, challenge.until).await;
+            let spent = self.replay_guard.claim(challenge.digest, challenge.until).await;
             spent.map_err(|error| match error {
-                SpendError::SpentBefore => self.refused(&key, origin, KeySignInError::Answered),
-                SpendError::Full => SignInError::Busy.into(),
-                SpendError::Store(error) => error.into(),
+                ReplayError::SpentBefore => self.record_failure(&key, origin, KeySignInError::Answered),
+                ReplayError::Full => SignInError::Busy.into(),
+                ReplayError::Store(error) => error.into(),
             })?;
         }
         if key.is_limited() {
-            return Err(self.refused(&key, origin, KeySignInError::Limited));
+            return Err(self.record_failure(&key, origin, KeySignInError::Limited));
         }
         let account = match self.admit(&key, agrees, origin).await {
             Ok(account) => account,
-            Err(error) => return Err(self.refused(&key, origin, error.into())),
+            Err(error) => return Err(self.record_failure(&key, origin, error.into())),
         };
         self.begin(&key, account, origin, replaces).await
     }
 
     /// The account of a key that serves, if it may sign in and has agreed to the terms.
-    async fn admit(&self, key: &LiveKey, agrees: bool, origin: &Origin) -> Result<Account, SignInError> {
+    async fn admit(&self, key: &ActiveKey, agrees: bool, origin: &Origin) -> Result<Account, SignInError> {
         let account = self.sign_in.account(key.principal().account).await?;
         self.sign_in.agree(account, agrees, origin).await
     }
 
     async fn begin(
         &self,
-        key: &LiveKey,
+        key: &ActiveKey,
         account: Account,
         origin: &Origin,
         replaces: Option<TokenDigest>,
@@ -202,7 +202,7 @@ impl KeySignIn {
         })
     }
 
-    fn refused(&self, key: &LiveKey, origin: &Origin, error: KeySignInError) -> KeySignInError {
+    fn record_failure(&self, key: &ActiveKey, origin: &Origin, error: KeySignInError) -> KeySignInError {
         let reason = match &error {
             KeySignInError::Stale => "signature-invalid",
             KeySignInError::Answered => "replayed",
@@ -215,7 +215,7 @@ impl KeySignIn {
     }
 }
 
-impl KeyAnswer {
+impl KeyCredential {
     fn is_right(&self, access_key: &str, secret: &SecretKey) -> bool {
         match self {
             Self::Secret(given) => secret.matches(given.expose().as_bytes()),

@@ -24,16 +24,16 @@ pub(super) struct Lockout {
 
 /// What [`Lockout::admit`] said.
 #[derive(Debug)]
-pub(super) enum Admitted<P> {
+pub(super) enum AttemptDecision<P> {
     /// Counted; may be evaluated, in this place.
     Evaluate(InFlight, P),
     /// Locked for so long; must not be evaluated.
     Locked(Duration),
 }
 
-/// What [`Lockout::judge`] said.
+/// What [`Lockout::evaluate`] said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Judged {
+pub(super) enum AttemptResult {
     /// Right, and not locked.
     Passed,
     /// Wrong, and counted; perhaps this one starts the lock.
@@ -49,7 +49,7 @@ pub(super) enum Judged {
 #[derive(Debug)]
 pub(super) struct InFlight {
     store: Kept,
-    gate: Entry,
+    gate: GateUse,
     count: u32,
     allowed: u32,
 }
@@ -66,7 +66,7 @@ impl Lockout {
         &self,
         subject: Subject,
         place: impl Fn() -> Result<P, E>,
-    ) -> Result<Admitted<P>, E> {
+    ) -> Result<AttemptDecision<P>, E> {
         let gate = self.gates.enter(subject);
         loop {
             // One attempt of a name is counted at a time, so that what is in flight is known when the store answers.
@@ -84,9 +84,9 @@ impl Lockout {
                         count,
                         allowed: self.policy.max_failures,
                     };
-                    return Ok(Admitted::Evaluate(attempt, place));
+                    return Ok(AttemptDecision::Evaluate(attempt, place));
                 }
-                Attempt::Locked(wait) if before.aloft == 0 => return Ok(Admitted::Locked(wait)),
+                Attempt::Locked(wait) if before.aloft == 0 => return Ok(AttemptDecision::Locked(wait)),
                 Attempt::Locked(_) => {
                     drop((counting, place));
                     // Fails only when the sender is gone, and the gate holds that.
@@ -101,18 +101,22 @@ impl Lockout {
 
     /// Judges a proof that costs nothing to check, so that a right one costs nothing to count. Those of one subject
     /// are judged one after another: of many at one moment no more are told apart than the policy allows (S10).
-    pub(super) async fn judge(&self, subject: Subject, is_right: bool) -> Result<Judged, StoreError> {
+    pub(super) async fn evaluate(
+        &self,
+        subject: Subject,
+        is_right: bool,
+    ) -> Result<AttemptResult, StoreError> {
         let gate = self.gates.enter(subject);
         let _turn = gate.gate.counting.lock().await;
         if is_right {
             let locked = self.store.locked_for(subject, self.policy).await?;
-            return Ok(locked.map_or(Judged::Passed, Judged::Locked));
+            return Ok(locked.map_or(AttemptResult::Passed, AttemptResult::Locked));
         }
         Ok(match self.store.record_attempt(subject, self.policy).await? {
-            Attempt::Counted(count) => Judged::Failed {
+            Attempt::Counted(count) => AttemptResult::Failed {
                 locks: count > self.policy.max_failures,
             },
-            Attempt::Locked(wait) => Judged::Locked(wait),
+            Attempt::Locked(wait) => AttemptResult::Locked(wait),
         })
     }
 }
@@ -139,10 +143,10 @@ impl Drop for InFlight {
 
 /// The subjects of which attempts are under way: as many as there are requests.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Gates(Arc<Mutex<HashMap<Subject, Arc<Gate>>>>);
+pub(super) struct Gates(Arc<Mutex<HashMap<Subject, Arc<SubjectGate>>>>);
 
 #[derive(Debug, Default)]
-struct Gate {
+struct SubjectGate {
     counting: tokio::sync::Mutex<()>,
     flights: watch::Sender<Flights>,
 }
@@ -157,27 +161,27 @@ struct Flights {
 
 /// A use of a gate; the last one removes it.
 #[derive(Debug)]
-struct Entry {
+struct GateUse {
     gates: Gates,
     subject: Subject,
-    gate: Arc<Gate>,
+    gate: Arc<SubjectGate>,
 }
 
 impl Gates {
-    fn enter(&self, subject: Subject) -> Entry {
-        Entry {
+    fn enter(&self, subject: Subject) -> GateUse {
+        GateUse {
             gates: self.clone(),
             subject,
             gate: Arc::clone(self.lock().entry(subject).or_default()),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Arc<Gate>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Arc<SubjectGate>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Entry {
+impl Drop for GateUse {
     fn drop(&mut self) {
         let mut gates = self.gates.lock();
         // The map's and this one; more are only made under the lock.
@@ -208,8 +212,8 @@ mod tests {
 
     async fn evaluate(lockout: &Lockout, subject: Subject) -> InFlight {
         match lockout.admit(subject, ANYWHERE).await.unwrap() {
-            Admitted::Evaluate(attempt, ()) => attempt,
-            Admitted::Locked(_) => panic!("locked"),
+            AttemptDecision::Evaluate(attempt, ()) => attempt,
+            AttemptDecision::Locked(_) => panic!("locked"),
         }
     }
 
@@ -224,7 +228,7 @@ mod tests {
         let mut third = std::pin::pin!(lockout.admit(subject, ANYWHERE));
         assert!(futures_util::poll!(&mut third).is_pending());
         one.clear().await.unwrap();
-        assert!(matches!(third.await.unwrap(), Admitted::Evaluate(..)));
+        assert!(matches!(third.await.unwrap(), AttemptDecision::Evaluate(..)));
         drop(two);
         assert!(lockout.gates.lock().is_empty());
     }
@@ -243,7 +247,7 @@ mod tests {
         drop(one);
         assert!(futures_util::poll!(&mut third).is_pending());
         drop(two);
-        assert!(matches!(third.await.unwrap(), Admitted::Locked(_)));
+        assert!(matches!(third.await.unwrap(), AttemptDecision::Locked(_)));
         assert!(lockout.gates.lock().is_empty());
     }
 
@@ -272,8 +276,8 @@ mod tests {
         let mut held = Vec::new();
         for _ in 0..2 {
             match lockout.admit(subject, place).await.unwrap() {
-                Admitted::Evaluate(attempt, place) => held.push((attempt, place)),
-                Admitted::Locked(_) => panic!("locked"),
+                AttemptDecision::Evaluate(attempt, place) => held.push((attempt, place)),
+                AttemptDecision::Locked(_) => panic!("locked"),
             }
         }
         let mut waiting: Vec<_> = (0..200)
@@ -286,7 +290,7 @@ mod tests {
         assert_eq!(places.available_permits(), 1, "it is free for other names");
         drop(held);
         for admitted in futures_util::future::join_all(waiting).await {
-            assert!(matches!(admitted.unwrap(), Admitted::Locked(_)));
+            assert!(matches!(admitted.unwrap(), AttemptDecision::Locked(_)));
         }
     }
 }

@@ -3,49 +3,49 @@
 //! Services know the model and the store; they never know HTTP. The pages, the signature schemes and the
 //! administrator's commands are all callers of the same few functions, so that no path has rules of its own.
 
+mod access_key_auth;
 mod access_keys;
 mod account_edit;
-mod account_name;
+mod account_settings;
 mod accounts;
+mod active_key;
+mod active_session;
 mod actor;
-mod address_limit;
-mod admission;
-mod allowance;
+mod admin_queries;
 mod approval;
 mod audit;
 mod challenges;
-mod change_limit;
-mod derived_keys;
+mod change_rate_limiter;
+mod deferred_revocations;
+mod derived_key_cache;
+mod display_name;
+mod email_tokens;
 mod failed_mails;
+mod gcra;
 mod hasher;
-mod inspection;
 mod invitations;
+mod ip_rate_limiter;
 mod kept;
-mod key_proof;
 mod key_sign_in;
 mod link_lifetimes;
-mod live_key;
-mod live_session;
 mod lockout;
 mod mail;
-mod mailed_links;
 mod master_keys;
 mod new_password;
-mod own_account;
 mod password_hash;
 mod password_policy;
-mod pending_shut_outs;
+mod pending_revocations;
+mod replay_guard;
+mod secret_encryption;
 mod session_cookie;
 mod sessions;
 mod settled_time;
-mod shut_outs;
 mod sign_in;
+mod sign_in_policy;
 mod sign_up;
-mod spent_signatures;
 mod terms;
-mod vault;
 #[cfg(test)]
-mod world;
+mod test_support;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,46 +57,46 @@ use crate::metrics::Metrics;
 use crate::model::LockoutPolicy;
 use crate::random::Random;
 use crate::store::Store;
-use address_limit::AddressLimit;
-use admission::Admission;
 use approval::Approval;
-use change_limit::ChangeLimit;
+use change_rate_limiter::ChangeRateLimiter;
+use ip_rate_limiter::IpRateLimiter;
 use kept::Kept;
 use lockout::{Gates, Lockout};
-use pending_shut_outs::PendingShutOuts;
+use pending_revocations::PendingRevocations;
+use secret_encryption::SecretCipher;
+use sign_in_policy::SignInPolicy;
 use terms::Terms;
-use vault::Vault;
 
+pub use access_key_auth::{AccessKeyAuthError, AccessKeyVerifier};
 pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys, NewAccessKey};
-pub use account_name::{LONGEST_NAME, NotAName};
+pub use account_settings::{AccountSettings, AccountSettingsError, MOST_FORMER_USERNAMES, PasswordForm};
 pub use accounts::{
     AccountChange, AccountError, AccountPart, AccountVersion, Accounts, HtpasswdLine, ImportedLine,
     NewAccount, NewPassword,
 };
+pub use active_key::ActiveKey;
+pub use active_session::ActiveSession;
 pub use actor::Actor;
-pub use audit::{Audit, AuditError, Event, Kind, Origin, Outcome};
-pub use change_limit::TooManyChanges;
-pub use derived_keys::DerivedKeys;
+pub use admin_queries::{AdminQueries, LocksInForce, MailFilter, MailPage};
+pub use audit::{Audit, AuditError, Event, EventOutcome, Kind, Origin};
+pub use change_rate_limiter::TooManyChanges;
+pub use deferred_revocations::DeferredRevocations;
+pub use derived_key_cache::DerivedKeyCache;
+pub use display_name::{DisplayNameError, LONGEST_NAME};
+pub use email_tokens::{Confirmation, EmailTokens, LinkError};
 pub use failed_mails::FailedMails;
-pub use hasher::{Busy, Hasher, Place, Verdict};
-pub use inspection::{Inspection, LocksInForce, MailFilter, MailPage};
+pub use hasher::{Busy, HashPermit, Hasher, PasswordCheck};
 pub use invitations::Invitations;
-pub use key_proof::{KeyProof, KeyRefusal};
-pub use key_sign_in::{KeyAnswer, KeySignIn, KeySignInError};
-pub use live_key::LiveKey;
-pub use live_session::LiveSession;
-pub use mail::{LETTER, MailError, Mailer, Probe, ProbeError};
-pub use mailed_links::{Confirmation, LinkError, MailedLinks};
+pub use key_sign_in::{KeyCredential, KeySignIn, KeySignInError};
+pub use mail::{LETTER, MailError, MailProbe, Mailer, ProbeError};
 pub use master_keys::MasterKeyError;
-pub use own_account::{MOST_FORMER_USERNAMES, OwnAccount, OwnAccountError, PasswordForm};
 pub use password_policy::{PasswordPolicy, PasswordRule};
-pub use session_cookie::{Presented, SessionCookie};
+pub use replay_guard::{ReplayError, ReplayGuard};
+pub use secret_encryption::{SecretCipherError, check_master_key, require_master_key};
+pub use session_cookie::{PresentedCookie, SessionCookie};
 pub use sessions::{SessionInfo, Sessions};
-pub use shut_outs::ShutOuts;
 pub use sign_in::{SignIn, SignInError, SignedIn};
 pub use sign_up::{FieldError, SignUp, SignUpError, SignUpField, SignUpForm, SignUpNext};
-pub use spent_signatures::{SpendError, SpentSignatures};
-pub use vault::{VaultError, check_master_key, require_master_key};
 
 /// What accounts and events are looked for by, and what is found: the questions of the pages are those of the store.
 pub use crate::store::{
@@ -110,7 +110,7 @@ pub struct Services {
     /// Accounts, as an administrator handles them.
     pub accounts: Arc<Accounts>,
     /// What administrators look at.
-    pub inspection: Arc<Inspection>,
+    pub admin_queries: Arc<AdminQueries>,
     /// Mails that failed for good.
     pub failed_mails: Arc<FailedMails>,
     /// Invitations.
@@ -120,21 +120,21 @@ pub struct Services {
     /// Access keys.
     pub access_keys: Arc<AccessKeys>,
     /// Accounts that are shut out though the store could not keep it.
-    pub shut_outs: Arc<ShutOuts>,
+    pub revocations: Arc<DeferredRevocations>,
     /// Proving oneself with the secret of an access key.
-    pub key_proof: Arc<KeyProof>,
+    pub access_key_auth: Arc<AccessKeyVerifier>,
     /// Signing in with an access key.
     pub key_sign_in: Arc<KeySignIn>,
     /// Signatures that served where they serve once.
-    pub spent_signatures: Arc<SpentSignatures>,
+    pub replay_guard: Arc<ReplayGuard>,
     /// Signing in with a password.
     pub sign_in: Arc<SignIn>,
     /// What people do with their own account.
-    pub own_account: Arc<OwnAccount>,
+    pub account_settings: Arc<AccountSettings>,
     /// Making an account.
     pub sign_up: Arc<SignUp>,
     /// What the links in mails do.
-    pub mailed_links: Arc<MailedLinks>,
+    pub email_tokens: Arc<EmailTokens>,
     /// Mail.
     pub mailer: Arc<Mailer>,
     /// The record of authentication events.
@@ -145,21 +145,21 @@ pub struct Services {
     pub session_cookie: Arc<SessionCookie>,
     /// The pool on which passwords are hashed.
     pub hasher: Arc<Hasher>,
-    lasting: Lasting,
+    shared: SharedServices,
 }
 
 /// What lasts as long as the program does, whatever the configuration becomes.
 #[derive(Clone, Debug)]
-struct Lasting {
+struct SharedServices {
     store: Kept,
     hasher: Arc<Hasher>,
     sessions: Arc<Sessions>,
     access_keys: Arc<AccessKeys>,
-    shut_outs: Arc<ShutOuts>,
+    revocations: Arc<DeferredRevocations>,
     audit: Arc<Audit>,
     mailer: Arc<Mailer>,
-    addresses: Arc<AddressLimit>,
-    changes: Arc<ChangeLimit>,
+    addresses: Arc<IpRateLimiter>,
+    changes: Arc<ChangeRateLimiter>,
     gates: Gates,
     clock: Clock,
     random: Random,
@@ -200,7 +200,7 @@ impl Services {
         if let Err(error) = store.forget_future(clock.now()).await {
             tracing::warn!(%error, "what was made while the clock was ahead could not be removed");
         }
-        let pending = Arc::new(PendingShutOuts::default());
+        let pending = Arc::new(PendingRevocations::default());
         let sessions = Sessions::load(
             store.clone(),
             &config.session,
@@ -217,7 +217,7 @@ impl Services {
             path: config.audit.file.clone(),
             error,
         })?);
-        let changes = Arc::new(ChangeLimit::new(clock.clone()));
+        let changes = Arc::new(ChangeRateLimiter::new(clock.clone()));
         let mailer = Mailer::new(
             config,
             store.clone(),
@@ -227,7 +227,8 @@ impl Services {
         );
         let mailer = Arc::new(mailer?);
         let access_keys = AccessKeys::load(access_keys::Parts {
-            vault: Vault::open(store.clone(), config.store.master_key.clone(), random.clone()).await?,
+            cipher: SecretCipher::open(store.clone(), config.store.master_key.clone(), random.clone())
+                .await?,
             store: store.clone(),
             audit: audit.clone(),
             mailer: mailer.clone(),
@@ -235,26 +236,26 @@ impl Services {
             clock: clock.clone(),
             random: random.clone(),
             sessions: sessions.clone(),
-            shut_outs: pending.clone(),
+            revocations: pending.clone(),
         });
         let access_keys = Arc::new(access_keys.await?);
-        let shut_outs = Arc::new(ShutOuts {
+        let shut_outs = Arc::new(DeferredRevocations {
             pending,
             store: store.clone(),
             sessions: sessions.clone(),
             access_keys: access_keys.clone(),
             audit: audit.clone(),
         });
-        let services = Self::over(
-            Lasting {
+        let services = Self::build(
+            SharedServices {
                 store,
                 access_keys,
-                shut_outs,
+                revocations: shut_outs,
                 mailer,
                 hasher,
                 sessions,
                 audit,
-                addresses: Arc::new(AddressLimit::new(&config.lockout, clock.clone())),
+                addresses: Arc::new(IpRateLimiter::new(&config.lockout, clock.clone())),
                 changes,
                 gates: Gates::default(),
                 clock,
@@ -263,32 +264,32 @@ impl Services {
             },
             config,
         );
-        services.follow(config);
+        services.apply_config(config);
         Ok(services)
     }
 
     /// Has what lasts hold to another configuration from now on.
-    pub fn follow(&self, config: &Config) {
-        self.access_keys.follow(config);
-        self.mailer.follow(config);
-        self.sessions.follow(config);
+    pub fn apply_config(&self, config: &Config) {
+        self.access_keys.reload(config);
+        self.mailer.reload(config);
+        self.sessions.reload(config);
     }
 
     /// The same services under another configuration. Sessions, access keys, the record, the hashing pool and the
     /// counts of addresses stay, and with them what the configuration says of them.
     #[must_use]
-    pub fn under(&self, config: &Config) -> Self {
-        Self::over(self.lasting.clone(), config)
+    pub fn with_config(&self, config: &Config) -> Self {
+        Self::build(self.shared.clone(), config)
     }
 
-    fn over(mut lasting: Lasting, config: &Config) -> Self {
-        lasting.store = lasting.store.with_verified_only(config.signup.verify_email);
-        let Lasting {
+    fn build(mut shared: SharedServices, config: &Config) -> Self {
+        shared.store = shared.store.with_verified_only(config.signup.verify_email);
+        let SharedServices {
             store,
             hasher,
             sessions,
             access_keys,
-            shut_outs,
+            revocations: shut_outs,
             audit,
             mailer,
             addresses,
@@ -297,13 +298,13 @@ impl Services {
             clock,
             random,
             metrics,
-        } = lasting.clone();
-        let admission = Admission {
+        } = shared.clone();
+        let admission = SignInPolicy {
             verified_only: config.signup.verify_email,
         };
         let policy = Arc::new(PasswordPolicy::new(config.password.policy));
         let administrators = config.admin.group.clone();
-        let approval = Approval::under(&lasting, config);
+        let approval = Approval::new(&shared, config);
         let terms = Terms::new(&config.signup, clock.clone());
         let lockout_policy = lockout_policy(config);
         let sign_in = Arc::new(SignIn {
@@ -315,48 +316,38 @@ impl Services {
             audit: audit.clone(),
             by_username: config.login.username,
             terms: terms.clone(),
-            admission,
+            policy: admission,
             guarded: administrators.clone(),
             metrics: metrics.clone(),
         });
-        let key_proof = Arc::new(KeyProof::under(&lasting, lockout_policy));
-        let spent_signatures = Arc::new(SpentSignatures::new(store.clone()));
+        let key_proof = Arc::new(AccessKeyVerifier::new(&shared, lockout_policy));
+        let spent_signatures = Arc::new(ReplayGuard::new(store.clone()));
         Self {
-            accounts: Arc::new(Accounts::under(
-                &lasting,
-                policy.clone(),
-                approval.clone(),
-                config,
-            )),
-            inspection: Arc::new(Inspection {
+            accounts: Arc::new(Accounts::new(&shared, policy.clone(), approval.clone(), config)),
+            admin_queries: Arc::new(AdminQueries {
                 store: store.clone(),
                 approval: approval.clone(),
                 lockout: lockout_policy,
             }),
-            failed_mails: Arc::new(FailedMails::under(&lasting)),
-            invitations: Arc::new(Invitations::under(&lasting, config)),
-            key_sign_in: Arc::new(KeySignIn::under(
-                &lasting,
-                &key_proof,
-                &sign_in,
-                &spent_signatures,
-            )),
-            key_proof,
-            spent_signatures,
-            own_account: Arc::new(OwnAccount::under(
-                &lasting,
+            failed_mails: Arc::new(FailedMails::new(&shared)),
+            invitations: Arc::new(Invitations::new(&shared, config)),
+            key_sign_in: Arc::new(KeySignIn::new(&shared, &key_proof, &sign_in, &spent_signatures)),
+            access_key_auth: key_proof,
+            replay_guard: spent_signatures,
+            account_settings: Arc::new(AccountSettings::new(
+                &shared,
                 policy.clone(),
                 sign_in.clone(),
                 config,
             )),
-            mailed_links: Arc::new(MailedLinks::under(
-                &lasting,
+            email_tokens: Arc::new(EmailTokens::new(
+                &shared,
                 policy.clone(),
                 approval.clone(),
                 config,
             )),
             access_keys,
-            shut_outs,
+            revocations: shut_outs,
             sign_in,
             sign_up: Arc::new(SignUp {
                 store,
@@ -378,7 +369,7 @@ impl Services {
             password_policy: policy,
             session_cookie: Arc::new(SessionCookie::new(&config.session)),
             hasher,
-            lasting,
+            shared,
         }
     }
 }
@@ -409,7 +400,7 @@ pub enum ServicesError {
     Mail(#[from] MailError),
     /// Access keys cannot be decrypted.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    SecretCipher(#[from] SecretCipherError),
     /// The threads that hash passwords cannot be started.
     #[error("the threads that hash passwords cannot be started: {0}")]
     Hasher(std::io::Error),

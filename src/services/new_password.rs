@@ -17,7 +17,7 @@ pub(super) fn choose(
         .map_err(|error| errors.push((SignUpField::Password, unusable(error))))
         .ok();
     if let Some(password) = &password {
-        let broken = policy.judge(password, email, username);
+        let broken = policy.validate(password, email, username);
         errors.extend(
             broken
                 .into_iter()

@@ -48,7 +48,7 @@ impl PasswordPolicy {
     ///
     /// The address, its local part and the username count as contained in any case; the local part from four
     /// characters.
-    pub fn judge(
+    pub fn validate(
         &self,
         password: &Password,
         email: Option<&Email>,
@@ -124,10 +124,10 @@ mod tests {
     use super::*;
     use crate::secret::Secret;
 
-    fn judge(name: PasswordPolicyName, text: &str) -> Vec<PasswordRule> {
+    fn validate(name: PasswordPolicyName, text: &str) -> Vec<PasswordRule> {
         let password = Password::parse(&Secret::new(text.to_owned())).unwrap();
         let (email, username) = ("j.doe@example.com".parse().unwrap(), "johnny".parse().unwrap());
-        PasswordPolicy::new(name).judge(&password, Some(&email), Some(&username))
+        PasswordPolicy::new(name).validate(&password, Some(&email), Some(&username))
     }
 
     #[test]
@@ -146,36 +146,39 @@ mod tests {
             ("________", vec![NoLetter, NoDigit]),
             ("zqk", vec![TooShort(8), NoDigit, NoSpecial]),
         ] {
-            assert_eq!(judge(PasswordPolicyName::Classic, text), broken, "{text}");
+            assert_eq!(validate(PasswordPolicyName::Classic, text), broken, "{text}");
         }
     }
 
     #[test]
     fn length_is_counted_after_normalisation() {
         assert_eq!(
-            judge(PasswordPolicyName::Classic, "e\u{301}-3456\u{31}"),
+            validate(PasswordPolicyName::Classic, "e\u{301}-3456\u{31}"),
             [TooShort(8)]
         );
     }
 
     #[test]
     fn s1_nist_asks_for_length_alone() {
-        assert_eq!(judge(PasswordPolicyName::Nist, "only lower case"), []);
-        assert_eq!(judge(PasswordPolicyName::Nist, "Sh0rt_but_odd!"), [TooShort(15)]);
-        assert_eq!(judge(PasswordPolicyName::Nist, "123456789123456"), [Common]);
+        assert_eq!(validate(PasswordPolicyName::Nist, "only lower case"), []);
+        assert_eq!(
+            validate(PasswordPolicyName::Nist, "Sh0rt_but_odd!"),
+            [TooShort(15)]
+        );
+        assert_eq!(validate(PasswordPolicyName::Nist, "123456789123456"), [Common]);
     }
 
     #[test]
     fn s2_common_passwords_in_any_case() {
         for text in ["P@ssw0rd", "1qaz@WSX", "PASSWORD1!"] {
-            assert_eq!(judge(PasswordPolicyName::Classic, text), [Common], "{text}");
+            assert_eq!(validate(PasswordPolicyName::Classic, text), [Common], "{text}");
         }
     }
 
     #[test]
     fn s2_personal_passwords_in_any_case() {
         for text in ["J.Doe@Example.com1", "my-J.DOE-42", "Johnny_Be_G00d"] {
-            assert_eq!(judge(PasswordPolicyName::Classic, text), [Personal], "{text}");
+            assert_eq!(validate(PasswordPolicyName::Classic, text), [Personal], "{text}");
         }
     }
 
@@ -185,7 +188,7 @@ mod tests {
         let judge = |text: &str, username: &str| {
             let password = Password::parse(&Secret::new(text.to_owned())).unwrap();
             let (email, username) = ("jo@example.com".parse().unwrap(), username.parse().unwrap());
-            policy.judge(&password, Some(&email), Some(&username))
+            policy.validate(&password, Some(&email), Some(&username))
         };
         assert_eq!(judge("KIM-loves-2-sing", "kim"), [Personal]);
         assert_eq!(judge("q7-pass-phrase", "q7"), [Personal]);

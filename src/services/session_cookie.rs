@@ -8,7 +8,7 @@ use crate::model::{PlainToken, TokenDigest};
 
 /// What a request presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presented {
+pub enum PresentedCookie {
     /// No session cookie, or one that cannot be a token.
     None,
     /// One token.
@@ -66,7 +66,7 @@ impl SessionCookie {
     }
 
     /// What a request presents. On the path of every request: allocates nothing.
-    pub fn presented(&self, headers: &HeaderMap) -> Presented {
+    pub fn presented(&self, headers: &HeaderMap) -> PresentedCookie {
         let mut ours = headers
             .get_all(COOKIE)
             .iter()
@@ -74,11 +74,11 @@ impl SessionCookie {
             .map(pair)
             .filter(|(name, _)| *name == self.name.as_bytes());
         match (ours.next(), ours.next()) {
-            (None, _) => Presented::None,
+            (None, _) => PresentedCookie::None,
             (Some((_, value)), None) => {
-                TokenDigest::of_presented(value).map_or(Presented::None, Presented::One)
+                TokenDigest::of_presented(value).map_or(PresentedCookie::None, PresentedCookie::One)
             }
-            (Some(_), Some(_)) => Presented::Several,
+            (Some(_), Some(_)) => PresentedCookie::Several,
         }
     }
 
@@ -207,16 +207,19 @@ mod tests {
         let token = PlainToken::new(&Random::seeded(1));
         let ours = format!("__Host-vestibule={}", token.expose());
         let presented = |values: &[&str]| cookie().presented(&headers(&COOKIE, values));
-        assert_eq!(presented(&[]), Presented::None);
-        assert_eq!(presented(&["a=b; vestibule=x"]), Presented::None);
-        assert_eq!(presented(&["__Host-vestibule=short"]), Presented::None);
-        assert_eq!(presented(&[&ours]), Presented::One(token.digest()));
+        assert_eq!(presented(&[]), PresentedCookie::None);
+        assert_eq!(presented(&["a=b; vestibule=x"]), PresentedCookie::None);
+        assert_eq!(presented(&["__Host-vestibule=short"]), PresentedCookie::None);
+        assert_eq!(presented(&[&ours]), PresentedCookie::One(token.digest()));
         assert_eq!(
             presented(&["a=b", &format!("c=d;{ours} ; e")]),
-            Presented::One(token.digest())
+            PresentedCookie::One(token.digest())
         );
-        assert_eq!(presented(&[&format!("{ours}; {ours}")]), Presented::Several);
-        assert_eq!(presented(&[&ours, "__Host-vestibule=short"]), Presented::Several);
+        assert_eq!(presented(&[&format!("{ours}; {ours}")]), PresentedCookie::Several);
+        assert_eq!(
+            presented(&[&ours, "__Host-vestibule=short"]),
+            PresentedCookie::Several
+        );
     }
 
     #[test]

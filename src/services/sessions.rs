@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::live_session::{Limits, LiveSession, Moment};
-use super::pending_shut_outs::PendingShutOuts;
+use super::active_session::{ActiveSession, DualTime, SessionLimits};
+use super::pending_revocations::PendingRevocations;
 use super::settled_time::SettledTime;
-use super::{Actor, Kept, LiveKey};
+use super::{ActiveKey, Actor, Kept};
 use crate::clock::{self, Clock};
 use crate::config::{Config, SessionConfig};
 use crate::ids::{AccountId, SessionId};
@@ -45,7 +45,7 @@ pub struct SessionInfo {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SignInCredential<'a> {
     Password,
-    AccessKey(&'a LiveKey),
+    AccessKey(&'a ActiveKey),
 }
 
 /// Whose sessions are found at start.
@@ -62,10 +62,10 @@ enum Owner {
 #[derive(Debug)]
 pub struct Sessions {
     store: Kept,
-    limits: Limits,
+    limits: SessionLimits,
     clock: Clock,
     random: Random,
-    live: papaya::HashMap<TokenDigest, Arc<LiveSession>>,
+    live: papaya::HashMap<TokenDigest, Arc<ActiveSession>>,
     by_account: Mutex<HashMap<AccountId, HashSet<TokenDigest>>>,
     /// Held from the reading of an account until its sessions have what was read: one for many accounts, and several
     /// of them, so that a slow answer of the store holds up few.
@@ -74,7 +74,7 @@ pub struct Sessions {
     unsettled: Mutex<HashSet<AccountId>>,
     metrics: Arc<Metrics>,
     /// Accounts that are shut out though the store does not know of it.
-    shut_outs: Arc<PendingShutOuts>,
+    revocations: Arc<PendingRevocations>,
     /// What may be swept from the store.
     settled: Mutex<SettledTime>,
     /// `signup.verify_email`
@@ -90,11 +90,11 @@ impl Sessions {
         clock: Clock,
         random: Random,
         metrics: Arc<Metrics>,
-        shut_outs: Arc<PendingShutOuts>,
+        revocations: Arc<PendingRevocations>,
     ) -> Result<Self, StoreError> {
         let sessions = Self {
             store: Kept::from(store),
-            limits: Limits::new(config),
+            limits: SessionLimits::new(config),
             settled: Mutex::new(SettledTime::since(&clock)),
             clock,
             random,
@@ -103,7 +103,7 @@ impl Sessions {
             refreshing: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             unsettled: Mutex::default(),
             metrics,
-            shut_outs,
+            revocations,
             verified_only: AtomicBool::new(false),
         };
         let loaded = sessions.store.load_sessions().await?;
@@ -130,7 +130,7 @@ impl Sessions {
                 .and_then(|account| {
                     let limits = limits_with_key(sessions.limits, &session, &keys, now)?;
                     let session = believed(session, now)?;
-                    Some(LiveSession::new(session, account, limits, now))
+                    Some(ActiveSession::new(session, account, limits, now))
                 })
                 .filter(|live| !live.is_over(now));
             let Some(live) = live else {
@@ -169,7 +169,7 @@ impl Sessions {
 
     /// Holds to another configuration from now on: where addresses must be proven, sessions of accounts whose address is
     /// not are ended (S17).
-    pub(super) fn follow(&self, config: &Config) {
+    pub(super) fn reload(&self, config: &Config) {
         // First, so that a session that begins meanwhile is told, or found here.
         self.verified_only
             .store(config.signup.verify_email, Ordering::SeqCst);
@@ -181,12 +181,12 @@ impl Sessions {
     }
 
     /// An error while sessions may have been ended elsewhere: then none of these is good.
-    pub fn require_current(&self) -> Result<(), StoreError> {
+    pub fn require_store_lock(&self) -> Result<(), StoreError> {
         self.store.require_current()
     }
 
     /// The live session with this token, marked as used. No lock, no store.
-    pub fn find(&self, digest: &TokenDigest) -> Option<Arc<LiveSession>> {
+    pub fn find(&self, digest: &TokenDigest) -> Option<Arc<ActiveSession>> {
         let now = self.moment();
         let session = self.lasting(digest, now)?;
         session.mark_used(now);
@@ -194,12 +194,16 @@ impl Sessions {
     }
 
     /// The same, not marked as used.
-    pub fn peek(&self, digest: &TokenDigest) -> Option<Arc<LiveSession>> {
+    pub fn peek(&self, digest: &TokenDigest) -> Option<Arc<ActiveSession>> {
         self.lasting(digest, self.moment())
     }
 
     /// Notes that its owner proved just now to know the password of the account, if that still serves.
-    pub(super) async fn prove(&self, session: &LiveSession, account: &Account) -> Result<(), StoreError> {
+    pub(super) async fn mark_reauthenticated(
+        &self,
+        session: &ActiveSession,
+        account: &Account,
+    ) -> Result<(), StoreError> {
         let now = self.moment();
         let owner = Actor::owner(session, Some(account.password_changed_at));
         let store = self.store.on_behalf_of(&owner);
@@ -210,12 +214,12 @@ impl Sessions {
     }
 
     /// Whether its owner proved to know the password in this last time.
-    pub fn is_proved(&self, session: &LiveSession, within: Duration) -> bool {
-        let age = session.since_proved(self.moment());
+    pub fn is_proved(&self, session: &ActiveSession, within: Duration) -> bool {
+        let age = session.since_reauthentication(self.moment());
         age.is_some_and(|age| age < within)
     }
 
-    fn lasting(&self, digest: &TokenDigest, now: Moment) -> Option<Arc<LiveSession>> {
+    fn lasting(&self, digest: &TokenDigest, now: DualTime) -> Option<Arc<ActiveSession>> {
         let live = self.live.pin();
         let session = live.get(digest)?;
         if session.is_over(now) {
@@ -234,7 +238,7 @@ impl Sessions {
         address: IpAddr,
         user_agent: &str,
         replaces: Option<TokenDigest>,
-    ) -> Result<Option<(PlainToken, Arc<LiveSession>)>, StoreError> {
+    ) -> Result<Option<(PlainToken, Arc<ActiveSession>)>, StoreError> {
         let (token, moment) = (PlainToken::new(&self.random), self.moment());
         let now = moment.wall();
         let (method, key) = match with {
@@ -246,7 +250,7 @@ impl Sessions {
             digest: token.digest(),
             account: account.id,
             method,
-            access_key: key.map(LiveKey::id),
+            access_key: key.map(ActiveKey::id),
             created_at: now,
             last_seen_at: now,
             proved_at: (method == SignInMethod::Password).then_some(now),
@@ -254,13 +258,13 @@ impl Sessions {
             address,
             user_agent: user_agent.to_owned(),
         };
-        let limits = self.limits.with_key(key.and_then(LiveKey::expires));
-        let live = Arc::new(LiveSession::new(session.clone(), account, limits, moment));
+        let limits = self.limits.with_key(key.and_then(ActiveKey::expires));
+        let live = Arc::new(ActiveSession::new(session.clone(), account, limits, moment));
         // In memory first: whatever ends the account's sessions, or its key's, from now on ends this one too.
         self.insert(&live);
         let is_unproven = self.verified_only.load(Ordering::SeqCst) && !account.email_verified;
-        let is_key_shut_out = key.is_some_and(|key| self.shut_outs.has_key(&key.id()));
-        if is_unproven || is_key_shut_out || self.shut_outs.has_account(account.id) {
+        let is_key_shut_out = key.is_some_and(|key| self.revocations.has_key(&key.id()));
+        if is_unproven || is_key_shut_out || self.revocations.has_account(account.id) {
             self.remove(&live);
             return Ok(None);
         }
@@ -423,7 +427,7 @@ impl Sessions {
     }
 
     /// Writes back when sessions were used, and ends those whose time is over, until `stop`.
-    pub async fn keep(&self, stop: CancellationToken) {
+    pub async fn run_maintenance(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(SWEEP_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sweeps = 0;
@@ -503,11 +507,11 @@ impl Sessions {
         }
     }
 
-    fn moment(&self) -> Moment {
-        Moment::of(&self.clock)
+    fn moment(&self) -> DualTime {
+        DualTime::of(&self.clock)
     }
 
-    fn matching(&self, which: SessionsToEnd) -> Vec<Arc<LiveSession>> {
+    fn matching(&self, which: SessionsToEnd) -> Vec<Arc<ActiveSession>> {
         let live = self.live.pin();
         match which {
             SessionsToEnd::Token(digest) => live.get(&digest).cloned().into_iter().collect(),
@@ -529,7 +533,7 @@ impl Sessions {
         }
     }
 
-    fn insert(&self, session: &Arc<LiveSession>) {
+    fn insert(&self, session: &Arc<ActiveSession>) {
         self.index()
             .entry(session.account())
             .or_default()
@@ -538,7 +542,7 @@ impl Sessions {
         self.metrics.sessions.increment();
     }
 
-    fn remove(&self, session: &LiveSession) {
+    fn remove(&self, session: &ActiveSession) {
         session.end();
         if self.live.pin().remove(&session.digest()).is_some() {
             self.metrics.sessions.decrement();
@@ -568,7 +572,12 @@ fn knows_password(session: &Session, account: &Account) -> bool {
 
 /// How long a session lasts at most, which may end with its access key; `None` if that is not among `keys`. Of one whose
 /// key was not kept any key of its account may be it.
-fn limits_with_key(limits: Limits, session: &Session, keys: &[AccessKey], now: Moment) -> Option<Limits> {
+fn limits_with_key(
+    limits: SessionLimits,
+    session: &Session,
+    keys: &[AccessKey],
+    now: DualTime,
+) -> Option<SessionLimits> {
     if !session.is_of_key() {
         return Some(limits);
     }
@@ -581,7 +590,7 @@ fn limits_with_key(limits: Limits, session: &Session, keys: &[AccessKey], now: M
 
 /// A session as it is taken from the store. What lies in the future was written while the clock was ahead: such a use or
 /// proof is taken for none, and a session that begins there has no known age, so it is over.
-fn believed(session: Session, now: Moment) -> Option<Session> {
+fn believed(session: Session, now: DualTime) -> Option<Session> {
     let is_believed = |at: &Timestamp| !clock::is_ahead(*at, now.wall());
     if !is_believed(&session.created_at) {
         tracing::warn!(session = %session.id, "a session began in the future, by a clock that was ahead: it is ended");

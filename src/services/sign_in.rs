@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::address_limit::{AddressLimit, Cost};
-use super::admission::Admission;
-use super::lockout::{Admitted, Lockout};
+use super::ip_rate_limiter::{Cost, IpRateLimiter};
+use super::lockout::{AttemptDecision, Lockout};
 use super::sessions::SignInCredential;
+use super::sign_in_policy::SignInPolicy;
 use super::terms::Terms;
-use super::{Audit, Event, Hasher, Kept, Kind, LiveSession, Origin, Sessions};
+use super::{ActiveSession, Audit, Event, Hasher, Kept, Kind, Origin, Sessions};
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
     Account, AuditDetail, Email, Fact, Password, PasswordError, PlainToken, Subject, TokenDigest, Username,
@@ -17,9 +17,9 @@ use crate::model::{
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError, UpdateAccount};
 
-mod agreement;
-mod begin;
+mod accept_terms;
 mod error;
+mod start_session;
 
 pub use error::SignInError;
 
@@ -31,7 +31,7 @@ pub struct SignedIn {
     /// What goes into the cookie.
     pub token: PlainToken,
     /// The session.
-    pub session: Arc<LiveSession>,
+    pub session: Arc<ActiveSession>,
 }
 
 /// The service.
@@ -40,12 +40,12 @@ pub struct SignIn {
     pub(super) store: Kept,
     pub(super) hasher: Arc<Hasher>,
     pub(super) lockout: Lockout,
-    pub(super) addresses: Arc<AddressLimit>,
+    pub(super) addresses: Arc<IpRateLimiter>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) audit: Arc<Audit>,
     /// `login.username`
     pub(super) by_username: bool,
-    pub(super) admission: Admission,
+    pub(super) policy: SignInPolicy,
     pub(super) terms: Terms,
     /// `admin.group`
     pub(super) guarded: String,
@@ -53,7 +53,7 @@ pub struct SignIn {
 }
 
 /// Whom a typed name means.
-struct Named {
+struct LoginTarget {
     account: Option<Account>,
     /// Whose failures are counted, however they are named (S9).
     subject: Subject,
@@ -61,7 +61,7 @@ struct Named {
     who: String,
 }
 
-impl Named {
+impl LoginTarget {
     fn event(&self, kind: Kind) -> Event {
         let account = self.account.as_ref().map(|account| account.id);
         Event::success(kind, shortened(&self.who)).account(account)
@@ -69,7 +69,7 @@ impl Named {
 }
 
 /// Somebody knows the password of an account.
-struct Proved {
+struct VerifiedPassword {
     account: Account,
     password: Password,
     /// The hash that is kept of it is not of today's cost and form.
@@ -144,15 +144,15 @@ impl SignIn {
 
     /// Whether whoever uses a session knows its account's password. Counts like a sign-in (S9), and is noted
     /// with the session.
-    pub async fn prove(
+    pub async fn reauthenticate(
         &self,
-        session: &LiveSession,
+        session: &ActiveSession,
         password: &Secret<String>,
         origin: &Origin,
     ) -> Result<Account, SignInError> {
         let account = self.store.account(session.account()).await?;
         let account = account.ok_or(SignInError::InvalidCredentials)?;
-        let named = Named {
+        let named = LoginTarget {
             subject: Subject::Account(account.id),
             who: account.email.to_string(),
             account: Some(account),
@@ -162,7 +162,7 @@ impl SignIn {
             Err(wait) => Err(SignInError::RateLimited(wait)),
         };
         let admitted = proved.and_then(|proved| {
-            self.admission.judge(&proved.account)?;
+            self.policy.check(&proved.account)?;
             Ok(proved.account)
         });
         let account = match admitted {
@@ -173,12 +173,12 @@ impl SignIn {
             .record(origin, &named.event(Kind::Proof))
             .await
             .map_err(|_| SignInError::Unrecorded)?;
-        self.sessions.prove(session, &account).await?;
+        self.sessions.mark_reauthenticated(session, &account).await?;
         Ok(account)
     }
 
     /// Signs out.
-    pub async fn sign_out(&self, session: &LiveSession, origin: &Origin) -> Result<(), SignInError> {
+    pub async fn sign_out(&self, session: &ActiveSession, origin: &Origin) -> Result<(), SignInError> {
         self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
         let event = Event::success(Kind::SignOut, session.principal().email.as_str())
             .account(session.account())
@@ -194,14 +194,14 @@ impl SignIn {
         if matches!(error, SignInError::InvalidCredentials) {
             self.addresses.failed(origin.address, Cost::Hash);
         }
-        let event = event.refused(error.reason());
+        let event = event.failed_because(error.reason());
         match self.audit.record(origin, &event).await {
             Ok(()) => error,
             Err(_) => SignInError::Unrecorded,
         }
     }
 
-    async fn resolve(&self, login: &str) -> Result<Named, StoreError> {
+    async fn resolve(&self, login: &str) -> Result<LoginTarget, StoreError> {
         let typed: String = login.trim_matches(' ').nfc().collect();
         let (account, key) = if let Ok(email) = typed.parse::<Email>() {
             (self.store.account_by_email(&email).await?, email.key().to_owned())
@@ -213,12 +213,12 @@ impl SignIn {
             (account, typed.to_lowercase().nfc().collect())
         };
         Ok(match account {
-            Some(account) => Named {
+            Some(account) => LoginTarget {
                 subject: Subject::Account(account.id),
                 who: account.email.to_string(),
                 account: Some(account),
             },
-            None => Named {
+            None => LoginTarget {
                 subject: Subject::unknown(&key),
                 who: typed,
                 account: None,
@@ -228,14 +228,14 @@ impl SignIn {
 
     async fn evaluate(
         &self,
-        named: &Named,
+        named: &LoginTarget,
         typed: &Secret<String>,
         agrees: bool,
         origin: &Origin,
         replaces: Option<TokenDigest>,
-    ) -> Result<(Account, PlainToken, Arc<LiveSession>), SignInError> {
+    ) -> Result<(Account, PlainToken, Arc<ActiveSession>), SignInError> {
         let proved = self.verify(named, typed, origin).await?;
-        self.admission.judge(&proved.account)?;
+        self.policy.check(&proved.account)?;
         let account = self.agree(proved.account, agrees, origin).await?;
         if proved.outdated {
             self.upgrade(&account, proved.password).await;
@@ -249,10 +249,10 @@ impl SignIn {
     /// others of its name has none.
     async fn verify(
         &self,
-        named: &Named,
+        named: &LoginTarget,
         typed: &Secret<String>,
         origin: &Origin,
-    ) -> Result<Proved, SignInError> {
+    ) -> Result<VerifiedPassword, SignInError> {
         let password = match Password::parse(typed) {
             Ok(password) => Some(password),
             Err(PasswordError::TooLong) => return Err(SignInError::InvalidCredentials),
@@ -265,8 +265,8 @@ impl SignIn {
             Ok::<_, SignInError>((self.hasher.place()?, undecided))
         };
         let (attempt, (place, _undecided)) = match self.lockout.admit(named.subject, place).await? {
-            Admitted::Evaluate(attempt, place) => (attempt, place),
-            Admitted::Locked(wait) => return Err(SignInError::Locked(wait)),
+            AttemptDecision::Evaluate(attempt, place) => (attempt, place),
+            AttemptDecision::Locked(wait) => return Err(SignInError::Locked(wait)),
         };
         let outdated = if let Some(password) = &password {
             let hash = named
@@ -287,7 +287,7 @@ impl SignIn {
             return Err(SignInError::InvalidCredentials);
         };
         attempt.clear().await?;
-        Ok(Proved {
+        Ok(VerifiedPassword {
             account: account.clone(),
             password,
             outdated,

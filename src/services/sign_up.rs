@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::address_limit::{AddressLimit, Cost};
 use super::approval::Approval;
+use super::ip_rate_limiter::{Cost, IpRateLimiter};
 use super::new_password::choose;
 use super::terms::Terms;
 use super::{Audit, Busy, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy};
@@ -21,12 +21,12 @@ use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccount, StoreError};
 
+mod existing_account;
 mod fields;
-mod known_address;
-mod typed;
+mod parse;
 
 pub use fields::{FieldError, SignUpField};
-pub(super) use typed::{is_reserved, parse_email, parse_username};
+pub(super) use parse::{is_reserved, parse_email, parse_username};
 
 /// What somebody filled in.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ pub struct SignUp {
     pub(super) store: Kept,
     pub(super) hasher: Arc<Hasher>,
     pub(super) policy: Arc<PasswordPolicy>,
-    pub(super) addresses: Arc<AddressLimit>,
+    pub(super) addresses: Arc<IpRateLimiter>,
     pub(super) audit: Arc<Audit>,
     pub(super) approval: Approval,
     pub(super) terms: Terms,
@@ -143,7 +143,7 @@ pub struct SignUp {
 }
 
 /// What became of a form without mistakes.
-enum Made {
+enum SignUpResult {
     /// An account, and by which invitation.
     New(Box<Account>, Option<InvitationId>),
     /// None: somebody has the address, and is told by mail.
@@ -151,7 +151,7 @@ enum Made {
 }
 
 /// A form without mistakes.
-struct Valid {
+struct ValidSignUp {
     email: Email,
     username: Username,
     password: Password,
@@ -162,29 +162,29 @@ impl SignUp {
     pub async fn sign_up(&self, form: SignUpForm, origin: &Origin) -> Result<SignUpNext, SignUpError> {
         let made = self.try_sign_up(form, origin).await;
         let counter = match &made {
-            Ok(Made::New(..)) => &self.metrics.sign_ups_created,
-            Ok(Made::Known(_)) => &self.metrics.sign_ups_known,
+            Ok(SignUpResult::New(..)) => &self.metrics.sign_ups_created,
+            Ok(SignUpResult::Known(_)) => &self.metrics.sign_ups_known,
             Err(error) => error.counter(&self.metrics),
         };
         counter.increment();
         made.map(|made| match made {
-            Made::New(account, _) => SignUpNext::of(&account, self.config.verify_email),
-            Made::Known(_) => SignUpNext::Verify,
+            SignUpResult::New(account, _) => SignUpNext::of(&account, self.config.verify_email),
+            SignUpResult::Known(_) => SignUpNext::Verify,
         })
     }
 
-    async fn try_sign_up(&self, form: SignUpForm, origin: &Origin) -> Result<Made, SignUpError> {
+    async fn try_sign_up(&self, form: SignUpForm, origin: &Origin) -> Result<SignUpResult, SignUpError> {
         let undecided = self.addresses.begin(origin.address);
         let result = match &undecided {
             Ok(_) => self.create(&form, origin).await,
             Err(wait) => Err(SignUpError::RateLimited(*wait)),
         };
         match &result {
-            Ok(Made::New(account, invitation)) => {
+            Ok(SignUpResult::New(account, invitation)) => {
                 let event = about(Kind::SignUp, account, *invitation);
                 self.audit.note(origin, &event);
             }
-            Ok(Made::Known(email)) => {
+            Ok(SignUpResult::Known(email)) => {
                 let event = Event::failure(Kind::SignUp, email.as_str(), "email-taken");
                 self.audit.note(origin, &event);
             }
@@ -219,7 +219,7 @@ impl SignUp {
         self.config.mode
     }
 
-    async fn create(&self, form: &SignUpForm, origin: &Origin) -> Result<Made, SignUpError> {
+    async fn create(&self, form: &SignUpForm, origin: &Origin) -> Result<SignUpResult, SignUpError> {
         let token = form.invitation.as_deref().filter(|token| !token.is_empty());
         let invitation = match token {
             Some(token) => self.invitation(token).await?,
@@ -245,8 +245,8 @@ impl SignUp {
         let valid = self.validate(form, hides_addresses).await?;
         if hides_addresses && let Some(holder) = self.store.account_by_email(&valid.email).await? {
             self.announce(origin, &holder, None).await?;
-            self.tell_holder(&holder, valid.password, origin).await?;
-            return Ok(Made::Known(valid.email));
+            self.notify_holder(&holder, valid.password, origin).await?;
+            return Ok(SignUpResult::Known(valid.email));
         }
 
         let password_hash = self.hasher.place()?.hash(valid.password.clone()).await?;
@@ -295,13 +295,13 @@ impl SignUp {
         let error = match created.await? {
             CreateAccount::Created => {
                 self.mailer.announce();
-                return Ok(Made::New(Box::new(account), id));
+                return Ok(SignUpResult::New(Box::new(account), id));
             }
             CreateAccount::EmailTaken if hides_addresses => {
                 if let Some(holder) = self.store.account_by_email(&account.email).await? {
-                    self.tell_holder(&holder, valid.password, origin).await?;
+                    self.notify_holder(&holder, valid.password, origin).await?;
                 }
-                return Ok(Made::Known(account.email));
+                return Ok(SignUpResult::Known(account.email));
             }
             CreateAccount::EmailTaken => (SignUpField::Email, FieldError::EmailTaken),
             CreateAccount::UsernameTaken => (SignUpField::Username, FieldError::UsernameTaken),
@@ -312,7 +312,7 @@ impl SignUp {
 
     /// Everything that can be known without hashing, for all fields at once. What is true in the end is decided when
     /// the account is created.
-    async fn validate(&self, form: &SignUpForm, hides_addresses: bool) -> Result<Valid, SignUpError> {
+    async fn validate(&self, form: &SignUpForm, hides_addresses: bool) -> Result<ValidSignUp, SignUpError> {
         let mut errors = Vec::new();
         let email = parse_email(&form.email)
             .map_err(|error| errors.push((SignUpField::Email, error)))
@@ -346,7 +346,7 @@ impl SignUp {
             errors.push((SignUpField::Agree, FieldError::MustAgree));
         }
         match (email, username, password) {
-            (Some(email), Some(username), Some(password)) if errors.is_empty() => Ok(Valid {
+            (Some(email), Some(username), Some(password)) if errors.is_empty() => Ok(ValidSignUp {
                 email,
                 username,
                 password,

@@ -13,7 +13,7 @@ use crate::portal::renderer::PageRenderer;
 use crate::portal::request_context::{RequestContext, ResponseFormat};
 use crate::portal::response::ResponseOutcome;
 use crate::refusal::{Problem, Refusal};
-use crate::services::OwnAccountError;
+use crate::services::AccountSettingsError;
 
 const PATH: &str = "/.auth/account/delete";
 
@@ -41,13 +41,13 @@ impl Portal {
         }
         let deleted = self
             .services
-            .own_account
+            .account_settings
             .delete(user.session, &password, &context.origin())
             .await;
         let (refusal, errors) = match deleted {
             Ok(()) => return self.deleted(context),
-            Err(OwnAccountError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
-            Err(OwnAccountError::LastAdministrator) => {
+            Err(AccountSettingsError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
+            Err(AccountSettingsError::LastAdministrator) => {
                 let why = self
                     .renderer
                     .texts

@@ -15,7 +15,7 @@ use crate::portal::renderer::PageRenderer;
 use crate::portal::request_context::{RequestContext, ResponseFormat};
 use crate::portal::response::ResponseOutcome;
 use crate::refusal::{Problem, Refusal};
-use crate::services::{OwnAccountError, SignUpField};
+use crate::services::{AccountSettingsError, SignUpField};
 
 const PATH: &str = "/.auth/account/email";
 
@@ -41,7 +41,7 @@ impl Portal {
         context: &RequestContext<'_>,
         user: SignedInUser<'_>,
     ) -> Response<Bytes> {
-        match self.services.own_account.find(user.principal.account).await {
+        match self.services.account_settings.find(user.principal.account).await {
             Ok(account) => self.renderer.email_page(context, user, &account),
             Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
         }
@@ -64,7 +64,7 @@ impl Portal {
             let refusal = Refusal::new(Problem::InvalidInput);
             return self.refuse_email(context, user, email, &refusal, errors).await;
         }
-        let own = &self.services.own_account;
+        let own = &self.services.account_settings;
         let origin = context.origin();
         let asked = own.change_email(user.session, email, &password, &origin);
         let (refusal, errors) = match asked.await {
@@ -78,11 +78,11 @@ impl Portal {
                     .renderer
                     .see_other(context, "/.auth/account/email?done=asked");
             }
-            Err(OwnAccountError::Email(fault)) => (
+            Err(AccountSettingsError::Email(fault)) => (
                 Refusal::new(Problem::InvalidInput),
                 self.renderer.messages(context, &[(SignUpField::Email, fault)]),
             ),
-            Err(OwnAccountError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
+            Err(AccountSettingsError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
             Err(error) => (refusal_of(&error), Errors::new()),
         };
         self.refuse_email(context, user, email, &refusal, errors).await
@@ -93,7 +93,7 @@ impl Portal {
         context: &RequestContext<'_>,
         user: SignedInUser<'_>,
     ) -> Response<Bytes> {
-        let own = &self.services.own_account;
+        let own = &self.services.account_settings;
         match own.cancel_email_change(user.session, &context.origin()).await {
             Ok(account) if context.wants == ResponseFormat::Json => {
                 self.renderer
@@ -114,7 +114,7 @@ impl Portal {
         refusal: &Refusal,
         errors: Errors,
     ) -> Response<Bytes> {
-        match self.services.own_account.find(user.principal.account).await {
+        match self.services.account_settings.find(user.principal.account).await {
             Ok(account) => {
                 let site = &self.renderer;
                 site.refused_email(context, user, &account, email, refusal, errors)

@@ -140,7 +140,7 @@ impl Portal {
         context: &RequestContext<'_>,
         user: SignedInUser<'_>,
     ) -> Response<Bytes> {
-        let account = match self.services.own_account.find(user.principal.account).await {
+        let account = match self.services.account_settings.find(user.principal.account).await {
             Ok(account) => account,
             Err(error) => return self.renderer.refuse_visit(context, &super::refusal_of(&error)),
         };
@@ -161,7 +161,7 @@ impl Portal {
         user: SignedInUser<'_>,
         fields: &Fields,
     ) -> Response<Bytes> {
-        let account = match self.services.own_account.find(user.principal.account).await {
+        let account = match self.services.account_settings.find(user.principal.account).await {
             Ok(account) => account,
             Err(error) => return self.renderer.refuse_visit(context, &super::refusal_of(&error)),
         };
@@ -340,6 +340,6 @@ fn refusal(error: &AccessKeyError) -> Refusal {
         AccessKeyError::TooOften(error) => super::too_often(error),
         AccessKeyError::NoAccount => Refusal::new(Problem::NotAuthenticated),
         AccessKeyError::Store(error) => refusal_of_store(error),
-        AccessKeyError::Vault(_) => unavailable(error.to_string()),
+        AccessKeyError::SecretCipher(_) => unavailable(error.to_string()),
     }
 }

@@ -39,7 +39,7 @@ impl Portal {
         context: &RequestContext<'_>,
         user: SignedInUser<'_>,
     ) -> Response<Bytes> {
-        match self.services.own_account.find(user.principal.account).await {
+        match self.services.account_settings.find(user.principal.account).await {
             Ok(account) => self
                 .renderer
                 .language_page(context, user, account.language.as_deref()),
@@ -65,7 +65,7 @@ impl Portal {
             let errors = Errors::from([("language", message.to_owned())]);
             return self.renderer.refuse_fields(context, &refusal, errors);
         };
-        let own = &self.services.own_account;
+        let own = &self.services.account_settings;
         match own
             .change_language(user.session, texts.tag(lang), &context.origin())
             .await

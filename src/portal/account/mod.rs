@@ -23,7 +23,7 @@ use super::request_context::RequestContext;
 use super::signed_in::{NavSection, SignedInUser};
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::route::AccountPage;
-use crate::services::{OwnAccountError, TooManyChanges};
+use crate::services::{AccountSettingsError, TooManyChanges};
 
 /// The page that is there with `login.iam` only.
 pub(super) const KEYS: &str = keys::PATH;
@@ -88,20 +88,20 @@ impl Portal {
 }
 
 /// What is answered where no field is to blame.
-fn refusal_of(error: &OwnAccountError) -> Refusal {
+fn refusal_of(error: &AccountSettingsError) -> Refusal {
     match error {
-        OwnAccountError::Password(_)
-        | OwnAccountError::Email(_)
-        | OwnAccountError::Username(_)
-        | OwnAccountError::TooManyUsernames
-        | OwnAccountError::Name
-        | OwnAccountError::LastAdministrator => Refusal::new(Problem::InvalidInput),
-        OwnAccountError::TooOften(error) => too_often(error),
-        OwnAccountError::UsernameFixed => Refusal::new(Problem::NotFound),
-        OwnAccountError::Gone => Refusal::new(Problem::NotAuthenticated),
-        OwnAccountError::NotProved(error) => super::login::refusal_of(error),
-        OwnAccountError::Store(error) => refusal_of_store(error),
-        OwnAccountError::Busy => unavailable(error.to_string()),
+        AccountSettingsError::Password(_)
+        | AccountSettingsError::Email(_)
+        | AccountSettingsError::Username(_)
+        | AccountSettingsError::TooManyUsernames
+        | AccountSettingsError::Name
+        | AccountSettingsError::LastAdministrator => Refusal::new(Problem::InvalidInput),
+        AccountSettingsError::TooOften(error) => too_often(error),
+        AccountSettingsError::UsernameFixed => Refusal::new(Problem::NotFound),
+        AccountSettingsError::Gone => Refusal::new(Problem::NotAuthenticated),
+        AccountSettingsError::NotProved(error) => super::login::refusal_of(error),
+        AccountSettingsError::Store(error) => refusal_of_store(error),
+        AccountSettingsError::Busy => unavailable(error.to_string()),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::portal::reauthenticate::CURRENT_PASSWORD;
 use crate::portal::renderer::PageRenderer;
 use crate::portal::request_context::{RequestContext, ResponseFormat};
 use crate::refusal::{Problem, Refusal};
-use crate::services::{OwnAccountError, PasswordForm};
+use crate::services::{AccountSettingsError, PasswordForm};
 
 const PATH: &str = "/.auth/account/password";
 
@@ -52,7 +52,7 @@ impl Portal {
         }
         let changed = self
             .services
-            .own_account
+            .account_settings
             .change_password(user.session, form, &context.origin())
             .await;
         let (refusal, errors) = match changed {
@@ -62,11 +62,11 @@ impl Portal {
                     .renderer
                     .see_other(context, "/.auth/account/password?done=password");
             }
-            Err(OwnAccountError::Password(faults)) => (
+            Err(AccountSettingsError::Password(faults)) => (
                 Refusal::new(Problem::InvalidInput),
                 self.renderer.messages(context, &faults),
             ),
-            Err(OwnAccountError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
+            Err(AccountSettingsError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
             Err(error) => (refusal_of(&error), Errors::new()),
         };
         self.renderer.refused_password(context, user, &refusal, errors)

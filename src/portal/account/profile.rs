@@ -16,7 +16,7 @@ use crate::portal::renderer::PageRenderer;
 use crate::portal::request_context::{RequestContext, ResponseFormat};
 use crate::portal::response::ResponseOutcome;
 use crate::refusal::{Problem, Refusal};
-use crate::services::{LONGEST_NAME, OwnAccountError};
+use crate::services::{AccountSettingsError, LONGEST_NAME};
 
 const PATH: &str = "/.auth/account";
 
@@ -124,7 +124,7 @@ impl Portal {
         user: SignedInUser<'_>,
         refused: Option<&str>,
     ) -> Response<Bytes> {
-        let account = match self.services.own_account.find(user.principal.account).await {
+        let account = match self.services.account_settings.find(user.principal.account).await {
             Ok(account) => account,
             Err(error) => return self.renderer.refuse_visit(context, &refusal_of(&error)),
         };
@@ -146,17 +146,17 @@ impl Portal {
         user: SignedInUser<'_>,
         fields: &Fields,
     ) -> Response<Bytes> {
-        let (own, name) = (&self.services.own_account, fields.text("name"));
+        let (own, name) = (&self.services.account_settings, fields.text("name"));
         match own.change_name(user.session, name, &context.origin()).await {
             Ok(account) if context.wants == ResponseFormat::Json => {
                 self.renderer
                     .json(context, StatusCode::OK, &Profile::of(&account))
             }
             Ok(_) => self.renderer.see_other(context, "/.auth/account?done=name"),
-            Err(OwnAccountError::Name) if context.wants == ResponseFormat::Html => {
+            Err(AccountSettingsError::Name) if context.wants == ResponseFormat::Html => {
                 self.profile_with(context, user, Some(name)).await
             }
-            Err(OwnAccountError::Name) => {
+            Err(AccountSettingsError::Name) => {
                 let refusal = Refusal::new(Problem::InvalidInput);
                 self.renderer
                     .refuse_fields(context, &refusal, self.renderer.name_errors(context))

@@ -64,7 +64,7 @@ impl Portal {
         {
             return asked;
         }
-        let (own, origin) = (&self.services.own_account, context.origin());
+        let (own, origin) = (&self.services.account_settings, context.origin());
         let ended = if fields.text("which") == "others" {
             own.end_other_sessions(user.session, &origin).await
         } else {

@@ -15,7 +15,7 @@ use crate::portal::renderer::PageRenderer;
 use crate::portal::request_context::{RequestContext, ResponseFormat};
 use crate::portal::response::ResponseOutcome;
 use crate::refusal::{Problem, Refusal};
-use crate::services::{MOST_FORMER_USERNAMES, OwnAccountError, SignUpField};
+use crate::services::{AccountSettingsError, MOST_FORMER_USERNAMES, SignUpField};
 
 pub(super) const PATH: &str = "/.auth/account/username";
 
@@ -39,7 +39,7 @@ impl Portal {
         context: &RequestContext<'_>,
         user: SignedInUser<'_>,
     ) -> Response<Bytes> {
-        match self.services.own_account.find(user.principal.account).await {
+        match self.services.account_settings.find(user.principal.account).await {
             Ok(account) => self.renderer.username_page(context, user, &account),
             Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
         }
@@ -54,7 +54,7 @@ impl Portal {
     ) -> Response<Bytes> {
         let password = fields.secret(CURRENT_PASSWORD);
         let username = fields.text("username");
-        let own = &self.services.own_account;
+        let own = &self.services.account_settings;
         let invalid = Refusal::new(Problem::InvalidInput);
         let (refusal, errors) = if password.expose().is_empty() {
             (invalid, self.renderer.proof_errors(context, "proof.required"))
@@ -72,14 +72,14 @@ impl Portal {
                         .renderer
                         .see_other(context, "/.auth/account/username?done=username");
                 }
-                Err(OwnAccountError::Username(fault)) => {
+                Err(AccountSettingsError::Username(fault)) => {
                     let faults = [(SignUpField::Username, fault)];
                     (invalid, self.renderer.messages(context, &faults))
                 }
-                Err(OwnAccountError::TooManyUsernames) => {
+                Err(AccountSettingsError::TooManyUsernames) => {
                     (invalid, self.renderer.too_many_usernames(context))
                 }
-                Err(OwnAccountError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
+                Err(AccountSettingsError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
                 Err(error) => (refusal_of(&error), Errors::new()),
             }
         };

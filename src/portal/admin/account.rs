@@ -112,7 +112,7 @@ impl Portal {
     }
 
     async fn details(&self, account: Account) -> Result<AccountDetails, Refusal> {
-        let locked_for = self.services.inspection.locked_for(&account).await;
+        let locked_for = self.services.admin_queries.locked_for(&account).await;
         Ok(AccountDetails {
             locked_for: locked_for.map_err(|error| unavailable(error.to_string()))?,
             sessions: self.services.sessions.list(Some(account.id)),

@@ -95,7 +95,7 @@ impl Portal {
         let after = Some(context.parameter("after")).filter(|after| !after.is_empty());
         match self
             .services
-            .inspection
+            .admin_queries
             .find_accounts(filter, after, A_PAGE)
             .await
         {

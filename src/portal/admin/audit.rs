@@ -79,7 +79,7 @@ impl Portal {
         };
         let audit = &self.services.audit;
         if let Some(name) = search.name() {
-            match audit.whom(name).await {
+            match audit.resolve_subjects(name).await {
                 Ok(whom) => filter.about = whom,
                 Err(error) => {
                     return self

@@ -142,7 +142,7 @@ impl Portal {
             Ok(account) => account,
             Err(error) => return self.renderer.refuse_visit(context, &refusal_of(&error)),
         };
-        let links = &self.services.mailed_links;
+        let links = &self.services.email_tokens;
         let (link, expires_at) = match links.reset_link(&account, by, &context.origin()).await {
             Ok(made) => made,
             Err(LinkError::Store(error)) => {
@@ -178,10 +178,10 @@ impl Portal {
         let (field, text) = match error {
             AccountError::LastAdministrator => ("action", "admin.last-administrator"),
             AccountError::GroupName(_) | AccountError::TooManyGroups => ("groups", "admin.group-refused"),
-            AccountError::Standing(_, Standing::Active) => ("action", "admin.refused-active"),
-            AccountError::Standing(_, Standing::AwaitingApproval) => ("action", "admin.refused-waiting"),
-            AccountError::Standing(_, Standing::Declined) => ("action", "admin.refused-declined"),
-            AccountError::Standing(_, Standing::Disabled) => ("action", "admin.refused-disabled"),
+            AccountError::Status(_, Standing::Active) => ("action", "admin.refused-active"),
+            AccountError::Status(_, Standing::AwaitingApproval) => ("action", "admin.refused-waiting"),
+            AccountError::Status(_, Standing::Declined) => ("action", "admin.refused-declined"),
+            AccountError::Status(_, Standing::Disabled) => ("action", "admin.refused-disabled"),
             AccountError::Stale(parts, account) => {
                 let refused = (
                     Refusal::new(Problem::Conflict),
@@ -232,7 +232,7 @@ impl PageRenderer {
         let message = |part: &AccountPart| {
             let (text, value) = match part {
                 AccountPart::Email => ("admin.stale-email", account.email.to_string()),
-                AccountPart::Standing => (
+                AccountPart::Status => (
                     "admin.stale-standing",
                     said(status_text(account.standing)).to_owned(),
                 ),

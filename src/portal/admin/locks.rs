@@ -40,7 +40,7 @@ impl Portal {
         context: &RequestContext<'_>,
         user: SignedInUser<'_>,
     ) -> Response<Bytes> {
-        match self.services.inspection.locks().await {
+        match self.services.admin_queries.locks().await {
             Ok(locks) => self.renderer.locks(context, user, &locks),
             Err(error) => self
                 .renderer

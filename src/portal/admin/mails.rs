@@ -107,7 +107,12 @@ impl Portal {
             return self.renderer.refuse_visit(context, &not_understood());
         };
         let after = context.parameter("after").parse().ok();
-        match self.services.inspection.find_mails(&filter, after, A_PAGE).await {
+        match self
+            .services
+            .admin_queries
+            .find_mails(&filter, after, A_PAGE)
+            .await
+        {
             Ok(page) => self.renderer.mails(context, user, &search, &page),
             Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
         }

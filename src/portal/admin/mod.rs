@@ -149,7 +149,7 @@ impl Portal {
             Ok(account) => Event::about(kind, &account),
             Err(_) => Event::success(kind, who),
         };
-        let event = event.refused(problem.slug()).by(by);
+        let event = event.failed_because(problem.slug()).by(by);
         self.services.audit.note(&context.origin(), &event);
     }
 }

@@ -40,7 +40,7 @@ impl Portal {
     }
 
     async fn overview(&self) -> Result<Overview, Refusal> {
-        let inspection = &self.services.inspection;
+        let inspection = &self.services.admin_queries;
         let waiting = inspection.waiting().await;
         let locks = inspection.locks().await;
         let failed_mails = self.services.failed_mails.count().await;

@@ -6,7 +6,7 @@ use crate::model::{
     AccessKey, AccessKeyId, Account, Agreement, KeyScope, KeyUse, PendingEmail, Sealed, Session, Standing,
     TokenDigest,
 };
-use crate::services::{AccessKeyError, AccessKeyInfo, LiveSession, SessionInfo};
+use crate::services::{AccessKeyError, AccessKeyInfo, ActiveSession, SessionInfo};
 
 pub(super) fn account() -> Account {
     let principal = principal();
@@ -77,12 +77,12 @@ pub(super) fn sessions() -> Vec<SessionInfo> {
 }
 
 /// The session that a member came with: the first of the list, or one that is not in it.
-pub(super) fn live_session(is_listed: bool) -> LiveSession {
+pub(super) fn live_session(is_listed: bool) -> ActiveSession {
     let mut session = sessions().remove(0).session;
     if !is_listed {
         session.id = SessionId::new(session.created_at, &Random::seeded(9));
     }
-    LiveSession::sample(session, &account())
+    ActiveSession::sample(session, &account())
 }
 
 fn keys() -> Vec<AccessKeyInfo> {

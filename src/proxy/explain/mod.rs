@@ -152,7 +152,7 @@ impl Gateway {
             }
             Err(error) => Some(error.reason().to_owned()),
         };
-        if let Ok(Some(left)) = self.services.inspection.locked_for(&account).await {
+        if let Ok(Some(left)) = self.services.admin_queries.locked_for(&account).await {
             report.notes.push(format!(
                 "the account is locked for another {} s: no sign-in with a password until then; sessions go on",
                 left.as_secs().max(1)

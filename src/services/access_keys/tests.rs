@@ -1,17 +1,17 @@
 use std::time::Duration;
 
-use super::super::world::{EMAIL, PASSWORD, World, client, tester};
+use super::super::test_support::{EMAIL, PASSWORD, TestEnv, client, tester};
 use super::super::{AccountChange, Services};
 use super::*;
 use crate::store::UpdateAccount;
 
-async fn create(world: &World, new: NewAccessKey) -> (AccessKey, SecretKey) {
+async fn create(world: &TestEnv, new: NewAccessKey) -> (AccessKey, SecretKey) {
     let owner = world.services.accounts.find(EMAIL).await.unwrap();
     let keys = &world.services.access_keys;
     keys.create(&owner, new, &tester(), &client()).await.unwrap()
 }
 
-async fn change(world: &World, id: AccessKeyId, change: AccessKeyChange) {
+async fn change(world: &TestEnv, id: AccessKeyId, change: AccessKeyChange) {
     let keys = &world.services.access_keys;
     keys.change(id, None, change, &tester(), &client()).await.unwrap();
 }
@@ -22,7 +22,7 @@ fn is_live(services: &Services, id: AccessKeyId) -> bool {
 
 #[tokio::test]
 async fn a_key_serves_from_its_making_and_after_a_restart() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let (key, secret) = create(&world, NewAccessKey::default()).await;
     let restarted = world.restarted(4).await;
     for services in [&world.services, &restarted] {
@@ -39,7 +39,7 @@ async fn a_key_serves_from_its_making_and_after_a_restart() {
 
 #[tokio::test]
 async fn two_keys_serve_until_one_is_revoked() {
-    let world = World::with_ann(|config| config.login.access_keys = 2).await;
+    let world = TestEnv::with_ann(|config| config.login.access_keys = 2).await;
     let (old, _) = create(&world, NewAccessKey::default()).await;
     let (new, _) = create(&world, NewAccessKey::default()).await;
     assert!(is_live(&world.services, old.id) && is_live(&world.services, new.id));
@@ -59,7 +59,7 @@ async fn two_keys_serve_until_one_is_revoked() {
 
 #[tokio::test]
 async fn a_key_that_is_off_or_expired_serves_nobody() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let hour = NewAccessKey {
         ttl: Some(Duration::from_hours(1)),
         ..NewAccessKey::default()
@@ -81,7 +81,7 @@ async fn a_key_that_is_off_or_expired_serves_nobody() {
 
 #[tokio::test]
 async fn s17_only_an_account_that_may_sign_in_has_keys_that_serve() {
-    let world = World::with_ann(|config| config.signup.verify_email = true).await;
+    let world = TestEnv::with_ann(|config| config.signup.verify_email = true).await;
     let (key, _) = create(&world, NewAccessKey::default()).await;
     let live = world.services.access_keys.find(&key.id).unwrap();
     let serves_nobody = async || {
@@ -93,7 +93,7 @@ async fn s17_only_an_account_that_may_sign_in_has_keys_that_serve() {
     world.change(AccountChange::Enable).await;
     assert!(is_live(&world.services, key.id));
     for standing in [Standing::AwaitingApproval, Standing::Declined] {
-        world.stand(standing).await;
+        world.set_status(standing).await;
         serves_nobody().await;
     }
     world.change(AccountChange::Approve).await;
@@ -121,7 +121,7 @@ async fn s17_only_an_account_that_may_sign_in_has_keys_that_serve() {
 
 #[tokio::test]
 async fn a_key_follows_its_owners_groups_and_streams_go_on() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let (key, _) = create(&world, NewAccessKey::default()).await;
     let before = world.services.access_keys.find(&key.id).unwrap();
     world
@@ -134,7 +134,7 @@ async fn a_key_follows_its_owners_groups_and_streams_go_on() {
 
 #[tokio::test]
 async fn the_last_use_is_listed_at_once_and_stored_in_time() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let keys = &world.services.access_keys;
     let (key, _) = create(&world, NewAccessKey::default()).await;
     let live = keys.find(&key.id).unwrap();
@@ -158,7 +158,7 @@ async fn the_last_use_is_listed_at_once_and_stored_in_time() {
 
 #[tokio::test]
 async fn only_the_owner_changes_a_key() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let bob = world.add("bob@example.com", &[]).await;
     let (key, _) = create(&world, NewAccessKey::default()).await;
     let keys = &world.services.access_keys;
@@ -176,7 +176,7 @@ async fn only_the_owner_changes_a_key() {
 
 #[tokio::test]
 async fn a_name_is_short_and_printable() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let owner = world.services.accounts.find(EMAIL).await.unwrap();
     for name in [
         "a\nb".to_owned(),
@@ -197,7 +197,7 @@ async fn a_name_is_short_and_printable() {
 
 #[tokio::test]
 async fn s17_a_configuration_that_wants_addresses_verified_holds_for_keys_at_once() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let (key, _) = create(&world, NewAccessKey::default()).await;
     let account = world.services.accounts.find(EMAIL).await.unwrap();
     let unverified = Account {
@@ -211,17 +211,17 @@ async fn s17_a_configuration_that_wants_addresses_verified_holds_for_keys_at_onc
     assert!(is_live(&world.services, key.id));
     let mut stricter = world.config.clone();
     stricter.signup.verify_email = true;
-    keys.follow(&stricter);
+    keys.reload(&stricter);
     assert!(!is_live(&world.services, key.id));
-    keys.follow(&world.config);
+    keys.reload(&world.config);
     assert!(is_live(&world.services, key.id));
 }
 
 #[tokio::test]
 async fn s17_who_leaves_takes_the_keys_along() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let (key, _) = create(&world, NewAccessKey::default()).await;
-    let own = &world.services.own_account;
+    let own = &world.services.account_settings;
     let session = world.sign_in(EMAIL, PASSWORD).await.unwrap().session;
     let renamed = own.change_name(&session, "Ann Lee", &client()).await;
     assert_eq!(renamed.unwrap().name.as_deref(), Some("Ann Lee"));
@@ -237,7 +237,7 @@ async fn s17_who_leaves_takes_the_keys_along() {
 #[tokio::test]
 async fn a_clock_that_is_set_makes_no_key_last_longer_and_ends_none_for_good() {
     let hour = Duration::from_hours(1);
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let noon = world.clock.now();
     let new = || NewAccessKey {
         ttl: Some(hour),
@@ -277,7 +277,7 @@ async fn a_clock_that_is_set_makes_no_key_last_longer_and_ends_none_for_good() {
 
 #[tokio::test]
 async fn a_key_from_the_future_is_no_younger_than_a_password() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let noon = world.clock.now();
     let day = Duration::from_hours(24);
     world.hand.set_wall(noon + day);
@@ -293,9 +293,9 @@ async fn a_key_from_the_future_is_no_younger_than_a_password() {
 
 #[tokio::test]
 async fn s28_a_session_ends_with_a_key_whose_end_the_store_could_not_keep() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let (key, secret) = create(&world, NewAccessKey::default()).await;
-    let answer = crate::services::KeyAnswer::Secret(Secret::new(secret.expose().to_owned()));
+    let answer = crate::services::KeyCredential::Secret(Secret::new(secret.expose().to_owned()));
     let service = &world.services.key_sign_in;
     let with_key = async || {
         let origin = client();
@@ -310,7 +310,7 @@ async fn s28_a_session_ends_with_a_key_whose_end_the_store_could_not_keep() {
         .await;
     assert!(begun.session.has_ended());
     assert!(with_key().await.is_err());
-    keys.tell_of_shut_outs().await;
+    keys.store_revocations().await;
     assert_eq!(world.store.sessions().await.unwrap(), []);
     assert!(world.store.access_keys(None).await.unwrap()[0].disabled);
 }

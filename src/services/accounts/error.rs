@@ -2,7 +2,7 @@
 
 use super::{AccountPart, MOST_GROUPS};
 use crate::model::{Account, Email, EmailError, PasswordError, Standing};
-use crate::services::{Busy, MOST_FORMER_USERNAMES, NotAName, PasswordRule};
+use crate::services::{Busy, DisplayNameError, MOST_FORMER_USERNAMES, PasswordRule};
 use crate::store::StoreError;
 
 /// Why nothing was changed.
@@ -25,7 +25,7 @@ pub enum AccountError {
     NoUsername(Email),
     /// Nobody can be called that.
     #[error(transparent)]
-    Name(#[from] NotAName),
+    Name(#[from] DisplayNameError),
     /// A group's name with a comma or a control character, or none at all.
     #[error(
         "{0:?} cannot be a group's name: it is empty, or has a comma or a control character, or too many of any"
@@ -59,8 +59,8 @@ pub enum AccountError {
     #[error("no e-mail address can be made of {0:?}: {1}")]
     Email(String, EmailError),
     /// It stands where there is nothing of the kind to decide.
-    #[error("{email} {standing}", email = .0, standing = stands(*.1))]
-    Standing(Email, Standing),
+    #[error("{email} {standing}", email = .0, standing = status_text(*.1))]
+    Status(Email, Standing),
     /// The last administrator.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,
@@ -88,8 +88,8 @@ fn named(parts: &[AccountPart]) -> String {
 }
 
 /// What an account is, and what can be decided about it.
-fn stands(standing: Standing) -> &'static str {
-    match standing {
+fn status_text(status: Standing) -> &'static str {
+    match status {
         Standing::Active => "is active: it can be disabled",
         Standing::AwaitingApproval => "waits for approval: approve or decline it",
         Standing::Declined => "is declined and cannot sign in: it can be approved",

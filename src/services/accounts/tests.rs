@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::PasswordError;
-use crate::services::world::{EMAIL, PASSWORD, World, client, group_set, tester};
+use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, group_set, tester};
 
 const HASH: &str = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
 
@@ -18,7 +18,7 @@ fn hash() -> NewPassword {
     NewPassword::Hash(HASH.to_owned())
 }
 
-impl World {
+impl TestEnv {
     async fn try_add(&self, new: NewAccount) -> Result<Account, AccountError> {
         self.services.accounts.add(new, &tester(), &client()).await
     }
@@ -48,7 +48,7 @@ fn a_username_is_made_of_an_address() {
 
 #[tokio::test]
 async fn an_account_is_found_by_address_username_and_id() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let ann = world.services.accounts.find("ANN@example.com").await.unwrap();
     assert!(ann.email_verified && ann.standing == Standing::Active);
     for name in ["Ann", &ann.id.to_string()] {
@@ -62,7 +62,7 @@ async fn an_account_is_found_by_address_username_and_id() {
 
 #[tokio::test]
 async fn s53_what_cannot_be_added() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let plain = |text: &str| NewPassword::Plain(Secret::new(text.to_owned()));
     let refused = async |new| world.try_add(new).await.unwrap_err();
     let other = "bob@example.com";
@@ -119,7 +119,7 @@ fn a_group_is_named_as_routes_name_it() {
 
 #[tokio::test]
 async fn s53_an_administrator_who_may_not_sign_in_does_not_count() {
-    let mut world = World::with(|config| config.signup.verify_email = true).await;
+    let mut world = TestEnv::with(|config| config.signup.verify_email = true).await;
     world.add(EMAIL, &["gateway-admin"]).await;
     let bob = world.add("bob@example.com", &["gateway-admin"]).await;
     let unproved = Account {
@@ -127,7 +127,7 @@ async fn s53_an_administrator_who_may_not_sign_in_does_not_count() {
         ..bob.clone()
     };
     world.store.update_account(&bob, unproved, "").await.unwrap();
-    let delete = async |world: &World, login: &str| {
+    let delete = async |world: &TestEnv, login: &str| {
         let accounts = &world.services.accounts;
         accounts.delete(login, &tester(), &client()).await
     };
@@ -138,17 +138,17 @@ async fn s53_an_administrator_who_may_not_sign_in_does_not_count() {
     );
     // A reload that asks for no verification lets bob in.
     world.config.signup.verify_email = false;
-    world.services = world.services.under(&world.config);
+    world.services = world.services.with_config(&world.config);
     delete(&world, EMAIL).await.unwrap();
     assert!(world.services.accounts.has_administrator().await.unwrap());
     world.config.signup.verify_email = true;
-    world.services = world.services.under(&world.config);
+    world.services = world.services.with_config(&world.config);
     assert!(!world.services.accounts.has_administrator().await.unwrap());
 }
 
 #[tokio::test]
 async fn s53_the_last_administrator_stays() {
-    let world = World::new().await;
+    let world = TestEnv::new().await;
     assert!(!world.services.accounts.has_administrator().await.unwrap());
     world.add(EMAIL, &["gateway-admin"]).await;
     assert!(world.services.accounts.has_administrator().await.unwrap());
@@ -182,28 +182,28 @@ async fn s53_the_last_administrator_stays() {
 
 #[tokio::test]
 async fn s17_nothing_but_an_approval_lets_in_who_was_never_approved() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let refused = async |change| {
         let before = world.account(EMAIL).await;
         let refused = world.try_change(change).await;
-        assert!(matches!(refused, Err(AccountError::Standing(..))), "{refused:?}");
+        assert!(matches!(refused, Err(AccountError::Status(..))), "{refused:?}");
         assert_eq!(world.account(EMAIL).await, before);
     };
     for standing in [Standing::AwaitingApproval, Standing::Declined] {
-        world.stand(standing).await;
+        world.set_status(standing).await;
         refused(AccountChange::Enable).await;
         refused(AccountChange::Disable).await;
     }
-    world.stand(Standing::Disabled).await;
+    world.set_status(Standing::Disabled).await;
     refused(AccountChange::Approve).await;
     refused(AccountChange::Decline).await;
-    world.stand(Standing::Active).await;
+    world.set_status(Standing::Active).await;
     refused(AccountChange::Decline).await;
 }
 
 #[tokio::test]
 async fn what_holds_already_is_decided_and_recorded_once() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let record = || {
         let text = std::fs::read_to_string(world.audit_file()).unwrap();
         text.lines().count()
@@ -224,7 +224,7 @@ async fn what_holds_already_is_decided_and_recorded_once() {
 
 #[tokio::test]
 async fn parallel_changes_all_happen() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let (groups, standing) = tokio::join!(
         world.try_change(AccountChange::SetGroups(group_set(&["ops"]))),
         world.try_change(AccountChange::Disable),
@@ -237,7 +237,7 @@ async fn parallel_changes_all_happen() {
 
 #[tokio::test]
 async fn an_administrators_act_wins_however_often_the_owner_changes_the_account() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let (id, store) = (world.account(EMAIL).await.id, &world.store);
     // More of them than a session may make, so that they do not end before the acts.
     let flood = async {
@@ -269,7 +269,7 @@ async fn an_administrators_act_wins_however_often_the_owner_changes_the_account(
 
 #[tokio::test]
 async fn s77_what_depends_on_what_was_seen_is_refused_once_that_is_something_else() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let seen = || async { Some(AccountVersion::of(&world.account(EMAIL).await)) };
     let act = |seen, change| {
         let accounts = &world.services.accounts;
@@ -301,7 +301,7 @@ async fn s77_what_depends_on_what_was_seen_is_refused_once_that_is_something_els
     let stale = act(first, AccountChange::Enable).await.unwrap_err();
     assert!(matches!(
         stale,
-        AccountError::Stale(parts, _) if parts == [AccountPart::Standing, AccountPart::Groups]
+        AccountError::Stale(parts, _) if parts == [AccountPart::Status, AccountPart::Groups]
     ));
     let nonsense = AccountVersion::named("nonsense");
     let stale = act(nonsense, AccountChange::Enable).await.unwrap_err();
@@ -312,7 +312,7 @@ async fn s77_what_depends_on_what_was_seen_is_refused_once_that_is_something_els
 
 #[tokio::test]
 async fn an_htpasswd_file_is_imported_line_by_line() {
-    let world = World::with(|config| config.login.username = true).await;
+    let world = TestEnv::with(|config| config.login.username = true).await;
     let text = format!(
         "\u{feff}# people\n\nann@example.com:{HASH}\r\nBob:{HASH}\nno colon\ncarl:$apr1$x$y\nbob@example.com:{HASH}\nd d:{HASH}\n"
     );
@@ -348,7 +348,7 @@ async fn an_htpasswd_file_is_imported_line_by_line() {
 
 #[tokio::test]
 async fn an_account_of_a_file_is_one_that_could_have_been_made() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let ann = world.account(EMAIL).await;
     assert!(Accounts::require_possible(&ann).is_ok());
     let grouped = |group: &str| Account {
@@ -378,7 +378,7 @@ async fn an_account_of_a_file_is_one_that_could_have_been_made() {
 
 #[tokio::test]
 async fn a_file_makes_no_account_that_no_other_way_in_makes() {
-    let account = World::new().await.add(EMAIL, &["ops"]).await;
+    let account = TestEnv::new().await.add(EMAIL, &["ops"]).await;
     assert!(Accounts::require_possible(&account).is_ok());
     let changed = |change: &dyn Fn(&mut Account)| {
         let mut changed = account.clone();

@@ -14,19 +14,19 @@ pub enum AccountPart {
     /// Its address.
     Email,
     /// Where it stands.
-    Standing,
+    Status,
     /// Its groups.
     Groups,
 }
 
 impl AccountPart {
-    const ALL: [Self; 3] = [Self::Email, Self::Standing, Self::Groups];
+    const ALL: [Self; 3] = [Self::Email, Self::Status, Self::Groups];
 
     /// Its name, as in the account's document.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
-            Self::Standing => "standing",
+            Self::Status => "standing",
             Self::Groups => "groups",
         }
     }
@@ -36,7 +36,7 @@ impl AccountPart {
         let mut digest = Sha256::new();
         match self {
             Self::Email => digest.update(account.email.as_str()),
-            Self::Standing => digest.update(format!("{:?}", account.standing)),
+            Self::Status => digest.update(format!("{:?}", account.standing)),
             Self::Groups => account.groups.iter().for_each(|group| {
                 digest.update(group);
                 // No group has one in its name.

@@ -3,11 +3,11 @@ use std::time::Duration;
 use super::*;
 use crate::config::SignupMode;
 use crate::services::mail::ANNOUNCED;
-use crate::services::world::{EMAIL, PASSWORD, World, client, form, tester};
+use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, form, tester};
 use crate::services::{AccountChange, AccountError, SignInError, SignUpNext};
 
-async fn world(verify_email: bool) -> World {
-    World::with(|config| {
+async fn world(verify_email: bool) -> TestEnv {
+    TestEnv::with(|config| {
         config.signup.mode = SignupMode::Open;
         config.signup.approval = true;
         config.signup.verify_email = verify_email;
@@ -15,7 +15,7 @@ async fn world(verify_email: bool) -> World {
     .await
 }
 
-impl World {
+impl TestEnv {
     async fn decide(&self, change: AccountChange, reason: &str) -> Result<Account, AccountError> {
         let by = tester().because(reason);
         self.services.accounts.change(EMAIL, change, &by, &client()).await
@@ -110,7 +110,7 @@ async fn s15_nobody_is_asked_to_approve_what_is_not_verified() {
 }
 
 /// A flood of accounts whose addresses nobody proves.
-async fn flood(world: &World, count: usize) {
+async fn flood(world: &TestEnv, count: usize) {
     for n in 0..count {
         let name = format!("flood{n}");
         let form = form(&format!("{name}@example.com"), &name, PASSWORD);
@@ -118,7 +118,7 @@ async fn flood(world: &World, count: usize) {
     }
 }
 
-async fn announcements(world: &World) -> usize {
+async fn announcements(world: &TestEnv) -> usize {
     let mails = world.mails_after(0).await;
     mails
         .iter()
@@ -132,7 +132,10 @@ async fn s23_administrators_are_not_told_of_a_flood_one_by_one() {
     world.add("root1@example.com", &["gateway-admin"]).await;
     flood(&world, ANNOUNCED + 3).await;
     assert_eq!(announcements(&world).await, ANNOUNCED);
-    assert_eq!(world.services.inspection.waiting().await.unwrap(), ANNOUNCED + 3);
+    assert_eq!(
+        world.services.admin_queries.waiting().await.unwrap(),
+        ANNOUNCED + 3
+    );
     // The flood is over, and nobody had time for it.
     world.hand.advance(Duration::from_hours(1));
     let ann = world
@@ -150,7 +153,7 @@ async fn s23_accounts_that_nobody_proves_silence_nobody() {
     world.add("root1@example.com", &["gateway-admin"]).await;
     flood(&world, ANNOUNCED + 3).await;
     assert_eq!(announcements(&world).await, 0);
-    assert_eq!(world.services.inspection.waiting().await.unwrap(), 0);
+    assert_eq!(world.services.admin_queries.waiting().await.unwrap(), 0);
     let ann = world
         .services
         .sign_up

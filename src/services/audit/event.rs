@@ -35,7 +35,7 @@ impl Origin {
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum EventOutcome {
     /// As it was meant to.
     Success,
     /// Refused, for the reason with this slug.
@@ -48,7 +48,7 @@ pub struct Event {
     /// What happened.
     pub kind: Kind,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: EventOutcome,
     /// Whom it is about: an address, or a name that was typed.
     pub who: String,
     /// The account that it is about, where there is one.
@@ -64,7 +64,7 @@ impl Event {
     pub fn success(kind: Kind, who: impl Into<String>) -> Self {
         Self {
             kind,
-            outcome: Outcome::Success,
+            outcome: EventOutcome::Success,
             who: who.into(),
             account: None,
             by: None,
@@ -88,14 +88,14 @@ impl Event {
 
     /// Something that was refused.
     pub fn failure(kind: Kind, who: impl Into<String>, reason: &'static str) -> Self {
-        Self::success(kind, who).refused(reason)
+        Self::success(kind, who).failed_because(reason)
     }
 
     /// The same, but it was refused.
     #[must_use]
-    pub fn refused(self, reason: &'static str) -> Self {
+    pub fn failed_because(self, reason: &'static str) -> Self {
         Self {
-            outcome: Outcome::Failure(reason),
+            outcome: EventOutcome::Failure(reason),
             ..self
         }
     }
@@ -130,8 +130,8 @@ impl Event {
     /// As it is recorded.
     pub(super) fn recorded(&self, time: Timestamp, origin: &Origin) -> AuditEvent {
         let (outcome, reason) = match self.outcome {
-            Outcome::Success => (AuditOutcome::Success, None),
-            Outcome::Failure(reason) => (AuditOutcome::Failure, Some(reason.to_owned())),
+            EventOutcome::Success => (AuditOutcome::Success, None),
+            EventOutcome::Failure(reason) => (AuditOutcome::Failure, Some(reason.to_owned())),
         };
         AuditEvent {
             time,

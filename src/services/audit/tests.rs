@@ -2,14 +2,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::shares::{AT_ONCE as FLOOD, SUMMED_UP_EVERY};
+use super::quota::{AT_ONCE as FLOOD, SUMMED_UP_EVERY};
 use super::*;
 use crate::model::AuditOutcome;
 use crate::services::Actor;
-use crate::services::world::{EMAIL, World, client, unwritable_record};
+use crate::services::test_support::{EMAIL, TestEnv, client, unwritable_audit_log};
 use crate::store::AuditSubject;
 
-impl World {
+impl TestEnv {
     async fn recorded(&self, filter: AuditFilter) -> Vec<AuditEvent> {
         let read = self
             .services
@@ -26,7 +26,7 @@ impl World {
 
 #[tokio::test]
 async fn s51_one_line_an_event_whatever_is_in_it() {
-    let world = World::with(|config| {
+    let world = TestEnv::with(|config| {
         config.audit.file = config.audit.file.with_file_name("sub").join("audit.jsonl");
         config.audit.mode = AuditMode::Required;
     })
@@ -73,23 +73,23 @@ async fn s51_one_line_an_event_whatever_is_in_it() {
 #[tokio::test]
 async fn s52_a_record_that_cannot_be_written() {
     let event = Event::success(Kind::SignOut, "a");
-    let lenient = World::with(|config| config.audit.file = PathBuf::from("/dev/full")).await;
+    let lenient = TestEnv::with(|config| config.audit.file = PathBuf::from("/dev/full")).await;
     let recorded = lenient.services.audit.record(&Origin::default(), &event).await;
     assert_eq!(recorded, Ok(()));
     // The line is lost, the row is not.
     assert_eq!(lenient.recorded(AuditFilter::default()).await.len(), 1);
 
-    let strict = World::with(unwritable_record).await;
+    let strict = TestEnv::with(unwritable_audit_log).await;
     let recorded = strict.services.audit.record(&Origin::default(), &event).await;
     assert_eq!(recorded, Err(AuditError));
 }
 
 #[tokio::test]
 async fn an_event_is_found_by_account_and_by_name() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     world.fail("Ann@Example.com", 1).await;
     world
-        .sign_in(EMAIL, crate::services::world::PASSWORD)
+        .sign_in(EMAIL, crate::services::test_support::PASSWORD)
         .await
         .unwrap();
     let ann = world.services.accounts.find(EMAIL).await.unwrap();
@@ -117,7 +117,7 @@ async fn an_event_is_found_by_account_and_by_name() {
 
 #[tokio::test]
 async fn events_are_kept_as_long_as_the_configuration_says() {
-    let world = World::with(|config| config.audit.keep.0 = Duration::from_hours(24)).await;
+    let world = TestEnv::with(|config| config.audit.keep.0 = Duration::from_hours(24)).await;
     let audit = &world.services.audit;
     audit.note(&client(), &Event::success(Kind::SignOut, "old"));
     audit.flush().await;
@@ -134,7 +134,7 @@ async fn events_are_kept_as_long_as_the_configuration_says() {
 
 #[tokio::test]
 async fn a_flood_of_refusals_from_very_many_networks_pushes_out_nothing() {
-    let world = World::with_ann(|config| config.audit.max_events = 800).await;
+    let world = TestEnv::with_ann(|config| config.audit.max_events = 800).await;
     let audit = &world.services.audit;
     let ann = world.services.accounts.find(EMAIL).await.unwrap();
     let signed_in = Event::success(Kind::SignIn, EMAIL).account(Some(ann.id));
@@ -182,7 +182,7 @@ async fn a_flood_of_refusals_from_very_many_networks_pushes_out_nothing() {
 
 #[tokio::test]
 async fn a_flood_of_refusals_from_one_address_stays_out_of_the_log() {
-    let world = World::with(|_| {}).await;
+    let world = TestEnv::with(|_| {}).await;
     let audit = &world.services.audit;
     let note = |who: &str, address: [u8; 4]| {
         let origin = Origin {
@@ -212,7 +212,7 @@ async fn a_flood_of_refusals_from_one_address_stays_out_of_the_log() {
 
 #[tokio::test]
 async fn what_went_well_has_a_share_too_and_a_flood_of_it_is_summed_up() {
-    let world = World::with_ann(|config| config.audit.max_events = 800).await;
+    let world = TestEnv::with_ann(|config| config.audit.max_events = 800).await;
     let audit = &world.services.audit;
     let ann = world.services.accounts.find(EMAIL).await.unwrap();
     let bob = world.add("bob@example.com", &[]).await;
@@ -265,12 +265,12 @@ async fn what_went_well_has_a_share_too_and_a_flood_of_it_is_summed_up() {
 
 #[tokio::test]
 async fn void_links_and_links_sent_again_push_out_nothing_and_are_summed_up() {
-    let world = World::with_ann(|config| {
+    let world = TestEnv::with_ann(|config| {
         config.audit.max_events = 800;
         config.signup.verify_email = true;
     })
     .await;
-    let (audit, links) = (&world.services.audit, &world.services.mailed_links);
+    let (audit, links) = (&world.services.audit, &world.services.email_tokens);
     audit.note(&client(), &Event::success(Kind::SignOut, "honest"));
     for n in 0..700 {
         let _ = links.confirm("A".repeat(43).as_str(), &client()).await;
@@ -305,7 +305,7 @@ async fn void_links_and_links_sent_again_push_out_nothing_and_are_summed_up() {
 
 #[tokio::test]
 async fn each_act_of_an_administrator_is_kept_and_people_behind_one_address_have_a_share_each() {
-    let world = World::with(|config| config.audit.max_events = 8000).await;
+    let world = TestEnv::with(|config| config.audit.max_events = 8000).await;
     let audit = &world.services.audit;
     let by = Actor::operator("root@example.com");
     for number in 0..1200_u128 {

@@ -1,12 +1,12 @@
-use super::super::world::{EMAIL, World, client, tester};
+use super::super::test_support::{EMAIL, TestEnv, client, tester};
 use super::super::{AccessKeyChange, NewAccessKey};
 use super::*;
 use crate::model::{KeyScope, SignInMethod};
 
 const HOST: &str = "gw.example.com:8443";
 
-async fn world(scope: KeyScope) -> (World, String, String) {
-    let world = World::with_ann(|_| {}).await;
+async fn world(scope: KeyScope) -> (TestEnv, String, String) {
+    let world = TestEnv::with_ann(|_| {}).await;
     let owner = world.services.accounts.find(EMAIL).await.unwrap();
     let new = NewAccessKey {
         scope,
@@ -18,17 +18,17 @@ async fn world(scope: KeyScope) -> (World, String, String) {
 }
 
 /// Written down by the contract, and not by the code under test.
-fn sign(access_key: &str, secret: &str, challenge: &str, host: &str) -> KeyAnswer {
+fn sign(access_key: &str, secret: &str, challenge: &str, host: &str) -> KeyCredential {
     let text = format!("vestibule-login\n{access_key}\n{challenge}\n{host}");
     let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    KeyAnswer::Signature {
+    KeyCredential::Signature {
         challenge: challenge.to_owned(),
         signature: lower::encode_string(&mac.chain_update(text).finalize().into_bytes()),
         hosts: [HOST.to_owned(), "gw.example.com".to_owned()],
     }
 }
 
-async fn sign_in(world: &World, id: &str, answer: &KeyAnswer) -> Result<SignedIn, KeySignInError> {
+async fn sign_in(world: &TestEnv, id: &str, answer: &KeyCredential) -> Result<SignedIn, KeySignInError> {
     let service = &world.services.key_sign_in;
     service.with_key(id, answer, false, &client(), None).await
 }
@@ -42,7 +42,7 @@ async fn a_challenge_serves_once_for_two_minutes_for_its_host() {
         let signed_in = sign_in(&world, &id, &answer).await.unwrap();
         assert_eq!(signed_in.session.principal().method, SignInMethod::Iam);
         // The key is no proof of the password.
-        assert_eq!(signed_in.session.proved_at(), None);
+        assert_eq!(signed_in.session.reauthenticated_at(), None);
         let again = sign_in(&world, &id, &answer).await.unwrap_err();
         assert!(matches!(again, KeySignInError::Answered), "{again:?}");
     }
@@ -87,7 +87,7 @@ async fn a_challenge_is_known_after_a_restart_and_serves_once_all_the_same() {
 #[tokio::test]
 async fn s9_wrong_answers_lock_the_key_and_not_the_password() {
     let (world, id, secret) = world(KeyScope::default()).await;
-    let given = |secret: &str| KeyAnswer::Secret(Secret::new(secret.to_owned()));
+    let given = |secret: &str| KeyCredential::Secret(Secret::new(secret.to_owned()));
     sign_in(&world, &id, &given(&secret)).await.unwrap();
     for n in 0..11 {
         let challenge = world.services.key_sign_in.challenge().0;
@@ -102,7 +102,10 @@ async fn s9_wrong_answers_lock_the_key_and_not_the_password() {
     }
     let refused = sign_in(&world, &id, &given(&secret)).await.unwrap_err();
     assert!(matches!(refused, KeySignInError::Refused(SignInError::Locked(_))));
-    world.sign_in(EMAIL, super::super::world::PASSWORD).await.unwrap();
+    world
+        .sign_in(EMAIL, super::super::test_support::PASSWORD)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -112,7 +115,7 @@ async fn a_limited_or_revoked_key_signs_nobody_in() {
         ..KeyScope::default()
     };
     let (world, id, secret) = world(scope).await;
-    let answer = KeyAnswer::Secret(Secret::new(secret));
+    let answer = KeyCredential::Secret(Secret::new(secret));
     let refused = sign_in(&world, &id, &answer).await.unwrap_err();
     assert!(matches!(refused, KeySignInError::Limited), "{refused:?}");
     let keys = &world.services.access_keys;
@@ -137,13 +140,16 @@ async fn s28_a_session_ends_with_the_key_that_began_it() {
         ..NewAccessKey::default()
     };
     let (second, other) = keys.create(&owner, new, &tester(), &client()).await.unwrap();
-    let given = |secret: &str| KeyAnswer::Secret(Secret::new(secret.to_owned()));
+    let given = |secret: &str| KeyCredential::Secret(Secret::new(secret.to_owned()));
     let by_first = async || sign_in(&world, &first, &given(&secret)).await.unwrap();
     let by_second = async || {
         let answer = given(other.expose());
         sign_in(&world, second.id.as_str(), &answer).await.unwrap()
     };
-    let by_password = world.sign_in(EMAIL, super::super::world::PASSWORD).await.unwrap();
+    let by_password = world
+        .sign_in(EMAIL, super::super::test_support::PASSWORD)
+        .await
+        .unwrap();
     let sessions = &world.services.sessions;
     let lives = |signed_in: &SignedIn| {
         let is_live = sessions.find(&signed_in.token.digest()).is_some();
@@ -180,7 +186,7 @@ async fn s28_a_session_ends_with_the_key_that_began_it() {
 async fn s28_a_session_whose_key_does_not_serve_is_dropped_at_load() {
     let (world, first, secret) = world(KeyScope::default()).await;
     let first = first.parse().unwrap();
-    let answer = KeyAnswer::Secret(Secret::new(secret));
+    let answer = KeyCredential::Secret(Secret::new(secret));
     let begun = sign_in(&world, &String::from(first), &answer).await.unwrap();
     let digest = begun.token.digest();
     let kept = world.store.sessions().await.unwrap().remove(0);

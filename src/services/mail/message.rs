@@ -10,8 +10,8 @@ use minijinja::context;
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
-use super::letter::Letter;
-use super::stationery::{LETTER, Stationery};
+use super::content::MailContent;
+use super::templates::{LETTER, MailTemplates};
 use crate::ids::MailId;
 use crate::text::Lang;
 
@@ -49,11 +49,11 @@ fn plain(text: &str) -> SinglePart {
     }
 }
 
-impl Letter {
+impl MailContent {
     /// The mail; why not, if it cannot be one.
     pub(super) fn message(
         &self,
-        stationery: &Stationery,
+        templates: &MailTemplates,
         from: &Mailbox,
         id: MailId,
         now: Timestamp,
@@ -63,7 +63,7 @@ impl Letter {
             .deliverable()
             .parse()
             .map_err(|error| format!("{error}"))?;
-        let html = html(stationery, self.lang, self).map_err(|error| error.to_string())?;
+        let html = html(templates, self.lang, self).map_err(|error| error.to_string())?;
         let parts = MultiPart::alternative()
             .singlepart(plain(&self.text()))
             .singlepart(SinglePart::html(html));
@@ -73,7 +73,7 @@ impl Letter {
             .to(Mailbox::new(None, to))
             .subject(&self.subject)
             .date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
-            .message_id(Some(format!("<{id}@{}>", stationery.host())))
+            .message_id(Some(format!("<{id}@{}>", templates.host())))
             .header(AutoSubmitted)
             .multipart(parts)
             .map_err(|error| error.to_string())
@@ -96,16 +96,16 @@ impl Letter {
 
 /// The letter as HTML.
 pub(super) fn html(
-    stationery: &Stationery,
+    templates: &MailTemplates,
     lang: Lang,
     letter: &impl Serialize,
 ) -> Result<String, minijinja::Error> {
-    let template = stationery.templates.get_template(LETTER)?;
+    let template = templates.templates.get_template(LETTER)?;
     template.render(context! {
-        lang => stationery.tag(lang),
-        brand => stationery.brand.as_str(),
-        home => stationery.url(""),
-        paint => Value::from(Serde(&stationery.paint)),
+        lang => templates.tag(lang),
+        brand => templates.brand.as_str(),
+        home => templates.url(""),
+        paint => Value::from(Serde(&templates.paint)),
         letter => Value::from(Serde(letter)),
     })
 }

@@ -1,13 +1,13 @@
 //! Mail: what a request causes waits in the store, and one task sends it. No request waits for a mail server.
 
-mod announcements;
-mod deliver;
-mod letter;
+mod content;
+mod file_transport;
 mod message;
-mod outbox;
 mod probe;
-mod stationery;
+mod templates;
+mod throttle;
 mod transport;
+mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
+pub use self::probe::{MailProbe, ProbeError};
+pub use self::templates::LETTER;
+use self::templates::MailTemplates;
 #[cfg(test)]
-pub(super) use self::announcements::ANNOUNCED;
-use self::announcements::Announcements;
-pub use self::probe::{Probe, ProbeError};
-pub use self::stationery::LETTER;
-use self::stationery::Stationery;
+pub(super) use self::throttle::ANNOUNCED;
+use self::throttle::AnnouncementThrottle;
 use self::transport::Transport;
-use super::address_limit::{AddressLimit, Cost};
+use super::ip_rate_limiter::{Cost, IpRateLimiter};
 use super::link_lifetimes::LinkLifetimes;
 use super::{Kept, Origin};
 use crate::clock::{self, Clock};
@@ -83,9 +83,9 @@ pub enum MailError {
 pub struct Mailer {
     store: Kept,
     transport: ArcSwap<Transport>,
-    stationery: ArcSwap<Stationery>,
-    clients: AddressLimit,
-    announcements: Announcements,
+    templates: ArcSwap<MailTemplates>,
+    clients: IpRateLimiter,
+    announcements: AnnouncementThrottle,
     /// Of clients that cause too many.
     warnings: WarningLimit,
     /// Of the links that leave with mails, and of those that administrators hand over.
@@ -112,9 +112,9 @@ impl Mailer {
         Ok(Self {
             store,
             transport: ArcSwap::from_pointee(Transport::new(config)?),
-            stationery: ArcSwap::from_pointee(Stationery::new(config)?),
-            clients: AddressLimit::allowing(MAILS_A_CLIENT, WINDOW, clock.clone()),
-            announcements: Announcements::new(clock.clone()),
+            templates: ArcSwap::from_pointee(MailTemplates::new(config)?),
+            clients: IpRateLimiter::allowing(MAILS_A_CLIENT, WINDOW, clock.clone()),
+            announcements: AnnouncementThrottle::new(clock.clone()),
             warnings: WarningLimit::default(),
             lifetimes: LinkLifetimes::new(clock.clone()),
             invitations: LinkLifetimes::new(clock.clone()),
@@ -128,7 +128,7 @@ impl Mailer {
 
     /// Whether mails can be written with the operator's template and texts.
     pub fn check(config: &Config) -> Result<(), MailError> {
-        Stationery::new(config).map(drop)
+        MailTemplates::new(config).map(drop)
     }
 
     /// Whether mails can be sent as the configuration says. No server is asked.
@@ -137,7 +137,7 @@ impl Mailer {
     }
 
     /// Writes and sends as another configuration says from now on, with the secrets of this moment.
-    pub(super) fn follow(&self, config: &Config) {
+    pub(super) fn reload(&self, config: &Config) {
         match Transport::new(config) {
             Ok(transport) => {
                 self.transport.store(Arc::new(transport));
@@ -146,8 +146,8 @@ impl Mailer {
             // It was checked a moment ago.
             Err(error) => tracing::error!(%error, "mails are sent as before"),
         }
-        match Stationery::new(config) {
-            Ok(stationery) => self.stationery.store(Arc::new(stationery)),
+        match MailTemplates::new(config) {
+            Ok(stationery) => self.templates.store(Arc::new(stationery)),
             // It was checked a moment ago.
             Err(error) => tracing::error!(%error, "mails are written as before"),
         }

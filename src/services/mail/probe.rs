@@ -12,7 +12,7 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
 use super::MailError;
-use super::outbox::Outbox;
+use super::file_transport::FileTransport;
 use super::transport::{from, hello, reason, server};
 use crate::config::{Config, MailTransport, SmtpTls, SmtpUrl};
 use crate::ids::MailId;
@@ -21,7 +21,7 @@ use crate::random::Random;
 
 /// Mail as a configuration says that it is sent.
 #[derive(Debug)]
-pub struct Probe {
+pub struct MailProbe {
     from: lettre::message::Mailbox,
     transport: MailTransport,
     ca: Option<PathBuf>,
@@ -58,7 +58,7 @@ pub enum ProbeError {
     Message(String),
 }
 
-impl Probe {
+impl MailProbe {
     /// Reads the configuration. Nothing takes longer than `limit`.
     pub fn new(config: &Config, limit: Duration) -> Result<Self, MailError> {
         Ok(Self {
@@ -102,9 +102,9 @@ impl Probe {
                     Err(error) if error.is_client() => Err(match (url.tls(), self.offers_starttls().await) {
                         (SmtpTls::Required, Some(false)) => ProbeError::NoStarttls,
                         (SmtpTls::Never, Some(true)) if url.has_password() => ProbeError::SignInOverTls,
-                        _ => judge(&error),
+                        _ => classify(&error),
                     }),
-                    Err(error) => Err(judge(&error)),
+                    Err(error) => Err(classify(&error)),
                 }
             }
         }
@@ -140,8 +140,11 @@ impl Probe {
             .map_err(|error| unfit(&error))?;
         match &self.transport {
             MailTransport::Folder(folder) => {
-                let written =
-                    Outbox::new(folder.clone()).write(&message.formatted(), MailId::new(now, random), now);
+                let written = FileTransport::new(folder.clone()).write(
+                    &message.formatted(),
+                    MailId::new(now, random),
+                    now,
+                );
                 written.map_err(|error| ProbeError::Folder(error.to_string()))
             }
             MailTransport::Smtp(url) => {
@@ -151,7 +154,7 @@ impl Probe {
                         .send(message)
                         .await
                         .map(drop)
-                        .map_err(|error| judge(&error))
+                        .map_err(|error| classify(&error))
                 })
                 .await
             }
@@ -172,7 +175,7 @@ impl Probe {
 }
 
 /// RFC 4954, section 6: what concerns the sign-in.
-fn judge(error: &SmtpError) -> ProbeError {
+fn classify(error: &SmtpError) -> ProbeError {
     let said = reason(&error.to_string());
     match error.status().map(u16::from) {
         Some(432 | 454 | 530..=538) => ProbeError::Credentials(said),

@@ -3,21 +3,21 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::deliver::{Memory, Step};
-use super::letter::{About, Letter};
-use super::stationery::Stationery;
+use super::content::{MailContent, MailContext};
+use super::templates::MailTemplates;
+use super::worker::{Backoff, DeliveryStep};
 use super::*;
 use crate::config::Config;
 use crate::ids::{AccountId, InvitationId};
 use crate::model::{Account, PlainToken};
-use crate::services::world::{EMAIL, World, client};
+use crate::services::test_support::{EMAIL, TestEnv, client};
 use crate::store::TokenEffect;
 
-impl World {
+impl TestEnv {
     /// Sends what is due now. The steps.
-    async fn deliver(&self) -> Vec<Step> {
+    async fn deliver(&self) -> Vec<DeliveryStep> {
         let way = self.services.mailer.transport.load().open().unwrap();
-        let (mut memory, mut steps) = (Memory::default(), Vec::new());
+        let (mut memory, mut steps) = (Backoff::default(), Vec::new());
         loop {
             let step = self
                 .services
@@ -25,7 +25,7 @@ impl World {
                 .step(&way, &mut memory, &CancellationToken::new())
                 .await
                 .unwrap();
-            if step == Step::Idle {
+            if step == DeliveryStep::Idle {
                 return steps;
             }
             steps.push(step);
@@ -74,7 +74,7 @@ fn topics(id: AccountId, invitation: InvitationId) -> Vec<(Topic, bool)> {
 
 #[tokio::test]
 async fn every_kind_of_mail_in_every_language() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let account: Account = world.change(crate::services::AccountChange::Enable).await;
     let random = Random::seeded(1);
     let mut config = Config::default();
@@ -82,21 +82,21 @@ async fn every_kind_of_mail_in_every_language() {
     for (lang, contact, reset) in [("en", "it@harbour.example", true), ("ko", "", false)] {
         config.branding.contact = contact.to_owned();
         config.login.reset = reset;
-        let stationery = Stationery::new(&config).unwrap();
+        let templates = MailTemplates::new(&config).unwrap();
         let mut letters = String::new();
         for (topic, carries_token) in topics(account.id, InvitationId::new(world.clock.now(), &random)) {
             let administrative = matches!(topic, Topic::Approved | Topic::Declined | Topic::Invitation(_));
             let mut mail = world.services.mailer.mail(&account.email, topic, &client());
             mail.language = Some(lang.to_owned());
             mail.cause.by_administrator = administrative;
-            let about = About {
+            let context = MailContext {
                 account: (!matches!(mail.topic, Topic::Invitation(_))).then(|| account.clone()),
                 token: carries_token.then(|| PlainToken::parse(&"T".repeat(43)).unwrap()),
                 lasts: 24,
-                ..About::default()
+                ..MailContext::default()
             };
-            let letter = Letter::write(&stationery, &mail, &about, account.email.clone());
-            write!(letters, "Subject: {}\n\n{}\n\n", letter.subject, letter.text()).unwrap();
+            let content = MailContent::write(&templates, &mail, &context, account.email.clone());
+            write!(letters, "Subject: {}\n\n{}\n\n", content.subject, content.text()).unwrap();
         }
         insta::assert_snapshot!(format!("letters.{lang}"), letters);
     }
@@ -107,23 +107,23 @@ async fn an_operators_template_takes_the_place_of_the_built_in_one() {
     let folder = tempfile::tempdir().unwrap();
     let own = "<b>{{ letter.greeting }}</b>{% for link in letter.links %}<a href=\"{{ link.url | safe }}\">{{ brand }}</a>{% endfor %}";
     std::fs::write(folder.path().join("letter.html"), own).unwrap();
-    let world = World::with_ann(|config| {
+    let world = TestEnv::with_ann(|config| {
         config.branding.folder = folder.path().to_owned();
         config.branding.name = "Harbour & Sons".to_owned();
     })
     .await;
     let mailer = &world.services.mailer;
     let mail = mailer.mail(&EMAIL.parse().unwrap(), Topic::Approved, &client());
-    let stationery = mailer.stationery.load();
-    let letter = Letter::write(&stationery, &mail, &About::default(), mail.to.clone());
-    let html = message::html(&stationery, letter.lang, &letter).unwrap();
+    let stationery = mailer.templates.load();
+    let content = MailContent::write(&stationery, &mail, &MailContext::default(), mail.to.clone());
+    let html = message::html(&stationery, content.lang, &content).unwrap();
     let link = "<a href=\"https://localhost:8443/.auth/login\">Harbour &amp; Sons</a>";
     assert!(html.starts_with("<b>") && html.ends_with(link), "{html}");
 }
 
 #[tokio::test]
 async fn nobody_is_written_to_who_has_no_use_for_it() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     // She is verified already.
     world.enqueue(EMAIL, vec![Topic::VerifyEmail]).await;
     let id = world
@@ -147,14 +147,14 @@ async fn nobody_is_written_to_who_has_no_use_for_it() {
             ],
         )
         .await;
-    assert_eq!(world.deliver().await, vec![Step::Settled; 7]);
+    assert_eq!(world.deliver().await, vec![DeliveryStep::Settled; 7]);
     assert!(world.outbox().is_empty());
     assert!(world.store.mails(None, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn s23_what_anybody_can_cause_is_counted_for_an_hour_and_notices_are_not() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     world.enqueue(EMAIL, vec![Topic::Reset; 3]).await;
     world
         .enqueue(EMAIL, vec![Topic::AlreadyRegistered, Topic::Reset])
@@ -170,7 +170,7 @@ async fn s23_what_anybody_can_cause_is_counted_for_an_hour_and_notices_are_not()
 
 #[tokio::test]
 async fn s19_a_reset_works_for_an_hour_from_when_it_was_sent() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     world.enqueue(EMAIL, vec![Topic::Reset]).await;
     // The mail server was away for long.
     world.hand.advance(Duration::from_hours(10));
@@ -179,7 +179,7 @@ async fn s19_a_reset_works_for_an_hour_from_when_it_was_sent() {
     let mail = std::fs::read_to_string(&world.outbox()[0]).unwrap();
     let token = mail.split("/.auth/reset?token=").nth(1);
     let token = PlainToken::parse(&token.expect("a link")[..43]).unwrap();
-    let links = &world.services.mailed_links;
+    let links = &world.services.email_tokens;
     world.hand.advance(Duration::from_secs(3599));
     links.resets(token.expose()).await.unwrap();
     world.hand.advance(Duration::from_secs(1));
@@ -195,15 +195,15 @@ async fn s19_a_reset_works_for_an_hour_from_when_it_was_sent() {
 
 #[tokio::test]
 async fn what_a_configuration_says_of_mails_is_followed() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let mut config = world.config.clone();
     config.login.reset = false;
     config.branding.name = "Harbour".to_owned();
-    world.services.mailer.follow(&config);
+    world.services.mailer.reload(&config);
     world
         .enqueue(EMAIL, vec![Topic::Reset, Topic::PasswordChanged])
         .await;
-    assert_eq!(world.deliver().await, [Step::Settled, Step::Sent]);
+    assert_eq!(world.deliver().await, [DeliveryStep::Settled, DeliveryStep::Sent]);
     let mail = std::fs::read_to_string(&world.outbox()[0]).unwrap();
     assert!(
         mail.contains("Subject: Harbour: your password was changed"),

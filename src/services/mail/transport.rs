@@ -14,8 +14,8 @@ use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Ex
 use tokio::task::spawn_blocking;
 
 use super::MailError;
-use super::letter::Letter;
-use super::outbox::Outbox;
+use super::content::MailContent;
+use super::file_transport::FileTransport;
 use crate::config::{Config, MailConfig, MailTransport, Sender, SmtpTls, SmtpUrl};
 use crate::ids::MailId;
 use crate::trust_anchors::read_trust_anchors;
@@ -36,22 +36,22 @@ pub(super) struct Transport {
 }
 
 /// The way out, open.
-pub(super) enum Way {
+pub(super) enum MailConnection {
     /// Into a folder.
-    Folder(Outbox),
+    Folder(FileTransport),
     /// To a mail server. Its connections need the runtime, also to be closed: so only the task that sends has one.
     Server(AsyncSmtpTransport<Tokio1Executor>),
 }
 
 /// Why a mail did not leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum NotSent {
+pub(super) enum SendError {
     /// No mail would leave now, whatever it is.
-    Down(String),
+    TransportDown(String),
     /// This one not now.
-    Later(String),
+    Transient(String),
     /// This one never.
-    Never(String),
+    Permanent(String),
 }
 
 impl Transport {
@@ -75,12 +75,12 @@ impl Transport {
     }
 
     /// Opens the way; connects to nobody yet.
-    pub(super) fn open(&self) -> Result<Way, MailError> {
+    pub(super) fn open(&self) -> Result<MailConnection, MailError> {
         Ok(match &self.kind {
-            MailTransport::Folder(folder) => Way::Folder(Outbox::new(folder.clone())),
+            MailTransport::Folder(folder) => MailConnection::Folder(FileTransport::new(folder.clone())),
             MailTransport::Smtp(url) => {
                 let server = server(url, self.ca.as_deref(), &self.hello)?;
-                Way::Server(server.timeout(Some(CONNECT_TIME)).build())
+                MailConnection::Server(server.timeout(Some(CONNECT_TIME)).build())
             }
         })
     }
@@ -138,26 +138,26 @@ pub(super) fn hello(config: &Config) -> ClientId {
     }
 }
 
-impl Way {
+impl MailConnection {
     pub(super) async fn send(
         &self,
-        letter: &Letter,
+        content: &MailContent,
         message: Message,
         id: MailId,
         now: Timestamp,
-    ) -> Result<(), NotSent> {
+    ) -> Result<(), SendError> {
         match self {
             Self::Folder(outbox) => {
                 let (outbox, mail) = (outbox.clone(), message.formatted());
                 let written = spawn_blocking(move || outbox.write(&mail, id, now)).await;
                 written
-                    .map_err(|error| NotSent::Down(error.to_string()))?
-                    .map_err(|error| NotSent::Down(error.to_string()))?;
-                Outbox::show(letter);
+                    .map_err(|error| SendError::TransportDown(error.to_string()))?
+                    .map_err(|error| SendError::TransportDown(error.to_string()))?;
+                FileTransport::show(content);
                 Ok(())
             }
             Self::Server(server) => {
-                let is_plain = letter.to.deliverable().is_ascii();
+                let is_plain = content.to.deliverable().is_ascii();
                 let sent = server.send(message).await;
                 sent.map(drop).map_err(|error| not_sent(&error, is_plain))
             }
@@ -166,26 +166,26 @@ impl Way {
 }
 
 /// What to do about it. `is_plain`: the receiver's address is one that any server takes.
-fn not_sent(error: &SmtpError, is_plain: bool) -> NotSent {
+fn not_sent(error: &SmtpError, is_plain: bool) -> SendError {
     let reason = reason(&error.to_string());
     let Some(code) = error.status().map(u16::from) else {
         // What the client library itself refuses is an address that the server cannot take, or a server that does not
         // offer what the operator requires.
         return if error.is_client() && !is_plain {
-            NotSent::Never(reason)
+            SendError::Permanent(reason)
         } else {
-            NotSent::Down(reason)
+            SendError::TransportDown(reason)
         };
     };
     verdict(code, reason)
 }
 
 /// RFC 5321, section 4.2.1, and RFC 4954, section 6: what concerns the server or the sign-in to it stops all mails.
-fn verdict(code: u16, reason: String) -> NotSent {
+fn verdict(code: u16, reason: String) -> SendError {
     match code {
-        421 | 432 | 454 | 530..=539 => NotSent::Down(reason),
-        500..=599 => NotSent::Never(reason),
-        _ => NotSent::Later(reason),
+        421 | 432 | 454 | 530..=539 => SendError::TransportDown(reason),
+        500..=599 => SendError::Permanent(reason),
+        _ => SendError::Transient(reason),
     }
 }
 
@@ -203,13 +203,13 @@ mod tests {
     fn what_concerns_the_server_stops_all_and_what_concerns_a_mail_stops_it() {
         let verdict = |code| verdict(code, String::new());
         for code in [421, 454, 530, 534, 535, 538] {
-            assert_eq!(verdict(code), NotSent::Down(String::new()), "{code}");
+            assert_eq!(verdict(code), SendError::TransportDown(String::new()), "{code}");
         }
         for code in [450, 451, 452, 455] {
-            assert_eq!(verdict(code), NotSent::Later(String::new()), "{code}");
+            assert_eq!(verdict(code), SendError::Transient(String::new()), "{code}");
         }
         for code in [500, 550, 552, 554] {
-            assert_eq!(verdict(code), NotSent::Never(String::new()), "{code}");
+            assert_eq!(verdict(code), SendError::Permanent(String::new()), "{code}");
         }
     }
 

@@ -1,14 +1,14 @@
 use super::*;
 use crate::config::{Period, SignupMode};
 use crate::model::SignatureDigest;
-use crate::services::world::{EMAIL, PASSWORD, World, client, form, group_set};
+use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, form, group_set};
 use crate::services::{AccountChange, SignUpNext};
 use crate::store::SpendSignature;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-async fn world() -> World {
-    World::with_ann(|config| {
+async fn world() -> TestEnv {
+    TestEnv::with_ann(|config| {
         config.session.idle = Period(10 * MINUTE);
         config.session.absolute = Period(60 * MINUTE);
     })
@@ -57,7 +57,7 @@ async fn a_session_outlives_a_restart_with_its_last_use() {
     world.services.sessions.find(&digest).unwrap();
     let stop = CancellationToken::new();
     stop.cancel();
-    world.services.sessions.keep(stop).await;
+    world.services.sessions.run_maintenance(stop).await;
     world.hand.advance(9 * MINUTE);
     let restarted = world.restarted(4).await;
     let found = restarted.sessions.find(&digest).unwrap();
@@ -92,7 +92,7 @@ async fn s28_streams_of_a_session_whose_time_is_over_end_by_themselves() {
     let sessions = world.services.sessions.clone();
     let keeper = tokio::spawn({
         let stop = stop.clone();
-        async move { sessions.keep(stop).await }
+        async move { sessions.run_maintenance(stop).await }
     });
     world.hand.advance(10 * MINUTE);
     let ended = signed_in.session.ended();
@@ -165,7 +165,7 @@ async fn new_groups_reach_live_sessions() {
 
 #[tokio::test]
 async fn s17_when_addresses_must_be_proven_sessions_of_those_that_are_not_end() {
-    let mut world = World::with(|config| config.signup.mode = SignupMode::Open).await;
+    let mut world = TestEnv::with(|config| config.signup.mode = SignupMode::Open).await;
     world.add("bob@example.com", &[]).await;
     let (filled, from) = (form(EMAIL, "ann", PASSWORD), client());
     let signed_up = world.services.sign_up.sign_up(filled, &from);
@@ -173,7 +173,7 @@ async fn s17_when_addresses_must_be_proven_sessions_of_those_that_are_not_end() 
     let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
     let bob = world.sign_in("bob@example.com", PASSWORD).await.unwrap();
     world.config.signup.verify_email = true;
-    world.services.follow(&world.config);
+    world.services.apply_config(&world.config);
     let sessions = &world.services.sessions;
     assert!(sessions.find(&ann.token.digest()).is_none() && ann.session.ended().is_cancelled());
     assert!(sessions.find(&bob.token.digest()).is_some());
@@ -189,7 +189,7 @@ async fn s17_when_addresses_must_be_proven_sessions_of_those_that_are_not_end() 
 
 #[tokio::test]
 async fn s76_a_change_that_comes_late_brings_no_groups_back() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     world.change(AccountChange::SetGroups(group_set(&["ops"]))).await;
     let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
     let stale = world.account(EMAIL).await;
@@ -202,7 +202,7 @@ async fn s76_a_change_that_comes_late_brings_no_groups_back() {
 
 #[tokio::test]
 async fn s76_what_is_known_while_the_store_does_not_answer_brings_no_groups_back() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     world
         .change(AccountChange::SetGroups(group_set(&["ops", "staff"])))
         .await;
@@ -228,7 +228,7 @@ async fn s76_what_is_known_while_the_store_does_not_answer_brings_no_groups_back
 
 #[tokio::test]
 async fn s21_a_session_older_than_the_password_is_dropped_at_load() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let [own, other] = [
         world.sign_in(EMAIL, PASSWORD).await.unwrap(),
         world.sign_in(EMAIL, PASSWORD).await.unwrap(),
@@ -244,7 +244,7 @@ async fn s21_a_session_older_than_the_password_is_dropped_at_load() {
         password: new(),
         password_confirm: new(),
     };
-    let (account, origin) = (&world.services.own_account, client());
+    let (account, origin) = (&world.services.account_settings, client());
     let changed = account.change_password(&own.session, form, &origin);
     changed.await.unwrap();
     // What a gateway leaves that was killed between the two, when they were two steps.
@@ -338,7 +338,7 @@ async fn s36_a_clock_that_was_ahead_has_no_spent_signature_forgotten() {
 
 #[tokio::test]
 async fn s77_a_password_set_while_the_clock_was_ahead_ends_no_later_session_at_a_restart() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let noon = world.clock.now();
     world.hand.set_wall(noon + 24 * 60 * MINUTE);
     let before = world.sign_in(EMAIL, PASSWORD).await.unwrap();

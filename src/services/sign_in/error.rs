@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::services::Busy;
-use crate::services::admission::ShutOut;
+use crate::services::sign_in_policy::Ineligible;
 use crate::store::StoreError;
 
 /// Why somebody could not sign in.
@@ -63,12 +63,12 @@ impl From<Busy> for SignInError {
     }
 }
 
-impl From<ShutOut> for SignInError {
-    fn from(why: ShutOut) -> Self {
+impl From<Ineligible> for SignInError {
+    fn from(why: Ineligible) -> Self {
         match why {
-            ShutOut::NotVerified => Self::NotVerified,
-            ShutOut::NotApproved => Self::NotApproved,
-            ShutOut::Disabled => Self::Disabled,
+            Ineligible::NotVerified => Self::NotVerified,
+            Ineligible::NotApproved => Self::NotApproved,
+            Ineligible::Disabled => Self::Disabled,
         }
     }
 }

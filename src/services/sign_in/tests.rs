@@ -5,7 +5,9 @@ use futures_util::future::join_all;
 use super::*;
 use crate::config::{Config, Period};
 use crate::model::Standing;
-use crate::services::world::{EMAIL, PASSWORD, World, client, sign_in, tester, unwritable_record};
+use crate::services::test_support::{
+    EMAIL, PASSWORD, TestEnv, client, sign_in, tester, unwritable_audit_log,
+};
 use crate::services::{AccountChange, NewPassword};
 
 mod clock;
@@ -18,7 +20,7 @@ fn with_username(config: &mut Config) {
 
 #[tokio::test]
 async fn signs_in_by_address_and_out_again() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let signed_in = world.sign_in(EMAIL, PASSWORD).await.unwrap();
     let digest = signed_in.token.digest();
     assert_eq!(signed_in.account.email.as_str(), EMAIL);
@@ -33,20 +35,20 @@ async fn signs_in_by_address_and_out_again() {
 
 #[tokio::test]
 async fn signs_in_by_username_only_where_that_is_switched_on() {
-    let off = World::with_ann(|_| {}).await;
+    let off = TestEnv::with_ann(|_| {}).await;
     assert!(matches!(
         off.sign_in("ann", PASSWORD).await,
         Err(SignInError::InvalidCredentials)
     ));
-    let on = World::with_ann(with_username).await;
+    let on = TestEnv::with_ann(with_username).await;
     on.sign_in("ANN", PASSWORD).await.unwrap();
 }
 
 #[tokio::test]
 async fn s5_every_wrong_attempt_costs_one_hash_and_is_answered_alike() {
-    let world = World::with_ann(with_username).await;
+    let world = TestEnv::with_ann(with_username).await;
     for standing in [Standing::Active, Standing::Declined, Standing::Disabled] {
-        world.stand(standing).await;
+        world.set_status(standing).await;
         let unknown = "nobody@example.com";
         for (login, password) in [
             (EMAIL, "wrong"),
@@ -68,7 +70,7 @@ async fn s5_every_wrong_attempt_costs_one_hash_and_is_answered_alike() {
 
 #[tokio::test]
 async fn s3_a_mebibyte_of_password_is_never_hashed() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let before = world.hashes();
     world.fail_with(EMAIL, &"a".repeat(1 << 20)).await;
     assert_eq!(world.hashes(), before);
@@ -76,7 +78,7 @@ async fn s3_a_mebibyte_of_password_is_never_hashed() {
 
 #[tokio::test]
 async fn s4_an_older_hash_is_upgraded_by_the_right_password_only() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let services = world.restarted(5).await;
     let stored = async || services.accounts.find(EMAIL).await.unwrap().password_hash;
     assert!(stored().await.starts_with("$2b$04$"));
@@ -91,7 +93,7 @@ async fn s4_an_older_hash_is_upgraded_by_the_right_password_only() {
 
 #[tokio::test]
 async fn s4_a_corrupt_hash_is_a_failed_sign_in_that_costs_one_hash() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let account = world.services.accounts.find(EMAIL).await.unwrap();
     let corrupt = Account {
         password_hash: "$2b$04$corrupt".to_owned(),
@@ -109,7 +111,7 @@ async fn s4_a_corrupt_hash_is_a_failed_sign_in_that_costs_one_hash() {
 
 #[tokio::test]
 async fn a_hash_from_elsewhere_works_as_it_is() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let foreign = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
     world
         .change(AccountChange::SetPassword(NewPassword::Hash(foreign.to_owned())))
@@ -122,7 +124,7 @@ async fn a_hash_from_elsewhere_works_as_it_is() {
 
 #[tokio::test]
 async fn s3_one_normalisation_for_passwords_and_names() {
-    let world = World::new().await;
+    let world = TestEnv::new().await;
     world.add("andr\u{e9}@example.com", &[]).await;
     let composed = NewPassword::Plain(Secret::new("caf\u{e9}-au-1ait".to_owned()));
     let accounts = &world.services.accounts;
@@ -143,7 +145,7 @@ async fn s3_one_normalisation_for_passwords_and_names() {
 
 #[tokio::test]
 async fn s7_ten_failures_are_forgiven_and_eleven_lock() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     for _ in 0..2 {
         world.fail(EMAIL, 10).await;
         world.sign_in(EMAIL, PASSWORD).await.unwrap();
@@ -158,7 +160,7 @@ async fn s7_ten_failures_are_forgiven_and_eleven_lock() {
 
 #[tokio::test]
 async fn s8_a_lock_lasts_its_time_and_no_longer() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     world.fail(EMAIL, 11).await;
     world.hand.advance(LOCK.saturating_sub(Duration::from_secs(1)));
     assert_eq!(world.lock(EMAIL, PASSWORD).await, Duration::from_secs(1));
@@ -169,7 +171,7 @@ async fn s8_a_lock_lasts_its_time_and_no_longer() {
 
 #[tokio::test]
 async fn s9_one_counter_however_a_name_is_written() {
-    let world = World::with(with_username).await;
+    let world = TestEnv::with(with_username).await;
     world.add("zo\u{e9}@example.com", &[]).await;
     let spellings = [
         "zo\u{e9}@example.com",
@@ -186,7 +188,7 @@ async fn s9_one_counter_however_a_name_is_written() {
 
 #[tokio::test]
 async fn s9_variants_of_an_unknown_name_count_together() {
-    let world = World::with(with_username).await;
+    let world = TestEnv::with(with_username).await;
     for login in ["No\u{e9}@example.com", "NOE\u{301}@example.com"] {
         world.fail(login, 4).await;
     }
@@ -200,7 +202,7 @@ async fn s9_variants_of_an_unknown_name_count_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s10_of_fifty_parallel_wrong_tries_eleven_are_evaluated() {
     for login in [EMAIL, "nobody@example.com"] {
-        let world = World::with_ann(|_| {}).await;
+        let world = TestEnv::with_ann(|_| {}).await;
         let before = world.hashes();
         let results = join_all((0..50).map(|_| world.sign_in(login, "wrong"))).await;
         let locked = |result: &&Result<_, _>| matches!(result, Err(SignInError::Locked(_)));
@@ -213,7 +215,7 @@ async fn s10_of_fifty_parallel_wrong_tries_eleven_are_evaluated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s10_fifty_parallel_right_ones_all_succeed() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let results = join_all((0..50).map(|_| world.sign_in(EMAIL, PASSWORD))).await;
     for result in results {
         result.unwrap();
@@ -223,7 +225,7 @@ async fn s10_fifty_parallel_right_ones_all_succeed() {
 
 #[tokio::test]
 async fn an_attempt_that_is_given_up_stays_counted_and_holds_nobody_up() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     world.fail(EMAIL, 10).await;
     let hashing = world.hold_hashing();
     {
@@ -236,7 +238,7 @@ async fn an_attempt_that_is_given_up_stays_counted_and_holds_nobody_up() {
 
 #[tokio::test]
 async fn a_full_queue_counts_nothing() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let places: Vec<_> = std::iter::from_fn(|| world.services.hasher.place().ok()).collect();
     for _ in 0..20 {
         let result = world.sign_in(EMAIL, "wrong").await;
@@ -249,7 +251,7 @@ async fn a_full_queue_counts_nothing() {
 
 #[tokio::test]
 async fn guesses_of_one_name_that_wait_leave_the_queue_to_others() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let free = world.services.hasher.free();
     let hashing = world.hold_hashing();
     let mut guesses: Vec<_> = (0..300)
@@ -280,7 +282,7 @@ async fn guesses_of_one_name_that_wait_leave_the_queue_to_others() {
 
 #[tokio::test]
 async fn s12_a_lock_leaves_live_sessions_alone() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let signed_in = world.sign_in(EMAIL, PASSWORD).await.unwrap();
     world.fail(EMAIL, 11).await;
     world.lock(EMAIL, PASSWORD).await;
@@ -289,7 +291,7 @@ async fn s12_a_lock_leaves_live_sessions_alone() {
 
 #[tokio::test]
 async fn s12_an_address_has_an_allowance_of_failures() {
-    let world = World::with_ann(|config| {
+    let world = TestEnv::with_ann(|config| {
         config.lockout.address_failures = 5;
         config.lockout.address_window = Period(Duration::from_mins(10));
     })
@@ -310,7 +312,7 @@ async fn s12_an_address_has_an_allowance_of_failures() {
 
 #[tokio::test]
 async fn s78_of_many_guesses_at_one_moment_no_more_are_judged_than_an_address_may_fail() {
-    let world = World::with_ann(|config| config.lockout.address_failures = 5).await;
+    let world = TestEnv::with_ann(|config| config.lockout.address_failures = 5).await;
     let before = world.hashes();
     let names: Vec<String> = (0..40).map(|n| format!("nobody{n}@example.com")).collect();
     let guesses = names.iter().map(|name| world.sign_in(name, "wrong"));
@@ -328,7 +330,7 @@ async fn s78_of_many_guesses_at_one_moment_no_more_are_judged_than_an_address_ma
 
 #[tokio::test]
 async fn s13_s14_an_unknown_name_locks_like_a_known_one() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     for login in [EMAIL, "nobody@example.com"] {
         world.fail(login, 11).await;
         assert_eq!(world.lock(login, "wrong").await, LOCK, "{login}");
@@ -337,7 +339,7 @@ async fn s13_s14_an_unknown_name_locks_like_a_known_one() {
 
 #[tokio::test]
 async fn an_administrator_lifts_a_lock() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     world.fail(EMAIL, 11).await;
     world.change(AccountChange::Unlock).await;
     world.sign_in(EMAIL, PASSWORD).await.unwrap();
@@ -345,14 +347,14 @@ async fn an_administrator_lifts_a_lock() {
 
 #[tokio::test]
 async fn s17_only_an_active_account_gets_a_session_and_no_failure_is_counted() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     for _ in 0..12 {
-        world.stand(Standing::Disabled).await;
+        world.set_status(Standing::Disabled).await;
         assert!(matches!(
             world.sign_in(EMAIL, PASSWORD).await,
             Err(SignInError::Disabled)
         ));
-        world.stand(Standing::Declined).await;
+        world.set_status(Standing::Declined).await;
         assert!(matches!(
             world.sign_in(EMAIL, PASSWORD).await,
             Err(SignInError::NotApproved)
@@ -365,7 +367,7 @@ async fn s17_only_an_active_account_gets_a_session_and_no_failure_is_counted() {
 
 #[tokio::test]
 async fn s17_an_account_disabled_while_its_password_is_hashed_gets_no_session() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let hashing = world.hold_hashing();
     let mut attempt = std::pin::pin!(world.sign_in(EMAIL, PASSWORD));
     // Its place is taken once the account was read.
@@ -384,7 +386,7 @@ async fn s17_an_account_disabled_while_its_password_is_hashed_gets_no_session() 
 
 #[tokio::test]
 async fn s27_a_sign_in_ends_the_session_that_came_with_it() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     let first = world.sign_in(EMAIL, PASSWORD).await.unwrap();
     let password = Secret::new(PASSWORD.to_owned());
     let replaces = Some(first.token.digest());
@@ -402,7 +404,7 @@ async fn s27_a_sign_in_ends_the_session_that_came_with_it() {
 
 #[tokio::test]
 async fn s51_every_attempt_is_recorded_and_no_password_is() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     world.fail(EMAIL, 11).await;
     world.lock(EMAIL, PASSWORD).await;
     let text = std::fs::read_to_string(world.audit_file()).unwrap();
@@ -419,7 +421,7 @@ async fn s51_every_attempt_is_recorded_and_no_password_is() {
 
 #[tokio::test]
 async fn s52_what_must_be_recorded_and_cannot_is_refused() {
-    let world = World::with_ann(unwritable_record).await;
+    let world = TestEnv::with_ann(unwritable_audit_log).await;
     for password in [PASSWORD, "wrong"] {
         let result = world.sign_in(EMAIL, password).await;
         assert!(matches!(result, Err(SignInError::Unrecorded)), "{result:?}");
@@ -428,7 +430,7 @@ async fn s52_what_must_be_recorded_and_cannot_is_refused() {
     assert!(world.store.sessions().await.unwrap().is_empty());
 }
 
-impl World {
+impl TestEnv {
     async fn fail_with(&self, login: &str, password: &str) {
         let result = self.sign_in(login, password).await;
         assert!(
@@ -447,7 +449,7 @@ impl World {
 
 #[tokio::test]
 async fn the_session_that_a_sign_in_replaces_is_recorded_of_whom_it_was() {
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     world.add("bob@example.com", &[]).await;
     let anns = world.sign_in(EMAIL, PASSWORD).await.unwrap();
     let (password, replaces) = (Secret::new(PASSWORD.to_owned()), Some(anns.token.digest()));
@@ -480,7 +482,7 @@ async fn the_session_that_a_sign_in_replaces_is_recorded_of_whom_it_was() {
 #[tokio::test]
 async fn s77_terms_are_not_agreed_to_by_a_password_that_is_no_longer_the_one() {
     const LATER: &str = "L4ter-harbour!";
-    let world = World::with_ann(|config| {
+    let world = TestEnv::with_ann(|config| {
         config.signup.terms_url = "https://example.com/terms".to_owned();
         config.signup.terms_version = "2".to_owned();
     })

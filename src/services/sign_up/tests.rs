@@ -5,7 +5,9 @@ use super::*;
 use crate::config::{AuditMode, Config};
 use crate::model::Agreement;
 use crate::services::AccountChange;
-use crate::services::world::{EMAIL, PASSWORD, World, client, form, group_set, tester, unwritable_record};
+use crate::services::test_support::{
+    EMAIL, PASSWORD, TestEnv, client, form, group_set, tester, unwritable_audit_log,
+};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -17,7 +19,7 @@ fn by_invitation(config: &mut Config) {
     config.signup.mode = SignupMode::Invite;
 }
 
-impl World {
+impl TestEnv {
     async fn sign_up(&self, form: SignUpForm) -> Result<SignUpNext, SignUpError> {
         self.services.sign_up.sign_up(form, &client()).await
     }
@@ -50,7 +52,7 @@ fn with_invitation(email: &str, username: &str, token: &str) -> SignUpForm {
 
 #[tokio::test]
 async fn makes_an_account_that_can_sign_in() {
-    let world = World::with(open).await;
+    let world = TestEnv::with(open).await;
     let next = world.sign_up(form(EMAIL, "Ann", PASSWORD)).await.unwrap();
     assert_eq!(next, SignUpNext::Login);
     let account = world.account(EMAIL).await;
@@ -61,7 +63,7 @@ async fn makes_an_account_that_can_sign_in() {
 
 #[tokio::test]
 async fn names_all_that_is_wrong_at_once_and_hashes_nothing() {
-    let world = World::with(|config| {
+    let world = TestEnv::with(|config| {
         open(config);
         config.signup.terms_url = "https://example.com/terms".to_owned();
     })
@@ -106,7 +108,7 @@ async fn names_all_that_is_wrong_at_once_and_hashes_nothing() {
 
 #[tokio::test]
 async fn s2_s3_passwords_that_cannot_be() {
-    let world = World::with(open).await;
+    let world = TestEnv::with(open).await;
     for (password, error) in [
         ("P@ssw0rd".to_owned(), FieldError::Password(PasswordRule::Common)),
         (
@@ -124,7 +126,7 @@ async fn s2_s3_passwords_that_cannot_be() {
 
 #[tokio::test]
 async fn s3_sixty_four_hangul_characters_sign_up_and_in() {
-    let world = World::with(open).await;
+    let world = TestEnv::with(open).await;
     let password = format!("{}1", "한".repeat(64));
     world.sign_up(form(EMAIL, "ann", &password)).await.unwrap();
     world.sign_in(EMAIL, &password).await.unwrap();
@@ -133,7 +135,7 @@ async fn s3_sixty_four_hangul_characters_sign_up_and_in() {
 
 #[tokio::test]
 async fn s53_taken_and_reserved_names() {
-    let world = World::with_ann(open).await;
+    let world = TestEnv::with_ann(open).await;
     let errors = world.errors(form("ANN@example.com", "ANN", PASSWORD)).await;
     assert_eq!(
         errors,
@@ -159,7 +161,7 @@ async fn s53_taken_and_reserved_names() {
 
 #[tokio::test]
 async fn s15_closed_is_closed_but_to_the_first_administrator() {
-    let world = World::with(|config| config.signup.approval = true).await;
+    let world = TestEnv::with(|config| config.signup.approval = true).await;
     let guest = world.invite(InvitationKind::Signup, None).await;
     for form in [
         form(EMAIL, "ann", PASSWORD),
@@ -195,7 +197,7 @@ async fn s15_closed_is_closed_but_to_the_first_administrator() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s16_one_invitation_makes_one_account() {
-    let world = World::with(by_invitation).await;
+    let world = TestEnv::with(by_invitation).await;
     let token = world.invite(InvitationKind::Signup, None).await;
     let results = join_all((0..20).map(|n| {
         world.sign_up(with_invitation(
@@ -214,7 +216,7 @@ async fn s16_one_invitation_makes_one_account() {
 
 #[tokio::test]
 async fn s16_void_invitations() {
-    let world = World::with(by_invitation).await;
+    let world = TestEnv::with(by_invitation).await;
     let void = [(SignUpField::Invitation, FieldError::InvitationVoid)];
     let bound = world
         .invite(InvitationKind::Signup, Some("Bob@example.com"))
@@ -242,7 +244,7 @@ async fn s16_void_invitations() {
 
 #[tokio::test]
 async fn a_refused_form_uses_no_invitation_up() {
-    let world = World::with(by_invitation).await;
+    let world = TestEnv::with(by_invitation).await;
     let token = world
         .invite(InvitationKind::Signup, Some("bob@example.com"))
         .await;
@@ -257,7 +259,7 @@ async fn a_refused_form_uses_no_invitation_up() {
 
 #[tokio::test]
 async fn a_revoked_invitation_is_void() {
-    let world = World::with(by_invitation).await;
+    let world = TestEnv::with(by_invitation).await;
     let token = world.invite(InvitationKind::Signup, None).await;
     let invitations = &world.services.invitations;
     let id = invitations.list().await.unwrap()[0].id;
@@ -268,7 +270,7 @@ async fn a_revoked_invitation_is_void() {
 
 #[tokio::test]
 async fn guesses_of_invitations_count_against_the_address() {
-    let world = World::with(|config| {
+    let world = TestEnv::with(|config| {
         by_invitation(config);
         config.lockout.address_failures = 3;
     })
@@ -283,7 +285,7 @@ async fn guesses_of_invitations_count_against_the_address() {
 
 #[tokio::test]
 async fn s16_without_an_invitation_nothing_is_told_of_addresses_and_usernames() {
-    let world = World::with_ann(by_invitation).await;
+    let world = TestEnv::with_ann(by_invitation).await;
     let void = [(SignUpField::Invitation, FieldError::InvitationVoid)];
     let bound = world
         .invite(InvitationKind::Signup, Some("bob@example.com"))
@@ -308,7 +310,7 @@ async fn s16_without_an_invitation_nothing_is_told_of_addresses_and_usernames() 
 
 #[tokio::test]
 async fn s17_an_account_waits_for_approval() {
-    let world = World::with(|config| {
+    let world = TestEnv::with(|config| {
         open(config);
         config.signup.approval = true;
     })
@@ -326,7 +328,7 @@ async fn s17_an_account_waits_for_approval() {
 
 #[tokio::test]
 async fn an_agreement_is_kept_with_its_version() {
-    let world = World::with(|config| {
+    let world = TestEnv::with(|config| {
         open(config);
         config.signup.privacy_url = "https://example.com/privacy".to_owned();
         config.signup.terms_version = "2".to_owned();
@@ -352,7 +354,7 @@ async fn an_agreement_is_kept_with_its_version() {
 
 #[tokio::test]
 async fn a_full_queue_makes_no_account() {
-    let world = World::with(open).await;
+    let world = TestEnv::with(open).await;
     let places: Vec<_> = std::iter::from_fn(|| world.services.hasher.place().ok()).collect();
     let result = world.sign_up(form(EMAIL, "ann", PASSWORD)).await;
     assert!(matches!(result, Err(SignUpError::Busy)), "{result:?}");
@@ -362,9 +364,9 @@ async fn a_full_queue_makes_no_account() {
 
 #[tokio::test]
 async fn s52_a_signup_that_must_be_recorded_and_cannot_makes_no_account() {
-    let world = World::with(|config| {
+    let world = TestEnv::with(|config| {
         open(config);
-        unwritable_record(config);
+        unwritable_audit_log(config);
     })
     .await;
     let result = world.sign_up(form(EMAIL, "ann", PASSWORD)).await;
@@ -377,7 +379,7 @@ async fn s52_a_signup_that_must_be_recorded_and_cannot_makes_no_account() {
 
 #[tokio::test]
 async fn s52_a_signup_that_must_be_recorded_is_before_there_is_an_account() {
-    let world = World::with(|config| {
+    let world = TestEnv::with(|config| {
         open(config);
         config.audit.mode = AuditMode::Required;
     })
@@ -393,7 +395,7 @@ async fn s52_a_signup_that_must_be_recorded_is_before_there_is_an_account() {
 
 #[tokio::test]
 async fn s18_an_address_that_has_an_account_costs_one_hash_and_one_mail_like_a_new_one() {
-    let world = World::with(|config| {
+    let world = TestEnv::with(|config| {
         open(config);
         config.signup.verify_email = true;
     })
@@ -418,7 +420,7 @@ async fn s18_an_address_that_has_an_account_costs_one_hash_and_one_mail_like_a_n
 
 #[tokio::test]
 async fn s18_an_address_that_has_an_account_costs_one_write_when_the_share_of_mails_is_spent() {
-    let world = World::with_ann(|config| {
+    let world = TestEnv::with_ann(|config| {
         open(config);
         config.signup.verify_email = true;
     })
@@ -426,7 +428,7 @@ async fn s18_an_address_that_has_an_account_costs_one_write_when_the_share_of_ma
     for _ in 0..100 {
         world
             .services
-            .mailed_links
+            .email_tokens
             .send_again(EMAIL, &client())
             .await
             .unwrap();
@@ -434,7 +436,7 @@ async fn s18_an_address_that_has_an_account_costs_one_write_when_the_share_of_ma
     let waiting = world.store.mails(None, 200).await.unwrap().len();
     world
         .services
-        .mailed_links
+        .email_tokens
         .send_again(EMAIL, &client())
         .await
         .unwrap();
@@ -448,10 +450,10 @@ async fn s18_an_address_that_has_an_account_costs_one_write_when_the_share_of_ma
 
 #[tokio::test]
 async fn s16_an_invitation_serves_its_time_whatever_the_clock_is_set_to() {
-    let mut world = World::with(by_invitation).await;
+    let mut world = TestEnv::with(by_invitation).await;
     let noon = world.clock.now();
-    let invite = async |world: &World| world.invite(InvitationKind::Signup, None).await;
-    let serves = async |world: &World, token: &str| {
+    let invite = async |world: &TestEnv| world.invite(InvitationKind::Signup, None).await;
+    let serves = async |world: &TestEnv, token: &str| {
         let found = world.services.sign_up.invitation(token).await.unwrap();
         let listed = world.services.invitations.list().await.unwrap();
         found.is_some_and(|found| listed.contains(&found))

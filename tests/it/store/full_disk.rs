@@ -17,8 +17,8 @@ use vestibule::model::{Account, Standing, Subject};
 use vestibule::random::Random;
 use vestibule::secret::Secret;
 use vestibule::services::{
-    AccessKeyChange, AccessKeyError, AccountChange, AccountError, Actor, NewAccessKey, NewAccount,
-    NewPassword, Origin, OwnAccountError, Services,
+    AccessKeyChange, AccessKeyError, AccountChange, AccountError, AccountSettingsError, Actor, NewAccessKey,
+    NewAccount, NewPassword, Origin, Services,
 };
 use vestibule::store::sled::SledStore;
 use vestibule::store::{AccessKeyStore as _, Attempt, Store, StoreError};
@@ -188,9 +188,12 @@ async fn shutting_out_on_the_small_disk() {
         let refused = keys.change(id, Some(eve.id), change, &by, &from).await;
         assert!(matches!(refused, Err(AccessKeyError::Store(_))), "{refused:?}");
     }
-    let own = &services.own_account;
+    let own = &services.account_settings;
     let refused = own.end_other_sessions(&pair[0].session, &from).await;
-    assert!(matches!(refused, Err(OwnAccountError::Store(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(AccountSettingsError::Store(_))),
+        "{refused:?}"
+    );
     assert!(services.sessions.find(&pair[0].token.digest()).is_some());
     for ended in [&first, &second, &pair[1]] {
         assert!(services.sessions.find(&ended.token.digest()).is_none());
@@ -214,7 +217,12 @@ async fn shutting_out_on_the_small_disk() {
         .await;
     assert!(matches!(enabled, Err(AccessKeyError::NotFound(_))), "{enabled:?}");
     let stop = CancellationToken::new();
-    let kept = async { tokio::join!(services.shut_outs.keep(stop.clone()), keys.keep(stop.clone())) };
+    let kept = async {
+        tokio::join!(
+            services.revocations.run_maintenance(stop.clone()),
+            keys.run_maintenance(stop.clone())
+        )
+    };
     let agreed = async {
         loop {
             let ann = store.account(ann.id).await.unwrap().unwrap();

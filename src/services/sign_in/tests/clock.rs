@@ -6,7 +6,7 @@ use super::*;
 async fn s11_a_set_clock_neither_ends_a_lock_nor_makes_it_longer() {
     const DAY: Duration = Duration::from_hours(24);
     let minute = Duration::from_mins(1);
-    let world = World::with_ann(|_| {}).await;
+    let world = TestEnv::with_ann(|_| {}).await;
     world.fail(EMAIL, 11).await;
     world.hand.advance(minute);
     let noon = world.clock.now();

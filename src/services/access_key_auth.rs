@@ -1,0 +1,148 @@
+//! Proving oneself with the secret of an access key: `Basic AK:SK`, and the sign-in page.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::ip_rate_limiter::{Cost, IpRateLimiter};
+use super::lockout::{AttemptResult, Lockout};
+use super::{AccessKeys, ActiveKey, Audit, Event, Kept, Kind, Origin, SharedServices};
+use crate::metrics::Metrics;
+use crate::model::{AccessKeyId, LockoutPolicy, SecretKey, Subject};
+use crate::store::StoreError;
+
+/// Why a proof does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessKeyAuthError {
+    /// An unknown key or a wrong proof, all alike.
+    #[error("unknown access key or wrong secret")]
+    Invalid,
+    /// Too many failures for this key.
+    #[error("locked for {0:?}")]
+    Locked(Duration),
+    /// Too many failures from this address.
+    #[error("too many failures from one address")]
+    RateLimited(Duration),
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The service. Failures are counted for each access key, whether or not it exists (S9).
+#[derive(Debug)]
+pub struct AccessKeyVerifier {
+    keys: Arc<AccessKeys>,
+    store: Kept,
+    lockout: Lockout,
+    addresses: Arc<IpRateLimiter>,
+    audit: Arc<Audit>,
+    metrics: Arc<Metrics>,
+}
+
+impl AccessKeyVerifier {
+    pub(super) fn new(shared: &SharedServices, policy: LockoutPolicy) -> Self {
+        Self {
+            keys: shared.access_keys.clone(),
+            store: shared.store.clone(),
+            lockout: Lockout::new(shared.store.clone(), shared.gates.clone(), policy),
+            addresses: shared.addresses.clone(),
+            audit: shared.audit.clone(),
+            metrics: shared.metrics.clone(),
+        }
+    }
+
+    /// The key, if the client presents its very secret.
+    pub async fn by_secret(
+        &self,
+        id: &[u8],
+        secret: &[u8],
+        origin: &Origin,
+    ) -> Result<Arc<ActiveKey>, AccessKeyAuthError> {
+        self.verify_outcome(id, Kind::SignedRequest, origin, |key| key.matches(secret))
+            .await
+    }
+
+    /// Records that a request was refused which this key, as it says, signed. No failure is counted: a signature is not
+    /// guessed, and whoever locks a key out must not stop the requests that are signed with it (S12). The event is its
+    /// owner's account's, but none of their recent sign-ins, which a program with a wrong clock would push out.
+    pub fn note_refused(&self, id: &str, origin: &Origin, reason: &'static str, detail: String) {
+        let who: String = id.chars().take(AccessKeyId::LENGTH).collect();
+        let owner = AccessKeyId::parse(id.as_bytes()).ok();
+        let owner = owner.and_then(|id| self.keys.owner(&id));
+        let event = Event::failure(Kind::SignedRequest, who, reason).account(owner);
+        let event = event.detail(detail);
+        self.audit.note(origin, &event);
+    }
+
+    /// The key, if `is_right` says so of its secret. Where there is no such key, the same is asked of another secret,
+    /// and the answer does not count. A refusal is recorded as one of this kind.
+    pub(super) async fn verify_outcome(
+        &self,
+        id: &[u8],
+        kind: Kind,
+        origin: &Origin,
+        is_right: impl FnOnce(&SecretKey) -> bool,
+    ) -> Result<Arc<ActiveKey>, AccessKeyAuthError> {
+        let who = String::from_utf8_lossy(&id[..id.len().min(AccessKeyId::LENGTH)]);
+        let parsed = AccessKeyId::parse(id);
+        let owner = parsed.as_ref().ok().and_then(|id| self.keys.owner(id));
+        let refused = Event::success(kind, who).account(owner);
+        if let Err(wait) = self.addresses.check(origin.address) {
+            return Err(self.refuse(refused, origin, AccessKeyAuthError::RateLimited(wait)));
+        }
+        let Ok(id) = parsed else {
+            return Err(self.refuse(refused, origin, AccessKeyAuthError::Invalid));
+        };
+        let key = self.keys.find(&id);
+        let holds = is_right(
+            key.as_ref()
+                .map_or(self.keys.nobodys_secret(), |key| key.secret()),
+        );
+        let proven = key.filter(|_| holds);
+        // A right proof is no guess, however many requests bring one at the same moment.
+        let undecided = proven.is_none().then(|| self.addresses.begin(origin.address));
+        if let Some(Err(wait)) = undecided {
+            return Err(self.refuse(refused, origin, AccessKeyAuthError::RateLimited(wait)));
+        }
+        let subject = Subject::AccessKey(id);
+        match self.lockout.evaluate(subject, proven.is_some()).await? {
+            AttemptResult::Passed => {}
+            AttemptResult::Failed { locks } => {
+                if locks {
+                    self.metrics.locks.increment();
+                    let lock = Event::success(Kind::Lock, id.as_str()).account(owner);
+                    self.audit.note(origin, &lock);
+                }
+                self.keys.may_have_failures(&id);
+            }
+            AttemptResult::Locked(wait) => {
+                return Err(self.refuse(refused, origin, AccessKeyAuthError::Locked(wait)));
+            }
+        }
+        let Some(key) = proven else {
+            return Err(self.refuse(refused, origin, AccessKeyAuthError::Invalid));
+        };
+        if key.life().may_have_failures.swap(false, Ordering::Relaxed) {
+            self.store.clear_attempts(subject).await?;
+        }
+        Ok(key)
+    }
+
+    /// Counts and records a refusal. Only a wrong proof counts against the address.
+    fn refuse(&self, event: Event, origin: &Origin, refusal: AccessKeyAuthError) -> AccessKeyAuthError {
+        let reason = match &refusal {
+            AccessKeyAuthError::Invalid => {
+                self.addresses.failed(origin.address, Cost::Lookup);
+                "invalid-credentials"
+            }
+            AccessKeyAuthError::Locked(_) => "locked",
+            AccessKeyAuthError::RateLimited(_) => "rate-limited",
+            AccessKeyAuthError::Store(_) => "unavailable",
+        };
+        self.audit.note(origin, &event.failed_because(reason));
+        refusal
+    }
+}
+
+#[cfg(test)]
+mod tests;

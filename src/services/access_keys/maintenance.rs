@@ -1,0 +1,116 @@
+//! What is done about access keys from time to time.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::AccessKeys;
+use crate::ids::AccountId;
+use crate::services::active_session::DualTime;
+use crate::store::SessionsToEnd;
+
+/// How often keys whose time is over are ended, and changes that the store could not tell of are looked at again.
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
+
+/// After how many sweeps uses are written back: every half minute.
+const SWEEPS_A_WRITE: u32 = 15;
+
+impl AccessKeys {
+    /// Writes back when keys were used, and ends what goes on with keys whose time is over, until `stop`.
+    pub async fn run_maintenance(&self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sweeps = 0;
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.sweep().await;
+            sweeps += 1;
+            if sweeps % SWEEPS_A_WRITE == 0 {
+                self.write_uses().await;
+            }
+        }
+        self.write_uses().await;
+        self.store_revocations().await;
+        for (key, shut_out) in self.revocations.all_keys() {
+            tracing::error!(
+                %key,
+                event = shut_out.event.kind.as_str(),
+                "an access key was shut out and the store could not be told: it serves again after the next start, \
+                 until that is done again (`vestibule key disable`, `vestibule key revoke`)"
+            );
+        }
+    }
+
+    /// Tells the store once more of keys that are shut out in memory alone.
+    pub(super) async fn store_revocations(&self) {
+        for (id, shut_out) in self.revocations.all_keys() {
+            let _turn = self.revocations.turn.lock().await;
+            if !self.revocations.has_key(&id) {
+                continue;
+            }
+            let told = if shut_out.is_revoked {
+                self.store.revoke_access_key(id).await
+            } else {
+                self.store.set_access_key_disabled(id, true).await
+            };
+            match told {
+                Ok(changed) => {
+                    tracing::warn!(key = %id, "the store knows now that an access key was shut out");
+                    self.revocations.remove_key(&id);
+                    // One that is gone was revoked, or went with its account.
+                    if let Some(key) = changed {
+                        self.audit.note(&shut_out.origin, &shut_out.event);
+                        self.refresh(key.account).await;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, key = %id, "an access key is shut out in memory alone; trying again soon");
+                }
+            }
+        }
+    }
+
+    pub(super) async fn sweep(&self) {
+        let now = DualTime::of(&self.clock);
+        let mut anew: HashSet<AccountId> = HashSet::new();
+        for key in self.live.pin().values() {
+            if key.is_over(now) {
+                key.end();
+                let begun = SessionsToEnd::AccessKey(key.principal().account, key.id());
+                self.sessions.end_in_memory(begun);
+            } else if key.has_ended() {
+                // The clock was ahead for a while.
+                anew.insert(key.principal().account);
+            }
+        }
+        self.store_revocations().await;
+        anew.extend(self.unsettled().iter());
+        for account in anew {
+            self.refresh(account).await;
+        }
+    }
+
+    pub(super) async fn write_uses(&self) {
+        let uses: Vec<_> = self
+            .live
+            .pin()
+            .values()
+            .filter_map(|key| Some((key.id(), key.life().unstored().clone()?)))
+            .collect();
+        if uses.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.touch_access_keys(uses.clone()).await {
+            tracing::warn!(%error, "the last use of access keys could not be stored; trying again soon");
+            return;
+        }
+        let live = self.live.pin();
+        for (id, stored) in uses {
+            if let Some(key) = live.get(&id) {
+                // A later use is still to be stored.
+                key.life().unstored().take_if(|unstored| *unstored == stored);
+            }
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! What people do with their own account.
+
+use std::sync::Arc;
+
+use super::account_edit::{AccountDiff, EditError, edit, edit_and_mail};
+use super::active_session::DualTime;
+use super::change_rate_limiter::ChangeRateLimiter;
+use super::display_name::account_name;
+use super::new_password::choose;
+use super::pending_revocations::AccountAct;
+use super::sign_up::parse_email;
+use super::{
+    AccessKeys, ActiveSession, Actor, Audit, Busy, DeferredRevocations, Event, FieldError, Hasher, Kept,
+    Kind, Mailer, Origin, PasswordPolicy, Sessions, SharedServices, SignIn, SignInError, SignUpField,
+    TooManyChanges,
+};
+use crate::clock::Clock;
+use crate::config::{Config, SignupConfig};
+use crate::ids::{AccountId, SessionId};
+use crate::model::{Account, AuditDetail, Fact, PendingEmail, Topic};
+use crate::secret::Secret;
+use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
+
+mod username;
+
+pub use username::MOST_FORMER_USERNAMES;
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountSettingsError {
+    /// The password that was asked for is wrong, or cannot be checked now.
+    #[error(transparent)]
+    NotProved(SignInError),
+    /// Fields of a new password that are wrong, at least one.
+    #[error("{0:?}")]
+    Password(Vec<(SignUpField, FieldError)>),
+    /// Not an address.
+    #[error("not an address: {0:?}")]
+    Email(FieldError),
+    /// Usernames stay what they are here.
+    #[error("usernames cannot be changed")]
+    UsernameFixed,
+    /// Not a username, or not one for them.
+    #[error("not a username: {0:?}")]
+    Username(FieldError),
+    /// They had as many usernames as anybody may have.
+    #[error("the account had as many usernames as one may have")]
+    TooManyUsernames,
+    /// Nobody can be called that.
+    #[error("not a name")]
+    Name,
+    /// They changed their account too often.
+    #[error(transparent)]
+    TooOften(#[from] TooManyChanges),
+    /// It is the last active member of the administrators' group.
+    #[error("it is the last active member of the administrators' group")]
+    LastAdministrator,
+    /// The account is gone.
+    #[error("the account is gone")]
+    Gone,
+    /// Too many passwords are being hashed.
+    #[error("too many passwords are being hashed")]
+    Busy,
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Busy> for AccountSettingsError {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+impl From<EditError> for AccountSettingsError {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Gone => Self::Gone,
+            EditError::UsernameTaken(_) => Self::Username(FieldError::UsernameTaken),
+            // An edit that keeps the address cannot meet another account's, nor does an owner decide about the standing.
+            EditError::EmailTaken(_) | EditError::Status(_) | EditError::Stale(..) => {
+                Self::Store(StoreError::Unavailable(error.to_string()))
+            }
+            EditError::TooManyUsernames => Self::TooManyUsernames,
+            EditError::LastAdministrator => Self::LastAdministrator,
+            EditError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// A new password, and the old one.
+#[derive(Debug)]
+pub struct PasswordForm {
+    /// The one that serves until now.
+    pub current: Secret<String>,
+    /// The new one.
+    pub password: Secret<String>,
+    /// The new one again.
+    pub password_confirm: Secret<String>,
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct AccountSettings {
+    store: Kept,
+    hasher: Arc<Hasher>,
+    policy: Arc<PasswordPolicy>,
+    sessions: Arc<Sessions>,
+    access_keys: Arc<AccessKeys>,
+    revocations: Arc<DeferredRevocations>,
+    sign_in: Arc<SignIn>,
+    audit: Arc<Audit>,
+    mailer: Arc<Mailer>,
+    changes: Arc<ChangeRateLimiter>,
+    clock: Clock,
+    /// `admin.group`
+    administrators: String,
+    /// `login.change_username`
+    may_rename: bool,
+    signup: SignupConfig,
+}
+
+impl AccountSettings {
+    pub(super) fn new(
+        shared: &SharedServices,
+        policy: Arc<PasswordPolicy>,
+        sign_in: Arc<SignIn>,
+        config: &Config,
+    ) -> Self {
+        Self {
+            store: shared.store.clone(),
+            hasher: shared.hasher.clone(),
+            policy,
+            sessions: shared.sessions.clone(),
+            access_keys: shared.access_keys.clone(),
+            revocations: shared.revocations.clone(),
+            sign_in,
+            audit: shared.audit.clone(),
+            mailer: shared.mailer.clone(),
+            changes: shared.changes.clone(),
+            clock: shared.clock.clone(),
+            administrators: config.admin.group.clone(),
+            may_rename: config.login.change_username,
+            signup: config.signup.clone(),
+        }
+    }
+
+    /// The account.
+    pub async fn find(&self, id: AccountId) -> Result<Account, AccountSettingsError> {
+        self.store.account(id).await?.ok_or(AccountSettingsError::Gone)
+    }
+
+    /// Changes what to call them; an empty name leaves the username for that. The name that they have already is no
+    /// change.
+    pub async fn change_name(
+        &self,
+        session: &ActiveSession,
+        name: &str,
+        origin: &Origin,
+    ) -> Result<Account, AccountSettingsError> {
+        let name = account_name(name).map_err(|_| AccountSettingsError::Name)?;
+        let account = self.find(session.account()).await?;
+        if account.name == name {
+            return Ok(account);
+        }
+        let (before, chosen) = (account.name.clone(), name.clone());
+        let changed = self.edit(session, move |account| account.name.clone_from(&chosen));
+        let account = changed.await?;
+        self.sessions.refresh(&account).await;
+        self.access_keys.refresh(account.id).await;
+        let mut detail = AuditDetail::default();
+        for (fact, name) in [(Fact::OldName, before), (Fact::NewName, name)] {
+            if let Some(name) = name {
+                detail = detail.and(fact, &name);
+            }
+        }
+        let event = Event::about(Kind::NameChange, &account).detail(detail);
+        self.audit.note(origin, &event);
+        Ok(account)
+    }
+
+    /// Changes the language of their pages and mails; the one that it is already is no change.
+    pub async fn change_language(
+        &self,
+        session: &ActiveSession,
+        tag: &str,
+        origin: &Origin,
+    ) -> Result<Account, AccountSettingsError> {
+        let account = self.find(session.account()).await?;
+        if account.language.as_deref() == Some(tag) {
+            return Ok(account);
+        }
+        let language = tag.to_owned();
+        let changed = self.edit(session, move |account| account.language = Some(language.clone()));
+        let account = changed.await?;
+        let event = Event::about(Kind::LanguageChange, &account);
+        let event = event.detail(AuditDetail::of(Fact::Language, tag));
+        self.audit.note(origin, &event);
+        Ok(account)
+    }
+
+    /// Asks for the link that moves the account to another address, which it is mailed to. One that has an account is
+    /// answered alike, and its owner is told: whose addresses are known here is nobody else's business. For the
+    /// account's own address it is the link that proves it.
+    pub async fn change_email(
+        &self,
+        session: &ActiveSession,
+        email: &str,
+        password: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<(), AccountSettingsError> {
+        let email = parse_email(email).map_err(AccountSettingsError::Email)?;
+        let (account, owner) = self.reauthenticate(session, password, origin).await?;
+        let is_own = account.email.key() == email.key();
+        let topic = match is_own {
+            true if account.email_verified => {
+                return Err(AccountSettingsError::Email(FieldError::EmailUnchanged));
+            }
+            true => Topic::VerifyEmail,
+            false => Topic::ChangeEmail(account.id),
+        };
+        self.changes.admit(account.id)?;
+        let store = self.store.on_behalf_of(&owner);
+        match self.mailer.mail_for_anybody(&email, topic, origin) {
+            Some(mail) if is_own => store.enqueue_mails(vec![mail]).await?,
+            Some(mail) => {
+                let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
+                    account.pending_email = Some(PendingEmail {
+                        email: mail.to.clone(),
+                        since: mail.cause.at,
+                        mail: mail.id,
+                    });
+                    Ok(vec![mail.clone()])
+                });
+                edited.await?;
+            }
+            None => {}
+        }
+        self.mailer.announce();
+        let event = Event::about(Kind::EmailChangeRequest, &account);
+        self.audit
+            .note(origin, &event.detail(AuditDetail::of(Fact::To, &email)));
+        Ok(())
+    }
+
+    /// Takes a pending change of the address back; its link is void, in a mail that waits too. Takes no password:
+    /// nothing is gained by it.
+    pub async fn cancel_email_change(
+        &self,
+        session: &ActiveSession,
+        origin: &Origin,
+    ) -> Result<Account, AccountSettingsError> {
+        let store = self.store.on_behalf_of(&Actor::owner(session, None));
+        let edited = edit_and_mail(&store, &self.administrators, session.account(), |account| {
+            account.pending_email = None;
+            Ok(Vec::new())
+        });
+        let AccountDiff { before, after } = edited.await?;
+        if let Some(pending) = before.pending_email {
+            let event = Event::about(Kind::EmailChangeCancel, &after);
+            let event = event.detail(AuditDetail::of(Fact::To, &pending.email));
+            self.audit.note(origin, &event);
+        }
+        Ok(after)
+    }
+
+    /// Changes the password and ends the other sessions, in one step of the store. Nothing is hashed for a new one that breaks a rule.
+    pub async fn change_password(
+        &self,
+        session: &ActiveSession,
+        form: PasswordForm,
+        origin: &Origin,
+    ) -> Result<Account, AccountSettingsError> {
+        let account = self.find(session.account()).await?;
+        let password = choose(
+            &self.policy,
+            &form.password,
+            &form.password_confirm,
+            Some(&account.email),
+            Some(&account.username),
+        )
+        .map_err(AccountSettingsError::Password)?;
+        let (account, owner) = self.reauthenticate(session, &form.current, origin).await?;
+        let hash = self.hasher.place()?.hash(password).await?;
+        let now = DualTime::of(&self.clock);
+        let store = self.store.on_behalf_of(&owner);
+        let (mailer, cause) = (self.mailer.clone(), origin.clone());
+        let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
+            account.password_hash.clone_from(&hash);
+            account.password_changed_at = now.wall();
+            Ok(vec![mailer.mail(&account.email, Topic::PasswordChanged, &cause)])
+        });
+        let account = edited.await?.after;
+        self.mailer.announce();
+        session.mark_proved(now);
+        // The store ended them with the change; memory follows.
+        self.sessions.end(others(session)).await?;
+        self.note(Kind::PasswordChange, &account, origin);
+        Ok(account)
+    }
+
+    /// Ends one of their sessions. Whether there was one.
+    pub async fn end_session(
+        &self,
+        session: &ActiveSession,
+        ending: SessionId,
+        origin: &Origin,
+    ) -> Result<bool, AccountSettingsError> {
+        let own = self.sessions.list(Some(session.account()));
+        let Some(info) = own.into_iter().find(|info| info.session.id == ending) else {
+            return Ok(false);
+        };
+        let owner = Actor::owner(session, None);
+        let ended = self.sessions.end_by(&owner, SessionsToEnd::Id(ending)).await?;
+        let event = Event::success(Kind::SessionEnd, info.email)
+            .account(session.account())
+            .detail(AuditDetail::of(Fact::Session, &ending));
+        self.audit.note(origin, &event);
+        Ok(ended > 0)
+    }
+
+    /// Ends all of their sessions but this one. How many there were; if none, nothing happened.
+    pub async fn end_other_sessions(
+        &self,
+        session: &ActiveSession,
+        origin: &Origin,
+    ) -> Result<usize, AccountSettingsError> {
+        let account = self.find(session.account()).await?;
+        let owner = Actor::owner(session, None);
+        let ended = self.sessions.end_by(&owner, others(session)).await?;
+        if ended > 0 {
+            let event = Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(Fact::AllOthers));
+            self.audit.note(origin, &event);
+        }
+        Ok(ended)
+    }
+
+    /// Deletes the account; its username stays taken (S53).
+    pub async fn delete(
+        &self,
+        session: &ActiveSession,
+        password: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<(), AccountSettingsError> {
+        let (account, owner) = self.reauthenticate(session, password, origin).await?;
+        let (id, store) = (account.id, self.store.on_behalf_of(&owner));
+        match store.delete_account(id, &self.administrators).await {
+            Ok(DeleteAccount::Deleted) => {}
+            Ok(DeleteAccount::Absent) => return Err(AccountSettingsError::Gone),
+            Ok(DeleteAccount::LastMember) => return Err(AccountSettingsError::LastAdministrator),
+            Err(error) => {
+                let act = AccountAct::Delete(Some(account.password_changed_at));
+                let guarded = &self.administrators;
+                self.revocations
+                    .hold(&account, act, guarded, &error, &owner, origin)
+                    .await;
+                return Err(error.into());
+            }
+        }
+        self.access_keys.refresh(id).await;
+        self.sessions.end(SessionsToEnd::Account(id, None)).await?;
+        let event = Event::about(Kind::AccountDelete, &account);
+        let event = event.detail(AuditDetail::of(Fact::Username, &account.username));
+        self.audit.note(origin, &event);
+        Ok(())
+    }
+
+    /// The account as it was when its password was checked, and its owner, who acts only while that password serves.
+    async fn reauthenticate(
+        &self,
+        session: &ActiveSession,
+        password: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<(Account, Actor), AccountSettingsError> {
+        let proved = self.sign_in.reauthenticate(session, password, origin).await;
+        let account = proved.map_err(AccountSettingsError::NotProved)?;
+        let owner = Actor::owner(session, Some(account.password_changed_at));
+        Ok((account, owner))
+    }
+
+    /// Changes what costs nothing to change.
+    async fn edit(
+        &self,
+        session: &ActiveSession,
+        change: impl Fn(&mut Account) + Send + Sync + 'static,
+    ) -> Result<Account, AccountSettingsError> {
+        self.changes.admit(session.account())?;
+        let store = self.store.on_behalf_of(&Actor::owner(session, None));
+        Ok(edit(&store, &self.administrators, session.account(), change).await?)
+    }
+
+    fn note(&self, kind: Kind, account: &Account, origin: &Origin) {
+        self.audit.note(origin, &Event::about(kind, account));
+    }
+}
+
+/// All sessions of its account but this one.
+fn others(session: &ActiveSession) -> SessionsToEnd {
+    SessionsToEnd::Account(session.account(), Some(session.digest()))
+}
+
+#[cfg(test)]
+mod tests;

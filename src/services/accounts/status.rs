@@ -1,0 +1,61 @@
+//! What an administrator can decide about an account's standing, and when.
+
+use crate::model::Standing;
+
+/// A decision about an account's standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::services) enum StatusChange {
+    Approve,
+    Decline,
+    Disable,
+    Enable,
+}
+
+impl StatusChange {
+    /// Where an account stands afterwards that stands at `before`: there already, if what was decided holds. `None` where there is nothing of
+    /// the kind to decide.
+    ///
+    /// Only an account that was let in can be disabled, so that enabling it lets nobody in whom nobody approved.
+    pub(in crate::services) fn on(self, before: Standing) -> Option<Standing> {
+        match (self, before) {
+            (Self::Approve, Standing::AwaitingApproval | Standing::Declined | Standing::Active)
+            | (Self::Enable, Standing::Disabled | Standing::Active) => Some(Standing::Active),
+            (Self::Decline, Standing::AwaitingApproval | Standing::Declined) => Some(Standing::Declined),
+            (Self::Disable, Standing::Active | Standing::Disabled) => Some(Standing::Disabled),
+            _ => None,
+        }
+    }
+
+    /// Whether it lets the account in.
+    pub(super) fn lets_in(self) -> bool {
+        matches!(self, Self::Approve | Self::Enable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s17_enabling_lets_in_only_whom_disabling_shut_out() {
+        use Standing::{Active, AwaitingApproval, Declined, Disabled};
+        for (ruling, outcomes) in [
+            (
+                StatusChange::Approve,
+                [Some(Active), Some(Active), Some(Active), None],
+            ),
+            (
+                StatusChange::Decline,
+                [None, Some(Declined), Some(Declined), None],
+            ),
+            (
+                StatusChange::Disable,
+                [Some(Disabled), None, None, Some(Disabled)],
+            ),
+            (StatusChange::Enable, [Some(Active), None, None, Some(Active)]),
+        ] {
+            let seen = [Active, AwaitingApproval, Declined, Disabled].map(|before| ruling.on(before));
+            assert_eq!(seen, outcomes, "{ruling:?}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! One JSON line for every event: in a file, or among what the program prints.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::group_sync::GroupSync;
+use crate::log_file::{LogFile, Reopening};
+use crate::model::AuditEvent;
+
+/// The file's name that stands for standard error. Opened as a file it would not share its place with the messages
+/// that are written there, and each would overwrite the other.
+pub(super) const STANDARD_ERROR: &str = "/dev/stderr";
+
+/// Where lines go.
+#[derive(Debug)]
+pub(super) enum LineSink {
+    StandardOutput(Mutex<Stream<io::Stdout>>),
+    StandardError(Mutex<Stream<io::Stderr>>),
+    File(Mutex<LogFile>, GroupSync),
+}
+
+/// Where what was written cannot be taken back.
+#[derive(Debug)]
+pub(super) struct Stream<W> {
+    to: W,
+    /// It ended within a line: the next one begins by ending it.
+    is_torn: bool,
+}
+
+impl LineSink {
+    /// Opens the file, standard output or standard error. A file and its folder are made if need be; the file is its owner's alone.
+    pub(super) fn open(path: &Path, reopening: Reopening) -> io::Result<Self> {
+        if path.as_os_str().is_empty() {
+            return Ok(Self::StandardOutput(Mutex::new(Stream::new(io::stdout()))));
+        }
+        if path == Path::new(STANDARD_ERROR) {
+            return Ok(Self::StandardError(Mutex::new(Stream::new(io::stderr()))));
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let file = LogFile::open(path, reopening)?;
+        Ok(Self::File(Mutex::new(file), GroupSync::default()))
+    }
+
+    /// Opens the file again if that was requested.
+    pub(super) fn reopen(&self) {
+        if let Self::File(file, _) = self {
+            lock(file).follow();
+        }
+    }
+
+    /// One write a line, so that lines of several writers to one file never mix. The number by which it is waited for.
+    pub(super) fn write(&self, event: &AuditEvent) -> io::Result<u64> {
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        match self {
+            Self::StandardOutput(output) => lock(output).write_line(line).map(|()| 0),
+            Self::StandardError(output) => lock(output).write_line(line).map(|()| 0),
+            Self::File(file, synced) => {
+                lock(file).write_all(&line)?;
+                Ok(synced.wrote())
+            }
+        }
+    }
+
+    /// Returns when the line with this number is on disk, where lines go into a file.
+    pub(super) async fn synced(&self, number: u64) -> io::Result<()> {
+        let Self::File(file, synced) = self else {
+            return Ok(());
+        };
+        let sync = || async {
+            let Some(handle) = lock(file).handle()? else {
+                return Ok(());
+            };
+            let synced = tokio::task::spawn_blocking(move || handle.sync_data()).await;
+            synced.map_err(io::Error::other)?
+        };
+        synced.wait(number, sync).await
+    }
+}
+
+impl<W: Write> Stream<W> {
+    fn new(to: W) -> Self {
+        Self { to, is_torn: false }
+    }
+
+    fn write_line(&mut self, mut line: Vec<u8>) -> io::Result<()> {
+        if self.is_torn {
+            line.insert(0, b'\n');
+        }
+        let mut rest = line.as_slice();
+        while !rest.is_empty() {
+            match self.to.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    rest = &rest[written..];
+                    self.is_torn = !rest.is_empty();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.to.flush()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many bytes, then is full, then takes all.
+    struct Narrow(usize, Vec<u8>);
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.0.min(bytes.len()) {
+                0 => {
+                    self.0 = usize::MAX;
+                    Err(io::ErrorKind::StorageFull.into())
+                }
+                count => {
+                    self.0 -= count;
+                    self.1.extend_from_slice(&bytes[..count]);
+                    Ok(count)
+                }
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_a_stream_took_in_part_swallows_none() {
+        for (room, expected) in [(6, "first\nthird\n"), (9, "first\nsec\nthird\n")] {
+            let mut stream = Stream::new(Narrow(room, Vec::new()));
+            stream.write_line(b"first\n".to_vec()).unwrap();
+            stream.write_line(b"second\n".to_vec()).unwrap_err();
+            stream.write_line(b"third\n".to_vec()).unwrap();
+            assert_eq!(String::from_utf8(stream.to.1).unwrap(), expected);
+        }
+    }
+}

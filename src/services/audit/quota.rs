@@ -1,0 +1,262 @@
+//! How much of the audit log one account, one client, or all strangers together may take up, and what is said of the rest.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::config::AuditConfig;
+use crate::ids::AccountId;
+use crate::model::{AuditDetail, AuditEvent, AuditKind, AuditOutcome, Fact};
+use crate::request::Network;
+use crate::services::gcra::Gcra;
+
+/// Events of one kind and outcome that an account or a client has room for at once, in a log of the usual size.
+pub(super) const AT_ONCE: usize = 1000;
+
+/// How long what goes beyond a share is counted before an event says so.
+pub(super) const SUMMED_UP_EVERY: Duration = Duration::from_hours(1);
+
+/// How often it is looked for what is to be summed up, or may be forgotten.
+const LOOKED_EVERY: Duration = Duration::from_mins(1);
+
+/// Shares that are remembered at one time: some megabytes.
+const REMEMBERED: usize = 32_768;
+
+/// Shares of the audit log.
+///
+/// Whatever anybody can cause at any rate, refused or not, has a share, so that it does not push out what others did.
+/// Each account and each client has one of every kind of event and each outcome: an eighth of the log at once, at most
+/// [`AT_ONCE`], and a sixteenth more by and by while an event is kept. A flood of one kind hides nothing of another.
+/// What is of no account, from however many clients, has an eighth at once and three eighths by and by: never more than
+/// half. What exceeds a share is counted, and summed up in one event an hour.
+#[derive(Debug)]
+pub(super) struct AuditQuota {
+    clock: Clock,
+    one: Gcra,
+    strangers: Gcra,
+    table: Mutex<QuotaTable>,
+}
+
+#[derive(Debug, Default)]
+struct QuotaTable {
+    shares: HashMap<QuotaKey, QuotaShare>,
+    /// The same shares, those first that are forgotten first.
+    order: BTreeSet<(Duration, QuotaKey)>,
+    /// What is still to be summed up of shares that were forgotten.
+    forgotten: Vec<(QuotaKey, Box<WithheldEvents>)>,
+    looked: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum QuotaHolder {
+    Account(AccountId),
+    Client(Network),
+    Strangers,
+    /// Whoever comes while more waits to be written than may.
+    Backlog,
+}
+
+/// What has a share; strangers have one for all that they cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct QuotaKey {
+    holder: QuotaHolder,
+    events: Option<(AuditKind, AuditOutcome)>,
+}
+
+#[derive(Debug, Default)]
+struct QuotaShare {
+    /// When the next event would be due if they came evenly.
+    next: Duration,
+    withheld: Option<Box<WithheldEvents>>,
+}
+
+/// Events that the log does not keep.
+#[derive(Debug)]
+struct WithheldEvents {
+    count: u64,
+    since: Timestamp,
+    /// When they are summed up.
+    due: Duration,
+    /// Whom the last one was about.
+    who: String,
+    /// From where the last one came.
+    address: Option<IpAddr>,
+}
+
+impl AuditQuota {
+    pub(super) fn new(config: &AuditConfig, clock: Clock) -> Self {
+        let (events, keep) = (config.max_events, config.keep.0);
+        Self {
+            clock,
+            one: Gcra::new((events / 8).min(AT_ONCE), events / 16, keep),
+            strangers: Gcra::new(events / 8, events / 8 * 3, keep),
+            table: Mutex::default(),
+        }
+    }
+
+    /// Whether the log keeps an event; one that it does not is counted.
+    pub(super) fn admit(&self, event: &AuditEvent) -> bool {
+        let Some(address) = event.address else {
+            return true;
+        };
+        let succeeded = event.outcome == AuditOutcome::Success;
+        // Every single act of an administrator is kept.
+        if event.by.is_some() && succeeded {
+            return true;
+        }
+        let events = Some((event.event, event.outcome));
+        let now = self.clock.monotonic();
+        let mut table = self.table();
+        let mut admit = |holder: QuotaHolder, allowance: Gcra| {
+            let key = match holder {
+                QuotaHolder::Strangers => QuotaKey { holder, events: None },
+                _ => QuotaKey { holder, events },
+            };
+            let is_admitted = table.update(key, |share| allowance.admit(&mut share.next, now).is_ok());
+            if !is_admitted {
+                self.withhold(&mut table, holder, event);
+            }
+            is_admitted
+        };
+        let Some(account) = event.account else {
+            return admit(QuotaHolder::Strangers, self.strangers)
+                && admit(QuotaHolder::Client(address.into()), self.one);
+        };
+        // Many people may share an address: what they proved to be theirs counts for each of them alone.
+        let is_proven = succeeded && !is_strangers(event.event);
+        (is_proven || admit(QuotaHolder::Client(address.into()), self.one))
+            && admit(QuotaHolder::Account(account), self.one)
+    }
+
+    /// Counts an event that cannot be kept because too many wait.
+    pub(super) fn overflow(&self, event: &AuditEvent) {
+        self.withhold(&mut self.table(), QuotaHolder::Backlog, event);
+    }
+
+    /// The events that say what the log did not keep: of what is due, or of all.
+    pub(super) fn summaries(&self, all: bool) -> Vec<AuditEvent> {
+        let now = self.clock.monotonic();
+        let mut table = self.table();
+        if !all && now < table.looked.saturating_add(LOOKED_EVERY) {
+            return Vec::new();
+        }
+        table.looked = now;
+        let mut withheld = std::mem::take(&mut table.forgotten);
+        let waiting = table.order.iter().rev();
+        let waiting = waiting.take_while(|(rank, _)| *rank == Duration::MAX);
+        for (_, key) in waiting.copied().collect::<Vec<_>>() {
+            let due = table.update(key, |share| {
+                share.withheld.take_if(|withheld| all || withheld.due <= now)
+            });
+            withheld.extend(due.map(|due| (key, due)));
+        }
+        while let Some((rank, key)) = table.order.first().copied()
+            && rank <= now
+        {
+            table.order.remove(&(rank, key));
+            table.shares.remove(&key);
+        }
+        drop(table);
+        let wall = self.clock.now();
+        let summaries = withheld.into_iter();
+        summaries
+            .map(|(key, withheld)| (*withheld).summary(key, wall))
+            .collect()
+    }
+
+    fn withhold(&self, table: &mut QuotaTable, holder: QuotaHolder, event: &AuditEvent) {
+        let key = QuotaKey {
+            holder,
+            events: Some((event.event, event.outcome)),
+        };
+        let (now, wall) = (self.clock.monotonic(), self.clock.now());
+        table.update(key, |share| {
+            let withheld = share.withheld.get_or_insert_with(|| {
+                Box::new(WithheldEvents {
+                    count: 0,
+                    since: wall,
+                    due: now.saturating_add(SUMMED_UP_EVERY),
+                    who: String::new(),
+                    address: None,
+                })
+            });
+            withheld.count = withheld.count.saturating_add(1);
+            withheld.who.clone_from(&event.who);
+            withheld.address = event.address;
+        });
+    }
+
+    fn table(&self) -> MutexGuard<'_, QuotaTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl QuotaTable {
+    /// Changes a share, which is like a new one if it is not remembered.
+    fn update<T>(&mut self, key: QuotaKey, change: impl FnOnce(&mut QuotaShare) -> T) -> T {
+        let share = self.shares.entry(key).or_default();
+        self.order.remove(&(share.rank(), key));
+        let changed = change(share);
+        self.order.insert((share.rank(), key));
+        if self.shares.len() > REMEMBERED
+            && let Some((_, lightest)) = self.order.pop_first()
+            && let Some(withheld) = self.shares.remove(&lightest).and_then(|share| share.withheld)
+        {
+            self.forgotten.push((lightest, withheld));
+        }
+        changed
+    }
+}
+
+impl QuotaShare {
+    /// What holds most is forgotten last, and what is still to be summed up after all else.
+    fn rank(&self) -> Duration {
+        self.withheld.as_ref().map_or(self.next, |_| Duration::MAX)
+    }
+}
+
+impl WithheldEvents {
+    fn summary(self, key: QuotaKey, time: Timestamp) -> AuditEvent {
+        let account = match key.holder {
+            QuotaHolder::Account(id) => Some(id),
+            QuotaHolder::Client(_) | QuotaHolder::Strangers | QuotaHolder::Backlog => None,
+        };
+        let (address, who) = match key.holder {
+            QuotaHolder::Account(_) => (self.address, self.who),
+            QuotaHolder::Client(_) => (self.address, String::new()),
+            QuotaHolder::Strangers | QuotaHolder::Backlog => (None, String::new()),
+        };
+        let mut detail = AuditDetail::default();
+        if let Some((kind, _)) = key.events {
+            detail = detail.and(Fact::Event, kind.as_str());
+        }
+        AuditEvent {
+            time,
+            event: AuditKind::Summary,
+            outcome: key.events.map_or(AuditOutcome::Success, |(_, outcome)| outcome),
+            reason: None,
+            who,
+            account,
+            by: None,
+            why: None,
+            address,
+            request_id: None,
+            user_agent: String::new(),
+            detail: Some(
+                detail
+                    .and(Fact::Count, &self.count)
+                    .and(Fact::Since, &self.since)
+                    .into(),
+            ),
+        }
+    }
+}
+
+/// Whether somebody who proved nothing has events of this kind recorded of an account.
+fn is_strangers(kind: AuditKind) -> bool {
+    matches!(kind, AuditKind::SignUp | AuditKind::SignUpBegin | AuditKind::Lock)
+}

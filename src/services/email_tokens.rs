@@ -1,0 +1,403 @@
+//! What the links in mails do, and asking for them: proving an address, setting a new password.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use url::Url;
+
+use super::approval::Approval;
+use super::mail::NOBODY;
+use super::new_password::choose;
+use super::sign_up::parse_email;
+use super::{
+    AccessKeys, Actor, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy,
+    Sessions, SharedServices, SignUpField, SignUpNext,
+};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::model::{
+    Account, AuditDetail, Email, Fact, Mail, MailedToken, PlainToken, Purpose, TokenDigest, Topic, Username,
+};
+use crate::random::Random;
+use crate::secret::Secret;
+use crate::store::{ConsumeToken, SessionsToEnd, StoreError, TokenEffect};
+
+/// How long a link works that an administrator handed over (S19).
+const HANDED_OVER: Duration = Duration::from_hours(1);
+
+/// Why a link did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// It is used up, expired, superseded, or never was one.
+    #[error("the link is void")]
+    Void,
+    /// Resetting is switched off.
+    #[error("reset is switched off")]
+    ResetDisabled,
+    /// Addresses need not be proven.
+    #[error("addresses need not be proven")]
+    NothingToProve,
+    /// Another account has the address meanwhile.
+    #[error("another account has the address")]
+    EmailTaken,
+    /// Fields of the form that are wrong, at least one.
+    #[error("{0:?}")]
+    Invalid(Vec<(SignUpField, FieldError)>),
+    /// Too many passwords are being hashed.
+    #[error("too many passwords are being hashed")]
+    Busy,
+    /// The event could not be recorded, and must be.
+    #[error("the event could not be recorded")]
+    Unrecorded,
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Busy> for LinkError {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+/// What a link that proves an address does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The address.
+    pub email: Email,
+    /// Whether the account moves to it.
+    pub moves: bool,
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct EmailTokens {
+    store: Kept,
+    hasher: Arc<Hasher>,
+    policy: Arc<PasswordPolicy>,
+    sessions: Arc<Sessions>,
+    access_keys: Arc<AccessKeys>,
+    mailer: Arc<Mailer>,
+    approval: Approval,
+    audit: Arc<Audit>,
+    clock: Clock,
+    random: Random,
+    public_url: Url,
+    /// `login.reset`
+    reset: bool,
+    /// `signup.verify_email`
+    verify: bool,
+    /// `login.username`
+    by_username: bool,
+}
+
+impl EmailTokens {
+    pub(super) fn new(
+        shared: &SharedServices,
+        policy: Arc<PasswordPolicy>,
+        approval: Approval,
+        config: &Config,
+    ) -> Self {
+        Self {
+            store: shared.store.clone(),
+            hasher: shared.hasher.clone(),
+            policy,
+            sessions: shared.sessions.clone(),
+            access_keys: shared.access_keys.clone(),
+            mailer: shared.mailer.clone(),
+            approval,
+            audit: shared.audit.clone(),
+            clock: shared.clock.clone(),
+            random: shared.random.clone(),
+            public_url: config.public_url.clone(),
+            reset: config.login.reset,
+            verify: config.signup.verify_email,
+            by_username: config.login.username,
+        }
+    }
+
+    /// Asks for a link that sets a new password. Whether there is an account with the address is looked up when the
+    /// mail goes out, so that asking takes the same for every address (S18).
+    pub async fn forgot(&self, email: &str, origin: &Origin) -> Result<(), LinkError> {
+        if !self.reset {
+            return Err(LinkError::ResetDisabled);
+        }
+        let email = parse(email)?;
+        self.record(origin, &Event::success(Kind::ResetRequest, email.as_str()))
+            .await?;
+        self.ask(&email, Topic::Reset, origin).await
+    }
+
+    /// Asks for the link that proves an address once more. `login` is the address, or a username where that signs in.
+    pub async fn send_again(&self, login: &str, origin: &Origin) -> Result<(), LinkError> {
+        if !self.verify {
+            return Err(LinkError::NothingToProve);
+        }
+        let (typed, email) = match parse(login) {
+            Ok(email) => (email.to_string(), email),
+            Err(error) => {
+                let username = match login.trim().parse::<Username>() {
+                    Ok(username) if self.by_username => username,
+                    _ => return Err(error),
+                };
+                let named = self.store.account_by_username(&username).await?;
+                // An unknown name costs one event and one mail too (S18).
+                let email = named.map_or_else(|| parse(NOBODY), |account| Ok(account.email))?;
+                (username.to_string(), email)
+            }
+        };
+        self.record(origin, &Event::success(Kind::VerifyRequest, typed))
+            .await?;
+        self.ask(&email, Topic::VerifyEmail, origin).await
+    }
+
+    /// What a link would prove, if it is good; uses nothing up (S20).
+    pub async fn confirmation(&self, token: &str) -> Result<Confirmation, LinkError> {
+        let (_, good) = self.confirming(token).await?;
+        Ok(good.into())
+    }
+
+    /// Proves an address, or moves an account to one.
+    pub async fn confirm(
+        &self,
+        token: &str,
+        origin: &Origin,
+    ) -> Result<(Confirmation, SignUpNext), LinkError> {
+        let confirmed = self.try_confirm(token, origin).await;
+        self.note_void(Kind::EmailVerify, &confirmed, origin);
+        confirmed
+    }
+
+    async fn try_confirm(
+        &self,
+        token: &str,
+        origin: &Origin,
+    ) -> Result<(Confirmation, SignUpNext), LinkError> {
+        let (digest, good) = self.confirming(token).await?;
+        let account = self.store.account(good.account).await?.ok_or(LinkError::Void)?;
+        let (kind, effect, mails) = if good.purpose == Purpose::ChangeEmail {
+            let topic = Topic::EmailChanged(good.email.clone());
+            let told = self.mailer.mail(&account.email, topic, origin);
+            (Kind::EmailChange, TokenEffect::ChangeEmail, vec![told])
+        } else {
+            let asked = self.asks_for_approval(&account, origin).await?;
+            (Kind::EmailVerify, TokenEffect::VerifyEmail, asked)
+        };
+        self.announce(origin, kind, &good).await?;
+        let consumed = self
+            .store
+            .consume_token(digest, effect, mails, self.now_for(&good));
+        let after = consumed_by(consumed.await?)?;
+        self.sessions.refresh(&after).await;
+        self.access_keys.refresh(after.id).await;
+        self.mailer.announce();
+        let mut event = Event::about(kind, &after);
+        if kind == Kind::EmailChange {
+            let change = format!("{} to {}", account.email, after.email);
+            event = event.detail(AuditDetail::of(Fact::From, &change));
+        }
+        self.audit.note(origin, &event);
+        let next = SignUpNext::of(&after, self.verify);
+        Ok((good.into(), next))
+    }
+
+    /// Whether a link sets a new password, if it is good; uses nothing up (S20).
+    pub async fn resets(&self, token: &str) -> Result<(), LinkError> {
+        self.reset_token(token).await.map(drop)
+    }
+
+    /// Sets a new password, ends all sessions and lifts a lock (S12, S21). Nobody is signed in by that.
+    pub async fn reset(
+        &self,
+        token: &str,
+        password: &Secret<String>,
+        again: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<(), LinkError> {
+        let reset = self.try_reset(token, password, again, origin).await;
+        self.note_void(Kind::PasswordReset, &reset, origin);
+        reset
+    }
+
+    async fn try_reset(
+        &self,
+        token: &str,
+        password: &Secret<String>,
+        again: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<(), LinkError> {
+        let (digest, good) = self.reset_token(token).await?;
+        let account = self.store.account(good.account).await?.ok_or(LinkError::Void)?;
+        let password = choose(
+            &self.policy,
+            password,
+            again,
+            Some(&account.email),
+            Some(&account.username),
+        )
+        .map_err(LinkError::Invalid)?;
+        let password_hash = self.hasher.place()?.hash(password).await?;
+        self.announce(origin, Kind::PasswordReset, &good).await?;
+        let now = self.clock.now();
+        let mut mails = vec![self.mailer.mail(&account.email, Topic::PasswordReset, origin)];
+        if good.purpose == Purpose::Reset {
+            mails.extend(self.asks_for_approval(&account, origin).await?);
+        }
+        let effect = TokenEffect::SetPassword {
+            password_hash,
+            at: now,
+            disowns: good.purpose == Purpose::Reset && self.verify && !account.email_verified,
+        };
+        let consumed = self
+            .store
+            .consume_token(digest, effect, mails, self.now_for(&good));
+        let after = consumed_by(consumed.await?)?;
+        self.access_keys.refresh(after.id).await;
+        self.sessions.end(SessionsToEnd::Account(after.id, None)).await?;
+        self.mailer.announce();
+        self.audit
+            .note(origin, &Event::about(Kind::PasswordReset, &after));
+        Ok(())
+    }
+
+    /// A link that sets a new password, for an administrator to hand over: whatever `login.reset` says, and beside the
+    /// one that is asked for by mail. When it ends.
+    pub async fn reset_link(
+        &self,
+        account: &Account,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<(Secret<String>, Timestamp), LinkError> {
+        let token = PlainToken::new(&self.random);
+        self.mailer.lifetimes.begin(token.digest(), HANDED_OVER);
+        let expires_at = self
+            .clock
+            .now()
+            .checked_add(HANDED_OVER)
+            .unwrap_or(Timestamp::MAX);
+        let kept = MailedToken {
+            digest: token.digest(),
+            purpose: Purpose::ResetByAdministrator,
+            account: account.id,
+            email: account.email.clone(),
+            mail: None,
+            expires_at,
+        };
+        self.store.on_behalf_of(by).put_token(kept).await?;
+        self.audit
+            .note(origin, &Event::about(Kind::ResetLink, account).by(by));
+        let base = self.public_url.as_str().trim_end_matches('/');
+        let link = format!("{base}/.auth/reset?token={}", token.expose());
+        Ok((Secret::new(link), expires_at))
+    }
+
+    async fn ask(&self, email: &Email, topic: Topic, origin: &Origin) -> Result<(), LinkError> {
+        let mail = self.mailer.mail_for_anybody(email, topic, origin);
+        self.mailer.enqueue(mail.into_iter().collect()).await?;
+        Ok(())
+    }
+
+    async fn confirming(&self, token: &str) -> Result<(TokenDigest, MailedToken), LinkError> {
+        let (digest, good) = self.valid_token(token).await?;
+        match good.purpose {
+            Purpose::VerifyEmail | Purpose::ChangeEmail => Ok((digest, good)),
+            Purpose::Reset | Purpose::ResetByAdministrator => Err(LinkError::Void),
+        }
+    }
+
+    /// Who proves an address waits for an administrator from then on, if they do at all.
+    async fn asks_for_approval(&self, account: &Account, origin: &Origin) -> Result<Vec<Mail>, StoreError> {
+        if account.email_verified {
+            return Ok(Vec::new());
+        }
+        let proven = Account {
+            email_verified: true,
+            ..account.clone()
+        };
+        self.approval.requests(&proven, origin).await
+    }
+
+    /// With reset off a link that an administrator handed over serves all the same, and nothing else is there.
+    async fn reset_token(&self, token: &str) -> Result<(TokenDigest, MailedToken), LinkError> {
+        let found = match self.valid_token(token).await {
+            Ok((digest, token)) => match token.purpose {
+                Purpose::ResetByAdministrator => return Ok((digest, token)),
+                Purpose::Reset => Ok((digest, token)),
+                Purpose::VerifyEmail | Purpose::ChangeEmail => Err(LinkError::Void),
+            },
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(_) | Err(LinkError::Void) if !self.reset => Err(LinkError::ResetDisabled),
+            found => found,
+        }
+    }
+
+    /// A token that is kept and not expired, whatever the clock was set to.
+    async fn valid_token(&self, token: &str) -> Result<(TokenDigest, MailedToken), LinkError> {
+        let digest = PlainToken::parse(token).ok_or(LinkError::Void)?.digest();
+        let kept = self.store.token(digest).await?;
+        kept.filter(|kept| kept.is_timely(self.now_for(kept)))
+            .map(|kept| (digest, kept))
+            .ok_or(LinkError::Void)
+    }
+
+    /// The moment that it is now for a link.
+    fn now_for(&self, token: &MailedToken) -> Timestamp {
+        let own = self.mailer.lifetimes.now_for(&token.digest, token.expires_at);
+        own.unwrap_or_else(|| self.clock.now())
+    }
+
+    /// Nothing is known any more of whose link it was.
+    fn note_void<T>(&self, kind: Kind, outcome: &Result<T, LinkError>, origin: &Origin) {
+        let reason = match outcome {
+            Err(LinkError::Void) => "invalid-token",
+            Err(LinkError::EmailTaken) => "email-taken",
+            _ => return,
+        };
+        self.audit.note(origin, &Event::failure(kind, "", reason));
+    }
+
+    async fn record(&self, origin: &Origin, event: &Event) -> Result<(), LinkError> {
+        self.audit
+            .record(origin, event)
+            .await
+            .map_err(|_| LinkError::Unrecorded)
+    }
+
+    async fn announce(&self, origin: &Origin, kind: Kind, token: &MailedToken) -> Result<(), LinkError> {
+        let event = Event::success(kind, token.email.as_str())
+            .account(token.account)
+            .detail(AuditDetail::bare(Fact::Begins));
+        self.audit
+            .announce(origin, &event)
+            .await
+            .map_err(|_| LinkError::Unrecorded)
+    }
+}
+
+impl From<MailedToken> for Confirmation {
+    fn from(token: MailedToken) -> Self {
+        Self {
+            moves: token.purpose == Purpose::ChangeEmail,
+            email: token.email,
+        }
+    }
+}
+
+/// The account as it is after its link was used.
+fn consumed_by(outcome: ConsumeToken) -> Result<Account, LinkError> {
+    match outcome {
+        ConsumeToken::Consumed { after, .. } => Ok(*after),
+        ConsumeToken::Void => Err(LinkError::Void),
+        ConsumeToken::EmailTaken => Err(LinkError::EmailTaken),
+    }
+}
+
+fn parse(typed: &str) -> Result<Email, LinkError> {
+    parse_email(typed).map_err(|error| LinkError::Invalid(vec![(SignUpField::Email, error)]))
+}
+
+#[cfg(test)]
+mod tests;

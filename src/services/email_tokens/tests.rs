@@ -1,0 +1,146 @@
+use super::*;
+use crate::model::{AuditEvent, Standing};
+use crate::services::test_support::{EMAIL, TestEnv, client};
+
+#[tokio::test]
+async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_address() {
+    let world = TestEnv::with_ann(|config| config.signup.verify_email = true).await;
+    let services = &world.services;
+    let mut left_behind = Vec::new();
+    for (standing, email_verified, email) in [
+        (Standing::Active, true, EMAIL),
+        (Standing::Active, false, EMAIL),
+        (Standing::AwaitingApproval, true, EMAIL),
+        (Standing::Declined, true, EMAIL),
+        (Standing::Disabled, true, EMAIL),
+        (Standing::Active, true, "nobody@example.com"),
+    ] {
+        let account = world.account(EMAIL).await;
+        let changed = Account {
+            email_verified,
+            standing,
+            ..account.clone()
+        };
+        world.store.update_account(&account, changed, "").await.unwrap();
+        let (hashes, recorded, waiting) = (world.hashes(), world.events().await, world.mails().await);
+        services.email_tokens.forgot(email, &client()).await.unwrap();
+        assert_eq!(world.hashes(), hashes, "{standing:?} {email}");
+        let (mut events, mut mails) = (world.events().await, world.mails().await);
+        events.truncate(events.len() - recorded.len());
+        mails.retain(|mail| !waiting.contains(mail));
+        assert_eq!((events.len(), mails.len()), (1, 1), "{standing:?} {email}");
+        let (event, mail) = (events.remove(0), mails.remove(0));
+        assert_eq!((event.who.as_str(), mail.to.as_str()), (email, email));
+        let anybodys = AuditEvent {
+            who: String::new(),
+            ..event
+        };
+        left_behind.push((anybodys, mail.topic, mail.language, mail.cause));
+    }
+    let (first, others) = left_behind.split_first().unwrap();
+    assert_eq!((&first.0.event, &first.1), (&Kind::ResetRequest, &Topic::Reset));
+    assert!(others.iter().all(|other| other == first), "{left_behind:#?}");
+}
+
+impl TestEnv {
+    /// Those that wait.
+    async fn mails(&self) -> Vec<Mail> {
+        let kept = self.store.mails(None, 100).await.unwrap();
+        kept.into_iter().map(|kept| kept.mail).collect()
+    }
+}
+
+#[tokio::test]
+async fn s18_sending_the_link_again_costs_one_event_and_one_mail_for_every_name() {
+    let world = TestEnv::with_ann(|config| {
+        config.signup.verify_email = true;
+        config.login.username = true;
+    })
+    .await;
+    let ann = world.account(EMAIL).await;
+    for login in [EMAIL, "nobody@example.com", ann.username.as_str(), "unknown"] {
+        let (recorded, waiting) = (world.events().await, world.mails().await);
+        let asked = world.services.email_tokens.send_again(login, &client()).await;
+        asked.unwrap();
+        let (events, mails) = (world.events().await, world.mails().await);
+        assert_eq!(events.len(), recorded.len() + 1, "{login}");
+        assert_eq!(
+            (events[0].event, events[0].who.as_str()),
+            (Kind::VerifyRequest, login)
+        );
+        assert_eq!(mails.len(), waiting.len() + 1, "{login}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_void_is_on_record() {
+    let world = TestEnv::with_ann(|config| config.login.reset = true).await;
+    let (links, password) = (
+        &world.services.email_tokens,
+        Secret::new("0ther-Horizon".to_owned()),
+    );
+    let confirmed = links.confirm("nonsense", &client()).await;
+    assert!(matches!(confirmed, Err(LinkError::Void)), "{confirmed:?}");
+    let reset = links.reset("nonsense", &password, &password, &client()).await;
+    assert!(matches!(reset, Err(LinkError::Void)), "{reset:?}");
+    let events = world.events().await;
+    for kind in [Kind::EmailVerify, Kind::PasswordReset] {
+        let event = events.iter().find(|event| event.event == kind).unwrap();
+        assert_eq!(event.reason.as_deref(), Some("invalid-token"));
+    }
+}
+
+#[tokio::test]
+async fn s19_a_link_that_was_made_while_the_clock_was_ahead_lives_no_longer() {
+    const MINUTE: Duration = Duration::from_mins(1);
+    let mut world = TestEnv::with_ann(|_| {}).await;
+    let noon = world.clock.now();
+    for (ahead, then, restarts, serves) in [
+        (30 * MINUTE, 59 * MINUTE, false, true),
+        (30 * MINUTE, 60 * MINUTE, false, false),
+        // A restart leaves the wall clock alone to go by: what was made in the future is not believed.
+        (MINUTE, 30 * MINUTE, true, true),
+        (24 * 60 * MINUTE, 30 * MINUTE, true, false),
+    ] {
+        world = world.reopened(noon + ahead).await;
+        let account = world.account(EMAIL).await;
+        let by = Actor::operator("test");
+        let links = &world.services.email_tokens;
+        let (link, _) = links.reset_link(&account, &by, &client()).await.unwrap();
+        let token = link.expose().split_once("token=").unwrap().1.to_owned();
+        world.hand.set_wall(noon);
+        world.hand.advance(then);
+        if restarts {
+            world = world.reopened(noon + then).await;
+        }
+        let found = world.services.email_tokens.resets(&token).await;
+        assert_eq!(found.is_ok(), serves, "{ahead:?} {then:?}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn s19_a_link_serves_its_time_though_the_clock_is_set_ahead() {
+    const MINUTE: Duration = Duration::from_mins(1);
+    let world = TestEnv::with_ann(|_| {}).await;
+    let (account, by) = (world.account(EMAIL).await, Actor::operator("test"));
+    let links = &world.services.email_tokens;
+    let (link, _) = links.reset_link(&account, &by, &client()).await.unwrap();
+    let token = link.expose().split_once("token=").unwrap().1.to_owned();
+    world.hand.set_wall(world.clock.now() + 120 * MINUTE);
+    world.hand.advance(59 * MINUTE);
+    links.resets(&token).await.unwrap();
+    let password = Secret::new("0ther-Horizon".to_owned());
+    let early = world.clock.now();
+    links
+        .reset(&token, &password, &password, &client())
+        .await
+        .unwrap();
+    assert_eq!(world.account(EMAIL).await.password_changed_at, early);
+
+    let (link, _) = links.reset_link(&account, &by, &client()).await.unwrap();
+    let token = link.expose().split_once("token=").unwrap().1.to_owned();
+    world.hand.advance(60 * MINUTE);
+    world.hand.set_wall(early);
+    let late = links.reset(&token, &password, &password, &client()).await;
+    assert!(matches!(late, Err(LinkError::Void)), "{late:?}");
+}

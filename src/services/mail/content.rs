@@ -1,0 +1,291 @@
+//! What each kind of mail says.
+
+use serde::Serialize;
+
+use super::templates::MailTemplates;
+use crate::model::{AccessKey, Account, Email, Mail, PlainToken, Topic};
+use crate::text::Lang;
+
+/// A mail before it is one: what people read.
+#[derive(Serialize)]
+pub(super) struct MailContent {
+    #[serde(skip)]
+    pub(super) to: Email,
+    #[serde(skip)]
+    pub(super) lang: Lang,
+    pub(super) subject: String,
+    pub(super) greeting: String,
+    pub(super) lead: String,
+    /// The first one is what the letter is for.
+    pub(super) links: Vec<MailLink>,
+    pub(super) notes: Vec<String>,
+    pub(super) signature: String,
+}
+
+/// A link, with its token: never logged, and gone with the letter.
+#[derive(Serialize)]
+pub(super) struct MailLink {
+    pub(super) label: String,
+    pub(super) url: String,
+}
+
+/// What is known of a mail when it goes out.
+#[derive(Default)]
+pub(super) struct MailContext {
+    /// The receiver's account.
+    pub(super) account: Option<Account>,
+    /// Who waits for approval.
+    pub(super) applicant: Option<Account>,
+    /// What the link carries.
+    pub(super) token: Option<PlainToken>,
+    /// How long the link works, in hours.
+    pub(super) lasts: u64,
+    /// The receiver's access keys that go on working.
+    pub(super) access_keys: Vec<AccessKey>,
+}
+
+struct ContentTexts {
+    subject: &'static str,
+    lead: &'static str,
+    otherwise: &'static str,
+    /// Where the letter leads, and what the link is called.
+    action: Option<(&'static str, &'static str)>,
+}
+
+impl ContentTexts {
+    #[expect(clippy::too_many_lines, reason = "a list")]
+    fn of(mail: &Mail, has_token: bool) -> Self {
+        let words = |subject, lead, otherwise, action| Self {
+            subject,
+            lead,
+            otherwise,
+            action,
+        };
+        match mail.topic {
+            Topic::VerifyEmail => words(
+                "mail.verify.subject",
+                "mail.verify.lead",
+                "mail.verify.otherwise",
+                Some(("/.auth/verify?token=", "mail.verify.action")),
+            ),
+            Topic::AlreadyRegistered if has_token => words(
+                "mail.claim.subject",
+                "mail.claim.lead",
+                "mail.claim.otherwise",
+                Some((RESET, "mail.reset.action")),
+            ),
+            Topic::AlreadyRegistered => words(
+                "mail.registered.subject",
+                "mail.registered.lead",
+                "mail.registered.otherwise",
+                Some((LOGIN, "mail.sign-in")),
+            ),
+            Topic::Reset => words(
+                "mail.reset.subject",
+                "mail.reset.lead",
+                "mail.reset.otherwise",
+                Some((RESET, "mail.reset.action")),
+            ),
+            Topic::ChangeEmail(_) if !has_token => words(
+                "mail.not-moved.subject",
+                "mail.not-moved.lead",
+                "mail.not-moved.otherwise",
+                Some((LOGIN, "mail.sign-in")),
+            ),
+            Topic::ChangeEmail(_) => words(
+                "mail.move.subject",
+                "mail.move.lead",
+                "mail.move.otherwise",
+                Some(("/.auth/verify?token=", "mail.verify.action")),
+            ),
+            Topic::EmailChanged(_) => words(
+                "mail.moved.subject",
+                "mail.moved.lead",
+                "mail.moved.otherwise",
+                None,
+            ),
+            Topic::UsernameChanged(_) => words(
+                "mail.renamed.subject",
+                "mail.renamed.lead",
+                "mail.password.otherwise",
+                None,
+            ),
+            Topic::PasswordChanged if mail.cause.by_administrator => words(
+                "mail.password.subject",
+                "mail.password.lead-administrator",
+                "mail.password.otherwise-administrator",
+                None,
+            ),
+            Topic::PasswordChanged => words(
+                "mail.password.subject",
+                "mail.password.lead",
+                "mail.password.otherwise",
+                None,
+            ),
+            Topic::PasswordReset => words(
+                "mail.password.subject",
+                "mail.password.lead-reset",
+                "mail.password.otherwise",
+                None,
+            ),
+            Topic::AccessKeyCreated(_) => words(
+                "mail.key.subject",
+                "mail.key.lead",
+                "mail.key.otherwise",
+                Some((KEYS, "mail.keys-action")),
+            ),
+            Topic::AwaitingApproval(_) => words(
+                "mail.waiting.subject",
+                "mail.waiting.lead",
+                "mail.waiting.otherwise",
+                Some((WAITING, "mail.waiting.action")),
+            ),
+            Topic::Approved => words(
+                "mail.approved.subject",
+                "mail.approved.lead",
+                "mail.approved.otherwise",
+                Some((LOGIN, "mail.sign-in")),
+            ),
+            Topic::Declined => words(
+                "mail.declined.subject",
+                "mail.declined.lead",
+                "mail.declined.otherwise",
+                None,
+            ),
+            Topic::Invitation(_) => words(
+                "mail.invitation.subject",
+                "mail.invitation.lead",
+                "mail.invitation.otherwise",
+                Some(("/.auth/signup?invitation=", "mail.invitation.action")),
+            ),
+        }
+    }
+}
+
+const RESET: &str = "/.auth/reset?token=";
+
+const LOGIN: &str = "/.auth/login";
+
+const KEYS: &str = "/.auth/account/keys";
+
+/// The page that lists what is older than a new password, and revokes it.
+const ACCOUNT: &str = "/.auth/account";
+
+const WAITING: &str = "/.auth/admin/accounts?standing=awaiting-approval";
+
+impl MailContent {
+    /// Writes it. `to` is where it goes.
+    pub(super) fn write(templates: &MailTemplates, mail: &Mail, context: &MailContext, to: Email) -> Self {
+        let lang = templates.language(context.account.as_ref(), mail.language.as_deref());
+        let words = ContentTexts::of(mail, context.token.is_some());
+        let subject_of = context.applicant.as_ref().or(context.account.as_ref());
+        let email = match &mail.topic {
+            Topic::EmailChanged(email) => email.as_str(),
+            _ => subject_of.map_or("", |account| account.email.as_str()),
+        };
+        let username = match &mail.topic {
+            Topic::UsernameChanged(username) => username.as_str(),
+            _ => subject_of.map_or("", |account| account.username.as_str()),
+        };
+        let key = match &mail.topic {
+            Topic::AccessKeyCreated(key) => key.as_str(),
+            _ => "",
+        };
+        let values = [("email", email), ("username", username), ("key", key)];
+        let say = |key| templates.text(lang, key, &values);
+
+        let mut links: Vec<MailLink> = words
+            .action
+            .iter()
+            .map(|(path, label)| MailLink {
+                label: say(label),
+                url: match &context.token {
+                    Some(token) => templates.url(&format!("{path}{}", token.expose())),
+                    None => templates.url(path),
+                },
+            })
+            .collect();
+        let is_done = matches!(
+            mail.topic,
+            Topic::EmailChanged(_)
+                | Topic::UsernameChanged(_)
+                | Topic::PasswordChanged
+                | Topic::PasswordReset
+                | Topic::AccessKeyCreated(_)
+        );
+        let mut notes = Vec::new();
+        if context.token.is_some() {
+            notes.push(templates.lasts(lang, context.lasts));
+        }
+        let invites = matches!(mail.topic, Topic::Invitation(_));
+        notes.push(templates.cause(lang, &mail.cause, is_done, invites));
+        notes.push(say(words.otherwise));
+        if !context.access_keys.is_empty() {
+            let keys = named(&context.access_keys);
+            notes.push(templates.text(lang, "mail.keys", &[("keys", &keys)]));
+            links.push(MailLink {
+                label: say("mail.keys-action"),
+                url: templates.url(ACCOUNT),
+            });
+        }
+        match mail.topic {
+            _ if context.token.is_some() => {}
+            Topic::AlreadyRegistered
+            | Topic::UsernameChanged(_)
+            | Topic::PasswordChanged
+            | Topic::PasswordReset
+            | Topic::AccessKeyCreated(_)
+                if templates.reset =>
+            {
+                links.push(MailLink {
+                    label: say("mail.forgot"),
+                    url: templates.url("/.auth/forgot"),
+                });
+            }
+            Topic::AlreadyRegistered
+            | Topic::UsernameChanged(_)
+            | Topic::PasswordChanged
+            | Topic::PasswordReset
+            | Topic::AccessKeyCreated(_)
+            | Topic::EmailChanged(_)
+            | Topic::Declined => notes.push(ask_administrator(templates, lang)),
+            _ => {}
+        }
+        Self {
+            subject: say(words.subject),
+            greeting: greeting(templates, lang, context.account.as_ref()),
+            lead: say(words.lead),
+            links,
+            notes,
+            signature: format!("{}\n{}", templates.brand, templates.url("")),
+            to,
+            lang,
+        }
+    }
+}
+
+/// Keys as people know them: by name where they have one.
+fn named(keys: &[AccessKey]) -> String {
+    let name = |key: &AccessKey| match key.name.as_str() {
+        "" => key.id.to_string(),
+        name => format!("{name} ({})", key.id),
+    };
+    keys.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn greeting(templates: &MailTemplates, lang: Lang, account: Option<&Account>) -> String {
+    match account {
+        Some(account) => {
+            let name = account.name.as_deref().unwrap_or(account.username.as_str());
+            templates.text(lang, "mail.greeting", &[("name", name)])
+        }
+        None => templates.text(lang, "mail.greeting-nobody", &[]),
+    }
+}
+
+fn ask_administrator(templates: &MailTemplates, lang: Lang) -> String {
+    match templates.contact.as_str() {
+        "" => templates.text(lang, "mail.administrator", &[]),
+        contact => templates.text(lang, "mail.administrator-at", &[("contact", contact)]),
+    }
+}

@@ -1,0 +1,446 @@
+//! Sending what waits, one mail at a time.
+//!
+//! A mail is taken under a lease, gets its token, is stamped, sent, and settled. Whoever dies in between leaves it to
+//! the next one. What concerns the mail server pauses everything; what concerns a mail puts off that one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::content::{MailContent, MailContext};
+use super::templates::MailTemplates;
+use super::transport::{MailConnection, SendError, Transport};
+use super::{MAILS_AN_ADDRESS, Mailer, WINDOW};
+use crate::ids::{AccountId, MailId};
+use crate::model::{
+    AccessKey, Account, Email, KeptMail, Mail, MailedToken, PlainToken, Purpose, Standing, Topic,
+};
+use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError};
+
+/// For so long nobody else takes a mail that is being sent: longer than [`SEND_TIME`].
+const LEASE: Duration = Duration::from_mins(2);
+
+/// How long sending one may take in all.
+const SEND_TIME: Duration = Duration::from_secs(90);
+
+/// How long sending one may go on after the gateway was told to stop.
+const LAST_TIME: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether a mail is due again, or was enqueued by somebody who did not say so.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often, and how far, the mails that wait are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
+const COUNTED: usize = 100_000;
+
+/// The first and the longest pause while the mail server cannot be reached.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// The first and the longest time by which a mail is put off that the mail server does not take now.
+const DELAYS: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(24));
+
+/// A mail that the mail server has not taken in this time is given up (RFC 5321, section 4.5.4.1).
+const GIVE_UP: Duration = Duration::from_hours(5 * 24);
+
+/// How long links work. That of a reset at most an hour (S19).
+const VERIFY_HOURS: u64 = 24;
+const RESET_HOURS: u64 = 1;
+
+/// What became of one look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DeliveryStep {
+    /// Nothing is due.
+    Idle,
+    /// One was sent, and nothing ails the server.
+    Sent,
+    /// One was settled without the server's help.
+    Settled,
+    /// Nothing can be sent now.
+    TransportDown,
+}
+
+/// What is remembered from one mail to the next; a restart forgets it.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    /// How long the last pause was; none while all is well.
+    pause: Option<Duration>,
+    /// How often the server did not take these mails. Not what the store counts: there an outage counts too.
+    refusals: HashMap<MailId, u32>,
+}
+
+struct Draft {
+    content: MailContent,
+    claim: Stamp,
+}
+
+impl Mailer {
+    /// Sends what waits and what will, until `stop`.
+    pub async fn deliver(&self, stop: CancellationToken) {
+        tokio::join!(self.send_all(stop.clone()), self.count_periodically(stop));
+    }
+
+    /// Counts what waits, and looks what the store lost, for whoever watches; where that fails the last count stays.
+    async fn count_periodically(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Ok(count) = self.store.count_waiting_mails(COUNTED).await {
+                let count = u64::try_from(count).unwrap_or(u64::MAX);
+                self.metrics.mails_waiting.set(count);
+            }
+            let lost = self.store.lost_changes().is_some();
+            self.metrics.store_changes_lost.set(lost.into());
+            stop.run_until_cancelled(tokio::time::sleep(COUNT_EVERY)).await;
+        }
+    }
+
+    async fn send_all(&self, stop: CancellationToken) {
+        let mut memory = Backoff::default();
+        while !stop.is_cancelled() {
+            let transport = self.transport.load_full();
+            match transport.open() {
+                Ok(way) => self.send_by(&transport, &way, &mut memory, &stop).await,
+                Err(error) => {
+                    tracing::error!(%error, "mails cannot be sent; they wait for a reload");
+                    stop.run_until_cancelled(self.replaced.notified()).await;
+                }
+            }
+        }
+    }
+
+    /// Sends until `stop`, or until another transport takes this one's place.
+    async fn send_by(
+        &self,
+        transport: &Arc<Transport>,
+        way: &MailConnection,
+        memory: &mut Backoff,
+        stop: &CancellationToken,
+    ) {
+        while !stop.is_cancelled() && Arc::ptr_eq(transport, &self.transport.load()) {
+            let wait = match self.step(way, memory, stop).await {
+                Ok(DeliveryStep::Sent | DeliveryStep::Settled) => continue,
+                Ok(DeliveryStep::Idle) => {
+                    let look = tokio::time::timeout(LOOK_EVERY, self.news.notified());
+                    stop.run_until_cancelled(look).await;
+                    continue;
+                }
+                Ok(DeliveryStep::TransportDown) => memory.lengthen_pause(),
+                Err(error) => {
+                    tracing::warn!(%error, "mails cannot be read from the store; trying again soon");
+                    memory.lengthen_pause()
+                }
+            };
+            let pause = tokio::time::timeout(wait, self.replaced.notified());
+            stop.run_until_cancelled(pause).await;
+        }
+    }
+
+    /// Sends the mail that has been due for the longest time.
+    pub(super) async fn step(
+        &self,
+        way: &MailConnection,
+        memory: &mut Backoff,
+        stop: &CancellationToken,
+    ) -> Result<DeliveryStep, StoreError> {
+        let Some(KeptMail { mail, .. }) = self.store.take_due_mail(self.clock.now(), LEASE).await? else {
+            return Ok(DeliveryStep::Idle);
+        };
+        let stationery = self.templates.load_full();
+        let Some(draft) = self.draft(&stationery, &mail).await? else {
+            self.complete(&mail, MailOutcome::Done, memory).await?;
+            return Ok(DeliveryStep::Settled);
+        };
+        match self
+            .store
+            .stamp_mail(mail.id, draft.claim, self.clock.now())
+            .await?
+        {
+            StampMail::Stamped => {}
+            withheld @ (StampMail::OverAllowance | StampMail::Superseded | StampMail::Gone) => {
+                if withheld == StampMail::OverAllowance {
+                    self.metrics.mails_withheld.increment();
+                    tracing::info!(mail = %mail.id, "an address was sent as many mails as it may be: this one is not");
+                }
+                self.complete(&mail, MailOutcome::Done, memory).await?;
+                return Ok(DeliveryStep::Settled);
+            }
+        }
+        let sent = self.send(way, &stationery, &draft.content, mail.id, stop).await;
+        self.conclude(&mail, sent, memory).await
+    }
+
+    async fn send(
+        &self,
+        way: &MailConnection,
+        templates: &MailTemplates,
+        content: &MailContent,
+        id: MailId,
+        stop: &CancellationToken,
+    ) -> Result<(), SendError> {
+        let now = self.clock.now();
+        let message = content
+            .message(templates, &self.transport.load().from, id, now)
+            .map_err(SendError::Permanent)?;
+        let told_to_stop = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_TIME).await;
+        };
+        tokio::select! {
+            sent = way.send(content, message, id, now) => sent,
+            () = tokio::time::sleep(SEND_TIME) => Err(SendError::TransportDown("the mail server takes too long".to_owned())),
+            () = told_to_stop => Err(SendError::TransportDown("the gateway stopped".to_owned())),
+        }
+    }
+
+    async fn conclude(
+        &self,
+        mail: &Mail,
+        sent: Result<(), SendError>,
+        memory: &mut Backoff,
+    ) -> Result<DeliveryStep, StoreError> {
+        let now = self.clock.now();
+        if !matches!(sent, Err(SendError::TransportDown(_))) && memory.pause.take().is_some() {
+            tracing::info!("mails are sent again");
+        }
+        let (step, outcome) = match sent {
+            Ok(()) => {
+                self.metrics.mails_sent.increment();
+                (DeliveryStep::Sent, MailOutcome::Done)
+            }
+            Err(SendError::TransportDown(reason)) => {
+                if memory.pause.is_none() {
+                    tracing::error!(reason, "mails cannot be sent; they wait");
+                }
+                self.metrics.mails_postponed.increment();
+                (
+                    DeliveryStep::TransportDown,
+                    MailOutcome::Postponed { until: now, reason },
+                )
+            }
+            Err(SendError::Transient(reason)) if age(mail, now) < GIVE_UP => {
+                let delay = memory.back_off(mail.id);
+                tracing::warn!(mail = %mail.id, to = %mail.to, reason, ?delay, "a mail was not taken; it waits");
+                self.metrics.mails_postponed.increment();
+                let until = now.checked_add(delay).unwrap_or(Timestamp::MAX);
+                (DeliveryStep::Sent, MailOutcome::Postponed { until, reason })
+            }
+            Err(SendError::Transient(reason) | SendError::Permanent(reason)) => {
+                tracing::error!(mail = %mail.id, to = %mail.to, reason, "a mail failed for good");
+                self.metrics.mails_failed.increment();
+                (DeliveryStep::Sent, MailOutcome::Failed { at: now, reason })
+            }
+        };
+        self.complete(mail, outcome, memory).await?;
+        Ok(step)
+    }
+
+    async fn complete(
+        &self,
+        mail: &Mail,
+        outcome: MailOutcome,
+        memory: &mut Backoff,
+    ) -> Result<(), StoreError> {
+        if !matches!(outcome, MailOutcome::Postponed { .. }) {
+            memory.refusals.remove(&mail.id);
+        }
+        self.store.settle_mail(mail.id, outcome).await.map(drop)
+    }
+
+    /// The letter, with the token that was made for it; none if nobody needs it any more.
+    async fn draft(&self, templates: &MailTemplates, mail: &Mail) -> Result<Option<Draft>, StoreError> {
+        let receiver = self.store.account_by_email(&mail.to).await?;
+        Ok(match mail.topic {
+            Topic::VerifyEmail => receiver
+                .filter(|account| !account.email_verified)
+                .map(|account| self.with_token(templates, mail, account, Purpose::VerifyEmail, VERIFY_HOURS)),
+            Topic::AlreadyRegistered => receiver.map(|account| {
+                // Somebody else may have made the account: whoever has the address makes it theirs.
+                let claims = templates.verify && templates.reset && !account.email_verified;
+                if claims {
+                    self.with_token(templates, mail, account, Purpose::Reset, RESET_HOURS)
+                } else {
+                    account_draft(templates, mail, account)
+                }
+            }),
+            Topic::Reset => receiver
+                .filter(|_| templates.reset)
+                .map(|account| self.with_token(templates, mail, account, Purpose::Reset, RESET_HOURS)),
+            Topic::ChangeEmail(id) => {
+                // An address that has an account cannot get another one; its owner is told, as at a sign-up.
+                match (self.store.account(id).await?, receiver) {
+                    (None, _) => None,
+                    (Some(_), Some(receiver)) => {
+                        (receiver.id != id).then(|| account_draft(templates, mail, receiver))
+                    }
+                    (Some(account), None) => {
+                        Some(self.with_token(templates, mail, account, Purpose::ChangeEmail, VERIFY_HOURS))
+                    }
+                }
+            }
+            Topic::EmailChanged(ref moved_to) => {
+                let account = self.store.account_by_email(moved_to).await?;
+                let context = MailContext {
+                    account,
+                    ..MailContext::default()
+                };
+                Some(Draft::new(templates, mail, &context, mail.to.clone()))
+            }
+            Topic::UsernameChanged(_) | Topic::AccessKeyCreated(_) => Some(plain(templates, mail, receiver)),
+            Topic::PasswordChanged | Topic::PasswordReset => {
+                let access_keys = match &receiver {
+                    Some(account) if templates.iam => self.keys_that_go_on(account.id).await?,
+                    _ => Vec::new(),
+                };
+                let context = MailContext {
+                    account: receiver,
+                    access_keys,
+                    ..MailContext::default()
+                };
+                Some(plain_about(templates, mail, &context))
+            }
+            Topic::Approved | Topic::Declined => {
+                receiver.map(|account| plain(templates, mail, Some(account)))
+            }
+            Topic::AwaitingApproval(applicant) => {
+                let applicant = self.store.account(applicant).await?;
+                let waits = |account: &Account| account.standing == Standing::AwaitingApproval;
+                applicant.filter(waits).map(|applicant| {
+                    let context = MailContext {
+                        account: receiver,
+                        applicant: Some(applicant),
+                        ..MailContext::default()
+                    };
+                    Draft::new(templates, mail, &context, mail.to.clone())
+                })
+            }
+            Topic::Invitation(id) => {
+                let invitations = self.store.invitations().await?;
+                let invitation = invitations.into_iter().find(|invitation| invitation.id == id);
+                invitation
+                    .and_then(|invitation| Some((self.now_for(&invitation)?, invitation)))
+                    .map(|(now, invitation)| {
+                        let left = invitation.expires_at.duration_since(now).as_secs();
+                        let token = PlainToken::new(&self.random);
+                        let stamped = StampedToken::Invitation(id, token.digest());
+                        let context = MailContext {
+                            lasts: u64::try_from(left).unwrap_or(0).div_ceil(3600),
+                            token: Some(token),
+                            ..MailContext::default()
+                        };
+                        let mut draft = Draft::new(templates, mail, &context, mail.to.clone());
+                        draft.claim.token = Some(stamped);
+                        draft
+                    })
+            }
+        })
+    }
+
+    /// The access keys of an account that serve, a new password or not.
+    async fn keys_that_go_on(&self, account: AccountId) -> Result<Vec<AccessKey>, StoreError> {
+        let (mut keys, now) = (self.store.access_keys(Some(account)).await?, self.clock.now());
+        keys.retain(|key| !key.disabled && !key.is_expired(now));
+        Ok(keys)
+    }
+
+    fn with_token(
+        &self,
+        templates: &MailTemplates,
+        mail: &Mail,
+        account: Account,
+        purpose: Purpose,
+        lasts: u64,
+    ) -> Draft {
+        let (token, now) = (PlainToken::new(&self.random), self.clock.now());
+        let to = match purpose {
+            Purpose::ChangeEmail => mail.to.clone(),
+            _ => account.email.clone(),
+        };
+        let lifetime = Duration::from_hours(lasts);
+        self.lifetimes.begin(token.digest(), lifetime);
+        let kept = MailedToken {
+            digest: token.digest(),
+            purpose,
+            account: account.id,
+            email: to.clone(),
+            mail: Some(mail.id),
+            expires_at: now.checked_add(lifetime).unwrap_or(Timestamp::MAX),
+        };
+        let context = MailContext {
+            account: Some(account),
+            token: Some(token),
+            lasts,
+            ..MailContext::default()
+        };
+        let mut draft = Draft::new(templates, mail, &context, to);
+        draft.claim.token = Some(StampedToken::Account(kept));
+        // Whoever moves an account has signed in; the address is a stranger's all the same.
+        draft.claim.allowance = Some(allowance(&mail.to));
+        draft
+    }
+}
+
+impl Draft {
+    fn new(templates: &MailTemplates, mail: &Mail, context: &MailContext, to: Email) -> Self {
+        Self {
+            content: MailContent::write(templates, mail, context, to),
+            claim: Stamp {
+                token: None,
+                allowance: None,
+            },
+        }
+    }
+}
+
+impl Backoff {
+    fn lengthen_pause(&mut self) -> Duration {
+        let (first, longest) = PAUSES;
+        let pause = self.pause.map_or(first, |last| (last * 2).min(longest));
+        self.pause = Some(pause);
+        pause
+    }
+
+    /// Notes that a mail was not taken. By how long it is put off.
+    fn back_off(&mut self, id: MailId) -> Duration {
+        let (first, longest) = DELAYS;
+        let before = self.refusals.entry(id).or_default();
+        let delay = first.saturating_mul(1 << (*before).min(16)).min(longest);
+        *before += 1;
+        delay
+    }
+}
+
+/// Tells whoever has the address of what somebody asked for it.
+fn account_draft(templates: &MailTemplates, mail: &Mail, account: Account) -> Draft {
+    let mut draft = plain(templates, mail, Some(account));
+    draft.claim.allowance = Some(allowance(&mail.to));
+    draft
+}
+
+fn plain(templates: &MailTemplates, mail: &Mail, account: Option<Account>) -> Draft {
+    let context = MailContext {
+        account,
+        ..MailContext::default()
+    };
+    plain_about(templates, mail, &context)
+}
+
+fn plain_about(templates: &MailTemplates, mail: &Mail, context: &MailContext) -> Draft {
+    let to = context
+        .account
+        .as_ref()
+        .map_or(&mail.to, |account| &account.email);
+    Draft::new(templates, mail, context, to.clone())
+}
+
+fn allowance(address: &Email) -> Allowance {
+    Allowance {
+        address: address.clone(),
+        mails: MAILS_AN_ADDRESS,
+        window: WINDOW,
+    }
+}
+
+fn age(mail: &Mail, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(mail.cause.at)).unwrap_or_default()
+}
