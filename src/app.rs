@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::config::{Config, Target, UpstreamConfig};
-use crate::control::ops::{OpsListener, Readiness};
+use crate::control::health::{HealthServer, Readiness};
 use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
 use crate::descriptors::Shares;
@@ -55,7 +55,7 @@ pub struct Application {
     serving: Arc<Serving>,
     socket: AdministratorSocket,
     listener: Listener,
-    ops: Option<OpsListener>,
+    ops: Option<HealthServer>,
     readiness: Readiness,
     stop: CancellationToken,
 }
@@ -306,12 +306,12 @@ async fn bind_ops(
     readiness: &Readiness,
     metrics: Arc<Metrics>,
     clock: &Clock,
-) -> Result<Option<OpsListener>, BuildError> {
+) -> Result<Option<HealthServer>, BuildError> {
     let failed = |error| BuildError::Ops(config.listen.ops.clone(), error);
     let address = config.listen.ops_address();
     let Some(address) = address.map_err(|error| failed(std::io::Error::other(error)))? else {
         return Ok(None);
     };
-    let bound = OpsListener::bind(address, readiness.clone(), metrics, clock.clone());
+    let bound = HealthServer::bind(address, readiness.clone(), metrics, clock.clone());
     bound.await.map(Some).map_err(failed)
 }

@@ -13,7 +13,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use super::{Addresses, BuildError, Generation};
 use crate::config::{Config, ConfigErrors, Loaded, StoreLocation};
-use crate::control::{Administration, Command, CommandError, Given, Reloaded, Whereabouts};
+use crate::control::{Administration, Command, CommandError, CommandResult, ReloadReport, ServerInfo};
 use crate::listener::{ConnectionSettings, ListenerTls};
 use crate::proxy::{GatewayHandle, SharedState};
 use crate::services::{Actor, Event, Mailer, Origin, ServicesError};
@@ -81,7 +81,7 @@ impl Serving {
 
     /// Reads the configuration again and serves what it says, or leaves everything as it is but for the files of logs,
     /// which are opened again. The log and the record tell either.
-    pub async fn reload(&self, by: &Actor) -> Result<Reloaded, ReloadError> {
+    pub async fn reload(&self, by: &Actor) -> Result<ReloadReport, ReloadError> {
         self.reopen_logs();
         let reloaded = self.replace().await;
         let event = match &reloaded {
@@ -119,18 +119,18 @@ impl Serving {
     }
 
     /// Executes a command that came in over the administrator's socket.
-    pub async fn execute(&self, command: Command, by: &Actor) -> Result<Given, CommandError> {
+    pub async fn execute(&self, command: Command, by: &Actor) -> Result<CommandResult, CommandError> {
         match command {
             Command::Reload => Ok(to_value(self.reload(by).await?)?.into()),
             Command::Whereabouts => Ok(to_value(self.whereabouts().await)?.into()),
             Command::Explain { .. } | Command::ExplainRequest(_) | Command::Recall(_) => {
-                self.explain(command).await.map(Given::from)
+                self.explain(command).await.map(CommandResult::from)
             }
-            command => self.administration.load_full().give(command, by).await,
+            command => self.administration.load_full().run(command, by).await,
         }
     }
 
-    async fn whereabouts(&self) -> Whereabouts {
+    async fn whereabouts(&self) -> ServerInfo {
         let source = self.source.clone();
         let read = spawn_blocking(move || (source.0)()).await;
         let running = self.config.lock().await;
@@ -139,7 +139,7 @@ impl Serving {
             let changed = config.differences(&running).into_iter();
             changed.map(str::to_owned).collect()
         });
-        Whereabouts {
+        ServerInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             public_url: running.public_url.to_string(),
             https: self.addresses.https.clone(),
@@ -150,7 +150,7 @@ impl Serving {
         }
     }
 
-    async fn replace(&self) -> Result<Reloaded, ReloadError> {
+    async fn replace(&self) -> Result<ReloadReport, ReloadError> {
         let mut running = self.config.lock().await;
         let next = {
             let (source, running) = (self.source.clone(), running.clone());
@@ -179,7 +179,7 @@ struct Next {
     config: Config,
     administration: Administration,
     generation: Generation,
-    report: Reloaded,
+    report: ReloadReport,
 }
 
 impl Next {
@@ -205,10 +205,10 @@ impl Next {
         Mailer::check_transport(&config)
             .map_err(ServicesError::from)
             .map_err(BuildError::from)?;
-        let administration = administration.under(&config);
+        let administration = administration.with_config(&config);
         let generation = Generation::new(&config, administration.services(), surroundings)?;
         let names = |keys: Vec<&'static str>| keys.into_iter().map(str::to_owned).collect();
-        let report = Reloaded {
+        let report = ReloadReport {
             changed: names(config.differences(running)),
             needs_restart: names(needs_restart),
             warnings: warnings.iter().map(ToString::to_string).collect(),

@@ -16,7 +16,7 @@ use super::standard_stream;
 use crate::config::{
     Config, ConfigErrors, DEFAULT_PATH, Loaded, Problem, SYSTEM_PATH, StoreLocation, adopt_variables,
 };
-use crate::control::{Client, ClientError, EnvironmentError, GatewayEnvironment};
+use crate::control::{ClientError, EnvironmentError, GatewayEnvironment, SocketClient};
 
 /// The environment variable that names the configuration where the command line does not.
 const VARIABLE: &str = "VESTIBULE_CONFIG";
@@ -109,7 +109,7 @@ impl Chosen {
         let missing = problems.errors.iter().filter_map(Problem::missing_variable);
         let missing: BTreeSet<String> = missing.map(str::to_owned).collect();
         let missing: Vec<String> = missing.into_iter().collect();
-        let client = problems.elsewhere.as_deref().map(Client::of);
+        let client = problems.elsewhere.as_deref().map(SocketClient::of);
         let read = client.map(|client| environment_of(&client, &missing));
         match read {
             None | Some(Err(EnvironmentError::Client(ClientError::NotRunning(_)))) => (Err(problems), None),
@@ -229,7 +229,7 @@ fn listed(names: &[String]) -> String {
     format!("{} {verb}", names.join(", "))
 }
 
-fn environment_of(client: &Client, names: &[String]) -> Result<GatewayEnvironment, EnvironmentError> {
+fn environment_of(client: &SocketClient, names: &[String]) -> Result<GatewayEnvironment, EnvironmentError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     // Without one nothing can be asked, which the command says when it tries.
     let runtime = runtime.map_err(|_| EnvironmentError::NoProcess)?;

@@ -14,7 +14,7 @@ use super::configuration::{Adoption, Chosen};
 use super::logging;
 use super::table::printable;
 use crate::config::{DEFAULT_PATH, Loaded, Problem};
-use crate::control::Client;
+use crate::control::SocketClient;
 use crate::doctor::{Finding, Verdict, examine};
 use crate::model::Email;
 
@@ -54,7 +54,7 @@ impl Doctor {
             }
             Err(problems) => match problems.elsewhere {
                 // The gateway that runs has what this shell lacks.
-                Some(config) if runtime.block_on(Client::of(&config).is_running()) => {
+                Some(config) if runtime.block_on(SocketClient::of(&config).is_running()) => {
                     elsewhere = problems.errors;
                     (Some(*config), Vec::new(), problems.warnings)
                 }

@@ -15,8 +15,8 @@ use crate::app::explain_at_rest;
 use crate::clock::Clock;
 use crate::config::{Config, SecretSource};
 use crate::control::{
-    Administration, Client, ClientError, Command, ExportPurpose, Exporting, ImportError, Imported, OpenError,
-    Wanted, by_command_of, import_store, is_made, salvage_store,
+    Administration, ClientError, Command, ExportPurpose, ExportStream, ImportError, ImportResult,
+    ImportScope, OpenError, SocketClient, by_command_of, import_store, is_made, salvage_store,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -38,7 +38,7 @@ pub(super) struct Why {
 #[derive(Debug)]
 pub(super) struct Gateway {
     config: Config,
-    client: Client,
+    client: SocketClient,
     /// The store that the configuration names.
     opened: OnceCell<Administration>,
     /// An empty one in a folder of its own, for those who only read where no store was ever made.
@@ -50,7 +50,7 @@ pub(super) struct Gateway {
 impl Gateway {
     pub(super) fn new(config: Config) -> Self {
         Self {
-            client: Client::of(&config),
+            client: SocketClient::of(&config),
             config,
             opened: OnceCell::new(),
             unmade: OnceCell::new(),
@@ -98,13 +98,13 @@ impl Gateway {
         command: Command,
         Why { reason }: Why,
     ) -> Result<T, Failure> {
-        let outcome = self.client.ask_because(&command, reason.as_deref()).await;
+        let outcome = self.client.send_with_reason(&command, reason.as_deref()).await;
         understood(outcome.map_err(|error| Failure::failed(error.to_string()))??)
     }
 
     async fn execute(&self, command: Command, reason: Option<&str>) -> Result<Value, Failure> {
         if self.runs() {
-            match self.client.ask_because(&command, reason).await {
+            match self.client.send_with_reason(&command, reason).await {
                 Ok(outcome) => return Ok(outcome?),
                 Err(ClientError::NotRunning(_)) => {}
                 Err(error) => return Err(Failure::failed(error.to_string())),
@@ -160,10 +160,10 @@ impl Gateway {
         &self,
         name: &str,
         source: impl BufRead,
-        wanted: Wanted,
+        wanted: ImportScope,
         why: &Why,
         progress: impl FnMut(u64),
-    ) -> Result<Imported, Failure> {
+    ) -> Result<ImportResult, Failure> {
         self.require_stopped("An import makes a new store").await?;
         let imported = import_store(&self.config, Clock::system(), source, wanted, progress).await;
         let imported = imported.map_err(|error| match error {
@@ -285,7 +285,7 @@ impl Gateway {
 /// An export on its way, from the gateway that runs or from its store.
 #[derive(Debug)]
 pub(super) enum Export {
-    Running(Exporting),
+    Running(ExportStream),
     Opened(ExportFile),
 }
 

@@ -6,7 +6,7 @@ use super::answer::{Answer, Failure};
 use super::gateway::{Gateway, Why};
 use super::table::{moment, table};
 use crate::clock::Clock;
-use crate::control::{Command, MAILS_A_PAGE, MailView, SentAgain};
+use crate::control::{Command, MAILS_A_PAGE, MailView, ResentMails};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Mail {
@@ -30,7 +30,7 @@ impl Mail {
                 Answer::new(&mails, listed(&mails))
             }
             Self::SendAgain { mail, why } => {
-                let sent: SentAgain = gateway.ask_because(Command::SendAgain(mail), why).await?;
+                let sent: ResentMails = gateway.ask_because(Command::SendAgain(mail), why).await?;
                 let count = match sent.again.len() {
                     1 => "1 mail is sent again".to_owned(),
                     several => format!("{several} mails are sent again"),

@@ -2,14 +2,14 @@
 
 use super::answer::{Answer, Failure};
 use super::gateway::{Gateway, Why};
-use crate::control::{Command, Reloaded};
+use crate::control::{Command, ReloadReport};
 
 pub(super) async fn run(gateway: &Gateway, why: Why) -> Result<Answer, Failure> {
-    let reloaded: Reloaded = gateway.ask_running_because(Command::Reload, why).await?;
+    let reloaded: ReloadReport = gateway.ask_running_because(Command::Reload, why).await?;
     Answer::new(&reloaded, text(&reloaded))
 }
 
-fn text(reloaded: &Reloaded) -> String {
+fn text(reloaded: &ReloadReport) -> String {
     let mut lines = vec![if reloaded.changed.is_empty() {
         "Reloaded. The configuration says what it said; certificates and other files are read again."
             .to_owned()

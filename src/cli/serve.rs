@@ -16,7 +16,7 @@ use super::table::roughly;
 use crate::app::{Application, ConfigSource, Environment};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
-use crate::control::first_administrator::{self, LIFETIME, LinkFile, Offer};
+use crate::control::bootstrap::{self, BootstrapLink, LIFETIME, LinkFile};
 use crate::descriptors;
 use crate::metrics::Counter;
 use crate::random::Random;
@@ -97,9 +97,9 @@ async fn offer(
     application: &Application,
     config: &Config,
     stop: &CancellationToken,
-) -> Result<Option<Offer>, OfferError> {
+) -> Result<Option<BootstrapLink>, OfferError> {
     let services = application.services();
-    let offer = first_administrator::offer(&services, &config.admin.group).await?;
+    let offer = bootstrap::offer(&services, &config.admin.group).await?;
     let file = LinkFile::beside(&config.listen.admin_socket);
     match &offer {
         Some(offer) if !io::stderr().is_terminal() => {
@@ -126,7 +126,7 @@ enum OfferError {
     File(PathBuf, io::Error),
 }
 
-fn announce(config: &Config, trial: bool, application: &Application, offer: Option<&Offer>) {
+fn announce(config: &Config, trial: bool, application: &Application, offer: Option<&BootstrapLink>) {
     let url = application.public_url().as_str().trim_end_matches('/');
     if !io::stderr().is_terminal() {
         tracing::info!(address = url, "Vestibule is at {url}");

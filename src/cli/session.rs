@@ -6,7 +6,7 @@ use super::answer::{Answer, Failure};
 use super::gateway::{Gateway, Why};
 use super::table::{moment, table};
 use crate::clock::Clock;
-use crate::control::{Command, EndedSessions, SessionView, WhichSessions};
+use crate::control::{Command, EndedSessions, SessionSelector, SessionView};
 use crate::ids::SessionId;
 
 #[derive(Debug, Subcommand)]
@@ -50,16 +50,16 @@ impl Session {
     }
 }
 
-fn which(user: Option<String>, id: Option<String>) -> Result<WhichSessions, Failure> {
+fn which(user: Option<String>, id: Option<String>) -> Result<SessionSelector, Failure> {
     let Some(id) = id else {
         return user
-            .map(WhichSessions::Of)
+            .map(SessionSelector::Of)
             .ok_or_else(|| Failure::usage("which sessions? --user EMAIL, or an id"));
     };
     let id: SessionId = id
         .parse()
         .map_err(|_| Failure::failed(format!("{id} is not an id; `vestibule session list` shows them")))?;
-    Ok(WhichSessions::One { id, of: user })
+    Ok(SessionSelector::One { id, of: user })
 }
 
 fn listed(sessions: &[SessionView]) -> String {

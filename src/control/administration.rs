@@ -38,7 +38,7 @@ impl Administration {
 
     /// The same under another configuration.
     #[must_use]
-    pub fn under(&self, config: &Config) -> Self {
+    pub fn with_config(&self, config: &Config) -> Self {
         Self::new(
             config,
             self.services.with_config(config),

@@ -14,7 +14,7 @@ use super::environment::{EnvironmentError, GatewayEnvironment, read_environment}
 use super::owner::store_owner;
 use super::protocol::{self, MAX_ANSWER, MAX_REQUEST};
 use super::socket::{OpenFolder, folder_of, require_closed};
-use super::{Command, CommandError, ExportPurpose, stream};
+use super::{Command, CommandError, ExportPurpose, framing};
 use crate::config::Config;
 use crate::store::Summary;
 use crate::system_user::SystemUser;
@@ -27,7 +27,7 @@ const ANSWERING: Duration = Duration::from_mins(10);
 
 /// The other end of an administrator's socket.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct SocketClient {
     socket: PathBuf,
     /// Who is believed to run the gateway, beside root and oneself.
     owner: Option<SystemUser>,
@@ -80,7 +80,7 @@ pub enum ClientError {
     },
 }
 
-impl Client {
+impl SocketClient {
     /// Of the gateway whose socket this is, if one runs.
     pub fn new(socket: &Path) -> Self {
         Self {
@@ -98,12 +98,12 @@ impl Client {
     }
 
     /// Asks, and waits for the answer.
-    pub async fn ask(&self, command: &Command) -> Result<Result<Value, CommandError>, ClientError> {
-        self.ask_because(command, None).await
+    pub async fn send(&self, command: &Command) -> Result<Result<Value, CommandError>, ClientError> {
+        self.send_with_reason(command, None).await
     }
 
     /// The same, and says why.
-    pub async fn ask_because(
+    pub async fn send_with_reason(
         &self,
         command: &Command,
         reason: Option<&str>,
@@ -134,12 +134,12 @@ impl Client {
         &self,
         purpose: ExportPurpose,
         reason: Option<&str>,
-    ) -> Result<Result<Exporting, CommandError>, ClientError> {
+    ) -> Result<Result<ExportStream, CommandError>, ClientError> {
         let command = Command::ExportStore(purpose);
         let (mut stream, request) = self.connect(&command, reason).await?;
         let sent = timeout(SENDING, protocol::write_line(&mut stream, &request)).await;
         let sent = sent.map_err(|_| self.silent())?;
-        let mut exporting = Exporting {
+        let mut exporting = ExportStream {
             client: self.clone(),
             stream: BufReader::new(stream),
             summary: None,
@@ -230,16 +230,16 @@ fn may_answer(peer: SystemUser, own: SystemUser, owner: Option<SystemUser>) -> b
 
 /// An export on its way from a gateway.
 #[derive(Debug)]
-pub struct Exporting {
-    client: Client,
+pub struct ExportStream {
+    client: SocketClient,
     stream: BufReader<UnixStream>,
     summary: Option<Summary>,
 }
 
-impl Exporting {
+impl ExportStream {
     /// The next lines; none at the end of an export that is whole.
     pub async fn lines(&mut self) -> Result<Result<Option<Vec<u8>>, CommandError>, ClientError> {
-        let piece = timeout(ANSWERING, stream::receive(&mut self.stream)).await;
+        let piece = timeout(ANSWERING, framing::receive(&mut self.stream)).await;
         let piece = piece.map_err(|_| self.client.silent())?;
         if let Some(lines) = piece.map_err(|error| self.client.broken(&error))? {
             return Ok(Ok(Some(lines)));
@@ -260,7 +260,7 @@ impl Exporting {
     }
 
     async fn outcome(&mut self) -> Result<Result<Value, CommandError>, ClientError> {
-        let line = timeout(ANSWERING, stream::receive_line(&mut self.stream)).await;
+        let line = timeout(ANSWERING, framing::receive_line(&mut self.stream)).await;
         let line = line.map_err(|_| self.client.silent())?;
         let line = line.map_err(|error| self.client.broken(&error))?;
         protocol::outcome(&line).map_err(|error| self.client.broken(&error))
@@ -276,7 +276,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("socket");
         let listener = tokio::net::UnixListener::bind(&socket).unwrap();
-        let client = Client::new(&socket);
+        let client = SocketClient::new(&socket);
         let cut_off = async {
             for _ in 0..2 {
                 let (mut stream, _) = listener.accept().await.unwrap();
@@ -284,7 +284,7 @@ mod tests {
             }
         };
         let delete = Command::DeleteUser("ann".to_owned());
-        let asked = async { (client.ask(&delete).await, client.ask(&Command::ListLocks).await) };
+        let asked = async { (client.send(&delete).await, client.send(&Command::ListLocks).await) };
         let ((), (changed, read)) = tokio::join!(cut_off, asked);
         let told = changed.unwrap_err().to_string();
         for says in ["broke off", "may have been done", "`vestibule user list`"] {

@@ -39,7 +39,7 @@ pub enum Command {
     /// Answers a list of [`MailView`](super::MailView).
     ListMails(Option<MailId>),
     /// Has a mail sent again that failed for good, by its id, or all of those to an address. Answers
-    /// [`SentAgain`](super::SentAgain).
+    /// [`ResentMails`](super::ResentMails).
     SendAgain(String),
     /// The locks that are in force. Answers [`LocksView`](super::LocksView).
     ListLocks,
@@ -70,7 +70,7 @@ pub enum Command {
     /// Sessions of an account, or all, newest first. Answers a list of [`SessionView`](super::SessionView).
     ListSessions(Option<String>),
     /// Ends sessions. Answers [`EndedSessions`](super::EndedSessions).
-    RevokeSessions(WhichSessions),
+    RevokeSessions(SessionSelector),
     /// Reads the configuration again. Answers [`Reloaded`](super::Reloaded).
     Reload,
     /// Makes an access key. Answers a [`NewKeyView`](super::NewKeyView).
@@ -89,7 +89,7 @@ pub enum Command {
     RotateMaster,
     /// Reads the audit log. Answers an [`AuditPage`](crate::store::AuditPage).
     ReadAudit(AuditQuery),
-    /// Says where the gateway listens. Answers a [`Whereabouts`](super::Whereabouts).
+    /// Says where the gateway listens. Answers a [`ServerInfo`](super::ServerInfo).
     Whereabouts,
     /// Says what would become of a request, and why. Answers an `Explained`.
     Explain {
@@ -337,7 +337,7 @@ pub enum KeyChange {
 /// Which sessions to end.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum WhichSessions {
+pub enum SessionSelector {
     /// All of the account with this address, username or id.
     Of(String),
     /// One.

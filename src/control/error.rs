@@ -139,8 +139,8 @@ impl From<serde_json::Error> for CommandError {
 }
 
 /// The commands that decide about an account that stands there.
-fn serves(standing: Standing) -> &'static str {
-    match standing {
+fn serves(status: Standing) -> &'static str {
+    match status {
         Standing::Active => "with `vestibule user disable`",
         Standing::AwaitingApproval => "with `vestibule user approve` or `vestibule user decline`",
         Standing::Declined => "with `vestibule user approve`",

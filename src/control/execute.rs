@@ -3,11 +3,11 @@
 use serde_json::{Value, to_value};
 
 use super::command::{
-    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, HtpasswdLines, NewUser, USERS_A_PAGE,
-    UserChange, WhichSessions,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, HtpasswdLines, NewUser, SessionSelector,
+    USERS_A_PAGE, UserChange,
 };
-use super::refused::Act;
-use super::reply::{
+use super::refusal_audit::AuditedCommand;
+use super::responses::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationView, RefusedLine, SessionView,
 };
 use super::{Administration, CommandError};
@@ -20,7 +20,7 @@ impl Administration {
     /// Does what is asked, by whom and why is for the record, which has what is refused too. The answer is what [`Command`]
     /// says.
     pub async fn execute(&self, command: Command, by: &Actor) -> Result<Value, CommandError> {
-        let act = Act::of(&command);
+        let act = AuditedCommand::of(&command);
         let answer = self.answer(command, by).await;
         if let (Err(CommandError { problem, .. }), Some(act)) = (&answer, act)
             && let Some(problem) = problem
@@ -111,7 +111,7 @@ impl Administration {
                 Err(error) => {
                     let error = CommandError::from(error);
                     if let Some(problem) = error.problem {
-                        let act = Act::on(Kind::AccountAdd, &line.name);
+                        let act = AuditedCommand::on(Kind::AccountAdd, &line.name);
                         self.note_refused(act, problem, by).await;
                     }
                     report.refused.push(RefusedLine {
@@ -156,9 +156,13 @@ impl Administration {
         Ok(views(self.services.sessions.list(account)))
     }
 
-    async fn revoke_sessions(&self, which: WhichSessions, by: &Actor) -> Result<EndedSessions, CommandError> {
+    async fn revoke_sessions(
+        &self,
+        which: SessionSelector,
+        by: &Actor,
+    ) -> Result<EndedSessions, CommandError> {
         let (which, event, detail) = match which {
-            WhichSessions::Of(user) => {
+            SessionSelector::Of(user) => {
                 let account = self.services.accounts.find(&user).await?;
                 let all = SessionsToEnd::Account(account.id, None);
                 (
@@ -167,7 +171,7 @@ impl Administration {
                     AuditDetail::bare(Fact::All),
                 )
             }
-            WhichSessions::One { id, of } => {
+            SessionSelector::One { id, of } => {
                 let candidates = self.sessions_of(of.as_deref()).await?;
                 let Some(session) = candidates.into_iter().find(|session| session.id == id) else {
                     return Err(no_session(id, of.as_deref()));

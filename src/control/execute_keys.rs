@@ -2,7 +2,7 @@
 
 use super::command::{KeyChange, NewKey};
 use super::execute::views;
-use super::reply::{KeyView, NewKeyView, RotatedMaster};
+use super::responses::{KeyView, NewKeyView, RotatedMaster};
 use super::{Administration, CommandError};
 use crate::model::AccessKeyId;
 use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, NewAccessKey, Origin};

@@ -2,7 +2,7 @@
 
 use super::command::{MAILS_A_PAGE, USERS_A_PAGE, UserQuery};
 use super::execute::views;
-use super::lists::{FoundUsers, LocksView, MailView, SentAgain};
+use super::list_responses::{FoundUsers, LocksView, MailView, ResentMails};
 use super::{Administration, CommandError};
 use crate::ids::MailId;
 use crate::model::Email;
@@ -29,7 +29,7 @@ impl Administration {
         ))
     }
 
-    pub(super) async fn send_again(&self, name: &str, by: &Actor) -> Result<SentAgain, CommandError> {
+    pub(super) async fn send_again(&self, name: &str, by: &Actor) -> Result<ResentMails, CommandError> {
         let wanted = match (name.parse::<MailId>(), name.parse::<Email>()) {
             (Ok(id), _) => vec![id],
             (_, Ok(email)) => self.failed_mails_to(&email).await?,
@@ -47,7 +47,7 @@ impl Administration {
                 "no mail {name} failed for good: `vestibule mail list` shows those that did, by id and address"
             )));
         }
-        Ok(SentAgain { again })
+        Ok(ResentMails { again })
     }
 
     async fn failed_mails_to(&self, email: &Email) -> Result<Vec<MailId>, CommandError> {

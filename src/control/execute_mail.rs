@@ -4,7 +4,7 @@ use super::Administration;
 use super::CommandError;
 use super::command::{BoundInvitations, MailedInvitations, NewInvitations};
 use super::execute::views;
-use super::reply::{InvitationLink, InvitationView, ResetLink};
+use super::responses::{InvitationLink, InvitationView, ResetLink};
 use crate::model::{Email, InvitationKind};
 use crate::services::{Accounts, Actor, Origin};
 

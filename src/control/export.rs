@@ -8,14 +8,14 @@ use crate::store::ExportFile;
 
 /// What a command gives.
 #[derive(Debug)]
-pub enum Given {
+pub enum CommandResult {
     /// A document: see [`Command`].
     Document(Value),
     /// Lines, as many as there are.
     Lines(ExportFile),
 }
 
-impl From<Value> for Given {
+impl From<Value> for CommandResult {
     fn from(document: Value) -> Self {
         Self::Document(document)
     }
@@ -23,10 +23,10 @@ impl From<Value> for Given {
 
 impl Administration {
     /// Does what is asked, whatever it gives.
-    pub async fn give(&self, command: Command, by: &Actor) -> Result<Given, CommandError> {
+    pub async fn run(&self, command: Command, by: &Actor) -> Result<CommandResult, CommandError> {
         match command {
-            Command::ExportStore(purpose) => Ok(Given::Lines(self.export(purpose, by).await?)),
-            command => self.execute(command, by).await.map(Given::Document),
+            Command::ExportStore(purpose) => Ok(CommandResult::Lines(self.export(purpose, by).await?)),
+            command => self.execute(command, by).await.map(CommandResult::Document),
         }
     }
 

@@ -23,7 +23,7 @@ const TOGETHER: usize = 256;
 
 /// What was imported.
 #[derive(Clone, Debug)]
-pub struct Imported {
+pub struct ImportResult {
     /// What the file's first line said.
     pub header: Header,
     /// What was in it.
@@ -36,16 +36,16 @@ pub struct Imported {
 
 /// What is imported of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ImportScope {
     /// Everything.
     All,
     /// All but sessions and the links for a new password or address: everybody signs in anew. Invitations stay.
-    NobodySignedIn,
+    WithoutSessions,
 }
 
-impl Wanted {
+impl ImportScope {
     fn leaves_out(self, record: &Record) -> bool {
-        self == Self::NobodySignedIn && matches!(record, Record::Session(_) | Record::MailedToken(_))
+        self == Self::WithoutSessions && matches!(record, Record::Session(_) | Record::MailedToken(_))
     }
 }
 
@@ -103,9 +103,9 @@ pub async fn import_store(
     config: &Config,
     clock: Clock,
     source: impl BufRead,
-    wanted: Wanted,
+    wanted: ImportScope,
     mut progress: impl FnMut(u64),
-) -> Result<Imported, ImportError> {
+) -> Result<ImportResult, ImportError> {
     require_owner(config)?;
     let now = clock.now();
     let latest = now.checked_add(AHEAD).unwrap_or(now);
@@ -149,7 +149,7 @@ pub async fn import_store(
     }
     filler.put().await?;
     filler.import.finish().await?;
-    Ok(Imported {
+    Ok(ImportResult {
         header: reader.header().clone(),
         summary: reader.summary(),
         left_out,
@@ -169,14 +169,14 @@ fn administers(record: &Record, config: &Config) -> bool {
 /// Why no gateway can have kept it: a file is held to what every other way in is held to.
 fn impossible(record: &Record) -> Option<String> {
     match record {
-        Record::Account(account) => told(Accounts::require_possible(account)),
-        Record::Invitation(invitation) => told(Accounts::group_names(&invitation.groups)),
-        Record::AccessKey(key) => told(AccessKeys::require_possible(key)),
+        Record::Account(account) => error_text(Accounts::require_possible(account)),
+        Record::Invitation(invitation) => error_text(Accounts::group_names(&invitation.groups)),
+        Record::AccessKey(key) => error_text(AccessKeys::require_possible(key)),
         _ => None,
     }
 }
 
-fn told<T>(possible: Result<T, impl ToString>) -> Option<String> {
+fn error_text<T>(possible: Result<T, impl ToString>) -> Option<String> {
     possible.err().map(|error| error.to_string())
 }
 
@@ -251,7 +251,7 @@ impl Filler {
     }
 }
 
-impl Imported {
+impl ImportResult {
     /// Puts the import on record, in the store that was filled.
     pub async fn record(&self, administration: &Administration, by: &Actor) -> Result<(), CommandError> {
         let event = Event::success(Kind::StoreImport, "store").by(by).detail(format!(

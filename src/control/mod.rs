@@ -5,6 +5,7 @@
 //! the same command itself.
 
 mod administration;
+pub mod bootstrap;
 mod client;
 mod command;
 mod environment;
@@ -14,33 +15,32 @@ mod execute_keys;
 mod execute_lists;
 mod execute_mail;
 mod export;
-pub mod first_administrator;
+mod framing;
+pub mod health;
 mod import;
-mod lists;
+mod list_responses;
 mod open;
-pub mod ops;
 mod owner;
 mod protocol;
-mod refused;
-mod reply;
+mod refusal_audit;
+mod responses;
 pub mod socket;
-mod stream;
 
 pub use administration::Administration;
-pub use client::{Client, ClientError, Exporting};
+pub use client::{ClientError, ExportStream, SocketClient};
 pub use command::{
     AUDIT_EVENTS_A_PAGE, AuditQuery, BoundInvitations, Command, ExportPurpose, GivenPassword, HtpasswdLines,
-    KeyChange, MAILS_A_PAGE, MailedInvitations, NewInvitations, NewKey, NewUser, USERS_A_PAGE, UserChange,
-    UserQuery, WhichSessions, by_command_of,
+    KeyChange, MAILS_A_PAGE, MailedInvitations, NewInvitations, NewKey, NewUser, SessionSelector,
+    USERS_A_PAGE, UserChange, UserQuery, by_command_of,
 };
 pub use environment::{EnvironmentError, GatewayEnvironment};
 pub use error::CommandError;
-pub use export::Given;
-pub use import::{ImportError, Imported, Wanted, import_store};
-pub use lists::{FoundUsers, LockedAccount, LockedKey, LocksView, MailView, SentAgain};
+pub use export::CommandResult;
+pub use import::{ImportError, ImportResult, ImportScope, import_store};
+pub use list_responses::{FoundUsers, LockedAccount, LockedKey, LocksView, MailView, ResentMails};
 pub use open::{OpenError, is_made, open_store, salvage_store, sealing_master_key};
 pub use owner::OwnerError;
-pub use reply::{
+pub use responses::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, KeyView,
-    NewKeyView, RefusedLine, Reloaded, ResetLink, RotatedMaster, SessionView, Whereabouts,
+    NewKeyView, RefusedLine, ReloadReport, ResetLink, RotatedMaster, ServerInfo, SessionView,
 };

@@ -20,7 +20,7 @@ const VERSION: u32 = 2;
 
 /// What is asked, and why.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct AdminRequest {
     pub(super) command: Command,
     pub(super) reason: Option<String>,
 }
@@ -28,7 +28,7 @@ pub(super) struct Asked {
 /// A request as it is sent.
 pub(super) fn request(command: &Command, reason: Option<&str>) -> serde_json::Result<Zeroizing<Vec<u8>>> {
     #[derive(Serialize)]
-    struct Request<'a> {
+    struct ReceivedRequest<'a> {
         version: u32,
         command: &'a Command,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,37 +36,37 @@ pub(super) fn request(command: &Command, reason: Option<&str>) -> serde_json::Re
     }
     let mut line = Zeroizing::new(Vec::with_capacity(4096));
     serde_json::to_writer(
-        Wiping(&mut line),
-        &Request {
+        WipingWriter(&mut line),
+        &ReceivedRequest {
             version: VERSION,
             command,
             reason,
         },
     )?;
-    Wiping(&mut line).append(b"\n");
+    WipingWriter(&mut line).append(b"\n");
     Ok(line)
 }
 
 /// What a request asks that came in.
-pub(super) fn asked(line: &[u8]) -> Result<Asked, CommandError> {
+pub(super) fn parse_request(line: &[u8]) -> Result<AdminRequest, CommandError> {
     #[derive(Deserialize)]
-    struct Request {
+    struct SentRequest {
         command: Command,
         reason: Option<String>,
     }
     require_version(line).map_err(CommandError::new)?;
     serde_json::from_slice(line)
-        .map(|Request { command, reason }| Asked { command, reason })
+        .map(|SentRequest { command, reason }| AdminRequest { command, reason })
         .map_err(|error| CommandError::new(format!("not a request: {error}")))
 }
 
 /// An answer as it is sent.
-pub(super) fn answer(outcome: Result<Value, CommandError>) -> serde_json::Result<Vec<u8>> {
+pub(super) fn encode_response(outcome: Result<Value, CommandError>) -> serde_json::Result<Vec<u8>> {
     let outcome = match outcome {
-        Ok(value) => Outcome::Done(value),
-        Err(error) => Outcome::Refused(error),
+        Ok(value) => CommandOutcome::Done(value),
+        Err(error) => CommandOutcome::Refused(error),
     };
-    let mut line = serde_json::to_vec(&Answer {
+    let mut line = serde_json::to_vec(&AdminResponse {
         version: VERSION,
         outcome,
     })?;
@@ -77,22 +77,22 @@ pub(super) fn answer(outcome: Result<Value, CommandError>) -> serde_json::Result
 /// The outcome of an answer that came in.
 pub(super) fn outcome(line: &[u8]) -> Result<Result<Value, CommandError>, String> {
     require_version(line)?;
-    let answer: Answer = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let answer: AdminResponse = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     Ok(match answer.outcome {
-        Outcome::Done(value) => Ok(value),
-        Outcome::Refused(error) => Err(error),
+        CommandOutcome::Done(value) => Ok(value),
+        CommandOutcome::Refused(error) => Err(error),
     })
 }
 
 #[derive(Serialize, Deserialize)]
-struct Answer {
+struct AdminResponse {
     version: u32,
-    outcome: Outcome,
+    outcome: CommandOutcome,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Outcome {
+enum CommandOutcome {
     Done(Value),
     Refused(CommandError),
 }
@@ -167,9 +167,9 @@ fn grow(line: &mut Zeroizing<Vec<u8>>, more: usize) {
 }
 
 /// Writes into a buffer that leaves nothing behind when it grows.
-struct Wiping<'a>(&'a mut Zeroizing<Vec<u8>>);
+struct WipingWriter<'a>(&'a mut Zeroizing<Vec<u8>>);
 
-impl Wiping<'_> {
+impl WipingWriter<'_> {
     fn append(&mut self, bytes: &[u8]) {
         if self.0.capacity() - self.0.len() < bytes.len() {
             grow(self.0, bytes.len());
@@ -178,7 +178,7 @@ impl Wiping<'_> {
     }
 }
 
-impl io::Write for Wiping<'_> {
+impl io::Write for WipingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.append(bytes);
         Ok(bytes.len())
@@ -204,7 +204,7 @@ mod tests {
             2,
             "one line and what follows it"
         );
-        let arrived = asked(&line).unwrap();
+        let arrived = parse_request(&line).unwrap();
         let Command::ShowUser(name) = arrived.command else {
             panic!("another command arrived");
         };
@@ -216,17 +216,17 @@ mod tests {
         let mut refusal = CommandError::new("no");
         refusal.details.insert("faults".to_owned(), json!(["one"]));
         for sent in [Ok(json!({"a": 1})), Err(refusal)] {
-            assert_eq!(outcome(&answer(sent.clone()).unwrap()), Ok(sent));
+            assert_eq!(outcome(&encode_response(sent.clone()).unwrap()), Ok(sent));
         }
     }
 
     #[test]
     fn another_version_is_named_and_not_guessed_at() {
         let line = br#"{"version": 1, "command": {"unheard-of": []}}"#;
-        let error = asked(line).unwrap_err();
+        let error = parse_request(line).unwrap_err();
         assert!(error.message.contains("version 1"), "{error}");
-        assert!(asked(b"{}").is_err());
-        assert!(asked(br#"{"version": 2, "command": "unheard-of"}"#).is_err());
+        assert!(parse_request(b"{}").is_err());
+        assert!(parse_request(br#"{"version": 2, "command": "unheard-of"}"#).is_err());
     }
 
     #[tokio::test]

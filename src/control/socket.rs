@@ -16,8 +16,8 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use super::command::by_command_of;
-use super::protocol::{self, Asked, MAX_REQUEST, ReadLineError};
-use super::{Command, CommandError, Given, stream};
+use super::protocol::{self, AdminRequest, MAX_REQUEST, ReadLineError};
+use super::{Command, CommandError, CommandResult, framing};
 use crate::services::Actor;
 
 /// How many commands are served at one time; further ones wait in the system's queue.
@@ -107,7 +107,7 @@ impl AdministratorSocket {
         require_closed(folder).map_err(failed)??;
         require_vacant(path)?;
 
-        let nursery = Nursery::new(folder).map_err(failed)?;
+        let nursery = PrivateDir::new(folder).map_err(failed)?;
         let newborn = nursery.0.join("s");
         let listener = UnixListener::bind(&newborn).map_err(failed)?;
         fs::set_permissions(&newborn, Permissions::from_mode(0o600)).map_err(failed)?;
@@ -134,7 +134,7 @@ impl AdministratorSocket {
     where
         E: Fn(Command, Actor) -> F + Clone + Send + 'static,
         F: Future<Output = Result<G, CommandError>> + Send + 'static,
-        G: Into<Given>,
+        G: Into<CommandResult>,
     {
         let tasks = TaskTracker::new();
         let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -172,7 +172,7 @@ async fn converse<E, F, G>(mut stream: UnixStream, execute: E, stop: Cancellatio
 where
     E: Fn(Command, Actor) -> F,
     F: Future<Output = Result<G, CommandError>>,
-    G: Into<Given>,
+    G: Into<CommandResult>,
 {
     let uid = match stream.peer_cred() {
         Ok(peer) => peer.uid(),
@@ -186,15 +186,18 @@ where
             request = timeout(patience, protocol::read_line(&mut stream, MAX_REQUEST)) => request,
             () = stop.cancelled() => return,
         };
-        match request.map_or_else(|_| Err(Unread::Slow), |read| read.map_err(Unread::from)) {
+        match request.map_or_else(
+            |_| Err(RequestError::Slow),
+            |read| read.map_err(RequestError::from),
+        ) {
             Ok(line) => match parse(line) {
-                Ok(Asked { command, reason }) => {
+                Ok(AdminRequest { command, reason }) => {
                     let by = by_command_of(uid).because(reason.as_deref().unwrap_or_default());
                     execute(command, by).await.map(Into::into)
                 }
                 Err(error) => Err(error),
             },
-            Err(Unread::Gone) => return,
+            Err(RequestError::Gone) => return,
             Err(unread) => Err(CommandError::new(unread.to_string())),
         }
     } else {
@@ -204,16 +207,16 @@ where
         ))
     };
     let outcome = match outcome {
-        Ok(Given::Document(document)) => Ok(document),
-        Ok(Given::Lines(lines)) => {
-            if let Err(error) = stream::send(&mut stream, lines, &stop, patience).await {
+        Ok(CommandResult::Document(document)) => Ok(document),
+        Ok(CommandResult::Lines(lines)) => {
+            if let Err(error) = framing::send(&mut stream, lines, &stop, patience).await {
                 tracing::warn!(%error, "an export was given up: its caller did not take it");
             }
             return;
         }
         Err(error) => Err(error),
     };
-    match protocol::answer(outcome) {
+    match protocol::encode_response(outcome) {
         Ok(answer) => match timeout(patience, protocol::write_line(&mut stream, &answer)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "a command was executed, its caller did not wait"),
@@ -234,13 +237,13 @@ fn own_uid() -> u32 {
 
 /// Takes the line, so that it is wiped before the command is executed.
 #[expect(clippy::needless_pass_by_value, reason = "see above")]
-fn parse(line: Zeroizing<Vec<u8>>) -> Result<Asked, CommandError> {
-    protocol::asked(&line)
+fn parse(line: Zeroizing<Vec<u8>>) -> Result<AdminRequest, CommandError> {
+    protocol::parse_request(&line)
 }
 
 /// Why there is no request.
 #[derive(Debug, thiserror::Error)]
-enum Unread {
+enum RequestError {
     #[error("the request did not come in time")]
     Slow,
     #[error("the request is larger than {0} bytes; divide it")]
@@ -249,7 +252,7 @@ enum Unread {
     Gone,
 }
 
-impl From<ReadLineError> for Unread {
+impl From<ReadLineError> for RequestError {
     fn from(error: ReadLineError) -> Self {
         match error {
             ReadLineError::TooLong(limit) => Self::TooLarge(limit),
@@ -282,9 +285,9 @@ fn require_vacant(path: &Path) -> Result<(), BindError> {
 
 /// A folder that only this process's user can enter, for a moment. Its name is no longer than a usual socket's,
 /// because a socket's path is limited to about 100 bytes.
-struct Nursery(PathBuf);
+struct PrivateDir(PathBuf);
 
-impl Nursery {
+impl PrivateDir {
     fn new(beside: &Path) -> io::Result<Self> {
         let folder = beside.join(format!(".{}", std::process::id()));
         match DirBuilder::new().mode(0o700).create(&folder) {
@@ -299,7 +302,7 @@ impl Nursery {
     }
 }
 
-impl Drop for Nursery {
+impl Drop for PrivateDir {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
             tracing::warn!(folder = %self.0.display(), %error, "a temporary folder stays");

@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{Client, ClientError, Command, CommandError, Whereabouts};
+use crate::control::{ClientError, Command, CommandError, ServerInfo, SocketClient};
 use crate::model::Email;
 
 /// How long whoever is asked may take.
@@ -99,9 +99,9 @@ impl Finding {
 #[derive(Debug)]
 struct Patient<'c> {
     config: &'c Config,
-    client: Client,
+    client: SocketClient,
     /// Where the gateway is that runs, if one does.
-    running: Option<Whereabouts>,
+    running: Option<ServerInfo>,
     trust: tls::Trust,
     clock: Clock,
 }
@@ -115,7 +115,7 @@ pub async fn examine(
     mail: Option<&Email>,
     mut progress: impl FnMut(usize, usize),
 ) -> (bool, Vec<Finding>) {
-    let client = Client::of(config);
+    let client = SocketClient::of(config);
     let (running, gateway) = gateway(&client).await;
     let patient = Patient {
         config,
@@ -157,10 +157,10 @@ pub async fn examine(
 }
 
 /// Whether one runs, and by what.
-async fn gateway(client: &Client) -> (Option<Whereabouts>, Vec<Finding>) {
+async fn gateway(client: &SocketClient) -> (Option<ServerInfo>, Vec<Finding>) {
     const CHECK: &str = "gateway";
-    let answered = match tokio::time::timeout(LIMIT, client.ask(&Command::Whereabouts)).await {
-        Ok(Ok(Ok(value))) => serde_json::from_value::<Whereabouts>(value).map_err(|error| error.to_string()),
+    let answered = match tokio::time::timeout(LIMIT, client.send(&Command::Whereabouts)).await {
+        Ok(Ok(Ok(value))) => serde_json::from_value::<ServerInfo>(value).map_err(|error| error.to_string()),
         Ok(Ok(Err(error))) => Err(error.to_string()),
         Ok(Err(ClientError::NotRunning(_))) => {
             let text = "none runs: what needs one is not looked at";
@@ -207,7 +207,7 @@ async fn gateway(client: &Client) -> (Option<Whereabouts>, Vec<Finding>) {
 impl Patient<'_> {
     /// Asks the gateway that runs.
     async fn ask(&self, command: Command) -> Result<Value, String> {
-        let asked = tokio::time::timeout(LIMIT, self.client.ask(&command)).await;
+        let asked = tokio::time::timeout(LIMIT, self.client.send(&command)).await;
         let answered = asked.map_err(|_| format!("the gateway does not answer within {LIMIT:?}"))?;
         answered
             .map_err(|error| error.to_string())?

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use vestibule::control::{Command, GivenPassword, UserChange, WhichSessions};
+use vestibule::control::{Command, GivenPassword, SessionSelector, UserChange};
 use vestibule::secret::Secret;
 
 use crate::harness::{PASSWORD, Person, Raw, Running};
@@ -90,7 +90,7 @@ async fn s76_an_administrator_who_was_signed_out_does_nothing_more() {
 #[tokio::test]
 async fn s76_an_administrator_whose_sessions_were_ended_does_nothing_more() {
     let lose = async |gateway: &Running, admin: &Person<'_>| {
-        let which = WhichSessions::Of(admin.email.clone());
+        let which = SessionSelector::Of(admin.email.clone());
         gateway.command(Command::RevokeSessions(which)).await;
     };
     assert_nothing_is_done(lose).await;

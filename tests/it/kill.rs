@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use vestibule::clock::Clock;
-use vestibule::control::{Client as Administrator, Command, NewInvitations};
+use vestibule::control::{Command, NewInvitations, SocketClient as Administrator};
 use vestibule::model::LockoutPolicy;
 use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
@@ -224,7 +224,12 @@ impl Client {
             ttl: Duration::from_hours(1),
             count: 1,
         });
-        let answer = self.administrator.ask(&command).await.map_err(|_| Gone)?.unwrap();
+        let answer = self
+            .administrator
+            .send(&command)
+            .await
+            .map_err(|_| Gone)?
+            .unwrap();
         let (_, token) = answer[0]["link"]
             .as_str()
             .unwrap()

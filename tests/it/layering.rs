@@ -217,7 +217,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "system_user",
         "whose files a command of root's would be among",
     ),
-    ("control::ops", "metrics", "what it shows"),
+    ("control::health", "metrics", "what it shows"),
     ("control", "random", "it makes the services"),
     (
         "control::error",
@@ -335,7 +335,7 @@ const FENCED: &[(&str, &[&str], &str)] = &[
     ("deadpool_postgres", &["store::postgres"], "another behind it"),
     (
         "hyper::server",
-        &["listener", "proxy", "control::ops"],
+        &["listener", "proxy", "control::health"],
         "connections are served at the edge",
     ),
     (
@@ -346,7 +346,7 @@ const FENCED: &[(&str, &[&str], &str)] = &[
     ("h2", &["upstream"], "how a stream of HTTP/2 ended"),
     (
         "hyper_util",
-        &["listener", "proxy", "upstream", "control::ops", "doctor::http"],
+        &["listener", "proxy", "upstream", "control::health", "doctor::http"],
         "it carries hyper's connections",
     ),
     (

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vestibule::control::{Client, Command, Whereabouts};
+use vestibule::control::{Command, ServerInfo, SocketClient};
 
 use crate::harness::{PASSWORD, Program, Site, soon};
 
@@ -23,9 +23,9 @@ fn standing(site: &Site) -> Value {
 
 /// The value of the metric that raises the alarm.
 async fn alarm(site: &Site) -> u64 {
-    let client = Client::new(&site.path("data/admin.sock"));
-    let running = client.ask(&Command::Whereabouts).await.unwrap().unwrap();
-    let running: Whereabouts = serde_json::from_value(running).unwrap();
+    let client = SocketClient::new(&site.path("data/admin.sock"));
+    let running = client.send(&Command::Whereabouts).await.unwrap().unwrap();
+    let running: ServerInfo = serde_json::from_value(running).unwrap();
     let asked = reqwest::get(format!("http://{}/metrics", running.ops.unwrap()));
     let text = soon(asked).await.unwrap().text().await.unwrap();
     let value = text

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use reqwest::Response;
-use vestibule::control::{Client as Administrator, Command, UserChange};
+use vestibule::control::{Command, SocketClient as Administrator, UserChange};
 use vestibule::route::Page;
 
 use crate::harness::{Application, Program, Raw, Running, Site, route, soon};
@@ -44,7 +44,7 @@ async fn administrator(gateway: &Running) -> String {
         change: UserChange::SetGroups(groups),
     };
     let changed = Administrator::new(&gateway.file("admin.sock"))
-        .ask(&command)
+        .send(&command)
         .await;
     changed.unwrap().unwrap();
     gateway.sign_in("ann@example.com").await

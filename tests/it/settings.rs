@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use vestibule::clock::{Clock, ManualClock};
 use vestibule::config::{Config, PasswordPolicyName, Period, Size};
-use vestibule::control::{Client, Command};
+use vestibule::control::{Command, SocketClient};
 
 use crate::harness::signer::{post, with};
 use crate::harness::{Application, PASSWORD, Program, Running, Site, route, soon, until};
@@ -305,7 +305,7 @@ async fn listen_admin_socket() {
     })
     .await;
     assert!(!gateway.file("admin.sock").exists());
-    let client = Client::new(&gateway.file("elsewhere.sock"));
-    let told = soon(client.ask_because(&Command::ListInvitations, None)).await;
+    let client = SocketClient::new(&gateway.file("elsewhere.sock"));
+    let told = soon(client.send_with_reason(&Command::ListInvitations, None)).await;
     assert_eq!(told.unwrap().unwrap(), json!([]));
 }

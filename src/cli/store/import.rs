@@ -10,7 +10,7 @@ use crate::cli::answer::{Answer, Failure};
 use crate::cli::gateway::{Gateway, Why};
 use crate::cli::progress::Progress;
 use crate::cli::standard_stream;
-use crate::control::Wanted;
+use crate::control::ImportScope;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
@@ -32,9 +32,9 @@ impl Import {
         let mut progress = Progress::new(json);
         let source = BufReader::new(source);
         let wanted = if self.end_sessions {
-            Wanted::NobodySignedIn
+            ImportScope::WithoutSessions
         } else {
-            Wanted::All
+            ImportScope::All
         };
         let imported = gateway
             .import(&name, source, wanted, &self.why, |records| {

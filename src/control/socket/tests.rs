@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::control::{Client, ClientError};
+use crate::control::{ClientError, SocketClient};
 
 /// A socket whose commands are answered with who asked.
 struct Running {
@@ -51,14 +51,14 @@ impl Running {
 #[tokio::test]
 async fn a_command_is_executed_for_the_user_who_asks() {
     let running = Running::start(PATIENCE);
-    let client = Client::new(&running.path());
+    let client = SocketClient::new(&running.path());
 
     let show = Command::ShowUser("ann".to_owned());
-    let done = client.ask_because(&show, Some(" a\nb ")).await.unwrap();
+    let done = client.send_with_reason(&show, Some(" a\nb ")).await.unwrap();
     let by = format!("command (uid {})", own_uid());
     assert_eq!(done, Ok(json!({ "user": "ann", "by": by, "why": "a b" })));
 
-    let refused = client.ask(&Command::VerifyStore).await.unwrap();
+    let refused = client.send(&Command::VerifyStore).await.unwrap();
     assert_eq!(refused, Err(CommandError::new("no")));
 }
 
@@ -104,8 +104,8 @@ async fn the_socket_of_a_living_process_is_not() {
         "{error}"
     );
 
-    let client = Client::new(&running.path());
-    assert!(client.ask(&Command::ShowUser("ann".to_owned())).await.is_ok());
+    let client = SocketClient::new(&running.path());
+    assert!(client.send(&Command::ShowUser("ann".to_owned())).await.is_ok());
 }
 
 #[tokio::test]
@@ -135,11 +135,11 @@ async fn a_request_that_is_too_large_is_refused() {
     let error = running.answer_to(&vec![b'x'; MAX_REQUEST + 1]).await.unwrap_err();
     assert!(error.message.contains("larger than"), "{error}");
 
-    let client = Client::new(&running.path());
+    let client = SocketClient::new(&running.path());
     let large = Command::ShowUser("x".repeat(MAX_REQUEST));
-    assert!(matches!(client.ask(&large).await, Err(ClientError::TooLarge)));
+    assert!(matches!(client.send(&large).await, Err(ClientError::TooLarge)));
     let largest = Command::ShowUser("x".repeat(MAX_REQUEST - 64));
-    assert!(client.ask(&largest).await.unwrap().is_ok());
+    assert!(client.send(&largest).await.unwrap().is_ok());
 }
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn a_command_that_has_begun_is_completed_though_the_gateway_stops() {
     };
     let stop = CancellationToken::new();
     let served = tokio::spawn(socket.serve(execute, stop.clone()));
-    let asked = tokio::spawn(async move { Client::new(&path).ask(&Command::VerifyStore).await });
+    let asked = tokio::spawn(async move { SocketClient::new(&path).send(&Command::VerifyStore).await });
 
     begun.notified().await;
     stop.cancel();
@@ -207,11 +207,11 @@ async fn a_command_that_has_begun_is_completed_though_the_gateway_stops() {
 async fn where_nobody_listens_no_gateway_runs() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("admin.sock");
-    let absent = Client::new(&path).ask(&Command::VerifyStore).await;
+    let absent = SocketClient::new(&path).send(&Command::VerifyStore).await;
     assert!(matches!(absent, Err(ClientError::NotRunning(_))), "{absent:?}");
 
     drop(BlockingUnixListener::bind(&path).unwrap());
-    let dead = Client::new(&path).ask(&Command::VerifyStore).await;
+    let dead = SocketClient::new(&path).send(&Command::VerifyStore).await;
     assert!(matches!(dead, Err(ClientError::NotRunning(_))), "{dead:?}");
 }
 
@@ -220,7 +220,9 @@ async fn nothing_is_asked_where_everybody_may_put_a_socket() {
     let running = Running::start(PATIENCE);
     for mode in [0o777, 0o1777] {
         fs::set_permissions(running.folder.path(), Permissions::from_mode(mode)).unwrap();
-        let asked = Client::new(&running.path()).ask(&Command::VerifyStore).await;
+        let asked = SocketClient::new(&running.path())
+            .send(&Command::VerifyStore)
+            .await;
         assert!(
             matches!(asked, Err(ClientError::OpenFolder(_))),
             "{mode:o} {asked:?}"

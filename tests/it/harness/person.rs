@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
-use vestibule::control::{Client, Command, CommandError, GivenPassword, NewUser, UserChange};
+use vestibule::control::{Command, CommandError, GivenPassword, NewUser, SocketClient, UserChange};
 use vestibule::secret::Secret;
 
 use super::{PASSWORD, Running, soon};
@@ -99,8 +99,8 @@ impl Running {
     }
 
     async fn try_command_because(&self, command: Command, reason: &str) -> Result<Value, CommandError> {
-        let client = Client::new(&self.file("admin.sock"));
-        let asked = client.ask_because(&command, Some(reason));
+        let client = SocketClient::new(&self.file("admin.sock"));
+        let asked = client.send_with_reason(&command, Some(reason));
         soon(asked).await.unwrap()
     }
 }

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use vestibule::clock::Clock;
-use vestibule::control::ops::{OpsListener, Readiness};
+use vestibule::control::health::{HealthServer, Readiness};
 use vestibule::metrics::Metrics;
 
 use super::gateway::{PATIENCE, read_all, start_of_time};
@@ -18,7 +18,7 @@ async fn it_tells_that_it_lives_is_ready_and_what_it_counted() {
     let (clock, hand) = Clock::manual(start_of_time());
     let (readiness, metrics) = (Readiness::default(), Arc::new(Metrics::default()));
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let ops = OpsListener::bind(any, readiness.clone(), metrics.clone(), clock)
+    let ops = HealthServer::bind(any, readiness.clone(), metrics.clone(), clock)
         .await
         .unwrap();
     let address = ops.address().unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use vestibule::config::{Allow, RouteConfig};
-use vestibule::control::{Command, KeyChange, UserChange, WhichSessions};
+use vestibule::control::{Command, KeyChange, SessionSelector, UserChange};
 use vestibule::model::AccessKeyId;
 
 use super::Front;
@@ -94,7 +94,7 @@ async fn s76_nothing_arrives_of_somebody_who_was_deleted() {
 #[tokio::test]
 async fn s76_nothing_arrives_by_a_session_or_a_key_that_was_revoked() {
     assert_nothing_arrives(401, async |front| {
-        let sessions = WhichSessions::Of(ANN.to_owned());
+        let sessions = SessionSelector::Of(ANN.to_owned());
         front.gateway.command(Command::RevokeSessions(sessions)).await;
         let key = AccessKeyId::parse(front.key.access_key.as_bytes()).unwrap();
         let change = KeyChange::Revoke;

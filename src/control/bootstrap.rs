@@ -26,7 +26,7 @@ const BY: &str = "start";
 
 /// A link that makes the first administrator, once.
 #[derive(Debug)]
-pub struct Offer {
+pub struct BootstrapLink {
     /// The link.
     pub link: Secret<String>,
     /// From this moment it serves nobody.
@@ -35,7 +35,7 @@ pub struct Offer {
 
 /// Makes a link that works alone, all earlier ones being revoked; none if the administrators' `group` has a
 /// member who may sign in.
-pub async fn offer(services: &Services, group: &str) -> Result<Option<Offer>, StoreError> {
+pub async fn offer(services: &Services, group: &str) -> Result<Option<BootstrapLink>, StoreError> {
     if services.accounts.has_administrator().await? {
         return Ok(None);
     }
@@ -56,7 +56,7 @@ pub async fn offer(services: &Services, group: &str) -> Result<Option<Offer>, St
             &origin,
         )
         .await?;
-    Ok(Some(Offer {
+    Ok(Some(BootstrapLink {
         link: Secret::new(link),
         expires_at: invitation.expires_at,
     }))

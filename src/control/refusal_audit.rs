@@ -1,19 +1,19 @@
 //! What is recorded of a command that was refused.
 
 use super::Administration;
-use super::command::{Command, KeyChange, UserChange, WhichSessions};
+use super::command::{Command, KeyChange, SessionSelector, UserChange};
 use crate::model::{AuditDetail, Email, Fact};
 use crate::services::{Actor, Event, Kind, Origin};
 
 /// An act that a command asks for, as the record has it.
-pub(super) struct Act {
+pub(super) struct AuditedCommand {
     kind: Kind,
     /// On whom, as the command names them; may be empty.
     who: String,
     detail: Option<String>,
 }
 
-impl Act {
+impl AuditedCommand {
     /// What a command asks for; `None` if it only looks, or is recorded elsewhere.
     pub(super) fn of(command: &Command) -> Option<Self> {
         Some(match command {
@@ -31,10 +31,10 @@ impl Act {
                 Self::on(Kind::InvitationRevoke, "").with(AuditDetail::of(Fact::Invitation, id))
             }
             Command::SendAgain(name) => Self::on(Kind::MailAgain, name),
-            Command::RevokeSessions(WhichSessions::Of(user)) => {
+            Command::RevokeSessions(SessionSelector::Of(user)) => {
                 Self::on(Kind::SessionEnd, user).with(AuditDetail::bare(Fact::All))
             }
-            Command::RevokeSessions(WhichSessions::One { id, of }) => {
+            Command::RevokeSessions(SessionSelector::One { id, of }) => {
                 let who = of.as_deref().unwrap_or_default();
                 Self::on(Kind::SessionEnd, who).with(AuditDetail::of(Fact::Session, id))
             }
@@ -92,7 +92,7 @@ impl Administration {
     ///
     /// In a store without accounts there is nobody to whom it could matter, and an import takes the place of one in which
     /// nothing was kept.
-    pub(super) async fn note_refused(&self, act: Act, problem: &'static str, by: &Actor) {
+    pub(super) async fn note_refused(&self, act: AuditedCommand, problem: &'static str, by: &Actor) {
         if matches!(self.store.accounts(None, 1).await, Ok(accounts) if accounts.is_empty()) {
             return;
         }

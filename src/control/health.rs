@@ -55,14 +55,14 @@ impl Readiness {
 
 /// The bound ops listener.
 #[derive(Debug)]
-pub struct OpsListener {
+pub struct HealthServer {
     listener: TcpListener,
-    view: Arc<View>,
+    view: Arc<HealthView>,
 }
 
 /// What the answers are made from.
 #[derive(Debug)]
-struct View {
+struct HealthView {
     readiness: Readiness,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -72,7 +72,7 @@ struct View {
     origin: Duration,
 }
 
-impl OpsListener {
+impl HealthServer {
     /// Binds the address; port 0 takes any free one.
     pub async fn bind(
         address: SocketAddr,
@@ -84,7 +84,7 @@ impl OpsListener {
         let origin = clock.monotonic();
         Ok(Self {
             listener: TcpListener::bind(address).await?,
-            view: Arc::new(View {
+            view: Arc::new(HealthView {
                 readiness,
                 metrics,
                 clock,
@@ -130,9 +130,9 @@ impl OpsListener {
     }
 }
 
-impl View {
+impl HealthView {
     async fn serve(&self, stream: TcpStream) {
-        let service = service_fn(|request| async move { Ok::<_, Infallible>(self.answer(&request)) });
+        let service = service_fn(|request| async move { Ok::<_, Infallible>(self.respond(&request)) });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .auto_date_header(false)
@@ -143,7 +143,7 @@ impl View {
         let _ = connection.await;
     }
 
-    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    fn respond<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let (status, content_type, text) = match request.uri().path() {
             "/livez" | "/readyz" | "/metrics" if !matches!(*request.method(), Method::GET | Method::HEAD) => {
                 (

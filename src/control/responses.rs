@@ -268,7 +268,7 @@ pub struct EndedSessions {
 
 /// Where a gateway listens that runs, and by what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Whereabouts {
+pub struct ServerInfo {
     /// The program's version.
     pub version: String,
     /// `public_url`, with the port that was bound.
@@ -288,7 +288,7 @@ pub struct Whereabouts {
 
 /// What a reload did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reloaded {
+pub struct ReloadReport {
     /// The sections that changed and took effect.
     pub changed: Vec<String>,
     /// The keys and sections that changed and take effect when the gateway is started again.

@@ -26,7 +26,7 @@ pub(super) async fn send(
     patience: Duration,
 ) -> io::Result<()> {
     let patience = patience * PATIENT;
-    let began = protocol::answer(Ok(Value::Null)).map_err(io::Error::other)?;
+    let began = protocol::encode_response(Ok(Value::Null)).map_err(io::Error::other)?;
     in_time(patience, to.write_all(&began)).await?;
     let outcome = loop {
         let next = tokio::select! {
@@ -43,7 +43,7 @@ pub(super) async fn send(
         }
     };
     in_time(patience, to.write_all(&[0; 4])).await?;
-    let ended = protocol::answer(outcome).map_err(io::Error::other)?;
+    let ended = protocol::encode_response(outcome).map_err(io::Error::other)?;
     in_time(patience, protocol::write_line(to, &ended)).await
 }
 
@@ -95,10 +95,10 @@ mod tests {
     use crate::store::{Export, NamesKey, Reader, Record, StoreError};
 
     /// Records in pieces, and then an end or an error.
-    struct Pieces(VecDeque<Result<usize, StoreError>>);
+    struct RecordFrames(VecDeque<Result<usize, StoreError>>);
 
     #[async_trait]
-    impl Export for Pieces {
+    impl Export for RecordFrames {
         async fn next(&mut self) -> Result<Vec<Record>, StoreError> {
             let count = self.0.pop_front().unwrap_or(Ok(0))?;
             Ok(vec![Record::NamesKey(NamesKey { key: [7; 32] }); count])
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn file(pieces: impl IntoIterator<Item = Result<usize, StoreError>>) -> ExportFile {
-        let pieces = Pieces(pieces.into_iter().collect());
+        let pieces = RecordFrames(pieces.into_iter().collect());
         ExportFile::new(Box::new(pieces), Timestamp::UNIX_EPOCH)
     }
 

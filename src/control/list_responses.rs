@@ -56,7 +56,7 @@ impl From<KeptMail> for MailView {
 
 /// Mails that are sent again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SentAgain {
+pub struct ResentMails {
     /// Their ids.
     pub again: Vec<MailId>,
 }
