@@ -7,8 +7,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 
-use super::answer::{Answer, Failure, print_line};
-use super::gateway::Gateway;
+use super::admin_client::AdminClient;
+use super::output::{CommandOutput, Failure, print_line};
 use super::table::printable;
 use crate::clock::Clock;
 use crate::control::{AUDIT_EVENTS_A_PAGE, AuditQuery, Command};
@@ -51,15 +51,19 @@ pub(super) struct Audit {
 
 impl Audit {
     /// Prints what it follows or exports itself, and answers the rest.
-    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
+    pub(super) async fn run(
+        self,
+        client: &AdminClient,
+        json: bool,
+    ) -> Result<Option<CommandOutput>, Failure> {
         if self.follow {
-            return self.keep_showing(gateway, json || self.lines).await;
+            return self.keep_showing(client, json || self.lines).await;
         }
         if self.lines {
-            self.export(gateway).await?;
+            self.export(client).await?;
             return Ok(None);
         }
-        let newest = self.newest(gateway).await?;
+        let newest = self.newest(client).await?;
         let events: Vec<&AuditEvent> = newest.iter().map(|(_, event)| event).collect();
         let lines: Vec<String> = events.iter().map(|event| line(event)).collect();
         let text = if lines.is_empty() {
@@ -67,20 +71,20 @@ impl Audit {
         } else {
             lines.join("\n")
         };
-        Answer::new(&events, text).map(Some)
+        CommandOutput::new(&events, text).map(Some)
     }
 
     /// Never ends but by a failure: that of the gateway, or of whoever reads.
-    async fn keep_showing(&self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
+    async fn keep_showing(&self, client: &AdminClient, json: bool) -> Result<Option<CommandOutput>, Failure> {
         let mut last = None;
-        let mut shown = self.newest(gateway).await?;
+        let mut shown = self.newest(client).await?;
         loop {
             for (place, event) in &shown {
                 show(event, json)?;
                 last = last.max(Some(*place));
             }
             let query = self.query(AuditOrder::OldestFirst, last);
-            let page: AuditPage = gateway.ask_running(Command::ReadAudit(query)).await?;
+            let page: AuditPage = client.send_to_running(Command::ReadAudit(query)).await?;
             last = page.next.or(last);
             if page.events.is_empty() && page.next.is_none() {
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -90,16 +94,16 @@ impl Audit {
     }
 
     /// The oldest first, without holding more than a page of them.
-    async fn export(&self, gateway: &Gateway) -> Result<(), Failure> {
+    async fn export(&self, client: &AdminClient) -> Result<(), Failure> {
         if self.limit().is_some() {
-            for (_, event) in &self.newest(gateway).await? {
+            for (_, event) in &self.newest(client).await? {
                 show(event, true)?;
             }
             return Ok(());
         }
         let mut after = None;
         loop {
-            let page = self.page(gateway, AuditOrder::OldestFirst, after).await?;
+            let page = self.page(client, AuditOrder::OldestFirst, after).await?;
             for (_, event) in &page.events {
                 show(event, true)?;
             }
@@ -111,11 +115,11 @@ impl Audit {
     }
 
     /// The newest, at most so many, the oldest of them first.
-    async fn newest(&self, gateway: &Gateway) -> Result<Vec<(AuditPlace, AuditEvent)>, Failure> {
+    async fn newest(&self, client: &AdminClient) -> Result<Vec<(AuditPlace, AuditEvent)>, Failure> {
         let limit = self.limit().unwrap_or(usize::MAX);
         let (mut events, mut after) = (Vec::new(), None);
         while events.len() < limit {
-            let page = self.page(gateway, AuditOrder::NewestFirst, after).await?;
+            let page = self.page(client, AuditOrder::NewestFirst, after).await?;
             events.extend(page.events);
             after = page.next;
             if after.is_none() {
@@ -133,11 +137,11 @@ impl Audit {
 
     async fn page(
         &self,
-        gateway: &Gateway,
+        client: &AdminClient,
         order: AuditOrder,
         after: Option<AuditPlace>,
     ) -> Result<AuditPage, Failure> {
-        gateway.ask(Command::ReadAudit(self.query(order, after))).await
+        client.send(Command::ReadAudit(self.query(order, after))).await
     }
 
     fn query(&self, order: AuditOrder, after: Option<AuditPlace>) -> AuditQuery {

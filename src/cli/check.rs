@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::answer::{exit_after, mention, print_json, print_line};
-use super::configuration::Chosen;
+use super::config_file::ConfigLocation;
+use super::output::{exit_after, mention, print_json, print_line};
 use crate::app::{self, CheckReport};
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PATH, Loaded, Problem};
@@ -31,22 +31,22 @@ pub fn run(config: Option<&Path>, json: bool) -> ExitCode {
 }
 
 /// What there is to say about a configuration.
-struct Report {
+struct ConfigReport {
     subject: String,
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
 }
 
-fn report(config: Option<&Path>) -> Report {
-    let chosen = Chosen::at(config);
-    let (subject, file) = match &chosen {
-        Chosen::File(file) => (file.display().to_string(), file.as_path()),
-        Chosen::Trial(_) => (
+fn report(config: Option<&Path>) -> ConfigReport {
+    let location = ConfigLocation::at(config);
+    let (subject, file) = match &location {
+        ConfigLocation::File(file) => (file.display().to_string(), file.as_path()),
+        ConfigLocation::Trial(_) => (
             format!("no {DEFAULT_PATH}, so the configuration for trying out"),
             Path::new(DEFAULT_PATH),
         ),
     };
-    let (loaded, adoption) = chosen.load_beside_gateway();
+    let (loaded, adoption) = location.load_beside_gateway();
     if let Some(adoption) = adoption {
         mention(adoption);
     }
@@ -58,7 +58,7 @@ fn report(config: Option<&Path>) -> Report {
         }
         Err(problems) => (problems.errors, problems.warnings),
     };
-    Report {
+    ConfigReport {
         subject,
         errors,
         warnings,
@@ -78,7 +78,7 @@ pub(super) fn try_out(file: &Path, config: &Config) -> (Vec<Problem>, Vec<Proble
     (problems(errors), problems(warnings))
 }
 
-impl Report {
+impl ConfigReport {
     fn text(&self) -> String {
         let errors = self.errors.iter().map(|problem| format!("error: {problem}\n"));
         let warnings = self
@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    fn report_on(text: &str) -> Report {
+    fn report_on(text: &str) -> ConfigReport {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("vestibule.toml");
         fs::write(&file, text).unwrap();

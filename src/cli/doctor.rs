@@ -8,10 +8,10 @@ use clap::Args;
 use serde_json::json;
 use tokio::runtime;
 
-use super::answer::{Failure, exit_after, print_json, print_line};
 use super::check::try_out;
-use super::configuration::{Adoption, Chosen};
+use super::config_file::{Adoption, ConfigLocation};
 use super::logging;
+use super::output::{Failure, exit_after, print_json, print_line};
 use super::table::printable;
 use crate::config::{DEFAULT_PATH, Loaded, Problem};
 use crate::control::SocketClient;
@@ -36,16 +36,16 @@ impl Doctor {
         }
     }
 
-    fn look(&self, path: Option<&Path>) -> Result<Report, Failure> {
+    fn look(&self, path: Option<&Path>) -> Result<DoctorReport, Failure> {
         logging::start("error")?;
-        let chosen = Chosen::of_a_gateway(path)?;
-        let (name, file) = match &chosen {
-            Chosen::File(file) => (file.display().to_string(), file.as_path()),
-            Chosen::Trial(_) => ("the one for trying out".to_owned(), Path::new(DEFAULT_PATH)),
+        let location = ConfigLocation::of_a_gateway(path)?;
+        let (name, file) = match &location {
+            ConfigLocation::File(file) => (file.display().to_string(), file.as_path()),
+            ConfigLocation::Trial(_) => ("the one for trying out".to_owned(), Path::new(DEFAULT_PATH)),
         };
         let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
         let mut elsewhere = Vec::new();
-        let (loaded, adoption) = chosen.load_beside_gateway();
+        let (loaded, adoption) = location.load_beside_gateway();
         let (config, errors, warnings) = match loaded {
             Ok(Loaded { config, mut warnings }) => {
                 let (errors, odd) = try_out(file, &config);
@@ -87,7 +87,7 @@ impl Doctor {
             running = is_running;
             findings.extend(found);
         }
-        Ok(Report { running, findings })
+        Ok(DoctorReport { running, findings })
     }
 }
 
@@ -126,12 +126,12 @@ fn odd(problem: &Problem) -> Finding {
 }
 
 /// What was found.
-struct Report {
+struct DoctorReport {
     running: bool,
     findings: Vec<Finding>,
 }
 
-impl Report {
+impl DoctorReport {
     fn print(&self, json: bool) -> ExitCode {
         let printed = if json {
             print_json(&json!({

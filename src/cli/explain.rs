@@ -6,8 +6,8 @@ use std::convert::Infallible;
 
 use clap::Args;
 
-use super::answer::{Answer, Failure};
-use super::gateway::Gateway;
+use super::admin_client::AdminClient;
+use super::output::{CommandOutput, Failure};
 use crate::app::{Explained, Recalled};
 use crate::control::Command;
 
@@ -37,10 +37,10 @@ fn method(typed: &str) -> Result<String, Infallible> {
 }
 
 impl Explain {
-    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+    pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         if let Some(id) = self.request {
-            let recalled: Recalled = gateway.ask(Command::ExplainRequest(id)).await?;
-            return Answer::new(&recalled, text::recalled(&recalled));
+            let recalled: Recalled = client.send(Command::ExplainRequest(id)).await?;
+            return CommandOutput::new(&recalled, text::recalled(&recalled));
         }
         let url = self
             .url
@@ -51,7 +51,7 @@ impl Explain {
             user: self.user,
             destination: self.destination,
         };
-        let explained: Explained = gateway.ask(explain).await?;
-        Answer::new(&explained, text::explained(&explained))
+        let explained: Explained = client.send(explain).await?;
+        CommandOutput::new(&explained, text::explained(&explained))
     }
 }

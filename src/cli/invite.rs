@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::answer::{Answer, Failure};
-use super::gateway::{Gateway, Why};
+use super::admin_client::{AdminClient, ReasonArg};
+use super::output::{CommandOutput, Failure};
 use super::table::{moment, table};
 use crate::clock::Clock;
 use crate::control::{Command, InvitationView};
@@ -27,24 +27,26 @@ pub(super) enum Invite {
         /// Its id.
         id: String,
         #[command(flatten)]
-        why: Why,
+        reason: ReasonArg,
     },
 }
 
 impl Invite {
-    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+    pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         match self {
-            Self::Create(create) => create.run(gateway).await,
+            Self::Create(create) => create.run(client).await,
             Self::List => {
-                let invitations: Vec<InvitationView> = gateway.ask(Command::ListInvitations).await?;
-                Answer::new(&invitations, listed(&invitations))
+                let invitations: Vec<InvitationView> = client.send(Command::ListInvitations).await?;
+                CommandOutput::new(&invitations, listed(&invitations))
             }
-            Self::Revoke { id, why } => {
+            Self::Revoke { id, reason: why } => {
                 let id: InvitationId = id.parse().map_err(|_| {
                     Failure::failed(format!("{id} is not an id; `vestibule invite list` shows them"))
                 })?;
-                let revoked: InvitationId = gateway.ask_because(Command::RevokeInvitation(id), why).await?;
-                Answer::new(&json!({ "revoked": revoked }), format!("{revoked} is revoked"))
+                let revoked: InvitationId = client
+                    .send_with_reason(Command::RevokeInvitation(id), why)
+                    .await?;
+                CommandOutput::new(&json!({ "revoked": revoked }), format!("{revoked} is revoked"))
             }
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::answer::{Answer, Failure, mention};
-use super::gateway::{Gateway, Why};
+use super::admin_client::{AdminClient, ReasonArg};
+use super::output::{CommandOutput, Failure, mention};
 use super::table::{list, moment, table};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -32,7 +32,7 @@ pub(super) enum Key {
         #[arg(long = "method", value_name = "METHOD")]
         methods: Vec<String>,
         #[command(flatten)]
-        why: Why,
+        reason: ReasonArg,
     },
     /// List access keys, the oldest first.
     List {
@@ -45,28 +45,28 @@ pub(super) enum Key {
         /// The access key.
         access_key: String,
         #[command(flatten)]
-        why: Why,
+        reason: ReasonArg,
     },
     /// Switch an access key on again.
     Enable {
         /// The access key.
         access_key: String,
         #[command(flatten)]
-        why: Why,
+        reason: ReasonArg,
     },
     /// Remove an access key for ever.
     Revoke {
         /// The access key.
         access_key: String,
         #[command(flatten)]
-        why: Why,
+        reason: ReasonArg,
     },
     /// Encrypt the store's data key with a new master key.
-    RotateMaster(Why),
+    RotateMaster(ReasonArg),
 }
 
 impl Key {
-    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+    pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         match self {
             Self::Create {
                 email,
@@ -74,10 +74,10 @@ impl Key {
                 ttl,
                 routes,
                 methods,
-                why,
+                reason: why,
             } => {
-                let scope = scope(gateway.config(), routes, methods)?;
-                if !gateway.config().login.iam {
+                let scope = scope(client.config(), routes, methods)?;
+                if !client.config().login.iam {
                     mention("warning: login.iam is off: access keys prove nothing until it is on");
                 }
                 let new = NewKey {
@@ -86,56 +86,61 @@ impl Key {
                     ttl,
                     scope,
                 };
-                let made: NewKeyView = gateway.ask_because(Command::CreateKey(new), why).await?;
+                let made: NewKeyView = client.send_with_reason(Command::CreateKey(new), why).await?;
                 let text = list([
                     ("access key", made.key.access_key.to_string()),
                     ("secret key", made.secret_key.clone()),
                 ]);
-                Answer::new(&made, format!("{text}\nThe secret key is not shown again."))
+                CommandOutput::new(&made, format!("{text}\nThe secret key is not shown again."))
             }
             Self::List { user } => {
-                let keys: Vec<KeyView> = gateway.ask(Command::ListKeys(user)).await?;
-                Answer::new(&keys, listed(&keys))
+                let keys: Vec<KeyView> = client.send(Command::ListKeys(user)).await?;
+                CommandOutput::new(&keys, listed(&keys))
             }
-            Self::Disable { access_key, why } => {
-                change(gateway, &access_key, KeyChange::Disable, why, "disabled").await
-            }
-            Self::Enable { access_key, why } => {
-                change(gateway, &access_key, KeyChange::Enable, why, "enabled").await
-            }
-            Self::Revoke { access_key, why } => {
+            Self::Disable {
+                access_key,
+                reason: why,
+            } => change(client, &access_key, KeyChange::Disable, why, "disabled").await,
+            Self::Enable {
+                access_key,
+                reason: why,
+            } => change(client, &access_key, KeyChange::Enable, why, "enabled").await,
+            Self::Revoke {
+                access_key,
+                reason: why,
+            } => {
                 let key = parse(&access_key)?;
                 let change = KeyChange::Revoke;
                 let command = Command::ChangeKey { key, change };
-                let revoked: KeyView = gateway.ask_because(command, why).await?;
+                let revoked: KeyView = client.send_with_reason(command, why).await?;
                 let revoked = revoked.access_key;
-                Answer::new(&json!({ "revoked": revoked }), format!("{revoked} is revoked"))
+                CommandOutput::new(&json!({ "revoked": revoked }), format!("{revoked} is revoked"))
             }
             Self::RotateMaster(why) => {
                 let command = Command::RotateMaster;
-                let rotated: RotatedMaster = gateway.ask_because(command, why).await?;
+                let rotated: RotatedMaster = client.send_with_reason(command, why).await?;
                 let text = format!(
                     "The store is sealed by the master key {}. Keep a copy of store.master_key.",
                     rotated.master_key
                 );
-                Answer::new(&rotated, text)
+                CommandOutput::new(&rotated, text)
             }
         }
     }
 }
 
 async fn change(
-    gateway: &Gateway,
+    client: &AdminClient,
     access_key: &str,
     change: KeyChange,
-    why: Why,
+    reason: ReasonArg,
     done: &str,
-) -> Result<Answer, Failure> {
+) -> Result<CommandOutput, Failure> {
     let key = parse(access_key)?;
     let command = Command::ChangeKey { key, change };
-    let changed: KeyView = gateway.ask_because(command, why).await?;
+    let changed: KeyView = client.send_with_reason(command, reason).await?;
     let text = format!("{} is {done}", changed.access_key);
-    Answer::new(&changed, text)
+    CommandOutput::new(&changed, text)
 }
 
 fn parse(access_key: &str) -> Result<AccessKeyId, Failure> {

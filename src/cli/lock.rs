@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use super::answer::{Answer, Failure};
-use super::gateway::Gateway;
+use super::admin_client::AdminClient;
+use super::output::{CommandOutput, Failure};
 use super::table::table;
 use crate::control::{Command, LocksView};
 
@@ -14,10 +14,10 @@ pub(super) enum Lock {
 }
 
 impl Lock {
-    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+    pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         let Self::List = self;
-        let locks: LocksView = gateway.ask(Command::ListLocks).await?;
-        Answer::new(&locks, listed(&locks))
+        let locks: LocksView = client.send(Command::ListLocks).await?;
+        CommandOutput::new(&locks, listed(&locks))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use tracing_subscriber::EnvFilter;
 
-use super::answer::Failure;
+use super::output::Failure;
 use crate::log_writer::LogWriter;
 use crate::metrics::Counter;
 

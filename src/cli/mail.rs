@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use super::answer::{Answer, Failure};
-use super::gateway::{Gateway, Why};
+use super::admin_client::{AdminClient, ReasonArg};
+use super::output::{CommandOutput, Failure};
 use super::table::{moment, table};
 use crate::clock::Clock;
 use crate::control::{Command, MAILS_A_PAGE, MailView, ResentMails};
@@ -18,39 +18,39 @@ pub(super) enum Mail {
         #[arg(value_name = "ID|ADDRESS")]
         mail: String,
         #[command(flatten)]
-        why: Why,
+        reason: ReasonArg,
     },
 }
 
 impl Mail {
-    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+    pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         match self {
             Self::List => {
-                let mails = all(gateway).await?;
-                Answer::new(&mails, listed(&mails))
+                let mails = all(client).await?;
+                CommandOutput::new(&mails, listed(&mails))
             }
-            Self::SendAgain { mail, why } => {
-                let sent: ResentMails = gateway.ask_because(Command::SendAgain(mail), why).await?;
+            Self::SendAgain { mail, reason: why } => {
+                let sent: ResentMails = client.send_with_reason(Command::SendAgain(mail), why).await?;
                 let count = match sent.again.len() {
                     1 => "1 mail is sent again".to_owned(),
                     several => format!("{several} mails are sent again"),
                 };
-                let when = if gateway.runs() {
+                let when = if client.runs() {
                     ""
                 } else {
                     " once the gateway runs"
                 };
-                Answer::new(&sent, format!("{count}{when}"))
+                CommandOutput::new(&sent, format!("{count}{when}"))
             }
         }
     }
 }
 
-async fn all(gateway: &Gateway) -> Result<Vec<MailView>, Failure> {
+async fn all(client: &AdminClient) -> Result<Vec<MailView>, Failure> {
     let mut mails: Vec<MailView> = Vec::new();
     loop {
         let after = mails.last().map(|mail| mail.id);
-        let page: Vec<MailView> = gateway.ask(Command::ListMails(after)).await?;
+        let page: Vec<MailView> = client.send(Command::ListMails(after)).await?;
         let is_last = page.len() < MAILS_A_PAGE;
         mails.extend(page);
         if is_last {

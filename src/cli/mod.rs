@@ -1,17 +1,17 @@
 //! The command line: one file a group of subcommands.
 
-mod answer;
+mod admin_client;
 mod audit;
 pub mod check;
-mod configuration;
+mod config_file;
 mod doctor;
 mod explain;
-mod gateway;
 mod invite;
 mod key;
 mod lock;
 mod logging;
 mod mail;
+mod output;
 mod password;
 mod progress;
 mod reload;
@@ -37,9 +37,9 @@ use serde_json::json;
 use tokio::runtime;
 
 use crate::config::Config;
-use answer::{Answer, Failure};
-use configuration::Chosen;
-use gateway::Gateway;
+use admin_client::AdminClient;
+use config_file::ConfigLocation;
+use output::{CommandOutput, Failure};
 
 /// The front door of web consoles: TLS, signup, login and identity headers in one binary.
 #[derive(Debug, Parser)]
@@ -103,7 +103,7 @@ enum Command {
     #[command(subcommand)]
     Store(store::Store),
     /// Have the running gateway read its configuration and its certificates again, as SIGHUP does.
-    Reload(gateway::Why),
+    Reload(admin_client::ReasonArg),
 }
 
 /// Does what the command line says. The exit status is 0 when it is done, 1 when it is refused or fails, 2 when the
@@ -133,7 +133,11 @@ impl Cli {
             Some(Command::Doctor(doctor)) => return doctor.run(config, json),
             Some(Command::Schema { reference }) => return schema::run(reference),
             Some(Command::Trust { remove }) => {
-                return trust::run(&Config::certs_in(&Chosen::at(config).base()), remove, json);
+                return trust::run(
+                    &Config::certs_in(&ConfigLocation::at(config).base()),
+                    remove,
+                    json,
+                );
             }
             // It asks nothing of a gateway, and is wanted where there is none.
             Some(Command::Store(store::Store::Verify { file: Some(file) })) => {
@@ -159,31 +163,31 @@ impl Cli {
 }
 
 /// Runs a command that asks something of the gateway.
-fn ask<T: Into<Option<Answer>>>(
+fn ask<T: Into<Option<CommandOutput>>>(
     config: Option<&Path>,
-    command: impl AsyncFnOnce(&Gateway) -> Result<T, Failure>,
-) -> Result<Option<Answer>, Failure> {
-    let loaded = Chosen::of_a_gateway(config)?.read_beside_gateway()?;
+    command: impl AsyncFnOnce(&AdminClient) -> Result<T, Failure>,
+) -> Result<Option<CommandOutput>, Failure> {
+    let loaded = ConfigLocation::of_a_gateway(config)?.read_beside_gateway()?;
     logging::start("warn")?;
-    let gateway = Gateway::new(loaded.config);
+    let client = AdminClient::new(loaded.config);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(command(&gateway)).map(Into::into)
+    runtime.block_on(command(&client)).map(Into::into)
 }
 
 /// A command line that is not understood, or one that asks for help.
 fn misunderstood(error: &clap::Error, json: bool) -> ExitCode {
     if !error.use_stderr() {
-        return answer::exit_after(error.print(), ExitCode::SUCCESS);
+        return output::exit_after(error.print(), ExitCode::SUCCESS);
     }
     let printed = error.print();
     if json {
         let document = json!({ "error": in_one_line(error) });
-        return answer::exit_after(
-            printed.and_then(|()| answer::print_json(&document)),
-            ExitCode::from(answer::USAGE),
+        return output::exit_after(
+            printed.and_then(|()| output::print_json(&document)),
+            ExitCode::from(output::USAGE),
         );
     }
-    answer::exit_after(printed, ExitCode::from(answer::USAGE))
+    output::exit_after(printed, ExitCode::from(output::USAGE))
 }
 
 /// What is wrong, without the usage and the advice that people read.

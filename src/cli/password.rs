@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use clap::Args;
 use zeroize::Zeroize;
 
-use super::answer::Failure;
+use super::output::Failure;
 use crate::control::GivenPassword;
 use crate::secret::Secret;
 

@@ -1,12 +1,14 @@
 //! `vestibule reload`: has the running gateway read its configuration again.
 
-use super::answer::{Answer, Failure};
-use super::gateway::{Gateway, Why};
+use super::admin_client::{AdminClient, ReasonArg};
+use super::output::{CommandOutput, Failure};
 use crate::control::{Command, ReloadReport};
 
-pub(super) async fn run(gateway: &Gateway, why: Why) -> Result<Answer, Failure> {
-    let reloaded: ReloadReport = gateway.ask_running_because(Command::Reload, why).await?;
-    Answer::new(&reloaded, text(&reloaded))
+pub(super) async fn run(client: &AdminClient, reason: ReasonArg) -> Result<CommandOutput, Failure> {
+    let reloaded: ReloadReport = client
+        .send_to_running_with_reason(Command::Reload, reason)
+        .await?;
+    CommandOutput::new(&reloaded, text(&reloaded))
 }
 
 fn text(reloaded: &ReloadReport) -> String {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::answer::{exit_after, print_line};
+use super::output::{exit_after, print_line};
 use crate::config;
 
 /// Prints the JSON Schema, or, with `reference`, every key with its documentation and default as TOML.

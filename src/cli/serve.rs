@@ -8,9 +8,9 @@ use clap::Args;
 use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Failure, mention};
-use super::configuration::{self, Chosen};
+use super::config_file::{self, ConfigLocation};
 use super::logging;
+use super::output::{Failure, mention};
 use super::signals::{Requests, stop_on_signal};
 use super::table::roughly;
 use crate::app::{Application, ConfigSource, Environment};
@@ -45,7 +45,7 @@ pub(super) fn run(options: &Serve, config: Option<&Path>) -> Result<(), Failure>
 }
 
 impl Serve {
-    fn configuration(&self, config: Option<&Path>) -> Result<Chosen, Failure> {
+    fn configuration(&self, config: Option<&Path>) -> Result<ConfigLocation, Failure> {
         let trying_out = self.to.is_some() || self.save.is_some();
         if trying_out && config.is_some() {
             return Err(Failure::usage(
@@ -53,25 +53,25 @@ impl Serve {
             ));
         }
         if let Some(file) = &self.save {
-            configuration::save(self.to.as_deref(), file)?;
+            config_file::save(self.to.as_deref(), file)?;
         }
         Ok(if trying_out {
-            Chosen::Trial(self.to.clone())
+            ConfigLocation::Trial(self.to.clone())
         } else {
-            Chosen::at(config)
+            ConfigLocation::at(config)
         })
     }
 }
 
-async fn serve(chosen: Chosen, config: Config, lost_messages: Arc<Counter>) -> Result<(), Failure> {
+async fn serve(location: ConfigLocation, config: Config, lost_messages: Arc<Counter>) -> Result<(), Failure> {
     let stop = stop_on_signal()?;
     // Before the start, so that no signal ends it.
     let requests = Requests::catch()?;
-    let is_trial = matches!(chosen, Chosen::Trial(_));
+    let is_trial = matches!(location, ConfigLocation::Trial(_));
     let environment = Environment {
         clock: Clock::system(),
         random: Random::system(),
-        source: ConfigSource::new(move || chosen.load()),
+        source: ConfigSource::new(move || location.load()),
         descriptors: descriptors::raise_limit(),
         lost_messages,
     };

@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use super::answer::{Answer, Failure};
-use super::gateway::{Gateway, Why};
+use super::admin_client::{AdminClient, ReasonArg};
+use super::output::{CommandOutput, Failure};
 use super::table::{moment, table};
 use crate::clock::Clock;
 use crate::control::{Command, EndedSessions, SessionSelector, SessionView};
@@ -25,26 +25,32 @@ pub(super) enum Session {
         /// The id of the session.
         id: Option<String>,
         #[command(flatten)]
-        why: Why,
+        reason: ReasonArg,
     },
 }
 
 impl Session {
-    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+    pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         match self {
             Self::List { user } => {
-                let sessions: Vec<SessionView> = gateway.ask(Command::ListSessions(user)).await?;
-                Answer::new(&sessions, listed(&sessions))
+                let sessions: Vec<SessionView> = client.send(Command::ListSessions(user)).await?;
+                CommandOutput::new(&sessions, listed(&sessions))
             }
-            Self::Revoke { user, id, why } => {
+            Self::Revoke {
+                user,
+                id,
+                reason: why,
+            } => {
                 let which = which(user, id)?;
-                let ended: EndedSessions = gateway.ask_because(Command::RevokeSessions(which), why).await?;
+                let ended: EndedSessions = client
+                    .send_with_reason(Command::RevokeSessions(which), why)
+                    .await?;
                 let text = match ended.ended {
                     0 => "There was no session to end.".to_owned(),
                     1 => "1 session is ended.".to_owned(),
                     several => format!("{several} sessions are ended."),
                 };
-                Answer::new(&ended, text)
+                CommandOutput::new(&ended, text)
             }
         }
     }

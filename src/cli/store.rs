@@ -5,14 +5,14 @@ mod export;
 mod import;
 mod new_file;
 mod salvage;
-mod whole;
+mod verify_file;
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::answer::{Answer, Failure};
-use super::gateway::Gateway;
+use super::admin_client::AdminClient;
+use super::output::{CommandOutput, Failure};
 use crate::control::Command;
 use crate::store::Verification;
 
@@ -25,9 +25,9 @@ pub(super) enum Store {
         file: Option<PathBuf>,
     },
     /// Write everything out, as it is at one moment: JSON Lines, from which any store can be filled.
-    Export(export::Export),
+    Export(export::StoreExport),
     /// Fill a new store from an export or a backup. No gateway may run.
-    Import(import::Import),
+    Import(import::StoreImport),
     /// Write an export into a new file, and check it.
     Backup(backup::Backup),
     /// Write what can be read of a damaged store into a new file. No gateway may run.
@@ -36,28 +36,32 @@ pub(super) enum Store {
 
 impl Store {
     /// Writes an export to standard output itself, and answers the rest.
-    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
+    pub(super) async fn run(
+        self,
+        client: &AdminClient,
+        json: bool,
+    ) -> Result<Option<CommandOutput>, Failure> {
         match self {
-            Self::Verify { file: None } => verify(gateway).await.map(Some),
-            Self::Verify { file: Some(file) } => whole::verify(&file, json).map(Some),
-            Self::Export(export) => export.run(gateway, json).await,
-            Self::Import(import) => import.run(gateway, json).await.map(Some),
-            Self::Backup(backup) => backup.run(gateway, json).await,
-            Self::Salvage(salvage) => salvage.run(gateway, json).await,
+            Self::Verify { file: None } => verify(client).await.map(Some),
+            Self::Verify { file: Some(file) } => verify_file::verify(&file, json).map(Some),
+            Self::Export(export) => export.run(client, json).await,
+            Self::Import(import) => import.run(client, json).await.map(Some),
+            Self::Backup(backup) => backup.run(client, json).await,
+            Self::Salvage(salvage) => salvage.run(client, json).await,
         }
     }
 }
 
 /// `vestibule store verify FILE`, which asks nothing of a gateway.
-pub(super) fn verify_file(file: &Path, json: bool) -> Result<Answer, Failure> {
-    whole::verify(file, json)
+pub(super) fn verify_file(file: &Path, json: bool) -> Result<CommandOutput, Failure> {
+    verify_file::verify(file, json)
 }
 
-async fn verify(gateway: &Gateway) -> Result<Answer, Failure> {
-    let found: Verification = gateway.ask(Command::VerifyStore).await?;
+async fn verify(client: &AdminClient) -> Result<CommandOutput, Failure> {
+    let found: Verification = client.send(Command::VerifyStore).await?;
     let text = format!(
         "The store is sound. Accounts: {}, sessions: {}, invitations: {}, access keys: {}.",
         found.accounts, found.sessions, found.invitations, found.access_keys
     );
-    Answer::new(&found, text)
+    CommandOutput::new(&found, text)
 }

@@ -88,7 +88,7 @@ fn what_is_not_documented_is_a_usage_error() {
     ] {
         let error = parse(line).unwrap_err();
         assert!(error.use_stderr(), "{line}: {error}");
-        assert_eq!(error.exit_code(), i32::from(answer::USAGE), "{line}");
+        assert_eq!(error.exit_code(), i32::from(output::USAGE), "{line}");
     }
 }
 

@@ -13,14 +13,14 @@ use rustls_pki_types::pem::PemObject;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::answer::{Answer, Failure};
+use super::output::{CommandOutput, Failure};
 use crate::listener::AUTHORITY_FILE;
 
 /// Puts the local authority in `certs_dir` into the system's trust store, or takes it out.
 pub fn run(certs_dir: &Path, remove: bool, json: bool) -> ExitCode {
     let done = Stores::of_this_machine()
         .change(certs_dir, remove)
-        .and_then(|report| Answer::new(&report, report.text()));
+        .and_then(|report| CommandOutput::new(&report, report.text()));
     match done {
         Ok(answer) => answer.print(json),
         Err(failure) => failure.print(json),
@@ -47,7 +47,7 @@ struct SystemStore {
 
 /// What was done.
 #[derive(Debug, Serialize)]
-struct Report {
+struct TrustReport {
     authority: PathBuf,
     fingerprint: String,
     removed: bool,
@@ -87,7 +87,7 @@ impl Stores {
         }
     }
 
-    fn change(&self, certs_dir: &Path, remove: bool) -> Result<Report, Failure> {
+    fn change(&self, certs_dir: &Path, remove: bool) -> Result<TrustReport, Failure> {
         let authority = Authority::read(&certs_dir.join(AUTHORITY_FILE))?;
         let mut stores = Vec::new();
         // The user's own store first: it needs no rights, and stays done if the system's is refused.
@@ -114,7 +114,7 @@ impl Stores {
             }
             None => {}
         }
-        Ok(Report {
+        Ok(TrustReport {
             authority: authority.path,
             fingerprint: authority.fingerprint,
             removed: remove,
@@ -180,7 +180,7 @@ impl Authority {
     }
 }
 
-impl Report {
+impl TrustReport {
     fn text(&self) -> String {
         let what = if self.removed {
             "no longer trusted by"
@@ -275,7 +275,7 @@ mod tests {
             Self { folder, stores }
         }
 
-        fn change(&self, remove: bool) -> Result<Report, Failure> {
+        fn change(&self, remove: bool) -> Result<TrustReport, Failure> {
             self.stores.change(self.folder.path(), remove)
         }
 

@@ -1,7 +1,7 @@
 //! `vestibule user …`
 
-mod find;
 mod import;
+mod list;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use super::answer::{Answer, Failure};
-use super::gateway::{Gateway, Why};
+use super::admin_client::{AdminClient, ReasonArg};
+use super::output::{CommandOutput, Failure};
 use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly};
 use crate::clock::Clock;
@@ -35,37 +35,37 @@ pub(super) enum User {
         #[command(flatten)]
         password: PasswordSource,
         #[command(flatten)]
-        why: Why,
+        reason: ReasonArg,
     },
     /// List accounts: all, or those that are looked for.
-    List(find::List),
+    List(list::List),
     /// Show an account.
-    Show(Named),
+    Show(AccountArg),
     /// Let an account in that waits for approval.
-    Approve(Changed),
+    Approve(AccountChangeArgs),
     /// Do not let an account in that waits for approval.
-    Decline(Changed),
+    Decline(AccountChangeArgs),
     /// Shut an account out and end its sessions.
-    Disable(Changed),
+    Disable(AccountChangeArgs),
     /// Let a disabled account in again.
-    Enable(Changed),
+    Enable(AccountChangeArgs),
     /// Lift the lock of an account.
-    Unlock(Changed),
+    Unlock(AccountChangeArgs),
     /// Delete an account; its username is never given to another.
-    Delete(Changed),
+    Delete(AccountChangeArgs),
     /// Give an account another password and end its sessions.
     SetPassword {
         #[command(flatten)]
-        user: Changed,
+        user: AccountChangeArgs,
         #[command(flatten)]
         password: PasswordSource,
     },
     /// Print a link with which an account's owner sets a new password: shown only once, good for an hour.
-    ResetLink(Changed),
+    ResetLink(AccountChangeArgs),
     /// Replace the groups of an account; without any, it is in none.
     SetGroups {
         #[command(flatten)]
-        user: Changed,
+        user: AccountChangeArgs,
         /// The groups.
         #[arg(value_name = "GROUP")]
         groups: Vec<String>,
@@ -74,12 +74,12 @@ pub(super) enum User {
         more: Vec<String>,
     },
     /// Add the accounts of a file of Apache's htpasswd with bcrypt hashes.
-    Import(import::Import),
+    Import(import::UserImport),
 }
 
 /// An account that exists.
 #[derive(Debug, clap::Args)]
-pub(super) struct Named {
+pub(super) struct AccountArg {
     /// The e-mail address, the username or the id.
     #[arg(value_name = "EMAIL")]
     user: String,
@@ -87,15 +87,15 @@ pub(super) struct Named {
 
 /// An account that is to be changed.
 #[derive(Debug, clap::Args)]
-pub(super) struct Changed {
+pub(super) struct AccountChangeArgs {
     #[command(flatten)]
-    account: Named,
+    account: AccountArg,
     #[command(flatten)]
-    why: Why,
+    reason: ReasonArg,
 }
 
 impl User {
-    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Answer, Failure> {
+    pub(super) async fn run(self, client: &AdminClient, json: bool) -> Result<CommandOutput, Failure> {
         match self {
             Self::Add {
                 email,
@@ -103,11 +103,11 @@ impl User {
                 name,
                 groups,
                 password,
-                why,
+                reason: why,
             } => {
-                let email: Email = email.parse().map_err(|error| refused(&email, error))?;
+                let email: Email = email.parse().map_err(|error| invalid(&email, error))?;
                 let username = username
-                    .map(|name| name.parse::<Username>().map_err(|error| refused(&name, error)))
+                    .map(|name| name.parse::<Username>().map_err(|error| invalid(&name, error)))
                     .transpose()?;
                 let new = NewUser {
                     email,
@@ -116,68 +116,68 @@ impl User {
                     groups: groups.into_iter().collect(),
                     password: password.read()?,
                 };
-                let added: AccountView = gateway.ask_because(Command::AddUser(new), why).await?;
+                let added: AccountView = client.send_with_reason(Command::AddUser(new), why).await?;
                 let text = format!("{} is added, username {}", added.email, added.username);
-                Answer::new(&added, text)
+                CommandOutput::new(&added, text)
             }
-            Self::List(list) => list.run(gateway).await,
-            Self::Show(Named { user }) => {
-                let details: AccountDetails = gateway.ask(Command::ShowUser(user)).await?;
+            Self::List(list) => list.run(client).await,
+            Self::Show(AccountArg { user }) => {
+                let details: AccountDetails = client.send(Command::ShowUser(user)).await?;
                 let text = described(&details);
-                Answer::new(&details, text)
+                CommandOutput::new(&details, text)
             }
-            Self::Delete(Changed { account, why }) => {
+            Self::Delete(AccountChangeArgs { account, reason: why }) => {
                 let command = Command::DeleteUser(account.user);
-                let deleted: AccountView = gateway.ask_because(command, why).await?;
+                let deleted: AccountView = client.send_with_reason(command, why).await?;
                 let text = format!("{} is deleted; its username stays taken", deleted.email);
-                Answer::new(&deleted, text)
+                CommandOutput::new(&deleted, text)
             }
-            Self::Approve(user) => change(gateway, user, UserChange::Approve, "is approved").await,
-            Self::Decline(user) => change(gateway, user, UserChange::Decline, "is declined").await,
+            Self::Approve(user) => change(client, user, UserChange::Approve, "is approved").await,
+            Self::Decline(user) => change(client, user, UserChange::Decline, "is declined").await,
             Self::Disable(user) => {
                 let said = "is disabled, its sessions are ended";
-                change(gateway, user, UserChange::Disable, said).await
+                change(client, user, UserChange::Disable, said).await
             }
-            Self::Enable(user) => change(gateway, user, UserChange::Enable, "is enabled").await,
-            Self::Unlock(user) => change(gateway, user, UserChange::Unlock, "is not locked").await,
+            Self::Enable(user) => change(client, user, UserChange::Enable, "is enabled").await,
+            Self::Unlock(user) => change(client, user, UserChange::Unlock, "is not locked").await,
             Self::SetPassword { user, password } => {
                 let said = "has another password, its sessions are ended";
-                change(gateway, user, UserChange::SetPassword(password.read()?), said).await
+                change(client, user, UserChange::SetPassword(password.read()?), said).await
             }
-            Self::ResetLink(Changed { account, why }) => {
+            Self::ResetLink(AccountChangeArgs { account, reason: why }) => {
                 let command = Command::CreateResetLink(account.user);
-                let made: ResetLink = gateway.ask_because(command, why).await?;
+                let made: ResetLink = client.send_with_reason(command, why).await?;
                 let link = made.link.clone();
-                Answer::new(&made, link)
+                CommandOutput::new(&made, link)
             }
             Self::SetGroups { user, groups, more } => {
                 let groups: BTreeSet<String> = groups.into_iter().chain(more).collect();
-                let Changed { account, why } = user;
+                let AccountChangeArgs { account, reason: why } = user;
                 let change = UserChange::SetGroups(groups);
                 let user = account.user;
                 let command = Command::ChangeUser { user, change };
-                let changed: AccountView = gateway.ask_because(command, why).await?;
+                let changed: AccountView = client.send_with_reason(command, why).await?;
                 let said = match changed.groups.len() {
                     0 => "is in no group".to_owned(),
                     _ => format!("is in {}", printable(&joined(&changed.groups))),
                 };
-                Answer::new(&changed, format!("{} {said}", changed.email))
+                CommandOutput::new(&changed, format!("{} {said}", changed.email))
             }
-            Self::Import(import) => import.run(gateway, json).await,
+            Self::Import(import) => import.run(client, json).await,
         }
     }
 }
 
 async fn change(
-    gateway: &Gateway,
-    Changed { account, why }: Changed,
+    client: &AdminClient,
+    AccountChangeArgs { account, reason: why }: AccountChangeArgs,
     change: UserChange,
     said: &str,
-) -> Result<Answer, Failure> {
+) -> Result<CommandOutput, Failure> {
     let user = account.user;
     let command = Command::ChangeUser { user, change };
-    let changed: AccountView = gateway.ask_because(command, why).await?;
-    Answer::new(&changed, format!("{} {said}", changed.email))
+    let changed: AccountView = client.send_with_reason(command, why).await?;
+    CommandOutput::new(&changed, format!("{} {said}", changed.email))
 }
 
 fn described(details: &AccountDetails) -> String {
@@ -202,7 +202,7 @@ fn described(details: &AccountDetails) -> String {
         ("before", before.join(", ")),
         ("name", account.name.clone().unwrap_or_default()),
         ("groups", joined(&account.groups)),
-        ("standing", standing(account.standing).to_owned()),
+        ("standing", status(account.standing).to_owned()),
         ("decided", decision),
         ("locked", locked.unwrap_or_else(|| "no".to_owned())),
         ("sessions", details.sessions.to_string()),
@@ -220,8 +220,8 @@ fn decided(decision: &Decision, now: Timestamp) -> String {
     }
 }
 
-fn standing(standing: Standing) -> &'static str {
-    match standing {
+fn status(status: Standing) -> &'static str {
+    match status {
         Standing::Active => "active",
         Standing::AwaitingApproval => "awaiting approval",
         Standing::Declined => "declined",
@@ -234,6 +234,6 @@ fn joined(groups: &BTreeSet<String>) -> String {
     groups.join(", ")
 }
 
-fn refused(value: &str, error: impl std::fmt::Display) -> Failure {
+fn invalid(value: &str, error: impl std::fmt::Display) -> Failure {
     Failure::failed(format!("{value}: {error}"))
 }

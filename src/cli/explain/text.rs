@@ -158,16 +158,16 @@ fn decision(told: &Explanation) -> Vec<String> {
     lines.push(told.reason.clone());
     match (&told.to_browser, &told.to_program) {
         (Some(browser), Some(program)) if browser != program => {
-            lines.push(format!("a browser gets {}", answer(browser)));
-            lines.push(format!("a program gets {}", answer(program)));
+            lines.push(format!("a browser gets {}", response(browser)));
+            lines.push(format!("a program gets {}", response(program)));
         }
-        (_, Some(both)) | (Some(both), None) => lines.push(format!("answered with {}", answer(both))),
+        (_, Some(both)) | (Some(both), None) => lines.push(format!("answered with {}", response(both))),
         (None, None) => {}
     }
     lines
 }
 
-fn answer(answered: &ResponseSummary) -> String {
+fn response(answered: &ResponseSummary) -> String {
     let mut text = answered.status.to_string();
     if let Some(slug) = &answered.slug {
         let _ = write!(text, " {slug}");

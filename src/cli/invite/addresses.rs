@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::cli::answer::Failure;
+use crate::cli::output::Failure;
 use crate::cli::standard_stream;
 use crate::model::Email;
 

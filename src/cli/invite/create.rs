@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{addresses, lifetime};
-use crate::cli::answer::{Answer, Failure, mention};
-use crate::cli::gateway::{Gateway, Why};
+use crate::cli::admin_client::{AdminClient, ReasonArg};
+use crate::cli::output::{CommandOutput, Failure, mention};
 use crate::config::SignupMode;
 use crate::control::{
     BoundInvitations, Command, InvitationLink, InvitationView, MailedInvitations, NewInvitations,
@@ -39,11 +39,11 @@ pub(in crate::cli) struct Create {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     count: u16,
     #[command(flatten)]
-    why: Why,
+    reason: ReasonArg,
 }
 
 impl Create {
-    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
+    pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         let emails = self.emails()?;
         if self.send && emails.is_empty() {
             return Err(Failure::usage("--send needs --email or --csv"));
@@ -53,13 +53,13 @@ impl Create {
                 "an address needs one invitation: leave out --count",
             ));
         }
-        if gateway.config().signup.mode == SignupMode::Closed {
+        if client.config().signup.mode == SignupMode::Closed {
             mention(
                 "warning: signup.mode is \"closed\": invitations serve nobody until it is \"invite\" or \"open\"",
             );
         }
         if self.send {
-            return self.mail(emails, gateway).await;
+            return self.mail(emails, client).await;
         }
         let (groups, ttl) = (self.groups.into_iter().collect(), self.ttl);
         let command = if emails.is_empty() {
@@ -72,11 +72,11 @@ impl Create {
         } else {
             Command::CreateInvitationsFor(BoundInvitations { emails, groups, ttl })
         };
-        let made: Vec<InvitationLink> = gateway.ask_because(command, self.why).await?;
-        Answer::new(&document(&made)?, listed(&made))
+        let made: Vec<InvitationLink> = client.send_with_reason(command, self.reason).await?;
+        CommandOutput::new(&document(&made)?, listed(&made))
     }
 
-    async fn mail(self, emails: Vec<Email>, gateway: &Gateway) -> Result<Answer, Failure> {
+    async fn mail(self, emails: Vec<Email>, client: &AdminClient) -> Result<CommandOutput, Failure> {
         let new = MailedInvitations {
             emails,
             groups: self.groups.into_iter().collect(),
@@ -84,8 +84,8 @@ impl Create {
             language: self.lang,
         };
         let command = Command::MailInvitations(new);
-        let made: Vec<InvitationView> = gateway.ask_because(command, self.why).await?;
-        let said = if gateway.runs() {
+        let made: Vec<InvitationView> = client.send_with_reason(command, self.reason).await?;
+        let said = if client.runs() {
             "is invited by mail"
         } else {
             "is invited: the mail goes out once the gateway runs"
@@ -95,7 +95,7 @@ impl Create {
             .filter_map(|invitation| invitation.email.as_ref())
             .map(|email| format!("{email} {said}"))
             .collect();
-        Answer::new(&json!({ "mailed": made }), lines.join("\n"))
+        CommandOutput::new(&json!({ "mailed": made }), lines.join("\n"))
     }
 
     fn emails(&self) -> Result<Vec<Email>, Failure> {

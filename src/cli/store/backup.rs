@@ -9,9 +9,9 @@ use clap::Args;
 
 use super::export::{copy, described};
 use super::new_file::{NewFile, unwritable};
-use super::whole;
-use crate::cli::answer::{Answer, Failure};
-use crate::cli::gateway::{self, Gateway, Why};
+use super::verify_file;
+use crate::cli::admin_client::{self, AdminClient, ReasonArg};
+use crate::cli::output::{CommandOutput, Failure};
 use crate::cli::standard_stream;
 use crate::clock::Clock;
 use crate::control::ExportPurpose;
@@ -23,17 +23,21 @@ pub(in crate::cli) struct Backup {
     #[arg(value_name = "FOLDER|FILE")]
     to: PathBuf,
     #[command(flatten)]
-    why: Why,
+    reason: ReasonArg,
 }
 
 impl Backup {
     /// It has its name, or is on standard output, only when all of it was read again and is what was written.
-    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
+    pub(super) async fn run(
+        self,
+        client: &AdminClient,
+        json: bool,
+    ) -> Result<Option<CommandOutput>, Failure> {
         if standard_stream::is_named_by(&self.to) {
-            let mut export = gateway.export(ExportPurpose::Backup, &self.why).await?;
+            let mut export = client.export(ExportPurpose::Backup, &self.reason).await?;
             let written = write_out(&mut export, json).await;
-            gateway
-                .exported(ExportPurpose::Backup, &self.why, written)
+            client
+                .exported(ExportPurpose::Backup, &self.reason, written)
                 .await?;
             return Ok(None);
         }
@@ -45,21 +49,21 @@ impl Backup {
             self.to
         };
         let new = NewFile::in_nobodys_place(&path)?;
-        let mut export = gateway.export(ExportPurpose::Backup, &self.why).await?;
+        let mut export = client.export(ExportPurpose::Backup, &self.reason).await?;
         let written = write(&mut export, new, &path, json).await;
-        let read = gateway
-            .exported(ExportPurpose::Backup, &self.why, written)
+        let read = client
+            .exported(ExportPurpose::Backup, &self.reason, written)
             .await?;
         let text = format!(
             "Backed up {} records to {} and checked them. The master key is not in it: keep that elsewhere.",
             read.records,
             path.display()
         );
-        Answer::new(&described(&path, &read), text).map(Some)
+        CommandOutput::new(&described(&path, &read), text).map(Some)
     }
 }
 
-async fn write_out(export: &mut gateway::Export, json: bool) -> Result<(), Failure> {
+async fn write_out(export: &mut admin_client::ExportSource, json: bool) -> Result<(), Failure> {
     let name = "standard output";
     let mut file = tempfile::tempfile().map_err(|error| unwritable(&"a temporary file", &error))?;
     write_and_read(export, &mut file, &name, json).await?;
@@ -72,7 +76,7 @@ async fn write_out(export: &mut gateway::Export, json: bool) -> Result<(), Failu
 }
 
 async fn write(
-    export: &mut gateway::Export,
+    export: &mut admin_client::ExportSource,
     mut new: NewFile,
     path: &Path,
     json: bool,
@@ -83,7 +87,7 @@ async fn write(
 }
 
 async fn write_and_read(
-    export: &mut gateway::Export,
+    export: &mut admin_client::ExportSource,
     file: &mut File,
     name: &impl Display,
     json: bool,
@@ -96,7 +100,7 @@ async fn write_and_read(
         Ok(again)
     };
     let again = again().map_err(|error| unwritable(name, &error))?;
-    let (_, read) = whole::read(name, again, json)?;
+    let (_, read) = verify_file::read(name, again, json)?;
     if read != written {
         return Err(Failure::failed(format!(
             "{name}: what was read again is not what was written; nothing is kept of it"

@@ -8,44 +8,50 @@ use clap::Args;
 use serde_json::json;
 
 use super::new_file::{NewFile, unwritable};
-use crate::cli::answer::{Answer, Failure};
-use crate::cli::gateway::{self, Gateway, Why};
+use crate::cli::admin_client::{self, AdminClient, ReasonArg};
+use crate::cli::output::{CommandOutput, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::standard_stream;
 use crate::control::ExportPurpose;
 use crate::store::Summary;
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Export {
+pub(in crate::cli) struct StoreExport {
     /// Write it to this file, in whose place it is when it is whole; "-" or without this: standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    why: Why,
+    reason: ReasonArg,
 }
 
-impl Export {
-    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
+impl StoreExport {
+    pub(super) async fn run(
+        self,
+        client: &AdminClient,
+        json: bool,
+    ) -> Result<Option<CommandOutput>, Failure> {
         let output = self.output.as_deref();
         let Some(path) = output.filter(|path| !standard_stream::is_named_by(path)) else {
-            let mut export = gateway.export(ExportPurpose::Export, &self.why).await?;
+            let mut export = client.export(ExportPurpose::Export, &self.reason).await?;
             let copied = copy(&mut export, &"standard output", &mut io::stdout().lock(), json).await;
-            gateway.exported(ExportPurpose::Export, &self.why, copied).await?;
+            client
+                .exported(ExportPurpose::Export, &self.reason, copied)
+                .await?;
             return Ok(None);
         };
         let file = NewFile::beside(path)?;
-        let mut export = gateway.export(ExportPurpose::Export, &self.why).await?;
+        let mut export = client.export(ExportPurpose::Export, &self.reason).await?;
         let written = write(&mut export, file, path, json).await;
-        let summary = gateway
-            .exported(ExportPurpose::Export, &self.why, written)
+        let summary = client
+            .exported(ExportPurpose::Export, &self.reason, written)
             .await?;
         let text = format!("Exported {} records to {}.", summary.records, path.display());
-        Answer::new(&described(path, &summary), text).map(Some)
+        CommandOutput::new(&described(path, &summary), text).map(Some)
     }
 }
 
 async fn write(
-    export: &mut gateway::Export,
+    export: &mut admin_client::ExportSource,
     mut file: NewFile,
     path: &Path,
     json: bool,
@@ -67,7 +73,7 @@ pub(super) fn described(path: &Path, summary: &Summary) -> serde_json::Value {
 
 /// Writes an export as it comes to what has this name.
 pub(super) async fn copy(
-    export: &mut gateway::Export,
+    export: &mut admin_client::ExportSource,
     name: &impl Display,
     to: &mut impl Write,
     json: bool,

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::answer::{Answer, Failure};
-use crate::cli::gateway::{Gateway, Why};
+use crate::cli::admin_client::{AdminClient, ReasonArg};
+use crate::cli::output::{CommandOutput, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::standard_stream;
 use crate::control::ImportScope;
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Import {
+pub(in crate::cli) struct StoreImport {
     /// What `store export` or `store backup` wrote; "-" or nothing: standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
@@ -21,11 +21,11 @@ pub(in crate::cli) struct Import {
     #[arg(long)]
     end_sessions: bool,
     #[command(flatten)]
-    why: Why,
+    reason: ReasonArg,
 }
 
-impl Import {
-    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Answer, Failure> {
+impl StoreImport {
+    pub(super) async fn run(self, client: &AdminClient, json: bool) -> Result<CommandOutput, Failure> {
         let name = standard_stream::input_name(&self.file);
         let source = standard_stream::open_input(&self.file);
         let source = source.map_err(|error| Failure::failed(format!("{name}: {error}")))?;
@@ -36,8 +36,8 @@ impl Import {
         } else {
             ImportScope::All
         };
-        let imported = gateway
-            .import(&name, source, wanted, &self.why, |records| {
+        let imported = client
+            .import(&name, source, wanted, &self.reason, |records| {
                 progress.at(records);
             })
             .await?;
@@ -61,6 +61,6 @@ impl Import {
             text += "\nNobody administers this gateway: no active account in the file is in the group that admin.group names. \
                      `vestibule user set-groups` puts one there.";
         }
-        Answer::new(&document, text)
+        CommandOutput::new(&document, text)
     }
 }

@@ -12,7 +12,7 @@ use tempfile::{Builder, TempPath};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::cli::answer::{Failure, mention};
+use crate::cli::output::{Failure, mention};
 use crate::system_user::SystemUser;
 
 /// What the name of an unfinished file begins and ends with, where it needs one.
@@ -27,12 +27,12 @@ const SUFFIX: &str = ".unfinished";
 #[derive(Debug)]
 pub(super) struct NewFile {
     pub(super) file: File,
-    unfinished: Option<Unfinished>,
+    unfinished: Option<UnfinishedFile>,
 }
 
 /// The hidden name of a file that is being written, which is locked meanwhile.
 #[derive(Debug)]
-struct Unfinished {
+struct UnfinishedFile {
     path: TempPath,
     _on_signal: AbortOnDropHandle<()>,
 }
@@ -74,7 +74,7 @@ impl NewFile {
             Ok(file)
         })?;
         let (file, path) = named.into_parts();
-        let unfinished = Unfinished {
+        let unfinished = UnfinishedFile {
             _on_signal: remove_on_signal(&path)?,
             path,
         };
@@ -89,7 +89,7 @@ impl NewFile {
         let put = || {
             self.file.sync_all()?;
             let hidden = match self.unfinished {
-                Some(Unfinished { path, .. }) => path,
+                Some(UnfinishedFile { path, .. }) => path,
                 None if !may_replace => {
                     link(&self.file, path)?;
                     return File::open(folder_of(path))?.sync_all();

@@ -9,8 +9,8 @@ use clap::Args;
 
 use super::export::described;
 use super::new_file::{NewFile, folder_of, unwritable};
-use crate::cli::answer::{Answer, Failure, mention};
-use crate::cli::gateway::Gateway;
+use crate::cli::admin_client::AdminClient;
+use crate::cli::output::{CommandOutput, Failure, mention};
 use crate::cli::progress::Progress;
 use crate::cli::standard_stream;
 use crate::store::{self, Losses};
@@ -28,16 +28,20 @@ pub(in crate::cli) struct Salvage {
 
 impl Salvage {
     /// Writes to standard output itself, and then says on standard error what was lost.
-    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Option<Answer>, Failure> {
+    pub(super) async fn run(
+        self,
+        client: &AdminClient,
+        json: bool,
+    ) -> Result<Option<CommandOutput>, Failure> {
         let path = &self.file;
         if standard_stream::is_named_by(path) {
-            let mut salvage = gateway.salvage(&env::temp_dir()).await?;
+            let mut salvage = client.salvage(&env::temp_dir()).await?;
             copy(&mut salvage, &"standard output", &mut io::stdout().lock(), json).await?;
             mention(lost(&salvage.losses()));
             return Ok(None);
         }
         let mut new = NewFile::in_nobodys_place(path)?;
-        let mut salvage = gateway.salvage(folder_of(path)).await?;
+        let mut salvage = client.salvage(folder_of(path)).await?;
         copy(&mut salvage, &path.display(), &mut new.file, json).await?;
         new.put(path, false)?;
         let (summary, losses) = (salvage.file.summary(), salvage.losses());
@@ -51,7 +55,7 @@ impl Salvage {
             path.display(),
             lost(&losses)
         );
-        Answer::new(&document, text).map(Some)
+        CommandOutput::new(&document, text).map(Some)
     }
 }
 

@@ -9,8 +9,8 @@ use clap::Args;
 use futures_util::{TryStreamExt as _, stream};
 use serde_json::json;
 
-use crate::cli::answer::{Answer, Failure, mention};
-use crate::cli::gateway::{Gateway, Why};
+use crate::cli::admin_client::{AdminClient, ReasonArg};
+use crate::cli::output::{CommandOutput, Failure, mention};
 use crate::cli::progress::Progress;
 use crate::cli::standard_stream;
 use crate::cli::table::printable;
@@ -31,7 +31,7 @@ const LONGEST: u64 = 4096;
 const TOLD: usize = 20;
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Import {
+pub(in crate::cli) struct UserImport {
     /// The file: a line `name:hash` for each account; "-": standard input.
     #[arg(long, value_name = "FILE")]
     htpasswd: PathBuf,
@@ -39,19 +39,19 @@ pub(in crate::cli) struct Import {
     #[arg(long)]
     verbose: bool,
     #[command(flatten)]
-    why: Why,
+    reason: ReasonArg,
 }
 
-impl Import {
+impl UserImport {
     /// Reads the whole file first: where a line is none, nothing is added. What it takes in memory does not grow with the
     /// file, unless all of it is to be printed.
-    pub(super) async fn run(self, gateway: &Gateway, json: bool) -> Result<Answer, Failure> {
+    pub(super) async fn run(self, client: &AdminClient, json: bool) -> Result<CommandOutput, Failure> {
         let path = &self.htpasswd;
         let unreadable = |error| Failure::failed(format!("{} cannot be read: {error}", path.display()));
         let mut file = standard_stream::open_seekable_input(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
-        let mut outcome = Outcome::new(&self, json);
-        self.check(&file, gateway, &mut outcome)?;
+        let mut outcome = ImportTally::new(&self, json);
+        self.check(&file, client, &mut outcome)?;
         if outcome.refused_count > 0 {
             let message = format!(
                 "{} of {} lines of {} are none of an htpasswd file with bcrypt hashes; nothing was imported",
@@ -68,11 +68,11 @@ impl Import {
             ))
         })?;
         if !self.verbose {
-            gateway.keep_record_off_the_terminal();
+            client.keep_audit_log_off_the_terminal();
         }
-        let mut outcome = Outcome::new(&self, json);
+        let mut outcome = ImportTally::new(&self, json);
         let mut progress = Progress::new(json || self.verbose);
-        let batches = stream::try_unfold(Lines::of(&file), async |mut lines| {
+        let batches = stream::try_unfold(LineReader::of(&file), async |mut lines| {
             let batch = lines.batch().map_err(|wrong| wrong.failure(path))?;
             let read = lines.read;
             Ok((!batch.text.is_empty()).then_some(((batch, read), lines)))
@@ -80,7 +80,7 @@ impl Import {
         let reports = batches
             .map_ok(async |(batch, read)| {
                 let command = Command::ImportLines(batch);
-                let report: ImportReport = gateway.ask_because(command, self.why.clone()).await?;
+                let report: ImportReport = client.send_with_reason(command, self.reason.clone()).await?;
                 Ok((report, read))
             })
             .try_buffered(IN_FLIGHT);
@@ -94,13 +94,13 @@ impl Import {
             progress.at_part(outcome.added_count, read, size);
         }
         drop(progress);
-        outcome.answer(path)
+        outcome.into_output(path)
     }
 
     /// Refuses what no gateway would take, whatever accounts there are.
-    fn check(&self, file: &File, gateway: &Gateway, outcome: &mut Outcome) -> Result<(), Failure> {
-        let host = gateway.config().public_url.host_str().unwrap_or_default();
-        let mut lines = Lines::of(file);
+    fn check(&self, file: &File, client: &AdminClient, outcome: &mut ImportTally) -> Result<(), Failure> {
+        let host = client.config().public_url.host_str().unwrap_or_default();
+        let mut lines = LineReader::of(file);
         loop {
             match lines.next() {
                 Ok(Some(text)) => match HtpasswdLine::read(&text).map(|line| (line, line.account(host))) {
@@ -120,7 +120,7 @@ impl Import {
 }
 
 /// The lines of a file, one at a time.
-struct Lines<'f> {
+struct LineReader<'f> {
     file: BufReader<&'f File>,
     /// The number of the last one.
     number: usize,
@@ -145,7 +145,7 @@ impl LineError {
     }
 }
 
-impl<'f> Lines<'f> {
+impl<'f> LineReader<'f> {
     fn of(file: &'f File) -> Self {
         Self {
             file: BufReader::with_capacity(1 << 16, file),
@@ -183,7 +183,7 @@ impl<'f> Lines<'f> {
 }
 
 /// What became of the lines so far.
-struct Outcome {
+struct ImportTally {
     verbose: bool,
     keeps_all: bool,
     passed_count: u64,
@@ -193,8 +193,8 @@ struct Outcome {
     refused: Vec<RefusedLine>,
 }
 
-impl Outcome {
-    fn new(import: &Import, json: bool) -> Self {
+impl ImportTally {
+    fn new(import: &UserImport, json: bool) -> Self {
         Self {
             verbose: import.verbose && !json,
             keeps_all: json,
@@ -240,7 +240,7 @@ impl Outcome {
         }
     }
 
-    fn answer(self, path: &Path) -> Result<Answer, Failure> {
+    fn into_output(self, path: &Path) -> Result<CommandOutput, Failure> {
         if self.refused_count > 0 {
             let message = format!(
                 "{} of {} accounts were not imported",
@@ -258,7 +258,7 @@ impl Outcome {
             added: self.added,
             refused: self.refused,
         };
-        Answer::new(&document, text)
+        CommandOutput::new(&document, text)
     }
 
     fn failure(self, mut message: String) -> Failure {

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::cli::answer::{Answer, Failure};
+use crate::cli::output::{CommandOutput, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::standard_stream;
 use crate::store::{Header, Reader, Summary};
 
 /// `vestibule store verify FILE`
-pub(super) fn verify(path: &Path, json: bool) -> Result<Answer, Failure> {
+pub(super) fn verify(path: &Path, json: bool) -> Result<CommandOutput, Failure> {
     let name = standard_stream::input_name(path);
     let file = standard_stream::open_input(path);
     let file = file.map_err(|error| Failure::failed(format!("{name}: {error}")))?;
@@ -29,7 +29,7 @@ pub(super) fn verify(path: &Path, json: bool) -> Result<Answer, Failure> {
         "The file is whole: {} records, made at {} by version {}.",
         summary.records, header.made_at, header.gateway
     );
-    Answer::new(&document, text)
+    CommandOutput::new(&document, text)
 }
 
 /// What is in a file that is whole, and is called this.

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::{joined, standing};
-use crate::cli::answer::{Answer, Failure};
-use crate::cli::gateway::Gateway;
+use super::{joined, status};
+use crate::cli::admin_client::AdminClient;
+use crate::cli::output::{CommandOutput, Failure};
 use crate::cli::table::{moment, table};
 use crate::clock::Clock;
 use crate::control::{AccountView, Command, FoundUsers, USERS_A_PAGE, UserQuery};
@@ -30,14 +30,14 @@ pub(in crate::cli) struct List {
 }
 
 impl List {
-    pub(super) async fn run(self, gateway: &Gateway) -> Result<Answer, Failure> {
-        let accounts = self.find(gateway).await?;
+    pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
+        let accounts = self.find(client).await?;
         let now = Clock::system().now();
         let rows = accounts.iter().map(|account| {
             [
                 account.email.to_string(),
                 account.username.to_string(),
-                standing(account.standing).to_owned(),
+                status(account.standing).to_owned(),
                 joined(&account.groups),
                 moment(account.created_at, now),
             ]
@@ -51,11 +51,11 @@ impl List {
         } else {
             "There are no accounts.".to_owned()
         };
-        Answer::new(&accounts, text)
+        CommandOutput::new(&accounts, text)
     }
 
     /// A page may be short, or empty, and still have a next one.
-    async fn find(&self, gateway: &Gateway) -> Result<Vec<AccountView>, Failure> {
+    async fn find(&self, client: &AdminClient) -> Result<Vec<AccountView>, Failure> {
         let most = self.limit.map_or(usize::MAX, |limit| limit as usize);
         let waiting = self.waiting.then_some(Standing::AwaitingApproval);
         let mut accounts: Vec<AccountView> = Vec::new();
@@ -68,7 +68,7 @@ impl List {
                 after,
                 limit: USERS_A_PAGE.min(most - accounts.len()),
             };
-            let page: FoundUsers = gateway.ask(Command::FindUsers(query)).await?;
+            let page: FoundUsers = client.send(Command::FindUsers(query)).await?;
             accounts.extend(page.users);
             after = page.next;
             if after.is_none() || accounts.len() >= most {

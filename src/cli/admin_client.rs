@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::answer::{Failure, mention};
+use super::output::{Failure, mention};
 use crate::app::explain_at_rest;
 use crate::clock::Clock;
 use crate::config::{Config, SecretSource};
@@ -28,7 +28,7 @@ const NOWHERE: &str = "/dev/null";
 
 /// Why a command is asked.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(super) struct Why {
+pub(super) struct ReasonArg {
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct Why {
 
 /// Reached when it is first asked something.
 #[derive(Debug)]
-pub(super) struct Gateway {
+pub(super) struct AdminClient {
     config: Config,
     client: SocketClient,
     /// The store that the configuration names.
@@ -44,17 +44,17 @@ pub(super) struct Gateway {
     /// An empty one in a folder of its own, for those who only read where no store was ever made.
     unmade: OnceCell<(Administration, TempDir)>,
     /// Whether the record's lines go nowhere that should go to standard output.
-    hides_record: AtomicBool,
+    hides_audit_log: AtomicBool,
 }
 
-impl Gateway {
+impl AdminClient {
     pub(super) fn new(config: Config) -> Self {
         Self {
             client: SocketClient::of(&config),
             config,
             opened: OnceCell::new(),
             unmade: OnceCell::new(),
-            hides_record: AtomicBool::new(false),
+            hides_audit_log: AtomicBool::new(false),
         }
     }
 
@@ -64,8 +64,8 @@ impl Gateway {
 
     /// Has a store that this opens keep its audit log without showing the lines where no `audit.file` is set: of an
     /// import there are as many as accounts.
-    pub(super) fn keep_record_off_the_terminal(&self) {
-        self.hides_record.store(true, Ordering::Relaxed);
+    pub(super) fn keep_audit_log_off_the_terminal(&self) {
+        self.hides_audit_log.store(true, Ordering::Relaxed);
     }
 
     /// Whether what was asked was asked of the gateway itself, which sends what waits, and not of its store.
@@ -74,29 +74,30 @@ impl Gateway {
     }
 
     /// Has a command executed. `T` is what [`Command`] says that it answers.
-    pub(super) async fn ask<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
+    pub(super) async fn send<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
         understood(self.execute(command, None).await?)
     }
 
     /// The same, and says why it is asked.
-    pub(super) async fn ask_because<T: DeserializeOwned>(
+    pub(super) async fn send_with_reason<T: DeserializeOwned>(
         &self,
         command: Command,
-        Why { reason }: Why,
+        ReasonArg { reason }: ReasonArg,
     ) -> Result<T, Failure> {
         understood(self.execute(command, reason.as_deref()).await?)
     }
 
     /// The same, of a gateway that runs and of nothing else.
-    pub(super) async fn ask_running<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
-        self.ask_running_because(command, Why::default()).await
+    pub(super) async fn send_to_running<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
+        self.send_to_running_with_reason(command, ReasonArg::default())
+            .await
     }
 
     /// The same, and says why it is asked.
-    pub(super) async fn ask_running_because<T: DeserializeOwned>(
+    pub(super) async fn send_to_running_with_reason<T: DeserializeOwned>(
         &self,
         command: Command,
-        Why { reason }: Why,
+        ReasonArg { reason }: ReasonArg,
     ) -> Result<T, Failure> {
         let outcome = self.client.send_with_reason(&command, reason.as_deref()).await;
         understood(outcome.map_err(|error| Failure::failed(error.to_string()))??)
@@ -126,16 +127,20 @@ impl Gateway {
     }
 
     /// Has everything in the store written out.
-    pub(super) async fn export(&self, purpose: ExportPurpose, why: &Why) -> Result<Export, Failure> {
+    pub(super) async fn export(
+        &self,
+        purpose: ExportPurpose,
+        why: &ReasonArg,
+    ) -> Result<ExportSource, Failure> {
         let reason = why.reason.as_deref();
         match self.client.export(purpose, reason).await {
-            Ok(exporting) => return Ok(Export::Running(exporting?)),
+            Ok(exporting) => return Ok(ExportSource::Running(exporting?)),
             Err(ClientError::NotRunning(_)) => {}
             Err(error) => return Err(Failure::failed(error.to_string())),
         }
         self.require_made("nothing is exported").await?;
         let administration = self.writable().await?;
-        Ok(Export::Opened(
+        Ok(ExportSource::Opened(
             administration.export(purpose, &actor(reason)).await?,
         ))
     }
@@ -144,13 +149,13 @@ impl Gateway {
     pub(super) async fn exported<T>(
         &self,
         purpose: ExportPurpose,
-        why: &Why,
+        reason: &ReasonArg,
         outcome: Result<T, Failure>,
     ) -> Result<T, Failure> {
         if outcome.is_err() {
             let command = Command::NoteFailedExport(purpose);
             // The failure itself says more than that nobody could be told of it.
-            let _ = self.ask_because::<()>(command, why.clone()).await;
+            let _ = self.send_with_reason::<()>(command, reason.clone()).await;
         }
         outcome
     }
@@ -161,7 +166,7 @@ impl Gateway {
         name: &str,
         source: impl BufRead,
         wanted: ImportScope,
-        why: &Why,
+        reason: &ReasonArg,
         progress: impl FnMut(u64),
     ) -> Result<ImportResult, Failure> {
         self.require_stopped("An import makes a new store").await?;
@@ -177,7 +182,7 @@ impl Gateway {
         })?;
         let administration = self.writable().await?;
         imported
-            .record(administration, &actor(why.reason.as_deref()))
+            .record(administration, &actor(reason.reason.as_deref()))
             .await?;
         Ok(imported)
     }
@@ -208,7 +213,7 @@ impl Gateway {
                 let mut config = self.config.clone();
                 // Standard output belongs to the answer.
                 if config.audit.file.as_os_str().is_empty() {
-                    let hides = self.hides_record.load(Ordering::Relaxed);
+                    let hides = self.hides_audit_log.load(Ordering::Relaxed);
                     config.audit.file = if hides { NOWHERE } else { Audit::STANDARD_ERROR }.into();
                 }
                 let opened = Administration::open(&config, Clock::system(), Random::system()).await;
@@ -284,12 +289,12 @@ impl Gateway {
 
 /// An export on its way, from the gateway that runs or from its store.
 #[derive(Debug)]
-pub(super) enum Export {
+pub(super) enum ExportSource {
     Running(ExportStream),
     Opened(ExportFile),
 }
 
-impl Export {
+impl ExportSource {
     /// The next lines; none at the end of an export that is whole.
     pub(super) async fn lines(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         match self {

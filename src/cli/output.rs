@@ -16,12 +16,12 @@ pub(super) const USAGE: u8 = 2;
 
 /// What a command that was done says: to programs and to people.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct CommandOutput {
     json: Value,
     text: String,
 }
 
-impl Answer {
+impl CommandOutput {
     /// The document, and the text with its line breaks between lines only.
     pub(super) fn new(json: &impl Serialize, text: impl Into<String>) -> Result<Self, Failure> {
         Ok(Self {

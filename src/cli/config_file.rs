@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tokio::runtime;
 
-use super::answer::{Failure, mention, print_line};
+use super::output::{Failure, mention, print_line};
 use super::standard_stream;
 use crate::config::{
     Config, ConfigErrors, DEFAULT_PATH, Loaded, Problem, SYSTEM_PATH, StoreLocation, adopt_variables,
@@ -23,14 +23,14 @@ const VARIABLE: &str = "VESTIBULE_CONFIG";
 
 /// Where the configuration is.
 #[derive(Clone, Debug)]
-pub(super) enum Chosen {
+pub(super) enum ConfigLocation {
     /// In a file.
     File(PathBuf),
     /// Nowhere: the one for trying out, before the demo or the application at this URL.
     Trial(Option<String>),
 }
 
-impl Chosen {
+impl ConfigLocation {
     /// What `--config` or `VESTIBULE_CONFIG` names; without them the first usual file that is there, else the
     /// configuration for trying out.
     pub(super) fn at(path: Option<&Path>) -> Self {
