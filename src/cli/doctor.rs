@@ -15,7 +15,7 @@ use super::output::{Failure, exit_after, print_json, print_line};
 use super::table::printable;
 use crate::config::{DEFAULT_PATH, Loaded, Problem};
 use crate::control::SocketClient;
-use crate::doctor::{Finding, Verdict, examine};
+use crate::doctor::{Finding, Verdict, run};
 use crate::model::Email;
 
 const CHECK: &str = "configuration";
@@ -83,7 +83,7 @@ impl Doctor {
             ));
         }
         if let Some(config) = config {
-            let (is_running, found) = runtime.block_on(examine(&config, self.mail.as_ref(), progress));
+            let (is_running, found) = runtime.block_on(run(&config, self.mail.as_ref(), progress));
             running = is_running;
             findings.extend(found);
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Patient};
+use super::{DoctorContext, Finding};
 use crate::config::StoreLocation;
 
 const CHECK: &str = "disk";
@@ -17,8 +17,8 @@ const LITTLE: u64 = 1 << 30;
 const FEW: u64 = 1000;
 
 /// For the store's folder.
-pub(super) fn room(patient: &Patient<'_>) -> Vec<Finding> {
-    let Ok(StoreLocation::Sled(folder)) = patient.config.store.location() else {
+pub(super) fn room(context: &DoctorContext<'_>) -> Vec<Finding> {
+    let Ok(StoreLocation::Sled(folder)) = context.config.store.location() else {
         return Vec::new();
     };
     let there = existing(&folder);
@@ -26,7 +26,7 @@ pub(super) fn room(patient: &Patient<'_>) -> Vec<Finding> {
         Ok(stat) => {
             // Where inodes are made as they are needed, there are none to count.
             let inodes = (stat.f_files > 0).then_some(stat.f_favail);
-            judge(&there, stat.f_bavail.saturating_mul(stat.f_frsize), inodes)
+            evaluate(&there, stat.f_bavail.saturating_mul(stat.f_frsize), inodes)
         }
         Err(error) => Finding::warning(CHECK, format!("{}: {error}", there.display()), "see store.url"),
     };
@@ -39,7 +39,7 @@ pub(super) fn existing(folder: &Path) -> PathBuf {
     above.next().map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
-fn judge(folder: &Path, bytes: u64, inodes: Option<u64>) -> Finding {
+fn evaluate(folder: &Path, bytes: u64, inodes: Option<u64>) -> Finding {
     let free = format!("{} MiB are free for {}", bytes >> 20, folder.display());
     let advice = "make room: when the disk is full, sign-ins and changes are answered with 503";
     let few = inodes.filter(|inodes| *inodes < FEW);
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn little_room_is_a_warning_and_none_a_problem() {
-        let verdict = |bytes, inodes| judge(Path::new("data"), bytes, inodes).verdict;
+        let verdict = |bytes, inodes| evaluate(Path::new("data"), bytes, inodes).verdict;
         assert_eq!(verdict(LITTLE, Some(FEW)), Verdict::Ok);
         assert_eq!(verdict(LITTLE, None), Verdict::Ok);
         assert_eq!(verdict(LITTLE - 1, None), Verdict::Warning);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Finding, Patient, http, listeners, tls};
+use super::{DoctorContext, Finding, http, listeners, tls};
 use crate::control::Command;
 
 const PROXIES: &str = "trusted_proxies";
@@ -12,15 +12,15 @@ const IDENTITY: &str = "identity";
 const SOMEBODY_ELSE: &str = "192.0.2.77";
 
 /// Whether this machine is believed when it speaks for somebody else.
-pub(super) async fn proxies(patient: &Patient<'_>) -> Vec<Finding> {
-    let networks = &patient.config.listen.trusted_proxies;
+pub(super) async fn proxies(context: &DoctorContext<'_>) -> Vec<Finding> {
+    let networks = &context.config.listen.trusted_proxies;
     if let Some(all) = networks.iter().find(|network| network.prefix_len() == 0) {
         let text = format!("{all} is everybody: whoever asks may say from where");
         let advice = "name the proxies that stand before this gateway, and nobody else";
         return vec![Finding::problem(PROXIES, text, advice)];
     }
-    let address = patient.running.as_ref().and_then(|running| running.https.first());
-    let (Some(&address), Some(host)) = (address, listeners::hosts(patient).into_iter().next()) else {
+    let address = context.running.as_ref().and_then(|running| running.https.first());
+    let (Some(&address), Some(host)) = (address, listeners::hosts(context).into_iter().next()) else {
         return vec![Finding::skipped(
             PROXIES,
             "no gateway runs that could be told a false address",
@@ -37,7 +37,7 @@ pub(super) async fn proxies(patient: &Patient<'_>) -> Vec<Finding> {
         let answer = http::get(shaken.stream, &host, "/.auth/login", &claims)
             .await
             .ok()?;
-        let recent = patient
+        let recent = context
             .recall(http::header(&answer, "x-request-id")?)
             .await
             .ok()??;
@@ -64,20 +64,20 @@ pub(super) async fn proxies(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 /// Whether a client can forge what only the gateway may say: the stages are asked about a request that does.
-pub(super) async fn identity(patient: &Patient<'_>) -> Vec<Finding> {
-    if patient.running.is_none() {
+pub(super) async fn identity(context: &DoctorContext<'_>) -> Vec<Finding> {
+    if context.running.is_none() {
         return vec![Finding::skipped(
             IDENTITY,
             "no gateway runs that could be told a false name",
         )];
     }
-    let somebody = somebody(patient).await;
+    let somebody = somebody(context).await;
     let mut looked_at = 0;
     let mut forgeable = Vec::new();
-    let Some(public) = patient.config.public_host() else {
+    let Some(public) = context.config.public_host() else {
         return Vec::new();
     };
-    for route in &patient.config.route {
+    for route in &context.config.route {
         let Ok(label) = route.label(&public) else {
             continue;
         };
@@ -90,7 +90,7 @@ pub(super) async fn identity(patient: &Patient<'_>) -> Vec<Finding> {
                 user,
                 destination: None,
             };
-            let Ok(told) = patient.ask(explain).await else {
+            let Ok(told) = context.ask(explain).await else {
                 continue;
             };
             if let Some(names) = told.pointer("/forwarded/forgeable").and_then(Value::as_array) {
@@ -122,8 +122,8 @@ pub(super) async fn identity(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 /// An account, for routes that want one.
-async fn somebody(patient: &Patient<'_>) -> Option<String> {
-    let users = patient.ask(Command::ListUsers(None)).await.ok()?;
+async fn somebody(context: &DoctorContext<'_>) -> Option<String> {
+    let users = context.ask(Command::ListUsers(None)).await.ok()?;
     let mut users = users.as_array()?.iter();
     let user = users.find(|user| user.get("standing").and_then(Value::as_str) == Some("active"))?;
     user.get("id").and_then(Value::as_str).map(str::to_owned)

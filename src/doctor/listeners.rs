@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::{Finding, LIMIT, Patient, http, tls};
+use super::{DoctorContext, Finding, LIMIT, http, tls};
 use crate::config::{HostPattern, TlsVersion};
 
 const HTTPS: &str = "listen.https";
@@ -14,20 +14,20 @@ const HTTP: &str = "listen.http";
 const OPS: &str = "listen.ops";
 
 /// Every HTTPS address, with every host that is configured.
-pub(super) async fn https(patient: &Patient<'_>) -> Vec<Finding> {
-    let Some(running) = &patient.running else {
-        return free(HTTPS, &patient.config.listen.https).await;
+pub(super) async fn https(context: &DoctorContext<'_>) -> Vec<Finding> {
+    let Some(running) = &context.running else {
+        return free(HTTPS, &context.config.listen.https).await;
     };
     let mut findings = Vec::new();
     for &address in &running.https {
-        findings.extend(one(patient, address).await);
+        findings.extend(one(context, address).await);
     }
     findings
 }
 
-async fn one(patient: &Patient<'_>, address: SocketAddr) -> Vec<Finding> {
+async fn one(context: &DoctorContext<'_>, address: SocketAddr) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let hosts = hosts(patient);
+    let hosts = hosts(context);
     let mut version = "";
     for host in &hosts {
         match tls::shake(address, host, false).await {
@@ -35,9 +35,9 @@ async fn one(patient: &Patient<'_>, address: SocketAddr) -> Vec<Finding> {
                 let place = format!("{address} for {host}");
                 version = shaken.version;
                 findings.extend(
-                    patient
+                    context
                         .trust
-                        .judge("certificate", &shaken, patient.clock.now(), &place),
+                        .verify("certificate", &shaken, context.clock.now(), &place),
                 );
             }
             Err(error) => {
@@ -48,7 +48,7 @@ async fn one(patient: &Patient<'_>, address: SocketAddr) -> Vec<Finding> {
             }
         }
     }
-    if patient.config.tls.min_version == TlsVersion::Tls13
+    if context.config.tls.min_version == TlsVersion::Tls13
         && let Some(host) = hosts.first()
         && tls::shake(address, host, true).await.is_ok()
     {
@@ -67,13 +67,13 @@ async fn one(patient: &Patient<'_>, address: SocketAddr) -> Vec<Finding> {
 }
 
 /// All hosts that are configured, that of `public_url` first; one below each wildcard.
-pub(super) fn hosts(patient: &Patient<'_>) -> Vec<String> {
+pub(super) fn hosts(context: &DoctorContext<'_>) -> Vec<String> {
     let mut hosts = Vec::new();
-    let Some(public) = patient.config.public_host() else {
+    let Some(public) = context.config.public_host() else {
         return hosts;
     };
     hosts.push(public.to_string());
-    let routes = patient.config.route.iter();
+    let routes = context.config.route.iter();
     for pattern in routes.filter_map(|route| route.host_pattern(&public).ok()) {
         let host = match pattern {
             HostPattern::Exact(host) => host.to_string(),
@@ -108,11 +108,11 @@ async fn free(check: &'static str, addresses: &[SocketAddr]) -> Vec<Finding> {
 }
 
 /// Every plain address redirects.
-pub(super) async fn plain(patient: &Patient<'_>) -> Vec<Finding> {
-    let Some(running) = &patient.running else {
-        return free(HTTP, &patient.config.listen.http).await;
+pub(super) async fn plain(context: &DoctorContext<'_>) -> Vec<Finding> {
+    let Some(running) = &context.running else {
+        return free(HTTP, &context.config.listen.http).await;
     };
-    let host = patient
+    let host = context
         .config
         .public_host()
         .map(|host| host.to_string())
@@ -145,9 +145,9 @@ pub(super) async fn plain(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 /// The probes answer.
-pub(super) async fn ops(patient: &Patient<'_>) -> Vec<Finding> {
-    let Some(running) = &patient.running else {
-        let configured = patient.config.listen.ops_address().ok().flatten();
+pub(super) async fn ops(context: &DoctorContext<'_>) -> Vec<Finding> {
+    let Some(running) = &context.running else {
+        let configured = context.config.listen.ops_address().ok().flatten();
         return free(OPS, configured.as_slice()).await;
     };
     let Some(address) = running.ops else {

@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 
 use super::disk::existing;
-use super::{Finding, LIMIT, Patient};
+use super::{DoctorContext, Finding, LIMIT};
 use crate::config::{MailUrlError, SecretError};
 use crate::model::Email;
 use crate::random::Random;
@@ -14,12 +14,12 @@ use crate::services::{MailError, MailProbe, ProbeError};
 const CHECK: &str = "mail";
 
 /// The server takes the user and the password, or the folder can be written; `to` gets a mail, if it is given.
-pub(super) async fn leaves(patient: &Patient<'_>, to: Option<&Email>) -> Vec<Finding> {
-    let probe = match MailProbe::new(patient.config, LIMIT) {
+pub(super) async fn leaves(context: &DoctorContext<'_>, to: Option<&Email>) -> Vec<Finding> {
+    let probe = match MailProbe::new(context.config, LIMIT) {
         Ok(probe) => probe,
         // The gateway that runs has what this shell lacks.
         Err(MailError::Url(MailUrlError::Secret(error @ SecretError::NoVariable(_))))
-            if patient.running.is_some() =>
+            if context.running.is_some() =>
         {
             return vec![Finding::skipped(CHECK, error.to_string())];
         }
@@ -31,7 +31,7 @@ pub(super) async fn leaves(patient: &Patient<'_>, to: Option<&Email>) -> Vec<Fin
     };
     if let Some(to) = to {
         findings.push(
-            match probe.send(to, patient.clock.now(), &Random::system()).await {
+            match probe.send(to, context.clock.now(), &Random::system()).await {
                 Ok(()) => Finding::ok(CHECK, format!("a mail to {to} was taken")),
                 Err(error) => failed(&error),
             },

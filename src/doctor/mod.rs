@@ -4,12 +4,12 @@
 //! none takes longer than a few times three seconds.
 
 mod disk;
+mod file_permissions;
 mod forwarding;
 mod http;
 mod listeners;
 mod mail;
-mod modes;
-mod public;
+mod public_url;
 mod store;
 mod tls;
 mod upstreams;
@@ -97,12 +97,12 @@ impl Finding {
 
 /// What is looked at, and by what.
 #[derive(Debug)]
-struct Patient<'c> {
+struct DoctorContext<'c> {
     config: &'c Config,
     client: SocketClient,
     /// Where the gateway is that runs, if one does.
     running: Option<ServerInfo>,
-    trust: tls::Trust,
+    trust: tls::MachineTrust,
     clock: Clock,
 }
 
@@ -110,32 +110,32 @@ type Check<'p> = Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'p>>;
 
 /// Looks at everything at once. `mail` gets a mail, if it is given; `progress` is told how many checks of how many are
 /// done. The findings are in the order of the checks, and with them comes whether a gateway runs.
-pub async fn examine(
+pub async fn run(
     config: &Config,
     mail: Option<&Email>,
     mut progress: impl FnMut(usize, usize),
 ) -> (bool, Vec<Finding>) {
     let client = SocketClient::of(config);
     let (running, gateway) = gateway(&client).await;
-    let patient = Patient {
+    let context = DoctorContext {
         config,
         client,
         running,
-        trust: tls::Trust::of(config),
+        trust: tls::MachineTrust::of(config),
         clock: Clock::system(),
     };
     let checks: Vec<Check<'_>> = vec![
-        Box::pin(listeners::https(&patient)),
-        Box::pin(listeners::plain(&patient)),
-        Box::pin(listeners::ops(&patient)),
-        Box::pin(public::reach(&patient)),
-        Box::pin(forwarding::proxies(&patient)),
-        Box::pin(forwarding::identity(&patient)),
-        Box::pin(upstreams::reach(&patient)),
-        Box::pin(store::answers(&patient)),
-        Box::pin(async { disk::room(&patient) }),
-        Box::pin(async { modes::files(&patient) }),
-        Box::pin(mail::leaves(&patient, mail)),
+        Box::pin(listeners::https(&context)),
+        Box::pin(listeners::plain(&context)),
+        Box::pin(listeners::ops(&context)),
+        Box::pin(public_url::reach(&context)),
+        Box::pin(forwarding::proxies(&context)),
+        Box::pin(forwarding::identity(&context)),
+        Box::pin(upstreams::reach(&context)),
+        Box::pin(store::answers(&context)),
+        Box::pin(async { disk::room(&context) }),
+        Box::pin(async { file_permissions::files(&context) }),
+        Box::pin(mail::leaves(&context, mail)),
     ];
     let count = checks.len();
     let mut under_way: FuturesUnordered<_> = checks
@@ -153,7 +153,7 @@ pub async fn examine(
     let findings = gateway
         .into_iter()
         .chain(done.into_iter().flat_map(|(_, found)| found));
-    (patient.running.is_some(), findings.collect())
+    (context.running.is_some(), findings.collect())
 }
 
 /// Whether one runs, and by what.
@@ -204,7 +204,7 @@ async fn gateway(client: &SocketClient) -> (Option<ServerInfo>, Vec<Finding>) {
     (Some(running), findings)
 }
 
-impl Patient<'_> {
+impl DoctorContext<'_> {
     /// Asks the gateway that runs.
     async fn ask(&self, command: Command) -> Result<Value, String> {
         let asked = tokio::time::timeout(LIMIT, self.client.send(&command)).await;

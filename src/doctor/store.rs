@@ -1,6 +1,6 @@
 //! The store: whether it answers, or opens.
 
-use super::{Finding, Patient};
+use super::{DoctorContext, Finding};
 use crate::control::{Administration, AuditQuery, Command, is_made};
 use crate::random::Random;
 use crate::store::{AuditFilter, AuditOrder, AuditPage};
@@ -8,13 +8,13 @@ use crate::store::{AuditFilter, AuditOrder, AuditPage};
 const CHECK: &str = "store";
 
 /// The running gateway's answers; where none runs, this opens it, unless it is not there yet.
-pub(super) async fn answers(patient: &Patient<'_>) -> Vec<Finding> {
-    if let Some(running) = &patient.running {
-        let mut findings = asked(patient).await;
+pub(super) async fn answers(context: &DoctorContext<'_>) -> Vec<Finding> {
+    if let Some(running) = &context.running {
+        let mut findings = ask_running(context).await;
         findings.extend(running.lost_changes.clone().map(lost));
         return findings;
     }
-    let Ok(location) = patient.config.store.location() else {
+    let Ok(location) = context.config.store.location() else {
         return Vec::new();
     };
     match is_made(&location).await {
@@ -28,9 +28,9 @@ pub(super) async fn answers(patient: &Patient<'_>) -> Vec<Finding> {
             return vec![Finding::problem(CHECK, format!("{location}: {error}"), advice)];
         }
     }
-    let mut config = patient.config.clone();
+    let mut config = context.config.clone();
     config.audit.file = crate::services::Audit::STANDARD_ERROR.into();
-    let clock = patient.clock.clone();
+    let clock = context.clock.clone();
     // By a task of its own: it reads all of the store, and other checks measure time meanwhile.
     let opening = tokio::spawn(async move {
         Administration::open(&config, clock, Random::system())
@@ -57,7 +57,7 @@ fn lost(changes: String) -> Finding {
     )
 }
 
-async fn asked(patient: &Patient<'_>) -> Vec<Finding> {
+async fn ask_running(context: &DoctorContext<'_>) -> Vec<Finding> {
     let newest = AuditQuery {
         account: None,
         filter: AuditFilter::default(),
@@ -66,7 +66,7 @@ async fn asked(patient: &Patient<'_>) -> Vec<Finding> {
         exports: false,
         limit: 1,
     };
-    let page = patient.ask(Command::ReadAudit(newest)).await;
+    let page = context.ask(Command::ReadAudit(newest)).await;
     let page =
         page.and_then(|page| serde_json::from_value::<AuditPage>(page).map_err(|error| error.to_string()));
     let page = match page {
@@ -78,7 +78,7 @@ async fn asked(patient: &Patient<'_>) -> Vec<Finding> {
     };
     let mut findings = vec![Finding::ok(CHECK, "the gateway reads it")];
     if let Some((_, event)) = page.events.first()
-        && event.time > patient.clock.now() + super::LIMIT
+        && event.time > context.clock.now() + super::LIMIT
     {
         findings.push(Finding::problem(
             "clock",

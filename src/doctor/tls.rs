@@ -30,21 +30,21 @@ const DAYS_LEFT: i64 = 14;
 
 /// Whom this machine trusts.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(super) struct MachineTrust {
     system: RootCertStore,
     /// The local authority, where the gateway makes its certificates itself.
     local: Option<CertificateDer<'static>>,
 }
 
 /// A connection whose certificate is not judged yet.
-pub(super) struct Shaken {
+pub(super) struct Handshake {
     pub(super) stream: TlsStream<TcpStream>,
     pub(super) version: &'static str,
     chain: Vec<CertificateDer<'static>>,
     name: ServerName<'static>,
 }
 
-impl Trust {
+impl MachineTrust {
     /// The system's, and the local authority if the configuration has no certificate.
     pub(super) fn of(config: &Config) -> Self {
         let mut system = RootCertStore::empty();
@@ -58,10 +58,10 @@ impl Trust {
     }
 
     /// What there is to say of a certificate for a host.
-    pub(super) fn judge(
+    pub(super) fn verify(
         &self,
         check: &'static str,
-        shaken: &Shaken,
+        shaken: &Handshake,
         now: Timestamp,
         place: &str,
     ) -> Vec<Finding> {
@@ -110,14 +110,14 @@ impl Trust {
 }
 
 /// Shakes hands, with any certificate. `newest`: the newest version that is spoken, TLS 1.3 unless only 1.2 is.
-pub(super) async fn shake(address: SocketAddr, host: &str, only_tls12: bool) -> io::Result<Shaken> {
+pub(super) async fn shake(address: SocketAddr, host: &str, only_tls12: bool) -> io::Result<Handshake> {
     let versions: &[&SupportedProtocolVersion] = if only_tls12 { &[&TLS12] } else { &[&TLS13, &TLS12] };
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions)
         .map_err(io::Error::other)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Whoever(provider)))
+        .with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate(provider)))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
@@ -141,7 +141,7 @@ pub(super) async fn shake(address: SocketAddr, host: &str, only_tls12: bool) -> 
         .iter()
         .map(|certificate| certificate.clone().into_owned())
         .collect();
-    Ok(Shaken {
+    Ok(Handshake {
         stream,
         version,
         chain,
@@ -199,9 +199,9 @@ fn why(error: &Error) -> (String, &'static str) {
 
 /// Takes every certificate, of whoever has its key: it is judged afterwards, so that all can be said of it.
 #[derive(Debug)]
-struct Whoever(Arc<CryptoProvider>);
+struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Whoever {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -8,7 +8,7 @@ use jiff::fmt::rfc2822;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Finding, LIMIT, Patient, http};
+use super::{DoctorContext, Finding, LIMIT, http};
 use crate::config::Server;
 use crate::route::Routes;
 use crate::upstream::{Reachability, Upstreams};
@@ -21,15 +21,15 @@ const SKEW: u64 = 60;
 
 /// Every server takes a connection, by the gateway's own rules, TLS included. No request is sent to one, but over plain
 /// HTTP to ask for the time.
-pub(super) async fn reach(patient: &Patient<'_>) -> Vec<Finding> {
-    let made = patient
+pub(super) async fn reach(context: &DoctorContext<'_>) -> Vec<Finding> {
+    let made = context
         .config
         .public_host()
-        .and_then(|host| Routes::new(patient.config, host).ok());
+        .and_then(|host| Routes::new(context.config, host).ok());
     let Some(routes) = made else {
         return Vec::new();
     };
-    let upstreams = match Upstreams::new(patient.config, &routes, &Arc::default()) {
+    let upstreams = match Upstreams::new(context.config, &routes, &Arc::default()) {
         Ok(upstreams) => upstreams,
         Err(error) => return vec![Finding::problem(CHECK, error.to_string(), "see [upstream]")],
     };
@@ -39,7 +39,7 @@ pub(super) async fn reach(patient: &Patient<'_>) -> Vec<Finding> {
     // The first that tells the time is asked, and no other.
     for server in answering.filter_map(|reached| reached.server.parse::<Server>().ok()) {
         if let Some(theirs) = their_time(&server).await {
-            findings.push(judge_clock(&server, theirs, patient.clock.now()));
+            findings.push(compare_clocks(&server, theirs, context.clock.now()));
             break;
         }
     }
@@ -88,7 +88,7 @@ async fn their_time(server: &Server) -> Option<Timestamp> {
         .ok()
 }
 
-fn judge_clock(server: &Server, theirs: Timestamp, ours: Timestamp) -> Finding {
+fn compare_clocks(server: &Server, theirs: Timestamp, ours: Timestamp) -> Finding {
     let apart = theirs.duration_since(ours).unsigned_abs().as_secs();
     if apart <= SKEW {
         return Finding::ok(CLOCK, format!("agrees with that of {server}"));
@@ -113,7 +113,7 @@ mod tests {
         let ours: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         let verdict = |date: &str| {
             let theirs = rfc2822::DateTimeParser::new().parse_timestamp(date).unwrap();
-            judge_clock(&server, theirs, ours).verdict
+            compare_clocks(&server, theirs, ours).verdict
         };
         assert_eq!(verdict("Fri, 02 Jan 2026 03:05:05 GMT"), Verdict::Ok);
         assert_eq!(verdict("Fri, 02 Jan 2026 03:03:05 GMT"), Verdict::Ok);

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use vestibule::config::Config;
 use vestibule::control::socket::AdministratorSocket;
 use vestibule::control::{Command, CommandError};
-use vestibule::doctor::{Finding, Verdict, examine};
+use vestibule::doctor::{Finding, Verdict, run};
 use vestibule::services::Actor;
 
 use crate::harness::{Application, Running, route, soon};
@@ -59,7 +59,7 @@ async fn examine_at(socket: PathBuf, say: impl FnOnce(&mut Config)) -> Vec<Findi
     };
     config.listen.admin_socket = socket;
     say(&mut config);
-    soon(examine(&config, None, |_, _| {})).await.1
+    soon(run(&config, None, |_, _| {})).await.1
 }
 
 #[track_caller]

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _,
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use vestibule::config::{Config, SecretSource};
-use vestibule::doctor::{Finding, Verdict, examine};
+use vestibule::doctor::{Finding, Verdict, run};
 use vestibule::secret::Secret;
 
 use crate::harness::{Letter, certify, soon};
@@ -82,7 +82,7 @@ async fn examine_mail_by(ca: Option<&Path>, url: &str, to: Option<&str>) -> Vec<
     config.listen.ops = String::new();
     config.mail.url = SecretSource::Text(Secret::new(url.to_owned()));
     let to = to.map(|to| to.parse().unwrap());
-    let (_, findings) = soon(examine(&config, to.as_ref(), |_, _| {})).await;
+    let (_, findings) = soon(run(&config, to.as_ref(), |_, _| {})).await;
     findings
         .into_iter()
         .filter(|finding| finding.check == "mail")

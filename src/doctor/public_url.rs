@@ -5,13 +5,13 @@ use std::io;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
-use super::{Finding, LIMIT, Patient, http, tls};
+use super::{DoctorContext, Finding, LIMIT, http, tls};
 
 const CHECK: &str = "public_url";
 
 /// Its host has an address, TLS is spoken there, and what answers is this gateway: only that knows the request's id.
-pub(super) async fn reach(patient: &Patient<'_>) -> Vec<Finding> {
-    let Some(running) = &patient.running else {
+pub(super) async fn reach(context: &DoctorContext<'_>) -> Vec<Finding> {
+    let Some(running) = &context.running else {
         return vec![Finding::skipped(CHECK, "no gateway runs that could be reached")];
     };
     let Some((host, port)) = host_and_port(&running.public_url) else {
@@ -33,7 +33,7 @@ pub(super) async fn reach(patient: &Patient<'_>) -> Vec<Finding> {
     let mut last = format!("{host} has no address");
     for address in addresses {
         match tls::shake(address, &host, false).await {
-            Ok(shaken) => return at(patient, shaken, &host, port).await,
+            Ok(shaken) => return at(context, shaken, &host, port).await,
             Err(error) => last = format!("{host} is at {address}, where nobody can be reached: {error}"),
         }
     }
@@ -42,10 +42,10 @@ pub(super) async fn reach(patient: &Patient<'_>) -> Vec<Finding> {
     vec![Finding::problem(CHECK, last, advice)]
 }
 
-async fn at(patient: &Patient<'_>, shaken: tls::Shaken, host: &str, port: u16) -> Vec<Finding> {
+async fn at(context: &DoctorContext<'_>, shaken: tls::Handshake, host: &str, port: u16) -> Vec<Finding> {
     let place = format!("{host}:{port}");
     // Judged by the listener's check too where that is what answers: told here only if it is worse than that.
-    let mut findings = patient.trust.judge(CHECK, &shaken, patient.clock.now(), &place);
+    let mut findings = context.trust.verify(CHECK, &shaken, context.clock.now(), &place);
     findings.retain(|finding| finding.verdict == super::Verdict::Problem);
     let authority = if port == 443 {
         host.to_owned()
@@ -63,7 +63,7 @@ async fn at(patient: &Patient<'_>, shaken: tls::Shaken, host: &str, port: u16) -
         }
     };
     let is_ours = match id {
-        Some(id) => match patient.recall(id).await {
+        Some(id) => match context.recall(id).await {
             Ok(recalled) => recalled.is_some(),
             Err(error) => {
                 let unknown =

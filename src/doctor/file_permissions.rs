@@ -5,16 +5,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Patient};
+use super::{DoctorContext, Finding};
 use crate::config::{SecretSource, StoreLocation, require_private_mode};
 
 const CHECK: &str = "files";
 
 /// Keys, the store, the socket and what is written.
-pub(super) fn files(patient: &Patient<'_>) -> Vec<Finding> {
+pub(super) fn files(context: &DoctorContext<'_>) -> Vec<Finding> {
     let mut looked_at = 0;
     let mut findings = Vec::new();
-    let (secrets, others) = private(patient);
+    let (secrets, others) = private(context);
     for (path, is_secret) in secrets
         .into_iter()
         .map(|path| (path, true))
@@ -51,8 +51,8 @@ fn exposed(path: &Path, mode: u32, wanted: &str) -> Finding {
 }
 
 /// What nobody else should read, whether or not it is there: the files of secrets and keys, and all other.
-fn private(patient: &Patient<'_>) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
-    let config = patient.config;
+fn private(context: &DoctorContext<'_>) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
+    let config = context.config;
     let mut paths = Vec::new();
     if let SecretSource::File { file } = &config.store.url {
         paths.push(file.clone());
