@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::config::{Config, Target, UpstreamConfig};
+use crate::config::{Config, UpstreamConfig, UpstreamTarget};
 use crate::control::health::{HealthServer, Readiness};
 use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
@@ -290,14 +290,16 @@ fn share_out(descriptors: usize, config: &Config) -> Shares {
 /// As many as all applications may have together.
 fn connections_to_applications(config: &Config) -> usize {
     let targets: BTreeSet<_> = config.route.iter().map(|route| route.upstream.as_str()).collect();
-    let most = targets.into_iter().map(|target| match Target::parse(target) {
-        Ok(Target::Named(name)) => config
-            .upstream
-            .get(name)
-            .map_or(0, |upstream| upstream.max_connections),
-        Ok(Target::Server(_)) => UpstreamConfig::default().max_connections,
-        Ok(Target::Demo) | Err(_) => 0,
-    });
+    let most = targets
+        .into_iter()
+        .map(|target| match UpstreamTarget::parse(target) {
+            Ok(UpstreamTarget::Named(name)) => config
+                .upstream
+                .get(name)
+                .map_or(0, |upstream| upstream.max_connections),
+            Ok(UpstreamTarget::Server(_)) => UpstreamConfig::default().max_connections,
+            Ok(UpstreamTarget::Demo) | Err(_) => 0,
+        });
     most.fold(0, usize::saturating_add)
 }
 

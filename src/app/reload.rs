@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::{Addresses, BuildError, Generation};
-use crate::config::{Config, ConfigErrors, Loaded, StoreLocation};
+use crate::config::{Config, ConfigErrors, LoadedConfig, StoreLocation};
 use crate::control::{Administration, Command, CommandError, CommandResult, ReloadReport, ServerInfo};
 use crate::listener::{ConnectionSettings, ListenerTls};
 use crate::proxy::{GatewayHandle, SharedState};
@@ -20,11 +20,11 @@ use crate::services::{Actor, Event, Mailer, Origin, ServicesError};
 
 /// How the configuration is read again.
 #[derive(Clone)]
-pub struct ConfigSource(Arc<dyn Fn() -> Result<Loaded, ConfigErrors> + Send + Sync>);
+pub struct ConfigSource(Arc<dyn Fn() -> Result<LoadedConfig, ConfigErrors> + Send + Sync>);
 
 impl ConfigSource {
     /// By calling this, which may block.
-    pub fn new(read: impl Fn() -> Result<Loaded, ConfigErrors> + Send + Sync + 'static) -> Self {
+    pub fn new(read: impl Fn() -> Result<LoadedConfig, ConfigErrors> + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
 }
@@ -134,11 +134,14 @@ impl Serving {
         let source = self.source.clone();
         let read = spawn_blocking(move || (source.0)()).await;
         let running = self.config.lock().await;
-        let changed = read.ok().and_then(Result::ok).map(|Loaded { mut config, .. }| {
-            keep_port(&mut config, &running);
-            let changed = config.differences(&running).into_iter();
-            changed.map(str::to_owned).collect()
-        });
+        let changed = read
+            .ok()
+            .and_then(Result::ok)
+            .map(|LoadedConfig { mut config, .. }| {
+                keep_port(&mut config, &running);
+                let changed = config.differences(&running).into_iter();
+                changed.map(str::to_owned).collect()
+            });
         ServerInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             public_url: running.public_url.to_string(),
@@ -190,7 +193,7 @@ impl Next {
         store: Option<&StoreLocation>,
         surroundings: SharedState,
     ) -> Result<Self, ReloadError> {
-        let Loaded { mut config, warnings } = (source.0)()?;
+        let LoadedConfig { mut config, warnings } = (source.0)()?;
         if config.route.is_empty() && !running.route.is_empty() {
             return Err(ReloadError::NoRoute(running.route.len()));
         }

@@ -9,7 +9,7 @@ use super::config_file::ConfigLocation;
 use super::output::{exit_after, mention, print_json, print_line};
 use crate::app::{self, CheckReport};
 use crate::clock::Clock;
-use crate::config::{Config, DEFAULT_PATH, Loaded, Problem};
+use crate::config::{Config, DEFAULT_PATH, Diagnostic, LoadedConfig};
 
 /// Reads the configuration and reports on it: 0 if it can be run, 1 if not.
 ///
@@ -33,8 +33,8 @@ pub fn run(config: Option<&Path>, json: bool) -> ExitCode {
 /// What there is to say about a configuration.
 struct ConfigReport {
     subject: String,
-    errors: Vec<Problem>,
-    warnings: Vec<Problem>,
+    errors: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
 }
 
 fn report(config: Option<&Path>) -> ConfigReport {
@@ -51,7 +51,7 @@ fn report(config: Option<&Path>) -> ConfigReport {
         mention(adoption);
     }
     let (errors, warnings) = match loaded {
-        Ok(Loaded { config, mut warnings }) => {
+        Ok(LoadedConfig { config, mut warnings }) => {
             let (errors, odd) = try_out(file, &config);
             warnings.extend(odd);
             (errors, warnings)
@@ -67,12 +67,12 @@ fn report(config: Option<&Path>) -> ConfigReport {
 
 /// What a start would refuse, and warn of, that the configuration's own rules cannot see: certificates that do not fit,
 /// keys that are none, templates of the operator that fail.
-pub(super) fn try_out(file: &Path, config: &Config) -> (Vec<Problem>, Vec<Problem>) {
+pub(super) fn try_out(file: &Path, config: &Config) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let CheckReport { errors, warnings } = app::check(config, &Clock::system());
     let problems = |found: Vec<(String, String)>| {
         let problems = found.into_iter();
         problems
-            .map(|(key, message)| Problem::found_later(file, &key, message))
+            .map(|(key, message)| Diagnostic::found_later(file, &key, message))
             .collect()
     };
     (problems(errors), problems(warnings))

@@ -14,7 +14,7 @@ use tokio::runtime;
 use super::output::{Failure, mention, print_line};
 use super::standard_stream;
 use crate::config::{
-    Config, ConfigErrors, DEFAULT_PATH, Loaded, Problem, SYSTEM_PATH, StoreLocation, adopt_variables,
+    Config, ConfigErrors, DEFAULT_PATH, Diagnostic, LoadedConfig, SYSTEM_PATH, StoreLocation, adopt_variables,
 };
 use crate::control::{ClientError, EnvironmentError, GatewayEnvironment, SocketClient};
 
@@ -92,7 +92,7 @@ impl ConfigLocation {
     }
 
     /// Reads it, now or again.
-    pub(super) fn load(&self) -> Result<Loaded, ConfigErrors> {
+    pub(super) fn load(&self) -> Result<LoadedConfig, ConfigErrors> {
         match self {
             Self::File(file) => Config::load(file),
             Self::Trial(to) => Config::parse(&Config::trial_toml(to.as_deref()), "trial configuration"),
@@ -101,12 +101,12 @@ impl ConfigLocation {
 
     /// The same for a command that an operator runs beside a gateway: variables that the environment of this process lacks
     /// are taken from that of the gateway, where it runs and the system allows it. What became of them, if any are.
-    pub(super) fn load_beside_gateway(&self) -> (Result<Loaded, ConfigErrors>, Option<Adoption>) {
+    pub(super) fn load_beside_gateway(&self) -> (Result<LoadedConfig, ConfigErrors>, Option<Adoption>) {
         let problems = match self.load() {
             Err(problems) if problems.elsewhere.is_some() => problems,
             loaded => return (loaded, None),
         };
-        let missing = problems.errors.iter().filter_map(Problem::missing_variable);
+        let missing = problems.errors.iter().filter_map(Diagnostic::missing_variable);
         let missing: BTreeSet<String> = missing.map(str::to_owned).collect();
         let missing: Vec<String> = missing.into_iter().collect();
         let client = problems.elsewhere.as_deref().map(SocketClient::of);
@@ -136,7 +136,7 @@ impl ConfigLocation {
     }
 
     /// The same, with what is wrong as the command's failure, and where variables are from as a remark.
-    pub(super) fn read_beside_gateway(&self) -> Result<Loaded, Failure> {
+    pub(super) fn read_beside_gateway(&self) -> Result<LoadedConfig, Failure> {
         let (loaded, adoption) = self.load_beside_gateway();
         if let Some(adoption) = adoption {
             mention(adoption);
@@ -145,11 +145,11 @@ impl ConfigLocation {
     }
 
     /// Reads it, with what is wrong as the command's failure.
-    pub(super) fn read(&self) -> Result<Loaded, Failure> {
+    pub(super) fn read(&self) -> Result<LoadedConfig, Failure> {
         self.or_failure(self.load())
     }
 
-    fn or_failure(&self, loaded: Result<Loaded, ConfigErrors>) -> Result<Loaded, Failure> {
+    fn or_failure(&self, loaded: Result<LoadedConfig, ConfigErrors>) -> Result<LoadedConfig, Failure> {
         let to = match self {
             Self::Trial(to) => to.as_deref(),
             Self::File(_) => None,
@@ -268,7 +268,7 @@ impl From<ConfigErrors> for Failure {
     }
 }
 
-fn sentences(problems: &[Problem], sentence: impl Fn(&Problem) -> String) -> Vec<String> {
+fn sentences(problems: &[Diagnostic], sentence: impl Fn(&Diagnostic) -> String) -> Vec<String> {
     problems.iter().map(sentence).collect()
 }
 

@@ -13,7 +13,7 @@ use super::config_file::{Adoption, ConfigLocation};
 use super::logging;
 use super::output::{Failure, exit_after, print_json, print_line};
 use super::table::printable;
-use crate::config::{DEFAULT_PATH, Loaded, Problem};
+use crate::config::{DEFAULT_PATH, Diagnostic, LoadedConfig};
 use crate::control::SocketClient;
 use crate::doctor::{Finding, Verdict, run};
 use crate::model::Email;
@@ -47,7 +47,7 @@ impl Doctor {
         let mut elsewhere = Vec::new();
         let (loaded, adoption) = location.load_beside_gateway();
         let (config, errors, warnings) = match loaded {
-            Ok(Loaded { config, mut warnings }) => {
+            Ok(LoadedConfig { config, mut warnings }) => {
                 let (errors, odd) = try_out(file, &config);
                 warnings.extend(odd);
                 (Some(config), errors, warnings)
@@ -105,7 +105,7 @@ fn progress(done: usize, count: usize) {
     let _ = stderr.flush();
 }
 
-fn wrong(problem: &Problem) -> Finding {
+fn wrong(problem: &Diagnostic) -> Finding {
     Finding::problem(
         CHECK,
         problem.to_string(),
@@ -114,14 +114,14 @@ fn wrong(problem: &Problem) -> Finding {
 }
 
 /// What a gateway that runs may have from its own environment.
-fn lacking(problem: &Problem) -> Finding {
+fn lacking(problem: &Diagnostic) -> Finding {
     Finding::skipped(
         CHECK,
         format!("{problem}: what needs the variable is not looked at"),
     )
 }
 
-fn odd(problem: &Problem) -> Finding {
+fn odd(problem: &Diagnostic) -> Finding {
     Finding::warning(CHECK, problem.to_string(), "see whether that is meant")
 }
 

@@ -15,7 +15,7 @@ use super::signals::{Requests, stop_on_signal};
 use super::table::roughly;
 use crate::app::{Application, ConfigSource, Environment};
 use crate::clock::Clock;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, LoadedConfig};
 use crate::control::bootstrap::{self, BootstrapLink, LIFETIME, LinkFile};
 use crate::descriptors;
 use crate::metrics::Counter;
@@ -35,7 +35,7 @@ pub(super) struct Serve {
 /// Runs until it is told to stop.
 pub(super) fn run(options: &Serve, config: Option<&Path>) -> Result<(), Failure> {
     let chosen = options.configuration(config)?;
-    let Loaded { config, warnings } = chosen.read()?;
+    let LoadedConfig { config, warnings } = chosen.read()?;
     let lost_messages = logging::start(&config.log.level)?;
     for warning in &warnings {
         tracing::warn!("{warning}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::Period;
+use super::units::HumanDuration;
 
 /// The record of authentication events.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -17,7 +17,7 @@ pub struct AuditConfig {
     /// What happens to a login that cannot be recorded.
     pub mode: AuditMode,
     /// How long the audit log in the store keeps an event.
-    pub keep: Period,
+    pub keep: HumanDuration,
     /// How many events the audit log in the store keeps, some hundred bytes each; then the oldest go.
     pub max_events: usize,
 }
@@ -27,7 +27,7 @@ impl Default for AuditConfig {
         Self {
             file: PathBuf::new(),
             mode: AuditMode::default(),
-            keep: Period(Duration::from_hours(24 * 365)),
+            keep: HumanDuration(Duration::from_hours(24 * 365)),
             max_events: 500_000,
         }
     }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use super::check;
-use super::document::{Document, KeyPath, Prefer, Step};
-use super::problem::{Position, Problem, did_you_mean, write_https};
-use super::{Config, Line, NotBuilt};
+use super::diagnostic::{Diagnostic, TextPosition, did_you_mean, write_https};
+use super::toml_document::{KeyPath, PathStep, Prefer, TomlDocument};
+use super::{Config, ConfigLine, Reserved};
 
 /// Where the configuration is when nobody says where.
 pub const DEFAULT_PATH: &str = "config/vestibule.toml";
@@ -16,20 +16,20 @@ pub const SYSTEM_PATH: &str = "/etc/vestibule/vestibule.toml";
 
 /// A configuration that can be run.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// The configuration.
     pub config: Config,
     /// What its operator may not have meant, in the order of the file.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Why a configuration cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigErrors {
     /// Everything that is wrong, in the order of the file; never empty.
-    pub errors: Vec<Problem>,
+    pub errors: Vec<Diagnostic>,
     /// What its operator may not have meant, as far as it can be told.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
     /// What it says, if nothing is wrong but that this process lacks variables of the environment.
     pub elsewhere: Option<Box<Config>>,
 }
@@ -48,10 +48,10 @@ impl fmt::Display for ConfigErrors {
 
 impl Config {
     /// Reads a file, and the files that it names, each relative to [`base_of`](Self::base_of) the file.
-    pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
+    pub fn load(path: &Path) -> Result<LoadedConfig, ConfigErrors> {
         let file = path.display().to_string();
         let whole = |position, message| ConfigErrors {
-            errors: vec![Problem {
+            errors: vec![Diagnostic {
                 file: file.clone(),
                 position,
                 key: String::new(),
@@ -64,22 +64,22 @@ impl Config {
         let bytes = std::fs::read(path).map_err(|error| whole(None, format!("cannot be read: {error}")))?;
         let text = str::from_utf8(&bytes).map_err(|error| {
             let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let position = Position::of(&String::from_utf8_lossy(valid), valid.len());
+            let position = TextPosition::of(&String::from_utf8_lossy(valid), valid.len());
             whole(Some(position), "not UTF-8".to_owned())
         })?;
         Self::parse_in(text, &file, &Self::base_of(path))
     }
 
     /// Reads a text that stands in a file of that name, and the files that it names, relative to the working directory.
-    pub fn parse(text: &str, file: &str) -> Result<Loaded, ConfigErrors> {
+    pub fn parse(text: &str, file: &str) -> Result<LoadedConfig, ConfigErrors> {
         Self::parse_in(text, file, Path::new(""))
     }
 
-    fn parse_in(text: &str, file: &str, base: &Path) -> Result<Loaded, ConfigErrors> {
-        let mut document = Document::parse(text).map_err(|errors| ConfigErrors {
+    fn parse_in(text: &str, file: &str, base: &Path) -> Result<LoadedConfig, ConfigErrors> {
+        let mut document = TomlDocument::parse(text).map_err(|errors| ConfigErrors {
             errors: errors
                 .into_iter()
-                .map(|(position, message)| Problem {
+                .map(|(position, message)| Diagnostic {
                     file: file.to_owned(),
                     position: Some(position),
                     key: String::new(),
@@ -95,16 +95,16 @@ impl Config {
         config.resolve_paths(base);
         for (index, route) in config.route.iter_mut().enumerate() {
             let path = document.as_written(&KeyPath::from("route").index(index));
-            route.line = Line(Some(document.position(&path).line));
+            route.line = ConfigLine(Some(document.position(&path).line));
         }
-        let (mut errors, mut warnings) = check::judge(&config, &document, &shape, file);
+        let (mut errors, mut warnings) = check::validate(&config, &document, &shape, file);
         errors.extend(shape.into_iter().map(|fault| fault.into_problem(file)));
         errors.sort_by_key(|problem| problem.position);
         warnings.sort_by_key(|problem| problem.position);
         if errors.is_empty() {
-            Ok(Loaded { config, warnings })
+            Ok(LoadedConfig { config, warnings })
         } else {
-            let lacks_variables = errors.iter().all(Problem::is_of_environment);
+            let lacks_variables = errors.iter().all(Diagnostic::is_of_environment);
             Err(ConfigErrors {
                 errors,
                 warnings,
@@ -114,11 +114,11 @@ impl Config {
     }
 }
 
-impl Problem {
+impl Diagnostic {
     /// What a stage of the program finds wrong with a key, `tls.certificates[0].key`, of a file that was loaded.
     pub fn found_later(file: &Path, key: &str, message: String) -> Self {
         let text = std::fs::read_to_string(file).unwrap_or_default();
-        let document = Document::parse(&text).ok();
+        let document = TomlDocument::parse(&text).ok();
         Self {
             file: file.display().to_string(),
             position: document.map(|document| document.position(&KeyPath::parse(key))),
@@ -130,17 +130,17 @@ impl Problem {
 }
 
 /// A key that is unknown, or whose value is of the wrong kind.
-pub(super) struct Fault {
+pub(super) struct KeyError {
     /// Which, as the file has it.
     pub(super) path: KeyPath,
-    position: Position,
+    position: TextPosition,
     message: String,
     suggestion: Option<String>,
 }
 
-impl Fault {
-    fn into_problem(self, file: &str) -> Problem {
-        Problem {
+impl KeyError {
+    fn into_problem(self, file: &str) -> Diagnostic {
+        Diagnostic {
             file: file.to_owned(),
             position: Some(self.position),
             key: self.path.to_string(),
@@ -152,7 +152,7 @@ impl Fault {
 
 /// Reads, and reads again without the arrays that serde took for tables: for the fields of a struct in their order,
 /// which nobody means.
-fn read(document: &mut Document<'_>, faults: &mut Vec<Fault>) -> Config {
+fn read(document: &mut TomlDocument<'_>, faults: &mut Vec<KeyError>) -> Config {
     loop {
         let config = read_leniently(document, faults);
         let Some(at) = document.array_where(&stands_for_a_table) else {
@@ -160,7 +160,7 @@ fn read(document: &mut Document<'_>, faults: &mut Vec<Fault>) -> Config {
         };
         let path = document.as_written(&at);
         faults.retain(|fault| !fault.path.touches(&path));
-        faults.push(Fault {
+        faults.push(KeyError {
             position: document.position(&path),
             path,
             message: "expected a table, found an array".to_owned(),
@@ -173,9 +173,9 @@ fn read(document: &mut Document<'_>, faults: &mut Vec<Fault>) -> Config {
 /// Whether a table belongs at a path where an array was found.
 fn stands_for_a_table(path: &KeyPath) -> bool {
     match path.steps() {
-        [Step::Key(section)] => section != "route" && section != "public_url",
-        [Step::Key(section), Step::Key(_)] => section == "upstream",
-        [.., Step::Index(_)] => true,
+        [PathStep::Key(section)] => section != "route" && section != "public_url",
+        [PathStep::Key(section), PathStep::Key(_)] => section == "upstream",
+        [.., PathStep::Index(_)] => true,
         _ => false,
     }
 }
@@ -183,7 +183,7 @@ fn stands_for_a_table(path: &KeyPath) -> bool {
 /// Reads again and again, each time without what was found wrong, until nothing is.
 ///
 /// It ends because every round takes something out of the document.
-fn read_leniently(document: &mut Document<'_>, faults: &mut Vec<Fault>) -> Config {
+fn read_leniently(document: &mut TomlDocument<'_>, faults: &mut Vec<KeyError>) -> Config {
     loop {
         let error = match document.read::<Config>() {
             Ok(config) => return config,
@@ -197,9 +197,9 @@ fn read_leniently(document: &mut Document<'_>, faults: &mut Vec<Fault>) -> Confi
             Prefer::Outermost
         };
         let Some(at) = error.span().and_then(|span| document.at(&span, prefer)) else {
-            faults.push(Fault {
+            faults.push(KeyError {
                 path: KeyPath::default(),
-                position: Position { line: 1, column: 1 },
+                position: TextPosition { line: 1, column: 1 },
                 message: "cannot be read".to_owned(),
                 suggestion: None,
             });
@@ -215,13 +215,13 @@ fn read_leniently(document: &mut Document<'_>, faults: &mut Vec<Fault>) -> Confi
 }
 
 /// Puts what serde says into words for operators, without the value that it repeats.
-fn explain(document: &Document<'_>, path: KeyPath, message: &str) -> Fault {
+fn explain(document: &TomlDocument<'_>, path: KeyPath, message: &str) -> KeyError {
     let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
     let name = path.name().unwrap_or_default().to_owned();
     let mut position = document.position(&path);
     let (message, suggestion) = if message.starts_with("missing field") {
         ("is missing".to_owned(), None)
-    } else if message == NotBuilt::MESSAGE {
+    } else if message == Reserved::MESSAGE {
         position = document.position_of_key(&path);
         (message.to_owned(), None)
     } else if message.starts_with("unknown field") {
@@ -269,7 +269,7 @@ fn explain(document: &Document<'_>, path: KeyPath, message: &str) -> Fault {
         let message = message.split(": \"").next().unwrap_or_default();
         (message.to_owned(), example.map(str::to_owned))
     };
-    Fault {
+    KeyError {
         path,
         position,
         message,

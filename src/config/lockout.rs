@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Period;
+use super::HumanDuration;
 
 /// What happens after too many failures.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -14,20 +14,20 @@ pub struct LockoutConfig {
     /// Consecutive failures that are allowed; one more locks.
     pub max_failures: u32,
     /// How long a lock lasts.
-    pub duration: Period,
+    pub duration: HumanDuration,
     /// Failures that are allowed to one client address (IPv6: to one /64) within `address_window`.
     pub address_failures: u32,
     /// The window of `address_failures`.
-    pub address_window: Period,
+    pub address_window: HumanDuration,
 }
 
 impl Default for LockoutConfig {
     fn default() -> Self {
         Self {
             max_failures: 10,
-            duration: Period(Duration::from_mins(20)),
+            duration: HumanDuration(Duration::from_mins(20)),
             address_failures: 300,
-            address_window: Period(Duration::from_mins(10)),
+            address_window: HumanDuration(Duration::from_mins(10)),
         }
     }
 }

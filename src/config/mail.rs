@@ -65,14 +65,14 @@ impl MailConfig {
     }
 
     /// Who `from` says that mails come from.
-    pub fn sender(&self) -> Result<Sender, SenderError> {
+    pub fn sender(&self) -> Result<MailSender, MailSenderError> {
         self.from.parse()
     }
 }
 
 /// Who mails come from: a mailbox of RFC 5322, section 3.4, whose name need not be quoted where that is plain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
+pub struct MailSender {
     /// The name that mail programs show, as people read it.
     pub name: Option<String>,
     /// The address.
@@ -82,14 +82,14 @@ pub struct Sender {
 /// A text is not one sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a sender such as \"Vestibule <no-reply@example.com>\"")]
-pub struct SenderError;
+pub struct MailSenderError;
 
-impl FromStr for Sender {
-    type Err = SenderError;
+impl FromStr for MailSender {
+    type Err = MailSenderError;
 
-    fn from_str(text: &str) -> Result<Self, SenderError> {
+    fn from_str(text: &str) -> Result<Self, MailSenderError> {
         if text.chars().any(char::is_control) {
-            return Err(SenderError);
+            return Err(MailSenderError);
         }
         let text = text.trim();
         let (name, address) = match text.strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
@@ -98,27 +98,27 @@ impl FromStr for Sender {
         };
         Ok(Self {
             name,
-            address: address.parse().map_err(|_| SenderError)?,
+            address: address.parse().map_err(|_| MailSenderError)?,
         })
     }
 }
 
 /// The name in front of an address, without the quotation marks that it may have (RFC 5322, section 3.2.4).
-fn display_name(written: &str) -> Result<Option<String>, SenderError> {
+fn display_name(written: &str) -> Result<Option<String>, MailSenderError> {
     if written.is_empty() {
         return Ok(None);
     }
     let Some(quoted) = written.strip_prefix('"') else {
         // Each of these begins something else, most of them another address.
         let is_plain = !written.contains(['"', '<', '>', '@', '\\']);
-        return is_plain.then(|| Some(written.to_owned())).ok_or(SenderError);
+        return is_plain.then(|| Some(written.to_owned())).ok_or(MailSenderError);
     };
     let (mut name, mut rest) = (String::new(), quoted.chars());
     loop {
         match rest.next() {
             Some('"') if rest.as_str().is_empty() => return Ok(Some(name).filter(|name| !name.is_empty())),
             Some('\\') => name.extend(rest.next()),
-            Some('"') | None => return Err(SenderError),
+            Some('"') | None => return Err(MailSenderError),
             Some(character) => name.push(character),
         }
     }
@@ -296,7 +296,7 @@ mod tests {
             ("문지기 (서울) <x@y>", Some("문지기 (서울)")),
             ("St. John: Co; [1] <x@y>", Some("St. John: Co; [1]")),
         ] {
-            let sender: Sender = from.parse().unwrap_or_else(|_| panic!("{from}"));
+            let sender: MailSender = from.parse().unwrap_or_else(|_| panic!("{from}"));
             assert_eq!(sender.name.as_deref(), name, "{from}");
         }
         for from in [
@@ -314,7 +314,7 @@ mod tests {
             "a <b@c.com",
             "a <>",
         ] {
-            assert_eq!(from.parse::<Sender>(), Err(SenderError), "{from}");
+            assert_eq!(from.parse::<MailSender>(), Err(MailSenderError), "{from}");
         }
     }
 

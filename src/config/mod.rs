@@ -6,8 +6,10 @@ mod admin;
 mod audit;
 mod branding;
 mod check;
-mod differences;
-mod document;
+mod dev_config;
+mod diagnostic;
+mod diff;
+mod header_template;
 mod host_pattern;
 mod identity;
 mod limits;
@@ -17,25 +19,23 @@ mod lockout;
 mod log;
 mod login;
 mod mail;
-mod not_built;
 mod password;
 mod paths;
 mod postgres_url;
 mod private_file;
-mod problem;
 mod reference;
+mod reserved;
 mod route;
-mod server;
+mod secret_source;
 mod session;
 mod signup;
-mod source;
 mod store;
-mod template;
 mod timeouts;
 mod tls;
-mod trial;
+mod toml_document;
 mod units;
 mod upstream;
+mod upstream_url;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,32 +49,32 @@ use crate::request::Host;
 pub use admin::AdminConfig;
 pub use audit::{AuditConfig, AuditMode};
 pub use branding::{BrandingConfig, Link};
+pub use diagnostic::{Diagnostic, TextPosition};
+pub use header_template::{HeaderTemplate, HeaderTemplateError, Placeholder, TemplatePiece};
 pub use host_pattern::HostPattern;
 pub use identity::{IdentityConfig, IdentityPreset};
 pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
-pub use load::{ConfigErrors, DEFAULT_PATH, Loaded, SYSTEM_PATH};
+pub use load::{ConfigErrors, DEFAULT_PATH, LoadedConfig, SYSTEM_PATH};
 pub use lockout::LockoutConfig;
 pub use log::LogConfig;
 pub use login::LoginConfig;
-pub use mail::{MailConfig, MailTransport, MailUrlError, Sender, SenderError, SmtpTls, SmtpUrl};
-pub use not_built::NotBuilt;
+pub use mail::{MailConfig, MailSender, MailSenderError, MailTransport, MailUrlError, SmtpTls, SmtpUrl};
 pub use password::{PasswordConfig, PasswordPolicyName};
 pub use postgres_url::{PostgresTls, PostgresUrl, PostgresUrlError};
 pub use private_file::{LooseMode, require_private, require_private_mode};
-pub use problem::{Position, Problem};
 pub use reference::{reference, schema};
-pub use route::{Allow, Compat, Line, Replay, RouteConfig};
-pub use server::{Endpoint, Server, ServerError, Target};
+pub use reserved::Reserved;
+pub use route::{Allow, Compat, ConfigLine, Replay, RouteConfig};
+pub use secret_source::{SecretError, SecretSource, adopt_variables};
 pub use session::SessionConfig;
 pub use signup::{SignupConfig, SignupMode};
-pub use source::{SecretError, SecretSource, adopt_variables};
 pub use store::{StoreConfig, StoreLocation, StoreUrlError};
-pub use template::{Piece, Placeholder, Template, TemplateError};
 pub use timeouts::TimeoutsConfig;
 pub use tls::{CertificateConfig, TlsConfig, TlsVersion};
-pub use units::{Period, Size};
+pub use units::{HumanDuration, Size};
 pub use upstream::{DestinationForm, UpstreamConfig, UpstreamPreset};
+pub use upstream_url::{Endpoint, UpstreamTarget, UpstreamUrl, UpstreamUrlError};
 
 /// Everything that an operator can say.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -121,7 +121,7 @@ pub struct Config {
     /// What is written about requests and about the gateway itself.
     pub log: LogConfig,
     /// Certificates from an authority on the Internet. Not built yet.
-    pub acme: Option<NotBuilt>,
+    pub acme: Option<Reserved>,
     /// The folder that paths were relative to: see [`Config::base_of`].
     #[serde(skip)]
     pub base: PathBuf,

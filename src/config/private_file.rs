@@ -45,13 +45,13 @@ pub fn require_private_mode(path: &Path, metadata: &Metadata) -> Result<Option<L
     let is_mounted = path
         .canonicalize()
         .is_ok_and(|path| path.starts_with(SECRETS_MOUNT));
-    judge(mode, is_trusted, is_mounted).map_err(|mode| SecretError::Exposed {
+    check_mode(mode, is_trusted, is_mounted).map_err(|mode| SecretError::Exposed {
         path: path.to_owned(),
         mode,
     })
 }
 
-fn judge(mode: u32, is_owner_trusted: bool, is_mounted: bool) -> Result<Option<LooseMode>, u32> {
+fn check_mode(mode: u32, is_owner_trusted: bool, is_mounted: bool) -> Result<Option<LooseMode>, u32> {
     match mode & 0o077 {
         0 => Ok(None),
         0o040 if is_owner_trusted => Ok(Some(LooseMode::Group(mode))),
@@ -89,7 +89,7 @@ mod tests {
             (0o446, true, true, Err(0o446)),
             (0o777, true, true, Err(0o777)),
         ] {
-            let judged = judge(mode, is_owner_trusted, is_mounted);
+            let judged = check_mode(mode, is_owner_trusted, is_mounted);
             assert_eq!(judged, expected, "{mode:o} {is_owner_trusted} {is_mounted}");
         }
     }

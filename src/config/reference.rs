@@ -21,7 +21,7 @@ pub fn schema() -> String {
 /// is commented out: `#key = example`.
 pub fn reference() -> String {
     let schema = schema_value();
-    let mut writer = Writer {
+    let mut writer = ReferenceWriter {
         definitions: &schema["$defs"],
         text: String::new(),
     };
@@ -55,12 +55,12 @@ fn drop_null_default(schema: &mut Schema) {
     }
 }
 
-struct Writer<'s> {
+struct ReferenceWriter<'s> {
     definitions: &'s Value,
     text: String,
 }
 
-impl<'s> Writer<'s> {
+impl<'s> ReferenceWriter<'s> {
     fn root(&mut self, name: &str, property: &'s Value) {
         let definition = self.definition(property);
         if definition.get("properties").is_some() {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HostPattern, NotBuilt, ServerError, Target};
+use super::{HostPattern, Reserved, UpstreamTarget, UpstreamUrlError};
 use crate::request::{Host, HostError};
 
 /// Which requests go where, and who may make them.
@@ -42,18 +42,18 @@ pub struct RouteConfig {
     #[schemars(extend("examples" = ["backend.ai"]))]
     pub compat: Option<Compat>,
     /// Identity as a signed token. Not built yet.
-    pub assertion: Option<NotBuilt>,
+    pub assertion: Option<Reserved>,
     /// Where it stands.
     #[serde(skip)]
-    pub line: Line,
+    pub line: ConfigLine,
 }
 
 /// The line of a file on which a route begins, from 1; none if it comes from no file. All are equal: a configuration
 /// says the same wherever it says it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Line(pub Option<usize>);
+pub struct ConfigLine(pub Option<usize>);
 
-impl PartialEq for Line {
+impl PartialEq for ConfigLine {
     fn eq(&self, _: &Self) -> bool {
         true
     }
@@ -75,7 +75,7 @@ impl Default for RouteConfig {
             presigned: true,
             compat: None,
             assertion: None,
-            line: Line::default(),
+            line: ConfigLine::default(),
         }
     }
 }
@@ -101,8 +101,8 @@ impl RouteConfig {
     }
 
     /// Where it leads. Never an error in a configuration that was loaded, where a name is also one of `[upstream]`.
-    pub fn target(&self) -> Result<Target<'_>, ServerError> {
-        Target::parse(&self.upstream)
+    pub fn target(&self) -> Result<UpstreamTarget<'_>, UpstreamUrlError> {
+        UpstreamTarget::parse(&self.upstream)
     }
 }
 

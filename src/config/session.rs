@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Period;
+use super::HumanDuration;
 
 /// How long a sign-in lasts.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -16,9 +16,9 @@ pub struct SessionConfig {
     /// A parent domain that all hosts share; the cookie is then `__Secure-` and login happens at `public_url`.
     pub cookie_domain: String,
     /// A session ends when it is not used for so long.
-    pub idle: Period,
+    pub idle: HumanDuration,
     /// A session ends so long after its sign-in, used or not.
-    pub absolute: Period,
+    pub absolute: HumanDuration,
 }
 
 impl Default for SessionConfig {
@@ -26,8 +26,8 @@ impl Default for SessionConfig {
         Self {
             cookie_name: "vestibule".to_owned(),
             cookie_domain: String::new(),
-            idle: Period(Duration::from_hours(12)),
-            absolute: Period(Duration::from_hours(7 * 24)),
+            idle: HumanDuration(Duration::from_hours(12)),
+            absolute: HumanDuration(Duration::from_hours(7 * 24)),
         }
     }
 }

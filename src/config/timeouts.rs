@@ -5,39 +5,39 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Period;
+use super::HumanDuration;
 
 /// How long the gateway waits.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TimeoutsConfig {
     /// For a TLS handshake, from the first byte to the last.
-    pub handshake: Period,
+    pub handshake: HumanDuration,
     /// For the whole head of a request.
-    pub header: Period,
+    pub header: HumanDuration,
     /// For the next request on a connection that is kept open.
-    pub keep_alive: Period,
+    pub keep_alive: HumanDuration,
     /// For a connection to an application.
-    pub connect: Period,
+    pub connect: HumanDuration,
     /// For the head of an application's answer.
-    pub response: Period,
+    pub response: HumanDuration,
     /// For the next byte of an application's body, in either direction. Such a body may be as slow as that: only what
     /// the gateway itself reads, forms and signed bodies, must come at 6 kB a second once ten seconds are over.
-    pub idle: Period,
+    pub idle: HumanDuration,
     /// For requests under way when the gateway is told to stop.
-    pub drain: Period,
+    pub drain: HumanDuration,
 }
 
 impl Default for TimeoutsConfig {
     fn default() -> Self {
         Self {
-            handshake: Period(Duration::from_secs(10)),
-            header: Period(Duration::from_secs(10)),
-            keep_alive: Period(Duration::from_secs(75)),
-            connect: Period(Duration::from_secs(5)),
-            response: Period(Duration::from_mins(1)),
-            idle: Period(Duration::from_mins(5)),
-            drain: Period(Duration::from_secs(30)),
+            handshake: HumanDuration(Duration::from_secs(10)),
+            header: HumanDuration(Duration::from_secs(10)),
+            keep_alive: HumanDuration(Duration::from_secs(75)),
+            connect: HumanDuration(Duration::from_secs(5)),
+            response: HumanDuration(Duration::from_mins(1)),
+            idle: HumanDuration(Duration::from_mins(5)),
+            drain: HumanDuration(Duration::from_secs(30)),
         }
     }
 }

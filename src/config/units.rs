@@ -12,15 +12,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// A length of time, written like "90s", "20m", "12h" or "7d".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
-pub struct Period(pub Duration);
+pub struct HumanDuration(pub Duration);
 
-impl<'de> Deserialize<'de> for Period {
+impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_string(TextVisitor("a duration such as \"12h\"", PhantomData))
     }
 }
 
-impl TryFrom<String> for Period {
+impl TryFrom<String> for HumanDuration {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -30,13 +30,13 @@ impl TryFrom<String> for Period {
     }
 }
 
-impl From<Period> for String {
-    fn from(period: Period) -> Self {
+impl From<HumanDuration> for String {
+    fn from(period: HumanDuration) -> Self {
         period.to_string()
     }
 }
 
-impl fmt::Display for Period {
+impl fmt::Display for HumanDuration {
     /// In the largest unit that leaves no rest.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
@@ -52,7 +52,7 @@ impl fmt::Display for Period {
     }
 }
 
-impl JsonSchema for Period {
+impl JsonSchema for HumanDuration {
     fn schema_name() -> Cow<'static, str> {
         "Period".into()
     }
@@ -133,13 +133,13 @@ mod tests {
     #[test]
     fn durations_are_shown_as_they_are_written() {
         for text in ["0s", "90s", "20m", "12h", "7d", "1500ms", "1s 500ms"] {
-            let period = Period::try_from(text.to_owned()).unwrap();
-            assert_eq!(Period::try_from(period.to_string()), Ok(period), "{text}");
+            let period = HumanDuration::try_from(text.to_owned()).unwrap();
+            assert_eq!(HumanDuration::try_from(period.to_string()), Ok(period), "{text}");
         }
-        assert_eq!(Period(Duration::from_hours(168)).to_string(), "7d");
-        assert_eq!(Period(Duration::from_secs(90)).to_string(), "90s");
+        assert_eq!(HumanDuration(Duration::from_hours(168)).to_string(), "7d");
+        assert_eq!(HumanDuration(Duration::from_secs(90)).to_string(), "90s");
         for text in ["", "20", "20 bananas", "-1s"] {
-            assert!(Period::try_from(text.to_owned()).is_err(), "{text}");
+            assert!(HumanDuration::try_from(text.to_owned()).is_err(), "{text}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SecretSource, Server, ServerError};
+use super::{SecretSource, UpstreamUrl, UpstreamUrlError};
 
 /// An application behind the gateway.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -50,7 +50,7 @@ impl Default for UpstreamConfig {
 
 impl UpstreamConfig {
     /// Its servers. Never an error in a configuration that was loaded, nor empty.
-    pub fn parsed_servers(&self) -> Result<Vec<Server>, ServerError> {
+    pub fn parsed_servers(&self) -> Result<Vec<UpstreamUrl>, UpstreamUrlError> {
         self.servers.iter().map(|server| server.parse()).collect()
     }
 }

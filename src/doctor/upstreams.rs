@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{DoctorContext, Finding, LIMIT, http};
-use crate::config::Server;
+use crate::config::UpstreamUrl;
 use crate::route::Routes;
 use crate::upstream::{Reachability, Upstreams};
 
@@ -37,7 +37,7 @@ pub(super) async fn reach(context: &DoctorContext<'_>) -> Vec<Finding> {
     let mut findings: Vec<_> = reached.iter().map(finding).collect();
     let answering = reached.iter().filter(|reached| reached.result.is_ok());
     // The first that tells the time is asked, and no other.
-    for server in answering.filter_map(|reached| reached.server.parse::<Server>().ok()) {
+    for server in answering.filter_map(|reached| reached.server.parse::<UpstreamUrl>().ok()) {
         if let Some(theirs) = their_time(&server).await {
             findings.push(compare_clocks(&server, theirs, context.clock.now()));
             break;
@@ -74,8 +74,8 @@ fn finding(reached: &Reachability) -> Finding {
 }
 
 /// When a server says that it is.
-async fn their_time(server: &Server) -> Option<Timestamp> {
-    let Server::Http(endpoint) = server else {
+async fn their_time(server: &UpstreamUrl) -> Option<Timestamp> {
+    let UpstreamUrl::Http(endpoint) = server else {
         return None;
     };
     let host = endpoint.host.as_str().trim_matches(['[', ']']);
@@ -88,7 +88,7 @@ async fn their_time(server: &Server) -> Option<Timestamp> {
         .ok()
 }
 
-fn compare_clocks(server: &Server, theirs: Timestamp, ours: Timestamp) -> Finding {
+fn compare_clocks(server: &UpstreamUrl, theirs: Timestamp, ours: Timestamp) -> Finding {
     let apart = theirs.duration_since(ours).unsigned_abs().as_secs();
     if apart <= SKEW {
         return Finding::ok(CLOCK, format!("agrees with that of {server}"));
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn clocks_may_differ_by_a_minute() {
-        let server: Server = "http://127.0.0.1:1".parse().unwrap();
+        let server: UpstreamUrl = "http://127.0.0.1:1".parse().unwrap();
         let ours: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         let verdict = |date: &str| {
             let theirs = rfc2822::DateTimeParser::new().parse_timestamp(date).unwrap();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bytes::{BufMut as _, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::{Piece, Placeholder, Template};
+use crate::config::{HeaderTemplate, Placeholder, TemplatePiece};
 use crate::model::Principal;
 
 /// Room for the values of one request in one allocation: names and addresses are short.
@@ -20,7 +20,7 @@ enum HeaderSource {
     /// Always the same, for a request of nobody too: it tells that the gateway sent the request. Empty: no header.
     Fixed(Option<HeaderValue>),
     /// Made for each request.
-    Made(Template),
+    Made(HeaderTemplate),
 }
 
 /// What the values of one request are made of.
@@ -34,7 +34,7 @@ pub(super) struct HeaderContext<'a> {
 
 impl IdentityHeaders {
     /// Adds a header, or replaces the one with this name.
-    pub(super) fn add(&mut self, name: HeaderName, template: &Template) {
+    pub(super) fn add(&mut self, name: HeaderName, template: &HeaderTemplate) {
         let value = HeaderSource::of(template);
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
@@ -68,12 +68,12 @@ impl IdentityHeaders {
 }
 
 impl HeaderSource {
-    fn of(template: &Template) -> Self {
+    fn of(template: &HeaderTemplate) -> Self {
         let mut fixed = BytesMut::new();
         for piece in template.pieces() {
             match piece {
-                Piece::Text(text) => fixed.put_slice(text.expose().as_bytes()),
-                Piece::Placeholder(_) => return Self::Made(template.clone()),
+                TemplatePiece::Text(text) => fixed.put_slice(text.expose().as_bytes()),
+                TemplatePiece::Placeholder(_) => return Self::Made(template.clone()),
             }
         }
         if fixed.is_empty() {
@@ -89,15 +89,19 @@ impl HeaderSource {
 
 /// The value of one request; `None` if it tells of a person and every placeholder in it is empty, or if it cannot stand
 /// in a header.
-fn render(template: &Template, context: HeaderContext<'_>, buffer: &mut BytesMut) -> Option<HeaderValue> {
+fn render(
+    template: &HeaderTemplate,
+    context: HeaderContext<'_>,
+    buffer: &mut BytesMut,
+) -> Option<HeaderValue> {
     let (mut tells_of_a_person, mut says_something, mut has_text) = (false, false, false);
     for piece in template.pieces() {
         match piece {
-            Piece::Text(text) => {
+            TemplatePiece::Text(text) => {
                 has_text = true;
                 buffer.put_slice(text.expose().as_bytes());
             }
-            Piece::Placeholder(placeholder) => {
+            TemplatePiece::Placeholder(placeholder) => {
                 tells_of_a_person |= placeholder.is_of_a_person();
                 let before = buffer.len();
                 put(*placeholder, context, buffer);

@@ -13,7 +13,9 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::authorize::Permit;
-use crate::config::{Config, IdentityPreset, Template, TemplateError, UpstreamConfig, UpstreamPreset};
+use crate::config::{
+    Config, HeaderTemplate, HeaderTemplateError, IdentityPreset, UpstreamConfig, UpstreamPreset,
+};
 use crate::route::{RouteTarget, Routes, UpstreamName};
 use headers::{HeaderContext, IdentityHeaders};
 
@@ -42,7 +44,7 @@ pub enum IdentityError {
         /// The header's name.
         name: String,
         /// What is wrong.
-        source: TemplateError,
+        source: HeaderTemplateError,
     },
 }
 
@@ -155,7 +157,7 @@ fn special(
     for (name, source) in &upstream.headers {
         headers.add(
             self::header_name(name)?,
-            &template(name, Template::from_source(source))?,
+            &template(name, HeaderTemplate::from_source(source))?,
         );
     }
     Ok(headers)
@@ -165,7 +167,10 @@ fn header_name(text: &str) -> Result<HeaderName, IdentityError> {
     text.parse().map_err(|_| IdentityError::Name(text.to_owned()))
 }
 
-fn template(name: &str, made: Result<Template, TemplateError>) -> Result<Template, IdentityError> {
+fn template(
+    name: &str,
+    made: Result<HeaderTemplate, HeaderTemplateError>,
+) -> Result<HeaderTemplate, IdentityError> {
     made.map_err(|source| IdentityError::Value {
         name: name.to_owned(),
         source,

@@ -17,7 +17,7 @@ use super::if_header::resource_tags;
 use super::source_readings::{SourceReading, TargetPath, destinations, with_blanks};
 use super::{Gateway, method_override};
 use crate::authorize::{AccessDenied, Permit};
-use crate::config::{Config, DestinationForm, Server, UpstreamConfig, UpstreamPreset};
+use crate::config::{Config, DestinationForm, UpstreamConfig, UpstreamPreset, UpstreamUrl};
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
 use crate::route::{
@@ -573,10 +573,10 @@ fn scheme_for(upstream: &UpstreamConfig) -> &'static str {
     }
 }
 
-fn scheme_of(server: &Server) -> &'static str {
+fn scheme_of(server: &UpstreamUrl) -> &'static str {
     match server {
-        Server::Https(_) => "https",
-        Server::Http(_) | Server::H2c(_) | Server::Unix(_) => "http",
+        UpstreamUrl::Https(_) => "https",
+        UpstreamUrl::Http(_) | UpstreamUrl::H2c(_) | UpstreamUrl::Unix(_) => "http",
     }
 }
 

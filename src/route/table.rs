@@ -10,7 +10,7 @@ use url::Url;
 use super::backendai_session::{BackendAiPath, BackendAiSession};
 use super::prefixes::Prefixes;
 use super::{Methods, Route, RouteSlot, RouteTarget, UpstreamId, prefixes};
-use crate::config::{self, Compat, Config, HostPattern, RouteConfig, Server, ServerError};
+use crate::config::{self, Compat, Config, HostPattern, RouteConfig, UpstreamUrl, UpstreamUrlError};
 use crate::request::{Host, HostError};
 
 /// All routes, and the gateway's own pages on every configured host.
@@ -31,7 +31,7 @@ pub enum UpstreamName {
     /// One of `[upstream.NAME]`.
     Named(String),
     /// A server that a route names itself.
-    Server(Server),
+    Server(UpstreamUrl),
 }
 
 /// Why the routes cannot be arranged. A configuration that was loaded has none of these.
@@ -59,7 +59,7 @@ pub enum RouteError {
         /// The route's path.
         path: String,
         /// What is wrong.
-        source: ServerError,
+        source: UpstreamUrlError,
     },
     /// No upstream has that name.
     #[error("route {path}: there is no upstream {name:?}")]
@@ -226,9 +226,9 @@ impl Routes {
     fn target(&mut self, config: &Config, route: &RouteConfig) -> Result<RouteTarget, RouteError> {
         let path = || route.path.clone();
         let name = match route.target() {
-            Ok(config::Target::Demo) => return Ok(RouteTarget::Demo),
-            Ok(config::Target::Server(server)) => UpstreamName::Server(server),
-            Ok(config::Target::Named(name)) => {
+            Ok(config::UpstreamTarget::Demo) => return Ok(RouteTarget::Demo),
+            Ok(config::UpstreamTarget::Server(server)) => UpstreamName::Server(server),
+            Ok(config::UpstreamTarget::Named(name)) => {
                 if !config.upstream.contains_key(name) {
                     let name = name.to_owned();
                     return Err(RouteError::NoUpstream { path: path(), name });

@@ -234,7 +234,7 @@ impl std::fmt::Debug for IpRateLimiter {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::config::Period;
+    use crate::config::HumanDuration;
 
     const MINUTE: Duration = Duration::from_mins(1);
 
@@ -242,7 +242,7 @@ mod tests {
         let (clock, hand) = Clock::manual(jiff::Timestamp::UNIX_EPOCH);
         let config = LockoutConfig {
             address_failures: 3,
-            address_window: Period(10 * MINUTE),
+            address_window: HumanDuration(10 * MINUTE),
             ..LockoutConfig::default()
         };
         (IpRateLimiter::new(&config, clock), hand)

@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use super::connection_limit::OpenConnection;
 use super::early_response::EarlyResponseStream;
 use super::{RequestBody, UpstreamBuildError};
-use crate::config::{Endpoint, Server};
+use crate::config::{Endpoint, UpstreamUrl};
 use crate::trust_anchors::read_trust_anchors;
 
 /// Bytes of an answer's head in HTTP/2: what the HTTP library reads of one in HTTP/1.
@@ -41,16 +41,16 @@ impl TrustStore {
     /// How TLS to this server is verified: by the authority in the file, or by the system's. `None` if it has none.
     pub(super) fn for_server(
         &mut self,
-        server: &Server,
+        server: &UpstreamUrl,
         authority: Option<&Path>,
     ) -> Result<Option<ServerTls>, UpstreamBuildError> {
-        let Server::Https(endpoint) = server else {
+        let UpstreamUrl::Https(endpoint) = server else {
             return Ok(None);
         };
         let name =
             ServerName::try_from(bare(endpoint).to_owned()).map_err(|_| UpstreamBuildError::Server {
                 name: server.to_string(),
-                source: crate::config::ServerError::Host,
+                source: crate::config::UpstreamUrlError::Host,
             })?;
         let config = if let Some(path) = authority {
             if !self.files.contains_key(path) {
@@ -72,12 +72,12 @@ impl TrustStore {
 }
 
 /// A stream to a server, for a check of whether it is there.
-pub(super) async fn probe(server: &Server) -> io::Result<()> {
+pub(super) async fn probe(server: &UpstreamUrl) -> io::Result<()> {
     match server {
-        Server::Http(endpoint) | Server::Https(endpoint) | Server::H2c(endpoint) => {
+        UpstreamUrl::Http(endpoint) | UpstreamUrl::Https(endpoint) | UpstreamUrl::H2c(endpoint) => {
             tcp(endpoint).await.map(drop)
         }
-        Server::Unix(path) => UnixStream::connect(path).await.map(drop),
+        UpstreamUrl::Unix(path) => UnixStream::connect(path).await.map(drop),
     }
 }
 
@@ -85,17 +85,20 @@ pub(super) async fn probe(server: &Server) -> io::Result<()> {
 ///
 /// The head of an answer may have so many fields.
 pub(super) async fn http1(
-    server: &Server,
+    server: &UpstreamUrl,
     tls: Option<&ServerTls>,
     fields: usize,
     open: Option<OpenConnection>,
 ) -> io::Result<http1::SendRequest<RequestBody>> {
     match (server, tls) {
-        (Server::Unix(path), _) => http1_over(UnixStream::connect(path).await?, fields, open).await,
-        (Server::Http(endpoint) | Server::H2c(endpoint) | Server::Https(endpoint), None) => {
+        (UpstreamUrl::Unix(path), _) => http1_over(UnixStream::connect(path).await?, fields, open).await,
+        (UpstreamUrl::Http(endpoint) | UpstreamUrl::H2c(endpoint) | UpstreamUrl::Https(endpoint), None) => {
             http1_over(tcp(endpoint).await?, fields, open).await
         }
-        (Server::Http(endpoint) | Server::H2c(endpoint) | Server::Https(endpoint), Some(tls)) => {
+        (
+            UpstreamUrl::Http(endpoint) | UpstreamUrl::H2c(endpoint) | UpstreamUrl::Https(endpoint),
+            Some(tls),
+        ) => {
             let stream = tcp(endpoint).await?;
             http1_over(
                 tls.connector.connect(tls.name.clone(), stream).await?,

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authenticate::Lapse;
 use crate::authorize::Permit;
-use crate::config::{Config, ServerError, UpstreamConfig};
+use crate::config::{Config, UpstreamConfig, UpstreamUrlError};
 use crate::route::{RouteTarget, Routes, UpstreamId, UpstreamName};
 use crate::trust_anchors::TrustAnchorError;
 use crate::warning_limit::WarningLimit;
@@ -128,7 +128,7 @@ pub enum UpstreamBuildError {
         /// The application.
         name: String,
         /// What is wrong.
-        source: ServerError,
+        source: UpstreamUrlError,
     },
     /// No servers.
     #[error("upstream {0} has no servers")]

@@ -28,7 +28,7 @@ const SAFE_IDLE: Duration = Duration::from_secs(4);
 
 /// A server, and its connections.
 pub(super) struct Server {
-    address: config::Server,
+    address: config::UpstreamUrl,
     name: Arc<str>,
     tls: Option<ServerTls>,
     limits: UpstreamTimeouts,
@@ -78,7 +78,7 @@ pub(super) struct ReplayableHead {
 
 impl Server {
     pub(super) fn new(
-        address: config::Server,
+        address: config::UpstreamUrl,
         tls: Option<ServerTls>,
         limits: UpstreamTimeouts,
         slots: Arc<UpstreamSlots>,
@@ -107,7 +107,7 @@ impl Server {
 
     /// Whether all requests to it share one connection.
     pub(super) fn is_shared(&self) -> bool {
-        matches!(self.address, config::Server::H2c(_))
+        matches!(self.address, config::UpstreamUrl::H2c(_))
     }
 
     /// What its answers say of it.
@@ -160,17 +160,17 @@ impl Server {
         *request.method_mut() = Method::OPTIONS;
         *request.uri_mut() = Uri::from_static("*");
         let host = match &self.address {
-            config::Server::Http(endpoint)
-            | config::Server::Https(endpoint)
-            | config::Server::H2c(endpoint) => {
+            config::UpstreamUrl::Http(endpoint)
+            | config::UpstreamUrl::Https(endpoint)
+            | config::UpstreamUrl::H2c(endpoint) => {
                 HeaderValue::try_from(format!("{}:{}", endpoint.host, endpoint.port))
             }
-            config::Server::Unix(_) => Ok(HeaderValue::from_static("localhost")),
+            config::UpstreamUrl::Unix(_) => Ok(HeaderValue::from_static("localhost")),
         };
         request
             .headers_mut()
             .insert(HOST, host.map_err(io::Error::other)?);
-        let answered = if let config::Server::H2c(endpoint) = &self.address {
+        let answered = if let config::UpstreamUrl::H2c(endpoint) = &self.address {
             *request.version_mut() = Version::HTTP_2;
             name_authority(&mut request);
             let mut sender = connect::http2(endpoint).await?;
@@ -187,7 +187,7 @@ impl Server {
     pub(super) async fn reach(&self, limit: Duration) -> io::Result<()> {
         let connecting = async {
             match &self.address {
-                config::Server::H2c(endpoint) => connect::http2(endpoint).await.map(drop),
+                config::UpstreamUrl::H2c(endpoint) => connect::http2(endpoint).await.map(drop),
                 address => connect::http1(address, self.tls.as_ref(), self.limits.header_fields, None)
                     .await
                     .map(drop),
@@ -204,7 +204,7 @@ impl Server {
         copied: Option<&ReplayableHead>,
     ) -> SendOutcome {
         match &self.address {
-            config::Server::H2c(endpoint) => Box::pin(self.send_http2(endpoint, request)).await,
+            config::UpstreamUrl::H2c(endpoint) => Box::pin(self.send_http2(endpoint, request)).await,
             _ => self.send_http1(request, copied).await,
         }
     }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use serde_json::json;
-use vestibule::config::Period;
+use vestibule::config::HumanDuration;
 use vestibule::ids::AccountId;
 
 use crate::harness::{Application, PASSWORD, Program, Running, Site, soon, until};
@@ -224,7 +224,7 @@ async fn s49_a_panic_costs_one_answer_and_neither_connection_nor_gateway() {
     let gateway = Running::start(|config| {
         config.route = vec![crate::harness::route("/", "public", &app.url())];
         // No configuration can say this: no moment is so far away, and naming it panics.
-        config.timeouts.response = Period(Duration::MAX);
+        config.timeouts.response = HumanDuration(Duration::MAX);
     })
     .await;
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", gateway.authority());

@@ -114,7 +114,7 @@ async fn an_application_has_no_more_connections_than_it_may() {
         app.max_connections = 2;
         config.upstream.insert("app".to_owned(), app);
         config.route = vec![route("/", "public", "app")];
-        config.timeouts.connect = vestibule::config::Period(Duration::from_millis(200));
+        config.timeouts.connect = vestibule::config::HumanDuration(Duration::from_millis(200));
     })
     .await;
     let mut asked = Asked::new();
@@ -144,7 +144,7 @@ async fn answers_that_one_client_does_not_read_leave_connections_to_others() {
         app.max_connections = 20;
         config.upstream.insert("app".to_owned(), app);
         config.route = vec![route("/", "public", "app")];
-        config.timeouts.connect = vestibule::config::Period(Duration::from_millis(200));
+        config.timeouts.connect = vestibule::config::HumanDuration(Duration::from_millis(200));
     })
     .await;
     let url = gateway.url("/");
@@ -179,7 +179,7 @@ async fn an_answer_that_nobody_reads_gives_its_connection_to_who_waits() {
         limited.max_connections = 8;
         config.upstream.insert("app".to_owned(), limited);
         config.route = vec![route("/", "public", "app")];
-        config.timeouts.connect = vestibule::config::Period(Duration::from_secs(15));
+        config.timeouts.connect = vestibule::config::HumanDuration(Duration::from_secs(15));
     })
     .await;
     let url = gateway.url("/");
@@ -248,7 +248,7 @@ async fn s48_ten_clients_that_take_all_places_and_the_queue_keep_no_other_out() 
         config.upstream.insert("app".to_owned(), limited);
         config.route = vec![route("/", "public", "app")];
         // None of those who wait gives up before the test is over.
-        config.timeouts.connect = vestibule::config::Period(Duration::from_mins(1));
+        config.timeouts.connect = vestibule::config::HumanDuration(Duration::from_mins(1));
     })
     .await;
     let mut asked = Asked::new();
@@ -282,7 +282,7 @@ async fn s48_what_one_client_leaves_unread_is_taken_back_while_another_waits() {
         config.upstream.insert("app".to_owned(), limited);
         config.route = vec![route("/", "public", "app")];
         // Less than the ten seconds after which anything that is unread is taken back.
-        config.timeouts.connect = vestibule::config::Period(Duration::from_secs(8));
+        config.timeouts.connect = vestibule::config::HumanDuration(Duration::from_secs(8));
     })
     .await;
     let url = gateway.url("/");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vestibule::clock::Clock;
-use vestibule::config::Period;
+use vestibule::config::HumanDuration;
 use vestibule::control::Command;
 
 use crate::harness::{PASSWORD, Running, form};
@@ -295,8 +295,8 @@ async fn when_a_session_ends_is_the_same_wherever_it_is_said() {
     let (minute, noon) = (Duration::from_mins(1), "2026-11-24T12:00:00Z".parse().unwrap());
     let (clock, hand) = Clock::manual(noon);
     let gateway = Running::start_in(TempDir::new().unwrap(), clock, |config| {
-        config.session.idle = Period(10 * minute);
-        config.session.absolute = Period(60 * minute);
+        config.session.idle = HumanDuration(10 * minute);
+        config.session.absolute = HumanDuration(60 * minute);
     })
     .await;
     let mut ann = gateway.person("ann").await;

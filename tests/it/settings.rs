@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use vestibule::clock::{Clock, ManualClock};
-use vestibule::config::{Config, PasswordPolicyName, Period, Size};
+use vestibule::config::{Config, HumanDuration, PasswordPolicyName, Size};
 use vestibule::control::{Command, SocketClient};
 
 use crate::harness::signer::{post, with};
@@ -81,7 +81,7 @@ async fn timeouts_connect() {
     let url = format!("https://{}", silent.local_addr().unwrap());
     let gateway = Running::start(|config| {
         config.route = vec![route("/", "public", &url)];
-        config.timeouts.connect = Period(Duration::from_millis(100));
+        config.timeouts.connect = HumanDuration(Duration::from_millis(100));
     })
     .await;
     let client = gateway.client();
@@ -99,7 +99,7 @@ async fn timeouts_keep_alive_of_http2() {
     let app = Application::start().await;
     let gateway = Running::start(|config| {
         config.route = vec![route("/", "public", &app.url())];
-        config.timeouts.keep_alive = Period(Duration::from_millis(200));
+        config.timeouts.keep_alive = HumanDuration(Duration::from_millis(200));
     })
     .await;
     let (mut client, ended) = gateway.http2_connection().await;
@@ -162,8 +162,8 @@ async fn session_cookie_domain() {
 async fn session_idle_and_absolute() {
     let app = Application::start().await;
     let (gateway, hand) = gateway_in_time(&app, |config| {
-        config.session.idle = Period(10 * MINUTE);
-        config.session.absolute = Period(60 * MINUTE);
+        config.session.idle = HumanDuration(10 * MINUTE);
+        config.session.absolute = HumanDuration(60 * MINUTE);
     })
     .await;
     let used = gateway.signed_in("ann").await;
@@ -182,7 +182,7 @@ async fn lockout_max_failures_and_duration() {
     let app = Application::start().await;
     let (gateway, hand) = gateway_in_time(&app, |config| {
         config.lockout.max_failures = 1;
-        config.lockout.duration = Period(3 * MINUTE);
+        config.lockout.duration = HumanDuration(3 * MINUTE);
     })
     .await;
     gateway.signed_in("ann").await;
@@ -204,7 +204,7 @@ async fn lockout_address_failures_and_address_window() {
     let app = Application::start().await;
     let (gateway, hand) = gateway_in_time(&app, |config| {
         config.lockout.address_failures = 3;
-        config.lockout.address_window = Period(60 * MINUTE);
+        config.lockout.address_window = HumanDuration(60 * MINUTE);
     })
     .await;
     gateway.signed_in("ann").await;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Method, Response};
 use http_body_util::{BodyExt as _, Full};
-use vestibule::config::Period;
+use vestibule::config::HumanDuration;
 
 use crate::harness::{Application, Running, head_of, route, soon, upstream};
 
@@ -28,7 +28,7 @@ async fn beside_a_slow_server(
     .await;
     let second = Application::start().await;
     let gateway = Running::start(|config| {
-        config.timeouts.response = Period(Duration::from_secs(2));
+        config.timeouts.response = HumanDuration(Duration::from_secs(2));
         let servers = upstream(&[&first.url(), &second.url()]);
         config.upstream.insert("app".to_owned(), servers);
         config.route = vec![route("/", "public", "app")];

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use vestibule::clock::Clock;
-use vestibule::config::Period;
+use vestibule::config::HumanDuration;
 use vestibule::control::UserChange;
 
 use crate::harness::{Application, Running, head_of, route, soon, until, upstream};
@@ -210,7 +210,7 @@ async fn an_application_that_is_not_there_or_too_slow() {
     let slow = Application::serving(|_, _, _| std::future::pending()).await;
     let broken = Application::serving(|_, _, _| async { panic!("on purpose") }).await;
     let gateway = Running::start(|config| {
-        config.timeouts.response = Period(Duration::from_millis(100));
+        config.timeouts.response = HumanDuration(Duration::from_millis(100));
         config.route = vec![
             route("/gone", "public", "http://127.0.0.1:1"),
             route("/slow", "public", &slow.url()),
@@ -497,8 +497,8 @@ async fn with_a_server_that_fails(fail: Failing, costs: u32) {
     .await;
     let second = Application::start().await;
     let gateway = Running::start(|config| {
-        config.timeouts.response = Period(Duration::from_secs(1));
-        config.timeouts.connect = Period(Duration::from_millis(200));
+        config.timeouts.response = HumanDuration(Duration::from_secs(1));
+        config.timeouts.connect = HumanDuration(Duration::from_millis(200));
         let servers = upstream(&[&first.url(), &second.url()]);
         config.upstream.insert("app".to_owned(), servers);
         config.route = vec![route("/", "public", "app")];
@@ -564,7 +564,7 @@ async fn a_server_whose_answer_breaks_off_is_left_out_until_it_answers() {
     .await;
     let second = Application::start().await;
     let gateway = Running::start(|config| {
-        config.timeouts.connect = Period(Duration::from_millis(200));
+        config.timeouts.connect = HumanDuration(Duration::from_millis(200));
         let servers = upstream(&[&first.url(), &second.url()]);
         config.upstream.insert("app".to_owned(), servers);
         config.route = vec![route("/", "public", "app")];

@@ -10,11 +10,11 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use vestibule::config::{Config, Period, Size};
+use vestibule::config::{Config, HumanDuration, Size};
 
 use crate::harness::{Application, Running, route, soon};
 
-const SHORT: Period = Period(Duration::from_millis(200));
+const SHORT: HumanDuration = HumanDuration(Duration::from_millis(200));
 
 async fn gateway(app: &Application, say: impl FnOnce(&mut Config)) -> Running {
     Running::start(|config| {

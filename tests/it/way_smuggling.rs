@@ -26,7 +26,7 @@ async fn s45_the_request_smuggling_set() {
     let gateway = Running::start(|config| {
         config.route = vec![crate::harness::route("/", "public", &app.url())];
         // What waits for more ends soon.
-        config.timeouts.header = vestibule::config::Period(std::time::Duration::from_millis(300));
+        config.timeouts.header = vestibule::config::HumanDuration(std::time::Duration::from_millis(300));
         config.timeouts.idle = config.timeouts.header;
         config.timeouts.keep_alive = config.timeouts.header;
     })

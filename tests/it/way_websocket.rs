@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use vestibule::config::{Compat, Period, RouteConfig};
+use vestibule::config::{Compat, HumanDuration, RouteConfig};
 use vestibule::control::UserChange;
 
 use crate::harness::{Application, Raw, Running, head_of, route, soon, upstream};
@@ -239,7 +239,7 @@ async fn a_frame_that_never_ends_keeps_its_own_side_from_being_told_and_no_other
     let url = format!("http://{}", listener.local_addr().unwrap());
     let gateway = Running::start(|config| {
         config.route = vec![route("/", "public", &url)];
-        config.timeouts.drain = Period(Duration::from_secs(1));
+        config.timeouts.drain = HumanDuration(Duration::from_secs(1));
     })
     .await;
     let ((mut raw, status), mut app) = tokio::join!(ask(&gateway, "/", ""), begun(&listener));
@@ -264,7 +264,7 @@ async fn an_application_is_told_that_the_gateway_stops_where_its_client_is_silen
     let url = format!("http://{}", listener.local_addr().unwrap());
     let gateway = Running::start(|config| {
         config.route = vec![route("/", "public", &url)];
-        config.timeouts.drain = Period(Duration::from_secs(2));
+        config.timeouts.drain = HumanDuration(Duration::from_secs(2));
     })
     .await;
     let ((mut raw, status), mut app) = tokio::join!(ask(&gateway, "/", ""), begun(&listener));
@@ -283,7 +283,7 @@ async fn what_a_client_says_in_a_websocket_is_no_head_that_takes_too_long() {
     let app = echo().await;
     let gateway = Running::start(|config| {
         config.route = vec![route("/", "public", &app.url())];
-        config.timeouts.header = Period(Duration::from_millis(50));
+        config.timeouts.header = HumanDuration(Duration::from_millis(50));
     })
     .await;
     let (mut raw, status) = ask(&gateway, "/", "").await;
@@ -345,7 +345,7 @@ async fn websockets_of_one_client_leave_connections_to_others() {
         limited.max_connections = 20;
         config.upstream.insert("app".to_owned(), limited);
         config.route = vec![route("/", "public", "app")];
-        config.timeouts.connect = Period(Duration::from_millis(100));
+        config.timeouts.connect = HumanDuration(Duration::from_millis(100));
     })
     .await;
     let mut held = Vec::new();

@@ -1,11 +1,11 @@
 //! Who gets an account, and who administers.
 
 use super::Findings;
-use crate::config::document::KeyPath;
+use crate::config::toml_document::KeyPath;
 use crate::config::{Allow, Config, SignupMode};
 use crate::model::Username;
 
-pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     let signup = &config.signup;
     if signup.mode == SignupMode::Open && !signup.approval {
         findings.warn(

@@ -8,12 +8,12 @@ use super::Findings;
 use super::access::{NOT_A_LINK, is_link};
 use crate::colour::Colour;
 use crate::config::BrandingConfig;
-use crate::config::document::KeyPath;
+use crate::config::toml_document::KeyPath;
 
 /// The largest logo, in bytes: it is part of every page.
 const LARGEST_LOGO: usize = 64 << 10;
 
-pub(super) fn judge(branding: &BrandingConfig, findings: &mut Findings<'_, '_>) {
+pub(super) fn validate(branding: &BrandingConfig, findings: &mut Findings<'_, '_>) {
     if branding.name.trim().is_empty() {
         findings.error(&"branding.name".into(), "the pages need a name to show");
     }

@@ -8,10 +8,10 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::extensions::GeneralName;
 
 use super::Findings;
-use crate::config::document::KeyPath;
+use crate::config::toml_document::KeyPath;
 use crate::config::{Config, HostPattern, LooseMode, require_private};
 
-pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     let (mut covered, mut is_any_read) = (Vec::new(), false);
     for (index, pair) in config.tls.certificates.iter().enumerate() {
         let path = KeyPath::from("tls.certificates").index(index);

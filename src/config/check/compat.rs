@@ -1,14 +1,14 @@
 //! Routes that serve another gateway's clients, and the others on their hosts.
 
 use super::Findings;
-use crate::config::document::KeyPath;
+use crate::config::toml_document::KeyPath;
 use crate::config::{Allow, Config, RouteConfig};
 use crate::request::Host;
 
 /// What Backend.AI's session form takes of the paths under its route.
 const TAKEN: [&str; 2] = ["/server", "/func"];
 
-pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     let Some(public) = config.public_host() else {
         return;
     };
@@ -24,13 +24,13 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
         }
         for (other_index, other) in config.route.iter().enumerate() {
             if other_index != index && on_the_same_hosts(route, other, &public) {
-                judge_neighbour((index, route), (other_index, other), findings);
+                check_neighbour((index, route), (other_index, other), findings);
             }
         }
     }
 }
 
-fn judge_neighbour(
+fn check_neighbour(
     (index, route): (usize, &RouteConfig),
     (other_index, other): (usize, &RouteConfig),
     findings: &mut Findings<'_, '_>,

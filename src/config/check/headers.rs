@@ -5,22 +5,24 @@ use std::collections::BTreeMap;
 use http::HeaderName;
 
 use super::Findings;
-use crate::config::document::KeyPath;
-use crate::config::{Allow, Config, IdentityPreset, Placeholder, SignupMode, Template, TemplateError};
+use crate::config::toml_document::KeyPath;
+use crate::config::{
+    Allow, Config, HeaderTemplate, HeaderTemplateError, IdentityPreset, Placeholder, SignupMode,
+};
 use crate::request::fold;
 
-pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     let path = KeyPath::from("identity.headers");
     let mut tells_email = config.identity.preset != IdentityPreset::None;
-    judge_names(&path, config.identity.headers.keys(), findings);
+    check_names(&path, config.identity.headers.keys(), findings);
     for (name, text) in &config.identity.headers {
-        tells_email |= judge_value(&path.key(name), text.parse(), findings);
+        tells_email |= check_value(&path.key(name), text.parse(), findings);
     }
     for (upstream, settings) in &config.upstream {
         let path = KeyPath::from("upstream").key(upstream).key("headers");
-        judge_names(&path, settings.headers.keys(), findings);
+        check_names(&path, settings.headers.keys(), findings);
         for (name, source) in &settings.headers {
-            tells_email |= judge_value(&path.key(name), Template::from_source(source), findings);
+            tells_email |= check_value(&path.key(name), HeaderTemplate::from_source(source), findings);
         }
     }
     let serves_people = config
@@ -37,9 +39,9 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
 }
 
 /// Whether the value tells the e-mail address.
-fn judge_value(
+fn check_value(
     path: &KeyPath,
-    value: Result<Template, TemplateError>,
+    value: Result<HeaderTemplate, HeaderTemplateError>,
     findings: &mut Findings<'_, '_>,
 ) -> bool {
     match value {
@@ -47,7 +49,7 @@ fn judge_value(
         Err(error) => {
             let message = error.to_string();
             let suggestion = match error {
-                TemplateError::Unknown { suggestion } => suggestion,
+                HeaderTemplateError::Unknown { suggestion } => suggestion,
                 _ => None,
             };
             findings.error_suggesting(path, message, suggestion);
@@ -56,7 +58,7 @@ fn judge_value(
     }
 }
 
-fn judge_names<'n>(path: &KeyPath, names: impl Iterator<Item = &'n String>, findings: &mut Findings<'_, '_>) {
+fn check_names<'n>(path: &KeyPath, names: impl Iterator<Item = &'n String>, findings: &mut Findings<'_, '_>) {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for name in names {
         let Ok(header) = name.parse::<HeaderName>() else {

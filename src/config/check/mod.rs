@@ -3,30 +3,30 @@
 //! One file a matter; each looks at what was read and says where in the file its objection belongs.
 
 mod access;
-mod addresses;
 mod branding;
 mod certificates;
 mod compat;
 mod headers;
+mod limits;
+mod listen;
 mod private_files;
 mod routes;
-mod timing;
 mod upstreams;
 
-pub(super) use addresses::NOT_AN_ADDRESS;
+pub(super) use listen::NOT_AN_ADDRESS;
 
 use super::Config;
-use super::document::{Document, KeyPath};
-use super::load::Fault;
-use super::problem::Problem;
+use super::diagnostic::Diagnostic;
+use super::load::KeyError;
+use super::toml_document::{KeyPath, TomlDocument};
 
 /// Errors and warnings about what was read. `faults` are what could not be.
-pub(super) fn judge(
+pub(super) fn validate(
     config: &Config,
-    document: &Document<'_>,
-    faults: &[Fault],
+    document: &TomlDocument<'_>,
+    faults: &[KeyError],
     file: &str,
-) -> (Vec<Problem>, Vec<Problem>) {
+) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let mut findings = Findings {
         document,
         faults,
@@ -34,26 +34,26 @@ pub(super) fn judge(
         errors: Vec::new(),
         warnings: Vec::new(),
     };
-    addresses::judge(config, &mut findings);
-    certificates::judge(config, &mut findings);
-    private_files::judge(config, &mut findings);
-    access::judge(config, &mut findings);
-    timing::judge(config, &mut findings);
-    branding::judge(&config.branding, &mut findings);
-    headers::judge(config, &mut findings);
-    upstreams::judge(config, &mut findings);
-    routes::judge(config, &mut findings);
-    compat::judge(config, &mut findings);
+    listen::validate(config, &mut findings);
+    certificates::validate(config, &mut findings);
+    private_files::validate(config, &mut findings);
+    access::validate(config, &mut findings);
+    limits::validate(config, &mut findings);
+    branding::validate(&config.branding, &mut findings);
+    headers::validate(config, &mut findings);
+    upstreams::validate(config, &mut findings);
+    routes::validate(config, &mut findings);
+    compat::validate(config, &mut findings);
     (findings.errors, findings.warnings)
 }
 
 /// What was found so far.
 struct Findings<'d, 't> {
-    document: &'d Document<'t>,
-    faults: &'d [Fault],
+    document: &'d TomlDocument<'t>,
+    faults: &'d [KeyError],
     file: &'d str,
-    errors: Vec<Problem>,
-    warnings: Vec<Problem>,
+    errors: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
 }
 
 impl Findings<'_, '_> {
@@ -72,12 +72,12 @@ impl Findings<'_, '_> {
     }
 
     /// None where something could not be read: what is concluded from its absence would be wrong.
-    fn problem(&self, path: &KeyPath, message: String, suggestion: Option<String>) -> Option<Problem> {
+    fn problem(&self, path: &KeyPath, message: String, suggestion: Option<String>) -> Option<Diagnostic> {
         let path = self.document.as_written(path);
         if self.faults.iter().any(|fault| fault.path.touches(&path)) {
             return None;
         }
-        Some(Problem {
+        Some(Diagnostic {
             file: self.file.to_owned(),
             position: Some(self.document.position(&path)),
             key: path.to_string(),

@@ -5,22 +5,22 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use super::Findings;
-use crate::config::document::KeyPath;
+use crate::config::toml_document::KeyPath;
 use crate::config::{
     Config, HostPattern, MailTransport, PostgresTls, PostgresUrl, SecretSource, StoreLocation,
     require_private,
 };
 use crate::trust_anchors::read_trust_anchors;
 
-pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     let location = config.store.location();
     if let Err(error) = &location {
         findings.error(&"store.url".into(), error.to_string());
     }
     if let Ok(StoreLocation::Postgres(url)) = &location {
-        judge_database(url, findings);
+        check_database(url, findings);
     }
-    judge_master_key(&config.store.master_key, location.ok().as_ref(), findings);
+    check_master_key(&config.store.master_key, location.ok().as_ref(), findings);
     warn_of_loose_modes(config, findings);
     match config.mail.transport() {
         Ok(MailTransport::Smtp(smtp)) if smtp.bares_password() => findings.warn(
@@ -79,7 +79,7 @@ fn is_loopback(config: &Config) -> bool {
     config.public_host().is_none_or(|host| host.is_loopback())
 }
 
-fn judge_database(url: &PostgresUrl, findings: &mut Findings<'_, '_>) {
+fn check_database(url: &PostgresUrl, findings: &mut Findings<'_, '_>) {
     let path = KeyPath::from("store.url");
     if url.is_bare() {
         findings.warn(
@@ -95,7 +95,7 @@ fn judge_database(url: &PostgresUrl, findings: &mut Findings<'_, '_>) {
     }
 }
 
-fn judge_master_key(key: &SecretSource, store: Option<&StoreLocation>, findings: &mut Findings<'_, '_>) {
+fn check_master_key(key: &SecretSource, store: Option<&StoreLocation>, findings: &mut Findings<'_, '_>) {
     let path = KeyPath::from("store.master_key");
     match key {
         SecretSource::Text(_) => {

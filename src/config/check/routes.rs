@@ -5,16 +5,16 @@ use std::fmt::Write as _;
 use http::Method;
 
 use super::Findings;
-use super::upstreams::judge_server;
-use crate::config::document::KeyPath;
-use crate::config::problem::did_you_mean;
-use crate::config::{Allow, Config, HostPattern, Replay, RouteConfig, Target};
+use super::upstreams::check_server;
+use crate::config::diagnostic::did_you_mean;
+use crate::config::toml_document::KeyPath;
+use crate::config::{Allow, Config, HostPattern, Replay, RouteConfig, UpstreamTarget};
 use crate::request::Host;
 
 /// Under it, on every host, are the gateway's own pages.
 const OWN_PAGES: &str = "/.auth";
 
-pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     if config.route.is_empty() {
         findings.warn(
             &"route".into(),
@@ -24,23 +24,23 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
     for (index, route) in config.route.iter().enumerate() {
         let path = KeyPath::from("route").index(index);
         if let Some(host) = &route.host {
-            judge_host(&path.key("host"), host, findings);
+            check_host(&path.key("host"), host, findings);
         }
         if let Err(reason) = require_path(&route.path) {
             let written = written_plainly(&route.path);
             let suggestion = require_path(&written).map(|()| format!("write {written:?}"));
             findings.error_suggesting(&path.key("path"), reason, suggestion.ok());
         }
-        judge_methods(&path.key("methods"), &route.methods, findings);
-        judge_target(&path.key("upstream"), route, config, findings);
-        judge_signatures(&path, route, config, findings);
+        check_methods(&path.key("methods"), &route.methods, findings);
+        check_target(&path.key("upstream"), route, config, findings);
+        check_signatures(&path, route, config, findings);
     }
     if let Some(public) = config.public_host() {
-        judge_likeness(&config.route, &public, findings);
+        check_likeness(&config.route, &public, findings);
     }
 }
 
-fn judge_host(path: &KeyPath, host: &str, findings: &mut Findings<'_, '_>) {
+fn check_host(path: &KeyPath, host: &str, findings: &mut Findings<'_, '_>) {
     if host.parse::<HostPattern>().is_err() {
         let message = if host.contains('*') {
             "not a host: the only wildcard is `*.` and a domain"
@@ -126,7 +126,7 @@ fn written_plainly(path: &str) -> String {
     written
 }
 
-fn judge_signatures(path: &KeyPath, route: &RouteConfig, config: &Config, findings: &mut Findings<'_, '_>) {
+fn check_signatures(path: &KeyPath, route: &RouteConfig, config: &Config, findings: &mut Findings<'_, '_>) {
     const UNUSED: &str = "says nothing: requests are signed only with `login.iam = true`";
     const NOT_JUDGED: &str = "says nothing: on a public route nobody asks who signed a request";
     for (is_set, key) in [
@@ -142,7 +142,7 @@ fn judge_signatures(path: &KeyPath, route: &RouteConfig, config: &Config, findin
     }
 }
 
-fn judge_methods(path: &KeyPath, methods: &[String], findings: &mut Findings<'_, '_>) {
+fn check_methods(path: &KeyPath, methods: &[String], findings: &mut Findings<'_, '_>) {
     for (index, method) in methods.iter().enumerate() {
         let upper = method.to_ascii_uppercase();
         if Method::from_bytes(method.as_bytes()).is_err() {
@@ -159,7 +159,7 @@ fn judge_methods(path: &KeyPath, methods: &[String], findings: &mut Findings<'_,
     }
 }
 
-fn judge_target(path: &KeyPath, route: &RouteConfig, config: &Config, findings: &mut Findings<'_, '_>) {
+fn check_target(path: &KeyPath, route: &RouteConfig, config: &Config, findings: &mut Findings<'_, '_>) {
     if route.upstream.is_empty() {
         return findings.error_suggesting(
             path,
@@ -168,8 +168,8 @@ fn judge_target(path: &KeyPath, route: &RouteConfig, config: &Config, findings: 
         );
     }
     match route.target() {
-        Ok(Target::Demo) => {}
-        Ok(Target::Named(name)) => {
+        Ok(UpstreamTarget::Demo) => {}
+        Ok(UpstreamTarget::Named(name)) => {
             // An upstream that could not be read is there all the same.
             let is_there = findings.document.has(&KeyPath::from("upstream").key(name));
             if !is_there {
@@ -179,12 +179,12 @@ fn judge_target(path: &KeyPath, route: &RouteConfig, config: &Config, findings: 
                 findings.error_suggesting(path, "no such upstream", Some(suggestion));
             }
         }
-        Ok(Target::Server(server)) => judge_server(path, Ok(server), findings),
-        Err(error) => judge_server(path, Err(error), findings),
+        Ok(UpstreamTarget::Server(server)) => check_server(path, Ok(server), findings),
+        Err(error) => check_server(path, Err(error), findings),
     }
 }
 
-fn judge_likeness(routes: &[RouteConfig], public: &Host, findings: &mut Findings<'_, '_>) {
+fn check_likeness(routes: &[RouteConfig], public: &Host, findings: &mut Findings<'_, '_>) {
     for (index, route) in routes.iter().enumerate() {
         if let Some(first) = routes[..index]
             .iter()

@@ -1,14 +1,14 @@
 //! The applications.
 
 use super::Findings;
-use crate::config::document::KeyPath;
-use crate::config::{Config, Server, Target};
+use crate::config::toml_document::KeyPath;
+use crate::config::{Config, UpstreamTarget, UpstreamUrl};
 use crate::trust_anchors::read_trust_anchors;
 
-pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     for (name, upstream) in &config.upstream {
         let path = KeyPath::from("upstream").key(name);
-        if !matches!(Target::parse(name), Ok(Target::Named(_))) || name.trim().is_empty() {
+        if !matches!(UpstreamTarget::parse(name), Ok(UpstreamTarget::Named(_))) || name.trim().is_empty() {
             findings.error(
                 &path,
                 "not an upstream's name: a route that names it would take it for a URL; give it a plain name, and the URL as `servers`",
@@ -22,7 +22,7 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
             );
         }
         for (index, server) in upstream.servers.iter().enumerate() {
-            judge_server(&path.key("servers").index(index), server.parse(), findings);
+            check_server(&path.key("servers").index(index), server.parse(), findings);
         }
         if upstream.max_connections == 0 {
             findings.error(&path.key("max_connections"), "must be at least 1");
@@ -32,16 +32,16 @@ pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
         {
             findings.error(&path.key("ca"), format!("{} {error}", file.display()));
         }
-        let leads_here = |target| target == Ok(Target::Named(name.as_str()));
+        let leads_here = |target| target == Ok(UpstreamTarget::Named(name.as_str()));
         if !config.route.is_empty() && !config.route.iter().any(|route| leads_here(route.target())) {
             findings.warn(&path, "no route leads to it");
         }
     }
 }
 
-pub(super) fn judge_server(
+pub(super) fn check_server(
     path: &KeyPath,
-    server: Result<Server, crate::config::ServerError>,
+    server: Result<UpstreamUrl, crate::config::UpstreamUrlError>,
     findings: &mut Findings<'_, '_>,
 ) {
     match server {

@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use super::MailError;
 use super::content::MailContent;
 use super::file_transport::FileTransport;
-use crate::config::{Config, MailConfig, MailTransport, Sender, SmtpTls, SmtpUrl};
+use crate::config::{Config, MailConfig, MailSender, MailTransport, SmtpTls, SmtpUrl};
 use crate::ids::MailId;
 use crate::trust_anchors::read_trust_anchors;
 
@@ -88,7 +88,7 @@ impl Transport {
 
 /// The sender as mails name it.
 pub(super) fn from(config: &MailConfig) -> Result<Mailbox, MailError> {
-    let Sender { name, address } = config
+    let MailSender { name, address } = config
         .sender()
         .map_err(|error| MailError::From(error.to_string()))?;
     let address: Address = address

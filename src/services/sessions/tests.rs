@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Period, SignupMode};
+use crate::config::{HumanDuration, SignupMode};
 use crate::model::SignatureDigest;
 use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, form, group_set};
 use crate::services::{AccountChange, SignUpNext};
@@ -9,8 +9,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 async fn world() -> TestEnv {
     TestEnv::with_ann(|config| {
-        config.session.idle = Period(10 * MINUTE);
-        config.session.absolute = Period(60 * MINUTE);
+        config.session.idle = HumanDuration(10 * MINUTE);
+        config.session.absolute = HumanDuration(60 * MINUTE);
     })
     .await
 }

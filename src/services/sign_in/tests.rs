@@ -3,7 +3,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::*;
-use crate::config::{Config, Period};
+use crate::config::{Config, HumanDuration};
 use crate::model::Standing;
 use crate::services::test_support::{
     EMAIL, PASSWORD, TestEnv, client, sign_in, tester, unwritable_audit_log,
@@ -293,7 +293,7 @@ async fn s12_a_lock_leaves_live_sessions_alone() {
 async fn s12_an_address_has_an_allowance_of_failures() {
     let world = TestEnv::with_ann(|config| {
         config.lockout.address_failures = 5;
-        config.lockout.address_window = Period(Duration::from_mins(10));
+        config.lockout.address_window = HumanDuration(Duration::from_mins(10));
     })
     .await;
     for n in 0..5 {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vestibule::config::{
-    Allow, Config, HostPattern, IdentityPreset, MailTransport, PasswordPolicyName, SecretSource, Server,
-    SignupMode, StoreLocation, Target, TlsVersion, UpstreamPreset,
+    Allow, Config, HostPattern, IdentityPreset, MailTransport, PasswordPolicyName, SecretSource, SignupMode,
+    StoreLocation, TlsVersion, UpstreamPreset, UpstreamTarget, UpstreamUrl,
 };
 
 #[test]
@@ -143,20 +143,28 @@ allow = "public"
     assert_eq!(console.preset, Some(UpstreamPreset::Radicale));
     assert!(matches!(
         console.parsed_servers().unwrap()[..],
-        [Server::Http(_), Server::Https(_), Server::H2c(_), Server::Unix(_)]
+        [
+            UpstreamUrl::Http(_),
+            UpstreamUrl::Https(_),
+            UpstreamUrl::H2c(_),
+            UpstreamUrl::Unix(_)
+        ]
     ));
     let [first, second, third] = &config.route[..] else {
         panic!("three routes");
     };
-    assert_eq!(first.target(), Ok(Target::Named("console")));
+    assert_eq!(first.target(), Ok(UpstreamTarget::Named("console")));
     assert!(matches!(first.host_pattern(&public), Ok(HostPattern::Exact(_))));
     assert!(matches!(second.host_pattern(&public), Ok(HostPattern::Below(_))));
-    assert!(matches!(second.target(), Ok(Target::Server(Server::Http(_)))));
+    assert!(matches!(
+        second.target(),
+        Ok(UpstreamTarget::Server(UpstreamUrl::Http(_)))
+    ));
     assert_eq!(
         second.allow,
         Allow::Groups(vec!["ops".to_owned(), "운영".to_owned()])
     );
-    assert_eq!(third.target(), Ok(Target::Demo));
+    assert_eq!(third.target(), Ok(UpstreamTarget::Demo));
     assert_eq!(
         third.host_pattern(&public),
         Ok(HostPattern::Exact(public.clone()))

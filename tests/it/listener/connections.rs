@@ -8,13 +8,13 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use vestibule::clock::Clock;
-use vestibule::config::Period;
+use vestibule::config::HumanDuration;
 use vestibule::listener::{Accepted, Listener};
 use vestibule::random::Random;
 
 use super::gateway::{Gateway, PATIENCE, config, connect, read_all, shake_hands, start_of_time};
 
-const SHORT: Period = Period(Duration::from_millis(300));
+const SHORT: HumanDuration = HumanDuration(Duration::from_millis(300));
 
 #[tokio::test]
 async fn a_handshake_that_takes_too_long_ends() {

@@ -1,12 +1,12 @@
 //! The configuration for trying out.
 
-use super::{Config, ConfigErrors, Loaded};
+use super::{Config, ConfigErrors, LoadedConfig};
 
 impl Config {
     /// What runs when there is no file: on loopback only, open to whoever can reach it, before the application at
     /// `to` or before the demo.
     pub fn trial(to: Option<&str>) -> Result<Self, ConfigErrors> {
-        Self::parse(&Self::trial_toml(to), "trial configuration").map(|Loaded { config, .. }| config)
+        Self::parse(&Self::trial_toml(to), "trial configuration").map(|LoadedConfig { config, .. }| config)
     }
 
     /// The file that says the same.
@@ -32,7 +32,7 @@ upstream = {upstream} # an application's URL, or "demo:"
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Allow, SignupMode, Target};
+    use crate::config::{Allow, SignupMode, UpstreamTarget};
 
     #[test]
     fn it_stays_on_the_machine_and_leads_to_the_demo() {
@@ -46,7 +46,7 @@ mod tests {
         );
         assert_eq!(config.signup.mode, SignupMode::Open);
         assert_eq!(config.route.len(), 1);
-        assert_eq!(config.route[0].target(), Ok(Target::Demo));
+        assert_eq!(config.route[0].target(), Ok(UpstreamTarget::Demo));
         assert_eq!(config.route[0].allow, Allow::Authenticated);
     }
 

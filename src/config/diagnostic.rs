@@ -4,19 +4,19 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::source::NO_VARIABLE;
+use super::secret_source::NO_VARIABLE;
 use crate::request::Host;
 
 /// One thing that is wrong, or worth a warning.
 ///
 /// Neither the message nor the suggestion ever repeats a value of the file: it may be a secret in the wrong place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct Diagnostic {
     /// The file, as it was named to the program.
     pub file: String,
     /// Where in the file; `None` if the file itself cannot be read.
     #[serde(flatten)]
-    pub position: Option<Position>,
+    pub position: Option<TextPosition>,
     /// The dotted path of the key, `route[1].host`, the first of an array being 0; empty for the file's syntax.
     pub key: String,
     /// What is wrong.
@@ -27,14 +27,14 @@ pub struct Problem {
 
 /// A place in a text file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Position {
+pub struct TextPosition {
     /// The line, from 1.
     pub line: usize,
     /// The character in the line, from 1.
     pub column: usize,
 }
 
-impl Position {
+impl TextPosition {
     /// The place of a byte of a text.
     pub(super) fn of(text: &str, offset: usize) -> Self {
         let before = &text[..text.floor_char_boundary(offset)];
@@ -46,7 +46,7 @@ impl Position {
     }
 }
 
-impl Problem {
+impl Diagnostic {
     /// Whether all that is wrong is that the environment of this process has no such variable: another one's may.
     pub fn is_of_environment(&self) -> bool {
         self.missing_variable().is_some()
@@ -59,10 +59,10 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
-        if let Some(Position { line, column }) = self.position {
+        if let Some(TextPosition { line, column }) = self.position {
             write!(f, ":{line}:{column}")?;
         }
         if !self.key.is_empty() {
@@ -101,12 +101,12 @@ mod tests {
     #[test]
     fn a_place_is_counted_in_lines_and_characters() {
         let text = "a\nüb = 1\n";
-        assert_eq!(Position::of(text, 0), Position { line: 1, column: 1 });
+        assert_eq!(TextPosition::of(text, 0), TextPosition { line: 1, column: 1 });
         assert_eq!(
-            Position::of(text, text.find('b').unwrap()),
-            Position { line: 2, column: 2 }
+            TextPosition::of(text, text.find('b').unwrap()),
+            TextPosition { line: 2, column: 2 }
         );
-        assert_eq!(Position::of(text, 999), Position { line: 3, column: 1 });
+        assert_eq!(TextPosition::of(text, 999), TextPosition { line: 3, column: 1 });
     }
 
     #[test]

@@ -6,23 +6,23 @@ use std::net::SocketAddr;
 use tracing_subscriber::EnvFilter;
 
 use super::Findings;
-use crate::config::document::KeyPath;
-use crate::config::problem::{did_you_mean, write_https};
+use crate::config::diagnostic::{did_you_mean, write_https};
+use crate::config::toml_document::KeyPath;
 use crate::config::{Config, HostPattern};
 use crate::request::Host;
 
-pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
-    judge_public_url(config, findings);
-    judge_listeners(config, findings);
-    judge_cookie(config, findings);
-    judge_log(config, findings);
+pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
+    check_public_url(config, findings);
+    check_listeners(config, findings);
+    check_cookie(config, findings);
+    check_log(config, findings);
 }
 
 /// What is said of a `public_url` with another scheme, or none.
 pub(in crate::config) const NOT_AN_ADDRESS: &str =
     "not an address of this gateway: it begins with `https://`";
 
-fn judge_public_url(config: &Config, findings: &mut Findings<'_, '_>) {
+fn check_public_url(config: &Config, findings: &mut Findings<'_, '_>) {
     let url = &config.public_url;
     let path = KeyPath::from("public_url");
     if url.scheme() != "https" {
@@ -52,7 +52,7 @@ fn judge_public_url(config: &Config, findings: &mut Findings<'_, '_>) {
     }
 }
 
-fn judge_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
+fn check_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
     let listen = &config.listen;
     if listen.https.is_empty() {
         findings.error(
@@ -107,7 +107,7 @@ fn judge_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
     }
 }
 
-fn judge_cookie(config: &Config, findings: &mut Findings<'_, '_>) {
+fn check_cookie(config: &Config, findings: &mut Findings<'_, '_>) {
     let session = &config.session;
     if http::Method::from_bytes(session.cookie_name.as_bytes()).is_err() {
         findings.error(
@@ -164,7 +164,7 @@ fn is_outside(pattern: Option<HostPattern>, domain: &Host) -> bool {
     pattern.is_some_and(|pattern| !pattern.is_within(domain))
 }
 
-fn judge_log(config: &Config, findings: &mut Findings<'_, '_>) {
+fn check_log(config: &Config, findings: &mut Findings<'_, '_>) {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     let level = &config.log.level;
     let is_word = level.bytes().all(|b| b.is_ascii_alphabetic());

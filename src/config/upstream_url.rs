@@ -10,7 +10,7 @@ use crate::request::Host;
 
 /// Where an application listens. Parsed from `http://`, `https://`, `h2c://` and a host, or `unix:` and a path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Server {
+pub enum UpstreamUrl {
     /// HTTP/1.1 in the clear.
     Http(Endpoint),
     /// HTTP over TLS; the certificate must be for the endpoint's host.
@@ -30,9 +30,9 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// Why a text names no [`Server`]. Never repeats the text, which may have a password in it.
+/// Why a text names no [`UpstreamUrl`]. Never repeats the text, which may have a password in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ServerError {
+pub enum UpstreamUrlError {
     /// Not a scheme that the gateway speaks.
     #[error("not a server: it begins with none of `http://`, `https://`, `h2c://` and `unix:`")]
     Scheme,
@@ -53,7 +53,7 @@ pub enum ServerError {
     Socket,
 }
 
-impl Server {
+impl UpstreamUrl {
     /// Whether requests to it stay on this machine.
     pub fn is_local(&self) -> bool {
         match self {
@@ -68,39 +68,39 @@ impl Server {
     }
 }
 
-impl FromStr for Server {
-    type Err = ServerError;
+impl FromStr for UpstreamUrl {
+    type Err = UpstreamUrlError;
 
-    fn from_str(text: &str) -> Result<Self, ServerError> {
+    fn from_str(text: &str) -> Result<Self, UpstreamUrlError> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = if path.starts_with("///") { &path[2..] } else { path };
             return if (1..=107).contains(&path.len()) && !path.contains('\0') {
                 Ok(Self::Unix(PathBuf::from(path)))
             } else {
-                Err(ServerError::Socket)
+                Err(UpstreamUrlError::Socket)
             };
         }
-        let (scheme, authority) = text.split_once("://").ok_or(ServerError::Scheme)?;
+        let (scheme, authority) = text.split_once("://").ok_or(UpstreamUrlError::Scheme)?;
         let (variant, default_port): (fn(Endpoint) -> Self, u16) = match scheme {
             "http" => (Self::Http, 80),
             "https" => (Self::Https, 443),
             "h2c" => (Self::H2c, 80),
-            _ => return Err(ServerError::Scheme),
+            _ => return Err(UpstreamUrlError::Scheme),
         };
         let authority = authority.strip_suffix('/').unwrap_or(authority);
         if authority.contains('@') {
-            return Err(ServerError::UserInfo);
+            return Err(UpstreamUrlError::UserInfo);
         }
         if authority.contains(['/', '?', '#', '\\']) {
-            return Err(ServerError::Path);
+            return Err(UpstreamUrlError::Path);
         }
         // The URL parser knows numeric hosts and internationalised names; `Host` then has one spelling.
         let url = Url::parse(&format!("http://{authority}")).map_err(|error| match error {
-            url::ParseError::InvalidPort => ServerError::Port,
-            _ => ServerError::Host,
+            url::ParseError::InvalidPort => UpstreamUrlError::Port,
+            _ => UpstreamUrlError::Host,
         })?;
-        let host = url.host_str().ok_or(ServerError::Host)?;
-        let host = host.parse().map_err(|_| ServerError::Host)?;
+        let host = url.host_str().ok_or(UpstreamUrlError::Host)?;
+        let host = host.parse().map_err(|_| UpstreamUrlError::Host)?;
         // A URL drops the default port of its own scheme, 80.
         let port = if authority.ends_with(":80") {
             Some(80)
@@ -108,7 +108,7 @@ impl FromStr for Server {
             url.port()
         };
         match port {
-            Some(0) => Err(ServerError::Port),
+            Some(0) => Err(UpstreamUrlError::Port),
             port => Ok(variant(Endpoint {
                 host,
                 port: port.unwrap_or(default_port),
@@ -117,7 +117,7 @@ impl FromStr for Server {
     }
 }
 
-impl fmt::Display for Server {
+impl fmt::Display for UpstreamUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http(endpoint) => write!(f, "http://{endpoint}"),
@@ -136,18 +136,18 @@ impl fmt::Display for Endpoint {
 
 /// Where a route leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target<'c> {
+pub enum UpstreamTarget<'c> {
     /// The application that is built in, for trying out.
     Demo,
     /// An upstream of `[upstream.NAME]`.
     Named(&'c str),
     /// A server of its own.
-    Server(Server),
+    Server(UpstreamUrl),
 }
 
-impl<'c> Target<'c> {
+impl<'c> UpstreamTarget<'c> {
     /// Reads "demo:", the URL of a server, or the name of an upstream.
-    pub fn parse(text: &'c str) -> Result<Self, ServerError> {
+    pub fn parse(text: &'c str) -> Result<Self, UpstreamUrlError> {
         if text == "demo:" {
             Ok(Self::Demo)
         } else if text.contains(':') || text.contains('/') {
@@ -174,46 +174,57 @@ mod tests {
             ("unix:/run/app.sock", "unix:/run/app.sock"),
             ("unix:///run/app.sock", "unix:/run/app.sock"),
         ] {
-            assert_eq!(text.parse::<Server>().unwrap().to_string(), shown, "{text}");
+            assert_eq!(text.parse::<UpstreamUrl>().unwrap().to_string(), shown, "{text}");
         }
     }
 
     #[test]
     fn what_is_no_server_is_refused_with_its_reason() {
         for (text, error) in [
-            ("", ServerError::Scheme),
-            ("127.0.0.1:3000", ServerError::Scheme),
-            ("ftp://a", ServerError::Scheme),
-            ("http://", ServerError::Host),
-            ("http://a b", ServerError::Host),
-            ("http://a:x", ServerError::Port),
-            ("http://a:0", ServerError::Port),
-            ("http://a:70000", ServerError::Port),
-            ("http://user:pw@a", ServerError::UserInfo),
-            ("http://a/base", ServerError::Path),
-            ("http://a?x", ServerError::Path),
-            ("unix:", ServerError::Socket),
+            ("", UpstreamUrlError::Scheme),
+            ("127.0.0.1:3000", UpstreamUrlError::Scheme),
+            ("ftp://a", UpstreamUrlError::Scheme),
+            ("http://", UpstreamUrlError::Host),
+            ("http://a b", UpstreamUrlError::Host),
+            ("http://a:x", UpstreamUrlError::Port),
+            ("http://a:0", UpstreamUrlError::Port),
+            ("http://a:70000", UpstreamUrlError::Port),
+            ("http://user:pw@a", UpstreamUrlError::UserInfo),
+            ("http://a/base", UpstreamUrlError::Path),
+            ("http://a?x", UpstreamUrlError::Path),
+            ("unix:", UpstreamUrlError::Socket),
         ] {
-            assert_eq!(text.parse::<Server>(), Err(error), "{text}");
+            assert_eq!(text.parse::<UpstreamUrl>(), Err(error), "{text}");
         }
     }
 
     #[test]
     fn knows_what_leaves_the_machine() {
-        assert!("http://localhost:1".parse::<Server>().unwrap().is_local());
-        assert!("unix:/a".parse::<Server>().unwrap().is_local());
-        assert!(!"http://10.0.0.1:1".parse::<Server>().unwrap().is_local());
-        assert!("https://10.0.0.1:1".parse::<Server>().unwrap().is_encrypted());
+        assert!("http://localhost:1".parse::<UpstreamUrl>().unwrap().is_local());
+        assert!("unix:/a".parse::<UpstreamUrl>().unwrap().is_local());
+        assert!(!"http://10.0.0.1:1".parse::<UpstreamUrl>().unwrap().is_local());
+        assert!(
+            "https://10.0.0.1:1"
+                .parse::<UpstreamUrl>()
+                .unwrap()
+                .is_encrypted()
+        );
     }
 
     #[test]
     fn a_target_is_told_by_its_form() {
-        assert_eq!(Target::parse("demo:"), Ok(Target::Demo));
-        assert_eq!(Target::parse("console"), Ok(Target::Named("console")));
+        assert_eq!(UpstreamTarget::parse("demo:"), Ok(UpstreamTarget::Demo));
+        assert_eq!(
+            UpstreamTarget::parse("console"),
+            Ok(UpstreamTarget::Named("console"))
+        );
         assert!(matches!(
-            Target::parse("http://a:1"),
-            Ok(Target::Server(Server::Http(_)))
+            UpstreamTarget::parse("http://a:1"),
+            Ok(UpstreamTarget::Server(UpstreamUrl::Http(_)))
         ));
-        assert_eq!(Target::parse("localhost:3000"), Err(ServerError::Scheme));
+        assert_eq!(
+            UpstreamTarget::parse("localhost:3000"),
+            Err(UpstreamUrlError::Scheme)
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Findings;
 use crate::config::Config;
 
-pub(super) fn judge(config: &Config, findings: &mut Findings<'_, '_>) {
+pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     let (lockout, session, timeouts) = (&config.lockout, &config.session, &config.timeouts);
     for (period, key) in [
         (lockout.duration, "lockout.duration"),

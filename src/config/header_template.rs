@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use http::HeaderValue;
 
-use super::problem::did_you_mean;
+use super::diagnostic::did_you_mean;
 use super::{SecretError, SecretSource};
 use crate::secret::Secret;
 
@@ -12,13 +12,13 @@ use crate::secret::Secret;
 ///
 /// `{{` and `}}` stand for one brace. Its `Debug` shows no text: an upstream's header may be a secret.
 #[derive(Clone, Debug)]
-pub struct Template {
-    pieces: Vec<Piece>,
+pub struct HeaderTemplate {
+    pieces: Vec<TemplatePiece>,
 }
 
-/// A piece of a [`Template`].
+/// A piece of a [`HeaderTemplate`].
 #[derive(Clone, Debug)]
-pub enum Piece {
+pub enum TemplatePiece {
     /// Text as it is.
     Text(Secret<String>),
     /// What is known about the person or the request.
@@ -48,9 +48,9 @@ pub enum Placeholder {
     PublicUrl,
 }
 
-/// Why a text is no [`Template`]. Never repeats the text.
+/// Why a text is no [`HeaderTemplate`]. Never repeats the text.
 #[derive(Debug, thiserror::Error)]
-pub enum TemplateError {
+pub enum HeaderTemplateError {
     /// A placeholder that does not exist.
     #[error(
         "an unknown placeholder; known are {{id}} {{username}} {{email}} {{name}} {{groups}} {{session}} {{method}} {{host}} {{public_url}}"
@@ -70,24 +70,24 @@ pub enum TemplateError {
     Secret(#[from] SecretError),
 }
 
-impl Template {
+impl HeaderTemplate {
     /// A template from the configuration: placeholders count in plain text only. What comes from a file or the
     /// environment is a secret, and taken as it is.
-    pub fn from_source(source: &SecretSource) -> Result<Self, TemplateError> {
+    pub fn from_source(source: &SecretSource) -> Result<Self, HeaderTemplateError> {
         match source {
             SecretSource::Text(text) => text.expose().parse(),
             SecretSource::File { .. } | SecretSource::Env { .. } => {
                 let secret = source.resolve()?;
                 require_value(secret.expose())?;
                 Ok(Self {
-                    pieces: vec![Piece::Text(secret)],
+                    pieces: vec![TemplatePiece::Text(secret)],
                 })
             }
         }
     }
 
     /// The pieces, in order; no two texts follow each other.
-    pub fn pieces(&self) -> &[Piece] {
+    pub fn pieces(&self) -> &[TemplatePiece] {
         &self.pieces
     }
 
@@ -95,14 +95,14 @@ impl Template {
     pub fn tells(&self, placeholder: Placeholder) -> bool {
         self.pieces
             .iter()
-            .any(|piece| matches!(piece, Piece::Placeholder(found) if *found == placeholder))
+            .any(|piece| matches!(piece, TemplatePiece::Placeholder(found) if *found == placeholder))
     }
 }
 
-impl FromStr for Template {
-    type Err = TemplateError;
+impl FromStr for HeaderTemplate {
+    type Err = HeaderTemplateError;
 
-    fn from_str(text: &str) -> Result<Self, TemplateError> {
+    fn from_str(text: &str) -> Result<Self, HeaderTemplateError> {
         require_value(text)?;
         let mut pieces = Vec::new();
         let mut plain = String::new();
@@ -116,21 +116,21 @@ impl FromStr for Template {
                 continue;
             }
             if opening == "}" {
-                return Err(TemplateError::Unbalanced);
+                return Err(HeaderTemplateError::Unbalanced);
             }
-            let (name, after) = after.split_once('}').ok_or(TemplateError::Unbalanced)?;
-            let placeholder = Placeholder::named(name).ok_or_else(|| TemplateError::Unknown {
+            let (name, after) = after.split_once('}').ok_or(HeaderTemplateError::Unbalanced)?;
+            let placeholder = Placeholder::named(name).ok_or_else(|| HeaderTemplateError::Unknown {
                 suggestion: did_you_mean(name, Placeholder::ALL.iter().map(|(name, _)| *name)),
             })?;
             if !plain.is_empty() {
-                pieces.push(Piece::Text(Secret::new(std::mem::take(&mut plain))));
+                pieces.push(TemplatePiece::Text(Secret::new(std::mem::take(&mut plain))));
             }
-            pieces.push(Piece::Placeholder(placeholder));
+            pieces.push(TemplatePiece::Placeholder(placeholder));
             rest = after;
         }
         plain.push_str(rest);
         if !plain.is_empty() {
-            pieces.push(Piece::Text(Secret::new(plain)));
+            pieces.push(TemplatePiece::Text(Secret::new(plain)));
         }
         Ok(Self { pieces })
     }
@@ -162,24 +162,24 @@ impl Placeholder {
     }
 }
 
-fn require_value(text: &str) -> Result<(), TemplateError> {
+fn require_value(text: &str) -> Result<(), HeaderTemplateError> {
     HeaderValue::from_bytes(text.as_bytes())
         .map(drop)
-        .map_err(|_| TemplateError::NotAValue)
+        .map_err(|_| HeaderTemplateError::NotAValue)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown(text: &str) -> Result<String, TemplateError> {
-        let template: Template = text.parse()?;
+    fn shown(text: &str) -> Result<String, HeaderTemplateError> {
+        let template: HeaderTemplate = text.parse()?;
         Ok(template
             .pieces()
             .iter()
             .map(|piece| match piece {
-                Piece::Text(text) => format!("[{}]", text.expose()),
-                Piece::Placeholder(placeholder) => format!("<{placeholder:?}>"),
+                TemplatePiece::Text(text) => format!("[{}]", text.expose()),
+                TemplatePiece::Placeholder(placeholder) => format!("<{placeholder:?}>"),
             })
             .collect())
     }
@@ -196,16 +196,19 @@ mod tests {
     #[test]
     fn what_cannot_be_one_is_refused() {
         for text in ["{", "}", "{id", "id}", "a{{{id}}", "{id}}"] {
-            assert!(matches!(shown(text), Err(TemplateError::Unbalanced)), "{text}");
-        }
-        for text in ["{}", "{ID}", "{ id }", "{{{x}"] {
             assert!(
-                matches!(shown(text), Err(TemplateError::Unknown { .. })),
+                matches!(shown(text), Err(HeaderTemplateError::Unbalanced)),
                 "{text}"
             );
         }
-        assert!(matches!(shown("a\r\nb"), Err(TemplateError::NotAValue)));
-        let Err(TemplateError::Unknown { suggestion }) = shown("{usrname}") else {
+        for text in ["{}", "{ID}", "{ id }", "{{{x}"] {
+            assert!(
+                matches!(shown(text), Err(HeaderTemplateError::Unknown { .. })),
+                "{text}"
+            );
+        }
+        assert!(matches!(shown("a\r\nb"), Err(HeaderTemplateError::NotAValue)));
+        let Err(HeaderTemplateError::Unknown { suggestion }) = shown("{usrname}") else {
             panic!("an unknown placeholder");
         };
         assert_eq!(suggestion.unwrap(), "did you mean `username`?");
@@ -217,8 +220,8 @@ mod tests {
         let file = folder.path().join("secret");
         std::fs::write(&file, "a{b\n").unwrap();
         std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        let template = Template::from_source(&SecretSource::File { file }).unwrap();
-        assert!(matches!(template.pieces(), [Piece::Text(text)] if text.expose() == "a{b"));
+        let template = HeaderTemplate::from_source(&SecretSource::File { file }).unwrap();
+        assert!(matches!(template.pieces(), [TemplatePiece::Text(text)] if text.expose() == "a{b"));
         assert!(!format!("{template:?}").contains("a{b"));
     }
 }

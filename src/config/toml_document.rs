@@ -7,15 +7,15 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::problem::Position;
+use super::diagnostic::TextPosition;
 
 /// The path of a key: `route[1].host`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct KeyPath(Vec<Step>);
+pub(super) struct KeyPath(Vec<PathStep>);
 
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum PathStep {
     Key(String),
     Index(usize),
 }
@@ -23,29 +23,29 @@ pub(super) enum Step {
 impl KeyPath {
     /// The key of that name below this one.
     pub(super) fn key(&self, name: &str) -> Self {
-        self.and(Step::Key(name.to_owned()))
+        self.and(PathStep::Key(name.to_owned()))
     }
 
     /// The element below this one, from 0.
     pub(super) fn index(&self, index: usize) -> Self {
-        self.and(Step::Index(index))
+        self.and(PathStep::Index(index))
     }
 
-    fn and(&self, step: Step) -> Self {
+    fn and(&self, step: PathStep) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);
         Self(steps)
     }
 
-    pub(super) fn steps(&self) -> &[Step] {
+    pub(super) fn steps(&self) -> &[PathStep] {
         &self.0
     }
 
     /// The last name in the path.
     pub(super) fn name(&self) -> Option<&str> {
         match self.0.last()? {
-            Step::Key(name) => Some(name),
-            Step::Index(_) => None,
+            PathStep::Key(name) => Some(name),
+            PathStep::Index(_) => None,
         }
     }
 
@@ -58,7 +58,12 @@ impl KeyPath {
 /// A path of plain keys, `signup.mode`.
 impl From<&str> for KeyPath {
     fn from(dotted: &str) -> Self {
-        Self(dotted.split('.').map(|key| Step::Key(key.to_owned())).collect())
+        Self(
+            dotted
+                .split('.')
+                .map(|key| PathStep::Key(key.to_owned()))
+                .collect(),
+        )
     }
 }
 
@@ -79,8 +84,8 @@ impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, step) in self.0.iter().enumerate() {
             match step {
-                Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(key) => {
+                PathStep::Index(index) => write!(f, "[{index}]")?,
+                PathStep::Key(key) => {
                     if place > 0 {
                         f.write_str(".")?;
                     }
@@ -98,7 +103,7 @@ impl fmt::Display for KeyPath {
 }
 
 /// A file twice: as it was written, to find places in, and less what was found wrong so far, to read.
-pub(super) struct Document<'t> {
+pub(super) struct TomlDocument<'t> {
     text: &'t str,
     written: Spanned<DeValue<'t>>,
     rest: Spanned<DeValue<'t>>,
@@ -113,16 +118,16 @@ pub(super) enum Prefer {
     Innermost,
 }
 
-impl<'t> Document<'t> {
+impl<'t> TomlDocument<'t> {
     /// Parses a text; every error of its syntax with its place.
-    pub(super) fn parse(text: &'t str) -> Result<Self, Vec<(Position, String)>> {
+    pub(super) fn parse(text: &'t str) -> Result<Self, Vec<(TextPosition, String)>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             let mut errors: Vec<_> = errors
                 .into_iter()
                 .map(|error| {
                     let offset = error.span().map_or(0, |span| span.start);
-                    (Position::of(text, offset), error.message().to_owned())
+                    (TextPosition::of(text, offset), error.message().to_owned())
                 })
                 .collect();
             errors.sort_by_key(|(position, _)| *position);
@@ -167,10 +172,10 @@ impl<'t> Document<'t> {
             }
         }
         match (parent, last) {
-            (DeValue::Table(table), Step::Key(key)) => {
+            (DeValue::Table(table), PathStep::Key(key)) => {
                 table.remove(key.as_str());
             }
-            (DeValue::Array(array), Step::Index(index)) if *index < array.len() => {
+            (DeValue::Array(array), PathStep::Index(index)) if *index < array.len() => {
                 let kept = std::mem::replace(array, std::iter::empty().collect())
                     .into_iter()
                     .enumerate();
@@ -189,8 +194,8 @@ impl<'t> Document<'t> {
         let mut written = KeyPath::default();
         for step in &path.0 {
             let step = match step {
-                Step::Key(_) => step.clone(),
-                Step::Index(index) => Step::Index(self.written_index(&written, *index)),
+                PathStep::Key(_) => step.clone(),
+                PathStep::Index(index) => PathStep::Index(self.written_index(&written, *index)),
             };
             written.0.push(step);
         }
@@ -202,7 +207,7 @@ impl<'t> Document<'t> {
             .removed
             .iter()
             .filter_map(|removed| match removed.0.split_last()? {
-                (Step::Index(index), parents) if parents == array.0 => Some(*index),
+                (PathStep::Index(index), parents) if parents == array.0 => Some(*index),
                 _ => None,
             })
             .collect();
@@ -212,7 +217,7 @@ impl<'t> Document<'t> {
     }
 
     /// Where something stands, by its path in the file; where its table begins if it is not written.
-    pub(super) fn position(&self, path: &KeyPath) -> Position {
+    pub(super) fn position(&self, path: &KeyPath) -> TextPosition {
         let mut value = &self.written;
         let mut offset = 0;
         for step in &path.0 {
@@ -222,12 +227,12 @@ impl<'t> Document<'t> {
             }
             offset = value.span().start;
         }
-        Position::of(self.text, offset)
+        TextPosition::of(self.text, offset)
     }
 
     /// Where the name of a key stands, by its path in the file.
-    pub(super) fn position_of_key(&self, path: &KeyPath) -> Position {
-        let Some((Step::Key(key), parents)) = path.0.split_last() else {
+    pub(super) fn position_of_key(&self, path: &KeyPath) -> TextPosition {
+        let Some((PathStep::Key(key), parents)) = path.0.split_last() else {
             return self.position(path);
         };
         let mut value = &self.written;
@@ -239,7 +244,7 @@ impl<'t> Document<'t> {
         }
         match value.get_ref() {
             DeValue::Table(table) => match table.get_key_value(key.as_str()) {
-                Some((key, _)) => Position::of(self.text, key.span().start),
+                Some((key, _)) => TextPosition::of(self.text, key.span().start),
                 None => self.position(path),
             },
             _ => self.position(path),
@@ -279,18 +284,18 @@ impl<'t> Document<'t> {
     }
 }
 
-fn child<'v, 't>(value: &'v DeValue<'t>, step: &Step) -> Option<&'v Spanned<DeValue<'t>>> {
+fn child<'v, 't>(value: &'v DeValue<'t>, step: &PathStep) -> Option<&'v Spanned<DeValue<'t>>> {
     match (value, step) {
-        (DeValue::Table(table), Step::Key(key)) => table.get(key.as_str()),
-        (DeValue::Array(array), Step::Index(index)) => array.get(*index),
+        (DeValue::Table(table), PathStep::Key(key)) => table.get(key.as_str()),
+        (DeValue::Array(array), PathStep::Index(index)) => array.get(*index),
         _ => None,
     }
 }
 
-fn child_mut<'v, 't>(value: &'v mut DeValue<'t>, step: &Step) -> Option<&'v mut DeValue<'t>> {
+fn child_mut<'v, 't>(value: &'v mut DeValue<'t>, step: &PathStep) -> Option<&'v mut DeValue<'t>> {
     match (value, step) {
-        (DeValue::Table(table), Step::Key(key)) => table.get_mut(key.as_str()).map(Spanned::get_mut),
-        (DeValue::Array(array), Step::Index(index)) => array.get_mut(*index).map(Spanned::get_mut),
+        (DeValue::Table(table), PathStep::Key(key)) => table.get_mut(key.as_str()).map(Spanned::get_mut),
+        (DeValue::Array(array), PathStep::Index(index)) => array.get_mut(*index).map(Spanned::get_mut),
         _ => None,
     }
 }

@@ -8,21 +8,21 @@ use serde::{Deserialize, Deserializer};
 
 /// The value of a key that is not built yet: there is none, so the key is refused wherever it is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum NotBuilt {}
+pub enum Reserved {}
 
-impl NotBuilt {
+impl Reserved {
     /// What is said of everything that is not built yet.
     pub(super) const MESSAGE: &str = "is not built yet";
 }
 
-impl<'de> Deserialize<'de> for NotBuilt {
+impl<'de> Deserialize<'de> for Reserved {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer)?;
         Err(D::Error::custom(Self::MESSAGE))
     }
 }
 
-impl JsonSchema for NotBuilt {
+impl JsonSchema for Reserved {
     fn inline_schema() -> bool {
         true
     }
