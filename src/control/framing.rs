@@ -92,7 +92,7 @@ mod tests {
     use tokio::io::BufReader;
 
     use super::*;
-    use crate::store::{Export, NamesKey, Reader, Record, StoreError};
+    use crate::store::{Export, NamesKey, Record, RecordReader, StoreError};
 
     /// Records in pieces, and then an end or an error.
     struct RecordFrames(VecDeque<Result<usize, StoreError>>);
@@ -129,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn an_export_arrives_whole_and_says_so() {
         let (lines, outcome) = taken(file([Ok(3), Ok(500)]), CancellationToken::new()).await;
-        let mut reader = Reader::begin(&*lines).unwrap();
+        let mut reader = RecordReader::begin(&*lines).unwrap();
         while reader.record().unwrap().is_some() {}
         assert_eq!(reader.summary().records, 503);
         assert_eq!(outcome.unwrap(), serde_json::to_value(reader.summary()).unwrap());

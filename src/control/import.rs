@@ -13,7 +13,7 @@ use crate::model::{Standing, WrappedDataKey};
 use crate::services::{
     AccessKeys, Accounts, Actor, Event, Kind, Origin, SecretCipherError, require_master_key,
 };
-use crate::store::{Header, Import, PutError, ReadError, Reader, Record, StoreError, Summary};
+use crate::store::{Header, Import, PutError, ReadError, Record, RecordReader, StoreError, Summary};
 
 /// How far the clock of the machine that exported may have been ahead.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
@@ -109,7 +109,7 @@ pub async fn import_store(
     require_owner(config)?;
     let now = clock.now();
     let latest = now.checked_add(AHEAD).unwrap_or(now);
-    let mut reader = Reader::begin(source)?;
+    let mut reader = RecordReader::begin(source)?;
     let location = config.store.location()?;
     let begun = begin_import(&location, clock).await;
     let mut filler = Filler {

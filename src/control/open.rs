@@ -9,7 +9,7 @@ use super::owner::{OwnerError, require_owner};
 use crate::clock::Clock;
 use crate::config::{Config, PostgresTls, PostgresUrl, StoreConfig, StoreLocation, StoreUrlError};
 use crate::services::ServicesError;
-use crate::store::postgres::{PostgresStore, Server, Tls};
+use crate::store::postgres::{DatabaseServer, DatabaseTls, PostgresStore};
 use crate::store::sled::SledStore;
 use crate::store::{Import, Salvage, Store, StoreError};
 
@@ -109,17 +109,17 @@ pub fn sealing_master_key(location: &StoreLocation) -> Option<String> {
     }
 }
 
-fn server(url: &PostgresUrl) -> Server {
-    Server {
+fn server(url: &PostgresUrl) -> DatabaseServer {
+    DatabaseServer {
         host: url.host.clone(),
         port: url.port,
         user: url.user.clone(),
         password: url.password.clone(),
         database: url.database.clone(),
         tls: match &url.tls {
-            PostgresTls::Off => Tls::Off,
-            PostgresTls::SystemRoots => Tls::SystemRoots,
-            PostgresTls::Roots(file) => Tls::Roots(file.clone()),
+            PostgresTls::Off => DatabaseTls::Off,
+            PostgresTls::SystemRoots => DatabaseTls::SystemRoots,
+            PostgresTls::Roots(file) => DatabaseTls::Roots(file.clone()),
         },
     }
 }

@@ -192,7 +192,7 @@ impl AccessKeys {
 
     /// An error while keys may have been revoked elsewhere: then none of these is good.
     pub fn require_store_lock(&self) -> Result<(), StoreError> {
-        self.store.require_current()
+        self.store.require_lock()
     }
 
     /// The key with this public half, if it proves something now. No lock, no store.

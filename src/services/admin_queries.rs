@@ -71,7 +71,7 @@ pub struct MailPage {
 
 impl AdminQueries {
     /// Up to `limit` accounts that the filter lets through: see
-    /// [`find_accounts`](crate::store::InspectionStore::find_accounts).
+    /// [`find_accounts`](crate::store::AdminQueryStore::find_accounts).
     pub async fn find_accounts(
         &self,
         filter: AccountFilter,

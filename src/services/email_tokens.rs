@@ -284,7 +284,7 @@ impl EmailTokens {
             mail: None,
             expires_at,
         };
-        self.store.on_behalf_of(by).put_token(kept).await?;
+        self.store.on_behalf_of(by).save_token(kept).await?;
         self.audit
             .note(origin, &Event::about(Kind::ResetLink, account).by(by));
         let base = self.public_url.as_str().trim_end_matches('/');

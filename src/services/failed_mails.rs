@@ -76,7 +76,7 @@ impl FailedMails {
     ) -> Result<bool, StoreError> {
         let id = failed.mail.id;
         let again = MailOutcome::Again { at: self.clock.now() };
-        if !self.store.on_behalf_of(by).settle_mail(id, again).await? {
+        if !self.store.on_behalf_of(by).complete_mail(id, again).await? {
             return Ok(false);
         }
         self.mailer.announce();
@@ -108,7 +108,7 @@ mod tests {
             at: world.clock.now(),
             reason: "550".to_owned(),
         };
-        world.store.settle_mail(id, failed).await.unwrap();
+        world.store.complete_mail(id, failed).await.unwrap();
         assert_eq!(count().await.unwrap(), 1);
         assert!(again().await.unwrap());
         assert_eq!(count().await.unwrap(), 0);
@@ -136,7 +136,7 @@ mod tests {
                 at: world.clock.now(),
                 reason: "550".to_owned(),
             };
-            world.store.settle_mail(kept.mail.id, failed).await.unwrap();
+            world.store.complete_mail(kept.mail.id, failed).await.unwrap();
         }
         let filter = |to: &str, topic| MailFilter {
             to: to.to_owned(),

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::Kept;
 use crate::model::{LockoutPolicy, Subject};
-use crate::store::{Attempt, StoreError};
+use crate::store::{AttemptOutcome, StoreError};
 
 /// Counts attempts in the store, and lets those that would pass the allowance wait for those in flight.
 ///
@@ -75,7 +75,7 @@ impl Lockout {
             let mut flights = gate.gate.flights.subscribe();
             let before = *flights.borrow();
             match self.store.record_attempt(subject, self.policy).await? {
-                Attempt::Counted(count) => {
+                AttemptOutcome::Counted(count) => {
                     gate.gate.flights.send_modify(|flights| flights.aloft += 1);
                     drop(counting);
                     let attempt = InFlight {
@@ -86,8 +86,10 @@ impl Lockout {
                     };
                     return Ok(AttemptDecision::Evaluate(attempt, place));
                 }
-                Attempt::Locked(wait) if before.aloft == 0 => return Ok(AttemptDecision::Locked(wait)),
-                Attempt::Locked(_) => {
+                AttemptOutcome::Locked(wait) if before.aloft == 0 => {
+                    return Ok(AttemptDecision::Locked(wait));
+                }
+                AttemptOutcome::Locked(_) => {
                     drop((counting, place));
                     // Fails only when the sender is gone, and the gate holds that.
                     flights
@@ -113,10 +115,10 @@ impl Lockout {
             return Ok(locked.map_or(AttemptResult::Passed, AttemptResult::Locked));
         }
         Ok(match self.store.record_attempt(subject, self.policy).await? {
-            Attempt::Counted(count) => AttemptResult::Failed {
+            AttemptOutcome::Counted(count) => AttemptResult::Failed {
                 locks: count > self.policy.max_failures,
             },
-            Attempt::Locked(wait) => AttemptResult::Locked(wait),
+            AttemptOutcome::Locked(wait) => AttemptResult::Locked(wait),
         })
     }
 }

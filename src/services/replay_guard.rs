@@ -34,7 +34,7 @@ impl ReplayGuard {
     /// Has a signature serve, if it did not yet: of many at one moment one does. It is remembered until it is of no
     /// use by itself.
     pub async fn claim(&self, digest: SignatureDigest, until: Timestamp) -> Result<(), ReplayError> {
-        match self.store.spend_signature(digest, until).await? {
+        match self.store.claim_signature(digest, until).await? {
             SpendSignature::Spent => Ok(()),
             SpendSignature::SpentBefore => Err(ReplayError::SpentBefore),
             SpendSignature::Full => Err(ReplayError::Full),
@@ -43,7 +43,7 @@ impl ReplayGuard {
 
     /// Lets it serve once more: the application was not reached.
     pub async fn release(&self, digest: SignatureDigest) {
-        if let Err(error) = self.store.give_back_signature(digest).await {
+        if let Err(error) = self.store.release_signature(digest).await {
             tracing::warn!(%error, "a signature that did not serve stays spent");
         }
     }

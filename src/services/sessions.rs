@@ -182,7 +182,7 @@ impl Sessions {
 
     /// An error while sessions may have been ended elsewhere: then none of these is good.
     pub fn require_store_lock(&self) -> Result<(), StoreError> {
-        self.store.require_current()
+        self.store.require_lock()
     }
 
     /// The live session with this token, marked as used. No lock, no store.
@@ -207,7 +207,7 @@ impl Sessions {
         let now = self.moment();
         let owner = Actor::owner(session, Some(account.password_changed_at));
         let store = self.store.on_behalf_of(&owner);
-        let proved = store.prove_session(session.digest(), now.wall(), account.password_changed_at);
+        let proved = store.mark_reauthenticated(session.digest(), now.wall(), account.password_changed_at);
         proved.await?;
         session.mark_proved(now);
         Ok(())

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Loaded, StoreError};
+use super::{LoadedRows, StoreError};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
 
@@ -22,7 +22,7 @@ pub trait AccessKeyStore: Send + Sync + 'static {
     async fn access_keys(&self, of: Option<AccountId>) -> Result<Vec<AccessKey>, StoreError>;
 
     /// Every access key that is kept, in the order they were made: read once, at start.
-    async fn load_access_keys(&self) -> Result<Loaded<AccessKey>, StoreError>;
+    async fn load_access_keys(&self) -> Result<LoadedRows<AccessKey>, StoreError>;
 
     /// Switches an access key off or on. The key as it is now, if there is one. Sessions that were begun with a key that is
     /// off are ended in the same step.

@@ -4,12 +4,12 @@
 //! acknowledged before it is on disk. The same conformance suite runs on every store.
 
 mod access_keys;
+mod admin_queries;
+mod attempt_counter;
 mod audit;
-mod counting;
 mod error;
-mod inspection;
-mod loaded;
-mod mailing;
+mod loaded_rows;
+mod mail_ops;
 mod portable;
 pub mod postgres;
 mod precondition;
@@ -24,14 +24,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use access_keys::{AccessKeyStore, CreateAccessKey};
+pub use admin_queries::{AccountFilter, AccountPage, AdminQueryStore, Locks};
 pub use audit::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject};
 pub use error::StoreError;
-pub use inspection::{AccountFilter, AccountPage, InspectionStore, Locks};
-pub use loaded::{Loaded, UnreadableRow};
-pub use mailing::{Allowance, ConsumeToken, MailOutcome, Stamp, StampMail, StampedToken, TokenEffect};
+pub use loaded_rows::{LoadedRows, UnreadableRow};
+pub use mail_ops::{ClaimMail, ClaimToken, ConsumeToken, MailAllowance, MailClaim, MailOutcome, TokenEffect};
 pub use portable::{
     AddressMails, Counts, DamagedStore, Export, ExportFile, Header, Import, KeptFailures, KeptLock, Losses,
-    NamesKey, PortableStore, PutError, ReadError, Reader, Record, Salvage, SpentSignature, Summary,
+    NamesKey, PortableStore, PutError, ReadError, Record, RecordReader, Salvage, SpentSignature, Summary,
 };
 pub use precondition::{Precondition, PreconditionError};
 
@@ -44,7 +44,7 @@ use crate::model::{KeptMail, Mail, MailedToken};
 
 /// Everything that is kept.
 #[async_trait]
-pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
+pub trait Store: AccessKeyStore + AuditStore + AdminQueryStore + PortableStore {
     /// A handle on the same store whose changing operations fail with [`StoreError::Precondition`], and change nothing,
     /// once the precondition does not hold any more. Reads are those of this store.
     fn with_precondition(&self, precondition: Precondition) -> Arc<dyn Store>;
@@ -132,11 +132,15 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     /// Counts an attempt as a failure before anything is hashed, unless the subject is locked. An account that was
     /// removed meanwhile is counted like a name that belongs to nobody.
     ///
-    /// Atomic: of any number of parallel calls exactly as many are [`Attempt::Counted`] as the policy allows.
+    /// Atomic: of any number of parallel calls exactly as many are [`AttemptOutcome::Counted`] as the policy allows.
     /// The attempt that uses up the allowance starts the lock (`max_failures` + 1). Attempts while locked change
     /// nothing. A lock is measured by the monotonic clock while this process runs, and never lasts longer than
     /// `policy.duration` after a restart (S11). When it is over, counting starts again at zero.
-    async fn record_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<Attempt, StoreError>;
+    async fn record_attempt(
+        &self,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<AttemptOutcome, StoreError>;
 
     /// Forgets the failures and the lock of a subject: it proved itself.
     async fn clear_attempts(&self, subject: Subject) -> Result<(), StoreError>;
@@ -162,7 +166,7 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     ) -> Result<PutSession, StoreError>;
 
     /// Every session that is kept: read once, at start.
-    async fn load_sessions(&self) -> Result<Loaded<Session>, StoreError>;
+    async fn load_sessions(&self) -> Result<LoadedRows<Session>, StoreError>;
 
     /// The same; an error if any cannot be read.
     async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
@@ -174,7 +178,7 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
 
     /// Notes when the owner of a session proved to know the password, and which, by when that was set. A session that is
     /// gone stays gone.
-    async fn prove_session(
+    async fn mark_reauthenticated(
         &self,
         digest: TokenDigest,
         at: Timestamp,
@@ -200,17 +204,17 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     /// itself, and across a restart.
     ///
     /// Atomic: of any number of parallel calls one is [`SpendSignature::Spent`].
-    async fn spend_signature(
+    async fn claim_signature(
         &self,
         digest: SignatureDigest,
         until: Timestamp,
     ) -> Result<SpendSignature, StoreError>;
 
     /// Takes it back: the request that it was on reached nobody. Whether it was spent.
-    async fn give_back_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError>;
+    async fn release_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError>;
 
     /// Keeps a mailed token in place of the account's earlier one for the same purpose.
-    async fn put_token(&self, token: MailedToken) -> Result<(), StoreError>;
+    async fn save_token(&self, token: MailedToken) -> Result<(), StoreError>;
 
     /// The mailed token with this digest, expired or not; uses nothing up.
     async fn token(&self, digest: TokenDigest) -> Result<Option<MailedToken>, StoreError>;
@@ -236,10 +240,11 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
 
     /// Puts on record, in one step, that a taken mail goes out and with which token. A mail that is stamped again,
     /// because an attempt failed, counts once.
-    async fn stamp_mail(&self, id: MailId, stamp: Stamp, now: Timestamp) -> Result<StampMail, StoreError>;
+    async fn claim_mail(&self, id: MailId, claim: MailClaim, now: Timestamp)
+    -> Result<ClaimMail, StoreError>;
 
     /// Says what became of a taken mail, or has one that failed sent again. Whether it was still there.
-    async fn settle_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError>;
+    async fn complete_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError>;
 
     /// Up to `limit` mails that wait or failed, in the order they were enqueued, from the one after `after`.
     async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<KeptMail>, StoreError>;
@@ -256,7 +261,7 @@ pub trait Store: AccessKeyStore + AuditStore + InspectionStore + PortableStore {
     async fn forget_future(&self, now: Timestamp) -> Result<(), StoreError>;
 
     /// An error while others may have changed what was read of it: then nothing may be answered from memory either.
-    fn require_current(&self) -> Result<(), StoreError> {
+    fn require_lock(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -349,7 +354,7 @@ pub enum DeleteAccount {
 
 /// What became of [`Store::record_attempt`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attempt {
+pub enum AttemptOutcome {
     /// Counted as a failure, the n-th in a row; may be evaluated.
     Counted(u32),
     /// Locked for so long; must not be evaluated.
@@ -365,7 +370,7 @@ pub enum PutSession {
     ShutOut,
 }
 
-/// What became of [`Store::spend_signature`].
+/// What became of [`Store::claim_signature`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpendSignature {
     /// It is spent now.

@@ -31,14 +31,14 @@ pub(super) fn withdrawn_with(mail: &Mail) -> Option<&Email> {
 const LONGEST_DELAY: Duration = Duration::from_hours(24);
 
 /// Whether a mail waits for a moment that a clock told of which was ahead.
-pub(super) fn waits_for_the_future(kept: &KeptMail, now: Timestamp) -> bool {
-    let delay = if kept.attempts == 0 {
+pub(super) fn waits_for_the_future(queued: &KeptMail, now: Timestamp) -> bool {
+    let delay = if queued.attempts == 0 {
         Duration::ZERO
     } else {
         LONGEST_DELAY
     };
     let latest = now.checked_add(delay).unwrap_or(Timestamp::MAX);
-    matches!(kept.state, MailState::Due(due) if clock::is_ahead(due, latest))
+    matches!(queued.state, MailState::Due(due) if clock::is_ahead(due, latest))
 }
 
 /// Whether the token of an account's earlier mail stands in the way of another mail's, which was made before. One that was
@@ -78,13 +78,13 @@ pub(super) fn serves_address(invitation: &Invitation, email: &Email, now: Timest
 
 /// A group that somebody has to stay in who may sign in, such as the administrators'.
 #[derive(Clone, Debug)]
-pub(super) struct Guarded {
+pub(super) struct GuardedGroup {
     pub(super) group: String,
     /// Whether nobody may sign in whose address is not verified.
     pub(super) verified_only: bool,
 }
 
-impl Guarded {
+impl GuardedGroup {
     /// Whether an account is in the group and may sign in.
     pub(super) fn is_active_member(&self, account: &Account) -> bool {
         account.standing == Standing::Active
@@ -95,11 +95,11 @@ impl Guarded {
 
 /// The groups that must have no active member for an invitation to serve: the first administrator is made as long as
 /// there is none.
-pub(super) fn groups_to_be_empty(invitation: &Invitation, verified_only: bool) -> Vec<Guarded> {
+pub(super) fn groups_to_be_empty(invitation: &Invitation, verified_only: bool) -> Vec<GuardedGroup> {
     if invitation.kind != InvitationKind::FirstAdministrator {
         return Vec::new();
     }
-    let guarded = |group: &String| Guarded {
+    let guarded = |group: &String| GuardedGroup {
         group: group.clone(),
         verified_only,
     };

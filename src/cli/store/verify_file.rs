@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::cli::output::{CommandOutput, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::standard_stream;
-use crate::store::{Header, Reader, Summary};
+use crate::store::{Header, RecordReader, Summary};
 
 /// `vestibule store verify FILE`
 pub(super) fn verify(path: &Path, json: bool) -> Result<CommandOutput, Failure> {
@@ -35,7 +35,7 @@ pub(super) fn verify(path: &Path, json: bool) -> Result<CommandOutput, Failure> 
 /// What is in a file that is whole, and is called this.
 pub(super) fn read(name: &impl Display, file: impl Read, json: bool) -> Result<(Header, Summary), Failure> {
     let wrong = |error| Failure::failed(format!("{name}:{error}"));
-    let mut reader = Reader::begin(BufReader::new(file)).map_err(wrong)?;
+    let mut reader = RecordReader::begin(BufReader::new(file)).map_err(wrong)?;
     let (mut progress, mut records) = (Progress::new(json), 0);
     while reader.record().map_err(wrong)?.is_some() {
         records += 1;

@@ -18,7 +18,7 @@ use crate::ids::{AccountId, MailId};
 use crate::model::{
     AccessKey, Account, Email, KeptMail, Mail, MailedToken, PlainToken, Purpose, Standing, Topic,
 };
-use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError};
+use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError};
 
 /// For so long nobody else takes a mail that is being sent: longer than [`SEND_TIME`].
 const LEASE: Duration = Duration::from_mins(2);
@@ -73,7 +73,7 @@ pub(super) struct Backoff {
 
 struct Draft {
     content: MailContent,
-    claim: Stamp,
+    claim: MailClaim,
 }
 
 impl Mailer {
@@ -153,12 +153,12 @@ impl Mailer {
         };
         match self
             .store
-            .stamp_mail(mail.id, draft.claim, self.clock.now())
+            .claim_mail(mail.id, draft.claim, self.clock.now())
             .await?
         {
-            StampMail::Stamped => {}
-            withheld @ (StampMail::OverAllowance | StampMail::Superseded | StampMail::Gone) => {
-                if withheld == StampMail::OverAllowance {
+            ClaimMail::Claimed => {}
+            withheld @ (ClaimMail::OverAllowance | ClaimMail::Superseded | ClaimMail::Gone) => {
+                if withheld == ClaimMail::OverAllowance {
                     self.metrics.mails_withheld.increment();
                     tracing::info!(mail = %mail.id, "an address was sent as many mails as it may be: this one is not");
                 }
@@ -244,7 +244,7 @@ impl Mailer {
         if !matches!(outcome, MailOutcome::Postponed { .. }) {
             memory.refusals.remove(&mail.id);
         }
-        self.store.settle_mail(mail.id, outcome).await.map(drop)
+        self.store.complete_mail(mail.id, outcome).await.map(drop)
     }
 
     /// The letter, with the token that was made for it; none if nobody needs it any more.
@@ -322,7 +322,7 @@ impl Mailer {
                     .map(|(now, invitation)| {
                         let left = invitation.expires_at.duration_since(now).as_secs();
                         let token = PlainToken::new(&self.random);
-                        let stamped = StampedToken::Invitation(id, token.digest());
+                        let stamped = ClaimToken::Invitation(id, token.digest());
                         let context = MailContext {
                             lasts: u64::try_from(left).unwrap_or(0).div_ceil(3600),
                             token: Some(token),
@@ -373,7 +373,7 @@ impl Mailer {
             ..MailContext::default()
         };
         let mut draft = Draft::new(templates, mail, &context, to);
-        draft.claim.token = Some(StampedToken::Account(kept));
+        draft.claim.token = Some(ClaimToken::Account(kept));
         // Whoever moves an account has signed in; the address is a stranger's all the same.
         draft.claim.allowance = Some(allowance(&mail.to));
         draft
@@ -384,7 +384,7 @@ impl Draft {
     fn new(templates: &MailTemplates, mail: &Mail, context: &MailContext, to: Email) -> Self {
         Self {
             content: MailContent::write(templates, mail, context, to),
-            claim: Stamp {
+            claim: MailClaim {
                 token: None,
                 allowance: None,
             },
@@ -433,8 +433,8 @@ fn plain_about(templates: &MailTemplates, mail: &Mail, context: &MailContext) ->
     Draft::new(templates, mail, context, to.clone())
 }
 
-fn allowance(address: &Email) -> Allowance {
-    Allowance {
+fn allowance(address: &Email) -> MailAllowance {
+    MailAllowance {
         address: address.clone(),
         mails: MAILS_AN_ADDRESS,
         window: WINDOW,

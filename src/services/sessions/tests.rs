@@ -322,7 +322,7 @@ async fn s36_a_clock_that_was_ahead_has_no_spent_signature_forgotten() {
     let noon = world.clock.now();
     let signature = SignatureDigest::of("AKIA", b"signature");
     let spend = async || {
-        let spent = world.store.spend_signature(signature, noon + 15 * MINUTE).await;
+        let spent = world.store.claim_signature(signature, noon + 15 * MINUTE).await;
         spent.unwrap()
     };
     assert_eq!(spend().await, SpendSignature::Spent);

@@ -1,18 +1,18 @@
 //! Taking everything out of a store and putting it into another, whatever either is made of.
 //!
 //! What goes from one to the other are [`Record`]s: what the gateway knows, not how a store keeps it. [`ExportFile`]
-//! writes them down and [`Reader`] reads them: see there for the form of a file.
+//! writes them down and [`RecordReader`] reads them: see there for the form of a file.
 
 mod file;
-mod forms;
 mod reader;
 mod record;
 mod salvage;
+mod serde_types;
 
 use async_trait::async_trait;
 
 pub use file::{Counts, ExportFile, Header, Summary};
-pub use reader::{ReadError, Reader};
+pub use reader::{ReadError, RecordReader};
 pub use record::{AddressMails, KeptFailures, KeptLock, NamesKey, Record, SpentSignature};
 pub use salvage::{DamagedStore, Losses, Salvage};
 

@@ -11,7 +11,7 @@ use super::file::{END, EndLine, Header, HeaderLine, Summary, Tally, VERSION};
 const LONGEST_LINE: u64 = 4 << 20;
 
 /// Reads a file a line at a time.
-pub struct Reader<R> {
+pub struct RecordReader<R> {
     source: R,
     header: Header,
     tally: Tally,
@@ -30,7 +30,7 @@ pub struct ReadError {
     pub why: String,
 }
 
-impl<R: BufRead> Reader<R> {
+impl<R: BufRead> RecordReader<R> {
     /// Reads the first line.
     pub fn begin(source: R) -> Result<Self, ReadError> {
         let header = Header {
@@ -128,9 +128,9 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-impl<R> std::fmt::Debug for Reader<R> {
+impl<R> std::fmt::Debug for RecordReader<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader")
+        f.debug_struct("RecordReader")
             .field("line", &self.line)
             .finish_non_exhaustive()
     }

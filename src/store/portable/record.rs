@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::forms::{
+use super::serde_types::{
     AccessKeyForm, AccountForm, AuditEventForm, DataKeyForm, InvitationForm, MailForm, MailedTokenForm,
     SessionForm, base64, mails, subject,
 };

@@ -39,7 +39,7 @@ pub struct Salvage {
     losses: Arc<Mutex<Losses>>,
 }
 
-struct Sound {
+struct SoundRecords {
     from: Box<dyn DamagedStore>,
     losses: Arc<Mutex<Losses>>,
     accounts: HashSet<AccountId>,
@@ -52,7 +52,7 @@ impl Losses {
     /// How many losses are told one by one.
     pub const LOSSES_TOLD: usize = 100;
 
-    fn tell(&mut self, fault: String) {
+    fn report(&mut self, fault: String) {
         if self.faults.len() < Self::LOSSES_TOLD {
             self.faults.push(fault);
         }
@@ -63,7 +63,7 @@ impl Salvage {
     /// Of what is read from now on.
     pub fn new(from: Box<dyn DamagedStore>, made_at: Timestamp) -> Self {
         let losses = Arc::<Mutex<Losses>>::default();
-        let sound = Sound {
+        let sound = SoundRecords {
             from,
             losses: losses.clone(),
             accounts: HashSet::new(),
@@ -84,7 +84,7 @@ impl Salvage {
 }
 
 #[async_trait]
-impl Export for Sound {
+impl Export for SoundRecords {
     async fn next(&mut self) -> Result<Vec<Record>, StoreError> {
         loop {
             let found = self.from.next().await?;
@@ -92,11 +92,11 @@ impl Export for Sound {
             let mut records = Vec::with_capacity(found.len());
             for found in found {
                 match found {
-                    Ok(record) => records.extend(self.judge(record)),
+                    Ok(record) => records.extend(self.check(record)),
                     Err(fault) => {
                         let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
                         losses.unreadable += 1;
-                        losses.tell(fault);
+                        losses.report(fault);
                     }
                 }
             }
@@ -107,9 +107,9 @@ impl Export for Sound {
     }
 }
 
-impl Sound {
+impl SoundRecords {
     /// The record, if those before it are there that it needs.
-    fn judge(&mut self, record: Record) -> Option<Record> {
+    fn check(&mut self, record: Record) -> Option<Record> {
         let is_sound = match &record {
             Record::DataKey(_) => {
                 self.has_data_key = true;
@@ -153,7 +153,7 @@ impl Sound {
         }
         let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
         losses.left_out += 1;
-        losses.tell(format!("{record}: what it belongs to cannot be read"));
+        losses.report(format!("{record}: what it belongs to cannot be read"));
         None
     }
 }

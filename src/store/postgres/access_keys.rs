@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::Row;
 
-use super::fault::{Fault, unavailable};
+use super::error::{OperationError, unavailable};
 use super::row::{Json, decode, encode, execute, load, query, query_opt, query_value, uuid};
 use super::{PostgresStore, TOGETHER, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
-use crate::store::{AccessKeyStore, CreateAccessKey, Loaded, StoreError, rules};
+use crate::store::{AccessKeyStore, CreateAccessKey, LoadedRows, StoreError, rules};
 
 #[async_trait]
 impl AccessKeyStore for PostgresStore {
@@ -35,7 +35,7 @@ impl AccessKeyStore for PostgresStore {
             .require_sound()
     }
 
-    async fn load_access_keys(&self) -> Result<Loaded<AccessKey>, StoreError> {
+    async fn load_access_keys(&self) -> Result<LoadedRows<AccessKey>, StoreError> {
         self.database
             .with_all(async |client| list(client, None).await)
             .await
@@ -90,7 +90,7 @@ async fn create(
     access_key: &AccessKey,
     at_most: usize,
     new_mails: &[Mail],
-) -> Result<CreateAccessKey, Fault> {
+) -> Result<CreateAccessKey, OperationError> {
     let account = uuid(access_key.account.as_bytes());
     let sql = "SELECT FROM account WHERE id = $1 FOR NO KEY UPDATE";
     if query_opt(tx, sql, &[&account]).await?.is_none() {
@@ -111,7 +111,10 @@ async fn create(
 }
 
 /// Keeps an access key that is new.
-pub(super) async fn insert(client: &impl GenericClient, access_key: &AccessKey) -> Result<(), Fault> {
+pub(super) async fn insert(
+    client: &impl GenericClient,
+    access_key: &AccessKey,
+) -> Result<(), OperationError> {
     let (version, record) = encode(access_key)?;
     execute(
         client,
@@ -128,7 +131,10 @@ pub(super) async fn insert(client: &impl GenericClient, access_key: &AccessKey) 
 }
 
 /// Those of an account, or all, in the order they were made.
-async fn list(client: &impl GenericClient, of: Option<AccountId>) -> Result<Loaded<AccessKey>, Fault> {
+async fn list(
+    client: &impl GenericClient,
+    of: Option<AccountId>,
+) -> Result<LoadedRows<AccessKey>, OperationError> {
     let sql = "SELECT id, account, version, record FROM access_key WHERE $1::uuid IS NULL OR account = $1";
     let rows = query(client, sql, &[&of.map(|of| uuid(of.as_bytes()))]).await?;
     let mut loaded = load(&rows, read)?;
@@ -142,7 +148,7 @@ async fn set_disabled(
     tx: &Transaction<'_>,
     id: AccessKeyId,
     disabled: bool,
-) -> Result<Option<AccessKey>, Fault> {
+) -> Result<Option<AccessKey>, OperationError> {
     lock_owner(tx, id).await?;
     let Some(mut access_key) = lock(tx, &[id]).await?.pop() else {
         return Ok(None);
@@ -156,7 +162,7 @@ async fn set_disabled(
 }
 
 /// Removes one and the sessions that were begun with it; its failures go with it.
-async fn revoke(tx: &Transaction<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, Fault> {
+async fn revoke(tx: &Transaction<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, OperationError> {
     lock_owner(tx, id).await?;
     let sql = "DELETE FROM access_key WHERE id = $1 RETURNING id, version, record";
     let row = query_opt(tx, sql, &[&id.as_str()]).await?;
@@ -169,7 +175,7 @@ async fn revoke(tx: &Transaction<'_>, id: AccessKeyId) -> Result<Option<AccessKe
 
 /// Has nobody remove an access key's account until the transaction ends: whoever does holds the account first, and then
 /// waits for the key and for sessions in any order.
-async fn lock_owner(tx: &Transaction<'_>, id: AccessKeyId) -> Result<(), Fault> {
+async fn lock_owner(tx: &Transaction<'_>, id: AccessKeyId) -> Result<(), OperationError> {
     let sql = "SELECT FROM account WHERE id = (SELECT account FROM access_key WHERE id = $1) FOR KEY SHARE";
     query_opt(tx, sql, &[&id.as_str()]).await?;
     Ok(())
@@ -181,7 +187,7 @@ pub(super) async fn is_switched_on(
     tx: &Transaction<'_>,
     id: AccessKeyId,
     account: AccountId,
-) -> Result<bool, Fault> {
+) -> Result<bool, OperationError> {
     let sql = "SELECT id, version, record FROM access_key WHERE id = $1 FOR SHARE";
     let row = query_opt(tx, sql, &[&id.as_str()]).await?;
     let access_key = row.map(|row| read(&row)).transpose()?;
@@ -189,7 +195,7 @@ pub(super) async fn is_switched_on(
 }
 
 /// Notes last uses, never back in time.
-async fn touch(tx: &Transaction<'_>, uses: &[(AccessKeyId, KeyUse)]) -> Result<(), Fault> {
+async fn touch(tx: &Transaction<'_>, uses: &[(AccessKeyId, KeyUse)]) -> Result<(), OperationError> {
     let mut latest: HashMap<AccessKeyId, &KeyUse> = HashMap::new();
     for (id, last) in uses {
         let known = latest.entry(*id).or_insert(last);
@@ -211,13 +217,13 @@ async fn touch(tx: &Transaction<'_>, uses: &[(AccessKeyId, KeyUse)]) -> Result<(
 }
 
 /// Those of the access keys that are there, which nobody else changes until the transaction ends.
-async fn lock(tx: &Transaction<'_>, ids: &[AccessKeyId]) -> Result<Vec<AccessKey>, Fault> {
+async fn lock(tx: &Transaction<'_>, ids: &[AccessKeyId]) -> Result<Vec<AccessKey>, OperationError> {
     let ids: Vec<_> = ids.iter().map(AccessKeyId::as_str).collect();
     let sql = "SELECT id, version, record FROM access_key WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
     query(tx, sql, &[&ids]).await?.iter().map(read).collect()
 }
 
-async fn replace(tx: &Transaction<'_>, access_keys: &[AccessKey]) -> Result<(), Fault> {
+async fn replace(tx: &Transaction<'_>, access_keys: &[AccessKey]) -> Result<(), OperationError> {
     let ids: Vec<_> = access_keys
         .iter()
         .map(|access_key| access_key.id.as_str())
@@ -231,7 +237,7 @@ async fn replace(tx: &Transaction<'_>, access_keys: &[AccessKey]) -> Result<(), 
     Ok(())
 }
 
-async fn data_key(client: &impl GenericClient) -> Result<Option<WrappedDataKey>, Fault> {
+async fn data_key(client: &impl GenericClient) -> Result<Option<WrappedDataKey>, OperationError> {
     let row = query_opt(client, "SELECT version, record FROM data_key", &[]).await?;
     row.map(|row| decode(&row, || "the data key".to_owned()))
         .transpose()
@@ -241,7 +247,7 @@ async fn replace_data_key(
     tx: &Transaction<'_>,
     expected: Option<&WrappedDataKey>,
     new: &WrappedDataKey,
-) -> Result<bool, Fault> {
+) -> Result<bool, OperationError> {
     let row = query_opt(tx, "SELECT version, record FROM data_key FOR UPDATE", &[]).await?;
     let current: Option<WrappedDataKey> = row
         .map(|row| decode(&row, || "the data key".to_owned()))
@@ -260,14 +266,17 @@ async fn replace_data_key(
 }
 
 /// Keeps the data key where there is none.
-pub(super) async fn insert_data_key(client: &impl GenericClient, new: &WrappedDataKey) -> Result<(), Fault> {
+pub(super) async fn insert_data_key(
+    client: &impl GenericClient,
+    new: &WrappedDataKey,
+) -> Result<(), OperationError> {
     let (version, record) = encode(new)?;
     let sql = "INSERT INTO data_key (version, record) VALUES ($1, $2)";
     execute(client, sql, &[&version, &record]).await?;
     Ok(())
 }
 
-fn read(row: &Row) -> Result<AccessKey, Fault> {
+fn read(row: &Row) -> Result<AccessKey, OperationError> {
     let id: &str = row.try_get("id")?;
     decode(row, || format!("access key {id}"))
 }

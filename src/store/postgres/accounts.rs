@@ -6,13 +6,13 @@ use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::fault::{Fault, unavailable};
+use super::error::{OperationError, unavailable};
 use super::row::{decode, encode, execute, query, query_opt, query_value, uuid};
 use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Purpose, Standing, TokenDigest, Username};
-use crate::store::record::Record;
-use crate::store::rules::Guarded;
+use crate::store::record::StoredRecord;
+use crate::store::rules::GuardedGroup;
 use crate::store::{
     AccountEdit, AccountFilter, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd, UpdateAccount,
     rules,
@@ -31,7 +31,7 @@ pub(super) async fn create(
     verified_only: bool,
     new_mails: &[Mail],
     now: Timestamp,
-) -> Result<CreateAccount, Fault> {
+) -> Result<CreateAccount, OperationError> {
     // Whoever has no good invitation is not told which addresses and usernames exist.
     if let Some(digest) = invitation
         && !invitations::lock_if_it_serves(tx, &digest, &account.email, verified_only, now).await?
@@ -62,7 +62,7 @@ pub(super) async fn create(
 pub(super) async fn create_all(
     tx: &Transaction<'_>,
     accounts: &[Account],
-) -> Result<Vec<CreateAccount>, Fault> {
+) -> Result<Vec<CreateAccount>, OperationError> {
     // As above: somebody who takes one of them at this moment makes the insertion fail.
     let addresses: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
     let sql = "SELECT email FROM account WHERE email = ANY($1)";
@@ -97,23 +97,24 @@ pub(super) async fn create_all(
     Ok(outcomes)
 }
 
-async fn column_of(tx: &Transaction<'_>, sql: &str, wanted: &[&str]) -> Result<HashSet<String>, Fault> {
+async fn column_of(
+    tx: &Transaction<'_>,
+    sql: &str,
+    wanted: &[&str],
+) -> Result<HashSet<String>, OperationError> {
     let rows = query(tx, sql, &[&wanted]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Keeps new accounts that have had no username before.
-async fn insert_all(tx: &Transaction<'_>, accounts: &[&Account]) -> Result<(), Fault> {
+async fn insert_all(tx: &Transaction<'_>, accounts: &[&Account]) -> Result<(), OperationError> {
     let ids: Vec<_> = accounts
         .iter()
         .map(|account| uuid(account.id.as_bytes()))
         .collect();
     let emails: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
     let usernames: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
-    let standings: Vec<_> = accounts
-        .iter()
-        .map(|account| standing(account.standing))
-        .collect();
+    let standings: Vec<_> = accounts.iter().map(|account| status(account.standing)).collect();
     let (mut versions, mut records) = (Vec::new(), Vec::new());
     let (mut grouped, mut groups_of) = (Vec::new(), Vec::new());
     let (mut found, mut terms_of) = (Vec::new(), Vec::new());
@@ -154,7 +155,7 @@ async fn insert_all(tx: &Transaction<'_>, accounts: &[&Account]) -> Result<(), F
 }
 
 /// Keeps an account that is new, with all that it is found by, in one statement.
-pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Result<(), Fault> {
+pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Result<(), OperationError> {
     let (version, record) = encode(account)?;
     let usernames = account.former_usernames.iter().chain([&account.username]);
     execute(
@@ -168,7 +169,7 @@ pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Re
         &[
             &uuid(account.id.as_bytes()),
             &account.email.key(),
-            &standing(account.standing),
+            &status(account.standing),
             &groups(account),
             &version,
             &record,
@@ -180,13 +181,19 @@ pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Re
     Ok(())
 }
 
-pub(super) async fn by_id(client: &impl GenericClient, id: AccountId) -> Result<Option<Account>, Fault> {
+pub(super) async fn by_id(
+    client: &impl GenericClient,
+    id: AccountId,
+) -> Result<Option<Account>, OperationError> {
     let sql = "SELECT version, record FROM account WHERE id = $1";
     let row = query_opt(client, sql, &[&uuid(id.as_bytes())]).await?;
     row.map(|row| read(&row, id)).transpose()
 }
 
-pub(super) async fn by_email(client: &impl GenericClient, email: &Email) -> Result<Option<Account>, Fault> {
+pub(super) async fn by_email(
+    client: &impl GenericClient,
+    email: &Email,
+) -> Result<Option<Account>, OperationError> {
     let sql = "SELECT id, version, record FROM account WHERE email = $1";
     let row = query_opt(client, sql, &[&email.key()]).await?;
     row.map(|row| read_found(&row)).transpose()
@@ -195,7 +202,7 @@ pub(super) async fn by_email(client: &impl GenericClient, email: &Email) -> Resu
 pub(super) async fn by_username(
     client: &impl GenericClient,
     username: &Username,
-) -> Result<Option<Account>, Fault> {
+) -> Result<Option<Account>, OperationError> {
     let sql = "SELECT id, version, record FROM account JOIN username ON account = id WHERE username = $1";
     let row = query_opt(client, sql, &[&username.as_str()]).await?;
     let owner = row.map(|row| read_found(&row)).transpose()?;
@@ -207,7 +214,7 @@ pub(super) async fn list(
     client: &impl GenericClient,
     after: Option<AccountId>,
     limit: usize,
-) -> Result<Vec<Account>, Fault> {
+) -> Result<Vec<Account>, OperationError> {
     let sql =
         "SELECT id, version, record FROM account WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2";
     let after = after.map(|id| uuid(id.as_bytes()));
@@ -218,12 +225,12 @@ pub(super) async fn list(
 /// Whether anybody is in the group who may sign in, other than `but`.
 pub(super) async fn has_active_members(
     client: &impl GenericClient,
-    guarded: &Guarded,
+    guarded: &GuardedGroup,
     but: Option<AccountId>,
-) -> Result<bool, Fault> {
+) -> Result<bool, OperationError> {
     let sql = "SELECT EXISTS (SELECT FROM account WHERE groups @> ARRAY[$1::text] AND standing = $2
         AND ((record ->> 'email_verified')::boolean OR NOT $3) AND id IS DISTINCT FROM $4)";
-    let active = standing(Standing::Active);
+    let active = status(Standing::Active);
     let but = but.map(|id| uuid(id.as_bytes()));
     query_value(
         client,
@@ -234,7 +241,10 @@ pub(super) async fn has_active_members(
 }
 
 /// The accounts in a group, in the order of their ids.
-pub(super) async fn members(client: &impl GenericClient, group: &str) -> Result<Vec<Account>, Fault> {
+pub(super) async fn members(
+    client: &impl GenericClient,
+    group: &str,
+) -> Result<Vec<Account>, OperationError> {
     let sql = "SELECT id, version, record FROM account WHERE groups @> ARRAY[$1::text] ORDER BY id";
     query(client, sql, &[&group])
         .await?
@@ -244,7 +254,7 @@ pub(super) async fn members(client: &impl GenericClient, group: &str) -> Result<
 }
 
 /// The account, which nobody else changes until the transaction ends; nor is anything made that is its.
-pub(super) async fn lock(tx: &Transaction<'_>, id: AccountId) -> Result<Option<Account>, Fault> {
+pub(super) async fn lock(tx: &Transaction<'_>, id: AccountId) -> Result<Option<Account>, OperationError> {
     let sql = "SELECT version, record FROM account WHERE id = $1 FOR UPDATE";
     let row = query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?;
     row.map(|row| read(&row, id)).transpose()
@@ -255,9 +265,9 @@ pub(super) async fn update(
     tx: &Transaction<'_>,
     expected: &Account,
     changed: &Account,
-    guarded: &Guarded,
+    guarded: &GuardedGroup,
     spared: Option<TokenDigest>,
-) -> Result<UpdateAccount, Fault> {
+) -> Result<UpdateAccount, OperationError> {
     let Some(current) = lock(tx, expected.id).await? else {
         return Ok(UpdateAccount::Changed);
     };
@@ -274,9 +284,9 @@ pub(super) async fn edit(
     tx: &Transaction<'_>,
     id: AccountId,
     edit: &AccountEdit,
-    guarded: &Guarded,
+    guarded: &GuardedGroup,
     spared: Option<TokenDigest>,
-) -> Result<EditAccount, Fault> {
+) -> Result<EditAccount, OperationError> {
     let Some(current) = lock(tx, id).await? else {
         return Ok(EditAccount::Absent);
     };
@@ -291,10 +301,10 @@ async fn change(
     tx: &Transaction<'_>,
     current: Account,
     mut changed: Account,
-    guarded: &Guarded,
+    guarded: &GuardedGroup,
     new_mails: &[Mail],
     spared: Option<TokenDigest>,
-) -> Result<EditAccount, Fault> {
+) -> Result<EditAccount, OperationError> {
     changed.id = current.id;
     rules::void_pending_email(&current, &mut changed);
     changed.former_usernames.clone_from(&current.former_usernames);
@@ -318,7 +328,7 @@ async fn change(
         sessions::end(tx, SessionsToEnd::Account(changed.id, spared)).await?;
         if let Some(spared) = spared {
             let at = changed.password_changed_at;
-            sessions::prove(tx, &spared, at, at).await?;
+            sessions::mark_reauthenticated(tx, &spared, at, at).await?;
         }
     }
     replace(tx, &current, &changed).await?;
@@ -331,7 +341,11 @@ async fn change(
 
 /// Writes an account, which is locked, in place of what it was. If it has a new password or address, its tokens are void and
 /// mails that would get one are withdrawn; the one that moves it, if another change of the address is pending, or none.
-pub(super) async fn replace(tx: &Transaction<'_>, current: &Account, changed: &Account) -> Result<(), Fault> {
+pub(super) async fn replace(
+    tx: &Transaction<'_>,
+    current: &Account,
+    changed: &Account,
+) -> Result<(), OperationError> {
     let (id, (version, record)) = (uuid(changed.id.as_bytes()), encode(changed)?);
     execute(
         tx,
@@ -339,7 +353,7 @@ pub(super) async fn replace(tx: &Transaction<'_>, current: &Account, changed: &A
         &[
             &id,
             &changed.email.key(),
-            &standing(changed.standing),
+            &status(changed.standing),
             &groups(changed),
             &version,
             &record,
@@ -372,8 +386,8 @@ pub(super) async fn replace(tx: &Transaction<'_>, current: &Account, changed: &A
 pub(super) async fn delete(
     tx: &Transaction<'_>,
     id: AccountId,
-    guarded: &Guarded,
-) -> Result<DeleteAccount, Fault> {
+    guarded: &GuardedGroup,
+) -> Result<DeleteAccount, OperationError> {
     let Some(account) = lock(tx, id).await? else {
         return Ok(DeleteAccount::Absent);
     };
@@ -385,12 +399,16 @@ pub(super) async fn delete(
 }
 
 /// Whether another account has the address. Only for whoever has not.
-async fn is_address_taken(tx: &Transaction<'_>, email: &Email) -> Result<bool, Fault> {
+async fn is_address_taken(tx: &Transaction<'_>, email: &Email) -> Result<bool, OperationError> {
     let sql = "SELECT EXISTS (SELECT FROM account WHERE email = $1)";
     query_value(tx, sql, &[&email.key()]).await
 }
 
-async fn is_own_or_free(tx: &Transaction<'_>, username: &Username, id: AccountId) -> Result<bool, Fault> {
+async fn is_own_or_free(
+    tx: &Transaction<'_>,
+    username: &Username,
+    id: AccountId,
+) -> Result<bool, OperationError> {
     let sql = "SELECT NOT EXISTS (SELECT FROM username WHERE username = $1 AND account IS DISTINCT FROM $2)";
     query_value(tx, sql, &[&username.as_str(), &uuid(id.as_bytes())]).await
 }
@@ -399,8 +417,8 @@ async fn is_own_or_free(tx: &Transaction<'_>, username: &Username, id: AccountId
 async fn is_last_active_member(
     tx: &Transaction<'_>,
     account: &Account,
-    guarded: &Guarded,
-) -> Result<bool, Fault> {
+    guarded: &GuardedGroup,
+) -> Result<bool, OperationError> {
     if !guarded.is_active_member(account) {
         return Ok(false);
     }
@@ -410,8 +428,8 @@ async fn is_last_active_member(
 }
 
 /// Where it stands, as its column says.
-pub(super) fn standing(standing: Standing) -> &'static str {
-    match standing {
+pub(super) fn status(status: Standing) -> &'static str {
+    match status {
         Standing::Active => "active",
         Standing::AwaitingApproval => "awaiting-approval",
         Standing::Declined => "declined",
@@ -435,10 +453,10 @@ pub(super) fn terms(account: &Account) -> Vec<String> {
 }
 
 /// The account in a row with its id.
-pub(super) fn read_found(row: &Row) -> Result<Account, Fault> {
+pub(super) fn read_found(row: &Row) -> Result<Account, OperationError> {
     read(row, super::row::account_of(row, "id")?)
 }
 
-fn read(row: &Row, id: AccountId) -> Result<Account, Fault> {
+fn read(row: &Row, id: AccountId) -> Result<Account, OperationError> {
     decode(row, || format!("account {id}"))
 }

@@ -10,13 +10,13 @@ use deadpool_postgres::{GenericClient, Transaction};
 use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 
-use super::fault::Fault;
+use super::error::OperationError;
 use super::row::{account_of, decode, encode, execute, query, query_opt, uuid};
 use crate::ids::AccountId;
 use crate::model::{AccessKeyId, LockoutPolicy, Subject};
-use crate::store::counting::{self, Counted, Counting, WAYS};
+use crate::store::attempt_counter::{self, AttemptCounter, CountedAttempt, WAYS};
 use crate::store::record::{Failures, UnknownFailures};
-use crate::store::{Attempt, Locks};
+use crate::store::{AttemptOutcome, Locks};
 
 /// The first number of the locks on sets of names: `name`.
 const NAMES: i32 = 0x6e61_6d65;
@@ -24,12 +24,12 @@ const NAMES: i32 = 0x6e61_6d65;
 /// Counts, and knows where.
 #[derive(Clone, Debug)]
 pub(super) struct Attempts {
-    pub(super) counting: Counting,
+    pub(super) counting: AttemptCounter,
     pub(super) names_key: [u8; 32],
 }
 
 /// Whose row of failures.
-pub(super) enum Place {
+pub(super) enum AttemptKey {
     Account(AccountId),
     AccessKey(AccessKeyId),
     /// In a set that it shares with other names.
@@ -43,13 +43,13 @@ impl Attempts {
         tx: &Transaction<'_>,
         subject: Subject,
         policy: LockoutPolicy,
-    ) -> Result<Attempt, Fault> {
+    ) -> Result<AttemptOutcome, OperationError> {
         let place = self.lock(tx, subject).await?;
         let found = place.failures(tx).await?;
         let is_new = found.is_none();
         let counted = self.counting.count(found, policy);
-        if let Counted::Failed(failures) = &counted {
-            if let (true, Place::Name(set, _)) = (is_new, &place) {
+        if let CountedAttempt::Failed(failures) = &counted {
+            if let (true, AttemptKey::Name(set, _)) = (is_new, &place) {
                 self.make_room(tx, *set, policy).await?;
             }
             self.put(tx, &place, failures.clone()).await?;
@@ -58,7 +58,7 @@ impl Attempts {
     }
 
     /// Forgets failures and lock.
-    pub(super) async fn clear(&self, tx: &Transaction<'_>, subject: Subject) -> Result<(), Fault> {
+    pub(super) async fn clear(&self, tx: &Transaction<'_>, subject: Subject) -> Result<(), OperationError> {
         self.lock(tx, subject).await?.remove(tx).await
     }
 
@@ -68,7 +68,7 @@ impl Attempts {
         tx: &Transaction<'_>,
         subject: Subject,
         policy: LockoutPolicy,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), OperationError> {
         let place = self.lock(tx, subject).await?;
         let Some(failures) = place.failures(tx).await? else {
             return Ok(());
@@ -85,10 +85,10 @@ impl Attempts {
         client: &impl GenericClient,
         subject: Subject,
         policy: LockoutPolicy,
-    ) -> Result<Option<Duration>, Fault> {
+    ) -> Result<Option<Duration>, OperationError> {
         let known = match subject {
-            Subject::Account(id) => Place::Account(id).failures(client).await?,
-            Subject::AccessKey(id) => Place::AccessKey(id).failures(client).await?,
+            Subject::Account(id) => AttemptKey::Account(id).failures(client).await?,
+            Subject::AccessKey(id) => AttemptKey::AccessKey(id).failures(client).await?,
             Subject::Unknown(_) => None,
         };
         let failures = match known {
@@ -103,7 +103,7 @@ impl Attempts {
         &self,
         client: &impl GenericClient,
         policy: LockoutPolicy,
-    ) -> Result<Locks, Fault> {
+    ) -> Result<Locks, OperationError> {
         let mut locks = Locks::default();
         let sql = "SELECT account, version, record FROM account_failures ORDER BY account";
         for row in query(client, sql, &[]).await? {
@@ -133,41 +133,46 @@ impl Attempts {
     /// Where a subject's failures are, which nobody else reads or writes until the transaction ends. An account that
     /// was removed meanwhile has no row of its own: what is tried there counts like what is tried at an unknown name.
     /// So does an access key that does not exist.
-    async fn lock(&self, tx: &Transaction<'_>, subject: Subject) -> Result<Place, Fault> {
+    async fn lock(&self, tx: &Transaction<'_>, subject: Subject) -> Result<AttemptKey, OperationError> {
         match subject {
             Subject::Account(id) => {
                 let sql = "SELECT FROM account WHERE id = $1 FOR NO KEY UPDATE";
                 if query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?.is_some() {
-                    return Ok(Place::Account(id));
+                    return Ok(AttemptKey::Account(id));
                 }
             }
             Subject::AccessKey(id) => {
                 let sql = "SELECT FROM access_key WHERE id = $1 FOR NO KEY UPDATE";
                 if query_opt(tx, sql, &[&id.as_str()]).await?.is_some() {
-                    return Ok(Place::AccessKey(id));
+                    return Ok(AttemptKey::AccessKey(id));
                 }
             }
             Subject::Unknown(_) => {}
         }
         let place = self.among_names(subject);
-        if let Place::Name(set, _) = place {
+        if let AttemptKey::Name(set, _) = place {
             let sql = "SELECT pg_advisory_xact_lock($1, $2)";
             query_opt(tx, sql, &[&NAMES, &i32::from(set)]).await?;
         }
         Ok(place)
     }
 
-    fn among_names(&self, subject: Subject) -> Place {
+    fn among_names(&self, subject: Subject) -> AttemptKey {
         let digest = match subject {
             Subject::Account(id) => Sha256::digest(id.as_bytes()).into(),
             Subject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
             Subject::Unknown(digest) => digest,
         };
-        Place::Name(counting::set_of(&self.names_key, &digest), digest)
+        AttemptKey::Name(attempt_counter::set_of(&self.names_key, &digest), digest)
     }
 
     /// Lets another name go if there is no room for this one.
-    async fn make_room(&self, tx: &Transaction<'_>, set: u16, policy: LockoutPolicy) -> Result<(), Fault> {
+    async fn make_room(
+        &self,
+        tx: &Transaction<'_>,
+        set: u16,
+        policy: LockoutPolicy,
+    ) -> Result<(), OperationError> {
         let sql = "SELECT digest, version, record FROM name_failures WHERE set = $1";
         let rows = query(tx, sql, &[&i32::from(set)]).await?;
         if rows.len() < WAYS {
@@ -185,14 +190,19 @@ impl Attempts {
         Ok(())
     }
 
-    async fn put(&self, tx: &Transaction<'_>, place: &Place, failures: Failures) -> Result<(), Fault> {
+    async fn put(
+        &self,
+        tx: &Transaction<'_>,
+        place: &AttemptKey,
+        failures: Failures,
+    ) -> Result<(), OperationError> {
         place.remove(tx).await?;
         place.insert(tx, failures, self.counting.now()).await
     }
 }
 
-impl Place {
-    async fn failures(&self, client: &impl GenericClient) -> Result<Option<Failures>, Fault> {
+impl AttemptKey {
+    async fn failures(&self, client: &impl GenericClient) -> Result<Option<Failures>, OperationError> {
         let row = match self {
             Self::Account(id) => {
                 let sql = "SELECT version, record FROM account_failures WHERE account = $1";
@@ -217,7 +227,7 @@ impl Place {
         client: &impl GenericClient,
         failures: Failures,
         last: jiff::Timestamp,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), OperationError> {
         match self {
             Self::Account(id) => {
                 let (version, record) = encode(&failures)?;
@@ -238,7 +248,7 @@ impl Place {
         Ok(())
     }
 
-    async fn remove(&self, tx: &Transaction<'_>) -> Result<(), Fault> {
+    async fn remove(&self, tx: &Transaction<'_>) -> Result<(), OperationError> {
         match self {
             Self::Account(id) => {
                 let sql = "DELETE FROM account_failures WHERE account = $1";
@@ -257,6 +267,6 @@ impl Place {
     }
 }
 
-pub(super) fn name_failures(row: &Row) -> Result<UnknownFailures, Fault> {
+pub(super) fn name_failures(row: &Row) -> Result<UnknownFailures, OperationError> {
     decode(row, || "the failures of a name that belongs to nobody".to_owned())
 }

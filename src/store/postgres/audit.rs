@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::Row;
 
 use super::PostgresStore;
-use super::fault::Fault;
+use super::error::OperationError;
 use super::row::{Json, decode, encode, execute, query, query_value};
 use crate::model::{AuditEvent, AuditPlace};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject, StoreError};
@@ -33,7 +33,7 @@ pub(super) struct AuditLog {
 
 impl AuditLog {
     /// Counts those that are there.
-    pub(super) async fn open(client: &impl GenericClient) -> Result<Self, Fault> {
+    pub(super) async fn open(client: &impl GenericClient) -> Result<Self, OperationError> {
         Ok(Self {
             count: Arc::new(Mutex::new(count(client).await?)),
         })
@@ -81,7 +81,7 @@ impl AuditStore for PostgresStore {
 }
 
 /// Adds events in this order and removes the oldest. How many it removed.
-async fn append(tx: &Transaction<'_>, events: &[AuditEvent], excess: usize) -> Result<usize, Fault> {
+async fn append(tx: &Transaction<'_>, events: &[AuditEvent], excess: usize) -> Result<usize, OperationError> {
     insert(tx, events).await?;
     if excess == 0 {
         return Ok(0);
@@ -92,7 +92,7 @@ async fn append(tx: &Transaction<'_>, events: &[AuditEvent], excess: usize) -> R
 }
 
 /// Keeps events, with all that they are found by.
-pub(super) async fn insert(client: &impl GenericClient, events: &[AuditEvent]) -> Result<(), Fault> {
+pub(super) async fn insert(client: &impl GenericClient, events: &[AuditEvent]) -> Result<(), OperationError> {
     let sql = "SELECT nextval('audit_number') FROM generate_series(1, $1)";
     let numbers = query(client, sql, &[&i32::try_from(events.len()).unwrap_or(i32::MAX)]).await?;
     let mut rows: (Vec<i64>, Vec<i64>, Vec<i16>, Vec<Json>) = Default::default();
@@ -120,12 +120,12 @@ pub(super) async fn insert(client: &impl GenericClient, events: &[AuditEvent]) -
 }
 
 /// How many went, and how many are left.
-async fn prune(tx: &Transaction<'_>, before: i64) -> Result<(usize, usize), Fault> {
+async fn prune(tx: &Transaction<'_>, before: i64) -> Result<(usize, usize), OperationError> {
     let removed = execute(tx, "DELETE FROM audit_event WHERE micros < $1", &[&before]).await?;
     Ok((removed, count(tx).await?))
 }
 
-async fn count(client: &impl GenericClient) -> Result<usize, Fault> {
+async fn count(client: &impl GenericClient) -> Result<usize, OperationError> {
     let count: i64 = query_value(client, "SELECT count(*) FROM audit_event", &[]).await?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
@@ -137,7 +137,7 @@ async fn read(
     order: AuditOrder,
     after: Option<AuditPlace>,
     limit: usize,
-) -> Result<AuditPage, Fault> {
+) -> Result<AuditPage, OperationError> {
     let mut page = AuditPage {
         next: after,
         ..AuditPage::default()
@@ -149,7 +149,7 @@ async fn read(
         let is_last = piece.len() < PIECE;
         for row in piece {
             let place = place(&row)?;
-            let event: AuditEvent = decode(&row, || name(place))?;
+            let event: AuditEvent = decode(&row, || cursor_name(place))?;
             page.next = Some(place);
             if filter.passes(&event) {
                 page.events.push((place, event));
@@ -172,7 +172,7 @@ async fn piece(
     filter: &AuditFilter,
     order: AuditOrder,
     after: Option<AuditPlace>,
-) -> Result<Vec<Row>, Fault> {
+) -> Result<Vec<Row>, OperationError> {
     let (comes_after, direction, first) = match order {
         AuditOrder::OldestFirst => (">", "ASC", (-1, -1)),
         AuditOrder::NewestFirst => ("<", "DESC", (i64::MAX, i64::MAX)),
@@ -214,7 +214,7 @@ pub(super) fn digest(subject: &AuditSubject) -> Vec<u8> {
 }
 
 /// The place of the event in a row.
-pub(super) fn place(row: &Row) -> Result<AuditPlace, Fault> {
+pub(super) fn place(row: &Row) -> Result<AuditPlace, OperationError> {
     let (micros, number): (i64, i64) = (row.try_get("micros")?, row.try_get("number")?);
     Ok(AuditPlace {
         micros: u64::try_from(micros).unwrap_or(0),
@@ -223,8 +223,8 @@ pub(super) fn place(row: &Row) -> Result<AuditPlace, Fault> {
 }
 
 /// An event, for people.
-pub(super) fn name(place: AuditPlace) -> String {
-    format!("event {} of the audit log", place.number)
+pub(super) fn cursor_name(cursor: AuditPlace) -> String {
+    format!("event {} of the audit log", cursor.number)
 }
 
 fn column(number: u64) -> i64 {

@@ -10,13 +10,13 @@ use std::time::Duration;
 use deadpool_postgres::{Object, Pool, Transaction};
 use futures_util::future::BoxFuture;
 
-use super::fault::{Fault, unavailable};
-use super::server::Connector;
-use super::tenure::Tenure;
+use super::connection::Connector;
+use super::error::{OperationError, unavailable};
+use super::instance_lock::InstanceLock;
 use super::{accounts, sessions};
 use crate::ids::AccountId;
 use crate::model::TokenDigest;
-use crate::store::rules::Guarded;
+use crate::store::rules::GuardedGroup;
 use crate::store::{Precondition, StoreError};
 
 /// How long an operation takes at most.
@@ -29,14 +29,15 @@ const LONGEST_OF_ALL: Duration = Duration::from_mins(5);
 const TRIES: u32 = 20;
 
 /// What is done within a transaction.
-pub(super) type Work<A, T> = for<'t> fn(&'t Transaction<'t>, &'t A) -> BoxFuture<'t, Result<T, Fault>>;
+pub(super) type Work<A, T> =
+    for<'t> fn(&'t Transaction<'t>, &'t A) -> BoxFuture<'t, Result<T, OperationError>>;
 
 /// Connections, for as long as nobody else uses the store.
 #[derive(Clone, Debug)]
 pub(super) struct Database {
     connector: Connector,
     pool: Pool,
-    tenure: Tenure,
+    lock: InstanceLock,
     /// Compared within each transaction.
     precondition: Option<Arc<Precondition>>,
     /// Whether nobody may sign in whose address is not verified.
@@ -44,11 +45,11 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) fn new(connector: Connector, tenure: Tenure) -> Result<Self, StoreError> {
+    pub(super) fn new(connector: Connector, lock: InstanceLock) -> Result<Self, StoreError> {
         Ok(Self {
             pool: connector.pool()?,
             connector,
-            tenure,
+            lock,
             precondition: None,
             verified_only: false,
         })
@@ -71,8 +72,8 @@ impl Database {
     }
 
     /// The group, for an operation through this handle.
-    pub(super) fn guarded(&self, group: &str) -> Guarded {
-        Guarded {
+    pub(super) fn guarded(&self, group: &str) -> GuardedGroup {
+        GuardedGroup {
             group: group.to_owned(),
             verified_only: self.verified_only,
         }
@@ -84,8 +85,8 @@ impl Database {
     }
 
     /// An error while somebody else may use the store.
-    pub(super) fn require_tenure(&self) -> Result<(), StoreError> {
-        self.tenure.require()
+    pub(super) fn require_lock(&self) -> Result<(), StoreError> {
+        self.lock.require()
     }
 
     /// Does one thing, or nothing. A caller that stops waiting does not stop it.
@@ -94,7 +95,7 @@ impl Database {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.tenure.require()?;
+        self.lock.require()?;
         let (pool, precondition) = (self.pool.clone(), self.precondition.clone());
         let done = tokio::spawn(async move {
             let mut tries = 1;
@@ -115,7 +116,7 @@ impl Database {
     /// Reads something, or has statements done of which each is whole by itself.
     pub(super) async fn with<T>(
         &self,
-        work: impl AsyncFnOnce(&Object) -> Result<T, Fault>,
+        work: impl AsyncFnOnce(&Object) -> Result<T, OperationError>,
     ) -> Result<T, StoreError> {
         self.within(LONGEST, work).await
     }
@@ -123,7 +124,7 @@ impl Database {
     /// The same with everything of a kind.
     pub(super) async fn with_all<T>(
         &self,
-        work: impl AsyncFnOnce(&Object) -> Result<T, Fault>,
+        work: impl AsyncFnOnce(&Object) -> Result<T, OperationError>,
     ) -> Result<T, StoreError> {
         self.within(LONGEST_OF_ALL, work).await
     }
@@ -131,10 +132,10 @@ impl Database {
     async fn within<T>(
         &self,
         limit: Duration,
-        work: impl AsyncFnOnce(&Object) -> Result<T, Fault>,
+        work: impl AsyncFnOnce(&Object) -> Result<T, OperationError>,
     ) -> Result<T, StoreError> {
-        self.tenure.require()?;
-        let client = self.pool.get().await.map_err(Fault::from)?;
+        self.lock.require()?;
+        let client = self.pool.get().await.map_err(OperationError::from)?;
         if let Ok(outcome) = tokio::time::timeout(limit, work(&client)).await {
             return Ok(outcome?);
         }
@@ -145,10 +146,10 @@ impl Database {
 
     /// All of the store as it is now, on a connection that reads nothing else until it is dropped.
     pub(super) async fn snapshot(&self) -> Result<Object, StoreError> {
-        self.tenure.require()?;
+        self.lock.require()?;
         let client = self.connector.connect().await?;
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT count(*) FROM store";
-        client.batch_execute(begin).await.map_err(Fault::from)?;
+        client.batch_execute(begin).await.map_err(OperationError::from)?;
         Ok(client)
     }
 }
@@ -158,7 +159,7 @@ async fn attempt<A, T>(
     precondition: Option<&Precondition>,
     arguments: &A,
     work: Work<A, T>,
-) -> Result<T, Fault> {
+) -> Result<T, OperationError> {
     let mut client = pool.get().await?;
     let done = tokio::time::timeout(LONGEST, async {
         let transaction = client.transaction().await?;
@@ -178,14 +179,14 @@ async fn attempt<A, T>(
 
 /// Compares the precondition with rows that nobody else changes until the transaction ends. The account is locked as an
 /// operation on it would lock it: one that had shared it could not, if somebody else had done the same.
-async fn require(tx: &Transaction<'_>, precondition: &Precondition) -> Result<(), Fault> {
+async fn require(tx: &Transaction<'_>, precondition: &Precondition) -> Result<(), OperationError> {
     let account = accounts::lock(tx, precondition.account).await?;
     let session = sessions::share(tx, &precondition.session).await?;
     precondition.check(account.as_ref(), session.as_ref())?;
     Ok(())
 }
 
-fn too_slow(limit: Duration) -> Fault {
+fn too_slow(limit: Duration) -> OperationError {
     unavailable(format!(
         "the database did not answer within {} s",
         limit.as_secs()

@@ -7,28 +7,28 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::attempts::name_failures;
+use super::connection::{Connector, DatabaseServer};
 use super::database::Database;
-use super::fault::Fault;
+use super::error::OperationError;
+use super::instance_lock::InstanceLock;
+use super::paging::PagedQuery;
 use super::row::{account_of, decode};
-use super::scan::Scan;
-use super::server::{Connector, Server};
-use super::tenure::Tenure;
-use super::{audit, fault};
+use super::{audit, error};
 use crate::model::{AccessKeyId, SignatureDigest, Subject, Username};
-use crate::store::record::{Failures, Meta, Postage, SpentUntil};
+use crate::store::record::{Failures, MailQuota, Meta, SpentUntil};
 use crate::store::{
     AddressMails, DamagedStore, Export, KeptFailures, KeptLock, NamesKey, PortableStore, Record,
     SpentSignature, StoreError,
 };
 
 /// What of a table is a record, and which one.
-type Kind = (&'static str, fn(&Row) -> Result<Record, Fault>);
+type ExportKind = (&'static str, fn(&Row) -> Result<Record, OperationError>);
 
 const RETIRED_USERNAMES: &str = "SELECT username FROM username WHERE account IS NULL ORDER BY username";
 const ALL_USERNAMES: &str = "SELECT username FROM username ORDER BY username";
 
 /// In the order of [`Record::KINDS`]; those of one kind in the order of their keys.
-const KINDS: [Kind; 15] = [
+const KINDS: [ExportKind; 15] = [
     ("SELECT version, record FROM store", |row| {
         let Meta { slot_key } = decode(row, || "the names' key".to_owned())?;
         Ok(Record::NamesKey(NamesKey { key: slot_key }))
@@ -96,7 +96,7 @@ const KINDS: [Kind; 15] = [
     (
         "SELECT address AS name, version, record FROM address_mails ORDER BY address",
         |row| {
-            let postage: Postage = decode(row, named(row, "the mails to")?)?;
+            let postage: MailQuota = decode(row, named(row, "the mails to")?)?;
             Ok(Record::AddressMails(AddressMails {
                 address: row.try_get("name")?,
                 mails: postage.into_mails(),
@@ -115,7 +115,7 @@ const KINDS: [Kind; 15] = [
         "SELECT micros, number, version, record FROM audit_event ORDER BY micros, number",
         |row| {
             let place = audit::place(row)?;
-            Ok(Record::AuditEvent(decode(row, || audit::name(place))?))
+            Ok(Record::AuditEvent(decode(row, || audit::cursor_name(place))?))
         },
     ),
 ];
@@ -127,7 +127,7 @@ impl PortableStore for PostgresStore {
             client: Some(self.database.snapshot().await?),
             kinds: KINDS,
             kind: 0,
-            scan: Scan::new(0, KINDS[0].0),
+            scan: PagedQuery::new(0, KINDS[0].0),
         }))
     }
 }
@@ -138,10 +138,10 @@ impl PostgresStore {
     ///
     /// # Errors
     /// As [`open`](Self::open), but that it does not read any record yet.
-    pub async fn salvage(server: &Server) -> Result<Box<dyn DamagedStore>, StoreError> {
+    pub async fn salvage(server: &DatabaseServer) -> Result<Box<dyn DamagedStore>, StoreError> {
         let connector = Connector::new(server)?;
-        let tenure = Tenure::begin(connector.clone()).await?;
-        let database = Database::new(connector, tenure)?;
+        let lock = InstanceLock::begin(connector.clone()).await?;
+        let database = Database::new(connector, lock)?;
         let mut kinds = KINDS;
         for (sql, _) in &mut kinds {
             // One whose account cannot be read is nobody else's (S53).
@@ -153,28 +153,28 @@ impl PostgresStore {
             client: Some(database.snapshot().await?),
             kinds,
             kind: 0,
-            scan: Scan::new(0, KINDS[0].0),
+            scan: PagedQuery::new(0, KINDS[0].0),
         };
-        Ok(Box::new(Damaged {
+        Ok(Box::new(PostgresSalvage {
             from,
             _database: database,
         }))
     }
 }
 
-struct Damaged {
+struct PostgresSalvage {
     from: PostgresExport,
     /// No gateway uses it meanwhile.
     _database: Database,
 }
 
 #[async_trait]
-impl DamagedStore for Damaged {
+impl DamagedStore for PostgresSalvage {
     async fn next(&mut self) -> Result<Vec<Result<Record, String>>, StoreError> {
         let read = self.from.next_rows().await?;
         let found = read.into_iter().map(|record| match record {
             Ok(record) => Ok(Ok(record)),
-            Err(Fault::Store(StoreError::Corrupt(why))) => Ok(Err(why)),
+            Err(OperationError::Store(StoreError::Corrupt(why))) => Ok(Err(why)),
             Err(fault) => Err(fault.into()),
         });
         found.collect()
@@ -184,16 +184,16 @@ impl DamagedStore for Damaged {
 struct PostgresExport {
     /// In a transaction of its own that sees nothing of what comes after; `None` after an error.
     client: Option<Object>,
-    kinds: [Kind; KINDS.len()],
+    kinds: [ExportKind; KINDS.len()],
     kind: usize,
-    scan: Scan,
+    scan: PagedQuery,
 }
 
 #[async_trait]
 impl Export for PostgresExport {
     async fn next(&mut self) -> Result<Vec<Record>, StoreError> {
         let read = self.next_rows().await?;
-        let records = read.into_iter().collect::<Result<_, Fault>>();
+        let records = read.into_iter().collect::<Result<_, OperationError>>();
         if records.is_err() {
             self.client = None;
         }
@@ -203,15 +203,15 @@ impl Export for PostgresExport {
 
 impl PostgresExport {
     /// What the next rows say, each.
-    async fn next_rows(&mut self) -> Result<Vec<Result<Record, Fault>>, StoreError> {
-        let failed = || fault::unavailable("what was to be exported cannot be read any more");
+    async fn next_rows(&mut self) -> Result<Vec<Result<Record, OperationError>>, StoreError> {
+        let failed = || error::unavailable("what was to be exported cannot be read any more");
         let client = self.client.take().ok_or_else(failed)?;
         while let Some((_, read)) = self.kinds.get(self.kind) {
             let rows = self.scan.next(&client).await?;
             if rows.is_empty() {
                 self.kind += 1;
                 if let Some((sql, _)) = self.kinds.get(self.kind) {
-                    self.scan = Scan::new(self.kind, sql);
+                    self.scan = PagedQuery::new(self.kind, sql);
                 }
                 continue;
             }
@@ -224,19 +224,19 @@ impl PostgresExport {
 }
 
 /// The 32 bytes of a digest.
-pub(super) fn digest(row: &Row) -> Result<[u8; 32], Fault> {
+pub(super) fn digest(row: &Row) -> Result<[u8; 32], OperationError> {
     let digest: &[u8] = row.try_get("digest")?;
     digest.try_into().map_err(|_| corrupt("a digest is none"))
 }
 
 /// The username in a row.
-pub(super) fn username(row: &Row) -> Result<Username, Fault> {
+pub(super) fn username(row: &Row) -> Result<Username, OperationError> {
     let text: &str = row.try_get("username")?;
     text.parse()
         .map_err(|_| corrupt(&format!("username {text:?} is none")))
 }
 
-fn named(row: &Row, what: &'static str) -> Result<impl FnOnce() -> String + use<>, Fault> {
+fn named(row: &Row, what: &'static str) -> Result<impl FnOnce() -> String + use<>, OperationError> {
     let name: String = row.try_get("name")?;
     Ok(move || format!("{what} {name}"))
 }
@@ -254,6 +254,6 @@ fn failures(of: Subject, failures: Failures, last: Option<Timestamp>) -> Record 
     })
 }
 
-fn corrupt(what: &str) -> Fault {
-    Fault::Store(StoreError::Corrupt(what.to_owned()))
+fn corrupt(what: &str) -> OperationError {
+    OperationError::Store(StoreError::Corrupt(what.to_owned()))
 }

@@ -7,18 +7,18 @@ use deadpool_postgres::Object;
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 
-use super::attempts::Place;
-use super::fault::Fault;
+use super::attempts::AttemptKey;
+use super::connection::{Connector, DatabaseServer};
+use super::error::OperationError;
+use super::instance_lock::InstanceLock;
 use super::row::{encode, execute, query_value};
-use super::server::{Connector, Server};
-use super::tenure::Tenure;
 use super::{
     PostgresStore, access_keys, accounts, audit, invitations, mails, sessions, signatures, tokens, verify,
 };
 use crate::model::{AuditEvent, Subject, Username};
 use crate::random::Random;
-use crate::store::counting::{WAYS, set_of};
-use crate::store::record::{Failures, Lock, Meta, Postage};
+use crate::store::attempt_counter::{WAYS, set_of};
+use crate::store::record::{Failures, MailQuota, Meta, StoredLock};
 use crate::store::{Import, KeptFailures, PutError, Record, StoreError};
 
 /// Faults that are told of one import.
@@ -36,46 +36,46 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Refused`] if there is a store with something in it, or one that is in use; else as
     /// [`open`](Self::open).
-    pub async fn begin_import(server: &Server) -> Result<Box<dyn Import>, StoreError> {
+    pub async fn begin_import(server: &DatabaseServer) -> Result<Box<dyn Import>, StoreError> {
         let connector = Connector::new(server)?;
-        let tenure = Tenure::begin(connector.clone()).await?;
+        let lock = InstanceLock::begin(connector.clone()).await?;
         let client = connector.connect().await?;
         client
             .batch_execute("BEGIN; DELETE FROM data_key")
             .await
-            .map_err(Fault::from)?;
+            .map_err(OperationError::from)?;
         if query_value(&client, HAS_SOMETHING, &[]).await? {
             return Err(StoreError::Refused(
                 "the store is not empty; an import makes a new one: name another database in store.url"
                     .to_owned(),
             ));
         }
-        Ok(Box::new(PostgresImport(Some(Filling {
+        Ok(Box::new(PostgresImport(Some(OpenImport {
             client,
-            tenure,
+            lock,
             key: Random::system().bytes(),
-            names_key: NamesKeyIs::Ours,
+            names_key: NamesKeySource::Ours,
             has_data_key: false,
         }))))
     }
 }
 
 /// `None` after it was given up.
-struct PostgresImport(Option<Filling>);
+struct PostgresImport(Option<OpenImport>);
 
 /// Dropped before it is committed, the transaction never was.
-struct Filling {
+struct OpenImport {
     client: Object,
-    tenure: Tenure,
+    lock: InstanceLock,
     /// Decides where names are that belong to nobody.
     key: [u8; 32],
-    names_key: NamesKeyIs,
+    names_key: NamesKeySource,
     has_data_key: bool,
 }
 
 /// Whose that key is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum NamesKeyIs {
+enum NamesKeySource {
     /// Made here; it may still be replaced.
     Ours,
     /// That of the store from which the records come.
@@ -103,9 +103,9 @@ fn given_up() -> StoreError {
     StoreError::Unavailable("the import was given up".to_owned())
 }
 
-impl Filling {
+impl OpenImport {
     async fn put(&mut self, records: &[Record]) -> Result<(), PutError> {
-        self.tenure.require()?;
+        self.lock.require()?;
         // There are more events than all else, and none of them is refused: together they take three statements.
         let mut events: Vec<AuditEvent> = Vec::new();
         for (index, record) in records.iter().enumerate() {
@@ -135,26 +135,26 @@ impl Filling {
     fn admit(&mut self, record: &Record) -> Result<(), String> {
         match record {
             Record::NamesKey(given) => {
-                if self.names_key != NamesKeyIs::Ours {
+                if self.names_key != NamesKeySource::Ours {
                     return Err("it comes after names, or for a second time".to_owned());
                 }
-                (self.names_key, self.key) = (NamesKeyIs::Theirs, given.key);
+                (self.names_key, self.key) = (NamesKeySource::Theirs, given.key);
             }
             Record::DataKey(_) => self.has_data_key = true,
             Record::AccessKey(_) if !self.has_data_key => {
                 return Err("there is no data-key before it".to_owned());
             }
             Record::Failures(kept)
-                if matches!(kept.of, Subject::Unknown(_)) && self.names_key == NamesKeyIs::Ours =>
+                if matches!(kept.of, Subject::Unknown(_)) && self.names_key == NamesKeySource::Ours =>
             {
-                self.names_key = NamesKeyIs::InUse;
+                self.names_key = NamesKeySource::InUse;
             }
             _ => {}
         }
         Ok(())
     }
 
-    async fn put_one(&self, record: &Record) -> Result<(), Fault> {
+    async fn put_one(&self, record: &Record) -> Result<(), OperationError> {
         let client = &self.client;
         match record {
             // At the end; events are put together.
@@ -169,23 +169,23 @@ impl Filling {
             Record::MailedToken(token) => tokens::insert(client, token).await,
             Record::Mail(kept) => mails::insert(client, kept).await,
             Record::AddressMails(sent) => {
-                mails::insert_postage(client, &sent.address, &Postage::of(sent.mails.clone())).await
+                mails::insert_postage(client, &sent.address, &MailQuota::of(sent.mails.clone())).await
             }
             Record::SpentSignature(spent) => signatures::insert_new(client, &spent.digest, spent.until).await,
         }
     }
 
-    async fn put_failures(&self, kept: &KeptFailures) -> Result<(), Fault> {
+    async fn put_failures(&self, kept: &KeptFailures) -> Result<(), OperationError> {
         let failures = Failures {
             count: kept.count,
             lock: kept.lock.map(|lock| {
-                Lock::from_elsewhere(Duration::try_from(lock.lasts).unwrap_or_default(), lock.until)
+                StoredLock::from_elsewhere(Duration::try_from(lock.lasts).unwrap_or_default(), lock.until)
             }),
         };
         let place = match kept.of {
-            Subject::Account(id) => Place::Account(id),
-            Subject::AccessKey(id) => Place::AccessKey(id),
-            Subject::Unknown(digest) => Place::Name(set_of(&self.key, &digest), digest),
+            Subject::Account(id) => AttemptKey::Account(id),
+            Subject::AccessKey(id) => AttemptKey::AccessKey(id),
+            Subject::Unknown(digest) => AttemptKey::Name(set_of(&self.key, &digest), digest),
         };
         let last = kept.last.unwrap_or(Timestamp::UNIX_EPOCH);
         place.insert(&self.client, failures, last).await
@@ -206,25 +206,28 @@ impl Filling {
             faults.truncate(FAULTS_TOLD);
             return Err(StoreError::Corrupt(faults.join("; ")));
         }
-        self.tenure.require()?;
-        client.batch_execute("COMMIT").await.map_err(Fault::from)?;
+        self.lock.require()?;
+        client
+            .batch_execute("COMMIT")
+            .await
+            .map_err(OperationError::from)?;
         Ok(())
     }
 }
 
-async fn retire(client: &Object, username: &Username) -> Result<(), Fault> {
+async fn retire(client: &Object, username: &Username) -> Result<(), OperationError> {
     let sql = "INSERT INTO username (username) VALUES ($1)";
     execute(client, sql, &[&username.as_str()]).await?;
     Ok(())
 }
 
 /// What a record that the database does not take lacks or shares.
-fn refusal(fault: &Fault) -> Option<String> {
-    let code = fault.code()?;
+fn refusal(error: &OperationError) -> Option<String> {
+    let code = error.code()?;
     if *code == SqlState::FOREIGN_KEY_VIOLATION {
         return Some("whose it is, is not among those before it".to_owned());
     }
-    let constraint = fault
+    let constraint = error
         .constraint()
         .filter(|_| *code == SqlState::UNIQUE_VIOLATION)?;
     let what = match constraint {

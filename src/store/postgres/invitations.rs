@@ -5,20 +5,23 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::accounts;
-use super::fault::Fault;
+use super::error::OperationError;
 use super::row::{bytes, decode, encode, execute, micros, query, query_opt, uuid};
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, TokenDigest};
 use crate::store::rules;
 
 /// Keeps one in place of one with the same token.
-pub(super) async fn create(tx: &Transaction<'_>, invitation: &Invitation) -> Result<(), Fault> {
+pub(super) async fn create(tx: &Transaction<'_>, invitation: &Invitation) -> Result<(), OperationError> {
     remove(tx, &invitation.digest).await?;
     insert(tx, invitation).await
 }
 
 /// Keeps one that is new.
-pub(super) async fn insert(client: &impl GenericClient, invitation: &Invitation) -> Result<(), Fault> {
+pub(super) async fn insert(
+    client: &impl GenericClient,
+    invitation: &Invitation,
+) -> Result<(), OperationError> {
     let (version, record) = encode(invitation)?;
     execute(
         client,
@@ -38,7 +41,7 @@ pub(super) async fn insert(client: &impl GenericClient, invitation: &Invitation)
 pub(super) async fn by_digest(
     client: &impl GenericClient,
     digest: &TokenDigest,
-) -> Result<Option<Invitation>, Fault> {
+) -> Result<Option<Invitation>, OperationError> {
     let sql = "SELECT id, version, record FROM invitation WHERE digest = $1";
     let row = query_opt(client, sql, &[&bytes(digest)]).await?;
     row.map(|row| read(&row)).transpose()
@@ -51,7 +54,7 @@ pub(super) async fn lock_if_it_serves(
     email: &Email,
     verified_only: bool,
     now: Timestamp,
-) -> Result<bool, Fault> {
+) -> Result<bool, OperationError> {
     let sql = "SELECT id, version, record FROM invitation WHERE digest = $1 FOR UPDATE";
     let Some(row) = query_opt(tx, sql, &[&bytes(digest)]).await? else {
         return Ok(false);
@@ -66,7 +69,7 @@ pub(super) async fn lock_if_it_serves(
 }
 
 /// All of them, oldest first.
-pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<Invitation>, Fault> {
+pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<Invitation>, OperationError> {
     let rows = query(client, "SELECT id, version, record FROM invitation", &[]).await?;
     let mut invitations: Vec<Invitation> = rows.iter().map(read).collect::<Result<_, _>>()?;
     invitations.sort_by_key(|invitation| (invitation.created_at, invitation.id));
@@ -74,19 +77,22 @@ pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<Invitation>, 
 }
 
 /// Removes the invitation with this token.
-pub(super) async fn remove(tx: &Transaction<'_>, digest: &TokenDigest) -> Result<(), Fault> {
+pub(super) async fn remove(tx: &Transaction<'_>, digest: &TokenDigest) -> Result<(), OperationError> {
     execute(tx, "DELETE FROM invitation WHERE digest = $1", &[&bytes(digest)]).await?;
     Ok(())
 }
 
 /// Removes the invitation with this public name. Whether there was one.
-pub(super) async fn revoke(tx: &Transaction<'_>, id: InvitationId) -> Result<bool, Fault> {
+pub(super) async fn revoke(tx: &Transaction<'_>, id: InvitationId) -> Result<bool, OperationError> {
     let sql = "DELETE FROM invitation WHERE id = $1";
     Ok(execute(tx, sql, &[&uuid(id.as_bytes())]).await? > 0)
 }
 
 /// The invitation with this public name, which stays as it is until the transaction ends.
-pub(super) async fn lock(tx: &Transaction<'_>, id: InvitationId) -> Result<Option<Invitation>, Fault> {
+pub(super) async fn lock(
+    tx: &Transaction<'_>,
+    id: InvitationId,
+) -> Result<Option<Invitation>, OperationError> {
     let sql = "SELECT id, version, record FROM invitation WHERE id = $1 FOR UPDATE";
     let row = query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?;
     row.map(|row| read(&row)).transpose()
@@ -97,12 +103,12 @@ pub(super) async fn replace_token(
     tx: &Transaction<'_>,
     invitation: Invitation,
     digest: TokenDigest,
-) -> Result<(), Fault> {
+) -> Result<(), OperationError> {
     remove(tx, &invitation.digest).await?;
     insert(tx, &Invitation { digest, ..invitation }).await
 }
 
-fn read(row: &Row) -> Result<Invitation, Fault> {
+fn read(row: &Row) -> Result<Invitation, OperationError> {
     let id: uuid::Uuid = row.try_get("id")?;
     decode(row, || format!("invitation {id}"))
 }

@@ -6,40 +6,40 @@ use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::fault::Fault;
+use super::error::OperationError;
 use super::row::{decode, encode, execute, micros, query, query_opt, query_value, uuid};
 use super::{accounts, invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{Email, KeptMail, Mail, MailState};
-use crate::store::record::Postage;
-use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError, rules};
+use crate::store::record::MailQuota;
+use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError, rules};
 
 /// Lets mails wait, due at once.
-pub(super) async fn enqueue(tx: &Transaction<'_>, mails: &[Mail]) -> Result<(), Fault> {
+pub(super) async fn enqueue(tx: &Transaction<'_>, mails: &[Mail]) -> Result<(), OperationError> {
     for mail in mails {
-        let kept = KeptMail {
+        let queued = KeptMail {
             mail: mail.clone(),
             attempts: 0,
             state: MailState::Due(mail.cause.at),
             reason: None,
         };
-        insert(tx, &kept).await?;
+        insert(tx, &queued).await?;
     }
     Ok(())
 }
 
 /// Keeps a mail that is new.
-pub(super) async fn insert(client: &impl GenericClient, kept: &KeptMail) -> Result<(), Fault> {
-    let (version, record) = encode(kept)?;
-    let (due, failed) = times(kept.state);
+pub(super) async fn insert(client: &impl GenericClient, queued: &KeptMail) -> Result<(), OperationError> {
+    let (version, record) = encode(queued)?;
+    let (due, failed) = times(queued.state);
     execute(
         client,
         "INSERT INTO mail (id, due_at, failed_at, reset_to, version, record) VALUES ($1, $2, $3, $4, $5, $6)",
         &[
-            &uuid(kept.mail.id.as_bytes()),
+            &uuid(queued.mail.id.as_bytes()),
             &due,
             &failed,
-            &reset_to(&kept.mail),
+            &reset_to(&queued.mail),
             &version,
             &record,
         ],
@@ -53,7 +53,7 @@ pub(super) async fn take_due(
     tx: &Transaction<'_>,
     now: Timestamp,
     lease: Duration,
-) -> Result<Option<KeptMail>, Fault> {
+) -> Result<Option<KeptMail>, OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE due_at <= $1 ORDER BY due_at, id LIMIT 1
         FOR UPDATE SKIP LOCKED";
     let mut kept = loop {
@@ -63,7 +63,7 @@ pub(super) async fn take_due(
         match read(&row) {
             Ok(kept) => break kept,
             // It must not stand before all others. What is left of it is for `verify` to tell of.
-            Err(Fault::Store(StoreError::Corrupt(what))) => {
+            Err(OperationError::Store(StoreError::Corrupt(what))) => {
                 tracing::error!(
                     what,
                     "a mail cannot be read and is not sent; `vestibule store verify` tells of it"
@@ -82,57 +82,57 @@ pub(super) async fn take_due(
 }
 
 /// Counts a taken mail and keeps its token.
-pub(super) async fn stamp(
+pub(super) async fn claim(
     tx: &Transaction<'_>,
     id: MailId,
-    stamp: &Stamp,
+    claim: &MailClaim,
     now: Timestamp,
-) -> Result<StampMail, Fault> {
+) -> Result<ClaimMail, OperationError> {
     // The account before its mail, as in whatever withdraws mails.
-    let account = match &stamp.token {
-        Some(StampedToken::Account(token)) => accounts::lock(tx, token.account).await?,
+    let account = match &claim.token {
+        Some(ClaimToken::Account(token)) => accounts::lock(tx, token.account).await?,
         _ => None,
     };
     let Some(KeptMail { mail, .. }) = lock(tx, id).await? else {
-        return Ok(StampMail::Gone);
+        return Ok(ClaimMail::Gone);
     };
     let mut invitation = None;
-    match &stamp.token {
-        Some(StampedToken::Account(token)) => {
+    match &claim.token {
+        Some(ClaimToken::Account(token)) => {
             if !account.is_some_and(|account| rules::may_carry(&mail, token, &account)) {
-                return Ok(StampMail::Gone);
+                return Ok(ClaimMail::Gone);
             }
             let current = tokens::current(tx, token.account, token.purpose).await?;
             if current.is_some_and(|current| rules::supersedes(&current, id, now)) {
-                return Ok(StampMail::Superseded);
+                return Ok(ClaimMail::Superseded);
             }
         }
-        Some(StampedToken::Invitation(invited, _)) => {
+        Some(ClaimToken::Invitation(invited, _)) => {
             invitation = invitations::lock(tx, *invited).await?;
             if invitation.is_none() {
-                return Ok(StampMail::Gone);
+                return Ok(ClaimMail::Gone);
             }
         }
         None => {}
     }
-    if let Some(allowance) = &stamp.allowance
+    if let Some(allowance) = &claim.allowance
         && !count(tx, id, allowance, now).await?
     {
-        return Ok(StampMail::OverAllowance);
+        return Ok(ClaimMail::OverAllowance);
     }
-    match (&stamp.token, invitation) {
-        (Some(StampedToken::Account(token)), _) => tokens::put(tx, token).await?,
-        (Some(StampedToken::Invitation(_, digest)), Some(invitation)) => {
+    match (&claim.token, invitation) {
+        (Some(ClaimToken::Account(token)), _) => tokens::put(tx, token).await?,
+        (Some(ClaimToken::Invitation(_, digest)), Some(invitation)) => {
             invitations::replace_token(tx, invitation, *digest).await?;
         }
         _ => {}
     }
-    Ok(StampMail::Stamped)
+    Ok(ClaimMail::Claimed)
 }
 
 /// Withdraws the mails that would let somebody into the account with this address by a link: it has another password, or
 /// leaves the address. Locked in one order, so that two who do this do not wait for each other.
-pub(super) async fn withdraw_resets(tx: &Transaction<'_>, address: &Email) -> Result<(), Fault> {
+pub(super) async fn withdraw_resets(tx: &Transaction<'_>, address: &Email) -> Result<(), OperationError> {
     let sql = "DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE reset_to = $1 ORDER BY id FOR UPDATE)";
     execute(tx, sql, &[&address.key()]).await?;
     Ok(())
@@ -144,7 +144,7 @@ pub(super) fn reset_to(mail: &Mail) -> Option<&str> {
 }
 
 /// Has those that wait for a moment in the future, by a clock that was ahead, be due at `now`.
-pub(super) async fn hasten(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+pub(super) async fn hasten(tx: &Transaction<'_>, now: Timestamp) -> Result<(), OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE due_at > $1 ORDER BY id FOR UPDATE";
     for row in query(tx, sql, &[&micros(now)]).await? {
         match read(&row) {
@@ -154,7 +154,7 @@ pub(super) async fn hasten(tx: &Transaction<'_>, now: Timestamp) -> Result<(), F
                     update(tx, &kept).await?;
                 }
             }
-            Err(Fault::Store(StoreError::Corrupt(_))) => {}
+            Err(OperationError::Store(StoreError::Corrupt(_))) => {}
             Err(fault) => return Err(fault),
         }
     }
@@ -162,7 +162,11 @@ pub(super) async fn hasten(tx: &Transaction<'_>, now: Timestamp) -> Result<(), F
 }
 
 /// Says what became of a mail. Whether it was there.
-pub(super) async fn settle(tx: &Transaction<'_>, id: MailId, outcome: &MailOutcome) -> Result<bool, Fault> {
+pub(super) async fn complete(
+    tx: &Transaction<'_>,
+    id: MailId,
+    outcome: &MailOutcome,
+) -> Result<bool, OperationError> {
     let Some(mut kept) = lock(tx, id).await? else {
         return Ok(false);
     };
@@ -186,21 +190,27 @@ pub(super) async fn list(
     client: &impl GenericClient,
     after: Option<MailId>,
     limit: usize,
-) -> Result<Vec<KeptMail>, Fault> {
+) -> Result<Vec<KeptMail>, OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2";
     let after = after.map(|id| uuid(id.as_bytes()));
     let rows = query(client, sql, &[&after, &i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
     rows.iter().map(read).collect()
 }
 
-pub(super) async fn by_id(client: &impl GenericClient, id: MailId) -> Result<Option<KeptMail>, Fault> {
+pub(super) async fn by_id(
+    client: &impl GenericClient,
+    id: MailId,
+) -> Result<Option<KeptMail>, OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE id = $1";
     let row = query_opt(client, sql, &[&uuid(id.as_bytes())]).await?;
     row.map(|row| read(&row)).transpose()
 }
 
 /// How many mails wait, up to `at_most`.
-pub(super) async fn count_waiting(client: &impl GenericClient, at_most: usize) -> Result<usize, Fault> {
+pub(super) async fn count_waiting(
+    client: &impl GenericClient,
+    at_most: usize,
+) -> Result<usize, OperationError> {
     let sql = "SELECT count(*) FROM (SELECT FROM mail WHERE due_at IS NOT NULL LIMIT $1) AS waiting";
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
     let count: i64 = query_value(client, sql, &[&at_most]).await?;
@@ -211,8 +221,8 @@ pub(super) async fn count_waiting(client: &impl GenericClient, at_most: usize) -
 pub(super) async fn insert_postage(
     client: &impl GenericClient,
     address: &str,
-    postage: &Postage,
-) -> Result<(), Fault> {
+    postage: &MailQuota,
+) -> Result<(), OperationError> {
     let (version, record) = encode(postage)?;
     let until = postage.counts_until().map_or(i64::MIN, micros);
     let sql = "INSERT INTO address_mails (address, counts_until, version, record) VALUES ($1, $2, $3, $4)";
@@ -228,20 +238,20 @@ pub(super) fn times(state: MailState) -> (Option<i64>, Option<i64>) {
     }
 }
 
-async fn lock(tx: &Transaction<'_>, id: MailId) -> Result<Option<KeptMail>, Fault> {
+async fn lock(tx: &Transaction<'_>, id: MailId) -> Result<Option<KeptMail>, OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE id = $1 FOR UPDATE";
     let row = query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?;
     row.map(|row| read(&row)).transpose()
 }
 
-async fn update(tx: &Transaction<'_>, kept: &KeptMail) -> Result<(), Fault> {
-    let (version, record) = encode(kept)?;
-    let (due, failed) = times(kept.state);
+async fn update(tx: &Transaction<'_>, queued: &KeptMail) -> Result<(), OperationError> {
+    let (version, record) = encode(queued)?;
+    let (due, failed) = times(queued.state);
     let sql = "UPDATE mail SET due_at = $2, failed_at = $3, version = $4, record = $5 WHERE id = $1";
     execute(
         tx,
         sql,
-        &[&uuid(kept.mail.id.as_bytes()), &due, &failed, &version, &record],
+        &[&uuid(queued.mail.id.as_bytes()), &due, &failed, &version, &record],
     )
     .await?;
     Ok(())
@@ -251,15 +261,15 @@ async fn update(tx: &Transaction<'_>, kept: &KeptMail) -> Result<(), Fault> {
 async fn count(
     tx: &Transaction<'_>,
     id: MailId,
-    allowance: &Allowance,
+    allowance: &MailAllowance,
     now: Timestamp,
-) -> Result<bool, Fault> {
+) -> Result<bool, OperationError> {
     let address = allowance.address.key();
     let sql = "SELECT version, record FROM address_mails WHERE address = $1 FOR UPDATE";
     let found = query_opt(tx, sql, &[&address]).await?;
-    let mut postage: Postage = match &found {
+    let mut postage: MailQuota = match &found {
         Some(row) => decode(row, || format!("the mails to {address}"))?,
-        None => Postage::default(),
+        None => MailQuota::default(),
     };
     if !postage.count(id, now, allowance.mails, allowance.window) {
         return Ok(false);
@@ -271,7 +281,7 @@ async fn count(
     Ok(true)
 }
 
-fn read(row: &Row) -> Result<KeptMail, Fault> {
+fn read(row: &Row) -> Result<KeptMail, OperationError> {
     let id: uuid::Uuid = row.try_get("id")?;
     decode(row, || format!("mail {id}"))
 }

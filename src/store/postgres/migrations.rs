@@ -3,9 +3,9 @@
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::fault::Fault;
+use super::connection::SCHEMA;
+use super::error::OperationError;
 use super::row::encode;
-use super::server::SCHEMA;
 use crate::random::Random;
 use crate::store::StoreError;
 use crate::store::record::Meta;
@@ -44,7 +44,7 @@ pub(super) async fn run(client: &Client) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn migrate(client: &Client, number: i32, migration: &str) -> Result<(), Fault> {
+async fn migrate(client: &Client, number: i32, migration: &str) -> Result<(), OperationError> {
     let mut before = String::new();
     if number == 1 {
         // Not where it is there already: that takes a right that whoever made it need not have given.
@@ -81,7 +81,7 @@ async fn version(client: &Client) -> Result<usize, StoreError> {
         .await;
     if !there
         .and_then(|row| row.try_get::<_, bool>(0))
-        .map_err(Fault::from)?
+        .map_err(OperationError::from)?
     {
         return Ok(0);
     }
@@ -89,7 +89,7 @@ async fn version(client: &Client) -> Result<usize, StoreError> {
     let version: i32 = version
         .await
         .and_then(|row| row.try_get(0))
-        .map_err(Fault::from)?;
+        .map_err(OperationError::from)?;
     Ok(usize::try_from(version).unwrap_or(0))
 }
 
@@ -98,7 +98,7 @@ async fn require_utf8(client: &Client) -> Result<(), StoreError> {
     let encoding: String = encoding
         .await
         .and_then(|row| row.try_get(0))
-        .map_err(Fault::from)?;
+        .map_err(OperationError::from)?;
     if encoding == "UTF8" {
         return Ok(());
     }

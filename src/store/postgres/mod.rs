@@ -5,23 +5,23 @@
 
 mod access_keys;
 mod accounts;
+mod admin_queries;
 mod attempts;
 mod audit;
+mod connection;
 mod database;
+mod error;
 mod export;
-mod fault;
 mod import;
-mod inspection;
+mod instance_lock;
 mod invitations;
 mod mails;
 mod migrations;
+mod paging;
+mod purge;
 mod row;
-mod scan;
-mod server;
 mod sessions;
 mod signatures;
-mod sweep;
-mod tenure;
 mod tokens;
 mod verify;
 
@@ -31,14 +31,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-pub use server::{Server, Tls};
+pub use connection::{DatabaseServer, DatabaseTls};
 
-use super::counting::Counting;
+use super::attempt_counter::AttemptCounter;
 use super::record::{Meta, Run};
 use super::{
-    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, Loaded, MailOutcome,
-    Precondition, PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError,
-    TokenEffect, UpdateAccount, Verification,
+    AccountEdit, AttemptOutcome, ClaimMail, ConsumeToken, CreateAccount, DeleteAccount, EditAccount,
+    LoadedRows, MailClaim, MailOutcome, Precondition, PutSession, SessionsToEnd, SpendSignature, Store,
+    StoreError, TokenEffect, UpdateAccount, Verification,
 };
 use crate::clock::Clock;
 use crate::ids::{AccountId, InvitationId, MailId};
@@ -50,10 +50,10 @@ use crate::random::Random;
 
 use attempts::Attempts;
 use audit::AuditLog;
+use connection::Connector;
 use database::Database;
-use server::Connector;
+use instance_lock::InstanceLock;
 use signatures::Signatures;
-use tenure::Tenure;
 
 /// Rows that are changed in one transaction where each could be changed by itself.
 const TOGETHER: usize = 1000;
@@ -74,10 +74,10 @@ impl PostgresStore {
     /// [`StoreError::Refused`] if another process uses it, a newer version made it, or the role may not make it; the
     /// text says what to do. [`StoreError::Corrupt`] if what is in it cannot be read, [`StoreError::Unavailable`] if
     /// the server cannot be reached or does not let this role in.
-    pub async fn open(server: &Server, clock: Clock) -> Result<Self, StoreError> {
+    pub async fn open(server: &DatabaseServer, clock: Clock) -> Result<Self, StoreError> {
         let connector = Connector::new(server)?;
-        let tenure = Tenure::begin(connector.clone()).await?;
-        let database = Database::new(connector, tenure)?;
+        let lock = InstanceLock::begin(connector.clone()).await?;
+        let database = Database::new(connector, lock)?;
         let opened = database.with_all(async |client| {
             let row = row::query_opt(client, "SELECT version, record FROM store", &[]).await?;
             let row = row.ok_or_else(|| StoreError::Corrupt("its table \"store\" is empty".to_owned()))?;
@@ -93,7 +93,7 @@ impl PostgresStore {
         Ok(Self {
             database,
             attempts: Attempts {
-                counting: Counting::new(clock, run),
+                counting: AttemptCounter::new(clock, run),
                 names_key,
             },
             signatures,
@@ -102,7 +102,7 @@ impl PostgresStore {
     }
 
     /// Whether there is a store in the database; makes none.
-    pub async fn is_made(server: &Server) -> Result<bool, StoreError> {
+    pub async fn is_made(server: &DatabaseServer) -> Result<bool, StoreError> {
         let client = Connector::new(server)?.connect().await?;
         let sql = "SELECT to_regclass('vestibule.store') IS NOT NULL";
         Ok(row::query_value(&client, sql, &[]).await?)
@@ -129,8 +129,8 @@ impl Store for PostgresStore {
         })
     }
 
-    fn require_current(&self) -> Result<(), StoreError> {
-        self.database.require_tenure()
+    fn require_lock(&self) -> Result<(), StoreError> {
+        self.database.require_lock()
     }
 
     async fn create_account_and_mail(
@@ -242,7 +242,11 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn record_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<Attempt, StoreError> {
+    async fn record_attempt(
+        &self,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<AttemptOutcome, StoreError> {
         self.database
             .transact(
                 (self.attempts.clone(), subject, policy),
@@ -290,7 +294,7 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn load_sessions(&self) -> Result<Loaded<Session>, StoreError> {
+    async fn load_sessions(&self) -> Result<LoadedRows<Session>, StoreError> {
         self.database
             .with_all(async |client| sessions::all(client).await)
             .await
@@ -305,7 +309,7 @@ impl Store for PostgresStore {
         Ok(())
     }
 
-    async fn prove_session(
+    async fn mark_reauthenticated(
         &self,
         digest: TokenDigest,
         at: Timestamp,
@@ -315,7 +319,12 @@ impl Store for PostgresStore {
             .transact(
                 (digest, at, password_changed_at),
                 |tx, (digest, at, password_changed_at)| {
-                    Box::pin(sessions::prove(tx, digest, *at, *password_changed_at))
+                    Box::pin(sessions::mark_reauthenticated(
+                        tx,
+                        digest,
+                        *at,
+                        *password_changed_at,
+                    ))
                 },
             )
             .await
@@ -353,23 +362,23 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn spend_signature(
+    async fn claim_signature(
         &self,
         digest: SignatureDigest,
         until: Timestamp,
     ) -> Result<SpendSignature, StoreError> {
         self.database
-            .with(async |client| self.signatures.spend(client, &digest, until).await)
+            .with(async |client| self.signatures.claim(client, &digest, until).await)
             .await
     }
 
-    async fn give_back_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError> {
+    async fn release_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError> {
         self.database
-            .with(async |client| self.signatures.give_back(client, &digest).await)
+            .with(async |client| self.signatures.release(client, &digest).await)
             .await
     }
 
-    async fn put_token(&self, token: MailedToken) -> Result<(), StoreError> {
+    async fn save_token(&self, token: MailedToken) -> Result<(), StoreError> {
         self.database
             .transact(token, |tx, token| Box::pin(tokens::put(tx, token)))
             .await
@@ -410,18 +419,23 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn stamp_mail(&self, id: MailId, stamp: Stamp, now: Timestamp) -> Result<StampMail, StoreError> {
+    async fn claim_mail(
+        &self,
+        id: MailId,
+        claim: MailClaim,
+        now: Timestamp,
+    ) -> Result<ClaimMail, StoreError> {
         self.database
-            .transact((id, stamp, now), |tx, (id, stamp, now)| {
-                Box::pin(mails::stamp(tx, *id, stamp, *now))
+            .transact((id, claim, now), |tx, (id, stamp, now)| {
+                Box::pin(mails::claim(tx, *id, stamp, *now))
             })
             .await
     }
 
-    async fn settle_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
+    async fn complete_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
         self.database
             .transact((id, outcome), |tx, (id, outcome)| {
-                Box::pin(mails::settle(tx, *id, outcome))
+                Box::pin(mails::complete(tx, *id, outcome))
             })
             .await
     }
@@ -440,14 +454,14 @@ impl Store for PostgresStore {
 
     async fn forget_future(&self, now: Timestamp) -> Result<(), StoreError> {
         self.database
-            .transact(now, |tx, now| Box::pin(sweep::forget_future(tx, *now)))
+            .transact(now, |tx, now| Box::pin(purge::forget_future(tx, *now)))
             .await
     }
 
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError> {
         self.database
             .with_all(async |client| {
-                sweep::run(client, now, sessions_before).await?;
+                purge::run(client, now, sessions_before).await?;
                 self.signatures.sweep(client, now).await
             })
             .await

@@ -9,11 +9,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
-use super::fault::Fault;
+use super::error::OperationError;
 use crate::ids::AccountId;
 use crate::model::TokenDigest;
-use crate::store::record::{Malformed, Record};
-use crate::store::{Loaded, StoreError, UnreadableRow};
+use crate::store::record::{RecordError, StoredRecord};
+use crate::store::{LoadedRows, StoreError, UnreadableRow};
 
 /// Parameters of a statement.
 pub(super) type Params<'p> = &'p [&'p (dyn ToSql + Sync)];
@@ -23,7 +23,7 @@ pub(super) async fn query(
     client: &impl GenericClient,
     sql: &str,
     params: Params<'_>,
-) -> Result<Vec<Row>, Fault> {
+) -> Result<Vec<Row>, OperationError> {
     let statement = client.prepare_cached(sql).await?;
     Ok(client.query(&statement, params).await?)
 }
@@ -33,7 +33,7 @@ pub(super) async fn query_opt(
     client: &impl GenericClient,
     sql: &str,
     params: Params<'_>,
-) -> Result<Option<Row>, Fault> {
+) -> Result<Option<Row>, OperationError> {
     let statement = client.prepare_cached(sql).await?;
     Ok(client.query_opt(&statement, params).await?)
 }
@@ -43,7 +43,7 @@ pub(super) async fn query_value<T: for<'r> FromSql<'r>>(
     client: &impl GenericClient,
     sql: &str,
     params: Params<'_>,
-) -> Result<T, Fault> {
+) -> Result<T, OperationError> {
     let statement = client.prepare_cached(sql).await?;
     Ok(client.query_one(&statement, params).await?.try_get(0)?)
 }
@@ -53,7 +53,7 @@ pub(super) async fn execute(
     client: &impl GenericClient,
     sql: &str,
     params: Params<'_>,
-) -> Result<usize, Fault> {
+) -> Result<usize, OperationError> {
     let statement = client.prepare_cached(sql).await?;
     let changed = client.execute(&statement, params).await?;
     Ok(usize::try_from(changed).unwrap_or(usize::MAX))
@@ -87,30 +87,36 @@ impl<'r> FromSql<'r> for Json {
 }
 
 /// A record as the columns `version` and `record` have it.
-pub(super) fn encode(record: &impl Record) -> Result<(i16, Json), StoreError> {
+pub(super) fn encode(record: &impl StoredRecord) -> Result<(i16, Json), StoreError> {
     let mut bytes = record.encode()?;
     let version = i16::from(bytes.remove(0));
     Ok((version, Json(bytes)))
 }
 
 /// The record in the columns `version` and `record`; `name` is the row's, for people.
-pub(super) fn decode<T: Record>(row: &Row, name: impl FnOnce() -> String) -> Result<T, Fault> {
+pub(super) fn decode<T: StoredRecord>(row: &Row, name: impl FnOnce() -> String) -> Result<T, OperationError> {
     let (version, Json(json)): (i16, Json) = (row.try_get("version")?, row.try_get("record")?);
     let version = u8::try_from(version).unwrap_or(0);
     let record = T::decode(version, &json);
-    record.map_err(|why: Malformed| Fault::Store(StoreError::Corrupt(format!("{}: {why}", name()))))
+    record
+        .map_err(|why: RecordError| OperationError::Store(StoreError::Corrupt(format!("{}: {why}", name()))))
 }
 
 /// What rows with an `account` hold. One that cannot be read is no error of the others.
-pub(super) fn load<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, Fault>) -> Result<Loaded<T>, Fault> {
-    let mut loaded = Loaded::default();
+pub(super) fn load<T>(
+    rows: &[Row],
+    read: impl Fn(&Row) -> Result<T, OperationError>,
+) -> Result<LoadedRows<T>, OperationError> {
+    let mut loaded = LoadedRows::default();
     for row in rows {
         match read(row) {
             Ok(sound) => loaded.sound.push(sound),
-            Err(Fault::Store(error @ StoreError::Corrupt(_))) => loaded.unreadable.push(UnreadableRow {
-                account: Some(account_of(row, "account")?),
-                error,
-            }),
+            Err(OperationError::Store(error @ StoreError::Corrupt(_))) => {
+                loaded.unreadable.push(UnreadableRow {
+                    account: Some(account_of(row, "account")?),
+                    error,
+                })
+            }
             Err(fault) => return Err(fault),
         }
     }
@@ -123,7 +129,7 @@ pub(super) fn uuid(bytes: &[u8; 16]) -> Uuid {
 }
 
 /// The account in a column.
-pub(super) fn account_of(row: &Row, column: &str) -> Result<AccountId, Fault> {
+pub(super) fn account_of(row: &Row, column: &str) -> Result<AccountId, OperationError> {
     let id: Uuid = row.try_get(column)?;
     Ok(AccountId::from_bytes(id.into_bytes()))
 }

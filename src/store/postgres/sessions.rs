@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::access_keys;
-use super::accounts::standing;
-use super::fault::Fault;
+use super::accounts::status;
+use super::error::OperationError;
 use super::row::{Json, bytes, decode, encode, execute, load, micros, query, query_opt, uuid};
 use crate::ids::AccountId;
 use crate::model::{AccessKeyId, Session, Standing, TokenDigest};
-use crate::store::{Loaded, PutSession, SessionsToEnd, StoreError, rules};
+use crate::store::{LoadedRows, PutSession, SessionsToEnd, StoreError, rules};
 
 /// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked, or the
 /// access key, their sessions were ended then, and this one must not outlive that.
@@ -20,10 +20,10 @@ pub(super) async fn put(
     tx: &Transaction<'_>,
     session: &Session,
     replaces: Option<TokenDigest>,
-) -> Result<PutSession, Fault> {
+) -> Result<PutSession, OperationError> {
     let sql = "SELECT FROM account WHERE id = $1 AND standing = $2 FOR SHARE";
     let account = uuid(session.account.as_bytes());
-    let may_sign_in = query_opt(tx, sql, &[&account, &standing(Standing::Active)]).await?;
+    let may_sign_in = query_opt(tx, sql, &[&account, &status(Standing::Active)]).await?;
     if may_sign_in.is_none() {
         return Ok(PutSession::ShutOut);
     }
@@ -39,7 +39,7 @@ pub(super) async fn put(
 }
 
 /// Keeps a session that is new.
-pub(super) async fn insert(client: &impl GenericClient, session: &Session) -> Result<(), Fault> {
+pub(super) async fn insert(client: &impl GenericClient, session: &Session) -> Result<(), OperationError> {
     let (version, record) = encode(session)?;
     execute(
         client,
@@ -57,20 +57,26 @@ pub(super) async fn insert(client: &impl GenericClient, session: &Session) -> Re
     Ok(())
 }
 
-pub(super) async fn all(client: &impl GenericClient) -> Result<Loaded<Session>, Fault> {
+pub(super) async fn all(client: &impl GenericClient) -> Result<LoadedRows<Session>, OperationError> {
     let rows = query(client, "SELECT id, account, version, record FROM session", &[]).await?;
     load(&rows, read)
 }
 
 /// The session, which nobody ends until the transaction does.
-pub(super) async fn share(tx: &Transaction<'_>, digest: &TokenDigest) -> Result<Option<Session>, Fault> {
+pub(super) async fn share(
+    tx: &Transaction<'_>,
+    digest: &TokenDigest,
+) -> Result<Option<Session>, OperationError> {
     let sql = "SELECT id, version, record FROM session WHERE digest = $1 FOR SHARE";
     let row = query_opt(tx, sql, &[&bytes(digest)]).await?;
     row.map(|row| read(&row)).transpose()
 }
 
 /// Notes when sessions were last used, never back in time.
-pub(super) async fn touch(tx: &Transaction<'_>, seen: &[(TokenDigest, Timestamp)]) -> Result<(), Fault> {
+pub(super) async fn touch(
+    tx: &Transaction<'_>,
+    seen: &[(TokenDigest, Timestamp)],
+) -> Result<(), OperationError> {
     let mut latest: HashMap<TokenDigest, Timestamp> = HashMap::new();
     for (digest, at) in seen {
         let known = latest.entry(*digest).or_insert(*at);
@@ -90,12 +96,12 @@ pub(super) async fn touch(tx: &Transaction<'_>, seen: &[(TokenDigest, Timestamp)
 }
 
 /// Notes when the owner of a session proved to know the password, and which.
-pub(super) async fn prove(
+pub(super) async fn mark_reauthenticated(
     tx: &Transaction<'_>,
     digest: &TokenDigest,
     at: Timestamp,
     password_changed_at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), OperationError> {
     change(tx, &[bytes(digest)], |session| {
         session.proved_at = Some(at);
         session.password_changed_at = Some(password_changed_at);
@@ -104,7 +110,7 @@ pub(super) async fn prove(
     .await
 }
 
-pub(super) async fn end(tx: &Transaction<'_>, which: SessionsToEnd) -> Result<usize, Fault> {
+pub(super) async fn end(tx: &Transaction<'_>, which: SessionsToEnd) -> Result<usize, OperationError> {
     match which {
         SessionsToEnd::Token(digest) => {
             execute(tx, "DELETE FROM session WHERE digest = $1", &[&bytes(&digest)]).await
@@ -127,13 +133,13 @@ pub(super) async fn end_of_access_key(
     tx: &Transaction<'_>,
     account: AccountId,
     id: AccessKeyId,
-) -> Result<usize, Fault> {
+) -> Result<usize, OperationError> {
     let sql = "SELECT digest, id, version, record FROM session WHERE account = $1 ORDER BY digest FOR UPDATE";
     let mut ending: Vec<Vec<u8>> = Vec::new();
     for row in query(tx, sql, &[&uuid(account.as_bytes())]).await? {
         match read(&row) {
             Ok(session) if session.ends_with(id) => ending.push(row.try_get("digest")?),
-            Ok(_) | Err(Fault::Store(StoreError::Corrupt(_))) => {}
+            Ok(_) | Err(OperationError::Store(StoreError::Corrupt(_))) => {}
             Err(fault) => return Err(fault),
         }
     }
@@ -146,7 +152,7 @@ async fn change(
     tx: &Transaction<'_>,
     digests: &[&[u8]],
     mut change: impl FnMut(&mut Session) -> bool + Send,
-) -> Result<(), Fault> {
+) -> Result<(), OperationError> {
     let sql = "SELECT id, version, record FROM session WHERE digest = ANY ($1) ORDER BY digest FOR UPDATE";
     let (mut changed, mut versions, mut records) = (Vec::new(), Vec::<i16>::new(), Vec::<Json>::new());
     for row in query(tx, sql, &[&digests]).await? {
@@ -166,7 +172,7 @@ async fn change(
     Ok(())
 }
 
-fn read(row: &Row) -> Result<Session, Fault> {
+fn read(row: &Row) -> Result<Session, OperationError> {
     let id: uuid::Uuid = row.try_get("id")?;
     decode(row, || format!("session {id}"))
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 
-use super::fault::Fault;
+use super::error::OperationError;
 use super::row::{encode, execute, micros, query_value};
 use crate::model::SignatureDigest;
 use crate::store::SpendSignature;
@@ -24,19 +24,19 @@ pub(super) struct Signatures {
 
 impl Signatures {
     /// Counts those that are there.
-    pub(super) async fn open(client: &impl GenericClient) -> Result<Self, Fault> {
+    pub(super) async fn open(client: &impl GenericClient) -> Result<Self, OperationError> {
         Ok(Self {
             count: Arc::new(AtomicUsize::new(count(client).await?)),
         })
     }
 
     /// Spends one, unless it is spent. One whose time is over and that was not forgotten yet is spent as well.
-    pub(super) async fn spend(
+    pub(super) async fn claim(
         &self,
         client: &impl GenericClient,
         digest: &SignatureDigest,
         until: Timestamp,
-    ) -> Result<SpendSignature, Fault> {
+    ) -> Result<SpendSignature, OperationError> {
         if self.count.load(Ordering::Relaxed) >= MOST {
             let sql = "SELECT EXISTS (SELECT FROM spent_signature WHERE digest = $1)";
             let is_spent = query_value(client, sql, &[&&digest.as_bytes()[..]]).await?;
@@ -55,11 +55,11 @@ impl Signatures {
     }
 
     /// Takes one back. Whether it was spent.
-    pub(super) async fn give_back(
+    pub(super) async fn release(
         &self,
         client: &impl GenericClient,
         digest: &SignatureDigest,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, OperationError> {
         let sql = "DELETE FROM spent_signature WHERE digest = $1";
         let given = execute(client, sql, &[&&digest.as_bytes()[..]]).await?;
         let less = |count: usize| Some(count.saturating_sub(given));
@@ -70,7 +70,11 @@ impl Signatures {
     }
 
     /// Forgets those whose time is over at `now`.
-    pub(super) async fn sweep(&self, client: &impl GenericClient, now: Timestamp) -> Result<(), Fault> {
+    pub(super) async fn sweep(
+        &self,
+        client: &impl GenericClient,
+        now: Timestamp,
+    ) -> Result<(), OperationError> {
         let sql = "DELETE FROM spent_signature WHERE until < $1";
         execute(client, sql, &[&micros(now)]).await?;
         self.count.store(count(client).await?, Ordering::Relaxed);
@@ -83,7 +87,7 @@ pub(super) async fn insert_new(
     client: &impl GenericClient,
     digest: &SignatureDigest,
     until: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), OperationError> {
     let (version, record) = encode(&SpentUntil(until))?;
     execute(
         client,
@@ -99,7 +103,7 @@ async fn insert(
     client: &impl GenericClient,
     digest: &SignatureDigest,
     until: Timestamp,
-) -> Result<bool, Fault> {
+) -> Result<bool, OperationError> {
     let (version, record) = encode(&SpentUntil(until))?;
     let sql = format!("{INSERT} ON CONFLICT DO NOTHING");
     let inserted = execute(
@@ -113,7 +117,7 @@ async fn insert(
 
 const INSERT: &str = "INSERT INTO spent_signature (digest, until, version, record) VALUES ($1, $2, $3, $4)";
 
-async fn count(client: &impl GenericClient) -> Result<usize, Fault> {
+async fn count(client: &impl GenericClient) -> Result<usize, OperationError> {
     let count: i64 = query_value(client, "SELECT count(*) FROM spent_signature", &[]).await?;
     Ok(usize::try_from(count).unwrap_or(0))
 }

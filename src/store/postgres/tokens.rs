@@ -4,7 +4,7 @@ use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::fault::Fault;
+use super::error::OperationError;
 use super::row::{account_of, bytes, decode, encode, execute, micros, query_opt, query_value, uuid};
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
@@ -12,7 +12,7 @@ use crate::model::{Mail, MailedToken, Purpose, TokenDigest};
 use crate::store::{ConsumeToken, SessionsToEnd, TokenEffect, rules};
 
 /// Keeps a token in place of the account's earlier one for the same purpose; none if the account is gone.
-pub(super) async fn put(tx: &Transaction<'_>, token: &MailedToken) -> Result<(), Fault> {
+pub(super) async fn put(tx: &Transaction<'_>, token: &MailedToken) -> Result<(), OperationError> {
     if accounts::lock(tx, token.account).await?.is_none() {
         return Ok(());
     }
@@ -21,7 +21,7 @@ pub(super) async fn put(tx: &Transaction<'_>, token: &MailedToken) -> Result<(),
 }
 
 /// Keeps a token that is new.
-pub(super) async fn insert(client: &impl GenericClient, token: &MailedToken) -> Result<(), Fault> {
+pub(super) async fn insert(client: &impl GenericClient, token: &MailedToken) -> Result<(), OperationError> {
     let (version, record) = encode(token)?;
     execute(
         client,
@@ -43,7 +43,7 @@ pub(super) async fn insert(client: &impl GenericClient, token: &MailedToken) -> 
 pub(super) async fn by_digest(
     client: &impl GenericClient,
     digest: &TokenDigest,
-) -> Result<Option<MailedToken>, Fault> {
+) -> Result<Option<MailedToken>, OperationError> {
     let sql = "SELECT account, version, record FROM mailed_token WHERE digest = $1";
     let row = query_opt(client, sql, &[&bytes(digest)]).await?;
     row.map(|row| read(&row)).transpose()
@@ -54,21 +54,25 @@ pub(super) async fn current(
     client: &impl GenericClient,
     account: AccountId,
     of: Purpose,
-) -> Result<Option<MailedToken>, Fault> {
+) -> Result<Option<MailedToken>, OperationError> {
     let sql = "SELECT account, version, record FROM mailed_token WHERE account = $1 AND purpose = $2";
     let row = query_opt(client, sql, &[&uuid(account.as_bytes()), &purpose(of)]).await?;
     row.map(|row| read(&row)).transpose()
 }
 
 /// Voids all tokens of an account.
-pub(super) async fn void_all(tx: &Transaction<'_>, account: AccountId) -> Result<(), Fault> {
+pub(super) async fn void_all(tx: &Transaction<'_>, account: AccountId) -> Result<(), OperationError> {
     let sql = "DELETE FROM mailed_token WHERE account = $1";
     execute(tx, sql, &[&uuid(account.as_bytes())]).await?;
     Ok(())
 }
 
 /// Voids the account's token for a purpose.
-pub(super) async fn void(tx: &Transaction<'_>, account: AccountId, of: Purpose) -> Result<(), Fault> {
+pub(super) async fn void(
+    tx: &Transaction<'_>,
+    account: AccountId,
+    of: Purpose,
+) -> Result<(), OperationError> {
     let sql = "DELETE FROM mailed_token WHERE account = $1 AND purpose = $2";
     execute(tx, sql, &[&uuid(account.as_bytes()), &purpose(of)]).await?;
     Ok(())
@@ -80,7 +84,7 @@ pub(super) async fn consume(
     effect: &TokenEffect,
     new_mails: &[Mail],
     now: Timestamp,
-) -> Result<ConsumeToken, Fault> {
+) -> Result<ConsumeToken, OperationError> {
     // First whose it is, so that the account is locked before its token, as everywhere.
     let Some(token) = by_digest(tx, digest).await? else {
         return Ok(ConsumeToken::Void);
@@ -145,7 +149,7 @@ pub(super) fn purpose(purpose: Purpose) -> &'static str {
     }
 }
 
-fn read(row: &Row) -> Result<MailedToken, Fault> {
+fn read(row: &Row) -> Result<MailedToken, OperationError> {
     let account = account_of(row, "account")?;
     decode(row, || format!("a mailed token of account {account}"))
 }

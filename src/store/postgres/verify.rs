@@ -6,30 +6,30 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::accounts::{groups, standing, terms};
+use super::accounts::{groups, status, terms};
 use super::attempts::name_failures;
+use super::error::OperationError;
 use super::export::{digest, username};
-use super::fault::Fault;
+use super::paging::PagedQuery;
 use super::row::{account_of, bytes, decode, micros, query_value, uuid};
-use super::scan::Scan;
 use super::tokens::purpose;
 use super::{audit, mails};
 use crate::model::{
     AccessKey, Account, AuditEvent, AuditPlace, Invitation, KeptMail, MailedToken, Session, Username,
     WrappedDataKey,
 };
-use crate::store::counting::set_of;
-use crate::store::record::{Failures, Meta, Postage, SpentUntil};
+use crate::store::attempt_counter::set_of;
+use crate::store::record::{Failures, MailQuota, Meta, SpentUntil};
 use crate::store::{AuditSubject, StoreError, Verification};
 
 /// Some rows, what must be true of each, and where they are counted.
-type Kind = (
+type VerifyKind = (
     &'static str,
-    fn(&Row) -> Result<(), Fault>,
+    fn(&Row) -> Result<(), OperationError>,
     fn(&mut Verification) -> Option<&mut usize>,
 );
 
-const KINDS: [Kind; 14] = [
+const KINDS: [VerifyKind; 14] = [
     (
         "SELECT id, email, standing, groups, version, record,
              ARRAY(SELECT username FROM username WHERE account = id ORDER BY username) AS usernames,
@@ -109,7 +109,7 @@ const KINDS: [Kind; 14] = [
 pub(super) async fn run(client: &impl GenericClient) -> Result<Verification, StoreError> {
     let mut found = Verification::default();
     for (number, (sql, check, count)) in KINDS.iter().enumerate() {
-        let mut scan = Scan::new(number, sql);
+        let mut scan = PagedQuery::new(number, sql);
         loop {
             let rows = scan.next(client).await?;
             if rows.is_empty() {
@@ -137,7 +137,7 @@ pub(super) async fn run(client: &impl GenericClient) -> Result<Verification, Sto
 
 /// Names that belong to nobody are in the sets that the store's key says.
 async fn names(client: &impl GenericClient, found: &mut Verification) -> Result<(), StoreError> {
-    let mut scan = Scan::new(KINDS.len(), "SELECT version, record FROM store");
+    let mut scan = PagedQuery::new(KINDS.len(), "SELECT version, record FROM store");
     let rows = scan.next(client).await?;
     let [row] = rows.as_slice() else {
         found.add_fault("the store does not know its names' key".to_owned());
@@ -151,14 +151,14 @@ async fn names(client: &impl GenericClient, found: &mut Verification) -> Result<
         }
         Err(error) => return Err(error),
     };
-    let mut scan = Scan::new(KINDS.len() + 1, "SELECT set, digest FROM name_failures");
+    let mut scan = PagedQuery::new(KINDS.len() + 1, "SELECT set, digest FROM name_failures");
     loop {
         let rows = scan.next(client).await?;
         if rows.is_empty() {
             return Ok(());
         }
         for row in &rows {
-            let set: i32 = row.try_get("set").map_err(Fault::from)?;
+            let set: i32 = row.try_get("set").map_err(OperationError::from)?;
             if i32::from(set_of(&meta.slot_key, &digest(row)?)) != set {
                 found.add_fault(format!(
                     "a name that belongs to nobody is in set {set}, which is not its own"
@@ -168,7 +168,7 @@ async fn names(client: &impl GenericClient, found: &mut Verification) -> Result<
     }
 }
 
-fn account(row: &Row) -> Result<(), Fault> {
+fn account(row: &Row) -> Result<(), OperationError> {
     let id = account_of(row, "id")?;
     let name = || format!("account {id}");
     let account: Account = decode(row, name)?;
@@ -183,7 +183,7 @@ fn account(row: &Row) -> Result<(), Fault> {
     )?;
     require(
         name,
-        row.try_get::<_, &str>("standing")? == standing(account.standing),
+        row.try_get::<_, &str>("standing")? == status(account.standing),
         "it stands elsewhere",
     )?;
     require(
@@ -203,11 +203,11 @@ fn account(row: &Row) -> Result<(), Fault> {
     )
 }
 
-fn data_key(row: &Row) -> Result<(), Fault> {
+fn data_key(row: &Row) -> Result<(), OperationError> {
     decode::<WrappedDataKey>(row, || "the data key".to_owned()).map(drop)
 }
 
-fn access_key(row: &Row) -> Result<(), Fault> {
+fn access_key(row: &Row) -> Result<(), OperationError> {
     let id: &str = row.try_get("id")?;
     let name = || format!("access key {id}");
     let access_key: AccessKey = decode(row, name)?;
@@ -219,12 +219,12 @@ fn access_key(row: &Row) -> Result<(), Fault> {
     )
 }
 
-fn failures(row: &Row) -> Result<(), Fault> {
+fn failures(row: &Row) -> Result<(), OperationError> {
     let of: &str = row.try_get("of")?;
     decode::<Failures>(row, || format!("the failures of {of}")).map(drop)
 }
 
-fn session(row: &Row) -> Result<(), Fault> {
+fn session(row: &Row) -> Result<(), OperationError> {
     let id: Uuid = row.try_get("id")?;
     let name = || format!("session {id}");
     let session: Session = decode(row, name)?;
@@ -243,7 +243,7 @@ fn session(row: &Row) -> Result<(), Fault> {
     )
 }
 
-fn invitation(row: &Row) -> Result<(), Fault> {
+fn invitation(row: &Row) -> Result<(), OperationError> {
     let id: Uuid = row.try_get("id")?;
     let name = || format!("invitation {id}");
     let invitation: Invitation = decode(row, name)?;
@@ -257,7 +257,7 @@ fn invitation(row: &Row) -> Result<(), Fault> {
     )
 }
 
-fn token(row: &Row) -> Result<(), Fault> {
+fn token(row: &Row) -> Result<(), OperationError> {
     let account = account_of(row, "account")?;
     let name = || format!("a mailed token of account {account}");
     let token: MailedToken = decode(row, name)?;
@@ -276,28 +276,32 @@ fn token(row: &Row) -> Result<(), Fault> {
     )
 }
 
-fn mail(row: &Row) -> Result<(), Fault> {
+fn mail(row: &Row) -> Result<(), OperationError> {
     let id: Uuid = row.try_get("id")?;
     let name = || format!("mail {id}");
-    let kept: KeptMail = decode(row, name)?;
-    require(name, uuid(kept.mail.id.as_bytes()) == id, "it holds another mail")?;
+    let queued: KeptMail = decode(row, name)?;
+    require(
+        name,
+        uuid(queued.mail.id.as_bytes()) == id,
+        "it holds another mail",
+    )?;
     let times = (row.try_get("due_at")?, row.try_get("failed_at")?);
     require(
         name,
-        times == mails::times(kept.state),
+        times == mails::times(queued.state),
         "it is due at another time",
     )?;
     require(
         name,
-        row.try_get::<_, Option<&str>>("reset_to")? == mails::reset_to(&kept.mail),
+        row.try_get::<_, Option<&str>>("reset_to")? == mails::reset_to(&queued.mail),
         "it is withdrawn with another address",
     )
 }
 
-fn postage(row: &Row) -> Result<(), Fault> {
+fn postage(row: &Row) -> Result<(), OperationError> {
     let address: &str = row.try_get("address")?;
     let name = || format!("the mails to {address}");
-    let postage: Postage = decode(row, name)?;
+    let postage: MailQuota = decode(row, name)?;
     let until = row.try_get::<_, i64>("counts_until")?;
     require(
         name,
@@ -306,7 +310,7 @@ fn postage(row: &Row) -> Result<(), Fault> {
     )
 }
 
-fn signature(row: &Row) -> Result<(), Fault> {
+fn signature(row: &Row) -> Result<(), OperationError> {
     let name = || "a signature".to_owned();
     let SpentUntil(until) = decode(row, name)?;
     digest(row)?;
@@ -317,9 +321,9 @@ fn signature(row: &Row) -> Result<(), Fault> {
     )
 }
 
-fn event(row: &Row) -> Result<(), Fault> {
+fn event(row: &Row) -> Result<(), OperationError> {
     let place = audit::place(row)?;
-    let name = || audit::name(place);
+    let name = || audit::cursor_name(place);
     let event: AuditEvent = decode(row, name)?;
     require(
         name,
@@ -337,11 +341,11 @@ fn event(row: &Row) -> Result<(), Fault> {
     require(name, is_its, "it is about somebody else")
 }
 
-fn require(name: impl FnOnce() -> String, holds: bool, otherwise: &str) -> Result<(), Fault> {
+fn require(name: impl FnOnce() -> String, holds: bool, otherwise: &str) -> Result<(), OperationError> {
     if holds {
         return Ok(());
     }
-    Err(Fault::Store(StoreError::Corrupt(format!(
+    Err(OperationError::Store(StoreError::Corrupt(format!(
         "{}: {otherwise}",
         name()
     ))))

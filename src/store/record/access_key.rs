@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, only_version_1, version_1};
+use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, KeyScope, KeyUse, Sealed, WrappedDataKey};
 use crate::store::StoreError;
@@ -51,7 +51,7 @@ struct SealedV1 {
     ciphertext: String,
 }
 
-impl Record for AccessKey {
+impl StoredRecord for AccessKey {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(&AccessKeyV1 {
             id: self.id,
@@ -67,7 +67,7 @@ impl Record for AccessKey {
         })
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         let row: AccessKeyV1 = only_version_1(version, json)?;
         Ok(Self {
             id: row.id,
@@ -86,7 +86,7 @@ impl Record for AccessKey {
     }
 }
 
-impl Record for WrappedDataKey {
+impl StoredRecord for WrappedDataKey {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(&WrappedDataKeyV1 {
             master: self.master.clone(),
@@ -94,7 +94,7 @@ impl Record for WrappedDataKey {
         })
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         let row: WrappedDataKeyV1 = only_version_1(version, json)?;
         Ok(Self {
             master: row.master,
@@ -104,12 +104,12 @@ impl Record for WrappedDataKey {
 }
 
 impl SealedV1 {
-    fn read(self) -> Result<Sealed, Malformed> {
+    fn read(self) -> Result<Sealed, RecordError> {
         Ok(Sealed {
             nonce: bytes(&self.nonce)
                 .and_then(|nonce| nonce.try_into().ok())
-                .ok_or(Malformed::Field("nonce"))?,
-            ciphertext: bytes(&self.ciphertext).ok_or(Malformed::Field("ciphertext"))?,
+                .ok_or(RecordError::Field("nonce"))?,
+            ciphertext: bytes(&self.ciphertext).ok_or(RecordError::Field("ciphertext"))?,
         })
     }
 }
@@ -172,7 +172,7 @@ mod tests {
         let short = FROZEN.replace("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAA");
         assert!(matches!(
             AccessKey::decode(1, short.as_bytes()),
-            Err(Malformed::Field("nonce"))
+            Err(RecordError::Field("nonce"))
         ));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, read, write};
+use super::{RecordError, StoredRecord, read, write};
 use crate::ids::{AccountId, MailId};
 use crate::model::{Account, Agreement, Decision, PendingEmail, Standing, Username};
 use crate::store::StoreError;
@@ -20,7 +20,7 @@ struct AccountV1 {
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,
-    standing: StandingV1,
+    standing: AccountStatusV1,
     created_at: Timestamp,
     password_changed_at: Timestamp,
     agreements: Vec<AgreementV1>,
@@ -37,7 +37,7 @@ struct AccountV2 {
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,
-    standing: StandingV1,
+    standing: AccountStatusV1,
     created_at: Timestamp,
     password_changed_at: Timestamp,
     agreements: Vec<AgreementV1>,
@@ -55,7 +55,7 @@ struct AccountV3 {
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,
-    standing: StandingV1,
+    standing: AccountStatusV1,
     decision: Option<DecisionV1>,
     created_at: Timestamp,
     password_changed_at: Timestamp,
@@ -77,7 +77,7 @@ struct AccountV4 {
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,
-    standing: StandingV1,
+    standing: AccountStatusV1,
     decision: Option<DecisionV1>,
     created_at: Timestamp,
     password_changed_at: Timestamp,
@@ -95,7 +95,7 @@ struct PendingEmailV1 {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum StandingV1 {
+enum AccountStatusV1 {
     Active,
     AwaitingApproval,
     Declined,
@@ -117,12 +117,12 @@ struct AgreementV1 {
     at: Timestamp,
 }
 
-impl Record for Account {
+impl StoredRecord for Account {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         write(4, &AccountV4::from(self))
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         match version {
             1 => AccountV4::from(AccountV3::from(AccountV2::from(read::<AccountV1>(
                 version, json,
@@ -131,7 +131,7 @@ impl Record for Account {
             2 => AccountV4::from(AccountV3::from(read::<AccountV2>(version, json)?)).try_into(),
             3 => AccountV4::from(read::<AccountV3>(version, json)?).try_into(),
             4 => read::<AccountV4>(version, json)?.try_into(),
-            _ => Err(Malformed::Version(version)),
+            _ => Err(RecordError::Version(version)),
         }
     }
 }
@@ -220,9 +220,9 @@ impl From<&Account> for AccountV4 {
 }
 
 impl TryFrom<AccountV4> for Account {
-    type Error = Malformed;
+    type Error = RecordError;
 
-    fn try_from(row: AccountV4) -> Result<Self, Malformed> {
+    fn try_from(row: AccountV4) -> Result<Self, RecordError> {
         Ok(Self {
             id: row.id,
             username: username(&row.username)?,
@@ -231,7 +231,7 @@ impl TryFrom<AccountV4> for Account {
                 .iter()
                 .map(|name| username(name))
                 .collect::<Result<_, _>>()?,
-            email: row.email.parse().map_err(|_| Malformed::Field("email"))?,
+            email: row.email.parse().map_err(|_| RecordError::Field("email"))?,
             email_verified: row.email_verified,
             pending_email: row.pending_email.map(PendingEmail::try_from).transpose()?,
             name: row.name,
@@ -247,8 +247,8 @@ impl TryFrom<AccountV4> for Account {
     }
 }
 
-fn username(text: &str) -> Result<Username, Malformed> {
-    text.parse().map_err(|_| Malformed::Field("username"))
+fn username(text: &str) -> Result<Username, RecordError> {
+    text.parse().map_err(|_| RecordError::Field("username"))
 }
 
 impl From<&PendingEmail> for PendingEmailV1 {
@@ -262,21 +262,21 @@ impl From<&PendingEmail> for PendingEmailV1 {
 }
 
 impl TryFrom<PendingEmailV1> for PendingEmail {
-    type Error = Malformed;
+    type Error = RecordError;
 
-    fn try_from(row: PendingEmailV1) -> Result<Self, Malformed> {
+    fn try_from(row: PendingEmailV1) -> Result<Self, RecordError> {
         let email = row.email.parse();
         Ok(Self {
-            email: email.map_err(|_| Malformed::Field("pending_email"))?,
+            email: email.map_err(|_| RecordError::Field("pending_email"))?,
             since: row.since,
             mail: row.mail,
         })
     }
 }
 
-impl From<Standing> for StandingV1 {
-    fn from(standing: Standing) -> Self {
-        match standing {
+impl From<Standing> for AccountStatusV1 {
+    fn from(status: Standing) -> Self {
+        match status {
             Standing::Active => Self::Active,
             Standing::AwaitingApproval => Self::AwaitingApproval,
             Standing::Declined => Self::Declined,
@@ -285,13 +285,13 @@ impl From<Standing> for StandingV1 {
     }
 }
 
-impl From<StandingV1> for Standing {
-    fn from(standing: StandingV1) -> Self {
+impl From<AccountStatusV1> for Standing {
+    fn from(standing: AccountStatusV1) -> Self {
         match standing {
-            StandingV1::Active => Self::Active,
-            StandingV1::AwaitingApproval => Self::AwaitingApproval,
-            StandingV1::Declined => Self::Declined,
-            StandingV1::Disabled => Self::Disabled,
+            AccountStatusV1::Active => Self::Active,
+            AccountStatusV1::AwaitingApproval => Self::AwaitingApproval,
+            AccountStatusV1::Declined => Self::Declined,
+            AccountStatusV1::Disabled => Self::Disabled,
         }
     }
 }

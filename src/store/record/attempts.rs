@@ -5,20 +5,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, only_version_1, version_1};
+use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::store::StoreError;
 
 /// The consecutive failures of a subject, and its lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::store) struct Failures {
     pub(in crate::store) count: u32,
-    pub(in crate::store) lock: Option<Lock>,
+    pub(in crate::store) lock: Option<StoredLock>,
 }
 
 /// A lock, as measured by both clocks: by the monotonic one for the process that started it, by the wall
 /// clock for those that come after.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::store) struct Lock {
+pub(in crate::store) struct StoredLock {
     /// How long it lasts from its start.
     pub(in crate::store) lasts: Duration,
     /// When it ends, by the wall clock at its start.
@@ -29,7 +29,7 @@ pub(in crate::store) struct Lock {
     pub(in crate::store) ends: Duration,
 }
 
-impl Lock {
+impl StoredLock {
     /// One that began elsewhere: it lasts by the wall clock.
     pub(in crate::store) fn from_elsewhere(lasts: Duration, until: Timestamp) -> Self {
         Self {
@@ -82,17 +82,17 @@ struct UnknownFailuresV1 {
     failures: FailuresV1,
 }
 
-impl Record for Failures {
+impl StoredRecord for Failures {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(&FailuresV1::from(self))
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         only_version_1::<FailuresV1>(version, json).map(Self::from)
     }
 }
 
-impl Record for UnknownFailures {
+impl StoredRecord for UnknownFailures {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(&UnknownFailuresV1 {
             last: self.last,
@@ -100,7 +100,7 @@ impl Record for UnknownFailures {
         })
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         let row: UnknownFailuresV1 = only_version_1(version, json)?;
         Ok(Self {
             last: row.last,
@@ -122,13 +122,13 @@ impl From<FailuresV1> for Failures {
     fn from(row: FailuresV1) -> Self {
         Self {
             count: row.count,
-            lock: row.lock.map(Lock::from),
+            lock: row.lock.map(StoredLock::from),
         }
     }
 }
 
-impl From<&Lock> for LockV1 {
-    fn from(lock: &Lock) -> Self {
+impl From<&StoredLock> for LockV1 {
+    fn from(lock: &StoredLock) -> Self {
         Self {
             lasts: lock.lasts,
             until: lock.until,
@@ -138,7 +138,7 @@ impl From<&Lock> for LockV1 {
     }
 }
 
-impl From<LockV1> for Lock {
+impl From<LockV1> for StoredLock {
     fn from(row: LockV1) -> Self {
         Self {
             lasts: row.lasts,

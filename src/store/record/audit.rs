@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, only_version_1, version_1};
+use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::ids::AccountId;
 use crate::model::{AuditEvent, AuditOutcome};
 use crate::store::StoreError;
@@ -27,7 +27,7 @@ struct AuditEventV1 {
     detail: Option<String>,
 }
 
-impl Record for AuditEvent {
+impl StoredRecord for AuditEvent {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         let event = self.clone();
         version_1(&AuditEventV1 {
@@ -46,11 +46,11 @@ impl Record for AuditEvent {
         })
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         let row: AuditEventV1 = only_version_1(version, json)?;
         Ok(Self {
             time: row.time,
-            event: row.event.parse().map_err(|_| Malformed::Field("event"))?,
+            event: row.event.parse().map_err(|_| RecordError::Field("event"))?,
             outcome: if row.success {
                 AuditOutcome::Success
             } else {

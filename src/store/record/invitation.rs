@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, only_version_1, version_1};
+use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::ids::InvitationId;
 use crate::model::{Invitation, InvitationKind, TokenDigest};
 use crate::store::StoreError;
@@ -29,12 +29,12 @@ enum InvitationKindV1 {
     FirstAdministrator,
 }
 
-impl Record for Invitation {
+impl StoredRecord for Invitation {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(&InvitationV1::from(self))
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         only_version_1::<InvitationV1>(version, json)?.try_into()
     }
 }
@@ -54,15 +54,15 @@ impl From<&Invitation> for InvitationV1 {
 }
 
 impl TryFrom<InvitationV1> for Invitation {
-    type Error = Malformed;
+    type Error = RecordError;
 
-    fn try_from(row: InvitationV1) -> Result<Self, Malformed> {
+    fn try_from(row: InvitationV1) -> Result<Self, RecordError> {
         let email = row.email.map(|email| email.parse()).transpose();
         Ok(Self {
             id: row.id,
             digest: row.digest,
             kind: row.kind.into(),
-            email: email.map_err(|_| Malformed::Field("email"))?,
+            email: email.map_err(|_| RecordError::Field("email"))?,
             groups: row.groups,
             created_at: row.created_at,
             expires_at: row.expires_at,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, only_version_1, version_1};
+use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::clock;
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{AccessKeyId, Cause, Email, KeptMail, Mail, MailState, Topic};
@@ -14,11 +14,11 @@ use crate::store::StoreError;
 
 /// The mails that an address was sent within a window of time.
 #[derive(Default)]
-pub(in crate::store) struct Postage {
+pub(in crate::store) struct MailQuota {
     mails: Vec<(MailId, Timestamp)>,
 }
 
-impl Postage {
+impl MailQuota {
     /// These mails, each with the moment until which it counts.
     pub(in crate::store) fn of(mails: Vec<(MailId, Timestamp)>) -> Self {
         Self { mails }
@@ -65,20 +65,20 @@ impl Postage {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PostageV1 {
+struct MailQuotaV1 {
     /// Each mail, and until when it counts.
     mails: Vec<(MailId, Timestamp)>,
 }
 
-impl Record for Postage {
+impl StoredRecord for MailQuota {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        version_1(&PostageV1 {
+        version_1(&MailQuotaV1 {
             mails: self.mails.clone(),
         })
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
-        let PostageV1 { mails } = only_version_1(version, json)?;
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
+        let MailQuotaV1 { mails } = only_version_1(version, json)?;
         Ok(Self { mails })
     }
 }
@@ -123,7 +123,7 @@ enum StateV1 {
     Failed(Timestamp),
 }
 
-impl Record for KeptMail {
+impl StoredRecord for KeptMail {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         let Mail {
             id,
@@ -149,7 +149,7 @@ impl Record for KeptMail {
         })
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         let row: MailV1 = only_version_1(version, json)?;
         Ok(Self {
             mail: Mail {
@@ -173,8 +173,8 @@ impl Record for KeptMail {
     }
 }
 
-fn email(text: &str) -> Result<Email, Malformed> {
-    text.parse().map_err(|_| Malformed::Field("address"))
+fn email(text: &str) -> Result<Email, RecordError> {
+    text.parse().map_err(|_| RecordError::Field("address"))
 }
 
 impl From<&Topic> for TopicV1 {
@@ -198,9 +198,9 @@ impl From<&Topic> for TopicV1 {
 }
 
 impl TryFrom<TopicV1> for Topic {
-    type Error = Malformed;
+    type Error = RecordError;
 
-    fn try_from(topic: TopicV1) -> Result<Self, Malformed> {
+    fn try_from(topic: TopicV1) -> Result<Self, RecordError> {
         Ok(match topic {
             TopicV1::VerifyEmail => Self::VerifyEmail,
             TopicV1::AlreadyRegistered => Self::AlreadyRegistered,
@@ -208,7 +208,7 @@ impl TryFrom<TopicV1> for Topic {
             TopicV1::ChangeEmail(id) => Self::ChangeEmail(id),
             TopicV1::EmailChanged(to) => Self::EmailChanged(email(&to)?),
             TopicV1::UsernameChanged(username) => {
-                Self::UsernameChanged(username.parse().map_err(|_| Malformed::Field("username"))?)
+                Self::UsernameChanged(username.parse().map_err(|_| RecordError::Field("username"))?)
             }
             TopicV1::PasswordChanged => Self::PasswordChanged,
             TopicV1::PasswordReset => Self::PasswordReset,
@@ -238,6 +238,6 @@ mod tests {
     #[test]
     fn version_1_is_read_and_written_as_ever() {
         assert_version_1_stays::<KeptMail>(FROZEN);
-        assert_version_1_stays::<Postage>(FROZEN_POSTAGE);
+        assert_version_1_stays::<MailQuota>(FROZEN_POSTAGE);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, only_version_1, version_1};
+use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::store::StoreError;
 
 /// Made with the store, never changed.
@@ -19,14 +19,14 @@ struct MetaV1 {
     slot_key: [u8; 32],
 }
 
-impl Record for Meta {
+impl StoredRecord for Meta {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(&MetaV1 {
             slot_key: self.slot_key,
         })
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         let MetaV1 { slot_key } = only_version_1(version, json)?;
         Ok(Self { slot_key })
     }

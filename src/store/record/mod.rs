@@ -8,9 +8,9 @@ mod access_key;
 mod account;
 mod attempts;
 mod audit;
+mod email_token;
 mod invitation;
 mod mail;
-mod mailed_token;
 mod meta;
 mod session;
 mod signature;
@@ -20,23 +20,23 @@ use serde::de::DeserializeOwned;
 
 use crate::store::StoreError;
 
-pub(in crate::store) use attempts::{Failures, Lock, Run, UnknownFailures};
-pub(in crate::store) use mail::Postage;
+pub(in crate::store) use attempts::{Failures, Run, StoredLock, UnknownFailures};
+pub(in crate::store) use mail::MailQuota;
 pub(in crate::store) use meta::Meta;
 pub(in crate::store) use signature::SpentUntil;
 
 /// What is kept.
-pub(in crate::store) trait Record: Sized {
+pub(in crate::store) trait StoredRecord: Sized {
     /// The record in the newest version: one byte that names that, then JSON.
     fn encode(&self) -> Result<Vec<u8>, StoreError>;
 
     /// What JSON of this version says.
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed>;
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError>;
 }
 
 /// Why a record cannot be read. Says nothing of what is in it.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::store) enum Malformed {
+pub(in crate::store) enum RecordError {
     #[error("it is empty")]
     Empty,
     #[error("its version {0} is not known")]
@@ -64,16 +64,16 @@ fn write<T: Serialize>(version: u8, record: &T) -> Result<Vec<u8>, StoreError> {
 pub(in crate::store) fn only_version_1<T: DeserializeOwned>(
     version: u8,
     json: &[u8],
-) -> Result<T, Malformed> {
+) -> Result<T, RecordError> {
     match version {
         1 => read(version, json),
-        _ => Err(Malformed::Version(version)),
+        _ => Err(RecordError::Version(version)),
     }
 }
 
 /// What a record says, as the struct of its version has it.
-fn read<T: DeserializeOwned>(version: u8, json: &[u8]) -> Result<T, Malformed> {
-    serde_json::from_slice(json).map_err(|error| Malformed::Json {
+fn read<T: DeserializeOwned>(version: u8, json: &[u8]) -> Result<T, RecordError> {
+    serde_json::from_slice(json).map_err(|error| RecordError::Json {
         version,
         column: error.column(),
     })
@@ -81,7 +81,7 @@ fn read<T: DeserializeOwned>(version: u8, json: &[u8]) -> Result<T, Malformed> {
 
 /// A row as version 1 first wrote it is read, and written again to the letter.
 #[cfg(test)]
-fn assert_version_1_stays<T: Record>(frozen: &str) {
+fn assert_version_1_stays<T: StoredRecord>(frozen: &str) {
     let written = T::decode(1, frozen.as_bytes()).unwrap().encode().unwrap();
     let (version, json) = written.split_first().unwrap();
     assert_eq!(*version, 1);

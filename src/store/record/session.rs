@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, read, write};
+use super::{RecordError, StoredRecord, read, write};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{AccessKeyId, Session, SignInMethod, TokenDigest};
 use crate::store::StoreError;
@@ -62,17 +62,17 @@ enum SignInMethodV1 {
     Iam,
 }
 
-impl Record for Session {
+impl StoredRecord for Session {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         write(3, &SessionV3::from(self))
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         match version {
             1 => read::<SessionV1>(version, json).map(|row| SessionV3::from(SessionV2::from(row)).into()),
             2 => read::<SessionV2>(version, json).map(|row| SessionV3::from(row).into()),
             3 => read::<SessionV3>(version, json).map(Self::from),
-            _ => Err(Malformed::Version(version)),
+            _ => Err(RecordError::Version(version)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, only_version_1, version_1};
+use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::store::StoreError;
 
 /// Until when a signature that served is remembered.
@@ -16,12 +16,12 @@ struct SpentUntilV1 {
     until: Timestamp,
 }
 
-impl Record for SpentUntil {
+impl StoredRecord for SpentUntil {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(&SpentUntilV1 { until: self.0 })
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         let SpentUntilV1 { until } = only_version_1(version, json)?;
         Ok(Self(until))
     }

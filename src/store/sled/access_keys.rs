@@ -4,12 +4,12 @@ use async_trait::async_trait;
 
 use super::SledStore;
 use super::engine::Engine;
-use super::key::{self, Kind};
-use super::rows::{self, Group, Rows};
+use super::key::{self, RowKind};
+use super::rows::{self, Rows, WriteBatch};
 use super::{mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
-use crate::store::{AccessKeyStore, CreateAccessKey, Loaded, StoreError, rules};
+use crate::store::{AccessKeyStore, CreateAccessKey, LoadedRows, StoreError, rules};
 
 #[async_trait]
 impl AccessKeyStore for SledStore {
@@ -30,7 +30,7 @@ impl AccessKeyStore for SledStore {
         }
     }
 
-    async fn load_access_keys(&self) -> Result<Loaded<AccessKey>, StoreError> {
+    async fn load_access_keys(&self) -> Result<LoadedRows<AccessKey>, StoreError> {
         self.read_all(all).await
     }
 
@@ -64,39 +64,39 @@ impl AccessKeyStore for SledStore {
             .change(move |group| replace_data_key(group, expected.as_ref(), &new))
             .await?;
         if replaced {
-            self.open.folder.tell_master_key(&master);
+            self.open.data_dir.record_master_key(&master);
         }
         Ok(replaced)
     }
 }
 
 fn create(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     access_key: &AccessKey,
     at_most: usize,
     new_mails: &[Mail],
 ) -> Result<CreateAccessKey, StoreError> {
     let (id, account) = (access_key.id, access_key.account);
-    if group.value(&key::account(account))?.is_none() {
+    if batch.value(&key::account(account))?.is_none() {
         return Ok(CreateAccessKey::NoAccount);
     }
-    if ids_of(group, account)?.len() >= at_most {
+    if ids_of(batch, account)?.len() >= at_most {
         return Ok(CreateAccessKey::TooMany);
     }
-    if group.value(&key::access_key(id))?.is_some() {
+    if batch.value(&key::access_key(id))?.is_some() {
         return Err(StoreError::Unavailable(
             "the new access key's id is taken".to_owned(),
         ));
     }
-    insert(group, access_key)?;
-    mails::enqueue(group, new_mails)?;
+    insert(batch, access_key)?;
+    mails::enqueue(batch, new_mails)?;
     Ok(CreateAccessKey::Created)
 }
 
 /// Keeps an access key that is new, with all that it is found by.
-pub(super) fn insert(group: &mut Group<'_>, access_key: &AccessKey) -> Result<(), StoreError> {
-    group.put(key::access_key(access_key.id), access_key)?;
-    group.put(key::access_key_of(access_key.account, access_key.id), &())
+pub(super) fn insert(batch: &mut WriteBatch<'_>, access_key: &AccessKey) -> Result<(), StoreError> {
+    batch.put(key::access_key(access_key.id), access_key)?;
+    batch.put(key::access_key_of(access_key.account, access_key.id), &())
 }
 
 /// Those of an account, in the order they were made.
@@ -109,81 +109,81 @@ fn of(rows: &impl Rows, account: AccountId) -> Result<Vec<AccessKey>, StoreError
 }
 
 /// All of them, in the order they were made.
-fn all(engine: &Engine) -> Result<Loaded<AccessKey>, StoreError> {
-    let loaded = rows::load(engine, Kind::AccessKey, Kind::AccessKeyOf)?;
-    Ok(Loaded {
+fn all(engine: &Engine) -> Result<LoadedRows<AccessKey>, StoreError> {
+    let loaded = rows::load(engine, RowKind::AccessKey, RowKind::AccessKeyOf)?;
+    Ok(LoadedRows {
         sound: in_order(loaded.sound),
         ..loaded
     })
 }
 
 fn set_disabled(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     id: AccessKeyId,
     disabled: bool,
 ) -> Result<Option<AccessKey>, StoreError> {
     let key = key::access_key(id);
-    let Some(mut access_key) = group.read::<AccessKey>(&key)? else {
+    let Some(mut access_key) = batch.read::<AccessKey>(&key)? else {
         return Ok(None);
     };
     if access_key.disabled != disabled {
         access_key.disabled = disabled;
-        group.put(key, &access_key)?;
+        batch.put(key, &access_key)?;
     }
     if disabled {
-        sessions::end_of_access_key(group, access_key.account, id)?;
+        sessions::end_of_access_key(batch, access_key.account, id)?;
     }
     Ok(Some(access_key))
 }
 
 /// Removes one, its failures and the sessions that were begun with it.
-fn revoke(group: &mut Group<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, StoreError> {
+fn revoke(batch: &mut WriteBatch<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, StoreError> {
     let key = key::access_key(id);
-    let Some(access_key) = group.read::<AccessKey>(&key)? else {
+    let Some(access_key) = batch.read::<AccessKey>(&key)? else {
         return Ok(None);
     };
-    group.remove(key);
-    group.remove(key::access_key_of(access_key.account, id));
-    group.remove(key::key_attempts(id));
-    sessions::end_of_access_key(group, access_key.account, id)?;
+    batch.remove(key);
+    batch.remove(key::access_key_of(access_key.account, id));
+    batch.remove(key::key_attempts(id));
+    sessions::end_of_access_key(batch, access_key.account, id)?;
     Ok(Some(access_key))
 }
 
 /// Removes those of an account.
-pub(super) fn revoke_of_account(group: &mut Group<'_>, account: AccountId) -> Result<(), StoreError> {
-    for id in ids_of(group, account)? {
-        revoke(group, id)?;
+pub(super) fn revoke_of_account(batch: &mut WriteBatch<'_>, account: AccountId) -> Result<(), StoreError> {
+    for id in ids_of(batch, account)? {
+        revoke(batch, id)?;
     }
     Ok(())
 }
 
 /// Notes last uses, never back in time.
-fn touch(group: &mut Group<'_>, uses: Vec<(AccessKeyId, KeyUse)>) -> Result<(), StoreError> {
+fn touch(batch: &mut WriteBatch<'_>, uses: Vec<(AccessKeyId, KeyUse)>) -> Result<(), StoreError> {
     for (id, last_use) in uses {
         let key = key::access_key(id);
-        if let Some(mut access_key) = group.read::<AccessKey>(&key)?
+        if let Some(mut access_key) = batch.read::<AccessKey>(&key)?
             && access_key
                 .last_use
                 .as_ref()
                 .is_none_or(|known| rules::is_later_use(last_use.at, known.at))
         {
             access_key.last_use = Some(last_use);
-            group.put(key, &access_key)?;
+            batch.put(key, &access_key)?;
         }
     }
     Ok(())
 }
 
 fn replace_data_key(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     expected: Option<&WrappedDataKey>,
     new: &WrappedDataKey,
 ) -> Result<bool, StoreError> {
-    let current: Option<WrappedDataKey> = group.read(&key::data_key())?;
+    let current: Option<WrappedDataKey> = batch.read(&key::data_key())?;
     if current.as_ref() != expected {
         return Ok(false);
     }
-    group.put(key::data_key(), new)?;
+    batch.put(key::data_key(), new)?;
     Ok(true)
 }
 

@@ -6,19 +6,19 @@ use ::sled::IVec;
 use jiff::Timestamp;
 
 use super::engine::Engine;
-use super::key::{self, Kind};
-use super::record::{self, Record};
-use super::rows::{Group, Rows};
-use super::{access_keys, inspection, invitations, mails, sessions, tokens};
+use super::key::{self, RowKind};
+use super::record::{self, StoredRecord};
+use super::rows::{Rows, WriteBatch};
+use super::{access_keys, admin_queries, invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Purpose, TokenDigest, Username};
-use crate::store::rules::Guarded;
+use crate::store::rules::GuardedGroup;
 use crate::store::{
     AccountEdit, CreateAccount, DeleteAccount, EditAccount, StoreError, UpdateAccount, rules,
 };
 
 pub(super) fn create(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     account: &Account,
     invitation: Option<TokenDigest>,
     verified_only: bool,
@@ -27,48 +27,48 @@ pub(super) fn create(
 ) -> Result<CreateAccount, StoreError> {
     // Whoever has no good invitation is not told which addresses and usernames exist.
     if let Some(digest) = invitation
-        && !invitations::serves(group, &digest, &account.email, verified_only, now)?
+        && !invitations::serves(batch, &digest, &account.email, verified_only, now)?
     {
         return Ok(CreateAccount::InvitationVoid);
     }
-    if group.value(&key::email(&account.email))?.is_some() {
+    if batch.value(&key::email(&account.email))?.is_some() {
         return Ok(CreateAccount::EmailTaken);
     }
-    if group.value(&key::username(&account.username))?.is_some() {
+    if batch.value(&key::username(&account.username))?.is_some() {
         return Ok(CreateAccount::UsernameTaken);
     }
-    if group.value(&key::account(account.id))?.is_some() {
+    if batch.value(&key::account(account.id))?.is_some() {
         return Err(StoreError::Unavailable(
             "the new account's id is taken".to_owned(),
         ));
     }
     if let Some(digest) = invitation {
-        invitations::remove(group, &digest)?;
+        invitations::remove(batch, &digest)?;
     }
-    insert(group, account)?;
-    mails::enqueue(group, new_mails)?;
+    insert(batch, account)?;
+    mails::enqueue(batch, new_mails)?;
     Ok(CreateAccount::Created)
 }
 
 pub(super) fn create_all(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     accounts: &[Account],
 ) -> Result<Vec<CreateAccount>, StoreError> {
-    let create = |account: &Account| create(group, account, None, false, &[], account.created_at);
+    let create = |account: &Account| create(batch, account, None, false, &[], account.created_at);
     accounts.iter().map(create).collect()
 }
 
 /// Keeps an account that is new, with all that it is found by.
-pub(super) fn insert(group: &mut Group<'_>, account: &Account) -> Result<(), StoreError> {
-    group.put(key::account(account.id), account)?;
-    group.put(key::email(&account.email), &account.id)?;
+pub(super) fn insert(batch: &mut WriteBatch<'_>, account: &Account) -> Result<(), StoreError> {
+    batch.put(key::account(account.id), account)?;
+    batch.put(key::email(&account.email), &account.id)?;
     for username in account.former_usernames.iter().chain([&account.username]) {
-        group.put(key::username(username), &Some(account.id))?;
+        batch.put(key::username(username), &Some(account.id))?;
     }
     for name in &account.groups {
-        group.put(key::member(name, account.id), &())?;
+        batch.put(key::member(name, account.id), &())?;
     }
-    inspection::index(group, None, Some(account))
+    admin_queries::index(batch, None, Some(account))
 }
 
 pub(super) fn by_email(rows: &impl Rows, email: &Email) -> Result<Option<Account>, StoreError> {
@@ -102,7 +102,7 @@ pub(super) fn members(rows: &impl Rows, name: &str) -> Result<Vec<Account>, Stor
 /// Up to `limit` accounts in the order of their ids, from the one after the key `after`.
 pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<Account>, StoreError> {
     let mut accounts = Vec::new();
-    engine.pieces(&Kind::Account.prefix(), after, |_, rows| {
+    engine.pieces(&RowKind::Account.prefix(), after, |_, rows| {
         for (key, value) in rows.iter().take(limit - accounts.len()) {
             accounts.push(record::decode(key, value)?);
         }
@@ -117,45 +117,45 @@ pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result
 
 /// Replaces an account; a new password ends its sessions, except `spared`.
 pub(super) fn update(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     expected: &Account,
     changed: Account,
-    guarded: &Guarded,
+    guarded: &GuardedGroup,
     spared: Option<TokenDigest>,
 ) -> Result<UpdateAccount, StoreError> {
-    let Some(current) = group.read::<Account>(&key::account(expected.id))? else {
+    let Some(current) = batch.read::<Account>(&key::account(expected.id))? else {
         return Ok(UpdateAccount::Changed);
     };
     // As rows, because two spellings of an address are equal as values.
     if current.encode()? != expected.encode()? {
         return Ok(UpdateAccount::Changed);
     }
-    Ok(change(group, current, changed, guarded, &[], spared)?.into())
+    Ok(change(batch, current, changed, guarded, &[], spared)?.into())
 }
 
 /// Applies an edit to an account as it is; a new password ends its sessions, except `spared`.
 pub(super) fn edit(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     id: AccountId,
     edit: &AccountEdit,
-    guarded: &Guarded,
+    guarded: &GuardedGroup,
     spared: Option<TokenDigest>,
 ) -> Result<EditAccount, StoreError> {
-    let Some(current) = group.read::<Account>(&key::account(id))? else {
+    let Some(current) = batch.read::<Account>(&key::account(id))? else {
         return Ok(EditAccount::Absent);
     };
     let mut changed = current.clone();
     match edit(&mut changed) {
-        Some(new_mails) => change(group, current, changed, guarded, &new_mails, spared),
+        Some(new_mails) => change(batch, current, changed, guarded, &new_mails, spared),
         None => Ok(EditAccount::Refused),
     }
 }
 
 fn change(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     current: Account,
     mut changed: Account,
-    guarded: &Guarded,
+    guarded: &GuardedGroup,
     new_mails: &[Mail],
     spared: Option<TokenDigest>,
 ) -> Result<EditAccount, StoreError> {
@@ -163,7 +163,7 @@ fn change(
     rules::void_pending_email(&current, &mut changed);
     changed.former_usernames.clone_from(&current.former_usernames);
     if changed.username != current.username {
-        let owner = group.read::<Option<AccountId>>(&key::username(&changed.username))?;
+        let owner = batch.read::<Option<AccountId>>(&key::username(&changed.username))?;
         if owner.is_some_and(|owner| owner != Some(changed.id)) {
             return Ok(EditAccount::UsernameTaken(changed.username));
         }
@@ -172,22 +172,22 @@ fn change(
             .retain(|former| *former != changed.username);
         changed.former_usernames.push(current.username.clone());
     }
-    if changed.email != current.email && group.value(&key::email(&changed.email))?.is_some() {
+    if changed.email != current.email && batch.value(&key::email(&changed.email))?.is_some() {
         return Ok(EditAccount::EmailTaken(changed.email));
     }
     let stays = guarded.is_active_member(&changed);
-    if !stays && is_last_active_member(group, &current, guarded)? {
+    if !stays && is_last_active_member(batch, &current, guarded)? {
         return Ok(EditAccount::LastMember);
     }
     if changed.password_changed_at != current.password_changed_at {
-        sessions::end_of_account(group, changed.id, spared)?;
+        sessions::end_of_account(batch, changed.id, spared)?;
         if let Some(spared) = spared {
             let at = changed.password_changed_at;
-            sessions::prove(group, &spared, at, at)?;
+            sessions::mark_reauthenticated(batch, &spared, at, at)?;
         }
     }
-    replace(group, &current, &changed)?;
-    mails::enqueue(group, new_mails)?;
+    replace(batch, &current, &changed)?;
+    mails::enqueue(batch, new_mails)?;
     Ok(EditAccount::Edited {
         before: Box::new(current),
         after: Box::new(changed),
@@ -196,67 +196,75 @@ fn change(
 
 /// Writes an account in place of what it was, and its indexes. If it has a new password or address, its tokens are void and
 /// mails that would get one are withdrawn; the one that moves it, if another change of the address is pending, or none.
-pub(super) fn replace(group: &mut Group<'_>, current: &Account, changed: &Account) -> Result<(), StoreError> {
+pub(super) fn replace(
+    batch: &mut WriteBatch<'_>,
+    current: &Account,
+    changed: &Account,
+) -> Result<(), StoreError> {
     if changed.email != current.email {
-        group.remove(key::email(&current.email));
-        group.put(key::email(&changed.email), &changed.id)?;
+        batch.remove(key::email(&current.email));
+        batch.put(key::email(&changed.email), &changed.id)?;
     }
     if changed.username != current.username {
         // The row of the former one stays: it is the account's for ever.
-        group.put(key::username(&changed.username), &Some(changed.id))?;
+        batch.put(key::username(&changed.username), &Some(changed.id))?;
     }
     for name in current.groups.difference(&changed.groups) {
-        group.remove(key::member(name, current.id));
+        batch.remove(key::member(name, current.id));
     }
     for name in changed.groups.difference(&current.groups) {
-        group.put(key::member(name, changed.id), &())?;
+        batch.put(key::member(name, changed.id), &())?;
     }
-    inspection::index(group, Some(current), Some(changed))?;
+    admin_queries::index(batch, Some(current), Some(changed))?;
     if rules::voids_tokens(current, changed) {
-        tokens::void_all(group, changed.id)?;
-        mails::withdraw_resets(group, &current.email)?;
+        tokens::void_all(batch, changed.id)?;
+        mails::withdraw_resets(batch, &current.email)?;
     } else if changed.pending_email != current.pending_email {
-        tokens::void(group, changed.id, Purpose::ChangeEmail)?;
+        tokens::void(batch, changed.id, Purpose::ChangeEmail)?;
     }
-    group.put(key::account(changed.id), changed)
+    batch.put(key::account(changed.id), changed)
 }
 
 pub(super) fn delete(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     id: AccountId,
-    guarded: &Guarded,
+    guarded: &GuardedGroup,
 ) -> Result<DeleteAccount, StoreError> {
-    let Some(account) = group.read::<Account>(&key::account(id))? else {
+    let Some(account) = batch.read::<Account>(&key::account(id))? else {
         return Ok(DeleteAccount::Absent);
     };
-    if is_last_active_member(group, &account, guarded)? {
+    if is_last_active_member(batch, &account, guarded)? {
         return Ok(DeleteAccount::LastMember);
     }
-    sessions::end_of_account(group, id, None)?;
-    tokens::void_all(group, id)?;
-    access_keys::revoke_of_account(group, id)?;
-    group.remove(key::attempts(id));
+    sessions::end_of_account(batch, id, None)?;
+    tokens::void_all(batch, id)?;
+    access_keys::revoke_of_account(batch, id)?;
+    batch.remove(key::attempts(id));
     for name in &account.groups {
-        group.remove(key::member(name, id));
+        batch.remove(key::member(name, id));
     }
-    inspection::index(group, Some(&account), None)?;
-    group.remove(key::email(&account.email));
+    admin_queries::index(batch, Some(&account), None)?;
+    batch.remove(key::email(&account.email));
     // Never given to another account.
     for username in account.former_usernames.iter().chain([&account.username]) {
-        group.put(key::username(username), &None)?;
+        batch.put(key::username(username), &None)?;
     }
-    group.remove(key::account(id));
+    batch.remove(key::account(id));
     Ok(DeleteAccount::Deleted)
 }
 
-fn is_last_active_member(rows: &impl Rows, account: &Account, guarded: &Guarded) -> Result<bool, StoreError> {
+fn is_last_active_member(
+    rows: &impl Rows,
+    account: &Account,
+    guarded: &GuardedGroup,
+) -> Result<bool, StoreError> {
     Ok(guarded.is_active_member(account) && !has_active_members(rows, guarded, Some(account.id))?)
 }
 
 /// Whether anybody is in the group who may sign in, other than `but`.
 pub(super) fn has_active_members(
     rows: &impl Rows,
-    guarded: &Guarded,
+    guarded: &GuardedGroup,
     but: Option<AccountId>,
 ) -> Result<bool, StoreError> {
     for row in rows.scan(&key::members(&guarded.group)) {

@@ -10,16 +10,16 @@ use sha2::{Digest, Sha256};
 
 use super::key;
 use super::record::{self, Failures, Run, UnknownFailures};
-use super::rows::{Group, Rows};
+use super::rows::{Rows, WriteBatch};
 use crate::clock::Clock;
 use crate::model::{LockoutPolicy, Subject};
-use crate::store::counting::{self, Counted, Counting, ELSEWHERE, WAYS};
-use crate::store::{Attempt, StoreError};
+use crate::store::attempt_counter::{self, AttemptCounter, CountedAttempt, ELSEWHERE, WAYS};
+use crate::store::{AttemptOutcome, StoreError};
 
 /// Counts, and knows where.
 #[derive(Clone, Debug)]
 pub(super) struct Attempts {
-    counting: Counting,
+    counting: AttemptCounter,
     slot_key: [u8; 32],
 }
 
@@ -27,7 +27,7 @@ impl Attempts {
     /// For this opening of the store.
     pub(super) fn new(clock: Clock, run: Run, slot_key: [u8; 32]) -> Self {
         Self {
-            counting: Counting::new(clock, run),
+            counting: AttemptCounter::new(clock, run),
             slot_key,
         }
     }
@@ -35,28 +35,28 @@ impl Attempts {
     /// Counts an attempt, unless the subject is locked.
     pub(super) fn record(
         &self,
-        group: &mut Group<'_>,
+        batch: &mut WriteBatch<'_>,
         subject: Subject,
         policy: LockoutPolicy,
-    ) -> Result<Attempt, StoreError> {
-        let place = self.place(group, subject)?;
-        let found = place.failures(group)?;
+    ) -> Result<AttemptOutcome, StoreError> {
+        let place = self.place(batch, subject)?;
+        let found = place.failures(batch)?;
         let is_new = found.is_none();
         let counted = self.counting.count(found, policy);
-        if let Counted::Failed(failures) = &counted {
+        if let CountedAttempt::Failed(failures) = &counted {
             if is_new {
-                self.make_room(group, &place, policy)?;
+                self.make_room(batch, &place, policy)?;
             }
-            self.put(group, place, failures)?;
+            self.put(batch, place, failures)?;
         }
         Ok(counted.attempt())
     }
 
     /// Forgets failures and lock.
-    pub(super) fn clear(&self, group: &mut Group<'_>, subject: Subject) -> Result<(), StoreError> {
-        let place = self.place(group, subject)?;
-        if group.value(place.key())?.is_some() {
-            group.remove(place.into_key());
+    pub(super) fn clear(&self, batch: &mut WriteBatch<'_>, subject: Subject) -> Result<(), StoreError> {
+        let place = self.place(batch, subject)?;
+        if batch.value(place.key())?.is_some() {
+            batch.remove(place.into_key());
         }
         Ok(())
     }
@@ -64,17 +64,17 @@ impl Attempts {
     /// Takes an attempt back.
     pub(super) fn withdraw(
         &self,
-        group: &mut Group<'_>,
+        batch: &mut WriteBatch<'_>,
         subject: Subject,
         policy: LockoutPolicy,
     ) -> Result<(), StoreError> {
-        let place = self.place(group, subject)?;
-        let Some(failures) = place.failures(group)? else {
+        let place = self.place(batch, subject)?;
+        let Some(failures) = place.failures(batch)? else {
             return Ok(());
         };
         match self.counting.withdraw(failures, policy) {
-            Some(failures) => self.put(group, place, &failures)?,
-            None => group.remove(place.into_key()),
+            Some(failures) => self.put(batch, place, &failures)?,
+            None => batch.remove(place.into_key()),
         }
         Ok(())
     }
@@ -97,33 +97,33 @@ impl Attempts {
 
     /// Where a subject's failures are. An account that was removed meanwhile has no row of its own: what is tried
     /// there counts like what is tried at an unknown name. So does an access key that does not exist.
-    fn place(&self, rows: &impl Rows, subject: Subject) -> Result<Place, StoreError> {
+    fn place(&self, rows: &impl Rows, subject: Subject) -> Result<AttemptKey, StoreError> {
         let digest = match subject {
             Subject::Account(id) if rows.value(&key::account(id))?.is_some() => {
-                return Ok(Place::OfKnown(key::attempts(id)));
+                return Ok(AttemptKey::OfKnown(key::attempts(id)));
             }
             Subject::Account(id) => Sha256::digest(id.as_bytes()).into(),
             Subject::AccessKey(id) if rows.value(&key::access_key(id))?.is_some() => {
-                return Ok(Place::OfKnown(key::key_attempts(id)));
+                return Ok(AttemptKey::OfKnown(key::key_attempts(id)));
             }
             Subject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
             Subject::Unknown(digest) => digest,
         };
-        let set = counting::set_of(&self.slot_key, &digest);
-        Ok(Place::InSet(set, key::unknown(set, &digest)))
+        let set = attempt_counter::set_of(&self.slot_key, &digest);
+        Ok(AttemptKey::InSet(set, key::unknown(set, &digest)))
     }
 
     /// Lets another name go if there is no room for this one.
     fn make_room(
         &self,
-        group: &mut Group<'_>,
-        place: &Place,
+        batch: &mut WriteBatch<'_>,
+        place: &AttemptKey,
         policy: LockoutPolicy,
     ) -> Result<(), StoreError> {
-        let Place::InSet(set, _) = place else {
+        let AttemptKey::InSet(set, _) = place else {
             return Ok(());
         };
-        let rows = group
+        let rows = batch
             .scan(&key::unknown_set(*set))
             .collect::<Result<Vec<_>, _>>()?;
         if rows.len() < WAYS {
@@ -135,15 +135,20 @@ impl Attempts {
         }
         let names = names.iter().map(|(key, name)| (*key, name));
         if let Some(key) = self.counting.first_to_go(names, policy) {
-            group.remove(key.to_vec());
+            batch.remove(key.to_vec());
         }
         Ok(())
     }
 
-    fn put(&self, group: &mut Group<'_>, place: Place, failures: &Failures) -> Result<(), StoreError> {
+    fn put(
+        &self,
+        batch: &mut WriteBatch<'_>,
+        place: AttemptKey,
+        failures: &Failures,
+    ) -> Result<(), StoreError> {
         match place {
-            Place::OfKnown(key) => group.put(key, failures),
-            Place::InSet(_, key) => group.put(
+            AttemptKey::OfKnown(key) => batch.put(key, failures),
+            AttemptKey::InSet(_, key) => batch.put(
                 key,
                 &UnknownFailures {
                     last: self.counting.now(),
@@ -157,25 +162,25 @@ impl Attempts {
     /// there.
     pub(super) fn insert(
         &self,
-        group: &mut Group<'_>,
+        batch: &mut WriteBatch<'_>,
         subject: Subject,
         failures: &Failures,
         last: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
-        let place = self.place(group, subject)?;
-        let belongs = matches!(place, Place::InSet(..)) == matches!(subject, Subject::Unknown(_));
-        if !belongs || group.value(place.key())?.is_some() {
+        let place = self.place(batch, subject)?;
+        let belongs = matches!(place, AttemptKey::InSet(..)) == matches!(subject, Subject::Unknown(_));
+        if !belongs || batch.value(place.key())?.is_some() {
             return Ok(false);
         }
         match place {
-            Place::OfKnown(key) => group.put(key, failures)?,
-            Place::InSet(..) => {
-                self.make_room(group, &place, ELSEWHERE)?;
+            AttemptKey::OfKnown(key) => batch.put(key, failures)?,
+            AttemptKey::InSet(..) => {
+                self.make_room(batch, &place, ELSEWHERE)?;
                 let name = UnknownFailures {
                     last: last.unwrap_or(Timestamp::UNIX_EPOCH),
                     failures: failures.clone(),
                 };
-                group.put(place.into_key(), &name)?;
+                batch.put(place.into_key(), &name)?;
             }
         }
         Ok(true)
@@ -183,13 +188,13 @@ impl Attempts {
 }
 
 /// The key of a row of failures.
-enum Place {
+enum AttemptKey {
     OfKnown(Vec<u8>),
     /// In a set that it shares with other names.
     InSet(u16, Vec<u8>),
 }
 
-impl Place {
+impl AttemptKey {
     fn key(&self) -> &[u8] {
         match self {
             Self::OfKnown(key) | Self::InSet(_, key) => key,
@@ -226,7 +231,7 @@ mod tests {
     /// Names of one set, so many as were asked for.
     fn rivals(attempts: &Attempts, wanted: usize) -> Vec<Subject> {
         let set = |subject| match subject {
-            Subject::Unknown(digest) => counting::set_of(&attempts.slot_key, &digest),
+            Subject::Unknown(digest) => attempt_counter::set_of(&attempts.slot_key, &digest),
             Subject::Account(_) | Subject::AccessKey(_) => unreachable!(),
         };
         (1..)
@@ -241,10 +246,10 @@ mod tests {
         let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
         let attempts = Attempts::new(clock, Run(1), [7; 32]);
         let db = ::sled::Config::new().temporary(true).open().unwrap();
-        let mut group = Group::new(&db);
+        let mut batch = WriteBatch::new(&db);
         let mut fail = |subject| {
             hand.advance(Duration::from_secs(1));
-            group
+            batch
                 .run(|group| attempts.record(group, subject, POLICY))
                 .unwrap()
         };
@@ -255,17 +260,25 @@ mod tests {
             fail(*locked);
         }
         for &other in &others[..7] {
-            assert_eq!(fail(other), Attempt::Counted(1));
+            assert_eq!(fail(other), AttemptOutcome::Counted(1));
         }
-        assert_eq!(fail(others[7]), Attempt::Counted(1), "the ninth takes a place");
+        assert_eq!(
+            fail(others[7]),
+            AttemptOutcome::Counted(1),
+            "the ninth takes a place"
+        );
         assert_eq!(
             fail(others[1]),
-            Attempt::Counted(2),
+            AttemptOutcome::Counted(2),
             "the second oldest is still there"
         );
-        assert_eq!(fail(others[0]), Attempt::Counted(1), "the oldest had to go");
+        assert_eq!(
+            fail(others[0]),
+            AttemptOutcome::Counted(1),
+            "the oldest had to go"
+        );
         assert!(
-            matches!(fail(*locked), Attempt::Locked(_)),
+            matches!(fail(*locked), AttemptOutcome::Locked(_)),
             "the locked one stayed"
         );
     }
@@ -275,16 +288,16 @@ mod tests {
         let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
         let attempts = Attempts::new(clock, Run(1), [7; 32]);
         let db = ::sled::Config::new().temporary(true).open().unwrap();
-        let mut group = Group::new(&db);
+        let mut batch = WriteBatch::new(&db);
         let rivals = rivals(&attempts, 9);
         for &rival in &rivals {
             for n in 1..=3 {
                 hand.advance(Duration::from_secs(1));
-                let attempt = group.run(|group| attempts.record(group, rival, POLICY));
-                assert_eq!(attempt.unwrap(), Attempt::Counted(n));
+                let attempt = batch.run(|group| attempts.record(group, rival, POLICY));
+                assert_eq!(attempt.unwrap(), AttemptOutcome::Counted(n));
             }
         }
-        let locked = |subject| attempts.locked_for(&group, subject, POLICY).unwrap().is_some();
+        let locked = |subject| attempts.locked_for(&batch, subject, POLICY).unwrap().is_some();
         assert!(!locked(rivals[0]));
         assert!(rivals[1..].iter().all(|&rival| locked(rival)));
     }

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 
 use super::SledStore;
 use super::engine::{Engine, PIECE};
-use super::key::{self, Kind};
+use super::key::{self, RowKind};
 use super::record;
-use super::rows::{Group, Row, Rows};
+use super::rows::{Row, Rows, WriteBatch};
 use crate::model::{AuditEvent, AuditPlace};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject, StoreError};
 
@@ -36,7 +36,7 @@ impl AuditLog {
     /// Counts those that are there.
     pub(super) fn open(engine: &Engine) -> Result<Self, StoreError> {
         let (mut next, mut count) = (0, 0);
-        engine.pieces(&Kind::Audit.prefix(), None, |_, rows| {
+        engine.pieces(&RowKind::Audit.prefix(), None, |_, rows| {
             count += rows.len();
             for place in rows.iter().filter_map(|(key, _)| key::trailing_place(key)) {
                 next = next.max(place.number.saturating_add(1));
@@ -49,36 +49,41 @@ impl AuditLog {
         })
     }
 
-    fn append(&self, group: &mut Group<'_>, events: &[AuditEvent], at_most: usize) -> Result<(), StoreError> {
+    fn append(
+        &self,
+        batch: &mut WriteBatch<'_>,
+        events: &[AuditEvent],
+        at_most: usize,
+    ) -> Result<(), StoreError> {
         for event in events {
-            let place = AuditPlace {
+            let cursor = AuditPlace {
                 number: self.next.fetch_add(1, Ordering::Relaxed),
                 ..AuditPlace::at(event.time)
             };
-            insert(group, place, event)?;
+            insert(batch, cursor, event)?;
         }
         let count = self.count.fetch_add(events.len(), Ordering::Relaxed) + events.len();
         let excess = count.saturating_sub(at_most).min(REMOVED_AT_ONCE);
         if excess > 0 {
-            let oldest = group.first_rows(&Kind::Audit.prefix(), excess)?;
-            self.remove(group, oldest.iter().map(|(key, _)| key));
+            let oldest = batch.first_rows(&RowKind::Audit.prefix(), excess)?;
+            self.remove(batch, oldest.iter().map(|(key, _)| key));
         }
         Ok(())
     }
 
     /// Removes events and what points to them. How many there were.
-    fn remove<'k>(&self, group: &mut Group<'_>, keys: impl Iterator<Item = &'k IVec>) -> usize {
+    fn remove<'k>(&self, batch: &mut WriteBatch<'_>, keys: impl Iterator<Item = &'k IVec>) -> usize {
         let mut removed = 0;
         for key in keys {
             // What cannot be read goes as well, or it would stand in the way of every further event.
-            if let Ok(Some(event)) = group.read::<AuditEvent>(key)
+            if let Ok(Some(event)) = batch.read::<AuditEvent>(key)
                 && let Some(place) = key::trailing_place(key)
             {
                 for subject in AuditSubject::of(&event) {
-                    group.remove(key::audit_of(&subject, place));
+                    batch.remove(key::audit_of(&subject, place));
                 }
             }
-            group.remove(key.to_vec());
+            batch.remove(key.to_vec());
             removed += 1;
         }
         self.count.fetch_sub(removed, Ordering::Relaxed);
@@ -113,7 +118,7 @@ impl AuditStore for SledStore {
             let end = end.clone();
             let piece = self
                 .change(move |group| {
-                    let mut oldest = group.first_rows(&Kind::Audit.prefix(), PIECE)?;
+                    let mut oldest = group.first_rows(&RowKind::Audit.prefix(), PIECE)?;
                     oldest.retain(|(key, _)| key.as_ref() < end.as_slice());
                     Ok(log.remove(group, oldest.iter().map(|(key, _)| key)))
                 })
@@ -127,10 +132,14 @@ impl AuditStore for SledStore {
 }
 
 /// Keeps an event at a place that is free, with all that it is found by.
-pub(super) fn insert(group: &mut Group<'_>, place: AuditPlace, event: &AuditEvent) -> Result<(), StoreError> {
-    group.put(key::audit(place), event)?;
+pub(super) fn insert(
+    batch: &mut WriteBatch<'_>,
+    cursor: AuditPlace,
+    event: &AuditEvent,
+) -> Result<(), StoreError> {
+    batch.put(key::audit(cursor), event)?;
     for subject in AuditSubject::of(event) {
-        group.put(key::audit_of(&subject, place), &())?;
+        batch.put(key::audit_of(&subject, cursor), &())?;
     }
     Ok(())
 }
@@ -149,7 +158,7 @@ fn read(
     let mut looks = 0;
     while looks < LOOKS {
         let more = engine.with(|tree| {
-            let piece = Piece::next(tree, &spans, order)?;
+            let piece = EventChunk::next(tree, &spans, order)?;
             looks += piece.looks;
             for (place, (key, value)) in piece.in_order(order) {
                 let event: AuditEvent = if subjects.is_empty() {
@@ -183,7 +192,7 @@ fn read(
 
 /// Rows that were read of all spans, by the places of their events: each event once.
 #[derive(Default)]
-struct Piece {
+struct EventChunk {
     rows: BTreeMap<AuditPlace, Row>,
     /// How many were read to get them.
     looks: usize,
@@ -191,7 +200,7 @@ struct Piece {
     until: Option<AuditPlace>,
 }
 
-impl Piece {
+impl EventChunk {
     fn next(tree: &Tree, spans: &[Span], order: AuditOrder) -> Result<Self, StoreError> {
         let mut piece = Self::default();
         for span in spans {
@@ -249,7 +258,7 @@ impl Span {
         after: Option<AuditPlace>,
     ) -> Vec<Self> {
         if subjects.is_empty() {
-            return vec![Self::along(Kind::Audit.prefix(), filter, order, after)];
+            return vec![Self::along(RowKind::Audit.prefix(), filter, order, after)];
         }
         let subjects = subjects.iter().map(key::audits_of);
         subjects
@@ -277,8 +286,8 @@ impl Span {
     }
 
     /// What is up to this place, in this order, is read.
-    fn pass(&mut self, place: AuditPlace, order: AuditOrder) {
-        let place = key::audit_within(&self.prefix, place);
+    fn pass(&mut self, cursor: AuditPlace, order: AuditOrder) {
+        let place = key::audit_within(&self.prefix, cursor);
         match order {
             AuditOrder::OldestFirst if place >= self.from => (self.from, self.from_is_past) = (place, true),
             AuditOrder::NewestFirst if place < self.until => self.until = place,

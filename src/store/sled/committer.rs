@@ -10,10 +10,10 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
-use super::ballast::Ballast;
 use super::engine::Engine;
 use super::high_water_mark::MarkWriter;
-use super::rows::{Changes, Group};
+use super::reserved_space::ReservedSpace;
+use super::rows::{Changes, WriteBatch};
 use crate::clock::Clock;
 use crate::store::StoreError;
 
@@ -24,7 +24,7 @@ const QUEUE: usize = 1024;
 const GROUP: usize = 256;
 
 /// An operation, its caller's type hidden. Runs in a group, or is told why there is none.
-type Job = Box<dyn FnOnce(Result<&mut Group<'_>, StoreError>) -> Acknowledge + Send>;
+type WriteJob = Box<dyn FnOnce(Result<&mut WriteBatch<'_>, StoreError>) -> Acknowledge + Send>;
 
 /// Tells the caller what became of the operation, or why its group could not be written.
 type Acknowledge = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -32,17 +32,21 @@ type Acknowledge = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// The callers' end of the committer.
 #[derive(Debug)]
 pub(super) struct Committer {
-    queue: Option<SyncSender<Job>>,
+    queue: Option<SyncSender<WriteJob>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Committer {
     /// Starts the thread.
-    pub(super) fn start(engine: Arc<Engine>, ballast: Ballast, clock: Clock) -> std::io::Result<Self> {
+    pub(super) fn start(
+        engine: Arc<Engine>,
+        reserved_space: ReservedSpace,
+        clock: Clock,
+    ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let mut writer = Writer {
+        let mut writer = WriterThread {
             engine,
-            ballast,
+            reserved_space,
             clock,
             mark: None,
         };
@@ -62,10 +66,10 @@ impl Committer {
     pub(super) async fn run<T, F>(&self, operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Group<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: FnOnce(&mut WriteBatch<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |group| {
+        let job: WriteJob = Box::new(move |group| {
             let outcome = group.and_then(|group| group.run(operation));
             Box::new(move |written| {
                 let _ = answer.send(written.and(outcome));
@@ -85,7 +89,7 @@ impl Committer {
         }
     }
 
-    fn enqueue(&self, job: Job) -> Result<(), StoreError> {
+    fn enqueue(&self, job: WriteJob) -> Result<(), StoreError> {
         match self.queue.as_ref().ok_or_else(gone)?.try_send(job) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => Err(StoreError::Unavailable(
@@ -106,23 +110,23 @@ fn gone() -> StoreError {
     StoreError::Unavailable("its committer is gone".to_owned())
 }
 
-struct Writer {
+struct WriterThread {
     engine: Arc<Engine>,
-    ballast: Ballast,
+    reserved_space: ReservedSpace,
     clock: Clock,
     /// Puts down how far the log goes, as long as the engine is open.
     mark: Option<MarkWriter>,
 }
 
-impl Writer {
-    fn work(mut self, jobs: &Receiver<Job>) {
+impl WriterThread {
+    fn work(mut self, jobs: &Receiver<WriteJob>) {
         while let Ok(first) = jobs.recv() {
             let group = std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1));
             self.write(group.collect());
         }
     }
 
-    fn write(&mut self, jobs: Vec<Job>) {
+    fn write(&mut self, jobs: Vec<WriteJob>) {
         if !self.engine.is_open() {
             self.recover();
         }
@@ -133,19 +137,19 @@ impl Writer {
         }
     }
 
-    fn run(&self, jobs: Vec<Job>) -> (Vec<Acknowledge>, Option<Changes>) {
+    fn run(&self, jobs: Vec<WriteJob>) -> (Vec<Acknowledge>, Option<Changes>) {
         let mut jobs = jobs.into_iter();
         let ran = self.engine.with(|tree| {
-            let mut group = Group::new(tree);
-            let acknowledgements = jobs.by_ref().map(|job| job(Ok(&mut group))).collect();
-            Ok((acknowledgements, group.into_changes()))
+            let mut batch = WriteBatch::new(tree);
+            let acknowledgements = jobs.by_ref().map(|job| job(Ok(&mut batch))).collect();
+            Ok((acknowledgements, batch.into_changes()))
         });
         ran.unwrap_or_else(|error| (jobs.map(|job| job(Err(error.clone()))).collect(), None))
     }
 
     /// Without ballast nothing is written: on a full disk the engine could not be opened again.
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        if !self.ballast.lay()? {
+        if !self.reserved_space.lay()? {
             return Err(StoreError::Unavailable("the disk is full".to_owned()));
         }
         let written = self.engine.commit(changes);
@@ -165,7 +169,7 @@ impl Writer {
         self.mark = None;
         self.engine.close();
         let opened = self
-            .ballast
+            .reserved_space
             .throw_out_if_full()
             .map_err(StoreError::from)
             .and_then(|_| self.engine.open());
@@ -195,7 +199,7 @@ mod tests {
     fn committer(folder: &std::path::Path) -> Committer {
         let engine = Arc::new(Engine::new(folder));
         engine.open().unwrap();
-        Committer::start(engine, Ballast::find(folder), Clock::system()).unwrap()
+        Committer::start(engine, ReservedSpace::find(folder), Clock::system()).unwrap()
     }
 
     #[tokio::test]

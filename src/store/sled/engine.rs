@@ -33,12 +33,12 @@ const RELEASE_PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Engine {
     folder: PathBuf,
     /// `None` while it is closed. Whoever reads several rows holds the lock meanwhile and sees no half of a batch.
-    open: RwLock<Option<Open>>,
+    open: RwLock<Option<OpenEngine>>,
     snapshots: Snapshots,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenEngine {
     db: Db,
     /// sled's `flush` hands the log to the operating system and no further; this handle is for `fdatasync`.
     file: File,
@@ -81,7 +81,7 @@ impl Engine {
             error => error,
         })?;
         let file = File::open(self.folder.join("db"))?;
-        *self.write() = Some(Open { db, file });
+        *self.write() = Some(OpenEngine { db, file });
         Ok(())
     }
 
@@ -152,7 +152,7 @@ impl Engine {
         }
         let open = self.write();
         let db = &open.as_ref().ok_or_else(closed)?.db;
-        self.snapshots.keep(db, changes)?;
+        self.snapshots.preserve(db, changes)?;
         Ok(db.apply_batch(batch)?)
     }
 
@@ -170,11 +170,11 @@ impl Engine {
         self.snapshots.begin()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Option<Open>> {
+    fn read(&self) -> RwLockReadGuard<'_, Option<OpenEngine>> {
         self.open.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Option<Open>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Option<OpenEngine>> {
         self.open.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,8 +7,8 @@ use jiff::SignedDuration;
 
 use super::SledStore;
 use super::engine::Engine;
-use super::key::{self, Kind};
-use super::record::{self, Failures, Meta, Postage, SpentUntil, UnknownFailures};
+use super::key::{self, RowKind};
+use super::record::{self, Failures, MailQuota, Meta, SpentUntil, UnknownFailures};
 use super::snapshot::Snapshot;
 use crate::ids::AccountId;
 use crate::model::Subject;
@@ -68,7 +68,7 @@ fn next(engine: &Engine, snapshot: &mut Snapshot) -> Result<Vec<Record>, StoreEr
 /// What a row says, if it says something that is not said by others.
 pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, StoreError> {
     let wrong = |what: &str| StoreError::Corrupt(format!("{} {what}", record::name(key)));
-    let kind = Kind::of(key).ok_or_else(|| wrong("is of no kind that exists"))?;
+    let kind = RowKind::of(key).ok_or_else(|| wrong("is of no kind that exists"))?;
     let failures = |of: Option<Subject>, failures: Failures, last| {
         let lock = failures.lock.map(|lock| KeptLock {
             until: lock.until,
@@ -82,13 +82,13 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
         }))
     };
     Ok(Some(match kind {
-        Kind::Meta => {
+        RowKind::Meta => {
             let Meta { slot_key } = record::decode(key, value)?;
             Record::NamesKey(NamesKey { key: slot_key })
         }
-        Kind::DataKey => Record::DataKey(record::decode(key, value)?),
-        Kind::Account => Record::Account(record::decode(key, value)?),
-        Kind::Username => {
+        RowKind::DataKey => Record::DataKey(record::decode(key, value)?),
+        RowKind::Account => Record::Account(record::decode(key, value)?),
+        RowKind::Username => {
             // One that is somebody's is in their account.
             if record::decode::<Option<AccountId>>(key, value)?.is_some() {
                 return Ok(None);
@@ -96,52 +96,52 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
             let username = key::trailing_text(key).and_then(|text| text.parse().ok());
             Record::RetiredUsername(username.ok_or_else(|| wrong("is no username"))?)
         }
-        Kind::AccessKey => Record::AccessKey(record::decode(key, value)?),
-        Kind::Attempts => {
+        RowKind::AccessKey => Record::AccessKey(record::decode(key, value)?),
+        RowKind::Attempts => {
             let of = key::trailing_account(key).map(Subject::Account);
             failures(of, record::decode(key, value)?, None)?
         }
-        Kind::KeyAttempts => {
+        RowKind::KeyAttempts => {
             let of = key::trailing_access_key(key).map(Subject::AccessKey);
             failures(of, record::decode(key, value)?, None)?
         }
-        Kind::Unknown => {
+        RowKind::Unknown => {
             let name: UnknownFailures = record::decode(key, value)?;
             let of = key::trailing_name(key).map(Subject::Unknown);
             failures(of, name.failures, Some(name.last))?
         }
-        Kind::Session => Record::Session(record::decode(key, value)?),
-        Kind::Invitation => Record::Invitation(record::decode(key, value)?),
-        Kind::Token => Record::MailedToken(record::decode(key, value)?),
-        Kind::Mail => Record::Mail(record::decode(key, value)?),
-        Kind::Postage => {
+        RowKind::Session => Record::Session(record::decode(key, value)?),
+        RowKind::Invitation => Record::Invitation(record::decode(key, value)?),
+        RowKind::Token => Record::MailedToken(record::decode(key, value)?),
+        RowKind::Mail => Record::Mail(record::decode(key, value)?),
+        RowKind::MailQuota => {
             let address = key::trailing_text(key).ok_or_else(|| wrong("is no address"))?;
             Record::AddressMails(AddressMails {
                 address: address.to_owned(),
-                mails: record::decode::<Postage>(key, value)?.into_mails(),
+                mails: record::decode::<MailQuota>(key, value)?.into_mails(),
             })
         }
-        Kind::Signature => {
+        RowKind::Signature => {
             let SpentUntil(until) = record::decode(key, value)?;
             let digest = key::trailing_signature(key).ok_or_else(|| wrong("is no signature"))?;
             Record::SpentSignature(SpentSignature { digest, until })
         }
-        Kind::Audit => Record::AuditEvent(record::decode(key, value)?),
+        RowKind::Audit => Record::AuditEvent(record::decode(key, value)?),
         // Made from the others.
-        Kind::Email
-        | Kind::Member
-        | Kind::SessionId
-        | Kind::SessionOf
-        | Kind::InvitationId
-        | Kind::SignatureEnd
-        | Kind::TokenOf
-        | Kind::MailDue
-        | Kind::ResetMail
-        | Kind::AccessKeyOf
-        | Kind::AuditOf
-        | Kind::Term
-        | Kind::Standing
-        | Kind::IndexForm => return Ok(None),
+        RowKind::Email
+        | RowKind::Member
+        | RowKind::SessionId
+        | RowKind::SessionOf
+        | RowKind::InvitationId
+        | RowKind::SignatureEnd
+        | RowKind::TokenOf
+        | RowKind::MailDue
+        | RowKind::ResetMail
+        | RowKind::AccessKeyOf
+        | RowKind::AuditOf
+        | RowKind::Term
+        | RowKind::Status
+        | RowKind::IndexForm => return Ok(None),
     }))
 }
 
@@ -153,7 +153,7 @@ mod tests {
     /// A new kind of row must be exported, or be made from those that are.
     #[test]
     fn every_kind_of_row_is_exported_or_made_from_others() {
-        for kind in Kind::ALL {
+        for kind in RowKind::ALL {
             // Without a key and a value there is nothing to read: an error, unless it says nothing of its own.
             let is_index = matches!(record_of(&kind.prefix(), b""), Ok(None));
             assert_eq!(ORDER.contains(&kind), !is_index, "{kind:?}");

@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::log::Log;
+use super::engine_log::EngineLog;
 use super::unreadable_snapshot;
 use crate::clock::Clock;
 
@@ -124,9 +124,9 @@ struct MarkState {
     is_stopped: bool,
 }
 
-struct Follower {
+struct MarkFollower {
     folder: PathBuf,
-    log: Log,
+    log: EngineLog,
     clock: Clock,
     /// How far the log was read.
     position: u64,
@@ -137,8 +137,8 @@ struct Follower {
 impl MarkWriter {
     /// Begins with the log as the engine just opened it. A mark of before is replaced.
     pub(super) fn start(folder: &Path, clock: Clock) -> io::Result<Self> {
-        let log = Log::open(folder)?.ok_or(io::ErrorKind::NotFound)?;
-        let follower = Follower {
+        let log = EngineLog::open(folder)?.ok_or(io::ErrorKind::NotFound)?;
+        let follower = MarkFollower {
             position: unreadable_snapshot::newest_end(folder)?,
             folder: folder.to_owned(),
             log,
@@ -187,7 +187,7 @@ impl MarkProgress {
     }
 }
 
-impl Follower {
+impl MarkFollower {
     fn work(mut self, progress: &MarkProgress) {
         loop {
             let waiting = progress

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::ballast::Ballast;
+use super::data_dir::DataDir;
 use super::engine::Engine;
-use super::folder::Folder;
-use super::key::{self, Kind};
-use super::record::{self, Failures, Lock, Meta, Postage, Run};
-use super::rows::{Group, Rows};
+use super::key::{self, RowKind};
+use super::record::{self, Failures, MailQuota, Meta, Run, StoredLock};
+use super::reserved_space::ReservedSpace;
+use super::rows::{Rows, WriteBatch};
 use super::{
-    SledStore, access_keys, accounts, audit, inspection, invitations, mails, sessions, signatures, tokens,
+    SledStore, access_keys, accounts, admin_queries, audit, invitations, mails, sessions, signatures, tokens,
 };
 use super::{attempts::Attempts, verify};
 use crate::clock::Clock;
@@ -32,34 +32,34 @@ impl SledStore {
     /// [`StoreError::Refused`] if there is a store with something in it, or one that is open; else as
     /// [`open`](Self::open).
     pub fn begin_import(path: &Path, clock: Clock) -> Result<Box<dyn Import>, StoreError> {
-        let folder = Folder::take_for_import(path, require_blank)?;
-        let mut ballast = Ballast::find(path);
-        ballast.lay()?;
+        let data_dir = DataDir::take_for_import(path, require_blank)?;
+        let mut reserved_space = ReservedSpace::find(path);
+        reserved_space.lay()?;
         let engine = Engine::new(path);
         engine.open()?;
         let slot_key = Random::system().bytes();
-        Ok(Box::new(SledImport(Some(Filling {
+        Ok(Box::new(SledImport(Some(OpenImport {
             engine: Arc::new(engine),
-            folder,
+            data_dir,
             attempts: Attempts::new(clock.clone(), Run(1), slot_key),
             clock,
             slot_key,
-            names_key: NamesKeyIs::Ours,
+            names_key: NamesKeySource::Ours,
             events: 0,
         }))))
     }
 }
 
 /// Refuses a store in which there is more than what a start makes.
-fn require_blank(folder: &Folder) -> Result<(), StoreError> {
-    let path = folder.path();
-    if folder.has_database() {
+fn require_blank(data_dir: &DataDir) -> Result<(), StoreError> {
+    let path = data_dir.path();
+    if data_dir.has_database() {
         let engine = Engine::new(path);
         engine.open()?;
         let is_blank = engine.with(|tree| {
             for row in tree {
-                let made_at_a_start = [Kind::Meta, Kind::DataKey, Kind::IndexForm];
-                if !Kind::of(&row?.0).is_some_and(|kind| made_at_a_start.contains(&kind)) {
+                let made_at_a_start = [RowKind::Meta, RowKind::DataKey, RowKind::IndexForm];
+                if !RowKind::of(&row?.0).is_some_and(|kind| made_at_a_start.contains(&kind)) {
                     return Ok(false);
                 }
             }
@@ -77,22 +77,22 @@ fn require_blank(folder: &Folder) -> Result<(), StoreError> {
 }
 
 /// `None` after it was given up.
-struct SledImport(Option<Filling>);
+struct SledImport(Option<OpenImport>);
 
-struct Filling {
+struct OpenImport {
     engine: Arc<Engine>,
-    folder: Folder,
+    data_dir: DataDir,
     attempts: Attempts,
     clock: Clock,
     slot_key: [u8; 32],
-    names_key: NamesKeyIs,
+    names_key: NamesKeySource,
     /// How many events there are.
     events: u64,
 }
 
 /// What decides where names are that belong to nobody.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum NamesKeyIs {
+enum NamesKeySource {
     /// Made here; it may still be replaced.
     Ours,
     /// That of the store from which the records come.
@@ -122,19 +122,19 @@ fn given_up() -> StoreError {
     StoreError::Unavailable("the import was given up".to_owned())
 }
 
-impl Filling {
+impl OpenImport {
     fn put(&mut self, records: &[Record]) -> Result<(), PutError> {
         let engine = self.engine.clone();
         let mut refused = None;
         let changes = engine.with(|tree| {
-            let mut group = Group::new(tree);
+            let mut batch = WriteBatch::new(tree);
             for (index, record) in records.iter().enumerate() {
-                if let Err(why) = group.run(|group| self.put_one(group, record))? {
+                if let Err(why) = batch.run(|group| self.put_one(group, record))? {
                     refused = Some(PutError::Refused { index, why });
                     break;
                 }
             }
-            Ok(group.into_changes())
+            Ok(batch.into_changes())
         })?;
         match (refused, changes) {
             (Some(refused), _) => Err(refused),
@@ -145,7 +145,11 @@ impl Filling {
     }
 
     /// Puts a record, or says why it cannot be beside those before it.
-    fn put_one(&mut self, group: &mut Group<'_>, record: &Record) -> Result<Result<(), String>, StoreError> {
+    fn put_one(
+        &mut self,
+        batch: &mut WriteBatch<'_>,
+        record: &Record,
+    ) -> Result<Result<(), String>, StoreError> {
         let owner = match record {
             Record::AccessKey(key) => Some(key.account),
             Record::Session(session) => Some(session.account),
@@ -153,12 +157,12 @@ impl Filling {
             _ => None,
         };
         if let Some(owner) = owner
-            && group.value(&key::account(owner))?.is_none()
+            && batch.value(&key::account(owner))?.is_none()
         {
             return Ok(Err(format!("its account {owner} is not among those before it")));
         }
         for key in rows_of(record) {
-            if group.value(&key)?.is_some() {
+            if batch.value(&key)?.is_some() {
                 return Ok(Err(format!(
                     "there is one before it with the same {}",
                     record::name(&key)
@@ -167,43 +171,43 @@ impl Filling {
         }
         match record {
             Record::NamesKey(given) => {
-                if self.names_key != NamesKeyIs::Ours {
+                if self.names_key != NamesKeySource::Ours {
                     return Ok(Err("it comes after names, or for a second time".to_owned()));
                 }
-                self.names_key = NamesKeyIs::Theirs;
+                self.names_key = NamesKeySource::Theirs;
                 self.slot_key = given.key;
                 self.attempts = Attempts::new(self.clock.clone(), Run(1), given.key);
             }
-            Record::DataKey(wrapped) => group.put(key::data_key(), wrapped)?,
+            Record::DataKey(wrapped) => batch.put(key::data_key(), wrapped)?,
             Record::Account(account) => {
                 if has_a_username_twice(account) {
                     return Ok(Err("it has a username twice".to_owned()));
                 }
-                accounts::insert(group, account)?;
+                accounts::insert(batch, account)?;
             }
-            Record::RetiredUsername(username) => group.put(key::username(username), &None::<AccountId>)?,
+            Record::RetiredUsername(username) => batch.put(key::username(username), &None::<AccountId>)?,
             Record::AccessKey(key) => {
-                if group.value(&key::data_key())?.is_none() {
+                if batch.value(&key::data_key())?.is_none() {
                     return Ok(Err("there is no data-key before it".to_owned()));
                 }
-                access_keys::insert(group, key)?;
+                access_keys::insert(batch, key)?;
             }
-            Record::Failures(failures) => return self.put_failures(group, failures),
-            Record::Session(session) => sessions::insert(group, session)?,
-            Record::Invitation(invitation) => invitations::create(group, invitation)?,
-            Record::MailedToken(token) => tokens::put(group, token)?,
-            Record::Mail(kept) => mails::put(group, kept)?,
+            Record::Failures(failures) => return self.put_failures(batch, failures),
+            Record::Session(session) => sessions::insert(batch, session)?,
+            Record::Invitation(invitation) => invitations::create(batch, invitation)?,
+            Record::MailedToken(token) => tokens::put(batch, token)?,
+            Record::Mail(kept) => mails::put(batch, kept)?,
             Record::AddressMails(sent) => {
-                group.put(key::postage_of(&sent.address), &Postage::of(sent.mails.clone()))?;
+                batch.put(key::postage_of(&sent.address), &MailQuota::of(sent.mails.clone()))?;
             }
-            Record::SpentSignature(spent) => signatures::insert(group, &spent.digest, spent.until)?,
+            Record::SpentSignature(spent) => signatures::insert(batch, &spent.digest, spent.until)?,
             Record::AuditEvent(event) => {
-                let place = AuditPlace {
+                let cursor = AuditPlace {
                     number: self.events,
                     ..AuditPlace::at(event.time)
                 };
                 self.events += 1;
-                audit::insert(group, place, event)?;
+                audit::insert(batch, cursor, event)?;
             }
         }
         Ok(Ok(()))
@@ -211,19 +215,19 @@ impl Filling {
 
     fn put_failures(
         &mut self,
-        group: &mut Group<'_>,
+        batch: &mut WriteBatch<'_>,
         kept: &KeptFailures,
     ) -> Result<Result<(), String>, StoreError> {
         let failures = Failures {
             count: kept.count,
             lock: kept.lock.map(|lock| {
-                Lock::from_elsewhere(Duration::try_from(lock.lasts).unwrap_or_default(), lock.until)
+                StoredLock::from_elsewhere(Duration::try_from(lock.lasts).unwrap_or_default(), lock.until)
             }),
         };
-        if matches!(kept.of, Subject::Unknown(_)) && self.names_key == NamesKeyIs::Ours {
-            self.names_key = NamesKeyIs::InUse;
+        if matches!(kept.of, Subject::Unknown(_)) && self.names_key == NamesKeySource::Ours {
+            self.names_key = NamesKeySource::InUse;
         }
-        Ok(if self.attempts.insert(group, kept.of, &failures, kept.last)? {
+        Ok(if self.attempts.insert(batch, kept.of, &failures, kept.last)? {
             Ok(())
         } else {
             Err("they are there already, or nobody before them has them".to_owned())
@@ -231,11 +235,11 @@ impl Filling {
     }
 
     fn finish(mut self) -> Result<(), StoreError> {
-        let mut changes = inspection::form_row()?;
+        let mut changes = admin_queries::form_row()?;
         let meta = Meta {
             slot_key: self.slot_key,
         };
-        changes.insert(key::meta(), Some(record::Record::encode(&meta)?.into()));
+        changes.insert(key::meta(), Some(record::StoredRecord::encode(&meta)?.into()));
         self.engine.apply(&changes)?;
         let mut faults = verify::run(&self.engine)?.faults;
         if !faults.is_empty() {
@@ -243,17 +247,17 @@ impl Filling {
             return Err(StoreError::Corrupt(faults.join("; ")));
         }
         self.engine.sync()?;
-        self.folder.settle()?;
+        self.data_dir.commit()?;
         Ok(())
     }
 }
 
 /// What was not finished leaves nothing behind.
-impl Drop for Filling {
+impl Drop for OpenImport {
     fn drop(&mut self) {
         self.engine.close();
-        if let Err(error) = self.folder.abandon() {
-            tracing::warn!(folder = %self.folder.path().display(), %error, "what was imported cannot be removed");
+        if let Err(error) = self.data_dir.abandon() {
+            tracing::warn!(folder = %self.data_dir.path().display(), %error, "what was imported cannot be removed");
         }
     }
 }

@@ -6,17 +6,17 @@ use jiff::Timestamp;
 
 use super::accounts;
 use super::engine::Engine;
-use super::key::{self, Kind};
+use super::key::{self, RowKind};
 use super::record;
-use super::rows::{Group, Rows};
+use super::rows::{Rows, WriteBatch};
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, TokenDigest};
 use crate::store::{StoreError, rules};
 
-pub(super) fn create(group: &mut Group<'_>, invitation: &Invitation) -> Result<(), StoreError> {
-    remove(group, &invitation.digest)?;
-    group.put(key::invitation(&invitation.digest), invitation)?;
-    group.put(key::invitation_id(invitation.id), &invitation.digest)
+pub(super) fn create(batch: &mut WriteBatch<'_>, invitation: &Invitation) -> Result<(), StoreError> {
+    remove(batch, &invitation.digest)?;
+    batch.put(key::invitation(&invitation.digest), invitation)?;
+    batch.put(key::invitation_id(invitation.id), &invitation.digest)
 }
 
 /// Whether it is good for an account with this address.
@@ -41,7 +41,7 @@ pub(super) fn serves(
 /// All of them, oldest first.
 pub(super) fn all(engine: &Engine) -> Result<Vec<Invitation>, StoreError> {
     let mut invitations: Vec<Invitation> = Vec::new();
-    engine.pieces(&Kind::Invitation.prefix(), None, |_, rows| {
+    engine.pieces(&RowKind::Invitation.prefix(), None, |_, rows| {
         for (key, value) in rows {
             invitations.push(record::decode(key, value)?);
         }
@@ -57,7 +57,7 @@ pub(super) fn those(
     is_meant: impl Fn(&Invitation) -> bool,
 ) -> Result<Vec<TokenDigest>, StoreError> {
     let mut digests = Vec::new();
-    engine.pieces(&Kind::Invitation.prefix(), None, |_, rows| {
+    engine.pieces(&RowKind::Invitation.prefix(), None, |_, rows| {
         let invitations = rows
             .iter()
             .filter_map(|(key, value)| record::decode::<Invitation>(key, value).ok());
@@ -68,44 +68,44 @@ pub(super) fn those(
 }
 
 /// Removes the invitations with these tokens.
-pub(super) fn remove_these(group: &mut Group<'_>, digests: &[TokenDigest]) -> Result<(), StoreError> {
+pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) -> Result<(), StoreError> {
     for digest in digests {
-        remove(group, digest)?;
+        remove(batch, digest)?;
     }
     Ok(())
 }
 
 /// Removes the invitation with this token. Whether there was one.
-pub(super) fn remove(group: &mut Group<'_>, digest: &TokenDigest) -> Result<bool, StoreError> {
+pub(super) fn remove(batch: &mut WriteBatch<'_>, digest: &TokenDigest) -> Result<bool, StoreError> {
     let key = key::invitation(digest);
-    let Some(invitation) = group.read::<Invitation>(&key)? else {
+    let Some(invitation) = batch.read::<Invitation>(&key)? else {
         return Ok(false);
     };
-    group.remove(key);
-    group.remove(key::invitation_id(invitation.id));
+    batch.remove(key);
+    batch.remove(key::invitation_id(invitation.id));
     Ok(true)
 }
 
 /// Gives the invitation with this public name, which exists, another token; the earlier one is void.
 pub(super) fn replace_token(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     id: InvitationId,
     digest: TokenDigest,
 ) -> Result<(), StoreError> {
     let index = key::invitation_id(id);
-    let Some(earlier) = group.read::<TokenDigest>(&index)? else {
+    let Some(earlier) = batch.read::<TokenDigest>(&index)? else {
         return Ok(());
     };
-    let invitation: Invitation = group.indexed(&index, &key::invitation(&earlier))?;
-    group.remove(key::invitation(&earlier));
-    group.put(key::invitation(&digest), &Invitation { digest, ..invitation })?;
-    group.put(index, &digest)
+    let invitation: Invitation = batch.indexed(&index, &key::invitation(&earlier))?;
+    batch.remove(key::invitation(&earlier));
+    batch.put(key::invitation(&digest), &Invitation { digest, ..invitation })?;
+    batch.put(index, &digest)
 }
 
 /// Removes the invitation with this public name. Whether there was one.
-pub(super) fn revoke(group: &mut Group<'_>, id: InvitationId) -> Result<bool, StoreError> {
-    match group.read::<TokenDigest>(&key::invitation_id(id))? {
-        Some(digest) => remove(group, &digest),
+pub(super) fn revoke(batch: &mut WriteBatch<'_>, id: InvitationId) -> Result<bool, StoreError> {
+    match batch.read::<TokenDigest>(&key::invitation_id(id))? {
+        Some(digest) => remove(batch, &digest),
         None => Ok(false),
     }
 }

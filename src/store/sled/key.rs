@@ -14,7 +14,7 @@ use crate::store::AuditSubject;
 
 /// A kind of row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum RowKind {
     /// What the store knows of itself.
     Meta = b'm' as isize,
     /// An account, by its id: in the order in which accounts were made.
@@ -54,7 +54,7 @@ pub(super) enum Kind {
     /// That a mail may bring a link that sets a password, by address and mail.
     ResetMail = b'z' as isize,
     /// The mails that an address was sent of late, by the address.
-    Postage = b'p' as isize,
+    MailQuota = b'p' as isize,
     /// An access key, by its public half.
     AccessKey = b'k' as isize,
     /// That an access key is an account's, by account and key.
@@ -70,12 +70,12 @@ pub(super) enum Kind {
     /// That an account is found by a term, by term and account.
     Term = b'x' as isize,
     /// Where an account stands, by standing and account.
-    Standing = b'y' as isize,
+    Status = b'y' as isize,
     /// The form of the rows that accounts are found by.
     IndexForm = b'X' as isize,
 }
 
-impl Kind {
+impl RowKind {
     /// All of them.
     pub(super) const ALL: [Self; 29] = [
         Self::Meta,
@@ -97,7 +97,7 @@ impl Kind {
         Self::Mail,
         Self::MailDue,
         Self::ResetMail,
-        Self::Postage,
+        Self::MailQuota,
         Self::AccessKey,
         Self::AccessKeyOf,
         Self::KeyAttempts,
@@ -105,7 +105,7 @@ impl Kind {
         Self::Audit,
         Self::AuditOf,
         Self::Term,
-        Self::Standing,
+        Self::Status,
         Self::IndexForm,
     ];
 
@@ -135,26 +135,26 @@ impl Kind {
 
 /// The key of what the store knows of itself.
 pub(super) fn meta() -> Vec<u8> {
-    Kind::Meta.prefix()
+    RowKind::Meta.prefix()
 }
 
 pub(super) fn account(id: AccountId) -> Vec<u8> {
-    Kind::Account.key(&[id.as_bytes()])
+    RowKind::Account.key(&[id.as_bytes()])
 }
 
 pub(super) fn email(email: &Email) -> Vec<u8> {
-    Kind::Email.key(&[email.key().as_bytes()])
+    RowKind::Email.key(&[email.key().as_bytes()])
 }
 
 pub(super) fn username(username: &Username) -> Vec<u8> {
-    Kind::Username.key(&[username.as_str().as_bytes()])
+    RowKind::Username.key(&[username.as_str().as_bytes()])
 }
 
 /// What the keys of a group's members begin with. The length keeps a group apart from those whose names begin
 /// with its name.
 pub(super) fn members(group: &str) -> Vec<u8> {
     let length = u32::try_from(group.len()).unwrap_or(u32::MAX).to_be_bytes();
-    Kind::Member.key(&[&length, group.as_bytes()])
+    RowKind::Member.key(&[&length, group.as_bytes()])
 }
 
 pub(super) fn member(group: &str, id: AccountId) -> Vec<u8> {
@@ -164,45 +164,45 @@ pub(super) fn member(group: &str, id: AccountId) -> Vec<u8> {
 }
 
 pub(super) fn attempts(id: AccountId) -> Vec<u8> {
-    Kind::Attempts.key(&[id.as_bytes()])
+    RowKind::Attempts.key(&[id.as_bytes()])
 }
 
 /// What the keys of a set of unknown names begin with.
 pub(super) fn unknown_set(set: u16) -> Vec<u8> {
-    Kind::Unknown.key(&[&set.to_be_bytes()])
+    RowKind::Unknown.key(&[&set.to_be_bytes()])
 }
 
 pub(super) fn unknown(set: u16, digest: &[u8; 32]) -> Vec<u8> {
-    Kind::Unknown.key(&[&set.to_be_bytes(), digest])
+    RowKind::Unknown.key(&[&set.to_be_bytes(), digest])
 }
 
 pub(super) fn session(digest: &TokenDigest) -> Vec<u8> {
-    Kind::Session.key(&[digest.as_bytes()])
+    RowKind::Session.key(&[digest.as_bytes()])
 }
 
 pub(super) fn session_id(id: SessionId) -> Vec<u8> {
-    Kind::SessionId.key(&[id.as_bytes()])
+    RowKind::SessionId.key(&[id.as_bytes()])
 }
 
 /// What the keys that list an account's sessions begin with.
 pub(super) fn sessions_of(id: AccountId) -> Vec<u8> {
-    Kind::SessionOf.key(&[id.as_bytes()])
+    RowKind::SessionOf.key(&[id.as_bytes()])
 }
 
 pub(super) fn session_of(id: AccountId, digest: &TokenDigest) -> Vec<u8> {
-    Kind::SessionOf.key(&[id.as_bytes(), digest.as_bytes()])
+    RowKind::SessionOf.key(&[id.as_bytes(), digest.as_bytes()])
 }
 
 pub(super) fn invitation(digest: &TokenDigest) -> Vec<u8> {
-    Kind::Invitation.key(&[digest.as_bytes()])
+    RowKind::Invitation.key(&[digest.as_bytes()])
 }
 
 pub(super) fn invitation_id(id: InvitationId) -> Vec<u8> {
-    Kind::InvitationId.key(&[id.as_bytes()])
+    RowKind::InvitationId.key(&[id.as_bytes()])
 }
 
 pub(super) fn signature(digest: &SignatureDigest) -> Vec<u8> {
-    Kind::Signature.key(&[digest.as_bytes()])
+    RowKind::Signature.key(&[digest.as_bytes()])
 }
 
 pub(super) fn signature_end(until: Timestamp, digest: &SignatureDigest) -> Vec<u8> {
@@ -214,7 +214,7 @@ pub(super) fn signature_end(until: Timestamp, digest: &SignatureDigest) -> Vec<u
 /// The keys of signatures that are forgotten before a moment, rounded up to a second, are less than this.
 pub(super) fn signature_ends_before(time: Timestamp) -> Vec<u8> {
     let seconds = u64::try_from(time.as_second()).unwrap_or(0).saturating_add(1);
-    Kind::SignatureEnd.key(&[&seconds.to_be_bytes()])
+    RowKind::SignatureEnd.key(&[&seconds.to_be_bytes()])
 }
 
 /// The digest of an unknown name that a key ends with.
@@ -233,7 +233,7 @@ pub(super) fn trailing_signature(key: &[u8]) -> Option<SignatureDigest> {
 }
 
 pub(super) fn token(digest: &TokenDigest) -> Vec<u8> {
-    Kind::Token.key(&[digest.as_bytes()])
+    RowKind::Token.key(&[digest.as_bytes()])
 }
 
 /// Every purpose that an account may have a token for.
@@ -251,18 +251,18 @@ pub(super) fn token_of(id: AccountId, purpose: Purpose) -> Vec<u8> {
         Purpose::ResetByAdministrator => b'a',
         Purpose::ChangeEmail => b'c',
     };
-    Kind::TokenOf.key(&[id.as_bytes(), &[purpose]])
+    RowKind::TokenOf.key(&[id.as_bytes(), &[purpose]])
 }
 
 pub(super) fn mail(id: MailId) -> Vec<u8> {
-    Kind::Mail.key(&[id.as_bytes()])
+    RowKind::Mail.key(&[id.as_bytes()])
 }
 
 /// What the keys of mails begin with that are due at one moment. Keys of earlier times come first: microseconds since the
 /// epoch, the sign bit turned.
 pub(super) fn mails_due(due: Timestamp) -> Vec<u8> {
     let time = due.as_microsecond().wrapping_sub(i64::MIN).to_be_bytes();
-    Kind::MailDue.key(&[&time])
+    RowKind::MailDue.key(&[&time])
 }
 
 pub(super) fn mail_due(due: Timestamp, id: MailId) -> Vec<u8> {
@@ -274,7 +274,7 @@ pub(super) fn mail_due(due: Timestamp, id: MailId) -> Vec<u8> {
 /// What the keys begin with that list the mails to an address that may bring a link that sets a password. No address has
 /// a NUL.
 pub(super) fn reset_mails(address: &Email) -> Vec<u8> {
-    Kind::ResetMail.key(&[address.key().as_bytes(), b"\0"])
+    RowKind::ResetMail.key(&[address.key().as_bytes(), b"\0"])
 }
 
 pub(super) fn reset_mail(address: &Email, id: MailId) -> Vec<u8> {
@@ -289,7 +289,7 @@ pub(super) fn postage(address: &Email) -> Vec<u8> {
 
 /// The same by what two spellings of the address have in common.
 pub(super) fn postage_of(address: &str) -> Vec<u8> {
-    Kind::Postage.key(&[address.as_bytes()])
+    RowKind::MailQuota.key(&[address.as_bytes()])
 }
 
 /// The mail that a key ends with.
@@ -298,61 +298,61 @@ pub(super) fn trailing_mail(key: &[u8]) -> Option<MailId> {
 }
 
 pub(super) fn access_key(id: AccessKeyId) -> Vec<u8> {
-    Kind::AccessKey.key(&[id.as_bytes()])
+    RowKind::AccessKey.key(&[id.as_bytes()])
 }
 
 /// What the keys that list an account's access keys begin with.
 pub(super) fn access_keys_of(id: AccountId) -> Vec<u8> {
-    Kind::AccessKeyOf.key(&[id.as_bytes()])
+    RowKind::AccessKeyOf.key(&[id.as_bytes()])
 }
 
 pub(super) fn access_key_of(account: AccountId, id: AccessKeyId) -> Vec<u8> {
-    Kind::AccessKeyOf.key(&[account.as_bytes(), id.as_bytes()])
+    RowKind::AccessKeyOf.key(&[account.as_bytes(), id.as_bytes()])
 }
 
 pub(super) fn key_attempts(id: AccessKeyId) -> Vec<u8> {
-    Kind::KeyAttempts.key(&[id.as_bytes()])
+    RowKind::KeyAttempts.key(&[id.as_bytes()])
 }
 
 /// The key of the data key's row: there is one.
 pub(super) fn data_key() -> Vec<u8> {
-    Kind::DataKey.prefix()
+    RowKind::DataKey.prefix()
 }
 
 /// What the keys of all terms begin with that begin with this.
 pub(super) fn terms(prefix: &str) -> Vec<u8> {
-    Kind::Term.key(&[prefix.as_bytes()])
+    RowKind::Term.key(&[prefix.as_bytes()])
 }
 
 /// No term has a NUL.
 pub(super) fn term(term: &str, id: AccountId) -> Vec<u8> {
-    Kind::Term.key(&[term.as_bytes(), b"\0", id.as_bytes()])
+    RowKind::Term.key(&[term.as_bytes(), b"\0", id.as_bytes()])
 }
 
 /// What the keys of all accounts begin with that stand there.
-pub(super) fn standings(standing: Standing) -> Vec<u8> {
-    let byte = match standing {
+pub(super) fn statuses(status: Standing) -> Vec<u8> {
+    let byte = match status {
         Standing::Active => b'a',
         Standing::AwaitingApproval => b'w',
         Standing::Declined => b'c',
         Standing::Disabled => b'd',
     };
-    Kind::Standing.key(&[&[byte]])
+    RowKind::Status.key(&[&[byte]])
 }
 
-pub(super) fn standing(standing: Standing, id: AccountId) -> Vec<u8> {
-    let mut key = standings(standing);
+pub(super) fn status(status: Standing, id: AccountId) -> Vec<u8> {
+    let mut key = statuses(status);
     key.extend_from_slice(id.as_bytes());
     key
 }
 
 /// The key of the form of the rows that accounts are found by: there is one.
 pub(super) fn index_form() -> Vec<u8> {
-    Kind::IndexForm.prefix()
+    RowKind::IndexForm.prefix()
 }
 
-pub(super) fn audit(place: AuditPlace) -> Vec<u8> {
-    audit_within(&Kind::Audit.prefix(), place)
+pub(super) fn audit(cursor: AuditPlace) -> Vec<u8> {
+    audit_within(&RowKind::Audit.prefix(), cursor)
 }
 
 /// What the keys that list a subject's events begin with.
@@ -362,16 +362,16 @@ pub(super) fn audits_of(subject: &AuditSubject) -> Vec<u8> {
         AuditSubject::Name(name) => Sha256::new_with_prefix(b"name\0").chain_update(name),
         AuditSubject::Request(id) => Sha256::new_with_prefix(b"request\0").chain_update(id),
     };
-    Kind::AuditOf.key(&[&digest.finalize()[..16]])
+    RowKind::AuditOf.key(&[&digest.finalize()[..16]])
 }
 
-pub(super) fn audit_of(subject: &AuditSubject, place: AuditPlace) -> Vec<u8> {
-    audit_within(&audits_of(subject), place)
+pub(super) fn audit_of(subject: &AuditSubject, cursor: AuditPlace) -> Vec<u8> {
+    audit_within(&audits_of(subject), cursor)
 }
 
 /// The key of a place among those that begin with `prefix`.
-pub(super) fn audit_within(prefix: &[u8], place: AuditPlace) -> Vec<u8> {
-    [prefix, &place.micros.to_be_bytes(), &place.number.to_be_bytes()].concat()
+pub(super) fn audit_within(prefix: &[u8], cursor: AuditPlace) -> Vec<u8> {
+    [prefix, &cursor.micros.to_be_bytes(), &cursor.number.to_be_bytes()].concat()
 }
 
 /// The place that a key ends with.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::engine_log::EngineLog;
 use super::high_water_mark::{HighWaterMark, write_durably};
-use super::log::Log;
 use super::unreadable_snapshot;
 
 /// The alarm: it stays until the operator removes it.
@@ -51,7 +51,7 @@ impl LostChanges {
         let Some(mark) = HighWaterMark::read(folder) else {
             return Ok(None);
         };
-        let (Some((end, until)), Some(log)) = (mark.newest(), Log::open(folder)?) else {
+        let (Some((end, until)), Some(log)) = (mark.newest(), EngineLog::open(folder)?) else {
             return Ok(None);
         };
         let start = unreadable_snapshot::newest_end(folder)?;

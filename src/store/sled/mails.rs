@@ -7,43 +7,43 @@ use ::sled::IVec;
 use jiff::Timestamp;
 
 use super::engine::Engine;
-use super::key::{self, Kind};
-use super::record::{self, Postage};
-use super::rows::{Group, Rows};
+use super::key::{self, RowKind};
+use super::record::{self, MailQuota};
+use super::rows::{Rows, WriteBatch};
 use super::{invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{Account, Email, KeptMail, Mail, MailState};
-use crate::store::{Allowance, MailOutcome, Stamp, StampMail, StampedToken, StoreError, rules};
+use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError, rules};
 
 /// How long a mail that failed for good is kept for administrators to see.
 const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
 
 /// Lets mails wait, due at once.
-pub(super) fn enqueue(group: &mut Group<'_>, mails: &[Mail]) -> Result<(), StoreError> {
+pub(super) fn enqueue(batch: &mut WriteBatch<'_>, mails: &[Mail]) -> Result<(), StoreError> {
     for mail in mails {
-        let kept = KeptMail {
+        let queued = KeptMail {
             mail: mail.clone(),
             attempts: 0,
             state: MailState::Due(mail.cause.at),
             reason: None,
         };
-        put(group, &kept)?;
+        put(batch, &queued)?;
     }
     Ok(())
 }
 
 /// Takes the mail that has been due for the longest time.
 pub(super) fn take_due(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     now: Timestamp,
     lease: Duration,
 ) -> Result<Option<KeptMail>, StoreError> {
     let (index, mut kept) = loop {
-        let Some((index, _)) = group.first(&Kind::MailDue.prefix())? else {
+        let Some((index, _)) = batch.first(&RowKind::MailDue.prefix())? else {
             return Ok(None);
         };
         let read = match key::trailing_mail(&index) {
-            Some(id) => group.indexed::<KeptMail>(&index, &key::mail(id)),
+            Some(id) => batch.indexed::<KeptMail>(&index, &key::mail(id)),
             None => Err(StoreError::Corrupt(format!(
                 "{} names no mail",
                 record::name(&index)
@@ -57,7 +57,7 @@ pub(super) fn take_due(
                     what,
                     "a mail cannot be read and is not sent; `vestibule store verify` tells of it"
                 );
-                group.remove(index.to_vec());
+                batch.remove(index.to_vec());
             }
             Err(error) => return Err(error),
         }
@@ -65,66 +65,66 @@ pub(super) fn take_due(
     if !matches!(kept.state, MailState::Due(due) if due <= now) {
         return Ok(None);
     }
-    group.remove(index.to_vec());
+    batch.remove(index.to_vec());
     kept.attempts = kept.attempts.saturating_add(1);
     kept.state = MailState::Due(now.checked_add(lease).unwrap_or(Timestamp::MAX));
-    put(group, &kept)?;
+    put(batch, &kept)?;
     Ok(Some(kept))
 }
 
 /// Counts a taken mail and keeps its token.
-pub(super) fn stamp(
-    group: &mut Group<'_>,
+pub(super) fn claim(
+    batch: &mut WriteBatch<'_>,
     id: MailId,
-    stamp: &Stamp,
+    claim: &MailClaim,
     now: Timestamp,
-) -> Result<StampMail, StoreError> {
-    let Some(KeptMail { mail, .. }) = group.read(&key::mail(id))? else {
-        return Ok(StampMail::Gone);
+) -> Result<ClaimMail, StoreError> {
+    let Some(KeptMail { mail, .. }) = batch.read(&key::mail(id))? else {
+        return Ok(ClaimMail::Gone);
     };
-    match &stamp.token {
-        Some(StampedToken::Account(token)) => {
-            let account: Option<Account> = group.read(&key::account(token.account))?;
+    match &claim.token {
+        Some(ClaimToken::Account(token)) => {
+            let account: Option<Account> = batch.read(&key::account(token.account))?;
             if !account.is_some_and(|account| rules::may_carry(&mail, token, &account)) {
-                return Ok(StampMail::Gone);
+                return Ok(ClaimMail::Gone);
             }
-            let current = tokens::current(group, token.account, token.purpose)?;
+            let current = tokens::current(batch, token.account, token.purpose)?;
             if current.is_some_and(|current| rules::supersedes(&current, id, now)) {
-                return Ok(StampMail::Superseded);
+                return Ok(ClaimMail::Superseded);
             }
         }
-        Some(StampedToken::Invitation(invitation, _))
-            if group.value(&key::invitation_id(*invitation))?.is_none() =>
+        Some(ClaimToken::Invitation(invitation, _))
+            if batch.value(&key::invitation_id(*invitation))?.is_none() =>
         {
-            return Ok(StampMail::Gone);
+            return Ok(ClaimMail::Gone);
         }
-        Some(StampedToken::Invitation(..)) | None => {}
+        Some(ClaimToken::Invitation(..)) | None => {}
     }
-    if let Some(allowance) = &stamp.allowance
-        && !count(group, id, allowance, now)?
+    if let Some(allowance) = &claim.allowance
+        && !count(batch, id, allowance, now)?
     {
-        return Ok(StampMail::OverAllowance);
+        return Ok(ClaimMail::OverAllowance);
     }
-    match &stamp.token {
-        Some(StampedToken::Account(token)) => tokens::put(group, token)?,
-        Some(StampedToken::Invitation(invitation, digest)) => {
-            invitations::replace_token(group, *invitation, *digest)?;
+    match &claim.token {
+        Some(ClaimToken::Account(token)) => tokens::put(batch, token)?,
+        Some(ClaimToken::Invitation(invitation, digest)) => {
+            invitations::replace_token(batch, *invitation, *digest)?;
         }
         None => {}
     }
-    Ok(StampMail::Stamped)
+    Ok(ClaimMail::Claimed)
 }
 
 /// Withdraws the mails that would let somebody into the account with this address by a link: it has another password, or
 /// leaves the address. One that cannot be read is not sent either.
-pub(super) fn withdraw_resets(group: &mut Group<'_>, address: &Email) -> Result<(), StoreError> {
-    let listed = group.scan(&key::reset_mails(address));
+pub(super) fn withdraw_resets(batch: &mut WriteBatch<'_>, address: &Email) -> Result<(), StoreError> {
+    let listed = batch.scan(&key::reset_mails(address));
     let listed: Vec<IVec> = listed
         .map(|row| row.map(|(key, _)| key))
         .collect::<Result<_, _>>()?;
     for id in listed.iter().filter_map(|index| key::trailing_mail(index)) {
-        match group.read::<KeptMail>(&key::mail(id)) {
-            Ok(Some(kept)) => remove(group, &kept),
+        match batch.read::<KeptMail>(&key::mail(id)) {
+            Ok(Some(kept)) => remove(batch, &kept),
             Ok(None) | Err(StoreError::Corrupt(_)) => {}
             Err(error) => return Err(error),
         }
@@ -136,7 +136,7 @@ pub(super) fn withdraw_resets(group: &mut Group<'_>, address: &Email) -> Result<
 pub(super) fn ahead(engine: &Engine, now: Timestamp) -> Result<Vec<MailId>, StoreError> {
     let mut ahead = Vec::new();
     let after = IVec::from(key::mails_due(now));
-    engine.pieces(&Kind::MailDue.prefix(), Some(after), |tree, rows| {
+    engine.pieces(&RowKind::MailDue.prefix(), Some(after), |tree, rows| {
         for id in rows.iter().filter_map(|(index, _)| key::trailing_mail(index)) {
             match tree.read::<KeptMail>(&key::mail(id)) {
                 Ok(Some(kept)) if rules::waits_for_the_future(&kept, now) => ahead.push(id),
@@ -150,43 +150,47 @@ pub(super) fn ahead(engine: &Engine, now: Timestamp) -> Result<Vec<MailId>, Stor
 }
 
 /// Has mails that wait be due at `now`.
-pub(super) fn hasten(group: &mut Group<'_>, ids: &[MailId], now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn hasten(batch: &mut WriteBatch<'_>, ids: &[MailId], now: Timestamp) -> Result<(), StoreError> {
     for id in ids {
-        if let Some(kept) = group.read::<KeptMail>(&key::mail(*id))?
+        if let Some(kept) = batch.read::<KeptMail>(&key::mail(*id))?
             && let MailState::Due(due) = kept.state
         {
-            group.remove(key::mail_due(due, *id));
+            batch.remove(key::mail_due(due, *id));
             let state = MailState::Due(now);
-            put(group, &KeptMail { state, ..kept })?;
+            put(batch, &KeptMail { state, ..kept })?;
         }
     }
     Ok(())
 }
 
 /// Says what became of a mail. Whether it was there.
-pub(super) fn settle(group: &mut Group<'_>, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
-    let Some(mut kept) = group.read::<KeptMail>(&key::mail(id))? else {
+pub(super) fn complete(
+    batch: &mut WriteBatch<'_>,
+    id: MailId,
+    outcome: MailOutcome,
+) -> Result<bool, StoreError> {
+    let Some(mut kept) = batch.read::<KeptMail>(&key::mail(id))? else {
         return Ok(false);
     };
     let is_failed = matches!(kept.state, MailState::Failed(_));
     if matches!(outcome, MailOutcome::Again { .. }) && !is_failed {
         return Ok(false);
     }
-    remove(group, &kept);
+    remove(batch, &kept);
     (kept.state, kept.reason) = match outcome {
         MailOutcome::Done => return Ok(true),
         MailOutcome::Postponed { until, reason } => (MailState::Due(until), Some(reason)),
         MailOutcome::Failed { at, reason } => (MailState::Failed(at), Some(reason)),
         MailOutcome::Again { at } => (MailState::Due(at), kept.reason),
     };
-    put(group, &kept)?;
+    put(batch, &kept)?;
     Ok(true)
 }
 
 /// Up to `limit` mails in the order of their ids, from the one after the key `after`.
 pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<KeptMail>, StoreError> {
     let mut mails = Vec::new();
-    engine.pieces(&Kind::Mail.prefix(), after, |_, rows| {
+    engine.pieces(&RowKind::Mail.prefix(), after, |_, rows| {
         for (key, value) in rows.iter().take(limit - mails.len()) {
             mails.push(record::decode(key, value)?);
         }
@@ -202,7 +206,7 @@ pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result
 /// How many mails wait, up to `at_most`.
 pub(super) fn count_waiting(engine: &Engine, at_most: usize) -> Result<usize, StoreError> {
     let mut count = 0;
-    engine.pieces(&Kind::MailDue.prefix(), None, |_, rows| {
+    engine.pieces(&RowKind::MailDue.prefix(), None, |_, rows| {
         count += rows.len();
         Ok(if count < at_most {
             ControlFlow::Continue(())
@@ -218,16 +222,16 @@ pub(super) fn count_waiting(engine: &Engine, at_most: usize) -> Result<usize, St
 pub(super) fn stale(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreError> {
     let failed_by = now.checked_sub(KEEP_FAILED).unwrap_or(Timestamp::MIN);
     let mut stale = Vec::new();
-    engine.pieces(&Kind::Mail.prefix(), None, |_, rows| {
+    engine.pieces(&RowKind::Mail.prefix(), None, |_, rows| {
         stale.extend(rows.iter().filter_map(|(key, value)| {
-            let kept: KeptMail = record::decode(key, value).ok()?;
-            matches!(kept.state, MailState::Failed(at) if at <= failed_by).then(|| key.clone())
+            let queued: KeptMail = record::decode(key, value).ok()?;
+            matches!(queued.state, MailState::Failed(at) if at <= failed_by).then(|| key.clone())
         }));
         Ok(ControlFlow::Continue(()))
     })?;
-    engine.pieces(&Kind::Postage.prefix(), None, |_, rows| {
+    engine.pieces(&RowKind::MailQuota.prefix(), None, |_, rows| {
         stale.extend(rows.iter().filter_map(|(key, value)| {
-            let postage: Postage = record::decode(key, value).ok()?;
+            let postage: MailQuota = record::decode(key, value).ok()?;
             postage.is_over(now).then(|| key.clone())
         }));
         Ok(ControlFlow::Continue(()))
@@ -236,42 +240,46 @@ pub(super) fn stale(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreE
 }
 
 /// Removes the rows with these keys, unless they are needed again by now.
-pub(super) fn remove_stale(group: &mut Group<'_>, keys: &[IVec], now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn remove_stale(
+    batch: &mut WriteBatch<'_>,
+    keys: &[IVec],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     for key in keys {
-        if Kind::of(key) == Some(Kind::Postage) {
-            let postage = group.read::<Postage>(key)?;
+        if RowKind::of(key) == Some(RowKind::MailQuota) {
+            let postage = batch.read::<MailQuota>(key)?;
             if postage.is_none_or(|postage| postage.is_over(now)) {
-                group.remove(key.to_vec());
+                batch.remove(key.to_vec());
             }
-        } else if let Some(kept) = group.read::<KeptMail>(key)?
+        } else if let Some(kept) = batch.read::<KeptMail>(key)?
             && matches!(kept.state, MailState::Failed(_))
         {
-            remove(group, &kept);
+            remove(batch, &kept);
         }
     }
     Ok(())
 }
 
 /// Keeps a mail, when it is due, and with whose password it is withdrawn.
-pub(super) fn put(group: &mut Group<'_>, kept: &KeptMail) -> Result<(), StoreError> {
-    if let Some(index) = reset_index(&kept.mail) {
-        group.put(index, &())?;
+pub(super) fn put(batch: &mut WriteBatch<'_>, queued: &KeptMail) -> Result<(), StoreError> {
+    if let Some(index) = reset_index(&queued.mail) {
+        batch.put(index, &())?;
     }
-    if let MailState::Due(due) = kept.state {
-        group.put(key::mail_due(due, kept.mail.id), &())?;
+    if let MailState::Due(due) = queued.state {
+        batch.put(key::mail_due(due, queued.mail.id), &())?;
     }
-    group.put(key::mail(kept.mail.id), kept)
+    batch.put(key::mail(queued.mail.id), queued)
 }
 
 /// Removes a mail and what it is found by.
-fn remove(group: &mut Group<'_>, kept: &KeptMail) {
-    if let MailState::Due(due) = kept.state {
-        group.remove(key::mail_due(due, kept.mail.id));
+fn remove(batch: &mut WriteBatch<'_>, queued: &KeptMail) {
+    if let MailState::Due(due) = queued.state {
+        batch.remove(key::mail_due(due, queued.mail.id));
     }
-    if let Some(index) = reset_index(&kept.mail) {
-        group.remove(index);
+    if let Some(index) = reset_index(&queued.mail) {
+        batch.remove(index);
     }
-    group.remove(key::mail(kept.mail.id));
+    batch.remove(key::mail(queued.mail.id));
 }
 
 /// The key of the row that has a mail found which may be withdrawn.
@@ -281,16 +289,16 @@ pub(super) fn reset_index(mail: &Mail) -> Option<Vec<u8>> {
 
 /// Counts a mail to an address, unless it would be one too many. One that is counted already is within the allowance.
 fn count(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     id: MailId,
-    allowance: &Allowance,
+    allowance: &MailAllowance,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let key = key::postage(&allowance.address);
-    let mut postage: Postage = group.read(&key)?.unwrap_or_default();
+    let mut postage: MailQuota = batch.read(&key)?.unwrap_or_default();
     if !postage.count(id, now, allowance.mails, allowance.window) {
         return Ok(false);
     }
-    group.put(key, &postage)?;
+    batch.put(key, &postage)?;
     Ok(true)
 }

@@ -1,23 +1,23 @@
 //! What the store knows of itself.
 
+use super::data_dir::DataDir;
 use super::engine::Engine;
-use super::folder::Folder;
 use super::key;
-use super::record::{Meta, Record};
+use super::record::{Meta, StoredRecord};
 use super::rows::Rows;
 use crate::random::Random;
 use crate::store::StoreError;
 
 /// What the store knows of itself; made with a new one.
-pub(super) fn load(engine: &Engine, folder: &Folder) -> Result<Meta, StoreError> {
+pub(super) fn load(engine: &Engine, data_dir: &DataDir) -> Result<Meta, StoreError> {
     let key = key::meta();
     if let Some(meta) = engine.with(|tree| tree.read::<Meta>(&key))? {
         return Ok(meta);
     }
-    if !folder.is_new() {
+    if !data_dir.is_new() {
         return Err(StoreError::Corrupt(format!(
             "{}: nothing is in it",
-            folder.path().join("db").display()
+            data_dir.path().join("db").display()
         )));
     }
     let meta = Meta {

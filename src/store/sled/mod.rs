@@ -7,23 +7,23 @@
 
 mod access_keys;
 mod accounts;
+mod admin_queries;
 mod attempts;
 mod audit;
-mod ballast;
 mod committer;
+mod data_dir;
 mod engine;
+mod engine_log;
 mod export;
-mod folder;
 mod high_water_mark;
 mod import;
-mod inspection;
 mod invitations;
 mod key;
-mod log;
 mod lost_changes;
 mod mails;
 mod meta;
 mod record;
+mod reserved_space;
 mod rows;
 mod salvage;
 mod sessions;
@@ -40,11 +40,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::rules::Guarded;
+use super::rules::GuardedGroup;
 use super::{
-    AccountEdit, Attempt, ConsumeToken, CreateAccount, DeleteAccount, EditAccount, Loaded, MailOutcome,
-    Precondition, PutSession, SessionsToEnd, SpendSignature, Stamp, StampMail, Store, StoreError,
-    TokenEffect, UpdateAccount, Verification,
+    AccountEdit, AttemptOutcome, ClaimMail, ConsumeToken, CreateAccount, DeleteAccount, EditAccount,
+    LoadedRows, MailClaim, MailOutcome, Precondition, PutSession, SessionsToEnd, SpendSignature, Store,
+    StoreError, TokenEffect, UpdateAccount, Verification,
 };
 use crate::clock::{self, Clock};
 use crate::ids::{AccountId, InvitationId, MailId};
@@ -56,13 +56,13 @@ use crate::random::Random;
 
 use attempts::Attempts;
 use audit::AuditLog;
-use ballast::Ballast;
 use committer::Committer;
+use data_dir::DataDir;
 use engine::{Engine, PIECE};
-use folder::Folder;
 use lost_changes::LostChanges;
 use record::Run;
-use rows::{Group, Rows};
+use reserved_space::ReservedSpace;
+use rows::{Rows, WriteBatch};
 use signatures::Signatures;
 
 /// A store in a folder of this machine, open in this process alone.
@@ -84,19 +84,19 @@ struct OpenStore {
     signatures: Signatures,
     audit: AuditLog,
     /// Last, so that the folder is given up when the engine is closed.
-    folder: Folder,
+    data_dir: DataDir,
 }
 
 impl SledStore {
     /// Whether there is a store in the folder `path`, or what is left of one.
     pub fn is_made(path: &Path) -> Result<bool, StoreError> {
-        folder::is_made(path).map_err(folder::at(path))
+        data_dir::is_made(path).map_err(data_dir::at(path))
     }
 
     /// The fingerprint of the master key that seals the data key of the store in the folder `path`, as the last process
     /// that had the store open told it. Opens nothing.
     pub fn sealing_master_key(path: &Path) -> Option<String> {
-        folder::told_master_key(path)
+        data_dir::recorded_master_key(path)
     }
 
     /// Opens the store in the folder `path`, and makes it if there is none. Blocks until the log is read.
@@ -108,41 +108,41 @@ impl SledStore {
     /// read by others than its owner; the text says what to do. [`StoreError::Corrupt`] if what is in it cannot be
     /// read, [`StoreError::Unavailable`] if the machine does not let it be opened.
     pub fn open(path: &Path, clock: Clock) -> Result<Self, StoreError> {
-        let mut folder = Folder::take(path)?;
-        if !folder.is_new() && !folder.has_database() {
+        let mut data_dir = DataDir::lock(path)?;
+        if !data_dir.is_new() && !data_dir.has_database() {
             return Err(StoreError::Corrupt(format!(
                 "{}: it is missing",
                 path.join("db").display()
             )));
         }
-        let mut ballast = Ballast::find(path);
-        ballast.lay()?;
+        let mut reserved_space = ReservedSpace::find(path);
+        reserved_space.lay()?;
         let engine = Arc::new(Engine::new(path));
         if let Err(error) = engine.open() {
-            if !ballast.throw_out_if_full()? {
+            if !reserved_space.throw_out_if_full()? {
                 return Err(error);
             }
             engine.open()?;
         }
-        let meta = meta::load(&engine, &folder)?;
-        inspection::build(&engine)?;
-        folder.settle()?;
+        let meta = meta::load(&engine, &data_dir)?;
+        admin_queries::build(&engine)?;
+        data_dir.commit()?;
         if let Some(lost) = LostChanges::noticed(path) {
             tracing::error!("{lost}");
         }
         // Whatever is wrong with it is told when it is needed.
         if let Ok(Some(wrapped)) = engine.with(|tree| tree.read::<WrappedDataKey>(&key::data_key())) {
-            folder.tell_master_key(&wrapped.master);
+            data_dir.record_master_key(&wrapped.master);
         }
         let run = Run(u64::from_be_bytes(Random::system().bytes()));
         Ok(Self {
             open: Arc::new(OpenStore {
-                committer: Committer::start(engine.clone(), ballast, clock.clone())?,
+                committer: Committer::start(engine.clone(), reserved_space, clock.clone())?,
                 signatures: Signatures::open(&engine)?,
                 audit: AuditLog::open(&engine)?,
                 engine,
                 attempts: Attempts::new(clock, run, meta.slot_key),
-                folder,
+                data_dir,
             }),
             precondition: None,
             verified_only: false,
@@ -155,8 +155,8 @@ impl SledStore {
         drop(self);
     }
 
-    fn guarded(&self, group: &str) -> Guarded {
-        Guarded {
+    fn guarded(&self, group: &str) -> GuardedGroup {
+        GuardedGroup {
             group: group.to_owned(),
             verified_only: self.verified_only,
         }
@@ -165,7 +165,7 @@ impl SledStore {
     /// Runs an operation that changes something, if the precondition of this handle holds then.
     async fn change<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&mut Group<'_>) -> Result<T, StoreError> + Send + 'static,
+        operation: impl FnOnce(&mut WriteBatch<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let precondition = self.precondition.clone();
         self.open
@@ -296,7 +296,11 @@ impl Store for SledStore {
             .await
     }
 
-    async fn record_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<Attempt, StoreError> {
+    async fn record_attempt(
+        &self,
+        subject: Subject,
+        policy: LockoutPolicy,
+    ) -> Result<AttemptOutcome, StoreError> {
         let attempts = self.open.attempts.clone();
         self.change(move |group| attempts.record(group, subject, policy))
             .await
@@ -332,7 +336,7 @@ impl Store for SledStore {
             .await
     }
 
-    async fn load_sessions(&self) -> Result<Loaded<Session>, StoreError> {
+    async fn load_sessions(&self) -> Result<LoadedRows<Session>, StoreError> {
         self.read_all(sessions::all).await
     }
 
@@ -340,13 +344,13 @@ impl Store for SledStore {
         self.change(move |group| sessions::touch(group, &seen)).await
     }
 
-    async fn prove_session(
+    async fn mark_reauthenticated(
         &self,
         digest: TokenDigest,
         at: Timestamp,
         password_changed_at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.change(move |group| sessions::prove(group, &digest, at, password_changed_at))
+        self.change(move |group| sessions::mark_reauthenticated(group, &digest, at, password_changed_at))
             .await
     }
 
@@ -371,23 +375,22 @@ impl Store for SledStore {
         self.change(move |group| invitations::revoke(group, id)).await
     }
 
-    async fn spend_signature(
+    async fn claim_signature(
         &self,
         digest: SignatureDigest,
         until: Timestamp,
     ) -> Result<SpendSignature, StoreError> {
         let signatures = self.open.signatures.clone();
-        self.change(move |group| signatures.spend(group, &digest, until))
+        self.change(move |group| signatures.claim(group, &digest, until))
             .await
     }
 
-    async fn give_back_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError> {
+    async fn release_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError> {
         let signatures = self.open.signatures.clone();
-        self.change(move |group| signatures.give_back(group, &digest))
-            .await
+        self.change(move |group| signatures.release(group, &digest)).await
     }
 
-    async fn put_token(&self, token: MailedToken) -> Result<(), StoreError> {
+    async fn save_token(&self, token: MailedToken) -> Result<(), StoreError> {
         self.change(move |group| tokens::put(group, &token)).await
     }
 
@@ -414,13 +417,19 @@ impl Store for SledStore {
         self.change(move |group| mails::take_due(group, now, lease)).await
     }
 
-    async fn stamp_mail(&self, id: MailId, stamp: Stamp, now: Timestamp) -> Result<StampMail, StoreError> {
-        self.change(move |group| mails::stamp(group, id, &stamp, now))
+    async fn claim_mail(
+        &self,
+        id: MailId,
+        claim: MailClaim,
+        now: Timestamp,
+    ) -> Result<ClaimMail, StoreError> {
+        self.change(move |group| mails::claim(group, id, &claim, now))
             .await
     }
 
-    async fn settle_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
-        self.change(move |group| mails::settle(group, id, outcome)).await
+    async fn complete_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
+        self.change(move |group| mails::complete(group, id, outcome))
+            .await
     }
 
     async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<KeptMail>, StoreError> {
@@ -472,7 +481,9 @@ impl Store for SledStore {
             self.change(move |group| invitations::remove_these(group, &piece))
                 .await?;
         }
-        let ends = self.read_all(move |engine| signatures::over(engine, now)).await?;
+        let ends = self
+            .read_all(move |engine| signatures::expired(engine, now))
+            .await?;
         for piece in ends.chunks(PIECE).map(<[_]>::to_vec) {
             let signatures = self.open.signatures.clone();
             self.change(move |group| signatures.forget(group, &piece)).await?;

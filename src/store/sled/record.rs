@@ -2,19 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::key::Kind;
+use super::key::RowKind;
 use crate::ids::AccountId;
 use crate::model::TokenDigest;
 use crate::store::StoreError;
 use crate::store::record::{only_version_1, version_1};
 
 pub(super) use crate::store::record::{
-    Failures, Lock, Malformed, Meta, Postage, Record, Run, SpentUntil, UnknownFailures,
+    Failures, MailQuota, Meta, RecordError, Run, SpentUntil, StoredLock, StoredRecord, UnknownFailures,
 };
 
 /// Reads the value of the row with this key.
-pub(super) fn decode<T: Record>(key: &[u8], value: &[u8]) -> Result<T, StoreError> {
-    let (version, json) = value.split_first().ok_or(Malformed::Empty).map_err(at(key))?;
+pub(super) fn decode<T: StoredRecord>(key: &[u8], value: &[u8]) -> Result<T, StoreError> {
+    let (version, json) = value.split_first().ok_or(RecordError::Empty).map_err(at(key))?;
     T::decode(*version, json).map_err(at(key))
 }
 
@@ -23,8 +23,8 @@ pub(super) fn name(key: &[u8]) -> String {
     let Some((first, rest)) = key.split_first() else {
         return "the row without a key".to_owned();
     };
-    match Kind::of(key) {
-        Some(kind @ (Kind::Email | Kind::Username | Kind::Postage)) => {
+    match RowKind::of(key) {
+        Some(kind @ (RowKind::Email | RowKind::Username | RowKind::MailQuota)) => {
             format!("{kind:?} {}", String::from_utf8_lossy(rest).escape_debug())
         }
         Some(kind) => format!("{kind:?} {}", hex(rest)),
@@ -32,7 +32,7 @@ pub(super) fn name(key: &[u8]) -> String {
     }
 }
 
-fn at(key: &[u8]) -> impl FnOnce(Malformed) -> StoreError {
+fn at(key: &[u8]) -> impl FnOnce(RecordError) -> StoreError {
     move |why| StoreError::Corrupt(format!("{}: {why}", name(key)))
 }
 
@@ -45,45 +45,45 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Indexes that point to an account, and do not outlive it.
-impl Record for AccountId {
+impl StoredRecord for AccountId {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(self)
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         only_version_1(version, json)
     }
 }
 
 /// Usernames: whose they are, or that they were somebody's.
-impl Record for Option<AccountId> {
+impl StoredRecord for Option<AccountId> {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(self)
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         only_version_1(version, json)
     }
 }
 
 /// Indexes that point to a session, an invitation or a mailed token.
-impl Record for TokenDigest {
+impl StoredRecord for TokenDigest {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(self)
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         only_version_1(version, json)
     }
 }
 
 /// Rows that say all in their key.
-impl Record for () {
+impl StoredRecord for () {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(self)
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         only_version_1(version, json)
     }
 }
@@ -93,12 +93,12 @@ impl Record for () {
 #[serde(transparent)]
 pub(super) struct IndexForm(pub(super) u32);
 
-impl Record for IndexForm {
+impl StoredRecord for IndexForm {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(self)
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
         only_version_1(version, json)
     }
 }
@@ -109,7 +109,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::random::Random;
 
-    fn read<T: Record>(value: &[u8]) -> Result<T, StoreError> {
+    fn read<T: StoredRecord>(value: &[u8]) -> Result<T, StoreError> {
         decode(b"ax", value)
     }
 

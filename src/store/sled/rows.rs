@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use ::sled::{IVec, Tree};
 
 use super::engine::Engine;
-use super::key::{self, Kind};
-use super::record::{self, Record};
+use super::key::{self, RowKind};
+use super::record::{self, StoredRecord};
 use crate::ids::AccountId;
-use crate::store::{Loaded, StoreError, UnreadableRow};
+use crate::store::{LoadedRows, StoreError, UnreadableRow};
 
 /// A row that was found: its key and its value.
 pub(super) type Row = (IVec, IVec);
@@ -26,13 +26,13 @@ pub(super) trait Rows {
     fn first(&self, prefix: &[u8]) -> Result<Option<Row>, StoreError>;
 
     /// What a row holds.
-    fn read<T: Record>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+    fn read<T: StoredRecord>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         let value = self.value(key)?;
         value.map(|value| record::decode(key, &value)).transpose()
     }
 
     /// What a row holds that an index points to: it must be there.
-    fn indexed<T: Record>(&self, index: &[u8], key: &[u8]) -> Result<T, StoreError> {
+    fn indexed<T: StoredRecord>(&self, index: &[u8], key: &[u8]) -> Result<T, StoreError> {
         self.read(key)?.ok_or_else(|| {
             StoreError::Corrupt(format!(
                 "{} points to {}, which is missing",
@@ -58,8 +58,12 @@ impl Rows for Tree {
 }
 
 /// Every row of a kind. Whose a row is that cannot be read, the index says that lists those of each account.
-pub(super) fn load<T: Record>(engine: &Engine, kind: Kind, index: Kind) -> Result<Loaded<T>, StoreError> {
-    let mut loaded = Loaded::default();
+pub(super) fn load<T: StoredRecord>(
+    engine: &Engine,
+    kind: RowKind,
+    index: RowKind,
+) -> Result<LoadedRows<T>, StoreError> {
+    let mut loaded = LoadedRows::default();
     let mut owners: HashMap<Vec<u8>, Option<AccountId>> = HashMap::new();
     let mut unreadable = Vec::new();
     engine.pieces(&kind.prefix(), None, |_, rows| {
@@ -95,7 +99,7 @@ pub(super) fn load<T: Record>(engine: &Engine, kind: Kind, index: Kind) -> Resul
 /// Rows as they will be when the group is on disk.
 ///
 /// Operations of a group run one after another; each sees what those before it did. One that fails leaves no trace.
-pub(super) struct Group<'t> {
+pub(super) struct WriteBatch<'t> {
     tree: &'t Tree,
     done: Changes,
     current: Changes,
@@ -104,7 +108,7 @@ pub(super) struct Group<'t> {
 /// What becomes of rows: each gets a value, or goes.
 pub(super) type Changes = BTreeMap<Vec<u8>, Option<IVec>>;
 
-impl<'t> Group<'t> {
+impl<'t> WriteBatch<'t> {
     /// A group without an operation.
     pub(super) fn new(tree: &'t Tree) -> Self {
         Self {
@@ -129,7 +133,7 @@ impl<'t> Group<'t> {
     }
 
     /// Writes a row.
-    pub(super) fn put<T: Record>(&mut self, key: Vec<u8>, row: &T) -> Result<(), StoreError> {
+    pub(super) fn put<T: StoredRecord>(&mut self, key: Vec<u8>, row: &T) -> Result<(), StoreError> {
         let value = row.encode()?;
         self.current.insert(key, Some(value.into()));
         Ok(())
@@ -176,7 +180,7 @@ impl<'t> Group<'t> {
     }
 }
 
-impl Rows for Group<'_> {
+impl Rows for WriteBatch<'_> {
     fn value(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
         match self.change(key) {
             Some(change) => Ok(change.clone()),
@@ -225,8 +229,8 @@ mod tests {
         for n in [1, 2] {
             db.insert(key(n), ().encode().unwrap()).unwrap();
         }
-        let mut group = Group::new(&db);
-        group
+        let mut batch = WriteBatch::new(&db);
+        batch
             .run(|group| {
                 group.remove(key(1));
                 group.put(key(3), &())?;
@@ -237,7 +241,7 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-        group
+        batch
             .run(|group| -> Result<(), StoreError> {
                 group.put(key(1), &())?;
                 group.remove(key(3));
@@ -247,10 +251,10 @@ mod tests {
                 Err(StoreError::Corrupt(String::new()))
             })
             .unwrap_err();
-        assert_eq!(keys(&group), [key(2), key(3)].into());
-        assert!(group.read::<()>(&key(1)).unwrap().is_none());
+        assert_eq!(keys(&batch), [key(2), key(3)].into());
+        assert!(batch.read::<()>(&key(1)).unwrap().is_none());
 
-        for (key, value) in group.into_changes().unwrap() {
+        for (key, value) in batch.into_changes().unwrap() {
             match value {
                 Some(value) => db.insert(key, value).unwrap(),
                 None => db.remove(key).unwrap(),

@@ -14,10 +14,10 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 
 use super::SledStore;
+use super::data_dir::{self, at};
 use super::engine::{Engine, PIECE};
 use super::export::record_of;
-use super::folder::{self, at};
-use super::key::{self, Kind};
+use super::key::{self, RowKind};
 use super::lost_changes::LostChanges;
 use super::record;
 use super::rows::Row;
@@ -35,8 +35,8 @@ impl SledStore {
     /// # Errors
     /// [`StoreError::Refused`] if the store is open, [`StoreError::Corrupt`] if nothing of it can be read.
     pub fn salvage(path: &Path, scratch: &Path) -> Result<Box<dyn DamagedStore>, StoreError> {
-        let Some(_lock) = folder::lock(path).map_err(at(path))? else {
-            return Err(folder::is_open(path));
+        let Some(_lock) = data_dir::lock(path).map_err(at(path))? else {
+            return Err(data_dir::is_open(path));
         };
         let lost = match LostChanges::find(path).map_err(at(path))? {
             Some(lost) => Some(lost),
@@ -63,7 +63,7 @@ impl SledStore {
                 )),
                 error => error,
             })?;
-        Ok(Box::new(Damaged(Some(Reading {
+        Ok(Box::new(SledSalvage(Some(SalvageReader {
             lost,
             engine,
             kinds: ORDER.into(),
@@ -74,28 +74,28 @@ impl SledStore {
 }
 
 /// `None` after an error.
-struct Damaged(Option<Reading>);
+struct SledSalvage(Option<SalvageReader>);
 
-struct Reading {
+struct SalvageReader {
     /// What the engine forgot when it opened the copy, or before; until it is told.
     lost: Option<LostChanges>,
     engine: Engine,
     /// Those that are still to be read.
-    kinds: VecDeque<Kind>,
+    kinds: VecDeque<RowKind>,
     /// Where reading of the first of them goes on; `None` at its beginning.
     from: Option<Bound<Vec<u8>>>,
     _copy: TempDir,
 }
 
 /// The copy goes afterwards.
-impl Drop for Reading {
+impl Drop for SalvageReader {
     fn drop(&mut self) {
         self.engine.close();
     }
 }
 
 #[async_trait]
-impl DamagedStore for Damaged {
+impl DamagedStore for SledSalvage {
     async fn next(&mut self) -> Result<Vec<Result<Record, String>>, StoreError> {
         let failed = || StoreError::Unavailable("a read did not finish".to_owned());
         let mut reading = self.0.take().ok_or_else(failed)?;
@@ -109,7 +109,7 @@ impl DamagedStore for Damaged {
     }
 }
 
-impl Reading {
+impl SalvageReader {
     fn read_on(&mut self) -> Result<Vec<Result<Record, String>>, StoreError> {
         if let Some(lost) = self.lost.take() {
             return Ok(vec![Err(lost.to_string())]);
@@ -121,7 +121,7 @@ impl Reading {
             let last = rows.last().map(|(key, _)| key.to_vec());
             let mut found: Vec<_> = rows.iter().filter_map(|row| record_in(kind, row)).collect();
             self.from = match (end, last) {
-                (End::Damaged(why), last) => {
+                (ChunkEnd::Damaged(why), last) => {
                     found.push(Err(format!("{kind:?}: some that are kept together: {why}")));
                     let (Bound::Included(before) | Bound::Excluded(before), last) = (from, last) else {
                         return Err(StoreError::Corrupt(why));
@@ -130,7 +130,7 @@ impl Reading {
                     let next = self.engine.with(|tree| Ok(behind(tree, &prefix, &last)))?;
                     next.map(Bound::Included)
                 }
-                (End::MayGoOn, Some(last)) => Some(Bound::Excluded(last)),
+                (ChunkEnd::MayGoOn, Some(last)) => Some(Bound::Excluded(last)),
                 _ => None,
             };
             if self.from.is_none() {
@@ -145,8 +145,8 @@ impl Reading {
 }
 
 /// What a row says, or why it cannot be read.
-fn record_in(kind: Kind, (key, value): &Row) -> Option<Result<Record, String>> {
-    if kind == Kind::Username {
+fn record_in(kind: RowKind, (key, value): &Row) -> Option<Result<Record, String>> {
+    if kind == RowKind::Username {
         // One whose account cannot be read is nobody else's (S53).
         let username = key::trailing_text(key).and_then(|text| text.parse().ok());
         return Some(match username {
@@ -160,7 +160,7 @@ fn record_in(kind: Kind, (key, value): &Row) -> Option<Result<Record, String>> {
 }
 
 /// How a piece ended.
-enum End {
+enum ChunkEnd {
     /// There may be more.
     MayGoOn,
     Over,
@@ -169,22 +169,22 @@ enum End {
 }
 
 /// The next rows of a kind.
-fn read(tree: &Tree, prefix: &[u8], from: Bound<Vec<u8>>) -> (Vec<Row>, End) {
+fn read(tree: &Tree, prefix: &[u8], from: Bound<Vec<u8>>) -> (Vec<Row>, ChunkEnd) {
     let mut rows = Vec::new();
     let reading = catch_unwind(AssertUnwindSafe(|| {
         for row in tree.range((from, Bound::Unbounded)) {
             match row {
-                Ok((key, _)) if !key.starts_with(prefix) => return End::Over,
+                Ok((key, _)) if !key.starts_with(prefix) => return ChunkEnd::Over,
                 Ok(row) => rows.push(row),
-                Err(error) => return End::Damaged(StoreError::from(error).to_string()),
+                Err(error) => return ChunkEnd::Damaged(StoreError::from(error).to_string()),
             }
             if rows.len() == PIECE {
-                return End::MayGoOn;
+                return ChunkEnd::MayGoOn;
             }
         }
-        End::Over
+        ChunkEnd::Over
     }));
-    let end = reading.unwrap_or_else(|_| End::Damaged("the engine gave up".to_owned()));
+    let end = reading.unwrap_or_else(|_| ChunkEnd::Damaged("the engine gave up".to_owned()));
     (rows, end)
 }
 

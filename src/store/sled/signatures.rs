@@ -8,9 +8,9 @@ use ::sled::IVec;
 use jiff::Timestamp;
 
 use super::engine::Engine;
-use super::key::{self, Kind};
+use super::key::{self, RowKind};
 use super::record::SpentUntil;
-use super::rows::{Group, Rows};
+use super::rows::{Rows, WriteBatch};
 use crate::model::SignatureDigest;
 use crate::store::{SpendSignature, StoreError};
 
@@ -29,7 +29,7 @@ impl Signatures {
     /// Counts those that are there.
     pub(super) fn open(engine: &Engine) -> Result<Self, StoreError> {
         let mut count = 0;
-        engine.pieces(&Kind::Signature.prefix(), None, |_, rows| {
+        engine.pieces(&RowKind::Signature.prefix(), None, |_, rows| {
             count += rows.len();
             Ok(ControlFlow::Continue(()))
         })?;
@@ -40,47 +40,47 @@ impl Signatures {
     }
 
     /// Spends one, unless it is spent. One whose time was over at `now` and that was not forgotten yet is spent as well.
-    pub(super) fn spend(
+    pub(super) fn claim(
         &self,
-        group: &mut Group<'_>,
+        batch: &mut WriteBatch<'_>,
         digest: &SignatureDigest,
         until: Timestamp,
     ) -> Result<SpendSignature, StoreError> {
         let key = key::signature(digest);
-        if group.value(&key)?.is_some() {
+        if batch.value(&key)?.is_some() {
             return Ok(SpendSignature::SpentBefore);
         }
         if self.count.load(Ordering::Relaxed) >= self.most {
             return Ok(SpendSignature::Full);
         }
-        insert(group, digest, until)?;
+        insert(batch, digest, until)?;
         self.count.fetch_add(1, Ordering::Relaxed);
         Ok(SpendSignature::Spent)
     }
 
     /// Takes one back. Whether it was spent.
-    pub(super) fn give_back(
+    pub(super) fn release(
         &self,
-        group: &mut Group<'_>,
+        batch: &mut WriteBatch<'_>,
         digest: &SignatureDigest,
     ) -> Result<bool, StoreError> {
         let key = key::signature(digest);
-        let Some(SpentUntil(until)) = group.read(&key)? else {
+        let Some(SpentUntil(until)) = batch.read(&key)? else {
             return Ok(false);
         };
-        group.remove(key);
-        group.remove(key::signature_end(until, digest));
+        batch.remove(key);
+        batch.remove(key::signature_end(until, digest));
         // Run on one thread, so what is read is what there is.
         let count = self.count.load(Ordering::Relaxed);
         self.count.store(count.saturating_sub(1), Ordering::Relaxed);
         Ok(true)
     }
 
-    /// Forgets those that these rows, which [`over`] found, tell of.
-    pub(super) fn forget(&self, group: &mut Group<'_>, ends: &[IVec]) -> Result<(), StoreError> {
+    /// Forgets those that these rows, which [`expired`] found, tell of.
+    pub(super) fn forget(&self, batch: &mut WriteBatch<'_>, ends: &[IVec]) -> Result<(), StoreError> {
         for end in ends {
             if let Some(digest) = key::trailing_signature(end) {
-                self.give_back(group, &digest)?;
+                self.release(batch, &digest)?;
             }
         }
         Ok(())
@@ -89,19 +89,19 @@ impl Signatures {
 
 /// Keeps one that is new, with all that it is found by.
 pub(super) fn insert(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     digest: &SignatureDigest,
     until: Timestamp,
 ) -> Result<(), StoreError> {
-    group.put(key::signature(digest), &SpentUntil(until))?;
-    group.put(key::signature_end(until, digest), &())
+    batch.put(key::signature(digest), &SpentUntil(until))?;
+    batch.put(key::signature_end(until, digest), &())
 }
 
 /// The rows that tell of those whose time is over at `now`, the earliest first.
-pub(super) fn over(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreError> {
+pub(super) fn expired(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreError> {
     let end = IVec::from(key::signature_ends_before(now));
     let mut over = Vec::new();
-    engine.pieces(&Kind::SignatureEnd.prefix(), None, |_, rows| {
+    engine.pieces(&RowKind::SignatureEnd.prefix(), None, |_, rows| {
         let found = rows.iter().map(|(key, _)| key);
         over.extend(found.take_while(|key| **key < end).cloned());
         let is_all = rows.last().is_some_and(|(key, _)| *key < end);
@@ -121,25 +121,25 @@ mod tests {
     #[test]
     fn a_full_table_refuses_and_has_room_again_when_one_is_forgotten() {
         let db = ::sled::Config::new().temporary(true).open().unwrap();
-        let mut group = Group::new(&db);
+        let mut batch = WriteBatch::new(&db);
         let signatures = Signatures {
             count: Arc::default(),
             most: 2,
         };
         let until = Timestamp::UNIX_EPOCH;
         let digest = |n: u8| SignatureDigest::of("AKIA", &[n]);
-        let spend = |group: &mut Group<'_>, n| {
-            let spent = group.run(|group| signatures.spend(group, &digest(n), until));
+        let spend = |batch: &mut WriteBatch<'_>, n| {
+            let spent = batch.run(|group| signatures.claim(group, &digest(n), until));
             spent.unwrap()
         };
-        assert_eq!(spend(&mut group, 1), SpendSignature::Spent);
-        assert_eq!(spend(&mut group, 1), SpendSignature::SpentBefore);
-        assert_eq!(spend(&mut group, 2), SpendSignature::Spent);
-        assert_eq!(spend(&mut group, 3), SpendSignature::Full);
-        let back = group.run(|group| signatures.give_back(group, &digest(1)));
+        assert_eq!(spend(&mut batch, 1), SpendSignature::Spent);
+        assert_eq!(spend(&mut batch, 1), SpendSignature::SpentBefore);
+        assert_eq!(spend(&mut batch, 2), SpendSignature::Spent);
+        assert_eq!(spend(&mut batch, 3), SpendSignature::Full);
+        let back = batch.run(|group| signatures.release(group, &digest(1)));
         assert!(back.unwrap());
-        assert_eq!(spend(&mut group, 2), SpendSignature::SpentBefore);
-        assert_eq!(spend(&mut group, 3), SpendSignature::Spent);
-        assert_eq!(spend(&mut group, 1), SpendSignature::Full);
+        assert_eq!(spend(&mut batch, 2), SpendSignature::SpentBefore);
+        assert_eq!(spend(&mut batch, 3), SpendSignature::Spent);
+        assert_eq!(spend(&mut batch, 1), SpendSignature::Full);
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use ::sled::{IVec, Tree};
 
 use super::engine::{Engine, PIECE};
-use super::key::Kind;
+use super::key::RowKind;
 use super::rows::{Changes, Row};
 use crate::store::StoreError;
 
@@ -22,46 +22,46 @@ const MOST_KEPT: usize = 64 << 20;
 const ENTRY: usize = 100;
 
 /// The kinds of rows that are read, in the order in which they are. All others are made from these.
-pub(super) const ORDER: [Kind; 15] = [
-    Kind::Meta,
-    Kind::DataKey,
-    Kind::Account,
-    Kind::Username,
-    Kind::AccessKey,
-    Kind::Attempts,
-    Kind::KeyAttempts,
-    Kind::Unknown,
-    Kind::Session,
-    Kind::Invitation,
-    Kind::Token,
-    Kind::Mail,
-    Kind::Postage,
-    Kind::Signature,
-    Kind::Audit,
+pub(super) const ORDER: [RowKind; 15] = [
+    RowKind::Meta,
+    RowKind::DataKey,
+    RowKind::Account,
+    RowKind::Username,
+    RowKind::AccessKey,
+    RowKind::Attempts,
+    RowKind::KeyAttempts,
+    RowKind::Unknown,
+    RowKind::Session,
+    RowKind::Invitation,
+    RowKind::Token,
+    RowKind::Mail,
+    RowKind::MailQuota,
+    RowKind::Signature,
+    RowKind::Audit,
 ];
 
 /// The snapshots that are being read.
 #[derive(Debug, Default)]
-pub(super) struct Snapshots(Mutex<Vec<Weak<Mutex<State>>>>);
+pub(super) struct Snapshots(Mutex<Vec<Weak<Mutex<SnapshotState>>>>);
 
 impl Snapshots {
     pub(super) fn begin(&self) -> Snapshot {
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(SnapshotState::default()));
         self.lock().push(Arc::downgrade(&state));
         Snapshot { state }
     }
 
     /// Keeps the rows that are about to be changed, for those who have still to read them.
-    pub(super) fn keep(&self, tree: &Tree, changes: &Changes) -> Result<(), StoreError> {
+    pub(super) fn preserve(&self, tree: &Tree, changes: &Changes) -> Result<(), StoreError> {
         let mut snapshots = self.lock();
         snapshots.retain(|snapshot| snapshot.strong_count() > 0);
         for state in snapshots.iter().filter_map(Weak::upgrade) {
-            lock(&state).keep(tree, changes)?;
+            lock(&state).preserve(tree, changes)?;
         }
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Mutex<State>>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Mutex<SnapshotState>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -69,11 +69,11 @@ impl Snapshots {
 /// All rows as they were when this was made.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<SnapshotState>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SnapshotState {
     /// Where the reader is: which kind of [`ORDER`], and the key that was read last of it.
     kind: usize,
     after: Option<Vec<u8>>,
@@ -108,9 +108,9 @@ impl Snapshot {
     }
 }
 
-impl State {
+impl SnapshotState {
     /// Rows of a kind that come next; may be none before the last of the kind was read.
-    fn piece(&mut self, tree: &Tree, kind: Kind) -> Result<Vec<Row>, StoreError> {
+    fn piece(&mut self, tree: &Tree, kind: RowKind) -> Result<Vec<Row>, StoreError> {
         let prefix = kind.prefix();
         let from = match &self.after {
             Some(after) => Bound::Excluded(after.clone()),
@@ -149,7 +149,7 @@ impl State {
         Ok(rows.into_iter().map(|(key, value)| (key.into(), value)).collect())
     }
 
-    fn keep(&mut self, tree: &Tree, changes: &Changes) -> Result<(), StoreError> {
+    fn preserve(&mut self, tree: &Tree, changes: &Changes) -> Result<(), StoreError> {
         for key in changes
             .keys()
             .filter(|key| self.is_to_come(key))
@@ -170,7 +170,7 @@ impl State {
     }
 
     fn is_to_come(&self, key: &[u8]) -> bool {
-        let kind = Kind::of(key).and_then(|kind| ORDER.iter().position(|read| *read == kind));
+        let kind = RowKind::of(key).and_then(|kind| ORDER.iter().position(|read| *read == kind));
         match kind {
             Some(kind) if kind == self.kind => self.after.as_deref().is_none_or(|after| after < key),
             Some(kind) => kind > self.kind,
@@ -183,7 +183,7 @@ fn weight(key: &[u8], value: Option<&IVec>) -> usize {
     ENTRY + key.len() + value.map_or(0, |value| value.len())
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<SnapshotState>) -> MutexGuard<'_, SnapshotState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -199,11 +199,11 @@ mod tests {
         engine
     }
 
-    fn key(kind: Kind, n: u16) -> Vec<u8> {
+    fn key(kind: RowKind, n: u16) -> Vec<u8> {
         [kind.prefix(), n.to_be_bytes().to_vec()].concat()
     }
 
-    fn change(engine: &Engine, kind: Kind, n: u16, value: Option<&str>) {
+    fn change(engine: &Engine, kind: RowKind, n: u16, value: Option<&str>) {
         let value = value.map(|value| IVec::from(value.as_bytes()));
         engine.apply(&[(key(kind, n), value)].into()).unwrap();
     }
@@ -230,10 +230,10 @@ mod tests {
         let piece = u16::try_from(PIECE).unwrap();
         // One whole piece, and another kind after it.
         for n in 0..piece + 3 {
-            change(&engine, Kind::Account, 2 * n, Some("old"));
-            change(&engine, Kind::Audit, 2 * n, Some("old"));
+            change(&engine, RowKind::Account, 2 * n, Some("old"));
+            change(&engine, RowKind::Audit, 2 * n, Some("old"));
         }
-        change(&engine, Kind::Term, 1, Some("an index"));
+        change(&engine, RowKind::Term, 1, Some("an index"));
         let (mut snapshot, mut expected) = (engine.snapshot(), engine.snapshot());
         let expected = rest(&mut expected, &engine);
         assert_eq!(expected.len(), 2 * (PIECE + 3));
@@ -242,11 +242,11 @@ mod tests {
         assert_eq!(read, PIECE);
         for (kind, n) in [
             // Before the place where it is, just after it, at the end, and in the kind after it.
-            (Kind::Account, 0),
-            (Kind::Account, 2 * piece),
-            (Kind::Account, 2 * piece + 4),
-            (Kind::Audit, 0),
-            (Kind::Audit, 2 * piece + 4),
+            (RowKind::Account, 0),
+            (RowKind::Account, 2 * piece),
+            (RowKind::Account, 2 * piece + 4),
+            (RowKind::Audit, 0),
+            (RowKind::Audit, 2 * piece + 4),
         ] {
             change(&engine, kind, n, None);
             change(&engine, kind, n + 1, Some("new"));
@@ -265,12 +265,12 @@ mod tests {
     fn a_kind_of_which_all_rows_went_is_read_all_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let engine = engine(folder.path());
-        change(&engine, Kind::Mail, 1, Some("old"));
+        change(&engine, RowKind::Mail, 1, Some("old"));
         let mut snapshot = engine.snapshot();
-        change(&engine, Kind::Mail, 1, None);
+        change(&engine, RowKind::Mail, 1, None);
         assert_eq!(
             rest(&mut snapshot, &engine),
-            [(key(Kind::Mail, 1), "old".to_owned())]
+            [(key(RowKind::Mail, 1), "old".to_owned())]
         );
     }
 
@@ -280,32 +280,37 @@ mod tests {
         let engine = engine(folder.path());
         let large = "x".repeat(1 << 20);
         for n in 0..70 {
-            change(&engine, Kind::Account, n, Some(&large));
+            change(&engine, RowKind::Account, n, Some(&large));
         }
         let mut snapshot = engine.snapshot();
         for n in 0..70 {
-            change(&engine, Kind::Account, n, None);
+            change(&engine, RowKind::Account, n, None);
         }
         assert!(matches!(snapshot.piece(&engine), Err(StoreError::Unavailable(_))));
     }
 
     /// Between two pieces that are read.
     #[derive(Clone, Debug)]
-    enum Step {
+    enum SnapshotStep {
         Read,
         Put(usize, u16),
         Remove(usize, u16),
     }
 
     /// Kinds that come one after another, and one between them that is not read.
-    const KINDS: [Kind; 4] = [Kind::Session, Kind::SessionOf, Kind::Invitation, Kind::Audit];
+    const KINDS: [RowKind; 4] = [
+        RowKind::Session,
+        RowKind::SessionOf,
+        RowKind::Invitation,
+        RowKind::Audit,
+    ];
 
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
+    fn steps() -> impl Strategy<Value = Vec<SnapshotStep>> {
         let place = (0..KINDS.len(), 0..900_u16);
         let step = prop_oneof![
-            1 => Just(Step::Read),
-            20 => place.clone().prop_map(|(kind, n)| Step::Put(kind, n)),
-            20 => place.prop_map(|(kind, n)| Step::Remove(kind, n)),
+            1 => Just(SnapshotStep::Read),
+            20 => place.clone().prop_map(|(kind, n)| SnapshotStep::Put(kind, n)),
+            20 => place.prop_map(|(kind, n)| SnapshotStep::Remove(kind, n)),
         ];
         proptest::collection::vec(step, 0..400)
     }
@@ -327,14 +332,14 @@ mod tests {
             let (mut snapshot, mut all) = (engine.snapshot(), Vec::new());
             for step in steps {
                 match step {
-                    Step::Read => {
+                    SnapshotStep::Read => {
                         let piece = snapshot.piece(&engine).unwrap();
                         all.extend(piece.into_iter().map(|(key, value)| {
                             (key.to_vec(), String::from_utf8(value.to_vec()).unwrap())
                         }));
                     }
-                    Step::Put(kind, n) => change(&engine, KINDS[kind], n, Some("new")),
-                    Step::Remove(kind, n) => change(&engine, KINDS[kind], n, None),
+                    SnapshotStep::Put(kind, n) => change(&engine, KINDS[kind], n, Some("new")),
+                    SnapshotStep::Remove(kind, n) => change(&engine, KINDS[kind], n, None),
                 }
             }
             all.extend(rest(&mut snapshot, &engine));

@@ -5,25 +5,25 @@ use std::ops::ControlFlow;
 use jiff::Timestamp;
 
 use super::engine::Engine;
-use super::key::{self, Kind};
+use super::key::{self, RowKind};
 use super::record;
-use super::rows::{Group, Rows};
+use super::rows::{Rows, WriteBatch};
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{Account, Mail, MailedToken, Purpose, TokenDigest};
 use crate::store::{ConsumeToken, StoreError, TokenEffect, rules};
 
 /// Keeps a token in place of the account's earlier one for the same purpose; none of an account that is gone.
-pub(super) fn put(group: &mut Group<'_>, token: &MailedToken) -> Result<(), StoreError> {
-    if group.value(&key::account(token.account))?.is_none() {
+pub(super) fn put(batch: &mut WriteBatch<'_>, token: &MailedToken) -> Result<(), StoreError> {
+    if batch.value(&key::account(token.account))?.is_none() {
         return Ok(());
     }
     let index = key::token_of(token.account, token.purpose);
-    if let Some(earlier) = group.read::<TokenDigest>(&index)? {
-        group.remove(key::token(&earlier));
+    if let Some(earlier) = batch.read::<TokenDigest>(&index)? {
+        batch.remove(key::token(&earlier));
     }
-    group.put(index, &token.digest)?;
-    group.put(key::token(&token.digest), token)
+    batch.put(index, &token.digest)?;
+    batch.put(key::token(&token.digest), token)
 }
 
 /// The account's token for a purpose.
@@ -40,32 +40,36 @@ pub(super) fn current(
 }
 
 /// Voids all tokens of an account.
-pub(super) fn void_all(group: &mut Group<'_>, account: AccountId) -> Result<(), StoreError> {
+pub(super) fn void_all(batch: &mut WriteBatch<'_>, account: AccountId) -> Result<(), StoreError> {
     for purpose in key::PURPOSES {
-        void(group, account, purpose)?;
+        void(batch, account, purpose)?;
     }
     Ok(())
 }
 
 /// Voids the account's token for a purpose.
-pub(super) fn void(group: &mut Group<'_>, account: AccountId, purpose: Purpose) -> Result<(), StoreError> {
-    if let Some(token) = current(group, account, purpose)? {
-        remove(group, &token);
+pub(super) fn void(
+    batch: &mut WriteBatch<'_>,
+    account: AccountId,
+    purpose: Purpose,
+) -> Result<(), StoreError> {
+    if let Some(token) = current(batch, account, purpose)? {
+        remove(batch, &token);
     }
     Ok(())
 }
 
 pub(super) fn consume(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     digest: TokenDigest,
     effect: TokenEffect,
     mails: &[Mail],
     now: Timestamp,
 ) -> Result<ConsumeToken, StoreError> {
-    let Some(token) = group.read::<MailedToken>(&key::token(&digest))? else {
+    let Some(token) = batch.read::<MailedToken>(&key::token(&digest))? else {
         return Ok(ConsumeToken::Void);
     };
-    let before: Account = group.indexed(&key::token(&digest), &key::account(token.account))?;
+    let before: Account = batch.indexed(&key::token(&digest), &key::account(token.account))?;
     if !rules::serves_account(&token, &before, now) || !effect.serves(token.purpose) {
         return Ok(ConsumeToken::Void);
     }
@@ -83,11 +87,11 @@ pub(super) fn consume(
                 after.agreements.clear();
             }
             after.email_verified |= token.purpose == Purpose::Reset;
-            sessions::end_of_account(group, token.account, None)?;
-            group.remove(key::attempts(token.account));
+            sessions::end_of_account(batch, token.account, None)?;
+            batch.remove(key::attempts(token.account));
         }
         TokenEffect::ChangeEmail => {
-            let holder: Option<AccountId> = group.read(&key::email(&token.email))?;
+            let holder: Option<AccountId> = batch.read(&key::email(&token.email))?;
             if holder.is_some_and(|holder| holder != token.account) {
                 return Ok(ConsumeToken::EmailTaken);
             }
@@ -96,9 +100,9 @@ pub(super) fn consume(
         }
     }
     rules::void_pending_email(&before, &mut after);
-    remove(group, &token);
-    accounts::replace(group, &before, &after)?;
-    mails::enqueue(group, mails)?;
+    remove(batch, &token);
+    accounts::replace(batch, &before, &after)?;
+    mails::enqueue(batch, mails)?;
     Ok(ConsumeToken::Consumed {
         before: Box::new(before),
         after: Box::new(after),
@@ -111,7 +115,7 @@ pub(super) fn those(
     is_meant: impl Fn(&MailedToken) -> bool,
 ) -> Result<Vec<TokenDigest>, StoreError> {
     let mut digests = Vec::new();
-    engine.pieces(&Kind::Token.prefix(), None, |_, rows| {
+    engine.pieces(&RowKind::Token.prefix(), None, |_, rows| {
         let tokens = rows
             .iter()
             .filter_map(|(key, value)| record::decode::<MailedToken>(key, value).ok());
@@ -122,17 +126,17 @@ pub(super) fn those(
 }
 
 /// Removes the tokens with these digests.
-pub(super) fn remove_these(group: &mut Group<'_>, digests: &[TokenDigest]) -> Result<(), StoreError> {
+pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) -> Result<(), StoreError> {
     for digest in digests {
-        if let Some(token) = group.read::<MailedToken>(&key::token(digest))? {
-            remove(group, &token);
+        if let Some(token) = batch.read::<MailedToken>(&key::token(digest))? {
+            remove(batch, &token);
         }
     }
     Ok(())
 }
 
 /// A token that is kept is its account's current one for its purpose, so the index goes with it.
-fn remove(group: &mut Group<'_>, token: &MailedToken) {
-    group.remove(key::token(&token.digest));
-    group.remove(key::token_of(token.account, token.purpose));
+fn remove(batch: &mut WriteBatch<'_>, token: &MailedToken) {
+    batch.remove(key::token(&token.digest));
+    batch.remove(key::token_of(token.account, token.purpose));
 }

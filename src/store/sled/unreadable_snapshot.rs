@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use super::data_dir::at;
 use super::engine::{await_release, open_files};
-use super::folder::at;
 use crate::store::StoreError;
 
 /// What the names of snapshots begin with; behind it is how far the log was, in hexadecimal.

@@ -6,11 +6,11 @@
 use std::ops::ControlFlow;
 
 use super::engine::Engine;
-use super::key::{self, Kind};
+use super::key::{self, RowKind};
 use super::lost_changes::LostChanges;
-use super::record::{self, Failures, IndexForm, Meta, Postage, SpentUntil, UnknownFailures};
+use super::record::{self, Failures, IndexForm, MailQuota, Meta, SpentUntil, UnknownFailures};
 use super::rows::Rows;
-use super::{inspection, mails};
+use super::{admin_queries, mails};
 use crate::ids::AccountId;
 use crate::model::{
     AccessKey, Account, AuditEvent, AuditPlace, Invitation, KeptMail, MailState, MailedToken, Session,
@@ -26,11 +26,11 @@ pub(super) fn run(engine: &Engine) -> Result<Verification, StoreError> {
     }
     let read = engine.pieces(b"", None, |tree, rows| {
         for (key, value) in rows {
-            match Kind::of(key) {
-                Some(Kind::Account) => found.accounts += 1,
-                Some(Kind::Session) => found.sessions += 1,
-                Some(Kind::Invitation) => found.invitations += 1,
-                Some(Kind::AccessKey) => found.access_keys += 1,
+            match RowKind::of(key) {
+                Some(RowKind::Account) => found.accounts += 1,
+                Some(RowKind::Session) => found.sessions += 1,
+                Some(RowKind::Invitation) => found.invitations += 1,
+                Some(RowKind::AccessKey) => found.access_keys += 1,
                 _ => {}
             }
             if let Some(fault) = fault(tree, key, value)? {
@@ -55,35 +55,35 @@ fn fault(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<Option<String>, S
 }
 
 fn check(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-    match Kind::of(key) {
-        Some(Kind::Meta) => record::decode::<Meta>(key, value).map(drop),
-        Some(Kind::Account) => account(rows, key, &record::decode(key, value)?),
-        Some(Kind::Email) => email(rows, key, record::decode(key, value)?),
-        Some(Kind::Username) => username(rows, key, record::decode(key, value)?),
-        Some(Kind::Member) => member(rows, key),
-        Some(Kind::Attempts) => attempts(rows, key, value),
-        Some(Kind::Unknown) => record::decode::<UnknownFailures>(key, value).map(drop),
-        Some(Kind::Session) => session(rows, key, &record::decode(key, value)?),
-        Some(Kind::SessionId) => session_id(rows, key, record::decode(key, value)?),
-        Some(Kind::SessionOf) => session_of(rows, key),
-        Some(Kind::Invitation) => invitation(rows, key, &record::decode(key, value)?),
-        Some(Kind::InvitationId) => invitation_id(rows, key, record::decode(key, value)?),
-        Some(Kind::Signature) => signature(rows, key, record::decode(key, value)?),
-        Some(Kind::SignatureEnd) => signature_end(rows, key),
-        Some(Kind::Token) => token(rows, key, &record::decode(key, value)?),
-        Some(Kind::TokenOf) => token_of(rows, key, record::decode(key, value)?),
-        Some(Kind::Mail) => mail(rows, key, &record::decode(key, value)?),
-        Some(Kind::MailDue) => mail_due(rows, key),
-        Some(Kind::ResetMail) => reset_mail(rows, key),
-        Some(Kind::Postage) => record::decode::<Postage>(key, value).map(drop),
-        Some(Kind::AccessKey) => access_key(rows, key, &record::decode(key, value)?),
-        Some(Kind::AccessKeyOf) => access_key_of(rows, key),
-        Some(Kind::KeyAttempts) => key_attempts(rows, key, value),
-        Some(Kind::DataKey) => record::decode::<WrappedDataKey>(key, value).map(drop),
-        Some(Kind::Audit) => audit(rows, key, &record::decode(key, value)?),
-        Some(Kind::AuditOf) => audit_of(rows, key),
-        Some(Kind::Term | Kind::Standing) => found_by(rows, key),
-        Some(Kind::IndexForm) => record::decode::<IndexForm>(key, value).map(drop),
+    match RowKind::of(key) {
+        Some(RowKind::Meta) => record::decode::<Meta>(key, value).map(drop),
+        Some(RowKind::Account) => account(rows, key, &record::decode(key, value)?),
+        Some(RowKind::Email) => email(rows, key, record::decode(key, value)?),
+        Some(RowKind::Username) => username(rows, key, record::decode(key, value)?),
+        Some(RowKind::Member) => member(rows, key),
+        Some(RowKind::Attempts) => attempts(rows, key, value),
+        Some(RowKind::Unknown) => record::decode::<UnknownFailures>(key, value).map(drop),
+        Some(RowKind::Session) => session(rows, key, &record::decode(key, value)?),
+        Some(RowKind::SessionId) => session_id(rows, key, record::decode(key, value)?),
+        Some(RowKind::SessionOf) => session_of(rows, key),
+        Some(RowKind::Invitation) => invitation(rows, key, &record::decode(key, value)?),
+        Some(RowKind::InvitationId) => invitation_id(rows, key, record::decode(key, value)?),
+        Some(RowKind::Signature) => signature(rows, key, record::decode(key, value)?),
+        Some(RowKind::SignatureEnd) => signature_end(rows, key),
+        Some(RowKind::Token) => token(rows, key, &record::decode(key, value)?),
+        Some(RowKind::TokenOf) => token_of(rows, key, record::decode(key, value)?),
+        Some(RowKind::Mail) => mail(rows, key, &record::decode(key, value)?),
+        Some(RowKind::MailDue) => mail_due(rows, key),
+        Some(RowKind::ResetMail) => reset_mail(rows, key),
+        Some(RowKind::MailQuota) => record::decode::<MailQuota>(key, value).map(drop),
+        Some(RowKind::AccessKey) => access_key(rows, key, &record::decode(key, value)?),
+        Some(RowKind::AccessKeyOf) => access_key_of(rows, key),
+        Some(RowKind::KeyAttempts) => key_attempts(rows, key, value),
+        Some(RowKind::DataKey) => record::decode::<WrappedDataKey>(key, value).map(drop),
+        Some(RowKind::Audit) => audit(rows, key, &record::decode(key, value)?),
+        Some(RowKind::AuditOf) => audit_of(rows, key),
+        Some(RowKind::Term | RowKind::Status) => found_by(rows, key),
+        Some(RowKind::IndexForm) => record::decode::<IndexForm>(key, value).map(drop),
         None => wrong(key, "no such kind of row exists"),
     }
 }
@@ -98,7 +98,7 @@ fn account(rows: &impl Rows, key: &[u8], account: &Account) -> Result<(), StoreE
     for group in &account.groups {
         agree(rows, key, &key::member(group, id), &())?;
     }
-    match inspection::missing(rows, account)? {
+    match admin_queries::missing(rows, account)? {
         Some(index) => wrong(key, &format!("{} is missing", record::name(&index))),
         None => Ok(()),
     }
@@ -111,7 +111,7 @@ fn found_by(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
     let account: Account = rows.indexed(key, &key::account(id))?;
     require(
         key,
-        inspection::is_found_by(&account, key),
+        admin_queries::is_found_by(&account, key),
         "its account is not found by this",
     )
 }
@@ -238,13 +238,13 @@ fn token_of(rows: &impl Rows, key: &[u8], digest: TokenDigest) -> Result<(), Sto
     )
 }
 
-fn mail(rows: &impl Rows, key: &[u8], kept: &KeptMail) -> Result<(), StoreError> {
-    let id = kept.mail.id;
+fn mail(rows: &impl Rows, key: &[u8], queued: &KeptMail) -> Result<(), StoreError> {
+    let id = queued.mail.id;
     require(key, key::mail(id) == key, "it holds another mail")?;
-    if let Some(index) = mails::reset_index(&kept.mail) {
+    if let Some(index) = mails::reset_index(&queued.mail) {
         agree(rows, key, &index, &())?;
     }
-    match kept.state {
+    match queued.state {
         MailState::Due(due) => agree(rows, key, &key::mail_due(due, id), &()),
         MailState::Failed(_) => Ok(()),
     }
@@ -254,8 +254,8 @@ fn mail_due(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
     let Some(id) = key::trailing_mail(key) else {
         return wrong(key, "it names no mail");
     };
-    let kept: KeptMail = rows.indexed(key, &key::mail(id))?;
-    let is_due = matches!(kept.state, MailState::Due(due) if key::mail_due(due, id) == key);
+    let queued: KeptMail = rows.indexed(key, &key::mail(id))?;
+    let is_due = matches!(queued.state, MailState::Due(due) if key::mail_due(due, id) == key);
     require(key, is_due, "its mail is not due then")
 }
 
@@ -263,8 +263,8 @@ fn reset_mail(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
     let Some(id) = key::trailing_mail(key) else {
         return wrong(key, "it names no mail");
     };
-    let kept: KeptMail = rows.indexed(key, &key::mail(id))?;
-    let is_listed = mails::reset_index(&kept.mail).is_some_and(|index| index == key);
+    let queued: KeptMail = rows.indexed(key, &key::mail(id))?;
+    let is_listed = mails::reset_index(&queued.mail).is_some_and(|index| index == key);
     require(
         key,
         is_listed,
@@ -324,7 +324,7 @@ fn audit_of(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
 }
 
 /// The index must be there and say this.
-fn agree<T: record::Record + PartialEq>(
+fn agree<T: record::StoredRecord + PartialEq>(
     rows: &impl Rows,
     key: &[u8],
     index: &[u8],

@@ -50,7 +50,7 @@ async fn fail(site: &Site, id: &str) {
         at: Clock::system().now(),
         reason: "550 no such user".to_owned(),
     };
-    assert!(store.settle_mail(id.parse().unwrap(), failed).await.unwrap());
+    assert!(store.complete_mail(id.parse().unwrap(), failed).await.unwrap());
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use vestibule::store::postgres::{Server, Tls};
+use vestibule::store::postgres::{DatabaseServer, DatabaseTls};
 
 /// Whom the server does not run as: it refuses to.
 const ROOT: u32 = 0;
@@ -181,14 +181,14 @@ impl Cluster {
     }
 
     /// The same for the store itself.
-    pub(crate) fn server(&self, database: &str) -> Server {
-        Server {
+    pub(crate) fn server(&self, database: &str) -> DatabaseServer {
+        DatabaseServer {
             host: self.path().to_str().unwrap().to_owned(),
             port: PORT,
             user: ROLE.to_owned(),
             password: None,
             database: database.to_owned(),
-            tls: Tls::Off,
+            tls: DatabaseTls::Off,
         }
     }
 

@@ -10,7 +10,7 @@ use vestibule::clock::Clock;
 use vestibule::model::{Account, Invitation, LockoutPolicy, Session, Subject, TokenDigest};
 use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
-use vestibule::store::{Attempt, CreateAccount, SessionsToEnd, Store};
+use vestibule::store::{AttemptOutcome, CreateAccount, SessionsToEnd, Store};
 
 use super::ledger::{Deed, Entry, Ledger};
 use super::samples::{account, invitation, noon, session};
@@ -246,7 +246,7 @@ impl Client {
             .record_attempt(Subject::unknown("nobody"), PATIENT)
             .await
             .unwrap();
-        assert!(matches!(outcome, Attempt::Counted(_)));
+        assert!(matches!(outcome, AttemptOutcome::Counted(_)));
         promise(deed);
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use vestibule::clock::Clock;
 use vestibule::store::sled::SledStore;
-use vestibule::store::{ReadError, Reader, Record};
+use vestibule::store::{ReadError, Record, RecordReader};
 
 use super::conformance::Harness;
 use super::full::{file_of, fill, records_of};
@@ -145,7 +145,7 @@ fn what_is_wrong_is_said_with_its_line() {
 }
 
 fn read(file: &[u8]) -> Result<(), ReadError> {
-    let mut reader = Reader::begin(file)?;
+    let mut reader = RecordReader::begin(file)?;
     while reader.record()?.is_some() {}
     Ok(())
 }

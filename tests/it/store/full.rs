@@ -10,8 +10,8 @@ use vestibule::model::{
 };
 use vestibule::random::Random;
 use vestibule::store::{
-    Allowance, CreateAccessKey, CreateAccount, DeleteAccount, ExportFile, MailOutcome, PutSession, Reader,
-    Record, SpendSignature, Stamp, StampMail, Store, UpdateAccount,
+    ClaimMail, CreateAccessKey, CreateAccount, DeleteAccount, ExportFile, MailAllowance, MailClaim,
+    MailOutcome, PutSession, Record, RecordReader, SpendSignature, Store, UpdateAccount,
 };
 
 use super::samples::{
@@ -106,7 +106,7 @@ pub(crate) async fn fill(store: &dyn Store, random: &Random) {
     put_tokens(store, &ann, random).await;
     let spent = SignatureDigest::of("AKIA", b"signature");
     let outcome = store
-        .spend_signature(spent, later(noon(), Duration::from_mins(5)))
+        .claim_signature(spent, later(noon(), Duration::from_mins(5)))
         .await;
     assert_eq!(outcome.unwrap(), SpendSignature::Spent);
     store.append_audit(events(ann.id), 100).await.unwrap();
@@ -171,17 +171,17 @@ async fn put_mails(store: &dyn Store, ann: &Account, invitation: InvitationId, r
             .await
             .unwrap()
             .unwrap();
-        let stamp = Stamp {
+        let stamp = MailClaim {
             token: None,
-            allowance: Some(Allowance {
+            allowance: Some(MailAllowance {
                 address: ann.email.clone(),
                 mails: 3,
                 window: Duration::from_hours(1),
             }),
         };
-        let stamped = store.stamp_mail(taken.mail.id, stamp, noon()).await.unwrap();
-        assert_eq!(stamped, StampMail::Stamped);
-        assert!(store.settle_mail(taken.mail.id, outcome).await.unwrap());
+        let stamped = store.claim_mail(taken.mail.id, stamp, noon()).await.unwrap();
+        assert_eq!(stamped, ClaimMail::Claimed);
+        assert!(store.complete_mail(taken.mail.id, outcome).await.unwrap());
     }
 }
 
@@ -197,7 +197,7 @@ async fn put_tokens(store: &dyn Store, ann: &Account, random: &Random) {
             mail: (n % 2 == 0).then(|| mail(ann, random).id),
             ..mailed_token(n, purpose, ann)
         };
-        store.put_token(mailed).await.unwrap();
+        store.save_token(mailed).await.unwrap();
     }
     assert!(store.token(digest(10)).await.unwrap().is_some());
 }
@@ -246,7 +246,7 @@ pub(crate) async fn file_of(store: &dyn Store) -> Vec<u8> {
 
 /// The records of a file that is whole.
 pub(crate) fn records_of(file: &[u8]) -> Vec<Record> {
-    let mut reader = Reader::begin(file).unwrap();
+    let mut reader = RecordReader::begin(file).unwrap();
     let mut records = Vec::new();
     while let Some((_, record)) = reader.record().unwrap() {
         records.push(record);

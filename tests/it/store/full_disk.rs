@@ -21,7 +21,7 @@ use vestibule::services::{
     NewAccount, NewPassword, Origin, Services,
 };
 use vestibule::store::sled::SledStore;
-use vestibule::store::{AccessKeyStore as _, Attempt, Store, StoreError};
+use vestibule::store::{AccessKeyStore as _, AttemptOutcome, Store, StoreError};
 
 use super::samples::{POLICY, account, noon};
 use crate::harness::{PASSWORD, in_full, soon};
@@ -86,7 +86,7 @@ async fn on_the_small_disk() {
     let mut counted = 0;
     let error = loop {
         match fail(&store, counted).await {
-            Ok(Attempt::Counted(1)) => counted += 1,
+            Ok(AttemptOutcome::Counted(1)) => counted += 1,
             Ok(other) => panic!("{other:?}"),
             Err(error) => break error,
         }
@@ -110,7 +110,7 @@ async fn on_the_small_disk() {
     // With room, writes go on without a restart; and all that was counted still is.
     fs::remove_file(&filler).unwrap();
     for n in 0..counted {
-        assert_eq!(fail(&store, n).await.unwrap(), Attempt::Counted(2), "{n}");
+        assert_eq!(fail(&store, n).await.unwrap(), AttemptOutcome::Counted(2), "{n}");
     }
     assert!(path.join("ballast").exists());
 
@@ -254,7 +254,7 @@ async fn services(disk: &Path, store: Arc<SledStore>) -> Services {
     services.await.unwrap()
 }
 
-async fn fail(store: &SledStore, n: u32) -> Result<Attempt, StoreError> {
+async fn fail(store: &SledStore, n: u32) -> Result<AttemptOutcome, StoreError> {
     store
         .record_attempt(Subject::unknown(&n.to_string()), POLICY)
         .await

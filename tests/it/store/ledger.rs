@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 use vestibule::model::{Email, LockoutPolicy, Subject, TokenDigest, Username};
-use vestibule::store::{Attempt, Store};
+use vestibule::store::{AttemptOutcome, Store};
 
 /// Something that a client can ask for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -132,8 +132,8 @@ impl Ledger {
                 .await
                 .unwrap()
             {
-                Attempt::Locked(_) => {}
-                Attempt::Counted(n) => {
+                AttemptOutcome::Locked(_) => {}
+                AttemptOutcome::Counted(n) => {
                     if !(*promised + 1..=*asked).contains(&n) {
                         writeln!(broken, "{name}: {n} failures, {promised} promised, {asked} asked").unwrap();
                     }

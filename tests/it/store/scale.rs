@@ -9,7 +9,7 @@ use vestibule::clock::Clock;
 use vestibule::model::Subject;
 use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
-use vestibule::store::{Attempt, Store};
+use vestibule::store::{AttemptOutcome, Store};
 
 use super::samples::{POLICY, account, noon};
 use crate::harness::in_full;
@@ -31,7 +31,7 @@ async fn names_that_belong_to_nobody_take_bounded_room() {
     let attempt = store.record_attempt(known, POLICY).await.unwrap();
     assert_eq!(
         attempt,
-        Attempt::Counted(2),
+        AttemptOutcome::Counted(2),
         "an account's failures are never pushed out"
     );
     let faults = store.verify().await.unwrap().faults;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vestibule::model::{AccessKey, AccessKeyId, Account, KeyUse, Session, SignInMethod, Subject};
-use vestibule::store::{Attempt, CreateAccessKey, DeleteAccount, PutSession, SessionsToEnd};
+use vestibule::store::{AttemptOutcome, CreateAccessKey, DeleteAccount, PutSession, SessionsToEnd};
 
 use super::super::samples::{
     ADMINS, POLICY, access_key, account, data_key, digest, later, mail, noon, session,
@@ -220,12 +220,12 @@ pub(crate) async fn an_access_key_locks_whether_or_not_it_exists<H: Harness>() {
         for n in 1..=11 {
             assert_eq!(
                 store.record_attempt(subject, POLICY).await.unwrap(),
-                Attempt::Counted(n)
+                AttemptOutcome::Counted(n)
             );
         }
         assert_eq!(
             store.record_attempt(subject, POLICY).await.unwrap(),
-            Attempt::Locked(POLICY.duration)
+            AttemptOutcome::Locked(POLICY.duration)
         );
     }
     assert_eq!(

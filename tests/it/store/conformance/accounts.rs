@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use vestibule::model::{Account, Standing, Subject};
-use vestibule::store::{AccountEdit, Attempt, CreateAccount, DeleteAccount, EditAccount, UpdateAccount};
+use vestibule::store::{
+    AccountEdit, AttemptOutcome, CreateAccount, DeleteAccount, EditAccount, UpdateAccount,
+};
 
 use super::super::samples::{ADMINS, POLICY, account, email, member_of, noon, session};
 use super::{Harness, assert_sound};
@@ -500,7 +502,7 @@ pub(crate) async fn a_removed_account_takes_its_sessions_and_attempts_along<H: H
         let subject = Subject::Account(account.id);
         assert_eq!(
             store.record_attempt(subject, POLICY).await.unwrap(),
-            Attempt::Counted(1)
+            AttemptOutcome::Counted(1)
         );
     }
     store.delete_account(ann.id, ADMINS).await.unwrap();
@@ -512,7 +514,7 @@ pub(crate) async fn a_removed_account_takes_its_sessions_and_attempts_along<H: H
             .record_attempt(Subject::Account(bob.id), POLICY)
             .await
             .unwrap(),
-        Attempt::Counted(2)
+        AttemptOutcome::Counted(2)
     );
     assert_sound(&store).await;
 }

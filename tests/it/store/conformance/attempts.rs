@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vestibule::model::{LockoutPolicy, Subject};
-use vestibule::store::{Attempt, Store};
+use vestibule::store::{AttemptOutcome, Store};
 
 use super::super::samples::{ADMINS, POLICY, account, later, noon};
 use super::{Harness, assert_sound};
@@ -22,7 +22,7 @@ async fn subjects<H: Harness>(harness: &H) -> [Subject; 2] {
     [Subject::Account(ann.id), Subject::unknown("nobody@example.com")]
 }
 
-async fn attempt(store: &Arc<dyn Store>, subject: Subject) -> Attempt {
+async fn attempt(store: &Arc<dyn Store>, subject: Subject) -> AttemptOutcome {
     store.record_attempt(subject, POLICY).await.unwrap()
 }
 
@@ -33,7 +33,7 @@ async fn locked_for(store: &Arc<dyn Store>, subject: Subject) -> Option<Duration
 /// Fails so often that it locks.
 async fn lock(store: &Arc<dyn Store>, subject: Subject) {
     for n in 1..=11 {
-        assert_eq!(attempt(store, subject).await, Attempt::Counted(n));
+        assert_eq!(attempt(store, subject).await, AttemptOutcome::Counted(n));
     }
 }
 
@@ -42,7 +42,7 @@ async fn assert_locked(store: &Arc<dyn Store>, subject: Subject, remaining: Dura
     assert_eq!(locked_for(store, subject).await, Some(remaining), "{subject:?}");
     assert_eq!(
         attempt(store, subject).await,
-        Attempt::Locked(remaining),
+        AttemptOutcome::Locked(remaining),
         "{subject:?}"
     );
 }
@@ -53,7 +53,7 @@ pub(crate) async fn eleven_are_counted_and_then_it_is_locked<H: Harness>() {
     for subject in subjects(&harness).await {
         for n in 1..=11 {
             assert_eq!(locked_for(&store, subject).await, None);
-            assert_eq!(attempt(&store, subject).await, Attempt::Counted(n));
+            assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(n));
         }
         assert_locked(&store, subject, 20 * MINUTE).await;
     }
@@ -90,13 +90,13 @@ pub(crate) async fn success_forgets_failures_and_lock<H: Harness>() {
     let store = harness.store();
     for subject in subjects(&harness).await {
         for n in 1..=10 {
-            assert_eq!(attempt(&store, subject).await, Attempt::Counted(n));
+            assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(n));
         }
         store.clear_attempts(subject).await.unwrap();
         lock(&store, subject).await;
         store.clear_attempts(subject).await.unwrap();
         assert_eq!(locked_for(&store, subject).await, None);
-        assert_eq!(attempt(&store, subject).await, Attempt::Counted(1));
+        assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(1));
     }
 }
 
@@ -105,14 +105,14 @@ pub(crate) async fn a_withdrawn_attempt_was_never_counted<H: Harness>() {
     let store = harness.store();
     for subject in subjects(&harness).await {
         store.withdraw_attempt(subject, POLICY).await.unwrap();
-        assert_eq!(attempt(&store, subject).await, Attempt::Counted(1));
-        assert_eq!(attempt(&store, subject).await, Attempt::Counted(2));
+        assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(1));
+        assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(2));
         store.withdraw_attempt(subject, POLICY).await.unwrap();
-        assert_eq!(attempt(&store, subject).await, Attempt::Counted(2));
+        assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(2));
         for _ in 0..3 {
             store.withdraw_attempt(subject, POLICY).await.unwrap();
         }
-        assert_eq!(attempt(&store, subject).await, Attempt::Counted(1));
+        assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(1));
     }
 }
 
@@ -123,13 +123,13 @@ pub(crate) async fn a_withdrawn_attempt_takes_its_lock_along<H: Harness>() {
         lock(&store, subject).await;
         store.withdraw_attempt(subject, POLICY).await.unwrap();
         assert_eq!(locked_for(&store, subject).await, None);
-        assert_eq!(attempt(&store, subject).await, Attempt::Counted(11));
+        assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(11));
         assert_locked(&store, subject, 20 * MINUTE).await;
 
         // With the lock its failures are over: there is nothing left to take back.
         harness.hand().advance(20 * MINUTE);
         store.withdraw_attempt(subject, POLICY).await.unwrap();
-        assert_eq!(attempt(&store, subject).await, Attempt::Counted(1));
+        assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(1));
     }
 }
 
@@ -150,7 +150,7 @@ pub(crate) async fn a_set_clock_neither_ends_nor_prolongs_a_lock<H: Harness>() {
     }
     harness.hand().advance(10 * MINUTE);
     for subject in subjects {
-        assert_eq!(attempt(&store, subject).await, Attempt::Counted(1));
+        assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(1));
     }
 }
 
@@ -168,7 +168,10 @@ pub(crate) async fn a_restart_keeps_what_is_left_of_a_lock<H: Harness>() {
     let harness = harness.restart(later(noon(), 20 * MINUTE));
     for subject in subjects {
         assert_eq!(locked_for(&harness.store(), subject).await, None);
-        assert_eq!(attempt(&harness.store(), subject).await, Attempt::Counted(1));
+        assert_eq!(
+            attempt(&harness.store(), subject).await,
+            AttemptOutcome::Counted(1)
+        );
     }
 }
 
@@ -184,7 +187,10 @@ pub(crate) async fn after_a_restart_a_clock_set_back_gives_no_more_than_a_whole_
     }
     harness.hand().advance(20 * MINUTE);
     for subject in subjects {
-        assert_eq!(attempt(&harness.store(), subject).await, Attempt::Counted(1));
+        assert_eq!(
+            attempt(&harness.store(), subject).await,
+            AttemptOutcome::Counted(1)
+        );
     }
 }
 
@@ -234,7 +240,10 @@ pub(crate) async fn failures_survive_a_restart<H: Harness>() {
     }
     let harness = harness.restart(later(noon(), Duration::from_hours(24)));
     for subject in subjects {
-        assert_eq!(attempt(&harness.store(), subject).await, Attempt::Counted(6));
+        assert_eq!(
+            attempt(&harness.store(), subject).await,
+            AttemptOutcome::Counted(6)
+        );
     }
 }
 
@@ -250,7 +259,7 @@ pub(crate) async fn subjects_are_counted_apart<H: Harness>() {
     ];
     for other in others {
         assert_eq!(locked_for(&store, other).await, None);
-        assert_eq!(attempt(&store, other).await, Attempt::Counted(1));
+        assert_eq!(attempt(&store, other).await, AttemptOutcome::Counted(1));
     }
 }
 

@@ -10,7 +10,8 @@ use vestibule::model::{
     Account, Cause, KeptMail, Mail, MailState, MailedToken, PendingEmail, Purpose, Topic,
 };
 use vestibule::store::{
-    Allowance, CreateAccount, EditAccount, MailOutcome, Stamp, StampMail, StampedToken, Store, UpdateAccount,
+    ClaimMail, ClaimToken, CreateAccount, EditAccount, MailAllowance, MailClaim, MailOutcome, Store,
+    UpdateAccount,
 };
 
 use super::super::samples::{ADMINS, account, digest, email, invitation, later, mail, mailed_token, noon};
@@ -106,10 +107,10 @@ pub(crate) async fn a_mail_is_sent_postponed_or_fails_for_good<H: Harness>() {
         },
     ];
     for (mail, outcome) in mails.iter().zip(outcomes) {
-        assert!(store.settle_mail(mail.id, outcome).await.unwrap());
+        assert!(store.complete_mail(mail.id, outcome).await.unwrap());
     }
     assert!(
-        !store.settle_mail(mails[0].id, MailOutcome::Done).await.unwrap(),
+        !store.complete_mail(mails[0].id, MailOutcome::Done).await.unwrap(),
         "it is gone"
     );
     let kept = |n: usize, state| KeptMail {
@@ -140,8 +141,8 @@ pub(crate) async fn a_mail_is_sent_postponed_or_fails_for_good<H: Harness>() {
         until,
         reason: reason(),
     };
-    assert!(store.settle_mail(mails[2].id, retry).await.unwrap());
-    store.settle_mail(mails[1].id, MailOutcome::Done).await.unwrap();
+    assert!(store.complete_mail(mails[2].id, retry).await.unwrap());
+    store.complete_mail(mails[1].id, MailOutcome::Done).await.unwrap();
     assert_eq!(take(&store, until).await, Some(mails[2].clone()));
     assert_sound(&store).await;
 }
@@ -159,10 +160,10 @@ pub(crate) async fn of_twenty_takers_each_gets_another_mail<H: Harness>() {
     assert_eq!(ids, mails.iter().map(|mail| mail.id).collect::<Vec<_>>());
 }
 
-fn stamp(token: Option<MailedToken>, mails: Option<u32>) -> Stamp {
-    Stamp {
-        token: token.map(StampedToken::Account),
-        allowance: mails.map(|mails| Allowance {
+fn stamp(token: Option<MailedToken>, mails: Option<u32>) -> MailClaim {
+    MailClaim {
+        token: token.map(ClaimToken::Account),
+        allowance: mails.map(|mails| MailAllowance {
             address: email("ANN@example.com"),
             mails,
             window: Duration::from_hours(1),
@@ -177,29 +178,29 @@ pub(crate) async fn s23_an_address_is_sent_three_mails_an_hour<H: Harness>() {
     for (n, now) in [(0, 0), (0, 1), (1, 1), (2, 2), (3, 3), (0, 4)] {
         outcomes.push(
             store
-                .stamp_mail(mails[n].id, stamp(None, Some(3)), minutes(now))
+                .claim_mail(mails[n].id, stamp(None, Some(3)), minutes(now))
                 .await
                 .unwrap(),
         );
     }
     let over = outcomes.remove(4);
-    assert_eq!(over, StampMail::OverAllowance, "the fourth");
+    assert_eq!(over, ClaimMail::OverAllowance, "the fourth");
     assert_eq!(
         outcomes,
-        [StampMail::Stamped; 5],
+        [ClaimMail::Claimed; 5],
         "one that is tried again counts once"
     );
-    let unlimited = store.stamp_mail(mails[4].id, stamp(None, None), minutes(4)).await;
-    assert_eq!(unlimited.unwrap(), StampMail::Stamped, "a notice has no limit");
+    let unlimited = store.claim_mail(mails[4].id, stamp(None, None), minutes(4)).await;
+    assert_eq!(unlimited.unwrap(), ClaimMail::Claimed, "a notice has no limit");
     let before = store
-        .stamp_mail(mails[5].id, stamp(None, Some(3)), minutes(59))
+        .claim_mail(mails[5].id, stamp(None, Some(3)), minutes(59))
         .await;
-    assert_eq!(before.unwrap(), StampMail::OverAllowance);
+    assert_eq!(before.unwrap(), ClaimMail::OverAllowance);
     store.sweep(minutes(59), noon()).await.unwrap();
     let after = store
-        .stamp_mail(mails[5].id, stamp(None, Some(3)), minutes(60))
+        .claim_mail(mails[5].id, stamp(None, Some(3)), minutes(60))
         .await;
-    assert_eq!(after.unwrap(), StampMail::Stamped, "the first is an hour ago");
+    assert_eq!(after.unwrap(), ClaimMail::Claimed, "the first is an hour ago");
     store.sweep(minutes(600), noon()).await.unwrap();
     assert_sound(&store).await;
 }
@@ -211,11 +212,11 @@ pub(crate) async fn s78_of_twenty_mails_at_one_moment_an_address_is_sent_three<H
         let (store, id) = (store.clone(), mails[n].id);
         async move {
             let stamp = stamp(None, Some(3));
-            store.stamp_mail(id, stamp, minutes(1)).await.unwrap()
+            store.claim_mail(id, stamp, minutes(1)).await.unwrap()
         }
     })
     .await;
-    let sent = outcomes.iter().filter(|outcome| **outcome == StampMail::Stamped);
+    let sent = outcomes.iter().filter(|outcome| **outcome == ClaimMail::Claimed);
     assert_eq!(sent.count(), 3, "{outcomes:?}");
     assert_sound(&store).await;
 }
@@ -243,7 +244,7 @@ pub(crate) async fn s78_of_twenty_pending_changes_at_one_moment_the_newest_serve
             let edited = store.edit_account(account, Arc::new(edit), "admins").await;
             assert!(matches!(edited, Ok(EditAccount::Edited { .. })), "{edited:?}");
             let stamp = stamp(Some(token), None);
-            store.stamp_mail(id, stamp, minutes(1)).await.unwrap()
+            store.claim_mail(id, stamp, minutes(1)).await.unwrap()
         }
     })
     .await;
@@ -267,14 +268,14 @@ pub(crate) async fn a_stamped_mail_has_the_good_token<H: Harness>() {
     let mut outcomes = Vec::new();
     for (n, mail) in [(1, 0), (2, 0), (3, 1), (4, 0)] {
         let stamp = stamp(Some(token(n, &mails[mail])), None);
-        outcomes.push(store.stamp_mail(mails[mail].id, stamp, noon()).await.unwrap());
+        outcomes.push(store.claim_mail(mails[mail].id, stamp, noon()).await.unwrap());
     }
     assert_eq!(
         outcomes.pop(),
-        Some(StampMail::Superseded),
+        Some(ClaimMail::Superseded),
         "a newer mail went out meanwhile"
     );
-    assert_eq!(outcomes, [StampMail::Stamped; 3]);
+    assert_eq!(outcomes, [ClaimMail::Claimed; 3]);
     for (n, is_kept) in [(1, false), (2, false), (3, true), (4, false)] {
         assert_eq!(store.token(digest(n)).await.unwrap().is_some(), is_kept, "{n}");
     }
@@ -283,16 +284,16 @@ pub(crate) async fn a_stamped_mail_has_the_good_token<H: Harness>() {
         ..token(5, &mails[2])
     };
     let outcome = store
-        .stamp_mail(mails[2].id, stamp(Some(elsewhere), None), noon())
+        .claim_mail(mails[2].id, stamp(Some(elsewhere), None), noon())
         .await;
     assert_eq!(
         outcome.unwrap(),
-        StampMail::Gone,
+        ClaimMail::Gone,
         "the account has another address"
     );
-    store.settle_mail(mails[2].id, MailOutcome::Done).await.unwrap();
-    let outcome = store.stamp_mail(mails[2].id, stamp(None, None), noon()).await;
-    assert_eq!(outcome.unwrap(), StampMail::Gone);
+    store.complete_mail(mails[2].id, MailOutcome::Done).await.unwrap();
+    let outcome = store.claim_mail(mails[2].id, stamp(None, None), noon()).await;
+    assert_eq!(outcome.unwrap(), ClaimMail::Gone);
     assert_sound(&store).await;
 }
 
@@ -301,18 +302,18 @@ pub(crate) async fn a_mailed_invitation_gets_a_new_token<H: Harness>() {
     let store = harness.store();
     let invited = invitation(1, harness.random());
     store.create_invitation(invited.clone()).await.unwrap();
-    let stamp = |n| Stamp {
-        token: Some(StampedToken::Invitation(invited.id, digest(n))),
+    let stamp = |n| MailClaim {
+        token: Some(ClaimToken::Invitation(invited.id, digest(n))),
         allowance: None,
     };
-    let outcome = store.stamp_mail(mails[0].id, stamp(2), noon()).await.unwrap();
-    assert_eq!(outcome, StampMail::Stamped);
+    let outcome = store.claim_mail(mails[0].id, stamp(2), noon()).await.unwrap();
+    assert_eq!(outcome, ClaimMail::Claimed);
     assert_eq!(store.invitation(digest(1)).await.unwrap(), None);
     assert_eq!(store.invitation(digest(2)).await.unwrap().unwrap().id, invited.id);
     assert_sound(&store).await;
     assert!(store.revoke_invitation(invited.id).await.unwrap());
-    let outcome = store.stamp_mail(mails[0].id, stamp(3), noon()).await.unwrap();
-    assert_eq!(outcome, StampMail::Gone);
+    let outcome = store.claim_mail(mails[0].id, stamp(3), noon()).await.unwrap();
+    assert_eq!(outcome, ClaimMail::Gone);
 }
 
 pub(crate) async fn mails_come_with_what_brings_them_about<H: Harness>() {
@@ -353,7 +354,7 @@ pub(crate) async fn mails_survive_a_restart_and_failed_ones_a_month<H: Harness>(
         at: noon(),
         reason: "550 nobody".to_owned(),
     };
-    harness.store().settle_mail(mails[0].id, failed).await.unwrap();
+    harness.store().complete_mail(mails[0].id, failed).await.unwrap();
     let harness = harness.restart(noon());
     let store = harness.store();
     let days = |n: u64| later(noon(), Duration::from_hours(24 * n));
@@ -370,7 +371,7 @@ pub(crate) async fn one_that_failed_is_sent_again_once<H: Harness>() {
     let store = harness.store();
     let again = |n: usize| {
         let at = minutes(10);
-        store.settle_mail(mails[n].id, MailOutcome::Again { at })
+        store.complete_mail(mails[n].id, MailOutcome::Again { at })
     };
     assert!(!again(0).await.unwrap(), "it waits");
     for mail in &mails {
@@ -378,13 +379,13 @@ pub(crate) async fn one_that_failed_is_sent_again_once<H: Harness>() {
             at: noon(),
             reason: "550 nobody".to_owned(),
         };
-        store.settle_mail(mail.id, failed).await.unwrap();
+        store.complete_mail(mail.id, failed).await.unwrap();
     }
     let outcomes = super::together(20, |_| {
         let (store, id) = (store.clone(), mails[0].id);
         async move {
             let at = minutes(10);
-            store.settle_mail(id, MailOutcome::Again { at }).await.unwrap()
+            store.complete_mail(id, MailOutcome::Again { at }).await.unwrap()
         }
     })
     .await;
@@ -396,7 +397,7 @@ pub(crate) async fn one_that_failed_is_sent_again_once<H: Harness>() {
         None,
         "the other one stays as it is"
     );
-    store.settle_mail(mails[0].id, MailOutcome::Done).await.unwrap();
+    store.complete_mail(mails[0].id, MailOutcome::Done).await.unwrap();
     assert!(!again(0).await.unwrap(), "it is gone");
     assert_sound(&store).await;
 }
@@ -417,7 +418,7 @@ pub(crate) async fn s77_a_mail_that_waited_for_another_password_takes_no_link_al
     set_password(&store, &ann, later(noon(), Duration::from_secs(1))).await;
     for (mail, purpose) in waiting {
         let outcome = send(&store, &ann, &mail, purpose).await;
-        assert_eq!(outcome, StampMail::Gone, "{purpose:?}");
+        assert_eq!(outcome, ClaimMail::Gone, "{purpose:?}");
         assert_eq!(store.token(digest(1)).await.unwrap(), None);
     }
     assert_sound(&store).await;
@@ -447,13 +448,13 @@ async fn set_password(store: &Arc<dyn Store>, account: &Account, at: Timestamp) 
 }
 
 /// Sends a mail with a token of this purpose.
-async fn send(store: &Arc<dyn Store>, account: &Account, mail: &Mail, purpose: Purpose) -> StampMail {
+async fn send(store: &Arc<dyn Store>, account: &Account, mail: &Mail, purpose: Purpose) -> ClaimMail {
     let token = MailedToken {
         mail: Some(mail.id),
         ..mailed_token(1, purpose, account)
     };
     let stamp = stamp(Some(token), None);
-    store.stamp_mail(mail.id, stamp, noon()).await.unwrap()
+    store.claim_mail(mail.id, stamp, noon()).await.unwrap()
 }
 
 pub(crate) async fn s77_no_clock_tells_which_of_a_mail_and_a_password_came_first<H: Harness>() {
@@ -467,13 +468,13 @@ pub(crate) async fn s77_no_clock_tells_which_of_a_mail_and_a_password_came_first
     store.enqueue_mails(vec![before.clone()]).await.unwrap();
     let ann = set_password(&store, &ann, minutes(1)).await;
     let outcome = send(&store, &ann, &before, Purpose::Reset).await;
-    assert_eq!(outcome, StampMail::Gone, "it was asked for before");
+    assert_eq!(outcome, ClaimMail::Gone, "it was asked for before");
     // And the other way round.
     let ann = set_password(&store, &ann, tomorrow).await;
     let after = mail_about(Topic::Reset, &ann, minutes(2), &harness);
     store.enqueue_mails(vec![after.clone()]).await.unwrap();
     let outcome = send(&store, &ann, &after, Purpose::Reset).await;
-    assert_eq!(outcome, StampMail::Stamped, "it was asked for after that");
+    assert_eq!(outcome, ClaimMail::Claimed, "it was asked for after that");
     assert!(store.token(digest(1)).await.unwrap().is_some());
     assert_sound(&store).await;
 }
@@ -498,13 +499,13 @@ pub(crate) async fn s77_links_for_the_password_are_withdrawn_whatever_became_of_
         at: noon(),
         reason: "550 nobody".to_owned(),
     };
-    store.settle_mail(failed.id, outcome).await.unwrap();
+    store.complete_mail(failed.id, outcome).await.unwrap();
     set_password(&store, &ann, minutes(1)).await;
     let kept = store.mails(None, 9).await.unwrap();
     let kept: BTreeSet<MailId> = kept.iter().map(|kept| kept.mail.id).collect();
     assert_eq!(kept, [of_bob.id, told.id].into());
     let again = MailOutcome::Again { at: minutes(2) };
-    assert!(!store.settle_mail(failed.id, again).await.unwrap());
+    assert!(!store.complete_mail(failed.id, again).await.unwrap());
     assert_eq!(store.count_waiting_mails(9).await.unwrap(), 2);
     assert_sound(&store).await;
 }
@@ -524,17 +525,17 @@ pub(crate) async fn a_mail_of_a_clock_that_was_ahead_stands_in_no_ones_way<H: Ha
         ..mailed_token(2, Purpose::Reset, &ann)
     };
     let allowed = stamp(Some(token), Some(1));
-    let outcome = store.stamp_mail(ahead.id, allowed, tomorrow).await;
-    assert_eq!(outcome.unwrap(), StampMail::Stamped);
+    let outcome = store.claim_mail(ahead.id, allowed, tomorrow).await;
+    assert_eq!(outcome.unwrap(), ClaimMail::Claimed);
     let token = MailedToken {
         mail: Some(now.id),
         ..mailed_token(1, Purpose::Reset, &ann)
     };
     let allowed = stamp(Some(token), Some(1));
-    let outcome = store.stamp_mail(now.id, allowed, minutes(1)).await;
+    let outcome = store.claim_mail(now.id, allowed, minutes(1)).await;
     assert_eq!(
         outcome.unwrap(),
-        StampMail::Stamped,
+        ClaimMail::Claimed,
         "nor does it count for a day"
     );
     assert!(store.token(digest(1)).await.unwrap().is_some());
@@ -563,20 +564,20 @@ pub(crate) async fn s77_a_change_of_the_address_that_was_taken_back_or_replaced_
             mail: Some(mail.id),
             ..mailed_token(n, Purpose::ChangeEmail, ann)
         };
-        let outcome = store.stamp_mail(mail.id, stamp(Some(token), None), noon()).await;
+        let outcome = store.claim_mail(mail.id, stamp(Some(token), None), noon()).await;
         outcome.unwrap()
     };
     let serves = async |n: u64| store.token(digest(n)).await.unwrap().is_some();
-    assert_eq!(send(1, &mails[0], &ann).await, StampMail::Gone, "nobody asked");
+    assert_eq!(send(1, &mails[0], &ann).await, ClaimMail::Gone, "nobody asked");
     ask(&mut ann, Some(&mails[0])).await;
-    assert_eq!(send(1, &mails[0], &ann).await, StampMail::Stamped);
+    assert_eq!(send(1, &mails[0], &ann).await, ClaimMail::Claimed);
     ask(&mut ann, Some(&mails[1])).await;
     assert!(!serves(1).await, "another change was asked for");
-    assert_eq!(send(2, &mails[0], &ann).await, StampMail::Gone);
-    assert_eq!(send(3, &mails[1], &ann).await, StampMail::Stamped);
+    assert_eq!(send(2, &mails[0], &ann).await, ClaimMail::Gone);
+    assert_eq!(send(3, &mails[1], &ann).await, ClaimMail::Claimed);
     ask(&mut ann, None).await;
     assert!(!serves(3).await, "it was taken back");
-    assert_eq!(send(4, &mails[1], &ann).await, StampMail::Gone);
+    assert_eq!(send(4, &mails[1], &ann).await, ClaimMail::Gone);
 
     ask(&mut ann, Some(&mails[1])).await;
     let reset = Account {

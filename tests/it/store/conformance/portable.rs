@@ -163,7 +163,7 @@ pub(crate) async fn what_was_put_in_works_as_it_did<H: Harness>() {
     assert!(store.sessions().await.unwrap().is_empty(), "a reset ends them");
     let spent = SignatureDigest::of("AKIA", b"signature");
     let outcome = store
-        .spend_signature(spent, later(noon(), Duration::from_mins(5)))
+        .claim_signature(spent, later(noon(), Duration::from_mins(5)))
         .await;
     assert_eq!(outcome.unwrap(), SpendSignature::SpentBefore);
     let due = store.take_due_mail(noon(), Duration::from_mins(1)).await.unwrap();

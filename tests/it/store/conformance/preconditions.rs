@@ -102,7 +102,7 @@ impl<H: Harness> Scene<H> {
             (
                 "put_token",
                 store
-                    .put_token(mailed_token(7, Purpose::ResetByAdministrator, ann))
+                    .save_token(mailed_token(7, Purpose::ResetByAdministrator, ann))
                     .await,
             ),
             (

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use vestibule::model::{Account, Session, SignInMethod, Standing, Subject};
-use vestibule::store::{Attempt, CreateAccessKey, CreateAccount, EditAccount, SessionsToEnd, UpdateAccount};
+use vestibule::store::{
+    AttemptOutcome, CreateAccessKey, CreateAccount, EditAccount, SessionsToEnd, UpdateAccount,
+};
 
 use super::super::samples::{
     ADMINS, POLICY, access_key, account, data_key, digest, email, invitation, member_of, noon, session,
@@ -91,13 +93,13 @@ pub(crate) async fn of_fifty_attempts_eleven_are_counted<H: Harness>() {
         let counted: Vec<u32> = outcomes
             .iter()
             .filter_map(|outcome| match outcome {
-                Attempt::Counted(n) => Some(*n),
-                Attempt::Locked(_) => None,
+                AttemptOutcome::Counted(n) => Some(*n),
+                AttemptOutcome::Locked(_) => None,
             })
             .collect();
         assert_eq!(counted.len(), 11);
         assert_eq!(counted.into_iter().collect::<BTreeSet<_>>(), (1..=11).collect());
-        assert_eq!(count(&outcomes, &Attempt::Locked(POLICY.duration)), 39);
+        assert_eq!(count(&outcomes, &AttemptOutcome::Locked(POLICY.duration)), 39);
     }
 }
 
@@ -280,7 +282,7 @@ pub(crate) async fn of_fifty_attempts_at_an_access_key_eleven_are_counted<H: Har
     .await;
     let counted = outcomes
         .iter()
-        .filter(|outcome| matches!(outcome, Attempt::Counted(_)));
+        .filter(|outcome| matches!(outcome, AttemptOutcome::Counted(_)));
     assert_eq!(counted.count(), 11);
     assert_sound(&store).await;
 }

@@ -17,14 +17,14 @@ const MINUTE: Duration = Duration::from_mins(1);
 pub(crate) async fn a_signature_is_spent_once_also_after_a_restart<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
-    let spend = store.spend_signature(digest(1), later(noon(), MINUTE)).await;
+    let spend = store.claim_signature(digest(1), later(noon(), MINUTE)).await;
     assert_eq!(spend.unwrap(), SpendSignature::Spent);
     assert_sound(&store).await;
     drop(store);
     let harness = harness.restart(noon());
     let store = harness.store();
     for (n, expected) in [(1, SpendSignature::SpentBefore), (2, SpendSignature::Spent)] {
-        let spend = store.spend_signature(digest(n), later(noon(), MINUTE)).await;
+        let spend = store.claim_signature(digest(n), later(noon(), MINUTE)).await;
         assert_eq!(spend.unwrap(), expected);
     }
     assert_sound(&store).await;
@@ -33,11 +33,11 @@ pub(crate) async fn a_signature_is_spent_once_also_after_a_restart<H: Harness>()
 pub(crate) async fn a_signature_that_is_given_back_can_be_spent<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
-    assert!(!store.give_back_signature(digest(1)).await.unwrap());
+    assert!(!store.release_signature(digest(1)).await.unwrap());
     for _ in 0..2 {
-        let spend = store.spend_signature(digest(1), later(noon(), MINUTE)).await;
+        let spend = store.claim_signature(digest(1), later(noon(), MINUTE)).await;
         assert_eq!(spend.unwrap(), SpendSignature::Spent);
-        assert!(store.give_back_signature(digest(1)).await.unwrap());
+        assert!(store.release_signature(digest(1)).await.unwrap());
     }
     assert_sound(&store).await;
 }
@@ -47,7 +47,7 @@ pub(crate) async fn a_signature_is_forgotten_when_its_time_is_over<H: Harness>()
     let store = harness.store();
     for n in 1..=3 {
         let until = later(noon(), MINUTE * u32::from(n));
-        store.spend_signature(digest(n), until).await.unwrap();
+        store.claim_signature(digest(n), until).await.unwrap();
     }
     let over = later(noon(), MINUTE * 2 + Duration::from_secs(1));
     store.sweep(over, noon()).await.unwrap();
@@ -57,7 +57,7 @@ pub(crate) async fn a_signature_is_forgotten_when_its_time_is_over<H: Harness>()
         (2, SpendSignature::Spent),
         (3, SpendSignature::SpentBefore),
     ] {
-        let spend = store.spend_signature(digest(n), later(noon(), MINUTE * 9)).await;
+        let spend = store.claim_signature(digest(n), later(noon(), MINUTE * 9)).await;
         assert_eq!(spend.unwrap(), expected, "{n}");
     }
 }
@@ -69,7 +69,7 @@ pub(crate) async fn of_many_at_one_moment_one_spends_it<H: Harness>() {
         let store = store.clone();
         async move {
             store
-                .spend_signature(digest(1), later(noon(), MINUTE))
+                .claim_signature(digest(1), later(noon(), MINUTE))
                 .await
                 .unwrap()
         }

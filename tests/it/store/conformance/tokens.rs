@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vestibule::model::{Account, Cause, Invitation, Mail, MailedToken, Purpose, Standing, Subject};
-use vestibule::store::{Attempt, ConsumeToken, DeleteAccount, TokenEffect, UpdateAccount};
+use vestibule::store::{AttemptOutcome, ConsumeToken, DeleteAccount, TokenEffect, UpdateAccount};
 
 use super::super::samples::{
     ADMINS, POLICY, account, digest, email, invitation, later, mail, mailed_token, noon, session,
@@ -32,7 +32,7 @@ async fn ann_with<H: Harness>(purposes: &[Purpose]) -> (H, Account) {
     };
     store.create_account(ann.clone(), None, noon()).await.unwrap();
     for (n, purpose) in (1..).zip(purposes) {
-        store.put_token(mailed_token(n, *purpose, &ann)).await.unwrap();
+        store.save_token(mailed_token(n, *purpose, &ann)).await.unwrap();
     }
     (harness, ann)
 }
@@ -109,7 +109,7 @@ pub(crate) async fn s19_a_newer_token_voids_the_older_of_its_purpose<H: Harness>
     let (harness, ann) = ann_with::<H>(&[Purpose::Reset, Purpose::ResetByAdministrator]).await;
     let store = harness.store();
     store
-        .put_token(mailed_token(3, Purpose::Reset, &ann))
+        .save_token(mailed_token(3, Purpose::Reset, &ann))
         .await
         .unwrap();
     let old = store
@@ -182,7 +182,7 @@ pub(crate) async fn a_reset_ends_sessions_lifts_the_lock_and_proves_a_mailed_add
         assert_eq!(store.sessions().await.unwrap(), []);
         assert_eq!(
             store.record_attempt(subject, POLICY).await.unwrap(),
-            Attempt::Counted(1)
+            AttemptOutcome::Counted(1)
         );
         assert_eq!(
             store.token(digest(2)).await.unwrap(),
@@ -202,7 +202,7 @@ pub(crate) async fn an_account_moves_to_the_address_of_the_token_if_it_is_free<H
             email: email("new@example.com"),
             ..mailed_token(n, Purpose::ChangeEmail, &ann)
         };
-        store.put_token(token).await.unwrap();
+        store.save_token(token).await.unwrap();
         let holder = Account {
             email: email("New@example.com"),
             ..account("holder", harness.random())
@@ -244,7 +244,7 @@ pub(crate) async fn tokens_go_with_their_account_and_when_they_expire<H: Harness
         expires_at: later(noon(), Duration::from_hours(24)),
         ..mailed_token(2, Purpose::VerifyEmail, &ann)
     };
-    store.put_token(lasting).await.unwrap();
+    store.save_token(lasting).await.unwrap();
     store
         .sweep(later(noon(), Duration::from_hours(2)), noon())
         .await
@@ -268,7 +268,7 @@ pub(crate) async fn tokens_survive_a_restart<H: Harness>() {
         .await
         .unwrap();
     store
-        .put_token(mailed_token(3, Purpose::VerifyEmail, &ann))
+        .save_token(mailed_token(3, Purpose::VerifyEmail, &ann))
         .await
         .unwrap();
     drop(store);
@@ -295,7 +295,7 @@ pub(crate) async fn s78_an_account_that_may_not_sign_in_moves_nowhere<H: Harness
         standing: Standing::Disabled,
         ..ann.clone()
     };
-    store.put_token(token).await.unwrap();
+    store.save_token(token).await.unwrap();
     let updated = store.update_account(&ann, disabled, ADMINS).await;
     assert_eq!(updated.unwrap(), UpdateAccount::Updated);
     let effect = TokenEffect::ChangeEmail;
@@ -311,7 +311,7 @@ pub(crate) async fn s19_an_account_that_is_gone_gets_no_token<H: Harness>() {
     let store = harness.store();
     store.delete_account(ann.id, ADMINS).await.unwrap();
     let token = mailed_token(1, Purpose::ResetByAdministrator, &ann);
-    store.put_token(token).await.unwrap();
+    store.save_token(token).await.unwrap();
     assert_eq!(store.token(digest(1)).await.unwrap(), None);
     assert_sound(&store).await;
 }
@@ -324,12 +324,12 @@ pub(crate) async fn what_was_made_by_a_clock_that_was_ahead_is_forgotten_at_a_st
         expires_at: hours(2),
         ..mailed_token(3, Purpose::ResetByAdministrator, &ann)
     };
-    store.put_token(ahead).await.unwrap();
+    store.save_token(ahead).await.unwrap();
     let slow = MailedToken {
         expires_at: hours(24),
         ..mailed_token(4, Purpose::ChangeEmail, &ann)
     };
-    store.put_token(slow).await.unwrap();
+    store.save_token(slow).await.unwrap();
     let invited = |n: u64, created_at| Invitation {
         created_at,
         ..invitation(n, random)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 
-use super::fault::Fault;
+use super::error::OperationError;
 use super::mails;
 use super::row::{decode, execute, micros, query};
 use crate::clock;
@@ -20,7 +20,7 @@ pub(super) async fn run(
     client: &impl GenericClient,
     now: Timestamp,
     sessions_before: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), OperationError> {
     let failed_by = now.checked_sub(KEEP_FAILED).unwrap_or(Timestamp::MIN);
     for (sql, time) in [
         ("DELETE FROM session WHERE created_at < $1", sessions_before),
@@ -36,7 +36,7 @@ pub(super) async fn run(
 
 /// Removes invitations and mailed tokens that were made in the future, by a clock that was ahead, and has mails be due that
 /// wait for it. What cannot be read is left for `verify` to tell of.
-pub(super) async fn forget_future(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+pub(super) async fn forget_future(tx: &Transaction<'_>, now: Timestamp) -> Result<(), OperationError> {
     let mut ahead = Vec::new();
     for row in query(tx, "SELECT digest, id, version, record FROM invitation", &[]).await? {
         let made = sound(decode::<Invitation>(&row, || "an invitation".to_owned()))?;
@@ -57,10 +57,10 @@ pub(super) async fn forget_future(tx: &Transaction<'_>, now: Timestamp) -> Resul
 }
 
 /// What a row holds, if it can be read.
-fn sound<T>(read: Result<T, Fault>) -> Result<Option<T>, Fault> {
+fn sound<T>(read: Result<T, OperationError>) -> Result<Option<T>, OperationError> {
     match read {
         Ok(row) => Ok(Some(row)),
-        Err(Fault::Store(StoreError::Corrupt(_))) => Ok(None),
+        Err(OperationError::Store(StoreError::Corrupt(_))) => Ok(None),
         Err(fault) => Err(fault),
     }
 }

@@ -11,7 +11,7 @@ use crate::model::{AccessKeyId, Account, Email, KeptMail, LockoutPolicy, Standin
 
 /// Looking for accounts, mails and locks: a part of every [`Store`](super::Store).
 #[async_trait]
-pub trait InspectionStore: Send + Sync + 'static {
+pub trait AdminQueryStore: Send + Sync + 'static {
     /// Up to `limit` accounts that the filter lets through, from the one after `after`, which is the `next` of another
     /// page. In the order they were made, or with a text in the order of what it found.
     ///

@@ -30,7 +30,7 @@ const SCHEMA: u32 = 1;
 
 /// A folder that is this process's as long as this value lives.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct DataDir {
     path: PathBuf,
     new: bool,
     /// What the marker is called as long as there is no store.
@@ -44,12 +44,12 @@ struct Marker {
     schema: u32,
 }
 
-impl Folder {
+impl DataDir {
     /// Takes charge of the folder, and makes it if there is none.
     ///
     /// The engine makes its files with the process's file mode mask, so that is set, for good, to leave nothing to
     /// anybody but the owner.
-    pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
         Self::take_or_fail(path, UNFINISHED).map_err(at(path))?
     }
@@ -124,7 +124,7 @@ impl Folder {
     }
 
     /// Makes sure that the files' names and contents are on disk, and that a new store is known as one from now on.
-    pub(super) fn settle(&mut self) -> io::Result<()> {
+    pub(super) fn commit(&mut self) -> io::Result<()> {
         for name in ["conf", "db", "blobs", ""] {
             File::open(self.path.join(name))?.sync_all()?;
         }
@@ -142,8 +142,8 @@ impl Folder {
 
     /// Puts down which master key the data key is sealed with, by its fingerprint. Nothing depends on it but an earlier
     /// warning, so a failure is logged.
-    pub(super) fn tell_master_key(&self, fingerprint: &str) {
-        if told_master_key(&self.path).is_some_and(|told| told == fingerprint) {
+    pub(super) fn record_master_key(&self, fingerprint: &str) {
+        if recorded_master_key(&self.path).is_some_and(|told| told == fingerprint) {
             return;
         }
         let file = self.path.join(MASTER_KEY);
@@ -173,7 +173,7 @@ pub(super) fn is_open(path: &Path) -> StoreError {
 }
 
 /// The fingerprint that was put down there; none if that cannot be read.
-pub(super) fn told_master_key(path: &Path) -> Option<String> {
+pub(super) fn recorded_master_key(path: &Path) -> Option<String> {
     let told = fs::read_to_string(path.join(MASTER_KEY)).ok()?;
     let is_whole = told.len() == 32 && told.bytes().all(|b| b.is_ascii_hexdigit());
     is_whole.then_some(told)

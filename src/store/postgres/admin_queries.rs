@@ -8,22 +8,22 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::PostgresStore;
-use super::fault::Fault;
+use super::error::OperationError;
 use super::row::{Params, query};
 use super::{accounts, mails};
 use crate::ids::MailId;
 use crate::model::{KeptMail, LockoutPolicy};
-use crate::store::{AccountFilter, AccountPage, InspectionStore, Locks, StoreError};
+use crate::store::{AccountFilter, AccountPage, AdminQueryStore, Locks, StoreError};
 
 #[async_trait]
-impl InspectionStore for PostgresStore {
+impl AdminQueryStore for PostgresStore {
     async fn find_accounts(
         &self,
         filter: AccountFilter,
         after: Option<String>,
         limit: usize,
     ) -> Result<AccountPage, StoreError> {
-        let after = after.and_then(|after| Place::read(&after));
+        let after = after.and_then(|after| AccountCursor::read(&after));
         self.database
             .with(async |client| find(client, &filter, after, limit).await)
             .await
@@ -43,12 +43,12 @@ impl InspectionStore for PostgresStore {
 }
 
 /// Where a page ends: at a term, if a text is looked for, and an account.
-struct Place {
+struct AccountCursor {
     term: String,
     account: Uuid,
 }
 
-impl Place {
+impl AccountCursor {
     fn write(&self) -> String {
         URL_SAFE_NO_PAD.encode([self.account.as_bytes(), self.term.as_bytes()].concat())
     }
@@ -66,10 +66,10 @@ impl Place {
 async fn find(
     client: &impl GenericClient,
     filter: &AccountFilter,
-    after: Option<Place>,
+    after: Option<AccountCursor>,
     limit: usize,
-) -> Result<AccountPage, Fault> {
-    let standing = filter.standing.map(accounts::standing);
+) -> Result<AccountPage, OperationError> {
+    let standing = filter.standing.map(accounts::status);
     // One more tells whether there is another page.
     let more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut rows = if let Some(prefix) = filter.prefix() {
@@ -103,8 +103,8 @@ async fn find(
     })
 }
 
-fn place(row: &Row) -> Result<Place, Fault> {
-    Ok(Place {
+fn place(row: &Row) -> Result<AccountCursor, OperationError> {
+    Ok(AccountCursor {
         term: row.try_get("term")?,
         account: row.try_get("id")?,
     })

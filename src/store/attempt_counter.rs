@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::Attempt;
-use super::record::{Failures, Lock, Run, UnknownFailures};
+use super::AttemptOutcome;
+use super::record::{Failures, Run, StoredLock, UnknownFailures};
 use crate::clock::Clock;
 use crate::model::LockoutPolicy;
 
@@ -34,7 +34,7 @@ pub(super) fn set_of(names_key: &[u8; 32], digest: &[u8; 32]) -> u16 {
 
 /// Counts, and measures locks.
 #[derive(Clone, Debug)]
-pub(super) struct Counting {
+pub(super) struct AttemptCounter {
     clock: Clock,
     /// This opening of the store, and both clocks' readings then.
     run: Run,
@@ -44,14 +44,14 @@ pub(super) struct Counting {
 
 /// What is kept when an attempt is counted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Counted {
+pub(super) enum CountedAttempt {
     /// These failures.
     Failed(Failures),
     /// What is there: it is locked for so long.
     Locked(Duration),
 }
 
-impl Counting {
+impl AttemptCounter {
     /// For an opening of the store.
     pub(super) fn new(clock: Clock, run: Run) -> Self {
         Self {
@@ -68,23 +68,23 @@ impl Counting {
     }
 
     /// Counts an attempt beside the failures that were found, unless the subject is locked.
-    pub(super) fn count(&self, found: Option<Failures>, policy: LockoutPolicy) -> Counted {
+    pub(super) fn count(&self, found: Option<Failures>, policy: LockoutPolicy) -> CountedAttempt {
         let mut failures = match found.as_ref().map(|found| self.state(found, policy)) {
-            Some(State::Locked(remaining)) => return Counted::Locked(remaining),
-            Some(State::Open) => found.unwrap_or_default(),
-            Some(State::Over) | None => Failures::default(),
+            Some(LockState::Locked(remaining)) => return CountedAttempt::Locked(remaining),
+            Some(LockState::Open) => found.unwrap_or_default(),
+            Some(LockState::Over) | None => Failures::default(),
         };
         failures.count = failures.count.saturating_add(1);
         if failures.count > policy.max_failures {
             failures.lock = Some(self.lock(policy.duration));
         }
-        Counted::Failed(failures)
+        CountedAttempt::Failed(failures)
     }
 
     /// Takes an attempt back, and the lock if without this attempt there would be none. None if nothing is left.
     pub(super) fn withdraw(&self, mut failures: Failures, policy: LockoutPolicy) -> Option<Failures> {
         failures.count = failures.count.saturating_sub(1);
-        if failures.count == 0 || matches!(self.state(&failures, policy), State::Over) {
+        if failures.count == 0 || matches!(self.state(&failures, policy), LockState::Over) {
             return None;
         }
         if failures.count <= policy.max_failures {
@@ -96,8 +96,8 @@ impl Counting {
     /// For how long a lock still lasts, if it does.
     pub(super) fn left(&self, failures: &Failures, policy: LockoutPolicy) -> Option<Duration> {
         match self.state(failures, policy) {
-            State::Locked(remaining) => Some(remaining),
-            State::Open | State::Over => None,
+            LockState::Locked(remaining) => Some(remaining),
+            LockState::Open | LockState::Over => None,
         }
     }
 
@@ -112,8 +112,8 @@ impl Counting {
             .map(|(name, _)| name)
     }
 
-    fn lock(&self, lasts: Duration) -> Lock {
-        Lock {
+    fn lock(&self, lasts: Duration) -> StoredLock {
+        StoredLock {
             lasts,
             until: later(self.clock.now(), lasts),
             run: self.run,
@@ -121,13 +121,13 @@ impl Counting {
         }
     }
 
-    fn state(&self, failures: &Failures, policy: LockoutPolicy) -> State {
+    fn state(&self, failures: &Failures, policy: LockoutPolicy) -> LockState {
         let Some(lock) = &failures.lock else {
-            return State::Open;
+            return LockState::Open;
         };
         match self.ends(lock, policy).saturating_sub(self.clock.monotonic()) {
-            Duration::ZERO => State::Over,
-            remaining => State::Locked(remaining),
+            Duration::ZERO => LockState::Over,
+            remaining => LockState::Locked(remaining),
         }
     }
 
@@ -135,7 +135,7 @@ impl Counting {
     ///
     /// One of an earlier run has, from the opening of the store, what was left of it by the wall clock then: at most
     /// all of it, however far somebody set the clock back, and at most what locks last now.
-    fn ends(&self, lock: &Lock, policy: LockoutPolicy) -> Duration {
+    fn ends(&self, lock: &StoredLock, policy: LockoutPolicy) -> Duration {
         if lock.run == self.run {
             return lock.ends;
         }
@@ -145,17 +145,17 @@ impl Counting {
     }
 }
 
-impl Counted {
+impl CountedAttempt {
     /// What the caller is told.
-    pub(super) fn attempt(&self) -> Attempt {
+    pub(super) fn attempt(&self) -> AttemptOutcome {
         match self {
-            Self::Failed(failures) => Attempt::Counted(failures.count),
-            Self::Locked(remaining) => Attempt::Locked(*remaining),
+            Self::Failed(failures) => AttemptOutcome::Counted(failures.count),
+            Self::Locked(remaining) => AttemptOutcome::Locked(*remaining),
         }
     }
 }
 
-enum State {
+enum LockState {
     Open,
     Locked(Duration),
     /// The lock is over, and the failures that led to it are forgotten.

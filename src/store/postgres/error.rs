@@ -8,18 +8,18 @@ use crate::store::StoreError;
 
 /// Why an operation came to nothing.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum OperationError {
     /// The database, or the way to it.
     Database(tokio_postgres::Error),
     /// What is in it, or this program.
     Store(StoreError),
 }
 
-pub(super) fn unavailable(why: impl Into<String>) -> Fault {
-    Fault::Store(StoreError::Unavailable(why.into()))
+pub(super) fn unavailable(why: impl Into<String>) -> OperationError {
+    OperationError::Store(StoreError::Unavailable(why.into()))
 }
 
-impl Fault {
+impl OperationError {
     /// Whether the operation did nothing because somebody else was at the same rows at that moment, and may be tried
     /// again: what it then finds decides.
     pub(super) fn is_conflict(&self) -> bool {
@@ -50,24 +50,24 @@ impl Fault {
     }
 }
 
-impl From<tokio_postgres::Error> for Fault {
+impl From<tokio_postgres::Error> for OperationError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Database(error)
     }
 }
 
-impl From<StoreError> for Fault {
+impl From<StoreError> for OperationError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
 /// The server's message and no more: its details quote rows.
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
+impl From<OperationError> for StoreError {
+    fn from(fault: OperationError) -> Self {
         let error = match fault {
-            Fault::Store(error) => return error,
-            Fault::Database(error) => error,
+            OperationError::Store(error) => return error,
+            OperationError::Database(error) => error,
         };
         let Some(said) = error.as_db_error() else {
             let mut text = error.to_string();

@@ -228,7 +228,7 @@ pub(super) mod subject {
 
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
-    enum Form {
+    enum FailuresOfForm {
         Account(AccountId),
         AccessKey(AccessKeyId),
         /// SHA-256 of a name that belongs to nobody.
@@ -240,9 +240,9 @@ pub(super) mod subject {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         let form = match *subject {
-            Subject::Account(id) => Form::Account(id),
-            Subject::AccessKey(id) => Form::AccessKey(id),
-            Subject::Unknown(digest) => Form::Name(digest),
+            Subject::Account(id) => FailuresOfForm::Account(id),
+            Subject::AccessKey(id) => FailuresOfForm::AccessKey(id),
+            Subject::Unknown(digest) => FailuresOfForm::Name(digest),
         };
         form.serialize(serializer)
     }
@@ -250,10 +250,10 @@ pub(super) mod subject {
     pub(in crate::store::portable) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Subject, D::Error> {
-        Ok(match Form::deserialize(deserializer)? {
-            Form::Account(id) => Subject::Account(id),
-            Form::AccessKey(id) => Subject::AccessKey(id),
-            Form::Name(digest) => Subject::Unknown(digest),
+        Ok(match FailuresOfForm::deserialize(deserializer)? {
+            FailuresOfForm::Account(id) => Subject::Account(id),
+            FailuresOfForm::AccessKey(id) => Subject::AccessKey(id),
+            FailuresOfForm::Name(digest) => Subject::Unknown(digest),
         })
     }
 }
@@ -267,7 +267,7 @@ pub(super) mod mails {
 
     #[derive(Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Form {
+    struct AddressMailForm {
         mail: MailId,
         until: Timestamp,
     }
@@ -276,16 +276,16 @@ pub(super) mod mails {
         mails: &[(MailId, Timestamp)],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(mails.iter().map(|&(mail, until)| Form { mail, until }))
+        serializer.collect_seq(mails.iter().map(|&(mail, until)| AddressMailForm { mail, until }))
     }
 
     pub(in crate::store::portable) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<(MailId, Timestamp)>, D::Error> {
-        let forms = Vec::<Form>::deserialize(deserializer)?;
+        let forms = Vec::<AddressMailForm>::deserialize(deserializer)?;
         Ok(forms
             .into_iter()
-            .map(|Form { mail, until }| (mail, until))
+            .map(|AddressMailForm { mail, until }| (mail, until))
             .collect())
     }
 }

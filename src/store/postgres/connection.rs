@@ -14,7 +14,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::fault::{self, Fault};
+use super::error::{self, OperationError};
 use crate::secret::Secret;
 use crate::store::StoreError;
 use crate::trust_anchors::read_trust_anchors;
@@ -38,7 +38,7 @@ const CONNECTIONS: usize = 8;
 
 /// Where a database is, and who asks for it.
 #[derive(Clone, Debug)]
-pub struct Server {
+pub struct DatabaseServer {
     /// Its host, or the folder of its socket, which begins with `/`.
     pub host: String,
     /// Its port; also the number in the name of its socket.
@@ -50,12 +50,12 @@ pub struct Server {
     /// The database.
     pub database: String,
     /// Whether it is spoken to through TLS, and whose certificates are good.
-    pub tls: Tls,
+    pub tls: DatabaseTls,
 }
 
 /// How a server proves itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tls {
+pub enum DatabaseTls {
     /// Not at all, and nothing is encrypted.
     Off,
     /// By a certificate for its name from an authority that the system trusts.
@@ -73,7 +73,7 @@ pub(super) struct Connector {
 
 impl Connector {
     /// To this database.
-    pub(super) fn new(server: &Server) -> Result<Self, StoreError> {
+    pub(super) fn new(server: &DatabaseServer) -> Result<Self, StoreError> {
         let mut config = Config::new();
         config
             .host(&server.host)
@@ -83,8 +83,8 @@ impl Connector {
             .application_name("vestibule")
             .options(OPTIONS)
             .ssl_mode(match server.tls {
-                Tls::Off => SslMode::Disable,
-                Tls::SystemRoots | Tls::Roots(_) => SslMode::Require,
+                DatabaseTls::Off => SslMode::Disable,
+                DatabaseTls::SystemRoots | DatabaseTls::Roots(_) => SslMode::Require,
             })
             .connect_timeout(PATIENCE)
             .keepalives_idle(SILENCE)
@@ -106,13 +106,13 @@ impl Connector {
     }
 
     /// A connection for somebody alone; it ends when it is dropped.
-    pub(super) async fn connect(&self) -> Result<Object, Fault> {
+    pub(super) async fn connect(&self) -> Result<Object, OperationError> {
         // What comes from a pool that is gone by then is not kept.
         Ok(self.pool_of(1)?.get().await?)
     }
 
     /// A connection for somebody who has to know when it ends: the task ends then.
-    pub(super) async fn dial(&self) -> Result<(Client, JoinHandle<()>), Fault> {
+    pub(super) async fn dial(&self) -> Result<(Client, JoinHandle<()>), OperationError> {
         let (client, connection) = self.config.connect(self.tls.clone()).await?;
         let ended = tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -149,27 +149,27 @@ impl fmt::Debug for Connector {
     }
 }
 
-impl From<PoolError> for Fault {
+impl From<PoolError> for OperationError {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Backend(error) => Self::Database(error),
             PoolError::Timeout(_) => {
-                fault::unavailable("it does not answer in time, or too many are waiting for it")
+                error::unavailable("it does not answer in time, or too many are waiting for it")
             }
-            error => fault::unavailable(error.to_string()),
+            error => error::unavailable(error.to_string()),
         }
     }
 }
 
-fn client_config(tls: &Tls) -> Result<ClientConfig, StoreError> {
+fn client_config(tls: &DatabaseTls) -> Result<ClientConfig, StoreError> {
     let roots = match tls {
-        Tls::Off => RootCertStore::empty(),
-        Tls::SystemRoots => {
+        DatabaseTls::Off => RootCertStore::empty(),
+        DatabaseTls::SystemRoots => {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             roots
         }
-        Tls::Roots(path) => {
+        DatabaseTls::Roots(path) => {
             let anchors = read_trust_anchors(path)
                 .map_err(|error| StoreError::Refused(format!("sslrootcert {} {error}", path.display())))?;
             let mut roots = RootCertStore::empty();

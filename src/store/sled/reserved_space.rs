@@ -15,12 +15,12 @@ use rustix::io::Errno;
 const SIZE: u64 = 8 << 20;
 
 #[derive(Debug)]
-pub(super) struct Ballast {
+pub(super) struct ReservedSpace {
     folder: PathBuf,
     laid: bool,
 }
 
-impl Ballast {
+impl ReservedSpace {
     /// The ballast of a folder, as it is found there.
     pub(super) fn find(folder: &Path) -> Self {
         let laid = fs::metadata(Self::path(folder)).is_ok_and(|found| found.len() == SIZE);
@@ -102,21 +102,21 @@ mod tests {
     #[test]
     fn is_laid_once_and_kept_while_there_is_room() {
         let folder = tempfile::tempdir().unwrap();
-        let mut ballast = Ballast::find(folder.path());
-        assert!(!ballast.laid);
-        assert!(ballast.lay().unwrap());
-        assert!(Ballast::find(folder.path()).laid);
-        assert!(!ballast.throw_out_if_full().unwrap());
-        assert!(Ballast::find(folder.path()).laid);
+        let mut reserved_space = ReservedSpace::find(folder.path());
+        assert!(!reserved_space.laid);
+        assert!(reserved_space.lay().unwrap());
+        assert!(ReservedSpace::find(folder.path()).laid);
+        assert!(!reserved_space.throw_out_if_full().unwrap());
+        assert!(ReservedSpace::find(folder.path()).laid);
     }
 
     #[test]
     fn half_a_ballast_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(Ballast::path(folder.path()), [0; 100]).unwrap();
-        let mut ballast = Ballast::find(folder.path());
-        assert!(!ballast.laid);
-        assert!(ballast.lay().unwrap());
-        assert!(Ballast::find(folder.path()).laid);
+        fs::write(ReservedSpace::path(folder.path()), [0; 100]).unwrap();
+        let mut reserved_space = ReservedSpace::find(folder.path());
+        assert!(!reserved_space.laid);
+        assert!(reserved_space.lay().unwrap());
+        assert!(ReservedSpace::find(folder.path()).laid);
     }
 }

@@ -13,9 +13,9 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 
-use super::fault::{Fault, unavailable};
+use super::connection::Connector;
+use super::error::{OperationError, unavailable};
 use super::migrations;
-use super::server::Connector;
 use crate::store::StoreError;
 
 /// The lock's two numbers: `vest`, and the first of what Vestibule locks.
@@ -37,10 +37,10 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// The right to use the store. It ends with the last copy.
 #[derive(Clone, Debug)]
-pub(super) struct Tenure(Arc<Held>);
+pub(super) struct InstanceLock(Arc<HeldLock>);
 
 #[derive(Debug)]
-struct Held {
+struct HeldLock {
     state: Arc<AtomicU8>,
     keeper: AbortHandle,
 }
@@ -53,34 +53,34 @@ const UNKNOWN: u8 = 1;
 const OVER: u8 = 2;
 
 /// A connection, and the task that ends when it does.
-struct Line {
+struct LockConnection {
     client: Client,
     ended: JoinHandle<()>,
 }
 
-impl Tenure {
+impl InstanceLock {
     /// Begins to use the store, which is made or brought up to date if need be.
     pub(super) async fn begin(connector: Connector) -> Result<Self, StoreError> {
         let line = dial(&connector).await?;
         for _ in 0..LOOKS {
-            if take(&line.client).await? {
+            if try_lock(&line.client).await? {
                 migrations::run(&line.client).await?;
                 let number = line
                     .client
                     .query_one("UPDATE store SET tenure = tenure + 1 RETURNING tenure", &[]);
                 let number = number
                     .await
-                    .map_err(Fault::from)?
+                    .map_err(OperationError::from)?
                     .try_get(0)
-                    .map_err(Fault::from)?;
+                    .map_err(OperationError::from)?;
                 let state = Arc::new(AtomicU8::new(OURS));
-                let keeper = Keeper {
+                let keeper = LockKeeper {
                     connector,
                     number,
                     state: state.clone(),
                 };
-                let keeper = tokio::spawn(keeper.keep(line)).abort_handle();
-                return Ok(Self(Arc::new(Held { state, keeper })));
+                let keeper = tokio::spawn(keeper.run(line)).abort_handle();
+                return Ok(Self(Arc::new(HeldLock { state, keeper })));
             }
             sleep(PAUSE).await;
         }
@@ -102,22 +102,22 @@ impl Tenure {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldLock {
     fn drop(&mut self) {
         self.keeper.abort();
     }
 }
 
 /// Keeps the lock, and says so when it cannot.
-struct Keeper {
+struct LockKeeper {
     connector: Connector,
     /// How many began to use the store, this one included.
     number: i64,
     state: Arc<AtomicU8>,
 }
 
-impl Keeper {
-    async fn keep(self, mut line: Line) {
+impl LockKeeper {
+    async fn run(self, mut line: LockConnection) {
         loop {
             let broken = self.watch(&mut line).await;
             self.state.store(UNKNOWN, Ordering::Release);
@@ -136,7 +136,7 @@ impl Keeper {
     }
 
     /// Returns why the connection is of no use any more.
-    async fn watch(&self, line: &mut Line) -> String {
+    async fn watch(&self, line: &mut LockConnection) -> String {
         loop {
             tokio::select! {
                 _ = &mut line.ended => return "the connection ended".to_owned(),
@@ -151,12 +151,12 @@ impl Keeper {
     }
 
     /// Holds the lock again. `None` if somebody else did.
-    async fn begin_again(&self) -> Option<Line> {
+    async fn begin_again(&self) -> Option<LockConnection> {
         loop {
             sleep(RETRY).await;
             // Whoever has it now has used the store, or will have when it is free.
             if let Ok(line) = dial(&self.connector).await
-                && let Ok(true) = take(&line.client).await
+                && let Ok(true) = try_lock(&line.client).await
                 && let Ok(row) = line.client.query_one("SELECT tenure FROM store", &[]).await
             {
                 let is_ours = row.try_get::<_, i64>(0).is_ok_and(|number| number == self.number);
@@ -166,18 +166,18 @@ impl Keeper {
     }
 }
 
-async fn dial(connector: &Connector) -> Result<Line, StoreError> {
+async fn dial(connector: &Connector) -> Result<LockConnection, StoreError> {
     let dialled = timeout(SILENCE, connector.dial()).await;
     let (client, ended) = dialled.unwrap_or_else(|_| Err(unavailable("the database does not answer")))?;
-    Ok(Line { client, ended })
+    Ok(LockConnection { client, ended })
 }
 
-async fn take(client: &Client) -> Result<bool, StoreError> {
+async fn try_lock(client: &Client) -> Result<bool, StoreError> {
     let row = client
         .query_one("SELECT pg_try_advisory_lock($1, $2)", &[&LOCK.0, &LOCK.1])
         .await
-        .map_err(Fault::from)?;
-    Ok(row.try_get(0).map_err(Fault::from)?)
+        .map_err(OperationError::from)?;
+    Ok(row.try_get(0).map_err(OperationError::from)?)
 }
 
 /// Who has the lock, for people.
@@ -194,7 +194,7 @@ async fn holder(client: &Client) -> Result<String, StoreError> {
             &[&i64::from(LOCK.0), &i64::from(LOCK.1)],
         )
         .await
-        .map_err(Fault::from)?;
+        .map_err(OperationError::from)?;
     let holder = found.and_then(|row| row.try_get(0).ok());
     Ok(holder.unwrap_or_else(|| "which has just ended".to_owned()))
 }

@@ -55,16 +55,16 @@ pub enum ConsumeToken {
 
 /// What a mail takes along.
 #[derive(Clone, Debug)]
-pub struct Stamp {
+pub struct MailClaim {
     /// The token in its link, if it has one.
-    pub token: Option<StampedToken>,
+    pub token: Option<ClaimToken>,
     /// How many mails its receiver may be sent; without a limit if none.
-    pub allowance: Option<Allowance>,
+    pub allowance: Option<MailAllowance>,
 }
 
 /// A token in a mail's link, made for this attempt to send it.
 #[derive(Clone, Debug)]
-pub enum StampedToken {
+pub enum ClaimToken {
     /// A mailed token; it takes the place of the account's earlier one for the same purpose.
     Account(MailedToken),
     /// An invitation's new token, in place of the one that it had.
@@ -73,7 +73,7 @@ pub enum StampedToken {
 
 /// How many mails an address may be sent that anybody can cause (S23).
 #[derive(Clone, Debug)]
-pub struct Allowance {
+pub struct MailAllowance {
     /// The address.
     pub address: Email,
     /// How many.
@@ -84,9 +84,9 @@ pub struct Allowance {
 
 /// What became of [`Store::stamp_mail`](super::Store::stamp_mail). Only a stamped mail may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StampMail {
+pub enum ClaimMail {
     /// Its token is good and it is counted.
-    Stamped,
+    Claimed,
     /// The receiver was sent as many mails as they may be.
     OverAllowance,
     /// A newer mail for the same purpose was stamped already: its link is the good one.

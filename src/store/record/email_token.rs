@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Record, only_version_1, version_1};
+use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::ids::{AccountId, MailId};
 use crate::model::{MailedToken, Purpose, TokenDigest};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MailedTokenV1 {
+struct EmailTokenV1 {
     digest: TokenDigest,
     purpose: PurposeV1,
     account: AccountId,
@@ -28,9 +28,9 @@ enum PurposeV1 {
     ChangeEmail,
 }
 
-impl Record for MailedToken {
+impl StoredRecord for MailedToken {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        version_1(&MailedTokenV1 {
+        version_1(&EmailTokenV1 {
             digest: self.digest,
             purpose: self.purpose.into(),
             account: self.account,
@@ -40,13 +40,13 @@ impl Record for MailedToken {
         })
     }
 
-    fn decode(version: u8, json: &[u8]) -> Result<Self, Malformed> {
-        let row: MailedTokenV1 = only_version_1(version, json)?;
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
+        let row: EmailTokenV1 = only_version_1(version, json)?;
         Ok(Self {
             digest: row.digest,
             purpose: row.purpose.into(),
             account: row.account,
-            email: row.email.parse().map_err(|_| Malformed::Field("email"))?,
+            email: row.email.parse().map_err(|_| RecordError::Field("email"))?,
             mail: row.mail,
             expires_at: row.expires_at,
         })

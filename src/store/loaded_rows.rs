@@ -5,7 +5,7 @@ use crate::ids::AccountId;
 
 /// Every row of a kind: one that cannot be read stands in no other's way (S49).
 #[derive(Clone, Debug)]
-pub struct Loaded<T> {
+pub struct LoadedRows<T> {
     /// What could be read.
     pub sound: Vec<T>,
     /// What could not.
@@ -21,7 +21,7 @@ pub struct UnreadableRow {
     pub error: StoreError,
 }
 
-impl<T> Default for Loaded<T> {
+impl<T> Default for LoadedRows<T> {
     fn default() -> Self {
         Self {
             sound: Vec::new(),
@@ -30,7 +30,7 @@ impl<T> Default for Loaded<T> {
     }
 }
 
-impl<T> Loaded<T> {
+impl<T> LoadedRows<T> {
     /// All of it, if all of it can be read.
     pub fn require_sound(self) -> Result<Vec<T>, StoreError> {
         match self.unreadable.into_iter().next() {

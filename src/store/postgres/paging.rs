@@ -3,7 +3,7 @@
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
-use super::fault::Fault;
+use super::error::OperationError;
 use super::row::query;
 
 /// Rows that are read at once.
@@ -11,45 +11,45 @@ const PIECE: usize = 500;
 
 /// The rows of a query, within a transaction.
 #[derive(Debug)]
-pub(super) struct Scan {
+pub(super) struct PagedQuery {
     /// Of its cursor; no other scan of the transaction has it.
     name: String,
     sql: &'static str,
-    state: State,
+    state: PagingState,
 }
 
 #[derive(Debug)]
-enum State {
+enum PagingState {
     Ahead,
     Open,
     Over,
 }
 
-impl Scan {
+impl PagedQuery {
     pub(super) fn new(number: usize, sql: &'static str) -> Self {
         Self {
             name: format!("scan_{number}"),
             sql,
-            state: State::Ahead,
+            state: PagingState::Ahead,
         }
     }
 
     /// The next rows; none at the end.
-    pub(super) async fn next(&mut self, client: &impl GenericClient) -> Result<Vec<Row>, Fault> {
+    pub(super) async fn next(&mut self, client: &impl GenericClient) -> Result<Vec<Row>, OperationError> {
         let Self { name, sql, state } = self;
         match state {
-            State::Over => return Ok(Vec::new()),
-            State::Ahead => {
+            PagingState::Over => return Ok(Vec::new()),
+            PagingState::Ahead => {
                 let declare = format!("DECLARE {name} NO SCROLL CURSOR FOR {sql}");
                 client.batch_execute(&declare).await?;
-                *state = State::Open;
+                *state = PagingState::Open;
             }
-            State::Open => {}
+            PagingState::Open => {}
         }
         let rows = query(client, &format!("FETCH {PIECE} FROM {name}"), &[]).await?;
         if rows.len() < PIECE {
             client.batch_execute(&format!("CLOSE {name}")).await?;
-            *state = State::Over;
+            *state = PagingState::Over;
         }
         Ok(rows)
     }

@@ -11,13 +11,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::SledStore;
 use super::attempts::Attempts;
 use super::engine::Engine;
-use super::key::{self, Kind};
+use super::key::{self, RowKind};
 use super::mails;
-use super::record::{self, Failures, IndexForm, Record, UnknownFailures};
-use super::rows::{Changes, Group, Row, Rows};
+use super::record::{self, Failures, IndexForm, StoredRecord, UnknownFailures};
+use super::rows::{Changes, Row, Rows, WriteBatch};
 use crate::ids::MailId;
 use crate::model::{Account, KeptMail, LockoutPolicy, Standing};
-use crate::store::{AccountFilter, AccountPage, InspectionStore, Locks, StoreError};
+use crate::store::{AccountFilter, AccountPage, AdminQueryStore, Locks, StoreError};
 
 /// Accounts that one call looks at, at most: some tens of milliseconds.
 const LOOKS: usize = 5_000;
@@ -28,17 +28,17 @@ const FORM: IndexForm = IndexForm(2);
 
 /// Has an account found where it is now, and no longer where it was.
 pub(super) fn index(
-    group: &mut Group<'_>,
+    batch: &mut WriteBatch<'_>,
     before: Option<&Account>,
     after: Option<&Account>,
 ) -> Result<(), StoreError> {
     let (old, new) = (before.map(rows_of), after.map(rows_of));
     let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
     for key in old.iter().filter(|key| !new.contains(key)) {
-        group.remove(key.clone());
+        batch.remove(key.clone());
     }
     for key in new.into_iter().filter(|key| !old.contains(key)) {
-        group.put(key, &())?;
+        batch.put(key, &())?;
     }
     Ok(())
 }
@@ -66,7 +66,7 @@ pub(super) fn form_row() -> Result<Changes, StoreError> {
 fn rows_of(account: &Account) -> Vec<Vec<u8>> {
     let terms = AccountFilter::terms(account);
     let mut keys: Vec<_> = terms.iter().map(|term| key::term(term, account.id)).collect();
-    keys.push(key::standing(account.standing, account.id));
+    keys.push(key::status(account.standing, account.id));
     keys
 }
 
@@ -79,13 +79,13 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
         Ok(_) | Err(StoreError::Corrupt(_)) => {}
         Err(error) => return Err(error),
     }
-    for kind in [Kind::Term, Kind::Standing, Kind::ResetMail] {
+    for kind in [RowKind::Term, RowKind::Status, RowKind::ResetMail] {
         pieces(engine, kind, |rows| {
             engine.commit(&rows.iter().map(|(key, _)| (key.to_vec(), None)).collect())
         })?;
     }
     let nothing = IVec::from(().encode()?);
-    pieces(engine, Kind::Account, |rows| {
+    pieces(engine, RowKind::Account, |rows| {
         let mut changes = Changes::new();
         for (key, value) in rows {
             // One that cannot be read is for `verify` to tell of.
@@ -98,7 +98,7 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
         }
         engine.commit(&changes)
     })?;
-    pieces(engine, Kind::Mail, |rows| {
+    pieces(engine, RowKind::Mail, |rows| {
         let mails = rows
             .iter()
             .filter_map(|(key, value)| record::decode::<KeptMail>(key, value).ok());
@@ -111,7 +111,7 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
 /// All rows of a kind, a piece at a time, between which rows may be written.
 fn pieces(
     engine: &Engine,
-    kind: Kind,
+    kind: RowKind,
     mut visit: impl FnMut(&[Row]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut after: Option<IVec> = None;
@@ -130,7 +130,7 @@ fn pieces(
 }
 
 #[async_trait]
-impl InspectionStore for SledStore {
+impl AdminQueryStore for SledStore {
     async fn find_accounts(
         &self,
         filter: AccountFilter,
@@ -164,10 +164,10 @@ fn find(
     let text = filter.prefix();
     let prefix = match (&text, filter.standing, &filter.group) {
         (Some(text), _, _) => key::terms(text),
-        (None, Some(standing), None) => key::standings(standing),
-        (None, Some(standing), Some(_)) if standing != Standing::Active => key::standings(standing),
+        (None, Some(standing), None) => key::statuses(standing),
+        (None, Some(standing), Some(_)) if standing != Standing::Active => key::statuses(standing),
         (None, _, Some(group)) => key::members(group),
-        (None, None, None) => Kind::Account.prefix(),
+        (None, None, None) => RowKind::Account.prefix(),
     };
     // One of another search leads nowhere.
     let after = after.filter(|after| after.starts_with(&prefix)).map(IVec::from);
@@ -196,7 +196,7 @@ fn find(
 }
 
 fn account_at(tree: &Tree, key: &IVec, value: &IVec) -> Result<Account, StoreError> {
-    if Kind::of(key) == Some(Kind::Account) {
+    if RowKind::of(key) == Some(RowKind::Account) {
         return record::decode(key, value);
     }
     match key::trailing_account(key) {
@@ -217,7 +217,7 @@ fn first_term(account: &Account, text: &str) -> Option<String> {
 
 fn locks(engine: &Engine, attempts: &Attempts, policy: LockoutPolicy) -> Result<Locks, StoreError> {
     let mut locks = Locks::default();
-    engine.pieces(&Kind::Attempts.prefix(), None, |_, rows| {
+    engine.pieces(&RowKind::Attempts.prefix(), None, |_, rows| {
         for (key, value) in rows {
             let failures: Failures = record::decode(key, value)?;
             if let (Some(left), Some(id)) = (attempts.left(&failures, policy), key::trailing_account(key)) {
@@ -226,7 +226,7 @@ fn locks(engine: &Engine, attempts: &Attempts, policy: LockoutPolicy) -> Result<
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    engine.pieces(&Kind::KeyAttempts.prefix(), None, |_, rows| {
+    engine.pieces(&RowKind::KeyAttempts.prefix(), None, |_, rows| {
         for (key, value) in rows {
             let failures: Failures = record::decode(key, value)?;
             if let (Some(left), Some(id)) = (attempts.left(&failures, policy), key::trailing_access_key(key))
@@ -236,7 +236,7 @@ fn locks(engine: &Engine, attempts: &Attempts, policy: LockoutPolicy) -> Result<
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    engine.pieces(&Kind::Unknown.prefix(), None, |_, rows| {
+    engine.pieces(&RowKind::Unknown.prefix(), None, |_, rows| {
         for (key, value) in rows {
             let name: UnknownFailures = record::decode(key, value)?;
             locks.unknown += usize::from(attempts.left(&name.failures, policy).is_some());

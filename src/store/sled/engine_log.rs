@@ -29,13 +29,13 @@ const LAST_KIND: u8 = 11;
 
 /// The log of one store, as it is on disk.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct EngineLog {
     file: File,
 }
 
 /// Where reading a segment ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum LogEnd {
     /// All of it was read.
     Whole,
     /// Here is what cannot be read, or nothing yet.
@@ -55,7 +55,7 @@ struct SegmentHeader {
     stable: u64,
 }
 
-struct Message<'b> {
+struct LogMessage<'b> {
     kind: u8,
     segment: u64,
     length: usize,
@@ -64,12 +64,12 @@ struct Message<'b> {
 
 /// Where a batch begins, and its last byte: without that the engine takes nothing of it.
 #[derive(Clone, Copy, Debug)]
-struct Batch {
+struct LogBatch {
     start: u64,
     last: u64,
 }
 
-impl Log {
+impl EngineLog {
     /// The log in the folder; none if there is no such file.
     pub(super) fn open(folder: &Path) -> io::Result<Option<Self>> {
         match File::open(folder.join("db")) {
@@ -102,8 +102,8 @@ impl Log {
             let bytes = self.segment(*offset)?;
             let from = usize::try_from(position - base).map_err(io::Error::other)?;
             match read_messages(&bytes, base, from.max(SEGMENT_HEADER), &mut batch) {
-                End::Whole => position = base + SEGMENT,
-                End::At(at) => {
+                LogEnd::Whole => position = base + SEGMENT,
+                LogEnd::At(at) => {
                     position = position.max(base + at as u64);
                     break;
                 }
@@ -127,7 +127,7 @@ impl Log {
         let newest = segments.offsets.keys().next_back().copied().unwrap_or(0);
         for (&base, &offset) in segments.offsets.range(first..range.end) {
             let bytes = self.segment(offset)?;
-            if let End::At(at) = read_messages(&bytes, base, SEGMENT_HEADER, &mut None) {
+            if let LogEnd::At(at) = read_messages(&bytes, base, SEGMENT_HEADER, &mut None) {
                 let position = base + at as u64;
                 if position < range.end && !is_used_again(&bytes, at, base, newest) {
                     damage = Some(damage.map_or(position, |found| found.min(position)));
@@ -220,24 +220,24 @@ impl Log {
 }
 
 /// Reads the messages of the segment at a position, from one on. `batch` is the last that began.
-fn read_messages(bytes: &[u8], base: u64, mut at: usize, batch: &mut Option<Batch>) -> End {
+fn read_messages(bytes: &[u8], base: u64, mut at: usize, batch: &mut Option<LogBatch>) -> LogEnd {
     while at + MESSAGE_HEADER <= bytes.len() {
         let Some(message) = read_message(bytes, at).filter(|message| message.segment == base / SEGMENT)
         else {
-            return End::At(at);
+            return LogEnd::At(at);
         };
         match message.kind {
-            CAP => return End::Whole,
+            CAP => return LogEnd::Whole,
             BATCH => {
                 let last = message.body.try_into().ok().map(u64::from_le_bytes);
                 let start = base + at as u64;
-                *batch = last.map(|last| Batch { start, last });
+                *batch = last.map(|last| LogBatch { start, last });
             }
             _ => {}
         }
         at += message.length;
     }
-    End::Whole
+    LogEnd::Whole
 }
 
 /// Whether the rest of the segment at a position, which cannot be read from `at` on, holds what belongs to a later one:
@@ -251,12 +251,12 @@ fn is_used_again(bytes: &[u8], at: usize, base: u64, newest: u64) -> bool {
 }
 
 /// The message that begins there, if its checksum is right: checksum, kind, length, segment, page, and what it says.
-fn read_message(bytes: &[u8], at: usize) -> Option<Message<'_>> {
+fn read_message(bytes: &[u8], at: usize) -> Option<LogMessage<'_>> {
     read_message_in(bytes, at, |_| true)
 }
 
 /// The same, if it belongs to a segment with one of these numbers.
-fn read_message_in(bytes: &[u8], at: usize, is_wanted: impl FnOnce(u64) -> bool) -> Option<Message<'_>> {
+fn read_message_in(bytes: &[u8], at: usize, is_wanted: impl FnOnce(u64) -> bool) -> Option<LogMessage<'_>> {
     let bytes = bytes.get(at..)?;
     let (checksum, rest) = bytes.split_at_checked(4)?;
     let (&kind, rest) = rest.split_first()?;
@@ -274,7 +274,7 @@ fn read_message_in(bytes: &[u8], at: usize, is_wanted: impl FnOnce(u64) -> bool)
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(body);
     hasher.update(header);
-    (u32_of(checksum)? == !hasher.finalize()).then_some(Message {
+    (u32_of(checksum)? == !hasher.finalize()).then_some(LogMessage {
         kind,
         segment,
         length: 4 + header.len() + body.len(),
@@ -356,13 +356,13 @@ mod tests {
         bytes
     }
 
-    fn log(segments: &[Vec<u8>]) -> (tempfile::TempDir, Log) {
+    fn log(segments: &[Vec<u8>]) -> (tempfile::TempDir, EngineLog) {
         let folder = tempfile::tempdir().unwrap();
         let mut file = File::create(folder.path().join("db")).unwrap();
         for segment in segments {
             file.write_all(segment).unwrap();
         }
-        let log = Log::open(folder.path()).unwrap().unwrap();
+        let log = EngineLog::open(folder.path()).unwrap().unwrap();
         (folder, log)
     }
 
