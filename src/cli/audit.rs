@@ -12,7 +12,7 @@ use super::output::{CommandOutput, Failure, print_line};
 use super::table::printable;
 use crate::clock::Clock;
 use crate::control::{AUDIT_EVENTS_A_PAGE, AuditQuery, Command};
-use crate::model::{AuditEvent, AuditKind, AuditOutcome, AuditPlace};
+use crate::model::{AuditCursor, AuditEvent, AuditKind, AuditOutcome};
 use crate::store::{AuditFilter, AuditOrder, AuditPage};
 
 /// How often it is looked for further events.
@@ -115,7 +115,7 @@ impl Audit {
     }
 
     /// The newest, at most so many, the oldest of them first.
-    async fn newest(&self, client: &AdminClient) -> Result<Vec<(AuditPlace, AuditEvent)>, Failure> {
+    async fn newest(&self, client: &AdminClient) -> Result<Vec<(AuditCursor, AuditEvent)>, Failure> {
         let limit = self.limit().unwrap_or(usize::MAX);
         let (mut events, mut after) = (Vec::new(), None);
         while events.len() < limit {
@@ -139,12 +139,12 @@ impl Audit {
         &self,
         client: &AdminClient,
         order: AuditOrder,
-        after: Option<AuditPlace>,
+        after: Option<AuditCursor>,
     ) -> Result<AuditPage, Failure> {
         client.send(Command::ReadAudit(self.query(order, after))).await
     }
 
-    fn query(&self, order: AuditOrder, after: Option<AuditPlace>) -> AuditQuery {
+    fn query(&self, order: AuditOrder, after: Option<AuditCursor>) -> AuditQuery {
         AuditQuery {
             account: self.account.clone(),
             filter: AuditFilter {

@@ -15,7 +15,7 @@ use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly};
 use crate::clock::Clock;
 use crate::control::{AccountDetails, AccountView, Command, NewUser, ResetLink, UserChange};
-use crate::model::{Decision, Email, Standing, Username};
+use crate::model::{AccountStatus, Decision, Email, Username};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
@@ -220,12 +220,12 @@ fn decided(decision: &Decision, now: Timestamp) -> String {
     }
 }
 
-fn status(status: Standing) -> &'static str {
+fn status(status: AccountStatus) -> &'static str {
     match status {
-        Standing::Active => "active",
-        Standing::AwaitingApproval => "awaiting approval",
-        Standing::Declined => "declined",
-        Standing::Disabled => "disabled",
+        AccountStatus::Active => "active",
+        AccountStatus::AwaitingApproval => "awaiting approval",
+        AccountStatus::Declined => "declined",
+        AccountStatus::Disabled => "disabled",
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
-use crate::model::{AccessKeyId, AuditPlace, Email, KeyScope, Standing, Username};
+use crate::model::{AccessKeyId, AccountStatus, AuditCursor, Email, KeyScope, Username};
 use crate::secret::Secret;
 use crate::services::Actor;
 use crate::store::{AuditFilter, AuditOrder};
@@ -191,7 +191,7 @@ pub struct UserQuery {
     /// The address, a username, the name or a word of it begins with this.
     pub text: Option<String>,
     /// Stands there.
-    pub standing: Option<Standing>,
+    pub standing: Option<AccountStatus>,
     /// Is in this group.
     pub group: Option<String>,
     /// From what another answer named.
@@ -210,7 +210,7 @@ pub struct AuditQuery {
     /// In which order.
     pub order: AuditOrder,
     /// Those after this one.
-    pub after: Option<AuditPlace>,
+    pub after: Option<AuditCursor>,
     /// Whether it begins an export, which is recorded.
     #[serde(default)]
     pub exports: bool,

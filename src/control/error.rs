@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::Standing;
+use crate::model::AccountStatus;
 use crate::refusal::Problem;
 use crate::services::{AccessKeyError, AccountError, LinkError, PasswordRule, SecretCipherError};
 use crate::store::StoreError;
@@ -139,12 +139,12 @@ impl From<serde_json::Error> for CommandError {
 }
 
 /// The commands that decide about an account that stands there.
-fn serves(status: Standing) -> &'static str {
+fn serves(status: AccountStatus) -> &'static str {
     match status {
-        Standing::Active => "with `vestibule user disable`",
-        Standing::AwaitingApproval => "with `vestibule user approve` or `vestibule user decline`",
-        Standing::Declined => "with `vestibule user approve`",
-        Standing::Disabled => "with `vestibule user enable`",
+        AccountStatus::Active => "with `vestibule user disable`",
+        AccountStatus::AwaitingApproval => "with `vestibule user approve` or `vestibule user decline`",
+        AccountStatus::Declined => "with `vestibule user approve`",
+        AccountStatus::Disabled => "with `vestibule user enable`",
     }
 }
 

@@ -12,7 +12,7 @@ use super::responses::{
 };
 use super::{Administration, CommandError};
 use crate::ids::{InvitationId, SessionId};
-use crate::model::{AuditDetail, Fact, Subject};
+use crate::model::{AuditDetail, DetailKey, LockoutSubject};
 use crate::services::{AccountChange, AccountError, Actor, Event, Kind, NewAccount, NewPassword, Origin};
 use crate::store::{AuditPage, SessionsToEnd};
 
@@ -129,7 +129,7 @@ impl Administration {
         let account = self.services.accounts.find(user).await?;
         let locked = self
             .store
-            .locked_for(Subject::Account(account.id), self.lockout)
+            .locked_for(LockoutSubject::Account(account.id), self.lockout)
             .await?;
         Ok(AccountDetails {
             locked_for_seconds: locked.map(|left| left.as_secs().max(1)),
@@ -168,7 +168,7 @@ impl Administration {
                 (
                     all,
                     Event::about(Kind::SessionEnd, &account),
-                    AuditDetail::bare(Fact::All),
+                    AuditDetail::bare(DetailKey::All),
                 )
             }
             SessionSelector::One { id, of } => {
@@ -177,7 +177,11 @@ impl Administration {
                     return Err(no_session(id, of.as_deref()));
                 };
                 let event = Event::success(Kind::SessionEnd, session.email).account(session.account);
-                (SessionsToEnd::Id(id), event, AuditDetail::of(Fact::Session, &id))
+                (
+                    SessionsToEnd::Id(id),
+                    event,
+                    AuditDetail::of(DetailKey::Session, &id),
+                )
             }
         };
         let ended = self.services.sessions.end(which).await?;

@@ -9,7 +9,7 @@ use super::owner::{OwnerError, require_owner};
 use super::{Administration, CommandError};
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation, StoreUrlError};
-use crate::model::{Standing, WrappedDataKey};
+use crate::model::{AccountStatus, WrappedDataKey};
 use crate::services::{
     AccessKeys, Accounts, Actor, Event, Kind, Origin, SecretCipherError, require_master_key,
 };
@@ -163,7 +163,7 @@ fn administers(record: &Record, config: &Config) -> bool {
         return false;
     };
     let may_sign_in = account.email_verified || !config.signup.verify_email;
-    account.standing == Standing::Active && account.is_in(&config.admin.group) && may_sign_in
+    account.standing == AccountStatus::Active && account.is_in(&config.admin.group) && may_sign_in
 }
 
 /// Why no gateway can have kept it: a file is held to what every other way in is held to.

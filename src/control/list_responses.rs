@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AccountView;
 use crate::ids::{AccountId, MailId};
-use crate::model::{AccessKeyId, Email, KeptMail, MailState, Username};
+use crate::model::{AccessKeyId, Email, MailState, QueuedMail, Username};
 use crate::services::LocksInForce;
 
 /// Accounts that were looked for.
@@ -36,8 +36,8 @@ pub struct MailView {
     pub reason: Option<String>,
 }
 
-impl From<KeptMail> for MailView {
-    fn from(kept: KeptMail) -> Self {
+impl From<QueuedMail> for MailView {
+    fn from(kept: QueuedMail) -> Self {
         let (failed, at) = match kept.state {
             MailState::Due(at) => (false, at),
             MailState::Failed(at) => (true, at),

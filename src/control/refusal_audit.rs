@@ -2,7 +2,7 @@
 
 use super::Administration;
 use super::command::{Command, KeyChange, SessionSelector, UserChange};
-use crate::model::{AuditDetail, Email, Fact};
+use crate::model::{AuditDetail, DetailKey, Email};
 use crate::services::{Actor, Event, Kind, Origin};
 
 /// An act that a command asks for, as the record has it.
@@ -28,15 +28,15 @@ impl AuditedCommand {
             Command::MailInvitations(new) => Self::on(Kind::InvitationCreate, &listed(&new.emails)),
             Command::CreateResetLink(user) => Self::on(Kind::ResetLink, user),
             Command::RevokeInvitation(id) => {
-                Self::on(Kind::InvitationRevoke, "").with(AuditDetail::of(Fact::Invitation, id))
+                Self::on(Kind::InvitationRevoke, "").with(AuditDetail::of(DetailKey::Invitation, id))
             }
             Command::SendAgain(name) => Self::on(Kind::MailAgain, name),
             Command::RevokeSessions(SessionSelector::Of(user)) => {
-                Self::on(Kind::SessionEnd, user).with(AuditDetail::bare(Fact::All))
+                Self::on(Kind::SessionEnd, user).with(AuditDetail::bare(DetailKey::All))
             }
             Command::RevokeSessions(SessionSelector::One { id, of }) => {
                 let who = of.as_deref().unwrap_or_default();
-                Self::on(Kind::SessionEnd, who).with(AuditDetail::of(Fact::Session, id))
+                Self::on(Kind::SessionEnd, who).with(AuditDetail::of(DetailKey::Session, id))
             }
             Command::CreateKey(new) => Self::on(Kind::AccessKeyCreate, &new.user),
             Command::ChangeKey { key, change } => {
@@ -45,7 +45,7 @@ impl AuditedCommand {
                     KeyChange::Enable => Kind::AccessKeyEnable,
                     KeyChange::Revoke => Kind::AccessKeyRevoke,
                 };
-                Self::on(kind, "").with(AuditDetail::of(Fact::AccessKey, key))
+                Self::on(kind, "").with(AuditDetail::of(DetailKey::AccessKey, key))
             }
             Command::RotateMaster => Self::on(Kind::MasterKeyRotate, ""),
             // Of lines of a file each is an act.

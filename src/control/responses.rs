@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, InvitationId, SessionId};
 use crate::model::{
-    AccessKeyId, Account, Agreement, Decision, Email, Invitation, InvitationKind, KeyScope, KeyUse,
-    SignInMethod, Standing, Username,
+    AccessKeyId, Account, AccountStatus, Agreement, Decision, Email, Invitation, InvitationKind, KeyScope,
+    KeyUse, SignInMethod, Username,
 };
 use crate::services::{AccessKeyInfo, SessionInfo};
 
@@ -32,7 +32,7 @@ pub struct AccountView {
     /// Its groups.
     pub groups: BTreeSet<String>,
     /// Where it stands with the administrators.
-    pub standing: Standing,
+    pub standing: AccountStatus,
     /// What an administrator last decided about that.
     pub decision: Option<Decision>,
     /// When it was made.

@@ -147,7 +147,7 @@ pub struct AccessKey {
     /// What it may be used for.
     pub scope: KeyScope,
     /// Its secret half.
-    pub secret: Sealed,
+    pub secret: EncryptedSecret,
 }
 
 impl AccessKey {
@@ -203,14 +203,14 @@ impl KeyScope {
 
 /// Bytes that only the holder of a key can read: XChaCha20-Poly1305.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub struct EncryptedSecret {
     /// Random, and never used twice with a key.
     pub nonce: [u8; 24],
     /// The ciphertext and its tag.
     pub ciphertext: Vec<u8>,
 }
 
-impl fmt::Debug for Sealed {
+impl fmt::Debug for EncryptedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sealed({} bytes)", self.ciphertext.len())
     }
@@ -222,7 +222,7 @@ pub struct WrappedDataKey {
     /// The fingerprint of the master key that it is sealed by, so that a wrong one is told from a damaged record.
     pub master: String,
     /// The key.
-    pub sealed: Sealed,
+    pub sealed: EncryptedSecret,
 }
 
 #[cfg(test)]

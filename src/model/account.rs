@@ -31,7 +31,7 @@ pub struct Account {
     /// bcrypt in one of the contract's stored forms. Not a secret that signs in, but not for eyes either.
     pub password_hash: String,
     /// Whether an administrator lets them in.
-    pub standing: Standing,
+    pub standing: AccountStatus,
     /// What an administrator last decided about that, if one did.
     pub decision: Option<Decision>,
     /// When it was made.
@@ -79,7 +79,7 @@ pub struct PendingEmail {
 /// Where an account stands with the administrators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum AccountStatus {
     /// May sign in.
     Active,
     /// Waits for an administrator's approval.

@@ -13,7 +13,7 @@ use crate::ids::AccountId;
 /// A known account has one counter however it is named. An unknown name has one too, so that it locks like
 /// a known one; those share a table of bounded size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Subject {
+pub enum LockoutSubject {
     /// An account that exists.
     Account(AccountId),
     /// An access key, whether or not it exists.
@@ -22,7 +22,7 @@ pub enum Subject {
     Unknown([u8; 32]),
 }
 
-impl Subject {
+impl LockoutSubject {
     /// The subject of a name that belongs to nobody; `normalised` is lower-cased and in NFC.
     pub fn unknown(normalised: &str) -> Self {
         Self::Unknown(Sha256::digest(normalised.as_bytes()).into())

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{AccessKeyId, AuditDetail, Fact};
+use super::{AccessKeyId, AuditDetail, DetailKey};
 use crate::ids::AccountId;
 
 /// What happened.
@@ -268,7 +268,7 @@ impl AuditEvent {
         let parsed = |text: &str| AccessKeyId::parse(text.as_bytes()).ok();
         parsed(&self.who).or_else(|| {
             let detail = self.detail.as_deref().and_then(AuditDetail::read)?;
-            detail.get(Fact::AccessKey).and_then(parsed)
+            detail.get(DetailKey::AccessKey).and_then(parsed)
         })
     }
 }
@@ -285,14 +285,14 @@ pub enum AuditOutcome {
 
 /// Where an event is in the record: by time, and of one moment in the order in which they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AuditPlace {
+pub struct AuditCursor {
     /// Microseconds since 1970.
     pub micros: u64,
     /// Which of that moment.
     pub number: u64,
 }
 
-impl AuditPlace {
+impl AuditCursor {
     /// Before all events of this moment.
     pub fn at(moment: Timestamp) -> Self {
         Self {
@@ -302,13 +302,13 @@ impl AuditPlace {
     }
 }
 
-impl fmt::Display for AuditPlace {
+impl fmt::Display for AuditCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.micros, self.number)
     }
 }
 
-impl FromStr for AuditPlace {
+impl FromStr for AuditCursor {
     type Err = NotAnEvent;
 
     fn from_str(text: &str) -> Result<Self, NotAnEvent> {
@@ -320,13 +320,13 @@ impl FromStr for AuditPlace {
     }
 }
 
-impl Serialize for AuditPlace {
+impl Serialize for AuditCursor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for AuditPlace {
+impl<'de> Deserialize<'de> for AuditCursor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
@@ -348,14 +348,14 @@ mod tests {
 
     #[test]
     fn places_are_read_as_they_are_written_and_sort_by_time() {
-        let place = AuditPlace {
+        let place = AuditCursor {
             micros: 1_700_000_000_000_001,
             number: 7,
         };
         assert_eq!(place.to_string().parse(), Ok(place));
-        assert!(place < AuditPlace::at(Timestamp::from_microsecond(1_700_000_000_000_002).unwrap()));
+        assert!(place < AuditCursor::at(Timestamp::from_microsecond(1_700_000_000_000_002).unwrap()));
         for wrong in ["", "1", "1-", "-1", "x-1"] {
-            assert!(wrong.parse::<AuditPlace>().is_err(), "{wrong}");
+            assert!(wrong.parse::<AuditCursor>().is_err(), "{wrong}");
         }
     }
 }

@@ -9,7 +9,7 @@ const BETWEEN: &str = ", ";
 
 /// What a fact is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fact {
+pub enum DetailKey {
     /// The public name of a session.
     Session,
     /// The public name of the session that took the place of another.
@@ -56,7 +56,7 @@ pub enum Fact {
     Begins,
 }
 
-impl Fact {
+impl DetailKey {
     /// All of them, one that begins like another before it.
     const ALL: &[Self] = &[
         Self::Session,
@@ -118,22 +118,22 @@ impl Fact {
 
 /// Facts in a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditDetail(Vec<(Fact, String)>);
+pub struct AuditDetail(Vec<(DetailKey, String)>);
 
 impl AuditDetail {
     /// One fact.
-    pub fn of(fact: Fact, value: &(impl fmt::Display + ?Sized)) -> Self {
+    pub fn of(fact: DetailKey, value: &(impl fmt::Display + ?Sized)) -> Self {
         Self::default().and(fact, value)
     }
 
     /// A fact that says it all.
-    pub fn bare(fact: Fact) -> Self {
+    pub fn bare(fact: DetailKey) -> Self {
         Self::of(fact, "")
     }
 
     /// The same and one more.
     #[must_use]
-    pub fn and(mut self, fact: Fact, value: &(impl fmt::Display + ?Sized)) -> Self {
+    pub fn and(mut self, fact: DetailKey, value: &(impl fmt::Display + ?Sized)) -> Self {
         self.0.push((fact, value.to_string()));
         self
     }
@@ -141,7 +141,7 @@ impl AuditDetail {
     /// All groups of an account; an empty list if it is in none.
     pub fn groups(groups: &BTreeSet<String>) -> Self {
         let names: Vec<&str> = groups.iter().map(String::as_str).collect();
-        Self::of(Fact::Groups, &names.join(","))
+        Self::of(DetailKey::Groups, &names.join(","))
     }
 
     /// The same and groups, if there are any.
@@ -163,12 +163,12 @@ impl AuditDetail {
     }
 
     /// Each fact with its value, which is empty where the fact says it all.
-    pub fn facts(&self) -> impl Iterator<Item = (Fact, &str)> {
+    pub fn facts(&self) -> impl Iterator<Item = (DetailKey, &str)> {
         self.0.iter().map(|(fact, value)| (*fact, value.as_str()))
     }
 
     /// What is said of this.
-    pub fn get(&self, wanted: Fact) -> Option<&str> {
+    pub fn get(&self, wanted: DetailKey) -> Option<&str> {
         let found = self.0.iter().find(|(fact, _)| *fact == wanted);
         found.map(|(_, value)| value.as_str())
     }
@@ -191,8 +191,8 @@ fn parts(text: &str) -> Vec<String> {
     parts
 }
 
-fn read(part: &str) -> Option<(Fact, String)> {
-    Fact::ALL.iter().find_map(|fact| {
+fn read(part: &str) -> Option<(DetailKey, String)> {
+    DetailKey::ALL.iter().find_map(|fact| {
         let value = part.strip_prefix(fact.as_str())?;
         match value.strip_prefix(' ') {
             Some(value) if !fact.is_bare() => Some((*fact, value.to_owned())),
@@ -226,16 +226,16 @@ mod tests {
 
     #[test]
     fn facts_are_read_as_they_are_written() {
-        let detail = AuditDetail::of(Fact::Username, "kim").and(Fact::Groups, "ops,dev");
+        let detail = AuditDetail::of(DetailKey::Username, "kim").and(DetailKey::Groups, "ops,dev");
         assert_eq!(detail.to_string(), "username kim, groups ops,dev");
         assert_eq!(AuditDetail::read(&detail.to_string()), Some(detail.clone()));
-        assert_eq!(detail.get(Fact::Groups), Some("ops,dev"));
-        assert_eq!(detail.get(Fact::Session), None);
+        assert_eq!(detail.get(DetailKey::Groups), Some("ops,dev"));
+        assert_eq!(detail.get(DetailKey::Session), None);
         let name = r"Ann, session 1\, all, \\, x,";
-        let detail = AuditDetail::of(Fact::OldName, name).and(Fact::NewName, r"\");
+        let detail = AuditDetail::of(DetailKey::OldName, name).and(DetailKey::NewName, r"\");
         let read = AuditDetail::read(&detail.to_string()).unwrap();
         assert_eq!(read, detail, "a value says nothing but itself");
-        for fact in Fact::ALL {
+        for fact in DetailKey::ALL {
             let value = if fact.is_bare() { "" } else { "x" };
             let detail = AuditDetail::of(*fact, value);
             assert_eq!(AuditDetail::read(&detail.to_string()), Some(detail), "{fact:?}");

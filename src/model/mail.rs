@@ -18,16 +18,16 @@ pub struct Mail {
     /// To whom. Where an account with this address is looked for, the mail goes to the address as the account has it.
     pub to: Email,
     /// What it says.
-    pub topic: Topic,
+    pub topic: MailKind,
     /// The language to write in (BCP 47), if the receiver's is not known.
     pub language: Option<String>,
     /// What brought it about.
-    pub cause: Cause,
+    pub cause: MailOrigin,
 }
 
 /// What a mail says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Topic {
+pub enum MailKind {
     /// The link that proves the address. For whoever has an account with it that is not verified; else nothing is sent.
     VerifyEmail,
     /// Somebody tried to make an account with an address that has one.
@@ -56,7 +56,7 @@ pub enum Topic {
     Invitation(InvitationId),
 }
 
-impl Topic {
+impl MailKind {
     /// All that [`as_str`](Self::as_str) calls one.
     pub const NAMES: &[&str] = &[
         "verify-email",
@@ -101,7 +101,7 @@ impl Topic {
 
 /// What brought a mail about: who did what it tells of, from where, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
+pub struct MailOrigin {
     /// When.
     pub at: Timestamp,
     /// The client's address; none if it was done on the gateway's own machine.
@@ -112,7 +112,7 @@ pub struct Cause {
 
 /// A mail as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptMail {
+pub struct QueuedMail {
     /// The mail.
     pub mail: Mail,
     /// How often it was tried to send it.

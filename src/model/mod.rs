@@ -6,10 +6,10 @@ mod attempts;
 mod audit;
 mod audit_detail;
 mod email;
+mod email_token;
 mod invitation;
 mod legible;
 mod mail;
-mod mailed_token;
 mod password;
 mod principal;
 mod session;
@@ -18,17 +18,17 @@ mod token;
 mod username;
 
 pub use access_key::{
-    AccessKey, AccessKeyId, KeyScope, KeyUse, NotAnAccessKey, Sealed, SecretKey, WrappedDataKey,
+    AccessKey, AccessKeyId, EncryptedSecret, KeyScope, KeyUse, NotAnAccessKey, SecretKey, WrappedDataKey,
 };
-pub use account::{Account, Agreement, Decision, PendingEmail, Standing};
-pub use attempts::{LockoutPolicy, Subject};
-pub use audit::{AuditEvent, AuditKind, AuditOutcome, AuditPlace, NotAnEvent};
-pub use audit_detail::{AuditDetail, Fact};
+pub use account::{Account, AccountStatus, Agreement, Decision, PendingEmail};
+pub use attempts::{LockoutPolicy, LockoutSubject};
+pub use audit::{AuditCursor, AuditEvent, AuditKind, AuditOutcome, NotAnEvent};
+pub use audit_detail::{AuditDetail, DetailKey};
 pub use email::{Email, EmailError};
+pub use email_token::{EmailToken, Purpose};
 pub use invitation::{Invitation, InvitationKind};
 pub use legible::{is_blank, is_invisible, legible, turns_text};
-pub use mail::{Cause, KeptMail, Mail, MailState, Topic};
-pub use mailed_token::{MailedToken, Purpose};
+pub use mail::{Mail, MailKind, MailOrigin, MailState, QueuedMail};
 pub use password::{Password, PasswordError};
 pub use principal::{Principal, SignInMethod};
 pub use session::Session;

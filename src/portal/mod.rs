@@ -48,7 +48,7 @@ use self::renderer::PageRenderer;
 use self::request_context::{RequestContext, ResponseFormat};
 use self::signed_in::SignedInUser;
 use crate::config::{Config, HostPattern};
-use crate::model::{AuditDetail, Fact, Principal};
+use crate::model::{AuditDetail, DetailKey, Principal};
 use crate::refusal::{Problem, Refusal};
 use crate::request::{RequestHead, require_same_origin};
 use crate::route::Page;
@@ -186,7 +186,7 @@ impl Portal {
     pub fn note_denied(&self, head: &RequestHead<'_>, who: &Principal, problem: Problem) {
         let event = Event::failure(Kind::AdminDenied, who.email.as_str(), problem.slug())
             .account(who.account)
-            .detail(AuditDetail::of(Fact::Page, head.path));
+            .detail(AuditDetail::of(DetailKey::Page, head.path));
         self.services
             .audit
             .note(&self.renderer.visit(head).origin(), &event);

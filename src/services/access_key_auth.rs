@@ -8,7 +8,7 @@ use super::ip_rate_limiter::{Cost, IpRateLimiter};
 use super::lockout::{AttemptResult, Lockout};
 use super::{AccessKeys, ActiveKey, Audit, Event, Kept, Kind, Origin, SharedServices};
 use crate::metrics::Metrics;
-use crate::model::{AccessKeyId, LockoutPolicy, SecretKey, Subject};
+use crate::model::{AccessKeyId, LockoutPolicy, LockoutSubject, SecretKey};
 use crate::store::StoreError;
 
 /// Why a proof does not hold.
@@ -104,7 +104,7 @@ impl AccessKeyVerifier {
         if let Some(Err(wait)) = undecided {
             return Err(self.refuse(refused, origin, AccessKeyAuthError::RateLimited(wait)));
         }
-        let subject = Subject::AccessKey(id);
+        let subject = LockoutSubject::AccessKey(id);
         match self.lockout.evaluate(subject, proven.is_some()).await? {
             AttemptResult::Passed => {}
             AttemptResult::Failed { locks } => {

@@ -18,8 +18,8 @@ use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::ids::AccountId;
 use crate::model::{
-    AccessKey, AccessKeyId, Account, AuditDetail, Fact, KeyScope, Mail, SecretKey, Standing, Topic, is_blank,
-    turns_text,
+    AccessKey, AccessKeyId, Account, AccountStatus, AuditDetail, DetailKey, KeyScope, Mail, MailKind,
+    SecretKey, is_blank, turns_text,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -275,7 +275,7 @@ impl AccessKeys {
         if self.verified_only.load(Ordering::Relaxed) && !owner.email_verified {
             return Vec::new();
         }
-        let topic = Topic::AccessKeyCreated(key.id);
+        let topic = MailKind::AccessKeyCreated(key.id);
         vec![match by.name() {
             Some(_) => self.mailer.mail_by_administrator(&owner.email, topic, origin),
             None => self.mailer.mail(&owner.email, topic, origin),
@@ -409,7 +409,7 @@ impl AccessKeys {
         let event = Event::success(kind, email.unwrap_or_default())
             .account(owner)
             .by(by)
-            .detail(AuditDetail::of(Fact::AccessKey, &id));
+            .detail(AuditDetail::of(DetailKey::AccessKey, &id));
         let revocation = KeyRevocation {
             is_revoked: kind == Kind::AccessKeyRevoke,
             event,
@@ -499,7 +499,7 @@ impl AccessKeys {
         stored: Vec<AccessKey>,
     ) {
         let account = account
-            .filter(|account| account.standing == Standing::Active)
+            .filter(|account| account.standing == AccountStatus::Active)
             .filter(|account| !self.revocations.has_account(account.id));
         let before = index.remove(&id).unwrap_or_default();
         let known: HashSet<AccessKeyId> = stored.iter().map(|key| key.id).collect();
@@ -555,7 +555,7 @@ impl AccessKeys {
         let event = Event::success(kind, who)
             .account(key.account)
             .by(by)
-            .detail(AuditDetail::of(Fact::AccessKey, &key.id));
+            .detail(AuditDetail::of(DetailKey::AccessKey, &key.id));
         self.audit.note(origin, &event);
     }
 

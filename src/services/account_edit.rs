@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Kept;
 use super::accounts::AccountPart;
 use crate::ids::AccountId;
-use crate::model::{Account, Email, Mail, Standing, Username};
+use crate::model::{Account, AccountStatus, Email, Mail, Username};
 use crate::store::{EditAccount, StoreError};
 
 /// Why an account was not changed.
@@ -16,7 +16,7 @@ pub(super) enum EditError {
     Gone,
     /// It stands where there is nothing of the kind to decide.
     #[error("an account that stands at {0:?} leaves that no choice")]
-    Status(Standing),
+    Status(AccountStatus),
     /// These parts of it are not what the decision was made from; the account as it is.
     #[error("the account was changed meanwhile: {0:?}")]
     Stale(Vec<AccountPart>, Box<Account>),

@@ -17,7 +17,7 @@ use super::{
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
-use crate::model::{Account, AuditDetail, Fact, PendingEmail, Topic};
+use crate::model::{Account, AuditDetail, DetailKey, MailKind, PendingEmail};
 use crate::secret::Secret;
 use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
 
@@ -169,7 +169,7 @@ impl AccountSettings {
         self.sessions.refresh(&account).await;
         self.access_keys.refresh(account.id).await;
         let mut detail = AuditDetail::default();
-        for (fact, name) in [(Fact::OldName, before), (Fact::NewName, name)] {
+        for (fact, name) in [(DetailKey::OldName, before), (DetailKey::NewName, name)] {
             if let Some(name) = name {
                 detail = detail.and(fact, &name);
             }
@@ -194,7 +194,7 @@ impl AccountSettings {
         let changed = self.edit(session, move |account| account.language = Some(language.clone()));
         let account = changed.await?;
         let event = Event::about(Kind::LanguageChange, &account);
-        let event = event.detail(AuditDetail::of(Fact::Language, tag));
+        let event = event.detail(AuditDetail::of(DetailKey::Language, tag));
         self.audit.note(origin, &event);
         Ok(account)
     }
@@ -216,8 +216,8 @@ impl AccountSettings {
             true if account.email_verified => {
                 return Err(AccountSettingsError::Email(FieldError::EmailUnchanged));
             }
-            true => Topic::VerifyEmail,
-            false => Topic::ChangeEmail(account.id),
+            true => MailKind::VerifyEmail,
+            false => MailKind::ChangeEmail(account.id),
         };
         self.changes.admit(account.id)?;
         let store = self.store.on_behalf_of(&owner);
@@ -239,7 +239,7 @@ impl AccountSettings {
         self.mailer.announce();
         let event = Event::about(Kind::EmailChangeRequest, &account);
         self.audit
-            .note(origin, &event.detail(AuditDetail::of(Fact::To, &email)));
+            .note(origin, &event.detail(AuditDetail::of(DetailKey::To, &email)));
         Ok(())
     }
 
@@ -258,7 +258,7 @@ impl AccountSettings {
         let AccountDiff { before, after } = edited.await?;
         if let Some(pending) = before.pending_email {
             let event = Event::about(Kind::EmailChangeCancel, &after);
-            let event = event.detail(AuditDetail::of(Fact::To, &pending.email));
+            let event = event.detail(AuditDetail::of(DetailKey::To, &pending.email));
             self.audit.note(origin, &event);
         }
         Ok(after)
@@ -288,7 +288,11 @@ impl AccountSettings {
         let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
             account.password_hash.clone_from(&hash);
             account.password_changed_at = now.wall();
-            Ok(vec![mailer.mail(&account.email, Topic::PasswordChanged, &cause)])
+            Ok(vec![mailer.mail(
+                &account.email,
+                MailKind::PasswordChanged,
+                &cause,
+            )])
         });
         let account = edited.await?.after;
         self.mailer.announce();
@@ -314,7 +318,7 @@ impl AccountSettings {
         let ended = self.sessions.end_by(&owner, SessionsToEnd::Id(ending)).await?;
         let event = Event::success(Kind::SessionEnd, info.email)
             .account(session.account())
-            .detail(AuditDetail::of(Fact::Session, &ending));
+            .detail(AuditDetail::of(DetailKey::Session, &ending));
         self.audit.note(origin, &event);
         Ok(ended > 0)
     }
@@ -329,7 +333,8 @@ impl AccountSettings {
         let owner = Actor::owner(session, None);
         let ended = self.sessions.end_by(&owner, others(session)).await?;
         if ended > 0 {
-            let event = Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(Fact::AllOthers));
+            let event =
+                Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(DetailKey::AllOthers));
             self.audit.note(origin, &event);
         }
         Ok(ended)
@@ -360,7 +365,7 @@ impl AccountSettings {
         self.access_keys.refresh(id).await;
         self.sessions.end(SessionsToEnd::Account(id, None)).await?;
         let event = Event::about(Kind::AccountDelete, &account);
-        let event = event.detail(AuditDetail::of(Fact::Username, &account.username));
+        let event = event.detail(AuditDetail::of(DetailKey::Username, &account.username));
         self.audit.note(origin, &event);
         Ok(())
     }

@@ -21,8 +21,8 @@ use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::AccountId;
 use crate::model::{
-    Account, AuditDetail, Email, Fact, Mail, Password, Standing, Subject, Topic, Username, is_blank,
-    turns_text,
+    Account, AccountStatus, AuditDetail, DetailKey, Email, LockoutSubject, Mail, MailKind, Password,
+    Username, is_blank, turns_text,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -205,7 +205,7 @@ impl Accounts {
             name,
             groups,
             password_hash,
-            standing: Standing::Active,
+            standing: AccountStatus::Active,
             decision: None,
             created_at: now,
             password_changed_at: now,
@@ -265,7 +265,7 @@ impl Accounts {
         let (kind, edit) = match change {
             AccountChange::Unlock => {
                 let store = self.store.on_behalf_of(by);
-                store.clear_attempts(Subject::Account(account.id)).await?;
+                store.clear_attempts(LockoutSubject::Account(account.id)).await?;
                 self.note(Kind::Unlock, &account, by, origin);
                 return Ok(account);
             }
@@ -457,7 +457,7 @@ impl Accounts {
 
     fn note(&self, kind: Kind, account: &Account, by: &Actor, origin: &Origin) {
         let mut event = Event::about(kind, account).by(by);
-        let username = AuditDetail::of(Fact::Username, &account.username);
+        let username = AuditDetail::of(DetailKey::Username, &account.username);
         match kind {
             Kind::AccountAdd => event = event.detail(username.and_groups(&account.groups)),
             Kind::AccountDelete => event = event.detail(username),
@@ -537,7 +537,7 @@ impl PendingChange {
                 if !self.approval.awaits_proof(account) {
                     return Ok(vec![self.mailer.mail_by_administrator(
                         &account.email,
-                        Topic::PasswordChanged,
+                        MailKind::PasswordChanged,
                         &self.origin,
                     )]);
                 }

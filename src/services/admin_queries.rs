@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::Kept;
 use super::approval::Approval;
 use crate::ids::MailId;
-use crate::model::{AccessKeyId, Account, KeptMail, LockoutPolicy, MailState, Standing, Subject};
+use crate::model::{
+    AccessKeyId, Account, AccountStatus, LockoutPolicy, LockoutSubject, MailState, QueuedMail,
+};
 use crate::store::{AccountFilter, AccountPage, StoreError};
 
 /// Those that are not approved are counted so far.
@@ -42,7 +44,7 @@ pub struct LocksInForce {
 pub struct MailFilter {
     /// The address has this in it, in any case.
     pub to: String,
-    /// It says this, by [its name](crate::model::Topic::as_str).
+    /// It says this, by [its name](crate::model::MailKind::as_str).
     pub topic: Option<&'static str>,
     /// Whether it failed for good.
     pub failed: Option<bool>,
@@ -50,7 +52,7 @@ pub struct MailFilter {
 
 impl MailFilter {
     /// Whether it lets a mail through.
-    pub fn passes(&self, queued: &KeptMail) -> bool {
+    pub fn passes(&self, queued: &QueuedMail) -> bool {
         let to = &queued.mail.to;
         let text = self.to.to_lowercase();
         let failed = matches!(queued.state, MailState::Failed(_));
@@ -64,7 +66,7 @@ impl MailFilter {
 #[derive(Clone, Debug, Default)]
 pub struct MailPage {
     /// In the order they were enqueued.
-    pub mails: Vec<KeptMail>,
+    pub mails: Vec<QueuedMail>,
     /// After what there may be more; none at the end.
     pub next: Option<MailId>,
 }
@@ -84,7 +86,7 @@ impl AdminQueries {
     /// How many accounts wait for approval and nothing else, of the first 1000 that are not approved.
     pub async fn waiting(&self) -> Result<usize, StoreError> {
         let filter = AccountFilter {
-            standing: Some(Standing::AwaitingApproval),
+            standing: Some(AccountStatus::AwaitingApproval),
             ..AccountFilter::default()
         };
         let page = self.store.find_accounts(filter, None, COUNTED).await?;
@@ -94,7 +96,7 @@ impl AdminQueries {
 
     /// For how long an account is still locked.
     pub async fn locked_for(&self, account: &Account) -> Result<Option<Duration>, StoreError> {
-        let subject = Subject::Account(account.id);
+        let subject = LockoutSubject::Account(account.id);
         self.store.locked_for(subject, self.lockout).await
     }
 
@@ -149,7 +151,7 @@ impl AdminQueries {
     }
 
     /// Up to `limit` mails that wait or failed, in the order they were enqueued, from the one after `after`.
-    pub async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<KeptMail>, StoreError> {
+    pub async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
         self.store.mails(after, limit).await
     }
 }

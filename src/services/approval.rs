@@ -7,7 +7,7 @@ use super::accounts::StatusChange;
 use super::{Actor, Kept, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{Account, Decision, Mail, Standing, Topic};
+use crate::model::{Account, AccountStatus, Decision, Mail, MailKind};
 use crate::store::StoreError;
 
 /// The part of signing up in which somebody else decides.
@@ -43,12 +43,12 @@ impl Approval {
         let administrators = self.store.group_members(&self.administrators).await?;
         let mut active = administrators
             .iter()
-            .filter(|administrator| administrator.standing == Standing::Active)
+            .filter(|administrator| administrator.standing == AccountStatus::Active)
             .peekable();
         if active.peek().is_none() || !self.mailer.may_announce() {
             return Ok(Vec::new());
         }
-        let topic = Topic::AwaitingApproval(account.id);
+        let topic = MailKind::AwaitingApproval(account.id);
         Ok(active
             .map(|administrator| Mail {
                 language: administrator.language.clone(),
@@ -59,7 +59,7 @@ impl Approval {
 
     /// Whether an administrator's decision is all that an account lacks.
     pub(super) fn awaits_only_approval(&self, account: &Account) -> bool {
-        account.standing == Standing::AwaitingApproval && !self.awaits_proof(account)
+        account.standing == AccountStatus::AwaitingApproval && !self.awaits_proof(account)
     }
 
     /// Whether its owner has to prove the address first.
@@ -92,8 +92,10 @@ impl Approval {
         }
         account.decision = Some(self.decision(by));
         let topic = match (before, account.standing) {
-            (Standing::AwaitingApproval | Standing::Declined, Standing::Active) => Topic::Approved,
-            (Standing::AwaitingApproval, Standing::Declined) => Topic::Declined,
+            (AccountStatus::AwaitingApproval | AccountStatus::Declined, AccountStatus::Active) => {
+                MailKind::Approved
+            }
+            (AccountStatus::AwaitingApproval, AccountStatus::Declined) => MailKind::Declined,
             _ => return Ok(Vec::new()),
         };
         if self.awaits_proof(account) {

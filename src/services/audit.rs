@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::{AuditConfig, AuditMode};
 use crate::log_file::Reopening;
 use crate::metrics::Metrics;
-use crate::model::{AuditEvent, AuditPlace};
+use crate::model::{AuditCursor, AuditEvent};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, StoreError};
 use line_sink::LineSink;
 use store_sink::StoreSink;
@@ -132,7 +132,7 @@ impl Audit {
         &self,
         filter: AuditFilter,
         order: AuditOrder,
-        after: Option<AuditPlace>,
+        after: Option<AuditCursor>,
         limit: usize,
     ) -> Result<AuditPage, StoreError> {
         self.log.flush().await;

@@ -10,7 +10,7 @@ use super::account_edit::{EditError, edit};
 use super::pending_revocations::{AccountAct, AccountRevocation, PendingRevocations};
 use super::{AccessKeys, Actor, Audit, Event, Kept, Kind, Origin, Sessions};
 use crate::ids::AccountId;
-use crate::model::{Account, AuditDetail, Fact, Standing};
+use crate::model::{Account, AccountStatus, AuditDetail, DetailKey};
 use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
 
 /// How often what the store could not keep is tried again.
@@ -56,7 +56,7 @@ impl DeferredRevocations {
         let event = match act {
             AccountAct::Disable(_) => Event::about(Kind::Disable, account),
             AccountAct::Delete(_) => Event::about(Kind::AccountDelete, account)
-                .detail(AuditDetail::of(Fact::Username, &account.username)),
+                .detail(AuditDetail::of(DetailKey::Username, &account.username)),
         };
         tracing::error!(
             %error,
@@ -130,11 +130,11 @@ impl DeferredRevocations {
             return Ok(RetryOutcome::Kept);
         };
         match &revocation.act {
-            AccountAct::Disable(_) if account.standing != Standing::Active => Ok(RetryOutcome::Kept),
+            AccountAct::Disable(_) if account.standing != AccountStatus::Active => Ok(RetryOutcome::Kept),
             AccountAct::Disable(decision) => {
                 let decision = decision.clone();
                 let disabled = edit(&self.store, &revocation.guarded, account.id, move |account| {
-                    account.standing = Standing::Disabled;
+                    account.standing = AccountStatus::Disabled;
                     account.decision = Some(decision.clone());
                 });
                 match disabled.await {

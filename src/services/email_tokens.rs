@@ -17,7 +17,8 @@ use super::{
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{
-    Account, AuditDetail, Email, Fact, Mail, MailedToken, PlainToken, Purpose, TokenDigest, Topic, Username,
+    Account, AuditDetail, DetailKey, Email, EmailToken, Mail, MailKind, PlainToken, Purpose, TokenDigest,
+    Username,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -126,7 +127,7 @@ impl EmailTokens {
         let email = parse(email)?;
         self.record(origin, &Event::success(Kind::ResetRequest, email.as_str()))
             .await?;
-        self.ask(&email, Topic::Reset, origin).await
+        self.ask(&email, MailKind::Reset, origin).await
     }
 
     /// Asks for the link that proves an address once more. `login` is the address, or a username where that signs in.
@@ -149,7 +150,7 @@ impl EmailTokens {
         };
         self.record(origin, &Event::success(Kind::VerifyRequest, typed))
             .await?;
-        self.ask(&email, Topic::VerifyEmail, origin).await
+        self.ask(&email, MailKind::VerifyEmail, origin).await
     }
 
     /// What a link would prove, if it is good; uses nothing up (S20).
@@ -177,7 +178,7 @@ impl EmailTokens {
         let (digest, good) = self.confirming(token).await?;
         let account = self.store.account(good.account).await?.ok_or(LinkError::Void)?;
         let (kind, effect, mails) = if good.purpose == Purpose::ChangeEmail {
-            let topic = Topic::EmailChanged(good.email.clone());
+            let topic = MailKind::EmailChanged(good.email.clone());
             let told = self.mailer.mail(&account.email, topic, origin);
             (Kind::EmailChange, TokenEffect::ChangeEmail, vec![told])
         } else {
@@ -195,7 +196,7 @@ impl EmailTokens {
         let mut event = Event::about(kind, &after);
         if kind == Kind::EmailChange {
             let change = format!("{} to {}", account.email, after.email);
-            event = event.detail(AuditDetail::of(Fact::From, &change));
+            event = event.detail(AuditDetail::of(DetailKey::From, &change));
         }
         self.audit.note(origin, &event);
         let next = SignUpNext::of(&after, self.verify);
@@ -240,7 +241,7 @@ impl EmailTokens {
         let password_hash = self.hasher.place()?.hash(password).await?;
         self.announce(origin, Kind::PasswordReset, &good).await?;
         let now = self.clock.now();
-        let mut mails = vec![self.mailer.mail(&account.email, Topic::PasswordReset, origin)];
+        let mut mails = vec![self.mailer.mail(&account.email, MailKind::PasswordReset, origin)];
         if good.purpose == Purpose::Reset {
             mails.extend(self.asks_for_approval(&account, origin).await?);
         }
@@ -276,7 +277,7 @@ impl EmailTokens {
             .now()
             .checked_add(HANDED_OVER)
             .unwrap_or(Timestamp::MAX);
-        let kept = MailedToken {
+        let kept = EmailToken {
             digest: token.digest(),
             purpose: Purpose::ResetByAdministrator,
             account: account.id,
@@ -292,13 +293,13 @@ impl EmailTokens {
         Ok((Secret::new(link), expires_at))
     }
 
-    async fn ask(&self, email: &Email, topic: Topic, origin: &Origin) -> Result<(), LinkError> {
+    async fn ask(&self, email: &Email, topic: MailKind, origin: &Origin) -> Result<(), LinkError> {
         let mail = self.mailer.mail_for_anybody(email, topic, origin);
         self.mailer.enqueue(mail.into_iter().collect()).await?;
         Ok(())
     }
 
-    async fn confirming(&self, token: &str) -> Result<(TokenDigest, MailedToken), LinkError> {
+    async fn confirming(&self, token: &str) -> Result<(TokenDigest, EmailToken), LinkError> {
         let (digest, good) = self.valid_token(token).await?;
         match good.purpose {
             Purpose::VerifyEmail | Purpose::ChangeEmail => Ok((digest, good)),
@@ -319,7 +320,7 @@ impl EmailTokens {
     }
 
     /// With reset off a link that an administrator handed over serves all the same, and nothing else is there.
-    async fn reset_token(&self, token: &str) -> Result<(TokenDigest, MailedToken), LinkError> {
+    async fn reset_token(&self, token: &str) -> Result<(TokenDigest, EmailToken), LinkError> {
         let found = match self.valid_token(token).await {
             Ok((digest, token)) => match token.purpose {
                 Purpose::ResetByAdministrator => return Ok((digest, token)),
@@ -335,7 +336,7 @@ impl EmailTokens {
     }
 
     /// A token that is kept and not expired, whatever the clock was set to.
-    async fn valid_token(&self, token: &str) -> Result<(TokenDigest, MailedToken), LinkError> {
+    async fn valid_token(&self, token: &str) -> Result<(TokenDigest, EmailToken), LinkError> {
         let digest = PlainToken::parse(token).ok_or(LinkError::Void)?.digest();
         let kept = self.store.token(digest).await?;
         kept.filter(|kept| kept.is_timely(self.now_for(kept)))
@@ -344,7 +345,7 @@ impl EmailTokens {
     }
 
     /// The moment that it is now for a link.
-    fn now_for(&self, token: &MailedToken) -> Timestamp {
+    fn now_for(&self, token: &EmailToken) -> Timestamp {
         let own = self.mailer.lifetimes.now_for(&token.digest, token.expires_at);
         own.unwrap_or_else(|| self.clock.now())
     }
@@ -366,10 +367,10 @@ impl EmailTokens {
             .map_err(|_| LinkError::Unrecorded)
     }
 
-    async fn announce(&self, origin: &Origin, kind: Kind, token: &MailedToken) -> Result<(), LinkError> {
+    async fn announce(&self, origin: &Origin, kind: Kind, token: &EmailToken) -> Result<(), LinkError> {
         let event = Event::success(kind, token.email.as_str())
             .account(token.account)
-            .detail(AuditDetail::bare(Fact::Begins));
+            .detail(AuditDetail::bare(DetailKey::Begins));
         self.audit
             .announce(origin, &event)
             .await
@@ -377,8 +378,8 @@ impl EmailTokens {
     }
 }
 
-impl From<MailedToken> for Confirmation {
-    fn from(token: MailedToken) -> Self {
+impl From<EmailToken> for Confirmation {
+    fn from(token: EmailToken) -> Self {
         Self {
             moves: token.purpose == Purpose::ChangeEmail,
             email: token.email,

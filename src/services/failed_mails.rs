@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Actor, Audit, Event, Kept, Kind, MailFilter, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::ids::MailId;
-use crate::model::{AuditDetail, Fact, KeptMail, MailState};
+use crate::model::{AuditDetail, DetailKey, MailState, QueuedMail};
 use crate::store::{MailOutcome, StoreError};
 
 /// Mails that are looked at to count those that failed: the oldest, as these are.
@@ -33,7 +33,7 @@ impl FailedMails {
     /// How many there are, of the 1000 oldest mails that wait or failed.
     pub async fn count(&self) -> Result<usize, StoreError> {
         let mails = self.store.mails(None, COUNTED).await?;
-        let failed = |queued: &&KeptMail| matches!(queued.state, MailState::Failed(_));
+        let failed = |queued: &&QueuedMail| matches!(queued.state, MailState::Failed(_));
         Ok(mails.iter().filter(failed).count())
     }
 
@@ -70,7 +70,7 @@ impl FailedMails {
 
     async fn send_once_more(
         &self,
-        failed: &KeptMail,
+        failed: &QueuedMail,
         by: &Actor,
         origin: &Origin,
     ) -> Result<bool, StoreError> {
@@ -82,7 +82,7 @@ impl FailedMails {
         self.mailer.announce();
         let event = Event::success(Kind::MailAgain, failed.mail.to.as_str()).by(by);
         self.audit
-            .note(origin, &event.detail(AuditDetail::of(Fact::Mail, &id)));
+            .note(origin, &event.detail(AuditDetail::of(DetailKey::Mail, &id)));
         Ok(true)
     }
 }

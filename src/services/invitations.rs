@@ -11,7 +11,7 @@ use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::InvitationId;
-use crate::model::{AuditDetail, Email, Fact, Invitation, InvitationKind, PlainToken, Topic};
+use crate::model::{AuditDetail, DetailKey, Email, Invitation, InvitationKind, MailKind, PlainToken};
 use crate::random::Random;
 use crate::store::StoreError;
 
@@ -107,7 +107,7 @@ impl Invitations {
         // The token of the link that was just made is replaced when the mail goes out.
         let mail = self
             .mailer
-            .mail_by_administrator(&email, Topic::Invitation(invitation.id), origin);
+            .mail_by_administrator(&email, MailKind::Invitation(invitation.id), origin);
         self.mailer.enqueue(vec![mail]).await?;
         Ok(invitation)
     }
@@ -141,9 +141,9 @@ impl Invitations {
     /// What it gives and until when; to whom, if that is said.
     fn note(&self, kind: Kind, invitation: &Invitation, by: &Actor, origin: &Origin) {
         let who = invitation.email.as_ref().map_or("", Email::as_str);
-        let detail = AuditDetail::of(Fact::Invitation, &invitation.id)
+        let detail = AuditDetail::of(DetailKey::Invitation, &invitation.id)
             .and_groups(&invitation.groups)
-            .and(Fact::Until, &invitation.expires_at);
+            .and(DetailKey::Until, &invitation.expires_at);
         self.audit
             .note(origin, &Event::success(kind, who).by(by).detail(detail));
     }

@@ -13,7 +13,7 @@ use super::{
     AccessKeyAuthError, AccessKeyVerifier, AccessKeys, ActiveKey, Audit, Event, Kind, Origin, ReplayError,
     ReplayGuard, SharedServices, SignIn, SignInError, SignedIn,
 };
-use crate::model::{Account, AuditDetail, Fact, SecretKey, TokenDigest};
+use crate::model::{Account, AuditDetail, DetailKey, SecretKey, TokenDigest};
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError};
 
@@ -188,7 +188,7 @@ impl KeySignIn {
             self.sign_in.end(end).await?;
             return Err(SignInError::InvalidCredentials.into());
         }
-        let detail = AuditDetail::of(Fact::Session, &session.id()).and(Fact::AccessKey, &key.id());
+        let detail = AuditDetail::of(DetailKey::Session, &session.id()).and(DetailKey::AccessKey, &key.id());
         let event = Event::about(Kind::SignIn, &account).detail(detail);
         if self.audit.record(origin, &event).await.is_err() {
             self.sign_in.end(end).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Kept;
-use crate::model::{LockoutPolicy, Subject};
+use crate::model::{LockoutPolicy, LockoutSubject};
 use crate::store::{AttemptOutcome, StoreError};
 
 /// Counts attempts in the store, and lets those that would pass the allowance wait for those in flight.
@@ -64,7 +64,7 @@ impl Lockout {
     /// evaluated; while it waits for others of its name it has none, so that they do not keep other names waiting.
     pub(super) async fn admit<P, E: From<StoreError>>(
         &self,
-        subject: Subject,
+        subject: LockoutSubject,
         place: impl Fn() -> Result<P, E>,
     ) -> Result<AttemptDecision<P>, E> {
         let gate = self.gates.enter(subject);
@@ -105,7 +105,7 @@ impl Lockout {
     /// are judged one after another: of many at one moment no more are told apart than the policy allows (S10).
     pub(super) async fn evaluate(
         &self,
-        subject: Subject,
+        subject: LockoutSubject,
         is_right: bool,
     ) -> Result<AttemptResult, StoreError> {
         let gate = self.gates.enter(subject);
@@ -145,7 +145,7 @@ impl Drop for InFlight {
 
 /// The subjects of which attempts are under way: as many as there are requests.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Gates(Arc<Mutex<HashMap<Subject, Arc<SubjectGate>>>>);
+pub(super) struct Gates(Arc<Mutex<HashMap<LockoutSubject, Arc<SubjectGate>>>>);
 
 #[derive(Debug, Default)]
 struct SubjectGate {
@@ -165,12 +165,12 @@ struct Flights {
 #[derive(Debug)]
 struct GateUse {
     gates: Gates,
-    subject: Subject,
+    subject: LockoutSubject,
     gate: Arc<SubjectGate>,
 }
 
 impl Gates {
-    fn enter(&self, subject: Subject) -> GateUse {
+    fn enter(&self, subject: LockoutSubject) -> GateUse {
         GateUse {
             gates: self.clone(),
             subject,
@@ -178,7 +178,7 @@ impl Gates {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Arc<SubjectGate>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<LockoutSubject, Arc<SubjectGate>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -212,7 +212,7 @@ mod tests {
 
     const ANYWHERE: fn() -> Result<(), StoreError> = || Ok(());
 
-    async fn evaluate(lockout: &Lockout, subject: Subject) -> InFlight {
+    async fn evaluate(lockout: &Lockout, subject: LockoutSubject) -> InFlight {
         match lockout.admit(subject, ANYWHERE).await.unwrap() {
             AttemptDecision::Evaluate(attempt, ()) => attempt,
             AttemptDecision::Locked(_) => panic!("locked"),
@@ -222,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn an_attempt_waits_for_those_in_flight_and_passes_when_one_of_them_clears() {
         let folder = tempfile::tempdir().unwrap();
-        let (lockout, subject) = (lockout(&folder), Subject::unknown("a"));
+        let (lockout, subject) = (lockout(&folder), LockoutSubject::unknown("a"));
         let (one, two) = (
             evaluate(&lockout, subject).await,
             evaluate(&lockout, subject).await,
@@ -238,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn an_attempt_is_refused_when_all_in_flight_failed_or_were_given_up() {
         let folder = tempfile::tempdir().unwrap();
-        let (lockout, subject) = (lockout(&folder), Subject::unknown("a"));
+        let (lockout, subject) = (lockout(&folder), LockoutSubject::unknown("a"));
         let (one, two) = (
             evaluate(&lockout, subject).await,
             evaluate(&lockout, subject).await,
@@ -256,7 +256,7 @@ mod tests {
     #[tokio::test]
     async fn a_waiting_attempt_that_is_given_up_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
-        let (lockout, subject) = (lockout(&folder), Subject::unknown("a"));
+        let (lockout, subject) = (lockout(&folder), LockoutSubject::unknown("a"));
         let attempts = (
             evaluate(&lockout, subject).await,
             evaluate(&lockout, subject).await,
@@ -272,7 +272,7 @@ mod tests {
     #[tokio::test]
     async fn an_attempt_that_waits_has_no_place() {
         let folder = tempfile::tempdir().unwrap();
-        let (lockout, subject) = (lockout(&folder), Subject::unknown("a"));
+        let (lockout, subject) = (lockout(&folder), LockoutSubject::unknown("a"));
         let places = Arc::new(tokio::sync::Semaphore::new(4));
         let place = || Ok::<_, StoreError>(places.clone().try_acquire_owned().unwrap());
         let mut held = Vec::new();

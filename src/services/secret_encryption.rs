@@ -15,7 +15,7 @@ use super::Kept;
 use super::master_keys::{MasterKey, MasterKeyError, MasterKeys};
 use crate::config::SecretSource;
 use crate::ids::AccountId;
-use crate::model::{AccessKey, AccessKeyId, Sealed, SecretKey, WrappedDataKey};
+use crate::model::{AccessKey, AccessKeyId, EncryptedSecret, SecretKey, WrappedDataKey};
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::StoreError;
@@ -115,7 +115,7 @@ impl SecretCipher {
         secret: &SecretKey,
         id: AccessKeyId,
         account: AccountId,
-    ) -> Result<Sealed, SecretCipherError> {
+    ) -> Result<EncryptedSecret, SecretCipherError> {
         let bound = bound_to(id, account);
         seal(
             self.data_key.expose(),
@@ -246,7 +246,7 @@ fn bound_to(id: AccessKeyId, account: AccountId) -> Vec<u8> {
     [b"access-key\0".as_slice(), id.as_bytes(), account.as_bytes()].concat()
 }
 
-fn seal(key: &[u8; 32], plain: &[u8], bound_to: &[u8], random: &Random) -> Option<Sealed> {
+fn seal(key: &[u8; 32], plain: &[u8], bound_to: &[u8], random: &Random) -> Option<EncryptedSecret> {
     let nonce: [u8; 24] = random.bytes();
     let payload = Payload {
         msg: plain,
@@ -255,10 +255,10 @@ fn seal(key: &[u8; 32], plain: &[u8], bound_to: &[u8], random: &Random) -> Optio
     let ciphertext = XChaCha20Poly1305::new(key.into())
         .encrypt(&nonce.into(), payload)
         .ok()?;
-    Some(Sealed { nonce, ciphertext })
+    Some(EncryptedSecret { nonce, ciphertext })
 }
 
-fn unseal(key: &[u8; 32], sealed: &Sealed, bound_to: &[u8]) -> Option<Secret<Vec<u8>>> {
+fn unseal(key: &[u8; 32], sealed: &EncryptedSecret, bound_to: &[u8]) -> Option<Secret<Vec<u8>>> {
     let payload = Payload {
         msg: &sealed.ciphertext,
         aad: bound_to,

@@ -19,7 +19,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Config, SessionConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::metrics::Metrics;
-use crate::model::{AccessKey, Account, PlainToken, Session, SignInMethod, Standing, TokenDigest};
+use crate::model::{AccessKey, Account, AccountStatus, PlainToken, Session, SignInMethod, TokenDigest};
 use crate::random::Random;
 use crate::store::{PutSession, SessionsToEnd, Store, StoreError, UnreadableRow};
 
@@ -157,7 +157,9 @@ impl Sessions {
 
     async fn owner(&self, id: AccountId) -> Result<Owner, StoreError> {
         match self.store.account(id).await {
-            Ok(Some(account)) if account.standing == Standing::Active => Ok(Owner::Active(Box::new(account))),
+            Ok(Some(account)) if account.standing == AccountStatus::Active => {
+                Ok(Owner::Active(Box::new(account)))
+            }
             Ok(_) => Ok(Owner::ShutOut),
             Err(error @ StoreError::Corrupt(_)) => {
                 tracing::error!(%error, account = %id, "an account cannot be read: it is shut out");
@@ -376,7 +378,7 @@ impl Sessions {
         let stored = self.store.account(id).await?;
         for session in self.matching(SessionsToEnd::Account(id, None)) {
             match &stored {
-                Some(current) if current.standing == Standing::Active => session.refresh(current),
+                Some(current) if current.standing == AccountStatus::Active => session.refresh(current),
                 _ => session.end(),
             }
         }
@@ -388,7 +390,7 @@ impl Sessions {
         self.unsettled().insert(account.id);
         for session in self.matching(SessionsToEnd::Account(account.id, None)) {
             match account.standing {
-                Standing::Active => session.restrict(&account.groups),
+                AccountStatus::Active => session.restrict(&account.groups),
                 _ => session.end(),
             }
         }

@@ -12,7 +12,8 @@ use super::terms::Terms;
 use super::{ActiveSession, Audit, Event, Hasher, Kept, Kind, Origin, Sessions};
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
-    Account, AuditDetail, Email, Fact, Password, PasswordError, PlainToken, Subject, TokenDigest, Username,
+    Account, AuditDetail, DetailKey, Email, LockoutSubject, Password, PasswordError, PlainToken, TokenDigest,
+    Username,
 };
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError, UpdateAccount};
@@ -56,7 +57,7 @@ pub struct SignIn {
 struct LoginTarget {
     account: Option<Account>,
     /// Whose failures are counted, however they are named (S9).
-    subject: Subject,
+    subject: LockoutSubject,
     /// For the record.
     who: String,
 }
@@ -130,7 +131,7 @@ impl SignIn {
         };
         let event = named
             .event(Kind::SignIn)
-            .detail(AuditDetail::of(Fact::Session, &session.id()));
+            .detail(AuditDetail::of(DetailKey::Session, &session.id()));
         if self.audit.record(origin, &event).await.is_err() {
             self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
             return Err(SignInError::Unrecorded);
@@ -153,7 +154,7 @@ impl SignIn {
         let account = self.store.account(session.account()).await?;
         let account = account.ok_or(SignInError::InvalidCredentials)?;
         let named = LoginTarget {
-            subject: Subject::Account(account.id),
+            subject: LockoutSubject::Account(account.id),
             who: account.email.to_string(),
             account: Some(account),
         };
@@ -182,7 +183,7 @@ impl SignIn {
         self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
         let event = Event::success(Kind::SignOut, session.principal().email.as_str())
             .account(session.account())
-            .detail(AuditDetail::of(Fact::Session, &session.id()));
+            .detail(AuditDetail::of(DetailKey::Session, &session.id()));
         self.audit
             .record(origin, &event)
             .await
@@ -214,12 +215,12 @@ impl SignIn {
         };
         Ok(match account {
             Some(account) => LoginTarget {
-                subject: Subject::Account(account.id),
+                subject: LockoutSubject::Account(account.id),
                 who: account.email.to_string(),
                 account: Some(account),
             },
             None => LoginTarget {
-                subject: Subject::unknown(&key),
+                subject: LockoutSubject::unknown(&key),
                 who: typed,
                 account: None,
             },

@@ -1,6 +1,6 @@
 //! Which accounts may sign in: one rule for passwords, access keys and whatever else proves who somebody is (S17).
 
-use crate::model::{Account, Standing};
+use crate::model::{Account, AccountStatus};
 
 /// The rule, as the operator configured it.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +24,10 @@ impl SignInPolicy {
     /// Whether it may.
     pub(super) fn check(self, account: &Account) -> Result<(), Ineligible> {
         match account.standing {
-            Standing::Disabled => Err(Ineligible::Disabled),
+            AccountStatus::Disabled => Err(Ineligible::Disabled),
             _ if self.verified_only && !account.email_verified => Err(Ineligible::NotVerified),
-            Standing::AwaitingApproval | Standing::Declined => Err(Ineligible::NotApproved),
-            Standing::Active => Ok(()),
+            AccountStatus::AwaitingApproval | AccountStatus::Declined => Err(Ineligible::NotApproved),
+            AccountStatus::Active => Ok(()),
         }
     }
 }

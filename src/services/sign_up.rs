@@ -14,8 +14,8 @@ use crate::config::{SignupConfig, SignupMode};
 use crate::ids::{AccountId, InvitationId};
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
-    Account, AuditDetail, Email, Fact, Invitation, InvitationKind, Password, PlainToken, Standing, Topic,
-    Username,
+    Account, AccountStatus, AuditDetail, DetailKey, Email, Invitation, InvitationKind, MailKind, Password,
+    PlainToken, Username,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -62,7 +62,7 @@ impl SignUpNext {
     pub(super) fn of(account: &Account, verify_email: bool) -> Self {
         if verify_email && !account.email_verified {
             Self::Verify
-        } else if account.standing == Standing::AwaitingApproval {
+        } else if account.standing == AccountStatus::AwaitingApproval {
             Self::Approval
         } else {
             Self::Login
@@ -262,9 +262,9 @@ impl SignUp {
                 .map_or_else(BTreeSet::new, |invitation| invitation.groups.clone()),
             password_hash,
             standing: if self.config.approval && !first_administrator {
-                Standing::AwaitingApproval
+                AccountStatus::AwaitingApproval
             } else {
-                Standing::Active
+                AccountStatus::Active
             },
             decision: None,
             created_at: now,
@@ -286,7 +286,7 @@ impl SignUp {
         if hides_addresses {
             let verification = self
                 .mailer
-                .mail_for_anybody(&account.email, Topic::VerifyEmail, origin);
+                .mail_for_anybody(&account.email, MailKind::VerifyEmail, origin);
             mails.extend(verification);
         }
         let created = self
@@ -374,11 +374,11 @@ fn void_invitation() -> SignUpError {
 }
 
 fn about(kind: Kind, account: &Account, invitation: Option<InvitationId>) -> Event {
-    let mut detail = AuditDetail::of(Fact::Username, &account.username);
+    let mut detail = AuditDetail::of(DetailKey::Username, &account.username);
     if let Some(invitation) = invitation {
         detail = detail
             .and_groups(&account.groups)
-            .and(Fact::Invitation, &invitation);
+            .and(DetailKey::Invitation, &invitation);
     }
     Event::about(kind, account).detail(detail)
 }

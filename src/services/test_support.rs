@@ -13,7 +13,7 @@ use super::{
 };
 use crate::clock::{Clock, ManualClock};
 use crate::config::{AuditMode, Config, SecretSource};
-use crate::model::{Account, AuditEvent, Standing};
+use crate::model::{Account, AccountStatus, AuditEvent};
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::sled::SledStore;
@@ -127,7 +127,7 @@ impl TestEnv {
     }
 
     /// Has the account stand there, however it got there, and end what it may not go on with.
-    pub(super) async fn set_status(&self, status: Standing) {
+    pub(super) async fn set_status(&self, status: AccountStatus) {
         let account = self.account(EMAIL).await;
         let changed = Account {
             standing: status,

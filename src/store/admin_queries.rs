@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::ids::{AccountId, MailId};
-use crate::model::{AccessKeyId, Account, Email, KeptMail, LockoutPolicy, Standing};
+use crate::model::{AccessKeyId, Account, AccountStatus, Email, LockoutPolicy, QueuedMail};
 
 /// Looking for accounts, mails and locks: a part of every [`Store`](super::Store).
 #[async_trait]
@@ -24,7 +24,7 @@ pub trait AdminQueryStore: Send + Sync + 'static {
     ) -> Result<AccountPage, StoreError>;
 
     /// A mail that waits, or failed for good.
-    async fn mail(&self, id: MailId) -> Result<Option<KeptMail>, StoreError>;
+    async fn mail(&self, id: MailId) -> Result<Option<QueuedMail>, StoreError>;
 
     /// The locks that are in force.
     async fn locks(&self, policy: LockoutPolicy) -> Result<Locks, StoreError>;
@@ -36,7 +36,7 @@ pub struct AccountFilter {
     /// The address, the username, one that it had before, the name or a word of it begins with this, in any case.
     pub text: Option<String>,
     /// Stands there.
-    pub standing: Option<Standing>,
+    pub standing: Option<AccountStatus>,
     /// Is in this group.
     pub group: Option<String>,
 }

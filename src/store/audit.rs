@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::ids::AccountId;
-use crate::model::{AuditDetail, AuditEvent, AuditKind, AuditOutcome, AuditPlace, Fact};
+use crate::model::{AuditCursor, AuditDetail, AuditEvent, AuditKind, AuditOutcome, DetailKey};
 
 /// The record of authentication and administrative events: a part of every [`Store`](super::Store).
 #[async_trait]
@@ -21,7 +21,7 @@ pub trait AuditStore: Send + Sync + 'static {
         &self,
         filter: AuditFilter,
         order: AuditOrder,
-        after: Option<AuditPlace>,
+        after: Option<AuditCursor>,
         limit: usize,
     ) -> Result<AuditPage, StoreError>;
 
@@ -120,9 +120,9 @@ impl AuditSubject {
             _ => None,
         };
         if let Some(detail) = detail {
-            names.extend(detail.get(Fact::Username).map(Self::name));
+            names.extend(detail.get(DetailKey::Username).map(Self::name));
             let change = detail
-                .get(Fact::From)
+                .get(DetailKey::From)
                 .and_then(|change| change.split_once(" to "));
             names.extend(
                 change
@@ -153,7 +153,7 @@ pub enum AuditOrder {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditPage {
     /// Each with its place.
-    pub events: Vec<(AuditPlace, AuditEvent)>,
+    pub events: Vec<(AuditCursor, AuditEvent)>,
     /// After which place there may be more; none at the end.
-    pub next: Option<AuditPlace>,
+    pub next: Option<AuditCursor>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::ids::InvitationId;
-use crate::model::{Account, Email, MailedToken, Purpose, TokenDigest};
+use crate::model::{Account, Email, EmailToken, Purpose, TokenDigest};
 
 /// What [`Store::consume_token`](super::Store::consume_token) does; which purposes it serves follows from that.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ pub struct MailClaim {
 #[derive(Clone, Debug)]
 pub enum ClaimToken {
     /// A mailed token; it takes the place of the account's earlier one for the same purpose.
-    Account(MailedToken),
+    Account(EmailToken),
     /// An invitation's new token, in place of the one that it had.
     Invitation(InvitationId, TokenDigest),
 }

@@ -37,10 +37,10 @@ pub use precondition::{Precondition, PreconditionError};
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
 use crate::model::{
-    AccessKeyId, Account, Email, Invitation, LockoutPolicy, Session, SignatureDigest, Subject, TokenDigest,
-    Username,
+    AccessKeyId, Account, Email, Invitation, LockoutPolicy, LockoutSubject, Session, SignatureDigest,
+    TokenDigest, Username,
 };
-use crate::model::{KeptMail, Mail, MailedToken};
+use crate::model::{EmailToken, Mail, QueuedMail};
 
 /// Everything that is kept.
 #[async_trait]
@@ -138,20 +138,24 @@ pub trait Store: AccessKeyStore + AuditStore + AdminQueryStore + PortableStore {
     /// `policy.duration` after a restart (S11). When it is over, counting starts again at zero.
     async fn record_attempt(
         &self,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<AttemptOutcome, StoreError>;
 
     /// Forgets the failures and the lock of a subject: it proved itself.
-    async fn clear_attempts(&self, subject: Subject) -> Result<(), StoreError>;
+    async fn clear_attempts(&self, subject: LockoutSubject) -> Result<(), StoreError>;
 
     /// Takes back one counted attempt that was not evaluated, and a lock that it alone started.
-    async fn withdraw_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<(), StoreError>;
+    async fn withdraw_attempt(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<(), StoreError>;
 
     /// For how long a subject is still locked.
     async fn locked_for(
         &self,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<Option<Duration>, StoreError>;
 
@@ -214,10 +218,10 @@ pub trait Store: AccessKeyStore + AuditStore + AdminQueryStore + PortableStore {
     async fn release_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError>;
 
     /// Keeps a mailed token in place of the account's earlier one for the same purpose.
-    async fn save_token(&self, token: MailedToken) -> Result<(), StoreError>;
+    async fn save_token(&self, token: EmailToken) -> Result<(), StoreError>;
 
     /// The mailed token with this digest, expired or not; uses nothing up.
-    async fn token(&self, digest: TokenDigest) -> Result<Option<MailedToken>, StoreError>;
+    async fn token(&self, digest: TokenDigest) -> Result<Option<EmailToken>, StoreError>;
 
     /// Uses up a token and does what it was for, in one step: of many callers one succeeds (S19). If it does, `mails`
     /// wait from then on.
@@ -236,7 +240,7 @@ pub trait Store: AccessKeyStore + AuditStore + AdminQueryStore + PortableStore {
 
     /// Takes the mail that has been due for the longest time, and counts an attempt. Nobody else takes it for `lease`:
     /// so whoever took it may come back to nothing, and it is sent all the same.
-    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<KeptMail>, StoreError>;
+    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<QueuedMail>, StoreError>;
 
     /// Puts on record, in one step, that a taken mail goes out and with which token. A mail that is stamped again,
     /// because an attempt failed, counts once.
@@ -247,7 +251,7 @@ pub trait Store: AccessKeyStore + AuditStore + AdminQueryStore + PortableStore {
     async fn complete_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError>;
 
     /// Up to `limit` mails that wait or failed, in the order they were enqueued, from the one after `after`.
-    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<KeptMail>, StoreError>;
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError>;
 
     /// How many mails wait, those that are being sent included; it counts no further than `at_most`.
     async fn count_waiting_mails(&self, at_most: usize) -> Result<usize, StoreError>;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::StoreError;
 use crate::ids::AccountId;
-use crate::model::{Account, Session, Standing, TokenDigest};
+use crate::model::{Account, AccountStatus, Session, TokenDigest};
 
 /// The state on which the right to make a change rests. [`Store::with_precondition`](super::Store::with_precondition)
 /// gives a handle that compares it with what is stored inside each changing operation: between the comparison and the
@@ -46,7 +46,7 @@ impl Precondition {
         session: Option<&Session>,
     ) -> Result<(), StoreError> {
         let account = account
-            .filter(|account| account.standing == Standing::Active)
+            .filter(|account| account.standing == AccountStatus::Active)
             .ok_or(PreconditionError::AccountInactive)?;
         if session.is_none_or(|session| session.account != self.account) {
             return Err(PreconditionError::SessionEnded.into());

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use crate::clock;
 use crate::ids::MailId;
 use crate::model::{
-    Account, Email, Invitation, InvitationKind, KeptMail, Mail, MailState, MailedToken, Purpose, Standing,
+    Account, AccountStatus, Email, EmailToken, Invitation, InvitationKind, Mail, MailState, Purpose,
+    QueuedMail,
 };
 
 /// Whether a mail may take a token along that moves `account` or lets somebody into it. One that waited while the account
 /// got another address is void, and so is one that would move the account where its owner no longer wants it. Those that
 /// waited for another password are not there any more: see [`withdrawn_with`].
-pub(super) fn may_carry(mail: &Mail, token: &MailedToken, account: &Account) -> bool {
+pub(super) fn may_carry(mail: &Mail, token: &EmailToken, account: &Account) -> bool {
     match (token.purpose, &account.pending_email) {
         (Purpose::ChangeEmail, pending) => pending.as_ref().is_some_and(|pending| pending.mail == mail.id),
         _ => account.email == token.email,
@@ -31,7 +32,7 @@ pub(super) fn withdrawn_with(mail: &Mail) -> Option<&Email> {
 const LONGEST_DELAY: Duration = Duration::from_hours(24);
 
 /// Whether a mail waits for a moment that a clock told of which was ahead.
-pub(super) fn waits_for_the_future(queued: &KeptMail, now: Timestamp) -> bool {
+pub(super) fn waits_for_the_future(queued: &QueuedMail, now: Timestamp) -> bool {
     let delay = if queued.attempts == 0 {
         Duration::ZERO
     } else {
@@ -43,7 +44,7 @@ pub(super) fn waits_for_the_future(queued: &KeptMail, now: Timestamp) -> bool {
 
 /// Whether the token of an account's earlier mail stands in the way of another mail's, which was made before. One that was
 /// made in the future, by a clock that was ahead, does not.
-pub(super) fn supersedes(current: &MailedToken, mail: MailId, now: Timestamp) -> bool {
+pub(super) fn supersedes(current: &EmailToken, mail: MailId, now: Timestamp) -> bool {
     current.mail > Some(mail) && !current.is_ahead(now)
 }
 
@@ -67,8 +68,9 @@ pub(super) fn voids_tokens(current: &Account, changed: &Account) -> bool {
 
 /// Whether a token serves at `now`, as far as it does not depend on others' accounts. Nobody who may not sign in moves
 /// an account to another address.
-pub(super) fn serves_account(token: &MailedToken, account: &Account, now: Timestamp) -> bool {
-    now < token.expires_at && (token.purpose != Purpose::ChangeEmail || account.standing == Standing::Active)
+pub(super) fn serves_account(token: &EmailToken, account: &Account, now: Timestamp) -> bool {
+    now < token.expires_at
+        && (token.purpose != Purpose::ChangeEmail || account.standing == AccountStatus::Active)
 }
 
 /// Whether an invitation is good for an account with this address, as far as it does not depend on other accounts.
@@ -87,7 +89,7 @@ pub(super) struct GuardedGroup {
 impl GuardedGroup {
     /// Whether an account is in the group and may sign in.
     pub(super) fn is_active_member(&self, account: &Account) -> bool {
-        account.standing == Standing::Active
+        account.standing == AccountStatus::Active
             && (account.email_verified || !self.verified_only)
             && account.is_in(&self.group)
     }

@@ -7,7 +7,7 @@ use crate::cli::audit;
 use crate::cli::table::{moment, printable};
 use crate::clock::Clock;
 use crate::config::{Allow, Replay};
-use crate::model::Standing;
+use crate::model::AccountStatus;
 use crate::proxy::{
     Caller, ExplainedOutcome, Explanation, LoggedRequest, RecentRequest, ResponseSummary, RouteView,
 };
@@ -87,10 +87,10 @@ fn caller(caller: &Caller) -> String {
     };
     let mut text = format!("{} ({}), {groups}", caller.email, caller.username);
     let standing = match caller.standing {
-        Standing::Active => "",
-        Standing::AwaitingApproval => ", waits for approval",
-        Standing::Declined => ", declined",
-        Standing::Disabled => ", disabled",
+        AccountStatus::Active => "",
+        AccountStatus::AwaitingApproval => ", waits for approval",
+        AccountStatus::Declined => ", declined",
+        AccountStatus::Disabled => ", disabled",
     };
     text.push_str(standing);
     if let Some(slug) = &caller.shut_out {

@@ -8,7 +8,7 @@ use crate::cli::output::{CommandOutput, Failure};
 use crate::cli::table::{moment, table};
 use crate::clock::Clock;
 use crate::control::{AccountView, Command, FoundUsers, USERS_A_PAGE, UserQuery};
-use crate::model::Standing;
+use crate::model::AccountStatus;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {
@@ -23,7 +23,7 @@ pub(in crate::cli) struct List {
     group: Option<String>,
     /// Only those that stand there: active, awaiting-approval, declined or disabled.
     #[arg(long, value_parser = read_standing)]
-    standing: Option<Standing>,
+    standing: Option<AccountStatus>,
     /// No more than so many.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -57,7 +57,7 @@ impl List {
     /// A page may be short, or empty, and still have a next one.
     async fn find(&self, client: &AdminClient) -> Result<Vec<AccountView>, Failure> {
         let most = self.limit.map_or(usize::MAX, |limit| limit as usize);
-        let waiting = self.waiting.then_some(Standing::AwaitingApproval);
+        let waiting = self.waiting.then_some(AccountStatus::AwaitingApproval);
         let mut accounts: Vec<AccountView> = Vec::new();
         let mut after = None;
         loop {
@@ -78,12 +78,12 @@ impl List {
     }
 }
 
-fn read_standing(name: &str) -> Result<Standing, &'static str> {
+fn read_standing(name: &str) -> Result<AccountStatus, &'static str> {
     match name {
-        "active" => Ok(Standing::Active),
-        "awaiting-approval" => Ok(Standing::AwaitingApproval),
-        "declined" => Ok(Standing::Declined),
-        "disabled" => Ok(Standing::Disabled),
+        "active" => Ok(AccountStatus::Active),
+        "awaiting-approval" => Ok(AccountStatus::AwaitingApproval),
+        "declined" => Ok(AccountStatus::Declined),
+        "disabled" => Ok(AccountStatus::Disabled),
         _ => Err("active, awaiting-approval, declined or disabled"),
     }
 }

@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{AREA, accounts, query, refusal_of};
-use crate::model::{Account, Agreement, Decision, Standing, Username};
+use crate::model::{Account, AccountStatus, Agreement, Decision, Username};
 use crate::portal::Portal;
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::login::unavailable;
@@ -54,7 +54,7 @@ struct AccountDocument<'a> {
     former_usernames: &'a [Username],
     name: &'a str,
     groups: &'a BTreeSet<String>,
-    standing: Standing,
+    standing: AccountStatus,
     decision: Option<&'a Decision>,
     created_at: String,
     password_changed_at: String,

@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{A_PAGE, AREA, query};
-use crate::model::{Account, Standing};
+use crate::model::{Account, AccountStatus};
 use crate::portal::Portal;
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::login::unavailable;
@@ -21,18 +21,18 @@ use crate::services::{AccountFilter, AccountPage};
 pub(super) const PATH: &str = "/.auth/admin/accounts";
 
 /// All states that can be asked for.
-const STANDINGS: &[Standing] = &[
-    Standing::AwaitingApproval,
-    Standing::Active,
-    Standing::Disabled,
-    Standing::Declined,
+const STANDINGS: &[AccountStatus] = &[
+    AccountStatus::AwaitingApproval,
+    AccountStatus::Active,
+    AccountStatus::Disabled,
+    AccountStatus::Declined,
 ];
 
 /// What is looked for, as it was asked.
 #[derive(Default, Serialize)]
 pub(in crate::portal) struct Search {
     pub(in crate::portal) q: String,
-    pub(in crate::portal) standing: Option<Standing>,
+    pub(in crate::portal) standing: Option<AccountStatus>,
     pub(in crate::portal) group: String,
 }
 
@@ -51,14 +51,14 @@ struct AccountRow<'a> {
     username: &'a str,
     name: &'a str,
     groups: &'a BTreeSet<String>,
-    standing: Standing,
+    standing: AccountStatus,
     created_at: String,
 }
 
 #[derive(Serialize)]
 struct AccountsView<'a> {
     search: &'a Search,
-    standings: &'static [Standing],
+    standings: &'static [AccountStatus],
     found: FoundAccounts<'a>,
     next: Option<String>,
     deleted: bool,
@@ -200,11 +200,11 @@ impl<'a> AccountRow<'a> {
 }
 
 /// A state as a parameter has it.
-fn status_name(standing: Standing) -> &'static str {
+fn status_name(standing: AccountStatus) -> &'static str {
     match standing {
-        Standing::Active => "active",
-        Standing::AwaitingApproval => "awaiting-approval",
-        Standing::Declined => "declined",
-        Standing::Disabled => "disabled",
+        AccountStatus::Active => "active",
+        AccountStatus::AwaitingApproval => "awaiting-approval",
+        AccountStatus::Declined => "declined",
+        AccountStatus::Disabled => "disabled",
     }
 }

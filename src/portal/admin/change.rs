@@ -10,7 +10,7 @@ use super::account::{self, PageMessage};
 use super::template_filters::status_text;
 use super::{accounts, query, refusal_of};
 use crate::ids::SessionId;
-use crate::model::{Account, Standing};
+use crate::model::{Account, AccountStatus};
 use crate::portal::Portal;
 use crate::portal::form_errors::Errors;
 use crate::portal::forms::Fields;
@@ -178,10 +178,10 @@ impl Portal {
         let (field, text) = match error {
             AccountError::LastAdministrator => ("action", "admin.last-administrator"),
             AccountError::GroupName(_) | AccountError::TooManyGroups => ("groups", "admin.group-refused"),
-            AccountError::Status(_, Standing::Active) => ("action", "admin.refused-active"),
-            AccountError::Status(_, Standing::AwaitingApproval) => ("action", "admin.refused-waiting"),
-            AccountError::Status(_, Standing::Declined) => ("action", "admin.refused-declined"),
-            AccountError::Status(_, Standing::Disabled) => ("action", "admin.refused-disabled"),
+            AccountError::Status(_, AccountStatus::Active) => ("action", "admin.refused-active"),
+            AccountError::Status(_, AccountStatus::AwaitingApproval) => ("action", "admin.refused-waiting"),
+            AccountError::Status(_, AccountStatus::Declined) => ("action", "admin.refused-declined"),
+            AccountError::Status(_, AccountStatus::Disabled) => ("action", "admin.refused-disabled"),
             AccountError::Stale(parts, account) => {
                 let refused = (
                     Refusal::new(Problem::Conflict),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_DISPOSITION;
 use http::{HeaderValue, Response};
 
-use crate::model::{AuditDetail, Fact};
+use crate::model::{AuditDetail, DetailKey};
 use crate::portal::Portal;
 use crate::portal::login::unavailable;
 use crate::portal::request_context::RequestContext;
@@ -59,7 +59,7 @@ impl Portal {
         let by = Actor::administrator(user.session, &self.renderer.administrators);
         let event = Event::success(Kind::AuditExport, who.unwrap_or_default())
             .by(&by)
-            .detail(AuditDetail::of(Fact::Count, &lines.len()));
+            .detail(AuditDetail::of(DetailKey::Count, &lines.len()));
         if let Err(error) = self.services.audit.record(&context.origin(), &event).await {
             return self
                 .renderer

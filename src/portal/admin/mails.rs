@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{A_PAGE, AREA, query};
 use crate::ids::MailId;
-use crate::model::{KeptMail, MailState, Topic};
+use crate::model::{MailKind, MailState, QueuedMail};
 use crate::portal::Portal;
 use crate::portal::forms::Fields;
 use crate::portal::login::refusal_of_store;
@@ -49,7 +49,7 @@ pub(in crate::portal) struct MailSearch {
 impl MailSearch {
     /// What is looked for; `None` where it cannot be understood.
     fn filter(&self) -> Option<MailFilter> {
-        let topic = Topic::NAMES.iter().find(|name| **name == self.topic).copied();
+        let topic = MailKind::NAMES.iter().find(|name| **name == self.topic).copied();
         let failed = match self.state.as_str() {
             "" => None,
             "waiting" => Some(false),
@@ -202,7 +202,7 @@ impl PageRenderer {
         let count = context.parameter("count").parse().ok().filter(|_| done == "all");
         let view = MailsView {
             search,
-            topics: Topic::NAMES,
+            topics: MailKind::NAMES,
             again: done == "again",
             all_again: count.map(|count| self.texts.count(context.lang, "admin.done-all-again", count)),
             failed: found.mails.iter().any(|mail| mail.failed),
@@ -221,7 +221,7 @@ impl PageRenderer {
 }
 
 impl<'a> MailRow<'a> {
-    fn of(kept: &'a KeptMail) -> Self {
+    fn of(kept: &'a QueuedMail) -> Self {
         let (failed, at) = match kept.state {
             MailState::Due(at) => (false, at),
             MailState::Failed(at) => (true, at),

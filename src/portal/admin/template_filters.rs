@@ -3,7 +3,7 @@
 use minijinja::Environment;
 use minijinja::value::Value;
 
-use crate::model::{AuditDetail, Fact, Standing, legible};
+use crate::model::{AccountStatus, AuditDetail, DetailKey, legible};
 
 /// Adds filters that turn a name into the key of its text.
 pub(in crate::portal) fn register(templates: &mut Environment<'_>) {
@@ -27,12 +27,12 @@ fn status(name: &str) -> &'static str {
 }
 
 /// The key of the text that says where an account stands.
-pub(super) fn status_text(standing: Standing) -> &'static str {
+pub(super) fn status_text(standing: AccountStatus) -> &'static str {
     match standing {
-        Standing::Active => "admin.standing-active",
-        Standing::AwaitingApproval => "admin.standing-waiting",
-        Standing::Declined => "admin.standing-declined",
-        Standing::Disabled => "admin.standing-disabled",
+        AccountStatus::Active => "admin.standing-active",
+        AccountStatus::AwaitingApproval => "admin.standing-waiting",
+        AccountStatus::Declined => "admin.standing-declined",
+        AccountStatus::Disabled => "admin.standing-disabled",
     }
 }
 
@@ -110,43 +110,43 @@ fn facts(detail: &str) -> Vec<Value> {
     let Some(detail) = AuditDetail::read(detail) else {
         return Vec::new();
     };
-    let fact = |(fact, value): (Fact, &str)| {
+    let fact = |(fact, value): (DetailKey, &str)| {
         let value = match fact {
-            Fact::Groups | Fact::Changed => value.replace(',', ", "),
-            Fact::From => value.replacen(" to ", " → ", 1),
+            DetailKey::Groups | DetailKey::Changed => value.replace(',', ", "),
+            DetailKey::From => value.replacen(" to ", " → ", 1),
             _ => value.to_owned(),
         };
         let value = legible(&value).into_owned();
-        let is_moment = matches!(fact, Fact::Until | Fact::Since);
+        let is_moment = matches!(fact, DetailKey::Until | DetailKey::Since);
         minijinja::context! { text => fact_text(fact), value, is_moment }
     };
     detail.facts().map(fact).collect()
 }
 
-fn fact_text(fact: Fact) -> &'static str {
+fn fact_text(fact: DetailKey) -> &'static str {
     match fact {
-        Fact::Session => "fact.session",
-        Fact::ReplacedBy => "fact.replaced-by",
-        Fact::Page => "fact.page",
-        Fact::AccessKey => "fact.access-key",
-        Fact::Username => "fact.username",
-        Fact::OldName => "fact.old-name",
-        Fact::NewName => "fact.new-name",
-        Fact::Groups => "fact.groups",
-        Fact::Invitation => "fact.invitation",
-        Fact::Until => "fact.until",
-        Fact::Since => "fact.since",
-        Fact::Event => "fact.event",
-        Fact::Count => "fact.count",
-        Fact::Version => "fact.version",
-        Fact::From => "fact.from",
-        Fact::To => "fact.to",
-        Fact::Language => "fact.language",
-        Fact::Mail => "fact.mail",
-        Fact::Changed => "fact.changed",
-        Fact::AllOthers => "fact.all-others",
-        Fact::All => "fact.all",
-        Fact::Begins => "fact.begins",
+        DetailKey::Session => "fact.session",
+        DetailKey::ReplacedBy => "fact.replaced-by",
+        DetailKey::Page => "fact.page",
+        DetailKey::AccessKey => "fact.access-key",
+        DetailKey::Username => "fact.username",
+        DetailKey::OldName => "fact.old-name",
+        DetailKey::NewName => "fact.new-name",
+        DetailKey::Groups => "fact.groups",
+        DetailKey::Invitation => "fact.invitation",
+        DetailKey::Until => "fact.until",
+        DetailKey::Since => "fact.since",
+        DetailKey::Event => "fact.event",
+        DetailKey::Count => "fact.count",
+        DetailKey::Version => "fact.version",
+        DetailKey::From => "fact.from",
+        DetailKey::To => "fact.to",
+        DetailKey::Language => "fact.language",
+        DetailKey::Mail => "fact.mail",
+        DetailKey::Changed => "fact.changed",
+        DetailKey::AllOthers => "fact.all-others",
+        DetailKey::All => "fact.all",
+        DetailKey::Begins => "fact.begins",
     }
 }
 
@@ -193,7 +193,7 @@ fn reason(name: Option<&str>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AuditKind, Topic};
+    use crate::model::{AuditKind, MailKind};
 
     #[test]
     fn every_event_has_a_text() {
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_mail_has_a_text_and_is_found_by_its_name() {
-        for name in Topic::NAMES {
+        for name in MailKind::NAMES {
             assert_eq!(topic(name), format!("topic.{name}"));
         }
     }

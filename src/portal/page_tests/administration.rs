@@ -4,8 +4,8 @@ use super::members::{account, live_session, sessions};
 use super::*;
 use crate::ids::{InvitationId, MailId};
 use crate::model::{
-    Account, AuditEvent, AuditKind, AuditOutcome, AuditPlace, Cause, Decision, Invitation, InvitationKind,
-    KeptMail, Mail, MailState, Standing, TokenDigest, Topic,
+    Account, AccountStatus, AuditCursor, AuditEvent, AuditKind, AuditOutcome, Decision, Invitation,
+    InvitationKind, Mail, MailKind, MailOrigin, MailState, QueuedMail, TokenDigest,
 };
 use crate::portal::admin::{
     AREA, AccountDetails, AuditSearch, InvitationsView, MailSearch, Overview, PageMessage, Search,
@@ -19,7 +19,7 @@ fn at() -> Timestamp {
 
 fn waiting() -> Account {
     Account {
-        standing: Standing::AwaitingApproval,
+        standing: AccountStatus::AwaitingApproval,
         email_verified: false,
         ..account()
     }
@@ -27,7 +27,7 @@ fn waiting() -> Account {
 
 fn declined() -> Account {
     Account {
-        standing: Standing::Declined,
+        standing: AccountStatus::Declined,
         decision: Some(Decision {
             by: "<Mina> root".to_owned(),
             at: at(),
@@ -40,9 +40,9 @@ fn declined() -> Account {
 fn events() -> AuditPage {
     let event = |number: u64, event, outcome| {
         let failed = outcome == AuditOutcome::Failure;
-        let place = AuditPlace {
+        let place = AuditCursor {
             number,
-            ..AuditPlace::at(at())
+            ..AuditCursor::at(at())
         };
         let event = AuditEvent {
             time: at(),
@@ -79,19 +79,19 @@ fn events() -> AuditPage {
             event(1, AuditKind::SignIn, AuditOutcome::Failure),
             (place_of_key, key),
         ],
-        next: Some(AuditPlace::at(at())),
+        next: Some(AuditCursor::at(at())),
     }
 }
 
 fn mails() -> MailPage {
     let random = Random::seeded(3);
-    let mail = |topic, state| KeptMail {
+    let mail = |topic, state| QueuedMail {
         mail: Mail {
             id: MailId::new(at(), &random),
             to: "mina@harbour.example".parse().unwrap(),
             topic,
             language: None,
-            cause: Cause {
+            cause: MailOrigin {
                 at: at(),
                 address: None,
                 by_administrator: true,
@@ -103,8 +103,8 @@ fn mails() -> MailPage {
     };
     MailPage {
         mails: vec![
-            mail(Topic::Approved, MailState::Due(at())),
-            mail(Topic::Reset, MailState::Failed(at())),
+            mail(MailKind::Approved, MailState::Due(at())),
+            mail(MailKind::Reset, MailState::Failed(at())),
         ],
         next: None,
     }
@@ -168,7 +168,7 @@ pub(super) fn states(
     };
     let search = Search {
         q: "<Mina>".to_owned(),
-        standing: Some(Standing::AwaitingApproval),
+        standing: Some(AccountStatus::AwaitingApproval),
         group: "ops".to_owned(),
     };
     let links = InvitationsView {

@@ -3,8 +3,8 @@
 use super::*;
 use crate::ids::MailId;
 use crate::model::{
-    AccessKey, AccessKeyId, Account, Agreement, KeyScope, KeyUse, PendingEmail, Sealed, Session, Standing,
-    TokenDigest,
+    AccessKey, AccessKeyId, Account, AccountStatus, Agreement, EncryptedSecret, KeyScope, KeyUse,
+    PendingEmail, Session, TokenDigest,
 };
 use crate::services::{AccessKeyError, AccessKeyInfo, ActiveSession, SessionInfo};
 
@@ -19,7 +19,7 @@ pub(super) fn account() -> Account {
         name: Some(principal.name),
         groups: principal.groups,
         password_hash: String::new(),
-        standing: Standing::Active,
+        standing: AccountStatus::Active,
         created_at: at,
         password_changed_at: at,
         decision: None,
@@ -97,7 +97,7 @@ fn keys() -> Vec<AccessKeyInfo> {
             disabled: false,
             last_use: None,
             scope: KeyScope::default(),
-            secret: Sealed {
+            secret: EncryptedSecret {
                 nonce: [0; 24],
                 ciphertext: Vec::new(),
             },

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Allow, Replay};
-use crate::model::Standing;
+use crate::model::AccountStatus;
 use crate::route::Route;
 
 /// What would become of a request, and why.
@@ -61,7 +61,7 @@ pub struct Caller {
     /// Their groups.
     pub groups: Vec<String>,
     /// Where the account stands.
-    pub standing: Standing,
+    pub standing: AccountStatus,
     /// Why they cannot be signed in: the slug. Then the request is nobody's.
     pub shut_out: Option<String>,
 }

@@ -92,7 +92,7 @@ async fn s17_only_an_account_that_may_sign_in_has_keys_that_serve() {
     serves_nobody().await;
     world.change(AccountChange::Enable).await;
     assert!(is_live(&world.services, key.id));
-    for standing in [Standing::AwaitingApproval, Standing::Declined] {
+    for standing in [AccountStatus::AwaitingApproval, AccountStatus::Declined] {
         world.set_status(standing).await;
         serves_nobody().await;
     }

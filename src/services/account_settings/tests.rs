@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::Standing;
+use crate::model::AccountStatus;
 use crate::services::LONGEST_NAME;
 use crate::services::change_rate_limiter::CHANGES;
 use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client};
@@ -326,7 +326,7 @@ async fn s53_who_leaves_takes_the_username_along_and_the_last_administrator_stay
         Err(AccountSettingsError::LastAdministrator)
     ));
     let deputy = world.add("deputy@example.com", &["admins"]).await;
-    assert_eq!(deputy.standing, Standing::Active);
+    assert_eq!(deputy.standing, AccountStatus::Active);
     delete(PASSWORD).await.unwrap();
     assert!(this.session.ended().is_cancelled());
     assert!(world.sign_in(EMAIL, PASSWORD).await.is_err());

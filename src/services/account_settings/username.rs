@@ -1,7 +1,7 @@
 //! Another username.
 
 use super::{AccountSettings, AccountSettingsError};
-use crate::model::{Account, AuditDetail, Fact, Topic};
+use crate::model::{Account, AuditDetail, DetailKey, MailKind};
 use crate::secret::Secret;
 use crate::services::account_edit::{AccountDiff, EditError, edit_and_mail};
 use crate::services::sign_up::{is_reserved, parse_username};
@@ -40,7 +40,7 @@ impl AccountSettings {
                 return Err(EditError::TooManyUsernames);
             }
             account.username.clone_from(&username);
-            let topic = Topic::UsernameChanged(username.clone());
+            let topic = MailKind::UsernameChanged(username.clone());
             Ok(vec![mailer.mail(&account.email, topic, &cause)])
         });
         let AccountDiff {
@@ -52,7 +52,7 @@ impl AccountSettings {
         self.mailer.announce();
         let event = Event::about(Kind::UsernameChange, &account);
         let change = format!("{} to {}", before.username, account.username);
-        let event = event.detail(AuditDetail::of(Fact::From, &change));
+        let event = event.detail(AuditDetail::of(DetailKey::From, &change));
         self.audit.note(origin, &event);
         Ok(account)
     }

@@ -1,7 +1,7 @@
 //! Why nothing was done to an account.
 
 use super::{AccountPart, MOST_GROUPS};
-use crate::model::{Account, Email, EmailError, PasswordError, Standing};
+use crate::model::{Account, AccountStatus, Email, EmailError, PasswordError};
 use crate::services::{Busy, DisplayNameError, MOST_FORMER_USERNAMES, PasswordRule};
 use crate::store::StoreError;
 
@@ -60,7 +60,7 @@ pub enum AccountError {
     Email(String, EmailError),
     /// It stands where there is nothing of the kind to decide.
     #[error("{email} {standing}", email = .0, standing = status_text(*.1))]
-    Status(Email, Standing),
+    Status(Email, AccountStatus),
     /// The last administrator.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,
@@ -88,11 +88,11 @@ fn named(parts: &[AccountPart]) -> String {
 }
 
 /// What an account is, and what can be decided about it.
-fn status_text(status: Standing) -> &'static str {
+fn status_text(status: AccountStatus) -> &'static str {
     match status {
-        Standing::Active => "is active: it can be disabled",
-        Standing::AwaitingApproval => "waits for approval: approve or decline it",
-        Standing::Declined => "is declined and cannot sign in: it can be approved",
-        Standing::Disabled => "is disabled and cannot sign in: it can be enabled",
+        AccountStatus::Active => "is active: it can be disabled",
+        AccountStatus::AwaitingApproval => "waits for approval: approve or decline it",
+        AccountStatus::Declined => "is declined and cannot sign in: it can be approved",
+        AccountStatus::Disabled => "is disabled and cannot sign in: it can be enabled",
     }
 }

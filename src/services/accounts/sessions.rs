@@ -2,7 +2,7 @@
 
 use super::{AccountError, Accounts};
 use crate::ids::SessionId;
-use crate::model::{Account, AuditDetail, Fact};
+use crate::model::{Account, AuditDetail, DetailKey};
 use crate::services::{Actor, Event, Kind, Origin};
 use crate::store::SessionsToEnd;
 
@@ -19,7 +19,7 @@ impl Accounts {
         let ended = self.sessions.end_by(by, all).await?;
         let event = Event::about(Kind::SessionEnd, &account)
             .by(by)
-            .detail(AuditDetail::bare(Fact::All));
+            .detail(AuditDetail::bare(DetailKey::All));
         self.audit.note(origin, &event);
         Ok((account, ended))
     }
@@ -40,7 +40,7 @@ impl Accounts {
         let ended = self.sessions.end_by(by, SessionsToEnd::Id(session)).await?;
         let event = Event::about(Kind::SessionEnd, &account)
             .by(by)
-            .detail(AuditDetail::of(Fact::Session, &session));
+            .detail(AuditDetail::of(DetailKey::Session, &session));
         self.audit.note(origin, &event);
         Ok((account, ended))
     }

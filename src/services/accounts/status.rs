@@ -1,6 +1,6 @@
 //! What an administrator can decide about an account's standing, and when.
 
-use crate::model::Standing;
+use crate::model::AccountStatus;
 
 /// A decision about an account's standing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +16,17 @@ impl StatusChange {
     /// the kind to decide.
     ///
     /// Only an account that was let in can be disabled, so that enabling it lets nobody in whom nobody approved.
-    pub(in crate::services) fn on(self, before: Standing) -> Option<Standing> {
+    pub(in crate::services) fn on(self, before: AccountStatus) -> Option<AccountStatus> {
         match (self, before) {
-            (Self::Approve, Standing::AwaitingApproval | Standing::Declined | Standing::Active)
-            | (Self::Enable, Standing::Disabled | Standing::Active) => Some(Standing::Active),
-            (Self::Decline, Standing::AwaitingApproval | Standing::Declined) => Some(Standing::Declined),
-            (Self::Disable, Standing::Active | Standing::Disabled) => Some(Standing::Disabled),
+            (
+                Self::Approve,
+                AccountStatus::AwaitingApproval | AccountStatus::Declined | AccountStatus::Active,
+            )
+            | (Self::Enable, AccountStatus::Disabled | AccountStatus::Active) => Some(AccountStatus::Active),
+            (Self::Decline, AccountStatus::AwaitingApproval | AccountStatus::Declined) => {
+                Some(AccountStatus::Declined)
+            }
+            (Self::Disable, AccountStatus::Active | AccountStatus::Disabled) => Some(AccountStatus::Disabled),
             _ => None,
         }
     }
@@ -38,7 +43,7 @@ mod tests {
 
     #[test]
     fn s17_enabling_lets_in_only_whom_disabling_shut_out() {
-        use Standing::{Active, AwaitingApproval, Declined, Disabled};
+        use AccountStatus::{Active, AwaitingApproval, Declined, Disabled};
         for (ruling, outcomes) in [
             (
                 StatusChange::Approve,

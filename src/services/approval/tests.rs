@@ -22,7 +22,7 @@ impl TestEnv {
     }
 
     /// The mails that were written after so many: to whom, and what they say.
-    async fn mails_after(&self, count: usize) -> Vec<(String, Topic)> {
+    async fn mails_after(&self, count: usize) -> Vec<(String, MailKind)> {
         // Those of one moment are in no particular order.
         self.hand.advance(Duration::from_secs(1));
         let mails = self.store.mails(None, 100).await.unwrap();
@@ -54,7 +54,7 @@ async fn s17_whoever_waits_is_announced_and_told_what_was_decided() {
     let account = world.account(EMAIL).await;
     let asked = (
         "root1@example.com".to_owned(),
-        Topic::AwaitingApproval(account.id),
+        MailKind::AwaitingApproval(account.id),
     );
     assert_eq!(world.mails_after(0).await, [asked]);
 
@@ -70,12 +70,12 @@ async fn s17_whoever_waits_is_announced_and_told_what_was_decided() {
     let refused = world.sign_in(EMAIL, PASSWORD).await;
     assert!(matches!(refused, Err(SignInError::NotApproved)), "{refused:?}");
     let told = |topic| (EMAIL.to_owned(), topic);
-    assert_eq!(world.mails_after(1).await, [told(Topic::Declined)]);
+    assert_eq!(world.mails_after(1).await, [told(MailKind::Declined)]);
 
     world.decide(AccountChange::Approve, "").await.unwrap();
     world.decide(AccountChange::Approve, "again").await.unwrap();
     world.sign_in(EMAIL, PASSWORD).await.unwrap();
-    assert_eq!(world.mails_after(2).await, [told(Topic::Approved)]);
+    assert_eq!(world.mails_after(2).await, [told(MailKind::Approved)]);
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn s15_nobody_is_asked_to_approve_what_is_not_verified() {
     let asked = |mails: &[Mail]| {
         mails
             .iter()
-            .any(|mail| mail.topic == Topic::AwaitingApproval(account.id))
+            .any(|mail| mail.topic == MailKind::AwaitingApproval(account.id))
     };
     let kept = world.store.mails(None, 100).await.unwrap();
     assert!(!kept.iter().any(|kept| asked(std::slice::from_ref(&kept.mail))));
@@ -106,7 +106,7 @@ async fn s15_nobody_is_asked_to_approve_what_is_not_verified() {
     assert_eq!(SignUpNext::of(&account, true), SignUpNext::Approval);
     let requests = approval.requests(&account, &client()).await.unwrap();
     assert_eq!(requests.len(), 1);
-    assert_eq!(requests[0].topic, Topic::AwaitingApproval(account.id));
+    assert_eq!(requests[0].topic, MailKind::AwaitingApproval(account.id));
 }
 
 /// A flood of accounts whose addresses nobody proves.
@@ -122,7 +122,7 @@ async fn announcements(world: &TestEnv) -> usize {
     let mails = world.mails_after(0).await;
     mails
         .iter()
-        .filter(|(_, topic)| matches!(topic, Topic::AwaitingApproval(_)))
+        .filter(|(_, topic)| matches!(topic, MailKind::AwaitingApproval(_)))
         .count()
 }
 

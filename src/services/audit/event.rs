@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use crate::ids::AccountId;
-use crate::model::{Account, AuditDetail, AuditEvent, AuditKind as Kind, AuditOutcome, Fact};
+use crate::model::{Account, AuditDetail, AuditEvent, AuditKind as Kind, AuditOutcome, DetailKey};
 use crate::request::RequestId;
 use crate::services::Actor;
 
@@ -83,7 +83,7 @@ impl Event {
         if changed.is_empty() {
             return event;
         }
-        event.detail(AuditDetail::of(Fact::Changed, &changed.join(",")))
+        event.detail(AuditDetail::of(DetailKey::Changed, &changed.join(",")))
     }
 
     /// Something that was refused.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::clock::Clock;
 use crate::config::AuditConfig;
 use crate::ids::AccountId;
-use crate::model::{AuditDetail, AuditEvent, AuditKind, AuditOutcome, Fact};
+use crate::model::{AuditDetail, AuditEvent, AuditKind, AuditOutcome, DetailKey};
 use crate::request::Network;
 use crate::services::gcra::Gcra;
 
@@ -232,7 +232,7 @@ impl WithheldEvents {
         };
         let mut detail = AuditDetail::default();
         if let Some((kind, _)) = key.events {
-            detail = detail.and(Fact::Event, kind.as_str());
+            detail = detail.and(DetailKey::Event, kind.as_str());
         }
         AuditEvent {
             time,
@@ -248,8 +248,8 @@ impl WithheldEvents {
             user_agent: String::new(),
             detail: Some(
                 detail
-                    .and(Fact::Count, &self.count)
-                    .and(Fact::Since, &self.since)
+                    .and(DetailKey::Count, &self.count)
+                    .and(DetailKey::Since, &self.since)
                     .into(),
             ),
         }

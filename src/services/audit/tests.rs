@@ -289,7 +289,7 @@ async fn void_links_and_links_sent_again_push_out_nothing_and_are_summed_up() {
         .map(|summary| {
             let detail = crate::model::AuditDetail::read(summary.detail.as_deref().unwrap()).unwrap();
             detail
-                .get(crate::model::Fact::Count)
+                .get(crate::model::DetailKey::Count)
                 .unwrap()
                 .parse::<u64>()
                 .unwrap()

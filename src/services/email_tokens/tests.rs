@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{AuditEvent, Standing};
+use crate::model::{AccountStatus, AuditEvent};
 use crate::services::test_support::{EMAIL, TestEnv, client};
 
 #[tokio::test]
@@ -8,12 +8,12 @@ async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_add
     let services = &world.services;
     let mut left_behind = Vec::new();
     for (standing, email_verified, email) in [
-        (Standing::Active, true, EMAIL),
-        (Standing::Active, false, EMAIL),
-        (Standing::AwaitingApproval, true, EMAIL),
-        (Standing::Declined, true, EMAIL),
-        (Standing::Disabled, true, EMAIL),
-        (Standing::Active, true, "nobody@example.com"),
+        (AccountStatus::Active, true, EMAIL),
+        (AccountStatus::Active, false, EMAIL),
+        (AccountStatus::AwaitingApproval, true, EMAIL),
+        (AccountStatus::Declined, true, EMAIL),
+        (AccountStatus::Disabled, true, EMAIL),
+        (AccountStatus::Active, true, "nobody@example.com"),
     ] {
         let account = world.account(EMAIL).await;
         let changed = Account {
@@ -38,7 +38,10 @@ async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_add
         left_behind.push((anybodys, mail.topic, mail.language, mail.cause));
     }
     let (first, others) = left_behind.split_first().unwrap();
-    assert_eq!((&first.0.event, &first.1), (&Kind::ResetRequest, &Topic::Reset));
+    assert_eq!(
+        (&first.0.event, &first.1),
+        (&Kind::ResetRequest, &MailKind::Reset)
+    );
     assert!(others.iter().all(|other| other == first), "{left_behind:#?}");
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::templates::MailTemplates;
-use crate::model::{AccessKey, Account, Email, Mail, PlainToken, Topic};
+use crate::model::{AccessKey, Account, Email, Mail, MailKind, PlainToken};
 use crate::text::Lang;
 
 /// A mail before it is one: what people read.
@@ -62,97 +62,97 @@ impl ContentTexts {
             action,
         };
         match mail.topic {
-            Topic::VerifyEmail => words(
+            MailKind::VerifyEmail => words(
                 "mail.verify.subject",
                 "mail.verify.lead",
                 "mail.verify.otherwise",
                 Some(("/.auth/verify?token=", "mail.verify.action")),
             ),
-            Topic::AlreadyRegistered if has_token => words(
+            MailKind::AlreadyRegistered if has_token => words(
                 "mail.claim.subject",
                 "mail.claim.lead",
                 "mail.claim.otherwise",
                 Some((RESET, "mail.reset.action")),
             ),
-            Topic::AlreadyRegistered => words(
+            MailKind::AlreadyRegistered => words(
                 "mail.registered.subject",
                 "mail.registered.lead",
                 "mail.registered.otherwise",
                 Some((LOGIN, "mail.sign-in")),
             ),
-            Topic::Reset => words(
+            MailKind::Reset => words(
                 "mail.reset.subject",
                 "mail.reset.lead",
                 "mail.reset.otherwise",
                 Some((RESET, "mail.reset.action")),
             ),
-            Topic::ChangeEmail(_) if !has_token => words(
+            MailKind::ChangeEmail(_) if !has_token => words(
                 "mail.not-moved.subject",
                 "mail.not-moved.lead",
                 "mail.not-moved.otherwise",
                 Some((LOGIN, "mail.sign-in")),
             ),
-            Topic::ChangeEmail(_) => words(
+            MailKind::ChangeEmail(_) => words(
                 "mail.move.subject",
                 "mail.move.lead",
                 "mail.move.otherwise",
                 Some(("/.auth/verify?token=", "mail.verify.action")),
             ),
-            Topic::EmailChanged(_) => words(
+            MailKind::EmailChanged(_) => words(
                 "mail.moved.subject",
                 "mail.moved.lead",
                 "mail.moved.otherwise",
                 None,
             ),
-            Topic::UsernameChanged(_) => words(
+            MailKind::UsernameChanged(_) => words(
                 "mail.renamed.subject",
                 "mail.renamed.lead",
                 "mail.password.otherwise",
                 None,
             ),
-            Topic::PasswordChanged if mail.cause.by_administrator => words(
+            MailKind::PasswordChanged if mail.cause.by_administrator => words(
                 "mail.password.subject",
                 "mail.password.lead-administrator",
                 "mail.password.otherwise-administrator",
                 None,
             ),
-            Topic::PasswordChanged => words(
+            MailKind::PasswordChanged => words(
                 "mail.password.subject",
                 "mail.password.lead",
                 "mail.password.otherwise",
                 None,
             ),
-            Topic::PasswordReset => words(
+            MailKind::PasswordReset => words(
                 "mail.password.subject",
                 "mail.password.lead-reset",
                 "mail.password.otherwise",
                 None,
             ),
-            Topic::AccessKeyCreated(_) => words(
+            MailKind::AccessKeyCreated(_) => words(
                 "mail.key.subject",
                 "mail.key.lead",
                 "mail.key.otherwise",
                 Some((KEYS, "mail.keys-action")),
             ),
-            Topic::AwaitingApproval(_) => words(
+            MailKind::AwaitingApproval(_) => words(
                 "mail.waiting.subject",
                 "mail.waiting.lead",
                 "mail.waiting.otherwise",
                 Some((WAITING, "mail.waiting.action")),
             ),
-            Topic::Approved => words(
+            MailKind::Approved => words(
                 "mail.approved.subject",
                 "mail.approved.lead",
                 "mail.approved.otherwise",
                 Some((LOGIN, "mail.sign-in")),
             ),
-            Topic::Declined => words(
+            MailKind::Declined => words(
                 "mail.declined.subject",
                 "mail.declined.lead",
                 "mail.declined.otherwise",
                 None,
             ),
-            Topic::Invitation(_) => words(
+            MailKind::Invitation(_) => words(
                 "mail.invitation.subject",
                 "mail.invitation.lead",
                 "mail.invitation.otherwise",
@@ -180,15 +180,15 @@ impl MailContent {
         let words = ContentTexts::of(mail, context.token.is_some());
         let subject_of = context.applicant.as_ref().or(context.account.as_ref());
         let email = match &mail.topic {
-            Topic::EmailChanged(email) => email.as_str(),
+            MailKind::EmailChanged(email) => email.as_str(),
             _ => subject_of.map_or("", |account| account.email.as_str()),
         };
         let username = match &mail.topic {
-            Topic::UsernameChanged(username) => username.as_str(),
+            MailKind::UsernameChanged(username) => username.as_str(),
             _ => subject_of.map_or("", |account| account.username.as_str()),
         };
         let key = match &mail.topic {
-            Topic::AccessKeyCreated(key) => key.as_str(),
+            MailKind::AccessKeyCreated(key) => key.as_str(),
             _ => "",
         };
         let values = [("email", email), ("username", username), ("key", key)];
@@ -207,17 +207,17 @@ impl MailContent {
             .collect();
         let is_done = matches!(
             mail.topic,
-            Topic::EmailChanged(_)
-                | Topic::UsernameChanged(_)
-                | Topic::PasswordChanged
-                | Topic::PasswordReset
-                | Topic::AccessKeyCreated(_)
+            MailKind::EmailChanged(_)
+                | MailKind::UsernameChanged(_)
+                | MailKind::PasswordChanged
+                | MailKind::PasswordReset
+                | MailKind::AccessKeyCreated(_)
         );
         let mut notes = Vec::new();
         if context.token.is_some() {
             notes.push(templates.lasts(lang, context.lasts));
         }
-        let invites = matches!(mail.topic, Topic::Invitation(_));
+        let invites = matches!(mail.topic, MailKind::Invitation(_));
         notes.push(templates.cause(lang, &mail.cause, is_done, invites));
         notes.push(say(words.otherwise));
         if !context.access_keys.is_empty() {
@@ -230,11 +230,11 @@ impl MailContent {
         }
         match mail.topic {
             _ if context.token.is_some() => {}
-            Topic::AlreadyRegistered
-            | Topic::UsernameChanged(_)
-            | Topic::PasswordChanged
-            | Topic::PasswordReset
-            | Topic::AccessKeyCreated(_)
+            MailKind::AlreadyRegistered
+            | MailKind::UsernameChanged(_)
+            | MailKind::PasswordChanged
+            | MailKind::PasswordReset
+            | MailKind::AccessKeyCreated(_)
                 if templates.reset =>
             {
                 links.push(MailLink {
@@ -242,13 +242,13 @@ impl MailContent {
                     url: templates.url("/.auth/forgot"),
                 });
             }
-            Topic::AlreadyRegistered
-            | Topic::UsernameChanged(_)
-            | Topic::PasswordChanged
-            | Topic::PasswordReset
-            | Topic::AccessKeyCreated(_)
-            | Topic::EmailChanged(_)
-            | Topic::Declined => notes.push(ask_administrator(templates, lang)),
+            MailKind::AlreadyRegistered
+            | MailKind::UsernameChanged(_)
+            | MailKind::PasswordChanged
+            | MailKind::PasswordReset
+            | MailKind::AccessKeyCreated(_)
+            | MailKind::EmailChanged(_)
+            | MailKind::Declined => notes.push(ask_administrator(templates, lang)),
             _ => {}
         }
         Self {

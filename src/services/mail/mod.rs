@@ -31,7 +31,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Config, MailUrlError};
 use crate::ids::{InvitationId, MailId};
 use crate::metrics::Metrics;
-use crate::model::{Cause, Email, Invitation, Mail, TokenDigest, Topic};
+use crate::model::{Email, Invitation, Mail, MailKind, MailOrigin, TokenDigest};
 use crate::random::Random;
 use crate::store::StoreError;
 use crate::text::TextError;
@@ -168,14 +168,14 @@ impl Mailer {
     }
 
     /// A mail to enqueue, which `origin` brought about.
-    pub(super) fn mail(&self, to: &Email, topic: Topic, origin: &Origin) -> Mail {
+    pub(super) fn mail(&self, to: &Email, topic: MailKind, origin: &Origin) -> Mail {
         let now = self.clock.now();
         Mail {
             id: MailId::new(now, &self.random),
             to: to.clone(),
             topic,
             language: origin.language.clone(),
-            cause: Cause {
+            cause: MailOrigin {
                 at: now,
                 address: origin.address,
                 by_administrator: origin.address.is_none(),
@@ -184,14 +184,14 @@ impl Mailer {
     }
 
     /// The same, where an administrator did it.
-    pub(super) fn mail_by_administrator(&self, to: &Email, topic: Topic, origin: &Origin) -> Mail {
+    pub(super) fn mail_by_administrator(&self, to: &Email, topic: MailKind, origin: &Origin) -> Mail {
         let mut mail = self.mail(to, topic, origin);
         mail.cause.by_administrator = true;
         mail
     }
 
     /// The same, if the client has not caused too many (S23): for what nobody has to sign in for.
-    pub(super) fn mail_for_anybody(&self, to: &Email, topic: Topic, origin: &Origin) -> Option<Mail> {
+    pub(super) fn mail_for_anybody(&self, to: &Email, topic: MailKind, origin: &Origin) -> Option<Mail> {
         let begun = self.clients.begin(origin.address);
         if begun.is_err() {
             if let Some(unlogged) = self.warnings.admit() {

@@ -13,7 +13,7 @@ use super::MailError;
 use super::message::html;
 use crate::colour::Colour;
 use crate::config::Config;
-use crate::model::{Account, Cause};
+use crate::model::{Account, MailOrigin};
 use crate::text::{Lang, Texts, fill};
 
 /// The template of mails, by the name under which an operator's own is in `branding.folder`.
@@ -119,7 +119,7 @@ impl MailTemplates {
     }
 
     /// Who did it, when and from where; or asked for it; or invites.
-    pub(super) fn cause(&self, lang: Lang, cause: &Cause, is_done: bool, invites: bool) -> String {
+    pub(super) fn cause(&self, lang: Lang, cause: &MailOrigin, is_done: bool, invites: bool) -> String {
         let when = self.texts.moment(lang, cause.at);
         let key = if is_done { "mail.cause-done" } else { "mail.cause" };
         match cause.address {

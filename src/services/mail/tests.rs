@@ -32,7 +32,7 @@ impl TestEnv {
         }
     }
 
-    async fn enqueue(&self, to: &str, topics: Vec<Topic>) {
+    async fn enqueue(&self, to: &str, topics: Vec<MailKind>) {
         let mailer = &self.services.mailer;
         let to = to.parse().unwrap();
         let mails = topics
@@ -48,27 +48,27 @@ impl TestEnv {
 }
 
 /// Each, and whether its letter carries a token.
-fn topics(id: AccountId, invitation: InvitationId) -> Vec<(Topic, bool)> {
+fn topics(id: AccountId, invitation: InvitationId) -> Vec<(MailKind, bool)> {
     let elsewhere: Email = "ann@elsewhere.example".parse().unwrap();
     vec![
-        (Topic::VerifyEmail, true),
-        (Topic::AlreadyRegistered, false),
-        (Topic::AlreadyRegistered, true),
-        (Topic::Reset, true),
-        (Topic::ChangeEmail(id), true),
-        (Topic::ChangeEmail(id), false),
-        (Topic::EmailChanged(elsewhere), false),
-        (Topic::UsernameChanged("anna".parse().unwrap()), false),
-        (Topic::PasswordChanged, false),
-        (Topic::PasswordReset, false),
+        (MailKind::VerifyEmail, true),
+        (MailKind::AlreadyRegistered, false),
+        (MailKind::AlreadyRegistered, true),
+        (MailKind::Reset, true),
+        (MailKind::ChangeEmail(id), true),
+        (MailKind::ChangeEmail(id), false),
+        (MailKind::EmailChanged(elsewhere), false),
+        (MailKind::UsernameChanged("anna".parse().unwrap()), false),
+        (MailKind::PasswordChanged, false),
+        (MailKind::PasswordReset, false),
         (
-            Topic::AccessKeyCreated("AKIAIOSFODNN7EXAMPLE".parse().unwrap()),
+            MailKind::AccessKeyCreated("AKIAIOSFODNN7EXAMPLE".parse().unwrap()),
             false,
         ),
-        (Topic::AwaitingApproval(id), false),
-        (Topic::Approved, false),
-        (Topic::Declined, false),
-        (Topic::Invitation(invitation), true),
+        (MailKind::AwaitingApproval(id), false),
+        (MailKind::Approved, false),
+        (MailKind::Declined, false),
+        (MailKind::Invitation(invitation), true),
     ]
 }
 
@@ -85,12 +85,15 @@ async fn every_kind_of_mail_in_every_language() {
         let templates = MailTemplates::new(&config).unwrap();
         let mut letters = String::new();
         for (topic, carries_token) in topics(account.id, InvitationId::new(world.clock.now(), &random)) {
-            let administrative = matches!(topic, Topic::Approved | Topic::Declined | Topic::Invitation(_));
+            let administrative = matches!(
+                topic,
+                MailKind::Approved | MailKind::Declined | MailKind::Invitation(_)
+            );
             let mut mail = world.services.mailer.mail(&account.email, topic, &client());
             mail.language = Some(lang.to_owned());
             mail.cause.by_administrator = administrative;
             let context = MailContext {
-                account: (!matches!(mail.topic, Topic::Invitation(_))).then(|| account.clone()),
+                account: (!matches!(mail.topic, MailKind::Invitation(_))).then(|| account.clone()),
                 token: carries_token.then(|| PlainToken::parse(&"T".repeat(43)).unwrap()),
                 lasts: 24,
                 ..MailContext::default()
@@ -113,7 +116,7 @@ async fn an_operators_template_takes_the_place_of_the_built_in_one() {
     })
     .await;
     let mailer = &world.services.mailer;
-    let mail = mailer.mail(&EMAIL.parse().unwrap(), Topic::Approved, &client());
+    let mail = mailer.mail(&EMAIL.parse().unwrap(), MailKind::Approved, &client());
     let stationery = mailer.templates.load();
     let content = MailContent::write(&stationery, &mail, &MailContext::default(), mail.to.clone());
     let html = message::html(&stationery, content.lang, &content).unwrap();
@@ -125,7 +128,7 @@ async fn an_operators_template_takes_the_place_of_the_built_in_one() {
 async fn nobody_is_written_to_who_has_no_use_for_it() {
     let world = TestEnv::with_ann(|_| {}).await;
     // She is verified already.
-    world.enqueue(EMAIL, vec![Topic::VerifyEmail]).await;
+    world.enqueue(EMAIL, vec![MailKind::VerifyEmail]).await;
     let id = world
         .store
         .account_by_email(&EMAIL.parse().unwrap())
@@ -137,13 +140,13 @@ async fn nobody_is_written_to_who_has_no_use_for_it() {
         .enqueue(
             "nobody@example.com",
             vec![
-                Topic::VerifyEmail,
-                Topic::AlreadyRegistered,
-                Topic::Reset,
-                Topic::Approved,
+                MailKind::VerifyEmail,
+                MailKind::AlreadyRegistered,
+                MailKind::Reset,
+                MailKind::Approved,
                 // She does not wait.
-                Topic::AwaitingApproval(id),
-                Topic::Invitation(InvitationId::new(world.clock.now(), &Random::seeded(1))),
+                MailKind::AwaitingApproval(id),
+                MailKind::Invitation(InvitationId::new(world.clock.now(), &Random::seeded(1))),
             ],
         )
         .await;
@@ -155,15 +158,15 @@ async fn nobody_is_written_to_who_has_no_use_for_it() {
 #[tokio::test]
 async fn s23_what_anybody_can_cause_is_counted_for_an_hour_and_notices_are_not() {
     let world = TestEnv::with_ann(|_| {}).await;
-    world.enqueue(EMAIL, vec![Topic::Reset; 3]).await;
+    world.enqueue(EMAIL, vec![MailKind::Reset; 3]).await;
     world
-        .enqueue(EMAIL, vec![Topic::AlreadyRegistered, Topic::Reset])
+        .enqueue(EMAIL, vec![MailKind::AlreadyRegistered, MailKind::Reset])
         .await;
-    world.enqueue(EMAIL, vec![Topic::PasswordChanged; 5]).await;
+    world.enqueue(EMAIL, vec![MailKind::PasswordChanged; 5]).await;
     world.deliver().await;
     assert_eq!(world.outbox().len(), 3 + 5);
     world.hand.advance(Duration::from_hours(1));
-    world.enqueue(EMAIL, vec![Topic::Reset]).await;
+    world.enqueue(EMAIL, vec![MailKind::Reset]).await;
     world.deliver().await;
     assert_eq!(world.outbox().len(), 3 + 5 + 1);
 }
@@ -171,7 +174,7 @@ async fn s23_what_anybody_can_cause_is_counted_for_an_hour_and_notices_are_not()
 #[tokio::test]
 async fn s19_a_reset_works_for_an_hour_from_when_it_was_sent() {
     let world = TestEnv::with_ann(|_| {}).await;
-    world.enqueue(EMAIL, vec![Topic::Reset]).await;
+    world.enqueue(EMAIL, vec![MailKind::Reset]).await;
     // The mail server was away for long.
     world.hand.advance(Duration::from_hours(10));
     world.deliver().await;
@@ -201,7 +204,7 @@ async fn what_a_configuration_says_of_mails_is_followed() {
     config.branding.name = "Harbour".to_owned();
     world.services.mailer.reload(&config);
     world
-        .enqueue(EMAIL, vec![Topic::Reset, Topic::PasswordChanged])
+        .enqueue(EMAIL, vec![MailKind::Reset, MailKind::PasswordChanged])
         .await;
     assert_eq!(world.deliver().await, [DeliveryStep::Settled, DeliveryStep::Sent]);
     let mail = std::fs::read_to_string(&world.outbox()[0]).unwrap();

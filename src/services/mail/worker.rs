@@ -16,7 +16,7 @@ use super::transport::{MailConnection, SendError, Transport};
 use super::{MAILS_AN_ADDRESS, Mailer, WINDOW};
 use crate::ids::{AccountId, MailId};
 use crate::model::{
-    AccessKey, Account, Email, KeptMail, Mail, MailedToken, PlainToken, Purpose, Standing, Topic,
+    AccessKey, Account, AccountStatus, Email, EmailToken, Mail, MailKind, PlainToken, Purpose, QueuedMail,
 };
 use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError};
 
@@ -143,7 +143,7 @@ impl Mailer {
         memory: &mut Backoff,
         stop: &CancellationToken,
     ) -> Result<DeliveryStep, StoreError> {
-        let Some(KeptMail { mail, .. }) = self.store.take_due_mail(self.clock.now(), LEASE).await? else {
+        let Some(QueuedMail { mail, .. }) = self.store.take_due_mail(self.clock.now(), LEASE).await? else {
             return Ok(DeliveryStep::Idle);
         };
         let stationery = self.templates.load_full();
@@ -251,10 +251,10 @@ impl Mailer {
     async fn draft(&self, templates: &MailTemplates, mail: &Mail) -> Result<Option<Draft>, StoreError> {
         let receiver = self.store.account_by_email(&mail.to).await?;
         Ok(match mail.topic {
-            Topic::VerifyEmail => receiver
+            MailKind::VerifyEmail => receiver
                 .filter(|account| !account.email_verified)
                 .map(|account| self.with_token(templates, mail, account, Purpose::VerifyEmail, VERIFY_HOURS)),
-            Topic::AlreadyRegistered => receiver.map(|account| {
+            MailKind::AlreadyRegistered => receiver.map(|account| {
                 // Somebody else may have made the account: whoever has the address makes it theirs.
                 let claims = templates.verify && templates.reset && !account.email_verified;
                 if claims {
@@ -263,10 +263,10 @@ impl Mailer {
                     account_draft(templates, mail, account)
                 }
             }),
-            Topic::Reset => receiver
+            MailKind::Reset => receiver
                 .filter(|_| templates.reset)
                 .map(|account| self.with_token(templates, mail, account, Purpose::Reset, RESET_HOURS)),
-            Topic::ChangeEmail(id) => {
+            MailKind::ChangeEmail(id) => {
                 // An address that has an account cannot get another one; its owner is told, as at a sign-up.
                 match (self.store.account(id).await?, receiver) {
                     (None, _) => None,
@@ -278,7 +278,7 @@ impl Mailer {
                     }
                 }
             }
-            Topic::EmailChanged(ref moved_to) => {
+            MailKind::EmailChanged(ref moved_to) => {
                 let account = self.store.account_by_email(moved_to).await?;
                 let context = MailContext {
                     account,
@@ -286,8 +286,10 @@ impl Mailer {
                 };
                 Some(Draft::new(templates, mail, &context, mail.to.clone()))
             }
-            Topic::UsernameChanged(_) | Topic::AccessKeyCreated(_) => Some(plain(templates, mail, receiver)),
-            Topic::PasswordChanged | Topic::PasswordReset => {
+            MailKind::UsernameChanged(_) | MailKind::AccessKeyCreated(_) => {
+                Some(plain(templates, mail, receiver))
+            }
+            MailKind::PasswordChanged | MailKind::PasswordReset => {
                 let access_keys = match &receiver {
                     Some(account) if templates.iam => self.keys_that_go_on(account.id).await?,
                     _ => Vec::new(),
@@ -299,12 +301,12 @@ impl Mailer {
                 };
                 Some(plain_about(templates, mail, &context))
             }
-            Topic::Approved | Topic::Declined => {
+            MailKind::Approved | MailKind::Declined => {
                 receiver.map(|account| plain(templates, mail, Some(account)))
             }
-            Topic::AwaitingApproval(applicant) => {
+            MailKind::AwaitingApproval(applicant) => {
                 let applicant = self.store.account(applicant).await?;
-                let waits = |account: &Account| account.standing == Standing::AwaitingApproval;
+                let waits = |account: &Account| account.standing == AccountStatus::AwaitingApproval;
                 applicant.filter(waits).map(|applicant| {
                     let context = MailContext {
                         account: receiver,
@@ -314,7 +316,7 @@ impl Mailer {
                     Draft::new(templates, mail, &context, mail.to.clone())
                 })
             }
-            Topic::Invitation(id) => {
+            MailKind::Invitation(id) => {
                 let invitations = self.store.invitations().await?;
                 let invitation = invitations.into_iter().find(|invitation| invitation.id == id);
                 invitation
@@ -358,7 +360,7 @@ impl Mailer {
         };
         let lifetime = Duration::from_hours(lasts);
         self.lifetimes.begin(token.digest(), lifetime);
-        let kept = MailedToken {
+        let kept = EmailToken {
             digest: token.digest(),
             purpose,
             account: account.id,

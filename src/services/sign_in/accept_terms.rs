@@ -1,7 +1,7 @@
 //! The terms, which somebody who signs in may have to agree to first.
 
 use super::{SignIn, SignInError};
-use crate::model::{Account, AuditDetail, Fact};
+use crate::model::{Account, AuditDetail, DetailKey};
 use crate::services::account_edit::{EditError, edit_and_mail};
 use crate::services::{Event, Kind, Origin};
 use crate::store::{PreconditionError, StoreError};
@@ -21,8 +21,8 @@ impl SignIn {
         let Some(agreement) = self.terms.agreement().filter(|_| agrees) else {
             return Err(SignInError::MustAgree);
         };
-        let event =
-            Event::about(Kind::Agree, &account).detail(AuditDetail::of(Fact::Version, &agreement.version));
+        let event = Event::about(Kind::Agree, &account)
+            .detail(AuditDetail::of(DetailKey::Version, &agreement.version));
         let proved = account.password_changed_at;
         let edited = edit_and_mail(&self.store, &self.guarded, account.id, move |account| {
             // The account that comes back is taken for the one whose password was proved (S77).

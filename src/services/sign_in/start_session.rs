@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{SignIn, SignInError};
 use crate::ids::AccountId;
-use crate::model::{Account, AuditDetail, Fact, PlainToken, TokenDigest};
+use crate::model::{Account, AuditDetail, DetailKey, PlainToken, TokenDigest};
 use crate::services::sessions::SignInCredential;
 use crate::services::{ActiveSession, Event, Kind, Origin};
 use crate::store::{SessionsToEnd, StoreError};
@@ -51,7 +51,7 @@ impl SignIn {
 
     /// Whoever signs in may be somebody else than was signed in before.
     fn note_replaced(&self, former: &ActiveSession, by: &ActiveSession, origin: &Origin) {
-        let detail = AuditDetail::of(Fact::Session, &former.id()).and(Fact::ReplacedBy, &by.id());
+        let detail = AuditDetail::of(DetailKey::Session, &former.id()).and(DetailKey::ReplacedBy, &by.id());
         let event = Event::success(Kind::SessionEnd, former.principal().email.as_str());
         let event = event.account(former.account()).detail(detail);
         self.audit.note(origin, &event);

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::config::{Config, HumanDuration};
-use crate::model::Standing;
+use crate::model::AccountStatus;
 use crate::services::test_support::{
     EMAIL, PASSWORD, TestEnv, client, sign_in, tester, unwritable_audit_log,
 };
@@ -47,7 +47,11 @@ async fn signs_in_by_username_only_where_that_is_switched_on() {
 #[tokio::test]
 async fn s5_every_wrong_attempt_costs_one_hash_and_is_answered_alike() {
     let world = TestEnv::with_ann(with_username).await;
-    for standing in [Standing::Active, Standing::Declined, Standing::Disabled] {
+    for standing in [
+        AccountStatus::Active,
+        AccountStatus::Declined,
+        AccountStatus::Disabled,
+    ] {
         world.set_status(standing).await;
         let unknown = "nobody@example.com";
         for (login, password) in [
@@ -349,12 +353,12 @@ async fn an_administrator_lifts_a_lock() {
 async fn s17_only_an_active_account_gets_a_session_and_no_failure_is_counted() {
     let world = TestEnv::with_ann(|_| {}).await;
     for _ in 0..12 {
-        world.set_status(Standing::Disabled).await;
+        world.set_status(AccountStatus::Disabled).await;
         assert!(matches!(
             world.sign_in(EMAIL, PASSWORD).await,
             Err(SignInError::Disabled)
         ));
-        world.set_status(Standing::Declined).await;
+        world.set_status(AccountStatus::Declined).await;
         assert!(matches!(
             world.sign_in(EMAIL, PASSWORD).await,
             Err(SignInError::NotApproved)

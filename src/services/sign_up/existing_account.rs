@@ -2,7 +2,7 @@
 //! after the same work (S18), and the mail tells the owner.
 
 use super::{SignUp, SignUpError};
-use crate::model::{Account, Password, Topic};
+use crate::model::{Account, MailKind, Password};
 use crate::services::Origin;
 use crate::services::mail::NOBODY;
 
@@ -17,12 +17,12 @@ impl SignUp {
         let known = Some(holder.password_hash.clone());
         let verdict = self.hasher.place()?.verify(password, known).await;
         let topic = match (holder.email_verified, verdict.matches) {
-            (false, true) => Topic::VerifyEmail,
-            (true, _) | (false, false) => Topic::AlreadyRegistered,
+            (false, true) => MailKind::VerifyEmail,
+            (true, _) | (false, false) => MailKind::AlreadyRegistered,
         };
         let mail = self.mailer.mail_for_anybody(&holder.email, topic, origin);
         let mail = match (mail, NOBODY.parse()) {
-            (None, Ok(nobody)) => Some(self.mailer.mail(&nobody, Topic::VerifyEmail, origin)),
+            (None, Ok(nobody)) => Some(self.mailer.mail(&nobody, MailKind::VerifyEmail, origin)),
             (mail, _) => mail,
         };
         self.mailer.enqueue(mail.into_iter().collect()).await?;

@@ -11,8 +11,8 @@ use super::serde_types::{
 };
 use crate::ids::MailId;
 use crate::model::{
-    AccessKey, Account, AuditEvent, Invitation, KeptMail, MailedToken, Session, SignatureDigest, Subject,
-    Username, WrappedDataKey,
+    AccessKey, Account, AuditEvent, EmailToken, Invitation, LockoutSubject, QueuedMail, Session,
+    SignatureDigest, Username, WrappedDataKey,
 };
 
 /// One thing that a store keeps. What a store makes for itself, such as what it finds things by, is none.
@@ -39,9 +39,9 @@ pub enum Record {
     /// An invitation.
     Invitation(#[serde(with = "InvitationForm")] Invitation),
     /// A link that was mailed or handed over.
-    MailedToken(#[serde(with = "MailedTokenForm")] MailedToken),
+    MailedToken(#[serde(with = "MailedTokenForm")] EmailToken),
     /// A mail that waits or failed.
-    Mail(#[serde(with = "MailForm")] KeptMail),
+    Mail(#[serde(with = "MailForm")] QueuedMail),
     /// What an address was sent of late.
     AddressMails(AddressMails),
     /// A signature that served.
@@ -97,9 +97,9 @@ impl fmt::Display for Record {
             Self::RetiredUsername(username) => write!(f, "{kind} {username}"),
             Self::AccessKey(key) => write!(f, "{kind} {}", key.id),
             Self::Failures(failures) => match failures.of {
-                Subject::Account(id) => write!(f, "{kind} of account {id}"),
-                Subject::AccessKey(id) => write!(f, "{kind} of access key {id}"),
-                Subject::Unknown(_) => write!(f, "{kind} of a name that belongs to nobody"),
+                LockoutSubject::Account(id) => write!(f, "{kind} of account {id}"),
+                LockoutSubject::AccessKey(id) => write!(f, "{kind} of access key {id}"),
+                LockoutSubject::Unknown(_) => write!(f, "{kind} of a name that belongs to nobody"),
             },
             Self::Session(session) => write!(f, "{kind} {}", session.id),
             Self::Invitation(invitation) => write!(f, "{kind} {}", invitation.id),
@@ -133,7 +133,7 @@ impl fmt::Debug for NamesKey {
 pub struct KeptFailures {
     /// Whose.
     #[serde(with = "subject")]
-    pub of: Subject,
+    pub of: LockoutSubject,
     /// How many.
     pub count: u32,
     /// Its lock, if they led to one.

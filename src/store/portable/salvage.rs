@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Export, ExportFile, Record};
 use crate::ids::AccountId;
-use crate::model::{AccessKeyId, Subject, Username};
+use crate::model::{AccessKeyId, LockoutSubject, Username};
 use crate::store::StoreError;
 
 /// A store of which some cannot be read.
@@ -135,9 +135,9 @@ impl SoundRecords {
                 is_sound
             }
             Record::Failures(failures) => match failures.of {
-                Subject::Account(id) => self.accounts.contains(&id),
-                Subject::AccessKey(id) => self.access_keys.contains(&id),
-                Subject::Unknown(_) => true,
+                LockoutSubject::Account(id) => self.accounts.contains(&id),
+                LockoutSubject::AccessKey(id) => self.access_keys.contains(&id),
+                LockoutSubject::Unknown(_) => true,
             },
             Record::Session(session) => self.accounts.contains(&session.account),
             Record::MailedToken(token) => self.accounts.contains(&token.account),

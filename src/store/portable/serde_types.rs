@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
 use crate::model::{
-    AccessKey, AccessKeyId, Account, Agreement, AuditEvent, AuditKind, AuditOutcome, Cause, Decision, Email,
-    Invitation, InvitationKind, KeptMail, KeyScope, KeyUse, Mail, MailState, MailedToken, PendingEmail,
-    Purpose, Sealed, Session, SignInMethod, Standing, TokenDigest, Topic, Username, WrappedDataKey,
+    AccessKey, AccessKeyId, Account, AccountStatus, Agreement, AuditEvent, AuditKind, AuditOutcome, Decision,
+    Email, EmailToken, EncryptedSecret, Invitation, InvitationKind, KeyScope, KeyUse, Mail, MailKind,
+    MailOrigin, MailState, PendingEmail, Purpose, QueuedMail, Session, SignInMethod, TokenDigest, Username,
+    WrappedDataKey,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub(super) struct AccountForm {
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,
-    standing: Standing,
+    standing: AccountStatus,
     decision: Option<Decision>,
     created_at: Timestamp,
     password_changed_at: Timestamp,
@@ -42,7 +43,7 @@ pub(super) struct AccountForm {
 pub(super) struct DataKeyForm {
     master: String,
     #[serde(with = "SealedForm")]
-    sealed: Sealed,
+    sealed: EncryptedSecret,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,11 +58,11 @@ pub(super) struct AccessKeyForm {
     last_use: Option<KeyUse>,
     scope: KeyScope,
     #[serde(with = "SealedForm")]
-    secret: Sealed,
+    secret: EncryptedSecret,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Sealed", deny_unknown_fields)]
+#[serde(remote = "EncryptedSecret", deny_unknown_fields)]
 struct SealedForm {
     #[serde(with = "base64")]
     nonce: [u8; 24],
@@ -100,7 +101,7 @@ pub(super) struct InvitationForm {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "MailedToken", deny_unknown_fields)]
+#[serde(remote = "EmailToken", deny_unknown_fields)]
 pub(super) struct MailedTokenForm {
     digest: TokenDigest,
     #[serde(with = "PurposeForm")]
@@ -121,7 +122,7 @@ enum PurposeForm {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "KeptMail", deny_unknown_fields)]
+#[serde(remote = "QueuedMail", deny_unknown_fields)]
 pub(super) struct MailForm {
     #[serde(with = "LetterForm")]
     mail: Mail,
@@ -137,14 +138,14 @@ struct LetterForm {
     id: MailId,
     to: Email,
     #[serde(with = "TopicForm")]
-    topic: Topic,
+    topic: MailKind,
     language: Option<String>,
     #[serde(with = "CauseForm")]
-    cause: Cause,
+    cause: MailOrigin,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Cause", deny_unknown_fields)]
+#[serde(remote = "MailOrigin", deny_unknown_fields)]
 struct CauseForm {
     at: Timestamp,
     address: Option<IpAddr>,
@@ -152,7 +153,7 @@ struct CauseForm {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Topic", rename_all = "kebab-case")]
+#[serde(remote = "MailKind", rename_all = "kebab-case")]
 enum TopicForm {
     VerifyEmail,
     AlreadyRegistered,
@@ -224,7 +225,7 @@ pub(super) mod subject {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use crate::ids::AccountId;
-    use crate::model::{AccessKeyId, Subject};
+    use crate::model::{AccessKeyId, LockoutSubject};
 
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
@@ -236,24 +237,24 @@ pub(super) mod subject {
     }
 
     pub(in crate::store::portable) fn serialize<S: Serializer>(
-        subject: &Subject,
+        subject: &LockoutSubject,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         let form = match *subject {
-            Subject::Account(id) => FailuresOfForm::Account(id),
-            Subject::AccessKey(id) => FailuresOfForm::AccessKey(id),
-            Subject::Unknown(digest) => FailuresOfForm::Name(digest),
+            LockoutSubject::Account(id) => FailuresOfForm::Account(id),
+            LockoutSubject::AccessKey(id) => FailuresOfForm::AccessKey(id),
+            LockoutSubject::Unknown(digest) => FailuresOfForm::Name(digest),
         };
         form.serialize(serializer)
     }
 
     pub(in crate::store::portable) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Subject, D::Error> {
+    ) -> Result<LockoutSubject, D::Error> {
         Ok(match FailuresOfForm::deserialize(deserializer)? {
-            FailuresOfForm::Account(id) => Subject::Account(id),
-            FailuresOfForm::AccessKey(id) => Subject::AccessKey(id),
-            FailuresOfForm::Name(digest) => Subject::Unknown(digest),
+            FailuresOfForm::Account(id) => LockoutSubject::Account(id),
+            FailuresOfForm::AccessKey(id) => LockoutSubject::AccessKey(id),
+            FailuresOfForm::Name(digest) => LockoutSubject::Unknown(digest),
         })
     }
 }

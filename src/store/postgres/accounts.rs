@@ -10,7 +10,7 @@ use super::error::{OperationError, unavailable};
 use super::row::{decode, encode, execute, query, query_opt, query_value, uuid};
 use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
-use crate::model::{Account, Email, Mail, Purpose, Standing, TokenDigest, Username};
+use crate::model::{Account, AccountStatus, Email, Mail, Purpose, TokenDigest, Username};
 use crate::store::record::StoredRecord;
 use crate::store::rules::GuardedGroup;
 use crate::store::{
@@ -230,7 +230,7 @@ pub(super) async fn has_active_members(
 ) -> Result<bool, OperationError> {
     let sql = "SELECT EXISTS (SELECT FROM account WHERE groups @> ARRAY[$1::text] AND standing = $2
         AND ((record ->> 'email_verified')::boolean OR NOT $3) AND id IS DISTINCT FROM $4)";
-    let active = status(Standing::Active);
+    let active = status(AccountStatus::Active);
     let but = but.map(|id| uuid(id.as_bytes()));
     query_value(
         client,
@@ -428,12 +428,12 @@ async fn is_last_active_member(
 }
 
 /// Where it stands, as its column says.
-pub(super) fn status(status: Standing) -> &'static str {
+pub(super) fn status(status: AccountStatus) -> &'static str {
     match status {
-        Standing::Active => "active",
-        Standing::AwaitingApproval => "awaiting-approval",
-        Standing::Declined => "declined",
-        Standing::Disabled => "disabled",
+        AccountStatus::Active => "active",
+        AccountStatus::AwaitingApproval => "awaiting-approval",
+        AccountStatus::Declined => "declined",
+        AccountStatus::Disabled => "disabled",
     }
 }
 

@@ -12,7 +12,7 @@ use super::error::OperationError;
 use super::row::{Params, query};
 use super::{accounts, mails};
 use crate::ids::MailId;
-use crate::model::{KeptMail, LockoutPolicy};
+use crate::model::{LockoutPolicy, QueuedMail};
 use crate::store::{AccountFilter, AccountPage, AdminQueryStore, Locks, StoreError};
 
 #[async_trait]
@@ -29,7 +29,7 @@ impl AdminQueryStore for PostgresStore {
             .await
     }
 
-    async fn mail(&self, id: MailId) -> Result<Option<KeptMail>, StoreError> {
+    async fn mail(&self, id: MailId) -> Result<Option<QueuedMail>, StoreError> {
         self.database
             .with(async |client| mails::by_id(client, id).await)
             .await

@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 use super::error::OperationError;
 use super::row::{account_of, decode, encode, execute, query, query_opt, uuid};
 use crate::ids::AccountId;
-use crate::model::{AccessKeyId, LockoutPolicy, Subject};
+use crate::model::{AccessKeyId, LockoutPolicy, LockoutSubject};
 use crate::store::attempt_counter::{self, AttemptCounter, CountedAttempt, WAYS};
 use crate::store::record::{Failures, UnknownFailures};
 use crate::store::{AttemptOutcome, Locks};
@@ -41,7 +41,7 @@ impl Attempts {
     pub(super) async fn record(
         &self,
         tx: &Transaction<'_>,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<AttemptOutcome, OperationError> {
         let place = self.lock(tx, subject).await?;
@@ -58,7 +58,11 @@ impl Attempts {
     }
 
     /// Forgets failures and lock.
-    pub(super) async fn clear(&self, tx: &Transaction<'_>, subject: Subject) -> Result<(), OperationError> {
+    pub(super) async fn clear(
+        &self,
+        tx: &Transaction<'_>,
+        subject: LockoutSubject,
+    ) -> Result<(), OperationError> {
         self.lock(tx, subject).await?.remove(tx).await
     }
 
@@ -66,7 +70,7 @@ impl Attempts {
     pub(super) async fn withdraw(
         &self,
         tx: &Transaction<'_>,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<(), OperationError> {
         let place = self.lock(tx, subject).await?;
@@ -83,13 +87,13 @@ impl Attempts {
     pub(super) async fn locked_for(
         &self,
         client: &impl GenericClient,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<Option<Duration>, OperationError> {
         let known = match subject {
-            Subject::Account(id) => AttemptKey::Account(id).failures(client).await?,
-            Subject::AccessKey(id) => AttemptKey::AccessKey(id).failures(client).await?,
-            Subject::Unknown(_) => None,
+            LockoutSubject::Account(id) => AttemptKey::Account(id).failures(client).await?,
+            LockoutSubject::AccessKey(id) => AttemptKey::AccessKey(id).failures(client).await?,
+            LockoutSubject::Unknown(_) => None,
         };
         let failures = match known {
             Some(failures) => Some(failures),
@@ -133,21 +137,25 @@ impl Attempts {
     /// Where a subject's failures are, which nobody else reads or writes until the transaction ends. An account that
     /// was removed meanwhile has no row of its own: what is tried there counts like what is tried at an unknown name.
     /// So does an access key that does not exist.
-    async fn lock(&self, tx: &Transaction<'_>, subject: Subject) -> Result<AttemptKey, OperationError> {
+    async fn lock(
+        &self,
+        tx: &Transaction<'_>,
+        subject: LockoutSubject,
+    ) -> Result<AttemptKey, OperationError> {
         match subject {
-            Subject::Account(id) => {
+            LockoutSubject::Account(id) => {
                 let sql = "SELECT FROM account WHERE id = $1 FOR NO KEY UPDATE";
                 if query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?.is_some() {
                     return Ok(AttemptKey::Account(id));
                 }
             }
-            Subject::AccessKey(id) => {
+            LockoutSubject::AccessKey(id) => {
                 let sql = "SELECT FROM access_key WHERE id = $1 FOR NO KEY UPDATE";
                 if query_opt(tx, sql, &[&id.as_str()]).await?.is_some() {
                     return Ok(AttemptKey::AccessKey(id));
                 }
             }
-            Subject::Unknown(_) => {}
+            LockoutSubject::Unknown(_) => {}
         }
         let place = self.among_names(subject);
         if let AttemptKey::Name(set, _) = place {
@@ -157,11 +165,11 @@ impl Attempts {
         Ok(place)
     }
 
-    fn among_names(&self, subject: Subject) -> AttemptKey {
+    fn among_names(&self, subject: LockoutSubject) -> AttemptKey {
         let digest = match subject {
-            Subject::Account(id) => Sha256::digest(id.as_bytes()).into(),
-            Subject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
-            Subject::Unknown(digest) => digest,
+            LockoutSubject::Account(id) => Sha256::digest(id.as_bytes()).into(),
+            LockoutSubject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
+            LockoutSubject::Unknown(digest) => digest,
         };
         AttemptKey::Name(attempt_counter::set_of(&self.names_key, &digest), digest)
     }

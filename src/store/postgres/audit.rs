@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 use super::PostgresStore;
 use super::error::OperationError;
 use super::row::{Json, decode, encode, execute, query, query_value};
-use crate::model::{AuditEvent, AuditPlace};
+use crate::model::{AuditCursor, AuditEvent};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject, StoreError};
 
 /// Events that one read looks at, at most: some tens of milliseconds.
@@ -60,7 +60,7 @@ impl AuditStore for PostgresStore {
         &self,
         filter: AuditFilter,
         order: AuditOrder,
-        after: Option<AuditPlace>,
+        after: Option<AuditCursor>,
         limit: usize,
     ) -> Result<AuditPage, StoreError> {
         self.database
@@ -70,7 +70,7 @@ impl AuditStore for PostgresStore {
 
     async fn prune_audit(&self, before: Timestamp) -> Result<usize, StoreError> {
         let mut known = self.audit.count.lock().await;
-        let micros = column(AuditPlace::at(before).micros);
+        let micros = column(AuditCursor::at(before).micros);
         let (removed, left) = self
             .database
             .transact(micros, |tx, micros| Box::pin(prune(tx, *micros)))
@@ -98,7 +98,7 @@ pub(super) async fn insert(client: &impl GenericClient, events: &[AuditEvent]) -
     let mut rows: (Vec<i64>, Vec<i64>, Vec<i16>, Vec<Json>) = Default::default();
     let mut about: (Vec<Vec<u8>>, Vec<i64>, Vec<i64>) = Default::default();
     for (event, number) in events.iter().zip(numbers) {
-        let (micros, number) = (column(AuditPlace::at(event.time).micros), number.try_get(0)?);
+        let (micros, number) = (column(AuditCursor::at(event.time).micros), number.try_get(0)?);
         let (version, record) = encode(event)?;
         rows.0.push(micros);
         rows.1.push(number);
@@ -135,7 +135,7 @@ async fn read(
     client: &impl GenericClient,
     filter: &AuditFilter,
     order: AuditOrder,
-    after: Option<AuditPlace>,
+    after: Option<AuditCursor>,
     limit: usize,
 ) -> Result<AuditPage, OperationError> {
     let mut page = AuditPage {
@@ -171,18 +171,18 @@ async fn piece(
     client: &impl GenericClient,
     filter: &AuditFilter,
     order: AuditOrder,
-    after: Option<AuditPlace>,
+    after: Option<AuditCursor>,
 ) -> Result<Vec<Row>, OperationError> {
     let (comes_after, direction, first) = match order {
         AuditOrder::OldestFirst => (">", "ASC", (-1, -1)),
         AuditOrder::NewestFirst => ("<", "DESC", (i64::MAX, i64::MAX)),
     };
     let after = after.map_or(first, |place| (column(place.micros), column(place.number)));
-    let from = filter.from.map_or(0, |from| column(AuditPlace::at(from).micros));
+    let from = filter.from.map_or(0, |from| column(AuditCursor::at(from).micros));
     // Itself included: a place knows no less than a microsecond.
     let until = filter
         .until
-        .map_or(i64::MAX, |until| column(AuditPlace::at(until).micros));
+        .map_or(i64::MAX, |until| column(AuditCursor::at(until).micros));
     let wanted = format!(
         "(micros, number) {comes_after} ($1, $2) AND micros BETWEEN $3 AND $4
          ORDER BY micros {direction}, number {direction} LIMIT {PIECE}"
@@ -214,16 +214,16 @@ pub(super) fn digest(subject: &AuditSubject) -> Vec<u8> {
 }
 
 /// The place of the event in a row.
-pub(super) fn place(row: &Row) -> Result<AuditPlace, OperationError> {
+pub(super) fn place(row: &Row) -> Result<AuditCursor, OperationError> {
     let (micros, number): (i64, i64) = (row.try_get("micros")?, row.try_get("number")?);
-    Ok(AuditPlace {
+    Ok(AuditCursor {
         micros: u64::try_from(micros).unwrap_or(0),
         number: u64::try_from(number).unwrap_or(0),
     })
 }
 
 /// An event, for people.
-pub(super) fn cursor_name(cursor: AuditPlace) -> String {
+pub(super) fn cursor_name(cursor: AuditCursor) -> String {
     format!("event {} of the audit log", cursor.number)
 }
 

@@ -14,7 +14,7 @@ use super::instance_lock::InstanceLock;
 use super::paging::PagedQuery;
 use super::row::{account_of, decode};
 use super::{audit, error};
-use crate::model::{AccessKeyId, SignatureDigest, Subject, Username};
+use crate::model::{AccessKeyId, LockoutSubject, SignatureDigest, Username};
 use crate::store::record::{Failures, MailQuota, Meta, SpentUntil};
 use crate::store::{
     AddressMails, DamagedStore, Export, KeptFailures, KeptLock, NamesKey, PortableStore, Record,
@@ -52,7 +52,7 @@ const KINDS: [ExportKind; 15] = [
         |row| {
             let of = account_of(row, "account")?;
             let kept = decode(row, || format!("the failures of account {of}"))?;
-            Ok(failures(Subject::Account(of), kept, None))
+            Ok(failures(LockoutSubject::Account(of), kept, None))
         },
     ),
     (
@@ -61,14 +61,14 @@ const KINDS: [ExportKind; 15] = [
             let of = row.try_get::<_, &str>("access_key")?;
             let kept = decode(row, || format!("the failures of access key {of}"))?;
             let id = AccessKeyId::parse(of.as_bytes()).map_err(|_| corrupt("an access key's id is none"))?;
-            Ok(failures(Subject::AccessKey(id), kept, None))
+            Ok(failures(LockoutSubject::AccessKey(id), kept, None))
         },
     ),
     (
         "SELECT digest, version, record FROM name_failures ORDER BY set, digest",
         |row| {
             let name = name_failures(row)?;
-            let of = Subject::Unknown(digest(row)?);
+            let of = LockoutSubject::Unknown(digest(row)?);
             Ok(failures(of, name.failures, Some(name.last)))
         },
     ),
@@ -241,7 +241,7 @@ fn named(row: &Row, what: &'static str) -> Result<impl FnOnce() -> String + use<
     Ok(move || format!("{what} {name}"))
 }
 
-fn failures(of: Subject, failures: Failures, last: Option<Timestamp>) -> Record {
+fn failures(of: LockoutSubject, failures: Failures, last: Option<Timestamp>) -> Record {
     let lock = failures.lock.map(|lock| KeptLock {
         until: lock.until,
         lasts: SignedDuration::try_from(lock.lasts).unwrap_or(SignedDuration::MAX),

@@ -15,7 +15,7 @@ use super::row::{encode, execute, query_value};
 use super::{
     PostgresStore, access_keys, accounts, audit, invitations, mails, sessions, signatures, tokens, verify,
 };
-use crate::model::{AuditEvent, Subject, Username};
+use crate::model::{AuditEvent, LockoutSubject, Username};
 use crate::random::Random;
 use crate::store::attempt_counter::{WAYS, set_of};
 use crate::store::record::{Failures, MailQuota, Meta, StoredLock};
@@ -145,7 +145,8 @@ impl OpenImport {
                 return Err("there is no data-key before it".to_owned());
             }
             Record::Failures(kept)
-                if matches!(kept.of, Subject::Unknown(_)) && self.names_key == NamesKeySource::Ours =>
+                if matches!(kept.of, LockoutSubject::Unknown(_))
+                    && self.names_key == NamesKeySource::Ours =>
             {
                 self.names_key = NamesKeySource::InUse;
             }
@@ -183,9 +184,9 @@ impl OpenImport {
             }),
         };
         let place = match kept.of {
-            Subject::Account(id) => AttemptKey::Account(id),
-            Subject::AccessKey(id) => AttemptKey::AccessKey(id),
-            Subject::Unknown(digest) => AttemptKey::Name(set_of(&self.key, &digest), digest),
+            LockoutSubject::Account(id) => AttemptKey::Account(id),
+            LockoutSubject::AccessKey(id) => AttemptKey::AccessKey(id),
+            LockoutSubject::Unknown(digest) => AttemptKey::Name(set_of(&self.key, &digest), digest),
         };
         let last = kept.last.unwrap_or(Timestamp::UNIX_EPOCH);
         place.insert(&self.client, failures, last).await

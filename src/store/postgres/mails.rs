@@ -10,14 +10,14 @@ use super::error::OperationError;
 use super::row::{decode, encode, execute, micros, query, query_opt, query_value, uuid};
 use super::{accounts, invitations, tokens};
 use crate::ids::MailId;
-use crate::model::{Email, KeptMail, Mail, MailState};
+use crate::model::{Email, Mail, MailState, QueuedMail};
 use crate::store::record::MailQuota;
 use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError, rules};
 
 /// Lets mails wait, due at once.
 pub(super) async fn enqueue(tx: &Transaction<'_>, mails: &[Mail]) -> Result<(), OperationError> {
     for mail in mails {
-        let queued = KeptMail {
+        let queued = QueuedMail {
             mail: mail.clone(),
             attempts: 0,
             state: MailState::Due(mail.cause.at),
@@ -29,7 +29,7 @@ pub(super) async fn enqueue(tx: &Transaction<'_>, mails: &[Mail]) -> Result<(), 
 }
 
 /// Keeps a mail that is new.
-pub(super) async fn insert(client: &impl GenericClient, queued: &KeptMail) -> Result<(), OperationError> {
+pub(super) async fn insert(client: &impl GenericClient, queued: &QueuedMail) -> Result<(), OperationError> {
     let (version, record) = encode(queued)?;
     let (due, failed) = times(queued.state);
     execute(
@@ -53,7 +53,7 @@ pub(super) async fn take_due(
     tx: &Transaction<'_>,
     now: Timestamp,
     lease: Duration,
-) -> Result<Option<KeptMail>, OperationError> {
+) -> Result<Option<QueuedMail>, OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE due_at <= $1 ORDER BY due_at, id LIMIT 1
         FOR UPDATE SKIP LOCKED";
     let mut kept = loop {
@@ -93,7 +93,7 @@ pub(super) async fn claim(
         Some(ClaimToken::Account(token)) => accounts::lock(tx, token.account).await?,
         _ => None,
     };
-    let Some(KeptMail { mail, .. }) = lock(tx, id).await? else {
+    let Some(QueuedMail { mail, .. }) = lock(tx, id).await? else {
         return Ok(ClaimMail::Gone);
     };
     let mut invitation = None;
@@ -190,7 +190,7 @@ pub(super) async fn list(
     client: &impl GenericClient,
     after: Option<MailId>,
     limit: usize,
-) -> Result<Vec<KeptMail>, OperationError> {
+) -> Result<Vec<QueuedMail>, OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2";
     let after = after.map(|id| uuid(id.as_bytes()));
     let rows = query(client, sql, &[&after, &i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
@@ -200,7 +200,7 @@ pub(super) async fn list(
 pub(super) async fn by_id(
     client: &impl GenericClient,
     id: MailId,
-) -> Result<Option<KeptMail>, OperationError> {
+) -> Result<Option<QueuedMail>, OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE id = $1";
     let row = query_opt(client, sql, &[&uuid(id.as_bytes())]).await?;
     row.map(|row| read(&row)).transpose()
@@ -238,13 +238,13 @@ pub(super) fn times(state: MailState) -> (Option<i64>, Option<i64>) {
     }
 }
 
-async fn lock(tx: &Transaction<'_>, id: MailId) -> Result<Option<KeptMail>, OperationError> {
+async fn lock(tx: &Transaction<'_>, id: MailId) -> Result<Option<QueuedMail>, OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE id = $1 FOR UPDATE";
     let row = query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?;
     row.map(|row| read(&row)).transpose()
 }
 
-async fn update(tx: &Transaction<'_>, queued: &KeptMail) -> Result<(), OperationError> {
+async fn update(tx: &Transaction<'_>, queued: &QueuedMail) -> Result<(), OperationError> {
     let (version, record) = encode(queued)?;
     let (due, failed) = times(queued.state);
     let sql = "UPDATE mail SET due_at = $2, failed_at = $3, version = $4, record = $5 WHERE id = $1";
@@ -281,7 +281,7 @@ async fn count(
     Ok(true)
 }
 
-fn read(row: &Row) -> Result<KeptMail, OperationError> {
+fn read(row: &Row) -> Result<QueuedMail, OperationError> {
     let id: uuid::Uuid = row.try_get("id")?;
     decode(row, || format!("mail {id}"))
 }

@@ -43,9 +43,10 @@ use super::{
 use crate::clock::Clock;
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{
-    Account, Email, Invitation, LockoutPolicy, Session, SignatureDigest, Subject, TokenDigest, Username,
+    Account, Email, Invitation, LockoutPolicy, LockoutSubject, Session, SignatureDigest, TokenDigest,
+    Username,
 };
-use crate::model::{KeptMail, Mail, MailedToken};
+use crate::model::{EmailToken, Mail, QueuedMail};
 use crate::random::Random;
 
 use attempts::Attempts;
@@ -244,7 +245,7 @@ impl Store for PostgresStore {
 
     async fn record_attempt(
         &self,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<AttemptOutcome, StoreError> {
         self.database
@@ -255,7 +256,7 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn clear_attempts(&self, subject: Subject) -> Result<(), StoreError> {
+    async fn clear_attempts(&self, subject: LockoutSubject) -> Result<(), StoreError> {
         self.database
             .transact((self.attempts.clone(), subject), |tx, (attempts, subject)| {
                 Box::pin(attempts.clear(tx, *subject))
@@ -263,7 +264,11 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn withdraw_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<(), StoreError> {
+    async fn withdraw_attempt(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<(), StoreError> {
         self.database
             .transact(
                 (self.attempts.clone(), subject, policy),
@@ -274,7 +279,7 @@ impl Store for PostgresStore {
 
     async fn locked_for(
         &self,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<Option<Duration>, StoreError> {
         self.database
@@ -378,13 +383,13 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn save_token(&self, token: MailedToken) -> Result<(), StoreError> {
+    async fn save_token(&self, token: EmailToken) -> Result<(), StoreError> {
         self.database
             .transact(token, |tx, token| Box::pin(tokens::put(tx, token)))
             .await
     }
 
-    async fn token(&self, digest: TokenDigest) -> Result<Option<MailedToken>, StoreError> {
+    async fn token(&self, digest: TokenDigest) -> Result<Option<EmailToken>, StoreError> {
         self.database
             .with(async |client| tokens::by_digest(client, &digest).await)
             .await
@@ -411,7 +416,7 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<KeptMail>, StoreError> {
+    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<QueuedMail>, StoreError> {
         self.database
             .transact((now, lease), |tx, (now, lease)| {
                 Box::pin(mails::take_due(tx, *now, *lease))
@@ -440,7 +445,7 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<KeptMail>, StoreError> {
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
         self.database
             .with(async |client| mails::list(client, after, limit).await)
             .await

@@ -9,7 +9,7 @@ use super::error::OperationError;
 use super::mails;
 use super::row::{decode, execute, micros, query};
 use crate::clock;
-use crate::model::{Invitation, MailedToken};
+use crate::model::{EmailToken, Invitation};
 use crate::store::StoreError;
 
 /// How long a mail that failed for good is kept for administrators to see.
@@ -47,7 +47,7 @@ pub(super) async fn forget_future(tx: &Transaction<'_>, now: Timestamp) -> Resul
     execute(tx, "DELETE FROM invitation WHERE digest = ANY ($1)", &[&ahead]).await?;
     ahead.clear();
     for row in query(tx, "SELECT digest, version, record FROM mailed_token", &[]).await? {
-        let token = sound(decode::<MailedToken>(&row, || "a mailed token".to_owned()))?;
+        let token = sound(decode::<EmailToken>(&row, || "a mailed token".to_owned()))?;
         if token.is_some_and(|token| token.is_ahead(now)) {
             ahead.push(row.try_get("digest")?);
         }

@@ -11,7 +11,7 @@ use super::accounts::status;
 use super::error::OperationError;
 use super::row::{Json, bytes, decode, encode, execute, load, micros, query, query_opt, uuid};
 use crate::ids::AccountId;
-use crate::model::{AccessKeyId, Session, Standing, TokenDigest};
+use crate::model::{AccessKeyId, AccountStatus, Session, TokenDigest};
 use crate::store::{LoadedRows, PutSession, SessionsToEnd, StoreError, rules};
 
 /// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked, or the
@@ -23,7 +23,7 @@ pub(super) async fn put(
 ) -> Result<PutSession, OperationError> {
     let sql = "SELECT FROM account WHERE id = $1 AND standing = $2 FOR SHARE";
     let account = uuid(session.account.as_bytes());
-    let may_sign_in = query_opt(tx, sql, &[&account, &status(Standing::Active)]).await?;
+    let may_sign_in = query_opt(tx, sql, &[&account, &status(AccountStatus::Active)]).await?;
     if may_sign_in.is_none() {
         return Ok(PutSession::ShutOut);
     }

@@ -8,11 +8,11 @@ use super::error::OperationError;
 use super::row::{account_of, bytes, decode, encode, execute, micros, query_opt, query_value, uuid};
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
-use crate::model::{Mail, MailedToken, Purpose, TokenDigest};
+use crate::model::{EmailToken, Mail, Purpose, TokenDigest};
 use crate::store::{ConsumeToken, SessionsToEnd, TokenEffect, rules};
 
 /// Keeps a token in place of the account's earlier one for the same purpose; none if the account is gone.
-pub(super) async fn put(tx: &Transaction<'_>, token: &MailedToken) -> Result<(), OperationError> {
+pub(super) async fn put(tx: &Transaction<'_>, token: &EmailToken) -> Result<(), OperationError> {
     if accounts::lock(tx, token.account).await?.is_none() {
         return Ok(());
     }
@@ -21,7 +21,7 @@ pub(super) async fn put(tx: &Transaction<'_>, token: &MailedToken) -> Result<(),
 }
 
 /// Keeps a token that is new.
-pub(super) async fn insert(client: &impl GenericClient, token: &MailedToken) -> Result<(), OperationError> {
+pub(super) async fn insert(client: &impl GenericClient, token: &EmailToken) -> Result<(), OperationError> {
     let (version, record) = encode(token)?;
     execute(
         client,
@@ -43,7 +43,7 @@ pub(super) async fn insert(client: &impl GenericClient, token: &MailedToken) -> 
 pub(super) async fn by_digest(
     client: &impl GenericClient,
     digest: &TokenDigest,
-) -> Result<Option<MailedToken>, OperationError> {
+) -> Result<Option<EmailToken>, OperationError> {
     let sql = "SELECT account, version, record FROM mailed_token WHERE digest = $1";
     let row = query_opt(client, sql, &[&bytes(digest)]).await?;
     row.map(|row| read(&row)).transpose()
@@ -54,7 +54,7 @@ pub(super) async fn current(
     client: &impl GenericClient,
     account: AccountId,
     of: Purpose,
-) -> Result<Option<MailedToken>, OperationError> {
+) -> Result<Option<EmailToken>, OperationError> {
     let sql = "SELECT account, version, record FROM mailed_token WHERE account = $1 AND purpose = $2";
     let row = query_opt(client, sql, &[&uuid(account.as_bytes()), &purpose(of)]).await?;
     row.map(|row| read(&row)).transpose()
@@ -149,7 +149,7 @@ pub(super) fn purpose(purpose: Purpose) -> &'static str {
     }
 }
 
-fn read(row: &Row) -> Result<MailedToken, OperationError> {
+fn read(row: &Row) -> Result<EmailToken, OperationError> {
     let account = account_of(row, "account")?;
     decode(row, || format!("a mailed token of account {account}"))
 }

@@ -15,7 +15,7 @@ use super::row::{account_of, bytes, decode, micros, query_value, uuid};
 use super::tokens::purpose;
 use super::{audit, mails};
 use crate::model::{
-    AccessKey, Account, AuditEvent, AuditPlace, Invitation, KeptMail, MailedToken, Session, Username,
+    AccessKey, Account, AuditCursor, AuditEvent, EmailToken, Invitation, QueuedMail, Session, Username,
     WrappedDataKey,
 };
 use crate::store::attempt_counter::set_of;
@@ -260,7 +260,7 @@ fn invitation(row: &Row) -> Result<(), OperationError> {
 fn token(row: &Row) -> Result<(), OperationError> {
     let account = account_of(row, "account")?;
     let name = || format!("a mailed token of account {account}");
-    let token: MailedToken = decode(row, name)?;
+    let token: EmailToken = decode(row, name)?;
     require(
         name,
         bytes(&token.digest) == digest(row)?,
@@ -279,7 +279,7 @@ fn token(row: &Row) -> Result<(), OperationError> {
 fn mail(row: &Row) -> Result<(), OperationError> {
     let id: Uuid = row.try_get("id")?;
     let name = || format!("mail {id}");
-    let queued: KeptMail = decode(row, name)?;
+    let queued: QueuedMail = decode(row, name)?;
     require(
         name,
         uuid(queued.mail.id.as_bytes()) == id,
@@ -327,7 +327,7 @@ fn event(row: &Row) -> Result<(), OperationError> {
     let event: AuditEvent = decode(row, name)?;
     require(
         name,
-        AuditPlace::at(event.time).micros == place.micros,
+        AuditCursor::at(event.time).micros == place.micros,
         "it is of another moment",
     )?;
     let digests = |subjects: Vec<AuditSubject>| -> Vec<_> { subjects.iter().map(audit::digest).collect() };

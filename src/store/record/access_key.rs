@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::ids::AccountId;
-use crate::model::{AccessKey, AccessKeyId, KeyScope, KeyUse, Sealed, WrappedDataKey};
+use crate::model::{AccessKey, AccessKeyId, EncryptedSecret, KeyScope, KeyUse, WrappedDataKey};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -104,8 +104,8 @@ impl StoredRecord for WrappedDataKey {
 }
 
 impl SealedV1 {
-    fn read(self) -> Result<Sealed, RecordError> {
-        Ok(Sealed {
+    fn read(self) -> Result<EncryptedSecret, RecordError> {
+        Ok(EncryptedSecret {
             nonce: bytes(&self.nonce)
                 .and_then(|nonce| nonce.try_into().ok())
                 .ok_or(RecordError::Field("nonce"))?,
@@ -118,8 +118,8 @@ fn bytes(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-impl From<&Sealed> for SealedV1 {
-    fn from(sealed: &Sealed) -> Self {
+impl From<&EncryptedSecret> for SealedV1 {
+    fn from(sealed: &EncryptedSecret) -> Self {
         Self {
             nonce: URL_SAFE_NO_PAD.encode(sealed.nonce),
             ciphertext: URL_SAFE_NO_PAD.encode(&sealed.ciphertext),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RecordError, StoredRecord, read, write};
 use crate::ids::{AccountId, MailId};
-use crate::model::{Account, Agreement, Decision, PendingEmail, Standing, Username};
+use crate::model::{Account, AccountStatus, Agreement, Decision, PendingEmail, Username};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -274,18 +274,18 @@ impl TryFrom<PendingEmailV1> for PendingEmail {
     }
 }
 
-impl From<Standing> for AccountStatusV1 {
-    fn from(status: Standing) -> Self {
+impl From<AccountStatus> for AccountStatusV1 {
+    fn from(status: AccountStatus) -> Self {
         match status {
-            Standing::Active => Self::Active,
-            Standing::AwaitingApproval => Self::AwaitingApproval,
-            Standing::Declined => Self::Declined,
-            Standing::Disabled => Self::Disabled,
+            AccountStatus::Active => Self::Active,
+            AccountStatus::AwaitingApproval => Self::AwaitingApproval,
+            AccountStatus::Declined => Self::Declined,
+            AccountStatus::Disabled => Self::Disabled,
         }
     }
 }
 
-impl From<AccountStatusV1> for Standing {
+impl From<AccountStatusV1> for AccountStatus {
     fn from(standing: AccountStatusV1) -> Self {
         match standing {
             AccountStatusV1::Active => Self::Active,
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn version_1_is_read_as_ever() {
         let account = Account::decode(1, FROZEN_1.as_bytes()).unwrap();
-        assert_eq!(account.standing, Standing::AwaitingApproval);
+        assert_eq!(account.standing, AccountStatus::AwaitingApproval);
         assert_eq!(account.agreements.len(), 1);
         assert_eq!(account.language, None);
     }
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn version_3_is_read_as_ever() {
         let account = Account::decode(3, FROZEN_3.as_bytes()).unwrap();
-        assert_eq!(account.standing, Standing::Declined);
+        assert_eq!(account.standing, AccountStatus::Declined);
         assert!(account.decision.is_some() && account.former_usernames.is_empty());
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::ids::{AccountId, MailId};
-use crate::model::{MailedToken, Purpose, TokenDigest};
+use crate::model::{EmailToken, Purpose, TokenDigest};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -28,7 +28,7 @@ enum PurposeV1 {
     ChangeEmail,
 }
 
-impl StoredRecord for MailedToken {
+impl StoredRecord for EmailToken {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(&EmailTokenV1 {
             digest: self.digest,
@@ -87,6 +87,6 @@ mod tests {
 
     #[test]
     fn version_1_is_read_and_written_as_ever() {
-        assert_version_1_stays::<MailedToken>(FROZEN);
+        assert_version_1_stays::<EmailToken>(FROZEN);
     }
 }

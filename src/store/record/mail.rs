@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::clock;
 use crate::ids::{AccountId, InvitationId, MailId};
-use crate::model::{AccessKeyId, Cause, Email, KeptMail, Mail, MailState, Topic};
+use crate::model::{AccessKeyId, Email, Mail, MailKind, MailOrigin, MailState, QueuedMail};
 use crate::store::StoreError;
 
 /// The mails that an address was sent within a window of time.
@@ -123,7 +123,7 @@ enum StateV1 {
     Failed(Timestamp),
 }
 
-impl StoredRecord for KeptMail {
+impl StoredRecord for QueuedMail {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         let Mail {
             id,
@@ -157,7 +157,7 @@ impl StoredRecord for KeptMail {
                 to: email(&row.to)?,
                 topic: row.topic.try_into()?,
                 language: row.language,
-                cause: Cause {
+                cause: MailOrigin {
                     at: row.at,
                     address: row.address,
                     by_administrator: row.by_administrator,
@@ -177,27 +177,27 @@ fn email(text: &str) -> Result<Email, RecordError> {
     text.parse().map_err(|_| RecordError::Field("address"))
 }
 
-impl From<&Topic> for TopicV1 {
-    fn from(topic: &Topic) -> Self {
+impl From<&MailKind> for TopicV1 {
+    fn from(topic: &MailKind) -> Self {
         match topic {
-            Topic::VerifyEmail => Self::VerifyEmail,
-            Topic::AlreadyRegistered => Self::AlreadyRegistered,
-            Topic::Reset => Self::Reset,
-            Topic::ChangeEmail(id) => Self::ChangeEmail(*id),
-            Topic::EmailChanged(email) => Self::EmailChanged(email.as_str().to_owned()),
-            Topic::UsernameChanged(username) => Self::UsernameChanged(username.to_string()),
-            Topic::PasswordChanged => Self::PasswordChanged,
-            Topic::PasswordReset => Self::PasswordReset,
-            Topic::AccessKeyCreated(id) => Self::AccessKeyCreated(*id),
-            Topic::AwaitingApproval(id) => Self::AwaitingApproval(*id),
-            Topic::Approved => Self::Approved,
-            Topic::Declined => Self::Declined,
-            Topic::Invitation(id) => Self::Invitation(*id),
+            MailKind::VerifyEmail => Self::VerifyEmail,
+            MailKind::AlreadyRegistered => Self::AlreadyRegistered,
+            MailKind::Reset => Self::Reset,
+            MailKind::ChangeEmail(id) => Self::ChangeEmail(*id),
+            MailKind::EmailChanged(email) => Self::EmailChanged(email.as_str().to_owned()),
+            MailKind::UsernameChanged(username) => Self::UsernameChanged(username.to_string()),
+            MailKind::PasswordChanged => Self::PasswordChanged,
+            MailKind::PasswordReset => Self::PasswordReset,
+            MailKind::AccessKeyCreated(id) => Self::AccessKeyCreated(*id),
+            MailKind::AwaitingApproval(id) => Self::AwaitingApproval(*id),
+            MailKind::Approved => Self::Approved,
+            MailKind::Declined => Self::Declined,
+            MailKind::Invitation(id) => Self::Invitation(*id),
         }
     }
 }
 
-impl TryFrom<TopicV1> for Topic {
+impl TryFrom<TopicV1> for MailKind {
     type Error = RecordError;
 
     fn try_from(topic: TopicV1) -> Result<Self, RecordError> {
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn version_1_is_read_and_written_as_ever() {
-        assert_version_1_stays::<KeptMail>(FROZEN);
+        assert_version_1_stays::<QueuedMail>(FROZEN);
         assert_version_1_stays::<MailQuota>(FROZEN_POSTAGE);
     }
 }

@@ -16,7 +16,7 @@ use super::mails;
 use super::record::{self, Failures, IndexForm, StoredRecord, UnknownFailures};
 use super::rows::{Changes, Row, Rows, WriteBatch};
 use crate::ids::MailId;
-use crate::model::{Account, KeptMail, LockoutPolicy, Standing};
+use crate::model::{Account, AccountStatus, LockoutPolicy, QueuedMail};
 use crate::store::{AccountFilter, AccountPage, AdminQueryStore, Locks, StoreError};
 
 /// Accounts that one call looks at, at most: some tens of milliseconds.
@@ -101,7 +101,7 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
     pieces(engine, RowKind::Mail, |rows| {
         let mails = rows
             .iter()
-            .filter_map(|(key, value)| record::decode::<KeptMail>(key, value).ok());
+            .filter_map(|(key, value)| record::decode::<QueuedMail>(key, value).ok());
         let keys = mails.filter_map(|kept| mails::reset_index(&kept.mail));
         engine.commit(&keys.map(|key| (key, Some(nothing.clone()))).collect())
     })?;
@@ -142,7 +142,7 @@ impl AdminQueryStore for SledStore {
             .await
     }
 
-    async fn mail(&self, id: MailId) -> Result<Option<KeptMail>, StoreError> {
+    async fn mail(&self, id: MailId) -> Result<Option<QueuedMail>, StoreError> {
         self.read_all(move |engine| engine.with(|tree| tree.read(&key::mail(id))))
             .await
     }
@@ -165,7 +165,7 @@ fn find(
     let prefix = match (&text, filter.standing, &filter.group) {
         (Some(text), _, _) => key::terms(text),
         (None, Some(standing), None) => key::statuses(standing),
-        (None, Some(standing), Some(_)) if standing != Standing::Active => key::statuses(standing),
+        (None, Some(standing), Some(_)) if standing != AccountStatus::Active => key::statuses(standing),
         (None, _, Some(group)) => key::members(group),
         (None, None, None) => RowKind::Account.prefix(),
     };

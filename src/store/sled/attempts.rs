@@ -12,7 +12,7 @@ use super::key;
 use super::record::{self, Failures, Run, UnknownFailures};
 use super::rows::{Rows, WriteBatch};
 use crate::clock::Clock;
-use crate::model::{LockoutPolicy, Subject};
+use crate::model::{LockoutPolicy, LockoutSubject};
 use crate::store::attempt_counter::{self, AttemptCounter, CountedAttempt, ELSEWHERE, WAYS};
 use crate::store::{AttemptOutcome, StoreError};
 
@@ -36,7 +36,7 @@ impl Attempts {
     pub(super) fn record(
         &self,
         batch: &mut WriteBatch<'_>,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<AttemptOutcome, StoreError> {
         let place = self.place(batch, subject)?;
@@ -53,7 +53,11 @@ impl Attempts {
     }
 
     /// Forgets failures and lock.
-    pub(super) fn clear(&self, batch: &mut WriteBatch<'_>, subject: Subject) -> Result<(), StoreError> {
+    pub(super) fn clear(
+        &self,
+        batch: &mut WriteBatch<'_>,
+        subject: LockoutSubject,
+    ) -> Result<(), StoreError> {
         let place = self.place(batch, subject)?;
         if batch.value(place.key())?.is_some() {
             batch.remove(place.into_key());
@@ -65,7 +69,7 @@ impl Attempts {
     pub(super) fn withdraw(
         &self,
         batch: &mut WriteBatch<'_>,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<(), StoreError> {
         let place = self.place(batch, subject)?;
@@ -83,7 +87,7 @@ impl Attempts {
     pub(super) fn locked_for(
         &self,
         rows: &impl Rows,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<Option<Duration>, StoreError> {
         let failures = self.place(rows, subject)?.failures(rows)?;
@@ -97,17 +101,17 @@ impl Attempts {
 
     /// Where a subject's failures are. An account that was removed meanwhile has no row of its own: what is tried
     /// there counts like what is tried at an unknown name. So does an access key that does not exist.
-    fn place(&self, rows: &impl Rows, subject: Subject) -> Result<AttemptKey, StoreError> {
+    fn place(&self, rows: &impl Rows, subject: LockoutSubject) -> Result<AttemptKey, StoreError> {
         let digest = match subject {
-            Subject::Account(id) if rows.value(&key::account(id))?.is_some() => {
+            LockoutSubject::Account(id) if rows.value(&key::account(id))?.is_some() => {
                 return Ok(AttemptKey::OfKnown(key::attempts(id)));
             }
-            Subject::Account(id) => Sha256::digest(id.as_bytes()).into(),
-            Subject::AccessKey(id) if rows.value(&key::access_key(id))?.is_some() => {
+            LockoutSubject::Account(id) => Sha256::digest(id.as_bytes()).into(),
+            LockoutSubject::AccessKey(id) if rows.value(&key::access_key(id))?.is_some() => {
                 return Ok(AttemptKey::OfKnown(key::key_attempts(id)));
             }
-            Subject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
-            Subject::Unknown(digest) => digest,
+            LockoutSubject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
+            LockoutSubject::Unknown(digest) => digest,
         };
         let set = attempt_counter::set_of(&self.slot_key, &digest);
         Ok(AttemptKey::InSet(set, key::unknown(set, &digest)))
@@ -163,12 +167,12 @@ impl Attempts {
     pub(super) fn insert(
         &self,
         batch: &mut WriteBatch<'_>,
-        subject: Subject,
+        subject: LockoutSubject,
         failures: &Failures,
         last: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
         let place = self.place(batch, subject)?;
-        let belongs = matches!(place, AttemptKey::InSet(..)) == matches!(subject, Subject::Unknown(_));
+        let belongs = matches!(place, AttemptKey::InSet(..)) == matches!(subject, LockoutSubject::Unknown(_));
         if !belongs || batch.value(place.key())?.is_some() {
             return Ok(false);
         }
@@ -224,15 +228,15 @@ mod tests {
         duration: Duration::from_mins(20),
     };
 
-    fn name(n: u32) -> Subject {
-        Subject::unknown(&n.to_string())
+    fn name(n: u32) -> LockoutSubject {
+        LockoutSubject::unknown(&n.to_string())
     }
 
     /// Names of one set, so many as were asked for.
-    fn rivals(attempts: &Attempts, wanted: usize) -> Vec<Subject> {
+    fn rivals(attempts: &Attempts, wanted: usize) -> Vec<LockoutSubject> {
         let set = |subject| match subject {
-            Subject::Unknown(digest) => attempt_counter::set_of(&attempts.slot_key, &digest),
-            Subject::Account(_) | Subject::AccessKey(_) => unreachable!(),
+            LockoutSubject::Unknown(digest) => attempt_counter::set_of(&attempts.slot_key, &digest),
+            LockoutSubject::Account(_) | LockoutSubject::AccessKey(_) => unreachable!(),
         };
         (1..)
             .map(name)

@@ -14,7 +14,7 @@ use super::engine::{Engine, PIECE};
 use super::key::{self, RowKind};
 use super::record;
 use super::rows::{Row, Rows, WriteBatch};
-use crate::model::{AuditEvent, AuditPlace};
+use crate::model::{AuditCursor, AuditEvent};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject, StoreError};
 
 /// Rows that one read looks at, at most: some tens of milliseconds.
@@ -56,9 +56,9 @@ impl AuditLog {
         at_most: usize,
     ) -> Result<(), StoreError> {
         for event in events {
-            let cursor = AuditPlace {
+            let cursor = AuditCursor {
                 number: self.next.fetch_add(1, Ordering::Relaxed),
-                ..AuditPlace::at(event.time)
+                ..AuditCursor::at(event.time)
             };
             insert(batch, cursor, event)?;
         }
@@ -103,7 +103,7 @@ impl AuditStore for SledStore {
         &self,
         filter: AuditFilter,
         order: AuditOrder,
-        after: Option<AuditPlace>,
+        after: Option<AuditCursor>,
         limit: usize,
     ) -> Result<AuditPage, StoreError> {
         self.read_all(move |engine| read(engine, &filter, order, after, limit))
@@ -111,7 +111,7 @@ impl AuditStore for SledStore {
     }
 
     async fn prune_audit(&self, before: Timestamp) -> Result<usize, StoreError> {
-        let end = key::audit(AuditPlace::at(before));
+        let end = key::audit(AuditCursor::at(before));
         let mut removed = 0;
         loop {
             let log = self.open.audit.clone();
@@ -134,7 +134,7 @@ impl AuditStore for SledStore {
 /// Keeps an event at a place that is free, with all that it is found by.
 pub(super) fn insert(
     batch: &mut WriteBatch<'_>,
-    cursor: AuditPlace,
+    cursor: AuditCursor,
     event: &AuditEvent,
 ) -> Result<(), StoreError> {
     batch.put(key::audit(cursor), event)?;
@@ -149,7 +149,7 @@ fn read(
     engine: &Engine,
     filter: &AuditFilter,
     order: AuditOrder,
-    after: Option<AuditPlace>,
+    after: Option<AuditCursor>,
     limit: usize,
 ) -> Result<AuditPage, StoreError> {
     let mut page = AuditPage::default();
@@ -193,11 +193,11 @@ fn read(
 /// Rows that were read of all spans, by the places of their events: each event once.
 #[derive(Default)]
 struct EventChunk {
-    rows: BTreeMap<AuditPlace, Row>,
+    rows: BTreeMap<AuditCursor, Row>,
     /// How many were read to get them.
     looks: usize,
     /// Up to where there are all; none if that is the end.
-    until: Option<AuditPlace>,
+    until: Option<AuditCursor>,
 }
 
 impl EventChunk {
@@ -225,7 +225,7 @@ impl EventChunk {
         Ok(piece)
     }
 
-    fn in_order(&self, order: AuditOrder) -> Box<dyn Iterator<Item = (&AuditPlace, &Row)> + '_> {
+    fn in_order(&self, order: AuditOrder) -> Box<dyn Iterator<Item = (&AuditCursor, &Row)> + '_> {
         match order {
             AuditOrder::OldestFirst => Box::new(self.rows.iter()),
             AuditOrder::NewestFirst => Box::new(self.rows.iter().rev()),
@@ -233,7 +233,7 @@ impl EventChunk {
     }
 }
 
-fn comes_before(one: AuditPlace, other: AuditPlace, order: AuditOrder) -> bool {
+fn comes_before(one: AuditCursor, other: AuditCursor, order: AuditOrder) -> bool {
     match order {
         AuditOrder::OldestFirst => one < other,
         AuditOrder::NewestFirst => one > other,
@@ -255,7 +255,7 @@ impl Span {
         subjects: &[AuditSubject],
         filter: &AuditFilter,
         order: AuditOrder,
-        after: Option<AuditPlace>,
+        after: Option<AuditCursor>,
     ) -> Vec<Self> {
         if subjects.is_empty() {
             return vec![Self::along(RowKind::Audit.prefix(), filter, order, after)];
@@ -266,11 +266,11 @@ impl Span {
             .collect()
     }
 
-    fn along(prefix: Vec<u8>, filter: &AuditFilter, order: AuditOrder, after: Option<AuditPlace>) -> Self {
-        let from = filter.from.map_or(FIRST, AuditPlace::at);
+    fn along(prefix: Vec<u8>, filter: &AuditFilter, order: AuditOrder, after: Option<AuditCursor>) -> Self {
+        let from = filter.from.map_or(FIRST, AuditCursor::at);
         // One more: a place knows no less than a microsecond.
-        let until = filter.until.map_or(LAST, |until| AuditPlace {
-            micros: AuditPlace::at(until).micros.saturating_add(1),
+        let until = filter.until.map_or(LAST, |until| AuditCursor {
+            micros: AuditCursor::at(until).micros.saturating_add(1),
             number: 0,
         });
         let mut span = Self {
@@ -286,7 +286,7 @@ impl Span {
     }
 
     /// What is up to this place, in this order, is read.
-    fn pass(&mut self, cursor: AuditPlace, order: AuditOrder) {
+    fn pass(&mut self, cursor: AuditCursor, order: AuditOrder) {
         let place = key::audit_within(&self.prefix, cursor);
         match order {
             AuditOrder::OldestFirst if place >= self.from => (self.from, self.from_is_past) = (place, true),
@@ -313,9 +313,9 @@ impl Span {
     }
 }
 
-const FIRST: AuditPlace = AuditPlace { micros: 0, number: 0 };
+const FIRST: AuditCursor = AuditCursor { micros: 0, number: 0 };
 
-const LAST: AuditPlace = AuditPlace {
+const LAST: AuditCursor = AuditCursor {
     micros: u64::MAX,
     number: u64::MAX,
 };

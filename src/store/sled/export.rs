@@ -11,7 +11,7 @@ use super::key::{self, RowKind};
 use super::record::{self, Failures, MailQuota, Meta, SpentUntil, UnknownFailures};
 use super::snapshot::Snapshot;
 use crate::ids::AccountId;
-use crate::model::Subject;
+use crate::model::LockoutSubject;
 use crate::store::{
     AddressMails, Export, KeptFailures, KeptLock, NamesKey, PortableStore, Record, SpentSignature, StoreError,
 };
@@ -69,7 +69,7 @@ fn next(engine: &Engine, snapshot: &mut Snapshot) -> Result<Vec<Record>, StoreEr
 pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, StoreError> {
     let wrong = |what: &str| StoreError::Corrupt(format!("{} {what}", record::name(key)));
     let kind = RowKind::of(key).ok_or_else(|| wrong("is of no kind that exists"))?;
-    let failures = |of: Option<Subject>, failures: Failures, last| {
+    let failures = |of: Option<LockoutSubject>, failures: Failures, last| {
         let lock = failures.lock.map(|lock| KeptLock {
             until: lock.until,
             lasts: SignedDuration::try_from(lock.lasts).unwrap_or(SignedDuration::MAX),
@@ -98,16 +98,16 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
         }
         RowKind::AccessKey => Record::AccessKey(record::decode(key, value)?),
         RowKind::Attempts => {
-            let of = key::trailing_account(key).map(Subject::Account);
+            let of = key::trailing_account(key).map(LockoutSubject::Account);
             failures(of, record::decode(key, value)?, None)?
         }
         RowKind::KeyAttempts => {
-            let of = key::trailing_access_key(key).map(Subject::AccessKey);
+            let of = key::trailing_access_key(key).map(LockoutSubject::AccessKey);
             failures(of, record::decode(key, value)?, None)?
         }
         RowKind::Unknown => {
             let name: UnknownFailures = record::decode(key, value)?;
-            let of = key::trailing_name(key).map(Subject::Unknown);
+            let of = key::trailing_name(key).map(LockoutSubject::Unknown);
             failures(of, name.failures, Some(name.last))?
         }
         RowKind::Session => Record::Session(record::decode(key, value)?),

@@ -18,7 +18,7 @@ use super::{
 use super::{attempts::Attempts, verify};
 use crate::clock::Clock;
 use crate::ids::AccountId;
-use crate::model::{Account, AuditPlace, Subject};
+use crate::model::{Account, AuditCursor, LockoutSubject};
 use crate::random::Random;
 use crate::store::{Import, KeptFailures, PutError, Record, StoreError};
 
@@ -202,9 +202,9 @@ impl OpenImport {
             }
             Record::SpentSignature(spent) => signatures::insert(batch, &spent.digest, spent.until)?,
             Record::AuditEvent(event) => {
-                let cursor = AuditPlace {
+                let cursor = AuditCursor {
                     number: self.events,
-                    ..AuditPlace::at(event.time)
+                    ..AuditCursor::at(event.time)
                 };
                 self.events += 1;
                 audit::insert(batch, cursor, event)?;
@@ -224,7 +224,7 @@ impl OpenImport {
                 StoredLock::from_elsewhere(Duration::try_from(lock.lasts).unwrap_or_default(), lock.until)
             }),
         };
-        if matches!(kept.of, Subject::Unknown(_)) && self.names_key == NamesKeySource::Ours {
+        if matches!(kept.of, LockoutSubject::Unknown(_)) && self.names_key == NamesKeySource::Ours {
             self.names_key = NamesKeySource::InUse;
         }
         Ok(if self.attempts.insert(batch, kept.of, &failures, kept.last)? {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
 use crate::model::{
-    AccessKeyId, AuditPlace, Email, Purpose, SignatureDigest, Standing, TokenDigest, Username,
+    AccessKeyId, AccountStatus, AuditCursor, Email, Purpose, SignatureDigest, TokenDigest, Username,
 };
 use crate::store::AuditSubject;
 
@@ -330,17 +330,17 @@ pub(super) fn term(term: &str, id: AccountId) -> Vec<u8> {
 }
 
 /// What the keys of all accounts begin with that stand there.
-pub(super) fn statuses(status: Standing) -> Vec<u8> {
+pub(super) fn statuses(status: AccountStatus) -> Vec<u8> {
     let byte = match status {
-        Standing::Active => b'a',
-        Standing::AwaitingApproval => b'w',
-        Standing::Declined => b'c',
-        Standing::Disabled => b'd',
+        AccountStatus::Active => b'a',
+        AccountStatus::AwaitingApproval => b'w',
+        AccountStatus::Declined => b'c',
+        AccountStatus::Disabled => b'd',
     };
     RowKind::Status.key(&[&[byte]])
 }
 
-pub(super) fn status(status: Standing, id: AccountId) -> Vec<u8> {
+pub(super) fn status(status: AccountStatus, id: AccountId) -> Vec<u8> {
     let mut key = statuses(status);
     key.extend_from_slice(id.as_bytes());
     key
@@ -351,7 +351,7 @@ pub(super) fn index_form() -> Vec<u8> {
     RowKind::IndexForm.prefix()
 }
 
-pub(super) fn audit(cursor: AuditPlace) -> Vec<u8> {
+pub(super) fn audit(cursor: AuditCursor) -> Vec<u8> {
     audit_within(&RowKind::Audit.prefix(), cursor)
 }
 
@@ -365,19 +365,19 @@ pub(super) fn audits_of(subject: &AuditSubject) -> Vec<u8> {
     RowKind::AuditOf.key(&[&digest.finalize()[..16]])
 }
 
-pub(super) fn audit_of(subject: &AuditSubject, cursor: AuditPlace) -> Vec<u8> {
+pub(super) fn audit_of(subject: &AuditSubject, cursor: AuditCursor) -> Vec<u8> {
     audit_within(&audits_of(subject), cursor)
 }
 
 /// The key of a place among those that begin with `prefix`.
-pub(super) fn audit_within(prefix: &[u8], cursor: AuditPlace) -> Vec<u8> {
+pub(super) fn audit_within(prefix: &[u8], cursor: AuditCursor) -> Vec<u8> {
     [prefix, &cursor.micros.to_be_bytes(), &cursor.number.to_be_bytes()].concat()
 }
 
 /// The place that a key ends with.
-pub(super) fn trailing_place(key: &[u8]) -> Option<AuditPlace> {
+pub(super) fn trailing_place(key: &[u8]) -> Option<AuditCursor> {
     let (micros, number) = key.last_chunk::<16>()?.split_at(8);
-    Some(AuditPlace {
+    Some(AuditCursor {
         micros: u64::from_be_bytes(micros.try_into().ok()?),
         number: u64::from_be_bytes(number.try_into().ok()?),
     })

@@ -12,7 +12,7 @@ use super::record::{self, MailQuota};
 use super::rows::{Rows, WriteBatch};
 use super::{invitations, tokens};
 use crate::ids::MailId;
-use crate::model::{Account, Email, KeptMail, Mail, MailState};
+use crate::model::{Account, Email, Mail, MailState, QueuedMail};
 use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError, rules};
 
 /// How long a mail that failed for good is kept for administrators to see.
@@ -21,7 +21,7 @@ const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
 /// Lets mails wait, due at once.
 pub(super) fn enqueue(batch: &mut WriteBatch<'_>, mails: &[Mail]) -> Result<(), StoreError> {
     for mail in mails {
-        let queued = KeptMail {
+        let queued = QueuedMail {
             mail: mail.clone(),
             attempts: 0,
             state: MailState::Due(mail.cause.at),
@@ -37,13 +37,13 @@ pub(super) fn take_due(
     batch: &mut WriteBatch<'_>,
     now: Timestamp,
     lease: Duration,
-) -> Result<Option<KeptMail>, StoreError> {
+) -> Result<Option<QueuedMail>, StoreError> {
     let (index, mut kept) = loop {
         let Some((index, _)) = batch.first(&RowKind::MailDue.prefix())? else {
             return Ok(None);
         };
         let read = match key::trailing_mail(&index) {
-            Some(id) => batch.indexed::<KeptMail>(&index, &key::mail(id)),
+            Some(id) => batch.indexed::<QueuedMail>(&index, &key::mail(id)),
             None => Err(StoreError::Corrupt(format!(
                 "{} names no mail",
                 record::name(&index)
@@ -79,7 +79,7 @@ pub(super) fn claim(
     claim: &MailClaim,
     now: Timestamp,
 ) -> Result<ClaimMail, StoreError> {
-    let Some(KeptMail { mail, .. }) = batch.read(&key::mail(id))? else {
+    let Some(QueuedMail { mail, .. }) = batch.read(&key::mail(id))? else {
         return Ok(ClaimMail::Gone);
     };
     match &claim.token {
@@ -123,7 +123,7 @@ pub(super) fn withdraw_resets(batch: &mut WriteBatch<'_>, address: &Email) -> Re
         .map(|row| row.map(|(key, _)| key))
         .collect::<Result<_, _>>()?;
     for id in listed.iter().filter_map(|index| key::trailing_mail(index)) {
-        match batch.read::<KeptMail>(&key::mail(id)) {
+        match batch.read::<QueuedMail>(&key::mail(id)) {
             Ok(Some(kept)) => remove(batch, &kept),
             Ok(None) | Err(StoreError::Corrupt(_)) => {}
             Err(error) => return Err(error),
@@ -138,7 +138,7 @@ pub(super) fn ahead(engine: &Engine, now: Timestamp) -> Result<Vec<MailId>, Stor
     let after = IVec::from(key::mails_due(now));
     engine.pieces(&RowKind::MailDue.prefix(), Some(after), |tree, rows| {
         for id in rows.iter().filter_map(|(index, _)| key::trailing_mail(index)) {
-            match tree.read::<KeptMail>(&key::mail(id)) {
+            match tree.read::<QueuedMail>(&key::mail(id)) {
                 Ok(Some(kept)) if rules::waits_for_the_future(&kept, now) => ahead.push(id),
                 Ok(_) | Err(StoreError::Corrupt(_)) => {}
                 Err(error) => return Err(error),
@@ -152,12 +152,12 @@ pub(super) fn ahead(engine: &Engine, now: Timestamp) -> Result<Vec<MailId>, Stor
 /// Has mails that wait be due at `now`.
 pub(super) fn hasten(batch: &mut WriteBatch<'_>, ids: &[MailId], now: Timestamp) -> Result<(), StoreError> {
     for id in ids {
-        if let Some(kept) = batch.read::<KeptMail>(&key::mail(*id))?
+        if let Some(kept) = batch.read::<QueuedMail>(&key::mail(*id))?
             && let MailState::Due(due) = kept.state
         {
             batch.remove(key::mail_due(due, *id));
             let state = MailState::Due(now);
-            put(batch, &KeptMail { state, ..kept })?;
+            put(batch, &QueuedMail { state, ..kept })?;
         }
     }
     Ok(())
@@ -169,7 +169,7 @@ pub(super) fn complete(
     id: MailId,
     outcome: MailOutcome,
 ) -> Result<bool, StoreError> {
-    let Some(mut kept) = batch.read::<KeptMail>(&key::mail(id))? else {
+    let Some(mut kept) = batch.read::<QueuedMail>(&key::mail(id))? else {
         return Ok(false);
     };
     let is_failed = matches!(kept.state, MailState::Failed(_));
@@ -188,7 +188,11 @@ pub(super) fn complete(
 }
 
 /// Up to `limit` mails in the order of their ids, from the one after the key `after`.
-pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<KeptMail>, StoreError> {
+pub(super) fn list(
+    engine: &Engine,
+    after: Option<IVec>,
+    limit: usize,
+) -> Result<Vec<QueuedMail>, StoreError> {
     let mut mails = Vec::new();
     engine.pieces(&RowKind::Mail.prefix(), after, |_, rows| {
         for (key, value) in rows.iter().take(limit - mails.len()) {
@@ -224,7 +228,7 @@ pub(super) fn stale(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreE
     let mut stale = Vec::new();
     engine.pieces(&RowKind::Mail.prefix(), None, |_, rows| {
         stale.extend(rows.iter().filter_map(|(key, value)| {
-            let queued: KeptMail = record::decode(key, value).ok()?;
+            let queued: QueuedMail = record::decode(key, value).ok()?;
             matches!(queued.state, MailState::Failed(at) if at <= failed_by).then(|| key.clone())
         }));
         Ok(ControlFlow::Continue(()))
@@ -251,7 +255,7 @@ pub(super) fn remove_stale(
             if postage.is_none_or(|postage| postage.is_over(now)) {
                 batch.remove(key.to_vec());
             }
-        } else if let Some(kept) = batch.read::<KeptMail>(key)?
+        } else if let Some(kept) = batch.read::<QueuedMail>(key)?
             && matches!(kept.state, MailState::Failed(_))
         {
             remove(batch, &kept);
@@ -261,7 +265,7 @@ pub(super) fn remove_stale(
 }
 
 /// Keeps a mail, when it is due, and with whose password it is withdrawn.
-pub(super) fn put(batch: &mut WriteBatch<'_>, queued: &KeptMail) -> Result<(), StoreError> {
+pub(super) fn put(batch: &mut WriteBatch<'_>, queued: &QueuedMail) -> Result<(), StoreError> {
     if let Some(index) = reset_index(&queued.mail) {
         batch.put(index, &())?;
     }
@@ -272,7 +276,7 @@ pub(super) fn put(batch: &mut WriteBatch<'_>, queued: &KeptMail) -> Result<(), S
 }
 
 /// Removes a mail and what it is found by.
-fn remove(batch: &mut WriteBatch<'_>, queued: &KeptMail) {
+fn remove(batch: &mut WriteBatch<'_>, queued: &QueuedMail) {
     if let MailState::Due(due) = queued.state {
         batch.remove(key::mail_due(due, queued.mail.id));
     }

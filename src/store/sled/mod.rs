@@ -49,9 +49,10 @@ use super::{
 use crate::clock::{self, Clock};
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{
-    Account, Email, Invitation, LockoutPolicy, Session, SignatureDigest, Subject, TokenDigest, Username,
+    Account, Email, Invitation, LockoutPolicy, LockoutSubject, Session, SignatureDigest, TokenDigest,
+    Username,
 };
-use crate::model::{KeptMail, Mail, MailedToken, WrappedDataKey};
+use crate::model::{EmailToken, Mail, QueuedMail, WrappedDataKey};
 use crate::random::Random;
 
 use attempts::Attempts;
@@ -298,7 +299,7 @@ impl Store for SledStore {
 
     async fn record_attempt(
         &self,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<AttemptOutcome, StoreError> {
         let attempts = self.open.attempts.clone();
@@ -306,12 +307,16 @@ impl Store for SledStore {
             .await
     }
 
-    async fn clear_attempts(&self, subject: Subject) -> Result<(), StoreError> {
+    async fn clear_attempts(&self, subject: LockoutSubject) -> Result<(), StoreError> {
         let attempts = self.open.attempts.clone();
         self.change(move |group| attempts.clear(group, subject)).await
     }
 
-    async fn withdraw_attempt(&self, subject: Subject, policy: LockoutPolicy) -> Result<(), StoreError> {
+    async fn withdraw_attempt(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<(), StoreError> {
         let attempts = self.open.attempts.clone();
         self.change(move |group| attempts.withdraw(group, subject, policy))
             .await
@@ -319,7 +324,7 @@ impl Store for SledStore {
 
     async fn locked_for(
         &self,
-        subject: Subject,
+        subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<Option<Duration>, StoreError> {
         self.open
@@ -390,11 +395,11 @@ impl Store for SledStore {
         self.change(move |group| signatures.release(group, &digest)).await
     }
 
-    async fn save_token(&self, token: MailedToken) -> Result<(), StoreError> {
+    async fn save_token(&self, token: EmailToken) -> Result<(), StoreError> {
         self.change(move |group| tokens::put(group, &token)).await
     }
 
-    async fn token(&self, digest: TokenDigest) -> Result<Option<MailedToken>, StoreError> {
+    async fn token(&self, digest: TokenDigest) -> Result<Option<EmailToken>, StoreError> {
         self.open.engine.with(|tree| tree.read(&key::token(&digest)))
     }
 
@@ -413,7 +418,7 @@ impl Store for SledStore {
         self.change(move |group| mails::enqueue(group, &mails)).await
     }
 
-    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<KeptMail>, StoreError> {
+    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<QueuedMail>, StoreError> {
         self.change(move |group| mails::take_due(group, now, lease)).await
     }
 
@@ -432,7 +437,7 @@ impl Store for SledStore {
             .await
     }
 
-    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<KeptMail>, StoreError> {
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
         let after = after.map(|id| key::mail(id).into());
         self.read_all(move |engine| mails::list(engine, after, limit))
             .await

@@ -9,7 +9,7 @@ use super::key::{self, RowKind};
 use super::record;
 use super::rows::{self, Rows, WriteBatch};
 use crate::ids::AccountId;
-use crate::model::{AccessKey, AccessKeyId, Account, Session, Standing, TokenDigest};
+use crate::model::{AccessKey, AccessKeyId, Account, AccountStatus, Session, TokenDigest};
 use crate::store::{LoadedRows, PutSession, SessionsToEnd, StoreError, rules};
 
 /// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked, or the
@@ -20,7 +20,7 @@ pub(super) fn put(
     replaces: Option<TokenDigest>,
 ) -> Result<PutSession, StoreError> {
     let account: Option<Account> = batch.read(&key::account(session.account))?;
-    if account.is_none_or(|account| account.standing != Standing::Active) {
+    if account.is_none_or(|account| account.standing != AccountStatus::Active) {
         return Ok(PutSession::ShutOut);
     }
     if let Some(id) = session.access_key {

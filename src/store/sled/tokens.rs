@@ -10,11 +10,11 @@ use super::record;
 use super::rows::{Rows, WriteBatch};
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
-use crate::model::{Account, Mail, MailedToken, Purpose, TokenDigest};
+use crate::model::{Account, EmailToken, Mail, Purpose, TokenDigest};
 use crate::store::{ConsumeToken, StoreError, TokenEffect, rules};
 
 /// Keeps a token in place of the account's earlier one for the same purpose; none of an account that is gone.
-pub(super) fn put(batch: &mut WriteBatch<'_>, token: &MailedToken) -> Result<(), StoreError> {
+pub(super) fn put(batch: &mut WriteBatch<'_>, token: &EmailToken) -> Result<(), StoreError> {
     if batch.value(&key::account(token.account))?.is_none() {
         return Ok(());
     }
@@ -31,7 +31,7 @@ pub(super) fn current(
     rows: &impl Rows,
     account: AccountId,
     purpose: Purpose,
-) -> Result<Option<MailedToken>, StoreError> {
+) -> Result<Option<EmailToken>, StoreError> {
     let index = key::token_of(account, purpose);
     let digest: Option<TokenDigest> = rows.read(&index)?;
     digest
@@ -66,7 +66,7 @@ pub(super) fn consume(
     mails: &[Mail],
     now: Timestamp,
 ) -> Result<ConsumeToken, StoreError> {
-    let Some(token) = batch.read::<MailedToken>(&key::token(&digest))? else {
+    let Some(token) = batch.read::<EmailToken>(&key::token(&digest))? else {
         return Ok(ConsumeToken::Void);
     };
     let before: Account = batch.indexed(&key::token(&digest), &key::account(token.account))?;
@@ -112,13 +112,13 @@ pub(super) fn consume(
 /// The digests of the tokens of which this is true. One that cannot be read is left for `verify` to tell of.
 pub(super) fn those(
     engine: &Engine,
-    is_meant: impl Fn(&MailedToken) -> bool,
+    is_meant: impl Fn(&EmailToken) -> bool,
 ) -> Result<Vec<TokenDigest>, StoreError> {
     let mut digests = Vec::new();
     engine.pieces(&RowKind::Token.prefix(), None, |_, rows| {
         let tokens = rows
             .iter()
-            .filter_map(|(key, value)| record::decode::<MailedToken>(key, value).ok());
+            .filter_map(|(key, value)| record::decode::<EmailToken>(key, value).ok());
         digests.extend(tokens.filter(&is_meant).map(|token| token.digest));
         Ok(ControlFlow::Continue(()))
     })?;
@@ -128,7 +128,7 @@ pub(super) fn those(
 /// Removes the tokens with these digests.
 pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) -> Result<(), StoreError> {
     for digest in digests {
-        if let Some(token) = batch.read::<MailedToken>(&key::token(digest))? {
+        if let Some(token) = batch.read::<EmailToken>(&key::token(digest))? {
             remove(batch, &token);
         }
     }
@@ -136,7 +136,7 @@ pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) 
 }
 
 /// A token that is kept is its account's current one for its purpose, so the index goes with it.
-fn remove(batch: &mut WriteBatch<'_>, token: &MailedToken) {
+fn remove(batch: &mut WriteBatch<'_>, token: &EmailToken) {
     batch.remove(key::token(&token.digest));
     batch.remove(key::token_of(token.account, token.purpose));
 }

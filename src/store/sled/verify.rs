@@ -13,7 +13,7 @@ use super::rows::Rows;
 use super::{admin_queries, mails};
 use crate::ids::AccountId;
 use crate::model::{
-    AccessKey, Account, AuditEvent, AuditPlace, Invitation, KeptMail, MailState, MailedToken, Session,
+    AccessKey, Account, AuditCursor, AuditEvent, EmailToken, Invitation, MailState, QueuedMail, Session,
     TokenDigest, WrappedDataKey,
 };
 use crate::store::{AuditSubject, StoreError, Verification};
@@ -222,7 +222,7 @@ fn signature_end(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
     )
 }
 
-fn token(rows: &impl Rows, key: &[u8], token: &MailedToken) -> Result<(), StoreError> {
+fn token(rows: &impl Rows, key: &[u8], token: &EmailToken) -> Result<(), StoreError> {
     let digest = token.digest;
     require(key, key::token(&digest) == key, "it holds another token")?;
     rows.indexed::<Account>(key, &key::account(token.account))?;
@@ -230,7 +230,7 @@ fn token(rows: &impl Rows, key: &[u8], token: &MailedToken) -> Result<(), StoreE
 }
 
 fn token_of(rows: &impl Rows, key: &[u8], digest: TokenDigest) -> Result<(), StoreError> {
-    let token: MailedToken = rows.indexed(key, &key::token(&digest))?;
+    let token: EmailToken = rows.indexed(key, &key::token(&digest))?;
     require(
         key,
         key::token_of(token.account, token.purpose) == key,
@@ -238,7 +238,7 @@ fn token_of(rows: &impl Rows, key: &[u8], digest: TokenDigest) -> Result<(), Sto
     )
 }
 
-fn mail(rows: &impl Rows, key: &[u8], queued: &KeptMail) -> Result<(), StoreError> {
+fn mail(rows: &impl Rows, key: &[u8], queued: &QueuedMail) -> Result<(), StoreError> {
     let id = queued.mail.id;
     require(key, key::mail(id) == key, "it holds another mail")?;
     if let Some(index) = mails::reset_index(&queued.mail) {
@@ -254,7 +254,7 @@ fn mail_due(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
     let Some(id) = key::trailing_mail(key) else {
         return wrong(key, "it names no mail");
     };
-    let queued: KeptMail = rows.indexed(key, &key::mail(id))?;
+    let queued: QueuedMail = rows.indexed(key, &key::mail(id))?;
     let is_due = matches!(queued.state, MailState::Due(due) if key::mail_due(due, id) == key);
     require(key, is_due, "its mail is not due then")
 }
@@ -263,7 +263,7 @@ fn reset_mail(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
     let Some(id) = key::trailing_mail(key) else {
         return wrong(key, "it names no mail");
     };
-    let queued: KeptMail = rows.indexed(key, &key::mail(id))?;
+    let queued: QueuedMail = rows.indexed(key, &key::mail(id))?;
     let is_listed = mails::reset_index(&queued.mail).is_some_and(|index| index == key);
     require(
         key,
@@ -304,7 +304,7 @@ fn audit(rows: &impl Rows, key: &[u8], event: &AuditEvent) -> Result<(), StoreEr
     let Some(place) = key::trailing_place(key) else {
         return wrong(key, "it has no place");
     };
-    let own = AuditPlace::at(event.time).micros == place.micros && key::audit(place) == key;
+    let own = AuditCursor::at(event.time).micros == place.micros && key::audit(place) == key;
     require(key, own, "it holds an event of another moment")?;
     for subject in AuditSubject::written_in(event) {
         agree(rows, key, &key::audit_of(&subject, place), &())?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vestibule::clock::Clock;
-use vestibule::model::{Account, Invitation, LockoutPolicy, Session, Subject, TokenDigest};
+use vestibule::model::{Account, Invitation, LockoutPolicy, LockoutSubject, Session, TokenDigest};
 use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
 use vestibule::store::{AttemptOutcome, CreateAccount, SessionsToEnd, Store};
@@ -243,7 +243,7 @@ impl Client {
         ask(&deed);
         let outcome = self
             .store
-            .record_attempt(Subject::unknown("nobody"), PATIENT)
+            .record_attempt(LockoutSubject::unknown("nobody"), PATIENT)
             .await
             .unwrap();
         assert!(matches!(outcome, AttemptOutcome::Counted(_)));

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use jiff::Timestamp;
-use vestibule::model::{Account, Invitation, Mail, Session, Subject, Topic};
+use vestibule::model::{Account, Invitation, LockoutSubject, Mail, MailKind, Session};
 use vestibule::store::{SessionsToEnd, StoreError, Verification};
 
 use super::conformance::Harness;
@@ -49,7 +49,7 @@ async fn fill(harness: &Sled) -> Kept {
     store.put_session(kept.session.clone(), None).await.unwrap();
     store.create_invitation(kept.invitation.clone()).await.unwrap();
     let reset = Mail {
-        topic: Topic::Reset,
+        topic: MailKind::Reset,
         ..mail(&kept.ann, random)
     };
     store.enqueue_mails(vec![reset]).await.unwrap();
@@ -58,9 +58,9 @@ async fn fill(harness: &Sled) -> Kept {
     let key_id = key.id;
     store.create_access_key(key, 1, Vec::new()).await.unwrap();
     for subject in [
-        Subject::Account(kept.ann.id),
-        Subject::AccessKey(key_id),
-        Subject::unknown(NOBODY),
+        LockoutSubject::Account(kept.ann.id),
+        LockoutSubject::AccessKey(key_id),
+        LockoutSubject::unknown(NOBODY),
     ] {
         store.record_attempt(subject, POLICY).await.unwrap();
     }
@@ -154,7 +154,7 @@ async fn other_damaged_rows_are_errors() {
                 .await,
         );
         assert_eq!(store.account(bob.id).await.unwrap(), None);
-        for subject in [Subject::Account(ann.id), Subject::unknown(NOBODY)] {
+        for subject in [LockoutSubject::Account(ann.id), LockoutSubject::unknown(NOBODY)] {
             assert_corrupt(&store.locked_for(subject, POLICY).await);
             assert_corrupt(&store.record_attempt(subject, POLICY).await);
         }

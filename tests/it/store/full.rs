@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use vestibule::ids::{AccountId, InvitationId};
 use vestibule::model::{
-    AccessKey, Account, Agreement, AuditEvent, AuditKind, AuditOutcome, Cause, Decision, Invitation,
-    InvitationKind, KeyScope, KeyUse, Mail, MailedToken, Purpose, Session, SignInMethod, SignatureDigest,
-    Standing, Subject, Topic,
+    AccessKey, Account, AccountStatus, Agreement, AuditEvent, AuditKind, AuditOutcome, Decision, EmailToken,
+    Invitation, InvitationKind, KeyScope, KeyUse, LockoutSubject, Mail, MailKind, MailOrigin, Purpose,
+    Session, SignInMethod, SignatureDigest,
 };
 use vestibule::random::Random;
 use vestibule::store::{
@@ -44,7 +44,7 @@ pub(crate) fn ann(random: &Random) -> Account {
 pub(crate) async fn fill(store: &dyn Store, random: &Random) {
     let ann = ann(random);
     let mut bob = account("bob", random);
-    bob.standing = Standing::Declined;
+    bob.standing = AccountStatus::Declined;
     let gone = account("gone", random);
     for account in [&ann, &bob, &gone] {
         let made = store.create_account(account.clone(), None, noon()).await.unwrap();
@@ -66,20 +66,20 @@ pub(crate) async fn fill(store: &dyn Store, random: &Random) {
     let (key_id, made) = (key.id, store.create_access_key(key, 9, Vec::new()).await.unwrap());
     assert_eq!(made, CreateAccessKey::Created);
     for subject in [
-        Subject::Account(ann.id),
-        Subject::AccessKey(key_id),
-        Subject::unknown("nobody"),
+        LockoutSubject::Account(ann.id),
+        LockoutSubject::AccessKey(key_id),
+        LockoutSubject::unknown("nobody"),
     ] {
         for _ in 0..=POLICY.max_failures {
             store.record_attempt(subject, POLICY).await.unwrap();
         }
     }
     store
-        .record_attempt(Subject::Account(bob.id), POLICY)
+        .record_attempt(LockoutSubject::Account(bob.id), POLICY)
         .await
         .unwrap();
     store
-        .record_attempt(Subject::unknown("somebody"), POLICY)
+        .record_attempt(LockoutSubject::unknown("somebody"), POLICY)
         .await
         .unwrap();
 
@@ -132,23 +132,23 @@ fn used_key(account: AccountId, random: &Random) -> AccessKey {
 /// One of each topic; the first failed, the second waits after an attempt and counts for its receiver.
 async fn put_mails(store: &dyn Store, ann: &Account, invitation: InvitationId, random: &Random) {
     let topics = [
-        Topic::VerifyEmail,
-        Topic::AlreadyRegistered,
-        Topic::Reset,
-        Topic::ChangeEmail(ann.id),
-        Topic::EmailChanged(email("Old@example.com")),
-        Topic::UsernameChanged("annie".parse().unwrap()),
-        Topic::PasswordChanged,
-        Topic::PasswordReset,
-        Topic::AccessKeyCreated("AKIAIOSFODNN7EXAMPLE".parse().unwrap()),
-        Topic::AwaitingApproval(ann.id),
-        Topic::Approved,
-        Topic::Declined,
-        Topic::Invitation(invitation),
+        MailKind::VerifyEmail,
+        MailKind::AlreadyRegistered,
+        MailKind::Reset,
+        MailKind::ChangeEmail(ann.id),
+        MailKind::EmailChanged(email("Old@example.com")),
+        MailKind::UsernameChanged("annie".parse().unwrap()),
+        MailKind::PasswordChanged,
+        MailKind::PasswordReset,
+        MailKind::AccessKeyCreated("AKIAIOSFODNN7EXAMPLE".parse().unwrap()),
+        MailKind::AwaitingApproval(ann.id),
+        MailKind::Approved,
+        MailKind::Declined,
+        MailKind::Invitation(invitation),
     ];
     let mails = topics.map(|topic| Mail {
         topic,
-        cause: Cause {
+        cause: MailOrigin {
             at: noon(),
             address: Some("192.0.2.7".parse().unwrap()),
             by_administrator: true,
@@ -193,7 +193,7 @@ async fn put_tokens(store: &dyn Store, ann: &Account, random: &Random) {
         Purpose::ChangeEmail,
     ];
     for (n, purpose) in (10..).zip(purposes) {
-        let mailed = MailedToken {
+        let mailed = EmailToken {
             mail: (n % 2 == 0).then(|| mail(ann, random).id),
             ..mailed_token(n, purpose, ann)
         };

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use vestibule::clock::Clock;
 use vestibule::config::{Config, SecretSource};
-use vestibule::model::{Account, Standing, Subject};
+use vestibule::model::{Account, AccountStatus, LockoutSubject};
 use vestibule::random::Random;
 use vestibule::secret::Secret;
 use vestibule::services::{
@@ -121,7 +121,10 @@ async fn on_the_small_disk() {
     assert_eq!(store.account(ann.id).await.unwrap(), Some(ann.clone()));
     let error = loop {
         match fail(&store, 0).await {
-            Ok(_) => store.clear_attempts(Subject::unknown("0")).await.unwrap_or(()),
+            Ok(_) => store
+                .clear_attempts(LockoutSubject::unknown("0"))
+                .await
+                .unwrap_or(()),
             Err(error) => break error,
         }
     };
@@ -201,7 +204,7 @@ async fn shutting_out_on_the_small_disk() {
     }
     assert!(made.iter().all(|id| keys.find(id).is_none()));
     let stored = store.account(ann.id).await.unwrap().unwrap();
-    assert_eq!(stored.standing, Standing::Active, "the store does not know");
+    assert_eq!(stored.standing, AccountStatus::Active, "the store does not know");
     assert!(
         services.sessions.settle(&first.token.digest()).await.is_err(),
         "nor of this"
@@ -228,7 +231,8 @@ async fn shutting_out_on_the_small_disk() {
             let ann = store.account(ann.id).await.unwrap().unwrap();
             let bob = store.account(bob.id).await.unwrap();
             let keys = store.access_keys(Some(eve.id)).await.unwrap();
-            if ann.standing == Standing::Disabled && bob.is_none() && keys.len() == 1 && keys[0].disabled {
+            if ann.standing == AccountStatus::Disabled && bob.is_none() && keys.len() == 1 && keys[0].disabled
+            {
                 break;
             }
             tokio::task::yield_now().await;
@@ -256,7 +260,7 @@ async fn services(disk: &Path, store: Arc<SledStore>) -> Services {
 
 async fn fail(store: &SledStore, n: u32) -> Result<AttemptOutcome, StoreError> {
     store
-        .record_attempt(Subject::unknown(&n.to_string()), POLICY)
+        .record_attempt(LockoutSubject::unknown(&n.to_string()), POLICY)
         .await
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
-use vestibule::model::{Email, LockoutPolicy, Subject, TokenDigest, Username};
+use vestibule::model::{Email, LockoutPolicy, LockoutSubject, TokenDigest, Username};
 use vestibule::store::{AttemptOutcome, Store};
 
 /// Something that a client can ask for.
@@ -128,7 +128,7 @@ impl Ledger {
         for (name, (asked, promised)) in &mut self.failures {
             *asked += 1;
             match store
-                .record_attempt(Subject::unknown(name), policy)
+                .record_attempt(LockoutSubject::unknown(name), policy)
                 .await
                 .unwrap()
             {

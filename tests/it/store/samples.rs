@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use vestibule::ids::{AccountId, InvitationId, MailId, SessionId};
 use vestibule::model::{
-    AccessKey, AccessKeyId, Account, Cause, Email, Invitation, InvitationKind, KeyScope, LockoutPolicy, Mail,
-    MailedToken, Purpose, Sealed, Session, SignInMethod, Standing, TokenDigest, Topic, WrappedDataKey,
+    AccessKey, AccessKeyId, Account, AccountStatus, Email, EmailToken, EncryptedSecret, Invitation,
+    InvitationKind, KeyScope, LockoutPolicy, Mail, MailKind, MailOrigin, Purpose, Session, SignInMethod,
+    TokenDigest, WrappedDataKey,
 };
 use vestibule::random::Random;
 
@@ -49,7 +50,7 @@ pub(crate) fn account(name: &str, random: &Random) -> Account {
         name: None,
         groups: BTreeSet::new(),
         password_hash: "$2b$12$not-a-hash".to_owned(),
-        standing: Standing::Active,
+        standing: AccountStatus::Active,
         created_at: noon(),
         password_changed_at: noon(),
         decision: None,
@@ -97,8 +98,8 @@ pub(crate) fn invitation(n: u64, random: &Random) -> Invitation {
 }
 
 /// A token of an account, good for an hour.
-pub(crate) fn mailed_token(n: u64, purpose: Purpose, account: &Account) -> MailedToken {
-    MailedToken {
+pub(crate) fn mailed_token(n: u64, purpose: Purpose, account: &Account) -> EmailToken {
+    EmailToken {
         digest: digest(n),
         purpose,
         account: account.id,
@@ -113,9 +114,9 @@ pub(crate) fn mail(account: &Account, random: &Random) -> Mail {
     Mail {
         id: MailId::new(noon(), random),
         to: account.email.clone(),
-        topic: Topic::PasswordChanged,
+        topic: MailKind::PasswordChanged,
         language: Some("en".to_owned()),
-        cause: Cause {
+        cause: MailOrigin {
             at: noon(),
             address: None,
             by_administrator: false,
@@ -146,8 +147,8 @@ pub(crate) fn data_key(n: u8) -> WrappedDataKey {
     }
 }
 
-fn sealed(n: u8) -> Sealed {
-    Sealed {
+fn sealed(n: u8) -> EncryptedSecret {
+    EncryptedSecret {
         nonce: [n; 24],
         ciphertext: vec![n; 56],
     }

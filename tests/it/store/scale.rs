@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use vestibule::clock::Clock;
-use vestibule::model::Subject;
+use vestibule::model::LockoutSubject;
 use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
 use vestibule::store::{AttemptOutcome, Store};
@@ -22,7 +22,7 @@ async fn names_that_belong_to_nobody_take_bounded_room() {
     let store = Arc::new(SledStore::open(folder.path(), Clock::system()).unwrap());
     let ann = account("ann", &Random::seeded(1));
     store.create_account(ann.clone(), None, noon()).await.unwrap();
-    let known = Subject::Account(ann.id);
+    let known = LockoutSubject::Account(ann.id);
     store.record_attempt(known, POLICY).await.unwrap();
 
     // More than one group takes, so that every group is full.
@@ -53,7 +53,7 @@ async fn try_names(store: &Arc<SledStore>, names: u64, clients: u32) {
         let store = store.clone();
         tasks.spawn(async move {
             for n in (u64::from(first)..names).step_by(clients as usize) {
-                let subject = Subject::unknown(&n.to_string());
+                let subject = LockoutSubject::unknown(&n.to_string());
                 store.record_attempt(subject, POLICY).await.unwrap();
             }
         });
@@ -85,7 +85,7 @@ async fn writes_are_grouped() {
     let mut alone = Vec::new();
     for n in 0..500_u32 {
         let began = clock.monotonic();
-        let subject = Subject::unknown(&format!("alone {n}"));
+        let subject = LockoutSubject::unknown(&format!("alone {n}"));
         store.record_attempt(subject, POLICY).await.unwrap();
         alone.push(clock.monotonic().saturating_sub(began));
     }

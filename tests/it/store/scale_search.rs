@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use vestibule::clock::Clock;
-use vestibule::model::{Account, Standing};
+use vestibule::model::{Account, AccountStatus};
 use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
 use vestibule::store::{AccountFilter, AdminQueryStore as _, Store as _};
@@ -33,13 +33,13 @@ async fn an_account_is_found_among_very_many() {
         (1, filter("user0004999@", None, "")),
         (1, filter("kim-0004999", None, "")),
         (0, filter("nobody", None, "")),
-        (50, filter("", Some(Standing::Active), "")),
-        (5, filter("", Some(Standing::Disabled), "")),
-        (5, filter("", Some(Standing::Disabled), "many")),
+        (50, filter("", Some(AccountStatus::Active), "")),
+        (5, filter("", Some(AccountStatus::Disabled), "")),
+        (5, filter("", Some(AccountStatus::Disabled), "many")),
         (1, filter("", None, "few")),
         (50, filter("", None, "many")),
         // All are looked through, and the page ends before that.
-        (0, filter("user", Some(Standing::Declined), "few")),
+        (0, filter("user", Some(AccountStatus::Declined), "few")),
     ] {
         let mut times = Vec::new();
         for _ in 0..5 {
@@ -71,9 +71,9 @@ async fn fill(store: &Arc<SledStore>, count: u32) {
                     name: Some(format!("Minsu Kim-{n:07}")),
                     groups: [if n == 7 { "few" } else { "many" }.to_owned()].into(),
                     standing: if n % (count / 5) == 1 {
-                        Standing::Disabled
+                        AccountStatus::Disabled
                     } else {
-                        Standing::Active
+                        AccountStatus::Active
                     },
                     ..account(&format!("user{n:07}"), &random)
                 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vestibule::model::{AccessKey, AccessKeyId, Account, KeyUse, Session, SignInMethod, Subject};
+use vestibule::model::{AccessKey, AccessKeyId, Account, KeyUse, LockoutSubject, Session, SignInMethod};
 use vestibule::store::{AttemptOutcome, CreateAccessKey, DeleteAccount, PutSession, SessionsToEnd};
 
 use super::super::samples::{
@@ -192,7 +192,7 @@ pub(crate) async fn a_removed_account_takes_its_access_keys_along<H: Harness>() 
     let store = harness.store();
     for _ in 0..2 {
         let key = access_key(ann.id, harness.random());
-        let subject = Subject::AccessKey(key.id);
+        let subject = LockoutSubject::AccessKey(key.id);
         store.create_access_key(key, 2, Vec::new()).await.unwrap();
         store.record_attempt(subject, POLICY).await.unwrap();
     }
@@ -216,7 +216,10 @@ pub(crate) async fn an_access_key_locks_whether_or_not_it_exists<H: Harness>() {
         .create_access_key(known.clone(), 1, Vec::new())
         .await
         .unwrap();
-    for subject in [Subject::AccessKey(known.id), Subject::AccessKey(unknown.id)] {
+    for subject in [
+        LockoutSubject::AccessKey(known.id),
+        LockoutSubject::AccessKey(unknown.id),
+    ] {
         for n in 1..=11 {
             assert_eq!(
                 store.record_attempt(subject, POLICY).await.unwrap(),
@@ -229,13 +232,16 @@ pub(crate) async fn an_access_key_locks_whether_or_not_it_exists<H: Harness>() {
         );
     }
     assert_eq!(
-        store.locked_for(Subject::Account(ann.id), POLICY).await.unwrap(),
+        store
+            .locked_for(LockoutSubject::Account(ann.id), POLICY)
+            .await
+            .unwrap(),
         None
     );
     assert_sound(&store).await;
     // With the key goes its lock.
     store.revoke_access_key(known.id).await.unwrap();
-    let subject = Subject::AccessKey(known.id);
+    let subject = LockoutSubject::AccessKey(known.id);
     assert_eq!(store.locked_for(subject, POLICY).await.unwrap(), None);
     assert_sound(&store).await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vestibule::model::{Account, Standing, Subject};
+use vestibule::model::{Account, AccountStatus, LockoutSubject};
 use vestibule::store::{
     AccountEdit, AttemptOutcome, CreateAccount, DeleteAccount, EditAccount, UpdateAccount,
 };
@@ -396,7 +396,7 @@ pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {
     let store = harness.store();
     let ann = member_of(ADMINS, "ann", harness.random());
     let disabled = Account {
-        standing: Standing::Disabled,
+        standing: AccountStatus::Disabled,
         ..member_of(ADMINS, "bob", harness.random())
     };
     for account in [&ann, &disabled] {
@@ -408,11 +408,11 @@ pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {
             ..ann.clone()
         },
         Account {
-            standing: Standing::Disabled,
+            standing: AccountStatus::Disabled,
             ..ann.clone()
         },
         Account {
-            standing: Standing::AwaitingApproval,
+            standing: AccountStatus::AwaitingApproval,
             ..ann.clone()
         },
     ];
@@ -478,7 +478,7 @@ pub(crate) async fn the_last_administrator_who_may_sign_in_stays<H: Harness>() {
     assert!(!strict.group_has_active_members(ADMINS).await.unwrap());
     assert!(store.group_has_active_members(ADMINS).await.unwrap());
     let disabled = Account {
-        standing: Standing::Disabled,
+        standing: AccountStatus::Disabled,
         ..unproved.clone()
     };
     let outcome = store.update_account(&unproved, disabled.clone(), ADMINS).await;
@@ -499,7 +499,7 @@ pub(crate) async fn a_removed_account_takes_its_sessions_and_attempts_along<H: H
             let session = session(account.id, n, harness.random());
             store.put_session(session, None).await.unwrap();
         }
-        let subject = Subject::Account(account.id);
+        let subject = LockoutSubject::Account(account.id);
         assert_eq!(
             store.record_attempt(subject, POLICY).await.unwrap(),
             AttemptOutcome::Counted(1)
@@ -511,7 +511,7 @@ pub(crate) async fn a_removed_account_takes_its_sessions_and_attempts_along<H: H
     assert!(left.iter().all(|session| session.account == bob.id));
     assert_eq!(
         store
-            .record_attempt(Subject::Account(bob.id), POLICY)
+            .record_attempt(LockoutSubject::Account(bob.id), POLICY)
             .await
             .unwrap(),
         AttemptOutcome::Counted(2)

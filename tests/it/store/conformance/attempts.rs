@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestibule::model::{LockoutPolicy, Subject};
+use vestibule::model::{LockoutPolicy, LockoutSubject};
 use vestibule::store::{AttemptOutcome, Store};
 
 use super::super::samples::{ADMINS, POLICY, account, later, noon};
@@ -12,33 +12,36 @@ use super::{Harness, assert_sound};
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A known account and an unknown name: what holds for the one holds for the other.
-async fn subjects<H: Harness>(harness: &H) -> [Subject; 2] {
+async fn subjects<H: Harness>(harness: &H) -> [LockoutSubject; 2] {
     let ann = account("ann", harness.random());
     harness
         .store()
         .create_account(ann.clone(), None, noon())
         .await
         .unwrap();
-    [Subject::Account(ann.id), Subject::unknown("nobody@example.com")]
+    [
+        LockoutSubject::Account(ann.id),
+        LockoutSubject::unknown("nobody@example.com"),
+    ]
 }
 
-async fn attempt(store: &Arc<dyn Store>, subject: Subject) -> AttemptOutcome {
+async fn attempt(store: &Arc<dyn Store>, subject: LockoutSubject) -> AttemptOutcome {
     store.record_attempt(subject, POLICY).await.unwrap()
 }
 
-async fn locked_for(store: &Arc<dyn Store>, subject: Subject) -> Option<Duration> {
+async fn locked_for(store: &Arc<dyn Store>, subject: LockoutSubject) -> Option<Duration> {
     store.locked_for(subject, POLICY).await.unwrap()
 }
 
 /// Fails so often that it locks.
-async fn lock(store: &Arc<dyn Store>, subject: Subject) {
+async fn lock(store: &Arc<dyn Store>, subject: LockoutSubject) {
     for n in 1..=11 {
         assert_eq!(attempt(store, subject).await, AttemptOutcome::Counted(n));
     }
 }
 
 /// The subject is locked for so long, whichever way one asks.
-async fn assert_locked(store: &Arc<dyn Store>, subject: Subject, remaining: Duration) {
+async fn assert_locked(store: &Arc<dyn Store>, subject: LockoutSubject, remaining: Duration) {
     assert_eq!(locked_for(store, subject).await, Some(remaining), "{subject:?}");
     assert_eq!(
         attempt(store, subject).await,
@@ -254,8 +257,8 @@ pub(crate) async fn subjects_are_counted_apart<H: Harness>() {
     lock(&store, known).await;
     lock(&store, unknown).await;
     let others = [
-        Subject::unknown("nobody@example.org"),
-        Subject::unknown("somebody@example.com"),
+        LockoutSubject::unknown("nobody@example.org"),
+        LockoutSubject::unknown("somebody@example.com"),
     ];
     for other in others {
         assert_eq!(locked_for(&store, other).await, None);
@@ -268,7 +271,7 @@ pub(crate) async fn a_removed_account_still_locks<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
     let [known, _] = subjects(&harness).await;
-    let Subject::Account(id) = known else {
+    let LockoutSubject::Account(id) = known else {
         unreachable!()
     };
     store.delete_account(id, ADMINS).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use vestibule::ids::AccountId;
-use vestibule::model::{AuditEvent, AuditKind, AuditOutcome, AuditPlace};
+use vestibule::model::{AuditCursor, AuditEvent, AuditKind, AuditOutcome};
 use vestibule::store::{AuditFilter, AuditOrder, AuditSubject, Store};
 
 use super::super::samples::{later, noon};
@@ -33,7 +33,7 @@ fn event(who: &str, second: u64) -> AuditEvent {
 
 /// Who the events are about that a filter lets through, read to the end in pages of this size.
 async fn read(store: &Arc<dyn Store>, filter: AuditFilter, order: AuditOrder, page: usize) -> Vec<String> {
-    let (mut found, mut after): (Vec<String>, Option<AuditPlace>) = (Vec::new(), None);
+    let (mut found, mut after): (Vec<String>, Option<AuditCursor>) = (Vec::new(), None);
     loop {
         let read = store
             .read_audit(filter.clone(), order, after, page)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestibule::model::{Account, Standing, Subject};
+use vestibule::model::{Account, AccountStatus, LockoutSubject};
 use vestibule::store::{AccountFilter, DeleteAccount, Store, UpdateAccount};
 
 use super::super::samples::{ADMINS, POLICY, account, email, member_of, noon};
@@ -35,7 +35,7 @@ fn text(text: &str) -> AccountFilter {
     }
 }
 
-fn standing(standing: Standing) -> AccountFilter {
+fn standing(standing: AccountStatus) -> AccountFilter {
     AccountFilter {
         standing: Some(standing),
         ..AccountFilter::default()
@@ -93,7 +93,7 @@ pub(crate) async fn what_an_account_is_found_by_follows_it<H: Harness>() {
     let changed = Account {
         email: email("lee@example.com"),
         name: Some("Director".to_owned()),
-        standing: Standing::Disabled,
+        standing: AccountStatus::Disabled,
         groups: ["ops".to_owned()].into(),
         ..ann.clone()
     };
@@ -105,19 +105,19 @@ pub(crate) async fn what_an_account_is_found_by_follows_it<H: Harness>() {
     for filter in [
         text("lee"),
         text("dir"),
-        standing(Standing::Disabled),
+        standing(AccountStatus::Disabled),
         group("ops"),
     ] {
         assert_eq!(found(&store, filter.clone(), 9).await, ["ann"], "{filter:?}");
     }
-    assert!(found(&store, standing(Standing::Active), 9).await.is_empty());
+    assert!(found(&store, standing(AccountStatus::Active), 9).await.is_empty());
 
     let deleted = store.delete_account(ann.id, ADMINS).await.unwrap();
     assert_eq!(deleted, DeleteAccount::Deleted);
     for filter in [
         text("lee"),
         text("ann"),
-        standing(Standing::Disabled),
+        standing(AccountStatus::Disabled),
         group("ops"),
     ] {
         assert!(found(&store, filter.clone(), 9).await.is_empty(), "{filter:?}");
@@ -139,7 +139,7 @@ pub(crate) async fn filters_are_combined_and_pages_are_whole<H: Harness>() {
         })
         .collect();
     for account in accounts.iter_mut().step_by(3) {
-        account.standing = Standing::AwaitingApproval;
+        account.standing = AccountStatus::AwaitingApproval;
     }
     keep(&store, &accounts).await;
     let names = |wanted: &dyn Fn(usize) -> bool| -> Vec<String> {
@@ -150,7 +150,7 @@ pub(crate) async fn filters_are_combined_and_pages_are_whole<H: Harness>() {
     };
     let both = AccountFilter {
         text: Some("user".to_owned()),
-        standing: Some(Standing::AwaitingApproval),
+        standing: Some(AccountStatus::AwaitingApproval),
         group: Some("ops".to_owned()),
     };
     let sixth = names(&|n| n % 6 == 0);
@@ -161,13 +161,13 @@ pub(crate) async fn filters_are_combined_and_pages_are_whole<H: Harness>() {
             assert_eq!(seen, sixth, "{filter:?}");
         }
     }
-    let mut waiting = found(&store, standing(Standing::AwaitingApproval), 50).await;
+    let mut waiting = found(&store, standing(AccountStatus::AwaitingApproval), 50).await;
     waiting.sort();
     assert_eq!(waiting, names(&|n| n % 3 == 0));
     let mut ops = found(
         &store,
         AccountFilter {
-            standing: Some(Standing::Active),
+            standing: Some(AccountStatus::Active),
             ..group("ops")
         },
         50,
@@ -192,9 +192,9 @@ pub(crate) async fn locks_in_force_are_listed<H: Harness>() {
     let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
     keep(&store, &[ann.clone(), bob.clone()]).await;
     for (subject, times) in [
-        (Subject::Account(ann.id), 11),
-        (Subject::Account(bob.id), 10),
-        (Subject::unknown("nobody"), 11),
+        (LockoutSubject::Account(ann.id), 11),
+        (LockoutSubject::Account(bob.id), 10),
+        (LockoutSubject::unknown("nobody"), 11),
     ] {
         for _ in 0..times {
             store.record_attempt(subject, POLICY).await.unwrap();

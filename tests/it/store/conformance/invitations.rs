@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use vestibule::model::{Account, Invitation, InvitationKind, Standing};
+use vestibule::model::{Account, AccountStatus, Invitation, InvitationKind};
 use vestibule::store::{CreateAccount, Store};
 
 use super::super::samples::{ADMINS, account, digest, email, invitation, later, member_of, noon};
@@ -234,7 +234,7 @@ pub(crate) async fn the_first_administrators_invitation_serves_while_none_may_si
     };
     store.create_invitation(first.clone()).await.unwrap();
     let disabled = Account {
-        standing: Standing::Disabled,
+        standing: AccountStatus::Disabled,
         ..member_of(ADMINS, "bob", random)
     };
     let unproved = Account {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use vestibule::ids::MailId;
 use vestibule::model::{
-    Account, Cause, KeptMail, Mail, MailState, MailedToken, PendingEmail, Purpose, Topic,
+    Account, EmailToken, Mail, MailKind, MailOrigin, MailState, PendingEmail, Purpose, QueuedMail,
 };
 use vestibule::store::{
     ClaimMail, ClaimToken, CreateAccount, EditAccount, MailAllowance, MailClaim, MailOutcome, Store,
@@ -41,7 +41,7 @@ async fn with_mails<H: Harness>(count: u64) -> (H, Account, Vec<Mail>) {
             let mail = mail(&ann, harness.random());
             Mail {
                 id: MailId::new(at, harness.random()),
-                cause: Cause {
+                cause: MailOrigin {
                     at,
                     ..mail.cause.clone()
                 },
@@ -113,7 +113,7 @@ pub(crate) async fn a_mail_is_sent_postponed_or_fails_for_good<H: Harness>() {
         !store.complete_mail(mails[0].id, MailOutcome::Done).await.unwrap(),
         "it is gone"
     );
-    let kept = |n: usize, state| KeptMail {
+    let kept = |n: usize, state| QueuedMail {
         mail: mails[n].clone(),
         attempts: 1,
         state,
@@ -160,7 +160,7 @@ pub(crate) async fn of_twenty_takers_each_gets_another_mail<H: Harness>() {
     assert_eq!(ids, mails.iter().map(|mail| mail.id).collect::<Vec<_>>());
 }
 
-fn stamp(token: Option<MailedToken>, mails: Option<u32>) -> MailClaim {
+fn stamp(token: Option<EmailToken>, mails: Option<u32>) -> MailClaim {
     MailClaim {
         token: token.map(ClaimToken::Account),
         allowance: mails.map(|mails| MailAllowance {
@@ -231,7 +231,7 @@ pub(crate) async fn s78_of_twenty_pending_changes_at_one_moment_the_newest_serve
             since: noon(),
             mail: id,
         };
-        let token = MailedToken {
+        let token = EmailToken {
             mail: Some(id),
             email: pending.email.clone(),
             ..mailed_token(n as u64, Purpose::ChangeEmail, &ann)
@@ -261,7 +261,7 @@ pub(crate) async fn s78_of_twenty_pending_changes_at_one_moment_the_newest_serve
 pub(crate) async fn a_stamped_mail_has_the_good_token<H: Harness>() {
     let (harness, ann, mails) = with_mails::<H>(3).await;
     let store = harness.store();
-    let token = |n: u64, mail: &Mail| MailedToken {
+    let token = |n: u64, mail: &Mail| EmailToken {
         mail: Some(mail.id),
         ..mailed_token(n, Purpose::Reset, &ann)
     };
@@ -279,7 +279,7 @@ pub(crate) async fn a_stamped_mail_has_the_good_token<H: Harness>() {
     for (n, is_kept) in [(1, false), (2, false), (3, true), (4, false)] {
         assert_eq!(store.token(digest(n)).await.unwrap().is_some(), is_kept, "{n}");
     }
-    let elsewhere = MailedToken {
+    let elsewhere = EmailToken {
         email: email("old@example.com"),
         ..token(5, &mails[2])
     };
@@ -408,9 +408,9 @@ pub(crate) async fn s77_a_mail_that_waited_for_another_password_takes_no_link_al
     let ann = account("ann", harness.random());
     store.create_account(ann.clone(), None, noon()).await.unwrap();
     let waiting = [
-        (Topic::ChangeEmail(ann.id), Purpose::ChangeEmail),
-        (Topic::Reset, Purpose::Reset),
-        (Topic::AlreadyRegistered, Purpose::Reset),
+        (MailKind::ChangeEmail(ann.id), Purpose::ChangeEmail),
+        (MailKind::Reset, Purpose::Reset),
+        (MailKind::AlreadyRegistered, Purpose::Reset),
     ]
     .map(|(topic, purpose)| (mail_about(topic, &ann, noon(), &harness), purpose));
     let mails = waiting.iter().map(|(mail, _)| mail.clone()).collect();
@@ -424,12 +424,12 @@ pub(crate) async fn s77_a_mail_that_waited_for_another_password_takes_no_link_al
     assert_sound(&store).await;
 }
 
-fn mail_about<H: Harness>(topic: Topic, account: &Account, at: Timestamp, harness: &H) -> Mail {
+fn mail_about<H: Harness>(topic: MailKind, account: &Account, at: Timestamp, harness: &H) -> Mail {
     let mail = mail(account, harness.random());
     Mail {
         id: MailId::new(at, harness.random()),
         topic,
-        cause: Cause {
+        cause: MailOrigin {
             at,
             ..mail.cause.clone()
         },
@@ -449,7 +449,7 @@ async fn set_password(store: &Arc<dyn Store>, account: &Account, at: Timestamp) 
 
 /// Sends a mail with a token of this purpose.
 async fn send(store: &Arc<dyn Store>, account: &Account, mail: &Mail, purpose: Purpose) -> ClaimMail {
-    let token = MailedToken {
+    let token = EmailToken {
         mail: Some(mail.id),
         ..mailed_token(1, purpose, account)
     };
@@ -464,14 +464,14 @@ pub(crate) async fn s77_no_clock_tells_which_of_a_mail_and_a_password_came_first
     store.create_account(ann.clone(), None, noon()).await.unwrap();
     let tomorrow = later(noon(), Duration::from_hours(24));
     // The clock is a day ahead when somebody asks, and right when the owner sets another password.
-    let before = mail_about(Topic::Reset, &ann, tomorrow, &harness);
+    let before = mail_about(MailKind::Reset, &ann, tomorrow, &harness);
     store.enqueue_mails(vec![before.clone()]).await.unwrap();
     let ann = set_password(&store, &ann, minutes(1)).await;
     let outcome = send(&store, &ann, &before, Purpose::Reset).await;
     assert_eq!(outcome, ClaimMail::Gone, "it was asked for before");
     // And the other way round.
     let ann = set_password(&store, &ann, tomorrow).await;
-    let after = mail_about(Topic::Reset, &ann, minutes(2), &harness);
+    let after = mail_about(MailKind::Reset, &ann, minutes(2), &harness);
     store.enqueue_mails(vec![after.clone()]).await.unwrap();
     let outcome = send(&store, &ann, &after, Purpose::Reset).await;
     assert_eq!(outcome, ClaimMail::Claimed, "it was asked for after that");
@@ -488,10 +488,10 @@ pub(crate) async fn s77_links_for_the_password_are_withdrawn_whatever_became_of_
     }
     let about = |topic, account| mail_about(topic, account, noon(), &harness);
     let (waits, failed, of_bob, told) = (
-        about(Topic::Reset, &ann),
-        about(Topic::Reset, &ann),
-        about(Topic::Reset, &bob),
-        about(Topic::PasswordChanged, &ann),
+        about(MailKind::Reset, &ann),
+        about(MailKind::Reset, &ann),
+        about(MailKind::Reset, &bob),
+        about(MailKind::PasswordChanged, &ann),
     );
     let all = [&waits, &failed, &of_bob, &told].map(Clone::clone).to_vec();
     store.enqueue_mails(all).await.unwrap();
@@ -516,10 +516,10 @@ pub(crate) async fn a_mail_of_a_clock_that_was_ahead_stands_in_no_ones_way<H: Ha
     let ann = account("ann", harness.random());
     store.create_account(ann.clone(), None, noon()).await.unwrap();
     let tomorrow = later(noon(), Duration::from_hours(24));
-    let mails = [tomorrow, minutes(1)].map(|at| mail_about(Topic::Reset, &ann, at, &harness));
+    let mails = [tomorrow, minutes(1)].map(|at| mail_about(MailKind::Reset, &ann, at, &harness));
     store.enqueue_mails(mails.to_vec()).await.unwrap();
     let [ahead, now] = &mails;
-    let token = MailedToken {
+    let token = EmailToken {
         mail: Some(ahead.id),
         expires_at: later(tomorrow, Duration::from_hours(1)),
         ..mailed_token(2, Purpose::Reset, &ann)
@@ -527,7 +527,7 @@ pub(crate) async fn a_mail_of_a_clock_that_was_ahead_stands_in_no_ones_way<H: Ha
     let allowed = stamp(Some(token), Some(1));
     let outcome = store.claim_mail(ahead.id, allowed, tomorrow).await;
     assert_eq!(outcome.unwrap(), ClaimMail::Claimed);
-    let token = MailedToken {
+    let token = EmailToken {
         mail: Some(now.id),
         ..mailed_token(1, Purpose::Reset, &ann)
     };
@@ -559,7 +559,7 @@ pub(crate) async fn s77_a_change_of_the_address_that_was_taken_back_or_replaced_
         *ann = changed;
     };
     let send = async |n: u64, mail: &Mail, ann: &Account| {
-        let token = MailedToken {
+        let token = EmailToken {
             email: email("new@example.com"),
             mail: Some(mail.id),
             ..mailed_token(n, Purpose::ChangeEmail, ann)

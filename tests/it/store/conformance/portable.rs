@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
-use vestibule::model::{Account, Agreement, Session, Standing, Subject, TokenDigest};
+use vestibule::model::{Account, AccountStatus, Agreement, LockoutSubject, Session, TokenDigest};
 use vestibule::random::Random;
 use vestibule::store::{
     AuditFilter, AuditOrder, ConsumeToken, CreateAccount, Export, PutError, PutSession, Record,
@@ -79,10 +79,10 @@ pub(crate) async fn whatever_is_in_it_comes_through<H: Harness>() {
                 groups,
                 agreements: agreements.collect(),
                 standing: [
-                    Standing::Active,
-                    Standing::AwaitingApproval,
-                    Standing::Declined,
-                    Standing::Disabled,
+                    AccountStatus::Active,
+                    AccountStatus::AwaitingApproval,
+                    AccountStatus::Declined,
+                    AccountStatus::Disabled,
                 ][standing],
                 ..account(&format!("p{n}"), &random)
             };
@@ -132,7 +132,10 @@ pub(crate) async fn what_was_put_in_works_as_it_did<H: Harness>() {
     }
 
     // Locks last as long as they did, and no longer.
-    for subject in [Subject::Account(found.id), Subject::unknown("nobody")] {
+    for subject in [
+        LockoutSubject::Account(found.id),
+        LockoutSubject::unknown("nobody"),
+    ] {
         let left = store.locked_for(subject, POLICY).await.unwrap();
         assert_eq!(left, Some(Duration::from_mins(20)));
     }
@@ -140,7 +143,7 @@ pub(crate) async fn what_was_put_in_works_as_it_did<H: Harness>() {
     again.hand().advance(Duration::from_secs(20 * 60 + 1));
     assert_eq!(
         store
-            .locked_for(Subject::Account(found.id), POLICY)
+            .locked_for(LockoutSubject::Account(found.id), POLICY)
             .await
             .unwrap(),
         None
@@ -222,7 +225,10 @@ pub(crate) async fn an_export_is_of_one_moment<H: Harness>() {
         .prune_audit(later(noon(), Duration::from_hours(1)))
         .await
         .unwrap();
-    store.clear_attempts(Subject::unknown("nobody")).await.unwrap();
+    store
+        .clear_attempts(LockoutSubject::unknown("nobody"))
+        .await
+        .unwrap();
     rest_of(&mut *export, &mut during).await;
 
     let texts = |records: &[Record]| -> Vec<_> {
@@ -269,7 +275,7 @@ pub(crate) async fn what_cannot_be_beside_what_is_there_is_refused<H: Harness>()
         let (mut import, _) = H::fill();
         let is_somebodys = match record {
             Record::AccessKey(_) | Record::Session(_) | Record::MailedToken(_) => true,
-            Record::Failures(failures) => !matches!(failures.of, Subject::Unknown(_)),
+            Record::Failures(failures) => !matches!(failures.of, LockoutSubject::Unknown(_)),
             _ => false,
         };
         let outcome = import.put(vec![record.clone()]).await;

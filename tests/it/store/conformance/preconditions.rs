@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestibule::model::{Account, Purpose, Standing, Subject};
+use vestibule::model::{Account, AccountStatus, LockoutSubject, Purpose};
 use vestibule::store::{Precondition, PreconditionError, SessionsToEnd, Store, StoreError, UpdateAccount};
 
 use super::super::samples::{
@@ -115,7 +115,7 @@ impl<H: Harness> Scene<H> {
             ),
             (
                 "clear_attempts",
-                store.clear_attempts(Subject::Account(ann.id)).await,
+                store.clear_attempts(LockoutSubject::Account(ann.id)).await,
             ),
             (
                 "end_sessions",
@@ -171,7 +171,7 @@ pub(crate) async fn s76_a_change_is_made_while_its_precondition_holds<H: Harness
 pub(crate) async fn s76_whoever_was_disabled_or_deleted_changes_nothing<H: Harness>() {
     let scene = Scene::<H>::new().await;
     scene
-        .change_admin(|admin| admin.standing = Standing::Disabled)
+        .change_admin(|admin| admin.standing = AccountStatus::Disabled)
         .await;
     scene.assert_refused(PreconditionError::AccountInactive).await;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use vestibule::model::{Account, Session, SignInMethod, Standing, Subject};
+use vestibule::model::{Account, AccountStatus, LockoutSubject, Session, SignInMethod};
 use vestibule::store::{
     AttemptOutcome, CreateAccessKey, CreateAccount, EditAccount, SessionsToEnd, UpdateAccount,
 };
@@ -84,7 +84,7 @@ pub(crate) async fn of_fifty_attempts_eleven_are_counted<H: Harness>() {
     let store = harness.store();
     let ann = account("ann", harness.random());
     store.create_account(ann.clone(), None, noon()).await.unwrap();
-    for subject in [Subject::Account(ann.id), Subject::unknown("nobody")] {
+    for subject in [LockoutSubject::Account(ann.id), LockoutSubject::unknown("nobody")] {
         let outcomes = together(50, |_| {
             let store = store.clone();
             async move { store.record_attempt(subject, POLICY).await.unwrap() }
@@ -158,7 +158,7 @@ pub(crate) async fn of_two_administrators_who_step_down_one_stays<H: Harness>() 
             if n == 0 {
                 changed.groups.clear();
             } else {
-                changed.standing = Standing::Disabled;
+                changed.standing = AccountStatus::Disabled;
             }
             async move { store.update_account(&account, changed, ADMINS).await.unwrap() }
         })
@@ -273,7 +273,7 @@ pub(crate) async fn of_fifty_attempts_at_an_access_key_eleven_are_counted<H: Har
     store.create_account(ann.clone(), None, noon()).await.unwrap();
     store.replace_data_key(None, data_key(1)).await.unwrap();
     let key = access_key(ann.id, harness.random());
-    let subject = Subject::AccessKey(key.id);
+    let subject = LockoutSubject::AccessKey(key.id);
     store.create_access_key(key, 1, Vec::new()).await.unwrap();
     let outcomes = together(50, |_| {
         let store = store.clone();

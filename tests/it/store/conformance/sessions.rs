@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestibule::model::{Account, KeyUse, Session, Standing, TokenDigest};
+use vestibule::model::{Account, AccountStatus, KeyUse, Session, TokenDigest};
 use vestibule::store::{PutSession, SessionsToEnd, Store};
 
 use super::super::samples::{ADMINS, access_key, account, digest, later, noon, session};
@@ -56,7 +56,7 @@ pub(crate) async fn a_session_needs_an_account_that_may_sign_in<H: Harness>() {
 
     store.create_account(ann.clone(), None, noon()).await.unwrap();
     let disabled = Account {
-        standing: Standing::Disabled,
+        standing: AccountStatus::Disabled,
         ..ann.clone()
     };
     store.update_account(&ann, disabled, ADMINS).await.unwrap();

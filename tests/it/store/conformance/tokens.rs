@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use vestibule::model::{Account, Cause, Invitation, Mail, MailedToken, Purpose, Standing, Subject};
+use vestibule::model::{
+    Account, AccountStatus, EmailToken, Invitation, LockoutSubject, Mail, MailOrigin, Purpose,
+};
 use vestibule::store::{AttemptOutcome, ConsumeToken, DeleteAccount, TokenEffect, UpdateAccount};
 
 use super::super::samples::{
@@ -96,7 +98,7 @@ pub(crate) async fn s19_a_token_serves_its_purpose_alone<H: Harness>() {
 pub(crate) async fn s19_a_token_is_void_to_the_second<H: Harness>() {
     let (harness, ann) = ann_with::<H>(&[Purpose::VerifyEmail]).await;
     let store = harness.store();
-    let MailedToken { expires_at, .. } = mailed_token(1, Purpose::VerifyEmail, &ann);
+    let EmailToken { expires_at, .. } = mailed_token(1, Purpose::VerifyEmail, &ann);
     let late = store.consume_token(digest(1), TokenEffect::VerifyEmail, Vec::new(), expires_at);
     assert_eq!(late.await.unwrap(), ConsumeToken::Void);
     let just_before = expires_at.checked_sub(Duration::from_secs(1)).unwrap();
@@ -159,7 +161,7 @@ pub(crate) async fn a_reset_ends_sessions_lifts_the_lock_and_proves_a_mailed_add
     for (purpose, proves) in [(Purpose::Reset, true), (Purpose::ResetByAdministrator, false)] {
         let (harness, ann) = ann_with::<H>(&[purpose, Purpose::ChangeEmail]).await;
         let store = harness.store();
-        let subject = Subject::Account(ann.id);
+        let subject = LockoutSubject::Account(ann.id);
         for n in 1..=3 {
             store
                 .put_session(session(ann.id, n, harness.random()), None)
@@ -198,7 +200,7 @@ pub(crate) async fn an_account_moves_to_the_address_of_the_token_if_it_is_free<H
     let (harness, ann) = ann_with::<H>(&[]).await;
     let store = harness.store();
     for n in [1, 2] {
-        let token = MailedToken {
+        let token = EmailToken {
             email: email("new@example.com"),
             ..mailed_token(n, Purpose::ChangeEmail, &ann)
         };
@@ -240,7 +242,7 @@ pub(crate) async fn an_account_moves_to_the_address_of_the_token_if_it_is_free<H
 pub(crate) async fn tokens_go_with_their_account_and_when_they_expire<H: Harness>() {
     let (harness, ann) = ann_with::<H>(&[Purpose::Reset, Purpose::VerifyEmail]).await;
     let store = harness.store();
-    let lasting = MailedToken {
+    let lasting = EmailToken {
         expires_at: later(noon(), Duration::from_hours(24)),
         ..mailed_token(2, Purpose::VerifyEmail, &ann)
     };
@@ -287,12 +289,12 @@ pub(crate) async fn tokens_survive_a_restart<H: Harness>() {
 pub(crate) async fn s78_an_account_that_may_not_sign_in_moves_nowhere<H: Harness>() {
     let (harness, ann) = ann_with::<H>(&[]).await;
     let store = harness.store();
-    let token = MailedToken {
+    let token = EmailToken {
         email: email("new@example.com"),
         ..mailed_token(1, Purpose::ChangeEmail, &ann)
     };
     let disabled = Account {
-        standing: Standing::Disabled,
+        standing: AccountStatus::Disabled,
         ..ann.clone()
     };
     store.save_token(token).await.unwrap();
@@ -320,12 +322,12 @@ pub(crate) async fn what_was_made_by_a_clock_that_was_ahead_is_forgotten_at_a_st
     let (harness, ann) = ann_with::<H>(&[Purpose::Reset, Purpose::VerifyEmail]).await;
     let (store, random) = (harness.store(), harness.random());
     let hours = |n: u64| later(noon(), Duration::from_hours(n));
-    let ahead = MailedToken {
+    let ahead = EmailToken {
         expires_at: hours(2),
         ..mailed_token(3, Purpose::ResetByAdministrator, &ann)
     };
     store.save_token(ahead).await.unwrap();
-    let slow = MailedToken {
+    let slow = EmailToken {
         expires_at: hours(24),
         ..mailed_token(4, Purpose::ChangeEmail, &ann)
     };
@@ -339,7 +341,7 @@ pub(crate) async fn what_was_made_by_a_clock_that_was_ahead_is_forgotten_at_a_st
         store.create_invitation(invited(n, created_at)).await.unwrap();
     }
     let told = Mail {
-        cause: Cause {
+        cause: MailOrigin {
             at: hours(24),
             ..mail(&ann, random).cause
         },

@@ -35,7 +35,7 @@ impl Purpose {
 /// A token as the store keeps it. It is void when an account's newer one for the same purpose is kept, when the account's
 /// password changes, and when the account leaves the address that it was made for (S19).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailedToken {
+pub struct EmailToken {
     /// What the store knows of it.
     pub digest: TokenDigest,
     /// What it is for.
@@ -50,7 +50,7 @@ pub struct MailedToken {
     pub expires_at: Timestamp,
 }
 
-impl MailedToken {
+impl EmailToken {
     /// Whether it works at `now`: it is not over, and was not made in the future, by a clock that was ahead.
     pub fn is_timely(&self, now: Timestamp) -> bool {
         now < self.expires_at && !self.is_ahead(now)
