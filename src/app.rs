@@ -19,7 +19,7 @@ use crate::config::{Config, UpstreamConfig, UpstreamTarget};
 use crate::control::health::{HealthServer, Readiness};
 use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
-use crate::descriptors::Shares;
+use crate::descriptors::DescriptorBudget;
 use crate::listener::{ListenError, Listener, ListenerTls, TlsError};
 use crate::log_file::Reopening;
 use crate::metrics::{Counter, Metrics};
@@ -30,8 +30,8 @@ use crate::services::{Actor, Services, ServicesError};
 use crate::upstream::ConnectionLimit;
 
 pub use check::{CheckReport, check};
-pub use explain::{Explained, Recalled, explain_at_rest};
-pub use reload::{ConfigSource, ReloadError, Serving};
+pub use explain::{ExplainReport, RequestReport, explain_offline};
+pub use reload::{ConfigSource, ReloadError, RunningGateway};
 
 /// What the application takes from the machine.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub struct Environment {
 #[derive(Debug)]
 pub struct Application {
     public_url: Url,
-    serving: Arc<Serving>,
+    serving: Arc<RunningGateway>,
     socket: AdministratorSocket,
     listener: Listener,
     ops: Option<HealthServer>,
@@ -153,7 +153,7 @@ impl Application {
             metrics,
             history: Arc::new(RequestHistory::since(now)),
             tunnels: TaskTracker::new(),
-            upstream_connections: Arc::new(ConnectionLimit::new(shares.applications)),
+            upstream_connections: Arc::new(ConnectionLimit::new(shares.upstreams)),
             reopening: Reopening::default(),
             stop: stop.clone(),
         };
@@ -162,11 +162,11 @@ impl Application {
         let listener = bound.listen()?;
         Ok(Self {
             public_url: config.public_url.clone(),
-            serving: Arc::new(Serving {
+            serving: Arc::new(RunningGateway {
                 source,
                 store: config.store.location().ok(),
                 config: Mutex::new(config),
-                surroundings,
+                shared: surroundings,
                 addresses: Addresses {
                     https: listener.addresses().to_vec(),
                     http: listener.plain_addresses().to_vec(),
@@ -201,7 +201,7 @@ impl Application {
     }
 
     /// What serves, to be reloaded.
-    pub fn serving(&self) -> &Arc<Serving> {
+    pub fn serving(&self) -> &Arc<RunningGateway> {
         &self.serving
     }
 
@@ -270,25 +270,25 @@ impl Generation {
 }
 
 /// Divides the file descriptors among clients and applications. The log tells if they do not suffice.
-fn share_out(descriptors: usize, config: &Config) -> Shares {
+fn share_out(descriptors: usize, config: &Config) -> DescriptorBudget {
     let clients = config.limits.connections;
-    let applications = connections_to_applications(config);
-    let shares = Shares::of(descriptors, clients, applications);
-    if shares.clients < clients || shares.applications < applications {
+    let applications = upstream_connections(config);
+    let shares = DescriptorBudget::of(descriptors, clients, applications);
+    if shares.clients < clients || shares.upstreams < applications {
         tracing::warn!(
             descriptors,
             clients = shares.clients,
-            applications = shares.applications,
+            applications = shares.upstreams,
             "the limit of open files is too low for {clients} connections of clients (limits.connections) and {applications} to applications (max_connections): {} and {} are served at one time; raise the hard limit (LimitNOFILE, ulimit -Hn)",
             shares.clients,
-            shares.applications,
+            shares.upstreams,
         );
     }
     shares
 }
 
 /// As many as all applications may have together.
-fn connections_to_applications(config: &Config) -> usize {
+fn upstream_connections(config: &Config) -> usize {
     let targets: BTreeSet<_> = config.route.iter().map(|route| route.upstream.as_str()).collect();
     let most = targets
         .into_iter()

@@ -9,16 +9,16 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 /// Two clocks in one: the wall clock, which people and certificates read and which may be set at any
 /// moment, and a monotonic one, which measures how long something took and never jumps.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock(ClockSource);
 
 #[derive(Clone, Debug)]
-enum Source {
+enum ClockSource {
     System(Instant),
-    Manual(Arc<Mutex<Reading>>),
+    Manual(Arc<Mutex<ClockReading>>),
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Reading {
+struct ClockReading {
     wall: Timestamp,
     elapsed: Duration,
 }
@@ -35,24 +35,24 @@ impl Clock {
     /// The machine's clocks.
     #[expect(clippy::disallowed_methods, reason = "the one place that may")]
     pub fn system() -> Self {
-        Self(Source::System(Instant::now()))
+        Self(ClockSource::System(Instant::now()))
     }
 
     /// A clock that stands still until its [`ManualClock`] moves it.
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
-        let reading = Arc::new(Mutex::new(Reading {
+        let reading = Arc::new(Mutex::new(ClockReading {
             wall: start,
             elapsed: Duration::ZERO,
         }));
-        (Self(Source::Manual(reading.clone())), ManualClock(reading))
+        (Self(ClockSource::Manual(reading.clone())), ManualClock(reading))
     }
 
     /// The wall clock, UTC.
     #[expect(clippy::disallowed_methods, reason = "the one place that may")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System(_) => Timestamp::now(),
-            Source::Manual(reading) => lock(reading).wall,
+            ClockSource::System(_) => Timestamp::now(),
+            ClockSource::Manual(reading) => lock(reading).wall,
         }
     }
 
@@ -67,15 +67,15 @@ impl Clock {
     /// Time since this clock was made; never goes back, unmoved by changes of the wall clock.
     pub fn monotonic(&self) -> Duration {
         match &self.0 {
-            Source::System(start) => start.elapsed(),
-            Source::Manual(reading) => lock(reading).elapsed,
+            ClockSource::System(start) => start.elapsed(),
+            ClockSource::Manual(reading) => lock(reading).elapsed,
         }
     }
 }
 
 /// Moves a manual [`Clock`].
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<Mutex<Reading>>);
+pub struct ManualClock(Arc<Mutex<ClockReading>>);
 
 impl ManualClock {
     /// Time passes: both clocks go on by `by`.
@@ -91,7 +91,7 @@ impl ManualClock {
     }
 }
 
-fn lock(reading: &Mutex<Reading>) -> std::sync::MutexGuard<'_, Reading> {
+fn lock(reading: &Mutex<ClockReading>) -> std::sync::MutexGuard<'_, ClockReading> {
     reading.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -26,14 +26,14 @@ pub fn raise_limit() -> usize {
 
 /// How many connections may be open at one time. The two and what is kept back never exceed the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shares {
+pub struct DescriptorBudget {
     /// Connections of clients.
     pub clients: usize,
     /// Connections to all applications.
-    pub applications: usize,
+    pub upstreams: usize,
 }
 
-impl Shares {
+impl DescriptorBudget {
     /// Divides `limit` among so many connections of clients and to applications. Where not all fit, each side gets half
     /// of what there is, or what the other leaves.
     pub fn of(limit: usize, clients: usize, applications: usize) -> Self {
@@ -48,7 +48,7 @@ impl Shares {
         };
         Self {
             clients: clients.max(1),
-            applications: (there - clients.min(there)).max(1),
+            upstreams: (there - clients.min(there)).max(1),
         }
     }
 }
@@ -58,8 +58,8 @@ mod tests {
     use super::*;
 
     fn shares(limit: usize, clients: usize, applications: usize) -> (usize, usize) {
-        let shares = Shares::of(limit, clients, applications);
-        (shares.clients, shares.applications)
+        let shares = DescriptorBudget::of(limit, clients, applications);
+        (shares.clients, shares.upstreams)
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl LogFile {
     }
 
     /// Opens it again if that was requested. Where that fails, lines go on into the file that is open: lost is none.
-    pub fn follow(&mut self) {
+    pub fn reopen(&mut self) {
         let requests = self.reopening.requests();
         if requests == self.seen {
             return;
@@ -81,7 +81,7 @@ impl LogFile {
 impl Write for LogFile {
     /// Writes all of it, or takes back what was written and fails.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.follow();
+        self.reopen();
         let ended;
         let bytes = if self.is_torn {
             ended = [b"\n", line].concat();

@@ -8,10 +8,10 @@ use rand_core::{Rng, SeedableRng};
 
 /// A source of random bytes fit for tokens and keys.
 #[derive(Clone)]
-pub struct Random(Source);
+pub struct Random(RandomSource);
 
 #[derive(Clone)]
-enum Source {
+enum RandomSource {
     System,
     Seeded(Arc<Mutex<ChaCha20Rng>>),
 }
@@ -19,14 +19,14 @@ enum Source {
 impl Random {
     /// The operating system's generator.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(RandomSource::System)
     }
 
     /// A generator that gives the same bytes for the same seed. For tests.
     pub fn seeded(seed: u64) -> Self {
-        Self(Source::Seeded(Arc::new(Mutex::new(ChaCha20Rng::seed_from_u64(
-            seed,
-        )))))
+        Self(RandomSource::Seeded(Arc::new(Mutex::new(
+            ChaCha20Rng::seed_from_u64(seed),
+        ))))
     }
 
     /// `N` random bytes.
@@ -37,10 +37,10 @@ impl Random {
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         match &self.0 {
-            Source::System => {
+            RandomSource::System => {
                 getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
             }
-            Source::Seeded(rng) => rng
+            RandomSource::Seeded(rng) => rng
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .fill_bytes(&mut bytes),

@@ -12,10 +12,10 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// Bounds the warnings of one kind, so that a flood of failures does not fill the disk with its log.
 #[derive(Debug, Default)]
-pub struct WarningLimit(Mutex<State>);
+pub struct WarningLimit(Mutex<WindowState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct WindowState {
     /// Since when warnings are counted.
     since: Option<Instant>,
     logged: u32,

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{BuildError, Serving};
+use super::{BuildError, RunningGateway};
 use crate::clock::Clock;
 use crate::config::{Config, LogConfig};
 use crate::control::{Administration, Command, CommandError};
@@ -33,7 +33,7 @@ const EVENTS: usize = 50;
 
 /// What would become of a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Explained {
+pub struct ExplainReport {
     /// Whether a gateway that runs says so; else what is in the file does.
     pub live: bool,
     /// What.
@@ -43,7 +43,7 @@ pub struct Explained {
 
 /// What became of a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Recalled {
+pub struct RequestReport {
     /// What the running gateway remembers: refusals, and answers of its own.
     pub recent: Option<RecentRequest>,
     /// What the access log has.
@@ -54,25 +54,18 @@ pub struct Recalled {
     pub events: Vec<AuditEvent>,
 }
 
-impl Serving {
+impl RunningGateway {
     /// Explains by the gateway as it serves now.
     pub(super) async fn explain(&self, command: Command) -> Result<Value, CommandError> {
         let gateway = self.gateway.load();
         let log = self.config.lock().await.log.clone();
         let services = self.administration.load().services().clone();
-        answer(
-            command,
-            &gateway,
-            &services,
-            &log,
-            Some(&self.surroundings.history),
-        )
-        .await
+        execute(command, &gateway, &services, &log, Some(&self.shared.history)).await
     }
 }
 
 /// Explains where no gateway runs, by one that is made from the configuration and serves nobody.
-pub async fn explain_at_rest(
+pub async fn explain_offline(
     config: &Config,
     administration: &Administration,
     command: Command,
@@ -80,13 +73,13 @@ pub async fn explain_at_rest(
     let gateway = at_rest(config, administration.services()).map_err(|error| {
         CommandError::new(format!("no gateway can be made of the configuration: {error}"))
     })?;
-    answer(command, &gateway, administration.services(), &config.log, None).await
+    execute(command, &gateway, administration.services(), &config.log, None).await
 }
 
 fn at_rest(config: &Config, services: &Services) -> Result<Gateway, BuildError> {
     let clock = Clock::system();
     let routes = Routes::new(config, config.public_host().ok_or(BuildError::NoHost)?)?;
-    let surroundings = SharedState {
+    let shared = SharedState {
         history: RequestHistory::since(clock.now()).into(),
         clock,
         random: Random::system(),
@@ -100,21 +93,15 @@ fn at_rest(config: &Config, services: &Services) -> Result<Gateway, BuildError> 
     // Nothing is served, so nothing is written.
     config.log.access = false;
     let is_real = !config.tls.certificates.is_empty();
-    Ok(Gateway::new(
-        &config,
-        routes,
-        services.clone(),
-        is_real,
-        surroundings,
-    )?)
+    Ok(Gateway::new(&config, routes, services.clone(), is_real, shared)?)
 }
 
-async fn answer(
+async fn execute(
     command: Command,
     gateway: &Gateway,
     services: &Services,
     log: &LogConfig,
-    recent: Option<&RequestHistory>,
+    history: Option<&RequestHistory>,
 ) -> Result<Value, CommandError> {
     match command {
         Command::Explain {
@@ -128,13 +115,13 @@ async fn answer(
                 Some(destination) => question.to(&destination)?,
                 None => question,
             };
-            Ok(to_value(Explained {
-                live: recent.is_some(),
+            Ok(to_value(ExplainReport {
+                live: history.is_some(),
                 explanation: gateway.explain(&question).await?,
             })?)
         }
-        Command::Recall(id) => Ok(to_value(recent.and_then(|recent| recent.find(&id)))?),
-        Command::ExplainRequest(id) => Ok(to_value(recall(&id, services, log, recent).await?)?),
+        Command::Recall(id) => Ok(to_value(history.and_then(|recent| recent.find(&id)))?),
+        Command::ExplainRequest(id) => Ok(to_value(recall(&id, services, log, history).await?)?),
         _ => Err(CommandError::new("that needs no explanation")),
     }
 }
@@ -143,9 +130,9 @@ async fn recall(
     id: &str,
     services: &Services,
     log: &LogConfig,
-    recent: Option<&RequestHistory>,
-) -> Result<Recalled, CommandError> {
-    let remembered = recent.and_then(|recent| recent.find(id));
+    history: Option<&RequestHistory>,
+) -> Result<RequestReport, CommandError> {
+    let remembered = history.and_then(|recent| recent.find(id));
     let mut events = Vec::new();
     let filter = AuditFilter {
         request: Some(id.to_owned()),
@@ -181,7 +168,7 @@ async fn recall(
     } else {
         (None, None)
     };
-    let recalled = Recalled {
+    let recalled = RequestReport {
         recent: remembered,
         logged,
         log_error,
@@ -189,14 +176,14 @@ async fn recall(
     };
     if recalled.recent.is_none() && recalled.logged.is_none() && recalled.events.is_empty() {
         let error = recalled.log_error.as_deref();
-        return Err(CommandError::new(unknown(id, log, error, recent)));
+        return Err(CommandError::new(unknown(id, log, error, history)));
     }
     Ok(recalled)
 }
 
 /// Where the name was looked for, and how far back.
-fn unknown(id: &str, log: &LogConfig, error: Option<&str>, recent: Option<&RequestHistory>) -> String {
-    let memory = match recent {
+fn unknown(id: &str, log: &LogConfig, error: Option<&str>, history: Option<&RequestHistory>) -> String {
+    let memory = match history {
         Some(recent) => format!(
             "the running gateway remembers what it refused since {:.0}",
             recent.refusals_since()

@@ -37,11 +37,11 @@ impl fmt::Debug for ConfigSource {
 
 /// The gateway as it serves now, and what it takes to make it anew.
 #[derive(Debug)]
-pub struct Serving {
+pub struct RunningGateway {
     pub(super) source: ConfigSource,
     /// What it runs with. Locked for as long as a reload takes, so that one comes after the other.
     pub(super) config: Mutex<Config>,
-    pub(super) surroundings: SharedState,
+    pub(super) shared: SharedState,
     pub(super) addresses: Addresses,
     pub(super) gate: Arc<ConnectionSettings>,
     pub(super) tls: ListenerTls,
@@ -71,10 +71,10 @@ pub enum ReloadError {
     Broken(#[from] JoinError),
 }
 
-impl Serving {
+impl RunningGateway {
     /// Opens the files of logs again, as who moved them away wants it. The access log follows with its next line.
     pub fn reopen_logs(&self) {
-        self.surroundings.reopening.request();
+        self.shared.reopening.request();
         self.administration.load().services().audit.reopen();
         tracing::info!("the files of logs are opened again");
     }
@@ -122,7 +122,7 @@ impl Serving {
     pub async fn execute(&self, command: Command, by: &Actor) -> Result<CommandResult, CommandError> {
         match command {
             Command::Reload => Ok(to_value(self.reload(by).await?)?.into()),
-            Command::Whereabouts => Ok(to_value(self.whereabouts().await)?.into()),
+            Command::Whereabouts => Ok(to_value(self.server_info().await)?.into()),
             Command::Explain { .. } | Command::ExplainRequest(_) | Command::Recall(_) => {
                 self.explain(command).await.map(CommandResult::from)
             }
@@ -130,7 +130,7 @@ impl Serving {
         }
     }
 
-    async fn whereabouts(&self) -> ServerInfo {
+    async fn server_info(&self) -> ServerInfo {
         let source = self.source.clone();
         let read = spawn_blocking(move || (source.0)()).await;
         let running = self.config.lock().await;
@@ -158,7 +158,7 @@ impl Serving {
         let next = {
             let (source, running) = (self.source.clone(), running.clone());
             let administration = self.administration.load_full();
-            let surroundings = self.surroundings.clone();
+            let surroundings = self.shared.clone();
             let store = self.store.clone();
             spawn_blocking(move || {
                 Next::prepare(&source, &running, &administration, store.as_ref(), surroundings)
@@ -167,7 +167,7 @@ impl Serving {
         };
         // From here on nothing fails.
         self.tls.replace(&next.generation.tls);
-        self.surroundings.metrics.certificate_expiry.set(self.tls.ends());
+        self.shared.metrics.certificate_expiry.set(self.tls.ends());
         self.gate.reload(&next.config);
         self.gateway.replace(next.generation.gateway);
         next.administration.services().apply_config(&next.config);
@@ -191,7 +191,7 @@ impl Next {
         running: &Config,
         administration: &Administration,
         store: Option<&StoreLocation>,
-        surroundings: SharedState,
+        shared: SharedState,
     ) -> Result<Self, ReloadError> {
         let LoadedConfig { mut config, warnings } = (source.0)()?;
         if config.route.is_empty() && !running.route.is_empty() {
@@ -209,7 +209,7 @@ impl Next {
             .map_err(ServicesError::from)
             .map_err(BuildError::from)?;
         let administration = administration.with_config(&config);
-        let generation = Generation::new(&config, administration.services(), surroundings)?;
+        let generation = Generation::new(&config, administration.services(), shared)?;
         let names = |keys: Vec<&'static str>| keys.into_iter().map(str::to_owned).collect();
         let report = ReloadReport {
             changed: names(config.differences(running)),

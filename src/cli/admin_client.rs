@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::output::{Failure, mention};
-use crate::app::explain_at_rest;
+use crate::app::explain_offline;
 use crate::clock::Clock;
 use crate::config::{Config, SecretSource};
 use crate::control::{
@@ -118,7 +118,7 @@ impl AdminClient {
         };
         let outcome = match command {
             Command::Explain { .. } | Command::ExplainRequest(_) => {
-                explain_at_rest(&self.config, administration, command).await
+                explain_offline(&self.config, administration, command).await
             }
             command => administration.execute(command, &actor(reason)).await,
         };

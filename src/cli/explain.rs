@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::admin_client::AdminClient;
 use super::output::{CommandOutput, Failure};
-use crate::app::{Explained, Recalled};
+use crate::app::{ExplainReport, RequestReport};
 use crate::control::Command;
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ fn method(typed: &str) -> Result<String, Infallible> {
 impl Explain {
     pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         if let Some(id) = self.request {
-            let recalled: Recalled = client.send(Command::ExplainRequest(id)).await?;
+            let recalled: RequestReport = client.send(Command::ExplainRequest(id)).await?;
             return CommandOutput::new(&recalled, text::recalled(&recalled));
         }
         let url = self
@@ -51,7 +51,7 @@ impl Explain {
             user: self.user,
             destination: self.destination,
         };
-        let explained: Explained = client.send(explain).await?;
+        let explained: ExplainReport = client.send(explain).await?;
         CommandOutput::new(&explained, text::explained(&explained))
     }
 }

@@ -9,7 +9,7 @@ use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::Serving;
+use crate::app::RunningGateway;
 use crate::services::Actor;
 
 /// Signals that would end the process and mean nothing here, by the names that they have.
@@ -73,7 +73,7 @@ impl Requests {
     }
 
     /// SIGHUP reloads, SIGUSR1 opens the logs again. The log tells how either ended.
-    pub(super) async fn obey(mut self, serving: Arc<Serving>) {
+    pub(super) async fn obey(mut self, serving: Arc<RunningGateway>) {
         loop {
             tokio::select! {
                 Some(()) = self.hangup.recv() => {

@@ -91,7 +91,7 @@ pub enum Command {
     ReadAudit(AuditQuery),
     /// Says where the gateway listens. Answers a [`ServerInfo`](super::ServerInfo).
     Whereabouts,
-    /// Says what would become of a request, and why. Answers an `Explained`.
+    /// Says what would become of a request, and why. Answers an `ExplainReport`.
     Explain {
         /// Its method.
         method: String,
@@ -103,7 +103,7 @@ pub enum Command {
         #[serde(default)]
         destination: Option<String>,
     },
-    /// Says what became of the request with this id. Answers a `Recalled`.
+    /// Says what became of the request with this id. Answers a `RequestReport`.
     ExplainRequest(String),
     /// Says what the running gateway remembers of the request with this id, at once. Answers a `RecentRequest` or null.
     Recall(String),

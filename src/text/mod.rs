@@ -4,13 +4,13 @@
 //! sentences of a built-in language. Keys are dotted, placeholders are `{name}`. The built-in files have the same
 //! keys and the same placeholders, which a test holds.
 
-mod moment;
-mod own;
+mod datetime;
+mod overrides;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-pub use own::{TextError, is_language_tag};
+pub use overrides::{TextError, is_language_tag};
 
 /// The built-in languages: tag (BCP 47) and file. The first one answers whoever asks for none of them, and fills
 /// the gaps of the operator's.
@@ -114,7 +114,7 @@ impl Texts {
 
     /// The key that is most like this one.
     pub fn nearest(&self, key: &str) -> Option<&str> {
-        own::nearest(key, &self.0.first()?.texts)
+        overrides::nearest(key, &self.0.first()?.texts)
     }
 
     /// The text for a number of something: `key.one` or `key.other`, with `{count}`.
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn every_key_is_used_and_every_used_key_exists() {
-        let mut code = include_str!("moment.rs").to_owned();
+        let mut code = include_str!("datetime.rs").to_owned();
         for writer in ["src/portal", "src/services/mail"] {
             sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(writer), &mut code);
         }

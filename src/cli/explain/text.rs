@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::app::{Explained, Recalled};
+use crate::app::{ExplainReport, RequestReport};
 use crate::cli::audit;
 use crate::cli::table::{moment, printable};
 use crate::clock::Clock;
@@ -35,7 +35,7 @@ impl Sheet {
     }
 }
 
-pub(super) fn explained(explained: &Explained) -> String {
+pub(super) fn explained(explained: &ExplainReport) -> String {
     let told = &explained.explanation;
     let mut sheet = Sheet::default();
     sheet.line("request", &format!("{} {}{}", told.method, told.host, told.path));
@@ -196,7 +196,7 @@ fn wrapped(names: &[String]) -> Vec<String> {
     lines
 }
 
-pub(super) fn recalled(recalled: &Recalled) -> String {
+pub(super) fn recalled(recalled: &RequestReport) -> String {
     let mut sheet = Sheet::default();
     match (&recalled.recent, &recalled.logged) {
         (Some(recent), _) => recent_lines(&mut sheet, recent),

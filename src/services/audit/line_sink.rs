@@ -47,7 +47,7 @@ impl LineSink {
     /// Opens the file again if that was requested.
     pub(super) fn reopen(&self) {
         if let Self::File(file, _) = self {
-            lock(file).follow();
+            lock(file).reopen();
         }
     }
 

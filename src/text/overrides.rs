@@ -41,7 +41,7 @@ impl Texts {
             .ok_or("its name is not a language such as `fr.toml`")?;
         let own = fs::read_to_string(file).map_err(|error| error.to_string())?;
         let own = parse(&own)?;
-        judge(&own, &self.0[0].texts)?;
+        check(&own, &self.0[0].texts)?;
         if let Some(known) = self.0.iter_mut().find(|lang| lang.tag.eq_ignore_ascii_case(tag)) {
             known.texts.extend(own);
             return Ok(());
@@ -61,7 +61,7 @@ impl Texts {
 }
 
 /// Every key is one that is used, and asks for nothing that is not known where it is used.
-fn judge(own: &BTreeMap<String, String>, english: &BTreeMap<String, String>) -> Result<(), String> {
+fn check(own: &BTreeMap<String, String>, english: &BTreeMap<String, String>) -> Result<(), String> {
     for (key, text) in own {
         let Some(original) = english.get(key) else {
             let nearest = nearest(key, english).unwrap_or_default();
