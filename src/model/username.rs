@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_lower_cased_and_judged() {
+    fn is_lower_cased_and_validated() {
         assert_eq!("Ann.Lee-2".parse::<Username>().unwrap().as_str(), "ann.lee-2");
         assert_eq!("a".parse::<Username>(), Err(UsernameError::Length));
         assert_eq!("a".repeat(65).parse::<Username>(), Err(UsernameError::Length));

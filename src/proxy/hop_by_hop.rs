@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn s75_what_a_request_was_judged_by_stays() {
+    fn s75_what_a_request_was_checked_by_stays() {
         let sent = [
             ("connection", "close, Overwrite, if-none-match, X-Oss-Copy-Source"),
             ("if-none-match", "*"),

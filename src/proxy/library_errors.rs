@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hypers_own_refusals_have_no_name() {
+    fn hypers_own_refusals_have_no_request_id() {
         for (bytes, status) in [
             ("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", Some(400)),
             ("HTTP/1.1 431 Too Large\r\ndate: now\r\n\r\n", Some(431)),

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_given_name_is_kept_if_it_can_stand_anywhere() {
+    fn a_request_id_that_was_sent_is_kept_if_it_is_valid() {
         let uuid = "0190c42e-7a3f-7cc1-9d5a-3f2c1b0a9e8d";
         assert_eq!(RequestId::parse(uuid.as_bytes()).unwrap().as_str(), uuid);
         assert!(RequestId::parse(&[b'a'; 64]).is_some());

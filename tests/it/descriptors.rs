@@ -31,10 +31,10 @@ async fn silent() -> SocketAddr {
 }
 
 /// Answers that are waited for.
-type Asked = JoinSet<reqwest::Result<Response>>;
+type PendingResponses = JoinSet<reqwest::Result<Response>>;
 
 /// Sends so many requests at one time.
-fn ask_many(asked: &mut Asked, client: &Client, url: &str, times: usize) {
+fn ask_many(asked: &mut PendingResponses, client: &Client, url: &str, times: usize) {
     for _ in 0..times {
         asked.spawn(client.get(url).send());
     }
@@ -81,7 +81,7 @@ async fn a_client_of_a_slow_application_takes_no_descriptor_from_others() {
     let (gateway, said) = Program::started(limited.spawn().unwrap());
     assert!(said.contains("the limit of open files is too low"), "{said}");
     let url = gateway.url("/");
-    let mut asked = Asked::new();
+    let mut asked = PendingResponses::new();
     for _ in 0..8 {
         ask_many(&mut asked, &client_at(&site, gateway.address, 2), &url, 128);
     }
@@ -117,7 +117,7 @@ async fn an_application_has_no_more_connections_than_it_may() {
         config.timeouts.connect = vestibule::config::HumanDuration(Duration::from_millis(200));
     })
     .await;
-    let mut asked = Asked::new();
+    let mut asked = PendingResponses::new();
     ask_many(&mut asked, &gateway.client(), &gateway.url("/"), 3);
     let refused = soon(asked.join_next()).await.unwrap().unwrap().unwrap();
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -149,7 +149,7 @@ async fn answers_that_one_client_does_not_read_leave_connections_to_others() {
     .await;
     let url = gateway.url("/");
     let client = gateway.client_at([127, 0, 0, 2].into());
-    let mut asked = Asked::new();
+    let mut asked = PendingResponses::new();
     let mut unread: Vec<Response> = Vec::new();
     ask_many(&mut asked, &client, &url, 10);
     while let Some(answer) = soon(asked.join_next()).await {
@@ -184,7 +184,7 @@ async fn an_answer_that_nobody_reads_gives_its_connection_to_who_waits() {
     .await;
     let url = gateway.url("/");
     let client = gateway.client_at([127, 0, 0, 2].into());
-    let mut asked = Asked::new();
+    let mut asked = PendingResponses::new();
     ask_many(&mut asked, &client, &url, 8);
     let mut unread: Vec<Response> = Vec::new();
     while let Some(answer) = soon(asked.join_next()).await {
@@ -213,7 +213,7 @@ async fn who_waits_gets_the_connection_that_is_free_next() {
         config.route = vec![route("/", "public", "app")];
     })
     .await;
-    let mut asked = Asked::new();
+    let mut asked = PendingResponses::new();
     ask_many(&mut asked, &gateway.client(), &gateway.url("/"), 30);
     while let Some(answer) = soon(asked.join_next()).await {
         assert_eq!(answer.unwrap().unwrap().status(), StatusCode::OK);
@@ -251,12 +251,12 @@ async fn s48_ten_clients_that_take_all_places_and_the_queue_keep_no_other_out() 
         config.timeouts.connect = vestibule::config::HumanDuration(Duration::from_mins(1));
     })
     .await;
-    let mut asked = Asked::new();
+    let mut asked = PendingResponses::new();
     let clients = (2..12).map(|last| gateway.http2_client_at([127, 0, 0, last].into()));
     for client in clients {
         ask_many(&mut asked, &client, &gateway.url("/slow"), AT_A_TIME);
     }
-    let refused = async |asked: &mut Asked| {
+    let refused = async |asked: &mut PendingResponses| {
         let answer = asked.join_next().await.unwrap().unwrap().unwrap();
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(answer.headers().contains_key("retry-after"));
@@ -287,7 +287,7 @@ async fn s48_what_one_client_leaves_unread_is_taken_back_while_another_waits() {
     .await;
     let url = gateway.url("/");
     let client = gateway.client_at([127, 0, 0, 2].into());
-    let mut asked = Asked::new();
+    let mut asked = PendingResponses::new();
     ask_many(&mut asked, &client, &url, 8);
     let mut unread: Vec<Response> = Vec::new();
     while let Some(answer) = soon(asked.join_next()).await {

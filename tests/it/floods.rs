@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, H2Connection, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, frame, head,
 };
 use crate::harness::{Program, Site, soon};
@@ -105,7 +105,7 @@ async fn s48_floods_over_http2_end_the_connection_with_memory_flat_and_others_se
         assert_eq!(answer.status(), 200);
     }
     // The bomb is well-formed: a small one is a request like any other.
-    let connection = Frames::connect(program.address, &local, "localhost").await;
+    let connection = H2Connection::connect(program.address, &local, "localhost").await;
     let small = authority.clone();
     let taken = connection.flood(1, 100, move |n| bomb(&small, n, 2)).await;
     assert_eq!(taken, None);
@@ -115,7 +115,7 @@ async fn s48_floods_over_http2_end_the_connection_with_memory_flat_and_others_se
         let other = tokio::spawn(ask_until(program.client(&site), url.clone(), over.clone()));
         let mut attackers = Vec::new();
         for _ in 0..ATTACKERS {
-            let connection = Frames::connect(program.address, &local, "localhost").await;
+            let connection = H2Connection::connect(program.address, &local, "localhost").await;
             let authority = authority.clone();
             attackers.push(tokio::spawn(
                 connection.flood(at_a_time, limit, move |n| next(&authority, n)),

@@ -65,9 +65,9 @@ async fn assert_nothing_is_done(lose: impl AsyncFnOnce(&Running, &Person<'_>)) {
     }
     assert!(ann.is_signed_in().await, "nobody ended her sessions");
     let deputy = deputy.elsewhere().await;
-    let document = deputy.ask("/.auth/admin/account?id=ann").await.document;
+    let document = deputy.get_json("/.auth/admin/account?id=ann").await.document;
     assert_eq!(document["groups"], json!([]), "{document}");
-    let invitations = deputy.ask(INVITATIONS).await.document;
+    let invitations = deputy.get_json(INVITATIONS).await.document;
     assert_eq!(invitations["invitations"], json!([]), "{invitations}");
     let keys = gateway.command(Command::ListKeys(None)).await;
     assert_eq!(keys.as_array().map(Vec::len), Some(0), "{keys}");

@@ -14,7 +14,7 @@ use vestibule::store::sled::SledStore;
 
 use crate::harness::{PASSWORD, Program, Site, in_full, soon};
 
-use crate::store::ledger::{Deed, Entry, Ledger};
+use crate::store::ledger::{Deed, Ledger, LedgerEntry};
 
 const CONFIG: &str = r#"
     public_url = "https://localhost:0"
@@ -59,7 +59,7 @@ async fn what_the_gateway_promised_outlives_it() {
         let book = Book::default();
         let clients: Vec<_> = (0..CLIENTS)
             .map(|n| {
-                let client = Client {
+                let client = KillClient {
                     name: format!("r{round}c{n}"),
                     http: program.client(&site),
                     base: program.url(""),
@@ -109,8 +109,10 @@ fn kill_while_it_starts(site: &Site, after: Duration) {
 }
 
 /// Whether a promise holds, as a client sees it after the gateway came back.
-async fn assert_kept(http: &reqwest::Client, url: &str, entry: &Entry, book: &Book) {
-    let Entry::Promised(deed) = entry else { return };
+async fn assert_kept(http: &reqwest::Client, url: &str, entry: &LedgerEntry, book: &Book) {
+    let LedgerEntry::Promised(deed) = entry else {
+        return;
+    };
     match deed {
         Deed::SignUp {
             email, invitation, ..
@@ -140,28 +142,29 @@ async fn assert_kept(http: &reqwest::Client, url: &str, entry: &Entry, book: &Bo
 
 /// What the clients of one round asked for and were promised.
 #[derive(Clone, Default)]
-struct Book(watch::Sender<Vec<Entry>>);
+struct Book(watch::Sender<Vec<LedgerEntry>>);
 
 impl Book {
     fn ask(&self, deed: &Deed) {
         self.0
-            .send_modify(|entries| entries.push(Entry::Asked(deed.clone())));
+            .send_modify(|entries| entries.push(LedgerEntry::Asked(deed.clone())));
     }
 
     fn promise(&self, deed: Deed) {
-        self.0.send_modify(|entries| entries.push(Entry::Promised(deed)));
+        self.0
+            .send_modify(|entries| entries.push(LedgerEntry::Promised(deed)));
     }
 
     /// Waits until there are so many promises.
     async fn promised(&self, count: usize) {
-        let is_promise = |entry: &&Entry| matches!(entry, Entry::Promised(_));
+        let is_promise = |entry: &&LedgerEntry| matches!(entry, LedgerEntry::Promised(_));
         let mut entries = self.0.subscribe();
         soon(entries.wait_for(|entries| entries.iter().filter(is_promise).count() >= count))
             .await
             .unwrap();
     }
 
-    fn entries(&self) -> Vec<Entry> {
+    fn entries(&self) -> Vec<LedgerEntry> {
         self.0.borrow().clone()
     }
 
@@ -170,12 +173,12 @@ impl Book {
         let entries = self.0.borrow();
         entries
             .iter()
-            .any(|entry| matches!(entry, Entry::Asked(asked) if asked == deed))
+            .any(|entry| matches!(entry, LedgerEntry::Asked(asked) if asked == deed))
     }
 }
 
 /// Somebody at work until the gateway is gone.
-struct Client {
+struct KillClient {
     name: String,
     http: reqwest::Client,
     base: String,
@@ -187,7 +190,7 @@ struct Client {
 #[derive(Debug)]
 struct Gone;
 
-impl Client {
+impl KillClient {
     async fn work(self) {
         for n in 0.. {
             if self.one(n).await.is_err() {

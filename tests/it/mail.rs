@@ -74,7 +74,7 @@ async fn a_mail_that_cannot_be_written_waits_and_nobody_waits_for_it() {
         let token = gateway.mails_to(&email, 1).await[0].token("verify");
         let told = gateway
             .visitor()
-            .tell("/.auth/verify", json!({ "token": token }))
+            .post_json("/.auth/verify", json!({ "token": token }))
             .await;
         assert_eq!(told.status, 200);
         assert_eq!(gateway.try_sign_in(&email, PASSWORD).await.0, 200);
@@ -243,12 +243,12 @@ async fn an_internationalised_domain_is_one_wherever_an_address_is_asked_for() {
     }
     let told = gateway
         .visitor()
-        .tell("/.auth/login", json!({ "login": known, "password": PASSWORD }))
+        .post_json("/.auth/login", json!({ "login": known, "password": PASSWORD }))
         .await;
     assert_eq!(told.document["user"]["email"], read);
     let told = gateway
         .visitor()
-        .tell("/.auth/forgot", json!({ "email": read }))
+        .post_json("/.auth/forgot", json!({ "email": read }))
         .await;
     assert_eq!(told.status, 202);
     gateway.mails_to(known, 1).await;
@@ -276,13 +276,15 @@ async fn a_link_works_with_what_a_mail_program_takes_for_a_part_of_it() {
         assert_eq!(shown.status, 200, "{link}: {}", shown.page);
         let done = visitor.submit(&link, &[]).await;
         assert_eq!(done.status, 303, "{link}: {}", done.page);
-        visitor.tell("/.auth/forgot", json!({ "email": email })).await;
+        visitor
+            .post_json("/.auth/forgot", json!({ "email": email }))
+            .await;
         let token = gateway.mails_to(&email, 2).await[1].token("reset");
         let link = format!("/.auth/reset?token={before}{token}{after}");
         assert_eq!(visitor.open(&link).await.status, 200, "{link}");
         let typed = format!("{token}.");
         let document = json!({ "token": typed, "password": PASSWORD, "password_confirm": PASSWORD });
-        let told = visitor.tell("/.auth/reset", document).await;
+        let told = visitor.post_json("/.auth/reset", document).await;
         assert_eq!(told.status, 200, "{told:?}");
     }
 }
@@ -320,7 +322,7 @@ async fn all_mails_that_failed_and_that_are_meant_are_sent_again_at_once() {
         gateway.sign_up(&email, name, PASSWORD).await;
         let told = gateway
             .visitor()
-            .tell("/.auth/forgot", json!({ "email": email }))
+            .post_json("/.auth/forgot", json!({ "email": email }))
             .await;
         assert_eq!(told.status, 202);
     }
@@ -328,7 +330,10 @@ async fn all_mails_that_failed_and_that_are_meant_are_sent_again_at_once() {
     let failed = async |query: &str, count: usize| {
         soon(async {
             loop {
-                let found = admin.ask(&format!("{page}?state=failed{query}")).await.document;
+                let found = admin
+                    .get_json(&format!("{page}?state=failed{query}"))
+                    .await
+                    .document;
                 if found["mails"].as_array().unwrap().len() == count {
                     break;
                 }
@@ -347,7 +352,7 @@ async fn all_mails_that_failed_and_that_are_meant_are_sent_again_at_once() {
         (json!({ "which": "all", "state": "waiting" }), 0),
         (json!({ "which": "all", "to": "b", "state": "failed" }), 2),
     ] {
-        let told = admin.tell(page, fields.clone()).await;
+        let told = admin.post_json(page, fields.clone()).await;
         assert_eq!(
             (told.status, &told.document["again"]),
             (200, &json!(count)),
@@ -362,11 +367,11 @@ async fn all_mails_that_failed_and_that_are_meant_are_sent_again_at_once() {
     let shown = admin.open(&again.location).await.page;
     assert!(shown.contains("3 messages will be sent again"), "{shown}");
     for query in ["?topic=letters", "?state=lost"] {
-        let told = admin.ask(&format!("{page}{query}")).await;
+        let told = admin.get_json(&format!("{page}{query}")).await;
         assert_eq!((told.status, told.problem()), (422, "invalid-input"), "{query}");
     }
     let told = admin
-        .tell(page, json!({ "which": "all", "topic": "letters" }))
+        .post_json(page, json!({ "which": "all", "topic": "letters" }))
         .await;
     assert_eq!((told.status, told.problem()), (422, "invalid-input"));
 }

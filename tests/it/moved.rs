@@ -26,13 +26,13 @@ const CONFIG: &str = r#"
 "#;
 
 /// A gateway that runs, as somebody's program sees it.
-struct Gateway<'s> {
+struct TestGateway<'s> {
     program: Program,
     http: reqwest::Client,
     site: &'s Site,
 }
 
-impl<'s> Gateway<'s> {
+impl<'s> TestGateway<'s> {
     fn start(site: &'s Site) -> Self {
         let (program, _) = Program::start(site);
         let http = program.client(site);
@@ -120,7 +120,7 @@ fn beside(other: &Site) -> Site {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_people_have_works_after_a_move() {
     let site = Site::new(CONFIG);
-    let old = Gateway::start(&site);
+    let old = TestGateway::start(&site);
     for name in ["ann", "bob", "carol", "dave"] {
         assert_eq!(old.sign_up(name, None).await.0, 201);
     }
@@ -168,7 +168,7 @@ async fn whatever_people_have_works_after_a_move() {
     let imported = new_site.run_with_input(&["store", "import"], &file);
     assert_eq!(imported.status, 0, "{}", imported.stderr);
 
-    let new = Gateway::start(&new_site);
+    let new = TestGateway::start(&new_site);
     let (status, me) = new.me(&ann).await;
     assert_eq!((status.as_u16(), &me["username"]), (200, &json!("ann")));
     assert_eq!(new.me(&ended).await.0, 401, "what was ended stays ended");

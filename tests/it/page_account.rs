@@ -33,7 +33,7 @@ async fn nobody_else_sees_them() {
     }
     let ann = gateway.person("ann").await;
     assert_eq!(ann.open("/.auth/admin").await.status, 403);
-    assert_eq!(ann.ask("/.auth/admin").await.document["status"], 403);
+    assert_eq!(ann.get_json("/.auth/admin").await.document["status"], 403);
     let admin = gateway.administrator("root1").await;
     assert_eq!(admin.open("/.auth/admin").await.status, 200);
     assert!(
@@ -64,7 +64,7 @@ async fn s30_another_site_changes_nothing() {
             .header("sec-fetch-site", "cross-site");
         assert_eq!(post.send().await.unwrap().status(), 403, "{path}");
     }
-    let me = ann.ask("/.auth/account").await.document;
+    let me = ann.get_json("/.auth/account").await.document;
     assert_eq!(me["name"], "");
 }
 
@@ -82,12 +82,12 @@ async fn a_name_is_changed() {
         page.contains("Ann &lt;Lee&gt;") && page.contains("role=\"status\""),
         "{page}"
     );
-    assert_eq!(ann.ask("/.auth/me").await.document["name"], "Ann <Lee>");
+    assert_eq!(ann.get_json("/.auth/me").await.document["name"], "Ann <Lee>");
 
-    let told = ann.tell("/.auth/account", json!({ "name": "이안" })).await;
+    let told = ann.post_json("/.auth/account", json!({ "name": "이안" })).await;
     assert_eq!((told.status, &told.document["name"]), (200, &json!("이안")));
     let long = "x".repeat(101);
-    let told = ann.tell("/.auth/account", json!({ "name": long })).await;
+    let told = ann.post_json("/.auth/account", json!({ "name": long })).await;
     assert_eq!(told.status, 422);
     assert!(told.document["errors"]["name"].is_string(), "{told:?}");
     let shown = ann.submit("/.auth/account", &[("name", &long)]).await;
@@ -99,10 +99,10 @@ async fn a_name_is_changed() {
 async fn whoever_changes_their_account_all_the_time_is_told_to_wait() {
     let gateway = Running::start(|_| {}).await;
     let (ann, bob) = (gateway.person("ann").await, gateway.person("bob").await);
-    let mut told = ann.tell("/.auth/account", json!({ "name": "Ann" })).await;
+    let mut told = ann.post_json("/.auth/account", json!({ "name": "Ann" })).await;
     for n in 0..150 {
         told = ann
-            .tell("/.auth/account", json!({ "name": format!("Ann {n}") }))
+            .post_json("/.auth/account", json!({ "name": format!("Ann {n}") }))
             .await;
         if told.status != 200 {
             break;
@@ -122,16 +122,18 @@ async fn whoever_changes_their_account_all_the_time_is_told_to_wait() {
     let shown = ann.submit("/.auth/account", &[("name", "once more")]).await;
     assert_eq!(shown.status, 429);
     let told = ann
-        .tell("/.auth/account/language", json!({ "language": "ko" }))
+        .post_json("/.auth/account/language", json!({ "language": "ko" }))
         .await;
     assert_eq!(told.status, 429);
     assert_eq!(
-        bob.tell("/.auth/account", json!({ "name": "Bob" })).await.status,
+        bob.post_json("/.auth/account", json!({ "name": "Bob" }))
+            .await
+            .status,
         200
     );
     let groups = vestibule::control::UserChange::SetGroups(["ops".to_owned()].into());
     gateway.change_user(&ann.email, groups).await;
-    assert_eq!(ann.ask("/.auth/me").await.document["groups"], json!(["ops"]));
+    assert_eq!(ann.get_json("/.auth/me").await.document["groups"], json!(["ops"]));
 }
 
 #[tokio::test]
@@ -161,7 +163,7 @@ async fn s28_a_password_is_changed_and_the_other_sessions_end() {
             shown.page
         );
         let told = ann
-            .tell(path, json!(std::collections::BTreeMap::from(fields)))
+            .post_json(path, json!(std::collections::BTreeMap::from(fields)))
             .await;
         assert_eq!(told.status, 422, "{wrong}");
         assert!(told.document["errors"][wrong].is_string(), "{wrong}: {told:?}");
@@ -172,7 +174,7 @@ async fn s28_a_password_is_changed_and_the_other_sessions_end() {
     assert!(ann.is_signed_in().await);
     assert!(!elsewhere.is_signed_in().await);
     let told = ann
-        .tell(
+        .post_json(
             path,
             json!({ "current_password": NEW, "password": PASSWORD, "password_confirm": PASSWORD }),
         )
@@ -187,7 +189,7 @@ async fn sessions_are_seen_and_ended() {
     let ann = gateway.person("ann").await;
     let (phone, desk) = (ann.elsewhere().await, ann.elsewhere().await);
     let path = "/.auth/account/sessions";
-    let list = ann.ask(path).await.document;
+    let list = ann.get_json(path).await.document;
     let sessions = list["sessions"].as_array().unwrap();
     assert_eq!(sessions.len(), 3);
     let current: Vec<_> = sessions.iter().filter(|one| one["current"] == true).collect();
@@ -195,7 +197,7 @@ async fn sessions_are_seen_and_ended() {
     let page = ann.open(path).await.page;
     assert_eq!(page.matches("name=\"session\"").count(), 2, "{page}");
 
-    let id = phone.ask(path).await.document["sessions"]
+    let id = phone.get_json(path).await.document["sessions"]
         .as_array()
         .unwrap()
         .iter()
@@ -206,16 +208,19 @@ async fn sessions_are_seen_and_ended() {
     assert_eq!(shown.status, 303);
     assert!(!phone.is_signed_in().await);
     assert!(desk.is_signed_in().await);
-    let told = ann.tell(path, json!({ "which": "others" })).await;
+    let told = ann.post_json(path, json!({ "which": "others" })).await;
     assert_eq!((told.status, &told.document["ended"]), (200, &json!(1)));
     assert!(!desk.is_signed_in().await);
     assert!(ann.is_signed_in().await);
     let bob = gateway.person("bob").await;
-    let theirs = bob.ask(path).await.document["sessions"][0]["id"].clone();
-    let told = ann.tell(path, json!({ "session": theirs })).await;
+    let theirs = bob.get_json(path).await.document["sessions"][0]["id"].clone();
+    let told = ann.post_json(path, json!({ "session": theirs })).await;
     assert_eq!(told.document["ended"], 0);
     assert!(bob.is_signed_in().await);
-    assert_eq!(ann.tell(path, json!({ "session": "none" })).await.status, 404);
+    assert_eq!(
+        ann.post_json(path, json!({ "session": "none" })).await.status,
+        404
+    );
 }
 
 #[tokio::test]
@@ -223,7 +228,11 @@ async fn a_language_is_kept_with_the_account() {
     let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let path = "/.auth/account/language";
-    assert_eq!(ann.ask(path).await.document["language"], "en", "as at the signup");
+    assert_eq!(
+        ann.get_json(path).await.document["language"],
+        "en",
+        "as at the signup"
+    );
     let shown = ann.submit(path, &[("language", "ko")]).await;
     assert_eq!(shown.status, 303);
     assert!(
@@ -231,8 +240,8 @@ async fn a_language_is_kept_with_the_account() {
         "{:?}",
         shown.cookies
     );
-    assert_eq!(ann.ask("/.auth/account").await.document["language"], "ko");
-    let told = ann.tell(path, json!({ "language": "tlh" })).await;
+    assert_eq!(ann.get_json("/.auth/account").await.document["language"], "ko");
+    let told = ann.post_json(path, json!({ "language": "tlh" })).await;
     assert_eq!(told.status, 422);
     let record = std::fs::read_to_string(gateway.file("audit.jsonl")).unwrap();
     let changes: Vec<&str> = record
@@ -261,7 +270,9 @@ async fn an_account_is_deleted_by_its_owner_with_the_password() {
     let gateway = Running::start(|_| {}).await;
     let path = "/.auth/account/delete";
     let admin = gateway.administrator("root1").await;
-    let told = admin.tell(path, json!({ "current_password": PASSWORD })).await;
+    let told = admin
+        .post_json(path, json!({ "current_password": PASSWORD }))
+        .await;
     assert_eq!(told.status, 422, "the last administrator stays: {told:?}");
 
     let ann = gateway.person("ann").await;
@@ -282,7 +293,7 @@ async fn an_account_is_deleted_by_its_owner_with_the_password() {
     }
     let bob = gateway.person("bob").await;
     assert_eq!(
-        bob.tell(path, json!({ "current_password": PASSWORD }))
+        bob.post_json(path, json!({ "current_password": PASSWORD }))
             .await
             .status,
         204
@@ -302,7 +313,7 @@ async fn when_a_session_ends_is_the_same_wherever_it_is_said() {
     let mut ann = gateway.person("ann").await;
     gateway.sign_out(&ann.cookie).await;
     let credentials = json!({ "login": ann.email, "password": PASSWORD });
-    let told = ann.tell("/.auth/login", credentials).await;
+    let told = ann.post_json("/.auth/login", credentials).await;
     assert_eq!(told.document["user"]["expires_at"], "2026-11-24T12:10:00Z");
     ann.cookie = told.cookie();
     for (since, end) in [
@@ -315,9 +326,10 @@ async fn when_a_session_ends_is_the_same_wherever_it_is_said() {
         (54, "2026-11-24T13:00:00Z"),
     ] {
         // The application is asked first: of all these it alone counts as a use.
-        let application = ann.ask("/").await.document["user"]["expires_at"].clone();
-        let me = ann.ask("/.auth/me").await.document["expires_at"].clone();
-        let listed = ann.ask("/.auth/account/sessions").await.document["sessions"][0]["expires_at"].clone();
+        let application = ann.get_json("/").await.document["user"]["expires_at"].clone();
+        let me = ann.get_json("/.auth/me").await.document["expires_at"].clone();
+        let listed =
+            ann.get_json("/.auth/account/sessions").await.document["sessions"][0]["expires_at"].clone();
         let sessions = gateway.command(Command::ListSessions(None)).await;
         let commanded = sessions[0]["expires_at"].clone();
         let said: [Value; 4] = [application, me, listed, commanded];

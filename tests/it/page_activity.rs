@@ -13,9 +13,12 @@ async fn sign_ins_and_failures_are_shown_to_their_owner_alone() {
     let ann = gateway.person("ann").await;
     let bob = gateway.person("bob").await;
     let wrong = json!({ "login": "ANN@example.com", "password": "wr0ng-guess!" });
-    assert_eq!(gateway.visitor().tell("/.auth/login", wrong).await.status, 401);
+    assert_eq!(
+        gateway.visitor().post_json("/.auth/login", wrong).await.status,
+        401
+    );
 
-    let told = ann.ask("/.auth/account/activity").await;
+    let told = ann.get_json("/.auth/account/activity").await;
     let sign_ins = told.document["sign_ins"].as_array().unwrap();
     let outcomes: Vec<&Value> = sign_ins.iter().map(|sign_in| &sign_in["success"]).collect();
     assert_eq!(outcomes, [false, true], "the newest first: {sign_ins:?}");
@@ -23,7 +26,7 @@ async fn sign_ins_and_failures_are_shown_to_their_owner_alone() {
     assert_eq!(sign_ins[0]["address"], "127.0.0.1");
     let page = ann.open("/.auth/account/activity").await.page;
     assert!(page.contains("127.0.0.1") && page.contains("badge bad"), "{page}");
-    let told = bob.ask("/.auth/account/activity").await;
+    let told = bob.get_json("/.auth/account/activity").await;
     assert_eq!(told.document["sign_ins"].as_array().unwrap().len(), 1);
     assert_eq!(ann.submit("/.auth/account/activity", &[]).await.status, 405);
 
@@ -51,14 +54,18 @@ async fn sign_ins_with_an_access_key_are_shown_to_its_owner() {
     .await;
     let (ann, bob) = (gateway.person("ann").await, gateway.person("bob").await);
     let path = "/.auth/account/keys";
-    let made = ann.tell(path, json!({ "name": "script" })).await.document;
+    let made = ann.post_json(path, json!({ "name": "script" })).await.document;
     let (key, secret) = (
         made["access_key"].as_str().unwrap(),
         made["secret_key"].as_str().unwrap(),
     );
     let sign_in = async |secret: &str| {
         let answer = json!({ "access_key": key, "secret_key": secret });
-        gateway.visitor().tell("/.auth/login/iam", answer).await.status
+        gateway
+            .visitor()
+            .post_json("/.auth/login/iam", answer)
+            .await
+            .status
     };
     assert_eq!(sign_in(secret).await, 200);
     // A program that proves itself wrongly again and again does not push the sign-ins out.
@@ -70,16 +77,16 @@ async fn sign_ins_with_an_access_key_are_shown_to_its_owner() {
     assert_eq!(sign_in("wrong").await, 429);
     // One that is off still is somebody's.
     let disable = json!({ "access_key": key, "change": "disable" });
-    assert_eq!(ann.tell(path, disable).await.status, 200);
+    assert_eq!(ann.post_json(path, disable).await.status, 200);
     gateway
         .visitor()
-        .tell(
+        .post_json(
             "/.auth/login/iam",
             json!({ "access_key": key, "secret_key": secret }),
         )
         .await;
 
-    let told = ann.ask("/.auth/account/activity").await.document;
+    let told = ann.get_json("/.auth/account/activity").await.document;
     let rows: Vec<_> = told["sign_ins"].as_array().unwrap().iter().collect();
     let seen: Vec<_> = rows
         .iter()
@@ -101,7 +108,7 @@ async fn sign_ins_with_an_access_key_are_shown_to_its_owner() {
     assert_eq!(seen, expected, "{told}");
     let page = ann.open("/.auth/account/activity").await.page;
     assert!(page.contains(&format!("With access key {key}")), "{page}");
-    let told = bob.ask("/.auth/account/activity").await.document;
+    let told = bob.get_json("/.auth/account/activity").await.document;
     assert_eq!(told["sign_ins"].as_array().unwrap().len(), 1, "{told}");
 
     // Those who look after the log find what the programs did wrong, too.

@@ -11,7 +11,7 @@ const ACCOUNT: &str = "/.auth/admin/account";
 /// Does something to an account, as a program.
 async fn act(admin: &Person<'_>, account: &str, action: &str) -> (u16, Value) {
     let document = json!({ "account": account, "action": action, "reason": "because" });
-    let told = admin.tell(ACCOUNT, document).await;
+    let told = admin.post_json(ACCOUNT, document).await;
     (told.status, told.document)
 }
 
@@ -32,7 +32,7 @@ async fn only_administrators_get_there_and_only_from_here() {
     ] {
         let path = format!("/.auth/admin{page}");
         assert_eq!(admin.open(&path).await.status, 200, "{path}");
-        assert_eq!(admin.ask(&path).await.status, 200, "{path}");
+        assert_eq!(admin.get_json(&path).await.status, 200, "{path}");
         assert_eq!(ann.open(&path).await.status, 403, "{path}");
         let program = nobody
             .get(gateway.url(&path))
@@ -66,16 +66,16 @@ async fn accounts_are_searched_and_shown() {
             .map(|account| account["email"].as_str().unwrap().to_owned())
             .collect()
     };
-    let found = admin.ask("/.auth/admin/accounts?q=ANN").await.document;
+    let found = admin.get_json("/.auth/admin/accounts?q=ANN").await.document;
     assert_eq!(emails(&found), ["ann@example.com", "annette@example.com"]);
     assert_eq!(found["next"], Value::Null);
     let found = admin
-        .ask("/.auth/admin/accounts?group=gateway-admin")
+        .get_json("/.auth/admin/accounts?group=gateway-admin")
         .await
         .document;
     assert_eq!(emails(&found), ["root1@example.com"]);
     let found = admin
-        .ask("/.auth/admin/accounts?standing=disabled")
+        .get_json("/.auth/admin/accounts?standing=disabled")
         .await
         .document;
     assert!(emails(&found).is_empty());
@@ -88,14 +88,14 @@ async fn accounts_are_searched_and_shown() {
         page.contains("annette@example.com") && !page.contains("bob@example.com"),
         "{page}"
     );
-    let id = admin.ask("/.auth/admin/account?id=ann").await.document["id"].clone();
+    let id = admin.get_json("/.auth/admin/account?id=ann").await.document["id"].clone();
     assert!(page.contains(&format!("/.auth/admin/account?id={}", id.as_str().unwrap())));
     let shown = admin
         .open(&format!("/.auth/admin/account?id={}", id.as_str().unwrap()))
         .await;
     assert!(shown.page.contains("ann@example.com"));
     assert_eq!(admin.open("/.auth/admin/account?id=nobody").await.status, 404);
-    assert_eq!(admin.ask("/.auth/admin/account?id=nobody").await.status, 404);
+    assert_eq!(admin.get_json("/.auth/admin/account?id=nobody").await.status, 404);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn what_an_administrator_is_refused_is_recorded_too() {
         assert_eq!(status, expected, "{account} {action}: {document}");
     }
     let path = "/.auth/admin/audit?outcome=failure";
-    let recorded = admin.ask(path).await.document["events"].take();
+    let recorded = admin.get_json(path).await.document["events"].take();
     let recorded: Vec<(&str, &str, &str, &str)> = recorded
         .as_array()
         .unwrap()
@@ -170,14 +170,14 @@ async fn every_act_is_recorded_with_who_and_why() {
     }
     let document =
         json!({ "account": "ann", "action": "set-groups", "groups": "ops, dev", "reason": "because" });
-    let told = admin.tell(ACCOUNT, document).await;
+    let told = admin.post_json(ACCOUNT, document).await;
     assert_eq!(told.document["groups"], json!(["dev", "ops"]));
     let id = told.document["id"].as_str().unwrap().to_owned();
     let document = json!({ "account": "ann", "action": "delete", "reason": "because", "confirm": true });
-    assert_eq!(admin.tell(ACCOUNT, document).await.status, 204);
+    assert_eq!(admin.post_json(ACCOUNT, document).await.status, 204);
 
     let recorded = admin
-        .ask(&format!("/.auth/admin/audit?account={id}"))
+        .get_json(&format!("/.auth/admin/audit?account={id}"))
         .await
         .document;
     let events: Vec<&Value> = recorded["events"].as_array().unwrap().iter().rev().collect();
@@ -215,9 +215,12 @@ async fn every_act_is_recorded_with_who_and_why() {
     let page = admin.open(&format!("/.auth/admin/audit?account={id}")).await;
     assert_eq!(page.status, 200, "{}", page.page);
     assert!(page.page.contains("because"), "{}", page.page);
-    let none = admin.ask("/.auth/admin/audit?until=2020-01-01").await.document;
+    let none = admin
+        .get_json("/.auth/admin/audit?until=2020-01-01")
+        .await
+        .document;
     assert_eq!(none["events"], json!([]));
-    assert_eq!(admin.ask("/.auth/admin/account?id=ann").await.status, 404);
+    assert_eq!(admin.get_json("/.auth/admin/account?id=ann").await.status, 404);
 }
 
 #[tokio::test]
@@ -246,7 +249,7 @@ async fn s53_the_last_administrator_stays_one() {
     );
     assert!(admin.is_signed_in().await);
     let told = admin
-        .tell(ACCOUNT, json!({ "account": "root1", "action": "frobnicate" }))
+        .post_json(ACCOUNT, json!({ "account": "root1", "action": "frobnicate" }))
         .await;
     assert_eq!(told.status, 422);
 }
@@ -271,11 +274,11 @@ async fn the_password_is_asked_again_after_a_while_and_nothing_is_lost() {
         "{}",
         asked.page
     );
-    let standing = admin.ask("/.auth/admin/account?id=ann").await.document["standing"].clone();
+    let standing = admin.get_json("/.auth/admin/account?id=ann").await.document["standing"].clone();
     assert_eq!(standing, "active", "nothing is done before");
     let proved = [&fields[..], &[("current_password", PASSWORD)]].concat();
     assert_eq!(admin.submit(ACCOUNT, &proved).await.status, 303);
-    let shown = admin.ask("/.auth/admin/account?id=ann").await.document;
+    let shown = admin.get_json("/.auth/admin/account?id=ann").await.document;
     assert_eq!(shown["standing"], "disabled");
     assert_eq!(shown["decision"]["reason"], "left <the> team");
 }
@@ -316,7 +319,7 @@ async fn locks_in_force_are_seen_and_lifted() {
         let post = gateway.client().post(gateway.url("/.auth/login")).json(&wrong);
         soon(post.send()).await.unwrap();
     }
-    let locks = admin.ask("/.auth/admin/locks").await.document;
+    let locks = admin.get_json("/.auth/admin/locks").await.document;
     assert_eq!(locks["accounts"][0]["email"], "ann@example.com", "{locks}");
     assert!(
         locks["accounts"][0]["locked_for_seconds"].as_u64().unwrap() > 1000,
@@ -328,7 +331,7 @@ async fn locks_in_force_are_seen_and_lifted() {
         "{page}"
     );
     assert!(page.contains("name=\"reason\""), "{page}");
-    assert_eq!(admin.ask("/.auth/admin").await.document["locked"], 1);
+    assert_eq!(admin.get_json("/.auth/admin").await.document["locked"], 1);
     let (status, document) = act(&admin, "ann", "unlock").await;
     assert_eq!((status, &document["locked_for_seconds"]), (200, &Value::Null));
     gateway.sign_in("ann@example.com").await;
@@ -342,11 +345,11 @@ async fn whoever_waits_is_seen_and_decided_about() {
     .await;
     let admin = gateway.appointed("root1").await;
     gateway.sign_up("ann@example.com", "ann", PASSWORD).await;
-    assert_eq!(admin.ask("/.auth/admin").await.document["waiting"], 1);
+    assert_eq!(admin.get_json("/.auth/admin").await.document["waiting"], 1);
     let (_, declined) = act(&admin, "ann", "decline").await;
     assert_eq!(declined["standing"], "declined");
     let found = admin
-        .ask("/.auth/admin/accounts?standing=declined")
+        .get_json("/.auth/admin/accounts?standing=declined")
         .await
         .document;
     assert_eq!(found["accounts"][0]["email"], "ann@example.com");
@@ -354,9 +357,9 @@ async fn whoever_waits_is_seen_and_decided_about() {
     assert_eq!((status, &document["standing"]), (200, &json!("active")));
     let decided = document["decision"]["by"].as_str();
     assert_eq!(decided, Some("root1@example.com"), "{document}");
-    assert_eq!(admin.ask("/.auth/admin").await.document["waiting"], 0);
-    assert!(admin.ask("/.auth/admin/mails").await.document["mails"].is_array());
-    assert_eq!(admin.ask("/.auth/admin").await.document["failed_mails"], 0);
+    assert_eq!(admin.get_json("/.auth/admin").await.document["waiting"], 0);
+    assert!(admin.get_json("/.auth/admin/mails").await.document["mails"].is_array());
+    assert_eq!(admin.get_json("/.auth/admin").await.document["failed_mails"], 0);
 }
 
 /// The value of a hidden field of a page's forms.
@@ -375,7 +378,7 @@ async fn s77_a_decision_made_from_a_stale_page_is_409_with_what_changed() {
     let admin = gateway.administrator("root1").await;
     let page = admin.open("/.auth/admin/account?id=ann").await.page;
     let version = hidden(&page, "version");
-    let document = admin.ask("/.auth/admin/account?id=ann").await.document;
+    let document = admin.get_json("/.auth/admin/account?id=ann").await.document;
     assert_eq!(document["version"], json!(version));
     let set = |groups: &'static str| {
         let (account, action) = (("account", "ann"), ("action", "set-groups"));
@@ -392,16 +395,16 @@ async fn s77_a_decision_made_from_a_stale_page_is_409_with_what_changed() {
     let (before, now) = (version, hidden(&stale.page, "version"));
     assert_ne!(before, now);
     let json = json!({ "account": "ann", "action": "set-groups", "groups": "dev", "version": before });
-    let told = admin.tell(ACCOUNT, json).await;
+    let told = admin.post_json(ACCOUNT, json).await;
     assert_eq!((told.status, told.problem()), (409, "conflict"));
     let changed = told.document["errors"].as_object().unwrap();
     assert!(changed.keys().eq(["groups"]), "{changed:?}");
 
     let json = json!({ "account": "ann", "action": "set-groups", "groups": "dev", "version": now });
-    assert_eq!(admin.tell(ACCOUNT, json).await.status, 200);
+    assert_eq!(admin.post_json(ACCOUNT, json).await.status, 200);
     let json = json!({ "account": "ann", "action": "set-groups", "groups": "ops" });
     assert_eq!(
-        admin.tell(ACCOUNT, json).await.status,
+        admin.post_json(ACCOUNT, json).await.status,
         200,
         "without a version as it is"
     );

@@ -11,13 +11,13 @@ const INVITATIONS: &str = "/.auth/admin/invitations";
 /// Does something to an account, as a program.
 async fn act(admin: &Person<'_>, account: &str, action: &str) -> (u16, Value) {
     let told = admin
-        .tell(ACCOUNT, json!({ "account": account, "action": action }))
+        .post_json(ACCOUNT, json!({ "account": account, "action": action }))
         .await;
     (told.status, told.document)
 }
 
 #[tokio::test]
-async fn s17_what_the_standing_leaves_no_choice_about_is_refused_by_name() {
+async fn s17_what_the_status_leaves_no_choice_about_is_refused_by_name() {
     let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
     gateway.signed_in("ann").await;
@@ -43,7 +43,7 @@ async fn programs_send_numbers_and_lists_and_hear_what_is_wrong_by_field() {
     let admin = gateway.administrator("root1").await;
     gateway.signed_in("ann").await;
     let document = json!({ "account": "ann", "action": "set-groups", "groups": ["ops", "dev"] });
-    let told = admin.tell(ACCOUNT, document).await;
+    let told = admin.post_json(ACCOUNT, document).await;
     assert_eq!(
         told.document["groups"],
         json!(["dev", "ops"]),
@@ -51,12 +51,12 @@ async fn programs_send_numbers_and_lists_and_hear_what_is_wrong_by_field() {
         told.document
     );
     let document = json!({ "account": "ann", "action": "frobnicate" });
-    let told = admin.tell(ACCOUNT, document).await;
+    let told = admin.post_json(ACCOUNT, document).await;
     assert_eq!(told.status, 422);
     assert!(told.document["errors"]["action"].is_string(), "{}", told.document);
 
     let document = json!({ "groups": ["ops"], "days": 7, "count": 2 });
-    let told = admin.tell(INVITATIONS, document).await;
+    let told = admin.post_json(INVITATIONS, document).await;
     assert_eq!(told.status, 201, "{}", told.document);
     assert_eq!(told.document["links"].as_array().unwrap().len(), 2);
     for (document, field) in [
@@ -64,7 +64,7 @@ async fn programs_send_numbers_and_lists_and_hear_what_is_wrong_by_field() {
         (json!({ "email": "bob@example.com", "count": 3 }), "count"),
         (json!({ "action": "frobnicate" }), "action"),
     ] {
-        let told = admin.tell(INVITATIONS, document).await;
+        let told = admin.post_json(INVITATIONS, document).await;
         assert_eq!(told.status, 422, "{field}");
         assert!(told.document["errors"][field].is_string(), "{}", told.document);
     }
@@ -87,9 +87,9 @@ async fn administrators_see_where_somebody_is_signed_in_and_end_one_of_it() {
     let ann = gateway.person("ann").await;
     let phone = ann.elsewhere().await;
     let bob = gateway.person("bob").await;
-    let account = admin.ask(&format!("{ACCOUNT}?id=ann")).await.document;
+    let account = admin.get_json(&format!("{ACCOUNT}?id=ann")).await.document;
     assert_eq!(account["session_count"], 2, "{account}");
-    let own = phone.ask(SESSIONS).await.document["sessions"].clone();
+    let own = phone.get_json(SESSIONS).await.document["sessions"].clone();
     assert_eq!(own[0]["current"], true, "{own}");
     let mut seen = own[0].clone();
     seen["current"] = json!(false);
@@ -99,9 +99,9 @@ async fn administrators_see_where_somebody_is_signed_in_and_end_one_of_it() {
     let end = |session: Value| {
         let document =
             json!({ "account": "ann", "action": "end-session", "session": session, "reason": "lost" });
-        admin.tell(ACCOUNT, document)
+        admin.post_json(ACCOUNT, document)
     };
-    let theirs = bob.ask(SESSIONS).await.document["sessions"][0]["id"].clone();
+    let theirs = bob.get_json(SESSIONS).await.document["sessions"][0]["id"].clone();
     assert_eq!(end(theirs).await.document, json!({ "ended": 0 }), "not hers");
     assert_eq!(end(json!("nothing")).await.status, 404);
     let id = seen["id"].as_str().unwrap();
@@ -111,7 +111,7 @@ async fn administrators_see_where_somebody_is_signed_in_and_end_one_of_it() {
     assert_eq!(end(json!(id)).await.document, json!({ "ended": 0 }), "it is over");
 
     let log = admin
-        .ask("/.auth/admin/audit?account=ann&event=session-end&outcome=success")
+        .get_json("/.auth/admin/audit?account=ann&event=session-end&outcome=success")
         .await
         .document;
     let events = log["events"].as_array().unwrap();
@@ -122,7 +122,7 @@ async fn administrators_see_where_somebody_is_signed_in_and_end_one_of_it() {
         (&json!("root1@example.com"), &json!("lost"))
     );
     let refused = admin
-        .ask("/.auth/admin/audit?account=ann&event=session-end&outcome=failure")
+        .get_json("/.auth/admin/audit?account=ann&event=session-end&outcome=failure")
         .await
         .document;
     assert_eq!(refused["events"][0]["reason"], "not-found");

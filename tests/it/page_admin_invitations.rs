@@ -27,14 +27,14 @@ async fn invitations_are_made_listed_and_revoked() {
     assert!(shown.page.contains("signup?invitation="), "the link, once");
     assert!(!admin.open(INVITATIONS).await.page.contains("?invitation="));
     let made = admin
-        .tell(INVITATIONS, json!({ "count": "2", "reason": "a fair" }))
+        .post_json(INVITATIONS, json!({ "count": "2", "reason": "a fair" }))
         .await;
     assert_eq!(
         (made.status, made.document["links"].as_array().unwrap().len()),
         (201, 2)
     );
 
-    let listed = admin.ask(INVITATIONS).await.document["invitations"].clone();
+    let listed = admin.get_json(INVITATIONS).await.document["invitations"].clone();
     let listed = listed.as_array().unwrap();
     assert_eq!(listed.len(), 3);
     assert_eq!(listed[0]["email"], "guest@example.com");
@@ -45,11 +45,11 @@ async fn invitations_are_made_listed_and_revoked() {
         .await;
     assert_eq!(revoked.status, 303);
     let again = admin
-        .tell(INVITATIONS, json!({ "action": "revoke", "invitation": id }))
+        .post_json(INVITATIONS, json!({ "action": "revoke", "invitation": id }))
         .await;
     assert_eq!(again.status, 404);
     assert_eq!(
-        admin.ask(INVITATIONS).await.document["invitations"]
+        admin.get_json(INVITATIONS).await.document["invitations"]
             .as_array()
             .unwrap()
             .len(),
@@ -71,7 +71,7 @@ async fn invitations_are_made_listed_and_revoked() {
             refused.page
         );
     }
-    let told = admin.tell(INVITATIONS, json!({ "email": "nobody" })).await;
+    let told = admin.post_json(INVITATIONS, json!({ "email": "nobody" })).await;
     assert!(told.status == 422 && told.document["errors"]["email"].is_string());
 }
 
@@ -100,7 +100,7 @@ async fn one_that_is_mailed_is_in_the_mail_alone_and_serves_that_address() {
     );
 
     let told = admin
-        .tell(
+        .post_json(
             INVITATIONS,
             json!({ "email": "other@example.com", "send": true, "days": 1 }),
         )
@@ -127,12 +127,12 @@ async fn one_that_is_mailed_is_in_the_mail_alone_and_serves_that_address() {
         let form = json!({
             "email": email, "username": "gus", "password": PASSWORD, "password_confirm": PASSWORD, "invitation": token,
         });
-        gateway.visitor().tell("/.auth/signup", form).await
+        gateway.visitor().post_json("/.auth/signup", form).await
     };
     let refused = sign_up("stranger@example.com").await;
     assert!(refused.status == 422 && refused.document["errors"]["invitation"].is_string());
     assert_eq!(sign_up("guest@example.com").await.status, 201);
-    let guest = admin.ask("/.auth/admin/account?id=gus").await.document;
+    let guest = admin.get_json("/.auth/admin/account?id=gus").await.document;
     assert_eq!(guest["groups"], json!(["ops"]));
 }
 
@@ -145,14 +145,17 @@ async fn nothing_is_mailed_to_nobody_or_to_whoever_has_an_account() {
         json!({ "send": true, "email": "nobody" }),
         json!({ "send": true, "email": "root1@example.com" }),
     ] {
-        let told = admin.tell(INVITATIONS, fields.clone()).await;
+        let told = admin.post_json(INVITATIONS, fields.clone()).await;
         assert_eq!(told.status, 422, "{fields}");
         assert!(told.document["errors"]["email"].is_string(), "{}", told.document);
     }
     let shown = admin.submit(INVITATIONS, &[("send", "true")]).await;
     assert_eq!(shown.status, 422);
     assert!(shown.page.contains("id=\"email-error\""), "{}", shown.page);
-    assert_eq!(admin.ask(INVITATIONS).await.document["invitations"], json!([]));
+    assert_eq!(
+        admin.get_json(INVITATIONS).await.document["invitations"],
+        json!([])
+    );
     gateway.mails_are_out("fence").await;
     assert_eq!(gateway.outbox().len(), 1, "the fence's");
 }
@@ -163,7 +166,7 @@ async fn the_record_is_that_of_the_command() {
     let admin = gateway.administrator("root1").await;
     let fields =
         json!({ "email": "page@example.com", "groups": "dev,ops", "send": true, "reason": "a fair" });
-    let made = admin.tell(INVITATIONS, fields).await.document["mailed"][0].take();
+    let made = admin.post_json(INVITATIONS, fields).await.document["mailed"][0].take();
     let new = MailedInvitations {
         emails: vec!["command@example.com".parse().unwrap()],
         groups: BTreeSet::from(["ops".to_owned(), "dev".to_owned()]),
@@ -174,7 +177,7 @@ async fn the_record_is_that_of_the_command() {
     let recorded = async |invitation: &Value| {
         let who = invitation["email"].as_str().unwrap();
         let path = format!("/.auth/admin/audit?event=invitation-create&who={who}");
-        let event = admin.ask(&path).await.document["events"][0].take();
+        let event = admin.get_json(&path).await.document["events"][0].take();
         let text = |name: &str| invitation[name].as_str().unwrap().to_owned();
         let detail = event["detail"].as_str().unwrap();
         let detail = detail

@@ -23,7 +23,8 @@ async fn gateway() -> Running {
 /// finds: all alike.
 async fn found(admin: &Person<'_>, name: &str) -> Vec<String> {
     let encoded = name.replace('@', "%40");
-    let ask = async |query: String| admin.ask(&format!("{AUDIT}?{query}")).await.document["events"].take();
+    let ask =
+        async |query: String| admin.get_json(&format!("{AUDIT}?{query}")).await.document["events"].take();
     let page = ask(format!("who={encoded}")).await;
     let link = ask(format!("account={encoded}")).await;
     let query = AuditQuery {
@@ -62,21 +63,21 @@ async fn every_name_that_somebody_has_or_had_finds_all_of_theirs_on_the_page_and
     let mina = gateway.person("mina").await;
     let visitor = gateway.visitor();
     let forgot = json!({ "email": "MINA@example.com" });
-    assert_eq!(visitor.tell("/.auth/forgot", forgot).await.status, 202);
+    assert_eq!(visitor.post_json("/.auth/forgot", forgot).await.status, 202);
     let wants = json!({ "username": "minah", "current_password": PASSWORD });
-    assert_eq!(mina.tell("/.auth/account/username", wants).await.status, 200);
+    assert_eq!(mina.post_json("/.auth/account/username", wants).await.status, 200);
     let wants = json!({ "email": "mina@new.example", "current_password": PASSWORD });
-    assert_eq!(mina.tell("/.auth/account/email", wants).await.status, 202);
+    assert_eq!(mina.post_json("/.auth/account/email", wants).await.status, 202);
     let token = gateway.mails_to("mina@new.example", 1).await[0].token("verify");
     assert_eq!(
         visitor
-            .tell("/.auth/verify", json!({ "token": token }))
+            .post_json("/.auth/verify", json!({ "token": token }))
             .await
             .status,
         200
     );
     let forgot = json!({ "email": "mina@new.example" });
-    assert_eq!(visitor.tell("/.auth/forgot", forgot).await.status, 202);
+    assert_eq!(visitor.post_json("/.auth/forgot", forgot).await.status, 202);
 
     let own = [
         "sign-up mina@example.com",
@@ -88,7 +89,7 @@ async fn every_name_that_somebody_has_or_had_finds_all_of_theirs_on_the_page_and
         "email-change mina@new.example",
         "reset-request mina@new.example",
     ];
-    let id = admin.ask("/.auth/admin/account?id=minah").await.document["id"].take();
+    let id = admin.get_json("/.auth/admin/account?id=minah").await.document["id"].take();
     for name in [
         "mina",
         "minah",
@@ -126,7 +127,7 @@ async fn every_name_that_somebody_has_or_had_finds_all_of_theirs_on_the_page_and
 
     // What an administrator did is by them, and makes nobody theirs.
     let acted = json!({ "account": "bob2", "action": "unlock" });
-    assert_eq!(admin.tell("/.auth/admin/account", acted).await.status, 200);
+    assert_eq!(admin.post_json("/.auth/admin/account", acted).await.status, 200);
     let by = found(&admin, "root1@example.com").await;
     assert_eq!(by.last().unwrap(), "unlock bob@example.com");
     assert!(!by.contains(&next[0].to_owned()), "{by:?}");
@@ -151,7 +152,7 @@ async fn a_filter_that_means_nothing_is_refused() {
         ),
     ] {
         let path = format!("/.auth/admin/{query}");
-        let told = admin.ask(&path).await;
+        let told = admin.get_json(&path).await;
         assert_eq!((told.status, told.problem()), (422, "invalid-input"), "{query}");
         let message = told.document["errors"][field].as_str().unwrap();
         assert!(message.contains(says), "{query}: {message}");
@@ -168,10 +169,10 @@ async fn a_filter_that_means_nothing_is_refused() {
             "{shown}"
         );
     }
-    assert_eq!(admin.ask("/.auth/admin/audit?after=x").await.status, 422);
+    assert_eq!(admin.get_json("/.auth/admin/audit?after=x").await.status, 422);
     for query in ["audit?event=&outcome=&from=&until=&who=", "accounts?standing=&q="] {
         assert_eq!(
-            admin.ask(&format!("/.auth/admin/{query}")).await.status,
+            admin.get_json(&format!("/.auth/admin/{query}")).await.status,
             200,
             "{query}"
         );
@@ -196,7 +197,7 @@ async fn groups_that_an_invitation_or_a_command_gives_are_recorded_with_where_th
     };
     let only = async |event: &str, who: &str| {
         let path = format!("{AUDIT}?event={event}&who={who}");
-        let events = admin.ask(&path).await.document["events"].take();
+        let events = admin.get_json(&path).await.document["events"].take();
         assert_eq!(events.as_array().unwrap().len(), 1, "{event}: {events}");
         assert_eq!(events[0]["who"], who);
         events[0]["detail"].as_str().unwrap().to_owned()
@@ -210,14 +211,20 @@ async fn groups_that_an_invitation_or_a_command_gives_are_recorded_with_where_th
         "email": "kim@example.com", "username": "kim", "password": PASSWORD, "password_confirm": PASSWORD,
         "invitation": token, "agree": true,
     });
-    assert_eq!(gateway.visitor().tell("/.auth/signup", form).await.status, 201);
+    assert_eq!(
+        gateway.visitor().post_json("/.auth/signup", form).await.status,
+        201
+    );
     let used = format!("username kim, groups dev,ops, invitation {id}");
     assert_eq!(only("sign-up", "kim@example.com").await, used);
     assert_eq!(only("sign-up", "root1@example.com").await, "username root1");
 
     let (_, id, until) = invite("lee@example.com").await;
     let revoke = json!({ "action": "revoke", "invitation": id, "reason": "not coming" });
-    assert_eq!(admin.tell("/.auth/admin/invitations", revoke).await.status, 204);
+    assert_eq!(
+        admin.post_json("/.auth/admin/invitations", revoke).await.status,
+        204
+    );
     let revoked = format!("invitation {id}, groups dev,ops, until {until}");
     assert_eq!(only("invitation-revoke", "lee@example.com").await, revoked);
 
@@ -253,6 +260,9 @@ async fn the_page_says_in_the_readers_language_what_the_record_says_in_its_own()
     for slugs in ["username root1", "groups dev", "command (uid", "session 0"] {
         assert!(!page.contains(slugs), "{slugs}: {page}");
     }
-    let told = admin.ask(&format!("{AUDIT}?event=groups-change")).await.document;
+    let told = admin
+        .get_json(&format!("{AUDIT}?event=groups-change"))
+        .await
+        .document;
     assert_eq!(told["events"][0]["detail"], "groups dev,gateway-admin");
 }

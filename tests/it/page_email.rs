@@ -32,7 +32,7 @@ async fn an_account_moves_when_the_new_address_says_so_and_the_old_one_is_told()
         looked.page
     );
     assert_eq!(
-        ann.ask("/.auth/me").await.document["email"],
+        ann.get_json("/.auth/me").await.document["email"],
         OLD,
         "nothing is changed yet"
     );
@@ -48,7 +48,7 @@ async fn an_account_moves_when_the_new_address_says_so_and_the_old_one_is_told()
     let noticed =
         "__Host-vestibule-notice=email-changed; Path=/; Max-Age=300; Secure; HttpOnly; SameSite=Lax";
     assert_eq!(shown.cookies, [noticed], "who has to sign in first is told there");
-    let me = ann.ask("/.auth/me").await.document;
+    let me = ann.get_json("/.auth/me").await.document;
     assert_eq!((&me["email"], &me["email_verified"]), (&json!(NEW), &json!(true)));
     let told = &gateway.mails_to(OLD, 1).await[0];
     assert!(
@@ -60,7 +60,7 @@ async fn an_account_moves_when_the_new_address_says_so_and_the_old_one_is_told()
     assert_eq!(gateway.try_sign_in(NEW, PASSWORD).await.0, 200);
     let again = gateway
         .visitor()
-        .tell("/.auth/verify", json!({ "token": token }))
+        .post_json("/.auth/verify", json!({ "token": token }))
         .await;
     assert_eq!((again.status, again.problem()), (400, "invalid-token"));
     // The address that was left is free.
@@ -74,7 +74,7 @@ async fn an_address_that_has_an_account_is_answered_alike_and_gets_no_link() {
     gateway.sign_up("bob@example.com", "bob", PASSWORD).await;
     for email in ["bob@example.com", "free@example.com"] {
         let told = ann
-            .tell(PATH, json!({ "email": email, "current_password": PASSWORD }))
+            .post_json(PATH, json!({ "email": email, "current_password": PASSWORD }))
             .await;
         assert_eq!((told.status, &told.document), (202, &json!({})), "{email}");
     }
@@ -83,10 +83,10 @@ async fn an_address_that_has_an_account_is_answered_alike_and_gets_no_link() {
     gateway.sign_up("free@example.com", "quicker", PASSWORD).await;
     let late = gateway
         .visitor()
-        .tell("/.auth/verify", json!({ "token": token }))
+        .post_json("/.auth/verify", json!({ "token": token }))
         .await;
     assert_eq!((late.status, late.problem()), (400, "invalid-token"));
-    assert_eq!(ann.ask("/.auth/me").await.document["email"], OLD);
+    assert_eq!(ann.get_json("/.auth/me").await.document["email"], OLD);
     let told = &gateway.mails_to("bob@example.com", 1).await[0];
     assert!(
         told.text.contains("for another account") && !told.text.contains("token="),
@@ -100,16 +100,16 @@ async fn the_own_address_is_proven_and_then_is_no_other_one() {
     let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
     let own = json!({ "email": OLD.to_uppercase(), "current_password": PASSWORD });
-    assert_eq!(ann.ask("/.auth/me").await.document["email_verified"], false);
-    assert_eq!(ann.tell(PATH, own.clone()).await.status, 202);
+    assert_eq!(ann.get_json("/.auth/me").await.document["email_verified"], false);
+    assert_eq!(ann.post_json(PATH, own.clone()).await.status, 202);
     let token = gateway.mails_to(OLD, 1).await[0].token("verify");
     let proven = gateway
         .visitor()
-        .tell("/.auth/verify", json!({ "token": token }))
+        .post_json("/.auth/verify", json!({ "token": token }))
         .await;
     assert_eq!(proven.status, 200);
-    assert_eq!(ann.ask("/.auth/me").await.document["email_verified"], true);
-    let told = ann.tell(PATH, own).await;
+    assert_eq!(ann.get_json("/.auth/me").await.document["email_verified"], true);
+    let told = ann.post_json(PATH, own).await;
     assert_eq!(told.status, 422);
     assert!(told.document["errors"]["email"].is_string(), "{told:?}");
 }
@@ -134,7 +134,7 @@ async fn the_password_is_asked_and_mistakes_are_named() {
             shown.page
         );
         let told = ann
-            .tell(PATH, json!({ "email": email, "current_password": password }))
+            .post_json(PATH, json!({ "email": email, "current_password": password }))
             .await;
         assert!(told.document["errors"][wrong].is_string(), "{told:?}");
     }
@@ -145,7 +145,7 @@ async fn the_password_is_asked_and_mistakes_are_named() {
 async fn the_owner_is_told_of_a_changed_password_whoever_changed_it() {
     let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
-    let changed = ann.tell(
+    let changed = ann.post_json(
         "/.auth/account/password",
         json!({ "current_password": PASSWORD, "password": "Ch4nged-it!", "password_confirm": "Ch4nged-it!" }),
     );
@@ -178,11 +178,11 @@ async fn s15_a_link_from_an_administrator_works_where_reset_is_switched_off() {
         200
     );
     let fields = json!({ "token": token, "password": "Ch4nged-it!", "password_confirm": "Ch4nged-it!" });
-    let told = gateway.visitor().tell("/.auth/reset", fields.clone()).await;
+    let told = gateway.visitor().post_json("/.auth/reset", fields.clone()).await;
     assert_eq!((told.status, &told.document), (200, &json!({ "next": "login" })));
     assert_eq!(gateway.try_sign_in(OLD, "Ch4nged-it!").await.0, 200);
     gateway.mails_to(OLD, 1).await;
-    let again = gateway.visitor().tell("/.auth/reset", fields).await;
+    let again = gateway.visitor().post_json("/.auth/reset", fields).await;
     assert_eq!((again.status, again.problem()), (404, "reset-disabled"));
 }
 
@@ -225,7 +225,7 @@ async fn s77_a_pending_change_is_shown_and_can_be_taken_back() {
     let bob = "bob@example.com";
     gateway.sign_up(bob, "bob", PASSWORD).await;
     let account = "/.auth/account";
-    assert_eq!(ann.ask(account).await.document["pending_email"], json!(null));
+    assert_eq!(ann.get_json(account).await.document["pending_email"], json!(null));
     for to in [NEW, bob] {
         let fields = [("email", to), ("current_password", PASSWORD)];
         assert_eq!(ann.submit(PATH, &fields).await.status, 303);
@@ -236,7 +236,7 @@ async fn s77_a_pending_change_is_shown_and_can_be_taken_back() {
                 shown.contains(to) && shown.contains("value=\"cancel\""),
                 "{shown}"
             );
-            let pending = &ann.ask(page).await.document["pending_email"];
+            let pending = &ann.get_json(page).await.document["pending_email"];
             assert_eq!(
                 pending["email"],
                 json!(to),
@@ -248,7 +248,7 @@ async fn s77_a_pending_change_is_shown_and_can_be_taken_back() {
     let token = gateway.mails_to(NEW, 1).await[0].token("verify");
     let replaced = gateway
         .visitor()
-        .tell("/.auth/verify", json!({ "token": token }))
+        .post_json("/.auth/verify", json!({ "token": token }))
         .await;
     assert_eq!((replaced.status, replaced.problem()), (400, "invalid-token"));
 
@@ -267,19 +267,19 @@ async fn s77_a_pending_change_is_shown_and_can_be_taken_back() {
     );
     let void = gateway
         .visitor()
-        .tell("/.auth/verify", json!({ "token": token }))
+        .post_json("/.auth/verify", json!({ "token": token }))
         .await;
     assert_eq!((void.status, void.problem()), (400, "invalid-token"));
-    let told = ann.tell(PATH, json!({ "change": "cancel" })).await;
+    let told = ann.post_json(PATH, json!({ "change": "cancel" })).await;
     assert_eq!(
         (told.status, &told.document["pending_email"]),
         (200, &json!(null))
     );
-    assert_eq!(ann.ask(account).await.document["email"], OLD);
+    assert_eq!(ann.get_json(account).await.document["email"], OLD);
 
     let admin = gateway.administrator("root1").await;
     let events = admin
-        .ask("/.auth/admin/audit?event=email-change-cancel")
+        .get_json("/.auth/admin/audit?event=email-change-cancel")
         .await
         .document;
     let events = events["events"].as_array().unwrap();

@@ -26,12 +26,18 @@ async fn what_is_looked_for_is_a_file_of_lines_the_oldest_first() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let shown = admin.ask(&format!("/.auth/admin/audit?{filters}")).await.document;
+    let shown = admin
+        .get_json(&format!("/.auth/admin/audit?{filters}"))
+        .await
+        .document;
     let mut shown = shown["events"].as_array().unwrap().clone();
     shown.reverse();
     assert_eq!((events.len(), events), (3, shown));
 
-    let exports = admin.ask("/.auth/admin/audit?event=audit-export").await.document;
+    let exports = admin
+        .get_json("/.auth/admin/audit?event=audit-export")
+        .await
+        .document;
     let exports = exports["events"].as_array().unwrap().clone();
     assert_eq!(exports.len(), 1, "{exports:?}");
     assert_eq!(exports[0]["by"], "root1@example.com");
@@ -40,7 +46,10 @@ async fn what_is_looked_for_is_a_file_of_lines_the_oldest_first() {
 
     let stranger = gateway.person("bob").await;
     assert_eq!(stranger.open("/.auth/admin/audit?export=lines").await.status, 403);
-    let denied = admin.ask("/.auth/admin/audit?event=admin-denied").await.document;
+    let denied = admin
+        .get_json("/.auth/admin/audit?event=admin-denied")
+        .await
+        .document;
     let denied = &denied["events"][0];
     assert_eq!(
         (&denied["who"], &denied["reason"], &denied["detail"]),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{PASSWORD, Running, Told};
+use crate::harness::{PASSWORD, ProgramReply, Running};
 
 const NEW: &str = "N3w-horizon!";
 const EMAIL: &str = "ann@example.com";
@@ -13,15 +13,15 @@ async fn s18_asking_is_answered_alike_for_every_address() {
     gateway.sign_up(EMAIL, "ann", PASSWORD).await;
     let known = gateway
         .visitor()
-        .tell("/.auth/forgot", json!({ "email": EMAIL }))
+        .post_json("/.auth/forgot", json!({ "email": EMAIL }))
         .await;
     let unknown = gateway
         .visitor()
-        .tell("/.auth/forgot", json!({ "email": "nobody@example.com" }))
+        .post_json("/.auth/forgot", json!({ "email": "nobody@example.com" }))
         .await;
     assert_eq!((known.status, &known.document), (202, &unknown.document));
     assert_eq!(unknown.status, 202);
-    let alike = |told: &Told| {
+    let alike = |told: &ProgramReply| {
         let mut headers = told.headers.clone();
         for own in ["x-request-id", "date"] {
             assert!(headers.remove(own).is_some(), "{own}");
@@ -65,7 +65,7 @@ async fn s24_what_is_no_address_is_refused() {
     ] {
         let told = gateway
             .visitor()
-            .tell("/.auth/forgot", json!({ "email": email }))
+            .post_json("/.auth/forgot", json!({ "email": email }))
             .await;
         assert_eq!(told.status, 422, "{email:?}");
         assert!(told.document["errors"]["email"].is_string(), "{email:?}");
@@ -81,7 +81,7 @@ async fn s24_what_is_no_address_is_refused() {
         .await;
     gateway
         .visitor()
-        .tell("/.auth/forgot", json!({ "email": "first.last+tag@example.com" }))
+        .post_json("/.auth/forgot", json!({ "email": "first.last+tag@example.com" }))
         .await;
     gateway.mails_to("first.last+tag@example.com", 1).await;
 }
@@ -94,7 +94,7 @@ async fn s23_an_address_is_sent_three_mails_an_hour_that_anybody_can_cause() {
         assert_eq!(
             gateway
                 .visitor()
-                .tell("/.auth/forgot", json!({ "email": EMAIL }))
+                .post_json("/.auth/forgot", json!({ "email": EMAIL }))
                 .await
                 .status,
             202
@@ -107,7 +107,7 @@ async fn s23_an_address_is_sent_three_mails_an_hour_that_anybody_can_cause() {
     assert_eq!(
         gateway
             .visitor()
-            .tell(
+            .post_json(
                 "/.auth/reset",
                 json!({ "token": token, "password": NEW, "password_confirm": NEW })
             )
@@ -127,7 +127,7 @@ async fn s23_a_client_causes_no_more_mails_than_its_share_and_is_answered_the_sa
         async move {
             gateway
                 .visitor()
-                .tell("/.auth/forgot", json!({ "email": email }))
+                .post_json("/.auth/forgot", json!({ "email": email }))
                 .await
         }
     });
@@ -138,7 +138,7 @@ async fn s23_a_client_causes_no_more_mails_than_its_share_and_is_answered_the_sa
     assert_eq!(
         gateway
             .visitor()
-            .tell("/.auth/forgot", json!({ "email": EMAIL }))
+            .post_json("/.auth/forgot", json!({ "email": EMAIL }))
             .await
             .status,
         202

@@ -45,7 +45,7 @@ async fn a_program_signs_a_challenge_and_is_signed_in() {
     let gateway = gateway().await;
     let ann = gateway.person("ann").await;
     let made = ann
-        .tell("/.auth/account/keys", json!({ "name": "script", "days": "90" }))
+        .post_json("/.auth/account/keys", json!({ "name": "script", "days": "90" }))
         .await;
     assert_eq!(made.status, 201, "{made:?}");
     let half = |name: &str| made.document[name].as_str().unwrap().to_owned();
@@ -180,14 +180,17 @@ async fn keys_are_listed_switched_off_and_revoked_by_their_owner() {
     let gateway = gateway().await;
     let (ann, ben) = (gateway.person("ann").await, gateway.person("ben").await);
     let path = "/.auth/account/keys";
-    let made = ann.tell(path, json!({ "name": "a", "days": "30" })).await;
+    let made = ann.post_json(path, json!({ "name": "a", "days": "30" })).await;
     let key = &made.document["access_key"];
     let change = |change: &str| json!({ "access_key": key, "change": change });
-    assert_eq!(ben.tell(path, change("revoke")).await.status, 404);
-    assert_eq!(ben.ask(path).await.document["keys"], json!([]));
+    assert_eq!(ben.post_json(path, change("revoke")).await.status, 404);
+    assert_eq!(ben.get_json(path).await.document["keys"], json!([]));
     for (what, disabled) in [("disable", true), ("enable", false)] {
-        assert_eq!(ann.tell(path, change(what)).await.document["disabled"], disabled);
-        let listed = ann.ask(path).await.document["keys"][0].clone();
+        assert_eq!(
+            ann.post_json(path, change(what)).await.document["disabled"],
+            disabled
+        );
+        let listed = ann.get_json(path).await.document["keys"][0].clone();
         assert_eq!(listed["disabled"], disabled);
         assert_eq!(listed["name"], "a");
         assert!(listed["expires_at"].is_string() && listed.get("secret_key").is_none());
@@ -200,13 +203,13 @@ async fn keys_are_listed_switched_off_and_revoked_by_their_owner() {
     );
     assert!(ann.open(&shown.location).await.page.contains("gone for good"));
     for n in 0..6 {
-        let told = ann.tell(path, json!({ "name": "n" })).await;
+        let told = ann.post_json(path, json!({ "name": "n" })).await;
         assert_eq!(told.status, if n < 5 { 201 } else { 422 }, "{told:?}");
     }
     let shown = ann.submit(path, &[("name", &"n".repeat(65))]).await;
     assert_eq!(shown.status, 422);
-    assert_eq!(ann.tell(path, change("explode")).await.status, 404);
-    assert_eq!(ann.tell(path, json!({ "days": "x" })).await.status, 422);
+    assert_eq!(ann.post_json(path, change("explode")).await.status, 404);
+    assert_eq!(ann.post_json(path, json!({ "days": "x" })).await.status, 422);
 }
 
 #[tokio::test]
@@ -224,7 +227,7 @@ async fn s15_switched_off_neither_page_is_there_nor_a_way_to_it() {
         .unwrap();
     assert!(!login.contains("/login/iam"));
     let ann = gateway.person("ann").await;
-    assert_eq!(ann.ask("/.auth/account/keys").await.status, 404);
+    assert_eq!(ann.get_json("/.auth/account/keys").await.status, 404);
     assert!(!ann.open("/.auth/account").await.page.contains("/account/keys"));
 }
 
@@ -235,7 +238,7 @@ async fn s21_keys_that_a_reset_leaves_are_told_and_revoked_with_one_button() {
     let (keys, account, email) = ("/.auth/account/keys", "/.auth/account", "ann@example.com");
     let mut made = Vec::new();
     for name in ["script", "forgotten"] {
-        let told = ann.tell(keys, json!({ "name": name, "days": "90" })).await;
+        let told = ann.post_json(keys, json!({ "name": name, "days": "90" })).await;
         made.push(told.document["access_key"].as_str().unwrap().to_owned());
     }
     let told = gateway.mails_to(email, 2).await;
@@ -244,15 +247,21 @@ async fn s21_keys_that_a_reset_leaves_are_told_and_revoked_with_one_button() {
         told[0].text.contains(&made[0]) && told[1].text.contains(&made[1]),
         "{told:?}"
     );
-    assert_eq!(ann.ask(account).await.document["older_access_keys"], json!([]));
+    assert_eq!(
+        ann.get_json(account).await.document["older_access_keys"],
+        json!([])
+    );
 
     gateway
         .visitor()
-        .tell("/.auth/forgot", json!({ "email": email }))
+        .post_json("/.auth/forgot", json!({ "email": email }))
         .await;
     let token = gateway.mails_to(email, 3).await[2].token("reset");
     let reset = json!({ "token": token, "password": PASSWORD, "password_confirm": PASSWORD });
-    assert_eq!(gateway.visitor().tell("/.auth/reset", reset).await.status, 200);
+    assert_eq!(
+        gateway.visitor().post_json("/.auth/reset", reset).await.status,
+        200
+    );
     let told = &gateway.mails_to(email, 4).await[3];
     let names = [
         format!("script ({})", made[0]),
@@ -261,7 +270,7 @@ async fn s21_keys_that_a_reset_leaves_are_told_and_revoked_with_one_button() {
     assert!(names.iter().all(|name| told.text.contains(name)), "{}", told.text);
 
     let ann = ann.elsewhere().await;
-    let document = ann.ask(account).await.document;
+    let document = ann.get_json(account).await.document;
     let older = document["older_access_keys"].as_array().unwrap();
     let older: Vec<_> = older
         .iter()
@@ -275,7 +284,7 @@ async fn s21_keys_that_a_reset_leaves_are_told_and_revoked_with_one_button() {
     );
     // One that is made since is trusted.
     let new = ann
-        .tell(keys, json!({ "name": "new", "current_password": PASSWORD }))
+        .post_json(keys, json!({ "name": "new", "current_password": PASSWORD }))
         .await;
     assert_eq!(new.status, 201, "{new:?}");
     let shown = ann.submit(keys, &[("change", "revoke-older")]).await;
@@ -284,16 +293,18 @@ async fn s21_keys_that_a_reset_leaves_are_told_and_revoked_with_one_button() {
         (303, "/.auth/account/keys?done=older")
     );
     assert!(ann.open(&shown.location).await.page.contains("role=\"status\""));
-    let left = ann.ask(keys).await.document;
+    let left = ann.get_json(keys).await.document;
     assert_eq!(left["keys"].as_array().unwrap().len(), 1, "{left}");
     assert_eq!(left["keys"][0]["name"], "new");
-    let again = ann.tell(keys, json!({ "change": "revoke-older" })).await;
+    let again = ann.post_json(keys, json!({ "change": "revoke-older" })).await;
     assert_eq!((again.status, &again.document), (200, &json!({ "revoked": 0 })));
 }
 
 /// Signed in to the same account with a key of its own.
 async fn with_key<'g>(person: &Person<'g>, name: &str) -> Person<'g> {
-    let made = person.tell("/.auth/account/keys", json!({ "name": name })).await;
+    let made = person
+        .post_json("/.auth/account/keys", json!({ "name": name }))
+        .await;
     assert_eq!(made.status, 201, "{made:?}");
     let halves = json!({
         "access_key": made.document["access_key"],
@@ -324,11 +335,11 @@ async fn who_signed_in_with_a_key_sees_no_page_of_administrators_without_the_pas
         "/.auth/admin/mails",
     ] {
         assert_eq!(
-            admin.ask(path.split("?export").next().unwrap()).await.status,
+            admin.get_json(path.split("?export").next().unwrap()).await.status,
             200,
             "{path}"
         );
-        let told = holder.ask(path).await;
+        let told = holder.get_json(path).await;
         assert_eq!((told.status, told.problem()), (403, "forbidden"), "{path}");
         assert!(
             told.document["errors"]["current_password"].is_string(),
@@ -357,11 +368,11 @@ async fn who_signed_in_with_a_key_sees_no_page_of_administrators_without_the_pas
         .await;
     assert_eq!((shown.status, shown.location.as_str()), (303, path));
     assert_eq!(holder.open(path).await.status, 200);
-    assert_eq!(holder.ask("/.auth/admin/audit").await.status, 200);
+    assert_eq!(holder.get_json("/.auth/admin/audit").await.status, 200);
 
     let program = with_key(&admin, "two").await;
     let asked = json!({ "action": "show", "current_password": PASSWORD });
-    let told = program.tell("/.auth/admin/locks", asked).await;
+    let told = program.post_json("/.auth/admin/locks", asked).await;
     assert_eq!(told.status, 200, "{told:?}");
     assert!(told.document["accounts"].is_array(), "{told:?}");
 }
@@ -372,7 +383,7 @@ async fn who_signed_in_with_a_key_ends_no_other_session_without_the_password() {
     let ann = gateway.person("ann").await;
     let holder = with_key(&ann, "one").await;
     let path = "/.auth/account/sessions";
-    let listed = holder.ask(path).await.document;
+    let listed = holder.get_json(path).await.document;
     let id = |current: bool| {
         let sessions = listed["sessions"].as_array().unwrap().iter();
         let mut found = sessions.filter(|session| session["current"] == current);
@@ -385,7 +396,7 @@ async fn who_signed_in_with_a_key_ends_no_other_session_without_the_password() {
         json!({ "which": "others", "session": own }),
         json!({ "session": other, "current_password": "wr0ng-1!" }),
     ] {
-        let told = holder.tell(path, document.clone()).await;
+        let told = holder.post_json(path, document.clone()).await;
         assert_eq!(
             (told.status, told.problem()),
             (422, "invalid-input"),
@@ -404,13 +415,13 @@ async fn who_signed_in_with_a_key_ends_no_other_session_without_the_password() {
         shown.page
     );
     assert!(ann.is_signed_in().await);
-    let told = holder.tell(path, json!({ "session": own })).await;
+    let told = holder.post_json(path, json!({ "session": own })).await;
     assert_eq!((told.status, &told.document["ended"]), (200, &json!(1)));
     assert!(!holder.is_signed_in().await);
 
     let holder = with_key(&ann, "two").await;
     let told = holder
-        .tell(path, json!({ "which": "others", "current_password": PASSWORD }))
+        .post_json(path, json!({ "which": "others", "current_password": PASSWORD }))
         .await;
     assert_eq!((told.status, &told.document["ended"]), (200, &json!(1)));
     assert!(!ann.is_signed_in().await);

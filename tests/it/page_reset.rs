@@ -18,7 +18,7 @@ impl Running {
     async fn reset_token(&self, nth: usize) -> String {
         let told = self
             .visitor()
-            .tell("/.auth/forgot", json!({ "email": EMAIL }))
+            .post_json("/.auth/forgot", json!({ "email": EMAIL }))
             .await;
         assert_eq!(told.status, 202, "{told:?}");
         self.mails_to(EMAIL, nth).await[nth - 1].token("reset")
@@ -71,7 +71,7 @@ async fn s20_s21_a_link_sets_a_new_password_ends_all_sessions_and_the_owner_is_t
         told.text
     );
 
-    let again = gateway.visitor().tell("/.auth/reset", with(&token)).await;
+    let again = gateway.visitor().post_json("/.auth/reset", with(&token)).await;
     assert_eq!((again.status, again.problem()), (400, "invalid-token"));
     let shown = gateway.visitor().open(&path).await;
     assert_eq!(shown.status, 400);
@@ -111,13 +111,13 @@ async fn s1_a_new_password_obeys_the_rules_and_a_refused_one_leaves_the_link_goo
         );
         assert!(shown.page.contains(&token), "the form goes on");
         let told = json!({ "token": token, "password": password, "password_confirm": again });
-        let told = gateway.visitor().tell("/.auth/reset", told).await;
+        let told = gateway.visitor().post_json("/.auth/reset", told).await;
         assert!(told.document["errors"][wrong].is_string(), "{told:?}");
     }
     assert_eq!(
         gateway
             .visitor()
-            .tell("/.auth/reset", with(&token))
+            .post_json("/.auth/reset", with(&token))
             .await
             .document,
         json!({ "next": "login" })
@@ -138,7 +138,11 @@ async fn s12_a_reset_works_while_locked_and_lifts_the_lock() {
     assert!(ann.is_signed_in().await);
     let token = gateway.reset_token(1).await;
     assert_eq!(
-        gateway.visitor().tell("/.auth/reset", with(&token)).await.status,
+        gateway
+            .visitor()
+            .post_json("/.auth/reset", with(&token))
+            .await
+            .status,
         200
     );
     assert_eq!(gateway.try_sign_in(EMAIL, NEW).await.0, 200);
@@ -151,13 +155,17 @@ async fn s19_a_newer_link_and_a_password_change_void_one_and_each_serves_its_pur
     let first = gateway.reset_token(1).await;
     let second = gateway.reset_token(2).await;
     assert_eq!(
-        gateway.visitor().tell("/.auth/reset", with(&first)).await.status,
+        gateway
+            .visitor()
+            .post_json("/.auth/reset", with(&first))
+            .await
+            .status,
         400
     );
     assert_eq!(
         gateway
             .visitor()
-            .tell("/.auth/verify", json!({ "token": second }))
+            .post_json("/.auth/verify", json!({ "token": second }))
             .await
             .status,
         400
@@ -170,13 +178,17 @@ async fn s19_a_newer_link_and_a_password_change_void_one_and_each_serves_its_pur
             .status,
         400
     );
-    let changed = ann.tell(
+    let changed = ann.post_json(
         "/.auth/account/password",
         json!({ "current_password": PASSWORD, "password": "Ch4nged-it!", "password_confirm": "Ch4nged-it!" }),
     );
     assert_eq!(changed.await.status, 204);
     assert_eq!(
-        gateway.visitor().tell("/.auth/reset", with(&second)).await.status,
+        gateway
+            .visitor()
+            .post_json("/.auth/reset", with(&second))
+            .await
+            .status,
         400
     );
     assert_eq!(gateway.try_sign_in(EMAIL, "Ch4nged-it!").await.0, 200);
@@ -191,7 +203,7 @@ async fn s19_one_link_twenty_at_once_serves_once() {
         let password = format!("Numb3r-{n}-horizon!");
         let fields = json!({ "token": token, "password": password, "password_confirm": password });
         let visitor = gateway.visitor();
-        async move { visitor.tell("/.auth/reset", fields).await }
+        async move { visitor.post_json("/.auth/reset", fields).await }
     });
     let told = futures_util::future::join_all(tries).await;
     let won: Vec<usize> = (0..20).filter(|&n| told[n].status == 200).collect();
@@ -227,7 +239,7 @@ async fn s15_switched_off_there_is_no_reset_on_any_path_and_no_way_to_it() {
         ("/.auth/forgot", json!({ "email": EMAIL })),
         ("/.auth/reset", with(&"x".repeat(43))),
     ] {
-        let told = gateway.visitor().tell(path, fields).await;
+        let told = gateway.visitor().post_json(path, fields).await;
         assert_eq!((told.status, told.problem()), (404, "reset-disabled"), "{path}");
     }
     let login = gateway.visitor().open("/.auth/login").await.page;

@@ -154,7 +154,7 @@ async fn signing_out_leads_where_it_was_asked_to() {
     assert!(nobody.page.contains("href=\"&#x2f;bye\""), "{}", nobody.page);
     let told = ann()
         .await
-        .tell("/.auth/logout", json!({ "rd": "https://evil.example/" }))
+        .post_json("/.auth/logout", json!({ "rd": "https://evil.example/" }))
         .await;
     assert_eq!(told.status, 204);
 }
@@ -163,11 +163,11 @@ async fn signing_out_leads_where_it_was_asked_to() {
 async fn whoever_signs_out_leaves_no_page_behind_in_the_browser() {
     let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
-    let out = ann.tell("/.auth/logout", json!({})).await;
+    let out = ann.post_json("/.auth/logout", json!({})).await;
     assert_eq!(out.headers["clear-site-data"], "\"cache\"");
     let ann = ann.elsewhere().await;
     let deleted = ann
-        .tell("/.auth/account/delete", json!({ "current_password": PASSWORD }))
+        .post_json("/.auth/account/delete", json!({ "current_password": PASSWORD }))
         .await;
     assert_eq!(deleted.status, 204, "{deleted:?}");
     assert_eq!(deleted.headers["clear-site-data"], "\"cache\"");

@@ -54,17 +54,17 @@ async fn json_signs_in_says_who_it_is_and_signs_out() {
     let gateway = Running::start(|_| {}).await;
     gateway.signed_in("ann").await;
     let mut ann = gateway.visitor();
-    let refused = ann.ask("/.auth/me").await;
+    let refused = ann.get_json("/.auth/me").await;
     assert_eq!((refused.status, refused.problem()), (401, "not-authenticated"));
     assert!(refused.headers.contains_key("www-authenticate"));
 
     let credentials = json!({ "login": "ann@example.com", "password": PASSWORD, "rd": "/x" });
-    let told = ann.tell("/.auth/login", credentials).await;
+    let told = ann.post_json("/.auth/login", credentials).await;
     assert_eq!(told.status, 200);
     assert_eq!(told.document["rd"], "/x");
     ann.cookie = told.cookie();
 
-    let me = ann.ask("/.auth/me").await;
+    let me = ann.get_json("/.auth/me").await;
     assert_eq!(me.status, 200);
     let who = &me.document;
     let mut keys: Vec<&str> = who.as_object().unwrap().keys().map(String::as_str).collect();
@@ -97,14 +97,14 @@ async fn json_signs_in_says_who_it_is_and_signs_out() {
     );
     assert_eq!(told.document["user"], *who);
 
-    let out = ann.tell("/.auth/logout", json!({})).await;
+    let out = ann.post_json("/.auth/logout", json!({})).await;
     assert_eq!((out.status, &out.document), (204, &serde_json::Value::Null));
     let cleared = out.headers["set-cookie"].to_str().unwrap();
     assert!(
         cleared.starts_with("__Host-vestibule=;") && cleared.contains("Max-Age=0"),
         "{cleared}"
     );
-    assert_eq!(ann.ask("/.auth/me").await.problem(), "not-authenticated");
+    assert_eq!(ann.get_json("/.auth/me").await.problem(), "not-authenticated");
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn refusals_are_alike_and_a_lock_says_how_long() {
     let visitor = gateway.visitor();
     let try_with = async |login: &str, password: &str| {
         let credentials = json!({ "login": login, "password": password });
-        visitor.tell("/.auth/login", credentials).await
+        visitor.post_json("/.auth/login", credentials).await
     };
     let told = try_with("dan@example.com", PASSWORD).await;
     assert_eq!((told.status, told.problem()), (401, "account-disabled"));
@@ -172,7 +172,7 @@ async fn refusals_are_alike_and_a_lock_says_how_long() {
 async fn a_form_that_is_not_complete_names_its_fields() {
     let gateway = Running::start(|_| {}).await;
     let visitor = gateway.visitor();
-    let told = visitor.tell("/.auth/login", json!({})).await;
+    let told = visitor.post_json("/.auth/login", json!({})).await;
     assert_eq!((told.status, told.problem()), (422, "invalid-input"));
     let errors = told.document["errors"].as_object().unwrap();
     assert!(
@@ -180,7 +180,7 @@ async fn a_form_that_is_not_complete_names_its_fields() {
         "{told:?}"
     );
     for document in [json!([]), json!("login"), json!({ "login": { "a": 1 } })] {
-        let told = visitor.tell("/.auth/login", document.clone()).await;
+        let told = visitor.post_json("/.auth/login", document.clone()).await;
         assert!([400, 422].contains(&told.status), "{document}: {told:?}");
         told.problem();
     }
@@ -203,7 +203,7 @@ async fn a_username_serves_where_the_operator_says_so() {
         .await;
         gateway.signed_in("ann").await;
         let credentials = json!({ "login": "Ann", "password": PASSWORD });
-        let told = gateway.visitor().tell("/.auth/login", credentials).await;
+        let told = gateway.visitor().post_json("/.auth/login", credentials).await;
         assert_eq!(told.status, status);
     }
 }
@@ -229,9 +229,11 @@ async fn s15_signup_that_is_closed_is_not_there_and_no_page_leads_to_it() {
     let visitor = gateway.visitor();
     let login = visitor.open("/.auth/login").await.page;
     let path = "/.auth/signup";
-    let asked = visitor.ask(path).await;
+    let asked = visitor.get_json(path).await;
     assert_eq!((asked.status, asked.problem()), (404, "signup-closed"));
-    let told = visitor.tell(path, json!({ "email": "ann@example.com" })).await;
+    let told = visitor
+        .post_json(path, json!({ "email": "ann@example.com" }))
+        .await;
     assert_eq!((told.status, told.problem()), (404, "signup-closed"));
     assert!(!login.replace("&#x2f;", "/").contains(path), "{login}");
 }

@@ -35,20 +35,20 @@ fn with(field: &str, value: Value) -> Value {
 async fn json_makes_an_account_once() {
     let gateway = gateway(SignupMode::Open).await;
     let visitor = gateway.visitor();
-    let told = visitor.tell("/.auth/signup", complete()).await;
+    let told = visitor.post_json("/.auth/signup", complete()).await;
     assert_eq!((told.status, &told.document), (201, &json!({ "next": "login" })));
     assert!(!told.headers.contains_key("set-cookie"), "it signs nobody in");
     let credentials = json!({ "login": "ann@example.com", "password": PASSWORD });
-    let user = visitor.tell("/.auth/login", credentials).await.document["user"].clone();
+    let user = visitor.post_json("/.auth/login", credentials).await.document["user"].clone();
     assert_eq!((&user["username"], &user["groups"]), (&json!("ann"), &json!([])));
 
     let told = visitor
-        .tell("/.auth/signup", with("username", json!("ann2")))
+        .post_json("/.auth/signup", with("username", json!("ann2")))
         .await;
     assert_eq!((told.status, told.problem()), (422, "invalid-input"));
     assert!(told.document["errors"]["email"].is_string(), "{told:?}");
     let told = visitor
-        .tell("/.auth/signup", with("email", json!("other@example.com")))
+        .post_json("/.auth/signup", with("email", json!("other@example.com")))
         .await;
     assert!(told.document["errors"]["username"].is_string(), "{told:?}");
 }
@@ -85,7 +85,7 @@ async fn s1_s2_s24_s53_what_is_wrong_is_said_at_its_field() {
         if field == "password" {
             document["password_confirm"] = value.clone();
         }
-        let told = visitor.tell("/.auth/signup", document).await;
+        let told = visitor.post_json("/.auth/signup", document).await;
         assert_eq!(
             (told.status, told.problem()),
             (422, "invalid-input"),
@@ -96,7 +96,7 @@ async fn s1_s2_s24_s53_what_is_wrong_is_said_at_its_field() {
         assert_eq!(fields, [field], "{value}: {errors:?}");
     }
     let told = visitor
-        .tell(
+        .post_json(
             "/.auth/signup",
             with("email", json!("first.last+tag@example.com")),
         )
@@ -144,29 +144,31 @@ async fn an_invitation_is_wanted_serves_once_and_is_kept_by_a_mistake() {
     let link = made[0]["link"].as_str().unwrap();
     let (_, token) = link.split_once("/.auth/signup?invitation=").unwrap();
     for wrong in [json!(""), json!("nonsense")] {
-        let told = visitor.tell("/.auth/signup", with("invitation", wrong)).await;
+        let told = visitor
+            .post_json("/.auth/signup", with("invitation", wrong))
+            .await;
         assert_eq!(told.status, 422);
         assert!(told.document["errors"]["invitation"].is_string(), "{told:?}");
     }
     let mut document = with("invitation", json!(token));
     document["password_confirm"] = json!("another-7-battery");
-    assert_eq!(visitor.tell("/.auth/signup", document).await.status, 422);
+    assert_eq!(visitor.post_json("/.auth/signup", document).await.status, 422);
     let path = format!("/.auth/signup?invitation={token}");
     assert!(
         visitor.open(&path).await.page.contains(token),
         "the link fills the form"
     );
     let told = visitor
-        .tell("/.auth/signup", with("invitation", json!(token)))
+        .post_json("/.auth/signup", with("invitation", json!(token)))
         .await;
     assert_eq!(told.status, 201, "{told:?}");
     let credentials = json!({ "login": "ann@example.com", "password": PASSWORD });
-    let user = visitor.tell("/.auth/login", credentials).await.document["user"].clone();
+    let user = visitor.post_json("/.auth/login", credentials).await.document["user"].clone();
     assert_eq!(user["groups"], json!(["ops"]));
     let mut again = with("invitation", json!(token));
     again["email"] = json!("bob@example.com");
     again["username"] = json!("bob");
-    let told = visitor.tell("/.auth/signup", again).await;
+    let told = visitor.post_json("/.auth/signup", again).await;
     assert!(told.document["errors"]["invitation"].is_string(), "{told:?}");
 }
 

@@ -35,7 +35,7 @@ async fn s53_a_username_is_changed_and_the_one_before_is_nobody_elses() {
     );
 
     // The session that was open says it at once, to applications too.
-    assert_eq!(ann.ask("/.auth/me").await.document["username"], "anna");
+    assert_eq!(ann.get_json("/.auth/me").await.document["username"], "anna");
     let application = ann.open("/").await.page;
     assert!(
         application.contains("anna") && !application.contains(">ann<"),
@@ -53,7 +53,7 @@ async fn s53_a_username_is_changed_and_the_one_before_is_nobody_elses() {
 
     // Neither by a change nor by a signup, neither now nor when the account is gone.
     let wants = json!({ "username": "ann", "current_password": PASSWORD });
-    let told = bob.tell(PATH, wants.clone()).await;
+    let told = bob.post_json(PATH, wants.clone()).await;
     assert!(
         told.status == 422 && told.document["errors"]["username"].is_string(),
         "{told:?}"
@@ -68,7 +68,7 @@ async fn s53_a_username_is_changed_and_the_one_before_is_nobody_elses() {
     assert!(record.contains(r#""event":"username-change""#) && record.contains("from ann to anna"));
 
     // Its owner may have it back.
-    let told = ann.tell(PATH, wants).await;
+    let told = ann.post_json(PATH, wants).await;
     assert_eq!((told.status, &told.document["username"]), (200, &json!("ann")));
     gateway.command(Command::DeleteUser("ann".to_owned())).await;
     for name in ["ann", "anna"] {
@@ -88,7 +88,7 @@ async fn requests_that_an_access_key_proves_say_the_new_username_too() {
         .signer(&ann.email, vestibule::clock::Clock::system().now())
         .await;
     let told = ann
-        .tell(PATH, json!({ "username": "anna", "current_password": PASSWORD }))
+        .post_json(PATH, json!({ "username": "anna", "current_password": PASSWORD }))
         .await;
     assert_eq!(told.status, 200, "{told:?}");
     let request = gateway.client().get(gateway.url("/.auth/me"));
@@ -118,14 +118,14 @@ async fn s53_the_password_is_asked_reserved_names_hold_and_mistakes_are_named() 
             shown.page
         );
         let told = ann
-            .tell(
+            .post_json(
                 PATH,
                 json!({ "username": username, "current_password": password }),
             )
             .await;
         assert!(told.document["errors"][wrong].is_string(), "{told:?}");
     }
-    assert_eq!(ann.ask("/.auth/me").await.document["username"], "ann");
+    assert_eq!(ann.get_json("/.auth/me").await.document["username"], "ann");
     assert!(gateway.outbox().is_empty());
 }
 
@@ -135,7 +135,7 @@ async fn nobody_takes_names_without_end() {
     let ann = gateway.person("ann").await;
     let take = async |name: &str| {
         let wants = json!({ "username": name, "current_password": PASSWORD });
-        ann.tell(PATH, wants).await
+        ann.post_json(PATH, wants).await
     };
     for n in 1..=5 {
         assert_eq!(take(&format!("ann{n}")).await.status, 200);
@@ -158,11 +158,11 @@ async fn nobody_takes_names_without_end() {
 async fn s15_without_leave_there_is_neither_the_page_nor_a_way_to_it() {
     let gateway = Running::start(|_| {}).await;
     let ann = gateway.person("ann").await;
-    assert_eq!(ann.ask(PATH).await.status, 404);
+    assert_eq!(ann.get_json(PATH).await.status, 404);
     let told = ann
-        .tell(PATH, json!({ "username": "anna", "current_password": PASSWORD }))
+        .post_json(PATH, json!({ "username": "anna", "current_password": PASSWORD }))
         .await;
     assert_eq!(told.status, 404);
     assert!(!ann.open("/.auth/account").await.page.contains(PATH));
-    assert_eq!(ann.ask("/.auth/me").await.document["username"], "ann");
+    assert_eq!(ann.get_json("/.auth/me").await.document["username"], "ann");
 }

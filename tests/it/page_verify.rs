@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use vestibule::config::Config;
 
-use crate::harness::{PASSWORD, Running, Told, soon};
+use crate::harness::{PASSWORD, ProgramReply, Running, soon};
 
 const EMAIL: &str = "ann@example.com";
 const OTHER: &str = "Oth3r-horizon!";
@@ -48,14 +48,14 @@ async fn s17_s20_a_link_that_is_pressed_lets_in_and_one_that_is_looked_at_does_n
     for told in [
         gateway
             .visitor()
-            .tell("/.auth/verify", json!({ "token": token }))
+            .post_json("/.auth/verify", json!({ "token": token }))
             .await,
-        gateway.visitor().tell(&path, json!({})).await,
+        gateway.visitor().post_json(&path, json!({})).await,
         gateway
             .visitor()
-            .tell("/.auth/verify", json!({ "token": "nonsense" }))
+            .post_json("/.auth/verify", json!({ "token": "nonsense" }))
             .await,
-        gateway.visitor().tell("/.auth/verify", json!({})).await,
+        gateway.visitor().post_json("/.auth/verify", json!({})).await,
     ] {
         assert_eq!((told.status, told.problem()), (400, "invalid-token"));
     }
@@ -75,7 +75,7 @@ async fn a_program_that_sends_the_token_is_told_what_comes_next() {
     let token = gateway.mails_to(EMAIL, 1).await[0].token("verify");
     let told = gateway
         .visitor()
-        .tell("/.auth/verify", json!({ "token": token }))
+        .post_json("/.auth/verify", json!({ "token": token }))
         .await;
     assert_eq!((told.status, &told.document), (200, &json!({ "next": "login" })));
 }
@@ -89,10 +89,10 @@ async fn s18_an_address_that_has_an_account_is_answered_like_a_new_one() {
     let token = gateway.mails_to(EMAIL, 1).await[0].token("verify");
     gateway
         .visitor()
-        .tell("/.auth/verify", json!({ "token": token }))
+        .post_json("/.auth/verify", json!({ "token": token }))
         .await;
 
-    let same = |told: &Told| {
+    let same = |told: &ProgramReply| {
         assert_eq!((told.status, &told.document), (new.status, &new.document));
     };
     // Verified: its owner is told, and nothing is changed.
@@ -109,14 +109,17 @@ async fn s18_an_address_that_has_an_account_is_answered_like_a_new_one() {
     let mails = gateway.mails_to("bob@example.com", 2).await;
     let void = gateway
         .visitor()
-        .tell("/.auth/verify", json!({ "token": mails[0].token("verify") }))
+        .post_json("/.auth/verify", json!({ "token": mails[0].token("verify") }))
         .await;
     assert_eq!(void.status, 400);
     // Unverified with another password: whoever has the address sets their own.
     same(&gateway.sign_up("bob@example.com", "bob3", OTHER).await);
     let mails = gateway.mails_to("bob@example.com", 3).await;
     let fields = json!({ "token": mails[2].token("reset"), "password": OTHER, "password_confirm": OTHER });
-    assert_eq!(gateway.visitor().tell("/.auth/reset", fields).await.status, 200);
+    assert_eq!(
+        gateway.visitor().post_json("/.auth/reset", fields).await.status,
+        200
+    );
     assert_eq!(gateway.try_sign_in("bob@example.com", OTHER).await.0, 200);
 
     let fields = [
@@ -144,7 +147,7 @@ async fn an_account_that_somebody_else_prepared_becomes_its_owners() {
         let form = json!({
             "email": EMAIL, "username": username, "password": password, "password_confirm": password, "agree": true,
         });
-        gateway.visitor().tell("/.auth/signup", form).await
+        gateway.visitor().post_json("/.auth/signup", form).await
     };
     let first = sign_up("mallory", PASSWORD).await;
     let second = sign_up("ann", OTHER).await;
@@ -157,15 +160,21 @@ async fn an_account_that_somebody_else_prepared_becomes_its_owners() {
         mail.text
     );
     let fields = json!({ "token": mail.token("reset"), "password": OTHER, "password_confirm": OTHER });
-    assert_eq!(gateway.visitor().tell("/.auth/reset", fields).await.status, 200);
+    assert_eq!(
+        gateway.visitor().post_json("/.auth/reset", fields).await.status,
+        200
+    );
     assert_eq!(gateway.try_sign_in(EMAIL, PASSWORD).await.0, 401);
     // What somebody else agreed to is not what the owner did.
     let sign_in = json!({ "login": EMAIL, "password": OTHER });
-    let told = gateway.visitor().tell("/.auth/login", sign_in).await;
+    let told = gateway.visitor().post_json("/.auth/login", sign_in).await;
     assert_eq!(told.status, 422);
     assert!(told.document["errors"]["agree"].is_string(), "{told:?}");
     let agreed = json!({ "login": EMAIL, "password": OTHER, "agree": true });
-    assert_eq!(gateway.visitor().tell("/.auth/login", agreed).await.status, 200);
+    assert_eq!(
+        gateway.visitor().post_json("/.auth/login", agreed).await.status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -205,7 +214,7 @@ async fn the_link_is_sent_again_to_whoever_proved_to_know_the_password() {
     assert_eq!(
         gateway
             .visitor()
-            .tell("/.auth/verify", json!({ "token": first }))
+            .post_json("/.auth/verify", json!({ "token": first }))
             .await
             .status,
         400
@@ -213,7 +222,7 @@ async fn the_link_is_sent_again_to_whoever_proved_to_know_the_password() {
     assert_eq!(
         gateway
             .visitor()
-            .tell("/.auth/verify", json!({ "token": second }))
+            .post_json("/.auth/verify", json!({ "token": second }))
             .await
             .status,
         200
@@ -223,7 +232,7 @@ async fn the_link_is_sent_again_to_whoever_proved_to_know_the_password() {
     for email in [EMAIL, "nobody@example.com"] {
         let told = gateway
             .visitor()
-            .tell("/.auth/verify", json!({ "email": email }))
+            .post_json("/.auth/verify", json!({ "email": email }))
             .await;
         assert_eq!((told.status, &told.document), (202, &json!({ "next": "verify" })));
     }
@@ -251,7 +260,7 @@ async fn s15_without_verification_there_is_no_mail_and_an_address_that_is_taken_
     assert!(told.document["errors"]["email"].is_string());
     let told = gateway
         .visitor()
-        .tell("/.auth/verify", json!({ "email": EMAIL }))
+        .post_json("/.auth/verify", json!({ "email": EMAIL }))
         .await;
     assert_eq!((told.status, told.problem()), (404, "not-found"));
     gateway.mails_are_out("fence").await;
@@ -264,7 +273,7 @@ async fn s19_one_link_twenty_at_once_serves_once() {
     gateway.sign_up(EMAIL, "ann", PASSWORD).await;
     let token = gateway.mails_to(EMAIL, 1).await[0].token("verify");
     let visitor = gateway.visitor();
-    let tries = (0..20).map(|_| visitor.tell("/.auth/verify", json!({ "token": token })));
+    let tries = (0..20).map(|_| visitor.post_json("/.auth/verify", json!({ "token": token })));
     let statuses: Vec<u16> = futures_util::future::join_all(tries)
         .await
         .iter()

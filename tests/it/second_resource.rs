@@ -52,7 +52,7 @@ async fn start(app: &Application) -> Running {
     Running::start(|config| config.route = routes(&app.url())).await
 }
 
-struct Asked {
+struct Exchange {
     status: u16,
     problem: Value,
     received: Option<Received>,
@@ -64,7 +64,7 @@ async fn ask(
     cookie: &str,
     (method, path): (&str, &str),
     headers: &[(&str, &str)],
-) -> Asked {
+) -> Exchange {
     let before = app.received().len();
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let mut request = gateway.client().request(method, gateway.url(path));
@@ -74,7 +74,7 @@ async fn ask(
     let response = soon(request.header("cookie", cookie).send()).await.unwrap();
     let status = response.status().as_u16();
     let body = soon(response.bytes()).await.unwrap();
-    Asked {
+    Exchange {
         status,
         problem: serde_json::from_slice(&body).unwrap_or_default(),
         received: app.received().get(before).cloned(),
@@ -82,7 +82,7 @@ async fn ask(
 }
 
 #[tokio::test]
-async fn s75_a_destination_is_judged_as_a_write_there() {
+async fn s75_a_destination_is_checked_as_a_write_there() {
     let app = Application::start().await;
     let gateway = start(&app).await;
     let cookie = gateway.signed_in("ann").await;
@@ -166,7 +166,7 @@ async fn s75_a_destination_is_judged_as_a_write_there() {
 
 /// A request is judged by headers that `Connection` would have removed afterwards.
 #[tokio::test]
-async fn s75_what_was_judged_is_what_the_application_gets() {
+async fn s75_what_was_checked_is_what_the_application_gets() {
     let app = Application::start().await;
     let gateway = start(&app).await;
     let cookie = gateway.signed_in("ann").await;
@@ -217,7 +217,7 @@ async fn s75_methods_of_http_have_no_destination_unless_another_is_asked_for() {
 }
 
 #[tokio::test]
-async fn s75_resources_of_if_are_judged_too() {
+async fn s75_resources_of_if_are_checked_too() {
     let app = Application::start().await;
     let gateway = start(&app).await;
     let cookie = gateway.signed_in("ann").await;

@@ -15,7 +15,9 @@ fn every_number_has_one_row_and_every_proof_exists() {
     let mut rows: BTreeMap<u32, usize> = BTreeMap::new();
     let mut faults = Vec::new();
     for (index, line) in page.lines().enumerate() {
-        let Some(row) = Row::read(line) else { continue };
+        let Some(row) = SecurityRow::read(line) else {
+            continue;
+        };
         *rows.entry(row.number).or_default() += 1;
         if row.proofs.is_empty() && !row.proof_column.starts_with("not yet") {
             faults.push(format!(
@@ -61,13 +63,13 @@ fn a_proof_that_is_not_there_is_noticed() {
 }
 
 /// One row of the table: `| S1 | what must hold | proofs |`, a proof being `` `file#test` ``.
-struct Row<'a> {
+struct SecurityRow<'a> {
     number: u32,
     proof_column: &'a str,
     proofs: Vec<&'a str>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> SecurityRow<'a> {
     fn read(line: &'a str) -> Option<Self> {
         let mut cells = line.strip_prefix("| S")?.split(" | ");
         let number = cells.next()?.trim().parse().ok()?;

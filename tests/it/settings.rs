@@ -120,7 +120,11 @@ async fn session_cookie_name() {
     .await;
     gateway.sign_up("ann@example.com", "ann", PASSWORD).await;
     let credentials = json!({ "login": "ann@example.com", "password": PASSWORD });
-    let cookie = gateway.visitor().tell("/.auth/login", credentials).await.cookie();
+    let cookie = gateway
+        .visitor()
+        .post_json("/.auth/login", credentials)
+        .await
+        .cookie();
     let token = cookie.strip_prefix("__Host-door=").unwrap();
     assert_eq!(status(&gateway, &cookie).await, 200);
     assert_eq!(status(&gateway, &format!("__Host-vestibule={token}")).await, 401);
@@ -147,7 +151,7 @@ async fn session_cookie_domain() {
 
     gateway.sign_up("ann@example.com", "ann", PASSWORD).await;
     let credentials = json!({ "login": "ann@example.com", "password": PASSWORD, "rd": url });
-    let told = gateway.visitor().tell("/.auth/login", credentials).await;
+    let told = gateway.visitor().post_json("/.auth/login", credentials).await;
     assert_eq!(told.document["rd"], url);
     let set = told.headers["set-cookie"].to_str().unwrap();
     assert!(
@@ -190,7 +194,7 @@ async fn lockout_max_failures_and_duration() {
         assert_eq!(gateway.try_sign_in("ann@example.com", "wrong").await.0, 401);
     }
     let credentials = json!({ "login": "ann@example.com", "password": PASSWORD });
-    let told = gateway.visitor().tell("/.auth/login", credentials).await;
+    let told = gateway.visitor().post_json("/.auth/login", credentials).await;
     assert_eq!((told.status, told.problem()), (429, "locked"));
     assert_eq!(told.headers["retry-after"], "180");
     hand.advance(Duration::from_secs(179));
@@ -218,7 +222,7 @@ async fn lockout_address_failures_and_address_window() {
         );
     }
     let credentials = json!({ "login": "ann@example.com", "password": PASSWORD });
-    let told = gateway.visitor().tell("/.auth/login", credentials).await;
+    let told = gateway.visitor().post_json("/.auth/login", credentials).await;
     assert_eq!((told.status, told.problem()), (429, "rate-limited"));
     assert_eq!(told.headers["retry-after"], "3600");
     hand.advance(59 * MINUTE);

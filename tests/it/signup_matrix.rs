@@ -53,7 +53,7 @@ async fn sign_up(gateway: &Running, json: bool, username: &str, invitation: &str
             .collect();
         let told = gateway
             .visitor()
-            .tell("/.auth/signup", Value::Object(document))
+            .post_json("/.auth/signup", Value::Object(document))
             .await;
         return (told.status, told.document["next"].clone());
     }
@@ -103,7 +103,7 @@ async fn walk(switches: Switches) {
             let next = if json {
                 let told = gateway
                     .visitor()
-                    .tell("/.auth/verify", json!({ "token": token }))
+                    .post_json("/.auth/verify", json!({ "token": token }))
                     .await;
                 assert_eq!(told.status, 200, "{switches:?} {told:?}");
                 told.document["next"].as_str().unwrap().to_owned()
@@ -173,7 +173,7 @@ async fn administrators_hear_of_those_who_wait_when_they_can_decide() {
             let token = gateway.mails_to(root, 1).await[0].token("verify");
             gateway
                 .visitor()
-                .tell("/.auth/verify", json!({ "token": token }))
+                .post_json("/.auth/verify", json!({ "token": token }))
                 .await;
             1
         } else {
@@ -198,7 +198,7 @@ async fn administrators_hear_of_those_who_wait_when_they_can_decide() {
             );
             gateway
                 .visitor()
-                .tell("/.auth/verify", json!({ "token": token }))
+                .post_json("/.auth/verify", json!({ "token": token }))
                 .await;
         }
         let mails = gateway.mails_to(root, before + 2).await;

@@ -25,7 +25,7 @@ async fn log_in(gateway: &Running, agree: Option<bool>) -> (u16, Value) {
     if let Some(agree) = agree {
         document["agree"] = json!(agree);
     }
-    let told = gateway.visitor().tell("/.auth/login", document).await;
+    let told = gateway.visitor().post_json("/.auth/login", document).await;
     (told.status, told.document)
 }
 
@@ -36,7 +36,11 @@ async fn everybody_is_asked_again_at_the_next_sign_in_and_what_they_agreed_to_is
         "email": EMAIL, "username": "ann", "password": PASSWORD, "password_confirm": PASSWORD, "agree": true,
     });
     assert_eq!(
-        gateway.visitor().tell("/.auth/signup", document).await.status,
+        gateway
+            .visitor()
+            .post_json("/.auth/signup", document)
+            .await
+            .status,
         201
     );
     assert_eq!(log_in(&gateway, None).await.0, 200, "nothing is new");
@@ -78,7 +82,7 @@ async fn everybody_is_asked_again_at_the_next_sign_in_and_what_they_agreed_to_is
 
 /// A challenge of the gateway's and its signature, as the contract has it.
 async fn sign(gateway: &Running, access_key: &str, secret_key: &str) -> (Value, String) {
-    let challenge = gateway.visitor().ask("/.auth/login/iam").await.document["challenge"].clone();
+    let challenge = gateway.visitor().get_json("/.auth/login/iam").await.document["challenge"].clone();
     let text = format!(
         "vestibule-login\n{access_key}\n{}\n{}",
         challenge.as_str().unwrap(),
@@ -107,16 +111,19 @@ async fn who_signs_in_with_an_access_key_is_asked_too_and_signed_requests_go_on(
     for _ in 0..3 {
         let (challenge, signature) = sign(&gateway, &access_key, &secret_key).await;
         let answer = json!({ "access_key": access_key, "challenge": challenge, "signature": signature });
-        let told = visitor.tell(PATH, answer.clone()).await;
+        let told = visitor.post_json(PATH, answer.clone()).await;
         assert_eq!((told.status, told.problem()), (422, "invalid-input"), "{told:?}");
         assert!(told.document["errors"]["agree"].is_string(), "{told:?}");
         assert!(!told.headers.contains_key("set-cookie"));
         let mut again = answer;
         again["agree"] = json!(true);
-        assert_eq!(visitor.tell(PATH, again).await.problem(), "replayed");
+        assert_eq!(visitor.post_json(PATH, again).await.problem(), "replayed");
     }
     let wrong = json!({ "access_key": access_key, "secret_key": "wrong", "agree": true });
-    assert_eq!(visitor.tell(PATH, wrong).await.problem(), "invalid-credentials");
+    assert_eq!(
+        visitor.post_json(PATH, wrong).await.problem(),
+        "invalid-credentials"
+    );
 
     // Without scripts the secret itself is sent.
     let fields = [
@@ -159,6 +166,6 @@ async fn who_signs_in_with_an_access_key_is_asked_too_and_signed_requests_go_on(
 async fn nobody_is_asked_who_does_not_know_the_password() {
     let gateway = Running::start(version("1")).await;
     let document = json!({ "login": EMAIL, "password": "wr0ng-guess!", "agree": true });
-    let told = gateway.visitor().tell("/.auth/login", document).await;
+    let told = gateway.visitor().post_json("/.auth/login", document).await;
     assert_eq!(told.problem(), "invalid-credentials");
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use vestibule::config::Size;
 
 use crate::harness::frames::{
-    DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, SETTINGS, field, frame, head, next,
+    DATA, END_HEADERS, END_STREAM, H2Connection, HEADERS, RST_STREAM, SETTINGS, field, frame, head, next,
 };
 use crate::harness::{Application, Running, head_of, route, soon};
 
@@ -25,9 +25,9 @@ const BAD_REQUEST: u8 = 0x8c;
 
 const NO_ERROR: [u8; 4] = [0; 4];
 
-async fn frames(gateway: &Running) -> Frames {
+async fn frames(gateway: &Running) -> H2Connection {
     let authority = std::fs::read_to_string(gateway.file("authority.pem")).unwrap();
-    Frames::connect(gateway.address, &authority, "gw.example.com").await
+    H2Connection::connect(gateway.address, &authority, "gw.example.com").await
 }
 
 /// An application that says the same bytes to every request, and keeps its connections open.

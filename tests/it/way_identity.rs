@@ -251,7 +251,7 @@ async fn s42_what_is_said_of_the_connection() {
 }
 
 #[tokio::test]
-async fn s42_the_host_that_a_trusted_proxy_was_asked_for_is_the_one_that_is_judged() {
+async fn s42_the_host_that_a_trusted_proxy_was_asked_for_is_the_one_that_is_checked() {
     let (one, other) = (Application::start().await, Application::start().await);
     let gateway = Running::start(|config| {
         config.listen.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];

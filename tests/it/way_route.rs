@@ -1,6 +1,6 @@
 //! Which route a request takes, over the wire.
 
-use crate::harness::frames::{self, END_HEADERS, END_STREAM, Frames, HEADERS};
+use crate::harness::frames::{self, END_HEADERS, END_STREAM, H2Connection, HEADERS};
 use crate::harness::{Application, Running, route, upstream};
 
 const END: &str = "Connection: close\r\n\r\n";
@@ -81,7 +81,7 @@ async fn s43_over_http2_a_target_without_a_path_is_refused_and_never_sent_as_an_
     let gateway = Running::before("public", &app.url()).await;
     let authority = std::fs::read_to_string(gateway.file("authority.pem")).unwrap();
     for path in ["#/admin", "#", "?x", "?x#/admin"] {
-        let mut connection = Frames::connect(gateway.address, &authority, "gw.example.com").await;
+        let mut connection = H2Connection::connect(gateway.address, &authority, "gw.example.com").await;
         let head = frames::head("GET", &gateway.authority(), path);
         connection
             .send(frames::frame(HEADERS, END_HEADERS | END_STREAM, 1, &head))
@@ -101,7 +101,7 @@ const STATUS_200: u8 = 0x88;
 /// The library that reads HTTP/2 drops a fragment before anything is judged. What is left is what is judged, and what the
 /// application gets.
 #[tokio::test]
-async fn s43_over_http2_a_path_is_judged_and_sent_without_its_fragment() {
+async fn s43_over_http2_a_path_is_checked_and_sent_without_its_fragment() {
     let app = Application::start().await;
     let gateway = Running::start(|config| {
         config.route = vec![
@@ -121,7 +121,7 @@ async fn s43_over_http2_a_path_is_judged_and_sent_without_its_fragment() {
         ("/x/..#/admin", None),
         ("/x%23/../admin", None),
     ] {
-        let mut connection = Frames::connect(gateway.address, &authority, "gw.example.com").await;
+        let mut connection = H2Connection::connect(gateway.address, &authority, "gw.example.com").await;
         let head = frames::head("GET", &gateway.authority(), path);
         connection
             .send(frames::frame(HEADERS, END_HEADERS | END_STREAM, 1, &head))
@@ -341,7 +341,7 @@ async fn methods_and_pages() {
 }
 
 #[tokio::test]
-async fn every_answer_has_a_name_and_only_public_names_have_hsts() {
+async fn every_response_has_a_request_id_and_only_public_names_have_hsts() {
     let app = Application::answering(|_| {
         http::Response::builder()
             .header("x-request-id", "the-applications")

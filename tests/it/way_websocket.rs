@@ -147,7 +147,7 @@ async fn s76_a_websocket_ends_when_its_account_leaves_a_group() {
 }
 
 #[tokio::test]
-async fn s46_a_websocket_in_session_form_is_judged_alike_and_ends_alike() {
+async fn s46_a_websocket_in_session_form_is_checked_alike_and_ends_alike() {
     let app = echo().await;
     let gateway = Running::start(|config| {
         config.route = vec![RouteConfig {

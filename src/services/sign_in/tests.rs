@@ -315,7 +315,7 @@ async fn s12_an_address_has_an_allowance_of_failures() {
 }
 
 #[tokio::test]
-async fn s78_of_many_guesses_at_one_moment_no_more_are_judged_than_an_address_may_fail() {
+async fn s78_of_many_guesses_at_one_moment_no_more_are_evaluated_than_an_address_may_fail() {
     let world = TestEnv::with_ann(|config| config.lockout.address_failures = 5).await;
     let before = world.hashes();
     let names: Vec<String> = (0..40).map(|n| format!("nobody{n}@example.com")).collect();

@@ -42,7 +42,7 @@ async fn an_account_is_declined_for_a_reason() {
 }
 
 #[tokio::test]
-async fn s17_a_command_that_the_standing_leaves_no_choice_about_names_the_one_that_serves() {
+async fn s17_a_command_that_the_status_leaves_no_choice_about_names_the_one_that_serves() {
     let site = site_with_somebody_waiting().await;
     let refused = |command: &str, name: &str| site.run(&["user", command, name, "--json"]).error(1);
     for command in ["enable", "disable"] {

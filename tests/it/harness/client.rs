@@ -21,7 +21,7 @@ use vestibule::config::{CertificateConfig, Config, RouteConfig, SecretSource, Si
 use vestibule::random::Random;
 use vestibule::secret::Secret;
 
-use super::frames::Frames;
+use super::frames::H2Connection;
 use super::raw::{self, Raw};
 use super::soon;
 
@@ -153,8 +153,8 @@ impl Running {
     }
 
     /// One connection in HTTP/2, frame by frame.
-    pub(crate) async fn frames(&self) -> Frames {
-        Frames::connect(self.address, &self.authority, "gw.example.com").await
+    pub(crate) async fn frames(&self) -> H2Connection {
+        H2Connection::connect(self.address, &self.authority, "gw.example.com").await
     }
 
     /// One connection in HTTP/2, and its end.

@@ -56,7 +56,7 @@ pub(crate) fn field(name: &str, value: &str) -> Vec<u8> {
 
 /// What came of a stream.
 #[derive(Debug, Default)]
-pub(crate) struct Answered {
+pub(crate) struct H2Response {
     /// The first byte of its head: the status, if that is in the static table.
     pub(crate) status: u8,
     pub(crate) body: Vec<u8>,
@@ -78,12 +78,12 @@ pub(crate) async fn next(reader: &mut (impl AsyncRead + Unpin)) -> Option<(u8, u
 }
 
 /// A connection whose settings are exchanged.
-pub(crate) struct Frames {
+pub(crate) struct H2Connection {
     reader: ReadHalf<TlsStream<TcpStream>>,
     writer: WriteHalf<TlsStream<TcpStream>>,
 }
 
-impl Frames {
+impl H2Connection {
     pub(crate) async fn connect(address: SocketAddr, authority: &str, sni: &str) -> Self {
         let stream = connect(address, authority, sni, b"h2").await;
         let (reader, mut writer) = tokio::io::split(stream);
@@ -102,8 +102,8 @@ impl Frames {
     }
 
     /// Reads until this stream's answer ends, or is reset.
-    pub(crate) async fn answer(&mut self, stream: u32) -> Answered {
-        let mut answered = Answered::default();
+    pub(crate) async fn answer(&mut self, stream: u32) -> H2Response {
+        let mut answered = H2Response::default();
         while !answered.is_whole && answered.reset.is_none() {
             let frame = soon(next(&mut self.reader)).await;
             let (kind, flags, of, payload) = frame.expect("the connection lasts");

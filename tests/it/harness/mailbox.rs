@@ -7,7 +7,7 @@ use mail_parser::MessageParser;
 use serde_json::json;
 use tokio::time::Duration;
 
-use super::{PASSWORD, Running, Told, soon};
+use super::{PASSWORD, ProgramReply, Running, soon};
 
 /// A mail.
 #[derive(Debug)]
@@ -92,27 +92,27 @@ impl Running {
         if told.document["next"] != "verify" {
             let told = self
                 .visitor()
-                .tell("/.auth/forgot", json!({ "email": email }))
+                .post_json("/.auth/forgot", json!({ "email": email }))
                 .await;
             assert_eq!(told.status, 202, "{told:?}");
         }
         self.mails_to(&email, 1).await;
     }
 
-    pub(crate) async fn sign_up(&self, email: &str, username: &str, password: &str) -> Told {
+    pub(crate) async fn sign_up(&self, email: &str, username: &str, password: &str) -> ProgramReply {
         let fields = json!({
             "email": email,
             "username": username,
             "password": password,
             "password_confirm": password,
         });
-        self.visitor().tell("/.auth/signup", fields).await
+        self.visitor().post_json("/.auth/signup", fields).await
     }
 
     /// Tries to sign in. The status and, if refused, the kind of problem.
     pub(crate) async fn try_sign_in(&self, login: &str, password: &str) -> (u16, String) {
         let fields = json!({ "login": login, "password": password });
-        let told = self.visitor().tell("/.auth/login", fields).await;
+        let told = self.visitor().post_json("/.auth/login", fields).await;
         let problem = if told.status == 200 { "" } else { told.problem() };
         (told.status, problem.to_owned())
     }

@@ -17,7 +17,7 @@ pub(crate) struct Person<'g> {
 
 /// What a program is answered.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct ProgramReply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) document: Value,
@@ -25,7 +25,7 @@ pub(crate) struct Told {
 
 /// What a browser is answered.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct BrowserReply {
     pub(crate) status: u16,
     pub(crate) location: String,
     pub(crate) cookies: Vec<String>,
@@ -116,32 +116,32 @@ impl Person<'_> {
     }
 
     /// Opens a page.
-    pub(crate) async fn open(&self, path: &str) -> Shown {
+    pub(crate) async fn open(&self, path: &str) -> BrowserReply {
         let request = self.gateway.client().get(self.gateway.url(path));
         shown(self.send(request, "text/html").await).await
     }
 
     /// Sends a form.
-    pub(crate) async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Shown {
+    pub(crate) async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> BrowserReply {
         let request = form(self.gateway.client().post(self.gateway.url(path)), fields);
         shown(self.send(request, "text/html").await).await
     }
 
     /// Asks as a program.
-    pub(crate) async fn ask(&self, path: &str) -> Told {
+    pub(crate) async fn get_json(&self, path: &str) -> ProgramReply {
         let request = self.gateway.client().get(self.gateway.url(path));
-        told(self.send(request, "application/json").await).await
+        program_reply(self.send(request, "application/json").await).await
     }
 
     /// Sends JSON.
-    pub(crate) async fn tell(&self, path: &str, document: Value) -> Told {
+    pub(crate) async fn post_json(&self, path: &str, document: Value) -> ProgramReply {
         let request = self.gateway.client().post(self.gateway.url(path)).json(&document);
-        told(self.send(request, "application/json").await).await
+        program_reply(self.send(request, "application/json").await).await
     }
 
     /// Whether the session still lets them in.
     pub(crate) async fn is_signed_in(&self) -> bool {
-        self.ask("/.auth/me").await.status == 200
+        self.get_json("/.auth/me").await.status == 200
     }
 
     async fn send(&self, request: RequestBuilder, accept: &str) -> Response {
@@ -159,7 +159,7 @@ pub(crate) fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestB
         .body(body.finish())
 }
 
-impl Told {
+impl ProgramReply {
     /// The refusal, which every program understands alike (RFC 9457): its slug.
     #[track_caller]
     pub(crate) fn problem(&self) -> &str {
@@ -191,20 +191,20 @@ impl Told {
     }
 }
 
-async fn told(response: Response) -> Told {
+async fn program_reply(response: Response) -> ProgramReply {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = soon(response.bytes()).await.unwrap();
-    Told {
+    ProgramReply {
         status,
         headers,
         document: serde_json::from_slice(&body).unwrap_or(Value::Null),
     }
 }
 
-async fn shown(response: Response) -> Shown {
+async fn shown(response: Response) -> BrowserReply {
     let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
     let headers = response.headers();
-    Shown {
+    BrowserReply {
         status: response.status().as_u16(),
         location: headers.get("location").map(text).unwrap_or_default(),
         cookies: headers.get_all("set-cookie").iter().map(text).collect(),

@@ -19,7 +19,7 @@ const CONFIG: &str = "vestibule.toml";
 pub(crate) struct Site(TempDir);
 
 /// What a command said and how it exited.
-pub(crate) struct Done {
+pub(crate) struct CommandResult {
     pub(crate) status: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -54,7 +54,7 @@ impl Site {
     }
 
     /// A command with this on its standard input.
-    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Done {
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> CommandResult {
         let mut child = self
             .program(arguments)
             .args(["--config", CONFIG])
@@ -66,14 +66,14 @@ impl Site {
         // A command that refuses before it reads has closed the pipe.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
-        Done {
+        CommandResult {
             status: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
 
-    pub(crate) fn run(&self, arguments: &[&str]) -> Done {
+    pub(crate) fn run(&self, arguments: &[&str]) -> CommandResult {
         self.run_with_input(arguments, "")
     }
 
@@ -88,7 +88,7 @@ impl Site {
     }
 }
 
-impl Done {
+impl CommandResult {
     /// The only document on standard output, of a command that exited like this.
     #[track_caller]
     pub(crate) fn document(&self, status: i32) -> Value {

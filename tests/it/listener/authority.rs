@@ -18,7 +18,7 @@ use vestibule::config::RouteConfig;
 use vestibule::listener::ListenerTls;
 use x509_parser::extensions::GeneralName;
 
-use super::gateway::{Gateway, config, hosts, start_of_time, trusting};
+use super::gateway::{TestListener, config, hosts, start_of_time, trusting};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -29,7 +29,7 @@ async fn it_serves_the_machine_itself_and_the_configured_hosts() {
         host: Some("*.apps.example.com".to_owned()),
         ..RouteConfig::default()
     }];
-    let gateway = Gateway::start(&config);
+    let gateway = TestListener::start(&config);
     assert!(!gateway.tls.is_real());
     for name in [
         "localhost",
@@ -69,7 +69,7 @@ async fn a_client_that_asks_for_a_host_gets_names_alone() {
         host: Some("*.apps.example.com".to_owned()),
         ..RouteConfig::default()
     }];
-    let gateway = Gateway::start(&config);
+    let gateway = TestListener::start(&config);
     let all_names = ["*.apps.example.com", "localhost"];
     for host in ["localhost", "one.apps.example.com"] {
         let (names, addresses) = names(&gateway.served_certificate(host).await);
@@ -89,7 +89,7 @@ async fn a_client_that_asks_for_a_host_gets_names_alone() {
 /// What OpenSSL says of both leaves and of one that a thief signs, by its own reading of the constraints.
 #[tokio::test]
 async fn openssl_believes_both_leaves_and_the_constraints() {
-    let gateway = Gateway::start(&config());
+    let gateway = TestListener::start(&config());
     let folder = gateway.folder.path();
     let verify = |option: &str, name: &str, leaf: &str| {
         let verified = Command::new("openssl")
@@ -129,7 +129,7 @@ async fn openssl_believes_both_leaves_and_the_constraints() {
 /// Folders of older gateways have one leaf for both.
 #[tokio::test]
 async fn a_leaf_of_both_kinds_is_made_anew_by_the_same_authority() {
-    let gateway = Gateway::start(&config());
+    let gateway = TestListener::start(&config());
     let folder = gateway.folder.path();
     let authority = fs::read(folder.join("local-ca.pem")).unwrap();
     fs::rename(folder.join("addresses.pem"), folder.join("localhost.pem")).unwrap();
@@ -144,7 +144,7 @@ async fn a_leaf_of_both_kinds_is_made_anew_by_the_same_authority() {
 
 #[tokio::test]
 async fn its_key_signs_for_nobody_else() {
-    let gateway = Gateway::start(&config());
+    let gateway = TestListener::start(&config());
     for (name, is_believed) in [
         ("localhost", true),
         ("gw.example.com", true),
@@ -165,7 +165,7 @@ async fn its_key_signs_for_nobody_else() {
 }
 
 /// A thief of the authority's key signs a certificate for `name` and presents it to somebody who trusts the authority.
-async fn present(gateway: &Gateway, name: &str) -> std::io::Result<()> {
+async fn present(gateway: &TestListener, name: &str) -> std::io::Result<()> {
     let (certificate, key) = sign_with_stolen_key(gateway, name);
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -182,7 +182,7 @@ async fn present(gateway: &Gateway, name: &str) -> std::io::Result<()> {
     connector.connect(name, near).await.map(drop)
 }
 
-fn sign_with_stolen_key(gateway: &Gateway, name: &str) -> (Certificate, KeyPair) {
+fn sign_with_stolen_key(gateway: &TestListener, name: &str) -> (Certificate, KeyPair) {
     let read = |file| fs::read_to_string(gateway.folder.path().join(file)).unwrap();
     let stolen = KeyPair::from_pem(&read("local-ca.key")).unwrap();
     let issuer = Issuer::from_ca_cert_pem(&read("local-ca.pem"), stolen).unwrap();
@@ -196,7 +196,7 @@ fn sign_with_stolen_key(gateway: &Gateway, name: &str) -> (Certificate, KeyPair)
 
 #[tokio::test]
 async fn its_keys_are_the_owners_alone() {
-    let gateway = Gateway::start(&config());
+    let gateway = TestListener::start(&config());
     let modes: BTreeMap<_, _> = fs::read_dir(gateway.folder.path())
         .unwrap()
         .map(|entry| {
@@ -233,7 +233,7 @@ async fn its_keys_are_the_owners_alone() {
 
 #[tokio::test]
 async fn a_certificate_is_kept_until_thirty_days_before_its_end() {
-    let gateway = Gateway::start(&config());
+    let gateway = TestListener::start(&config());
     let authority = || fs::read(gateway.folder.path().join("local-ca.pem")).unwrap();
     let (first, trusted) = (gateway.served_certificate("localhost").await, authority());
     gateway.hand.advance(DAY * (396 - 30));

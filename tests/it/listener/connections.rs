@@ -12,7 +12,7 @@ use vestibule::config::HumanDuration;
 use vestibule::listener::{Accepted, Listener};
 use vestibule::random::Random;
 
-use super::gateway::{Gateway, PATIENCE, config, connect, read_all, shake_hands, start_of_time};
+use super::gateway::{PATIENCE, TestListener, config, connect, read_all, shake_hands, start_of_time};
 
 const SHORT: HumanDuration = HumanDuration(Duration::from_millis(300));
 
@@ -21,7 +21,7 @@ async fn a_handshake_that_takes_too_long_ends() {
     let mut config = config();
     config.timeouts.handshake = SHORT;
     config.listen.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
-    let gateway = Gateway::start(&config);
+    let gateway = TestListener::start(&config);
     for said in [&b""[..], b"\x16\x03\x01", b"PROXY TCP4"] {
         let mut socket = TcpStream::connect(gateway.address).await.unwrap();
         socket.write_all(said).await.unwrap();
@@ -36,7 +36,7 @@ async fn a_handshake_that_takes_too_long_ends() {
 async fn a_trusted_proxy_names_the_client() {
     let mut config = config();
     config.listen.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
-    let gateway = Gateway::start(&config);
+    let gateway = TestListener::start(&config);
     let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x7f\0\0\x01\x12\x67\x01\xbb";
     for (header, told) in [
         (
@@ -64,7 +64,7 @@ async fn a_trusted_proxy_names_the_client() {
 async fn from_anybody_else_a_proxy_header_is_a_failed_handshake() {
     let mut config = config();
     config.listen.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
-    let gateway = Gateway::start(&config);
+    let gateway = TestListener::start(&config);
     let mut socket = TcpStream::connect(gateway.address).await.unwrap();
     socket
         .write_all(b"PROXY TCP4 203.0.113.9 127.0.0.1 4711 443\r\n")
@@ -82,7 +82,7 @@ async fn from_anybody_else_a_proxy_header_is_a_failed_handshake() {
 async fn further_connections_wait_for_a_place() {
     let mut config = config();
     config.limits.connections = 1;
-    let gateway = Gateway::start_serving(&config, until_the_client_leaves);
+    let gateway = TestListener::start_serving(&config, until_the_client_leaves);
     let first = connect(gateway.address, gateway.trusting(), "localhost")
         .await
         .unwrap();
@@ -100,7 +100,7 @@ async fn an_idle_connection_is_closed_for_one_that_has_no_place() {
     };
     let mut config = config();
     config.limits.connections = 2;
-    let gateway = Gateway::start_serving(&config, idle);
+    let gateway = TestListener::start_serving(&config, idle);
     let mut held = Vec::new();
     for _ in 0..4 {
         let stream = connect(gateway.address, gateway.trusting(), "localhost");
@@ -121,7 +121,7 @@ async fn a_panic_ends_one_connection() {
     };
     let mut config = config();
     config.limits.connections = 1;
-    let gateway = Gateway::start_serving(&config, serve);
+    let gateway = TestListener::start_serving(&config, serve);
     let mut broken = connect(gateway.address, gateway.trusting(), "127.0.0.1")
         .await
         .unwrap();
@@ -155,7 +155,7 @@ async fn stopping_waits_for_connections_under_way() {
             accepted.stream.shutdown().await.unwrap();
         }
     };
-    let mut gateway = Gateway::start_serving(&config(), serve);
+    let mut gateway = TestListener::start_serving(&config(), serve);
     let stream = connect(gateway.address, gateway.trusting(), "localhost")
         .await
         .unwrap();
@@ -179,7 +179,7 @@ async fn stopping_waits_for_connections_under_way() {
 async fn connections_that_do_not_end_are_cut() {
     let mut config = config();
     config.timeouts.drain = SHORT;
-    let mut gateway = Gateway::start_serving(&config, until_the_client_leaves);
+    let mut gateway = TestListener::start_serving(&config, until_the_client_leaves);
     let mut stream = connect(gateway.address, gateway.trusting(), "localhost")
         .await
         .unwrap();
@@ -194,7 +194,7 @@ async fn a_plain_listener_redirects_and_does_nothing_else() {
     let mut config = config();
     config.listen.http = vec!["127.0.0.1:0".parse().unwrap()];
     config.public_url = "https://gw.example.com:8443".parse().unwrap();
-    let gateway = Gateway::start(&config);
+    let gateway = TestListener::start(&config);
     for (request, status, location) in [
         (
             "GET /a?b=c HTTP/1.1\r\nHost: gw.example.com\r\n\r\n",
@@ -236,7 +236,7 @@ async fn a_plain_listener_redirects_and_does_nothing_else() {
 async fn http_in_the_clear_at_the_tls_port_is_told_where_to_go() {
     let mut config = config();
     config.public_url = "https://gw.example.com:8443".parse().unwrap();
-    let gateway = Gateway::start(&config);
+    let gateway = TestListener::start(&config);
     for (request, told) in [
         (
             "GET /a?b=c HTTP/1.1\r\nHost: gw.example.com\r\n\r\n",

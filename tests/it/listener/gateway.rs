@@ -29,7 +29,7 @@ use vestibule::request::Host;
 /// Nothing here takes as long; what does has failed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) struct Gateway {
+pub(super) struct TestListener {
     pub(super) folder: Arc<TempDir>,
     config: Config,
     clock: Clock,
@@ -53,7 +53,7 @@ pub(super) fn start_of_time() -> Timestamp {
     "2030-01-01T00:00:00Z".parse().unwrap()
 }
 
-impl Gateway {
+impl TestListener {
     /// Must run inside a tokio runtime.
     pub(super) fn start(config: &Config) -> Self {
         Self::start_serving(config, tell)

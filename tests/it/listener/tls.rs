@@ -14,11 +14,11 @@ use vestibule::clock::Clock;
 use vestibule::config::{CertificateConfig, Config, TlsVersion};
 use vestibule::listener::ListenerTls;
 
-use super::gateway::{Gateway, config, connect, hosts, read_all, start_of_time};
+use super::gateway::{TestListener, config, connect, hosts, read_all, start_of_time};
 
 #[tokio::test]
 async fn both_versions_of_http_are_offered() {
-    let gateway = Gateway::start(&config());
+    let gateway = TestListener::start(&config());
     for (offered, http2) in [
         (vec!["h2", "http/1.1"], true),
         (vec!["http/1.1"], false),
@@ -46,7 +46,7 @@ async fn the_oldest_version_is_the_configured_one() {
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth()
     };
-    let gateway = Gateway::start(&config());
+    let gateway = TestListener::start(&config());
     let refused = connect(gateway.address, older(), "localhost").await.unwrap_err();
     assert!(
         refused.to_string().contains("invalid peer certificate"),
@@ -54,14 +54,14 @@ async fn the_oldest_version_is_the_configured_one() {
     );
     let mut modern = config();
     modern.tls.min_version = TlsVersion::Tls13;
-    let gateway = Gateway::start(&modern);
+    let gateway = TestListener::start(&modern);
     let refused = connect(gateway.address, older(), "localhost").await.unwrap_err();
     assert!(refused.to_string().contains("ProtocolVersion"), "{refused}");
 }
 
 #[tokio::test]
 async fn tls_1_1_is_not_spoken() {
-    let gateway = Gateway::start(&config());
+    let gateway = TestListener::start(&config());
     // The same hello is answered if it says 1.2, so the version is what is refused.
     assert_eq!(first_answer(&gateway, [3, 3]).await[0], 22, "a handshake goes on");
     let alert = first_answer(&gateway, [3, 2]).await;
@@ -74,7 +74,7 @@ async fn tls_1_1_is_not_spoken() {
 }
 
 /// How the answer begins to a hello of this version at most.
-async fn first_answer(gateway: &Gateway, version: [u8; 2]) -> [u8; 7] {
+async fn first_answer(gateway: &TestListener, version: [u8; 2]) -> [u8; 7] {
     let mut hello = version.to_vec();
     hello.extend([7; 32]);
     // No session, ECDHE-ECDSA-AES128-GCM-SHA256, no compression.
@@ -97,7 +97,7 @@ async fn first_answer(gateway: &Gateway, version: [u8; 2]) -> [u8; 7] {
 
 #[tokio::test]
 async fn a_client_that_comes_again_resumes() {
-    let gateway = Gateway::start(&config());
+    let gateway = TestListener::start(&config());
     let client = gateway.trusting();
     for kind in [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed] {
         let mut stream = connect(gateway.address, client.clone(), "localhost")
@@ -111,7 +111,7 @@ async fn a_client_that_comes_again_resumes() {
 
 #[tokio::test]
 async fn s47_a_client_that_would_send_early_data_may_not() {
-    let gateway = Gateway::start(&config());
+    let gateway = TestListener::start(&config());
     let mut client = gateway.trusting();
     client.enable_early_data = true;
     for kind in [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed] {
@@ -137,7 +137,7 @@ async fn the_certificate_is_chosen_by_name() {
         "second",
         &["second.example.com", "*.apps.example.com"],
     );
-    let gateway = Gateway::start(&with(&[&first, &second]));
+    let gateway = TestListener::start(&with(&[&first, &second]));
     assert!(gateway.tls.is_real());
     for (name, files) in [
         ("first.example.com", &first),
@@ -161,7 +161,7 @@ async fn the_certificate_is_chosen_by_name() {
 async fn new_files_are_served_after_a_reload_and_broken_ones_never() {
     let folder = tempfile::tempdir().unwrap();
     let files = write_pair(folder.path(), "a", &["gw.example.com"]);
-    let gateway = Gateway::start(&with(&[&files]));
+    let gateway = TestListener::start(&with(&[&files]));
     let old = certificate(&files);
     write_pair(folder.path(), "a", &["gw.example.com"]);
     let new = certificate(&files);
@@ -186,7 +186,7 @@ async fn the_end_that_comes_first_is_told() {
     params.not_after = rcgen::date_time_ymd(2031, 1, 1);
     fs::write(&two.cert, params.self_signed(&key).unwrap().pem()).unwrap();
     fs::write(&two.key, key.serialize_pem()).unwrap();
-    let gateway = Gateway::start(&with(&[&one, &two]));
+    let gateway = TestListener::start(&with(&[&one, &two]));
     let told = gateway.metrics.clone();
     crate::harness::until(|| told.certificate_expiry.value() == 1_924_992_000).await;
     assert_eq!(gateway.tls.ends(), 1_924_992_000);

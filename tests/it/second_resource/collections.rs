@@ -10,7 +10,7 @@ use crate::harness::{Application, Running, route, upstream};
 
 /// A collection is copied and moved with all that is in it.
 #[tokio::test]
-async fn s75_what_lies_below_a_collection_is_judged_with_it() {
+async fn s75_what_lies_below_a_collection_is_checked_with_it() {
     let app = Application::start().await;
     let other = Application::start().await;
     let gateway = Running::start(|config| {
@@ -207,7 +207,7 @@ async fn s75_a_collection_is_deleted_and_locked_by_whoever_may_do_so_with_all_in
 /// In Backend.AI's session form a collection has two paths, and what lies in it lies below the one that the application
 /// sees.
 #[tokio::test]
-async fn s75_a_collection_in_session_form_is_judged_by_what_lies_below_it_for_the_application() {
+async fn s75_a_collection_in_session_form_is_checked_by_what_lies_below_it_for_the_application() {
     let app = Application::start().await;
     let compat = |route| RouteConfig {
         compat: Some(Compat::BackendAi),

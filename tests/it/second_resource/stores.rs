@@ -37,7 +37,7 @@ async fn s75_an_object_is_copied_only_by_whoever_may_read_it() {
 }
 
 #[tokio::test]
-async fn s75_a_source_is_judged_on_the_host_that_its_bucket_has() {
+async fn s75_a_source_is_checked_on_the_host_that_its_bucket_has() {
     let app = Application::start().await;
     let gateway = Running::start(|config| {
         config.route = routes(&app.url());
@@ -100,7 +100,7 @@ pub(super) async fn put(
 }
 
 #[tokio::test]
-async fn s75_whatever_a_store_calls_its_source_it_is_judged() {
+async fn s75_whatever_a_store_calls_its_source_it_is_checked() {
     let app = Application::start().await;
     let other = Application::start().await;
     let gateway = Running::start(|config| config.route = closed(&app, &other)).await;
@@ -198,7 +198,7 @@ async fn s75_whatever_a_store_calls_its_source_it_is_judged() {
 }
 
 #[tokio::test]
-async fn s75_a_source_is_judged_where_the_store_looks_for_it_and_for_what_becomes_of_it() {
+async fn s75_a_source_is_checked_where_the_store_looks_for_it_and_for_what_becomes_of_it() {
     let app = Application::start().await;
     let other = Application::start().await;
     let gateway = Running::start(|config| config.route = closed(&app, &other)).await;

@@ -25,7 +25,7 @@ use vestibule::random::Random;
 use vestibule::store::{Import, Store};
 
 /// How a store is opened that was filled; the machine's clock then says this.
-pub(crate) type Open<H> = Box<dyn FnOnce(Timestamp) -> H>;
+pub(crate) type OpenStore<H> = Box<dyn FnOnce(Timestamp) -> H>;
 
 /// One store for one test, empty at first.
 pub(crate) trait Harness: Sized {
@@ -42,7 +42,7 @@ pub(crate) trait Harness: Sized {
     fn restart(self, wall: Timestamp) -> Self;
 
     /// A new store that is being filled, and how it is opened when it is full.
-    fn fill() -> (Box<dyn Import>, Open<Self>);
+    fn fill() -> (Box<dyn Import>, OpenStore<Self>);
 
     /// Chance that repeats.
     fn random(&self) -> &Random;

@@ -12,7 +12,7 @@ use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
 use vestibule::store::{AttemptOutcome, CreateAccount, SessionsToEnd, Store};
 
-use super::ledger::{Deed, Entry, Ledger};
+use super::ledger::{Deed, Ledger, LedgerEntry};
 use super::samples::{account, invitation, noon, session};
 use crate::harness::in_full;
 
@@ -93,7 +93,7 @@ fn run_and_kill(path: &Path, round: usize, moment: &Moment, ledger: &mut Ledger)
     let (mut line, mut entries) = (String::new(), 0);
     while output.read_line(&mut line).unwrap() > 0 {
         // What the kill cut off has no newline and is no entry.
-        if let Some(entry) = Entry::of(&line) {
+        if let Some(entry) = LedgerEntry::of(&line) {
             ledger.enter(entry);
             entries += 1;
         }
@@ -134,7 +134,7 @@ async fn the_process_that_is_killed() {
     let owner = owner(&*store).await;
     let clients: Vec<_> = (0..8)
         .map(|n| {
-            let client = Client {
+            let client = CrashClient {
                 name: format!("r{round}c{n}"),
                 store: store.clone(),
                 owner: owner.clone(),
@@ -156,14 +156,14 @@ async fn owner(store: &dyn Store) -> Account {
 }
 
 /// One of several that work at the same time.
-struct Client {
+struct CrashClient {
     name: String,
     store: Arc<dyn Store>,
     owner: Account,
     random: Random,
 }
 
-impl Client {
+impl CrashClient {
     async fn work(self) {
         for n in 0.. {
             let token = format!("{}n{n}", self.name);
@@ -252,15 +252,15 @@ impl Client {
 }
 
 fn ask(deed: &Deed) {
-    write(&Entry::Asked(deed.clone()));
+    write(&LedgerEntry::Asked(deed.clone()));
 }
 
 fn promise(deed: Deed) {
-    write(&Entry::Promised(deed));
+    write(&LedgerEntry::Promised(deed));
 }
 
 /// One write each, so that a kill cuts off at most the last line.
-fn write(entry: &Entry) {
+fn write(entry: &LedgerEntry) {
     let mut out = std::io::stdout().lock();
     out.write_all(entry.line().as_bytes()).unwrap();
     out.flush().unwrap();

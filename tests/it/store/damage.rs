@@ -13,7 +13,7 @@ use super::samples::{
 use super::sled::Sled;
 
 /// One of everything.
-struct Kept {
+struct Samples {
     ann: Account,
     session: Session,
     invitation: Invitation,
@@ -21,10 +21,10 @@ struct Kept {
 
 const NOBODY: &str = "nobody@example.com";
 
-async fn fill(harness: &Sled) -> Kept {
+async fn fill(harness: &Sled) -> Samples {
     let store = harness.store();
     let random = harness.random();
-    let kept = Kept {
+    let kept = Samples {
         ann: member_of("ops", "ann", random),
         session: Session {
             digest: digest(1),
@@ -32,7 +32,7 @@ async fn fill(harness: &Sled) -> Kept {
         },
         invitation: invitation(2, random),
     };
-    let kept = Kept {
+    let kept = Samples {
         session: Session {
             account: kept.ann.id,
             ..kept.session
@@ -99,7 +99,7 @@ const GARBAGE: [&[u8]; 6] = [
 async fn a_damaged_account_is_an_error_everywhere() {
     for garbage in GARBAGE {
         let harness = Sled::new();
-        let Kept { ann, session, .. } = fill(&harness).await;
+        let Samples { ann, session, .. } = fill(&harness).await;
         let harness = damaged(harness, |tree| {
             tree.insert(key(b'a', ann.id.as_bytes()), garbage).unwrap();
         });
@@ -122,7 +122,7 @@ async fn a_damaged_account_is_an_error_everywhere() {
 async fn other_damaged_rows_are_errors() {
     for garbage in GARBAGE {
         let harness = Sled::new();
-        let Kept {
+        let Samples {
             ann,
             session,
             invitation,
@@ -167,7 +167,7 @@ async fn other_damaged_rows_are_errors() {
 async fn damaged_indexes_are_errors() {
     for garbage in GARBAGE {
         let harness = Sled::new();
-        let Kept { ann, session, .. } = fill(&harness).await;
+        let Samples { ann, session, .. } = fill(&harness).await;
         let harness = damaged(harness, |tree| {
             for kind in b"endj" {
                 for row in tree.scan_prefix([*kind]) {
@@ -185,7 +185,7 @@ async fn damaged_indexes_are_errors() {
 #[tokio::test]
 async fn an_index_without_its_account_is_an_error() {
     let harness = Sled::new();
-    let Kept { ann, .. } = fill(&harness).await;
+    let Samples { ann, .. } = fill(&harness).await;
     let harness = damaged(harness, |tree| {
         tree.remove(key(b'a', ann.id.as_bytes())).unwrap();
     });
@@ -194,7 +194,7 @@ async fn an_index_without_its_account_is_an_error() {
 }
 
 /// Damages a store with one of everything in one way, and has it verified.
-async fn verified(damage: impl FnOnce(&::sled::Tree, &Kept)) -> Verification {
+async fn verified(damage: impl FnOnce(&::sled::Tree, &Samples)) -> Verification {
     let harness = Sled::new();
     let kept = fill(&harness).await;
     let harness = damaged(harness, |tree| damage(tree, &kept));

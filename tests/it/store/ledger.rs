@@ -31,12 +31,12 @@ pub(crate) enum Deed {
 
 /// One line of the book.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum Entry {
+pub(crate) enum LedgerEntry {
     Asked(Deed),
     Promised(Deed),
 }
 
-impl Entry {
+impl LedgerEntry {
     /// What a line of the book begins with, among whatever else is written beside it.
     const MARK: &str = "ledger ";
 
@@ -63,14 +63,14 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Enters something.
-    pub(crate) fn enter(&mut self, entry: Entry) {
+    pub(crate) fn enter(&mut self, entry: LedgerEntry) {
         match entry {
-            Entry::Asked(Deed::Fail { name }) => self.failures.entry(name).or_default().0 += 1,
-            Entry::Promised(Deed::Fail { name }) => self.failures.entry(name).or_default().1 += 1,
-            Entry::Asked(deed) => {
+            LedgerEntry::Asked(Deed::Fail { name }) => self.failures.entry(name).or_default().0 += 1,
+            LedgerEntry::Promised(Deed::Fail { name }) => self.failures.entry(name).or_default().1 += 1,
+            LedgerEntry::Asked(deed) => {
                 self.asked.insert(deed);
             }
-            Entry::Promised(deed) => {
+            LedgerEntry::Promised(deed) => {
                 self.promised.insert(deed);
             }
         }

@@ -10,7 +10,7 @@ use vestibule::random::Random;
 use vestibule::store::postgres::PostgresStore;
 use vestibule::store::{Import, Store};
 
-use super::conformance::{Harness, Open, conformance};
+use super::conformance::{Harness, OpenStore, conformance};
 use super::samples::noon;
 use crate::harness::Cluster;
 
@@ -65,7 +65,7 @@ impl Harness for Postgres {
         Self::open(cluster, database, wall, random)
     }
 
-    fn fill() -> (Box<dyn Import>, Open<Self>) {
+    fn fill() -> (Box<dyn Import>, OpenStore<Self>) {
         let cluster = Cluster::shared();
         let database = cluster.database();
         let import = wait(PostgresStore::begin_import(&cluster.server(&database))).unwrap();

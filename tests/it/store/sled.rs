@@ -10,7 +10,7 @@ use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
 use vestibule::store::{Import, Store};
 
-use super::conformance::{Harness, Open, conformance};
+use super::conformance::{Harness, OpenStore, conformance};
 use super::samples::noon;
 
 /// A sled store in a temporary folder.
@@ -62,7 +62,7 @@ impl Harness for Sled {
         Self::open(self.close(), wall, random)
     }
 
-    fn fill() -> (Box<dyn Import>, Open<Self>) {
+    fn fill() -> (Box<dyn Import>, OpenStore<Self>) {
         let folder = tempfile::tempdir().unwrap();
         let (clock, _) = Clock::manual(noon());
         let import = SledStore::begin_import(folder.path(), clock).unwrap();

@@ -100,8 +100,8 @@ async fn sign_ups_sign_ins_refusals_hashes_and_locks_are_counted() {
     let fields = [("login", "nobody@example.com"), ("password", "wrong")];
     assert_eq!(ann.submit("/.auth/login", &fields).await.status, 429);
     assert_eq!(ann.submit("/.auth/login", &[]).await.status, 422);
-    assert_eq!(ann.ask("/.auth/nothing").await.status, 404);
-    assert_eq!(gateway.visitor().ask("/").await.status, 401);
+    assert_eq!(ann.get_json("/.auth/nothing").await.status, 404);
+    assert_eq!(gateway.visitor().get_json("/").await.status, 401);
     // A browser is sent to sign in, which refuses nothing.
     assert_eq!(gateway.visitor().open("/").await.status, 303);
     // A wrong secret locks a key, as a wrong password locks an account.
@@ -191,7 +191,11 @@ async fn closed_and_known_sign_ups_and_mails_that_wait() {
     let gateway = self::gateway(|config| config.signup.mode = SignupMode::Closed).await;
     let credentials = json!({ "email": "ann@example.com", "username": "ann", "password": PASSWORD, "password_confirm": PASSWORD });
     assert_eq!(
-        gateway.visitor().tell("/.auth/signup", credentials).await.status,
+        gateway
+            .visitor()
+            .post_json("/.auth/signup", credentials)
+            .await
+            .status,
         404
     );
     let counted = samples(&gateway).await;

@@ -7,7 +7,7 @@ use vestibule::config::{Allow, Compat, Config, RouteConfig};
 use vestibule::control::{AuditQuery, Command, UserChange};
 use vestibule::store::{AuditFilter, AuditOrder, AuditPage};
 
-use crate::harness::{Application, PASSWORD, Person, Running, Told, route, soon};
+use crate::harness::{Application, PASSWORD, Person, ProgramReply, Running, route, soon};
 
 fn compat(path: &str, allow: &str, upstream: &str) -> RouteConfig {
     RouteConfig {
@@ -25,7 +25,7 @@ async fn gateway(app: &Application, say: impl FnOnce(&mut Config)) -> Running {
 }
 
 /// Posts as the clients do: they accept anything, and have a text for an empty body.
-async fn post(gateway: &Running, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Told {
+async fn post(gateway: &Running, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> ProgramReply {
     let mut request = gateway.client().post(gateway.url(path)).header("accept", "*/*");
     request = match body {
         Some(body) => request.json(&body),
@@ -37,25 +37,25 @@ async fn post(gateway: &Running, path: &str, body: Option<Value>, headers: &[(&s
     let response = soon(request.send()).await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = soon(response.bytes()).await.unwrap();
-    Told {
+    ProgramReply {
         status,
         headers,
         document: serde_json::from_slice(&body).unwrap_or(Value::Null),
     }
 }
 
-async fn log_in(gateway: &Running, username: &str, password: &str) -> Told {
+async fn log_in(gateway: &Running, username: &str, password: &str) -> ProgramReply {
     let credentials = json!({ "username": username, "password": password });
     post(gateway, "/server/login", Some(credentials), &[]).await
 }
 
-async fn check(gateway: &Running, cookie: &str) -> Told {
+async fn check(gateway: &Running, cookie: &str) -> ProgramReply {
     post(gateway, "/server/login-check", None, &[("cookie", cookie)]).await
 }
 
 /// A refusal, as these clients read it, and as all others do where it is one to them.
 #[track_caller]
-fn slug(told: &Told) -> String {
+fn slug(told: &ProgramReply) -> String {
     let (said, data) = (&told.document, &told.document["data"]);
     assert_eq!(said["authenticated"], false, "{said}");
     assert!(!data["details"].as_str().unwrap().is_empty());
@@ -123,7 +123,7 @@ async fn s9_the_session_form_counts_with_the_page() {
     gateway.person("ann").await;
     let on_the_page = async |password: &str| {
         let credentials = json!({ "login": "ann@example.com", "password": password });
-        gateway.visitor().tell("/.auth/login", credentials).await
+        gateway.visitor().post_json("/.auth/login", credentials).await
     };
     for _ in 0..2 {
         let told = log_in(&gateway, "ann@example.com", "wr0ng-guess!").await;
@@ -168,7 +168,7 @@ async fn s17_who_may_not_sign_in_on_the_page_may_not_here() {
     let form = json!({
         "email": "ann@example.com", "username": "ann", "password": PASSWORD, "password_confirm": PASSWORD,
     });
-    assert_eq!(visitor.tell("/.auth/signup", form).await.status, 201);
+    assert_eq!(visitor.post_json("/.auth/signup", form).await.status, 201);
     for (change, expected) in [
         (None, "not-approved"),
         (Some(UserChange::Approve), ""),
@@ -253,7 +253,7 @@ async fn what_is_missing_or_malformed_is_said() {
     let encoded = encoded.header("x-backendai-encoded", "true").send();
     assert_eq!(soon(encoded).await.unwrap().status(), 400);
     for path in ["/server/login", "/server/login-check", "/server/logout"] {
-        let told = gateway.visitor().ask(path).await;
+        let told = gateway.visitor().get_json(path).await;
         assert_eq!((told.status, told.problem()), (405, "method-not-allowed"));
     }
 }
@@ -275,7 +275,11 @@ async fn new_terms_are_agreed_to_on_the_page() {
     assert!(details.contains("/.auth/login"), "{details}");
     let on_the_page = json!({ "login": "ann@example.com", "password": PASSWORD, "agree": true });
     assert_eq!(
-        after.visitor().tell("/.auth/login", on_the_page).await.status,
+        after
+            .visitor()
+            .post_json("/.auth/login", on_the_page)
+            .await
+            .status,
         200
     );
     assert_eq!(
@@ -333,7 +337,7 @@ async fn s43_without_func_no_path_reaches_what_another_route_guards() {
     })
     .await;
     let ann = gateway.person("ann").await;
-    assert_eq!(ann.ask("/admin/gql").await.status, 403);
+    assert_eq!(ann.get_json("/admin/gql").await.status, 403);
     for path in [
         "/func/admin/gql",
         "/func//admin/gql",
