@@ -71,7 +71,7 @@ pub enum Command {
     ListSessions(Option<String>),
     /// Ends sessions. Answers [`EndedSessions`](super::EndedSessions).
     RevokeSessions(SessionSelector),
-    /// Reads the configuration again. Answers [`Reloaded`](super::Reloaded).
+    /// Reads the configuration again. Answers [`ReloadReport`](super::ReloadReport).
     Reload,
     /// Makes an access key. Answers a [`NewKeyView`](super::NewKeyView).
     CreateKey(NewKey),
@@ -203,7 +203,7 @@ pub struct UserQuery {
 /// Which events are wanted.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AuditQuery {
-    /// Only those of whom this name means: see [`whom`](crate::services::Audit::whom).
+    /// Only those of whom this name means: see [`resolve_subjects`](crate::services::Audit::resolve_subjects).
     pub account: Option<String>,
     /// Only those that this lets through.
     pub filter: AuditFilter,

@@ -49,7 +49,7 @@ pub(super) struct SessionDocument<'a> {
 }
 
 impl<'a> SessionList<'a> {
-    /// The page after the session `after`, the first one if that names none; `member` looks at it.
+    /// The page after the session `after`, the first one if that names none; `user` looks at it.
     pub(super) fn new(sessions: &'a [SessionInfo], user: SignedInUser<'_>, after: &str) -> Self {
         let this = Some(user.session.id());
         let (shown, next) = page(sessions, this, after.parse().ok());

@@ -1,6 +1,6 @@
 //! The request's path: a connection's requests, each through route, authenticate, authorize, identity and upstream.
 //!
-//! `admit` is the path up to a permit; `answer` is one request from its head to its answer; `forward` is the way
+//! `admit` is the path up to a permit; `handle` is one request from its head to its answer; `forward` is the way
 //! to an application and back; `explain` says what all of that would do.
 
 mod access_log;

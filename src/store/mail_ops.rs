@@ -82,7 +82,7 @@ pub struct MailAllowance {
     pub window: Duration,
 }
 
-/// What became of [`Store::stamp_mail`](super::Store::stamp_mail). Only a stamped mail may be sent.
+/// What became of [`Store::claim_mail`](super::Store::claim_mail). Only a claimed mail may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimMail {
     /// Its token is good and it is counted.
@@ -95,7 +95,7 @@ pub enum ClaimMail {
     Gone,
 }
 
-/// What became of a mail, for [`Store::settle_mail`](super::Store::settle_mail).
+/// What became of a mail, for [`Store::complete_mail`](super::Store::complete_mail).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailOutcome {
     /// It was sent, or nobody needs it any more: it goes.

@@ -45,7 +45,7 @@ fn every_page_is_tried_with_what_it_is_given() {
     let mut written = serde_json::to_string_pretty(&samples).unwrap();
     written.push('\n');
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../trial");
+    settings.set_snapshot_path("../template_check");
     settings.set_prepend_module_to_snapshot(false);
     settings.bind(|| assert_binary_snapshot!("samples.json", written.clone().into_bytes()));
 }

@@ -92,13 +92,13 @@ async fn every_kind_of_mail_in_every_language() {
             let mut mail = world.services.mailer.mail(&account.email, topic, &client());
             mail.language = Some(lang.to_owned());
             mail.cause.by_administrator = administrative;
-            let context = MailContext {
+            let details = MailContext {
                 account: (!matches!(mail.topic, MailKind::Invitation(_))).then(|| account.clone()),
                 token: carries_token.then(|| PlainToken::parse(&"T".repeat(43)).unwrap()),
                 lasts: 24,
                 ..MailContext::default()
             };
-            let content = MailContent::write(&templates, &mail, &context, account.email.clone());
+            let content = MailContent::write(&templates, &mail, &details, account.email.clone());
             write!(letters, "Subject: {}\n\n{}\n\n", content.subject, content.text()).unwrap();
         }
         insta::assert_snapshot!(format!("letters.{lang}"), letters);

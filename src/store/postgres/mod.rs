@@ -1,7 +1,7 @@
 //! The store in a PostgreSQL database, beside whatever else that holds, in a schema of its own.
 //!
 //! A table for each kind of thing: what is looked for or must be unique in columns, all else as the record that the
-//! embedded store keeps too. Each operation is one transaction. One process uses the store at a time: see `tenure`.
+//! embedded store keeps too. Each operation is one transaction. One process uses the store at a time: see `instance_lock`.
 
 mod access_keys;
 mod accounts;

@@ -115,7 +115,7 @@ pub(super) fn load<T>(
                 loaded.unreadable.push(UnreadableRow {
                     account: Some(account_of(row, "account")?),
                     error,
-                })
+                });
             }
             Err(fault) => return Err(fault),
         }

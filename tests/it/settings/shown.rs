@@ -67,7 +67,7 @@ const SHOWN: [(&str, &str); 32] = [
     ),
     ("log.level", "settings.rs#log_level"),
     ("log.access", "settings.rs#log_access"),
-    ("log.access_file", "way_record.rs#a_line_for_every_request"),
+    ("log.access_file", "way_access_log.rs#a_line_for_every_request"),
     (
         "listen.https",
         "listener/tls.rs#both_versions_of_http_are_offered",

@@ -100,7 +100,7 @@ impl<H: Harness> Scene<H> {
                     .map(drop),
             ),
             (
-                "put_token",
+                "save_token",
                 store
                     .save_token(mailed_token(7, Purpose::ResetByAdministrator, ann))
                     .await,
