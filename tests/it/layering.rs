@@ -470,3 +470,50 @@ fn rust_files(folder: &str) -> Vec<String> {
     }
     files.into_iter().collect()
 }
+
+/// Collects the names of all types that a file defines, within functions and tests too.
+#[derive(Default)]
+struct TypeNames(Vec<String>);
+
+impl<'ast> syn::visit::Visit<'ast> for TypeNames {
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        self.0.push(item.ident.to_string());
+    }
+
+    fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
+        self.0.push(item.ident.to_string());
+    }
+
+    fn visit_item_union(&mut self, item: &'ast syn::ItemUnion) {
+        self.0.push(item.ident.to_string());
+    }
+
+    fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
+        self.0.push(item.ident.to_string());
+        syn::visit::visit_item_trait(self, item);
+    }
+
+    fn visit_item_type(&mut self, item: &'ast syn::ItemType) {
+        self.0.push(item.ident.to_string());
+    }
+}
+
+/// A search for a type finds it. Associated types are not counted: their names are their traits'.
+#[test]
+fn no_type_name_has_more_than_two_definitions() {
+    let mut files = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for file in rust_files("src").into_iter().chain(rust_files("tests")) {
+        let code = fs::read_to_string(root().join(&file)).unwrap();
+        let mut types = TypeNames::default();
+        syn::visit::Visit::visit_file(&mut types, &syn::parse_file(&code).unwrap());
+        for name in types.0 {
+            files.entry(name).or_default().push(file.clone());
+        }
+    }
+    let homonyms: Vec<_> = files
+        .into_iter()
+        .filter(|(_, files)| files.len() > 2)
+        .map(|(name, files)| format!("`{name}` is defined in {}", files.join(", ")))
+        .collect();
+    assert!(homonyms.is_empty(), "\n{}", homonyms.join("\n"));
+}
