@@ -106,29 +106,27 @@ pub(super) fn readings(
     // To some a `?` is one of a name, which must lead to where the rest does.
     let leads_elsewhere =
         |query: &str| fully_decoded(query).contains(['\\', '#']) || fully_decoded(query).contains("/.");
+    // A store may be served below a path, whatever its make.
+    let below_base = || by_any(relative, target, host).ok_or(SecondResourceError::TooAmbiguous(source.name));
     let readings = match source.form {
         SourceForm::Url => vec![strict(&object)],
-        SourceForm::Any if object.is_empty() => Vec::new(),
         SourceForm::Any if object.contains("://") => vec![strict(&object)],
         SourceForm::Any if query.contains(['/', '%']) => return Err(unreadable()),
         _ if leads_elsewhere(query) => return Err(unreadable()),
+        SourceForm::Any if object.is_empty() => Vec::new(),
         SourceForm::Host if object.starts_with('/') => vec![strict(&object)],
         SourceForm::Host => vec![strict(&format!("https://{object}"))],
         SourceForm::Any if has_colon() => vec![strict(&format!("https://{object}"))],
-        SourceForm::Any => {
-            by_any(relative, target, host).ok_or(SecondResourceError::TooAmbiguous(source.name))?
-        }
+        SourceForm::Any => below_base()?,
         SourceForm::Key if object.contains("://") => return Err(unreadable()),
         SourceForm::Key => in_bucket(relative, target),
         SourceForm::Bucket | SourceForm::Container if has_colon() => return Err(unreadable()),
         SourceForm::Bucket => {
             let in_host = key_in(relative, host).map(|key| strict(&format!("/{key}")));
-            [strict(&format!("/{relative}"))]
-                .into_iter()
-                .chain(in_host)
-                .collect()
+            let readings = [strict(&format!("/{relative}"))].into_iter().chain(in_host);
+            distinct(readings.chain(below_base()?))
         }
-        SourceForm::Container => in_account(relative, target),
+        SourceForm::Container => distinct(in_account(relative, target).into_iter().chain(below_base()?)),
     };
     Ok(with_blanks(readings))
 }
@@ -281,33 +279,73 @@ mod tests {
         Some(readings.into_iter().map(told).collect())
     }
 
+    /// Header, value, target, and what it is read as.
+    type Row = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+    fn assert_read(rows: &[Row]) {
+        for &(name, value, target, paths) in rows {
+            let what = format!("{name}: {value} {target}");
+            assert_eq!(read(name, value, target).unwrap(), paths, "{what}");
+        }
+    }
+
     #[test]
     fn a_source_is_read_in_all_ways_that_it_can_mean() {
-        let swift = "x-copy-from";
-        for (name, value, target, paths) in [
+        assert_read(&[
             (
                 "x-amz-copy-source",
                 "b/k?versionId=1",
                 "/b/c",
-                ["/b/k", "/k"].as_slice(),
+                &["/b/k", "/k", "(/b/b/k)", "(/b/c/b/k)", "(/b/c/k)"],
             ),
             (
                 "x-oss-copy-source",
                 "/b%2Fk+l",
                 "/b/c",
-                &["/b/k+l", "/k+l", "/b/k%20l", "/k%20l"],
+                &[
+                    "/b/k+l",
+                    "/k+l",
+                    "(/b/b/k+l)",
+                    "(/b/c/b/k+l)",
+                    "(/b/c/k+l)",
+                    "/b/k%20l",
+                    "/k%20l",
+                    "(/b/b/k%20l)",
+                    "(/b/c/b/k%20l)",
+                    "(/b/c/k%20l)",
+                ],
             ),
-            ("x-amz-copy-source", "%62/k", "/c", &["/%62/k", "/k"]),
-            ("x-amz-copy-source", "b.example/k", "/c", &["/b.example/k", "/k"]),
-            ("x-amz-copy-source", "a/k", "/b/c", &["/a/k"]),
+            (
+                "x-amz-copy-source",
+                "%62/k",
+                "/c",
+                &["/%62/k", "/k", "(/c/%62/k)", "(/c/k)"],
+            ),
+            (
+                "x-amz-copy-source",
+                "b.example/k",
+                "/c",
+                &["/b.example/k", "/k", "(/c/b.example/k)", "(/c/k)"],
+            ),
+            (
+                "x-amz-copy-source",
+                "a/k",
+                "/b/c",
+                &["/a/k", "(/b/a/k)", "(/b/c/a/k)"],
+            ),
             (
                 "x-amz-copy-source",
                 "b.example.com/k/l",
                 "/c",
-                &["/b.example.com/k/l", "/k/l"],
+                &["/b.example.com/k/l", "/k/l", "(/c/b.example.com/k/l)", "(/c/k/l)"],
             ),
             ("x-amz-rename-source", "k/l", "/b/c/d", &["/k/l", "/b/k/l"]),
-            ("x-ms-rename-source", "/fs/d?sig=x", "/fs/e", &["/fs/d"]),
+            (
+                "x-ms-rename-source",
+                "/fs/d?sig=x",
+                "/fs/e",
+                &["/fs/d", "(/fs/fs/d)", "(/fs/e/fs/d)"],
+            ),
             (
                 "x-ms-copy-source",
                 "https://h/c/b?sig=x",
@@ -332,27 +370,59 @@ mod tests {
             ("x-new-copy-source", "https://h/k?s=%2F", "/c", &["https://h/k"]),
             ("x-new-copy-source", "h:8443/k", "/c", &["https://h:8443/k"]),
             ("x-new-copy-source", "", "/c", &[]),
-            (swift, "c/o", "/d/o", &["/c/o"]),
-            (swift, "/c/o", "/v1/AUTH_a/d/o", &["(/c/o)", "/v1/AUTH_a/c/o"]),
+        ]);
+    }
+
+    #[test]
+    fn a_source_of_swift_is_in_the_account_of_the_target_or_below_a_path() {
+        let swift = "x-copy-from";
+        assert_read(&[
+            (swift, "c/o", "/d/o", &["/c/o", "(/d/c/o)", "(/d/o/c/o)"]),
+            (
+                swift,
+                "/c/o",
+                "/v1/AUTH_a/d/o",
+                &[
+                    "(/c/o)",
+                    "/v1/AUTH_a/c/o",
+                    "(/v1/c/o)",
+                    "(/v1/AUTH_a/d/c/o)",
+                    "(/v1/AUTH_a/d/o/c/o)",
+                ],
+            ),
             (
                 swift,
                 "c/o",
                 "/%761.0/%41UTH_a/d/o",
-                &["(/c/o)", "/%761.0/%41UTH_a/c/o", "(/v1.0/AUTH_a/c/o)"],
+                &[
+                    "(/c/o)",
+                    "/%761.0/%41UTH_a/c/o",
+                    "(/v1.0/AUTH_a/c/o)",
+                    "(/%761.0/c/o)",
+                    "(/%761.0/%41UTH_a/d/c/o)",
+                    "(/%761.0/%41UTH_a/d/o/c/o)",
+                    "(/v1.0/c/o)",
+                    "(/v1.0/AUTH_a/d/c/o)",
+                    "(/v1.0/AUTH_a/d/o/c/o)",
+                ],
             ),
             (
                 swift,
                 "c/o",
                 "/swift/v1/d/o",
-                &["(/c/o)", "/swift/v1/d/c/o", "/swift/v1/c/o"],
+                &[
+                    "(/c/o)",
+                    "/swift/v1/d/c/o",
+                    "/swift/v1/c/o",
+                    "(/swift/c/o)",
+                    "(/swift/v1/d/o/c/o)",
+                ],
             ),
-        ] {
-            assert_eq!(
-                read(name, value, target).unwrap(),
-                paths,
-                "{name}: {value} {target}"
-            );
-        }
+        ]);
+    }
+
+    #[test]
+    fn what_leads_elsewhere_is_no_source() {
         for (name, value) in [
             (
                 "x-amz-copy-source",
@@ -364,6 +434,7 @@ mod tests {
             ("x-cos-copy-source", "h/k?x%2F..%2Fc"),
             ("x-amz-rename-source", "http://h/k"),
             ("x-new-copy-source", "b/k?x=/../c"),
+            ("x-new-copy-source", "?/../c"),
         ] {
             assert_eq!(read(name, value, "/b/c"), None, "{name}: {value}");
         }

@@ -76,7 +76,7 @@ static KNOWN: [CopySource; 24] = [
 ];
 
 /// What the last word of every such name ends with; most headers end with another one.
-const LAST: [&str; 6] = ["source", "from", "src", "target", "manifest", "location"];
+const LAST: [&str; 7] = ["source", "from", "src", "target", "manifest", "location", "key"];
 
 static COPIES: CopySource = CopySource {
     extent: Extent::Below,
@@ -101,17 +101,17 @@ impl CopySource {
         known.or_else(|| Self::by_words(name.as_str()))
     }
 
-    /// The one that a name describes: by a word for what is done and one for from where, joined or not.
+    /// The one that a name describes: by a word for what is done and one for what with, joined or not.
     fn by_words(name: &str) -> Option<&'static Self> {
         let is_sign = |letter: char| !letter.is_ascii_alphanumeric();
-        let nouns = ["source", "from", "src"];
+        let nouns = ["source", "from", "src", "target", "key"];
         let rest = nouns.iter().find_map(|noun| name.strip_suffix(noun))?;
         let rest = rest.strip_suffix(is_sign).unwrap_or(rest);
         let does = |verb: &&str| {
             let before = rest.strip_suffix(*verb);
             before.is_some_and(|before| before.is_empty() || before.ends_with(is_sign))
         };
-        if ["copy", "clone"].iter().any(does) {
+        if ["copy", "clone", "fetch", "link", "symlink"].iter().any(does) {
             Some(&COPIES)
         } else {
             ["move", "rename"].iter().any(does).then_some(&MOVES)
@@ -210,6 +210,12 @@ mod tests {
             ("x-new-move.source", Some("*-move-source")),
             ("x-new-renamefrom", Some("*-move-source")),
             ("rename-source", Some("*-move-source")),
+            ("x-bce-rename-key", Some("*-move-source")),
+            ("x-oss-symlink-target", Some("*-copy-source")),
+            ("x-bce-fetch-source", Some("*-copy-source")),
+            ("x-api-key", None),
+            ("idempotency-key", None),
+            ("x-amz-server-side-encryption-customer-key", None),
             ("x-ms-file-rename-source", Some("x-ms-file-rename-source")),
             ("x-symlink-target", Some("x-symlink-target")),
             ("x-new-copy-source-range", None),

@@ -198,6 +198,31 @@ async fn s75_whatever_a_store_calls_its_source_it_is_checked() {
 }
 
 #[tokio::test]
+async fn s75_a_source_is_checked_in_a_store_that_is_served_below_a_path() {
+    let app = Application::start().await;
+    let other = Application::start().await;
+    let gateway = Running::start(|config| config.route = closed(&app, &other)).await;
+    let cookie = gateway.signed_in("ann").await;
+    for name in [
+        "x-amz-copy-source",
+        "x-bce-fetch-source",
+        "x-bce-rename-key",
+        "x-copy-from",
+        "x-ms-rename-source",
+        "x-oss-copy-source",
+        "x-oss-symlink-target",
+        "x-qs-move-source",
+        "x-symlink-target",
+        "x-upyun-move-source",
+    ] {
+        for (value, expected) in [("secret/x", 403), ("/secret/x", 403), ("public/x", 200)] {
+            let put = put(&gateway, &app, &cookie, "/shared/open/k", &[(name, value)]).await;
+            assert_eq!(put.0, expected, "{}", put.1);
+        }
+    }
+}
+
+#[tokio::test]
 async fn s75_a_source_is_checked_where_the_store_looks_for_it_and_for_what_becomes_of_it() {
     let app = Application::start().await;
     let other = Application::start().await;
