@@ -117,6 +117,8 @@ async fn s35_headers_that_tell_an_application_what_to_do_are_signed() {
     for (name, value) in [
         ("x-amz-copy-source", "/b/other"),
         ("x-amz-acl", "public-read"),
+        ("x_amz_acl", "public-read"),
+        ("x-amz.acl", "public-read"),
         ("x-amz-meta-a", "1"),
         ("x-amz-rename-source", "other"),
         ("x-oss-copy-source", "/b/other"),

@@ -9,7 +9,7 @@ use super::payload::Payload;
 use super::{SigV4Claim, SignatureLocation};
 use crate::authenticate::signature::mac::from_hex;
 use crate::authenticate::signature::{Message, SignatureError};
-use crate::request::{CopySource, names_second_resource};
+use crate::request::{CopySource, fold, is_plain, names_second_resource};
 
 const DATE: &str = "x-amz-date";
 
@@ -171,9 +171,13 @@ fn require_headers(
     }
     // What tells the application what to do is signed, as with AWS. Whoever has a URL, and did not sign it, could have it
     // copy, move or delete something else besides.
-    let of_aws = |name: &str| name.starts_with("x-amz-") && !MAY_BE_UNSIGNED.contains(&name);
+    let of_aws = |name: &HeaderName| {
+        let reads_so =
+            name.as_str().starts_with("x-amz-") || !is_plain(name) && fold(name).starts_with("x-amz-");
+        reads_so && !MAY_BE_UNSIGNED.contains(&name.as_str())
+    };
     let tells = |name: &&HeaderName| {
-        of_aws(name.as_str())
+        of_aws(name)
             || match form {
                 SignatureLocation::Header => CopySource::of(name).is_some(),
                 SignatureLocation::Presigned(_) => names_second_resource(name),
