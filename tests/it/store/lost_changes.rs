@@ -155,8 +155,8 @@ async fn a_flipped_bit_behind_the_snapshot_is_noticed_wherever_it_is() {
         fs::remove_file(path.join(ALARM)).unwrap();
         assert_eq!(lost(path), None, "{what}");
     }
-    println!("the engine itself refuses: {refused:?}");
-    assert!(refused.len() <= 2, "{refused:?}");
+    // Which of them the engine refuses by itself depends on where its pages came to lie. It never does so for all.
+    assert!(refused.len() < chosen.len(), "{refused:?}");
 }
 
 #[tokio::test]
