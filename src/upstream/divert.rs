@@ -16,15 +16,15 @@ use super::server::{ReplayableHead, SendOutcome, Server};
 use super::{ConnectionPermit, RequestBody, Upstream};
 use crate::authorize::Permit;
 
-/// A request on its way to an application.
-pub(super) struct DivertedRequest<'s> {
+/// Sends one request to an application, and at most once to another server as well.
+pub(super) struct RequestSender<'s> {
     upstream: &'s Upstream,
     permit: &'s Permit,
     client: IpAddr,
     was_diverted: bool,
 }
 
-impl<'s> DivertedRequest<'s> {
+impl<'s> RequestSender<'s> {
     pub(super) fn new(upstream: &'s Upstream, permit: &'s Permit, client: IpAddr) -> Self {
         Self {
             upstream,
@@ -34,13 +34,13 @@ impl<'s> DivertedRequest<'s> {
         }
     }
 
-    /// Sends it to a server. What became of it, and at which server; `place` is the one that the answer holds.
+    /// Sends it to a server. What became of it, and at which server; `connection` is the one that the answer holds.
     pub(super) async fn send(
         &mut self,
         server: &'s Server,
         request: Request<RequestBody>,
         tried: &mut TriedServers,
-        permit: &mut Option<ConnectionPermit>,
+        connection: &mut Option<ConnectionPermit>,
     ) -> (&'s Server, SendOutcome) {
         let may_divert = self.upstream.balancer.has_several()
             && !self.was_diverted
@@ -58,17 +58,17 @@ impl<'s> DivertedRequest<'s> {
         }
         let until = began + server.response_limit();
         // Boxed, as it is seldom needed and large.
-        Box::pin(self.doubt(server, sent, &copied, until, tried, permit)).await
+        Box::pin(self.send_elsewhere_if_silent(server, sent, &copied, until, tried, connection)).await
     }
 
-    async fn doubt(
+    async fn send_elsewhere_if_silent(
         &mut self,
         server: &'s Server,
         mut sent: Pin<&mut impl Future<Output = SendOutcome>>,
         copied: &ReplayableHead,
         until: Instant,
         tried: &mut TriedServers,
-        place: &mut Option<ConnectionPermit>,
+        connection: &mut Option<ConnectionPermit>,
     ) -> (&'s Server, SendOutcome) {
         let is_silent = async { server.health().is_suspect() || !server.answers().await };
         let is_silent = tokio::select! {
@@ -84,17 +84,17 @@ impl<'s> DivertedRequest<'s> {
             return (server, sent.await);
         };
         self.was_diverted = true;
-        let needs_place = place.is_some();
+        let needs_connection = connection.is_some();
         let (upstream, permit, client) = (self.upstream, self.permit, self.client);
         let diversion = async {
-            let taken = if needs_place {
+            let taken = if needs_connection {
                 Some(upstream.slots.take(client).await.ok()?)
             } else {
                 None
             };
             permit.require_current().ok()?;
             match other.send(copied.request(), None).await {
-                SendOutcome::Answered(answer) => Some((answer, taken.map(|(place, _turn)| place))),
+                SendOutcome::Answered(answer) => Some((answer, taken.map(|(connection, _turn)| connection))),
                 SendOutcome::TimedOut => {
                     upstream.suspect(other, "timeout");
                     None
@@ -116,7 +116,7 @@ impl<'s> DivertedRequest<'s> {
         };
         match (answered, attempted) {
             (Ok(Some((answer, taken))), _) => {
-                *place = taken;
+                *connection = taken;
                 (other, SendOutcome::Answered(answer))
             }
             (_, Some(attempted)) => (server, attempted),

@@ -283,7 +283,7 @@ impl Upstream {
             (Some(place), Some(turn))
         };
         let mut tried = balance::TriedServers::default();
-        let mut sending = divert::DivertedRequest::new(self, permit, client);
+        let mut sending = divert::RequestSender::new(self, permit, client);
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         while let Some(server) = self.balancer.next(&mut tried) {
             permit.require_current()?;
