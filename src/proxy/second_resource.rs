@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::forward::for_application;
 use super::if_header::resource_tags;
-use super::source_readings::{SourceReading, TargetPath, destinations, with_blanks};
+use super::source_readings::{SourceReading, TargetPath, destinations};
 use super::{Gateway, method_override};
 use crate::authorize::{AccessDenied, Permit};
 use crate::config::{Config, DestinationForm, UpstreamConfig, UpstreamPreset, UpstreamUrl};
@@ -168,14 +168,11 @@ impl<'a> SecondResourcePolicy<'a> {
             None
         } else {
             let url = self.parse(value, DESTINATION_SHOWN)?;
-            let reading = |is_lenient| SourceReading {
+            let reading = SourceReading {
                 text: url.to_string(),
-                is_lenient,
+                is_lenient: false,
             };
-            for blank in with_blanks(vec![reading(true)]).iter().skip(1) {
-                self.require_destination(blank, overwrites)?;
-            }
-            self.require_destination(&reading(false), overwrites)?
+            self.require_destination(&reading, overwrites)?
         };
         // What lies below is below the paths that the application sees. It is copied whatever `Depth` says (RFC 4918,
         // section 9.8.3, knows 0): common servers copy it all the same.

@@ -128,7 +128,7 @@ pub(super) fn readings(
         }
         SourceForm::Container => distinct(in_account(relative, target).into_iter().chain(below_base()?)),
     };
-    Ok(with_blanks(readings))
+    Ok(readings)
 }
 
 /// All that `Destination` can mean as `container/object` of Swift's; `None` if that is too much.
@@ -137,20 +137,7 @@ pub(super) fn destinations(value: &str, target: &TargetPath) -> Option<Vec<Sourc
     let relative = value.strip_prefix('/').unwrap_or(&value);
     let elsewhere = target.relative(relative)?;
     let readings = in_account(relative, target).into_iter().chain(elsewhere);
-    Some(with_blanks(distinct(readings)))
-}
-
-/// Adds the readings of those who read `+` as in a query.
-pub(super) fn with_blanks(mut readings: Vec<SourceReading>) -> Vec<SourceReading> {
-    let with_plus = readings.iter().filter(|reading| reading.text.contains('+'));
-    let with_blanks: Vec<SourceReading> = with_plus
-        .map(|reading| SourceReading {
-            text: reading.text.replace('+', "%20"),
-            ..*reading
-        })
-        .collect();
-    readings.extend(with_blanks);
-    readings
+    Some(distinct(readings))
 }
 
 fn strict(text: &str) -> SourceReading {
@@ -302,18 +289,7 @@ mod tests {
                 "x-oss-copy-source",
                 "/b%2Fk+l",
                 "/b/c",
-                &[
-                    "/b/k+l",
-                    "/k+l",
-                    "(/b/b/k+l)",
-                    "(/b/c/b/k+l)",
-                    "(/b/c/k+l)",
-                    "/b/k%20l",
-                    "/k%20l",
-                    "(/b/b/k%20l)",
-                    "(/b/c/b/k%20l)",
-                    "(/b/c/k%20l)",
-                ],
+                &["/b/k+l", "/k+l", "(/b/b/k+l)", "(/b/c/b/k+l)", "(/b/c/k+l)"],
             ),
             (
                 "x-amz-copy-source",

@@ -30,9 +30,10 @@ const TIMES: usize = 6;
 /// Something that applications do to a path. `None`: it stays as it is.
 type Rewrite = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Rewrite; 12] = [
+const STEPS: [Rewrite; 13] = [
     decode,
     decode_wide,
+    decode_plus,
     drop_percent,
     drop_escape,
     drop_breaks,
@@ -122,8 +123,8 @@ pub(super) fn fold(path: &str) -> Cow<'_, str> {
 fn is_ordinary(path: &[u8]) -> bool {
     let mut last = 0;
     for &byte in path {
-        let is_plain =
-            matches!(byte, b'!'..=b'~') && !matches!(byte, b'A'..=b'Z' | b'%' | b';' | b'\\' | b'#' | b'?');
+        let is_plain = matches!(byte, b'!'..=b'~')
+            && !matches!(byte, b'A'..=b'Z' | b'%' | b'+' | b';' | b'\\' | b'#' | b'?');
         let ends_oddly = byte == b'/' && matches!(last, b'/' | b'.');
         if !is_plain || ends_oddly {
             return false;
@@ -207,6 +208,14 @@ fn wide_letter(escape: &[u8]) -> Option<char> {
     let mut digits = digits.iter().map(|&digit| char::from(digit).to_digit(16));
     let code = digits.try_fold(0, |code, digit| Some(code << 4 | digit?))?;
     char::from_u32(code)
+}
+
+/// `+` is a blank for decoders of forms (WHATWG URL, section 5.1), and many an application decodes its path with one:
+/// PHP's `urldecode`, Python's `unquote_plus`, Java's `URLDecoder`.
+fn decode_plus(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(b'+', path)?;
+    let decoded = path.iter().map(|&byte| if byte == b'+' { b' ' } else { byte });
+    Some(decoded.collect())
 }
 
 /// Without a `%` that begins no escape, as lenient decoders read it.

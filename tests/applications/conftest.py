@@ -61,17 +61,19 @@ def lighttpd(port, folder):
     return ["/usr/sbin/lighttpd", "-D", "-f", folder / "lighttpd.conf"]
 
 
-#: Each answers ADMIN where it takes the path for one below `/admin`, and OPEN elsewhere.
+#: Each answers ADMIN where it takes the path for one below `/admin` (those that decode `+` below `/my files` too), and OPEN elsewhere.
 ROUTING = {
     "nginx": nginx,
     "express": node("express.cjs"),
     "node-url": node("url.cjs"),
     "flask": lambda port, folder: [sys.executable, SERVERS / "werkzeug_routes.py", str(port)],
     "http.server": lambda port, folder: [sys.executable, SERVERS / "files.py", str(port)],
+    "unquote_plus": lambda port, folder: [sys.executable, SERVERS / "unquote_plus.py", str(port)],
 }
 if FULL:
     ROUTING |= {
         "php": lambda port, folder: ["php", "-S", f"127.0.0.1:{port}", SERVERS / "parse_url.php"],
+        "php-urldecode": lambda port, folder: ["php", "-S", f"127.0.0.1:{port}", SERVERS / "urldecode.php"],
         "java": lambda port, folder: ["java", SERVERS / "UriServer.java", str(port)],
     }
 

@@ -12,6 +12,7 @@ SEGMENTS = """
 admin admin admin ADMIN Admin %61dmin adm%69n %61%64%6d%69%6e %2561dmin %25%36%31dmin admin; admin;x=1 admin. admin%20
 admin%09 admin%00 admin%23 ad%min ad%09min adm%0ain ad%aqmin %admin admin%3f admin%3b admin%2f admin%5c %2fadmin %2f%2fadmin ..;admin ;admin .;
 . .. ..; .; %2e %2e%2e .%2e %252e%252e ..%2f ..%252f ..%5c ..%00 %c0%ae%c0%ae ... ..%20 ; ;x %3b %3b/.. %20 %E3%80%82
+my%20files my+files my%2bfiles my%2520files MY+files +my+files admin+ +admin + %2b ..+
 x users index.php localhost localhost:80 a@b http: %68ttp: a:b 한 %ED%95%9C %u0061dmin adm\u0131n \\ \\admin ?x #x %23 %3f
 """.split()
 
@@ -38,6 +39,11 @@ upstream = "http://127.0.0.1:{routing_server}"
 path = "/admin"
 allow = {{ groups = ["ops"] }}
 upstream = "http://127.0.0.1:{routing_server}"
+
+[[route]]
+path = "/my%20files"
+allow = {{ groups = ["ops"] }}
+upstream = "http://127.0.0.1:{routing_server}"
 """,
     )
     yield front
@@ -59,6 +65,6 @@ def test_no_path_reaches_a_handler_without_the_policy_of_its_route(gateway, rout
     assert FULL or by_the_server > PATHS // 100, by_the_server
 
 
-@pytest.mark.parametrize("path", ["/", "/a%20b", "/x;v=1", "/a//b", "/A/B", "/administrator", "/%ED%95%9C", "/=,:@~"])
+@pytest.mark.parametrize("path", ["/", "/a%20b", "/x;v=1", "/a//b", "/A/B", "/administrator", "/%ED%95%9C", "/=,:@~", "/c++/a+b"])
 def test_ordinary_paths_stay_open(gateway, path):
     assert Raw(gateway.port, gateway.authority).get(path) == (200, "OPEN")

@@ -208,7 +208,7 @@ fn own_pages_are_on_every_host_and_come_first() {
 }
 
 /// What the first attack got through with, and its kin: each ran the handler of `/admin` somewhere.
-const BYPASSES: [&str; 65] = [
+const BYPASSES: [&str; 67] = [
     "/%61dmin/..;/x",
     "/%61dmin/users/%252e%252e/%252e%252e/",
     "/adm%69n/index.php/..;/..;/",
@@ -264,6 +264,8 @@ const BYPASSES: [&str; 65] = [
     "/admin%20",
     "/admin%20/x",
     "/admin.%20.",
+    "/admin+",
+    "/admin%2B/x",
     "/admin%0a",
     "/admin%09/x",
     "/admin%3f",
@@ -395,10 +397,14 @@ fn s43_a_route_whose_own_path_is_encoded_is_read_as_requests_are() {
         ("", "/%ED%95%9C", &[]),
         ("", "/m;v=1", &[]),
         ("", "/v1.", &[]),
+        ("", "/c++", &[]),
     ]);
     let host = "gw.example.com";
     for (path, taken) in [
         ("/a%20b", "/a%20b"),
+        ("/a%20b/c+d", "/a%20b"),
+        ("/c++/x", "/c++"),
+        ("/d++", "/"),
         ("/a%20b/c%20d", "/a%20b"),
         ("/%ED%95%9C/x", "/%ED%95%9C"),
         ("/m;v=1/x", "/m;v=1"),
@@ -411,6 +417,10 @@ fn s43_a_route_whose_own_path_is_encoded_is_read_as_requests_are() {
     for path in [
         "/a%2520b",
         "/A%20b",
+        "/a+b",
+        "/a%2Bb",
+        "/c%2B+",
+        "/c%20%20/x",
         "/%61%20b",
         "/한",
         "/%ed%95%9c",
