@@ -19,21 +19,15 @@ impl HostPattern {
     pub fn matches(&self, host: &Host) -> bool {
         match self {
             Self::Exact(own) => own == host,
-            Self::Below(domain) => is_below(host, domain),
+            Self::Below(domain) => host.is_below(domain),
         }
     }
 
     /// Whether all of them are in a domain, which counts as part of itself.
     pub fn is_within(&self, domain: &Host) -> bool {
         let (Self::Exact(own) | Self::Below(own)) = self;
-        own == domain || is_below(own, domain)
+        own == domain || own.is_below(domain)
     }
-}
-
-fn is_below(host: &Host, domain: &Host) -> bool {
-    host.as_str()
-        .strip_suffix(domain.as_str())
-        .is_some_and(|labels| labels.ends_with('.'))
 }
 
 impl FromStr for HostPattern {

@@ -7,8 +7,8 @@ use http::Method;
 
 use super::second_resource::{SecondResourceError, SecondResourcePolicy, only, rewritten};
 use super::source_readings::{SourceReading, TargetPath, bucket_and_key, is_bucket_of, readings};
-use crate::request::{CopySource, Extent, Host, RequestHead, SourceForm, is_plain, reads_as};
-use crate::route::{RouteMatch, Unroutable};
+use crate::config::HostPattern;
+use crate::request::{CopySource, Extent, Host, SourceForm, is_plain, reads_as};
 
 /// The other accounts of Swift's in which headers name something.
 const ACCOUNTS: [&str; 3] = [
@@ -19,6 +19,18 @@ const ACCOUNTS: [&str; 3] = [
 
 /// With which a store of its own kind deletes what `x-amz-copy-source` names.
 const DISPOSITION: &str = "x-amz-copy-disposition";
+
+/// Where a store may serve a source, too.
+struct PlaceBeside {
+    host: Host,
+    path: String,
+    /// Whether what closes all of that host closes the source: the host is the bucket's own, or the one below which
+    /// buckets have hosts.
+    is_own: bool,
+}
+
+/// At so many of them a source is looked for.
+const MOST_PLACES: usize = 4096;
 
 impl SecondResourcePolicy<'_> {
     /// Judges what the request copies or moves from.
@@ -78,8 +90,8 @@ impl SecondResourcePolicy<'_> {
         Ok(())
     }
 
-    /// Judges a source on a host of its own, beside the one that is asked: that of another bucket, or the one that it
-    /// names.
+    /// Judges a source where else the store serves it: by the host of its bucket, by a host that it names, and below its
+    /// bucket's name on any other host of the same application.
     fn require_bucket_beside(
         &self,
         source: &CopySource,
@@ -89,52 +101,60 @@ impl SecondResourcePolicy<'_> {
     ) -> Result<(), SecondResourceError> {
         let object = value.split('?').next().unwrap_or_default();
         let object = object.replace("%2F", "/").replace("%2f", "/");
-        if object.contains("://") {
+        let object = object.strip_prefix('/').unwrap_or(&object);
+        if object.is_empty() || object.contains("://") {
             return Ok(());
         }
+        let (bucket, key) = bucket_and_key(object).unwrap_or_else(|| (object.to_owned(), ""));
+        let too_ambiguous = || SecondResourceError::TooAmbiguous(source.name);
+        let bases = target.bases().ok_or_else(too_ambiguous)?;
+        let mut places = Vec::new();
+        let mut look_at = |host: &Host, name: &str, is_own: bool| {
+            places.extend(bases.iter().map(|base| PlaceBeside {
+                host: host.clone(),
+                path: format!("{base}/{name}"),
+                is_own,
+            }));
+        };
         let own = self.head.host;
-        let named = bucket_and_key(object.strip_prefix('/').unwrap_or(&object));
-        let Some((bucket, key)) = named.filter(|(bucket, _)| !is_bucket_of(own, bucket)) else {
-            return Ok(());
-        };
-        let of_bucket = own.as_str().match_indices('.');
-        let of_bucket = of_bucket.map(|(dot, _)| format!("{bucket}{}", &own.as_str()[dot..]));
-        let (named, bases) = match source.form {
-            SourceForm::Any => (Some(bucket.clone()), target.bases().unwrap_or_default()),
-            _ => (None, vec![""]),
-        };
-        let hosts: Vec<Host> = of_bucket
-            .chain(named)
-            .filter_map(|host| host.parse().ok())
-            .filter(|host| self.gateway.routes.has_host(host))
-            .collect();
-        for base in bases {
-            let url = self.parse(&format!("{base}/{key}"), source.name)?;
-            for (host, method) in hosts
-                .iter()
-                .flat_map(|host| methods.iter().map(move |method| (host, method)))
-            {
-                let there = RequestHead {
-                    host,
-                    ..self.at(&url, method)
-                };
-                let is_closed = match self.gateway.routes.find(&there) {
-                    Ok(RouteMatch::Route(route)) => {
-                        let below = || self.gateway.routes.below(host, url.path(), method);
-                        self.leads_there(route) && self.extends_to(route, method).is_err()
-                            || source.extent == Extent::Below && self.closed(below(), method).next().is_some()
-                    }
-                    Err(Unroutable::BadPath(_)) => {
-                        return Err(SecondResourceError::Unreadable(source.name));
-                    }
-                    Err(Unroutable::MethodNotAllowed(_)) => true,
-                    Ok(RouteMatch::Page(_)) | Err(_) => false,
-                };
-                if is_closed {
+        for pattern in self.gateway.routes.host_patterns() {
+            let host = match pattern {
+                HostPattern::Exact(host) => Some(host.clone()),
+                HostPattern::Below(domain) => format!("{bucket}.{domain}").parse().ok(),
+            };
+            let Some(host) = host.filter(|host| host != own) else {
+                continue;
+            };
+            if is_bucket_of(&host, &bucket) {
+                look_at(&host, key, true);
+            }
+            look_at(&host, object, own.is_below(&host));
+        }
+        if source.form == SourceForm::Any
+            && let Ok(host) = bucket.parse::<Host>()
+            && host != *own
+        {
+            look_at(&host, key, true);
+        }
+        if places.len() > MOST_PLACES {
+            return Err(too_ambiguous());
+        }
+        for PlaceBeside { host, path, is_own } in &places {
+            let url = self.parse(path, source.name)?;
+            for method in methods {
+                let routes = &self.gateway.routes;
+                let mut there = routes.at_any_reading(host, url.path(), method);
+                there.retain(|routes| *is_own || !routes.is_root);
+                there.extend(match source.extent {
+                    Extent::Object => Vec::new(),
+                    Extent::Below => routes.below(host, url.path(), method),
+                    Extent::Prefix => routes.beginning_with(host, url.path(), method),
+                });
+                if let Some(route) = self.closed(there, method).next() {
                     return Err(SecondResourceError::Forbidden {
                         header: source.name,
                         path: format!("{host}{}", url.path()),
-                        reason: "the bucket is for others".to_owned(),
+                        reason: format!("{method} on the route {} is for others", route.label()),
                     });
                 }
             }

@@ -182,7 +182,7 @@ impl Gateway {
             identity: Identity::new(config, &routes)?,
             upstreams: Upstreams::new(config, &routes, &shared.upstream_connections)?,
             url_schemes: UrlSchemes::new(config, &routes),
-            portal: Portal::new(config, services.clone(), routes.host_patterns())?,
+            portal: Portal::new(config, services.clone(), routes.host_patterns().to_vec())?,
             access_log: access_log.map_err(GatewayError::AccessLog)?,
             ids: RequestIds::new(&shared.random),
             trusted: config.listen.trusted_proxies.clone(),

@@ -21,7 +21,7 @@ use crate::config::{Config, DestinationForm, UpstreamConfig, UpstreamPreset, Ups
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
 use crate::route::{
-    BadPath, Below, MOST_READINGS, Route, RouteMatch, RouteTarget, Routes, Unroutable, UpstreamName,
+    BadPath, MOST_READINGS, PathRoutesFor, Route, RouteMatch, RouteTarget, Routes, Unroutable, UpstreamName,
     count_readings,
 };
 
@@ -264,7 +264,11 @@ impl<'a> SecondResourcePolicy<'a> {
         self.require_open(routes.beginning_with(self.head.host, path, method), method)
     }
 
-    fn require_open(&self, below: Vec<Below<'_>>, method: &Method) -> Result<(), SecondResourceError> {
+    fn require_open(
+        &self,
+        below: Vec<PathRoutesFor<'_>>,
+        method: &Method,
+    ) -> Result<(), SecondResourceError> {
         match self.closed(below, method).next() {
             None => Ok(()),
             Some(route) => Err(SecondResourceError::Below {
@@ -278,14 +282,16 @@ impl<'a> SecondResourcePolicy<'a> {
     /// let the permit's principal not in.
     pub(super) fn closed<'r>(
         &self,
-        below: Vec<Below<'r>>,
+        routes: Vec<PathRoutesFor<'r>>,
         method: &Method,
     ) -> impl Iterator<Item = &'r Route> {
-        below.into_iter().filter_map(move |Below { route, all }| {
-            let leads_there = all.iter().find(|route| self.leads_there(route))?;
-            let admits = route.is_some_and(|route| self.extends_to(route, method).is_ok());
-            (!admits).then_some(leads_there)
-        })
+        routes
+            .into_iter()
+            .filter_map(move |PathRoutesFor { route, all, .. }| {
+                let leads_there = all.iter().find(|route| self.leads_there(route))?;
+                let admits = route.is_some_and(|route| self.extends_to(route, method).is_ok());
+                (!admits).then_some(leads_there)
+            })
     }
 
     /// Whether a route leads to the request's own application, whatever name that has there.

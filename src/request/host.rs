@@ -21,6 +21,12 @@ impl Host {
         &self.0
     }
 
+    /// Whether this lies below a domain, at any depth; a domain does not lie below itself.
+    pub fn is_below(&self, domain: &Self) -> bool {
+        let labels = self.0.strip_suffix(&*domain.0);
+        labels.is_some_and(|labels| labels.ends_with('.'))
+    }
+
     /// Whether this names the machine itself: `localhost`, below `.localhost`, or a loopback address.
     pub fn is_loopback(&self) -> bool {
         let name = self.0.trim_start_matches('[').trim_end_matches(']');

@@ -1,4 +1,4 @@
-//! The routes below a path: of what lies in a collection, if the path is one.
+//! The routes at a path, however it is read, and below it: of what lies in a collection, if the path is one.
 
 use std::iter;
 
@@ -9,9 +9,11 @@ use super::readings::{Readings, fold};
 use super::{Route, Routes};
 use crate::request::Host;
 
-/// The routes of one path below another one.
+/// The routes of one path.
 #[derive(Clone, Copy, Debug)]
-pub struct Below<'r> {
+pub struct PathRoutesFor<'r> {
+    /// Whether that path is the whole host's.
+    pub is_root: bool,
     /// That for the method, if there is one.
     pub route: Option<&'r Route>,
     /// All of them, whatever their method; never none.
@@ -19,16 +21,23 @@ pub struct Below<'r> {
 }
 
 impl Routes {
+    /// The routes that a path takes on a host, for this method, in all that it could be read as.
+    pub fn at_any_reading<'r>(&'r self, host: &Host, path: &str, method: &Method) -> Vec<PathRoutesFor<'r>> {
+        self.among(host, path, method, |prefixes, reading| {
+            prefixes.taking(reading).collect()
+        })
+    }
+
     /// The routes of all paths below this one, for this method. Neither case nor encoding hides one, and the path was
     /// found before.
-    pub fn below<'r>(&'r self, host: &Host, path: &str, method: &Method) -> Vec<Below<'r>> {
+    pub fn below<'r>(&'r self, host: &Host, path: &str, method: &Method) -> Vec<PathRoutesFor<'r>> {
         self.among(host, path, method, |prefixes, reading| {
             prefixes.below(reading.trim_end_matches('/')).collect()
         })
     }
 
     /// The routes of all longer paths that begin with this one, on a segment's border or not.
-    pub fn beginning_with<'r>(&'r self, host: &Host, path: &str, method: &Method) -> Vec<Below<'r>> {
+    pub fn beginning_with<'r>(&'r self, host: &Host, path: &str, method: &Method) -> Vec<PathRoutesFor<'r>> {
         self.among(host, path, method, |prefixes, reading| {
             prefixes.beginning_with(reading).collect()
         })
@@ -40,7 +49,7 @@ impl Routes {
         path: &str,
         method: &Method,
         find: impl Fn(&Prefixes, &str) -> Vec<usize>,
-    ) -> Vec<Below<'r>> {
+    ) -> Vec<PathRoutesFor<'r>> {
         let Some(host) = self.of_host(host) else {
             return Vec::new();
         };
@@ -54,7 +63,8 @@ impl Routes {
             }
         }
         let routes = places.into_iter().filter_map(|place| host.nth(place));
-        let below = routes.map(|routes| Below {
+        let below = routes.map(|routes| PathRoutesFor {
+            is_root: routes.is_root(),
             route: routes.route_for(method),
             all: routes.all(),
         });

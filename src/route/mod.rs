@@ -23,7 +23,7 @@ use http::Method;
 use crate::config::{Allow, Replay};
 
 use backendai_session::BackendAiSession;
-pub use below::Below;
+pub use below::PathRoutesFor;
 pub use find::{RouteMatch, Unroutable};
 pub use methods::{Methods, SERVED};
 pub use page::{AccountPage, AdminPage, Audience, BackendAiPage, Page};

@@ -83,6 +83,19 @@ impl Prefixes {
             .find_map(|prefix| Some((prefix.index, rest(reading, &prefix.text)?)))
     }
 
+    /// The places of the longest paths that a folded reading begins with: several, where they differ in case alone.
+    pub(super) fn taking<'p>(&'p self, reading: &'p str) -> impl Iterator<Item = usize> + 'p {
+        let mut taking = self
+            .folded
+            .iter()
+            .filter(move |prefix| rest(reading, &prefix.text).is_some())
+            .peekable();
+        let longest = taking.peek().map_or(0, |prefix| prefix.text.len());
+        taking
+            .take_while(move |prefix| prefix.text.len() == longest)
+            .map(|prefix| prefix.index)
+    }
+
     /// The places of the paths below a folded reading, each as often as it is read so.
     pub(super) fn below<'p>(&'p self, base: &'p str) -> impl Iterator<Item = usize> + 'p {
         self.folded

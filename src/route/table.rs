@@ -22,6 +22,8 @@ pub struct Routes {
     upstreams: Vec<UpstreamName>,
     /// Where a route leads that is for some methods only.
     by_method: Vec<RouteTarget>,
+    /// All hosts that have routes.
+    patterns: Vec<HostPattern>,
     public: PublicOrigin,
 }
 
@@ -113,6 +115,7 @@ impl Routes {
             below: HashMap::new(),
             upstreams: Vec::new(),
             by_method: Vec::new(),
+            patterns: Vec::new(),
             public: PublicOrigin {
                 base: base(&config.public_url),
                 host,
@@ -125,6 +128,10 @@ impl Routes {
             host.paths.sort_by_key(|path| Reverse(path.path.len()));
             host.prefixes = Prefixes::of(host.paths.iter().map(|path| path.path.as_str()));
         }
+        let mut below: Vec<Host> = routes.below.keys().filter_map(|host| host.parse().ok()).collect();
+        below.sort();
+        let exact = routes.hosts().into_iter().map(HostPattern::Exact);
+        routes.patterns = exact.chain(below.into_iter().map(HostPattern::Below)).collect();
         Ok(routes)
     }
 
@@ -136,11 +143,8 @@ impl Routes {
     }
 
     /// All hosts that have routes, those that lie below a domain too, and the host of `public_url`.
-    pub fn host_patterns(&self) -> Vec<HostPattern> {
-        let exact = self.hosts().into_iter().map(HostPattern::Exact);
-        let mut below: Vec<Host> = self.below.keys().filter_map(|host| host.parse().ok()).collect();
-        below.sort();
-        exact.chain(below.into_iter().map(HostPattern::Below)).collect()
+    pub fn host_patterns(&self) -> &[HostPattern] {
+        &self.patterns
     }
 
     /// The host of `public_url`.
@@ -305,6 +309,11 @@ impl PathRoutes {
             Method::OPTIONS => self.routes.iter().find(|route| route.preflight),
             _ => None,
         })
+    }
+
+    /// Whether they are for all paths of their host that no others are for.
+    pub(super) fn is_root(&self) -> bool {
+        self.path.is_empty()
     }
 
     /// All of them, whatever their method.

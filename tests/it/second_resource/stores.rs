@@ -3,7 +3,7 @@
 use vestibule::config::RouteConfig;
 
 use super::{ask, ops, routes, start};
-use crate::harness::{Application, Running, route};
+use crate::harness::{Application, Running, route, soon};
 
 #[tokio::test]
 async fn s75_an_object_is_copied_only_by_whoever_may_read_it() {
@@ -62,6 +62,57 @@ async fn s75_a_source_is_checked_on_the_host_that_its_bucket_has() {
         let headers = [("x-amz-copy-source", source)];
         let asked = ask(&gateway, &app, &cookie, ("PUT", "/bucket/copy"), &headers).await;
         assert_eq!(asked.status, status, "{source}: {}", asked.problem);
+    }
+}
+
+#[tokio::test]
+async fn s75_a_bucket_that_is_closed_on_one_host_is_so_for_sources_that_are_asked_for_on_another() {
+    let app = Application::start().await;
+    let other = Application::start().await;
+    let gateway = Running::start(|config| {
+        let on = |host: &str, path, allow, app: &Application| RouteConfig {
+            host: Some(host.to_owned()),
+            allow,
+            ..route(path, "public", &app.url())
+        };
+        let public = || route("/", "public", "").allow;
+        config.route = vec![
+            route("/", "public", &app.url()),
+            on("wild.example.com", "/", public(), &app),
+            on("wild.example.com", "/cl", ops(), &app),
+            on("wild.example.com", "/sp%20ce", ops(), &app),
+            on("*.wild.example.com", "/", public(), &app),
+            on("shut.wild.example.com", "/", ops(), &app),
+            on("*.eu.test", "/", public(), &app),
+            on("*.eu.test", "/far", ops(), &app),
+            // A host that is closed as a whole closes what lies there and no bucket.
+            on("closed.test", "/", ops(), &app),
+            on("app.example.com", "/", public(), &other),
+            on("app.example.com", "/more", ops(), &other),
+        ];
+    })
+    .await;
+    for (host, source, status) in [
+        ("any.wild.example.com", "/cl/x", 403),
+        ("any.wild.example.com", "cl/x", 403),
+        ("any.wild.example.com", "%63l/x", 403),
+        ("any.wild.example.com", "CL/x", 403),
+        ("any.wild.example.com", "sp+ce/x", 403),
+        ("any.wild.example.com", "shut/x", 403),
+        ("any.wild.example.com", "far/x", 403),
+        ("any.wild.example.com", "closed/x", 403),
+        ("any.wild.example.com", "open/x", 200),
+        // That of another application is another one.
+        ("any.wild.example.com", "more/x", 200),
+        ("gw.example.com", "cl/x", 403),
+        ("gw.example.com", "shut/x", 403),
+    ] {
+        for name in ["x-amz-copy-source", "x-new-copy-source"] {
+            let request = gateway.client().put(gateway.url_of(host, "/k"));
+            let answer = soon(request.header(name, source).send()).await.unwrap();
+            let (found, problem) = (answer.status().as_u16(), soon(answer.text()).await.unwrap());
+            assert_eq!(found, status, "{host} {name}: {source}: {problem}");
+        }
     }
 }
 
