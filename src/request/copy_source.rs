@@ -48,7 +48,7 @@ pub enum Extent {
 
 use SourceForm::{Any, Bucket, Container, Host, Key, Url};
 
-static KNOWN: [CopySource; 24] = [
+static KNOWN: [CopySource; 27] = [
     CopySource::copies("x-amz-copy-source", Bucket),
     CopySource::moves_from("x-amz-rename-source", Key),
     CopySource::copies("x-bce-copy-source", Bucket),
@@ -58,8 +58,11 @@ static KNOWN: [CopySource; 24] = [
     CopySource::keeps("x-history-location"),
     CopySource::copies("x-kss-copy-source", Bucket),
     CopySource::copies("x-ms-copy-source", Url),
+    CopySource::moves_from("x-ms-deleted-container-name", Any),
     CopySource::moves_from("x-ms-file-rename-source", Url),
     CopySource::moves_from("x-ms-rename-source", Bucket),
+    CopySource::moves_from("x-ms-source-container-name", Any),
+    CopySource::moves_from("x-ms-undelete-source", Key),
     CopySource::copies("x-nos-copy-source", Bucket),
     CopySource::moves_from("x-nos-move-source", Bucket),
     CopySource::reads_prefix("x-object-manifest"),
@@ -76,7 +79,17 @@ static KNOWN: [CopySource; 24] = [
 ];
 
 /// What the last word of every such name ends with; most headers end with another one.
-const LAST: [&str; 7] = ["source", "from", "src", "target", "manifest", "location", "key"];
+const LAST: [&str; 9] = [
+    "source",
+    "from",
+    "src",
+    "target",
+    "manifest",
+    "location",
+    "key",
+    "bucket",
+    "container-name",
+];
 
 static COPIES: CopySource = CopySource {
     extent: Extent::Below,
@@ -104,9 +117,15 @@ impl CopySource {
     /// The one that a name describes: by a word for what is done and one for what with, joined or not.
     fn by_words(name: &str) -> Option<&'static Self> {
         let is_sign = |letter: char| !letter.is_ascii_alphanumeric();
-        let nouns = ["source", "from", "src", "target", "key"];
-        let rest = nouns.iter().find_map(|noun| name.strip_suffix(noun))?;
-        let rest = rest.strip_suffix(is_sign).unwrap_or(rest);
+        let nouns = ["source", "from", "src", "target", "key", "bucket"];
+        let without_noun = |name: &'_ str| {
+            let rest = nouns.iter().find_map(|noun| name.strip_suffix(noun))?;
+            Some(rest.len() - usize::from(rest.ends_with(is_sign)))
+        };
+        let mut rest = &name[..without_noun(name)?];
+        while let Some(end) = without_noun(rest) {
+            rest = &rest[..end];
+        }
         let does = |verb: &&str| {
             let before = rest.strip_suffix(*verb);
             before.is_some_and(|before| before.is_empty() || before.ends_with(is_sign))
@@ -213,6 +232,11 @@ mod tests {
             ("x-bce-rename-key", Some("*-move-source")),
             ("x-oss-symlink-target", Some("*-copy-source")),
             ("x-bce-fetch-source", Some("*-copy-source")),
+            ("x-tos-symlink-bucket", Some("*-copy-source")),
+            ("x-new-copy-source-bucket", Some("*-copy-source")),
+            ("x-ms-source-container-name", Some("x-ms-source-container-name")),
+            ("x-amz-bucket", None),
+            ("x-source-bucket", None),
             ("x-api-key", None),
             ("idempotency-key", None),
             ("x-amz-server-side-encryption-customer-key", None),
