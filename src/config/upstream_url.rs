@@ -56,9 +56,24 @@ pub enum UpstreamUrlError {
 impl UpstreamUrl {
     /// Whether requests to it stay on this machine.
     pub fn is_local(&self) -> bool {
+        self.endpoint().is_none_or(|endpoint| endpoint.host.is_loopback())
+    }
+
+    /// Whether both name one server, by whatever scheme, and this machine by whatever name.
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        match (self.endpoint(), other.endpoint()) {
+            (Some(one), Some(other)) => {
+                one.port == other.port
+                    && (one.host == other.host || one.host.is_loopback() && other.host.is_loopback())
+            }
+            _ => self == other,
+        }
+    }
+
+    fn endpoint(&self) -> Option<&Endpoint> {
         match self {
-            Self::Http(endpoint) | Self::Https(endpoint) | Self::H2c(endpoint) => endpoint.host.is_loopback(),
-            Self::Unix(_) => true,
+            Self::Http(endpoint) | Self::Https(endpoint) | Self::H2c(endpoint) => Some(endpoint),
+            Self::Unix(_) => None,
         }
     }
 
@@ -195,6 +210,27 @@ mod tests {
             ("unix:", UpstreamUrlError::Socket),
         ] {
             assert_eq!(text.parse::<UpstreamUrl>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_the_same_by_another_scheme_and_by_another_name_of_this_machine() {
+        for (one, other, is_same) in [
+            ("http://localhost:3000", "http://127.0.0.1:3000", true),
+            ("http://[::1]:3000", "h2c://localhost:3000", true),
+            ("https://app.test", "http://app.test:443", true),
+            ("http://localhost:3000", "http://localhost:3001", false),
+            ("http://localhost:3000", "http://app.test:3000", false),
+            ("unix:/a", "unix:/a", true),
+            ("unix:/a", "unix:/b", false),
+            ("unix:/a", "http://localhost", false),
+        ] {
+            let server = |text: &str| text.parse::<UpstreamUrl>().unwrap();
+            assert_eq!(
+                server(one).is_same_server(&server(other)),
+                is_same,
+                "{one} {other}"
+            );
         }
     }
 

@@ -206,14 +206,17 @@ impl Upstreams {
         self.0.get(id.index())
     }
 
-    /// Whether two routes lead to one application: it may have several names.
+    /// Whether two routes lead to one application: it may have several names, and so may its servers.
     pub fn is_one_application(&self, one: RouteTarget, other: RouteTarget) -> bool {
         let servers = |target| match target {
-            RouteTarget::Demo => Vec::new(),
-            RouteTarget::Upstream(id) => self.of(id).map(Upstream::servers).unwrap_or_default(),
+            RouteTarget::Demo => &[],
+            RouteTarget::Upstream(id) => self.of(id).map(|of| of.balancer.servers()).unwrap_or_default(),
         };
-        let others = servers(other);
-        one == other || servers(one).iter().any(|server| others.contains(server))
+        let shares = |server: &Server| {
+            let mut others = servers(other).iter();
+            others.any(|other| other.address().is_same_server(server.address()))
+        };
+        one == other || servers(one).iter().any(shares)
     }
 
     /// Looks whether each server takes a connection as the gateway would make it, TLS included, within this time. No

@@ -105,6 +105,11 @@ impl Server {
         &self.name
     }
 
+    /// Where it listens.
+    pub(super) fn address(&self) -> &config::UpstreamUrl {
+        &self.address
+    }
+
     /// Whether all requests to it share one connection.
     pub(super) fn is_shared(&self) -> bool {
         matches!(self.address, config::UpstreamUrl::H2c(_))
