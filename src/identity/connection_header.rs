@@ -10,10 +10,18 @@ use crate::request::reads_as;
 
 /// Names that say so and end in no words of their own. `Proxy` names the proxy that CGI programs then use
 /// (CVE-2016-5385).
-const WHOLE: [&str; 4] = ["proxy", "x-host", "x-request-id", "x-scheme"];
+const WHOLE: [&str; 7] = [
+    "https",
+    "proxy",
+    "x-host",
+    "x-https",
+    "x-request-id",
+    "x-scheme",
+    "x-ssl",
+];
 
 /// With these words a name says so whatever follows.
-const BEGINNINGS: [&str; 2] = ["forwarded", "sslclient"];
+const BEGINNINGS: [&str; 3] = ["clientcert", "forwarded", "sslclient"];
 
 /// What may follow an address's `IP`.
 const MORE_OF_AN_ADDRESS: [&str; 4] = ["v4", "v6", "addr", "address"];
@@ -100,24 +108,39 @@ pub fn is_of_the_connection(name: &HeaderName) -> bool {
 fn ends(first: u8) -> &'static [&'static str] {
     match first {
         b'a' => &["accelmapping", "arrssl"],
+        b'b' => &["basepath"],
         b'c' => &[
             "clientaddr",
             "clientaddress",
-            "clientcert",
-            "clientcertchain",
-            "clientcertificate",
+            "clientdn",
             "clienthost",
+            "clientidn",
             "clientip",
             "clientport",
+            "clientsdn",
+            "clientsubject",
+            "clientverified",
+            "clientverify",
             "comingfrom",
             "connectingip",
             "connectionip",
+            "contextpath",
         ],
         b'e' => &["envoyinternal", "externaladdress", "externalip"],
-        b'f' => &["forwardfor", "forwardhost", "forwardproto", "frontendhttps"],
+        b'f' => &[
+            "forwardfor",
+            "forwardhost",
+            "forwardport",
+            "forwardproto",
+            "forwardscheme",
+            "forwarduri",
+            "forwardurl",
+            "frontendhttps",
+        ],
         b'h' => &["hostoverride"],
         b'i' => &["ingresspath"],
         b'o' => &[
+            "originaldsthost",
             "originalhost",
             "originalmethod",
             "originalpath",
@@ -161,8 +184,15 @@ fn ends(first: u8) -> &'static [&'static str] {
             "scripturl",
             "sendfiletype",
             "socketip",
+            "sourceaddr",
+            "sourceaddress",
             "sourceip",
             "srcip",
+            "sslcert",
+            "sslissuer",
+            "sslsubject",
+            "sslverified",
+            "sslverify",
         ],
         b'u' => &["urlscheme", "useraddr", "userip"],
         b'v' => &["vieweraddress", "viewerip"],
@@ -237,6 +267,21 @@ mod tests {
             "Remote.Host",
             "X-Original-Request-Uri",
             "X-Host-Override",
+            "Https",
+            "X-Ssl",
+            "X-Client-Verify",
+            "X-Client-DN",
+            "X-Client-S-DN",
+            "X-Amzn-Mtls-Clientcert-Subject",
+            "X-Client-Cert-Serial",
+            "X-ARR-ClientCert-Subject",
+            "X-SSL-Cert",
+            "X-SSL-Verified",
+            "X-Forward-Uri",
+            "X-Envoy-Original-Dst-Host",
+            "X-Source-Address",
+            "X-Context-Path",
+            "X-Base-Path",
         ] {
             assert!(is_removed(name), "{name}");
         }
@@ -270,6 +315,8 @@ mod tests {
             "X-Client-Ip-Version",
             "X-Client-Ipsum",
             "X-Client-Name",
+            "X-Client-Uncertain",
+            "X-Database-Path",
             "X-Client-Version",
             "X-Correlation-Id",
             "X-Csrf-Token",
