@@ -26,9 +26,8 @@ const BY_AGE_EVERY: usize = 4;
 /// An answer of which the client takes nothing for so long is broken off when others wait for its place.
 const UNREAD: Duration = Duration::from_secs(10);
 
-/// The same where its client holds several places and more than its part, and who waits holds none: within the time for
-/// which requests wait.
-const UNREAD_OF_MANY: Duration = Duration::from_secs(2);
+/// The same where its client holds more than its part and who waits holds none: within the time for which requests wait.
+const UNREAD_BEYOND_SHARE: Duration = Duration::from_secs(2);
 
 /// Bounds connections, to one application or to all. A place is held by a request that is under way; connections that
 /// are idle hold none, and are closed when a new one would be one too many.
@@ -220,10 +219,10 @@ impl ConnectionLimit {
         let held = |of: Network| shares.of(of).held;
         let own = held(client);
         let clients = shares.each.len() + usize::from(!shares.each.contains_key(&client));
-        let has_many = |of: Network| held(of) > 1 && held(of).saturating_mul(clients) > self.most;
+        let is_beyond_share = |of: Network| held(of).saturating_mul(clients) > self.most;
         let patience = |of: Network| {
-            if own == 0 && has_many(of) {
-                UNREAD_OF_MANY
+            if own == 0 && is_beyond_share(of) {
+                UNREAD_BEYOND_SHARE
             } else {
                 UNREAD
             }

@@ -273,27 +273,45 @@ async fn s48_ten_clients_that_take_all_places_and_the_queue_keep_no_other_out() 
     assert_eq!(soon(answer).await.unwrap().unwrap().status(), StatusCode::OK);
 }
 
-#[tokio::test]
-async fn s48_what_one_client_leaves_unread_is_taken_back_while_another_waits() {
+/// An endless application with eight connections. Requests wait for them for less than the ten seconds after which any
+/// answer that is unread is broken off.
+async fn start_before_endless() -> (Application, Running) {
     let app = endless().await;
     let gateway = Running::start(|config| {
         let mut limited = upstream(&[&app.url()]);
         limited.max_connections = 8;
         config.upstream.insert("app".to_owned(), limited);
         config.route = vec![route("/", "public", "app")];
-        // Less than the ten seconds after which anything that is unread is taken back.
         config.timeouts.connect = vestibule::config::HumanDuration(Duration::from_secs(8));
     })
     .await;
-    let url = gateway.url("/");
-    let client = gateway.client_at([127, 0, 0, 2].into());
-    let mut asked = PendingResponses::new();
-    ask_many(&mut asked, &client, &url, 8);
-    let mut unread: Vec<Response> = Vec::new();
-    while let Some(answer) = soon(asked.join_next()).await {
-        unread.push(answer.unwrap().unwrap());
+    (app, gateway)
+}
+
+/// As many answers as there are connections, of one client or several, which reads none of them.
+async fn leave_unread(gateway: &Running, clients: impl Iterator<Item = u8>) -> Vec<Response> {
+    let mut unread = Vec::new();
+    for last in clients {
+        let client = gateway.client_at([127, 0, 0, last].into());
+        unread.push(soon(client.get(gateway.url("/")).send()).await.unwrap());
     }
-    let other = gateway.client_at([127, 0, 0, 3].into());
-    let answer = soon(other.get(&url).send()).await.unwrap();
+    unread
+}
+
+#[tokio::test]
+async fn s48_what_is_left_unread_is_broken_off_while_a_newcomer_waits() {
+    let (_app, gateway) = start_before_endless().await;
+    let _of_one = leave_unread(&gateway, [2; 8].into_iter()).await;
+    let newcomer = gateway.client_at([127, 0, 0, 20].into());
+    let answer = soon(newcomer.get(gateway.url("/")).send()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn s48_clients_that_leave_one_answer_each_unread_keep_no_newcomer_out() {
+    let (_app, gateway) = start_before_endless().await;
+    let _of_eight = leave_unread(&gateway, 2..10).await;
+    let newcomer = gateway.client_at([127, 0, 0, 20].into());
+    let answer = soon(newcomer.get(gateway.url("/")).send()).await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
 }
