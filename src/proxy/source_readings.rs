@@ -93,6 +93,12 @@ pub(super) fn readings(
     host: &Host,
 ) -> Result<Vec<SourceReading>, SecondResourceError> {
     let unreadable = || SecondResourceError::Unreadable(source.name);
+    let authority = value
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split('/').next());
+    if authority.is_some_and(|authority| authority.contains('%')) {
+        return Err(unreadable());
+    }
     // Versions, snapshots and signatures; for Swift it belongs to a name, and is refused.
     let (object, query) = match source.form {
         SourceForm::Container => (value, ""),
@@ -411,6 +417,8 @@ mod tests {
             ("x-amz-rename-source", "http://h/k"),
             ("x-new-copy-source", "b/k?x=/../c"),
             ("x-new-copy-source", "?/../c"),
+            ("x-new-copy-source", "https://h%2fa/b"),
+            ("x-ms-copy-source", "https://h%2Fa/b"),
         ] {
             assert_eq!(read(name, value, "/b/c"), None, "{name}: {value}");
         }
