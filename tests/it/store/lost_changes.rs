@@ -22,6 +22,7 @@ use super::sled::Sled;
 use crate::harness::in_full;
 
 const SEGMENT: usize = 512 << 10;
+const ACCOUNTS: usize = 2000;
 const ALARM: &str = "lost-changes.json";
 const MARK: &str = "high-water-mark.json";
 
@@ -49,7 +50,7 @@ impl Written {
         let harness = harness.restart(noon());
         let before = fs::read(harness.path().join("db")).unwrap();
         let store = harness.store();
-        for part in 0..40 {
+        for part in 0..ACCOUNTS / 50 {
             let accounts = (0..50).map(|n| account(&format!("person{part:02}{n:02}"), &random));
             store.create_accounts(accounts.collect()).await.unwrap();
         }
@@ -93,6 +94,16 @@ fn lost(folder: &Path) -> Option<String> {
     lost
 }
 
+/// Asserts that all that was written is there.
+async fn assert_whole(folder: &Path, what: &str) {
+    let store = open(folder);
+    let accounts = store.accounts(None, 2 * ACCOUNTS).await.unwrap();
+    assert_eq!(accounts.len(), ACCOUNTS + 1, "{what}");
+    assert_eq!(store.sessions().await.unwrap(), [], "{what}");
+    store.close();
+    assert_eq!(faults(folder).await, Vec::<String>::new(), "{what}");
+}
+
 async fn faults(folder: &Path) -> Vec<String> {
     let store = open(folder);
     let found = store.verify().await.unwrap();
@@ -118,7 +129,7 @@ async fn a_flipped_bit_behind_the_snapshot_is_noticed_wherever_it_is() {
             **places.iter().rfind(of_a_header).as_ref().unwrap(),
         ),
     ];
-    let mut refused = Vec::new();
+    let mut alarms = 0;
     for (what, place) in chosen {
         let copy = Written {
             folder: copied(written.folder.path()),
@@ -131,11 +142,16 @@ async fn a_flipped_bit_behind_the_snapshot_is_noticed_wherever_it_is() {
             Ok(store) => store.close(),
             Err(error) => {
                 assert!(matches!(error, StoreError::Corrupt(_)), "{what}: {error:?}");
-                refused.push(what);
                 continue;
             }
         }
         let (_, losses) = salvaged(path).await;
+        if losses.faults.is_empty() {
+            // The engine used the segment again meanwhile, and this is what it has not overwritten yet.
+            assert_whole(path, what).await;
+            continue;
+        }
+        alarms += 1;
         assert!(
             losses.faults.iter().any(|fault| fault.contains("was damaged")),
             "{what}: {losses:?}"
@@ -156,7 +172,7 @@ async fn a_flipped_bit_behind_the_snapshot_is_noticed_wherever_it_is() {
         assert_eq!(lost(path), None, "{what}");
     }
     // Which of them the engine refuses by itself depends on where its pages came to lie. It never does so for all.
-    assert!(refused.len() < chosen.len(), "{refused:?}");
+    assert!(alarms > 0);
 }
 
 #[tokio::test]
@@ -201,11 +217,16 @@ async fn the_mark_goes_as_far_as_the_log_after_a_clean_stop() {
 
 #[tokio::test]
 async fn no_kill_in_the_middle_of_the_work_raises_an_alarm() {
-    let folder = tempfile::tempdir().unwrap();
-    let (path, random) = (folder.path().join("store"), Random::system());
+    let random = Random::system();
     let rounds = if in_full() { 150 } else { 12 };
     let (mut looked_at, mut reached) = (0, 0);
+    let mut folder = tempfile::tempdir().unwrap();
     for round in 0..rounds {
+        // A store grows with each round, and the time that it takes to verify it.
+        if round % 12 == 0 {
+            folder = tempfile::tempdir().unwrap();
+        }
+        let path = folder.path().join("store");
         let chance = u64::from(u16::from_be_bytes(random.bytes()));
         work_and_kill(&path, Duration::from_millis(chance % 2500));
         let mark = newest_mark(&path).unwrap_or(0);
@@ -221,13 +242,18 @@ async fn no_kill_in_the_middle_of_the_work_raises_an_alarm() {
         let found = store.verify().await.unwrap();
         assert_eq!(found.faults, Vec::<String>::new(), "round {round}");
         store.close();
+        // At the end of a segment the engine's own end is before what fills it.
+        let filled = if mark % SEGMENT as u64 == 0 {
+            SEGMENT as u64
+        } else {
+            1
+        };
         assert!(
-            newest_snapshot(&path) >= mark,
+            newest_snapshot(&path) + filled > mark,
             "round {round}: {mark} was promised"
         );
     }
-    let size = fs::metadata(path.join("db")).unwrap().len();
-    println!("{rounds} kills, {looked_at} of {reached} bytes of log compared, {size} bytes on disk");
+    println!("{rounds} kills, {looked_at} bytes of log compared, {reached} in the longest");
     assert!(looked_at > rounds * (64 << 10), "{looked_at} bytes");
 }
 
