@@ -1,4 +1,6 @@
 //! The accent colour, made readable (WCAG 2.2, success criterion 1.4.3).
+//!
+//! By hand: `#rrggbb` is all that the configuration takes, and crates that read CSS colours do not compute contrast.
 
 /// An sRGB colour.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,60 +1,45 @@
-//! How far it is, for whoever watches.
+//! How far a long command is, on a terminal and nowhere else.
 
-use std::io::{self, IsTerminal, Write};
+use indicatif::{ProgressBar, ProgressStyle};
 
-/// Records between two looks.
-const STEP: u64 = 5_000;
-
-/// Characters of a bar.
-const BAR: u64 = 30;
-
-/// A line on a terminal, and nowhere else; gone at the end.
+/// A line on standard error, gone at the end.
 #[derive(Debug)]
-pub(super) struct Progress {
-    is_shown: bool,
-    next: u64,
-}
+pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     /// Shows nothing to programs.
     pub(super) fn new(json: bool) -> Self {
-        Self {
-            is_shown: !json && io::stderr().is_terminal(),
-            next: STEP,
-        }
+        Self(if json {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::no_length().with_style(style("{human_pos} records"))
+        })
     }
 
     /// So many records so far.
-    pub(super) fn at(&mut self, records: u64) {
-        if self.is_shown && records >= self.next {
-            self.next = records + STEP;
-            let _ = write!(io::stderr(), "\r{records} records");
-        }
+    pub(super) fn at(&self, records: u64) {
+        self.0.set_position(records);
     }
 
     /// So many of what is counted, and so much of all that is to be done.
-    pub(super) fn at_part(&mut self, count: u64, done: u64, all: u64) {
-        if self.is_shown {
-            self.next = STEP + 1;
-            let _ = write!(io::stderr(), "\r{} {count}", bar(done, all));
+    pub(super) fn at_part(&self, count: u64, done: u64, all: u64) {
+        if self.0.length().is_none() {
+            self.0.set_style(style("[{bar:30}] {percent:>3} %  {msg}  {eta}"));
+            self.0.set_length(all);
         }
+        self.0.set_message(count.to_string());
+        self.0.set_position(done);
     }
-}
-
-fn bar(done: u64, all: u64) -> String {
-    let part = |whole: u64| (done.min(all) * whole).checked_div(all).unwrap_or(whole);
-    let (full, percent) = (part(BAR), part(100));
-    let cells = (0..BAR).map(|cell| if cell < full { '#' } else { '.' });
-    format!("[{}] {percent:3} %", cells.collect::<String>())
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.is_shown && self.next > STEP {
-            // To the beginning of the line, and rid of what is on it.
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
+        self.0.finish_and_clear();
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 #[cfg(test)]
@@ -62,10 +47,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_is_full_at_the_end() {
-        assert_eq!(bar(0, 9), "[..............................]   0 %");
-        assert_eq!(bar(4, 8), "[###############...............]  50 %");
-        assert_eq!(bar(9, 9), "[##############################] 100 %");
-        assert_eq!(bar(0, 0), "[##############################] 100 %");
+    fn what_is_counted_is_shown_beside_how_much_is_done() {
+        let progress = Progress::new(true);
+        progress.at(7);
+        assert_eq!((progress.0.position(), progress.0.length()), (7, None));
+        progress.at_part(12, 50, 200);
+        assert_eq!((progress.0.position(), progress.0.length()), (50, Some(200)));
+        assert_eq!(progress.0.message(), "12");
     }
 }

@@ -1,4 +1,7 @@
 //! Aligned columns and moments, for people.
+//!
+//! By hand: a crate for tables would draw borders and wrap lines to the terminal's width, where these stay one line a row
+//! for `grep` and `awk`, and what is left of it is the width of a cell.
 
 use std::time::Duration;
 

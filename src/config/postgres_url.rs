@@ -1,4 +1,7 @@
 //! The URL of a PostgreSQL database, as far as it is understood: `postgres://user:password@host:port/database?…`
+//!
+//! By hand: what tokio-postgres reads has neither `sslmode=verify-full` nor `sslrootcert`, and its errors do not say what to
+//! write instead.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,7 +1,8 @@
 //! The PROXY protocol, versions 1 and 2, which a load balancer may send before TLS.
 //!
 //! <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>. The reader takes not one byte more than the header:
-//! what follows belongs to TLS.
+//! what follows belongs to TLS. By hand, as that is most of it: what the crate `ppp` would take over are the twenty lines
+//! that parse what was read.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

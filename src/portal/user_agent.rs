@@ -1,4 +1,7 @@
 //! A device, as its browser describes itself: enough to tell one's own devices apart, never proof of anything.
+//!
+//! By hand: of the crates for it `woothee` was last released in 2021, and those over `uap-core` compile its expressions for a third of a second at
+//! start.
 
 use serde::Serialize;
 

@@ -78,7 +78,7 @@ pub(super) async fn copy(
     to: &mut impl Write,
     json: bool,
 ) -> Result<Summary, Failure> {
-    let (mut progress, mut lines_so_far) = (Progress::new(json), 0);
+    let (progress, mut lines_so_far) = (Progress::new(json), 0);
     while let Some(lines) = export.lines().await? {
         to.write_all(&lines).map_err(|error| unwritable(name, &error))?;
         lines_so_far += memchr::memchr_iter(b'\n', &lines).count() as u64;

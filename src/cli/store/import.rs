@@ -29,7 +29,7 @@ impl StoreImport {
         let name = standard_stream::input_name(&self.file);
         let source = standard_stream::open_input(&self.file);
         let source = source.map_err(|error| Failure::failed(format!("{name}: {error}")))?;
-        let mut progress = Progress::new(json);
+        let progress = Progress::new(json);
         let source = BufReader::new(source);
         let wanted = if self.end_sessions {
             ImportScope::WithoutSessions

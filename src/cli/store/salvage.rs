@@ -66,7 +66,7 @@ async fn copy(
     to: &mut impl Write,
     json: bool,
 ) -> Result<(), Failure> {
-    let (mut progress, mut lines_so_far) = (Progress::new(json), 0);
+    let (progress, mut lines_so_far) = (Progress::new(json), 0);
     let failed = |error| Failure::failed(format!("the store cannot be read on: {error}"));
     while let Some(lines) = salvage.file.lines().await.map_err(failed)? {
         to.write_all(&lines).map_err(|error| unwritable(name, &error))?;

@@ -36,7 +36,7 @@ pub(super) fn verify(path: &Path, json: bool) -> Result<CommandOutput, Failure> 
 pub(super) fn read(name: &impl Display, file: impl Read, json: bool) -> Result<(Header, Summary), Failure> {
     let wrong = |error| Failure::failed(format!("{name}:{error}"));
     let mut reader = RecordReader::begin(BufReader::new(file)).map_err(wrong)?;
-    let (mut progress, mut records) = (Progress::new(json), 0);
+    let (progress, mut records) = (Progress::new(json), 0);
     while reader.record().map_err(wrong)?.is_some() {
         records += 1;
         progress.at(records);

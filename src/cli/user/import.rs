@@ -71,7 +71,7 @@ impl UserImport {
             client.keep_audit_log_off_the_terminal();
         }
         let mut outcome = ImportTally::new(&self, json);
-        let mut progress = Progress::new(json || self.verbose);
+        let progress = Progress::new(json || self.verbose);
         let batches = stream::try_unfold(LineReader::of(&file), async |mut lines| {
             let batch = lines.batch().map_err(|wrong| wrong.failure(path))?;
             let read = lines.read;
