@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{DoctorContext, Finding, http, listeners, tls};
 use crate::control::Command;
+use crate::route::Page;
 
 const PROXIES: &str = "trusted_proxies";
 const IDENTITY: &str = "identity";
@@ -34,7 +35,7 @@ pub(super) async fn proxies(context: &DoctorContext<'_>) -> Vec<Finding> {
             ("x-forwarded-for", SOMEBODY_ELSE),
             ("forwarded", "for=192.0.2.77"),
         ];
-        let answer = http::get(shaken.stream, &host, "/.auth/login", &claims)
+        let answer = http::get(shaken.stream, &host, Page::Login.path(), &claims)
             .await
             .ok()?;
         let recent = context

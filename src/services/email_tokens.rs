@@ -21,6 +21,7 @@ use crate::model::{
     Username,
 };
 use crate::random::Random;
+use crate::route::Page;
 use crate::secret::Secret;
 use crate::store::{ConsumeToken, SessionsToEnd, StoreError, TokenEffect};
 
@@ -289,7 +290,7 @@ impl EmailTokens {
         self.audit
             .note(origin, &Event::about(Kind::ResetLink, account).by(by));
         let base = self.public_url.as_str().trim_end_matches('/');
-        let link = format!("{base}/.auth/reset?token={}", token.expose());
+        let link = format!("{base}{}?token={}", Page::Reset.path(), token.expose());
         Ok((Secret::new(link), expires_at))
     }
 

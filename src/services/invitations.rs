@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::ids::InvitationId;
 use crate::model::{AuditDetail, DetailKey, Email, Invitation, InvitationKind, MailKind, PlainToken};
 use crate::random::Random;
+use crate::route::Page;
 use crate::store::StoreError;
 
 /// The service.
@@ -76,7 +77,7 @@ impl Invitations {
         self.note(event, &invitation, by, origin);
         let base = self.public_url.as_str().trim_end_matches('/');
         Ok((
-            format!("{base}/.auth/signup?invitation={}", token.expose()),
+            format!("{base}{}?invitation={}", Page::SignUp.path(), token.expose()),
             invitation,
         ))
     }
