@@ -39,32 +39,28 @@ impl FlashMessage {
     }
 }
 
-impl PageRenderer {
-    /// Has the next login page say it.
-    pub(super) fn leave_notice(&self, response: &mut Response<Bytes>, flash: FlashMessage) {
-        self.set_notice(response, flash.name(), LASTS);
-    }
+/// Has the next login page say it.
+pub(super) fn leave(renderer: &PageRenderer, response: &mut Response<Bytes>, flash: FlashMessage) {
+    set(renderer, response, flash.name(), LASTS);
+}
 
-    /// What the login page is to say.
-    pub(super) fn notice(&self, context: &RequestContext<'_>) -> Option<FlashMessage> {
-        let named = cookie(context.head.headers, &self.notice_cookie)?;
-        FlashMessage::ALL
-            .into_iter()
-            .find(|notice| notice.name() == named)
-    }
+/// What the login page is to say.
+pub(super) fn left(request: &RequestContext<'_>) -> Option<FlashMessage> {
+    let named = cookie(request.head.headers, &request.renderer.notice_cookie)?;
+    FlashMessage::ALL.into_iter().find(|flash| flash.name() == named)
+}
 
-    /// It was said.
-    pub(super) fn clear_notice(&self, response: &mut Response<Bytes>) {
-        self.set_notice(response, "", 0);
-    }
+/// It was said.
+pub(super) fn clear(renderer: &PageRenderer, response: &mut Response<Bytes>) {
+    set(renderer, response, "", 0);
+}
 
-    fn set_notice(&self, response: &mut Response<Bytes>, value: &str, max_age: u32) {
-        let cookie = format!(
-            "{}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Lax",
-            self.notice_cookie
-        );
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            response.headers_mut().append(SET_COOKIE, cookie);
-        }
+fn set(renderer: &PageRenderer, response: &mut Response<Bytes>, value: &str, max_age: u32) {
+    let cookie = format!(
+        "{}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Lax",
+        renderer.notice_cookie
+    );
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(SET_COOKIE, cookie);
     }
 }

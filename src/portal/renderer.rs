@@ -98,8 +98,8 @@ impl PageRenderer {
         })
     }
 
-    pub(super) fn visit<'a>(&'a self, head: &'a RequestHead<'a>) -> RequestContext<'a> {
-        RequestContext::new(head, &self.texts, &self.language_cookie)
+    pub(super) fn request<'a>(&'a self, head: &'a RequestHead<'a>) -> RequestContext<'a> {
+        RequestContext::new(self, head)
     }
 }
 

@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::Visitor;
-use super::renderer::PageRenderer;
+use super::page_context::PageContext;
 use super::request_context::{RequestContext, ResponseFormat};
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
@@ -51,15 +51,13 @@ impl<'a> Visitor<'a> {
     }
 }
 
-impl PageRenderer {
-    pub(super) fn me(&self, context: &RequestContext<'_>, visitor: Visitor<'_>) -> Response<Bytes> {
-        if let Some(me) = visitor.me() {
-            return self.json(context, StatusCode::OK, &me);
-        }
-        let context = RequestContext {
-            wants: ResponseFormat::Json,
-            ..*context
-        };
-        self.refuse_visit(&context, &Refusal::new(Problem::NotAuthenticated))
+pub(super) fn get(cx: &PageContext<'_>) -> Response<Bytes> {
+    if let Some(me) = cx.visitor.me() {
+        return cx.json(StatusCode::OK, &me);
     }
+    let request = RequestContext {
+        wants: ResponseFormat::Json,
+        ..cx.request
+    };
+    request.refuse(&Refusal::new(Problem::NotAuthenticated))
 }

@@ -268,7 +268,7 @@ impl AccountSettings {
     pub async fn change_password(
         &self,
         session: &ActiveSession,
-        form: PasswordForm,
+        form: &PasswordForm,
         origin: &Origin,
     ) -> Result<Account, AccountSettingsError> {
         let account = self.find(session.account()).await?;

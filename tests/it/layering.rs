@@ -88,13 +88,13 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("portal", "refusal", "a page may refuse"),
     ("portal", "request", "what was asked"),
     (
-        "portal::signature_hints",
+        "portal::error_response",
         "route::BadPath",
         "why a path is refused",
     ),
     ("portal", "route::Page", "which page"),
-    ("portal::account", "route::AccountPage", "which page of these"),
-    ("portal::admin", "route::AdminPage", "which page of these"),
+    ("portal", "route::AccountPage", "which page of these"),
+    ("portal", "route::AdminPage", "which page of these"),
     (
         "portal::backendai_session",
         "route::BackendAiPage",

@@ -7,9 +7,16 @@ use crate::model::{
     Account, AccountStatus, AuditCursor, AuditEvent, AuditKind, AuditOutcome, Decision, Invitation,
     InvitationKind, Mail, MailKind, MailOrigin, MailState, QueuedMail, TokenDigest,
 };
-use crate::portal::admin::{
-    AREA, AccountDetails, AuditSearch, InvitationsView, MailSearch, Overview, PageMessage, Search,
-};
+use crate::portal::account::activity;
+use crate::portal::admin;
+use crate::portal::admin::account::{AccountDetails, PageMessage};
+use crate::portal::admin::accounts::Search;
+use crate::portal::admin::audit::AuditSearch;
+use crate::portal::admin::invitations::InvitationsView;
+use crate::portal::admin::mails::MailSearch;
+use crate::portal::admin::overview::Overview;
+use crate::portal::signed_in::{SignedInRequest, SignedInUser};
+use crate::route::AdminPage;
 use crate::secret::Secret;
 use crate::services::{AccountPage, AuditPage, LocksInForce, MailPage, SignInError};
 
@@ -127,15 +134,15 @@ fn invitations() -> Vec<Invitation> {
 }
 
 #[expect(clippy::too_many_lines, reason = "a list")]
-pub(super) fn states(
-    renderer: &PageRenderer,
-    context: &RequestContext<'_>,
-) -> Vec<(&'static str, Response<Bytes>)> {
+pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Response<Bytes>)> {
     let principal = principal();
     let session = live_session(false);
-    let user = SignedInUser {
-        principal: &principal,
-        session: &session,
+    let cx = &SignedInRequest {
+        request: *request,
+        user: SignedInUser {
+            principal: &principal,
+            session: &session,
+        },
     };
     let details = |account, locked_for| AccountDetails {
         account,
@@ -147,21 +154,12 @@ pub(super) fn states(
         "T".repeat(43)
     ));
     let invalid = Refusal::new(Problem::InvalidInput);
-    let texts = |key: &'static str| renderer.texts.get(context.lang, key).to_owned();
-    let unconfirmed = PageMessage {
-        refused: Some((
-            Refusal::new(Problem::InvalidInput),
-            form_errors::Errors::from([("confirm", texts("admin.must-confirm"))]),
-        )),
+    let refused_for = |field, text| PageMessage {
+        refused: Some(cx.field_error(field, text).into()),
         ..PageMessage::default()
     };
-    let last = PageMessage {
-        refused: Some((
-            Refusal::new(Problem::InvalidInput),
-            form_errors::Errors::from([("action", texts("admin.last-administrator"))]),
-        )),
-        ..PageMessage::default()
-    };
+    let unconfirmed = refused_for("confirm", "admin.must-confirm");
+    let last = refused_for("action", "admin.last-administrator");
     let found = AccountPage {
         accounts: vec![waiting(), account()],
         next: Some("after".to_owned()),
@@ -180,10 +178,10 @@ pub(super) fn states(
         done: Some("admin.done-send"),
         ..InvitationsView::empty(false)
     };
-    let errors = form_errors::Errors::from([("count", texts("admin.count-refused"))]);
+    let errors = cx.field_error("count", "admin.count-refused");
     let refused = InvitationsView {
         count: "1000".to_owned(),
-        alert: Some(renderer.form_alert(context, &invalid, &errors, &["count"])),
+        alert: Some(cx.form_alert(&invalid, &errors, &["count"])),
         errors,
         ..InvitationsView::empty(true)
     };
@@ -192,7 +190,7 @@ pub(super) fn states(
         access_keys: Vec::new(),
         unknown: 3,
     };
-    let accounts = "/.auth/admin/accounts";
+    let place = admin::place(AdminPage::Accounts);
     let sent: Fields =
         serde_json::from_str(r#"{ "account": "mina", "action": "disable", "reason": "<Mina> left" }"#)
             .unwrap();
@@ -200,9 +198,8 @@ pub(super) fn states(
     vec![
         (
             "admin",
-            renderer.overview(
-                context,
-                user,
+            admin::overview::page(
+                cx,
                 &Overview {
                     sessions: 3,
                     waiting: 2,
@@ -211,37 +208,24 @@ pub(super) fn states(
                 },
             ),
         ),
-        (
-            "proof",
-            renderer.ask_password_again(context, user, AREA.at(accounts), Some(&sent), None),
-        ),
+        ("proof", reauthenticate::ask(cx, place, Some(&sent), None)),
         (
             "proof-wrong",
-            renderer.ask_password_again(
-                context,
-                user,
-                AREA.at(accounts),
-                Some(&sent),
-                Some(&SignInError::InvalidCredentials),
-            ),
+            reauthenticate::ask(cx, place, Some(&sent), Some(&SignInError::InvalidCredentials)),
         ),
-        (
-            "admin-accounts",
-            renderer.accounts(context, user, &search, &found),
-        ),
+        ("admin-accounts", admin::accounts::page(cx, &search, &found)),
         (
             "admin-accounts-none",
-            renderer.accounts(context, user, &Search::default(), &AccountPage::default()),
+            admin::accounts::page(cx, &Search::default(), &AccountPage::default()),
         ),
         (
             "admin-account-waiting",
-            renderer.account(context, user, &details(waiting(), None), PageMessage::default()),
+            admin::account::page(cx, &details(waiting(), None), PageMessage::default()),
         ),
         (
             "admin-account-locked",
-            renderer.account(
-                context,
-                user,
+            admin::account::page(
+                cx,
                 &details(account(), Some(Duration::from_secs(1199))),
                 PageMessage {
                     link: Some(&link),
@@ -251,33 +235,33 @@ pub(super) fn states(
         ),
         (
             "admin-account-unconfirmed",
-            renderer.account(context, user, &details(declined(), None), unconfirmed),
+            admin::account::page(cx, &details(declined(), None), unconfirmed),
         ),
         (
             "admin-account-last",
-            renderer.account(context, user, &details(account(), None), last),
+            admin::account::page(cx, &details(account(), None), last),
         ),
         (
             "admin-invitations",
-            renderer.invitations(context, user, ok, &invitations(), &links),
+            admin::invitations::page(cx, ok, &invitations(), &links),
         ),
         (
             "admin-invitations-sent",
-            renderer.invitations(context, user, ok, &invitations(), &mailed),
+            admin::invitations::page(cx, ok, &invitations(), &mailed),
         ),
         (
             "admin-invitations-refused",
-            renderer.invitations(context, user, invalid.problem, &[], &refused),
+            admin::invitations::page(cx, invalid.problem, &[], &refused),
         ),
         (
             "admin-audit",
-            renderer.audit(context, user, &AuditSearch::default(), &events()),
+            admin::audit::page(cx, &AuditSearch::default(), &events()),
         ),
-        ("account-activity", renderer.activity(context, user, &events())),
-        ("admin-locks", renderer.locks(context, user, &locks)),
+        ("account-activity", activity::page(cx, &events())),
+        ("admin-locks", admin::locks::page(cx, &locks)),
         (
             "admin-mails",
-            renderer.mails(context, user, &MailSearch::default(), &mails()),
+            admin::mails::page(cx, &MailSearch::default(), &mails()),
         ),
     ]
 }

@@ -245,7 +245,7 @@ async fn s21_a_session_older_than_the_password_is_dropped_at_load() {
         password_confirm: new(),
     };
     let (account, origin) = (&world.services.account_settings, client());
-    let changed = account.change_password(&own.session, form, &origin);
+    let changed = account.change_password(&own.session, &form, &origin);
     changed.await.unwrap();
     // What a gateway leaves that was killed between the two, when they were two steps.
     world.store.put_session(left_over.unwrap(), None).await.unwrap();
