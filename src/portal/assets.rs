@@ -12,8 +12,9 @@ use sha2::{Digest, Sha256};
 use super::PortalError;
 use crate::colour::Colour;
 use crate::config::BrandingConfig;
+use crate::route::Page;
 
-const PREFIX: &str = "/.auth/assets/";
+const PREFIX: &str = Page::Asset.path();
 const LARGEST_LOGO: usize = 64 * 1024;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 mod source;
 
-use source::{Name, names_in_the_program};
+use source::{Name, read_program};
 
 /// `(from, to, why)`: code in the module `from`, or below it, may name `to`, or what is below it.
 /// Modules that have no row as `from` import nothing from the crate.
@@ -368,7 +368,7 @@ const MAX_LINES: usize = 700;
 fn modules_name_only_what_the_law_allows() {
     let mut faults = Vec::new();
     let mut used = BTreeSet::new();
-    for name in names_in_the_program() {
+    for name in read_program().names {
         if !name.in_crate || same_top(&name.module, &name.path) || name.module == "crate" {
             continue;
         }
@@ -397,7 +397,8 @@ fn modules_name_only_what_the_law_allows() {
 
 #[test]
 fn fenced_crates_are_named_only_where_they_belong() {
-    let faults: Vec<_> = names_in_the_program()
+    let faults: Vec<_> = read_program()
+        .names
         .iter()
         .filter(|name| !name.in_crate)
         .filter_map(|name| {
@@ -410,6 +411,22 @@ fn fenced_crates_are_named_only_where_they_belong() {
         })
         .collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// A page's path is had from `route::Page`, which no other place can come to differ from.
+#[test]
+fn the_paths_of_pages_are_written_in_one_place() {
+    let (table, others): (Vec<_>, Vec<_>) = read_program()
+        .texts
+        .into_iter()
+        .filter(|text| text.text.contains("/.auth/"))
+        .partition(|text| text.place.starts_with("src/route/page.rs:"));
+    assert!(!table.is_empty());
+    let others: Vec<_> = others
+        .into_iter()
+        .map(|text| format!("{}: {:?}", text.place, text.text))
+        .collect();
+    assert!(others.is_empty(), "\n{}", others.join("\n"));
 }
 
 #[test]
