@@ -9,17 +9,16 @@ use url::Url;
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
 use super::account_settings::MOST_FORMER_USERNAMES;
 use super::approval::Approval;
-use super::display_name::account_name;
+use super::input::{is_reserved, parse_display_name};
 use super::password_hash::PasswordHash;
 use super::pending_revocations::AccountAct;
-use super::sign_up::is_reserved;
 use super::{
     AccessKeys, Actor, Audit, DeferredRevocations, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy,
     Sessions, SharedServices,
 };
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, SessionId};
 use crate::model::{
     Account, AccountStatus, AuditDetail, DetailKey, Email, LockoutSubject, Mail, MailKind, Password,
     Username, is_blank, turns_text,
@@ -31,7 +30,6 @@ use crate::text::is_language_tag;
 
 mod error;
 mod htpasswd;
-mod sessions;
 mod status;
 mod version;
 
@@ -194,7 +192,7 @@ impl Accounts {
             return Err(AccountError::UsernameReserved(username.to_string()));
         }
         let groups = Self::group_names(&new.groups)?;
-        let name = account_name(new.name.as_deref().unwrap_or_default())?;
+        let name = parse_display_name(new.name.as_deref().unwrap_or_default())?;
         let password_hash = self.hash(new.password, &new.email, &username).await?;
         let now = self.clock.now();
         Ok(Account {
@@ -364,6 +362,44 @@ impl Accounts {
             .await;
     }
 
+    /// Ends all sessions of an account. How many there were.
+    pub async fn end_sessions(
+        &self,
+        name: &str,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<(Account, usize), AccountError> {
+        let account = self.find(name).await?;
+        let all = SessionsToEnd::Account(account.id, None);
+        let ended = self.sessions.end_by(by, all).await?;
+        let event = Event::about(Kind::SessionEnd, &account)
+            .by(by)
+            .detail(AuditDetail::bare(DetailKey::All));
+        self.audit.note(origin, &event);
+        Ok((account, ended))
+    }
+
+    /// Ends one session of an account. How many there were: one, or none if it is over or somebody else's.
+    pub async fn end_session(
+        &self,
+        name: &str,
+        session: SessionId,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<(Account, usize), AccountError> {
+        let account = self.find(name).await?;
+        let listed = self.sessions.list(Some(account.id));
+        if !listed.iter().any(|info| info.session.id == session) {
+            return Ok((account, 0));
+        }
+        let ended = self.sessions.end_by(by, SessionsToEnd::Id(session)).await?;
+        let event = Event::about(Kind::SessionEnd, &account)
+            .by(by)
+            .detail(AuditDetail::of(DetailKey::Session, &session));
+        self.audit.note(origin, &event);
+        Ok((account, ended))
+    }
+
     /// The groups that are meant, for accounts and for the invitations that make them: at most `MOST_GROUPS`, and without
     /// blanks around a name, which no route could ask for.
     pub fn group_names(given: &BTreeSet<String>) -> Result<BTreeSet<String>, AccountError> {
@@ -386,7 +422,7 @@ impl Accounts {
     /// Refuses an account from a file that no other way in could have made.
     pub fn require_possible(account: &Account) -> Result<(), AccountError> {
         if Self::group_names(&account.groups)? != account.groups
-            || account_name(account.name.as_deref().unwrap_or_default())? != account.name
+            || parse_display_name(account.name.as_deref().unwrap_or_default())? != account.name
         {
             return Err(AccountError::Untrimmed);
         }

@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::approval::Approval;
+use super::input::{parse_email, parse_new_password};
 use super::mail::NOBODY;
-use super::new_password::choose;
-use super::sign_up::parse_email;
 use super::{
     AccessKeys, Actor, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy,
     Sessions, SharedServices, SignUpField, SignUpNext,
@@ -231,7 +230,7 @@ impl EmailTokens {
     ) -> Result<(), LinkError> {
         let (digest, good) = self.reset_token(token).await?;
         let account = self.store.account(good.account).await?.ok_or(LinkError::Void)?;
-        let password = choose(
+        let password = parse_new_password(
             &self.policy,
             password,
             again,
