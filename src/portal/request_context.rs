@@ -86,14 +86,8 @@ impl<'a> RequestContext<'a> {
 
     /// Where it came from, for the record.
     pub(super) fn origin(&self) -> Origin {
-        let agent = self.head.headers.get(http::header::USER_AGENT);
-        let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-        Origin {
-            address: Some(self.head.client.address),
-            request: Some(self.head.id),
-            user_agent: agent.chars().take(256).collect(),
-            language: Some(self.tag.to_owned()),
-        }
+        let head = self.head;
+        Origin::of_request(head.id, head.client.address, head.user_agent(), Some(self.tag))
     }
 }
 
