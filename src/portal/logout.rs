@@ -1,14 +1,15 @@
 //! `/.auth/logout`.
 
 use bytes::Bytes;
-use http::header::{HeaderName, SET_COOKIE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::SET_COOKIE;
+use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::forms::Fields;
 use super::page_context::{PageContext, PageResult, unavailable};
 use super::request_context::RequestContext;
 use super::return_to::ReturnTo;
+use super::security_headers;
 use crate::model::Principal;
 use crate::refusal::Refusal;
 use crate::route::Page;
@@ -20,13 +21,6 @@ struct LogoutView<'a> {
     /// Where it leads, if that was asked for.
     rd: Option<&'a str>,
 }
-
-/// What a browser keeps of the pages that were seen is not the next person's to look at. Cookies and storage stay: they are
-/// the applications' too.
-const CLEAR_SITE_DATA: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("clear-site-data"),
-    HeaderValue::from_static("\"cache\""),
-);
 
 pub(super) fn get(cx: &PageContext<'_>) -> Response<Bytes> {
     page(cx, cx.visitor.principal)
@@ -79,6 +73,5 @@ pub(super) async fn end_session(cx: &PageContext<'_>) -> Result<(), Refusal> {
 pub(super) fn clear_browser(services: &Services, response: &mut Response<Bytes>) {
     let headers = response.headers_mut();
     headers.append(SET_COOKIE, services.session_cookie.clear());
-    let (name, value) = CLEAR_SITE_DATA;
-    headers.insert(name, value);
+    security_headers::clear_cache(headers);
 }

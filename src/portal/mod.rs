@@ -25,6 +25,7 @@ mod request_context;
 mod reset;
 mod response;
 mod return_to;
+mod security_headers;
 mod session_list;
 mod signed_in;
 mod signup;

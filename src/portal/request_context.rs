@@ -38,7 +38,7 @@ impl<'a> RequestContext<'a> {
         let texts = &renderer.texts;
         let chosen = parameter(head.query, "lang").and_then(|tag| texts.language(&tag));
         let lang = chosen
-            .or_else(|| texts.language(cookie(head.headers, &renderer.language_cookie)?))
+            .or_else(|| texts.language(cookie(head.headers, renderer.cookies.language_name())?))
             .or_else(|| {
                 let header = head.headers.get(ACCEPT_LANGUAGE)?;
                 texts.accepted(header.to_str().ok()?)

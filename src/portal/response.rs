@@ -1,9 +1,8 @@
-//! Answers: a page, a JSON document, a redirect, each with the headers that every one of them needs (S25, S32).
+//! Answers: a page, a JSON document, a redirect, each with the headers that every one of them needs.
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION,
-    REFERRER_POLICY, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Response, StatusCode};
 use minijinja::context;
@@ -12,8 +11,8 @@ use serde::Serialize;
 
 use super::renderer::PageRenderer;
 use super::request_context::{RequestContext, ResponseFormat};
+use super::security_headers;
 use crate::refusal::Problem;
-use crate::route::Page;
 use crate::text::Lang;
 
 /// How a request ends: with a status, or refused, which has one too.
@@ -164,32 +163,10 @@ impl RequestContext<'_> {
                 headers.insert(CONTENT_LANGUAGE, language);
             }
         }
-        for (name, value) in [
-            (CACHE_CONTROL, "no-store"),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (VARY, "Accept, Accept-Language, Cookie"),
-            (
-                HeaderName::from_static("cross-origin-opener-policy"),
-                "same-origin",
-            ),
-            (
-                HeaderName::from_static("permissions-policy"),
-                "camera=(), geolocation=(), microphone=()",
-            ),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        let carries_token = Page::at(self.head.path).is_some_and(Page::carries_token)
-            || self.head.query.is_some_and(|query| query.contains("invitation"));
-        let referrer = if carries_token {
-            "no-referrer"
-        } else {
-            "same-origin"
-        };
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static(referrer));
+        security_headers::set(headers, self.head);
         if outcome.status == StatusCode::UNAUTHORIZED {
             headers.insert(
-                http::header::WWW_AUTHENTICATE,
+                WWW_AUTHENTICATE,
                 self.renderer.challenges.header_for(self.head.headers),
             );
         }
@@ -200,14 +177,8 @@ impl RequestContext<'_> {
 impl PageRenderer {
     /// Has the browser ask for pages in this language from now on.
     pub(super) fn remember_language(&self, response: &mut Response<Bytes>, lang: Lang) {
-        let cookie = format!(
-            "{}={}; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax",
-            self.language_cookie,
-            self.texts.tag(lang)
-        );
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            response.headers_mut().append(SET_COOKIE, cookie);
-        }
+        let cookie = self.cookies.set_language(self.texts.tag(lang));
+        response.headers_mut().append(SET_COOKIE, cookie);
     }
 }
 

@@ -46,7 +46,7 @@ async fn an_account_moves_when_the_new_address_says_so_and_the_old_one_is_told()
         (303, "/.auth/account?done=email")
     );
     let noticed =
-        "__Host-vestibule-notice=email-changed; Path=/; Max-Age=300; Secure; HttpOnly; SameSite=Lax";
+        "__Host-vestibule-notice=email-changed; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=300";
     assert_eq!(shown.cookies, [noticed], "who has to sign in first is told there");
     let me = ann.get_json("/.auth/me").await.document;
     assert_eq!((&me["email"], &me["email_verified"]), (&json!(NEW), &json!(true)));

@@ -241,7 +241,7 @@ async fn s15_signup_that_is_closed_is_not_there_and_no_page_leads_to_it() {
 #[tokio::test]
 async fn what_was_done_just_before_is_said_once_and_nothing_else_is() {
     let gateway = Running::start(|_| {}).await;
-    let cleared = "__Host-vestibule-notice=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax";
+    let cleared = "__Host-vestibule-notice=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0";
     let mut visitor = gateway.visitor();
     for (cookie, says) in [
         ("", None),
