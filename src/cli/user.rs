@@ -15,7 +15,7 @@ use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly};
 use crate::clock::Clock;
 use crate::control::{AccountDetails, AccountView, Command, NewUser, ResetLink, UserChange};
-use crate::model::{AccountStatus, Decision, Email, Username};
+use crate::model::{Decision, Email, Username};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
@@ -202,7 +202,7 @@ fn described(details: &AccountDetails) -> String {
         ("before", before.join(", ")),
         ("name", account.name.clone().unwrap_or_default()),
         ("groups", joined(&account.groups)),
-        ("standing", status(account.standing).to_owned()),
+        ("status", account.status.as_str().to_owned()),
         ("decided", decision),
         ("locked", locked.unwrap_or_else(|| "no".to_owned())),
         ("sessions", details.sessions.to_string()),
@@ -217,15 +217,6 @@ fn decided(decision: &Decision, now: Timestamp) -> String {
     match &decision.reason {
         Some(reason) => printable(&format!("{when} by {}: {reason}", decision.by)),
         None => printable(&format!("{when} by {}", decision.by)),
-    }
-}
-
-fn status(status: AccountStatus) -> &'static str {
-    match status {
-        AccountStatus::Active => "active",
-        AccountStatus::AwaitingApproval => "awaiting approval",
-        AccountStatus::Declined => "declined",
-        AccountStatus::Disabled => "disabled",
     }
 }
 

@@ -191,7 +191,7 @@ pub struct UserQuery {
     /// The address, a username, the name or a word of it begins with this.
     pub text: Option<String>,
     /// Stands there.
-    pub standing: Option<AccountStatus>,
+    pub status: Option<AccountStatus>,
     /// Is in this group.
     pub group: Option<String>,
     /// From what another answer named.

@@ -85,7 +85,7 @@ impl From<AccountError> for CommandError {
             AccountError::UsernameTaken(_) | AccountError::UsernameReserved(_) => {
                 format!("{error}; choose another with --username")
             }
-            AccountError::Status(_, standing) => format!("{error}, {}", serves(*standing)),
+            AccountError::Status(_, status) => format!("{error}, {}", serves(*status)),
             AccountError::LastAdministrator => {
                 format!("{error}; put another account into that group first")
             }

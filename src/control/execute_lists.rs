@@ -12,7 +12,7 @@ impl Administration {
     pub(super) async fn find_users(&self, query: UserQuery) -> Result<FoundUsers, CommandError> {
         let filter = AccountFilter {
             text: query.text,
-            standing: query.standing,
+            status: query.status,
             group: query.group,
         };
         let (inspection, limit) = (&self.services.admin_queries, query.limit.min(USERS_A_PAGE));

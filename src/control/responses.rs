@@ -32,7 +32,7 @@ pub struct AccountView {
     /// Its groups.
     pub groups: BTreeSet<String>,
     /// Where it stands with the administrators.
-    pub standing: AccountStatus,
+    pub status: AccountStatus,
     /// What an administrator last decided about that.
     pub decision: Option<Decision>,
     /// When it was made.
@@ -55,7 +55,7 @@ impl From<Account> for AccountView {
             email_verified: account.email_verified,
             name: account.name,
             groups: account.groups,
-            standing: account.standing,
+            status: account.status,
             decision: account.decision,
             created_at: account.created_at,
             password_changed_at: account.password_changed_at,

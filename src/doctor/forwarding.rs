@@ -126,6 +126,6 @@ pub(super) async fn identity(context: &DoctorContext<'_>) -> Vec<Finding> {
 async fn somebody(context: &DoctorContext<'_>) -> Option<String> {
     let users = context.ask(Command::ListUsers(None)).await.ok()?;
     let mut users = users.as_array()?.iter();
-    let user = users.find(|user| user.get("standing").and_then(Value::as_str) == Some("active"))?;
+    let user = users.find(|user| user.get("status").and_then(Value::as_str) == Some("active"))?;
     user.get("id").and_then(Value::as_str).map(str::to_owned)
 }

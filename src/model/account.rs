@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,7 @@ pub struct Account {
     /// bcrypt in one of the contract's stored forms. Not a secret that signs in, but not for eyes either.
     pub password_hash: String,
     /// Whether an administrator lets them in.
-    pub standing: AccountStatus,
+    pub status: AccountStatus,
     /// What an administrator last decided about that, if one did.
     pub decision: Option<Decision>,
     /// When it was made.
@@ -59,7 +60,7 @@ impl fmt::Debug for Account {
             .field("username", &self.username)
             .field("email", &self.email)
             .field("groups", &self.groups)
-            .field("standing", &self.standing)
+            .field("status", &self.status)
             .finish_non_exhaustive()
     }
 }
@@ -90,7 +91,41 @@ pub enum AccountStatus {
     Disabled,
 }
 
-/// What an administrator decided about an account's standing.
+impl AccountStatus {
+    /// All of them, in the order in which they are offered: what waits for a decision first.
+    pub const ALL: &[Self] = &[
+        Self::AwaitingApproval,
+        Self::Active,
+        Self::Disabled,
+        Self::Declined,
+    ];
+
+    /// Its one name: in JSON, on the command line, in columns, and of its text on pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::AwaitingApproval => "awaiting-approval",
+            Self::Declined => "declined",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl FromStr for AccountStatus {
+    type Err = StatusError;
+
+    fn from_str(text: &str) -> Result<Self, StatusError> {
+        let known = Self::ALL.iter().copied().find(|status| status.as_str() == text);
+        known.ok_or(StatusError)
+    }
+}
+
+/// A text that names no status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("awaiting-approval, active, disabled or declined")]
+pub struct StatusError;
+
+/// What an administrator decided about an account's status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// Who decided, by the name that the record has for them.
@@ -108,4 +143,19 @@ pub struct Agreement {
     pub version: String,
     /// When.
     pub at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_one_name_everywhere() {
+        for status in AccountStatus::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+            assert_eq!(status.as_str().parse(), Ok(*status));
+            assert!(StatusError.to_string().contains(status.as_str()));
+        }
+        assert_eq!("nonsense".parse::<AccountStatus>(), Err(StatusError));
+    }
 }

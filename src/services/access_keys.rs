@@ -499,7 +499,7 @@ impl AccessKeys {
         stored: Vec<AccessKey>,
     ) {
         let account = account
-            .filter(|account| account.standing == AccountStatus::Active)
+            .filter(|account| account.status == AccountStatus::Active)
             .filter(|account| !self.revocations.has_account(account.id));
         let before = index.remove(&id).unwrap_or_default();
         let known: HashSet<AccessKeyId> = stored.iter().map(|key| key.id).collect();

@@ -74,7 +74,7 @@ impl From<EditError> for AccountSettingsError {
         match error {
             EditError::Gone => Self::Gone,
             EditError::UsernameTaken(_) => Self::Username(FieldError::UsernameTaken),
-            // An edit that keeps the address cannot meet another account's, nor does an owner decide about the standing.
+            // An edit that keeps the address cannot meet another account's, nor does an owner decide about the status.
             EditError::EmailTaken(_) | EditError::Status(_) | EditError::Stale(..) => {
                 Self::Store(StoreError::Unavailable(error.to_string()))
             }

@@ -203,7 +203,7 @@ impl Accounts {
             name,
             groups,
             password_hash,
-            standing: AccountStatus::Active,
+            status: AccountStatus::Active,
             decision: None,
             created_at: now,
             password_changed_at: now,
@@ -236,7 +236,7 @@ impl Accounts {
         Ok(self.store.accounts(after, limit).await?)
     }
 
-    /// Changes an account as it is, whatever else is changed at that moment. What its standing leaves nothing to decide about is refused;
+    /// Changes an account as it is, whatever else is changed at that moment. What its status leaves nothing to decide about is refused;
     /// a decision that already holds changes nothing, is mailed to nobody and is not recorded.
     pub async fn change(
         &self,
@@ -267,10 +267,10 @@ impl Accounts {
                 self.note(Kind::Unlock, &account, by, origin);
                 return Ok(account);
             }
-            AccountChange::Approve => (Kind::Approve, Edit::Standing(StatusChange::Approve)),
-            AccountChange::Decline => (Kind::Decline, Edit::Standing(StatusChange::Decline)),
-            AccountChange::Disable => (Kind::Disable, Edit::Standing(StatusChange::Disable)),
-            AccountChange::Enable => (Kind::Enable, Edit::Standing(StatusChange::Enable)),
+            AccountChange::Approve => (Kind::Approve, Edit::Status(StatusChange::Approve)),
+            AccountChange::Decline => (Kind::Decline, Edit::Status(StatusChange::Decline)),
+            AccountChange::Disable => (Kind::Disable, Edit::Status(StatusChange::Disable)),
+            AccountChange::Enable => (Kind::Enable, Edit::Status(StatusChange::Enable)),
             AccountChange::SetGroups(groups) => {
                 let groups = Self::group_names(&groups)?;
                 (Kind::GroupsChange, Edit::Groups(groups))
@@ -280,8 +280,8 @@ impl Accounts {
                 (Kind::PasswordChange, Edit::Password(hash, self.clock.now()))
             }
         };
-        let decides = matches!(edit, Edit::Standing(_));
-        let disables = matches!(edit, Edit::Standing(StatusChange::Disable));
+        let decides = matches!(edit, Edit::Status(_));
+        let disables = matches!(edit, Edit::Status(StatusChange::Disable));
         let keeps_sessions = edit.keeps_sessions();
         let act = PendingChange {
             edit,
@@ -308,7 +308,7 @@ impl Accounts {
             self.revocations.pending.remove_disabled(changed.id);
         }
         drop(turn);
-        let held = decides && changed.standing == before.standing;
+        let held = decides && changed.status == before.status;
         self.mailer.announce();
         self.access_keys.refresh(changed.id).await;
         let ended = if keeps_sessions {
@@ -460,7 +460,7 @@ impl Accounts {
         });
         changed.await.map_err(|error| match error {
             EditError::Gone => AccountError::NotFound(email.to_string()),
-            EditError::Status(standing) => AccountError::Status(email, standing),
+            EditError::Status(status) => AccountError::Status(email, status),
             EditError::Stale(parts, account) => AccountError::Stale(parts, account),
             EditError::EmailTaken(email) => AccountError::EmailTaken(email),
             EditError::UsernameTaken(username) => AccountError::UsernameTaken(username.to_string()),
@@ -518,7 +518,7 @@ fn made(account: Account, created: CreateAccount) -> Result<Account, AccountErro
 
 /// What a change does to the record.
 enum Edit {
-    Standing(StatusChange),
+    Status(StatusChange),
     Groups(BTreeSet<String>),
     Password(String, Timestamp),
 }
@@ -526,7 +526,7 @@ enum Edit {
 impl Edit {
     fn keeps_sessions(&self) -> bool {
         match self {
-            Self::Standing(ruling) => ruling.lets_in(),
+            Self::Status(ruling) => ruling.lets_in(),
             Self::Groups(_) => true,
             Self::Password(..) => false,
         }
@@ -562,7 +562,7 @@ impl PendingChange {
 
     fn change(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
         match &self.edit {
-            Edit::Standing(ruling) => {
+            Edit::Status(ruling) => {
                 return self.approval.decide(*ruling, account, &self.by, &self.origin);
             }
             Edit::Groups(groups) => account.groups.clone_from(groups),

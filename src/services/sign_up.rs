@@ -58,7 +58,7 @@ impl SignUpNext {
     pub(super) fn of(account: &Account, verify_email: bool) -> Self {
         if verify_email && !account.email_verified {
             Self::Verify
-        } else if account.standing == AccountStatus::AwaitingApproval {
+        } else if account.status == AccountStatus::AwaitingApproval {
             Self::Approval
         } else {
             Self::Login
@@ -257,7 +257,7 @@ impl SignUp {
                 .as_ref()
                 .map_or_else(BTreeSet::new, |invitation| invitation.groups.clone()),
             password_hash,
-            standing: if self.config.approval && !first_administrator {
+            status: if self.config.approval && !first_administrator {
                 AccountStatus::AwaitingApproval
             } else {
                 AccountStatus::Active

@@ -198,6 +198,7 @@ pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::AccountStatus;
     use crate::refusal::Problem;
 
     #[test]
@@ -236,6 +237,11 @@ mod tests {
             ["title", "detail", "operator"].map(|part| format!("problem.{}.{part}", problem.slug()))
         });
         let mut used: BTreeSet<String> = kinds.collect();
+        used.extend(
+            AccountStatus::ALL
+                .iter()
+                .map(|status| format!("status.{}", status.as_str())),
+        );
         let names: BTreeSet<&str> = known.iter().filter_map(|key| key.split('.').next()).collect();
         for literal in code.split('"') {
             let looks_like_a_key = literal.split_once('.').is_some_and(|(first, rest)| {

@@ -98,7 +98,7 @@ async fn a_decision_and_its_reason_are_kept_and_recorded() {
     );
 
     let shown = gateway.command(Command::ShowUser("ann".to_owned())).await;
-    assert_eq!(shown["standing"], "declined");
+    assert_eq!(shown["status"], "declined");
     assert_eq!(shown["decision"]["reason"], "not one of us");
     let record = std::fs::read_to_string(gateway.file("audit.jsonl")).unwrap();
     let event = record.lines().find(|line| line.contains("\"decline\"")).unwrap();

@@ -62,7 +62,7 @@ fn an_account_is_added_listed_and_shown() {
     assert_eq!(added["email"], "ann@example.com");
     assert_eq!(added["username"], "ann");
     assert_eq!(added["groups"], json!(["dev", "ops"]));
-    assert_eq!(added["standing"], "active");
+    assert_eq!(added["status"], "active");
     assert_eq!(added["email_verified"], true);
     add(&site, "bob@example.com", &["--username", "robert"]);
 
@@ -82,10 +82,7 @@ fn an_account_is_added_listed_and_shown() {
     }
 
     let table = site.run(&["user", "list"]).stdout;
-    assert!(
-        table.starts_with("EMAIL            USERNAME  STANDING"),
-        "{table}"
-    );
+    assert!(table.starts_with("EMAIL            USERNAME  STATUS"), "{table}");
 }
 
 #[test]
@@ -185,8 +182,8 @@ fn an_account_is_changed_and_deleted() {
     add(&site, "ann@example.com", &[]);
     let ann = "ann@example.com";
 
-    assert_eq!(site.ask(&["user", "disable", ann])["standing"], "disabled");
-    assert_eq!(site.ask(&["user", "enable", ann])["standing"], "active");
+    assert_eq!(site.ask(&["user", "disable", ann])["status"], "disabled");
+    assert_eq!(site.ask(&["user", "enable", ann])["status"], "active");
     assert_eq!(
         site.ask(&["user", "set-groups", ann, "a", "b"])["groups"],
         json!(["a", "b"])

@@ -75,15 +75,12 @@ async fn accounts_are_searched_and_shown() {
         .document;
     assert_eq!(emails(&found), ["root1@example.com"]);
     let found = admin
-        .get_json("/.auth/admin/accounts?standing=disabled")
+        .get_json("/.auth/admin/accounts?status=disabled")
         .await
         .document;
     assert!(emails(&found).is_empty());
 
-    let page = admin
-        .open("/.auth/admin/accounts?q=ann&standing=active")
-        .await
-        .page;
+    let page = admin.open("/.auth/admin/accounts?q=ann&status=active").await.page;
     assert!(
         page.contains("annette@example.com") && !page.contains("bob@example.com"),
         "{page}"
@@ -117,7 +114,7 @@ async fn s28_disabling_ends_the_sessions_at_once() {
         "{page}"
     );
     let (status, document) = act(&admin, "ann", "enable").await;
-    assert_eq!((status, &document["standing"]), (200, &json!("active")));
+    assert_eq!((status, &document["status"]), (200, &json!("active")));
     gateway.sign_in("ann@example.com").await;
 }
 
@@ -274,12 +271,12 @@ async fn the_password_is_asked_again_after_a_while_and_nothing_is_lost() {
         "{}",
         asked.page
     );
-    let standing = admin.get_json("/.auth/admin/account?id=ann").await.document["standing"].clone();
-    assert_eq!(standing, "active", "nothing is done before");
+    let status = admin.get_json("/.auth/admin/account?id=ann").await.document["status"].clone();
+    assert_eq!(status, "active", "nothing is done before");
     let proved = [&fields[..], &[("current_password", PASSWORD)]].concat();
     assert_eq!(admin.submit(ACCOUNT, &proved).await.status, 303);
     let shown = admin.get_json("/.auth/admin/account?id=ann").await.document;
-    assert_eq!(shown["standing"], "disabled");
+    assert_eq!(shown["status"], "disabled");
     assert_eq!(shown["decision"]["reason"], "left <the> team");
 }
 
@@ -347,14 +344,14 @@ async fn whoever_waits_is_seen_and_decided_about() {
     gateway.sign_up("ann@example.com", "ann", PASSWORD).await;
     assert_eq!(admin.get_json("/.auth/admin").await.document["waiting"], 1);
     let (_, declined) = act(&admin, "ann", "decline").await;
-    assert_eq!(declined["standing"], "declined");
+    assert_eq!(declined["status"], "declined");
     let found = admin
-        .get_json("/.auth/admin/accounts?standing=declined")
+        .get_json("/.auth/admin/accounts?status=declined")
         .await
         .document;
     assert_eq!(found["accounts"][0]["email"], "ann@example.com");
     let (status, document) = act(&admin, "ann", "approve").await;
-    assert_eq!((status, &document["standing"]), (200, &json!("active")));
+    assert_eq!((status, &document["status"]), (200, &json!("active")));
     let decided = document["decision"]["by"].as_str();
     assert_eq!(decided, Some("root1@example.com"), "{document}");
     assert_eq!(admin.get_json("/.auth/admin").await.document["waiting"], 0);

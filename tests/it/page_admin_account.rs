@@ -25,7 +25,7 @@ async fn s17_what_the_status_leaves_no_choice_about_is_refused_by_name() {
     assert_eq!(status, 422, "{problem}");
     let said = problem["errors"]["action"].as_str().unwrap();
     assert!(said.contains("active") && said.contains("disabled"), "{said}");
-    assert_eq!(act(&admin, "ann", "disable").await.1["standing"], "disabled");
+    assert_eq!(act(&admin, "ann", "disable").await.1["status"], "disabled");
     for action in ["approve", "decline"] {
         let refused = admin
             .submit(ACCOUNT, &[("account", "ann"), ("action", action)])
@@ -34,7 +34,7 @@ async fn s17_what_the_status_leaves_no_choice_about_is_refused_by_name() {
         assert!(refused.page.contains("it can be enabled"), "{}", refused.page);
     }
     assert_eq!(act(&admin, "ann", "disable").await.0, 200, "it holds already");
-    assert_eq!(act(&admin, "ann", "enable").await.1["standing"], "active");
+    assert_eq!(act(&admin, "ann", "enable").await.1["status"], "active");
 }
 
 #[tokio::test]

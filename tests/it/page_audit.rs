@@ -146,8 +146,8 @@ async fn a_filter_that_means_nothing_is_refused() {
         ("audit?until=soon&export=lines", "until", "2026-01-31"),
         ("audit?who=a&account=b", "who", "not for both"),
         (
-            "accounts?standing=bogus",
-            "standing",
+            "accounts?status=bogus",
+            "status",
             "awaiting-approval, active, disabled, declined",
         ),
     ] {
@@ -170,7 +170,7 @@ async fn a_filter_that_means_nothing_is_refused() {
         );
     }
     assert_eq!(admin.get_json("/.auth/admin/audit?after=x").await.status, 422);
-    for query in ["audit?event=&outcome=&from=&until=&who=", "accounts?standing=&q="] {
+    for query in ["audit?event=&outcome=&from=&until=&who=", "accounts?status=&q="] {
         assert_eq!(
             admin.get_json(&format!("/.auth/admin/{query}")).await.status,
             200,

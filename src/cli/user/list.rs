@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{joined, status};
+use super::joined;
 use crate::cli::admin_client::AdminClient;
 use crate::cli::output::{CommandOutput, Failure};
 use crate::cli::table::{moment, table};
@@ -13,7 +13,7 @@ use crate::model::AccountStatus;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {
     /// Only those that wait for approval.
-    #[arg(long, conflicts_with = "standing")]
+    #[arg(long, conflicts_with = "status")]
     waiting: bool,
     /// Only those whose address, username or name, or a word of it, begins with this.
     #[arg(long, value_name = "TEXT")]
@@ -21,9 +21,9 @@ pub(in crate::cli) struct List {
     /// Only those in this group.
     #[arg(long)]
     group: Option<String>,
-    /// Only those that stand there: active, awaiting-approval, declined or disabled.
-    #[arg(long, value_parser = read_standing)]
-    standing: Option<AccountStatus>,
+    /// Only those with this status: awaiting-approval, active, disabled or declined.
+    #[arg(long)]
+    status: Option<AccountStatus>,
     /// No more than so many.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -37,14 +37,14 @@ impl List {
             [
                 account.email.to_string(),
                 account.username.to_string(),
-                status(account.standing).to_owned(),
+                account.status.as_str().to_owned(),
                 joined(&account.groups),
                 moment(account.created_at, now),
             ]
         });
         let text = if !accounts.is_empty() {
-            table(["EMAIL", "USERNAME", "STANDING", "GROUPS", "CREATED"], rows)
-        } else if self.search.is_some() || self.group.is_some() || self.standing.is_some() {
+            table(["EMAIL", "USERNAME", "STATUS", "GROUPS", "CREATED"], rows)
+        } else if self.search.is_some() || self.group.is_some() || self.status.is_some() {
             "There are no such accounts.".to_owned()
         } else if self.waiting {
             "Nobody waits for approval.".to_owned()
@@ -63,7 +63,7 @@ impl List {
         loop {
             let query = UserQuery {
                 text: self.search.clone(),
-                standing: self.standing.or(waiting),
+                status: self.status.or(waiting),
                 group: self.group.clone(),
                 after,
                 limit: USERS_A_PAGE.min(most - accounts.len()),
@@ -75,15 +75,5 @@ impl List {
                 return Ok(accounts);
             }
         }
-    }
-}
-
-fn read_standing(name: &str) -> Result<AccountStatus, &'static str> {
-    match name {
-        "active" => Ok(AccountStatus::Active),
-        "awaiting-approval" => Ok(AccountStatus::AwaitingApproval),
-        "declined" => Ok(AccountStatus::Declined),
-        "disabled" => Ok(AccountStatus::Disabled),
-        _ => Err("active, awaiting-approval, declined or disabled"),
     }
 }

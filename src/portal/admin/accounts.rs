@@ -15,19 +15,11 @@ use crate::portal::signed_in::SignedInRequest;
 use crate::route::AdminPage;
 use crate::services::{AccountFilter, AccountPage};
 
-/// All states that can be asked for.
-const STANDINGS: &[AccountStatus] = &[
-    AccountStatus::AwaitingApproval,
-    AccountStatus::Active,
-    AccountStatus::Disabled,
-    AccountStatus::Declined,
-];
-
 /// What is looked for, as it was asked.
 #[derive(Default, Serialize)]
 pub(in crate::portal) struct Search {
     pub(in crate::portal) q: String,
-    pub(in crate::portal) standing: Option<AccountStatus>,
+    pub(in crate::portal) status: Option<AccountStatus>,
     pub(in crate::portal) group: String,
 }
 
@@ -46,14 +38,14 @@ struct AccountRow<'a> {
     username: &'a str,
     name: &'a str,
     groups: &'a BTreeSet<String>,
-    standing: AccountStatus,
+    status: AccountStatus,
     created_at: String,
 }
 
 #[derive(Serialize)]
 struct AccountsView<'a> {
     search: &'a Search,
-    standings: &'static [AccountStatus],
+    statuses: &'static [AccountStatus],
     found: FoundAccounts<'a>,
     next: Option<String>,
     deleted: bool,
@@ -63,23 +55,20 @@ struct AccountsView<'a> {
     proving: bool,
 }
 
-/// `q`, `standing`, `group`, `after`
+/// `q`, `status`, `group`, `after`
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
-    let named = cx.parameter("standing");
+    let named = cx.parameter("status");
     let search = Search {
         q: cx.parameter("q").trim().to_owned(),
-        standing: STANDINGS
-            .iter()
-            .copied()
-            .find(|standing| status_name(*standing) == named),
+        status: named.parse().ok(),
         group: cx.parameter("group").trim().to_owned(),
     };
-    if search.standing.is_none() && !named.is_empty() {
+    if search.status.is_none() && !named.is_empty() {
         return Ok(refused(cx, &search));
     }
     let filter = AccountFilter {
         text: Some(search.q.clone()),
-        standing: search.standing,
+        status: search.status,
         group: Some(search.group.clone()).filter(|group| !group.is_empty()),
     };
     let after = Some(cx.parameter("after")).filter(|after| !after.is_empty());
@@ -101,10 +90,10 @@ pub(in crate::portal) fn page(
         return cx.json(StatusCode::OK, &found);
     }
     let next = found.next.map(|next| {
-        let standing = search.standing.map_or("", status_name);
+        let status = search.status.map_or("", AccountStatus::as_str);
         let parameters = [
             ("q", &*search.q),
-            ("standing", standing),
+            ("status", status),
             ("group", &*search.group),
             ("after", next),
         ];
@@ -121,9 +110,13 @@ pub(in crate::portal) fn page(
 
 /// A state that is none.
 fn refused(cx: &SignedInRequest<'_>, search: &Search) -> Response<Bytes> {
-    let known: Vec<&str> = STANDINGS.iter().copied().map(status_name).collect();
-    let errors = Errors::from([("standing", none_of(cx, &known))]);
-    cx.refuse_form(errors.into(), &["standing"], |problem, errors, alert| {
+    let known: Vec<&str> = AccountStatus::ALL
+        .iter()
+        .copied()
+        .map(AccountStatus::as_str)
+        .collect();
+    let errors = Errors::from([("status", none_of(cx, &known))]);
+    cx.refuse_form(errors.into(), &["status"], |problem, errors, alert| {
         let view = AccountsView {
             errors,
             alert: Some(alert),
@@ -146,7 +139,7 @@ impl<'a> AccountsView<'a> {
     fn empty(cx: &SignedInRequest<'_>, search: &'a Search) -> Self {
         Self {
             search,
-            standings: STANDINGS,
+            statuses: AccountStatus::ALL,
             found: FoundAccounts {
                 accounts: Vec::new(),
                 next: None,
@@ -169,18 +162,8 @@ impl<'a> AccountRow<'a> {
             username: account.username.as_str(),
             name: account.name.as_deref().unwrap_or_default(),
             groups: &account.groups,
-            standing: account.standing,
+            status: account.status,
             created_at: account.created_at.to_string(),
         }
-    }
-}
-
-/// A state as a parameter has it.
-fn status_name(standing: AccountStatus) -> &'static str {
-    match standing {
-        AccountStatus::Active => "active",
-        AccountStatus::AwaitingApproval => "awaiting-approval",
-        AccountStatus::Declined => "declined",
-        AccountStatus::Disabled => "disabled",
     }
 }

@@ -6,7 +6,6 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::account::{self, PageMessage};
-use super::template_filters::status_text;
 use super::unknown_action;
 use crate::ids::SessionId;
 use crate::model::{Account, AccountStatus};
@@ -153,10 +152,11 @@ fn stale(cx: &RequestContext<'_>, parts: &[AccountPart], account: &Account) -> E
     let message = |part: &AccountPart| {
         let (text, value) = match part {
             AccountPart::Email => ("admin.stale-email", account.email.to_string()),
-            AccountPart::Status => (
-                "admin.stale-standing",
-                cx.text(status_text(account.standing)).to_owned(),
-            ),
+            AccountPart::Status => {
+                let key = format!("status.{}", account.status.as_str());
+                let status = cx.renderer.texts.get(cx.lang, &key);
+                ("admin.stale-status", status.to_owned())
+            }
             AccountPart::Groups if account.groups.is_empty() => {
                 ("admin.stale-groups", cx.text("account.none").to_owned())
             }

@@ -3,37 +3,16 @@
 use minijinja::Environment;
 use minijinja::value::Value;
 
-use crate::model::{AccountStatus, AuditDetail, DetailKey, legible};
+use crate::model::{AuditDetail, DetailKey, legible};
 
 /// Adds filters that turn a name into the key of its text.
 pub(in crate::portal) fn register(templates: &mut Environment<'_>) {
-    templates.add_filter("standing", status);
     templates.add_filter("event", event);
     templates.add_filter("topic", topic);
     templates.add_filter("reason", reason);
     templates.add_filter("facts", facts);
     templates.add_filter("uid", uid);
     templates.add_filter("legible", shown);
-}
-
-fn status(name: &str) -> &'static str {
-    match name {
-        "active" => "admin.standing-active",
-        "awaiting-approval" => "admin.standing-waiting",
-        "declined" => "admin.standing-declined",
-        "disabled" => "admin.standing-disabled",
-        _ => "admin.any",
-    }
-}
-
-/// The key of the text that says where an account stands.
-pub(super) fn status_text(standing: AccountStatus) -> &'static str {
-    match standing {
-        AccountStatus::Active => "admin.standing-active",
-        AccountStatus::AwaitingApproval => "admin.standing-waiting",
-        AccountStatus::Declined => "admin.standing-declined",
-        AccountStatus::Disabled => "admin.standing-disabled",
-    }
 }
 
 fn event(name: &str) -> &'static str {

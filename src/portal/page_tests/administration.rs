@@ -26,7 +26,7 @@ fn at() -> Timestamp {
 
 fn waiting() -> Account {
     Account {
-        standing: AccountStatus::AwaitingApproval,
+        status: AccountStatus::AwaitingApproval,
         email_verified: false,
         ..account()
     }
@@ -34,7 +34,7 @@ fn waiting() -> Account {
 
 fn declined() -> Account {
     Account {
-        standing: AccountStatus::Declined,
+        status: AccountStatus::Declined,
         decision: Some(Decision {
             by: "<Mina> root".to_owned(),
             at: at(),
@@ -166,7 +166,7 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
     };
     let search = Search {
         q: "<Mina>".to_owned(),
-        standing: Some(AccountStatus::AwaitingApproval),
+        status: Some(AccountStatus::AwaitingApproval),
         group: "ops".to_owned(),
     };
     let links = InvitationsView {

@@ -24,7 +24,7 @@ pub(super) fn account() -> Account {
         name: Some(principal.name),
         groups: principal.groups,
         password_hash: String::new(),
-        standing: AccountStatus::Active,
+        status: AccountStatus::Active,
         created_at: at,
         password_changed_at: at,
         decision: None,

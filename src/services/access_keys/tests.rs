@@ -92,8 +92,8 @@ async fn s17_only_an_account_that_may_sign_in_has_keys_that_serve() {
     serves_nobody().await;
     world.change(AccountChange::Enable).await;
     assert!(is_live(&world.services, key.id));
-    for standing in [AccountStatus::AwaitingApproval, AccountStatus::Declined] {
-        world.set_status(standing).await;
+    for status in [AccountStatus::AwaitingApproval, AccountStatus::Declined] {
+        world.set_status(status).await;
         serves_nobody().await;
     }
     world.change(AccountChange::Approve).await;

@@ -327,7 +327,7 @@ async fn s53_who_leaves_takes_the_username_along_and_the_last_administrator_stay
         Err(AccountSettingsError::LastAdministrator)
     ));
     let deputy = world.add("deputy@example.com", &["admins"]).await;
-    assert_eq!(deputy.standing, AccountStatus::Active);
+    assert_eq!(deputy.status, AccountStatus::Active);
     delete(PASSWORD).await.unwrap();
     assert!(this.session.ended().is_cancelled());
     assert!(world.sign_in(EMAIL, PASSWORD).await.is_err());

@@ -59,7 +59,7 @@ pub enum AccountError {
     #[error("no e-mail address can be made of {0:?}: {1}")]
     Email(String, EmailError),
     /// It stands where there is nothing of the kind to decide.
-    #[error("{email} {standing}", email = .0, standing = status_text(*.1))]
+    #[error("{email} {status}", email = .0, status = status_text(*.1))]
     Status(Email, AccountStatus),
     /// The last administrator.
     #[error("it is the last active member of the administrators' group")]

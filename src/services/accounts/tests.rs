@@ -50,7 +50,7 @@ fn a_username_is_made_of_an_address() {
 async fn an_account_is_found_by_address_username_and_id() {
     let world = TestEnv::with_ann(|_| {}).await;
     let ann = world.services.accounts.find("ANN@example.com").await.unwrap();
-    assert!(ann.email_verified && ann.standing == AccountStatus::Active);
+    assert!(ann.email_verified && ann.status == AccountStatus::Active);
     for name in ["Ann", &ann.id.to_string()] {
         assert_eq!(world.services.accounts.find(name).await.unwrap(), ann);
     }
@@ -189,8 +189,8 @@ async fn s17_nothing_but_an_approval_lets_in_who_was_never_approved() {
         assert!(matches!(refused, Err(AccountError::Status(..))), "{refused:?}");
         assert_eq!(world.account(EMAIL).await, before);
     };
-    for standing in [AccountStatus::AwaitingApproval, AccountStatus::Declined] {
-        world.set_status(standing).await;
+    for status in [AccountStatus::AwaitingApproval, AccountStatus::Declined] {
+        world.set_status(status).await;
         refused(AccountChange::Enable).await;
         refused(AccountChange::Disable).await;
     }
@@ -225,14 +225,14 @@ async fn what_holds_already_is_decided_and_recorded_once() {
 #[tokio::test]
 async fn parallel_changes_all_happen() {
     let world = TestEnv::with_ann(|_| {}).await;
-    let (groups, standing) = tokio::join!(
+    let (groups, status) = tokio::join!(
         world.try_change(AccountChange::SetGroups(group_set(&["ops"]))),
         world.try_change(AccountChange::Disable),
     );
     groups.unwrap();
-    standing.unwrap();
+    status.unwrap();
     let account = world.services.accounts.find(EMAIL).await.unwrap();
-    assert!(account.is_in("ops") && account.standing == AccountStatus::Disabled);
+    assert!(account.is_in("ops") && account.status == AccountStatus::Disabled);
 }
 
 #[tokio::test]
@@ -263,7 +263,7 @@ async fn an_administrators_act_wins_however_often_the_owner_changes_the_account(
         disabled = acts => disabled.unwrap(),
         () = flood => panic!("the acts waited for the flood to end"),
     };
-    assert!(disabled.is_in("ops") && disabled.standing == AccountStatus::Disabled);
+    assert!(disabled.is_in("ops") && disabled.status == AccountStatus::Disabled);
     assert_eq!(disabled.password_hash, HASH);
 }
 

@@ -26,7 +26,7 @@ impl AccountPart {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
-            Self::Status => "standing",
+            Self::Status => "status",
             Self::Groups => "groups",
         }
     }
@@ -36,7 +36,7 @@ impl AccountPart {
         let mut digest = Sha256::new();
         match self {
             Self::Email => digest.update(account.email.as_str()),
-            Self::Status => digest.update(format!("{:?}", account.standing)),
+            Self::Status => digest.update(account.status.as_str()),
             Self::Groups => account.groups.iter().for_each(|group| {
                 digest.update(group);
                 // No group has one in its name.

@@ -176,7 +176,7 @@ const LOGIN: Target = (Page::Login, "");
 
 const KEYS: Target = (Page::Account(AccountPage::Keys), "");
 
-const WAITING: Target = (Page::Admin(AdminPage::Accounts), "?standing=awaiting-approval");
+const WAITING: Target = (Page::Admin(AdminPage::Accounts), "?status=awaiting-approval");
 
 impl MailContent {
     /// Writes it. `to` is where it goes.

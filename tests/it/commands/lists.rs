@@ -27,11 +27,8 @@ fn accounts_are_looked_for_as_on_the_page() {
         (&["--search", "LEE"][..], &["ann@example.com"][..]),
         (&["--search", "le"], &["ann@example.com", "leonard@example.com"]),
         (&["--group", "ops"], &["ann@example.com", "bob@example.com"]),
-        (
-            &["--group", "ops", "--standing", "disabled"],
-            &["bob@example.com"],
-        ),
-        (&["--standing", "awaiting-approval"], &[]),
+        (&["--group", "ops", "--status", "disabled"], &["bob@example.com"]),
+        (&["--status", "awaiting-approval"], &[]),
         (&["--limit", "2"], &["ann@example.com", "bob@example.com"]),
         (&["--search", "le", "--limit", "1"], &["ann@example.com"]),
     ] {
@@ -39,7 +36,7 @@ fn accounts_are_looked_for_as_on_the_page() {
         seen.sort();
         assert_eq!(seen, found, "{options:?}");
     }
-    assert_eq!(site.run(&["user", "list", "--standing", "odd"]).status, 2);
+    assert_eq!(site.run(&["user", "list", "--status", "odd"]).status, 2);
     assert_eq!(site.run(&["user", "list", "--limit", "0"]).status, 2);
 }
 

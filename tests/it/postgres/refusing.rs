@@ -34,7 +34,7 @@ async fn whoever_was_shut_out_while_the_database_refused_stays_it_until_it_agree
     let key = site.ask(&["key", "create", "bob@example.com"]);
     let key = key["access_key"].as_str().unwrap();
     let is_live = || site.ask(&["key", "list", "--user", "bob@example.com"])[0]["live"].clone();
-    let stands = |who: &str| site.ask(&["user", "show", who])["standing"].clone();
+    let stands = |who: &str| site.ask(&["user", "show", who])["status"].clone();
     let cookie = cookie(&sign_in(&program, &site).await);
     assert_eq!(is_live(), true);
 

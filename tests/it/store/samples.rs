@@ -50,7 +50,7 @@ pub(crate) fn account(name: &str, random: &Random) -> Account {
         name: None,
         groups: BTreeSet::new(),
         password_hash: "$2b$12$not-a-hash".to_owned(),
-        standing: AccountStatus::Active,
+        status: AccountStatus::Active,
         created_at: noon(),
         password_changed_at: noon(),
         decision: None,
