@@ -7,6 +7,7 @@
 //! people read, [`control`] what administrators ask of a running gateway, [`doctor`] looks at it from outside, and [`app`] puts it all
 //! together.
 
+pub mod api;
 pub mod app;
 pub mod authenticate;
 pub mod authorize;

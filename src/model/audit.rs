@@ -225,7 +225,7 @@ impl FromStr for AuditKind {
 #[error("there is no such event")]
 pub struct NotAnEvent;
 
-/// An event of the record.
+/// An event of the audit log, in the form that its lines, exports, commands and pages have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEvent {
     /// When.
@@ -235,31 +235,32 @@ pub struct AuditEvent {
     /// Whether it went as it was meant to.
     pub outcome: AuditOutcome,
     /// Why it was refused: a slug.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Whom it is about: an address, or a name that was typed.
     pub who: String,
     /// The account that it is about, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
     /// Who did it, where that is somebody else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Why they did, in their words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// The client's address; none for a command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// The request; none for a command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// What the browser called itself.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// What the browser called itself; `null` in JSON if it did not.
+    #[serde(serialize_with = "null_if_empty", deserialize_with = "empty_if_null")]
     pub user_agent: String,
     /// What else an auditor needs to know.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+fn null_if_empty<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(text).filter(|text| !text.is_empty()).serialize(serializer)
+}
+
+fn empty_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl AuditEvent {

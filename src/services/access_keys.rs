@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::active_key::{ActiveKey, KeyState};
 use super::active_session::DualTime;
@@ -34,7 +35,7 @@ const OLDER_SHOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 const NAME_LENGTH: usize = 64;
 
 /// An access key to make.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct NewAccessKey {
     /// What its owner calls it; may be empty.
     pub name: String,
@@ -45,7 +46,8 @@ pub struct NewAccessKey {
 }
 
 /// A change of an access key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AccessKeyChange {
     /// Switches it off.
     Disable,
@@ -53,6 +55,17 @@ pub enum AccessKeyChange {
     Enable,
     /// Removes it for ever.
     Revoke,
+}
+
+impl AccessKeyChange {
+    /// The event that records it.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Disable => Kind::AccessKeyDisable,
+            Self::Enable => Kind::AccessKeyEnable,
+            Self::Revoke => Kind::AccessKeyRevoke,
+        }
+    }
 }
 
 /// An access key, for a list.
@@ -360,16 +373,11 @@ impl AccessKeys {
         if self.revocations.has_revoked(&id) && change == AccessKeyChange::Enable {
             return Err(AccessKeyError::NotFound(id));
         }
-        let (kind, changed) = match change {
-            AccessKeyChange::Disable => (
-                Kind::AccessKeyDisable,
-                store.set_access_key_disabled(id, true).await,
-            ),
-            AccessKeyChange::Enable => (
-                Kind::AccessKeyEnable,
-                store.set_access_key_disabled(id, false).await,
-            ),
-            AccessKeyChange::Revoke => (Kind::AccessKeyRevoke, store.revoke_access_key(id).await),
+        let kind = change.kind();
+        let changed = match change {
+            AccessKeyChange::Disable => store.set_access_key_disabled(id, true).await,
+            AccessKeyChange::Enable => store.set_access_key_disabled(id, false).await,
+            AccessKeyChange::Revoke => store.revoke_access_key(id).await,
         };
         let changed = match changed {
             Err(error) => {
@@ -541,6 +549,15 @@ impl AccessKeys {
         }
         if !known.is_empty() {
             index.insert(id, known);
+        }
+    }
+
+    /// What is known of a key beside what the store has.
+    pub async fn info(&self, key: AccessKey) -> AccessKeyInfo {
+        AccessKeyInfo {
+            is_live: self.find(&key.id).is_some(),
+            email: self.email_of(key.account).await,
+            key,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
@@ -45,7 +46,7 @@ const MOST_GROUPS: usize = 1000;
 const LONGEST_GROUP: usize = 256;
 
 /// An account to add: verified and approved.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct NewAccount {
     /// The address.
     pub email: Email,
@@ -60,24 +61,28 @@ pub struct NewAccount {
 }
 
 /// Where a new password comes from.
-#[derive(Debug)]
+///
+/// Serialised onto the administrator's socket only, where it is in the clear.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum NewPassword {
     /// In the clear; must pass the policy.
-    Plain(Secret<String>),
+    Plain(#[serde(serialize_with = "expose")] Secret<String>),
     /// A bcrypt hash from elsewhere (`$2a$`, `$2b$`, `$2y$`), kept as it is.
     Hash(String),
 }
 
 /// A change of an account.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AccountChange {
-    /// Lets it in that waits for approval, or was declined.
+    /// Approves an account that is pending or was declined.
     Approve,
-    /// Does not let it in that waits for approval.
+    /// Declines an account that is pending.
     Decline,
-    /// Shuts it out that was let in, and ends its sessions.
+    /// Disables an active account, and ends its sessions.
     Disable,
-    /// Lets it in again that was disabled.
+    /// Enables a disabled account.
     Enable,
     /// Lifts its lock.
     Unlock,
@@ -85,6 +90,25 @@ pub enum AccountChange {
     SetGroups(BTreeSet<String>),
     /// Replaces its password and ends its sessions.
     SetPassword(NewPassword),
+}
+
+fn expose<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
+}
+
+impl AccountChange {
+    /// The event that records it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Approve => Kind::Approve,
+            Self::Decline => Kind::Decline,
+            Self::Disable => Kind::Disable,
+            Self::Enable => Kind::Enable,
+            Self::Unlock => Kind::Unlock,
+            Self::SetGroups(_) => Kind::GroupsChange,
+            Self::SetPassword(_) => Kind::PasswordChange,
+        }
+    }
 }
 
 /// The service.
@@ -259,25 +283,22 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<Account, AccountError> {
         let account = self.find(name).await?;
-        let depends_on = change.depends_on();
-        let (kind, edit) = match change {
+        let (kind, depends_on) = (change.kind(), change.depends_on());
+        let edit = match change {
             AccountChange::Unlock => {
                 let store = self.store.on_behalf_of(by);
                 store.clear_attempts(LockoutSubject::Account(account.id)).await?;
-                self.note(Kind::Unlock, &account, by, origin);
+                self.note(kind, &account, by, origin);
                 return Ok(account);
             }
-            AccountChange::Approve => (Kind::Approve, Edit::Status(StatusChange::Approve)),
-            AccountChange::Decline => (Kind::Decline, Edit::Status(StatusChange::Decline)),
-            AccountChange::Disable => (Kind::Disable, Edit::Status(StatusChange::Disable)),
-            AccountChange::Enable => (Kind::Enable, Edit::Status(StatusChange::Enable)),
-            AccountChange::SetGroups(groups) => {
-                let groups = Self::group_names(&groups)?;
-                (Kind::GroupsChange, Edit::Groups(groups))
-            }
+            AccountChange::Approve => Edit::Status(StatusChange::Approve),
+            AccountChange::Decline => Edit::Status(StatusChange::Decline),
+            AccountChange::Disable => Edit::Status(StatusChange::Disable),
+            AccountChange::Enable => Edit::Status(StatusChange::Enable),
+            AccountChange::SetGroups(groups) => Edit::Groups(Self::group_names(&groups)?),
             AccountChange::SetPassword(password) => {
                 let hash = self.hash(password, &account.email, &account.username).await?;
-                (Kind::PasswordChange, Edit::Password(hash, self.clock.now()))
+                Edit::Password(hash, self.clock.now())
             }
         };
         let decides = matches!(edit, Edit::Status(_));
@@ -363,41 +384,41 @@ impl Accounts {
     }
 
     /// Ends all sessions of an account. How many there were.
-    pub async fn end_sessions(
-        &self,
-        name: &str,
-        by: &Actor,
-        origin: &Origin,
-    ) -> Result<(Account, usize), AccountError> {
+    ///
+    /// Sessions are ended before that is recorded: an audit log that cannot be written keeps nobody signed in. Where the log is
+    /// required, what could not be recorded is an error all the same ([`AccountError::Unrecorded`], S52).
+    pub async fn end_sessions(&self, name: &str, by: &Actor, origin: &Origin) -> Result<usize, AccountError> {
         let account = self.find(name).await?;
         let all = SessionsToEnd::Account(account.id, None);
         let ended = self.sessions.end_by(by, all).await?;
-        let event = Event::about(Kind::SessionEnd, &account)
-            .by(by)
-            .detail(AuditDetail::bare(DetailKey::All));
-        self.audit.note(origin, &event);
-        Ok((account, ended))
+        let event = Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(DetailKey::All));
+        self.audit.record(origin, &event.by(by)).await?;
+        Ok(ended)
     }
 
-    /// Ends one session of an account. How many there were: one, or none if it is over or somebody else's.
+    /// Ends one session, if it is of the account `of`, where one is named, and records it as [`Self::end_sessions`] does. How many
+    /// there were: one, or none if it is over or another account's.
     pub async fn end_session(
         &self,
-        name: &str,
         session: SessionId,
+        of: Option<&str>,
         by: &Actor,
         origin: &Origin,
-    ) -> Result<(Account, usize), AccountError> {
-        let account = self.find(name).await?;
-        let listed = self.sessions.list(Some(account.id));
-        if !listed.iter().any(|info| info.session.id == session) {
-            return Ok((account, 0));
-        }
+    ) -> Result<usize, AccountError> {
+        let owner = match of {
+            Some(name) => Some(self.find(name).await?.id),
+            None => None,
+        };
+        let mut listed = self.sessions.list(owner).into_iter();
+        let Some(info) = listed.find(|info| info.session.id == session) else {
+            return Ok(0);
+        };
         let ended = self.sessions.end_by(by, SessionsToEnd::Id(session)).await?;
-        let event = Event::about(Kind::SessionEnd, &account)
-            .by(by)
+        let event = Event::success(Kind::SessionEnd, info.email)
+            .account(info.session.account)
             .detail(AuditDetail::of(DetailKey::Session, &session));
-        self.audit.note(origin, &event);
-        Ok((account, ended))
+        self.audit.record(origin, &event.by(by)).await?;
+        Ok(ended)
     }
 
     /// The groups that are meant, for accounts and for the invitations that make them: at most `MOST_GROUPS`, and without

@@ -149,9 +149,4 @@ impl AdminQueries {
         }
         Ok(found)
     }
-
-    /// Up to `limit` mails that wait or failed, in the order they were enqueued, from the one after `after`.
-    pub async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
-        self.store.mails(after, limit).await
-    }
 }

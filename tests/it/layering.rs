@@ -13,6 +13,13 @@ use source::{Name, read_program};
 /// `(from, to, why)`: code in the module `from`, or below it, may name `to`, or what is below it.
 /// Modules that have no row as `from` import nothing from the crate.
 const EDGES: &[(&str, &str, &str)] = &[
+    ("api", "ids", "resources are named by ids"),
+    ("api", "model", "what a form is made of"),
+    (
+        "api",
+        "services",
+        "what they know of a resource beside its record",
+    ),
     ("ids", "random", "ids are partly random"),
     ("model", "ids", "what is known is known by an id"),
     ("model", "secret", "passwords and plain tokens are secrets"),
@@ -82,6 +89,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("log_writer", "metrics", "lines that are lost are counted"),
     ("metrics", "refusal", "refusals are counted by their kind"),
     ("refusal", "route::BadPath", "the hint why a path is refused"),
+    ("portal", "api", "programs read of a page what a command prints"),
     ("portal", "colour", "the accent"),
     ("portal", "config", "branding and switches"),
     ("portal", "model", "who is signed in"),
@@ -107,6 +115,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "portal",
         "the operator's templates and texts are judged before they are served",
     ),
+    ("app", "api", "where the gateway listens, and what a reload did"),
     ("app", "clock", "it is handed on to whoever tells the time"),
     ("app", "config", "the only place that sees all of it"),
     (
@@ -158,6 +167,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("authorize", "refusal", "policy may refuse"),
     ("authorize", "route", "a route has a policy"),
     ("authorize", "services", "a permit ends with its session"),
+    ("cli", "api", "what commands print"),
     ("cli", "app", "serve runs it"),
     ("cli", "clock", "a program begins with the machine's clock"),
     ("cli", "config", "every command reads it"),
@@ -207,6 +217,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "trust_anchors",
         "a file of authorities is read before anybody is to be trusted by it",
     ),
+    ("control", "api", "what commands answer"),
     ("control", "clock", "links and files have a time"),
     ("control", "config", "it opens what the configuration names"),
     (
@@ -231,6 +242,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("control", "services", "commands are executed by them"),
     ("control", "store", "it is opened here when no gateway runs"),
     ("cli::doctor", "doctor", "what it found is printed"),
+    ("doctor", "api", "what the gateway answers it"),
     ("doctor", "clock", "certificates end"),
     ("doctor", "config", "what should be there"),
     ("doctor", "control", "it asks the gateway that runs"),
@@ -243,7 +255,6 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("doctor", "random", "a mail has a name"),
     ("doctor", "route", "where the routes lead"),
     ("doctor", "services", "whether mail would leave"),
-    ("doctor", "store", "what it asks of the record"),
     (
         "doctor",
         "upstream",

@@ -4,7 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vestibule::control::{Command, ServerInfo, SocketClient};
+use vestibule::api::ServerInfo;
+use vestibule::control::{Command, SocketClient};
 
 use crate::harness::{PASSWORD, Program, Site, soon};
 

@@ -131,7 +131,7 @@ async fn whoever_changes_their_account_all_the_time_is_told_to_wait() {
             .status,
         200
     );
-    let groups = vestibule::control::UserChange::SetGroups(["ops".to_owned()].into());
+    let groups = vestibule::services::AccountChange::SetGroups(["ops".to_owned()].into());
     gateway.change_user(&ann.email, groups).await;
     assert_eq!(ann.get_json("/.auth/me").await.document["groups"], json!(["ops"]));
 }
@@ -331,7 +331,7 @@ async fn when_a_session_ends_is_the_same_wherever_it_is_said() {
         let listed =
             ann.get_json("/.auth/account/sessions").await.document["sessions"][0]["expires_at"].clone();
         let sessions = gateway.command(Command::ListSessions(None)).await;
-        let commanded = sessions[0]["expires_at"].clone();
+        let commanded = sessions["sessions"][0]["expires_at"].clone();
         let said: [Value; 4] = [application, me, listed, commanded];
         assert!(
             said.iter().all(|said| said == end),

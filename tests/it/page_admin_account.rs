@@ -58,7 +58,7 @@ async fn programs_send_numbers_and_lists_and_hear_what_is_wrong_by_field() {
     let document = json!({ "groups": ["ops"], "days": 7, "count": 2 });
     let told = admin.post_json(INVITATIONS, document).await;
     assert_eq!(told.status, 201, "{}", told.document);
-    assert_eq!(told.document["links"].as_array().unwrap().len(), 2);
+    assert_eq!(told.document["invitations"].as_array().unwrap().len(), 2);
     for (document, field) in [
         (json!({ "email": "Ann@example.com" }), "email"),
         (json!({ "email": "bob@example.com", "count": 3 }), "count"),

@@ -2,8 +2,8 @@
 //! JSON.
 
 use serde_json::json;
-use vestibule::control::UserChange;
 use vestibule::refusal::Problem;
+use vestibule::services::AccountChange;
 
 use crate::harness::{PASSWORD, Running};
 
@@ -128,7 +128,9 @@ async fn refusals_are_alike_and_a_lock_says_how_long() {
     let gateway = Running::start(|_| {}).await;
     gateway.signed_in("ann").await;
     gateway.signed_in("dan").await;
-    gateway.change_user("dan@example.com", UserChange::Disable).await;
+    gateway
+        .change_user("dan@example.com", AccountChange::Disable)
+        .await;
     let visitor = gateway.visitor();
     let try_with = async |login: &str, password: &str| {
         let credentials = json!({ "login": login, "password": password });

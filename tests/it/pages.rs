@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use reqwest::Response;
-use vestibule::control::{Command, SocketClient as Administrator, UserChange};
+use vestibule::control::{Command, SocketClient as Administrator};
 use vestibule::route::Page;
+use vestibule::services::AccountChange;
 
 use crate::harness::{Application, Program, Raw, Running, Site, route, soon};
 
@@ -25,7 +26,7 @@ async fn administrator(gateway: &Running) -> String {
     let groups = BTreeSet::from(["gateway-admin".to_owned()]);
     let command = Command::ChangeUser {
         user: "ann".to_owned(),
-        change: UserChange::SetGroups(groups),
+        change: AccountChange::SetGroups(groups),
     };
     let changed = Administrator::new(&gateway.file("admin.sock"))
         .send(&command)

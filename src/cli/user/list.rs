@@ -3,12 +3,14 @@
 use clap::Args;
 
 use super::joined;
+use crate::api::AccountList;
 use crate::cli::admin_client::AdminClient;
 use crate::cli::output::{CommandOutput, Failure};
 use crate::cli::table::{moment, table};
 use crate::clock::Clock;
-use crate::control::{AccountView, Command, FoundUsers, USERS_A_PAGE, UserQuery};
+use crate::control::{AccountQuery, Command, USERS_A_PAGE};
 use crate::model::AccountStatus;
+use crate::services::AccountFilter;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {
@@ -27,11 +29,15 @@ pub(in crate::cli) struct List {
     /// No more than so many.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
+    /// From the `next` of another list on, which `--json` prints.
+    #[arg(long, value_name = "NEXT")]
+    after: Option<String>,
 }
 
 impl List {
     pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
-        let accounts = self.find(client).await?;
+        let list = self.find(client).await?;
+        let accounts = &list.accounts;
         let now = Clock::system().now();
         let rows = accounts.iter().map(|account| {
             [
@@ -51,28 +57,32 @@ impl List {
         } else {
             "There are no accounts.".to_owned()
         };
-        CommandOutput::new(&accounts, text)
+        CommandOutput::new(&list, text)
     }
 
     /// A page may be short, or empty, and still have a next one.
-    async fn find(&self, client: &AdminClient) -> Result<Vec<AccountView>, Failure> {
+    async fn find(&self, client: &AdminClient) -> Result<AccountList, Failure> {
         let most = self.limit.map_or(usize::MAX, |limit| limit as usize);
         let waiting = self.waiting.then_some(AccountStatus::AwaitingApproval);
-        let mut accounts: Vec<AccountView> = Vec::new();
-        let mut after = None;
+        let mut list = AccountList {
+            accounts: Vec::new(),
+            next: self.after.clone(),
+        };
         loop {
-            let query = UserQuery {
-                text: self.search.clone(),
-                status: self.status.or(waiting),
-                group: self.group.clone(),
-                after,
-                limit: USERS_A_PAGE.min(most - accounts.len()),
+            let query = AccountQuery {
+                filter: AccountFilter {
+                    text: self.search.clone(),
+                    status: self.status.or(waiting),
+                    group: self.group.clone(),
+                },
+                after: list.next,
+                limit: USERS_A_PAGE.min(most - list.accounts.len()),
             };
-            let page: FoundUsers = client.send(Command::FindUsers(query)).await?;
-            accounts.extend(page.users);
-            after = page.next;
-            if after.is_none() || accounts.len() >= most {
-                return Ok(accounts);
+            let page: AccountList = client.send(Command::FindUsers(query)).await?;
+            list.accounts.extend(page.accounts);
+            list.next = page.next;
+            if list.next.is_none() || list.accounts.len() >= most {
+                return Ok(list);
             }
         }
     }

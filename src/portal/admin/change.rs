@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::account::{self, PageMessage};
-use super::unknown_action;
+use super::{ActDone, unknown_action};
 use crate::ids::SessionId;
 use crate::model::{Account, AccountStatus};
 use crate::portal::form_errors::{Errors, FormRefusal};
@@ -58,15 +58,17 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
 async fn end_sessions(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
     let (accounts, name, origin) = (&cx.services.accounts, fields.text("account"), cx.origin());
     let action = fields.text("action");
+    let account = accounts.find(name).await?;
+    let id = account.id.to_string();
     let ended = if action == "end-sessions" {
-        accounts.end_sessions(name, by, &origin).await
+        accounts.end_sessions(&id, by, &origin).await
     } else {
         let session = fields.text("session").parse::<SessionId>();
         let session = session.map_err(|_| Problem::NotFound)?;
-        accounts.end_session(name, session, by, &origin).await
+        accounts.end_session(session, Some(&id), by, &origin).await
     };
     match ended {
-        Ok((account, ended)) => {
+        Ok(ended) => {
             let to = shown(&account, action);
             Ok(cx.json_or_see_other(StatusCode::OK, &EndedDocument { ended }, &to))
         }
@@ -132,6 +134,11 @@ async fn refused_change(cx: &SignedInContext<'_>, name: &str, error: AccountErro
                 errors: stale(cx, &parts, &account),
             };
             return refused(cx, name, refusal).await;
+        }
+        AccountError::Unrecorded(error) => {
+            let mut response = cx.refuse(&unavailable(format!("the sessions are ended, but {error}")));
+            response.extensions_mut().insert(ActDone);
+            return Ok(response);
         }
         error => return Err(error.into()),
     };

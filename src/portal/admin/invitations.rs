@@ -3,15 +3,15 @@
 mod form;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
 pub(in crate::portal) use self::form::InvitationsView;
-use self::form::{InvitationForm, ORDER};
+use self::form::ORDER;
 use super::{place, unknown_action};
+use crate::api::CreatedInvitations;
 use crate::config::SignupMode;
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, InvitationKind};
@@ -22,7 +22,7 @@ use crate::portal::response::{ResponseOutcome, with_query};
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::route::AdminPage;
-use crate::services::{Actor, StoreError};
+use crate::services::{Actor, InvitationError, Invitees};
 
 #[derive(Serialize)]
 struct InvitationList<'a> {
@@ -43,16 +43,6 @@ struct InvitationRow<'a> {
 struct InvitationsDocument<'a> {
     listed: InvitationList<'a>,
     form: &'a InvitationsView,
-}
-
-#[derive(Serialize)]
-struct LinksDocument<'a> {
-    links: &'a [String],
-}
-
-#[derive(Serialize)]
-struct MailedDocument<'a> {
-    mailed: [InvitationRow<'a>; 1],
 }
 
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
@@ -79,65 +69,30 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
         Ok(wanted) => wanted,
         Err(errors) => return refused(cx, fields, errors).await,
     };
-    let known = cx.services.invitations.known(wanted.email.as_slice()).await?;
-    if !known.is_empty() {
-        return refused(cx, fields, cx.field_error("email", "admin.invite-known")).await;
-    }
-    match wanted {
-        InvitationForm {
-            email: Some(email),
-            send: true,
-            groups,
-            ttl,
-            ..
-        } => send(cx, email, groups, ttl, by).await,
-        wanted => hand_out(cx, wanted, by).await,
-    }
-}
-
-/// Makes invitations whose links are shown once.
-async fn hand_out(cx: &SignedInContext<'_>, wanted: InvitationForm, by: &Actor) -> PageResult {
-    let links = create(cx, &wanted, by).await?;
+    let mails = matches!(wanted.invitees, Invitees::Mailed(_));
+    let issued = match cx.services.invitations.invite(wanted, by, &cx.origin()).await {
+        Ok(issued) => issued,
+        Err(InvitationError::Store(error)) => return Err(error.into()),
+        Err(InvitationError::Known(_)) => {
+            return refused(cx, fields, cx.field_error("email", "admin.invite-known")).await;
+        }
+        Err(InvitationError::Groups(_)) => {
+            return refused(cx, fields, cx.field_error("groups", "admin.group-refused")).await;
+        }
+    };
     if cx.wants_json() {
-        return Ok(cx.json(StatusCode::CREATED, &LinksDocument { links: &links }));
+        return Ok(cx.json(StatusCode::CREATED, &CreatedInvitations::from(issued)));
     }
-    let form = InvitationsView { links, ..empty(cx) };
+    if mails {
+        let to = with_query(AdminPage::Invitations.path(), &[("done", "send")]);
+        return Ok(cx.see_other(&to));
+    }
+    // Their links are shown once.
+    let form = InvitationsView {
+        links: issued.into_iter().filter_map(|issued| issued.link).collect(),
+        ..empty(cx)
+    };
     show(cx, StatusCode::OK, &form).await
-}
-
-/// Makes one that is mailed, in the language of the page; its link is shown nowhere.
-async fn send(
-    cx: &SignedInContext<'_>,
-    email: Email,
-    groups: BTreeSet<String>,
-    ttl: Duration,
-    by: &Actor,
-) -> PageResult {
-    let invitations = &cx.services.invitations;
-    let made = invitations.mail(email, groups, ttl, by, &cx.origin()).await?;
-    let mailed = [InvitationRow::of(&made)];
-    let to = with_query(AdminPage::Invitations.path(), &[("done", "send")]);
-    Ok(cx.json_or_see_other(StatusCode::CREATED, &MailedDocument { mailed }, &to))
-}
-
-async fn create(
-    cx: &SignedInContext<'_>,
-    wanted: &InvitationForm,
-    by: &Actor,
-) -> Result<Vec<String>, StoreError> {
-    let (mut links, origin) = (Vec::new(), cx.origin());
-    for _ in 0..wanted.count {
-        let invitation = cx.services.invitations.create(
-            InvitationKind::Signup,
-            wanted.email.clone(),
-            wanted.groups.clone(),
-            wanted.ttl,
-            by,
-            &origin,
-        );
-        links.push(invitation.await?.0);
-    }
-    Ok(links)
 }
 
 async fn revoke(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {

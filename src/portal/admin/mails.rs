@@ -113,7 +113,9 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
             topic: fields.text("topic").to_owned(),
             state: fields.text("state").to_owned(),
         };
-        let again = failed.send_all_again(&search.filter()?, by, &origin).await?;
+        let filter = search.filter()?;
+        let wanted = |mail: &QueuedMail| filter.passes(mail);
+        let again = failed.send_all_again(wanted, by, &origin).await?;
         let to = search.query(&[("done", "all"), ("count", &again.to_string())]);
         return Ok(cx.json_or_see_other(StatusCode::OK, &ResentMails { again }, &to));
     }

@@ -103,6 +103,9 @@ async fn note_refused(
     let (Some(problem), Some(kind)) = (response.extensions().get::<Problem>(), act(page, fields)) else {
         return;
     };
+    if response.extensions().get::<ActDone>().is_some() {
+        return;
+    }
     let who = match page {
         AdminPage::Account => fields.text("account"),
         AdminPage::Mails => fields.text("to"),
@@ -116,6 +119,10 @@ async fn note_refused(
     let event = event.failed_because(problem.slug()).by(by);
     cx.services.audit.note(&cx.origin(), &event);
 }
+
+/// In the extensions of a response that is an error though the act was done.
+#[derive(Clone, Copy)]
+struct ActDone;
 
 /// What a form asks for; `None` if that is nothing that anybody does.
 fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
@@ -142,7 +149,7 @@ impl From<AccountError> for PageError {
         Self::Refused(match error {
             AccountError::NotFound(_) => Refusal::new(Problem::NotFound),
             AccountError::Store(error) => refusal_of_store(&error),
-            AccountError::Busy => unavailable(error.to_string()),
+            AccountError::Busy | AccountError::Unrecorded(_) => unavailable(error.to_string()),
             _ => Refusal::because(Problem::InvalidInput, error.to_string()),
         })
     }

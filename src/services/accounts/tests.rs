@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::AuditMode;
 use crate::model::PasswordError;
 use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, group_set, tester};
 
@@ -411,4 +412,32 @@ async fn a_file_makes_no_account_that_no_other_way_in_makes() {
     assert!(changed(&|account| account.groups = groups(MOST_GROUPS)).is_ok());
     let refused = changed(&|account| account.groups = group_set(&[&"x".repeat(LONGEST_GROUP + 1)]));
     assert!(matches!(refused, Err(AccountError::GroupName(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn s52_sessions_whose_end_cannot_be_recorded_are_ended_and_that_is_an_error() {
+    let world = TestEnv::with_ann(|config| config.audit.mode = AuditMode::Required).await;
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        sessions.push(world.sign_in(EMAIL, PASSWORD).await.unwrap().session);
+    }
+    let (accounts, by, origin) = (&world.services.accounts, tester(), client());
+    let recorded = accounts
+        .end_session(sessions[0].id(), Some("ann"), &by, &origin)
+        .await;
+    assert_eq!(recorded.unwrap(), 1);
+    assert!(sessions[0].ended().is_cancelled());
+    let theirs = accounts.end_session(sessions[0].id(), None, &by, &origin).await;
+    assert_eq!(theirs.unwrap(), 0, "it is over");
+
+    // No line can be written from now on.
+    std::fs::remove_file(world.audit_file()).unwrap();
+    std::os::unix::fs::symlink("/dev/full", world.audit_file()).unwrap();
+    world.services.audit.reopen();
+    let one = accounts.end_session(sessions[1].id(), None, &by, &origin).await;
+    assert!(matches!(one, Err(AccountError::Unrecorded(_))), "{one:?}");
+    assert!(sessions[1].ended().is_cancelled());
+    let rest = accounts.end_sessions(EMAIL, &by, &origin).await;
+    assert!(matches!(rest, Err(AccountError::Unrecorded(_))), "{rest:?}");
+    assert!(sessions[2].ended().is_cancelled());
 }

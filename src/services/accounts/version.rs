@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::AccountChange;
@@ -49,7 +49,7 @@ impl AccountPart {
 
 /// A version of an account: a digest for each of its [parts](AccountPart), opaque to clients. What an ordinary user can
 /// change at will, their name for one, makes no other version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AccountVersion(String);
 

@@ -26,7 +26,7 @@ async fn site_with_somebody_waiting() -> Site {
 #[tokio::test]
 async fn an_account_is_declined_for_a_reason() {
     let site = site_with_somebody_waiting().await;
-    let waiting = site.ask(&["user", "list", "--waiting"]);
+    let waiting = site.list(&["user", "list", "--waiting"]);
     assert_eq!(waiting[0]["email"], "ann@example.com");
     let arguments = ["user", "decline", "ann", "--reason", "not one of us", "--json"];
     let done = site.run(&arguments);

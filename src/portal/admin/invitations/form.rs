@@ -10,7 +10,7 @@ use crate::portal::admin::change::groups;
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::request_context::RequestContext;
-use crate::services::Accounts;
+use crate::services::{Accounts, Invitees, NewInvitations};
 
 /// Invitations that one form makes, at most.
 const MOST: u16 = 100;
@@ -42,16 +42,6 @@ pub(in crate::portal) struct InvitationsView {
     pub(in crate::portal) alert: Option<ErrorSummary>,
 }
 
-/// A form without mistakes.
-pub(super) struct InvitationForm {
-    pub(super) email: Option<Email>,
-    /// It is mailed there.
-    pub(super) send: bool,
-    pub(super) groups: BTreeSet<String>,
-    pub(super) ttl: Duration,
-    pub(super) count: u16,
-}
-
 impl InvitationsView {
     pub(in crate::portal) fn empty(closed: bool) -> Self {
         Self {
@@ -72,7 +62,7 @@ impl InvitationsView {
 }
 
 /// What a form asks for, or what is wrong with it.
-pub(super) fn read(cx: &RequestContext<'_>, fields: &Fields) -> Result<InvitationForm, Errors> {
+pub(super) fn read(cx: &RequestContext<'_>, fields: &Fields) -> Result<NewInvitations, Errors> {
     let (mut errors, typed) = (Errors::new(), |name: &str| fields.text(name).trim().to_owned());
     let mut refuse = |field, text| {
         errors.extend(cx.field_error(field, text));
@@ -106,12 +96,14 @@ pub(super) fn read(cx: &RequestContext<'_>, fields: &Fields) -> Result<Invitatio
         refuse("count", "admin.count-for-one");
     }
     match (days, count) {
-        (Some(days), Some(count)) if errors.is_empty() => Ok(InvitationForm {
-            email,
-            send,
+        (Some(days), Some(count)) if errors.is_empty() => Ok(NewInvitations {
+            invitees: match email {
+                None => Invitees::Anyone(count),
+                Some(email) if send => Invitees::Mailed(vec![email]),
+                Some(email) => Invitees::Only(vec![email]),
+            },
             groups,
             ttl: Duration::from_hours(24 * days),
-            count,
         }),
         _ => Err(errors),
     }
