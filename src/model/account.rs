@@ -77,37 +77,19 @@ pub struct PendingEmail {
     pub mail: MailId,
 }
 
-/// Where an account stands with the administrators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AccountStatus {
-    /// May sign in.
-    Active,
-    /// Waits for an administrator's approval.
-    AwaitingApproval,
-    /// Was declined.
-    Declined,
-    /// Was disabled.
-    Disabled,
-}
-
-impl AccountStatus {
-    /// All of them, in the order in which they are offered: what waits for a decision first.
-    pub const ALL: &[Self] = &[
-        Self::AwaitingApproval,
-        Self::Active,
-        Self::Disabled,
-        Self::Declined,
-    ];
-
-    /// Its one name: in JSON, on the command line, in columns, and of its text on pages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::AwaitingApproval => "awaiting-approval",
-            Self::Declined => "declined",
-            Self::Disabled => "disabled",
-        }
+named_enum! {
+    /// Where an account stands with the administrators.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    AccountStatus {
+        /// Waits for an administrator's approval.
+        AwaitingApproval = "awaiting-approval",
+        /// May sign in.
+        Active = "active",
+        /// Was disabled.
+        Disabled = "disabled",
+        /// Was declined.
+        Declined = "declined",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use vestibule::control::{AuditQuery, Command};
 use vestibule::secret::Secret;
 use vestibule::services::{AccountChange, Invitees, NewAccount, NewInvitations, NewPassword};
