@@ -55,10 +55,10 @@ pub struct PendingEmailView {
 
 impl AccountView {
     /// The account as its owner reads it: reasons are for administrators.
-    pub fn for_owner(account: Account) -> Self {
+    pub fn for_owner(account: &Account) -> Self {
         Self {
             decision: None,
-            ..account.into()
+            ..account.clone().into()
         }
     }
 }

@@ -16,7 +16,7 @@ pub struct AuditEventView {
 }
 
 /// Events.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEventList {
     /// The events.
     pub events: Vec<AuditEventView>,

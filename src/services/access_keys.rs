@@ -297,7 +297,7 @@ impl AccessKeys {
 
     /// The keys of an account that serve and are older than its password, for some days after that was set: whoever
     /// knew the one before may have made them, or know them.
-    pub async fn older_than_password(&self, account: &Account) -> Result<Vec<AccessKey>, StoreError> {
+    pub async fn older_than_password(&self, account: &Account) -> Result<Vec<AccessKeyInfo>, StoreError> {
         let now = self.clock.now();
         // What lies in the future was told by a clock that was ahead: such a password was set before now, and of such a
         // key nobody knows that it is younger.
@@ -308,7 +308,12 @@ impl AccessKeys {
         let mut keys = self.store.access_keys(Some(account.id)).await?;
         let is_older = |key: &AccessKey| key.created_at < set || clock::is_ahead(key.created_at, now);
         keys.retain(|key| is_older(key) && !key.disabled && !key.is_expired(now));
-        Ok(keys)
+        let info = |key: AccessKey| AccessKeyInfo {
+            is_live: self.find(&key.id).is_some(),
+            email: account.email.to_string(),
+            key,
+        };
+        Ok(keys.into_iter().map(info).collect())
     }
 
     /// Revokes those. How many there were.
@@ -320,7 +325,7 @@ impl AccessKeys {
     ) -> Result<usize, AccessKeyError> {
         let keys = self.older_than_password(account).await?;
         let mut revoked = 0;
-        for key in keys {
+        for AccessKeyInfo { key, .. } in keys {
             let revoke = AccessKeyChange::Revoke;
             match self.change(key.id, Some(account.id), revoke, by, origin).await {
                 Ok(_) => revoked += 1,

@@ -328,7 +328,7 @@ async fn locks_in_force_are_seen_and_lifted() {
         "{page}"
     );
     assert!(page.contains("name=\"reason\""), "{page}");
-    assert_eq!(admin.get_json("/.auth/admin").await.document["locked"], 1);
+    assert_eq!(admin.get_json("/.auth/admin").await.document["locked_count"], 1);
     let (status, document) = act(&admin, "ann", "unlock").await;
     assert_eq!((status, &document["locked_for_seconds"]), (200, &Value::Null));
     gateway.sign_in("ann@example.com").await;
@@ -342,7 +342,7 @@ async fn whoever_waits_is_seen_and_decided_about() {
     .await;
     let admin = gateway.appointed("root1").await;
     gateway.sign_up("ann@example.com", "ann", PASSWORD).await;
-    assert_eq!(admin.get_json("/.auth/admin").await.document["waiting"], 1);
+    assert_eq!(admin.get_json("/.auth/admin").await.document["waiting_count"], 1);
     let (_, declined) = act(&admin, "ann", "decline").await;
     assert_eq!(declined["status"], "declined");
     let found = admin
@@ -354,9 +354,12 @@ async fn whoever_waits_is_seen_and_decided_about() {
     assert_eq!((status, &document["status"]), (200, &json!("active")));
     let decided = document["decision"]["by"].as_str();
     assert_eq!(decided, Some("root1@example.com"), "{document}");
-    assert_eq!(admin.get_json("/.auth/admin").await.document["waiting"], 0);
+    assert_eq!(admin.get_json("/.auth/admin").await.document["waiting_count"], 0);
     assert!(admin.get_json("/.auth/admin/mails").await.document["mails"].is_array());
-    assert_eq!(admin.get_json("/.auth/admin").await.document["failed_mails"], 0);
+    assert_eq!(
+        admin.get_json("/.auth/admin").await.document["failed_mail_count"],
+        0
+    );
 }
 
 /// The value of a hidden field of a page's forms.

@@ -102,13 +102,21 @@ async fn administrators_see_where_somebody_is_signed_in_and_end_one_of_it() {
         admin.post_json(ACCOUNT, document)
     };
     let theirs = bob.get_json(SESSIONS).await.document["sessions"][0]["id"].clone();
-    assert_eq!(end(theirs).await.document, json!({ "ended": 0 }), "not hers");
+    assert_eq!(
+        end(theirs).await.document,
+        json!({ "ended_count": 0 }),
+        "not hers"
+    );
     assert_eq!(end(json!("nothing")).await.status, 404);
     let id = seen["id"].as_str().unwrap();
-    assert_eq!(end(json!(id)).await.document, json!({ "ended": 1 }));
+    assert_eq!(end(json!(id)).await.document, json!({ "ended_count": 1 }));
     assert!(!phone.is_signed_in().await);
     assert!(ann.is_signed_in().await && bob.is_signed_in().await);
-    assert_eq!(end(json!(id)).await.document, json!({ "ended": 0 }), "it is over");
+    assert_eq!(
+        end(json!(id)).await.document,
+        json!({ "ended_count": 0 }),
+        "it is over"
+    );
 
     let log = admin
         .get_json("/.auth/admin/audit?account=ann&event=session-end&outcome=success")

@@ -30,7 +30,7 @@ struct SignInDocument<'a> {
     /// The access key, where it was one.
     access_key: Option<String>,
     address: Option<String>,
-    user_agent: &'a str,
+    user_agent: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -63,7 +63,7 @@ pub(in crate::portal) fn page(cx: &SignedInRequest<'_>, found: &AuditPage) -> Re
         return cx.json(StatusCode::OK, &SignInDocuments { sign_ins });
     }
     let rows = documents.map(|document| ActivityRow {
-        device: device(document.user_agent),
+        device: device(document.user_agent.unwrap_or_default()),
         document,
     });
     let view = ActivityView { rows: rows.collect() };
@@ -84,7 +84,7 @@ impl<'a> SignInDocument<'a> {
             reason: event.reason.as_deref(),
             access_key: event.access_key().map(|key| key.to_string()),
             address: event.address.map(|address| address.to_string()),
-            user_agent: &event.user_agent,
+            user_agent: Some(event.user_agent.as_str()).filter(|name| !name.is_empty()),
         }
     }
 }

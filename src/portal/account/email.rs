@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::profile::{PendingAddress, Profile};
 use super::{done, find_account, place, submit_form};
+use crate::api::{AccountView, PendingEmailView};
 use crate::model::Account;
 use crate::portal::form_errors::{ErrorSummary, Errors, FormRefusal};
 use crate::portal::forms::Fields;
@@ -21,7 +21,7 @@ const ORDER: &[&str] = &["email", CURRENT_PASSWORD];
 #[derive(Default, Serialize)]
 struct EmailView<'a> {
     email: &'a str,
-    pending: Option<PendingAddress<'a>>,
+    pending: Option<PendingEmailView>,
     /// What was done, in words.
     done: Option<&'static str>,
     errors: Errors,
@@ -41,7 +41,7 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
     if fields.text("change") == "cancel" {
         let account = settings.cancel_email_change(session, &origin).await?;
         let to = done(AccountPage::Email, "cancelled");
-        return Ok(cx.json_or_see_other(StatusCode::OK, &Profile::of(&account), &to));
+        return Ok(cx.json_or_see_other(StatusCode::OK, &AccountView::for_owner(&account), &to));
     }
     let password = fields.secret(CURRENT_PASSWORD);
     let email = fields.text("email");
@@ -57,10 +57,10 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
 
 pub(in crate::portal) fn page(cx: &SignedInRequest<'_>, account: &Account) -> Response<Bytes> {
     if cx.wants_json() {
-        return cx.json(StatusCode::OK, &Profile::of(account));
+        return cx.json(StatusCode::OK, &AccountView::for_owner(account));
     }
     let view = EmailView {
-        pending: PendingAddress::of(account),
+        pending: AccountView::for_owner(account).pending_email,
         done: match cx.parameter("done").as_str() {
             "asked" => Some("account.email-asked"),
             "cancelled" => Some("account.email-cancelled"),
@@ -80,7 +80,7 @@ pub(in crate::portal) fn refused(
     cx.refuse_form(refusal, ORDER, |problem, errors, alert| {
         let view = EmailView {
             email,
-            pending: PendingAddress::of(account),
+            pending: AccountView::for_owner(account).pending_email,
             done: None,
             errors,
             alert: Some(alert),

@@ -7,7 +7,8 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{done, find_account, place, too_often};
-use crate::model::{AccessKey, AccessKeyId, KeyScope, SecretKey};
+use crate::api::{AccessKeyList, AccessKeyView, CreatedAccessKey, RevokedAccessKeys};
+use crate::model::{AccessKeyId, KeyScope};
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageError, PageResult, SignedInContext, refusal_of_store, unavailable};
@@ -24,56 +25,13 @@ const DAYS: [u64; 5] = [30, 90, 180, 365, 0];
 
 #[derive(Serialize)]
 struct KeysView<'a> {
-    keys: Vec<KeyRow>,
-    made: Option<CreatedKey<'a>>,
+    keys: Vec<AccessKeyView>,
+    made: Option<CreatedAccessKey>,
     name: &'a str,
     days: [u64; 5],
     done: String,
     errors: Errors,
     alert: Option<ErrorSummary>,
-}
-
-#[derive(Serialize)]
-struct KeyRow {
-    access_key: String,
-    name: String,
-    created: String,
-    expires: Option<String>,
-    last_used: Option<String>,
-    /// "live", "disabled" or "expired".
-    state: &'static str,
-    limited: bool,
-}
-
-/// A key that was made just now, with its secret.
-#[derive(Clone, Copy, Serialize)]
-pub(in crate::portal) struct CreatedKey<'a> {
-    pub(in crate::portal) access_key: &'a str,
-    pub(in crate::portal) secret_key: &'a str,
-}
-
-/// A key, as its owner's programs read it.
-#[derive(Serialize)]
-struct KeyDocument<'a> {
-    access_key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret_key: Option<&'a str>,
-    name: &'a str,
-    created_at: String,
-    expires_at: Option<String>,
-    disabled: bool,
-    scope: &'a KeyScope,
-    last_used_at: Option<String>,
-}
-
-#[derive(Serialize)]
-struct KeyDocuments<'a> {
-    keys: Vec<KeyDocument<'a>>,
-}
-
-#[derive(Serialize)]
-struct RevokedDocument {
-    revoked: usize,
 }
 
 /// What a form asks for.
@@ -103,9 +61,9 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
         KeyAction::Create => create(cx, &fields, &by).await,
         KeyAction::RevokeOlder => {
             let account = find_account(cx).await?;
-            let revoked = keys.revoke_older(&account, &by, &origin).await?;
+            let revoked_count = keys.revoke_older(&account, &by, &origin).await?;
             let to = done(AccountPage::Keys, "older");
-            Ok(cx.json_or_see_other(StatusCode::OK, &RevokedDocument { revoked }, &to))
+            Ok(cx.json_or_see_other(StatusCode::OK, &RevokedAccessKeys { revoked_count }, &to))
         }
         KeyAction::Change(id, change) => {
             let owner = Some(cx.user.principal.account);
@@ -118,7 +76,8 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
                     AccessKeyChange::Revoke => "revoked",
                 },
             );
-            Ok(cx.json_or_see_other(StatusCode::OK, &KeyDocument::of(&key, None), &to))
+            let view = AccessKeyView::from(keys.info(key).await);
+            Ok(cx.json_or_see_other(StatusCode::OK, &view, &to))
         }
     }
 }
@@ -133,15 +92,11 @@ async fn create(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
     };
     let keys = &cx.services.access_keys;
     match keys.create(&account, new, by, &cx.origin()).await {
-        Ok((key, secret)) if cx.wants_json() => {
-            let document = KeyDocument::of(&key, Some(&secret));
-            Ok(cx.json(StatusCode::CREATED, &document))
-        }
         Ok((key, secret)) => {
-            let created = CreatedKey {
-                access_key: key.id.as_str(),
-                secret_key: secret.expose(),
-            };
+            let created = CreatedAccessKey::new(keys.info(key).await, &secret);
+            if cx.wants_json() {
+                return Ok(cx.json(StatusCode::CREATED, &created));
+            }
             show(cx, Some(created), None).await
         }
         Err(error @ (AccessKeyError::Name | AccessKeyError::TooMany(_))) => {
@@ -157,27 +112,27 @@ async fn create(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
 
 async fn show(
     cx: &SignedInContext<'_>,
-    created: Option<CreatedKey<'_>>,
+    created: Option<CreatedAccessKey>,
     refused: Option<(&str, AccessKeyError)>,
 ) -> PageResult {
     let keys = &cx.services.access_keys;
     let keys = keys.list(Some(cx.user.principal.account)).await?;
-    Ok(page(cx, &keys, created, refused))
+    Ok(page(cx, keys, created, refused))
 }
 
 /// `refused` is the name that was typed, and why there is no key of it.
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
-    keys: &[AccessKeyInfo],
-    created: Option<CreatedKey<'_>>,
+    keys: Vec<AccessKeyInfo>,
+    created: Option<CreatedAccessKey>,
     refused: Option<(&str, AccessKeyError)>,
 ) -> Response<Bytes> {
+    let list = AccessKeyList::from(keys);
     if cx.wants_json() {
-        let keys = keys.iter().map(|info| KeyDocument::of(&info.key, None)).collect();
-        return cx.json(StatusCode::OK, &KeyDocuments { keys });
+        return cx.json(StatusCode::OK, &list);
     }
     let mut view = KeysView {
-        keys: keys.iter().map(KeyRow::of).collect(),
+        keys: list.access_keys,
         made: created,
         name: "",
         days: DAYS,
@@ -219,42 +174,6 @@ impl KeyAction {
         };
         let id = fields.text("access_key").parse().ok()?;
         Some(Self::Change(id, change))
-    }
-}
-
-impl KeyRow {
-    fn of(info: &AccessKeyInfo) -> Self {
-        let key = &info.key;
-        Self {
-            access_key: key.id.to_string(),
-            name: key.name.clone(),
-            created: key.created_at.to_string(),
-            expires: key.expires_at.map(|end| end.to_string()),
-            last_used: key.last_use.as_ref().map(|used| used.at.to_string()),
-            state: if key.disabled {
-                "disabled"
-            } else if info.is_live {
-                "live"
-            } else {
-                "expired"
-            },
-            limited: key.scope.is_limited(),
-        }
-    }
-}
-
-impl<'a> KeyDocument<'a> {
-    fn of(key: &'a AccessKey, secret: Option<&'a SecretKey>) -> Self {
-        Self {
-            access_key: key.id.as_str(),
-            secret_key: secret.map(SecretKey::expose),
-            name: &key.name,
-            created_at: key.created_at.to_string(),
-            expires_at: key.expires_at.map(|at| at.to_string()),
-            disabled: key.disabled,
-            scope: &key.scope,
-            last_used_at: key.last_use.as_ref().map(|used| used.at.to_string()),
-        }
     }
 }
 

@@ -1,13 +1,12 @@
 //! `/.auth/account`: who I am, and what to call me.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{done, find_account, form_refusal, place};
-use crate::model::{AccessKey, Account, Agreement, Username};
+use crate::api::{AccessKeyView, AccountView};
+use crate::model::{Account, Agreement};
 use crate::portal::form_errors::{ErrorSummary, Errors, FormRefusal};
 use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageResult, SignedInContext};
@@ -15,94 +14,26 @@ use crate::portal::response::ResponseOutcome;
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::Problem;
 use crate::route::AccountPage;
-use crate::services::AccountSettingsError;
-
-/// An account, as its owner reads it.
-#[derive(Serialize)]
-pub(in crate::portal) struct Profile<'a> {
-    id: String,
-    username: &'a str,
-    former_usernames: &'a [Username],
-    email: &'a str,
-    email_verified: bool,
-    pending_email: Option<PendingAddress<'a>>,
-    name: &'a str,
-    groups: &'a BTreeSet<String>,
-    language: Option<&'a str>,
-    created_at: String,
-    password_changed_at: String,
-    agreements: &'a [Agreement],
-}
-
-/// An address that the account moves to once that is confirmed.
-#[derive(Serialize)]
-pub(super) struct PendingAddress<'a> {
-    email: &'a str,
-    since: String,
-}
-
-/// An access key that is older than the password.
-#[derive(Serialize)]
-struct OlderKey<'a> {
-    access_key: &'a str,
-    name: &'a str,
-}
+use crate::services::{AccessKeyInfo, AccountSettingsError};
 
 /// The page, as programs read it.
 #[derive(Serialize)]
-struct ProfileDocument<'a> {
+struct ProfileDocument {
     #[serde(flatten)]
-    account: Profile<'a>,
-    older_access_keys: Vec<OlderKey<'a>>,
+    account: AccountView,
+    older_access_keys: Vec<AccessKeyView>,
 }
 
 #[derive(Serialize)]
 struct ProfileView<'a> {
-    account: Profile<'a>,
+    account: AccountView,
     /// As it was typed.
     name: &'a str,
-    agreed: Option<(String, &'a str)>,
-    older_keys: Vec<OlderKey<'a>>,
+    agreed: Option<&'a Agreement>,
+    older_keys: Vec<AccessKeyView>,
     saved: bool,
     errors: Errors,
     alert: Option<ErrorSummary>,
-}
-
-impl<'a> Profile<'a> {
-    pub(super) fn of(account: &'a Account) -> Self {
-        Self {
-            id: account.id.to_string(),
-            username: account.username.as_str(),
-            former_usernames: &account.former_usernames,
-            email: account.email.as_str(),
-            email_verified: account.email_verified,
-            pending_email: PendingAddress::of(account),
-            name: account.name.as_deref().unwrap_or_default(),
-            groups: &account.groups,
-            language: account.language.as_deref(),
-            created_at: account.created_at.to_string(),
-            password_changed_at: account.password_changed_at.to_string(),
-            agreements: &account.agreements,
-        }
-    }
-}
-
-impl<'a> PendingAddress<'a> {
-    pub(super) fn of(account: &'a Account) -> Option<Self> {
-        account.pending_email.as_ref().map(|pending| Self {
-            email: pending.email.as_str(),
-            since: pending.since.to_string(),
-        })
-    }
-}
-
-impl<'a> OlderKey<'a> {
-    fn of(key: &'a AccessKey) -> Self {
-        Self {
-            access_key: key.id.as_str(),
-            name: &key.name,
-        }
-    }
 }
 
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
@@ -115,7 +46,7 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields) -> PageResul
     match settings.change_name(cx.user.session, name, &cx.origin()).await {
         Ok(account) => {
             let to = done(AccountPage::Profile, "name");
-            Ok(cx.json_or_see_other(StatusCode::OK, &Profile::of(&account), &to))
+            Ok(cx.json_or_see_other(StatusCode::OK, &AccountView::for_owner(&account), &to))
         }
         Err(error @ AccountSettingsError::Name) => {
             let FormRefusal { refusal, errors } = form_refusal(cx, error);
@@ -136,30 +67,27 @@ async fn show(cx: &SignedInContext<'_>, refused: Option<(&str, Errors)>) -> Page
     } else {
         Vec::new()
     };
-    Ok(page(cx, &account, &older_keys, refused))
+    Ok(page(cx, &account, older_keys, refused))
 }
 
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
     account: &Account,
-    older_keys: &[AccessKey],
+    older_keys: Vec<AccessKeyInfo>,
     refused: Option<(&str, Errors)>,
 ) -> Response<Bytes> {
-    let older_keys = older_keys.iter().map(OlderKey::of).collect();
+    let older_keys = older_keys.into_iter().map(AccessKeyView::from).collect();
     if cx.wants_json() {
         let document = ProfileDocument {
-            account: Profile::of(account),
+            account: AccountView::for_owner(account),
             older_access_keys: older_keys,
         };
         return cx.json(StatusCode::OK, &document);
     }
     let mut view = ProfileView {
         name: account.name.as_deref().unwrap_or_default(),
-        agreed: account
-            .agreements
-            .last()
-            .map(|agreement| (agreement.at.to_string(), agreement.version.as_str())),
-        account: Profile::of(account),
+        agreed: account.agreements.last(),
+        account: AccountView::for_owner(account),
         older_keys,
         saved: matches!(cx.parameter("done").as_str(), "name" | "email"),
         errors: Errors::new(),

@@ -5,34 +5,24 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{done, place};
+use crate::api::EndedSessions;
 use crate::ids::SessionId;
 use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageResult, SignedInContext};
 use crate::portal::reauthenticate::{is_trusted, require_reauthentication};
 use crate::portal::response::with_query;
-use crate::portal::session_list::{SessionDocument, SessionList, SessionRow};
+use crate::portal::session_list::{SessionRow, page_of, rows};
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::Problem;
 use crate::route::AccountPage;
 use crate::services::SessionInfo;
 
 #[derive(Serialize)]
-struct SessionsView {
-    sessions: Vec<SessionRow>,
+struct SessionsView<'a> {
+    sessions: Vec<SessionRow<'a>>,
     others: bool,
     next: Option<String>,
     ended: bool,
-}
-
-#[derive(Serialize)]
-struct SessionDocuments<'a> {
-    sessions: Vec<SessionDocument<'a>>,
-    next: Option<String>,
-}
-
-#[derive(Serialize)]
-struct EndedDocument {
-    ended: usize,
 }
 
 /// `after`
@@ -49,7 +39,7 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
         require_reauthentication(cx, place(AccountPage::Sessions), &mut fields).await?;
     }
     let (settings, origin) = (&cx.services.account_settings, cx.origin());
-    let ended = if fields.text("which") == "others" {
+    let ended_count = if fields.text("which") == "others" {
         settings.end_other_sessions(cx.user.session, &origin).await?
     } else {
         let session = fields.text("session").parse::<SessionId>();
@@ -58,23 +48,19 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
         usize::from(ended.await?)
     };
     let to = done(AccountPage::Sessions, "ended");
-    Ok(cx.json_or_see_other(StatusCode::OK, &EndedDocument { ended }, &to))
+    Ok(cx.json_or_see_other(StatusCode::OK, &EndedSessions { ended_count }, &to))
 }
 
 pub(in crate::portal) fn page(cx: &SignedInRequest<'_>, sessions: &[SessionInfo]) -> Response<Bytes> {
-    let list = SessionList::new(sessions, cx.user, &cx.parameter("after"));
+    let list = page_of(cx, sessions);
     if cx.wants_json() {
-        let document = SessionDocuments {
-            sessions: list.documents(),
-            next: list.next,
-        };
-        return cx.json(StatusCode::OK, &document);
+        return cx.json(StatusCode::OK, &list);
     }
     let this = Some(cx.user.session.id());
-    let next = |next: String| with_query(AccountPage::Sessions.path(), &[("after", &next)]);
+    let next = |next: SessionId| with_query(AccountPage::Sessions.path(), &[("after", &next.to_string())]);
     let view = SessionsView {
         others: sessions.iter().any(|info| Some(info.session.id) != this),
-        sessions: list.rows(),
+        sessions: rows(&list.sessions),
         next: list.next.map(next),
         ended: cx.parameter("done") == "ended",
     };

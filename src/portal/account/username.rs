@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::profile::Profile;
 use super::{done, find_account, place, submit_form};
+use crate::api::AccountView;
 use crate::model::{Account, Username};
 use crate::portal::form_errors::{ErrorSummary, Errors, FormRefusal};
 use crate::portal::forms::Fields;
@@ -42,7 +42,7 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
     match submit_form(cx, &password, change).await {
         Ok(account) => {
             let to = done(AccountPage::Username, "username");
-            Ok(cx.json_or_see_other(StatusCode::OK, &Profile::of(&account), &to))
+            Ok(cx.json_or_see_other(StatusCode::OK, &AccountView::for_owner(&account), &to))
         }
         Err(refusal) => Ok(refused(cx, &find_account(cx).await?, username, refusal)),
     }
@@ -50,7 +50,7 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
 
 pub(in crate::portal) fn page(cx: &SignedInRequest<'_>, account: &Account) -> Response<Bytes> {
     if cx.wants_json() {
-        return cx.json(StatusCode::OK, &Profile::of(account));
+        return cx.json(StatusCode::OK, &AccountView::for_owner(account));
     }
     let view = UsernameView {
         saved: cx.parameter("done") == "username",

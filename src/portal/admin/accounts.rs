@@ -1,13 +1,12 @@
 //! `/.auth/admin/accounts`: accounts among many.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{A_PAGE, none_of, place};
-use crate::model::{Account, AccountStatus};
+use crate::api::AccountList;
+use crate::model::AccountStatus;
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::page_context::{PageResult, SignedInContext};
 use crate::portal::response::{ResponseOutcome, with_query};
@@ -24,29 +23,10 @@ pub(in crate::portal) struct Search {
 }
 
 #[derive(Serialize)]
-struct FoundAccounts<'a> {
-    accounts: Vec<AccountRow<'a>>,
-    next: Option<&'a str>,
-}
-
-/// An account, for a list.
-#[derive(Serialize)]
-struct AccountRow<'a> {
-    id: String,
-    email: &'a str,
-    email_verified: bool,
-    username: &'a str,
-    name: &'a str,
-    groups: &'a BTreeSet<String>,
-    status: AccountStatus,
-    created_at: String,
-}
-
-#[derive(Serialize)]
 struct AccountsView<'a> {
     search: &'a Search,
     statuses: &'static [AccountStatus],
-    found: FoundAccounts<'a>,
+    found: AccountList,
     next: Option<String>,
     deleted: bool,
     errors: Errors,
@@ -74,22 +54,19 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let after = Some(cx.parameter("after")).filter(|after| !after.is_empty());
     let queries = &cx.services.admin_queries;
     let found = queries.find_accounts(filter, after, A_PAGE).await?;
-    Ok(page(cx, &search, &found))
+    Ok(page(cx, &search, found))
 }
 
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
     search: &Search,
-    page: &AccountPage,
+    found: AccountPage,
 ) -> Response<Bytes> {
-    let found = FoundAccounts {
-        accounts: page.accounts.iter().map(AccountRow::of).collect(),
-        next: page.next.as_deref(),
-    };
+    let found = AccountList::from(found);
     if cx.wants_json() {
         return cx.json(StatusCode::OK, &found);
     }
-    let next = found.next.map(|next| {
+    let next = found.next.as_deref().map(|next| {
         let status = search.status.map_or("", AccountStatus::as_str);
         let parameters = [
             ("q", &*search.q),
@@ -140,30 +117,12 @@ impl<'a> AccountsView<'a> {
         Self {
             search,
             statuses: AccountStatus::ALL,
-            found: FoundAccounts {
-                accounts: Vec::new(),
-                next: None,
-            },
+            found: AccountList::default(),
             next: None,
             deleted: false,
             errors: Errors::new(),
             alert: None,
             proving: cx.renderer.verify_email,
-        }
-    }
-}
-
-impl<'a> AccountRow<'a> {
-    fn of(account: &'a Account) -> Self {
-        Self {
-            id: account.id.to_string(),
-            email: account.email.as_str(),
-            email_verified: account.email_verified,
-            username: account.username.as_str(),
-            name: account.name.as_deref().unwrap_or_default(),
-            groups: &account.groups,
-            status: account.status,
-            created_at: account.created_at.to_string(),
         }
     }
 }

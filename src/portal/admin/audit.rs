@@ -8,7 +8,8 @@ use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 
 use super::{A_PAGE, none_of, place};
-use crate::model::{AuditDetail, AuditEvent, AuditKind, AuditOutcome, DetailKey};
+use crate::api::AuditEventList;
+use crate::model::{AuditDetail, AuditKind, AuditOutcome, DetailKey};
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::page_context::{PageResult, SignedInContext, unavailable};
 use crate::portal::request_context::RequestContext;
@@ -43,16 +44,10 @@ pub(in crate::portal) struct AuditSearch {
 }
 
 #[derive(Serialize)]
-struct FoundEvents<'a> {
-    events: Vec<&'a AuditEvent>,
-    next: Option<String>,
-}
-
-#[derive(Serialize)]
 struct AuditView<'a> {
     wanted: &'a AuditSearch,
     kinds: &'static [AuditKind],
-    found: FoundEvents<'a>,
+    found: AuditEventList,
     next: Option<String>,
     /// Where the same is a file.
     lines: String,
@@ -87,7 +82,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let after =
         after.map_err(|_| Refusal::because(Problem::InvalidInput, "`after` names no place of the log"))?;
     let found = audit.read(filter, AuditOrder::NewestFirst, after, A_PAGE).await?;
-    Ok(page(cx, &search, &found))
+    Ok(page(cx, &search, found))
 }
 
 /// The events as a file, a JSON document a line, the oldest first, as the command has them; `who`: the name that is
@@ -96,10 +91,9 @@ async fn export(cx: &SignedInContext<'_>, who: Option<&str>, filter: AuditFilter
     let (audit, mut lines, mut after) = (&cx.services.audit, Vec::new(), None);
     loop {
         let limit = TOGETHER.min(MOST - lines.len());
-        let page = audit
-            .read(filter.clone(), AuditOrder::NewestFirst, after, limit)
-            .await?;
-        for (_, event) in &page.events {
+        let read = audit.read(filter.clone(), AuditOrder::NewestFirst, after, limit);
+        let page = AuditEventList::from(read.await?);
+        for event in &page.events {
             let line = serde_json::to_string(event).map_err(|error| unavailable(error.to_string()))?;
             lines.push(line + "\n");
         }
@@ -206,17 +200,14 @@ fn show(
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
     search: &AuditSearch,
-    page: &AuditPage,
+    found: AuditPage,
 ) -> Response<Bytes> {
-    let found = FoundEvents {
-        events: page.events.iter().map(|(_, event)| event).collect(),
-        next: page.next.map(|next| next.to_string()),
-    };
+    let found = AuditEventList::from(found);
     if cx.wants_json() {
         return cx.json(StatusCode::OK, &found);
     }
     let view = AuditView {
-        next: found.next.as_deref().map(|next| search.query("after", next)),
+        next: found.next.map(|next| search.query("after", &next.to_string())),
         lines: search.query("export", "lines"),
         found,
         ..AuditView::empty(search)
@@ -230,10 +221,7 @@ impl<'a> AuditView<'a> {
         Self {
             wanted: search,
             kinds: AuditKind::ALL,
-            found: FoundEvents {
-                events: Vec::new(),
-                next: None,
-            },
+            found: AuditEventList::default(),
             next: None,
             lines: String::new(),
             errors: Errors::new(),

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use http::StatusCode;
-use serde::Serialize;
 
 use super::account::{self, PageMessage};
 use super::{ActDone, unknown_action};
+use crate::api::{EndedSessions, ResetLink};
 use crate::ids::SessionId;
 use crate::model::{Account, AccountStatus};
 use crate::portal::form_errors::{Errors, FormRefusal};
@@ -18,17 +18,6 @@ use crate::refusal::{Problem, Refusal};
 use crate::route::AdminPage;
 use crate::services::{AccountChange, AccountError, AccountPart, AccountVersion, Actor, LinkError};
 use crate::text::fill;
-
-#[derive(Serialize)]
-struct LinkDocument<'a> {
-    link: &'a str,
-    expires_at: String,
-}
-
-#[derive(Serialize)]
-struct EndedDocument {
-    ended: usize,
-}
 
 /// `account`: an id, an address or a username; `action`; `reason`; `version` of the account as it was shown; for "set-groups" `groups`, with commas; for
 /// "end-session" `session`, an id; for "delete" `confirm`.
@@ -68,9 +57,9 @@ async fn end_sessions(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> 
         accounts.end_session(session, Some(&id), by, &origin).await
     };
     match ended {
-        Ok(ended) => {
+        Ok(ended_count) => {
             let to = shown(&account, action);
-            Ok(cx.json_or_see_other(StatusCode::OK, &EndedDocument { ended }, &to))
+            Ok(cx.json_or_see_other(StatusCode::OK, &EndedSessions { ended_count }, &to))
         }
         Err(error) => refused_change(cx, name, error).await,
     }
@@ -107,11 +96,12 @@ async fn hand_over_link(cx: &SignedInContext<'_>, name: &str, by: &Actor) -> Pag
         error => unavailable(error.to_string()),
     })?;
     if cx.wants_json() {
-        let document = LinkDocument {
-            link: link.expose(),
-            expires_at: expires_at.to_string(),
+        let link = ResetLink {
+            link: link.expose().to_owned(),
+            email: account.email,
+            expires_at,
         };
-        return Ok(cx.json(StatusCode::CREATED, &document));
+        return Ok(cx.json(StatusCode::CREATED, &link));
     }
     let message = PageMessage {
         link: Some(&link),

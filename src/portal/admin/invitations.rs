@@ -2,8 +2,6 @@
 
 mod form;
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -11,10 +9,10 @@ use serde::Serialize;
 pub(in crate::portal) use self::form::InvitationsView;
 use self::form::ORDER;
 use super::{place, unknown_action};
-use crate::api::CreatedInvitations;
+use crate::api::{CreatedInvitations, InvitationList};
 use crate::config::SignupMode;
 use crate::ids::InvitationId;
-use crate::model::{Email, Invitation, InvitationKind};
+use crate::model::Invitation;
 use crate::portal::form_errors::Errors;
 use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageResult, SignedInContext};
@@ -25,23 +23,8 @@ use crate::route::AdminPage;
 use crate::services::{Actor, InvitationError, Invitees};
 
 #[derive(Serialize)]
-struct InvitationList<'a> {
-    invitations: Vec<InvitationRow<'a>>,
-}
-
-#[derive(Serialize)]
-struct InvitationRow<'a> {
-    id: String,
-    email: Option<&'a str>,
-    groups: &'a BTreeSet<String>,
-    first_administrator: bool,
-    created_at: String,
-    expires_at: String,
-}
-
-#[derive(Serialize)]
 struct InvitationsDocument<'a> {
-    listed: InvitationList<'a>,
+    listed: InvitationList,
     form: &'a InvitationsView,
 }
 
@@ -140,35 +123,20 @@ async fn show(
     form: &InvitationsView,
 ) -> PageResult {
     let invitations = cx.services.invitations.list().await?;
-    Ok(page(cx, outcome, &invitations, form))
+    Ok(page(cx, outcome, invitations, form))
 }
 
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
     outcome: impl Into<ResponseOutcome>,
-    invitations: &[Invitation],
+    invitations: Vec<Invitation>,
     form: &InvitationsView,
 ) -> Response<Bytes> {
-    let listed = InvitationList {
-        invitations: invitations.iter().map(InvitationRow::of).collect(),
-    };
+    let listed = InvitationList::from(invitations);
     if cx.wants_json() {
         return cx.json(outcome.into().status, &listed);
     }
     let place = place(AdminPage::Invitations);
     let document = InvitationsDocument { listed, form };
     cx.page_with_nav(place, outcome, "admin-invitations.html", &document)
-}
-
-impl<'a> InvitationRow<'a> {
-    fn of(invitation: &'a Invitation) -> Self {
-        Self {
-            id: invitation.id.to_string(),
-            email: invitation.email.as_ref().map(Email::as_str),
-            groups: &invitation.groups,
-            first_administrator: invitation.kind == InvitationKind::FirstAdministrator,
-            created_at: invitation.created_at.to_string(),
-            expires_at: invitation.expires_at.to_string(),
-        }
-    }
 }

@@ -5,8 +5,9 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{A_PAGE, place};
+use crate::api::{MailList, ResentMails};
 use crate::ids::MailId;
-use crate::model::{MailKind, MailState, QueuedMail};
+use crate::model::{MailKind, QueuedMail};
 use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageResult, SignedInContext};
 use crate::portal::response::with_query;
@@ -14,25 +15,6 @@ use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::route::AdminPage;
 use crate::services::{Actor, MailFilter, MailPage};
-
-#[derive(Serialize)]
-struct Mails<'a> {
-    mails: Vec<MailRow<'a>>,
-    next: Option<String>,
-}
-
-#[derive(Serialize)]
-struct MailRow<'a> {
-    id: String,
-    to: &'a str,
-    topic: &'static str,
-    attempts: u32,
-    failed: bool,
-    /// When it is tried, or failed for good.
-    at: String,
-    /// What the mail server said last.
-    reason: Option<&'a str>,
-}
 
 /// What is looked for, as it was asked.
 #[derive(Default, Serialize)]
@@ -73,11 +55,6 @@ impl MailSearch {
 }
 
 #[derive(Serialize)]
-struct ResentMails {
-    again: usize,
-}
-
-#[derive(Serialize)]
 struct MailsView<'a> {
     search: &'a MailSearch,
     topics: &'static [&'static str],
@@ -86,7 +63,7 @@ struct MailsView<'a> {
     all_again: Option<String>,
     /// One of those that are shown failed.
     failed: bool,
-    found: Mails<'a>,
+    found: MailList,
     next: Option<String>,
 }
 
@@ -100,7 +77,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let (filter, after) = (search.filter()?, cx.parameter("after").parse().ok());
     let queries = &cx.services.admin_queries;
     let found = queries.find_mails(&filter, after, A_PAGE).await?;
-    Ok(page(cx, &search, &found))
+    Ok(page(cx, &search, found))
 }
 
 /// `mail`: the id of one that failed; or `which`: "all" of those that failed, among them that `to`, `topic` and `state`
@@ -115,9 +92,9 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
         };
         let filter = search.filter()?;
         let wanted = |mail: &QueuedMail| filter.passes(mail);
-        let again = failed.send_all_again(wanted, by, &origin).await?;
-        let to = search.query(&[("done", "all"), ("count", &again.to_string())]);
-        return Ok(cx.json_or_see_other(StatusCode::OK, &ResentMails { again }, &to));
+        let again_count = failed.send_all_again(wanted, by, &origin).await?;
+        let to = search.query(&[("done", "all"), ("count", &again_count.to_string())]);
+        return Ok(cx.json_or_see_other(StatusCode::OK, &ResentMails { again_count }, &to));
     }
     let id = fields.text("mail").parse::<MailId>();
     let id = id.map_err(|_| Problem::NotFound)?;
@@ -138,12 +115,9 @@ fn not_understood() -> Refusal {
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
     search: &MailSearch,
-    page: &MailPage,
+    found: MailPage,
 ) -> Response<Bytes> {
-    let found = Mails {
-        next: page.next.map(|next| next.to_string()),
-        mails: page.mails.iter().map(MailRow::of).collect(),
-    };
+    let found = MailList::from(found);
     if cx.wants_json() {
         return cx.json(StatusCode::OK, &found);
     }
@@ -156,27 +130,11 @@ pub(in crate::portal) fn page(
         again: done == "again",
         all_again: count.map(|count| texts.count(cx.lang, "admin.done-all-again", count)),
         failed: found.mails.iter().any(|mail| mail.failed),
-        next: found.next.as_deref().map(|next| search.query(&[("after", next)])),
+        next: found
+            .next
+            .map(|next| search.query(&[("after", &next.to_string())])),
         found,
     };
     let place = place(AdminPage::Mails);
     cx.page_with_nav(place, StatusCode::OK, "admin-mails.html", &view)
-}
-
-impl<'a> MailRow<'a> {
-    fn of(kept: &'a QueuedMail) -> Self {
-        let (failed, at) = match kept.state {
-            MailState::Due(at) => (false, at),
-            MailState::Failed(at) => (true, at),
-        };
-        Self {
-            id: kept.mail.id.to_string(),
-            to: kept.mail.to.as_str(),
-            topic: kept.mail.topic.as_str(),
-            attempts: kept.attempts,
-            failed,
-            at: at.to_string(),
-            reason: kept.reason.as_deref(),
-        }
-    }
 }

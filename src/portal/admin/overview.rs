@@ -13,22 +13,22 @@ use crate::route::AdminPage;
 #[derive(Serialize)]
 pub(in crate::portal) struct Overview {
     /// People who are signed in, each counted once for each of their sessions.
-    pub(in crate::portal) sessions: usize,
+    pub(in crate::portal) session_count: usize,
     /// Accounts that wait for approval.
-    pub(in crate::portal) waiting: usize,
+    pub(in crate::portal) waiting_count: usize,
     /// Accounts that are locked.
-    pub(in crate::portal) locked: usize,
+    pub(in crate::portal) locked_count: usize,
     /// Mails that failed for good.
-    pub(in crate::portal) failed_mails: usize,
+    pub(in crate::portal) failed_mail_count: usize,
 }
 
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let (queries, services) = (&cx.services.admin_queries, cx.services);
     let overview = Overview {
-        sessions: services.sessions.list(None).len(),
-        waiting: queries.waiting().await?,
-        locked: queries.locks().await?.accounts.len(),
-        failed_mails: services.failed_mails.count().await?,
+        session_count: services.sessions.list(None).len(),
+        waiting_count: queries.waiting().await?,
+        locked_count: queries.locks().await?.accounts.len(),
+        failed_mail_count: services.failed_mails.count().await?,
     };
     Ok(page(cx, &overview))
 }

@@ -2,6 +2,7 @@
 
 use super::members::{account, live_session, sessions};
 use super::*;
+use crate::api::{AccountDetails, SessionList};
 use crate::ids::{InvitationId, MailId};
 use crate::model::{
     Account, AccountStatus, AuditCursor, AuditEvent, AuditKind, AuditOutcome, Decision, Invitation,
@@ -9,7 +10,7 @@ use crate::model::{
 };
 use crate::portal::account::activity;
 use crate::portal::admin;
-use crate::portal::admin::account::{AccountDetails, PageMessage};
+use crate::portal::admin::account::PageMessage;
 use crate::portal::admin::accounts::Search;
 use crate::portal::admin::audit::AuditSearch;
 use crate::portal::admin::invitations::InvitationsView;
@@ -144,10 +145,10 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
             session: &session,
         },
     };
-    let details = |account, locked_for| AccountDetails {
-        account,
-        locked_for,
-        sessions: sessions(),
+    let details = |account, locked_for| {
+        let sessions = sessions();
+        let list = SessionList::page(&sessions, Some(session.id()), None);
+        AccountDetails::new(account, locked_for, &sessions, list)
     };
     let link = Secret::new(format!(
         "https://localhost:8443/.auth/reset?token={}",
@@ -201,10 +202,10 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
             admin::overview::page(
                 cx,
                 &Overview {
-                    sessions: 3,
-                    waiting: 2,
-                    locked: 1,
-                    failed_mails: 4,
+                    session_count: 3,
+                    waiting_count: 2,
+                    locked_count: 1,
+                    failed_mail_count: 4,
                 },
             ),
         ),
@@ -213,10 +214,10 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
             "proof-wrong",
             reauthenticate::ask(cx, place, Some(&sent), Some(&SignInError::InvalidCredentials)),
         ),
-        ("admin-accounts", admin::accounts::page(cx, &search, &found)),
+        ("admin-accounts", admin::accounts::page(cx, &search, found)),
         (
             "admin-accounts-none",
-            admin::accounts::page(cx, &Search::default(), &AccountPage::default()),
+            admin::accounts::page(cx, &Search::default(), AccountPage::default()),
         ),
         (
             "admin-account-waiting",
@@ -243,25 +244,25 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         ),
         (
             "admin-invitations",
-            admin::invitations::page(cx, ok, &invitations(), &links),
+            admin::invitations::page(cx, ok, invitations(), &links),
         ),
         (
             "admin-invitations-sent",
-            admin::invitations::page(cx, ok, &invitations(), &mailed),
+            admin::invitations::page(cx, ok, invitations(), &mailed),
         ),
         (
             "admin-invitations-refused",
-            admin::invitations::page(cx, invalid.problem, &[], &refused),
+            admin::invitations::page(cx, invalid.problem, Vec::new(), &refused),
         ),
         (
             "admin-audit",
-            admin::audit::page(cx, &AuditSearch::default(), &events()),
+            admin::audit::page(cx, &AuditSearch::default(), events()),
         ),
         ("account-activity", activity::page(cx, &events())),
-        ("admin-locks", admin::locks::page(cx, &locks)),
+        ("admin-locks", admin::locks::page(cx, locks)),
         (
             "admin-mails",
-            admin::mails::page(cx, &MailSearch::default(), &mails()),
+            admin::mails::page(cx, &MailSearch::default(), mails()),
         ),
     ]
 }

@@ -1,6 +1,7 @@
 //! The pages for those who are signed in.
 
 use super::*;
+use crate::api::{AccessKeyView, CreatedAccessKey};
 use crate::ids::MailId;
 use crate::model::{
     AccessKey, AccessKeyId, Account, AccountStatus, Agreement, EncryptedSecret, KeyScope, KeyUse,
@@ -123,8 +124,8 @@ fn key_list() -> Vec<AccessKeyInfo> {
     keys
 }
 
-fn older_keys() -> Vec<AccessKey> {
-    key_list().into_iter().map(|info| info.key).take(2).collect()
+fn older_keys() -> Vec<AccessKeyInfo> {
+    key_list().into_iter().take(2).collect()
 }
 
 /// Each page in each state.
@@ -146,21 +147,24 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         former_usernames: vec!["kim.mina".parse().unwrap(), "m.kim".parse().unwrap()],
         ..account()
     };
-    let created = keys::CreatedKey {
-        access_key: "AKIAIOSFODNN7EXAMPLE",
-        secret_key: "wJalrXUtnFEMI_K7MDENG_bPxRfiCYEXAMPLEKEY",
+    let created = CreatedAccessKey {
+        secret_key: "wJalrXUtnFEMI_K7MDENG_bPxRfiCYEXAMPLEKEY".to_owned(),
+        key: AccessKeyView {
+            access_key: "AKIAIOSFODNN7EXAMPLE".parse().unwrap(),
+            ..key_list().remove(0).into()
+        },
     };
     let locked = Refusal::new(Problem::Locked).retry_after(Duration::from_secs(1199));
     let many = ("", AccessKeyError::TooMany(5));
     vec![
-        ("account", profile::page(cx, &account(), &[], None)),
+        ("account", profile::page(cx, &account(), Vec::new(), None)),
         (
             "account-older-keys",
-            profile::page(cx, &account(), &older_keys(), None),
+            profile::page(cx, &account(), older_keys(), None),
         ),
         (
             "account-refused",
-            profile::page(cx, &account(), &[], Some(("a\u{7}b", unnameable))),
+            profile::page(cx, &account(), Vec::new(), Some(("a\u{7}b", unnameable))),
         ),
         ("account-email", email::page(cx, &account())),
         ("account-email-pending", email::page(cx, &moving())),
@@ -176,12 +180,15 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         ("account-password", password::get(cx)),
         ("account-password-refused", password::refused(cx, wrong())),
         ("account-sessions", sessions_page::page(cx, &sessions())),
-        ("account-keys", keys::page(cx, &key_list(), None, None)),
+        ("account-keys", keys::page(cx, key_list(), None, None)),
         (
             "account-keys-made",
-            keys::page(cx, &key_list()[..1], Some(created), None),
+            keys::page(cx, key_list()[..1].to_vec(), Some(created), None),
         ),
-        ("account-keys-refused", keys::page(cx, &[], None, Some(many))),
+        (
+            "account-keys-refused",
+            keys::page(cx, Vec::new(), None, Some(many)),
+        ),
         ("account-language", language::page(cx, Some("ko"))),
         ("account-delete", delete::get(cx)),
         ("account-deleted", delete::deleted(cx)),

@@ -287,7 +287,7 @@ async fn a_key_from_the_future_is_no_younger_than_a_password() {
     let set = AccountChange::SetPassword(crate::services::NewPassword::Plain(password));
     let account = world.change(set).await;
     let older = world.services.access_keys.older_than_password(&account).await;
-    let older: Vec<_> = older.unwrap().iter().map(|key| key.id).collect();
+    let older: Vec<_> = older.unwrap().iter().map(|info| info.key.id).collect();
     assert_eq!(older, [key.id]);
 }
 
