@@ -177,3 +177,40 @@ pub struct RefusedLine {
     /// Why.
     pub reason: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn a_form_says_null_and_an_owner_does_not_read_why_they_were_declined() {
+        let at = Timestamp::UNIX_EPOCH;
+        let (id, email) = (AccountId::new(at, &Random::seeded(1)), "ann@example.com".parse());
+        let account = Account {
+            decision: Some(Decision {
+                by: "root@example.com".to_owned(),
+                at,
+                reason: Some("not one of us".to_owned()),
+            }),
+            ..Account::new(
+                id,
+                "ann".parse().unwrap(),
+                email.unwrap(),
+                "$2b$12$x".to_owned(),
+                at,
+            )
+        };
+        let theirs = serde_json::to_value(AccountView::for_owner(&account)).unwrap();
+        let of_administrators = serde_json::to_value(AccountView::from(account)).unwrap();
+        assert_eq!(of_administrators["decision"]["reason"], "not one of us");
+        for absent in ["decision", "name", "pending_email", "language"] {
+            assert!(
+                theirs.get(absent).is_some_and(serde_json::Value::is_null),
+                "{theirs}"
+            );
+        }
+        assert_eq!(theirs["created_at"], "1970-01-01T00:00:00Z");
+        assert!(!of_administrators.to_string().contains("$2b"));
+    }
+}

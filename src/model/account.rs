@@ -46,6 +46,33 @@ pub struct Account {
 }
 
 impl Account {
+    /// An account that is made at this moment: active, in no group, and nothing known of its owner.
+    pub fn new(
+        id: AccountId,
+        username: Username,
+        email: Email,
+        password_hash: String,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            username,
+            former_usernames: Vec::new(),
+            email,
+            email_verified: false,
+            pending_email: None,
+            name: None,
+            groups: BTreeSet::new(),
+            password_hash,
+            status: AccountStatus::Active,
+            decision: None,
+            created_at,
+            password_changed_at: created_at,
+            agreements: Vec::new(),
+            language: None,
+        }
+    }
+
     /// Whether they are in the group.
     pub fn is_in(&self, group: &str) -> bool {
         self.groups.contains(group)

@@ -21,8 +21,8 @@ use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{
-    Account, AccountStatus, AuditDetail, DetailKey, Email, LockoutSubject, Mail, MailKind, Password,
-    Username, is_blank, turns_text,
+    Account, AuditDetail, DetailKey, Email, LockoutSubject, Mail, MailKind, Password, Username, is_blank,
+    turns_text,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -219,22 +219,12 @@ impl Accounts {
         let name = parse_display_name(new.name.as_deref().unwrap_or_default())?;
         let password_hash = self.hash(new.password, &new.email, &username).await?;
         let now = self.clock.now();
+        let id = AccountId::new(now, &self.random);
         Ok(Account {
-            id: AccountId::new(now, &self.random),
-            username,
-            email: new.email,
             email_verified: true,
             name,
             groups,
-            password_hash,
-            status: AccountStatus::Active,
-            decision: None,
-            created_at: now,
-            password_changed_at: now,
-            former_usernames: Vec::new(),
-            pending_email: None,
-            agreements: Vec::new(),
-            language: None,
+            ..Account::new(id, username, new.email, password_hash, now)
         })
     }
 

@@ -247,28 +247,20 @@ impl SignUp {
 
         let password_hash = self.hasher.place()?.hash(valid.password.clone()).await?;
         let now = self.clock.now();
+        let id = AccountId::new(now, &self.random);
         let account = Account {
-            id: AccountId::new(now, &self.random),
-            username: valid.username,
-            email: valid.email,
             email_verified: first_administrator,
-            name: None,
             groups: invitation
                 .as_ref()
                 .map_or_else(BTreeSet::new, |invitation| invitation.groups.clone()),
-            password_hash,
             status: if self.config.approval && !first_administrator {
                 AccountStatus::AwaitingApproval
             } else {
                 AccountStatus::Active
             },
-            decision: None,
-            created_at: now,
-            password_changed_at: now,
-            former_usernames: Vec::new(),
-            pending_email: None,
             agreements: self.terms.agreement().into_iter().collect(),
             language: origin.language.clone(),
+            ..Account::new(id, valid.username, valid.email, password_hash, now)
         };
         // One that ran out meanwhile is void in the store.
         let used_at = invitation.as_ref().map_or(now, |invitation| {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use vestibule::control::{AccountQuery, AuditQuery, Command};
+use vestibule::services::{AccountFilter, AuditFilter, AuditOrder, Invitees, NewInvitations};
 
-use crate::harness::{PASSWORD, Person, Running, form, soon};
+use crate::harness::{PASSWORD, Person, Running, form, inviting, soon};
 
 const ACCOUNT: &str = "/.auth/admin/account";
 
@@ -51,6 +54,61 @@ async fn only_administrators_get_there_and_only_from_here() {
         assert_eq!(admin.submit(path, &[]).await.status, 405, "{path}");
     }
     assert!(ann.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn programs_read_on_a_page_what_a_command_prints() {
+    let gateway = Running::start(|config| config.login.iam = true).await;
+    let admin = gateway.administrator("root1").await;
+    let ann = gateway.person("ann").await;
+    gateway.signer(&ann.email, Timestamp::UNIX_EPOCH).await;
+    let invitations = NewInvitations {
+        invitees: Invitees::Only(vec!["guest@example.com".parse().unwrap()]),
+        groups: ["ops".to_owned()].into(),
+        ttl: Duration::from_hours(1),
+    };
+    gateway.command(inviting(invitations)).await;
+    let accounts = || {
+        Command::FindUsers(AccountQuery {
+            filter: AccountFilter::default(),
+            after: None,
+            limit: 50,
+        })
+    };
+    let events = AuditQuery {
+        account: None,
+        filter: AuditFilter::default(),
+        order: AuditOrder::NewestFirst,
+        after: None,
+        exports: false,
+        limit: 50,
+    };
+    for (path, command) in [
+        ("/.auth/admin/accounts", accounts()),
+        ("/.auth/admin/account?id=ann", Command::ShowUser("ann".to_owned())),
+        ("/.auth/admin/invitations", Command::ListInvitations),
+        ("/.auth/admin/locks", Command::ListLocks),
+        ("/.auth/admin/audit", Command::ReadAudit(events)),
+    ] {
+        let printed = gateway.command(command).await;
+        assert_eq!(admin.get_json(path).await.document, printed, "{path}");
+    }
+    let of_ann = || Some("ann".to_owned());
+    let keys = gateway.command(Command::ListKeys(of_ann())).await;
+    assert_eq!(keys["access_keys"].as_array().unwrap().len(), 1);
+    assert_eq!(ann.get_json("/.auth/account/keys").await.document, keys);
+    let mut sessions = ann.get_json("/.auth/account/sessions").await.document;
+    assert_eq!(sessions["sessions"][0]["current"].take(), true);
+    let mut printed = gateway.command(Command::ListSessions(of_ann())).await;
+    assert_eq!(printed["sessions"][0]["current"].take(), false);
+    assert_eq!(sessions, printed);
+    let mut own = ann.get_json("/.auth/account").await.document;
+    assert_eq!(
+        own.as_object_mut().unwrap().remove("older_access_keys"),
+        Some(json!([]))
+    );
+    let printed = gateway.command(accounts()).await;
+    assert!(printed["accounts"].as_array().unwrap().contains(&own), "{own}");
 }
 
 #[tokio::test]

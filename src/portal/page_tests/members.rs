@@ -4,8 +4,8 @@ use super::*;
 use crate::api::{AccessKeyView, CreatedAccessKey};
 use crate::ids::MailId;
 use crate::model::{
-    AccessKey, AccessKeyId, Account, AccountStatus, Agreement, EncryptedSecret, KeyScope, KeyUse,
-    PendingEmail, Session, TokenDigest,
+    AccessKey, AccessKeyId, Account, Agreement, EncryptedSecret, KeyScope, KeyUse, PendingEmail, Session,
+    TokenDigest,
 };
 use crate::portal::account::sessions as sessions_page;
 use crate::portal::account::{delete, email, form_refusal, keys, language, password, profile, username};
@@ -17,25 +17,17 @@ use crate::services::{
 pub(super) fn account() -> Account {
     let principal = principal();
     let at = Timestamp::from_second(1_700_000_000).unwrap();
+    let (id, username, email) = (principal.account, principal.username, principal.email);
     Account {
-        id: principal.account,
-        username: principal.username,
-        email: principal.email,
         email_verified: true,
         name: Some(principal.name),
         groups: principal.groups,
-        password_hash: String::new(),
-        status: AccountStatus::Active,
-        created_at: at,
-        password_changed_at: at,
-        decision: None,
-        former_usernames: Vec::new(),
-        pending_email: None,
         agreements: vec![Agreement {
             version: "2026-01".to_owned(),
             at,
         }],
         language: Some("en".to_owned()),
+        ..Account::new(id, username, email, String::new(), at)
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::AuditMode;
-use crate::model::PasswordError;
+use crate::model::{AccountStatus, PasswordError};
 use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, group_set, tester};
 
 const HASH: &str = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
