@@ -145,7 +145,7 @@ impl Application {
             metrics.clone(),
         )
         .await?;
-        let administration = Administration::new(&config, services.clone(), store, clock.clone());
+        let administration = Administration::new(services.clone(), store, clock.clone());
         let now = clock.now();
         let surroundings = SharedState {
             clock,

@@ -4,9 +4,10 @@
 //! for its URL. The way of a request is [`listener`] → [`route`] → [`authenticate`] → [`authorize`] → [`identity`] →
 //! [`upstream`], each once, in that order; [`proxy`] is that path on one screen. The pages are [`portal`] →
 //! [`services`] → [`store`]. [`model`] is what is known about people, [`config`] what the operator says, [`text`] what
-//! people read, [`control`] what administrators ask of a running gateway, [`doctor`] looks at it from outside, and [`app`] puts it all
+//! people read, [`api`] what programs read, [`control`] what administrators ask of a running gateway, [`doctor`] looks at it from outside, and [`app`] puts it all
 //! together.
 
+pub mod api;
 pub mod app;
 pub mod authenticate;
 pub mod authorize;

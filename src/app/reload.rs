@@ -12,8 +12,9 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::{Addresses, BuildError, Generation};
+use crate::api::{ReloadReport, ServerInfo};
 use crate::config::{Config, ConfigErrors, LoadedConfig, StoreLocation};
-use crate::control::{Administration, Command, CommandError, CommandResult, ReloadReport, ServerInfo};
+use crate::control::{Administration, Command, CommandError, CommandResult};
 use crate::listener::{ConnectionSettings, ListenerTls};
 use crate::proxy::{GatewayHandle, SharedState};
 use crate::services::{Actor, Event, Mailer, Origin, ServicesError};

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use super::admin_client::AdminClient;
 use super::output::{CommandOutput, Failure, print_line};
 use super::table::printable;
+use crate::api::{AuditEventList, AuditEventView};
 use crate::clock::Clock;
 use crate::control::{AUDIT_EVENTS_A_PAGE, AuditQuery, Command};
 use crate::model::{AuditCursor, AuditEvent, AuditKind, AuditOutcome};
-use crate::store::{AuditFilter, AuditOrder, AuditPage};
+use crate::services::{AuditFilter, AuditOrder};
 
 /// How often it is looked for further events.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -63,15 +64,14 @@ impl Audit {
             self.export(client).await?;
             return Ok(None);
         }
-        let newest = self.newest(client).await?;
-        let events: Vec<&AuditEvent> = newest.iter().map(|(_, event)| event).collect();
-        let lines: Vec<String> = events.iter().map(|event| line(event)).collect();
+        let events = self.newest(client).await?;
+        let lines: Vec<String> = events.iter().map(|shown| line(&shown.event)).collect();
         let text = if lines.is_empty() {
             "There are no such events.".to_owned()
         } else {
             lines.join("\n")
         };
-        CommandOutput::new(&events, text).map(Some)
+        CommandOutput::new(&AuditEventList { events, next: None }, text).map(Some)
     }
 
     /// Never ends but by a failure: that of the gateway, or of whoever reads.
@@ -79,12 +79,12 @@ impl Audit {
         let mut last = None;
         let mut shown = self.newest(client).await?;
         loop {
-            for (place, event) in &shown {
+            for event in &shown {
                 show(event, json)?;
-                last = last.max(Some(*place));
+                last = last.max(Some(event.cursor));
             }
             let query = self.query(AuditOrder::OldestFirst, last);
-            let page: AuditPage = client.send_to_running(Command::ReadAudit(query)).await?;
+            let page: AuditEventList = client.send_to_running(Command::ReadAudit(query)).await?;
             last = page.next.or(last);
             if page.events.is_empty() && page.next.is_none() {
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -96,7 +96,7 @@ impl Audit {
     /// The oldest first, without holding more than a page of them.
     async fn export(&self, client: &AdminClient) -> Result<(), Failure> {
         if self.limit().is_some() {
-            for (_, event) in &self.newest(client).await? {
+            for event in &self.newest(client).await? {
                 show(event, true)?;
             }
             return Ok(());
@@ -104,7 +104,7 @@ impl Audit {
         let mut after = None;
         loop {
             let page = self.page(client, AuditOrder::OldestFirst, after).await?;
-            for (_, event) in &page.events {
+            for event in &page.events {
                 show(event, true)?;
             }
             after = page.next;
@@ -115,7 +115,7 @@ impl Audit {
     }
 
     /// The newest, at most so many, the oldest of them first.
-    async fn newest(&self, client: &AdminClient) -> Result<Vec<(AuditCursor, AuditEvent)>, Failure> {
+    async fn newest(&self, client: &AdminClient) -> Result<Vec<AuditEventView>, Failure> {
         let limit = self.limit().unwrap_or(usize::MAX);
         let (mut events, mut after) = (Vec::new(), None);
         while events.len() < limit {
@@ -140,7 +140,7 @@ impl Audit {
         client: &AdminClient,
         order: AuditOrder,
         after: Option<AuditCursor>,
-    ) -> Result<AuditPage, Failure> {
+    ) -> Result<AuditEventList, Failure> {
         client.send(Command::ReadAudit(self.query(order, after))).await
     }
 
@@ -163,11 +163,11 @@ impl Audit {
     }
 }
 
-fn show(event: &AuditEvent, json: bool) -> io::Result<()> {
+fn show(event: &AuditEventView, json: bool) -> io::Result<()> {
     if json {
         print_line(&serde_json::to_string(event)?)
     } else {
-        print_line(&line(event))
+        print_line(&line(&event.event))
     }
 }
 

@@ -11,8 +11,9 @@ use serde_json::json;
 use super::admin_client::{AdminClient, ReasonArg};
 use super::output::{CommandOutput, Failure};
 use super::table::{moment, table};
+use crate::api::{InvitationList, InvitationView};
 use crate::clock::Clock;
-use crate::control::{Command, InvitationView};
+use crate::control::Command;
 use crate::ids::InvitationId;
 use crate::model::{Email, InvitationKind};
 
@@ -36,8 +37,8 @@ impl Invite {
         match self {
             Self::Create(create) => create.run(client).await,
             Self::List => {
-                let invitations: Vec<InvitationView> = client.send(Command::ListInvitations).await?;
-                CommandOutput::new(&invitations, listed(&invitations))
+                let list: InvitationList = client.send(Command::ListInvitations).await?;
+                CommandOutput::new(&list, listed(&list.invitations))
             }
             Self::Revoke { id, reason: why } => {
                 let id: InvitationId = id.parse().map_err(|_| {

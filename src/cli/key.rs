@@ -8,10 +8,12 @@ use serde_json::json;
 use super::admin_client::{AdminClient, ReasonArg};
 use super::output::{CommandOutput, Failure, mention};
 use super::table::{list, moment, table};
+use crate::api::{AccessKeyList, AccessKeyView, CreatedAccessKey, RotatedMaster};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{Command, KeyChange, KeyView, NewKey, NewKeyView, RotatedMaster};
+use crate::control::Command;
 use crate::model::{AccessKeyId, KeyScope};
+use crate::services::{AccessKeyChange, NewAccessKey};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Key {
@@ -80,13 +82,11 @@ impl Key {
                 if !client.config().login.iam {
                     mention("warning: login.iam is off: access keys prove nothing until it is on");
                 }
-                let new = NewKey {
+                let command = Command::CreateKey {
                     user: email,
-                    name,
-                    ttl,
-                    scope,
+                    key: NewAccessKey { name, ttl, scope },
                 };
-                let made: NewKeyView = client.send_with_reason(Command::CreateKey(new), why).await?;
+                let made: CreatedAccessKey = client.send_with_reason(command, why).await?;
                 let text = list([
                     ("access key", made.key.access_key.to_string()),
                     ("secret key", made.secret_key.clone()),
@@ -94,25 +94,25 @@ impl Key {
                 CommandOutput::new(&made, format!("{text}\nThe secret key is not shown again."))
             }
             Self::List { user } => {
-                let keys: Vec<KeyView> = client.send(Command::ListKeys(user)).await?;
-                CommandOutput::new(&keys, listed(&keys))
+                let list: AccessKeyList = client.send(Command::ListKeys(user)).await?;
+                CommandOutput::new(&list, listed(&list.access_keys))
             }
             Self::Disable {
                 access_key,
                 reason: why,
-            } => change(client, &access_key, KeyChange::Disable, why, "disabled").await,
+            } => change(client, &access_key, AccessKeyChange::Disable, why, "disabled").await,
             Self::Enable {
                 access_key,
                 reason: why,
-            } => change(client, &access_key, KeyChange::Enable, why, "enabled").await,
+            } => change(client, &access_key, AccessKeyChange::Enable, why, "enabled").await,
             Self::Revoke {
                 access_key,
                 reason: why,
             } => {
                 let key = parse(&access_key)?;
-                let change = KeyChange::Revoke;
+                let change = AccessKeyChange::Revoke;
                 let command = Command::ChangeKey { key, change };
-                let revoked: KeyView = client.send_with_reason(command, why).await?;
+                let revoked: AccessKeyView = client.send_with_reason(command, why).await?;
                 let revoked = revoked.access_key;
                 CommandOutput::new(&json!({ "revoked": revoked }), format!("{revoked} is revoked"))
             }
@@ -132,13 +132,13 @@ impl Key {
 async fn change(
     client: &AdminClient,
     access_key: &str,
-    change: KeyChange,
+    change: AccessKeyChange,
     reason: ReasonArg,
     done: &str,
 ) -> Result<CommandOutput, Failure> {
     let key = parse(access_key)?;
     let command = Command::ChangeKey { key, change };
-    let changed: KeyView = client.send_with_reason(command, reason).await?;
+    let changed: AccessKeyView = client.send_with_reason(command, reason).await?;
     let text = format!("{} is {done}", changed.access_key);
     CommandOutput::new(&changed, text)
 }
@@ -174,7 +174,7 @@ fn scope(config: &Config, routes: Vec<String>, methods: Vec<String>) -> Result<K
     })
 }
 
-fn listed(keys: &[KeyView]) -> String {
+fn listed(keys: &[AccessKeyView]) -> String {
     if keys.is_empty() {
         return "There are no access keys.".to_owned();
     }
@@ -197,7 +197,7 @@ fn listed(keys: &[KeyView]) -> String {
     )
 }
 
-fn state(key: &KeyView) -> &'static str {
+fn state(key: &AccessKeyView) -> &'static str {
     match (key.live, key.disabled) {
         (true, _) => "active",
         (false, true) => "disabled",

@@ -5,7 +5,8 @@ use clap::Subcommand;
 use super::admin_client::AdminClient;
 use super::output::{CommandOutput, Failure};
 use super::table::table;
-use crate::control::{Command, LocksView};
+use crate::api::LocksView;
+use crate::control::Command;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Lock {
@@ -39,7 +40,7 @@ fn listed(locks: &LocksView) -> String {
     } else {
         table(["NAME", "KIND", "LEFT"], rows)
     };
-    match locks.unknown_names {
+    match locks.unknown_name_count {
         0 => text,
         1 => format!("{text}\n1 name is locked that belongs to nobody."),
         several => format!("{text}\n{several} names are locked that belong to nobody."),

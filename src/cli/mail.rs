@@ -5,8 +5,9 @@ use clap::Subcommand;
 use super::admin_client::{AdminClient, ReasonArg};
 use super::output::{CommandOutput, Failure};
 use super::table::{moment, table};
+use crate::api::{MailList, MailView, ResentMails};
 use crate::clock::Clock;
-use crate::control::{Command, MAILS_A_PAGE, MailView, ResentMails};
+use crate::control::Command;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Mail {
@@ -26,12 +27,12 @@ impl Mail {
     pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         match self {
             Self::List => {
-                let mails = all(client).await?;
-                CommandOutput::new(&mails, listed(&mails))
+                let list = all(client).await?;
+                CommandOutput::new(&list, listed(&list.mails))
             }
             Self::SendAgain { mail, reason: why } => {
                 let sent: ResentMails = client.send_with_reason(Command::SendAgain(mail), why).await?;
-                let count = match sent.again.len() {
+                let count = match sent.again_count {
                     1 => "1 mail is sent again".to_owned(),
                     several => format!("{several} mails are sent again"),
                 };
@@ -46,17 +47,14 @@ impl Mail {
     }
 }
 
-async fn all(client: &AdminClient) -> Result<Vec<MailView>, Failure> {
-    let mut mails: Vec<MailView> = Vec::new();
-    loop {
-        let after = mails.last().map(|mail| mail.id);
-        let page: Vec<MailView> = client.send(Command::ListMails(after)).await?;
-        let is_last = page.len() < MAILS_A_PAGE;
-        mails.extend(page);
-        if is_last {
-            return Ok(mails);
-        }
+async fn all(client: &AdminClient) -> Result<MailList, Failure> {
+    let mut list: MailList = client.send(Command::ListMails(None)).await?;
+    while let Some(after) = list.next {
+        let page: MailList = client.send(Command::ListMails(Some(after))).await?;
+        list.mails.extend(page.mails);
+        list.next = page.next;
     }
+    Ok(list)
 }
 
 fn listed(mails: &[MailView]) -> String {
@@ -70,7 +68,7 @@ fn listed(mails: &[MailView]) -> String {
             mail.id.to_string(),
             mail.to.to_string(),
             mail.topic.clone(),
-            mail.attempts.to_string(),
+            mail.attempt_count.to_string(),
             if mail.failed {
                 "never: it failed for good".to_owned()
             } else {

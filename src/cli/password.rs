@@ -6,8 +6,8 @@ use clap::Args;
 use zeroize::Zeroize;
 
 use super::output::Failure;
-use crate::control::GivenPassword;
 use crate::secret::Secret;
+use crate::services::NewPassword;
 
 /// More than any password: the services refuse what is over 4096 bytes, and say so.
 const LONGEST_LINE: u64 = 64 << 10;
@@ -25,12 +25,12 @@ pub(super) struct PasswordSource {
 
 impl PasswordSource {
     /// The password; asked for twice where the options say nothing and somebody sits at a terminal.
-    pub(super) fn read(self) -> Result<GivenPassword, Failure> {
+    pub(super) fn read(self) -> Result<NewPassword, Failure> {
         if let Some(hash) = self.password_hash {
-            return Ok(GivenPassword::Hash(hash));
+            return Ok(NewPassword::Hash(hash));
         }
         if self.password_stdin {
-            return Ok(GivenPassword::Plain(line_of(io::stdin().lock())?));
+            return Ok(NewPassword::Plain(line_of(io::stdin().lock())?));
         }
         if !io::stdin().is_terminal() {
             return Err(Failure::usage(
@@ -40,7 +40,7 @@ impl PasswordSource {
         let password = prompt("Password: ")?;
         let again = prompt("The same again: ")?;
         if password.matches(again.expose().as_bytes()) {
-            Ok(GivenPassword::Plain(password))
+            Ok(NewPassword::Plain(password))
         } else {
             Err(Failure::failed("the two passwords are not alike; try again"))
         }

@@ -2,7 +2,8 @@
 
 use super::admin_client::{AdminClient, ReasonArg};
 use super::output::{CommandOutput, Failure};
-use crate::control::{Command, ReloadReport};
+use crate::api::ReloadReport;
+use crate::control::Command;
 
 pub(super) async fn run(client: &AdminClient, reason: ReasonArg) -> Result<CommandOutput, Failure> {
     let reloaded: ReloadReport = client

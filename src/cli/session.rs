@@ -5,8 +5,9 @@ use clap::Subcommand;
 use super::admin_client::{AdminClient, ReasonArg};
 use super::output::{CommandOutput, Failure};
 use super::table::{moment, table};
+use crate::api::{EndedSessions, SessionList, SessionView};
 use crate::clock::Clock;
-use crate::control::{Command, EndedSessions, SessionSelector, SessionView};
+use crate::control::{Command, SessionSelector};
 use crate::ids::SessionId;
 
 #[derive(Debug, Subcommand)]
@@ -33,8 +34,8 @@ impl Session {
     pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         match self {
             Self::List { user } => {
-                let sessions: Vec<SessionView> = client.send(Command::ListSessions(user)).await?;
-                CommandOutput::new(&sessions, listed(&sessions))
+                let list: SessionList = client.send(Command::ListSessions(user)).await?;
+                CommandOutput::new(&list, listed(&list.sessions))
             }
             Self::Revoke {
                 user,
@@ -45,7 +46,7 @@ impl Session {
                 let ended: EndedSessions = client
                     .send_with_reason(Command::RevokeSessions(which), why)
                     .await?;
-                let text = match ended.ended {
+                let text = match ended.ended_count {
                     0 => "There was no session to end.".to_owned(),
                     1 => "1 session is ended.".to_owned(),
                     several => format!("{several} sessions are ended."),

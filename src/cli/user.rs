@@ -13,9 +13,11 @@ use super::admin_client::{AdminClient, ReasonArg};
 use super::output::{CommandOutput, Failure};
 use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly};
+use crate::api::{AccountDetails, AccountView, ResetLink};
 use crate::clock::Clock;
-use crate::control::{AccountDetails, AccountView, Command, NewUser, ResetLink, UserChange};
-use crate::model::{AccountStatus, Decision, Email, Username};
+use crate::control::Command;
+use crate::model::{Decision, Email, Username};
+use crate::services::{AccountChange, NewAccount};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
@@ -109,7 +111,7 @@ impl User {
                 let username = username
                     .map(|name| name.parse::<Username>().map_err(|error| invalid(&name, error)))
                     .transpose()?;
-                let new = NewUser {
+                let new = NewAccount {
                     email,
                     username,
                     name,
@@ -132,17 +134,17 @@ impl User {
                 let text = format!("{} is deleted; its username stays taken", deleted.email);
                 CommandOutput::new(&deleted, text)
             }
-            Self::Approve(user) => change(client, user, UserChange::Approve, "is approved").await,
-            Self::Decline(user) => change(client, user, UserChange::Decline, "is declined").await,
+            Self::Approve(user) => change(client, user, AccountChange::Approve, "is approved").await,
+            Self::Decline(user) => change(client, user, AccountChange::Decline, "is declined").await,
             Self::Disable(user) => {
                 let said = "is disabled, its sessions are ended";
-                change(client, user, UserChange::Disable, said).await
+                change(client, user, AccountChange::Disable, said).await
             }
-            Self::Enable(user) => change(client, user, UserChange::Enable, "is enabled").await,
-            Self::Unlock(user) => change(client, user, UserChange::Unlock, "is not locked").await,
+            Self::Enable(user) => change(client, user, AccountChange::Enable, "is enabled").await,
+            Self::Unlock(user) => change(client, user, AccountChange::Unlock, "is not locked").await,
             Self::SetPassword { user, password } => {
                 let said = "has another password, its sessions are ended";
-                change(client, user, UserChange::SetPassword(password.read()?), said).await
+                change(client, user, AccountChange::SetPassword(password.read()?), said).await
             }
             Self::ResetLink(AccountChangeArgs { account, reason: why }) => {
                 let command = Command::CreateResetLink(account.user);
@@ -153,7 +155,7 @@ impl User {
             Self::SetGroups { user, groups, more } => {
                 let groups: BTreeSet<String> = groups.into_iter().chain(more).collect();
                 let AccountChangeArgs { account, reason: why } = user;
-                let change = UserChange::SetGroups(groups);
+                let change = AccountChange::SetGroups(groups);
                 let user = account.user;
                 let command = Command::ChangeUser { user, change };
                 let changed: AccountView = client.send_with_reason(command, why).await?;
@@ -171,7 +173,7 @@ impl User {
 async fn change(
     client: &AdminClient,
     AccountChangeArgs { account, reason: why }: AccountChangeArgs,
-    change: UserChange,
+    change: AccountChange,
     said: &str,
 ) -> Result<CommandOutput, Failure> {
     let user = account.user;
@@ -202,10 +204,10 @@ fn described(details: &AccountDetails) -> String {
         ("before", before.join(", ")),
         ("name", account.name.clone().unwrap_or_default()),
         ("groups", joined(&account.groups)),
-        ("standing", status(account.standing).to_owned()),
+        ("status", account.status.as_str().to_owned()),
         ("decided", decision),
         ("locked", locked.unwrap_or_else(|| "no".to_owned())),
-        ("sessions", details.sessions.to_string()),
+        ("sessions", details.session_count.to_string()),
         ("created", moment(account.created_at, now)),
         ("password set", moment(account.password_changed_at, now)),
         ("id", account.id.to_string()),
@@ -217,15 +219,6 @@ fn decided(decision: &Decision, now: Timestamp) -> String {
     match &decision.reason {
         Some(reason) => printable(&format!("{when} by {}: {reason}", decision.by)),
         None => printable(&format!("{when} by {}", decision.by)),
-    }
-}
-
-fn status(status: AccountStatus) -> &'static str {
-    match status {
-        AccountStatus::Active => "active",
-        AccountStatus::AwaitingApproval => "awaiting approval",
-        AccountStatus::Declined => "declined",
-        AccountStatus::Disabled => "disabled",
     }
 }
 

@@ -7,31 +7,24 @@ use super::open::{OpenError, open_store};
 use super::owner::require_owner;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::LockoutPolicy;
 use crate::random::Random;
 use crate::services::Services;
 use crate::store::Store;
 
-/// The services and the store under them.
+/// The services, and the store under them for what is about the store itself: to verify it and to write it out.
 #[derive(Clone)]
 pub struct Administration {
     pub(super) services: Services,
     pub(super) store: Arc<dyn Store>,
-    pub(super) lockout: LockoutPolicy,
     pub(super) clock: Clock,
 }
 
 impl Administration {
     /// Over services and a store that are already open.
-    pub fn new(config: &Config, services: Services, store: Arc<dyn Store>, clock: Clock) -> Self {
-        let lockout = LockoutPolicy {
-            max_failures: config.lockout.max_failures,
-            duration: config.lockout.duration.0,
-        };
+    pub fn new(services: Services, store: Arc<dyn Store>, clock: Clock) -> Self {
         Self {
             services,
             store,
-            lockout,
             clock,
         }
     }
@@ -39,12 +32,10 @@ impl Administration {
     /// The same under another configuration.
     #[must_use]
     pub fn with_config(&self, config: &Config) -> Self {
-        Self::new(
-            config,
-            self.services.with_config(config),
-            self.store.clone(),
-            self.clock.clone(),
-        )
+        Self {
+            services: self.services.with_config(config),
+            ..self.clone()
+        }
     }
 
     /// Opens what the configuration names, for a command: no gateway runs.
@@ -52,7 +43,7 @@ impl Administration {
         require_owner(config)?;
         let store = open_store(&config.store, clock.clone()).await?;
         let services = Services::new(config, store.clone(), clock.clone(), random, Arc::default()).await?;
-        Ok(Self::new(config, services, store, clock))
+        Ok(Self::new(services, store, clock))
     }
 
     /// What was promised once and the store lost.

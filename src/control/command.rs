@@ -1,21 +1,19 @@
 //! What can be asked.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
 
-use serde::{Deserialize, Serialize, Serializer};
+use crate::ids::{InvitationId, MailId, SessionId};
+use crate::model::{AccessKeyId, AuditCursor};
+use crate::services::{
+    AccessKeyChange, AccountChange, AccountFilter, Actor, AuditFilter, AuditOrder, NewAccessKey, NewAccount,
+    NewInvitations,
+};
 
-use crate::ids::{AccountId, InvitationId, MailId, SessionId};
-use crate::model::{AccessKeyId, AccountStatus, AuditCursor, Email, KeyScope, Username};
-use crate::secret::Secret;
-use crate::services::Actor;
-use crate::store::{AuditFilter, AuditOrder};
-
-/// How many accounts [`Command::ListUsers`] answers at one time.
+/// How many accounts [`Command::FindUsers`] answers at one time.
 pub const USERS_A_PAGE: usize = 1000;
 
 /// How many mails [`Command::ListMails`] answers at one time.
-pub const MAILS_A_PAGE: usize = 1000;
+pub(super) const MAILS_A_PAGE: usize = 1000;
 
 /// How many events [`Command::ReadAudit`] answers at one time.
 pub const AUDIT_EVENTS_A_PAGE: usize = 1000;
@@ -26,70 +24,72 @@ pub const AUDIT_EVENTS_A_PAGE: usize = 1000;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Adds an account, verified and approved. Answers an [`AccountView`](super::AccountView).
-    AddUser(NewUser),
-    /// Adds the accounts of some lines of an htpasswd file. Answers an [`ImportReport`](super::ImportReport).
+    /// Adds an account, verified and approved. Answers an [`AccountView`](crate::api::AccountView).
+    AddUser(NewAccount),
+    /// Adds the accounts of some lines of an htpasswd file. Answers an [`ImportReport`](crate::api::ImportReport).
     ImportLines(HtpasswdLines),
-    /// Up to [`USERS_A_PAGE`] accounts in the order they were made, from the one after this.
-    /// Answers a list of [`AccountView`](super::AccountView).
-    ListUsers(Option<AccountId>),
-    /// Accounts among many. Answers [`FoundUsers`](super::FoundUsers).
-    FindUsers(UserQuery),
-    /// Up to [`MAILS_A_PAGE`] mails that wait or failed for good, in the order they were enqueued, from the one after this.
-    /// Answers a list of [`MailView`](super::MailView).
+    /// Accounts among many, or all. Answers an [`AccountList`](crate::api::AccountList).
+    FindUsers(AccountQuery),
+    /// Up to 1000 mails that wait or failed for good, in the order they were enqueued, from the one after this.
+    /// Answers a [`MailList`](crate::api::MailList).
     ListMails(Option<MailId>),
     /// Has a mail sent again that failed for good, by its id, or all of those to an address. Answers
-    /// [`ResentMails`](super::ResentMails).
+    /// [`ResentMails`](crate::api::ResentMails).
     SendAgain(String),
-    /// The locks that are in force. Answers [`LocksView`](super::LocksView).
+    /// The locks that are in force. Answers [`LocksView`](crate::api::LocksView).
     ListLocks,
-    /// The account with this address, username or id. Answers [`AccountDetails`](super::AccountDetails).
+    /// The account with this address, username or id. Answers [`AccountDetails`](crate::api::AccountDetails).
     ShowUser(String),
-    /// Changes an account. Answers an [`AccountView`](super::AccountView).
+    /// Changes an account. Answers an [`AccountView`](crate::api::AccountView).
     ChangeUser {
         /// Its address, username or id.
         user: String,
         /// The change.
-        change: UserChange,
+        change: AccountChange,
     },
-    /// Deletes the account with this address, username or id. Answers an [`AccountView`](super::AccountView).
+    /// Deletes the account with this address, username or id. Answers an [`AccountView`](crate::api::AccountView).
     DeleteUser(String),
-    /// Makes invitations. Answers a list of [`InvitationLink`](super::InvitationLink).
-    CreateInvitations(NewInvitations),
-    /// Makes invitations, one an address. Answers a list of [`InvitationLink`](super::InvitationLink).
-    CreateInvitationsFor(BoundInvitations),
-    /// Makes invitations, one an address, and mails them. Answers a list of [`InvitationView`](super::InvitationView).
-    MailInvitations(MailedInvitations),
-    /// Makes a link that sets a new password, whatever `login.reset` says. Answers a [`ResetLink`](super::ResetLink).
+    /// Makes invitations. Answers [`CreatedInvitations`](crate::api::CreatedInvitations).
+    Invite {
+        /// The invitations.
+        invitations: NewInvitations,
+        /// The language of their mails (BCP 47).
+        language: Option<String>,
+    },
+    /// Makes a link that sets a new password, whatever `login.reset` says. Answers a [`ResetLink`](crate::api::ResetLink).
     CreateResetLink(String),
-    /// Invitations that are good for something, oldest first.
-    /// Answers a list of [`InvitationView`](super::InvitationView).
+    /// Invitations that are good for something, oldest first. Answers an [`InvitationList`](crate::api::InvitationList).
     ListInvitations,
     /// Revokes an invitation. Answers its id.
     RevokeInvitation(InvitationId),
-    /// Sessions of an account, or all, newest first. Answers a list of [`SessionView`](super::SessionView).
+    /// Sessions of an account, or all, newest first. Answers a [`SessionList`](crate::api::SessionList).
     ListSessions(Option<String>),
-    /// Ends sessions. Answers [`EndedSessions`](super::EndedSessions).
+    /// Ends sessions. Answers [`EndedSessions`](crate::api::EndedSessions).
     RevokeSessions(SessionSelector),
-    /// Reads the configuration again. Answers [`ReloadReport`](super::ReloadReport).
+    /// Reads the configuration again. Answers [`ReloadReport`](crate::api::ReloadReport).
     Reload,
-    /// Makes an access key. Answers a [`NewKeyView`](super::NewKeyView).
-    CreateKey(NewKey),
-    /// Access keys of an account, or all, in the order they were made. Answers a list of [`KeyView`](super::KeyView).
+    /// Makes an access key. Answers a [`CreatedAccessKey`](crate::api::CreatedAccessKey).
+    CreateKey {
+        /// Whose: an address, username or id.
+        user: String,
+        /// The key.
+        key: NewAccessKey,
+    },
+    /// Access keys of an account, or all, in the order they were made. Answers an [`AccessKeyList`](crate::api::AccessKeyList).
     ListKeys(Option<String>),
-    /// Changes an access key. Answers the [`KeyView`](super::KeyView) that it then has, or had.
+    /// Changes an access key. Answers the [`AccessKeyView`](crate::api::AccessKeyView) that it then has, or had.
     ChangeKey {
         /// Its public half.
         key: AccessKeyId,
         /// The change.
-        change: KeyChange,
+        change: AccessKeyChange,
     },
     /// Seals the key of all access keys' secrets with another master key. Answers a
-    /// [`RotatedMaster`](super::RotatedMaster).
+    /// [`RotatedMaster`](crate::api::RotatedMaster).
     RotateMaster,
-    /// Reads the audit log. Answers an [`AuditPage`](crate::store::AuditPage).
+    /// Reads the audit log. Answers an [`AuditEventList`](crate::api::AuditEventList).
     ReadAudit(AuditQuery),
-    /// Says where the gateway listens. Answers a [`ServerInfo`](super::ServerInfo).
+    /// Says where the gateway listens. Answers a [`ServerInfo`](crate::api::ServerInfo).
     Whereabouts,
     /// Says what would become of a request, and why. Answers an `ExplainReport`.
     Explain {
@@ -119,8 +119,7 @@ impl Command {
     /// Whether it changes nothing but the record, which an export of the audit log is on.
     pub fn only_reads(&self) -> bool {
         match self {
-            Self::ListUsers(_)
-            | Self::FindUsers(_)
+            Self::FindUsers(_)
             | Self::ListMails(_)
             | Self::ListLocks
             | Self::ShowUser(_)
@@ -138,14 +137,12 @@ impl Command {
             | Self::SendAgain(_)
             | Self::ChangeUser { .. }
             | Self::DeleteUser(_)
-            | Self::CreateInvitations(_)
-            | Self::CreateInvitationsFor(_)
-            | Self::MailInvitations(_)
+            | Self::Invite { .. }
             | Self::CreateResetLink(_)
             | Self::RevokeInvitation(_)
             | Self::RevokeSessions(_)
             | Self::Reload
-            | Self::CreateKey(_)
+            | Self::CreateKey { .. }
             | Self::ChangeKey { .. }
             | Self::RotateMaster
             | Self::ExportStore(_)
@@ -161,13 +158,10 @@ impl Command {
             Self::AddUser(_) | Self::ImportLines(_) | Self::DeleteUser(_) => "vestibule user list",
             Self::ChangeUser { .. } => "vestibule user show",
             Self::SendAgain(_) => "vestibule mail list",
-            Self::CreateInvitations(_)
-            | Self::CreateInvitationsFor(_)
-            | Self::MailInvitations(_)
-            | Self::RevokeInvitation(_) => "vestibule invite list",
+            Self::Invite { .. } | Self::RevokeInvitation(_) => "vestibule invite list",
             Self::CreateResetLink(_) => "vestibule audit --event reset-link",
             Self::RevokeSessions(_) => "vestibule session list",
-            Self::CreateKey(_) | Self::ChangeKey { .. } => "vestibule key list",
+            Self::CreateKey { .. } | Self::ChangeKey { .. } => "vestibule key list",
             Self::Reload => "vestibule doctor",
             Self::RotateMaster => "vestibule audit --event master-key-rotate",
             _ => return None,
@@ -185,15 +179,11 @@ pub enum ExportPurpose {
     Backup,
 }
 
-/// Which accounts are wanted: all that all of this is true of.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct UserQuery {
-    /// The address, a username, the name or a word of it begins with this.
-    pub text: Option<String>,
-    /// Stands there.
-    pub standing: Option<AccountStatus>,
-    /// Is in this group.
-    pub group: Option<String>,
+/// Which accounts are wanted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountQuery {
+    /// Only those that this lets through.
+    pub filter: AccountFilter,
     /// From what another answer named.
     pub after: Option<String>,
     /// How many, at most [`USERS_A_PAGE`].
@@ -218,21 +208,6 @@ pub struct AuditQuery {
     pub limit: usize,
 }
 
-/// An account to add.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct NewUser {
-    /// The address.
-    pub email: Email,
-    /// The username; the local part of the address if none.
-    pub username: Option<Username>,
-    /// The name.
-    pub name: Option<String>,
-    /// The groups.
-    pub groups: BTreeSet<String>,
-    /// The password.
-    pub password: GivenPassword,
-}
-
 /// Lines of an htpasswd file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct HtpasswdLines {
@@ -240,98 +215,6 @@ pub struct HtpasswdLines {
     pub first: usize,
     /// The lines.
     pub text: String,
-}
-
-/// A password that an administrator gives.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GivenPassword {
-    /// In the clear; must pass the policy.
-    Plain(#[serde(serialize_with = "exposed")] Secret<String>),
-    /// A bcrypt hash from elsewhere.
-    Hash(String),
-}
-
-/// A change of an account.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UserChange {
-    /// Lets it in that waits for approval, or was declined.
-    Approve,
-    /// Does not let it in that waits for approval.
-    Decline,
-    /// Shuts it out that was let in, and ends its sessions.
-    Disable,
-    /// Lets it in again that was disabled.
-    Enable,
-    /// Lifts its lock.
-    Unlock,
-    /// Replaces its groups.
-    SetGroups(BTreeSet<String>),
-    /// Replaces its password and ends its sessions.
-    SetPassword(GivenPassword),
-}
-
-/// Invitations to make, all alike.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct NewInvitations {
-    /// The only address that they serve.
-    pub email: Option<Email>,
-    /// The groups of the accounts that they make.
-    pub groups: BTreeSet<String>,
-    /// How long they last.
-    pub ttl: Duration,
-    /// How many; one if they serve an address.
-    pub count: u16,
-}
-
-/// Invitations to make, each for an address.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct BoundInvitations {
-    /// For whom; each may use one, and nobody else may.
-    pub emails: Vec<Email>,
-    /// The groups of the accounts that they make.
-    pub groups: BTreeSet<String>,
-    /// How long they last.
-    pub ttl: Duration,
-}
-
-/// Invitations to make and to mail.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct MailedInvitations {
-    /// To whom; each may use one, and nobody else may.
-    pub emails: Vec<Email>,
-    /// The groups of the accounts that they make.
-    pub groups: BTreeSet<String>,
-    /// How long they last.
-    pub ttl: Duration,
-    /// The language to write in (BCP 47).
-    pub language: Option<String>,
-}
-
-/// An access key to make.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct NewKey {
-    /// Whose: an address, username or id.
-    pub user: String,
-    /// What its owner calls it.
-    pub name: String,
-    /// How long it lasts, if not until it is revoked.
-    pub ttl: Option<Duration>,
-    /// What it may be used for.
-    pub scope: KeyScope,
-}
-
-/// A change of an access key.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyChange {
-    /// Switches it off.
-    Disable,
-    /// Switches it on again.
-    Enable,
-    /// Removes it for ever.
-    Revoke,
 }
 
 /// Which sessions to end.
@@ -354,25 +237,23 @@ pub fn by_command_of(uid: u32) -> Actor {
     Actor::operator(format!("command (uid {uid})"))
 }
 
-fn exposed<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(secret.expose())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
+    use crate::services::NewPassword;
 
     #[test]
     fn a_password_crosses_the_socket_and_shows_in_no_debug_output() {
         let change = Command::ChangeUser {
             user: "ann".to_owned(),
-            change: UserChange::SetPassword(GivenPassword::Plain(Secret::new("hunter2!".to_owned()))),
+            change: AccountChange::SetPassword(NewPassword::Plain(Secret::new("hunter2!".to_owned()))),
         };
         assert!(!format!("{change:?}").contains("hunter2"));
 
         let wire = serde_json::to_string(&change).unwrap();
         let Ok(Command::ChangeUser {
-            change: UserChange::SetPassword(GivenPassword::Plain(password)),
+            change: AccountChange::SetPassword(NewPassword::Plain(password)),
             ..
         }) = serde_json::from_str(&wire)
         else {

@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::model::AccountStatus;
 use crate::refusal::Problem;
-use crate::services::{AccessKeyError, AccountError, LinkError, PasswordRule, SecretCipherError};
+use crate::services::{
+    AccessKeyError, AccountError, InvitationError, LinkError, PasswordRule, SecretCipherError,
+};
 use crate::store::StoreError;
 
 /// A refusal or a failure, told to the administrator.
@@ -71,6 +73,7 @@ impl CommandError {
 impl From<AccountError> for CommandError {
     fn from(error: AccountError) -> Self {
         let problem = match &error {
+            AccountError::Unrecorded(_) => return Self::after_the_act(error.to_string()),
             AccountError::NotFound(_) => Problem::NotFound,
             AccountError::Stale(..) => Problem::Conflict,
             AccountError::Busy | AccountError::Store(_) => Problem::Unavailable,
@@ -85,13 +88,23 @@ impl From<AccountError> for CommandError {
             AccountError::UsernameTaken(_) | AccountError::UsernameReserved(_) => {
                 format!("{error}; choose another with --username")
             }
-            AccountError::Status(_, standing) => format!("{error}, {}", serves(*standing)),
+            AccountError::Status(_, status) => format!("{error}, {}", serves(*status)),
             AccountError::LastAdministrator => {
                 format!("{error}; put another account into that group first")
             }
             _ => error.to_string(),
         };
         Self::of(problem, message)
+    }
+}
+
+impl From<InvitationError> for CommandError {
+    fn from(error: InvitationError) -> Self {
+        match error {
+            InvitationError::Groups(error) => error.into(),
+            InvitationError::Store(error) => error.into(),
+            InvitationError::Known(_) => Self::new(error.to_string()),
+        }
     }
 }
 

@@ -1,20 +1,23 @@
-//! Executing commands.
+//! Executing commands: each is a call of the service that the pages call, and its outcome in the form that programs read.
 
 use serde_json::{Value, to_value};
 
 use super::command::{
-    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, GivenPassword, HtpasswdLines, NewUser, SessionSelector,
-    USERS_A_PAGE, UserChange,
+    AUDIT_EVENTS_A_PAGE, AccountQuery, AuditQuery, Command, HtpasswdLines, MAILS_A_PAGE, SessionSelector,
+    USERS_A_PAGE,
 };
 use super::refusal_audit::AuditedCommand;
-use super::responses::{
-    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationView, RefusedLine, SessionView,
-};
 use super::{Administration, CommandError};
-use crate::ids::{InvitationId, SessionId};
-use crate::model::{AuditDetail, DetailKey, LockoutSubject};
-use crate::services::{AccountChange, AccountError, Actor, Event, Kind, NewAccount, NewPassword, Origin};
-use crate::store::{AuditPage, SessionsToEnd};
+use crate::api::{
+    AccessKeyList, AccessKeyView, AccountDetails, AccountList, AccountView, AuditEventList, CreatedAccessKey,
+    CreatedInvitations, EndedSessions, ImportReport, InvitationList, LocksView, MailList, RefusedLine,
+    ResentMails, ResetLink, RotatedMaster, SessionList,
+};
+use crate::ids::{AccountId, InvitationId, MailId};
+use crate::model::{AccessKeyId, Email, QueuedMail};
+use crate::services::{
+    AccessKeyChange, AccountError, Actor, Event, Kind, MailFilter, NewAccessKey, NewInvitations, Origin,
+};
 
 impl Administration {
     /// Does what is asked, by whom and why is for the record, which has what is refused too. The answer is what [`Command`]
@@ -31,41 +34,61 @@ impl Administration {
     }
 
     async fn answer(&self, command: Command, by: &Actor) -> Result<Value, CommandError> {
+        let (services, origin) = (&self.services, &Origin::default());
         Ok(match command {
-            Command::AddUser(new) => to_value(self.add_user(new, by).await?)?,
-            Command::ImportLines(lines) => to_value(self.import_lines(&lines, by).await)?,
-            Command::ListUsers(after) => {
-                let accounts = self.services.accounts.list(after, USERS_A_PAGE).await?;
-                to_value(views::<_, AccountView>(accounts))?
+            Command::AddUser(new) => {
+                let added = services.accounts.add(new, by, origin).await?;
+                to_value(AccountView::from(added))?
             }
-            Command::FindUsers(query) => to_value(self.find_users(query).await?)?,
-            Command::ListMails(after) => to_value(self.mails(after).await?)?,
-            Command::SendAgain(name) => to_value(self.send_again(&name, by).await?)?,
-            Command::ListLocks => to_value(self.locks().await?)?,
-            Command::ShowUser(user) => to_value(self.show_user(&user).await?)?,
+            Command::ImportLines(lines) => to_value(self.import_lines(&lines, by).await)?,
+            Command::FindUsers(query) => to_value(self.find_accounts(query).await?)?,
+            Command::ShowUser(user) => to_value(self.show_account(&user).await?)?,
             Command::ChangeUser { user, change } => {
-                let accounts = &self.services.accounts;
-                let changed = accounts
-                    .change(&user, change.into(), by, &Origin::default())
-                    .await?;
+                let changed = services.accounts.change(&user, change, by, origin).await?;
                 to_value(AccountView::from(changed))?
             }
             Command::DeleteUser(user) => {
-                let accounts = &self.services.accounts;
-                let deleted = accounts.delete(&user, by, &Origin::default()).await?;
+                let deleted = services.accounts.delete(&user, by, origin).await?;
                 to_value(AccountView::from(deleted))?
             }
-            Command::CreateInvitations(new) => to_value(self.create_invitations(new, by).await?)?,
-            Command::CreateInvitationsFor(new) => to_value(self.create_invitations_for(new, by).await?)?,
-            Command::MailInvitations(new) => to_value(self.mail_invitations(new, by).await?)?,
             Command::CreateResetLink(user) => to_value(self.reset_link(&user, by).await?)?,
+            Command::Invite {
+                invitations,
+                language,
+            } => to_value(self.invite(invitations, language, by).await?)?,
             Command::ListInvitations => {
-                let invitations = self.services.invitations.list().await?;
-                to_value(views::<_, InvitationView>(invitations))?
+                let invitations = services.invitations.list().await?;
+                to_value(InvitationList::from(invitations))?
             }
             Command::RevokeInvitation(id) => to_value(self.revoke_invitation(id, by).await?)?,
-            Command::ListSessions(user) => to_value(self.sessions_of(user.as_deref()).await?)?,
+            Command::ListSessions(user) => {
+                let account = self.named(user.as_deref()).await?;
+                to_value(SessionList::all(&services.sessions.list(account)))?
+            }
             Command::RevokeSessions(which) => to_value(self.revoke_sessions(which, by).await?)?,
+            Command::CreateKey { user, key } => to_value(self.create_key(&user, key, by).await?)?,
+            Command::ListKeys(user) => {
+                let account = self.named(user.as_deref()).await?;
+                to_value(AccessKeyList::from(services.access_keys.list(account).await?))?
+            }
+            Command::ChangeKey { key, change } => to_value(self.change_key(key, change, by).await?)?,
+            Command::RotateMaster => {
+                let master_key = services.access_keys.rotate_master(by).await?;
+                to_value(RotatedMaster { master_key })?
+            }
+            Command::ListMails(after) => {
+                let (queries, all) = (&services.admin_queries, MailFilter::default());
+                to_value(MailList::from(
+                    queries.find_mails(&all, after, MAILS_A_PAGE).await?,
+                ))?
+            }
+            Command::SendAgain(name) => to_value(self.send_again(&name, by).await?)?,
+            Command::ListLocks => to_value(LocksView::from(services.admin_queries.locks().await?))?,
+            Command::ReadAudit(query) => to_value(self.read_audit(query, by).await?)?,
+            Command::VerifyStore => self.verify_store().await?,
+            Command::NoteFailedExport(purpose) => to_value(self.note_failed_export(purpose, by))?,
+            // Answered with more than a document: see `run`.
+            Command::ExportStore(_) => return Err(CommandError::new("an export is no document")),
             // A gateway that runs does not get here.
             Command::Reload => return Err(CommandError::new("there is no gateway to reload")),
             // The stages explain it, and whoever puts them together.
@@ -75,25 +98,7 @@ impl Administration {
             | Command::Whereabouts => {
                 return Err(CommandError::new("there is no gateway to ask"));
             }
-            // Answered with more than a document: see `give`.
-            Command::ExportStore(_) => return Err(CommandError::new("an export is no document")),
-            Command::NoteFailedExport(purpose) => to_value(self.note_failed_export(purpose, by))?,
-            Command::CreateKey(new) => to_value(self.create_key(new, by).await?)?,
-            Command::ListKeys(user) => to_value(self.keys_of(user.as_deref()).await?)?,
-            Command::ChangeKey { key, change } => to_value(self.change_key(key, change, by).await?)?,
-            Command::RotateMaster => to_value(self.rotate_master(by).await?)?,
-            Command::VerifyStore => self.verify_store().await?,
-            Command::ReadAudit(query) => to_value(self.read_audit(query, by).await?)?,
         })
-    }
-
-    async fn add_user(&self, new: NewUser, by: &Actor) -> Result<AccountView, AccountError> {
-        let added = self
-            .services
-            .accounts
-            .add(new.into(), by, &Origin::default())
-            .await?;
-        Ok(added.into())
     }
 
     async fn import_lines(&self, lines: &HtpasswdLines, by: &Actor) -> ImportReport {
@@ -125,17 +130,46 @@ impl Administration {
         report
     }
 
-    async fn show_user(&self, user: &str) -> Result<AccountDetails, CommandError> {
+    async fn find_accounts(&self, query: AccountQuery) -> Result<AccountList, CommandError> {
+        let AccountQuery { filter, after, limit } = query;
+        let found = self
+            .services
+            .admin_queries
+            .find_accounts(filter, after, limit.min(USERS_A_PAGE));
+        Ok(found.await?.into())
+    }
+
+    async fn show_account(&self, user: &str) -> Result<AccountDetails, CommandError> {
         let account = self.services.accounts.find(user).await?;
-        let locked = self
-            .store
-            .locked_for(LockoutSubject::Account(account.id), self.lockout)
-            .await?;
-        Ok(AccountDetails {
-            locked_for_seconds: locked.map(|left| left.as_secs().max(1)),
-            sessions: self.services.sessions.list(Some(account.id)).len(),
-            account: account.into(),
+        let locked = self.services.admin_queries.locked_for(&account).await?;
+        let sessions = self.services.sessions.list(Some(account.id));
+        let newest = SessionList::page(&sessions, None, None);
+        Ok(AccountDetails::new(account, locked, &sessions, newest))
+    }
+
+    async fn reset_link(&self, user: &str, by: &Actor) -> Result<ResetLink, CommandError> {
+        let account = self.services.accounts.find(user).await?;
+        let links = &self.services.email_tokens;
+        let (link, expires_at) = links.reset_link(&account, by, &Origin::default()).await?;
+        Ok(ResetLink {
+            link: link.expose().to_owned(),
+            email: account.email,
+            expires_at,
         })
+    }
+
+    async fn invite(
+        &self,
+        new: NewInvitations,
+        language: Option<String>,
+        by: &Actor,
+    ) -> Result<CreatedInvitations, CommandError> {
+        // The gateway's own machine, in the language that was asked for.
+        let origin = Origin {
+            language,
+            ..Origin::default()
+        };
+        Ok(self.services.invitations.invite(new, by, &origin).await?.into())
     }
 
     async fn revoke_invitation(&self, id: InvitationId, by: &Actor) -> Result<InvitationId, CommandError> {
@@ -148,53 +182,71 @@ impl Administration {
         )))
     }
 
-    async fn sessions_of(&self, user: Option<&str>) -> Result<Vec<SessionView>, CommandError> {
-        let account = match user {
-            Some(user) => Some(self.services.accounts.find(user).await?.id),
-            None => None,
-        };
-        Ok(views(self.services.sessions.list(account)))
-    }
-
     async fn revoke_sessions(
         &self,
         which: SessionSelector,
         by: &Actor,
     ) -> Result<EndedSessions, CommandError> {
-        let (which, event, detail) = match which {
-            SessionSelector::Of(user) => {
-                let account = self.services.accounts.find(&user).await?;
-                let all = SessionsToEnd::Account(account.id, None);
-                (
-                    all,
-                    Event::about(Kind::SessionEnd, &account),
-                    AuditDetail::bare(DetailKey::All),
-                )
-            }
+        let (accounts, origin) = (&self.services.accounts, Origin::default());
+        let ended_count = match which {
+            SessionSelector::Of(user) => accounts.end_sessions(&user, by, &origin).await?,
             SessionSelector::One { id, of } => {
-                let candidates = self.sessions_of(of.as_deref()).await?;
-                let Some(session) = candidates.into_iter().find(|session| session.id == id) else {
-                    return Err(no_session(id, of.as_deref()));
-                };
-                let event = Event::success(Kind::SessionEnd, session.email).account(session.account);
-                (
-                    SessionsToEnd::Id(id),
-                    event,
-                    AuditDetail::of(DetailKey::Session, &id),
-                )
+                match accounts.end_session(id, of.as_deref(), by, &origin).await? {
+                    0 => {
+                        let of = of.map(|user| format!(" of {user}")).unwrap_or_default();
+                        return Err(CommandError::not_found(format!(
+                            "there is no session {id}{of}; `vestibule session list` shows all"
+                        )));
+                    }
+                    ended => ended,
+                }
             }
         };
-        let ended = self.services.sessions.end(which).await?;
-        let event = event.by(by).detail(detail);
-        match self.services.audit.record(&Origin::default(), &event).await {
-            Ok(()) => Ok(EndedSessions { ended }),
-            Err(error) => Err(CommandError::after_the_act(format!(
-                "the sessions are ended, but {error}"
-            ))),
-        }
+        Ok(EndedSessions { ended_count })
     }
 
-    async fn read_audit(&self, query: AuditQuery, by: &Actor) -> Result<AuditPage, CommandError> {
+    async fn create_key(
+        &self,
+        user: &str,
+        new: NewAccessKey,
+        by: &Actor,
+    ) -> Result<CreatedAccessKey, CommandError> {
+        let owner = self.services.accounts.find(user).await?;
+        let keys = &self.services.access_keys;
+        let (key, secret) = keys.create(&owner, new, by, &Origin::default()).await?;
+        Ok(CreatedAccessKey::new(keys.info(key).await, &secret))
+    }
+
+    async fn change_key(
+        &self,
+        id: AccessKeyId,
+        change: AccessKeyChange,
+        by: &Actor,
+    ) -> Result<AccessKeyView, CommandError> {
+        let keys = &self.services.access_keys;
+        let changed = keys.change(id, None, change, by, &Origin::default()).await?;
+        Ok(keys.info(changed).await.into())
+    }
+
+    async fn send_again(&self, name: &str, by: &Actor) -> Result<ResentMails, CommandError> {
+        let (failed, origin) = (&self.services.failed_mails, Origin::default());
+        let again_count = match (name.parse::<MailId>(), name.parse::<Email>()) {
+            (Ok(id), _) => failed.send_again(id, by, &origin).await?.into(),
+            (_, Ok(email)) => {
+                let is_to = |queued: &QueuedMail| queued.mail.to.key() == email.key();
+                failed.send_all_again(is_to, by, &origin).await?
+            }
+            (Err(_), Err(_)) => 0,
+        };
+        if again_count == 0 {
+            return Err(CommandError::not_found(format!(
+                "no mail {name} failed for good: `vestibule mail list` shows those that did, by id and address"
+            )));
+        }
+        Ok(ResentMails { again_count })
+    }
+
+    async fn read_audit(&self, query: AuditQuery, by: &Actor) -> Result<AuditEventList, CommandError> {
         let AuditQuery {
             account,
             mut filter,
@@ -214,7 +266,7 @@ impl Administration {
             let recorded = audit.record(&Origin::default(), &event).await;
             recorded.map_err(|error| CommandError::new(format!("nothing is exported: {error}")))?;
         }
-        Ok(page)
+        Ok(page.into())
     }
 
     async fn verify_store(&self) -> Result<Value, CommandError> {
@@ -228,50 +280,12 @@ impl Administration {
             .with_details(&verification)),
         }
     }
-}
 
-impl From<NewUser> for NewAccount {
-    fn from(new: NewUser) -> Self {
-        Self {
-            email: new.email,
-            username: new.username,
-            name: new.name,
-            groups: new.groups,
-            password: new.password.into(),
+    /// The account with this address, username or id, if one is named.
+    async fn named(&self, user: Option<&str>) -> Result<Option<AccountId>, AccountError> {
+        match user {
+            Some(user) => Ok(Some(self.services.accounts.find(user).await?.id)),
+            None => Ok(None),
         }
     }
-}
-
-impl From<GivenPassword> for NewPassword {
-    fn from(given: GivenPassword) -> Self {
-        match given {
-            GivenPassword::Plain(password) => Self::Plain(password),
-            GivenPassword::Hash(hash) => Self::Hash(hash),
-        }
-    }
-}
-
-impl From<UserChange> for AccountChange {
-    fn from(change: UserChange) -> Self {
-        match change {
-            UserChange::Approve => Self::Approve,
-            UserChange::Decline => Self::Decline,
-            UserChange::Disable => Self::Disable,
-            UserChange::Enable => Self::Enable,
-            UserChange::Unlock => Self::Unlock,
-            UserChange::SetGroups(groups) => Self::SetGroups(groups),
-            UserChange::SetPassword(password) => Self::SetPassword(password.into()),
-        }
-    }
-}
-
-pub(super) fn views<T, V: From<T>>(items: Vec<T>) -> Vec<V> {
-    items.into_iter().map(V::from).collect()
-}
-
-fn no_session(id: SessionId, of: Option<&str>) -> CommandError {
-    let of = of.map(|user| format!(" of {user}")).unwrap_or_default();
-    CommandError::not_found(format!(
-        "there is no session {id}{of}; `vestibule session list` shows all"
-    ))
 }

@@ -163,7 +163,7 @@ fn administers(record: &Record, config: &Config) -> bool {
         return false;
     };
     let may_sign_in = account.email_verified || !config.signup.verify_email;
-    account.standing == AccountStatus::Active && account.is_in(&config.admin.group) && may_sign_in
+    account.status == AccountStatus::Active && account.is_in(&config.admin.group) && may_sign_in
 }
 
 /// Why no gateway can have kept it: a file is held to what every other way in is held to.

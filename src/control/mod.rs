@@ -11,36 +11,25 @@ mod command;
 mod environment;
 mod error;
 mod execute;
-mod execute_keys;
-mod execute_lists;
-mod execute_mail;
 mod export;
 mod framing;
 pub mod health;
 mod import;
-mod list_responses;
 mod open;
 mod owner;
 mod protocol;
 mod refusal_audit;
-mod responses;
 pub mod socket;
 
 pub use administration::Administration;
 pub use client::{ClientError, ExportStream, SocketClient};
 pub use command::{
-    AUDIT_EVENTS_A_PAGE, AuditQuery, BoundInvitations, Command, ExportPurpose, GivenPassword, HtpasswdLines,
-    KeyChange, MAILS_A_PAGE, MailedInvitations, NewInvitations, NewKey, NewUser, SessionSelector,
-    USERS_A_PAGE, UserChange, UserQuery, by_command_of,
+    AUDIT_EVENTS_A_PAGE, AccountQuery, AuditQuery, Command, ExportPurpose, HtpasswdLines, SessionSelector,
+    USERS_A_PAGE, by_command_of,
 };
 pub use environment::{EnvironmentError, GatewayEnvironment};
 pub use error::CommandError;
 pub use export::CommandResult;
 pub use import::{ImportError, ImportResult, ImportScope, import_store};
-pub use list_responses::{FoundUsers, LockedAccount, LockedKey, LocksView, MailView, ResentMails};
 pub use open::{OpenError, is_made, open_store, salvage_store, sealing_master_key};
 pub use owner::OwnerError;
-pub use responses::{
-    AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, KeyView,
-    NewKeyView, RefusedLine, ReloadReport, ResetLink, RotatedMaster, ServerInfo, SessionView,
-};

@@ -16,7 +16,7 @@ pub(super) const MAX_REQUEST: usize = 4 << 20;
 pub(super) const MAX_ANSWER: usize = 64 << 20;
 
 /// Raised by every change that the other side would misread.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What is asked, and why.
 #[derive(Debug)]
@@ -226,7 +226,7 @@ mod tests {
         let error = parse_request(line).unwrap_err();
         assert!(error.message.contains("version 1"), "{error}");
         assert!(parse_request(b"{}").is_err());
-        assert!(parse_request(br#"{"version": 2, "command": "unheard-of"}"#).is_err());
+        assert!(parse_request(br#"{"version": 3, "command": "unheard-of"}"#).is_err());
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! What is recorded of a command that was refused.
 
 use super::Administration;
-use super::command::{Command, KeyChange, SessionSelector, UserChange};
+use super::command::{Command, SessionSelector};
 use crate::model::{AuditDetail, DetailKey, Email};
 use crate::services::{Actor, Event, Kind, Origin};
 
@@ -18,14 +18,11 @@ impl AuditedCommand {
     pub(super) fn of(command: &Command) -> Option<Self> {
         Some(match command {
             Command::AddUser(new) => Self::on(Kind::AccountAdd, new.email.as_str()),
-            Command::ChangeUser { user, change } => Self::on(kind_of(change), user),
+            Command::ChangeUser { user, change } => Self::on(change.kind(), user),
             Command::DeleteUser(user) => Self::on(Kind::AccountDelete, user),
-            Command::CreateInvitations(new) => {
-                let email = new.email.as_ref().map_or("", Email::as_str);
-                Self::on(Kind::InvitationCreate, email)
+            Command::Invite { invitations, .. } => {
+                Self::on(Kind::InvitationCreate, &listed(invitations.invitees.emails()))
             }
-            Command::CreateInvitationsFor(new) => Self::on(Kind::InvitationCreate, &listed(&new.emails)),
-            Command::MailInvitations(new) => Self::on(Kind::InvitationCreate, &listed(&new.emails)),
             Command::CreateResetLink(user) => Self::on(Kind::ResetLink, user),
             Command::RevokeInvitation(id) => {
                 Self::on(Kind::InvitationRevoke, "").with(AuditDetail::of(DetailKey::Invitation, id))
@@ -38,19 +35,13 @@ impl AuditedCommand {
                 let who = of.as_deref().unwrap_or_default();
                 Self::on(Kind::SessionEnd, who).with(AuditDetail::of(DetailKey::Session, id))
             }
-            Command::CreateKey(new) => Self::on(Kind::AccessKeyCreate, &new.user),
+            Command::CreateKey { user, .. } => Self::on(Kind::AccessKeyCreate, user),
             Command::ChangeKey { key, change } => {
-                let kind = match change {
-                    KeyChange::Disable => Kind::AccessKeyDisable,
-                    KeyChange::Enable => Kind::AccessKeyEnable,
-                    KeyChange::Revoke => Kind::AccessKeyRevoke,
-                };
-                Self::on(kind, "").with(AuditDetail::of(DetailKey::AccessKey, key))
+                Self::on(change.kind(), "").with(AuditDetail::of(DetailKey::AccessKey, key))
             }
             Command::RotateMaster => Self::on(Kind::MasterKeyRotate, ""),
             // Of lines of a file each is an act.
             Command::ImportLines(_)
-            | Command::ListUsers(_)
             | Command::FindUsers(_)
             | Command::ListMails(_)
             | Command::ListLocks
@@ -93,7 +84,7 @@ impl Administration {
     /// In a store without accounts there is nobody to whom it could matter, and an import takes the place of one in which
     /// nothing was kept.
     pub(super) async fn note_refused(&self, act: AuditedCommand, problem: &'static str, by: &Actor) {
-        if matches!(self.store.accounts(None, 1).await, Ok(accounts) if accounts.is_empty()) {
+        if matches!(self.services.accounts.list(None, 1).await, Ok(accounts) if accounts.is_empty()) {
             return;
         }
         let event = match self.services.accounts.find(&act.who).await {
@@ -105,18 +96,6 @@ impl Administration {
             ..event.failed_because(problem).by(by)
         };
         self.services.audit.note(&Origin::default(), &event);
-    }
-}
-
-fn kind_of(change: &UserChange) -> Kind {
-    match change {
-        UserChange::Approve => Kind::Approve,
-        UserChange::Decline => Kind::Decline,
-        UserChange::Disable => Kind::Disable,
-        UserChange::Enable => Kind::Enable,
-        UserChange::Unlock => Kind::Unlock,
-        UserChange::SetGroups(_) => Kind::GroupsChange,
-        UserChange::SetPassword(_) => Kind::PasswordChange,
     }
 }
 

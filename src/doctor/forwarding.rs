@@ -3,7 +3,11 @@
 use serde_json::Value;
 
 use super::{DoctorContext, Finding, http, listeners, tls};
-use crate::control::Command;
+use crate::api::AccountList;
+use crate::control::{AccountQuery, Command};
+use crate::model::AccountStatus;
+use crate::route::Page;
+use crate::services::AccountFilter;
 
 const PROXIES: &str = "trusted_proxies";
 const IDENTITY: &str = "identity";
@@ -34,7 +38,7 @@ pub(super) async fn proxies(context: &DoctorContext<'_>) -> Vec<Finding> {
             ("x-forwarded-for", SOMEBODY_ELSE),
             ("forwarded", "for=192.0.2.77"),
         ];
-        let answer = http::get(shaken.stream, &host, "/.auth/login", &claims)
+        let answer = http::get(shaken.stream, &host, Page::Login.path(), &claims)
             .await
             .ok()?;
         let recent = context
@@ -123,8 +127,15 @@ pub(super) async fn identity(context: &DoctorContext<'_>) -> Vec<Finding> {
 
 /// An account, for routes that want one.
 async fn somebody(context: &DoctorContext<'_>) -> Option<String> {
-    let users = context.ask(Command::ListUsers(None)).await.ok()?;
-    let mut users = users.as_array()?.iter();
-    let user = users.find(|user| user.get("standing").and_then(Value::as_str) == Some("active"))?;
-    user.get("id").and_then(Value::as_str).map(str::to_owned)
+    let active = AccountQuery {
+        filter: AccountFilter {
+            status: Some(AccountStatus::Active),
+            ..AccountFilter::default()
+        },
+        after: None,
+        limit: 1,
+    };
+    let found = context.ask(Command::FindUsers(active)).await.ok()?;
+    let found: AccountList = serde_json::from_value(found).ok()?;
+    found.accounts.first().map(|account| account.id.to_string())
 }

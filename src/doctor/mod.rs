@@ -23,9 +23,10 @@ use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::api::ServerInfo;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{ClientError, Command, CommandError, ServerInfo, SocketClient};
+use crate::control::{ClientError, Command, CommandError, SocketClient};
 use crate::model::Email;
 
 /// How long whoever is asked may take.

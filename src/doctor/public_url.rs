@@ -6,6 +6,7 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::{DoctorContext, Finding, LIMIT, http, tls};
+use crate::route::Page;
 
 const CHECK: &str = "public_url";
 
@@ -52,7 +53,7 @@ async fn at(context: &DoctorContext<'_>, shaken: tls::Handshake, host: &str, por
     } else {
         place.clone()
     };
-    let path = "/.auth/login";
+    let path = Page::Login.path();
     let answered = http::get(shaken.stream, &authority, path, &[("accept", "text/html")]).await;
     let id = match &answered {
         Ok(answer) => http::header(answer, "x-request-id"),

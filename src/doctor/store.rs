@@ -1,9 +1,10 @@
 //! The store: whether it answers, or opens.
 
 use super::{DoctorContext, Finding};
+use crate::api::{AuditEventList, AuditEventView};
 use crate::control::{Administration, AuditQuery, Command, is_made};
 use crate::random::Random;
-use crate::store::{AuditFilter, AuditOrder, AuditPage};
+use crate::services::{AuditFilter, AuditOrder};
 
 const CHECK: &str = "store";
 
@@ -67,8 +68,8 @@ async fn ask_running(context: &DoctorContext<'_>) -> Vec<Finding> {
         limit: 1,
     };
     let page = context.ask(Command::ReadAudit(newest)).await;
-    let page =
-        page.and_then(|page| serde_json::from_value::<AuditPage>(page).map_err(|error| error.to_string()));
+    let page = page
+        .and_then(|page| serde_json::from_value::<AuditEventList>(page).map_err(|error| error.to_string()));
     let page = match page {
         Ok(page) => page,
         Err(error) => {
@@ -77,7 +78,7 @@ async fn ask_running(context: &DoctorContext<'_>) -> Vec<Finding> {
         }
     };
     let mut findings = vec![Finding::ok(CHECK, "the gateway reads it")];
-    if let Some((_, event)) = page.events.first()
+    if let Some(AuditEventView { event, .. }) = page.events.first()
         && event.time > context.clock.now() + super::LIMIT
     {
         findings.push(Finding::problem(

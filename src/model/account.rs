@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,7 @@ pub struct Account {
     /// bcrypt in one of the contract's stored forms. Not a secret that signs in, but not for eyes either.
     pub password_hash: String,
     /// Whether an administrator lets them in.
-    pub standing: AccountStatus,
+    pub status: AccountStatus,
     /// What an administrator last decided about that, if one did.
     pub decision: Option<Decision>,
     /// When it was made.
@@ -45,6 +46,33 @@ pub struct Account {
 }
 
 impl Account {
+    /// An account that is made at this moment: active, in no group, and nothing known of its owner.
+    pub fn new(
+        id: AccountId,
+        username: Username,
+        email: Email,
+        password_hash: String,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            username,
+            former_usernames: Vec::new(),
+            email,
+            email_verified: false,
+            pending_email: None,
+            name: None,
+            groups: BTreeSet::new(),
+            password_hash,
+            status: AccountStatus::Active,
+            decision: None,
+            created_at,
+            password_changed_at: created_at,
+            agreements: Vec::new(),
+            language: None,
+        }
+    }
+
     /// Whether they are in the group.
     pub fn is_in(&self, group: &str) -> bool {
         self.groups.contains(group)
@@ -59,7 +87,7 @@ impl fmt::Debug for Account {
             .field("username", &self.username)
             .field("email", &self.email)
             .field("groups", &self.groups)
-            .field("standing", &self.standing)
+            .field("status", &self.status)
             .finish_non_exhaustive()
     }
 }
@@ -76,21 +104,37 @@ pub struct PendingEmail {
     pub mail: MailId,
 }
 
-/// Where an account stands with the administrators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AccountStatus {
-    /// May sign in.
-    Active,
-    /// Waits for an administrator's approval.
-    AwaitingApproval,
-    /// Was declined.
-    Declined,
-    /// Was disabled.
-    Disabled,
+named_enum! {
+    /// Where an account stands with the administrators.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    AccountStatus {
+        /// Waits for an administrator's approval.
+        AwaitingApproval = "awaiting-approval",
+        /// May sign in.
+        Active = "active",
+        /// Was disabled.
+        Disabled = "disabled",
+        /// Was declined.
+        Declined = "declined",
+    }
 }
 
-/// What an administrator decided about an account's standing.
+impl FromStr for AccountStatus {
+    type Err = StatusError;
+
+    fn from_str(text: &str) -> Result<Self, StatusError> {
+        let known = Self::ALL.iter().copied().find(|status| status.as_str() == text);
+        known.ok_or(StatusError)
+    }
+}
+
+/// A text that names no status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("awaiting-approval, active, disabled or declined")]
+pub struct StatusError;
+
+/// What an administrator decided about an account's status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// Who decided, by the name that the record has for them.
@@ -108,4 +152,19 @@ pub struct Agreement {
     pub version: String,
     /// When.
     pub at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_one_name_everywhere() {
+        for status in AccountStatus::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+            assert_eq!(status.as_str().parse(), Ok(*status));
+            assert!(StatusError.to_string().contains(status.as_str()));
+        }
+        assert_eq!("nonsense".parse::<AccountStatus>(), Err(StatusError));
+    }
 }

@@ -10,201 +10,101 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{AccessKeyId, AuditDetail, DetailKey};
 use crate::ids::AccountId;
 
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AuditKind {
-    /// Somebody tried to sign in.
-    SignIn,
-    /// A request was signed wrongly.
-    SignedRequest,
-    /// Somebody agreed to terms that are new since they last did.
-    Agree,
-    /// Somebody who is signed in was asked for the password again.
-    Proof,
-    /// Somebody signed out.
-    SignOut,
-    /// Somebody tried to make an account for themselves.
-    SignUp,
-    /// An account is about to be made for somebody who asked for one; only where the record is required.
-    SignUpBegin,
-    /// A name was locked after too many failures.
-    Lock,
-    /// An administrator lifted a lock.
-    Unlock,
-    /// Sessions were ended by their owner, by an administrator, or by the sign-in that took their place.
-    SessionEnd,
-    /// An administrator added an account.
-    AccountAdd,
-    /// An account was deleted.
-    AccountDelete,
-    /// An administrator let an account in.
-    Approve,
-    /// An administrator did not let an account in.
-    Decline,
-    /// An administrator shut an account out.
-    Disable,
-    /// An administrator let an account in again.
-    Enable,
-    /// An account got another password.
-    PasswordChange,
-    /// Somebody asked for a link that sets a new password.
-    ResetRequest,
-    /// Somebody asked for the link that proves an address once more.
-    VerifyRequest,
-    /// An administrator made a link that sets a new password.
-    ResetLink,
-    /// A password was set anew with a link.
-    PasswordReset,
-    /// An address was proven with a link.
-    EmailVerify,
-    /// Somebody asked for a link that moves their account to another address.
-    EmailChangeRequest,
-    /// A change of the address was taken back before it was confirmed.
-    EmailChangeCancel,
-    /// An account moved to another address.
-    EmailChange,
-    /// An account got another name.
-    NameChange,
-    /// Another username.
-    UsernameChange,
-    /// An account got other groups.
-    GroupsChange,
-    /// An account got another language for its mails.
-    LanguageChange,
-    /// Somebody was invited.
-    InvitationCreate,
-    /// An invitation was revoked.
-    InvitationRevoke,
-    /// A link for the first administrator was made.
-    FirstAdministratorLink,
-    /// An access key was made.
-    AccessKeyCreate,
-    /// An access key was switched off.
-    AccessKeyDisable,
-    /// An access key was switched on again.
-    AccessKeyEnable,
-    /// An access key was revoked.
-    AccessKeyRevoke,
-    /// The data key was sealed with another master key.
-    MasterKeyRotate,
-    /// A mail that failed for good is sent again.
-    MailAgain,
-    /// The configuration was read again.
-    Reload,
-    /// Everything in the store was written out.
-    StoreExport,
-    /// The same, as a backup.
-    StoreBackup,
-    /// The store was filled from an export or a backup.
-    StoreImport,
-    /// Events of the audit log were exported.
-    AuditExport,
-    /// Somebody who may not asked for a page of the administrators.
-    AdminDenied,
-    /// Events beyond the share that an account or a client has of the log, summed up.
-    Summary,
-}
-
-impl AuditKind {
-    /// All of them.
-    pub const ALL: &[Self] = &[
-        Self::SignIn,
-        Self::SignedRequest,
-        Self::Agree,
-        Self::Proof,
-        Self::SignOut,
-        Self::SignUp,
-        Self::SignUpBegin,
-        Self::Lock,
-        Self::Unlock,
-        Self::SessionEnd,
-        Self::AccountAdd,
-        Self::AccountDelete,
-        Self::Approve,
-        Self::Decline,
-        Self::Disable,
-        Self::Enable,
-        Self::PasswordChange,
-        Self::ResetRequest,
-        Self::VerifyRequest,
-        Self::ResetLink,
-        Self::PasswordReset,
-        Self::EmailVerify,
-        Self::EmailChangeRequest,
-        Self::EmailChangeCancel,
-        Self::EmailChange,
-        Self::NameChange,
-        Self::UsernameChange,
-        Self::GroupsChange,
-        Self::LanguageChange,
-        Self::InvitationCreate,
-        Self::InvitationRevoke,
-        Self::FirstAdministratorLink,
-        Self::AccessKeyCreate,
-        Self::AccessKeyDisable,
-        Self::AccessKeyEnable,
-        Self::AccessKeyRevoke,
-        Self::MasterKeyRotate,
-        Self::MailAgain,
-        Self::Reload,
-        Self::StoreExport,
-        Self::StoreBackup,
-        Self::StoreImport,
-        Self::AuditExport,
-        Self::AdminDenied,
-        Self::Summary,
-    ];
-
-    /// Its name in the record.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SignIn => "sign-in",
-            Self::SignedRequest => "signed-request",
-            Self::Agree => "agree",
-            Self::Proof => "proof",
-            Self::SignOut => "sign-out",
-            Self::SignUp => "sign-up",
-            Self::SignUpBegin => "sign-up-begin",
-            Self::Lock => "lock",
-            Self::Unlock => "unlock",
-            Self::SessionEnd => "session-end",
-            Self::AccountAdd => "account-add",
-            Self::AccountDelete => "account-delete",
-            Self::Approve => "approve",
-            Self::Decline => "decline",
-            Self::Disable => "disable",
-            Self::Enable => "enable",
-            Self::PasswordChange => "password-change",
-            Self::ResetRequest => "reset-request",
-            Self::VerifyRequest => "verify-request",
-            Self::ResetLink => "reset-link",
-            Self::PasswordReset => "password-reset",
-            Self::EmailVerify => "email-verify",
-            Self::EmailChangeRequest => "email-change-request",
-            Self::EmailChangeCancel => "email-change-cancel",
-            Self::EmailChange => "email-change",
-            Self::NameChange => "name-change",
-            Self::UsernameChange => "username-change",
-            Self::GroupsChange => "groups-change",
-            Self::LanguageChange => "language-change",
-            Self::InvitationCreate => "invitation-create",
-            Self::InvitationRevoke => "invitation-revoke",
-            Self::FirstAdministratorLink => "first-administrator-link",
-            Self::AccessKeyCreate => "access-key-create",
-            Self::AccessKeyDisable => "access-key-disable",
-            Self::AccessKeyEnable => "access-key-enable",
-            Self::AccessKeyRevoke => "access-key-revoke",
-            Self::MasterKeyRotate => "master-key-rotate",
-            Self::MailAgain => "mail-again",
-            Self::Reload => "reload",
-            Self::StoreExport => "store-export",
-            Self::StoreBackup => "store-backup",
-            Self::StoreImport => "store-import",
-            Self::AuditExport => "audit-export",
-            Self::AdminDenied => "admin-denied",
-            Self::Summary => "summary",
-        }
+named_enum! {
+    /// What happened.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    AuditKind {
+        /// Somebody tried to sign in.
+        SignIn = "sign-in",
+        /// A request was signed wrongly.
+        SignedRequest = "signed-request",
+        /// Somebody agreed to terms that are new since they last did.
+        Agree = "agree",
+        /// Somebody who is signed in was asked for the password again.
+        Proof = "proof",
+        /// Somebody signed out.
+        SignOut = "sign-out",
+        /// Somebody tried to make an account for themselves.
+        SignUp = "sign-up",
+        /// An account is about to be made for somebody who asked for one; only where the record is required.
+        SignUpBegin = "sign-up-begin",
+        /// A name was locked after too many failures.
+        Lock = "lock",
+        /// An administrator lifted a lock.
+        Unlock = "unlock",
+        /// Sessions were ended by their owner, by an administrator, or by the sign-in that took their place.
+        SessionEnd = "session-end",
+        /// An administrator added an account.
+        AccountAdd = "account-add",
+        /// An account was deleted.
+        AccountDelete = "account-delete",
+        /// An administrator let an account in.
+        Approve = "approve",
+        /// An administrator did not let an account in.
+        Decline = "decline",
+        /// An administrator shut an account out.
+        Disable = "disable",
+        /// An administrator let an account in again.
+        Enable = "enable",
+        /// An account got another password.
+        PasswordChange = "password-change",
+        /// Somebody asked for a link that sets a new password.
+        ResetRequest = "reset-request",
+        /// Somebody asked for the link that proves an address once more.
+        VerifyRequest = "verify-request",
+        /// An administrator made a link that sets a new password.
+        ResetLink = "reset-link",
+        /// A password was set anew with a link.
+        PasswordReset = "password-reset",
+        /// An address was proven with a link.
+        EmailVerify = "email-verify",
+        /// Somebody asked for a link that moves their account to another address.
+        EmailChangeRequest = "email-change-request",
+        /// A change of the address was taken back before it was confirmed.
+        EmailChangeCancel = "email-change-cancel",
+        /// An account moved to another address.
+        EmailChange = "email-change",
+        /// An account got another name.
+        NameChange = "name-change",
+        /// Another username.
+        UsernameChange = "username-change",
+        /// An account got other groups.
+        GroupsChange = "groups-change",
+        /// An account got another language for its mails.
+        LanguageChange = "language-change",
+        /// Somebody was invited.
+        InvitationCreate = "invitation-create",
+        /// An invitation was revoked.
+        InvitationRevoke = "invitation-revoke",
+        /// A link for the first administrator was made.
+        FirstAdministratorLink = "first-administrator-link",
+        /// An access key was made.
+        AccessKeyCreate = "access-key-create",
+        /// An access key was switched off.
+        AccessKeyDisable = "access-key-disable",
+        /// An access key was switched on again.
+        AccessKeyEnable = "access-key-enable",
+        /// An access key was revoked.
+        AccessKeyRevoke = "access-key-revoke",
+        /// The data key was sealed with another master key.
+        MasterKeyRotate = "master-key-rotate",
+        /// A mail that failed for good is sent again.
+        MailAgain = "mail-again",
+        /// The configuration was read again.
+        Reload = "reload",
+        /// Everything in the store was written out.
+        StoreExport = "store-export",
+        /// The same, as a backup.
+        StoreBackup = "store-backup",
+        /// The store was filled from an export or a backup.
+        StoreImport = "store-import",
+        /// Events of the audit log were exported.
+        AuditExport = "audit-export",
+        /// Somebody who may not asked for a page of the administrators.
+        AdminDenied = "admin-denied",
+        /// Events beyond the share that an account or a client has of the log, summed up.
+        Summary = "summary",
     }
 }
 
@@ -225,7 +125,7 @@ impl FromStr for AuditKind {
 #[error("there is no such event")]
 pub struct NotAnEvent;
 
-/// An event of the record.
+/// An event of the audit log, in the form that its lines, exports, commands and pages have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEvent {
     /// When.
@@ -235,31 +135,32 @@ pub struct AuditEvent {
     /// Whether it went as it was meant to.
     pub outcome: AuditOutcome,
     /// Why it was refused: a slug.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Whom it is about: an address, or a name that was typed.
     pub who: String,
     /// The account that it is about, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
     /// Who did it, where that is somebody else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Why they did, in their words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// The client's address; none for a command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// The request; none for a command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// What the browser called itself.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// What the browser called itself; `null` in JSON if it did not.
+    #[serde(serialize_with = "null_if_empty", deserialize_with = "empty_if_null")]
     pub user_agent: String,
     /// What else an auditor needs to know.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+fn null_if_empty<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(text).filter(|text| !text.is_empty()).serialize(serializer)
+}
+
+fn empty_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl AuditEvent {

@@ -7,110 +7,58 @@ use std::fmt;
 /// What is between two facts. In a value it has a backslash before it, as has a backslash.
 const BETWEEN: &str = ", ";
 
-/// What a fact is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DetailKey {
-    /// The public name of a session.
-    Session,
-    /// The public name of the session that took the place of another.
-    ReplacedBy,
-    /// The path of a page.
-    Page,
-    /// The public half of an access key.
-    AccessKey,
-    /// What an account was called.
-    OldName,
-    /// What it is called now.
-    NewName,
-    /// The username of an account.
-    Username,
-    /// Groups, with commas.
-    Groups,
-    /// The id of an invitation.
-    Invitation,
-    /// When something ends.
-    Until,
-    /// When something began.
-    Since,
-    /// A kind of event.
-    Event,
-    /// How many there were.
-    Count,
-    /// A version of the terms.
-    Version,
-    /// What was before and what is now, with " to " between.
-    From,
-    /// The address that an account is to move to.
-    To,
-    /// A language (BCP 47).
-    Language,
-    /// The id of a mail.
-    Mail,
-    /// Keys of the configuration, with commas.
-    Changed,
-    /// The sessions that ended are all but the one that ended them.
-    AllOthers,
-    /// All sessions ended.
-    All,
-    /// It is about to be done.
-    Begins,
+named_enum! {
+    /// What a fact is about. One whose name begins like that of another stands before it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    DetailKey {
+        /// The public name of a session.
+        Session = "session",
+        /// The public name of the session that took the place of another.
+        ReplacedBy = "replaced by",
+        /// The path of a page.
+        Page = "page",
+        /// The public half of an access key.
+        AccessKey = "access key",
+        /// What an account was called.
+        OldName = "old name",
+        /// What it is called now.
+        NewName = "new name",
+        /// The username of an account.
+        Username = "username",
+        /// Groups, with commas.
+        Groups = "groups",
+        /// The id of an invitation.
+        Invitation = "invitation",
+        /// When something ends.
+        Until = "until",
+        /// When something began.
+        Since = "since",
+        /// A kind of event.
+        Event = "event",
+        /// How many there were.
+        Count = "count",
+        /// A version of the terms.
+        Version = "version",
+        /// What was before and what is now, with " to " between.
+        From = "from",
+        /// The address that an account is to move to.
+        To = "to",
+        /// A language (BCP 47).
+        Language = "language",
+        /// The id of a mail.
+        Mail = "mail",
+        /// Keys of the configuration, with commas.
+        Changed = "changed",
+        /// The sessions that ended are all but the one that ended them.
+        AllOthers = "all others",
+        /// All sessions ended.
+        All = "all",
+        /// It is about to be done.
+        Begins = "begins",
+    }
 }
 
 impl DetailKey {
-    /// All of them, one that begins like another before it.
-    const ALL: &[Self] = &[
-        Self::Session,
-        Self::ReplacedBy,
-        Self::Page,
-        Self::AccessKey,
-        Self::OldName,
-        Self::NewName,
-        Self::Username,
-        Self::Groups,
-        Self::Invitation,
-        Self::Until,
-        Self::Since,
-        Self::Event,
-        Self::Count,
-        Self::Version,
-        Self::From,
-        Self::To,
-        Self::Language,
-        Self::Mail,
-        Self::Changed,
-        Self::AllOthers,
-        Self::All,
-        Self::Begins,
-    ];
-
-    /// Its name in the record.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::ReplacedBy => "replaced by",
-            Self::Page => "page",
-            Self::AccessKey => "access key",
-            Self::OldName => "old name",
-            Self::NewName => "new name",
-            Self::Username => "username",
-            Self::Groups => "groups",
-            Self::Invitation => "invitation",
-            Self::Until => "until",
-            Self::Since => "since",
-            Self::Event => "event",
-            Self::Count => "count",
-            Self::Version => "version",
-            Self::From => "from",
-            Self::To => "to",
-            Self::Language => "language",
-            Self::Mail => "mail",
-            Self::Changed => "changed",
-            Self::AllOthers => "all others",
-            Self::All => "all",
-            Self::Begins => "begins",
-        }
-    }
-
     fn is_bare(self) -> bool {
         matches!(self, Self::AllOthers | Self::All | Self::Begins)
     }

@@ -1,5 +1,27 @@
 //! What the gateway knows about people: plain data, each with one way to make it.
 
+/// An enum with a name for each variant: what `ALL` of them are, in this order, and what each is called, `as_str`.
+macro_rules! named_enum {
+    ($(#[$meta:meta])* $enum:ident { $($(#[$doc:meta])* $name:ident = $slug:literal,)+ }) => {
+        $(#[$meta])*
+        pub enum $enum {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl $enum {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// Its name in JSON, in stores and on the command line, and that of its text.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $slug,)+
+                }
+            }
+        }
+    };
+}
+
 mod access_key;
 mod account;
 mod attempts;

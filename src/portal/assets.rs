@@ -5,15 +5,16 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 use sha2::{Digest, Sha256};
 
-use super::PortalError;
+use super::{PortalError, security_headers};
 use crate::colour::Colour;
 use crate::config::BrandingConfig;
+use crate::route::Page;
 
-const PREFIX: &str = "/.auth/assets/";
+const PREFIX: &str = Page::Asset.path();
 const LARGEST_LOGO: usize = 64 * 1024;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -85,11 +86,7 @@ impl Assets {
             CACHE_CONTROL,
             HeaderValue::from_static("public, max-age=31536000, immutable"),
         );
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(
-            CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
-        );
+        security_headers::set_for_asset(headers);
         Some(response)
     }
 }

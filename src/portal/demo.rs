@@ -7,8 +7,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::DemoRequest;
-use super::renderer::PageRenderer;
-use super::request_context::{RequestContext, ResponseFormat};
+use super::request_context::RequestContext;
 use super::userinfo::UserInfo;
 
 #[derive(Serialize)]
@@ -38,47 +37,45 @@ struct DemoDocument<'a> {
     headers: BTreeMap<&'a str, Vec<String>>,
 }
 
-impl PageRenderer {
-    pub(super) fn demo(&self, context: &RequestContext<'_>, admitted: &DemoRequest<'_>) -> Response<Bytes> {
-        let user = admitted.visitor.me();
-        let session = admitted
-            .visitor
-            .principal
-            .and_then(|principal| principal.session)
-            .map(|id| id.to_string());
-        let headers = admitted.upstream_headers.iter().map(|(name, value)| {
-            (
-                name.as_str(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
-        });
-        if context.wants == ResponseFormat::Json {
-            let mut by_name = BTreeMap::<_, Vec<_>>::new();
-            headers.for_each(|(name, value)| by_name.entry(name).or_default().push(value));
-            let document = DemoDocument {
-                user,
-                session,
-                route: &admitted.route,
-                allow: admitted.allow,
-                headers: by_name,
-            };
-            return self.json(context, StatusCode::OK, &document);
-        }
-        let mut headers: Vec<_> = headers.map(|(name, value)| DemoHeader { name, value }).collect();
-        headers.sort_by_key(|header| header.name);
-        let (sent, headers) = headers.into_iter().partition(|header| {
-            let mut values = context.head.headers.get_all(header.name).iter();
-            // HTTP/2 has a name of its own for the host.
-            header.name == "host" || values.any(|value| value == header.value.as_bytes())
-        });
-        let view = DemoView {
+pub(super) fn page(cx: &RequestContext<'_>, admitted: &DemoRequest<'_>) -> Response<Bytes> {
+    let user = admitted.visitor.me();
+    let session = admitted
+        .visitor
+        .principal
+        .and_then(|principal| principal.session)
+        .map(|id| id.to_string());
+    let headers = admitted.upstream_headers.iter().map(|(name, value)| {
+        (
+            name.as_str(),
+            String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        )
+    });
+    if cx.wants_json() {
+        let mut by_name = BTreeMap::<_, Vec<_>>::new();
+        headers.for_each(|(name, value)| by_name.entry(name).or_default().push(value));
+        let document = DemoDocument {
             user,
             session,
             route: &admitted.route,
             allow: admitted.allow,
-            headers,
-            sent,
+            headers: by_name,
         };
-        self.page(context, StatusCode::OK, "demo.html", &view)
+        return cx.json(StatusCode::OK, &document);
     }
+    let mut headers: Vec<_> = headers.map(|(name, value)| DemoHeader { name, value }).collect();
+    headers.sort_by_key(|header| header.name);
+    let (sent, headers) = headers.into_iter().partition(|header| {
+        let mut values = cx.head.headers.get_all(header.name).iter();
+        // HTTP/2 has a name of its own for the host.
+        header.name == "host" || values.any(|value| value == header.value.as_bytes())
+    });
+    let view = DemoView {
+        user,
+        session,
+        route: &admitted.route,
+        allow: admitted.allow,
+        headers,
+        sent,
+    };
+    cx.page(StatusCode::OK, "demo.html", &view)
 }

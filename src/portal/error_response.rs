@@ -1,6 +1,5 @@
 //! Refusals as HTTP: a redirect to the login page or a page for a browser, a problem document for a program.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,12 +8,15 @@ use http::{HeaderValue, Method, Response};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::form_errors::{ErrorSummary, Errors};
+use super::form_errors::{ErrorSummary, Errors, FormRefusal};
+use super::login;
 use super::renderer::PageRenderer;
 use super::request_context::{RequestContext, ResponseFormat, navigates};
 use super::return_to::place_of;
-use crate::refusal::{Problem, Refusal};
+use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::RequestHead;
+use crate::route::{BadPath, Page};
+use crate::text::fill;
 
 /// What stays as it is in a parameter (RFC 3986, section 2.3).
 pub(super) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -31,8 +33,8 @@ pub(super) struct ProblemDocument<'a> {
     status: u16,
     detail: String,
     request_id: String,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    errors: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Errors::is_empty")]
+    errors: Errors,
 }
 
 #[derive(Serialize)]
@@ -48,138 +50,20 @@ struct RefusalView<'a> {
 impl PageRenderer {
     /// Any refusal of any stage.
     pub(super) fn refuse(&self, head: &RequestHead<'_>, refusal: &Refusal) -> Response<Bytes> {
-        let mut visit = self.visit(head);
-        visit.wants = if navigates(head) {
+        let mut request = self.request(head);
+        request.wants = if navigates(head) {
             ResponseFormat::Html
         } else {
             ResponseFormat::Json
         };
         let reads = head.method == Method::GET || head.method == Method::HEAD;
-        if refusal.problem == Problem::NotAuthenticated && reads && visit.wants == ResponseFormat::Html {
+        if refusal.problem == Problem::NotAuthenticated && reads && !request.wants_json() {
             return match self.login_for(head) {
-                Some(login) => self.see_other(&visit, &login),
-                None => self.login_in_place(&visit, refusal),
+                Some(login) => request.see_other(&login),
+                None => login::in_place(&request, refusal),
             };
         }
-        self.refuse_visit(&visit, refusal)
-    }
-
-    /// The same for one of the own pages, which answers in the form that it was asked for.
-    pub(super) fn refuse_visit(&self, context: &RequestContext<'_>, refusal: &Refusal) -> Response<Bytes> {
-        let mut response = match context.wants {
-            ResponseFormat::Json => return self.refuse_fields(context, refusal, BTreeMap::new()),
-            ResponseFormat::Html => {
-                let problem = refusal.problem;
-                let view = RefusalView {
-                    status: problem.status().as_u16(),
-                    slug: problem.slug(),
-                    title: self.title(context, problem),
-                    detail: self.detail(context, refusal),
-                    request_id: context.head.id.to_string(),
-                    sign_in: problem == Problem::NotAuthenticated,
-                };
-                self.page(context, problem, "refusal.html", &view)
-            }
-        };
-        set_retry_after(&mut response, refusal.retry_after);
-        response
-    }
-
-    /// A problem document that names fields.
-    pub(super) fn refuse_fields(
-        &self,
-        context: &RequestContext<'_>,
-        refusal: &Refusal,
-        errors: BTreeMap<&'static str, String>,
-    ) -> Response<Bytes> {
-        let document = self.problem_document(context, refusal, errors);
-        let mut response = self.problem(context, refusal.problem, &document);
-        set_retry_after(&mut response, refusal.retry_after);
-        response
-    }
-
-    pub(super) fn problem_document(
-        &self,
-        context: &RequestContext<'_>,
-        refusal: &Refusal,
-        errors: Errors,
-    ) -> ProblemDocument<'_> {
-        let problem = refusal.problem;
-        ProblemDocument {
-            r#type: format!("{}/.auth/problems/{}", self.public_url, problem.slug()),
-            title: self.title(context, problem),
-            status: problem.status().as_u16(),
-            detail: self.detail(context, refusal),
-            request_id: context.head.id.to_string(),
-            errors,
-        }
-    }
-
-    /// What stands above a form that is refused: the fields that are wrong, or else what is wrong with the whole.
-    pub(super) fn form_alert(
-        &self,
-        context: &RequestContext<'_>,
-        refusal: &Refusal,
-        errors: &Errors,
-        order: &[&'static str],
-    ) -> ErrorSummary {
-        if order.iter().any(|field| errors.contains_key(field)) {
-            return ErrorSummary::listing(self.texts.get(context.lang, "page.required"), errors, order);
-        }
-        // An action that nobody does is in no field of the form.
-        let whole = errors.values().map(String::as_str).collect::<Vec<_>>().join(" ");
-        let text = if whole.is_empty() {
-            self.detail(context, refusal)
-        } else {
-            whole
-        };
-        ErrorSummary::about(self.title(context, refusal.problem), text)
-    }
-
-    /// A form that is refused: `page` with what is wrong, or the problem alone where a program asked.
-    pub(super) fn refuse_form(
-        &self,
-        context: &RequestContext<'_>,
-        refusal: &Refusal,
-        errors: Errors,
-        order: &[&'static str],
-        page: impl FnOnce(Errors, ErrorSummary) -> Response<Bytes>,
-    ) -> Response<Bytes> {
-        if context.wants == ResponseFormat::Json {
-            return self.refuse_fields(context, refusal, errors);
-        }
-        let alert = self.form_alert(context, refusal, &errors, order);
-        let mut response = page(errors, alert);
-        set_retry_after(&mut response, refusal.retry_after);
-        response
-    }
-
-    pub(super) fn title(&self, context: &RequestContext<'_>, problem: Problem) -> &str {
-        self.explanation(context, problem, "title")
-    }
-
-    /// One of the three texts that every kind of problem has.
-    pub(super) fn explanation(&self, context: &RequestContext<'_>, problem: Problem, part: &str) -> &str {
-        let key = format!("problem.{}.{part}", problem.slug());
-        self.texts.find(context.lang, &key).unwrap_or_default()
-    }
-
-    /// What happened, and when to try again.
-    pub(super) fn detail(&self, context: &RequestContext<'_>, refusal: &Refusal) -> String {
-        let mut detail = match &refusal.hint {
-            Some(hint) => self.hint(context, hint),
-            None => self.explanation(context, refusal.problem, "detail").to_owned(),
-        };
-        if let Some(wait) = refusal.retry_after {
-            detail.push(' ');
-            if wait <= SOON {
-                detail.push_str(self.texts.get(context.lang, "retry.soon"));
-            } else {
-                let minutes = whole_seconds(wait).div_ceil(60);
-                detail.push_str(&self.texts.count(context.lang, "retry.minutes", minutes));
-            }
-        }
-        detail
+        request.refuse(refusal)
     }
 
     /// The login page that leads back to the request; `None` where a request for it would have no room for that.
@@ -190,10 +74,128 @@ impl PageRenderer {
             ""
         };
         let path = with_return(
-            &format!("{base}/.auth/login"),
+            &format!("{base}{}", Page::Login.path()),
             &place_of(head, self.central_login),
         );
         (path.len() + size_of_headers(head) <= self.request_head).then_some(path)
+    }
+}
+
+impl<'a> RequestContext<'a> {
+    /// A refusal by one of the own pages, which answers in the form that it was asked for.
+    pub(super) fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
+        if self.wants_json() {
+            return self.refuse_fields(refusal, Errors::new());
+        }
+        let problem = refusal.problem;
+        let view = RefusalView {
+            status: problem.status().as_u16(),
+            slug: problem.slug(),
+            title: self.title(problem),
+            detail: self.detail(refusal),
+            request_id: self.head.id.to_string(),
+            sign_in: problem == Problem::NotAuthenticated,
+        };
+        let mut response = self.page(problem, "refusal.html", &view);
+        set_retry_after(&mut response, refusal.retry_after);
+        response
+    }
+
+    /// A problem document that names fields.
+    pub(super) fn refuse_fields(&self, refusal: &Refusal, errors: Errors) -> Response<Bytes> {
+        let document = self.problem_document(refusal, errors);
+        let mut response = self.problem(refusal.problem, &document);
+        set_retry_after(&mut response, refusal.retry_after);
+        response
+    }
+
+    pub(super) fn problem_document(&self, refusal: &Refusal, errors: Errors) -> ProblemDocument<'a> {
+        let problem = refusal.problem;
+        ProblemDocument {
+            r#type: format!(
+                "{}{}{}",
+                self.renderer.public_url,
+                Page::Problem.path(),
+                problem.slug()
+            ),
+            title: self.title(problem),
+            status: problem.status().as_u16(),
+            detail: self.detail(refusal),
+            request_id: self.head.id.to_string(),
+            errors,
+        }
+    }
+
+    /// What stands above a form that is refused: the fields that are wrong, or else what is wrong with the whole.
+    pub(super) fn form_alert(
+        &self,
+        refusal: &Refusal,
+        errors: &Errors,
+        order: &[&'static str],
+    ) -> ErrorSummary {
+        if order.iter().any(|field| errors.contains_key(field)) {
+            return ErrorSummary::listing(self.text("page.required"), errors, order);
+        }
+        // An action that nobody does is in no field of the form.
+        let whole = errors.values().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let text = if whole.is_empty() {
+            self.detail(refusal)
+        } else {
+            whole
+        };
+        ErrorSummary::about(self.title(refusal.problem), text)
+    }
+
+    /// A form that is refused: `page` with what is wrong, or the problem alone where a program asked.
+    pub(super) fn refuse_form(
+        &self,
+        refused: FormRefusal,
+        order: &[&'static str],
+        page: impl FnOnce(Problem, Errors, ErrorSummary) -> Response<Bytes>,
+    ) -> Response<Bytes> {
+        let FormRefusal { refusal, errors } = refused;
+        if self.wants_json() {
+            return self.refuse_fields(&refusal, errors);
+        }
+        let alert = self.form_alert(&refusal, &errors, order);
+        let mut response = page(refusal.problem, errors, alert);
+        set_retry_after(&mut response, refusal.retry_after);
+        response
+    }
+
+    pub(super) fn title(&self, problem: Problem) -> &'a str {
+        self.explanation(problem, "title")
+    }
+
+    /// One of the three texts that every kind of problem has.
+    pub(super) fn explanation(&self, problem: Problem, part: &str) -> &'a str {
+        let key = format!("problem.{}.{part}", problem.slug());
+        self.renderer.texts.find(self.lang, &key).unwrap_or_default()
+    }
+
+    /// What happened, and when to try again.
+    pub(super) fn detail(&self, refusal: &Refusal) -> String {
+        let mut detail = match &refusal.hint {
+            Some(hint) => self.hint(hint),
+            None => self.explanation(refusal.problem, "detail").to_owned(),
+        };
+        if let Some(wait) = refusal.retry_after {
+            detail.push(' ');
+            if wait <= SOON {
+                detail.push_str(self.text("retry.soon"));
+            } else {
+                let minutes = whole_seconds(wait).div_ceil(60);
+                detail.push_str(&self.renderer.texts.count(self.lang, "retry.minutes", minutes));
+            }
+        }
+        detail
+    }
+
+    /// A hint in the reader's language.
+    fn hint(&self, hint: &Hint) -> String {
+        let (key, value) = hint_text(hint);
+        let value = value.as_ref().map(|(name, value)| (*name, value.as_str()));
+        fill(self.text(key), value.as_slice())
     }
 }
 
@@ -244,5 +246,50 @@ pub(super) fn set_retry_after(response: &mut Response<Bytes>, wait: Option<Durat
         response
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait).max(1)));
+    }
+}
+
+/// The key of a hint's sentence, and what the sentence's placeholder stands for.
+fn hint_text(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
+    let seconds = |seconds: &u64| Some(("seconds", seconds.to_string()));
+    let named = |header: &str| Some(("header", header.to_owned()));
+    match hint {
+        Hint::SecretKey => ("hint.secret-key", None),
+        Hint::ClockBehind(by) => ("hint.clock-behind", seconds(by)),
+        Hint::ClockAhead(by) => ("hint.clock-ahead", seconds(by)),
+        Hint::Expired(ago) => ("hint.expired", seconds(ago)),
+        Hint::NotSigned(part) => ("hint.not-signed", Some(("part", part.to_string()))),
+        Hint::Missing(part) => ("hint.missing", Some(("part", part.to_string()))),
+        Hint::Unreadable(reason) => ("hint.unreadable", Some(("reason", (*reason).to_owned()))),
+        Hint::Path(reason) => (path_hint_text(reason), None),
+        Hint::ReferenceUnreadable(header) => ("hint.reference-unreadable", named(header)),
+        Hint::ReferenceElsewhere(header) => ("hint.reference-elsewhere", named(header)),
+        Hint::ReferenceForbidden(header) => ("hint.reference-forbidden", named(header)),
+        Hint::BelowForbidden => ("hint.below-forbidden", None),
+        Hint::SignatureVersion2 => ("hint.signature-too-old", None),
+        Hint::Presigned => ("hint.presigned", None),
+        Hint::BodyNotSigned => ("hint.body-not-signed", None),
+        Hint::BodyDiffers => ("hint.body-differs", None),
+        Hint::ChallengeStale => ("hint.challenge-stale", None),
+        Hint::EmailTaken => ("hint.email-taken", None),
+        Hint::PasswordFirst => ("hint.password-first", None),
+        Hint::ChangedOften => ("hint.changed-often", None),
+        Hint::KeyLimited => ("hint.key-limited", None),
+    }
+}
+
+/// The key of the sentence that says why a path is refused.
+fn path_hint_text(reason: &BadPath) -> &'static str {
+    match reason {
+        BadPath::NotAPath => "hint.path-none",
+        BadPath::DotSegment => "hint.path-dots",
+        BadPath::Backslash => "hint.path-backslash",
+        BadPath::Nul => "hint.path-nul",
+        BadPath::Fragment => "hint.path-fragment",
+        BadPath::EncodedSlash => "hint.path-encoded-slash",
+        BadPath::Overlong => "hint.path-overlong",
+        BadPath::TooDeep => "hint.path-too-deep",
+        BadPath::TooAmbiguous => "hint.path-too-ambiguous",
+        BadPath::Ambiguous(_) => "hint.path-ambiguous",
     }
 }

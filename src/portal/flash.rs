@@ -4,14 +4,14 @@
 //! else a cookie of this name says is shown to nobody.
 
 use bytes::Bytes;
+use http::Response;
 use http::header::SET_COOKIE;
-use http::{HeaderValue, Response};
 
 use super::renderer::PageRenderer;
 use super::request_context::{RequestContext, cookie};
 
 /// How long the cookie lasts, in seconds, if no login page is opened.
-const LASTS: u32 = 300;
+const LASTS: u64 = 300;
 
 /// Something that was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,32 +39,20 @@ impl FlashMessage {
     }
 }
 
-impl PageRenderer {
-    /// Has the next login page say it.
-    pub(super) fn leave_notice(&self, response: &mut Response<Bytes>, flash: FlashMessage) {
-        self.set_notice(response, flash.name(), LASTS);
-    }
+/// Has the next login page say it.
+pub(super) fn leave(renderer: &PageRenderer, response: &mut Response<Bytes>, flash: FlashMessage) {
+    let cookie = renderer.cookies.set_notice(flash.name(), LASTS);
+    response.headers_mut().append(SET_COOKIE, cookie);
+}
 
-    /// What the login page is to say.
-    pub(super) fn notice(&self, context: &RequestContext<'_>) -> Option<FlashMessage> {
-        let named = cookie(context.head.headers, &self.notice_cookie)?;
-        FlashMessage::ALL
-            .into_iter()
-            .find(|notice| notice.name() == named)
-    }
+/// What the login page is to say.
+pub(super) fn left(request: &RequestContext<'_>) -> Option<FlashMessage> {
+    let named = cookie(request.head.headers, request.renderer.cookies.notice_name())?;
+    FlashMessage::ALL.into_iter().find(|flash| flash.name() == named)
+}
 
-    /// It was said.
-    pub(super) fn clear_notice(&self, response: &mut Response<Bytes>) {
-        self.set_notice(response, "", 0);
-    }
-
-    fn set_notice(&self, response: &mut Response<Bytes>, value: &str, max_age: u32) {
-        let cookie = format!(
-            "{}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Lax",
-            self.notice_cookie
-        );
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            response.headers_mut().append(SET_COOKIE, cookie);
-        }
-    }
+/// It was said.
+pub(super) fn clear(renderer: &PageRenderer, response: &mut Response<Bytes>) {
+    let cookie = renderer.cookies.set_notice("", 0);
+    response.headers_mut().append(SET_COOKIE, cookie);
 }

@@ -4,13 +4,12 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::Portal;
 use super::form_errors::{ErrorSummary, Errors};
 use super::forms::Fields;
-use super::login::unavailable;
-use super::renderer::PageRenderer;
-use super::request_context::{RequestContext, ResponseFormat};
+use super::page_context::{PageContext, PageError, PageResult, unavailable};
+use super::request_context::RequestContext;
 use crate::refusal::{Hint, Problem, Refusal};
+use crate::route::Page;
 use crate::services::{FieldError, LinkError, SignUpField};
 
 /// The form as it is shown.
@@ -24,62 +23,53 @@ pub(super) struct ForgotView {
 #[derive(Serialize)]
 struct ResetRequested {}
 
-impl Portal {
-    /// `email`. The same answer for every address (S18).
-    pub(super) async fn forgot(&self, context: &RequestContext<'_>, fields: &Fields) -> Response<Bytes> {
-        let email = fields.text("email");
-        match self.services.email_tokens.forgot(email, &context.origin()).await {
-            Ok(()) if context.wants == ResponseFormat::Json => {
-                self.renderer
-                    .json(context, StatusCode::ACCEPTED, &ResetRequested {})
-            }
-            Ok(()) => self.renderer.see_other(context, "/.auth/forgot/done"),
-            Err(LinkError::Invalid(faults)) => self.renderer.failed_forgot(context, email, &faults),
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
-        }
+pub(super) fn get(cx: &RequestContext<'_>) -> PageResult {
+    require_reset(cx)?;
+    Ok(cx.page(StatusCode::OK, "forgot.html", &ForgotView::default()))
+}
+
+/// `/.auth/forgot/done`
+pub(super) fn get_done(cx: &RequestContext<'_>) -> PageResult {
+    require_reset(cx)?;
+    Ok(cx.page(StatusCode::OK, "forgot-done.html", &ResetRequested {}))
+}
+
+/// The pages are there only where a password can be reset.
+fn require_reset(cx: &RequestContext<'_>) -> Result<(), PageError> {
+    cx.renderer
+        .login
+        .reset
+        .then_some(())
+        .ok_or(Problem::ResetDisabled.into())
+}
+
+/// `email`. The same answer for every address (S18).
+pub(super) async fn post(cx: &PageContext<'_>, fields: &Fields) -> PageResult {
+    let email = fields.text("email");
+    match cx.services.email_tokens.forgot(email, &cx.origin()).await {
+        Ok(()) => Ok(cx.json_or_see_other(StatusCode::ACCEPTED, &ResetRequested {}, Page::ForgotDone.path())),
+        Err(LinkError::Invalid(faults)) => Ok(refused(cx, email, &faults)),
+        Err(error) => Err(refusal_of(&error).into()),
     }
 }
 
-impl PageRenderer {
-    pub(super) fn forgot_page(&self, context: &RequestContext<'_>) -> Response<Bytes> {
-        self.where_reset(context, "forgot.html", &ForgotView::default())
-    }
-
-    pub(super) fn forgot_done(&self, context: &RequestContext<'_>) -> Response<Bytes> {
-        self.where_reset(context, "forgot-done.html", &ResetRequested {})
-    }
-
-    pub(super) fn failed_forgot(
-        &self,
-        context: &RequestContext<'_>,
-        email: &str,
-        faults: &[(SignUpField, FieldError)],
-    ) -> Response<Bytes> {
-        let refusal = Refusal::new(Problem::InvalidInput);
-        let errors = self.messages(context, faults);
-        self.refuse_form(context, &refusal, errors, &["email"], |errors, alert| {
+pub(super) fn refused(
+    cx: &RequestContext<'_>,
+    email: &str,
+    faults: &[(SignUpField, FieldError)],
+) -> Response<Bytes> {
+    cx.refuse_form(
+        cx.messages(faults).into(),
+        &["email"],
+        |problem, errors, alert| {
             let view = ForgotView {
                 email: email.to_owned(),
                 errors,
                 alert: Some(alert),
             };
-            self.page(context, refusal.problem, "forgot.html", &view)
-        })
-    }
-
-    /// A page that is there only where a password can be reset.
-    fn where_reset(
-        &self,
-        context: &RequestContext<'_>,
-        template: &str,
-        view: &impl Serialize,
-    ) -> Response<Bytes> {
-        if self.login.reset {
-            self.page(context, StatusCode::OK, template, view)
-        } else {
-            self.refuse_visit(context, &Refusal::new(Problem::ResetDisabled))
-        }
-    }
+            cx.page(problem, "forgot.html", &view)
+        },
+    )
 }
 
 /// What is answered where no field is to blame.

@@ -5,19 +5,22 @@ use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::Portal;
-use super::error_response::{set_retry_after, with_return};
-use super::flash::FlashMessage;
-use super::form_errors::{ErrorSummary, Errors};
+use super::error_response::with_return;
+use super::flash::{self, FlashMessage};
+use super::form_errors::{ErrorSummary, Errors, FormRefusal};
 use super::forms::Fields;
-use super::renderer::PageRenderer;
-use super::request_context::{RequestContext, ResponseFormat};
+use super::page_context::{PageContext, refusal_of_store, unavailable};
+use super::request_context::RequestContext;
 use super::return_to::{ReturnTo, place_of};
 use super::userinfo::UserInfo;
 use crate::config::SignupMode;
 use crate::model::{Principal, TokenDigest};
 use crate::refusal::{Problem, Refusal};
-use crate::services::{PreconditionError, PresentedCookie, SignInError, SignedIn, StoreError};
+use crate::route::Page;
+use crate::services::{PresentedCookie, SignInError, SignedIn};
+
+/// The order of the form.
+const ORDER: &[&str] = &["login", "password", "agree"];
 
 /// The form as it is shown; the password never is.
 #[derive(Debug, Default, Serialize)]
@@ -55,206 +58,147 @@ struct SignedInDocument<'a> {
     rd: &'a str,
 }
 
-impl Portal {
-    pub(super) fn login_page(
-        &self,
-        context: &RequestContext<'_>,
-        principal: Option<&Principal>,
-    ) -> Response<Bytes> {
-        let rd = self.renderer.return_to(context, &context.parameter("rd"));
-        match principal {
-            Some(principal) => self.renderer.signed_in_page(context, principal, &rd),
-            None => self
-                .renderer
-                .login_page(context, self.renderer.login_view("", &rd)),
-        }
-    }
-
-    pub(super) async fn log_in(&self, context: &RequestContext<'_>, mut fields: Fields) -> Response<Bytes> {
-        let rd = self.renderer.return_to(context, fields.text("rd"));
-        let password = fields.secret("password");
-        let agrees = fields.agrees();
-        let login = fields.text("login").trim();
-        let view = self.renderer.login_view(login, &rd);
-        let errors = self.renderer.missing(context, login, password.expose());
-        if !errors.is_empty() {
-            return self.renderer.incomplete_login(context, view, errors);
-        }
-        let replaces = self.replaces(context);
-        let signed_in = self
-            .services
-            .sign_in
-            .with_password(login, &password, agrees, &context.origin(), replaces)
-            .await;
-        match signed_in {
-            Ok(signed_in) => self.welcome(context, &signed_in, &rd),
-            Err(SignInError::MustAgree) => self.renderer.must_agree(context, view),
-            Err(error) => self.renderer.failed_login(context, view, &refusal_of(&error)),
-        }
-    }
-
-    /// The session that came with a sign-in, and ends with it (S27).
-    pub(super) fn replaces(&self, context: &RequestContext<'_>) -> Option<TokenDigest> {
-        match self.services.session_cookie.presented(context.head.headers) {
-            PresentedCookie::One(digest) => Some(digest),
-            PresentedCookie::None | PresentedCookie::Several => None,
-        }
-    }
-
-    /// The answer to whoever signed in: the cookie, and the way back.
-    pub(super) fn welcome(
-        &self,
-        context: &RequestContext<'_>,
-        signed_in: &SignedIn,
-        rd: &ReturnTo,
-    ) -> Response<Bytes> {
-        let mut response = match context.wants {
-            ResponseFormat::Html => self.renderer.see_other(context, rd.as_str()),
-            ResponseFormat::Json => {
-                let principal = signed_in.session.principal();
-                let document = SignedInDocument {
-                    user: UserInfo::of(&principal, Some(&signed_in.session)),
-                    rd: rd.as_str(),
-                };
-                self.renderer.json(context, StatusCode::OK, &document)
-            }
-        };
-        response
-            .headers_mut()
-            .append(SET_COOKIE, self.services.session_cookie.set(&signed_in.token));
-        response
+pub(super) fn get(cx: &PageContext<'_>) -> Response<Bytes> {
+    let rd = cx.return_to(&cx.parameter("rd"));
+    match cx.visitor.principal {
+        Some(principal) => signed_in_page(cx, principal, &rd),
+        None => form(cx, empty(cx, "", &rd)),
     }
 }
 
-impl PageRenderer {
-    fn login_view(&self, login: &str, rd: &ReturnTo) -> LoginView {
-        LoginView {
-            login: login.to_owned(),
-            rd: rd.as_str().to_owned(),
-            by_username: self.login.username,
-            reset: self.login.reset,
-            iam: self
-                .login
-                .iam
-                .then(|| with_return("/.auth/login/iam", rd.as_str())),
-            signup: match self.signup {
-                SignupMode::Closed => "closed",
-                SignupMode::Invite => "invite",
-                SignupMode::Open => "open",
-            },
-            ..LoginView::default()
-        }
+/// `login`, `password`, `agree`, `rd`
+pub(super) async fn post(cx: &PageContext<'_>, mut fields: Fields) -> Response<Bytes> {
+    let rd = cx.return_to(fields.text("rd"));
+    let password = fields.secret("password");
+    let agrees = fields.agrees();
+    let login = fields.text("login").trim();
+    let view = empty(cx, login, &rd);
+    let errors = missing(cx, login, password.expose());
+    if !errors.is_empty() {
+        return refused(cx, view, errors.into());
     }
+    let (origin, replaces) = (cx.origin(), replaces(cx));
+    let sign_in = &cx.services.sign_in;
+    let signed_in = sign_in.with_password(login, &password, agrees, &origin, replaces);
+    match signed_in.await {
+        Ok(signed_in) => welcome(cx, &signed_in, &rd),
+        Err(SignInError::MustAgree) => must_agree(cx, view),
+        Err(error) => refused(cx, view, refusal_of(&error).into()),
+    }
+}
 
-    /// The form at the place that it leads back to, where a request for the login page would be too large with it.
-    pub(super) fn login_in_place(&self, context: &RequestContext<'_>, refusal: &Refusal) -> Response<Bytes> {
-        let rd = self.return_to(context, &place_of(context.head, self.central_login));
-        let view = LoginView {
-            action: Some("/.auth/login"),
-            iam: None,
-            ..self.login_view("", &rd)
+/// The session that came with a sign-in, and ends with it (S27).
+pub(super) fn replaces(cx: &PageContext<'_>) -> Option<TokenDigest> {
+    match cx.services.session_cookie.presented(cx.head.headers) {
+        PresentedCookie::One(digest) => Some(digest),
+        PresentedCookie::None | PresentedCookie::Several => None,
+    }
+}
+
+/// The answer to whoever signed in: the cookie, and the way back.
+pub(super) fn welcome(cx: &PageContext<'_>, signed_in: &SignedIn, rd: &ReturnTo) -> Response<Bytes> {
+    let principal = signed_in.session.principal();
+    let document = SignedInDocument {
+        user: UserInfo::of(&principal, Some(&signed_in.session)),
+        rd: rd.as_str(),
+    };
+    let mut response = cx.json_or_see_other(StatusCode::OK, &document, rd.as_str());
+    let cookie = cx.services.session_cookie.set(&signed_in.token);
+    response.headers_mut().append(SET_COOKIE, cookie);
+    response
+}
+
+/// The form without an error.
+fn empty(cx: &RequestContext<'_>, login: &str, rd: &ReturnTo) -> LoginView {
+    let renderer = cx.renderer;
+    LoginView {
+        login: login.to_owned(),
+        rd: rd.as_str().to_owned(),
+        by_username: renderer.login.username,
+        reset: renderer.login.reset,
+        iam: renderer
+            .login
+            .iam
+            .then(|| with_return(Page::LoginIam.path(), rd.as_str())),
+        signup: match renderer.signup {
+            SignupMode::Closed => "closed",
+            SignupMode::Invite => "invite",
+            SignupMode::Open => "open",
+        },
+        ..LoginView::default()
+    }
+}
+
+/// The form at the place that it leads back to, where a request for the login page would be too large with it.
+pub(super) fn in_place(cx: &RequestContext<'_>, refusal: &Refusal) -> Response<Bytes> {
+    let rd = cx.return_to(&place_of(cx.head, cx.renderer.central_login));
+    let view = LoginView {
+        action: Some(Page::Login.path()),
+        iam: None,
+        ..empty(cx, "", &rd)
+    };
+    cx.page(refusal.problem, "login.html", &view)
+}
+
+/// The form as it is shown first.
+fn form(cx: &RequestContext<'_>, view: LoginView) -> Response<Bytes> {
+    let notice = flash::left(cx).map(FlashMessage::text);
+    let view = LoginView { notice, ..view };
+    let mut response = cx.page(StatusCode::OK, "login.html", &view);
+    if notice.is_some() {
+        flash::clear(cx.renderer, &mut response);
+    }
+    response
+}
+
+pub(super) fn signed_in_page(
+    cx: &RequestContext<'_>,
+    principal: &Principal,
+    rd: &ReturnTo,
+) -> Response<Bytes> {
+    let view = SignedInView {
+        who: principal.email.as_str(),
+        rd: rd.as_str(),
+    };
+    cx.page(StatusCode::OK, "signed-in.html", &view)
+}
+
+pub(super) fn missing(cx: &RequestContext<'_>, login: &str, password: &str) -> Errors {
+    let mut errors = Errors::new();
+    if login.is_empty() {
+        let key = if cx.renderer.login.username {
+            "login.required-name"
+        } else {
+            "login.required"
         };
-        self.page(context, refusal.problem, "login.html", &view)
+        errors.extend(cx.field_error("login", key));
     }
-
-    pub(super) fn return_to(&self, context: &RequestContext<'_>, rd: &str) -> ReturnTo {
-        ReturnTo::parse(rd, &self.hosts, context.head.authority)
+    if password.is_empty() {
+        errors.extend(cx.field_error("password", "login.required-password"));
     }
+    errors
+}
 
-    /// The form as it is shown first.
-    fn login_page(&self, context: &RequestContext<'_>, view: LoginView) -> Response<Bytes> {
-        let notice = self.notice(context).map(FlashMessage::text);
-        let view = LoginView { notice, ..view };
-        let mut response = self.page(context, StatusCode::OK, "login.html", &view);
-        if notice.is_some() {
-            self.clear_notice(&mut response);
-        }
-        response
-    }
+/// Somebody knows the password, and has to agree to the terms first.
+pub(super) fn must_agree(cx: &RequestContext<'_>, view: LoginView) -> Response<Bytes> {
+    let view = LoginView {
+        terms: cx.renderer.terms_url.clone(),
+        privacy: cx.renderer.privacy_url.clone(),
+        ..view
+    };
+    refused(cx, view, cx.field_error("agree", "login.must-agree").into())
+}
 
-    pub(super) fn signed_in_page(
-        &self,
-        context: &RequestContext<'_>,
-        principal: &Principal,
-        rd: &ReturnTo,
-    ) -> Response<Bytes> {
-        let view = SignedInView {
-            who: principal.email.as_str(),
-            rd: rd.as_str(),
-        };
-        self.page(context, StatusCode::OK, "signed-in.html", &view)
-    }
-
-    pub(super) fn missing(&self, context: &RequestContext<'_>, login: &str, password: &str) -> Errors {
-        let mut errors = Errors::new();
-        if login.is_empty() {
-            let key = if self.login.username {
-                "login.required-name"
-            } else {
-                "login.required"
-            };
-            errors.insert("login", self.texts.get(context.lang, key).to_owned());
-        }
-        if password.is_empty() {
-            let message = self.texts.get(context.lang, "login.required-password");
-            errors.insert("password", message.to_owned());
-        }
-        errors
-    }
-
-    pub(super) fn incomplete_login(
-        &self,
-        context: &RequestContext<'_>,
-        view: LoginView,
-        errors: Errors,
-    ) -> Response<Bytes> {
-        let refusal = Refusal::new(Problem::InvalidInput);
-        if context.wants == ResponseFormat::Json {
-            return self.refuse_fields(context, &refusal, errors);
-        }
-        let title = self.texts.get(context.lang, "page.required");
+pub(super) fn refused(cx: &RequestContext<'_>, view: LoginView, refused: FormRefusal) -> Response<Bytes> {
+    cx.refuse_form(refused, ORDER, |problem, errors, alert| {
         let view = LoginView {
-            alert: Some(ErrorSummary::listing(
-                title,
-                &errors,
-                &["login", "password", "agree"],
-            )),
+            alert: Some(alert),
             errors,
+            unverified: problem == Problem::NotVerified,
             ..view
         };
-        self.page(context, refusal.problem, "login.html", &view)
-    }
-
-    /// Somebody knows the password, and has to agree to the terms first.
-    pub(super) fn must_agree(&self, context: &RequestContext<'_>, view: LoginView) -> Response<Bytes> {
-        let message = self.texts.get(context.lang, "login.must-agree").to_owned();
-        let view = LoginView {
-            terms: self.terms_url.clone(),
-            privacy: self.privacy_url.clone(),
-            ..view
-        };
-        self.incomplete_login(context, view, Errors::from([("agree", message)]))
-    }
-
-    pub(super) fn failed_login(
-        &self,
-        context: &RequestContext<'_>,
-        view: LoginView,
-        refusal: &Refusal,
-    ) -> Response<Bytes> {
-        if context.wants == ResponseFormat::Json {
-            return self.refuse_visit(context, refusal);
-        }
-        let title = self.title(context, refusal.problem);
-        let view = LoginView {
-            alert: Some(ErrorSummary::about(title, self.detail(context, refusal))),
-            unverified: refusal.problem == Problem::NotVerified,
-            ..view
-        };
-        let mut response = self.page(context, refusal.problem, "login.html", &view);
-        set_retry_after(&mut response, refusal.retry_after);
-        response
-    }
+        cx.page(problem, "login.html", &view)
+    })
 }
 
 pub(super) fn refusal_of(error: &SignInError) -> Refusal {
@@ -269,26 +213,4 @@ pub(super) fn refusal_of(error: &SignInError) -> Refusal {
         SignInError::Store(error) => refusal_of_store(error),
         SignInError::Busy | SignInError::Unrecorded => unavailable(error.to_string()),
     }
-}
-
-/// What is answered where the store did nothing: 401 or 403 to whoever lost the right to what was asked for, else 503.
-pub(super) fn refusal_of_store(error: &StoreError) -> Refusal {
-    let problem = match error {
-        StoreError::Precondition(PreconditionError::NotMember) => Problem::Forbidden,
-        StoreError::Precondition(
-            PreconditionError::AccountInactive
-            | PreconditionError::SessionEnded
-            | PreconditionError::PasswordChanged,
-        ) => Problem::NotAuthenticated,
-        StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Refused(_) => {
-            return unavailable(error.to_string());
-        }
-    };
-    Refusal::because(problem, error.to_string())
-}
-
-/// 503, logged where it is handled: here.
-pub(super) fn unavailable(cause: String) -> Refusal {
-    tracing::warn!(%cause, "a page could not be served");
-    Refusal::because(Problem::Unavailable, cause)
 }

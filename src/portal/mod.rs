@@ -1,13 +1,13 @@
 //! The gateway's own pages: small, server-rendered, complete without JavaScript.
 //!
-//! A page is a function from a request's head and body to an answer; it asks [`services`](crate::services) and never
-//! touches the store or the proxy. What can be rendered without a service is a method of `PageRenderer`.
+//! Each page's file has its `get` and its `post`: functions of one `PageContext`, which ask [`services`](crate::services)
+//! and never touch the store or the proxy. What a page shows is made by functions that take what they show, and need no
+//! service.
 
 mod account;
 mod admin;
 mod assets;
 mod backendai_session;
-mod datetime;
 mod demo;
 mod error_response;
 mod flash;
@@ -17,14 +17,16 @@ mod forms;
 mod login;
 mod login_access_key;
 mod logout;
+mod page_context;
 mod problem_pages;
 mod reauthenticate;
 mod renderer;
+mod request_context;
 mod reset;
 mod response;
 mod return_to;
+mod security_headers;
 mod session_list;
-mod signature_hints;
 mod signed_in;
 mod signup;
 mod template_check;
@@ -32,10 +34,8 @@ mod template_context;
 mod templates;
 mod user_agent;
 mod userinfo;
-mod www_authenticate;
-
-mod request_context;
 mod verify;
+mod www_authenticate;
 
 #[cfg(test)]
 mod page_tests;
@@ -44,9 +44,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 
 use self::forms::Fields;
+use self::page_context::{PageContext, PageResult};
 use self::renderer::PageRenderer;
 use self::request_context::{RequestContext, ResponseFormat};
-use self::signed_in::SignedInUser;
 use crate::config::{Config, HostPattern};
 use crate::model::{AuditDetail, DetailKey, Principal};
 use crate::refusal::{Problem, Refusal};
@@ -124,62 +124,20 @@ impl Portal {
         visitor: Visitor<'_>,
         body: Bytes,
     ) -> Response<Bytes> {
-        let mut visit = self.renderer.visit(head);
+        let mut request = self.renderer.request(head);
         if matches!(page, Page::SessionForm(_)) {
-            visit.wants = ResponseFormat::Json;
+            request.wants = ResponseFormat::Json;
         }
-        let fields = if visit.is_post() {
-            if let Err(error) = require_same_origin(head) {
-                let refusal = Refusal::because(Problem::CrossOrigin, error.to_string());
-                return self.renderer.refuse_visit(&visit, &refusal);
-            }
-            match Fields::parse(head.headers, &body) {
-                Ok(fields) => Some(fields),
-                Err(error) => {
-                    let refusal = Refusal::because(Problem::BadRequest, error.to_string());
-                    return self.renderer.refuse_visit(&visit, &refusal);
-                }
-            }
-        } else {
-            None
+        let cx = PageContext {
+            request,
+            services: &self.services,
+            visitor,
         };
-        let principal = visitor.principal;
-        match (page, fields) {
-            (Page::Login, None) => self.login_page(&visit, principal),
-            (Page::Login, Some(fields)) => self.log_in(&visit, fields).await,
-            (Page::LoginIam, _) if !self.renderer.login.iam => self
-                .renderer
-                .refuse_visit(&visit, &Refusal::new(Problem::IamDisabled)),
-            (Page::LoginIam, None) => self.login_iam_page(&visit, principal),
-            (Page::LoginIam, Some(fields)) => self.log_in_with_key(&visit, fields).await,
-            (Page::Logout, None) => self.renderer.logout_page(&visit, principal),
-            (Page::Logout, Some(fields)) => self.log_out(&visit, &fields).await,
-            (Page::SignUp, None) => self.signup_page(&visit).await,
-            (Page::SignUp, Some(fields)) => self.sign_up(&visit, fields).await,
-            (Page::SignUpDone, _) => self.renderer.signup_done(&visit),
-            (Page::Verify, None) => self.verify_page(&visit).await,
-            (Page::Verify, Some(fields)) => self.verify(&visit, principal, &fields).await,
-            (Page::Forgot, None) => self.renderer.forgot_page(&visit),
-            (Page::Forgot, Some(fields)) => self.forgot(&visit, &fields).await,
-            (Page::ForgotDone, _) => self.renderer.forgot_done(&visit),
-            (Page::Reset, None) => self.reset_page(&visit).await,
-            (Page::Reset, Some(fields)) => self.reset(&visit, fields).await,
-            (Page::Me, _) => self.renderer.me(&visit, visitor),
-            (Page::Problem, _) => self.renderer.problem_page(&visit),
-            (Page::Asset, _) => self.renderer.asset(&visit),
-            (Page::Account(page), fields) => match SignedInUser::of(visitor) {
-                Ok(member) => self.account(page, &visit, member, fields).await,
-                Err(refusal) => self.renderer.refuse_visit(&visit, &refusal),
-            },
-            (Page::SessionForm(page), fields) => {
-                let fields = fields.unwrap_or_default();
-                self.session_form(page, &visit, principal, fields).await
-            }
-            (Page::Admin(page), fields) => match SignedInUser::of(visitor) {
-                Ok(member) => self.admin(page, &visit, member, fields).await,
-                Err(refusal) => self.renderer.refuse_visit(&visit, &refusal),
-            },
-        }
+        let response = match read_form(&request, &body) {
+            Ok(fields) => dispatch(page, &cx, fields).await,
+            Err(refusal) => Err(refusal.into()),
+        };
+        response.unwrap_or_else(|error| error.into_response(&request))
     }
 
     /// Records that somebody asked for a page of the administrators, or for an act on it, who may not.
@@ -189,12 +147,12 @@ impl Portal {
             .detail(AuditDetail::of(DetailKey::Page, head.path));
         self.services
             .audit
-            .note(&self.renderer.visit(head).origin(), &event);
+            .note(&self.renderer.request(head).origin(), &event);
     }
 
     /// The built-in application `demo:`.
     pub fn demo(&self, head: &RequestHead<'_>, admitted: &DemoRequest<'_>) -> Response<Bytes> {
-        self.renderer.demo(&self.renderer.visit(head), admitted)
+        demo::page(&self.renderer.request(head), admitted)
     }
 
     /// Turns a refusal into HTTP, the one place that does: a redirect to the login page or a page of its own for a
@@ -204,10 +162,50 @@ impl Portal {
     }
 }
 
-impl PageRenderer {
-    fn asset(&self, context: &RequestContext<'_>) -> Response<Bytes> {
-        self.assets
-            .at(context.head.path)
-            .unwrap_or_else(|| self.refuse_visit(context, &Refusal::new(Problem::NotFound)))
+/// The fields of a form that was sent; `None` where none was.
+fn read_form(request: &RequestContext<'_>, body: &[u8]) -> Result<Option<Fields>, Refusal> {
+    if !request.is_post() {
+        return Ok(None);
+    }
+    require_same_origin(request.head)
+        .map_err(|error| Refusal::because(Problem::CrossOrigin, error.to_string()))?;
+    let fields = Fields::parse(request.head.headers, body);
+    fields
+        .map(Some)
+        .map_err(|error| Refusal::because(Problem::BadRequest, error.to_string()))
+}
+
+/// Each page's `get`, or `post` with the fields of the form that was sent.
+async fn dispatch(page: Page, cx: &PageContext<'_>, fields: Option<Fields>) -> PageResult {
+    match (page, fields) {
+        (Page::Login, None) => Ok(login::get(cx)),
+        (Page::Login, Some(fields)) => Ok(login::post(cx, fields).await),
+        (Page::LoginIam, _) if !cx.renderer.login.iam => Err(Problem::IamDisabled.into()),
+        (Page::LoginIam, None) => Ok(login_access_key::get(cx)),
+        (Page::LoginIam, Some(fields)) => Ok(login_access_key::post(cx, fields).await),
+        (Page::Logout, None) => Ok(logout::get(cx)),
+        (Page::Logout, Some(fields)) => logout::post(cx, &fields).await,
+        (Page::SignUp, None) => signup::get(cx).await,
+        (Page::SignUp, Some(fields)) => signup::post(cx, fields).await,
+        (Page::SignUpDone, _) => Ok(signup::get_done(cx)),
+        (Page::Verify, None) => Ok(verify::get(cx).await),
+        (Page::Verify, Some(fields)) => verify::post(cx, &fields).await,
+        (Page::Forgot, None) => forgot::get(cx),
+        (Page::Forgot, Some(fields)) => forgot::post(cx, &fields).await,
+        (Page::ForgotDone, _) => forgot::get_done(cx),
+        (Page::Reset, None) => Ok(reset::get(cx).await),
+        (Page::Reset, Some(fields)) => Ok(reset::post(cx, fields).await),
+        (Page::Me, _) => Ok(userinfo::get(cx)),
+        (Page::Problem, _) => problem_pages::get(cx),
+        (Page::Asset, _) => cx
+            .renderer
+            .assets
+            .at(cx.head.path)
+            .ok_or(Problem::NotFound.into()),
+        (Page::Account(page), fields) => account::dispatch(page, &cx.signed_in()?, fields).await,
+        (Page::Admin(page), fields) => admin::dispatch(page, &cx.signed_in()?, fields).await,
+        (Page::SessionForm(page), fields) => {
+            backendai_session::post(page, cx, fields.unwrap_or_default()).await
+        }
     }
 }

@@ -92,9 +92,9 @@ fn states(renderer: &PageRenderer, lang: &'static str) -> Vec<(&'static str, Res
         "/.auth/login?rd=%2Fa%3Fb",
         &[("accept-language", lang), ("accept", "text/html")],
         |head| {
-            let visit = &renderer.visit(head);
+            let cx = &renderer.request(head);
             let user = principal();
-            let login = || LoginView {
+            let view = || LoginView {
                 login: "mina@harbour.example".to_owned(),
                 rd: "/a?b".to_owned(),
                 signup: "open",
@@ -146,73 +146,62 @@ fn states(renderer: &PageRenderer, lang: &'static str) -> Vec<(&'static str, Res
                 route: "localhost/".to_owned(),
                 allow: "authenticated",
             };
-            let refused = |problem| renderer.refuse_visit(visit, &Refusal::because(problem, "SECRET CAUSE"));
+            let refused = |problem| cx.refuse(&Refusal::because(problem, "SECRET CAUSE"));
             let mut states = vec![
                 (
                     "login",
-                    renderer.page(
-                        visit,
+                    cx.page(
                         http::StatusCode::OK,
                         "login.html",
                         &LoginView {
                             login: String::new(),
                             iam: Some("/.auth/login/iam?rd=%2Fa%3Fb".to_owned()),
-                            ..login()
+                            ..view()
                         },
                     ),
                 ),
                 (
                     "login-incomplete",
-                    renderer.incomplete_login(
-                        visit,
+                    login::refused(
+                        cx,
                         LoginView {
                             login: String::new(),
                             by_username: true,
                             signup: "invite",
-                            ..login()
+                            ..view()
                         },
-                        renderer.missing(visit, "", ""),
+                        login::missing(cx, "", "").into(),
                     ),
                 ),
                 (
                     "login-failed",
-                    renderer.failed_login(visit, login(), &Refusal::new(Problem::InvalidCredentials)),
+                    login::refused(cx, view(), Refusal::new(Problem::InvalidCredentials).into()),
                 ),
-                ("login-must-agree", renderer.must_agree(visit, login())),
-                ("login-locked", renderer.failed_login(visit, login(), &locked)),
-                (
-                    "signed-in",
-                    renderer.signed_in_page(
-                        visit,
-                        &user,
-                        &return_to::ReturnTo::parse("/a", &renderer.hosts, "localhost"),
-                    ),
-                ),
-                ("logout", renderer.logout_page(visit, Some(&user))),
-                (
-                    "signup",
-                    renderer.page(visit, http::StatusCode::OK, "signup.html", &signup()),
-                ),
+                ("login-must-agree", login::must_agree(cx, view())),
+                ("login-locked", login::refused(cx, view(), locked.into())),
+                ("signed-in", login::signed_in_page(cx, &user, &cx.return_to("/a"))),
+                ("logout", logout::page(cx, Some(&user))),
+                ("signup", cx.page(http::StatusCode::OK, "signup.html", &signup())),
                 (
                     "signup-administrator",
-                    renderer.page(visit, http::StatusCode::OK, "signup.html", &invited),
+                    cx.page(http::StatusCode::OK, "signup.html", &invited),
                 ),
                 (
                     "signup-failed",
-                    renderer.failed_signup(visit, typed, &faults, &Refusal::new(Problem::InvalidInput)),
+                    signup::refused(cx, typed, &faults, Refusal::new(Problem::InvalidInput)),
                 ),
-                ("signup-done", renderer.signup_done(visit)),
+                ("signup-done", signup::get_done(cx)),
                 ("closed", refused(Problem::SignupClosed)),
                 ("forbidden", refused(Problem::Forbidden)),
                 ("unreachable", refused(Problem::UpstreamUnreachable)),
-                ("problem", renderer.explain_problem(visit, Problem::Locked)),
-                ("demo", renderer.demo(visit, &admitted(Some(&user)))),
-                ("demo-anonymous", renderer.demo(visit, &admitted(None))),
+                ("problem", problem_pages::page(cx, Problem::Locked)),
+                ("demo", demo::page(cx, &admitted(Some(&user)))),
+                ("demo-anonymous", demo::page(cx, &admitted(None))),
             ];
-            states.extend(keys::states(renderer, visit));
-            states.extend(members::states(renderer, visit));
-            states.extend(links::states(renderer, visit));
-            states.extend(administration::states(renderer, visit));
+            states.extend(keys::states(cx));
+            states.extend(members::states(cx));
+            states.extend(links::states(cx));
+            states.extend(administration::states(cx));
             states
         },
     )
@@ -272,7 +261,7 @@ fn every_kind_of_problem_is_explained() {
     for problem in Problem::ALL {
         let path = format!("/.auth/problems/{}", problem.slug());
         with_head(&Method::GET, &path, &[], |head| {
-            let response = site.problem_page(&site.visit(head));
+            let response = problem_pages::get(&site.request(head)).unwrap();
             assert_eq!(response.status(), 200);
             assert!(
                 body(&response).contains(
@@ -284,7 +273,7 @@ fn every_kind_of_problem_is_explained() {
         });
     }
     with_head(&Method::GET, "/.auth/problems/nothing", &[], |head| {
-        assert_eq!(site.problem_page(&site.visit(head)).status(), 404);
+        assert!(problem_pages::get(&site.request(head)).is_err());
     });
 }
 
@@ -349,7 +338,7 @@ fn a_chosen_language_is_remembered() {
         "/.auth/logout?lang=ko",
         &[("accept-language", "en")],
         |head| {
-            let response = site.logout_page(&site.visit(head), None);
+            let response = logout::page(&site.request(head), None);
             assert!(body(&response).contains("<html lang=\"ko\">"));
             assert!(
                 response.headers()["set-cookie"]

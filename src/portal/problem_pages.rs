@@ -4,9 +4,10 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::renderer::PageRenderer;
+use super::page_context::PageResult;
 use super::request_context::RequestContext;
-use crate::refusal::{Problem, Refusal};
+use crate::refusal::Problem;
+use crate::route::Page;
 
 #[derive(Serialize)]
 struct ProblemView<'a> {
@@ -17,23 +18,22 @@ struct ProblemView<'a> {
     operator: &'a str,
 }
 
-impl PageRenderer {
-    pub(super) fn problem_page(&self, context: &RequestContext<'_>) -> Response<Bytes> {
-        let slug = context.head.path.strip_prefix("/.auth/problems/");
-        let Some(&problem) = Problem::ALL.iter().find(|problem| Some(problem.slug()) == slug) else {
-            return self.refuse_visit(context, &Refusal::new(Problem::NotFound));
-        };
-        self.explain_problem(context, problem)
+pub(super) fn get(cx: &RequestContext<'_>) -> PageResult {
+    let slug = cx.head.path.strip_prefix(Page::Problem.path());
+    let mut known = Problem::ALL.iter();
+    match known.find(|problem| Some(problem.slug()) == slug) {
+        Some(problem) => Ok(page(cx, *problem)),
+        None => Err(Problem::NotFound.into()),
     }
+}
 
-    pub(super) fn explain_problem(&self, context: &RequestContext<'_>, problem: Problem) -> Response<Bytes> {
-        let view = ProblemView {
-            slug: problem.slug(),
-            status: problem.status().as_u16(),
-            title: self.title(context, problem),
-            detail: self.explanation(context, problem, "detail"),
-            operator: self.explanation(context, problem, "operator"),
-        };
-        self.page(context, StatusCode::OK, "problem.html", &view)
-    }
+pub(super) fn page(cx: &RequestContext<'_>, problem: Problem) -> Response<Bytes> {
+    let view = ProblemView {
+        slug: problem.slug(),
+        status: problem.status().as_u16(),
+        title: cx.title(problem),
+        detail: cx.explanation(problem, "detail"),
+        operator: cx.explanation(problem, "operator"),
+    };
+    cx.page(StatusCode::OK, "problem.html", &view)
 }

@@ -10,7 +10,7 @@ use super::assets::Assets;
 use super::request_context::RequestContext;
 use super::return_to::Hosts;
 use super::www_authenticate::AuthChallenges;
-use super::{PortalError, templates};
+use super::{PortalError, security_headers, templates};
 use crate::config::{Config, HostPattern, LoginConfig, PasswordPolicyName, SignupMode};
 use crate::model::Email;
 use crate::request::RequestHead;
@@ -29,8 +29,8 @@ pub(super) struct PageRenderer {
     pub(super) public_url: String,
     pub(super) content_security_policy: HeaderValue,
     pub(super) challenges: AuthChallenges,
-    pub(super) language_cookie: String,
-    pub(super) notice_cookie: String,
+    /// The names and attributes of cookies.
+    pub(super) cookies: SessionCookie,
     /// Sign-in happens at `public_url`, for all hosts below the cookie's domain.
     pub(super) central_login: bool,
     pub(super) login: LoginConfig,
@@ -74,18 +74,16 @@ impl PageRenderer {
         }
         let request_head = usize::try_from(config.limits.request_head.0).unwrap_or(usize::MAX);
         let hosts = Hosts::new(hosts, &config.public_url, request_head);
-        let cookie = SessionCookie::new(&config.session);
         Ok(Self {
             texts: Arc::new(texts),
             templates: templates::load(folder)?,
             assets: Assets::load(&config.branding)?,
             brand: Brand::new(config),
-            content_security_policy: content_security_policy(&hosts)?,
+            content_security_policy: security_headers::page_policy(&hosts)?,
             hosts,
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             challenges: AuthChallenges::new(&config.branding.name, config.login.iam),
-            language_cookie: cookie.language_name().to_owned(),
-            notice_cookie: cookie.notice_name().to_owned(),
+            cookies: SessionCookie::new(&config.session),
             central_login: !config.session.cookie_domain.is_empty(),
             login: config.login.clone(),
             signup: config.signup.mode,
@@ -98,8 +96,8 @@ impl PageRenderer {
         })
     }
 
-    pub(super) fn visit<'a>(&'a self, head: &'a RequestHead<'a>) -> RequestContext<'a> {
-        RequestContext::new(head, &self.texts, &self.language_cookie)
+    pub(super) fn request<'a>(&'a self, head: &'a RequestHead<'a>) -> RequestContext<'a> {
+        RequestContext::new(self, head)
     }
 }
 
@@ -126,16 +124,4 @@ impl Brand {
             links: links.collect(),
         }
     }
-}
-
-/// Browsers hold the redirects that follow a form against `form-action` too, so all configured hosts are in it.
-fn content_security_policy(hosts: &Hosts) -> Result<HeaderValue, PortalError> {
-    let mut policy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
-                      frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-        .to_owned();
-    for origin in hosts.origins() {
-        policy.push(' ');
-        policy.push_str(&origin);
-    }
-    HeaderValue::from_str(&policy).map_err(|error| PortalError::Template(error.to_string()))
 }

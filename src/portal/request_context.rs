@@ -4,16 +4,19 @@ use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE, UPGRADE};
 use http::{HeaderMap, Method};
 
 use super::forms;
+use super::renderer::PageRenderer;
+use super::return_to::ReturnTo;
 use crate::request::RequestHead;
 use crate::services::Origin;
-use crate::text::{Lang, Texts, quality};
+use crate::text::{Lang, quality};
 
 /// The kind of a page; no kind that is looked for is shorter.
 const HTML: &str = "text/html";
 
-/// A request, with what it asks for.
+/// A request, with what it asks for and what it is answered with. Answers are made by its methods.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestContext<'a> {
+    pub(super) renderer: &'a PageRenderer,
     pub(super) head: &'a RequestHead<'a>,
     pub(super) lang: Lang,
     /// The language's tag.
@@ -31,15 +34,17 @@ pub(super) enum ResponseFormat {
 }
 
 impl<'a> RequestContext<'a> {
-    pub(super) fn new(head: &'a RequestHead<'a>, texts: &'a Texts, language_cookie: &str) -> Self {
+    pub(super) fn new(renderer: &'a PageRenderer, head: &'a RequestHead<'a>) -> Self {
+        let texts = &renderer.texts;
         let chosen = parameter(head.query, "lang").and_then(|tag| texts.language(&tag));
         let lang = chosen
-            .or_else(|| texts.language(cookie(head.headers, language_cookie)?))
+            .or_else(|| texts.language(cookie(head.headers, renderer.cookies.language_name())?))
             .or_else(|| {
                 let header = head.headers.get(ACCEPT_LANGUAGE)?;
                 texts.accepted(header.to_str().ok()?)
             });
         Self {
+            renderer,
             head,
             tag: texts.tag(lang.unwrap_or_default()),
             lang: lang.unwrap_or_default(),
@@ -48,9 +53,23 @@ impl<'a> RequestContext<'a> {
         }
     }
 
+    pub(super) fn wants_json(&self) -> bool {
+        self.wants == ResponseFormat::Json
+    }
+
+    /// A text in the reader's language.
+    pub(super) fn text(&self, key: &'a str) -> &'a str {
+        self.renderer.texts.get(self.lang, key)
+    }
+
     /// A parameter of the query; "" if there is none.
     pub(super) fn parameter(&self, name: &str) -> String {
         parameter(self.head.query, name).unwrap_or_default()
+    }
+
+    /// Where `rd` leads.
+    pub(super) fn return_to(&self, rd: &str) -> ReturnTo {
+        ReturnTo::parse(rd, &self.renderer.hosts, self.head.authority)
     }
 
     /// The path and query that were asked for.
@@ -67,14 +86,8 @@ impl<'a> RequestContext<'a> {
 
     /// Where it came from, for the record.
     pub(super) fn origin(&self) -> Origin {
-        let agent = self.head.headers.get(http::header::USER_AGENT);
-        let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-        Origin {
-            address: Some(self.head.client.address),
-            request: Some(self.head.id),
-            user_agent: agent.chars().take(256).collect(),
-            language: Some(self.tag.to_owned()),
-        }
+        let head = self.head;
+        Origin::of_request(head.id, head.client.address, head.user_agent(), Some(self.tag))
     }
 }
 

@@ -1,9 +1,8 @@
-//! Answers: a page, a JSON document, a redirect, each with the headers that every one of them needs (S25, S32).
+//! Answers: a page, a JSON document, a redirect, each with the headers that every one of them needs.
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION,
-    REFERRER_POLICY, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Response, StatusCode};
 use minijinja::context;
@@ -11,9 +10,9 @@ use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 use super::renderer::PageRenderer;
-use super::request_context::RequestContext;
+use super::request_context::{RequestContext, ResponseFormat};
+use super::security_headers;
 use crate::refusal::Problem;
-use crate::route::Page;
 use crate::text::Lang;
 
 /// How a request ends: with a status, or refused, which has one too.
@@ -41,22 +40,20 @@ impl From<Problem> for ResponseOutcome {
     }
 }
 
-impl PageRenderer {
+impl RequestContext<'_> {
     /// A page from a template. `view` is what the template knows as `view`.
     pub(super) fn page(
         &self,
-        context: &RequestContext<'_>,
         outcome: impl Into<ResponseOutcome>,
         template: &str,
         view: &impl Serialize,
     ) -> Response<Bytes> {
-        self.framed_page(context, outcome, template, Value::UNDEFINED, view)
+        self.framed_page(outcome, template, Value::UNDEFINED, view)
     }
 
     /// The same with `nav`, the links of the pages for those who are signed in.
     pub(super) fn framed_page(
         &self,
-        context: &RequestContext<'_>,
         outcome: impl Into<ResponseOutcome>,
         template: &str,
         nav: Value,
@@ -64,104 +61,95 @@ impl PageRenderer {
     ) -> Response<Bytes> {
         let outcome = outcome.into();
         let failed = outcome.status.is_client_error() || outcome.status.is_server_error();
-        let known = self.context(context.lang, context.head.query, failed);
-        let rendered = self.templates.get_template(template).and_then(|template| {
+        let known = self.renderer.context(self.lang, self.head.query, failed);
+        let templates = &self.renderer.templates;
+        let html = templates.get_template(template).and_then(|template| {
             template.render(context! { nav, view => Value::from(Serde(view)), ..known })
         });
-        let (outcome, kind, body) = match rendered {
+        let (outcome, kind, body) = match html {
             Ok(html) => (outcome, "text/html; charset=utf-8", html),
             Err(error) => {
                 tracing::error!(template, %error, "a page cannot be rendered");
-                let text = self
-                    .texts
-                    .get(context.lang, "problem.unavailable.detail")
-                    .to_owned();
+                let text = self.text("problem.unavailable.detail").to_owned();
                 (Problem::Unavailable.into(), "text/plain; charset=utf-8", text)
             }
         };
-        let mut response = self.respond(context, outcome, kind, body);
-        response
-            .headers_mut()
-            .insert(CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
-        if context.chosen {
-            self.remember_language(&mut response, context.lang);
-        }
-        response
-    }
-
-    /// Has the browser ask for pages in this language from now on.
-    pub(super) fn remember_language(&self, response: &mut Response<Bytes>, lang: Lang) {
-        let cookie = format!(
-            "{}={}; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax",
-            self.language_cookie,
-            self.texts.tag(lang)
+        let mut response = self.respond(outcome, kind, body);
+        response.headers_mut().insert(
+            CONTENT_SECURITY_POLICY,
+            self.renderer.content_security_policy.clone(),
         );
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            response.headers_mut().append(SET_COOKIE, cookie);
+        if self.chosen {
+            self.renderer.remember_language(&mut response, self.lang);
         }
+        response
     }
 
     /// A JSON document.
-    pub(super) fn json(
+    pub(super) fn json(&self, status: StatusCode, document: &impl Serialize) -> Response<Bytes> {
+        self.document(status.into(), "application/json", document)
+    }
+
+    /// What a form did: a document for a program, for a browser a way to the page that says so.
+    pub(super) fn json_or_see_other(
         &self,
-        context: &RequestContext<'_>,
         status: StatusCode,
         document: &impl Serialize,
+        to: &str,
     ) -> Response<Bytes> {
-        self.document(context, status.into(), "application/json", document)
+        match self.wants {
+            ResponseFormat::Json => self.json(status, document),
+            ResponseFormat::Html => self.see_other(to),
+        }
+    }
+
+    /// The same where there is nothing to tell a program.
+    pub(super) fn nothing_or_see_other(&self, to: &str) -> Response<Bytes> {
+        match self.wants {
+            ResponseFormat::Json => self.nothing(),
+            ResponseFormat::Html => self.see_other(to),
+        }
     }
 
     /// JSON documents, one a line.
-    pub(super) fn lines(&self, context: &RequestContext<'_>, lines: String) -> Response<Bytes> {
-        self.respond(context, StatusCode::OK.into(), "application/jsonl", lines)
+    pub(super) fn lines(&self, lines: String) -> Response<Bytes> {
+        self.respond(StatusCode::OK.into(), "application/jsonl", lines)
     }
 
     /// A problem document (RFC 9457).
-    pub(super) fn problem(
-        &self,
-        context: &RequestContext<'_>,
-        problem: Problem,
-        document: &impl Serialize,
-    ) -> Response<Bytes> {
-        self.document(context, problem.into(), "application/problem+json", document)
+    pub(super) fn problem(&self, problem: Problem, document: &impl Serialize) -> Response<Bytes> {
+        self.document(problem.into(), "application/problem+json", document)
     }
 
     /// 303 (RFC 9110, section 15.4.4).
-    pub(super) fn see_other(&self, context: &RequestContext<'_>, to: &str) -> Response<Bytes> {
-        let mut response = self.respond(context, StatusCode::SEE_OTHER.into(), "", String::new());
+    pub(super) fn see_other(&self, to: &str) -> Response<Bytes> {
+        let mut response = self.respond(StatusCode::SEE_OTHER.into(), "", String::new());
         let to = HeaderValue::from_str(to).unwrap_or_else(|_| HeaderValue::from_static("/"));
         response.headers_mut().insert(LOCATION, to);
         response
     }
 
     /// 204.
-    pub(super) fn nothing(&self, context: &RequestContext<'_>) -> Response<Bytes> {
-        self.respond(context, StatusCode::NO_CONTENT.into(), "", String::new())
+    pub(super) fn nothing(&self) -> Response<Bytes> {
+        self.respond(StatusCode::NO_CONTENT.into(), "", String::new())
     }
 
     fn document(
         &self,
-        context: &RequestContext<'_>,
         outcome: ResponseOutcome,
         kind: &'static str,
         document: &impl Serialize,
     ) -> Response<Bytes> {
         match serde_json::to_string(document) {
-            Ok(body) => self.respond(context, outcome, kind, body),
+            Ok(body) => self.respond(outcome, kind, body),
             Err(error) => {
                 tracing::error!(%error, "a document cannot be written");
-                self.respond(context, Problem::Unavailable.into(), "", String::new())
+                self.respond(Problem::Unavailable.into(), "", String::new())
             }
         }
     }
 
-    fn respond(
-        &self,
-        context: &RequestContext<'_>,
-        outcome: ResponseOutcome,
-        kind: &'static str,
-        body: String,
-    ) -> Response<Bytes> {
+    fn respond(&self, outcome: ResponseOutcome, kind: &'static str, body: String) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = outcome.status;
         // Whoever sends it counts refusals by their kind.
@@ -171,42 +159,37 @@ impl PageRenderer {
         let headers = response.headers_mut();
         if !kind.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-            if let Ok(language) = HeaderValue::from_str(self.texts.tag(context.lang)) {
+            if let Ok(language) = HeaderValue::from_str(self.tag) {
                 headers.insert(CONTENT_LANGUAGE, language);
             }
         }
-        for (name, value) in [
-            (CACHE_CONTROL, "no-store"),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (VARY, "Accept, Accept-Language, Cookie"),
-            (
-                HeaderName::from_static("cross-origin-opener-policy"),
-                "same-origin",
-            ),
-            (
-                HeaderName::from_static("permissions-policy"),
-                "camera=(), geolocation=(), microphone=()",
-            ),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        let carries_token = Page::at(context.head.path).is_some_and(Page::carries_token)
-            || context
-                .head
-                .query
-                .is_some_and(|query| query.contains("invitation"));
-        let referrer = if carries_token {
-            "no-referrer"
-        } else {
-            "same-origin"
-        };
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static(referrer));
+        security_headers::set(headers, self.head);
         if outcome.status == StatusCode::UNAUTHORIZED {
             headers.insert(
-                http::header::WWW_AUTHENTICATE,
-                self.challenges.header_for(context.head.headers),
+                WWW_AUTHENTICATE,
+                self.renderer.challenges.header_for(self.head.headers),
             );
         }
         response
+    }
+}
+
+impl PageRenderer {
+    /// Has the browser ask for pages in this language from now on.
+    pub(super) fn remember_language(&self, response: &mut Response<Bytes>, lang: Lang) {
+        let cookie = self.cookies.set_language(self.texts.tag(lang));
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
+
+/// The address of a page with these parameters, without those that are empty.
+pub(super) fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
+    let mut pairs = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+        pairs.append_pair(name, value);
+    }
+    match pairs.finish() {
+        pairs if pairs.is_empty() => path.to_owned(),
+        pairs => format!("{path}?{pairs}"),
     }
 }

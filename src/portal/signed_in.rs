@@ -1,18 +1,17 @@
 //! Somebody who is signed in, and the frame of the pages that are for those: the ways from one to the other.
 
+use std::ops::Deref;
+
 use bytes::Bytes;
 use http::Response;
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use super::Visitor;
-use super::account::{KEYS, USERNAME};
-use super::renderer::PageRenderer;
 use super::request_context::RequestContext;
 use super::response::ResponseOutcome;
 use crate::model::Principal;
-use crate::refusal::{Problem, Refusal};
+use crate::route::{AccountPage, AdminPage, Page};
 use crate::services::ActiveSession;
 
 /// Somebody who is signed in, and the session that they are signed in with.
@@ -22,26 +21,41 @@ pub(super) struct SignedInUser<'a> {
     pub(super) session: &'a ActiveSession,
 }
 
+/// A request of somebody who is signed in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SignedInRequest<'a> {
+    pub(super) request: RequestContext<'a>,
+    pub(super) user: SignedInUser<'a>,
+}
+
+impl<'a> Deref for SignedInRequest<'a> {
+    type Target = RequestContext<'a>;
+
+    fn deref(&self) -> &RequestContext<'a> {
+        &self.request
+    }
+}
+
 /// Pages that lead to each other.
 #[derive(Debug)]
 pub(super) struct NavSection {
     /// The text above the links.
     pub(super) title: &'static str,
-    /// Path and text of each, in the order in which they are offered.
-    pub(super) pages: &'static [(&'static str, &'static str)],
+    /// The pages and the text of each, in the order in which they are offered.
+    pub(super) pages: &'static [(Page, &'static str)],
 }
 
 /// Where a page stands among the others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NavItem {
-    area: &'static NavSection,
-    path: &'static str,
+    section: &'static NavSection,
+    page: Page,
 }
 
 impl NavSection {
-    /// Where the page at this path stands.
-    pub(super) const fn at(&'static self, path: &'static str) -> NavItem {
-        NavItem { area: self, path }
+    /// Where a page stands.
+    pub(super) const fn at(&'static self, page: Page) -> NavItem {
+        NavItem { section: self, page }
     }
 }
 
@@ -60,65 +74,48 @@ struct Item {
     current: bool,
 }
 
-impl<'a> SignedInUser<'a> {
-    /// Policy lets nobody else this far; whoever comes otherwise, or with a key alone, is not served.
-    pub(super) fn of(visitor: Visitor<'a>) -> Result<Self, Refusal> {
-        match visitor {
-            Visitor {
-                principal: Some(principal),
-                session: Some(session),
-            } => Ok(Self { principal, session }),
-            _ => Err(Refusal::new(Problem::NotAuthenticated)),
-        }
-    }
-}
-
-impl PageRenderer {
-    /// A page with the links to the others of its area.
-    pub(super) fn member_page(
+impl SignedInRequest<'_> {
+    /// A page with the links to the others of its section.
+    pub(super) fn page_with_nav(
         &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
         place: NavItem,
         outcome: impl Into<ResponseOutcome>,
         template: &str,
         view: &impl Serialize,
     ) -> Response<Bytes> {
-        let item = |&(href, text): &(&'static str, &'static str)| Item {
-            href,
-            text,
-            current: href == place.path,
-        };
+        let login = &self.renderer.login;
+        let offered = place.section.pages.iter().filter(|(page, _)| match page {
+            Page::Account(AccountPage::Keys) => login.iam,
+            Page::Account(AccountPage::Username) => login.change_username,
+            _ => true,
+        });
         let nav = Nav {
-            title: place.area.title,
-            who: user.principal.email.as_str(),
-            items: place
-                .area
-                .pages
-                .iter()
-                .filter(|(href, _)| match *href {
-                    KEYS => self.login.iam,
-                    USERNAME => self.login.change_username,
-                    _ => true,
+            title: place.section.title,
+            who: self.user.principal.email.as_str(),
+            items: offered
+                .map(|&(page, text)| Item {
+                    href: page.path(),
+                    text,
+                    current: page == place.page,
                 })
-                .map(item)
                 .collect(),
-            other: self.other_area(user, place),
+            other: self.other_section(place),
         };
-        self.framed_page(context, outcome, template, Value::from(Serde(&nav)), view)
+        self.framed_page(outcome, template, Value::from(Serde(&nav)), view)
     }
 
     /// The way between one's own account and the administration.
-    fn other_area(&self, user: SignedInUser<'_>, place: NavItem) -> Option<Item> {
-        let (href, text) = if place.path.starts_with("/.auth/admin") {
-            ("/.auth/account", "account.nav")
-        } else if user.principal.groups.contains(&self.administrators) {
-            ("/.auth/admin", "admin.nav")
+    fn other_section(&self, place: NavItem) -> Option<Item> {
+        let groups = &self.user.principal.groups;
+        let (page, text) = if matches!(place.page, Page::Admin(_)) {
+            (Page::Account(AccountPage::Profile), "account.nav")
+        } else if groups.contains(&self.renderer.administrators) {
+            (Page::Admin(AdminPage::Overview), "admin.nav")
         } else {
             return None;
         };
         Some(Item {
-            href,
+            href: page.path(),
             text,
             current: false,
         })

@@ -4,17 +4,16 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::Portal;
-use super::error_response::set_retry_after;
-use super::form_errors::{ErrorSummary, Errors};
+use super::form_errors::{ErrorSummary, Errors, FormRefusal};
 use super::forms::{Fields, token_in};
-use super::login::unavailable;
-use super::renderer::PageRenderer;
-use super::request_context::{RequestContext, ResponseFormat};
+use super::page_context::{PageContext, PageError, PageResult, unavailable};
+use super::request_context::RequestContext;
+use super::response::with_query;
 use crate::config::{PasswordPolicyName, SignupMode};
 use crate::model::{Invitation, InvitationKind};
 use crate::refusal::{Problem, Refusal};
-use crate::services::{FieldError, PasswordRule, SignUpError, SignUpField, SignUpForm, SignUpNext};
+use crate::route::Page;
+use crate::services::{FieldError, SignUpError, SignUpField, SignUpForm, SignUpNext};
 
 /// The form as it is shown; passwords never are.
 #[derive(Debug, Default, Serialize)]
@@ -57,211 +56,126 @@ const ORDER: &[&str] = &[
     "agree",
 ];
 
-impl Portal {
-    pub(super) async fn signup_page(&self, context: &RequestContext<'_>) -> Response<Bytes> {
-        let token = token_in(&context.parameter("invitation")).to_owned();
-        let mut view = match self.signup_view(&token).await {
-            Ok(view) => view,
-            Err(refusal) => return self.renderer.refuse_visit(context, &refusal),
-        };
-        if view.ask_invitation && !token.is_empty() {
-            let message = self.renderer.texts.get(context.lang, "field.invitation-void");
-            view.errors.insert("invitation", message.to_owned());
-        }
-        self.renderer.page(context, StatusCode::OK, "signup.html", &view)
+pub(super) async fn get(cx: &PageContext<'_>) -> PageResult {
+    let token = token_in(&cx.parameter("invitation")).to_owned();
+    let mut view = empty(cx, &token).await?;
+    if view.ask_invitation && !token.is_empty() {
+        view.errors = cx.field_error("invitation", "field.invitation-void");
     }
-
-    pub(super) async fn sign_up(&self, context: &RequestContext<'_>, mut fields: Fields) -> Response<Bytes> {
-        let token = token_in(fields.text("invitation")).to_owned();
-        let form = SignUpForm {
-            email: fields.text("email").to_owned(),
-            username: fields.text("username").to_owned(),
-            password: fields.secret("password"),
-            password_confirm: fields.secret("password_confirm"),
-            invitation: Some(token.clone()).filter(|token| !token.is_empty()),
-            agree: fields.agrees(),
-        };
-        let (email, username, agree) = (form.email.clone(), form.username.clone(), form.agree);
-        let error = match self.services.sign_up.sign_up(form, &context.origin()).await {
-            Ok(next) => return self.renderer.signed_up(context, next),
-            Err(error) => error,
-        };
-        let (faults, refusal) = match error {
-            SignUpError::Invalid(faults) => (faults, Refusal::new(Problem::InvalidInput)),
-            SignUpError::RateLimited(wait) => {
-                (Vec::new(), Refusal::new(Problem::RateLimited).retry_after(wait))
-            }
-            SignUpError::Closed => {
-                return self
-                    .renderer
-                    .refuse_visit(context, &Refusal::new(Problem::SignupClosed));
-            }
-            SignUpError::Busy | SignUpError::Store(_) | SignUpError::Unrecorded => {
-                (Vec::new(), unavailable(error.to_string()))
-            }
-        };
-        if context.wants == ResponseFormat::Json {
-            let errors = self.renderer.messages(context, &faults);
-            return self.renderer.refuse_fields(context, &refusal, errors);
-        }
-        match self.signup_view(&token).await {
-            Ok(view) => {
-                let view = SignUpView {
-                    email,
-                    username,
-                    agree,
-                    ..view
-                };
-                self.renderer.failed_signup(context, view, &faults, &refusal)
-            }
-            Err(refusal) => self.renderer.refuse_visit(context, &refusal),
-        }
-    }
-
-    /// The empty form, as the invitation allows it to be shown.
-    async fn signup_view(&self, token: &str) -> Result<SignUpView, Refusal> {
-        let sign_up = &self.services.sign_up;
-        let invitation: Option<Invitation> = if token.is_empty() {
-            None
-        } else {
-            let found = sign_up.invitation(token).await;
-            found.map_err(|error| unavailable(error.to_string()))?
-        };
-        let administrator = invitation
-            .as_ref()
-            .is_some_and(|invitation| invitation.kind == InvitationKind::FirstAdministrator);
-        let mode = sign_up.mode();
-        if mode == SignupMode::Closed && !administrator {
-            return Err(Refusal::new(Problem::SignupClosed));
-        }
-        let bound = invitation
-            .as_ref()
-            .and_then(|invitation| invitation.email.clone());
-        let wanted = mode == SignupMode::Invite || !token.is_empty();
-        Ok(SignUpView {
-            email: bound.as_ref().map(ToString::to_string).unwrap_or_default(),
-            invitation: token.to_owned(),
-            ask_invitation: wanted && invitation.is_none(),
-            email_bound: bound.is_some(),
-            administrator,
-            changeable: self.renderer.login.change_username,
-            nist: self.services.password_policy.name() == PasswordPolicyName::Nist,
-            terms: self.renderer.terms_url.clone(),
-            privacy: self.renderer.privacy_url.clone(),
-            ..SignUpView::default()
-        })
-    }
+    Ok(cx.page(StatusCode::OK, "signup.html", &view))
 }
 
-impl PageRenderer {
-    pub(super) fn signed_up(&self, context: &RequestContext<'_>, next: SignUpNext) -> Response<Bytes> {
-        if context.wants == ResponseFormat::Json {
-            return self.json(context, StatusCode::CREATED, &SignUpDone { next });
+/// `invitation`, `email`, `username`, `password`, `password_confirm`, `agree`
+pub(super) async fn post(cx: &PageContext<'_>, mut fields: Fields) -> PageResult {
+    let token = token_in(fields.text("invitation")).to_owned();
+    let form = SignUpForm {
+        email: fields.text("email").to_owned(),
+        username: fields.text("username").to_owned(),
+        password: fields.secret("password"),
+        password_confirm: fields.secret("password_confirm"),
+        invitation: Some(token.clone()).filter(|token| !token.is_empty()),
+        agree: fields.agrees(),
+    };
+    let (email, username, agree) = (form.email.clone(), form.username.clone(), form.agree);
+    let error = match cx.services.sign_up.sign_up(form, &cx.origin()).await {
+        Ok(next) => return Ok(signed_up(cx, next)),
+        Err(error) => error,
+    };
+    let (faults, refusal) = match error {
+        SignUpError::Invalid(faults) => (faults, Refusal::new(Problem::InvalidInput)),
+        SignUpError::RateLimited(wait) => (Vec::new(), Refusal::new(Problem::RateLimited).retry_after(wait)),
+        SignUpError::Closed => return Err(Problem::SignupClosed.into()),
+        SignUpError::Busy | SignUpError::Store(_) | SignUpError::Unrecorded => {
+            (Vec::new(), unavailable(error.to_string()))
         }
-        let next = match next {
-            SignUpNext::Login => "login",
-            SignUpNext::Verify => "verify",
-            SignUpNext::Approval => "approval",
-        };
-        self.see_other(context, &format!("/.auth/signup/done?next={next}"))
+    };
+    if cx.wants_json() {
+        return Ok(cx.refuse_fields(&refusal, cx.messages(&faults)));
     }
-
-    pub(super) fn signup_done(&self, context: &RequestContext<'_>) -> Response<Bytes> {
-        let next = match context.parameter("next").as_str() {
-            "verify" => SignUpNext::Verify,
-            "approval" => SignUpNext::Approval,
-            _ => SignUpNext::Login,
-        };
-        self.page(context, StatusCode::OK, "signup-done.html", &SignUpDone { next })
-    }
-
-    pub(super) fn failed_signup(
-        &self,
-        context: &RequestContext<'_>,
-        view: SignUpView,
-        faults: &[(SignUpField, FieldError)],
-        refusal: &Refusal,
-    ) -> Response<Bytes> {
-        let errors = self.messages(context, faults);
-        let alert = self.form_alert(context, refusal, &errors, ORDER);
-        let view = SignUpView {
-            ask_invitation: view.ask_invitation || errors.contains_key("invitation"),
-            email_bound: view.email_bound && !errors.contains_key("email"),
-            email_taken: faults.iter().any(|(_, fault)| *fault == FieldError::EmailTaken),
-            reset: self.login.reset,
-            errors,
-            alert: Some(alert),
-            ..view
-        };
-        let mut response = self.page(context, refusal.problem, "signup.html", &view);
-        set_retry_after(&mut response, refusal.retry_after);
-        response
-    }
-
-    /// What is wrong with each field, in words.
-    pub(super) fn messages(
-        &self,
-        context: &RequestContext<'_>,
-        faults: &[(SignUpField, FieldError)],
-    ) -> Errors {
-        let mut errors = Errors::new();
-        for (field, fault) in faults {
-            let message = self.message(context, *field, *fault);
-            let all = errors.entry(field_name(*field)).or_default();
-            if !all.is_empty() {
-                all.push(' ');
-            }
-            all.push_str(&message);
-        }
-        errors
-    }
-
-    fn message(&self, context: &RequestContext<'_>, field: SignUpField, fault: FieldError) -> String {
-        let key = match fault {
-            FieldError::Required => match field {
-                SignUpField::Email => "field.required-email",
-                SignUpField::Username => "field.required-username",
-                SignUpField::Password => "field.required-password",
-                SignUpField::PasswordConfirm => "field.required-confirm",
-                SignUpField::Invitation => "field.required-invitation",
-                SignUpField::Agree => "field.must-agree",
-            },
-            FieldError::EmailMalformed => "field.email-malformed",
-            FieldError::EmailTooLong => "field.email-too-long",
-            FieldError::EmailTaken if self.login.reset => "field.email-taken-or-reset",
-            FieldError::EmailTaken => "field.email-taken",
-            FieldError::EmailUnchanged => "field.email-unchanged",
-            FieldError::UsernameLength => "field.username-length",
-            FieldError::UsernameCharacters => "field.username-characters",
-            FieldError::UsernameTaken => "field.username-taken",
-            FieldError::Password(rule) => match rule {
-                PasswordRule::TooShort(least) => {
-                    let text = self.texts.get(context.lang, "field.password-short");
-                    return crate::text::fill(text, &[("count", &least.to_string())]);
-                }
-                PasswordRule::NoLetter => "field.password-letter",
-                PasswordRule::NoDigit => "field.password-digit",
-                PasswordRule::NoSpecial => "field.password-special",
-                PasswordRule::Common => "field.password-common",
-                PasswordRule::Personal => "field.password-personal",
-            },
-            FieldError::PasswordTooLong => "field.password-long",
-            FieldError::PasswordControlCharacter => "field.password-control",
-            FieldError::PasswordsDiffer => "field.passwords-differ",
-            FieldError::InvitationVoid => "field.invitation-void",
-            FieldError::MustAgree => "field.must-agree",
-        };
-        self.texts.get(context.lang, key).to_owned()
-    }
+    let view = SignUpView {
+        email,
+        username,
+        agree,
+        ..empty(cx, &token).await?
+    };
+    Ok(refused(cx, view, &faults, refusal))
 }
 
-fn field_name(field: SignUpField) -> &'static str {
-    match field {
-        SignUpField::Email => "email",
-        SignUpField::Username => "username",
-        SignUpField::Password => "password",
-        SignUpField::PasswordConfirm => "password_confirm",
-        SignUpField::Invitation => "invitation",
-        SignUpField::Agree => "agree",
+/// The empty form, as the invitation allows it to be shown.
+async fn empty(cx: &PageContext<'_>, token: &str) -> Result<SignUpView, PageError> {
+    let sign_up = &cx.services.sign_up;
+    let invitation: Option<Invitation> = if token.is_empty() {
+        None
+    } else {
+        sign_up.invitation(token).await?
+    };
+    let administrator = invitation
+        .as_ref()
+        .is_some_and(|invitation| invitation.kind == InvitationKind::FirstAdministrator);
+    let mode = sign_up.mode();
+    if mode == SignupMode::Closed && !administrator {
+        return Err(Problem::SignupClosed.into());
     }
+    let bound = invitation
+        .as_ref()
+        .and_then(|invitation| invitation.email.clone());
+    let wanted = mode == SignupMode::Invite || !token.is_empty();
+    Ok(SignUpView {
+        email: bound.as_ref().map(ToString::to_string).unwrap_or_default(),
+        invitation: token.to_owned(),
+        ask_invitation: wanted && invitation.is_none(),
+        email_bound: bound.is_some(),
+        administrator,
+        changeable: cx.renderer.login.change_username,
+        nist: cx.services.password_policy.name() == PasswordPolicyName::Nist,
+        terms: cx.renderer.terms_url.clone(),
+        privacy: cx.renderer.privacy_url.clone(),
+        ..SignUpView::default()
+    })
+}
+
+/// The answer to whoever made an account or proved its address.
+pub(super) fn signed_up(cx: &RequestContext<'_>, next: SignUpNext) -> Response<Bytes> {
+    let name = match next {
+        SignUpNext::Login => "login",
+        SignUpNext::Verify => "verify",
+        SignUpNext::Approval => "approval",
+    };
+    let to = with_query(Page::SignUpDone.path(), &[("next", name)]);
+    cx.json_or_see_other(StatusCode::CREATED, &SignUpDone { next }, &to)
+}
+
+/// `/.auth/signup/done`
+pub(super) fn get_done(cx: &RequestContext<'_>) -> Response<Bytes> {
+    let next = match cx.parameter("next").as_str() {
+        "verify" => SignUpNext::Verify,
+        "approval" => SignUpNext::Approval,
+        _ => SignUpNext::Login,
+    };
+    cx.page(StatusCode::OK, "signup-done.html", &SignUpDone { next })
+}
+
+pub(super) fn refused(
+    cx: &RequestContext<'_>,
+    view: SignUpView,
+    faults: &[(SignUpField, FieldError)],
+    refusal: Refusal,
+) -> Response<Bytes> {
+    let errors = cx.messages(faults);
+    cx.refuse_form(
+        FormRefusal { refusal, errors },
+        ORDER,
+        |problem, errors, alert| {
+            let view = SignUpView {
+                ask_invitation: view.ask_invitation || errors.contains_key("invitation"),
+                email_bound: view.email_bound && !errors.contains_key("email"),
+                email_taken: faults.iter().any(|(_, fault)| *fault == FieldError::EmailTaken),
+                reset: cx.renderer.login.reset,
+                errors,
+                alert: Some(alert),
+                ..view
+            };
+            cx.page(problem, "signup.html", &view)
+        },
+    )
 }

@@ -1,5 +1,6 @@
 //! What every template knows, whatever it shows: texts and moments in the reader's language, the layout's frame.
 
+use jiff::Timestamp;
 use minijinja::value::{Kwargs, Serde, Value, ValueKind};
 use minijinja::{HtmlEscape, context};
 
@@ -73,6 +74,19 @@ impl PageRenderer {
                 Ok(Value::from_safe_string(fill(&sentence, &pairs)))
             },
         )
+    }
+
+    /// `when(moment)` of the templates: an RFC 3339 timestamp as a `time` element in the reader's words.
+    pub(super) fn dater(&self, lang: Lang) -> Value {
+        let texts = self.texts.clone();
+        Value::from_function(move |at: &str| match at.parse::<Timestamp>() {
+            Ok(moment) => Value::from_safe_string(format!(
+                "<time datetime=\"{}\">{}</time>",
+                moment.strftime("%FT%TZ"),
+                HtmlEscape(&texts.moment(lang, moment))
+            )),
+            Err(_) => Value::from(at),
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::Visitor;
-use super::renderer::PageRenderer;
+use super::page_context::PageContext;
 use super::request_context::{RequestContext, ResponseFormat};
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
@@ -20,7 +20,7 @@ pub(super) struct UserInfo<'a> {
     username: &'a str,
     email: &'a str,
     email_verified: bool,
-    name: &'a str,
+    name: Option<&'a str>,
     groups: &'a BTreeSet<String>,
     method: &'static str,
     expires_at: String,
@@ -35,7 +35,7 @@ impl<'a> UserInfo<'a> {
             username: principal.username.as_str(),
             email: principal.email.as_str(),
             email_verified: principal.email_verified,
-            name: &principal.name,
+            name: Some(principal.name.as_str()).filter(|name| !name.is_empty()),
             groups: &principal.groups,
             method: principal.method.as_str(),
             expires_at: expires_at.to_string(),
@@ -51,15 +51,13 @@ impl<'a> Visitor<'a> {
     }
 }
 
-impl PageRenderer {
-    pub(super) fn me(&self, context: &RequestContext<'_>, visitor: Visitor<'_>) -> Response<Bytes> {
-        if let Some(me) = visitor.me() {
-            return self.json(context, StatusCode::OK, &me);
-        }
-        let context = RequestContext {
-            wants: ResponseFormat::Json,
-            ..*context
-        };
-        self.refuse_visit(&context, &Refusal::new(Problem::NotAuthenticated))
+pub(super) fn get(cx: &PageContext<'_>) -> Response<Bytes> {
+    if let Some(me) = cx.visitor.me() {
+        return cx.json(StatusCode::OK, &me);
     }
+    let request = RequestContext {
+        wants: ResponseFormat::Json,
+        ..cx.request
+    };
+    request.refuse(&Refusal::new(Problem::NotAuthenticated))
 }

@@ -4,15 +4,16 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::Portal;
-use super::flash::FlashMessage;
+use super::flash::{self, FlashMessage};
 use super::forgot::refusal_of;
 use super::forms::{Fields, token_in};
-use super::renderer::PageRenderer;
-use super::request_context::{RequestContext, ResponseFormat};
+use super::page_context::{PageContext, PageResult};
+use super::request_context::RequestContext;
 use super::reset::token_of;
-use crate::model::Principal;
+use super::response::with_query;
+use super::signup::signed_up;
 use crate::refusal::{Problem, Refusal};
+use crate::route::AccountPage;
 use crate::services::{Confirmation, LinkError, SignUpNext};
 
 #[derive(Serialize)]
@@ -38,98 +39,72 @@ struct VoidView<'a> {
     again: bool,
 }
 
-impl Portal {
-    /// Whoever only looks, a mail scanner for one, uses nothing up (S20).
-    pub(super) async fn verify_page(&self, context: &RequestContext<'_>) -> Response<Bytes> {
-        let token = token_in(&context.parameter("token")).to_owned();
-        match self.services.email_tokens.confirmation(&token).await {
-            Ok(confirmation) => self.renderer.verify_form(context, &token, &confirmation),
-            Err(error) => self.renderer.refuse_link(context, &refusal_of(&error), false),
-        }
-    }
-
-    /// `token`; or `email` alone, to which the link is sent once more.
-    pub(super) async fn verify(
-        &self,
-        context: &RequestContext<'_>,
-        principal: Option<&Principal>,
-        fields: &Fields,
-    ) -> Response<Bytes> {
-        let (token, links) = (token_of(context, fields), &self.services.email_tokens);
-        let email = fields.text("email");
-        if token.is_empty() && !email.is_empty() {
-            return match links.send_again(email, &context.origin()).await {
-                Ok(()) => self.renderer.sent_again(context),
-                Err(LinkError::Invalid(faults)) => {
-                    let errors = self.renderer.messages(context, &faults);
-                    let refusal = Refusal::new(Problem::InvalidInput);
-                    match context.wants {
-                        ResponseFormat::Json => self.renderer.refuse_fields(context, &refusal, errors),
-                        ResponseFormat::Html => self.renderer.refuse_visit(context, &refusal),
-                    }
-                }
-                Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
-            };
-        }
-        match links.confirm(&token, &context.origin()).await {
-            Ok((_, next)) if context.wants == ResponseFormat::Json => {
-                self.renderer.json(context, StatusCode::OK, &VerifyDone { next })
-            }
-            Ok((confirmation, _)) if confirmation.moves => {
-                let mut response = self.renderer.see_other(context, "/.auth/account?done=email");
-                if principal.is_none() {
-                    self.renderer
-                        .leave_notice(&mut response, FlashMessage::EmailChanged);
-                }
-                response
-            }
-            Ok((_, next)) => self.renderer.signed_up(context, next),
-            Err(error) => self.renderer.refuse_link(context, &refusal_of(&error), false),
-        }
+/// Whoever only looks, a mail scanner for one, uses nothing up (S20).
+pub(super) async fn get(cx: &PageContext<'_>) -> Response<Bytes> {
+    let token = token_in(&cx.parameter("token")).to_owned();
+    match cx.services.email_tokens.confirmation(&token).await {
+        Ok(confirmation) => form(cx, &token, &confirmation),
+        Err(error) => refuse_link(cx, &refusal_of(&error), false),
     }
 }
 
-impl PageRenderer {
-    pub(super) fn verify_form(
-        &self,
-        context: &RequestContext<'_>,
-        token: &str,
-        confirmation: &Confirmation,
-    ) -> Response<Bytes> {
-        let view = VerifyView {
-            token,
-            email: confirmation.email.as_str(),
-            moves: confirmation.moves,
-        };
-        self.page(context, StatusCode::OK, "verify.html", &view)
+/// `token`; or `email` alone, to which the link is sent once more.
+pub(super) async fn post(cx: &PageContext<'_>, fields: &Fields) -> PageResult {
+    let (token, email) = (token_of(cx, fields), fields.text("email"));
+    if token.is_empty() && !email.is_empty() {
+        return send_again(cx, email).await;
     }
+    Ok(
+        match cx.services.email_tokens.confirm(&token, &cx.origin()).await {
+            Ok((_, next)) if cx.wants_json() => cx.json(StatusCode::OK, &VerifyDone { next }),
+            Ok((confirmation, _)) if confirmation.moves => {
+                let to = with_query(AccountPage::Profile.path(), &[("done", "email")]);
+                let mut response = cx.see_other(&to);
+                if cx.visitor.principal.is_none() {
+                    flash::leave(cx.renderer, &mut response, FlashMessage::EmailChanged);
+                }
+                response
+            }
+            Ok((_, next)) => signed_up(cx, next),
+            Err(error) => refuse_link(cx, &refusal_of(&error), false),
+        },
+    )
+}
 
-    fn sent_again(&self, context: &RequestContext<'_>) -> Response<Bytes> {
-        let next = SignUpNext::Verify;
-        match context.wants {
-            ResponseFormat::Json => self.json(context, StatusCode::ACCEPTED, &VerifyDone { next }),
-            ResponseFormat::Html => self.signed_up(context, next),
+async fn send_again(cx: &PageContext<'_>, email: &str) -> PageResult {
+    let next = SignUpNext::Verify;
+    match cx.services.email_tokens.send_again(email, &cx.origin()).await {
+        Ok(()) if cx.wants_json() => Ok(cx.json(StatusCode::ACCEPTED, &VerifyDone { next })),
+        Ok(()) => Ok(signed_up(cx, next)),
+        Err(LinkError::Invalid(faults)) if cx.wants_json() => {
+            let refusal = Refusal::new(Problem::InvalidInput);
+            Ok(cx.refuse_fields(&refusal, cx.messages(&faults)))
         }
+        Err(error) => Err(refusal_of(&error).into()),
     }
+}
 
-    /// A link that does nothing is refused with a way to another one. `resets`: it would have set a new password.
-    pub(super) fn refuse_link(
-        &self,
-        context: &RequestContext<'_>,
-        refusal: &Refusal,
-        resets: bool,
-    ) -> Response<Bytes> {
-        if context.wants == ResponseFormat::Json || refusal.problem != Problem::InvalidToken {
-            return self.refuse_visit(context, refusal);
-        }
-        let view = VoidView {
-            status: refusal.problem.status().as_u16(),
-            slug: refusal.problem.slug(),
-            title: self.title(context, refusal.problem),
-            detail: self.detail(context, refusal),
-            request_id: context.head.id.to_string(),
-            again: resets && self.login.reset,
-        };
-        self.page(context, refusal.problem, "link-void.html", &view)
+pub(super) fn form(cx: &RequestContext<'_>, token: &str, confirmation: &Confirmation) -> Response<Bytes> {
+    let view = VerifyView {
+        token,
+        email: confirmation.email.as_str(),
+        moves: confirmation.moves,
+    };
+    cx.page(StatusCode::OK, "verify.html", &view)
+}
+
+/// A link that does nothing is refused with a way to another one. `resets`: it would have set a new password.
+pub(super) fn refuse_link(cx: &RequestContext<'_>, refusal: &Refusal, resets: bool) -> Response<Bytes> {
+    if cx.wants_json() || refusal.problem != Problem::InvalidToken {
+        return cx.refuse(refusal);
     }
+    let view = VoidView {
+        status: refusal.problem.status().as_u16(),
+        slug: refusal.problem.slug(),
+        title: cx.title(refusal.problem),
+        detail: cx.detail(refusal),
+        request_id: cx.head.id.to_string(),
+        again: resets && cx.renderer.login.reset,
+    };
+    cx.page(refusal.problem, "link-void.html", &view)
 }

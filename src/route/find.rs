@@ -100,8 +100,8 @@ impl Routes {
         }
         match place {
             PathMatch::Portal(Some(page)) => own(page, head.method),
-            PathMatch::Portal(None) if matches!(head.path, Page::PREFIX | "/.auth/") => {
-                Err(Unroutable::Redirect(format!("{}/login", Page::PREFIX)))
+            PathMatch::Portal(None) if matches!(head.path.strip_prefix(Page::PREFIX), Some("" | "/")) => {
+                Err(Unroutable::Redirect(Page::Login.path().to_owned()))
             }
             PathMatch::Portal(None) | PathMatch::Nothing => Err(Unroutable::NotFound),
             PathMatch::Routes(routes) | PathMatch::BackendAi(routes) => routes

@@ -99,32 +99,68 @@ pub enum Audience {
     Administrators,
 }
 
+/// Defines both ways between a page and its path by one table.
+macro_rules! paths {
+    ($($path:literal => $($page:tt)::+ $(($($below:tt)::+))?,)*) => {
+        impl Page {
+            /// Every page under [`Self::PREFIX`].
+            pub const ALL: &[Self] = &[$($($page)::+ $(($($below)::+))?,)*];
+
+            /// The page at a path that was sent, if there is one.
+            pub fn at(path: &str) -> Option<Self> {
+                Some(match path {
+                    $($path => $($page)::+ $(($($below)::+))?,)*
+                    _ if path.starts_with(Self::Problem.path()) => Self::Problem,
+                    _ if path.starts_with(Self::Asset.path()) => Self::Asset,
+                    _ => return None,
+                })
+            }
+
+            /// Its path; of problems and assets what their paths begin with. What stands under a route has none.
+            pub const fn path(self) -> &'static str {
+                match self {
+                    $($($page)::+ $(($($below)::+))? => $path,)*
+                    Self::SessionForm(_) => "",
+                }
+            }
+        }
+    };
+}
+
+paths! {
+    "/.auth/login" => Self::Login,
+    "/.auth/login/iam" => Self::LoginIam,
+    "/.auth/logout" => Self::Logout,
+    "/.auth/signup" => Self::SignUp,
+    "/.auth/signup/done" => Self::SignUpDone,
+    "/.auth/verify" => Self::Verify,
+    "/.auth/forgot" => Self::Forgot,
+    "/.auth/forgot/done" => Self::ForgotDone,
+    "/.auth/reset" => Self::Reset,
+    "/.auth/me" => Self::Me,
+    "/.auth/problems/" => Self::Problem,
+    "/.auth/assets/" => Self::Asset,
+    "/.auth/account" => Self::Account(AccountPage::Profile),
+    "/.auth/account/email" => Self::Account(AccountPage::Email),
+    "/.auth/account/username" => Self::Account(AccountPage::Username),
+    "/.auth/account/password" => Self::Account(AccountPage::Password),
+    "/.auth/account/sessions" => Self::Account(AccountPage::Sessions),
+    "/.auth/account/keys" => Self::Account(AccountPage::Keys),
+    "/.auth/account/activity" => Self::Account(AccountPage::Activity),
+    "/.auth/account/language" => Self::Account(AccountPage::Language),
+    "/.auth/account/delete" => Self::Account(AccountPage::Delete),
+    "/.auth/admin" => Self::Admin(AdminPage::Overview),
+    "/.auth/admin/accounts" => Self::Admin(AdminPage::Accounts),
+    "/.auth/admin/account" => Self::Admin(AdminPage::Account),
+    "/.auth/admin/invitations" => Self::Admin(AdminPage::Invitations),
+    "/.auth/admin/audit" => Self::Admin(AdminPage::Audit),
+    "/.auth/admin/locks" => Self::Admin(AdminPage::Locks),
+    "/.auth/admin/mails" => Self::Admin(AdminPage::Mails),
+}
+
 impl Page {
     /// What every path of the gateway's own begins with.
     pub const PREFIX: &str = "/.auth";
-
-    /// The page under [`Self::PREFIX`] at a path that was sent, if there is one.
-    pub fn at(path: &str) -> Option<Self> {
-        Some(match path.strip_prefix(Self::PREFIX)? {
-            "/login" => Self::Login,
-            "/login/iam" => Self::LoginIam,
-            "/logout" => Self::Logout,
-            "/signup" => Self::SignUp,
-            "/signup/done" => Self::SignUpDone,
-            "/verify" => Self::Verify,
-            "/forgot" => Self::Forgot,
-            "/forgot/done" => Self::ForgotDone,
-            "/reset" => Self::Reset,
-            "/me" => Self::Me,
-            rest if rest == "/account" || rest.starts_with("/account/") => {
-                Self::Account(AccountPage::at(rest)?)
-            }
-            rest if rest == "/admin" || rest.starts_with("/admin/") => Self::Admin(AdminPage::at(rest)?),
-            rest if rest.starts_with("/problems/") => Self::Problem,
-            rest if rest.starts_with("/assets/") => Self::Asset,
-            _ => return None,
-        })
-    }
 
     /// The methods that it answers, beside OPTIONS.
     pub fn methods(self) -> &'static [&'static str] {
@@ -165,33 +201,32 @@ impl Page {
 }
 
 impl AccountPage {
-    fn at(rest: &str) -> Option<Self> {
-        Some(match rest {
-            "/account" => Self::Profile,
-            "/account/email" => Self::Email,
-            "/account/username" => Self::Username,
-            "/account/password" => Self::Password,
-            "/account/sessions" => Self::Sessions,
-            "/account/keys" => Self::Keys,
-            "/account/activity" => Self::Activity,
-            "/account/language" => Self::Language,
-            "/account/delete" => Self::Delete,
-            _ => return None,
-        })
+    /// Its path.
+    pub const fn path(self) -> &'static str {
+        Page::Account(self).path()
     }
 }
 
 impl AdminPage {
-    fn at(rest: &str) -> Option<Self> {
-        Some(match rest {
-            "/admin" => Self::Overview,
-            "/admin/accounts" => Self::Accounts,
-            "/admin/account" => Self::Account,
-            "/admin/invitations" => Self::Invitations,
-            "/admin/audit" => Self::Audit,
-            "/admin/locks" => Self::Locks,
-            "/admin/mails" => Self::Mails,
-            _ => return None,
-        })
+    /// Its path.
+    pub const fn path(self) -> &'static str {
+        Page::Admin(self).path()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_at_its_path_alone() {
+        for page in Page::ALL {
+            assert_eq!(Page::at(page.path()), Some(*page));
+        }
+        assert_eq!(Page::at("/.auth/login/"), None);
+        assert_eq!(Page::at("/.auth/problems/locked"), Some(Page::Problem));
+        assert_eq!(Page::at("/.auth/assets/style.css"), Some(Page::Asset));
+        assert_eq!(Page::at("/.auth/problems"), None);
+        assert_eq!(Page::at(""), None);
     }
 }

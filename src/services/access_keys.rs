@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::active_key::{ActiveKey, KeyState};
 use super::active_session::DualTime;
@@ -34,7 +35,7 @@ const OLDER_SHOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 const NAME_LENGTH: usize = 64;
 
 /// An access key to make.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct NewAccessKey {
     /// What its owner calls it; may be empty.
     pub name: String,
@@ -45,7 +46,8 @@ pub struct NewAccessKey {
 }
 
 /// A change of an access key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AccessKeyChange {
     /// Switches it off.
     Disable,
@@ -53,6 +55,17 @@ pub enum AccessKeyChange {
     Enable,
     /// Removes it for ever.
     Revoke,
+}
+
+impl AccessKeyChange {
+    /// The event that records it.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Disable => Kind::AccessKeyDisable,
+            Self::Enable => Kind::AccessKeyEnable,
+            Self::Revoke => Kind::AccessKeyRevoke,
+        }
+    }
 }
 
 /// An access key, for a list.
@@ -284,7 +297,7 @@ impl AccessKeys {
 
     /// The keys of an account that serve and are older than its password, for some days after that was set: whoever
     /// knew the one before may have made them, or know them.
-    pub async fn older_than_password(&self, account: &Account) -> Result<Vec<AccessKey>, StoreError> {
+    pub async fn older_than_password(&self, account: &Account) -> Result<Vec<AccessKeyInfo>, StoreError> {
         let now = self.clock.now();
         // What lies in the future was told by a clock that was ahead: such a password was set before now, and of such a
         // key nobody knows that it is younger.
@@ -295,7 +308,12 @@ impl AccessKeys {
         let mut keys = self.store.access_keys(Some(account.id)).await?;
         let is_older = |key: &AccessKey| key.created_at < set || clock::is_ahead(key.created_at, now);
         keys.retain(|key| is_older(key) && !key.disabled && !key.is_expired(now));
-        Ok(keys)
+        let info = |key: AccessKey| AccessKeyInfo {
+            is_live: self.find(&key.id).is_some(),
+            email: account.email.to_string(),
+            key,
+        };
+        Ok(keys.into_iter().map(info).collect())
     }
 
     /// Revokes those. How many there were.
@@ -307,7 +325,7 @@ impl AccessKeys {
     ) -> Result<usize, AccessKeyError> {
         let keys = self.older_than_password(account).await?;
         let mut revoked = 0;
-        for key in keys {
+        for AccessKeyInfo { key, .. } in keys {
             let revoke = AccessKeyChange::Revoke;
             match self.change(key.id, Some(account.id), revoke, by, origin).await {
                 Ok(_) => revoked += 1,
@@ -360,16 +378,11 @@ impl AccessKeys {
         if self.revocations.has_revoked(&id) && change == AccessKeyChange::Enable {
             return Err(AccessKeyError::NotFound(id));
         }
-        let (kind, changed) = match change {
-            AccessKeyChange::Disable => (
-                Kind::AccessKeyDisable,
-                store.set_access_key_disabled(id, true).await,
-            ),
-            AccessKeyChange::Enable => (
-                Kind::AccessKeyEnable,
-                store.set_access_key_disabled(id, false).await,
-            ),
-            AccessKeyChange::Revoke => (Kind::AccessKeyRevoke, store.revoke_access_key(id).await),
+        let kind = change.kind();
+        let changed = match change {
+            AccessKeyChange::Disable => store.set_access_key_disabled(id, true).await,
+            AccessKeyChange::Enable => store.set_access_key_disabled(id, false).await,
+            AccessKeyChange::Revoke => store.revoke_access_key(id).await,
         };
         let changed = match changed {
             Err(error) => {
@@ -499,7 +512,7 @@ impl AccessKeys {
         stored: Vec<AccessKey>,
     ) {
         let account = account
-            .filter(|account| account.standing == AccountStatus::Active)
+            .filter(|account| account.status == AccountStatus::Active)
             .filter(|account| !self.revocations.has_account(account.id));
         let before = index.remove(&id).unwrap_or_default();
         let known: HashSet<AccessKeyId> = stored.iter().map(|key| key.id).collect();
@@ -541,6 +554,15 @@ impl AccessKeys {
         }
         if !known.is_empty() {
             index.insert(id, known);
+        }
+    }
+
+    /// What is known of a key beside what the store has.
+    pub async fn info(&self, key: AccessKey) -> AccessKeyInfo {
+        AccessKeyInfo {
+            is_live: self.find(&key.id).is_some(),
+            email: self.email_of(key.account).await,
+            key,
         }
     }
 

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use super::account_edit::{AccountDiff, EditError, edit, edit_and_mail};
 use super::active_session::DualTime;
 use super::change_rate_limiter::ChangeRateLimiter;
-use super::display_name::account_name;
-use super::new_password::choose;
+use super::input::{is_reserved, parse_display_name, parse_email, parse_new_password, parse_username};
 use super::pending_revocations::AccountAct;
-use super::sign_up::parse_email;
 use super::{
     AccessKeys, ActiveSession, Actor, Audit, Busy, DeferredRevocations, Event, FieldError, Hasher, Kept,
     Kind, Mailer, Origin, PasswordPolicy, Sessions, SharedServices, SignIn, SignInError, SignUpField,
@@ -21,9 +19,8 @@ use crate::model::{Account, AuditDetail, DetailKey, MailKind, PendingEmail};
 use crate::secret::Secret;
 use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
 
-mod username;
-
-pub use username::MOST_FORMER_USERNAMES;
+/// How many usernames an account may have had before: each of them is nobody else's for ever.
+pub const MOST_FORMER_USERNAMES: usize = 5;
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +74,7 @@ impl From<EditError> for AccountSettingsError {
         match error {
             EditError::Gone => Self::Gone,
             EditError::UsernameTaken(_) => Self::Username(FieldError::UsernameTaken),
-            // An edit that keeps the address cannot meet another account's, nor does an owner decide about the standing.
+            // An edit that keeps the address cannot meet another account's, nor does an owner decide about the status.
             EditError::EmailTaken(_) | EditError::Status(_) | EditError::Stale(..) => {
                 Self::Store(StoreError::Unavailable(error.to_string()))
             }
@@ -158,7 +155,7 @@ impl AccountSettings {
         name: &str,
         origin: &Origin,
     ) -> Result<Account, AccountSettingsError> {
-        let name = account_name(name).map_err(|_| AccountSettingsError::Name)?;
+        let name = parse_display_name(name).map_err(|_| AccountSettingsError::Name)?;
         let account = self.find(session.account()).await?;
         if account.name == name {
             return Ok(account);
@@ -264,15 +261,61 @@ impl AccountSettings {
         Ok(after)
     }
 
+    /// Takes another username, and tells the owner. The one that it had stays its own (S53): it may go back to it.
+    pub async fn change_username(
+        &self,
+        session: &ActiveSession,
+        username: &str,
+        password: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<Account, AccountSettingsError> {
+        if !self.may_rename {
+            return Err(AccountSettingsError::UsernameFixed);
+        }
+        let username = parse_username(username).map_err(AccountSettingsError::Username)?;
+        let (account, owner) = self.reauthenticate(session, password, origin).await?;
+        if account.username == username {
+            return Ok(account);
+        }
+        if is_reserved(&self.signup, &username) {
+            return Err(AccountSettingsError::Username(FieldError::UsernameTaken));
+        }
+        self.changes.admit(account.id)?;
+        let store = self.store.on_behalf_of(&owner);
+        let (mailer, cause) = (self.mailer.clone(), origin.clone());
+        let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
+            // Counted in the account that is changed, whatever was asked at the same moment (S78).
+            let former = &account.former_usernames;
+            if former.len() >= MOST_FORMER_USERNAMES && !former.contains(&username) {
+                return Err(EditError::TooManyUsernames);
+            }
+            account.username.clone_from(&username);
+            let topic = MailKind::UsernameChanged(username.clone());
+            Ok(vec![mailer.mail(&account.email, topic, &cause)])
+        });
+        let AccountDiff {
+            before,
+            after: account,
+        } = edited.await?;
+        self.sessions.refresh(&account).await;
+        self.access_keys.refresh(account.id).await;
+        self.mailer.announce();
+        let event = Event::about(Kind::UsernameChange, &account);
+        let change = format!("{} to {}", before.username, account.username);
+        let event = event.detail(AuditDetail::of(DetailKey::From, &change));
+        self.audit.note(origin, &event);
+        Ok(account)
+    }
+
     /// Changes the password and ends the other sessions, in one step of the store. Nothing is hashed for a new one that breaks a rule.
     pub async fn change_password(
         &self,
         session: &ActiveSession,
-        form: PasswordForm,
+        form: &PasswordForm,
         origin: &Origin,
     ) -> Result<Account, AccountSettingsError> {
         let account = self.find(session.account()).await?;
-        let password = choose(
+        let password = parse_new_password(
             &self.policy,
             &form.password,
             &form.password_confirm,

@@ -4,25 +4,25 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
 use super::account_settings::MOST_FORMER_USERNAMES;
 use super::approval::Approval;
-use super::display_name::account_name;
+use super::input::{is_reserved, parse_display_name};
 use super::password_hash::PasswordHash;
 use super::pending_revocations::AccountAct;
-use super::sign_up::is_reserved;
 use super::{
     AccessKeys, Actor, Audit, DeferredRevocations, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy,
     Sessions, SharedServices,
 };
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, SessionId};
 use crate::model::{
-    Account, AccountStatus, AuditDetail, DetailKey, Email, LockoutSubject, Mail, MailKind, Password,
-    Username, is_blank, turns_text,
+    Account, AuditDetail, DetailKey, Email, LockoutSubject, Mail, MailKind, Password, Username, is_blank,
+    turns_text,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -31,7 +31,6 @@ use crate::text::is_language_tag;
 
 mod error;
 mod htpasswd;
-mod sessions;
 mod status;
 mod version;
 
@@ -47,7 +46,7 @@ const MOST_GROUPS: usize = 1000;
 const LONGEST_GROUP: usize = 256;
 
 /// An account to add: verified and approved.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct NewAccount {
     /// The address.
     pub email: Email,
@@ -62,24 +61,28 @@ pub struct NewAccount {
 }
 
 /// Where a new password comes from.
-#[derive(Debug)]
+///
+/// Serialised onto the administrator's socket only, where it is in the clear.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum NewPassword {
     /// In the clear; must pass the policy.
-    Plain(Secret<String>),
+    Plain(#[serde(serialize_with = "expose")] Secret<String>),
     /// A bcrypt hash from elsewhere (`$2a$`, `$2b$`, `$2y$`), kept as it is.
     Hash(String),
 }
 
 /// A change of an account.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AccountChange {
-    /// Lets it in that waits for approval, or was declined.
+    /// Approves an account that is pending or was declined.
     Approve,
-    /// Does not let it in that waits for approval.
+    /// Declines an account that is pending.
     Decline,
-    /// Shuts it out that was let in, and ends its sessions.
+    /// Disables an active account, and ends its sessions.
     Disable,
-    /// Lets it in again that was disabled.
+    /// Enables a disabled account.
     Enable,
     /// Lifts its lock.
     Unlock,
@@ -87,6 +90,25 @@ pub enum AccountChange {
     SetGroups(BTreeSet<String>),
     /// Replaces its password and ends its sessions.
     SetPassword(NewPassword),
+}
+
+fn expose<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
+}
+
+impl AccountChange {
+    /// The event that records it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Approve => Kind::Approve,
+            Self::Decline => Kind::Decline,
+            Self::Disable => Kind::Disable,
+            Self::Enable => Kind::Enable,
+            Self::Unlock => Kind::Unlock,
+            Self::SetGroups(_) => Kind::GroupsChange,
+            Self::SetPassword(_) => Kind::PasswordChange,
+        }
+    }
 }
 
 /// The service.
@@ -194,25 +216,15 @@ impl Accounts {
             return Err(AccountError::UsernameReserved(username.to_string()));
         }
         let groups = Self::group_names(&new.groups)?;
-        let name = account_name(new.name.as_deref().unwrap_or_default())?;
+        let name = parse_display_name(new.name.as_deref().unwrap_or_default())?;
         let password_hash = self.hash(new.password, &new.email, &username).await?;
         let now = self.clock.now();
+        let id = AccountId::new(now, &self.random);
         Ok(Account {
-            id: AccountId::new(now, &self.random),
-            username,
-            email: new.email,
             email_verified: true,
             name,
             groups,
-            password_hash,
-            standing: AccountStatus::Active,
-            decision: None,
-            created_at: now,
-            password_changed_at: now,
-            former_usernames: Vec::new(),
-            pending_email: None,
-            agreements: Vec::new(),
-            language: None,
+            ..Account::new(id, username, new.email, password_hash, now)
         })
     }
 
@@ -238,7 +250,7 @@ impl Accounts {
         Ok(self.store.accounts(after, limit).await?)
     }
 
-    /// Changes an account as it is, whatever else is changed at that moment. What its standing leaves nothing to decide about is refused;
+    /// Changes an account as it is, whatever else is changed at that moment. What its status leaves nothing to decide about is refused;
     /// a decision that already holds changes nothing, is mailed to nobody and is not recorded.
     pub async fn change(
         &self,
@@ -261,29 +273,26 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<Account, AccountError> {
         let account = self.find(name).await?;
-        let depends_on = change.depends_on();
-        let (kind, edit) = match change {
+        let (kind, depends_on) = (change.kind(), change.depends_on());
+        let edit = match change {
             AccountChange::Unlock => {
                 let store = self.store.on_behalf_of(by);
                 store.clear_attempts(LockoutSubject::Account(account.id)).await?;
-                self.note(Kind::Unlock, &account, by, origin);
+                self.note(kind, &account, by, origin);
                 return Ok(account);
             }
-            AccountChange::Approve => (Kind::Approve, Edit::Standing(StatusChange::Approve)),
-            AccountChange::Decline => (Kind::Decline, Edit::Standing(StatusChange::Decline)),
-            AccountChange::Disable => (Kind::Disable, Edit::Standing(StatusChange::Disable)),
-            AccountChange::Enable => (Kind::Enable, Edit::Standing(StatusChange::Enable)),
-            AccountChange::SetGroups(groups) => {
-                let groups = Self::group_names(&groups)?;
-                (Kind::GroupsChange, Edit::Groups(groups))
-            }
+            AccountChange::Approve => Edit::Status(StatusChange::Approve),
+            AccountChange::Decline => Edit::Status(StatusChange::Decline),
+            AccountChange::Disable => Edit::Status(StatusChange::Disable),
+            AccountChange::Enable => Edit::Status(StatusChange::Enable),
+            AccountChange::SetGroups(groups) => Edit::Groups(Self::group_names(&groups)?),
             AccountChange::SetPassword(password) => {
                 let hash = self.hash(password, &account.email, &account.username).await?;
-                (Kind::PasswordChange, Edit::Password(hash, self.clock.now()))
+                Edit::Password(hash, self.clock.now())
             }
         };
-        let decides = matches!(edit, Edit::Standing(_));
-        let disables = matches!(edit, Edit::Standing(StatusChange::Disable));
+        let decides = matches!(edit, Edit::Status(_));
+        let disables = matches!(edit, Edit::Status(StatusChange::Disable));
         let keeps_sessions = edit.keeps_sessions();
         let act = PendingChange {
             edit,
@@ -310,7 +319,7 @@ impl Accounts {
             self.revocations.pending.remove_disabled(changed.id);
         }
         drop(turn);
-        let held = decides && changed.standing == before.standing;
+        let held = decides && changed.status == before.status;
         self.mailer.announce();
         self.access_keys.refresh(changed.id).await;
         let ended = if keeps_sessions {
@@ -364,6 +373,44 @@ impl Accounts {
             .await;
     }
 
+    /// Ends all sessions of an account. How many there were.
+    ///
+    /// Sessions are ended before that is recorded: an audit log that cannot be written keeps nobody signed in. Where the log is
+    /// required, what could not be recorded is an error all the same ([`AccountError::Unrecorded`], S52).
+    pub async fn end_sessions(&self, name: &str, by: &Actor, origin: &Origin) -> Result<usize, AccountError> {
+        let account = self.find(name).await?;
+        let all = SessionsToEnd::Account(account.id, None);
+        let ended = self.sessions.end_by(by, all).await?;
+        let event = Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(DetailKey::All));
+        self.audit.record(origin, &event.by(by)).await?;
+        Ok(ended)
+    }
+
+    /// Ends one session, if it is of the account `of`, where one is named, and records it as [`Self::end_sessions`] does. How many
+    /// there were: one, or none if it is over or another account's.
+    pub async fn end_session(
+        &self,
+        session: SessionId,
+        of: Option<&str>,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<usize, AccountError> {
+        let owner = match of {
+            Some(name) => Some(self.find(name).await?.id),
+            None => None,
+        };
+        let mut listed = self.sessions.list(owner).into_iter();
+        let Some(info) = listed.find(|info| info.session.id == session) else {
+            return Ok(0);
+        };
+        let ended = self.sessions.end_by(by, SessionsToEnd::Id(session)).await?;
+        let event = Event::success(Kind::SessionEnd, info.email)
+            .account(info.session.account)
+            .detail(AuditDetail::of(DetailKey::Session, &session));
+        self.audit.record(origin, &event.by(by)).await?;
+        Ok(ended)
+    }
+
     /// The groups that are meant, for accounts and for the invitations that make them: at most `MOST_GROUPS`, and without
     /// blanks around a name, which no route could ask for.
     pub fn group_names(given: &BTreeSet<String>) -> Result<BTreeSet<String>, AccountError> {
@@ -386,7 +433,7 @@ impl Accounts {
     /// Refuses an account from a file that no other way in could have made.
     pub fn require_possible(account: &Account) -> Result<(), AccountError> {
         if Self::group_names(&account.groups)? != account.groups
-            || account_name(account.name.as_deref().unwrap_or_default())? != account.name
+            || parse_display_name(account.name.as_deref().unwrap_or_default())? != account.name
         {
             return Err(AccountError::Untrimmed);
         }
@@ -424,7 +471,7 @@ impl Accounts {
         });
         changed.await.map_err(|error| match error {
             EditError::Gone => AccountError::NotFound(email.to_string()),
-            EditError::Status(standing) => AccountError::Status(email, standing),
+            EditError::Status(status) => AccountError::Status(email, status),
             EditError::Stale(parts, account) => AccountError::Stale(parts, account),
             EditError::EmailTaken(email) => AccountError::EmailTaken(email),
             EditError::UsernameTaken(username) => AccountError::UsernameTaken(username.to_string()),
@@ -482,7 +529,7 @@ fn made(account: Account, created: CreateAccount) -> Result<Account, AccountErro
 
 /// What a change does to the record.
 enum Edit {
-    Standing(StatusChange),
+    Status(StatusChange),
     Groups(BTreeSet<String>),
     Password(String, Timestamp),
 }
@@ -490,7 +537,7 @@ enum Edit {
 impl Edit {
     fn keeps_sessions(&self) -> bool {
         match self {
-            Self::Standing(ruling) => ruling.lets_in(),
+            Self::Status(ruling) => ruling.lets_in(),
             Self::Groups(_) => true,
             Self::Password(..) => false,
         }
@@ -526,7 +573,7 @@ impl PendingChange {
 
     fn change(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
         match &self.edit {
-            Edit::Standing(ruling) => {
+            Edit::Status(ruling) => {
                 return self.approval.decide(*ruling, account, &self.by, &self.origin);
             }
             Edit::Groups(groups) => account.groups.clone_from(groups),

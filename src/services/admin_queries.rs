@@ -86,7 +86,7 @@ impl AdminQueries {
     /// How many accounts wait for approval and nothing else, of the first 1000 that are not approved.
     pub async fn waiting(&self) -> Result<usize, StoreError> {
         let filter = AccountFilter {
-            standing: Some(AccountStatus::AwaitingApproval),
+            status: Some(AccountStatus::AwaitingApproval),
             ..AccountFilter::default()
         };
         let page = self.store.find_accounts(filter, None, COUNTED).await?;
@@ -148,10 +148,5 @@ impl AdminQueries {
             }
         }
         Ok(found)
-    }
-
-    /// Up to `limit` mails that wait or failed, in the order they were enqueued, from the one after `after`.
-    pub async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
-        self.store.mails(after, limit).await
     }
 }

@@ -43,7 +43,7 @@ impl Approval {
         let administrators = self.store.group_members(&self.administrators).await?;
         let mut active = administrators
             .iter()
-            .filter(|administrator| administrator.standing == AccountStatus::Active)
+            .filter(|administrator| administrator.status == AccountStatus::Active)
             .peekable();
         if active.peek().is_none() || !self.mailer.may_announce() {
             return Ok(Vec::new());
@@ -59,7 +59,7 @@ impl Approval {
 
     /// Whether an administrator's decision is all that an account lacks.
     pub(super) fn awaits_only_approval(&self, account: &Account) -> bool {
-        account.standing == AccountStatus::AwaitingApproval && !self.awaits_proof(account)
+        account.status == AccountStatus::AwaitingApproval && !self.awaits_proof(account)
     }
 
     /// Whether its owner has to prove the address first.
@@ -85,13 +85,13 @@ impl Approval {
         by: &Actor,
         origin: &Origin,
     ) -> Result<Vec<Mail>, EditError> {
-        let before = account.standing;
-        account.standing = change.on(before).ok_or(EditError::Status(before))?;
-        if account.standing == before {
+        let before = account.status;
+        account.status = change.on(before).ok_or(EditError::Status(before))?;
+        if account.status == before {
             return Ok(Vec::new());
         }
         account.decision = Some(self.decision(by));
-        let topic = match (before, account.standing) {
+        let topic = match (before, account.status) {
             (AccountStatus::AwaitingApproval | AccountStatus::Declined, AccountStatus::Active) => {
                 MailKind::Approved
             }

@@ -130,11 +130,11 @@ impl DeferredRevocations {
             return Ok(RetryOutcome::Kept);
         };
         match &revocation.act {
-            AccountAct::Disable(_) if account.standing != AccountStatus::Active => Ok(RetryOutcome::Kept),
+            AccountAct::Disable(_) if account.status != AccountStatus::Active => Ok(RetryOutcome::Kept),
             AccountAct::Disable(decision) => {
                 let decision = decision.clone();
                 let disabled = edit(&self.store, &revocation.guarded, account.id, move |account| {
-                    account.standing = AccountStatus::Disabled;
+                    account.status = AccountStatus::Disabled;
                     account.decision = Some(decision.clone());
                 });
                 match disabled.await {

@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::approval::Approval;
+use super::input::{parse_email, parse_new_password};
 use super::mail::NOBODY;
-use super::new_password::choose;
-use super::sign_up::parse_email;
 use super::{
     AccessKeys, Actor, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy,
     Sessions, SharedServices, SignUpField, SignUpNext,
@@ -21,6 +20,7 @@ use crate::model::{
     Username,
 };
 use crate::random::Random;
+use crate::route::Page;
 use crate::secret::Secret;
 use crate::store::{ConsumeToken, SessionsToEnd, StoreError, TokenEffect};
 
@@ -230,7 +230,7 @@ impl EmailTokens {
     ) -> Result<(), LinkError> {
         let (digest, good) = self.reset_token(token).await?;
         let account = self.store.account(good.account).await?.ok_or(LinkError::Void)?;
-        let password = choose(
+        let password = parse_new_password(
             &self.policy,
             password,
             again,
@@ -289,7 +289,7 @@ impl EmailTokens {
         self.audit
             .note(origin, &Event::about(Kind::ResetLink, account).by(by));
         let base = self.public_url.as_str().trim_end_matches('/');
-        let link = format!("{base}/.auth/reset?token={}", token.expose());
+        let link = format!("{base}{}?token={}", Page::Reset.path(), token.expose());
         Ok((Secret::new(link), expires_at))
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Actor, Audit, Event, Kept, Kind, MailFilter, Mailer, Origin, SharedServices};
+use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::ids::MailId;
 use crate::model::{AuditDetail, DetailKey, MailState, QueuedMail};
@@ -45,10 +45,10 @@ impl FailedMails {
         }
     }
 
-    /// The same for all that a filter lets through. How many had failed.
+    /// The same for all that `wanted` says. How many had failed.
     pub async fn send_all_again(
         &self,
-        filter: &MailFilter,
+        wanted: impl Fn(&QueuedMail) -> bool + Send + Sync,
         by: &Actor,
         origin: &Origin,
     ) -> Result<usize, StoreError> {
@@ -56,7 +56,7 @@ impl FailedMails {
         loop {
             let mails = self.store.mails(after, COUNTED).await?;
             after = mails.last().map(|kept| kept.mail.id);
-            for kept in mails.iter().filter(|kept| filter.passes(kept)) {
+            for kept in mails.iter().filter(|queued| wanted(queued)) {
                 let is_failed = matches!(kept.state, MailState::Failed(_));
                 if is_failed && self.send_once_more(kept, by, origin).await? {
                     again += 1;
@@ -90,6 +90,7 @@ impl FailedMails {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::MailFilter;
     use crate::services::test_support::{EMAIL, TestEnv, client, tester};
 
     #[tokio::test]
@@ -147,7 +148,7 @@ mod tests {
             let (by, origin) = (tester(), client());
             services
                 .failed_mails
-                .send_all_again(filter, &by, &origin)
+                .send_all_again(|mail| filter.passes(mail), &by, &origin)
                 .await
                 .unwrap()
         };

@@ -5,15 +5,79 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, SharedServices};
+use super::{AccountError, Accounts, Actor, Audit, Event, Kept, Kind, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::InvitationId;
 use crate::model::{AuditDetail, DetailKey, Email, Invitation, InvitationKind, MailKind, PlainToken};
 use crate::random::Random;
+use crate::route::Page;
 use crate::store::StoreError;
+
+/// Invitations to sign up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewInvitations {
+    /// Whom they serve.
+    pub invitees: Invitees,
+    /// The groups of the accounts that they make.
+    pub groups: BTreeSet<String>,
+    /// How long they last.
+    pub ttl: Duration,
+}
+
+/// Whom invitations serve.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Invitees {
+    /// Whoever has the link of one of so many.
+    Anyone(u16),
+    /// These addresses, each by an invitation of its own.
+    Only(Vec<Email>),
+    /// The same; each is mailed there, and its link shown nowhere.
+    Mailed(Vec<Email>),
+}
+
+impl Invitees {
+    /// The addresses, if they serve any in particular.
+    pub fn emails(&self) -> &[Email] {
+        match self {
+            Self::Anyone(_) => &[],
+            Self::Only(emails) | Self::Mailed(emails) => emails,
+        }
+    }
+}
+
+/// An invitation that was made just now, with its link unless that was mailed.
+#[derive(Clone, Debug)]
+pub struct IssuedInvitation {
+    /// The invitation.
+    pub invitation: Invitation,
+    /// The link.
+    pub link: Option<String>,
+}
+
+/// Why nobody was invited.
+#[derive(Debug, thiserror::Error)]
+pub enum InvitationError {
+    /// These have an account already: what was asked for is not what was meant.
+    #[error("{} already: nobody is invited", have_accounts(.0))]
+    Known(Vec<Email>),
+    /// Groups that no account can be in.
+    #[error(transparent)]
+    Groups(#[from] AccountError),
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn have_accounts(emails: &[Email]) -> String {
+    let names: Vec<&str> = emails.iter().map(Email::as_str).collect();
+    let have = if names.len() == 1 { "has" } else { "have" };
+    format!("{} {have} an account", names.join(", "))
+}
 
 /// The service.
 #[derive(Debug)]
@@ -39,6 +103,42 @@ impl Invitations {
             public_url: config.public_url.clone(),
             administrators: config.admin.group.clone(),
         }
+    }
+
+    /// Makes invitations to sign up, and mails them in the language of `origin` where that is asked for. Makes none if one of the addresses has
+    /// an account, and so no use for it.
+    pub async fn invite(
+        &self,
+        new: NewInvitations,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<Vec<IssuedInvitation>, InvitationError> {
+        let NewInvitations {
+            invitees,
+            groups,
+            ttl,
+        } = new;
+        let groups = Accounts::group_names(&groups)?;
+        let known = self.known(invitees.emails()).await?;
+        if !known.is_empty() {
+            return Err(InvitationError::Known(known));
+        }
+        let mails = matches!(invitees, Invitees::Mailed(_));
+        let receivers = match invitees {
+            Invitees::Anyone(count) => vec![None; count.into()],
+            Invitees::Only(emails) | Invitees::Mailed(emails) => emails.into_iter().map(Some).collect(),
+        };
+        let mut issued = Vec::with_capacity(receivers.len());
+        for email in receivers {
+            let created = self.create(InvitationKind::Signup, email, groups.clone(), ttl, by, origin);
+            let (link, invitation) = created.await?;
+            if mails {
+                self.mail(&invitation, origin).await?;
+            }
+            let link = Some(link).filter(|_| !mails);
+            issued.push(IssuedInvitation { invitation, link });
+        }
+        Ok(issued)
     }
 
     /// Makes an invitation. Its link is returned here and nowhere else.
@@ -76,13 +176,13 @@ impl Invitations {
         self.note(event, &invitation, by, origin);
         let base = self.public_url.as_str().trim_end_matches('/');
         Ok((
-            format!("{base}/.auth/signup?invitation={}", token.expose()),
+            format!("{base}{}?invitation={}", Page::SignUp.path(), token.expose()),
             invitation,
         ))
     }
 
-    /// Those of the addresses that have an account, and so no use for an invitation.
-    pub async fn known(&self, emails: &[Email]) -> Result<Vec<Email>, StoreError> {
+    /// Those of the addresses that have an account.
+    async fn known(&self, emails: &[Email]) -> Result<Vec<Email>, StoreError> {
         let mut known = Vec::new();
         for email in emails {
             if self.store.account_by_email(email).await?.is_some() {
@@ -92,24 +192,14 @@ impl Invitations {
         Ok(known)
     }
 
-    /// Makes an invitation for an address and mails it there. Its link is in the mail and nowhere else.
-    pub async fn mail(
-        &self,
-        email: Email,
-        groups: BTreeSet<String>,
-        ttl: Duration,
-        by: &Actor,
-        origin: &Origin,
-    ) -> Result<Invitation, StoreError> {
-        let kind = InvitationKind::Signup;
-        let created = self.create(kind, Some(email.clone()), groups, ttl, by, origin);
-        let (_, invitation) = created.await?;
-        // The token of the link that was just made is replaced when the mail goes out.
-        let mail = self
-            .mailer
-            .mail_by_administrator(&email, MailKind::Invitation(invitation.id), origin);
-        self.mailer.enqueue(vec![mail]).await?;
-        Ok(invitation)
+    /// Mails an invitation to its address; the token of its link is replaced when the mail goes out.
+    async fn mail(&self, invitation: &Invitation, origin: &Origin) -> Result<(), StoreError> {
+        let Some(email) = &invitation.email else {
+            return Ok(());
+        };
+        let topic = MailKind::Invitation(invitation.id);
+        let mail = self.mailer.mail_by_administrator(email, topic, origin);
+        self.mailer.enqueue(vec![mail]).await
     }
 
     /// Those that are good for something, oldest first.

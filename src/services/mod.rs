@@ -18,11 +18,11 @@ mod challenges;
 mod change_rate_limiter;
 mod deferred_revocations;
 mod derived_key_cache;
-mod display_name;
 mod email_tokens;
 mod failed_mails;
 mod gcra;
 mod hasher;
+mod input;
 mod invitations;
 mod ip_rate_limiter;
 mod kept;
@@ -31,7 +31,6 @@ mod link_lifetimes;
 mod lockout;
 mod mail;
 mod master_keys;
-mod new_password;
 mod password_hash;
 mod password_policy;
 mod pending_revocations;
@@ -82,11 +81,11 @@ pub use audit::{Audit, AuditError, Event, EventOutcome, Kind, Origin};
 pub use change_rate_limiter::TooManyChanges;
 pub use deferred_revocations::DeferredRevocations;
 pub use derived_key_cache::DerivedKeyCache;
-pub use display_name::{DisplayNameError, LONGEST_NAME};
 pub use email_tokens::{Confirmation, EmailTokens, LinkError};
 pub use failed_mails::FailedMails;
 pub use hasher::{Busy, HashPermit, Hasher, PasswordCheck};
-pub use invitations::Invitations;
+pub use input::{DisplayNameError, FieldError, LONGEST_NAME, SignUpField};
+pub use invitations::{InvitationError, Invitations, Invitees, IssuedInvitation, NewInvitations};
 pub use key_sign_in::{KeyCredential, KeySignIn, KeySignInError};
 pub use mail::{LETTER, MailError, MailProbe, Mailer, ProbeError};
 pub use master_keys::MasterKeyError;
@@ -96,7 +95,7 @@ pub use secret_encryption::{SecretCipherError, check_master_key, require_master_
 pub use session_cookie::{PresentedCookie, SessionCookie};
 pub use sessions::{SessionInfo, Sessions};
 pub use sign_in::{SignIn, SignInError, SignedIn};
-pub use sign_up::{FieldError, SignUp, SignUpError, SignUpField, SignUpForm, SignUpNext};
+pub use sign_up::{SignUp, SignUpError, SignUpForm, SignUpNext};
 
 /// What accounts and events are looked for by, and what is found: the questions of the pages are those of the store.
 pub use crate::store::{

@@ -89,7 +89,7 @@ impl PendingRevocations {
         self.accounts().remove(&id);
     }
 
-    /// Another decision about the account's standing is in the store; a deletion stays to be told.
+    /// Another decision about the account's status is in the store; a deletion stays to be told.
     pub(super) fn remove_disabled(&self, id: AccountId) {
         let is_disabled = |revocation: &AccountRevocation| matches!(revocation.act, AccountAct::Disable(_));
         let mut accounts = self.accounts();

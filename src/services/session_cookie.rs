@@ -23,8 +23,8 @@ pub struct SessionCookie {
     name: String,
     language_name: String,
     notice_name: String,
-    /// What follows the value.
-    attributes: String,
+    /// `; Domain=`, if it is for more hosts than one.
+    domain: String,
     max_age: u64,
 }
 
@@ -45,7 +45,7 @@ impl SessionCookie {
             language_name: format!("{name}-lang"),
             notice_name: format!("{name}-notice"),
             name,
-            attributes: format!("; Path=/{domain}; Secure; HttpOnly; SameSite=Lax"),
+            domain,
             max_age: config.absolute.0.as_secs(),
         }
     }
@@ -84,20 +84,24 @@ impl SessionCookie {
 
     /// `Set-Cookie` for a new session.
     pub fn set(&self, token: &PlainToken) -> HeaderValue {
-        let mut value = self.header(token.expose(), self.max_age);
+        let mut value = set_cookie(&self.name, token.expose(), &self.domain, self.max_age);
         value.set_sensitive(true);
         value
     }
 
     /// `Set-Cookie` that removes it.
     pub fn clear(&self) -> HeaderValue {
-        self.header("", 0)
+        set_cookie(&self.name, "", &self.domain, 0)
     }
 
-    /// A name or domain that cannot stand in a header makes an empty one: nobody is signed in by it.
-    fn header(&self, value: &str, max_age: u64) -> HeaderValue {
-        let text = format!("{}={value}{}; Max-Age={max_age}", self.name, self.attributes);
-        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    /// `Set-Cookie` that has the browser ask for pages in a language for a year. It is for one host.
+    pub fn set_language(&self, tag: &str) -> HeaderValue {
+        set_cookie(&self.language_name, tag, "", 365 * 24 * 60 * 60)
+    }
+
+    /// `Set-Cookie` that has the next login page say what was done, for so many seconds. It is for one host.
+    pub fn set_notice(&self, notice: &str, max_age: u64) -> HeaderValue {
+        set_cookie(&self.notice_name, notice, "", max_age)
     }
 
     /// Removes the gateway's own cookies from what goes upstream (S33). Other cookies stay as they are, byte for byte.
@@ -133,6 +137,13 @@ impl SessionCookie {
             .iter()
             .any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
     }
+}
+
+/// `Set-Cookie` with the attributes that every cookie of the gateway's has. A name or domain that cannot stand in a header
+/// makes an empty one: nobody is signed in by it.
+fn set_cookie(name: &str, value: &str, domain: &str, max_age: u64) -> HeaderValue {
+    let text = format!("{name}={value}; Path=/{domain}; Secure; HttpOnly; SameSite=Lax; Max-Age={max_age}");
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// Name and value of one cookie (RFC 6265, section 5.2).

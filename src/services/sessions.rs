@@ -157,7 +157,7 @@ impl Sessions {
 
     async fn owner(&self, id: AccountId) -> Result<Owner, StoreError> {
         match self.store.account(id).await {
-            Ok(Some(account)) if account.standing == AccountStatus::Active => {
+            Ok(Some(account)) if account.status == AccountStatus::Active => {
                 Ok(Owner::Active(Box::new(account)))
             }
             Ok(_) => Ok(Owner::ShutOut),
@@ -378,7 +378,7 @@ impl Sessions {
         let stored = self.store.account(id).await?;
         for session in self.matching(SessionsToEnd::Account(id, None)) {
             match &stored {
-                Some(current) if current.standing == AccountStatus::Active => session.refresh(current),
+                Some(current) if current.status == AccountStatus::Active => session.refresh(current),
                 _ => session.end(),
             }
         }
@@ -389,7 +389,7 @@ impl Sessions {
     fn restrict(&self, account: &Account) {
         self.unsettled().insert(account.id);
         for session in self.matching(SessionsToEnd::Account(account.id, None)) {
-            match account.standing {
+            match account.status {
                 AccountStatus::Active => session.restrict(&account.groups),
                 _ => session.end(),
             }

@@ -23,7 +23,7 @@ pub(super) enum Ineligible {
 impl SignInPolicy {
     /// Whether it may.
     pub(super) fn check(self, account: &Account) -> Result<(), Ineligible> {
-        match account.standing {
+        match account.status {
             AccountStatus::Disabled => Err(Ineligible::Disabled),
             _ if self.verified_only && !account.email_verified => Err(Ineligible::NotVerified),
             AccountStatus::AwaitingApproval | AccountStatus::Declined => Err(Ineligible::NotApproved),

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::approval::Approval;
+use super::input::{is_reserved, parse_email, parse_new_password, parse_username};
 use super::ip_rate_limiter::{Cost, IpRateLimiter};
-use super::new_password::choose;
+use super::mail::NOBODY;
 use super::terms::Terms;
-use super::{Audit, Busy, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy};
+use super::{
+    Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy, SignUpField,
+};
 use crate::clock::Clock;
 use crate::config::{SignupConfig, SignupMode};
 use crate::ids::{AccountId, InvitationId};
@@ -20,13 +23,6 @@ use crate::model::{
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccount, StoreError};
-
-mod existing_account;
-mod fields;
-mod parse;
-
-pub use fields::{FieldError, SignUpField};
-pub(super) use parse::{is_reserved, parse_email, parse_username};
 
 /// What somebody filled in.
 #[derive(Debug)]
@@ -62,7 +58,7 @@ impl SignUpNext {
     pub(super) fn of(account: &Account, verify_email: bool) -> Self {
         if verify_email && !account.email_verified {
             Self::Verify
-        } else if account.standing == AccountStatus::AwaitingApproval {
+        } else if account.status == AccountStatus::AwaitingApproval {
             Self::Approval
         } else {
             Self::Login
@@ -251,28 +247,20 @@ impl SignUp {
 
         let password_hash = self.hasher.place()?.hash(valid.password.clone()).await?;
         let now = self.clock.now();
+        let id = AccountId::new(now, &self.random);
         let account = Account {
-            id: AccountId::new(now, &self.random),
-            username: valid.username,
-            email: valid.email,
             email_verified: first_administrator,
-            name: None,
             groups: invitation
                 .as_ref()
                 .map_or_else(BTreeSet::new, |invitation| invitation.groups.clone()),
-            password_hash,
-            standing: if self.config.approval && !first_administrator {
+            status: if self.config.approval && !first_administrator {
                 AccountStatus::AwaitingApproval
             } else {
                 AccountStatus::Active
             },
-            decision: None,
-            created_at: now,
-            password_changed_at: now,
-            former_usernames: Vec::new(),
-            pending_email: None,
             agreements: self.terms.agreement().into_iter().collect(),
             language: origin.language.clone(),
+            ..Account::new(id, valid.username, valid.email, password_hash, now)
         };
         // One that ran out meanwhile is void in the store.
         let used_at = invitation.as_ref().map_or(now, |invitation| {
@@ -333,7 +321,7 @@ impl SignUp {
         {
             errors.push((SignUpField::Username, FieldError::UsernameTaken));
         }
-        let password = choose(
+        let password = parse_new_password(
             &self.policy,
             &form.password,
             &form.password_confirm,
@@ -366,6 +354,30 @@ impl SignUp {
             .announce(origin, &about(Kind::SignUpBegin, account, invitation))
             .await
             .map_err(|_| SignUpError::Unrecorded)
+    }
+
+    /// A signup with an address that has an account, where addresses are verified: the answer is that of a new account
+    /// after the same work (S18), and the mail tells the owner. One hash and one write, as for a new account; also where
+    /// the client's share of mails is spent.
+    async fn notify_holder(
+        &self,
+        holder: &Account,
+        password: Password,
+        origin: &Origin,
+    ) -> Result<(), SignUpError> {
+        let known = Some(holder.password_hash.clone());
+        let verdict = self.hasher.place()?.verify(password, known).await;
+        let topic = match (holder.email_verified, verdict.matches) {
+            (false, true) => MailKind::VerifyEmail,
+            (true, _) | (false, false) => MailKind::AlreadyRegistered,
+        };
+        let mail = self.mailer.mail_for_anybody(&holder.email, topic, origin);
+        let mail = match (mail, NOBODY.parse()) {
+            (None, Ok(nobody)) => Some(self.mailer.mail(&nobody, MailKind::VerifyEmail, origin)),
+            (mail, _) => mail,
+        };
+        self.mailer.enqueue(mail.into_iter().collect()).await?;
+        Ok(())
     }
 }
 

@@ -130,7 +130,7 @@ impl TestEnv {
     pub(super) async fn set_status(&self, status: AccountStatus) {
         let account = self.account(EMAIL).await;
         let changed = Account {
-            standing: status,
+            status,
             ..account.clone()
         };
         self.store.update_account(&account, changed, "").await.unwrap();

@@ -36,7 +36,7 @@ pub struct AccountFilter {
     /// The address, the username, one that it had before, the name or a word of it begins with this, in any case.
     pub text: Option<String>,
     /// Stands there.
-    pub standing: Option<AccountStatus>,
+    pub status: Option<AccountStatus>,
     /// Is in this group.
     pub group: Option<String>,
 }
@@ -54,7 +54,7 @@ impl AccountFilter {
 
     /// Whether it lets an account through, its text aside.
     pub fn passes(&self, account: &Account) -> bool {
-        self.standing.is_none_or(|standing| standing == account.standing)
+        self.status.is_none_or(|status| status == account.status)
             && self.group.as_deref().is_none_or(|group| account.is_in(group))
     }
 

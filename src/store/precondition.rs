@@ -46,7 +46,7 @@ impl Precondition {
         session: Option<&Session>,
     ) -> Result<(), StoreError> {
         let account = account
-            .filter(|account| account.standing == AccountStatus::Active)
+            .filter(|account| account.status == AccountStatus::Active)
             .ok_or(PreconditionError::AccountInactive)?;
         if session.is_none_or(|session| session.account != self.account) {
             return Err(PreconditionError::SessionEnded.into());

@@ -70,7 +70,7 @@ pub(super) fn voids_tokens(current: &Account, changed: &Account) -> bool {
 /// an account to another address.
 pub(super) fn serves_account(token: &EmailToken, account: &Account, now: Timestamp) -> bool {
     now < token.expires_at
-        && (token.purpose != Purpose::ChangeEmail || account.standing == AccountStatus::Active)
+        && (token.purpose != Purpose::ChangeEmail || account.status == AccountStatus::Active)
 }
 
 /// Whether an invitation is good for an account with this address, as far as it does not depend on other accounts.
@@ -89,7 +89,7 @@ pub(super) struct GuardedGroup {
 impl GuardedGroup {
     /// Whether an account is in the group and may sign in.
     pub(super) fn is_active_member(&self, account: &Account) -> bool {
-        account.standing == AccountStatus::Active
+        account.status == AccountStatus::Active
             && (account.email_verified || !self.verified_only)
             && account.is_in(&self.group)
     }

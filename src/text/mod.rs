@@ -198,6 +198,7 @@ pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{AccountStatus, AuditKind, DetailKey, MailKind};
     use crate::refusal::Problem;
 
     #[test]
@@ -236,6 +237,21 @@ mod tests {
             ["title", "detail", "operator"].map(|part| format!("problem.{}.{part}", problem.slug()))
         });
         let mut used: BTreeSet<String> = kinds.collect();
+        // What templates name by what they show.
+        let mut shown = |group: &str, names: Vec<&str>| {
+            used.extend(
+                names
+                    .iter()
+                    .map(|name| format!("{group}.{}", name.replace(' ', "-"))),
+            );
+        };
+        shown(
+            "status",
+            AccountStatus::ALL.iter().map(|status| status.as_str()).collect(),
+        );
+        shown("event", AuditKind::ALL.iter().map(|kind| kind.as_str()).collect());
+        shown("fact", DetailKey::ALL.iter().map(|key| key.as_str()).collect());
+        shown("topic", MailKind::NAMES.to_vec());
         let names: BTreeSet<&str> = known.iter().filter_map(|key| key.split('.').next()).collect();
         for literal in code.split('"') {
             let looks_like_a_key = literal.split_once('.').is_some_and(|(first, rest)| {

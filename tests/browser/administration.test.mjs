@@ -68,7 +68,7 @@ for (const { lang, script, how } of WAYS) {
 
       await visit(async (page) => {
         await enter(page, administrator, "/.auth/admin");
-        await click(page, 'a[href*="standing=awaiting-approval"]');
+        await click(page, 'a[href*="status=awaiting-approval"]');
         assert.ok((await page.locator("main").innerText()).includes(who.email), "among those who wait");
         await open(page, who);
         await field(page, "reason").first().fill("one of us");

@@ -1,7 +1,8 @@
 //! Accounts that an administrator approves first, over the wire: as a form without scripts, and as JSON.
 
 use serde_json::{Value, json};
-use vestibule::control::{Command, UserChange};
+use vestibule::control::Command;
+use vestibule::services::AccountChange;
 
 use crate::harness::{PASSWORD, Running, form, soon};
 
@@ -51,7 +52,7 @@ async fn s15_a_program_waits_for_approval() {
         let slug = problem["type"].as_str().unwrap().rsplit('/').next().unwrap();
         assert_eq!((status, slug), (401, "not-approved"), "{problem}");
     }
-    gateway.change_user("ann", UserChange::Approve).await;
+    gateway.change_user("ann", AccountChange::Approve).await;
     assert_eq!(log_in(&gateway, "ann", PASSWORD).await.0, 200);
 }
 
@@ -88,7 +89,7 @@ async fn a_decision_and_its_reason_are_kept_and_recorded() {
     let gateway = gateway().await;
     sign_up(&gateway, "ann").await;
     gateway
-        .change_user_because("ann", UserChange::Decline, "not one of us")
+        .change_user_because("ann", AccountChange::Decline, "not one of us")
         .await;
     let (status, problem) = log_in(&gateway, "ann", PASSWORD).await;
     assert_eq!(status, 401, "{problem}");
@@ -98,7 +99,7 @@ async fn a_decision_and_its_reason_are_kept_and_recorded() {
     );
 
     let shown = gateway.command(Command::ShowUser("ann".to_owned())).await;
-    assert_eq!(shown["standing"], "declined");
+    assert_eq!(shown["status"], "declined");
     assert_eq!(shown["decision"]["reason"], "not one of us");
     let record = std::fs::read_to_string(gateway.file("audit.jsonl")).unwrap();
     let event = record.lines().find(|line| line.contains("\"decline\"")).unwrap();

@@ -1,10 +1,12 @@
 //! The audit log of a gateway that runs.
 
 use serde_json::json;
+use vestibule::api::AuditEventList;
 use vestibule::config::AuditMode;
-use vestibule::control::{AuditQuery, Command, UserChange};
+use vestibule::control::{AuditQuery, Command};
 use vestibule::model::AuditEvent;
-use vestibule::store::{AuditFilter, AuditOrder, AuditPage};
+use vestibule::services::AccountChange;
+use vestibule::store::{AuditFilter, AuditOrder};
 
 use crate::harness::{PASSWORD, Running, soon};
 
@@ -25,8 +27,8 @@ async fn recorded(gateway: &Running, account: &str) -> Vec<AuditEvent> {
         limit: 100,
     };
     let answer = gateway.command(Command::ReadAudit(query)).await;
-    let page: AuditPage = serde_json::from_value(answer).unwrap();
-    page.events.into_iter().map(|(_, event)| event).collect()
+    let page: AuditEventList = serde_json::from_value(answer).unwrap();
+    page.events.into_iter().map(|shown| shown.event).collect()
 }
 
 #[tokio::test]
@@ -41,7 +43,7 @@ async fn s51_who_what_from_where_and_which_request() {
             .unwrap();
         let request = refused.headers()["x-request-id"].to_str().unwrap().to_owned();
         gateway
-            .change_user_because("ann", UserChange::Disable, "left")
+            .change_user_because("ann", AccountChange::Disable, "left")
             .await;
         assert!(!ann.is_signed_in().await);
 

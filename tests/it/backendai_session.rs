@@ -2,10 +2,12 @@
 
 use http::HeaderMap;
 use serde_json::{Value, json};
+use vestibule::api::AuditEventList;
 use vestibule::clock::Clock;
 use vestibule::config::{Allow, Compat, Config, RouteConfig};
-use vestibule::control::{AuditQuery, Command, UserChange};
-use vestibule::store::{AuditFilter, AuditOrder, AuditPage};
+use vestibule::control::{AuditQuery, Command};
+use vestibule::services::AccountChange;
+use vestibule::store::{AuditFilter, AuditOrder};
 
 use crate::harness::{Application, PASSWORD, Person, ProgramReply, Running, route, soon};
 
@@ -146,12 +148,13 @@ async fn s9_the_session_form_counts_with_the_page() {
         limit: 7,
     };
     let read = gateway.command(Command::ReadAudit(query)).await;
-    let page: AuditPage = serde_json::from_value(read).unwrap();
+    let page: AuditEventList = serde_json::from_value(read).unwrap();
     let sign_ins = page
         .events
         .iter()
-        .filter(|(_, event)| event.event.as_str() == "sign-in");
-    let reasons: Vec<_> = sign_ins.map(|(_, event)| event.reason.as_deref()).collect();
+        .map(|shown| &shown.event)
+        .filter(|event| event.event.as_str() == "sign-in");
+    let reasons: Vec<_> = sign_ins.map(|event| event.reason.as_deref()).collect();
     let (locked, invalid) = (Some("locked"), Some("invalid-credentials"));
     assert_eq!(reasons, [locked, locked, invalid, invalid, invalid, invalid]);
 }
@@ -171,8 +174,8 @@ async fn s17_who_may_not_sign_in_on_the_page_may_not_here() {
     assert_eq!(visitor.post_json("/.auth/signup", form).await.status, 201);
     for (change, expected) in [
         (None, "not-approved"),
-        (Some(UserChange::Approve), ""),
-        (Some(UserChange::Disable), "account-disabled"),
+        (Some(AccountChange::Approve), ""),
+        (Some(AccountChange::Disable), "account-disabled"),
     ] {
         if let Some(change) = change {
             gateway.change_user("ann", change).await;

@@ -164,7 +164,7 @@ async fn s49_a_row_that_cannot_be_read_shuts_out_its_account_alone() {
         assert!(log.lines().any(names_it), "{log}");
         assert_eq!(visit(&program, &site, &ann).await, 200);
         assert_eq!(visit(&program, &site, &bob).await, if serves { 200 } else { 401 });
-        let listed = site.ask(&["key", "list"]);
+        let listed = site.list(&["key", "list"]);
         let live = |key: &str| {
             let mut keys = listed.as_array().unwrap().iter();
             keys.any(|listed| listed["access_key"] == key && listed["live"] == true)

@@ -7,12 +7,13 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use vestibule::clock::Clock;
-use vestibule::control::{Command, NewInvitations, SocketClient as Administrator};
+use vestibule::control::SocketClient as Administrator;
 use vestibule::model::LockoutPolicy;
 use vestibule::random::Random;
+use vestibule::services::{Invitees, NewInvitations};
 use vestibule::store::sled::SledStore;
 
-use crate::harness::{PASSWORD, Program, Site, in_full, soon};
+use crate::harness::{PASSWORD, Program, Site, in_full, inviting, soon};
 
 use crate::store::ledger::{Deed, Ledger, LedgerEntry};
 
@@ -221,11 +222,10 @@ impl KillClient {
     }
 
     async fn invite(&self) -> Result<String, Gone> {
-        let command = Command::CreateInvitations(NewInvitations {
-            email: None,
+        let command = inviting(NewInvitations {
+            invitees: Invitees::Anyone(1),
             groups: BTreeSet::new(),
             ttl: Duration::from_hours(1),
-            count: 1,
         });
         let answer = self
             .administrator
@@ -233,7 +233,7 @@ impl KillClient {
             .await
             .map_err(|_| Gone)?
             .unwrap();
-        let (_, token) = answer[0]["link"]
+        let (_, token) = answer["link"]
             .as_str()
             .unwrap()
             .split_once("?invitation=")

@@ -8,11 +8,18 @@ use std::path::{Path, PathBuf};
 
 mod source;
 
-use source::{Name, names_in_the_program};
+use source::{Name, read_program};
 
 /// `(from, to, why)`: code in the module `from`, or below it, may name `to`, or what is below it.
 /// Modules that have no row as `from` import nothing from the crate.
 const EDGES: &[(&str, &str, &str)] = &[
+    ("api", "ids", "resources are named by ids"),
+    ("api", "model", "what a form is made of"),
+    (
+        "api",
+        "services",
+        "what they know of a resource beside its record",
+    ),
     ("ids", "random", "ids are partly random"),
     ("model", "ids", "what is known is known by an id"),
     ("model", "secret", "passwords and plain tokens are secrets"),
@@ -75,23 +82,27 @@ const EDGES: &[(&str, &str, &str)] = &[
         "trust_anchors",
         "whom a mail server is to be signed by",
     ),
+    ("services", "route::Page", "links in mails lead to pages"),
+    ("services::mail", "route::AccountPage", "which page a link is to"),
+    ("services::mail", "route::AdminPage", "which page a link is to"),
     ("services", "store", "the trait, where what they decide is kept"),
     ("log_writer", "metrics", "lines that are lost are counted"),
     ("metrics", "refusal", "refusals are counted by their kind"),
     ("refusal", "route::BadPath", "the hint why a path is refused"),
+    ("portal", "api", "programs read of a page what a command prints"),
     ("portal", "colour", "the accent"),
     ("portal", "config", "branding and switches"),
     ("portal", "model", "who is signed in"),
     ("portal", "refusal", "a page may refuse"),
     ("portal", "request", "what was asked"),
     (
-        "portal::signature_hints",
+        "portal::error_response",
         "route::BadPath",
         "why a path is refused",
     ),
     ("portal", "route::Page", "which page"),
-    ("portal::account", "route::AccountPage", "which page of these"),
-    ("portal::admin", "route::AdminPage", "which page of these"),
+    ("portal", "route::AccountPage", "which page of these"),
+    ("portal", "route::AdminPage", "which page of these"),
     (
         "portal::backendai_session",
         "route::BackendAiPage",
@@ -104,6 +115,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "portal",
         "the operator's templates and texts are judged before they are served",
     ),
+    ("app", "api", "where the gateway listens, and what a reload did"),
     ("app", "clock", "it is handed on to whoever tells the time"),
     ("app", "config", "the only place that sees all of it"),
     (
@@ -155,6 +167,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("authorize", "refusal", "policy may refuse"),
     ("authorize", "route", "a route has a policy"),
     ("authorize", "services", "a permit ends with its session"),
+    ("cli", "api", "what commands print"),
     ("cli", "app", "serve runs it"),
     ("cli", "clock", "a program begins with the machine's clock"),
     ("cli", "config", "every command reads it"),
@@ -204,6 +217,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "trust_anchors",
         "a file of authorities is read before anybody is to be trusted by it",
     ),
+    ("control", "api", "what commands answer"),
     ("control", "clock", "links and files have a time"),
     ("control", "config", "it opens what the configuration names"),
     (
@@ -228,6 +242,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("control", "services", "commands are executed by them"),
     ("control", "store", "it is opened here when no gateway runs"),
     ("cli::doctor", "doctor", "what it found is printed"),
+    ("doctor", "api", "what the gateway answers it"),
     ("doctor", "clock", "certificates end"),
     ("doctor", "config", "what should be there"),
     ("doctor", "control", "it asks the gateway that runs"),
@@ -240,7 +255,6 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("doctor", "random", "a mail has a name"),
     ("doctor", "route", "where the routes lead"),
     ("doctor", "services", "whether mail would leave"),
-    ("doctor", "store", "what it asks of the record"),
     (
         "doctor",
         "upstream",
@@ -365,7 +379,7 @@ const MAX_LINES: usize = 700;
 fn modules_name_only_what_the_law_allows() {
     let mut faults = Vec::new();
     let mut used = BTreeSet::new();
-    for name in names_in_the_program() {
+    for name in read_program().names {
         if !name.in_crate || same_top(&name.module, &name.path) || name.module == "crate" {
             continue;
         }
@@ -394,7 +408,8 @@ fn modules_name_only_what_the_law_allows() {
 
 #[test]
 fn fenced_crates_are_named_only_where_they_belong() {
-    let faults: Vec<_> = names_in_the_program()
+    let faults: Vec<_> = read_program()
+        .names
         .iter()
         .filter(|name| !name.in_crate)
         .filter_map(|name| {
@@ -407,6 +422,22 @@ fn fenced_crates_are_named_only_where_they_belong() {
         })
         .collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// A page's path is had from `route::Page`, which no other place can come to differ from.
+#[test]
+fn the_paths_of_pages_are_written_in_one_place() {
+    let (table, others): (Vec<_>, Vec<_>) = read_program()
+        .texts
+        .into_iter()
+        .filter(|text| text.text.contains("/.auth/"))
+        .partition(|text| text.place.starts_with("src/route/page.rs:"));
+    assert!(!table.is_empty());
+    let others: Vec<_> = others
+        .into_iter()
+        .map(|text| format!("{}: {:?}", text.place, text.text))
+        .collect();
+    assert!(others.is_empty(), "\n{}", others.join("\n"));
 }
 
 #[test]

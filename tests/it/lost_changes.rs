@@ -4,7 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vestibule::control::{Command, ServerInfo, SocketClient};
+use vestibule::api::ServerInfo;
+use vestibule::control::{Command, SocketClient};
 
 use crate::harness::{PASSWORD, Program, Site, soon};
 
@@ -17,8 +18,8 @@ const CONFIG: &str = r#"
     bcrypt_cost = 10
 "#;
 
-fn standing(site: &Site) -> Value {
-    site.ask(&["user", "show", "ann@example.com"])["standing"].clone()
+fn status(site: &Site) -> Value {
+    site.ask(&["user", "show", "ann@example.com"])["status"].clone()
 }
 
 /// The value of the metric that raises the alarm.
@@ -56,11 +57,11 @@ async fn a_flipped_bit_that_takes_decisions_back_is_an_alarm_until_the_operator_
     let site = Site::new(CONFIG);
     let add = ["user", "add", "ann@example.com", "--password-stdin", "--json"];
     site.run_with_input(&add, PASSWORD).document(0);
-    let before = standing(&site);
+    let before = status(&site);
     let db = site.path("data/store/db");
     let old = fs::read(&db).unwrap();
     let disabled = site.ask(&["user", "disable", "ann@example.com"]);
-    assert_ne!(disabled["standing"], before);
+    assert_ne!(disabled["status"], before);
     let mut bytes = fs::read(&db).unwrap();
     let place = bytes.iter().zip(&old).position(|(new, old)| new != old).unwrap();
     bytes[place] ^= 1;
@@ -69,7 +70,7 @@ async fn a_flipped_bit_that_takes_decisions_back_is_an_alarm_until_the_operator_
     let (gateway, said) = Program::start(&site);
     assert!(said.contains("was damaged") && said.contains("ERROR"), "{said}");
     assert!(said.contains("store import BACKUP"), "{said}");
-    assert_eq!(standing(&site), before, "it was taken back");
+    assert_eq!(status(&site), before, "it was taken back");
     let refused = site.run(&["store", "verify", "--json"]).document(1);
     assert!(refused.to_string().contains("was damaged"), "{refused}");
     assert_eq!(findings(&site)[0]["verdict"], "problem");

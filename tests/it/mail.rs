@@ -354,7 +354,7 @@ async fn all_mails_that_failed_and_that_are_meant_are_sent_again_at_once() {
     ] {
         let told = admin.post_json(page, fields.clone()).await;
         assert_eq!(
-            (told.status, &told.document["again"]),
+            (told.status, &told.document["again_count"]),
             (200, &json!(count)),
             "{fields}"
         );

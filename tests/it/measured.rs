@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use tokio::task::JoinSet;
 use vestibule::clock::Clock;
-use vestibule::control::UserChange;
+use vestibule::services::AccountChange;
 
 use crate::harness::signer::{Signer, get, with};
 use crate::harness::{Application, PASSWORD, Running, route, soon};
@@ -51,9 +51,9 @@ async fn s5_every_wrong_attempt_takes_the_same_time() {
         let signed_up = gateway.sign_up(&email, name, PASSWORD);
         assert_eq!(signed_up.await.status, 201, "{name}");
     }
-    gateway.change_user("known", UserChange::Approve).await;
-    gateway.change_user("disabled", UserChange::Approve).await;
-    gateway.change_user("disabled", UserChange::Disable).await;
+    gateway.change_user("known", AccountChange::Approve).await;
+    gateway.change_user("disabled", AccountChange::Approve).await;
+    gateway.change_user("disabled", AccountChange::Disable).await;
     let (client, url) = (gateway.client(), gateway.url("/.auth/login"));
     let names = ["known", "unknown", "disabled", "waiting"];
     let mut times: [Vec<Duration>; 4] = Default::default();
@@ -123,7 +123,7 @@ async fn s37_a_signature_takes_the_same_time_whatever_the_key_is() {
     let ann = gateway.signer("ann@example.com", now).await;
     let disabled = gateway.signer("disabled@example.com", now).await;
     gateway
-        .change_user("disabled@example.com", UserChange::Disable)
+        .change_user("disabled@example.com", AccountChange::Disable)
         .await;
     let of = |access_key: &str, secret_key: String| Signer {
         access_key: access_key.to_owned(),

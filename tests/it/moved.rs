@@ -163,7 +163,7 @@ async fn whatever_people_have_works_after_a_move() {
     let imported = quiet.run_with_input(&["store", "import", "--end-sessions", "--json"], &file);
     // One session of Ann's, and two links.
     assert_eq!(imported.document(0)["left_out"], 3);
-    assert_eq!(quiet.ask(&["session", "list"]), json!([]));
+    assert_eq!(quiet.list(&["session", "list"]), json!([]));
     assert_eq!(quiet.ask(&["store", "verify"])["faults"], json!([]));
     let imported = new_site.run_with_input(&["store", "import"], &file);
     assert_eq!(imported.status, 0, "{}", imported.stderr);

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use vestibule::control::{AccountQuery, AuditQuery, Command};
+use vestibule::services::{AccountFilter, AuditFilter, AuditOrder, Invitees, NewInvitations};
 
-use crate::harness::{PASSWORD, Person, Running, form, soon};
+use crate::harness::{PASSWORD, Person, Running, form, inviting, soon};
 
 const ACCOUNT: &str = "/.auth/admin/account";
 
@@ -54,6 +57,61 @@ async fn only_administrators_get_there_and_only_from_here() {
 }
 
 #[tokio::test]
+async fn programs_read_on_a_page_what_a_command_prints() {
+    let gateway = Running::start(|config| config.login.iam = true).await;
+    let admin = gateway.administrator("root1").await;
+    let ann = gateway.person("ann").await;
+    gateway.signer(&ann.email, Timestamp::UNIX_EPOCH).await;
+    let invitations = NewInvitations {
+        invitees: Invitees::Only(vec!["guest@example.com".parse().unwrap()]),
+        groups: ["ops".to_owned()].into(),
+        ttl: Duration::from_hours(1),
+    };
+    gateway.command(inviting(invitations)).await;
+    let accounts = || {
+        Command::FindUsers(AccountQuery {
+            filter: AccountFilter::default(),
+            after: None,
+            limit: 50,
+        })
+    };
+    let events = AuditQuery {
+        account: None,
+        filter: AuditFilter::default(),
+        order: AuditOrder::NewestFirst,
+        after: None,
+        exports: false,
+        limit: 50,
+    };
+    for (path, command) in [
+        ("/.auth/admin/accounts", accounts()),
+        ("/.auth/admin/account?id=ann", Command::ShowUser("ann".to_owned())),
+        ("/.auth/admin/invitations", Command::ListInvitations),
+        ("/.auth/admin/locks", Command::ListLocks),
+        ("/.auth/admin/audit", Command::ReadAudit(events)),
+    ] {
+        let printed = gateway.command(command).await;
+        assert_eq!(admin.get_json(path).await.document, printed, "{path}");
+    }
+    let of_ann = || Some("ann".to_owned());
+    let keys = gateway.command(Command::ListKeys(of_ann())).await;
+    assert_eq!(keys["access_keys"].as_array().unwrap().len(), 1);
+    assert_eq!(ann.get_json("/.auth/account/keys").await.document, keys);
+    let mut sessions = ann.get_json("/.auth/account/sessions").await.document;
+    assert_eq!(sessions["sessions"][0]["current"].take(), true);
+    let mut printed = gateway.command(Command::ListSessions(of_ann())).await;
+    assert_eq!(printed["sessions"][0]["current"].take(), false);
+    assert_eq!(sessions, printed);
+    let mut own = ann.get_json("/.auth/account").await.document;
+    assert_eq!(
+        own.as_object_mut().unwrap().remove("older_access_keys"),
+        Some(json!([]))
+    );
+    let printed = gateway.command(accounts()).await;
+    assert!(printed["accounts"].as_array().unwrap().contains(&own), "{own}");
+}
+
+#[tokio::test]
 async fn accounts_are_searched_and_shown() {
     let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;
@@ -75,15 +133,12 @@ async fn accounts_are_searched_and_shown() {
         .document;
     assert_eq!(emails(&found), ["root1@example.com"]);
     let found = admin
-        .get_json("/.auth/admin/accounts?standing=disabled")
+        .get_json("/.auth/admin/accounts?status=disabled")
         .await
         .document;
     assert!(emails(&found).is_empty());
 
-    let page = admin
-        .open("/.auth/admin/accounts?q=ann&standing=active")
-        .await
-        .page;
+    let page = admin.open("/.auth/admin/accounts?q=ann&status=active").await.page;
     assert!(
         page.contains("annette@example.com") && !page.contains("bob@example.com"),
         "{page}"
@@ -117,7 +172,7 @@ async fn s28_disabling_ends_the_sessions_at_once() {
         "{page}"
     );
     let (status, document) = act(&admin, "ann", "enable").await;
-    assert_eq!((status, &document["standing"]), (200, &json!("active")));
+    assert_eq!((status, &document["status"]), (200, &json!("active")));
     gateway.sign_in("ann@example.com").await;
 }
 
@@ -274,12 +329,12 @@ async fn the_password_is_asked_again_after_a_while_and_nothing_is_lost() {
         "{}",
         asked.page
     );
-    let standing = admin.get_json("/.auth/admin/account?id=ann").await.document["standing"].clone();
-    assert_eq!(standing, "active", "nothing is done before");
+    let status = admin.get_json("/.auth/admin/account?id=ann").await.document["status"].clone();
+    assert_eq!(status, "active", "nothing is done before");
     let proved = [&fields[..], &[("current_password", PASSWORD)]].concat();
     assert_eq!(admin.submit(ACCOUNT, &proved).await.status, 303);
     let shown = admin.get_json("/.auth/admin/account?id=ann").await.document;
-    assert_eq!(shown["standing"], "disabled");
+    assert_eq!(shown["status"], "disabled");
     assert_eq!(shown["decision"]["reason"], "left <the> team");
 }
 
@@ -331,7 +386,7 @@ async fn locks_in_force_are_seen_and_lifted() {
         "{page}"
     );
     assert!(page.contains("name=\"reason\""), "{page}");
-    assert_eq!(admin.get_json("/.auth/admin").await.document["locked"], 1);
+    assert_eq!(admin.get_json("/.auth/admin").await.document["locked_count"], 1);
     let (status, document) = act(&admin, "ann", "unlock").await;
     assert_eq!((status, &document["locked_for_seconds"]), (200, &Value::Null));
     gateway.sign_in("ann@example.com").await;
@@ -345,21 +400,24 @@ async fn whoever_waits_is_seen_and_decided_about() {
     .await;
     let admin = gateway.appointed("root1").await;
     gateway.sign_up("ann@example.com", "ann", PASSWORD).await;
-    assert_eq!(admin.get_json("/.auth/admin").await.document["waiting"], 1);
+    assert_eq!(admin.get_json("/.auth/admin").await.document["waiting_count"], 1);
     let (_, declined) = act(&admin, "ann", "decline").await;
-    assert_eq!(declined["standing"], "declined");
+    assert_eq!(declined["status"], "declined");
     let found = admin
-        .get_json("/.auth/admin/accounts?standing=declined")
+        .get_json("/.auth/admin/accounts?status=declined")
         .await
         .document;
     assert_eq!(found["accounts"][0]["email"], "ann@example.com");
     let (status, document) = act(&admin, "ann", "approve").await;
-    assert_eq!((status, &document["standing"]), (200, &json!("active")));
+    assert_eq!((status, &document["status"]), (200, &json!("active")));
     let decided = document["decision"]["by"].as_str();
     assert_eq!(decided, Some("root1@example.com"), "{document}");
-    assert_eq!(admin.get_json("/.auth/admin").await.document["waiting"], 0);
+    assert_eq!(admin.get_json("/.auth/admin").await.document["waiting_count"], 0);
     assert!(admin.get_json("/.auth/admin/mails").await.document["mails"].is_array());
-    assert_eq!(admin.get_json("/.auth/admin").await.document["failed_mails"], 0);
+    assert_eq!(
+        admin.get_json("/.auth/admin").await.document["failed_mail_count"],
+        0
+    );
 }
 
 /// The value of a hidden field of a page's forms.

@@ -25,7 +25,7 @@ async fn s17_what_the_status_leaves_no_choice_about_is_refused_by_name() {
     assert_eq!(status, 422, "{problem}");
     let said = problem["errors"]["action"].as_str().unwrap();
     assert!(said.contains("active") && said.contains("disabled"), "{said}");
-    assert_eq!(act(&admin, "ann", "disable").await.1["standing"], "disabled");
+    assert_eq!(act(&admin, "ann", "disable").await.1["status"], "disabled");
     for action in ["approve", "decline"] {
         let refused = admin
             .submit(ACCOUNT, &[("account", "ann"), ("action", action)])
@@ -34,7 +34,7 @@ async fn s17_what_the_status_leaves_no_choice_about_is_refused_by_name() {
         assert!(refused.page.contains("it can be enabled"), "{}", refused.page);
     }
     assert_eq!(act(&admin, "ann", "disable").await.0, 200, "it holds already");
-    assert_eq!(act(&admin, "ann", "enable").await.1["standing"], "active");
+    assert_eq!(act(&admin, "ann", "enable").await.1["status"], "active");
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn programs_send_numbers_and_lists_and_hear_what_is_wrong_by_field() {
     let document = json!({ "groups": ["ops"], "days": 7, "count": 2 });
     let told = admin.post_json(INVITATIONS, document).await;
     assert_eq!(told.status, 201, "{}", told.document);
-    assert_eq!(told.document["links"].as_array().unwrap().len(), 2);
+    assert_eq!(told.document["invitations"].as_array().unwrap().len(), 2);
     for (document, field) in [
         (json!({ "email": "Ann@example.com" }), "email"),
         (json!({ "email": "bob@example.com", "count": 3 }), "count"),
@@ -102,13 +102,21 @@ async fn administrators_see_where_somebody_is_signed_in_and_end_one_of_it() {
         admin.post_json(ACCOUNT, document)
     };
     let theirs = bob.get_json(SESSIONS).await.document["sessions"][0]["id"].clone();
-    assert_eq!(end(theirs).await.document, json!({ "ended": 0 }), "not hers");
+    assert_eq!(
+        end(theirs).await.document,
+        json!({ "ended_count": 0 }),
+        "not hers"
+    );
     assert_eq!(end(json!("nothing")).await.status, 404);
     let id = seen["id"].as_str().unwrap();
-    assert_eq!(end(json!(id)).await.document, json!({ "ended": 1 }));
+    assert_eq!(end(json!(id)).await.document, json!({ "ended_count": 1 }));
     assert!(!phone.is_signed_in().await);
     assert!(ann.is_signed_in().await && bob.is_signed_in().await);
-    assert_eq!(end(json!(id)).await.document, json!({ "ended": 0 }), "it is over");
+    assert_eq!(
+        end(json!(id)).await.document,
+        json!({ "ended_count": 0 }),
+        "it is over"
+    );
 
     let log = admin
         .get_json("/.auth/admin/audit?account=ann&event=session-end&outcome=success")

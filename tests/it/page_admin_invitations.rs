@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vestibule::config::SecretSource;
-use vestibule::control::{Command, MailedInvitations};
 use vestibule::secret::Secret;
+use vestibule::services::{Invitees, NewInvitations};
 
-use crate::harness::{PASSWORD, Running};
+use crate::harness::{PASSWORD, Running, inviting};
 
 const INVITATIONS: &str = "/.auth/admin/invitations";
 
@@ -30,7 +30,10 @@ async fn invitations_are_made_listed_and_revoked() {
         .post_json(INVITATIONS, json!({ "count": "2", "reason": "a fair" }))
         .await;
     assert_eq!(
-        (made.status, made.document["links"].as_array().unwrap().len()),
+        (
+            made.status,
+            made.document["invitations"].as_array().unwrap().len()
+        ),
         (201, 2)
     );
 
@@ -106,7 +109,7 @@ async fn one_that_is_mailed_is_in_the_mail_alone_and_serves_that_address() {
         )
         .await;
     assert_eq!(told.status, 201, "{}", told.document);
-    let mailed = told.document["mailed"].as_array().unwrap();
+    let mailed = told.document["invitations"].as_array().unwrap();
     assert_eq!(
         (mailed.len(), &mailed[0]["email"]),
         (1, &json!("other@example.com"))
@@ -166,14 +169,13 @@ async fn the_record_is_that_of_the_command() {
     let admin = gateway.administrator("root1").await;
     let fields =
         json!({ "email": "page@example.com", "groups": "dev,ops", "send": true, "reason": "a fair" });
-    let made = admin.post_json(INVITATIONS, fields).await.document["mailed"][0].take();
-    let new = MailedInvitations {
-        emails: vec!["command@example.com".parse().unwrap()],
+    let made = admin.post_json(INVITATIONS, fields).await.document["invitations"][0].take();
+    let new = NewInvitations {
+        invitees: Invitees::Mailed(vec!["command@example.com".parse().unwrap()]),
         groups: BTreeSet::from(["ops".to_owned(), "dev".to_owned()]),
         ttl: Duration::from_hours(7 * 24),
-        language: None,
     };
-    let commanded = gateway.command(Command::MailInvitations(new)).await[0].take();
+    let commanded = gateway.command(inviting(new)).await["invitations"][0].take();
     let recorded = async |invitation: &Value| {
         let who = invitation["email"].as_str().unwrap();
         let path = format!("/.auth/admin/audit?event=invitation-create&who={who}");

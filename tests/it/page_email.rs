@@ -1,8 +1,9 @@
 //! Moving an account to another address, and what its owner is told of changes, over the wire and by mail.
 
 use serde_json::json;
-use vestibule::control::{Command, GivenPassword, UserChange};
+use vestibule::control::Command;
 use vestibule::secret::Secret;
+use vestibule::services::{AccountChange, NewPassword};
 
 use crate::harness::{PASSWORD, Running};
 
@@ -46,7 +47,7 @@ async fn an_account_moves_when_the_new_address_says_so_and_the_old_one_is_told()
         (303, "/.auth/account?done=email")
     );
     let noticed =
-        "__Host-vestibule-notice=email-changed; Path=/; Max-Age=300; Secure; HttpOnly; SameSite=Lax";
+        "__Host-vestibule-notice=email-changed; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=300";
     assert_eq!(shown.cookies, [noticed], "who has to sign in first is told there");
     let me = ann.get_json("/.auth/me").await.document;
     assert_eq!((&me["email"], &me["email_verified"]), (&json!(NEW), &json!(true)));
@@ -155,8 +156,10 @@ async fn the_owner_is_told_of_a_changed_password_whoever_changed_it() {
         told.subject.contains("password was changed") && told.text.contains("127.0.0.1"),
         "{told:?}"
     );
-    let password = GivenPassword::Plain(Secret::new("Ch4nged-again!".to_owned()));
-    gateway.change_user(OLD, UserChange::SetPassword(password)).await;
+    let password = NewPassword::Plain(Secret::new("Ch4nged-again!".to_owned()));
+    gateway
+        .change_user(OLD, AccountChange::SetPassword(password))
+        .await;
     let told = &gateway.mails_to(OLD, 2).await[1];
     assert!(told.text.contains("An administrator did this"), "{}", told.text);
 }

@@ -184,13 +184,13 @@ async fn keys_are_listed_switched_off_and_revoked_by_their_owner() {
     let key = &made.document["access_key"];
     let change = |change: &str| json!({ "access_key": key, "change": change });
     assert_eq!(ben.post_json(path, change("revoke")).await.status, 404);
-    assert_eq!(ben.get_json(path).await.document["keys"], json!([]));
+    assert_eq!(ben.get_json(path).await.document["access_keys"], json!([]));
     for (what, disabled) in [("disable", true), ("enable", false)] {
         assert_eq!(
             ann.post_json(path, change(what)).await.document["disabled"],
             disabled
         );
-        let listed = ann.get_json(path).await.document["keys"][0].clone();
+        let listed = ann.get_json(path).await.document["access_keys"][0].clone();
         assert_eq!(listed["disabled"], disabled);
         assert_eq!(listed["name"], "a");
         assert!(listed["expires_at"].is_string() && listed.get("secret_key").is_none());
@@ -294,10 +294,13 @@ async fn s21_keys_that_a_reset_leaves_are_told_and_revoked_with_one_button() {
     );
     assert!(ann.open(&shown.location).await.page.contains("role=\"status\""));
     let left = ann.get_json(keys).await.document;
-    assert_eq!(left["keys"].as_array().unwrap().len(), 1, "{left}");
-    assert_eq!(left["keys"][0]["name"], "new");
+    assert_eq!(left["access_keys"].as_array().unwrap().len(), 1, "{left}");
+    assert_eq!(left["access_keys"][0]["name"], "new");
     let again = ann.post_json(keys, json!({ "change": "revoke-older" })).await;
-    assert_eq!((again.status, &again.document), (200, &json!({ "revoked": 0 })));
+    assert_eq!(
+        (again.status, &again.document),
+        (200, &json!({ "revoked_count": 0 }))
+    );
 }
 
 /// Signed in to the same account with a key of its own.
@@ -416,13 +419,13 @@ async fn who_signed_in_with_a_key_ends_no_other_session_without_the_password() {
     );
     assert!(ann.is_signed_in().await);
     let told = holder.post_json(path, json!({ "session": own })).await;
-    assert_eq!((told.status, &told.document["ended"]), (200, &json!(1)));
+    assert_eq!((told.status, &told.document["ended_count"]), (200, &json!(1)));
     assert!(!holder.is_signed_in().await);
 
     let holder = with_key(&ann, "two").await;
     let told = holder
         .post_json(path, json!({ "which": "others", "current_password": PASSWORD }))
         .await;
-    assert_eq!((told.status, &told.document["ended"]), (200, &json!(1)));
+    assert_eq!((told.status, &told.document["ended_count"]), (200, &json!(1)));
     assert!(!ann.is_signed_in().await);
 }

@@ -58,7 +58,7 @@ async fn s20_s21_a_link_sets_a_new_password_ends_all_sessions_and_the_owner_is_t
     let shown = gateway.visitor().submit("/.auth/reset", &fields).await;
     assert_eq!((shown.status, shown.location.as_str()), (303, "/.auth/login"));
     let noticed =
-        "__Host-vestibule-notice=password-changed; Path=/; Max-Age=300; Secure; HttpOnly; SameSite=Lax";
+        "__Host-vestibule-notice=password-changed; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=300";
     assert_eq!(shown.cookies, [noticed], "nobody is signed in by that");
     assert!(!ann.is_signed_in().await);
     assert_eq!(gateway.try_sign_in(EMAIL, PASSWORD).await.0, 401);

@@ -2,8 +2,8 @@
 //! JSON.
 
 use serde_json::json;
-use vestibule::control::UserChange;
 use vestibule::refusal::Problem;
+use vestibule::services::AccountChange;
 
 use crate::harness::{PASSWORD, Running};
 
@@ -128,7 +128,9 @@ async fn refusals_are_alike_and_a_lock_says_how_long() {
     let gateway = Running::start(|_| {}).await;
     gateway.signed_in("ann").await;
     gateway.signed_in("dan").await;
-    gateway.change_user("dan@example.com", UserChange::Disable).await;
+    gateway
+        .change_user("dan@example.com", AccountChange::Disable)
+        .await;
     let visitor = gateway.visitor();
     let try_with = async |login: &str, password: &str| {
         let credentials = json!({ "login": login, "password": password });
@@ -241,7 +243,7 @@ async fn s15_signup_that_is_closed_is_not_there_and_no_page_leads_to_it() {
 #[tokio::test]
 async fn what_was_done_just_before_is_said_once_and_nothing_else_is() {
     let gateway = Running::start(|_| {}).await;
-    let cleared = "__Host-vestibule-notice=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax";
+    let cleared = "__Host-vestibule-notice=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0";
     let mut visitor = gateway.visitor();
     for (cookie, says) in [
         ("", None),

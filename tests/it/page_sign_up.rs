@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vestibule::config::SignupMode;
-use vestibule::control::{Command, NewInvitations};
+use vestibule::services::{Invitees, NewInvitations};
 
-use crate::harness::{PASSWORD, Running, form as form_of, soon};
+use crate::harness::{PASSWORD, Running, form as form_of, inviting, soon};
 
 async fn gateway(mode: SignupMode) -> Running {
     Running::start(|config| {
@@ -135,13 +135,12 @@ async fn an_invitation_is_wanted_serves_once_and_is_kept_by_a_mistake() {
     let gateway = gateway(SignupMode::Invite).await;
     let visitor = gateway.visitor();
     let invitations = NewInvitations {
-        email: None,
+        invitees: Invitees::Anyone(1),
         groups: ["ops".to_owned()].into(),
         ttl: Duration::from_hours(1),
-        count: 1,
     };
-    let made = gateway.command(Command::CreateInvitations(invitations)).await;
-    let link = made[0]["link"].as_str().unwrap();
+    let made = gateway.command(inviting(invitations)).await;
+    let link = made["link"].as_str().unwrap();
     let (_, token) = link.split_once("/.auth/signup?invitation=").unwrap();
     for wrong in [json!(""), json!("nonsense")] {
         let told = visitor
@@ -176,13 +175,12 @@ async fn an_invitation_is_wanted_serves_once_and_is_kept_by_a_mistake() {
 async fn s25_the_token_of_an_invitation_is_in_no_referrer_no_cache_and_no_log() {
     let gateway = gateway(SignupMode::Invite).await;
     let new = NewInvitations {
-        email: None,
+        invitees: Invitees::Anyone(1),
         groups: BTreeSet::new(),
         ttl: Duration::from_hours(1),
-        count: 1,
     };
-    let made = gateway.command(Command::CreateInvitations(new)).await;
-    let link = made[0]["link"].as_str().unwrap();
+    let made = gateway.command(inviting(new)).await;
+    let link = made["link"].as_str().unwrap();
     let (_, token) = link.split_once("?invitation=").unwrap();
     let form = [
         ("email", "ann@example.com"),

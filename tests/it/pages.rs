@@ -1,38 +1,23 @@
 //! The gateway's own pages, all of them, over the wire.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use reqwest::Response;
-use vestibule::control::{Command, SocketClient as Administrator, UserChange};
+use vestibule::control::{Command, SocketClient as Administrator};
 use vestibule::route::Page;
+use vestibule::services::AccountChange;
 
 use crate::harness::{Application, Program, Raw, Running, Site, route, soon};
-use crate::layering::root;
 
-/// A path of every page, read from the source, so that a new page is asked without anybody thinking of it.
-fn paths() -> BTreeSet<String> {
-    let source = fs::read_to_string(root().join("src/route/page.rs")).unwrap();
-    let (program, _) = source.split_once("#[cfg(test)]").unwrap_or((&source, ""));
-    let quoted = program.split('"').skip(1).step_by(2);
-    quoted
-        .filter(|text| text.starts_with('/') && !text.starts_with(Page::PREFIX))
-        .map(|path| match path {
-            "/problems/" => "/.auth/problems/locked".to_owned(),
-            "/assets/" => "/.auth/assets/icon.svg".to_owned(),
-            other if other.ends_with('/') => format!("/.auth{other}any"),
-            other => format!("/.auth{other}"),
-        })
-        .filter(|path| Page::at(path).is_some())
-        .collect()
-}
-
+/// A path of every page with one of these methods, so that a new page is asked without anybody thinking of it.
 fn pages_that_answer(methods: &[&str]) -> Vec<String> {
-    let answers = |path: &String| {
-        let page = Page::at(path).unwrap();
-        page.methods().iter().any(|method| methods.contains(method))
+    let answers = |page: &&Page| page.methods().iter().any(|method| methods.contains(method));
+    let path = |page: &Page| match page {
+        Page::Problem => format!("{}locked", page.path()),
+        Page::Asset => format!("{}icon.svg", page.path()),
+        page => page.path().to_owned(),
     };
-    paths().into_iter().filter(answers).collect()
+    Page::ALL.iter().filter(answers).map(path).collect()
 }
 
 /// Signs an administrator in, to whom no page is closed.
@@ -41,7 +26,7 @@ async fn administrator(gateway: &Running) -> String {
     let groups = BTreeSet::from(["gateway-admin".to_owned()]);
     let command = Command::ChangeUser {
         user: "ann".to_owned(),
-        change: UserChange::SetGroups(groups),
+        change: AccountChange::SetGroups(groups),
     };
     let changed = Administrator::new(&gateway.file("admin.sock"))
         .send(&command)

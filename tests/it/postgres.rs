@@ -280,7 +280,7 @@ async fn an_embedded_store_moves_to_a_database_and_back() {
         200,
         "people stay signed in"
     );
-    assert_eq!(site.ask(&["key", "list"])[0]["live"], true, "its secret opens");
+    assert_eq!(site.list(&["key", "list"])[0]["live"], true, "its secret opens");
     site.ask(&["store", "backup", "database.jsonl"]);
     program.stop();
 

@@ -603,6 +603,6 @@ async fn s76_a_form_that_was_held_back_is_done_by_the_configuration_of_now() {
     let (status, _, body) = held.answer_with_body().await;
     assert_eq!(status, 403, "{body}");
     let shown = front.site.ask(&["user", "show", "ann@example.com"]);
-    assert_eq!(shown["standing"], "active", "{shown}");
+    assert_eq!(shown["status"], "active", "{shown}");
     front.stop().await;
 }

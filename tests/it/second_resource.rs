@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use http::{Method, Response};
 use serde_json::{Value, json};
 use vestibule::config::{Allow, Config, DestinationForm, RouteConfig, UpstreamConfig, UpstreamPreset};
-use vestibule::control::{Command, UserChange};
+use vestibule::control::Command;
+use vestibule::services::AccountChange;
 
 use crate::harness::signer::with;
 use crate::harness::{Application, Received, Running, route, soon, upstream};
@@ -155,7 +156,7 @@ async fn s75_a_destination_is_checked_as_a_write_there() {
         200
     );
 
-    let groups = UserChange::SetGroups(["ops".to_owned()].into());
+    let groups = AccountChange::SetGroups(["ops".to_owned()].into());
     gateway.change_user("ann@example.com", groups).await;
     let cookie = gateway.sign_in("ann@example.com").await;
     for path in ["/cad/x1", "/keep/x"] {

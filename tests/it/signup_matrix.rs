@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use vestibule::config::SignupMode;
-use vestibule::control::{Command, NewInvitations, UserChange};
+use vestibule::services::{AccountChange, Invitees, NewInvitations};
 
-use crate::harness::{PASSWORD, Running};
+use crate::harness::{PASSWORD, Running, inviting};
 
 #[derive(Clone, Copy, Debug)]
 struct Switches {
@@ -26,13 +26,12 @@ async fn gateway(switches: Switches) -> Running {
 
 async fn invitation(gateway: &Running) -> String {
     let new = NewInvitations {
-        email: None,
+        invitees: Invitees::Anyone(1),
         groups: ["ops".to_owned()].into(),
         ttl: std::time::Duration::from_hours(1),
-        count: 1,
     };
-    let made = gateway.command(Command::CreateInvitations(new)).await;
-    let link = made[0]["link"].as_str().unwrap();
+    let made = gateway.command(inviting(new)).await;
+    let link = made["link"].as_str().unwrap();
     link.split_once("invitation=").unwrap().1.to_owned()
 }
 
@@ -120,7 +119,7 @@ async fn walk(switches: Switches) {
         if switches.approval {
             let refused = gateway.try_sign_in(email, PASSWORD).await;
             assert_eq!(refused, (401, "not-approved".to_owned()), "{switches:?}");
-            gateway.change_user("ann", UserChange::Approve).await;
+            gateway.change_user("ann", AccountChange::Approve).await;
         }
         assert_eq!(gateway.try_sign_in(email, PASSWORD).await.0, 200, "{switches:?}");
         if switches.mode == SignupMode::Invite {
@@ -179,11 +178,11 @@ async fn administrators_hear_of_those_who_wait_when_they_can_decide() {
         } else {
             0
         };
-        gateway.change_user("root1", UserChange::Approve).await;
+        gateway.change_user("root1", AccountChange::Approve).await;
         gateway
             .change_user(
                 "root1",
-                UserChange::SetGroups(["gateway-admin".to_owned()].into()),
+                AccountChange::SetGroups(["gateway-admin".to_owned()].into()),
             )
             .await;
         gateway.mails_to(root, before + 1).await;
@@ -204,7 +203,7 @@ async fn administrators_hear_of_those_who_wait_when_they_can_decide() {
         let mails = gateway.mails_to(root, before + 2).await;
         assert!(mails[before + 1].text.contains("ann@example.com"), "{mails:?}");
         gateway
-            .change_user_because("ann", UserChange::Decline, "a secret reason")
+            .change_user_because("ann", AccountChange::Decline, "a secret reason")
             .await;
         let told = gateway.mails_to("ann@example.com", usize::from(verify) + 1).await;
         assert!(!told[usize::from(verify)].raw.contains("a secret reason"));

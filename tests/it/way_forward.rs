@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use vestibule::clock::Clock;
 use vestibule::config::HumanDuration;
-use vestibule::control::UserChange;
+use vestibule::services::AccountChange;
 
 use crate::harness::{Application, Running, head_of, route, soon, until, upstream};
 
@@ -123,7 +123,8 @@ async fn s76_a_stream_ends_when_its_account_leaves_a_group() {
     let app = quiet_application().await;
     let gateway = Running::before("authenticated", &app.url()).await;
     let ann = gateway.signed_in("ann").await;
-    let groups = |names: &[&str]| UserChange::SetGroups(names.iter().map(|&name| name.to_owned()).collect());
+    let groups =
+        |names: &[&str]| AccountChange::SetGroups(names.iter().map(|&name| name.to_owned()).collect());
     gateway.change_user("ann", groups(&["ops"])).await;
     let asked = gateway.client().get(gateway.url("/")).header("cookie", &ann);
     let mut answer = soon(asked.send()).await.unwrap();

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use vestibule::config::{Compat, HumanDuration, RouteConfig};
-use vestibule::control::UserChange;
+use vestibule::services::AccountChange;
 
 use crate::harness::{Application, Raw, Running, head_of, route, soon, upstream};
 
@@ -136,11 +136,11 @@ async fn s76_a_websocket_ends_when_its_account_leaves_a_group() {
     let gateway = Running::before("authenticated", &app.url()).await;
     let ann = gateway.signed_in("ann").await;
     let ops = BTreeSet::from(["ops".to_owned()]);
-    gateway.change_user("ann", UserChange::SetGroups(ops)).await;
+    gateway.change_user("ann", AccountChange::SetGroups(ops)).await;
     let (mut raw, _) = ask(&gateway, "/", &format!("Cookie: {ann}\r\n")).await;
     raw.send("still").await;
     assert_eq!(raw.bytes(5).await, b"still");
-    let none = UserChange::SetGroups(BTreeSet::new());
+    let none = AccountChange::SetGroups(BTreeSet::new());
     gateway.change_user("ann", none).await;
     let closed = tokio::time::timeout(Duration::from_secs(5), raw.until_closed());
     assert_eq!(closed.await.unwrap(), "");

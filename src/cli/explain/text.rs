@@ -86,13 +86,9 @@ fn caller(caller: &Caller) -> String {
         format!("groups {}", caller.groups.join(", "))
     };
     let mut text = format!("{} ({}), {groups}", caller.email, caller.username);
-    let standing = match caller.standing {
-        AccountStatus::Active => "",
-        AccountStatus::AwaitingApproval => ", waits for approval",
-        AccountStatus::Declined => ", declined",
-        AccountStatus::Disabled => ", disabled",
-    };
-    text.push_str(standing);
+    if caller.status != AccountStatus::Active {
+        let _ = write!(text, ", {}", caller.status.as_str());
+    }
     if let Some(slug) = &caller.shut_out {
         let _ = write!(text, "; cannot sign in ({slug}), so the request is nobody's");
     }

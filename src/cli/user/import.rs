@@ -9,12 +9,13 @@ use clap::Args;
 use futures_util::{TryStreamExt as _, stream};
 use serde_json::json;
 
+use crate::api::{AccountView, ImportReport, RefusedLine};
 use crate::cli::admin_client::{AdminClient, ReasonArg};
 use crate::cli::output::{CommandOutput, Failure, mention};
 use crate::cli::progress::Progress;
 use crate::cli::standard_stream;
 use crate::cli::table::printable;
-use crate::control::{AccountView, Command, CommandError, HtpasswdLines, ImportReport, RefusedLine};
+use crate::control::{Command, CommandError, HtpasswdLines};
 use crate::services::HtpasswdLine;
 
 /// Lines that are added in one step: so many that the store is written seldom, and so few that people who sign in

@@ -4,16 +4,13 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{AREA, SignedInUser};
+use super::place;
 use crate::model::{AuditEvent, AuditKind, AuditOutcome};
-use crate::portal::Portal;
-use crate::portal::login::unavailable;
-use crate::portal::renderer::PageRenderer;
-use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::page_context::{PageResult, SignedInContext};
+use crate::portal::signed_in::SignedInRequest;
 use crate::portal::user_agent::{Device, device};
+use crate::route::AccountPage;
 use crate::services::{AuditFilter, AuditOrder, AuditPage, AuditSubject};
-
-const PATH: &str = "/.auth/account/activity";
 
 /// So many are shown.
 const SHOWN: usize = 20;
@@ -33,7 +30,7 @@ struct SignInDocument<'a> {
     /// The access key, where it was one.
     access_key: Option<String>,
     address: Option<String>,
-    user_agent: &'a str,
+    user_agent: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -48,53 +45,34 @@ struct ActivityRow<'a> {
     device: Device,
 }
 
-impl Portal {
-    pub(super) async fn activity_page(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-    ) -> Response<Bytes> {
-        let filter = AuditFilter {
-            about: vec![AuditSubject::Account(user.principal.account)],
-            kinds: vec![AuditKind::SignIn, AuditKind::Proof, AuditKind::Lock],
-            ..AuditFilter::default()
-        };
-        let audit = &self.services.audit;
-        match audit.read(filter, AuditOrder::NewestFirst, None, SHOWN).await {
-            Ok(page) => self.renderer.activity(context, user, &page),
-            Err(error) => self
-                .renderer
-                .refuse_visit(context, &unavailable(error.to_string())),
-        }
-    }
+pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
+    let filter = AuditFilter {
+        about: vec![AuditSubject::Account(cx.user.principal.account)],
+        kinds: vec![AuditKind::SignIn, AuditKind::Proof, AuditKind::Lock],
+        ..AuditFilter::default()
+    };
+    let audit = &cx.services.audit;
+    let events = audit.read(filter, AuditOrder::NewestFirst, None, SHOWN).await?;
+    Ok(page(cx, &events))
 }
 
-impl PageRenderer {
-    pub(in crate::portal) fn activity(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        page: &AuditPage,
-    ) -> Response<Bytes> {
-        let documents = page.events.iter().map(|(_, event)| SignInDocument::of(event));
-        if context.wants == ResponseFormat::Json {
-            let sign_ins = documents.collect();
-            return self.json(context, StatusCode::OK, &SignInDocuments { sign_ins });
-        }
-        let rows = documents.map(|document| ActivityRow {
-            device: device(document.user_agent),
-            document,
-        });
-        let view = ActivityView { rows: rows.collect() };
-        self.member_page(
-            context,
-            user,
-            AREA.at(PATH),
-            StatusCode::OK,
-            "account-activity.html",
-            &view,
-        )
+pub(in crate::portal) fn page(cx: &SignedInRequest<'_>, found: &AuditPage) -> Response<Bytes> {
+    let documents = found.events.iter().map(|(_, event)| SignInDocument::of(event));
+    if cx.wants_json() {
+        let sign_ins = documents.collect();
+        return cx.json(StatusCode::OK, &SignInDocuments { sign_ins });
     }
+    let rows = documents.map(|document| ActivityRow {
+        device: device(document.user_agent.unwrap_or_default()),
+        document,
+    });
+    let view = ActivityView { rows: rows.collect() };
+    cx.page_with_nav(
+        place(AccountPage::Activity),
+        StatusCode::OK,
+        "account-activity.html",
+        &view,
+    )
 }
 
 impl<'a> SignInDocument<'a> {
@@ -106,7 +84,7 @@ impl<'a> SignInDocument<'a> {
             reason: event.reason.as_deref(),
             access_key: event.access_key().map(|key| key.to_string()),
             address: event.address.map(|address| address.to_string()),
-            user_agent: &event.user_agent,
+            user_agent: Some(event.user_agent.as_str()).filter(|name| !name.is_empty()),
         }
     }
 }

@@ -4,18 +4,16 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{AREA, SignedInUser, refusal_of};
-use crate::portal::Portal;
-use crate::portal::form_errors::{ErrorSummary, Errors};
+use super::{place, submit_form};
+use crate::portal::form_errors::{ErrorSummary, Errors, FormRefusal};
 use crate::portal::forms::Fields;
+use crate::portal::logout::clear_browser;
+use crate::portal::page_context::SignedInContext;
 use crate::portal::reauthenticate::CURRENT_PASSWORD;
-use crate::portal::renderer::PageRenderer;
-use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::request_context::RequestContext;
 use crate::portal::response::ResponseOutcome;
-use crate::refusal::{Problem, Refusal};
-use crate::services::AccountSettingsError;
-
-const PATH: &str = "/.auth/account/delete";
+use crate::portal::signed_in::SignedInRequest;
+use crate::route::AccountPage;
 
 #[derive(Default, Serialize)]
 struct DeleteView<'a> {
@@ -25,97 +23,48 @@ struct DeleteView<'a> {
     alert: Option<ErrorSummary>,
 }
 
-impl Portal {
-    /// `current_password`
-    pub(super) async fn delete_account(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        mut fields: Fields,
-    ) -> Response<Bytes> {
-        let password = fields.secret(CURRENT_PASSWORD);
-        if password.expose().is_empty() {
-            let errors = self.renderer.proof_errors(context, "proof.required");
-            let refusal = Refusal::new(Problem::InvalidInput);
-            return self.renderer.refused_delete(context, user, &refusal, errors);
-        }
-        let deleted = self
-            .services
-            .account_settings
-            .delete(user.session, &password, &context.origin())
-            .await;
-        let (refusal, errors) = match deleted {
-            Ok(()) => return self.deleted(context),
-            Err(AccountSettingsError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
-            Err(AccountSettingsError::LastAdministrator) => {
-                let why = self
-                    .renderer
-                    .texts
-                    .get(context.lang, "account.last-administrator");
-                let errors = Errors::from([(CURRENT_PASSWORD, why.to_owned())]);
-                (Refusal::new(Problem::InvalidInput), errors)
-            }
-            Err(error) => (refusal_of(&error), Errors::new()),
-        };
-        self.renderer.refused_delete(context, user, &refusal, errors)
-    }
-
-    fn deleted(&self, context: &RequestContext<'_>) -> Response<Bytes> {
-        let mut response = match context.wants {
-            ResponseFormat::Json => self.renderer.nothing(context),
-            ResponseFormat::Html => self.renderer.deleted_page(context),
-        };
-        self.clear_browser(&mut response);
-        response
-    }
+pub(in crate::portal) fn get(cx: &SignedInRequest<'_>) -> Response<Bytes> {
+    form(cx, StatusCode::OK, Errors::new(), None)
 }
 
-impl PageRenderer {
-    pub(in crate::portal) fn deleted_page(&self, context: &RequestContext<'_>) -> Response<Bytes> {
-        self.page(context, StatusCode::OK, "account-deleted.html", &())
+/// `current_password`
+pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> Response<Bytes> {
+    let (password, origin) = (fields.secret(CURRENT_PASSWORD), cx.origin());
+    let settings = &cx.services.account_settings;
+    let deletion = settings.delete(cx.user.session, &password, &origin);
+    if let Err(refusal) = submit_form(cx, &password, deletion).await {
+        return refused(cx, refusal);
     }
+    let mut response = if cx.wants_json() {
+        cx.nothing()
+    } else {
+        deleted(cx)
+    };
+    clear_browser(cx.services, &mut response);
+    response
+}
 
-    pub(in crate::portal) fn delete_page(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-    ) -> Response<Bytes> {
-        self.deletion(context, user, StatusCode::OK, Errors::new(), None)
-    }
+pub(in crate::portal) fn deleted(cx: &RequestContext<'_>) -> Response<Bytes> {
+    cx.page(StatusCode::OK, "account-deleted.html", &())
+}
 
-    pub(in crate::portal) fn refused_delete(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        refusal: &Refusal,
-        errors: Errors,
-    ) -> Response<Bytes> {
-        self.refuse_form(context, refusal, errors, &[CURRENT_PASSWORD], |errors, alert| {
-            self.deletion(context, user, refusal.problem, errors, Some(alert))
-        })
-    }
+pub(in crate::portal) fn refused(cx: &SignedInRequest<'_>, refusal: FormRefusal) -> Response<Bytes> {
+    cx.refuse_form(refusal, &[CURRENT_PASSWORD], |problem, errors, alert| {
+        form(cx, problem, errors, Some(alert))
+    })
+}
 
-    fn deletion(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        outcome: impl Into<ResponseOutcome>,
-        errors: Errors,
-        alert: Option<ErrorSummary>,
-    ) -> Response<Bytes> {
-        let view = DeleteView {
-            who: user.principal.email.as_str(),
-            username: user.principal.username.as_str(),
-            errors,
-            alert,
-        };
-        self.member_page(
-            context,
-            user,
-            AREA.at(PATH),
-            outcome,
-            "account-delete.html",
-            &view,
-        )
-    }
+fn form(
+    cx: &SignedInRequest<'_>,
+    outcome: impl Into<ResponseOutcome>,
+    errors: Errors,
+    alert: Option<ErrorSummary>,
+) -> Response<Bytes> {
+    let view = DeleteView {
+        who: cx.user.principal.email.as_str(),
+        username: cx.user.principal.username.as_str(),
+        errors,
+        alert,
+    };
+    cx.page_with_nav(place(AccountPage::Delete), outcome, "account-delete.html", &view)
 }

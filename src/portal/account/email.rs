@@ -4,20 +4,16 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::profile::{PendingAddress, Profile};
-use super::{AREA, SignedInUser, refusal_of};
+use super::{done, find_account, place, submit_form};
+use crate::api::{AccountView, PendingEmailView};
 use crate::model::Account;
-use crate::portal::Portal;
-use crate::portal::form_errors::{ErrorSummary, Errors};
+use crate::portal::form_errors::{ErrorSummary, Errors, FormRefusal};
 use crate::portal::forms::Fields;
+use crate::portal::page_context::{PageResult, SignedInContext};
 use crate::portal::reauthenticate::CURRENT_PASSWORD;
-use crate::portal::renderer::PageRenderer;
-use crate::portal::request_context::{RequestContext, ResponseFormat};
 use crate::portal::response::ResponseOutcome;
-use crate::refusal::{Problem, Refusal};
-use crate::services::{AccountSettingsError, SignUpField};
-
-const PATH: &str = "/.auth/account/email";
+use crate::portal::signed_in::SignedInRequest;
+use crate::route::AccountPage;
 
 /// The order of the form.
 const ORDER: &[&str] = &["email", CURRENT_PASSWORD];
@@ -25,7 +21,7 @@ const ORDER: &[&str] = &["email", CURRENT_PASSWORD];
 #[derive(Default, Serialize)]
 struct EmailView<'a> {
     email: &'a str,
-    pending: Option<PendingAddress<'a>>,
+    pending: Option<PendingEmailView>,
     /// What was done, in words.
     done: Option<&'static str>,
     errors: Errors,
@@ -35,145 +31,68 @@ struct EmailView<'a> {
 #[derive(Serialize)]
 struct EmailRequested {}
 
-impl Portal {
-    pub(super) async fn email_page(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-    ) -> Response<Bytes> {
-        match self.services.account_settings.find(user.principal.account).await {
-            Ok(account) => self.renderer.email_page(context, user, &account),
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
-        }
-    }
+pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
+    Ok(page(cx, &find_account(cx).await?))
+}
 
-    /// `email`, `current_password`; or `change` "cancel", for the change that is pending
-    pub(super) async fn change_email(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        mut fields: Fields,
-    ) -> Response<Bytes> {
-        if fields.text("change") == "cancel" {
-            return self.cancel_email_change(context, user).await;
-        }
-        let password = fields.secret(CURRENT_PASSWORD);
-        let email = fields.text("email");
-        if password.expose().is_empty() {
-            let errors = self.renderer.proof_errors(context, "proof.required");
-            let refusal = Refusal::new(Problem::InvalidInput);
-            return self.refuse_email(context, user, email, &refusal, errors).await;
-        }
-        let own = &self.services.account_settings;
-        let origin = context.origin();
-        let asked = own.change_email(user.session, email, &password, &origin);
-        let (refusal, errors) = match asked.await {
-            Ok(()) if context.wants == ResponseFormat::Json => {
-                return self
-                    .renderer
-                    .json(context, StatusCode::ACCEPTED, &EmailRequested {});
-            }
-            Ok(()) => {
-                return self
-                    .renderer
-                    .see_other(context, "/.auth/account/email?done=asked");
-            }
-            Err(AccountSettingsError::Email(fault)) => (
-                Refusal::new(Problem::InvalidInput),
-                self.renderer.messages(context, &[(SignUpField::Email, fault)]),
-            ),
-            Err(AccountSettingsError::NotProved(error)) => self.renderer.proof_refusal(context, &error),
-            Err(error) => (refusal_of(&error), Errors::new()),
-        };
-        self.refuse_email(context, user, email, &refusal, errors).await
+/// `email`, `current_password`; or `change` "cancel", for the change that is pending
+pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageResult {
+    let (settings, session, origin) = (&cx.services.account_settings, cx.user.session, cx.origin());
+    if fields.text("change") == "cancel" {
+        let account = settings.cancel_email_change(session, &origin).await?;
+        let to = done(AccountPage::Email, "cancelled");
+        return Ok(cx.json_or_see_other(StatusCode::OK, &AccountView::for_owner(&account), &to));
     }
-
-    async fn cancel_email_change(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-    ) -> Response<Bytes> {
-        let own = &self.services.account_settings;
-        match own.cancel_email_change(user.session, &context.origin()).await {
-            Ok(account) if context.wants == ResponseFormat::Json => {
-                self.renderer
-                    .json(context, StatusCode::OK, &Profile::of(&account))
-            }
-            Ok(_) => self
-                .renderer
-                .see_other(context, "/.auth/account/email?done=cancelled"),
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
+    let password = fields.secret(CURRENT_PASSWORD);
+    let email = fields.text("email");
+    let change = settings.change_email(session, email, &password, &origin);
+    match submit_form(cx, &password, change).await {
+        Ok(()) => {
+            let to = done(AccountPage::Email, "asked");
+            Ok(cx.json_or_see_other(StatusCode::ACCEPTED, &EmailRequested {}, &to))
         }
-    }
-
-    async fn refuse_email(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        email: &str,
-        refusal: &Refusal,
-        errors: Errors,
-    ) -> Response<Bytes> {
-        match self.services.account_settings.find(user.principal.account).await {
-            Ok(account) => {
-                let site = &self.renderer;
-                site.refused_email(context, user, &account, email, refusal, errors)
-            }
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
-        }
+        Err(refusal) => Ok(refused(cx, &find_account(cx).await?, email, refusal)),
     }
 }
 
-impl PageRenderer {
-    pub(in crate::portal) fn email_page(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        account: &Account,
-    ) -> Response<Bytes> {
-        if context.wants == ResponseFormat::Json {
-            return self.json(context, StatusCode::OK, &Profile::of(account));
-        }
+pub(in crate::portal) fn page(cx: &SignedInRequest<'_>, account: &Account) -> Response<Bytes> {
+    if cx.wants_json() {
+        return cx.json(StatusCode::OK, &AccountView::for_owner(account));
+    }
+    let view = EmailView {
+        pending: AccountView::for_owner(account).pending_email,
+        done: match cx.parameter("done").as_str() {
+            "asked" => Some("account.email-asked"),
+            "cancelled" => Some("account.email-cancelled"),
+            _ => None,
+        },
+        ..EmailView::default()
+    };
+    form(cx, StatusCode::OK, &view)
+}
+
+pub(in crate::portal) fn refused(
+    cx: &SignedInRequest<'_>,
+    account: &Account,
+    email: &str,
+    refusal: FormRefusal,
+) -> Response<Bytes> {
+    cx.refuse_form(refusal, ORDER, |problem, errors, alert| {
         let view = EmailView {
-            pending: PendingAddress::of(account),
-            done: match context.parameter("done").as_str() {
-                "asked" => Some("account.email-asked"),
-                "cancelled" => Some("account.email-cancelled"),
-                _ => None,
-            },
-            ..EmailView::default()
+            email,
+            pending: AccountView::for_owner(account).pending_email,
+            done: None,
+            errors,
+            alert: Some(alert),
         };
-        self.email_form(context, user, StatusCode::OK, &view)
-    }
+        form(cx, problem, &view)
+    })
+}
 
-    pub(in crate::portal) fn refused_email(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        account: &Account,
-        email: &str,
-        refusal: &Refusal,
-        errors: Errors,
-    ) -> Response<Bytes> {
-        self.refuse_form(context, refusal, errors, ORDER, |errors, alert| {
-            let view = EmailView {
-                email,
-                pending: PendingAddress::of(account),
-                done: None,
-                errors,
-                alert: Some(alert),
-            };
-            self.email_form(context, user, refusal.problem, &view)
-        })
-    }
-
-    fn email_form(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        outcome: impl Into<ResponseOutcome>,
-        view: &EmailView<'_>,
-    ) -> Response<Bytes> {
-        self.member_page(context, user, AREA.at(PATH), outcome, "account-email.html", view)
-    }
+fn form(
+    cx: &SignedInRequest<'_>,
+    outcome: impl Into<ResponseOutcome>,
+    view: &EmailView<'_>,
+) -> Response<Bytes> {
+    cx.page_with_nav(place(AccountPage::Email), outcome, "account-email.html", view)
 }

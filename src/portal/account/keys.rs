@@ -6,75 +6,32 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{AREA, SignedInUser};
-use crate::model::{AccessKey, AccessKeyId, KeyScope, SecretKey};
-use crate::portal::Portal;
+use super::{done, find_account, place, too_often};
+use crate::api::{AccessKeyList, AccessKeyView, CreatedAccessKey, RevokedAccessKeys};
+use crate::model::{AccessKeyId, KeyScope};
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
-use crate::portal::login::{refusal_of_store, unavailable};
-use crate::portal::renderer::PageRenderer;
-use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::page_context::{PageError, PageResult, SignedInContext, refusal_of_store, unavailable};
+use crate::portal::reauthenticate::require_reauthentication;
+use crate::portal::request_context::RequestContext;
 use crate::portal::response::ResponseOutcome;
+use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
+use crate::route::AccountPage;
 use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, NewAccessKey};
-
-pub(super) const PATH: &str = "/.auth/account/keys";
 
 /// For how many days a key may be made; 0: until it is revoked.
 const DAYS: [u64; 5] = [30, 90, 180, 365, 0];
 
 #[derive(Serialize)]
 struct KeysView<'a> {
-    keys: Vec<KeyRow>,
-    made: Option<CreatedKey<'a>>,
+    keys: Vec<AccessKeyView>,
+    made: Option<CreatedAccessKey>,
     name: &'a str,
     days: [u64; 5],
     done: String,
     errors: Errors,
     alert: Option<ErrorSummary>,
-}
-
-#[derive(Serialize)]
-struct KeyRow {
-    access_key: String,
-    name: String,
-    created: String,
-    expires: Option<String>,
-    last_used: Option<String>,
-    /// "live", "disabled" or "expired".
-    state: &'static str,
-    limited: bool,
-}
-
-/// A key that was made just now, with its secret.
-#[derive(Clone, Copy, Serialize)]
-pub(in crate::portal) struct CreatedKey<'a> {
-    pub(in crate::portal) access_key: &'a str,
-    pub(in crate::portal) secret_key: &'a str,
-}
-
-/// A key, as its owner's programs read it.
-#[derive(Serialize)]
-struct KeyDocument<'a> {
-    access_key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret_key: Option<&'a str>,
-    name: &'a str,
-    created_at: String,
-    expires_at: Option<String>,
-    disabled: bool,
-    scope: &'a KeyScope,
-    last_used_at: Option<String>,
-}
-
-#[derive(Serialize)]
-struct KeyDocuments<'a> {
-    keys: Vec<KeyDocument<'a>>,
-}
-
-#[derive(Serialize)]
-struct RevokedDocument {
-    revoked: usize,
 }
 
 /// What a form asks for.
@@ -84,184 +41,125 @@ enum KeyAction {
     Change(AccessKeyId, AccessKeyChange),
 }
 
-impl Portal {
-    pub(super) async fn keys_page(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-    ) -> Response<Bytes> {
-        self.keys_with(context, user, None, None).await
-    }
+pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
+    show(cx, None, None).await
+}
 
-    /// `change`: "disable", "enable" or "revoke" for `access_key`; "revoke-older" for those older than the password; without it `name` and `days` of a new one.
-    pub(super) async fn change_keys(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        mut fields: Fields,
-    ) -> Response<Bytes> {
-        let Some(asked) = KeyAction::of(&fields) else {
-            return self
-                .renderer
-                .refuse_visit(context, &Refusal::new(Problem::NotFound));
-        };
-        // Whoever finds an open browser may switch a key off, and gets none.
-        let gives = matches!(
-            asked,
-            KeyAction::Create | KeyAction::Change(_, AccessKeyChange::Enable)
-        );
-        if gives
-            && let Err(asking) = self
-                .require_reauthentication(context, user, AREA.at(PATH), &mut fields)
-                .await
-        {
-            return asking;
-        }
-        let (id, change) = match asked {
-            KeyAction::Create => return self.create_key(context, user, &fields).await,
-            KeyAction::RevokeOlder => return self.revoke_older_keys(context, user).await,
-            KeyAction::Change(id, change) => (id, change),
-        };
-        let (owner, origin) = (user.principal.account, context.origin());
-        let by = Actor::owner(user.session, None);
-        let keys = &self.services.access_keys;
-        match keys.change(id, Some(owner), change, &by, &origin).await {
-            Ok(key) if context.wants == ResponseFormat::Json => {
-                self.renderer
-                    .json(context, StatusCode::OK, &KeyDocument::of(&key, None))
-            }
-            Ok(_) => self.renderer.see_other(context, done(change)),
-            Err(error) => self.renderer.refuse_visit(context, &refusal(&error)),
-        }
+/// `change`: "disable", "enable" or "revoke" for `access_key`; "revoke-older" for those older than the password; without it `name` and `days` of a new one.
+pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageResult {
+    let asked = KeyAction::of(&fields).ok_or(Problem::NotFound)?;
+    // Whoever finds an open browser may switch a key off, and gets none.
+    if matches!(
+        asked,
+        KeyAction::Create | KeyAction::Change(_, AccessKeyChange::Enable)
+    ) {
+        require_reauthentication(cx, place(AccountPage::Keys), &mut fields).await?;
     }
-
-    async fn revoke_older_keys(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-    ) -> Response<Bytes> {
-        let account = match self.services.account_settings.find(user.principal.account).await {
-            Ok(account) => account,
-            Err(error) => return self.renderer.refuse_visit(context, &super::refusal_of(&error)),
-        };
-        let (keys, by) = (&self.services.access_keys, Actor::owner(user.session, None));
-        match keys.revoke_older(&account, &by, &context.origin()).await {
-            Ok(revoked) if context.wants == ResponseFormat::Json => {
-                self.renderer
-                    .json(context, StatusCode::OK, &RevokedDocument { revoked })
-            }
-            Ok(_) => self.renderer.see_other(context, "/.auth/account/keys?done=older"),
-            Err(error) => self.renderer.refuse_visit(context, &refusal(&error)),
+    let by = Actor::owner(cx.user.session, None);
+    let (keys, origin) = (&cx.services.access_keys, cx.origin());
+    match asked {
+        KeyAction::Create => create(cx, &fields, &by).await,
+        KeyAction::RevokeOlder => {
+            let account = find_account(cx).await?;
+            let revoked_count = keys.revoke_older(&account, &by, &origin).await?;
+            let to = done(AccountPage::Keys, "older");
+            Ok(cx.json_or_see_other(StatusCode::OK, &RevokedAccessKeys { revoked_count }, &to))
         }
-    }
-
-    async fn create_key(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        fields: &Fields,
-    ) -> Response<Bytes> {
-        let account = match self.services.account_settings.find(user.principal.account).await {
-            Ok(account) => account,
-            Err(error) => return self.renderer.refuse_visit(context, &super::refusal_of(&error)),
-        };
-        let Some(ttl) = ttl(fields.text("days")) else {
-            return self
-                .renderer
-                .refuse_visit(context, &Refusal::new(Problem::InvalidInput));
-        };
-        let new = NewAccessKey {
-            name: fields.text("name").to_owned(),
-            ttl: Some(ttl).filter(|ttl| !ttl.is_zero()),
-            scope: KeyScope::default(),
-        };
-        let keys = &self.services.access_keys;
-        let by = Actor::owner(user.session, None);
-        match keys.create(&account, new, &by, &context.origin()).await {
-            Ok((key, secret)) if context.wants == ResponseFormat::Json => {
-                let document = KeyDocument::of(&key, Some(&secret));
-                self.renderer.json(context, StatusCode::CREATED, &document)
-            }
-            Ok((key, secret)) => {
-                let created = CreatedKey {
-                    access_key: key.id.as_str(),
-                    secret_key: secret.expose(),
-                };
-                self.keys_with(context, user, Some(created), None).await
-            }
-            Err(error @ (AccessKeyError::Name | AccessKeyError::TooMany(_)))
-                if context.wants == ResponseFormat::Html =>
-            {
-                let refused = Some((fields.text("name"), error));
-                self.keys_with(context, user, None, refused).await
-            }
-            Err(error @ (AccessKeyError::Name | AccessKeyError::TooMany(_))) => {
-                let errors = self.renderer.key_errors(context, &error);
-                self.renderer.refuse_fields(context, &refusal(&error), errors)
-            }
-            Err(error) => self.renderer.refuse_visit(context, &refusal(&error)),
-        }
-    }
-
-    async fn keys_with(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        created: Option<CreatedKey<'_>>,
-        refused: Option<(&str, AccessKeyError)>,
-    ) -> Response<Bytes> {
-        match self.services.access_keys.list(Some(user.principal.account)).await {
-            Ok(keys) => self.renderer.own_keys(context, user, &keys, created, refused),
-            Err(error) => self
-                .renderer
-                .refuse_visit(context, &unavailable(error.to_string())),
+        KeyAction::Change(id, change) => {
+            let owner = Some(cx.user.principal.account);
+            let key = keys.change(id, owner, change, &by, &origin).await?;
+            let to = done(
+                AccountPage::Keys,
+                match change {
+                    AccessKeyChange::Disable => "disabled",
+                    AccessKeyChange::Enable => "enabled",
+                    AccessKeyChange::Revoke => "revoked",
+                },
+            );
+            let view = AccessKeyView::from(keys.info(key).await);
+            Ok(cx.json_or_see_other(StatusCode::OK, &view, &to))
         }
     }
 }
 
-impl PageRenderer {
-    /// `refused` is the name that was typed, and why there is no key of it.
-    pub(in crate::portal) fn own_keys(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        keys: &[AccessKeyInfo],
-        created: Option<CreatedKey<'_>>,
-        refused: Option<(&str, AccessKeyError)>,
-    ) -> Response<Bytes> {
-        if context.wants == ResponseFormat::Json {
-            let keys = keys.iter().map(|info| KeyDocument::of(&info.key, None)).collect();
-            return self.json(context, StatusCode::OK, &KeyDocuments { keys });
+async fn create(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
+    let account = find_account(cx).await?;
+    let (name, ttl) = (fields.text("name"), ttl(fields.text("days")));
+    let new = NewAccessKey {
+        name: name.to_owned(),
+        ttl: Some(ttl.ok_or(Problem::InvalidInput)?).filter(|ttl| !ttl.is_zero()),
+        scope: KeyScope::default(),
+    };
+    let keys = &cx.services.access_keys;
+    match keys.create(&account, new, by, &cx.origin()).await {
+        Ok((key, secret)) => {
+            let created = CreatedAccessKey::new(keys.info(key).await, &secret);
+            if cx.wants_json() {
+                return Ok(cx.json(StatusCode::CREATED, &created));
+            }
+            show(cx, Some(created), None).await
         }
-        let (name, errors) = refused.map_or(("", Errors::new()), |(name, error)| {
-            (name, self.key_errors(context, &error))
-        });
-        let outcome = if errors.is_empty() {
-            ResponseOutcome::from(StatusCode::OK)
-        } else {
-            Problem::InvalidInput.into()
-        };
-        let title = self.texts.get(context.lang, "page.required");
-        let view = KeysView {
-            keys: keys.iter().map(KeyRow::of).collect(),
-            made: created,
-            name,
-            days: DAYS,
-            done: context.parameter("done"),
-            alert: (!errors.is_empty()).then(|| ErrorSummary::listing(title, &errors, &["name"])),
-            errors,
-        };
-        let place = AREA.at(PATH);
-        self.member_page(context, user, place, outcome, "account-keys.html", &view)
+        Err(error @ (AccessKeyError::Name | AccessKeyError::TooMany(_))) => {
+            if cx.wants_json() {
+                let refusal = Refusal::new(Problem::InvalidInput);
+                return Ok(cx.refuse_fields(&refusal, name_errors(cx, &error)));
+            }
+            show(cx, None, Some((name, error))).await
+        }
+        Err(error) => Err(error.into()),
     }
+}
 
-    fn key_errors(&self, context: &RequestContext<'_>, error: &AccessKeyError) -> Errors {
-        let message = match error {
-            AccessKeyError::TooMany(most) => self.texts.count(context.lang, "keys.too-many", *most as u64),
-            _ => self.texts.get(context.lang, "keys.name-refused").to_owned(),
-        };
-        Errors::from([("name", message)])
+async fn show(
+    cx: &SignedInContext<'_>,
+    created: Option<CreatedAccessKey>,
+    refused: Option<(&str, AccessKeyError)>,
+) -> PageResult {
+    let keys = &cx.services.access_keys;
+    let keys = keys.list(Some(cx.user.principal.account)).await?;
+    Ok(page(cx, keys, created, refused))
+}
+
+/// `refused` is the name that was typed, and why there is no key of it.
+pub(in crate::portal) fn page(
+    cx: &SignedInRequest<'_>,
+    keys: Vec<AccessKeyInfo>,
+    created: Option<CreatedAccessKey>,
+    refused: Option<(&str, AccessKeyError)>,
+) -> Response<Bytes> {
+    let list = AccessKeyList::from(keys);
+    if cx.wants_json() {
+        return cx.json(StatusCode::OK, &list);
     }
+    let mut view = KeysView {
+        keys: list.access_keys,
+        made: created,
+        name: "",
+        days: DAYS,
+        done: cx.parameter("done"),
+        errors: Errors::new(),
+        alert: None,
+    };
+    let mut outcome = ResponseOutcome::from(StatusCode::OK);
+    if let Some((name, error)) = refused {
+        let errors = name_errors(cx, &error);
+        outcome = Problem::InvalidInput.into();
+        view.alert = Some(ErrorSummary::listing(
+            cx.text("page.required"),
+            &errors,
+            &["name"],
+        ));
+        (view.name, view.errors) = (name, errors);
+    }
+    cx.page_with_nav(place(AccountPage::Keys), outcome, "account-keys.html", &view)
+}
+
+fn name_errors(cx: &RequestContext<'_>, error: &AccessKeyError) -> Errors {
+    let AccessKeyError::TooMany(most) = error else {
+        return cx.field_error("name", "keys.name-refused");
+    };
+    let texts = &cx.renderer.texts;
+    Errors::from([("name", texts.count(cx.lang, "keys.too-many", *most as u64))])
 }
 
 impl KeyAction {
@@ -279,42 +177,6 @@ impl KeyAction {
     }
 }
 
-impl KeyRow {
-    fn of(info: &AccessKeyInfo) -> Self {
-        let key = &info.key;
-        Self {
-            access_key: key.id.to_string(),
-            name: key.name.clone(),
-            created: key.created_at.to_string(),
-            expires: key.expires_at.map(|end| end.to_string()),
-            last_used: key.last_use.as_ref().map(|used| used.at.to_string()),
-            state: if key.disabled {
-                "disabled"
-            } else if info.is_live {
-                "live"
-            } else {
-                "expired"
-            },
-            limited: key.scope.is_limited(),
-        }
-    }
-}
-
-impl<'a> KeyDocument<'a> {
-    fn of(key: &'a AccessKey, secret: Option<&'a SecretKey>) -> Self {
-        Self {
-            access_key: key.id.as_str(),
-            secret_key: secret.map(SecretKey::expose),
-            name: &key.name,
-            created_at: key.created_at.to_string(),
-            expires_at: key.expires_at.map(|at| at.to_string()),
-            disabled: key.disabled,
-            scope: &key.scope,
-            last_used_at: key.last_use.as_ref().map(|used| used.at.to_string()),
-        }
-    }
-}
-
 /// For how long, by the number of days that was sent.
 fn ttl(days: &str) -> Option<Duration> {
     let days = if days.is_empty() {
@@ -325,21 +187,15 @@ fn ttl(days: &str) -> Option<Duration> {
     Some(Duration::from_hours(24 * u64::from(days)))
 }
 
-fn done(change: AccessKeyChange) -> &'static str {
-    match change {
-        AccessKeyChange::Disable => "/.auth/account/keys?done=disabled",
-        AccessKeyChange::Enable => "/.auth/account/keys?done=enabled",
-        AccessKeyChange::Revoke => "/.auth/account/keys?done=revoked",
-    }
-}
-
-fn refusal(error: &AccessKeyError) -> Refusal {
-    match error {
-        AccessKeyError::NotFound(_) => Refusal::new(Problem::NotFound),
-        AccessKeyError::TooMany(_) | AccessKeyError::Name => Refusal::new(Problem::InvalidInput),
-        AccessKeyError::TooOften(error) => super::too_often(error),
-        AccessKeyError::NoAccount => Refusal::new(Problem::NotAuthenticated),
-        AccessKeyError::Store(error) => refusal_of_store(error),
-        AccessKeyError::SecretCipher(_) => unavailable(error.to_string()),
+impl From<AccessKeyError> for PageError {
+    fn from(error: AccessKeyError) -> Self {
+        Self::Refused(match &error {
+            AccessKeyError::NotFound(_) => Refusal::new(Problem::NotFound),
+            AccessKeyError::TooMany(_) | AccessKeyError::Name => Refusal::new(Problem::InvalidInput),
+            AccessKeyError::TooOften(error) => too_often(error),
+            AccessKeyError::NoAccount => Refusal::new(Problem::NotAuthenticated),
+            AccessKeyError::Store(error) => refusal_of_store(error),
+            AccessKeyError::SecretCipher(_) => unavailable(error.to_string()),
+        })
     }
 }

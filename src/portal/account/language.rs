@@ -4,16 +4,13 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{AREA, SignedInUser, refusal_of};
-use crate::portal::Portal;
-use crate::portal::form_errors::Errors;
+use super::{done, find_account, place};
 use crate::portal::forms::Fields;
-use crate::portal::renderer::PageRenderer;
-use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::page_context::{PageResult, SignedInContext};
+use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
+use crate::route::AccountPage;
 use crate::text::Lang;
-
-const PATH: &str = "/.auth/account/language";
 
 #[derive(Serialize)]
 struct LanguageView<'a> {
@@ -33,89 +30,53 @@ struct LanguageDocument<'a> {
     language: Option<&'a str>,
 }
 
-impl Portal {
-    pub(super) async fn language_page(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-    ) -> Response<Bytes> {
-        match self.services.account_settings.find(user.principal.account).await {
-            Ok(account) => self
-                .renderer
-                .language_page(context, user, account.language.as_deref()),
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
-        }
-    }
-
-    /// `language`
-    pub(super) async fn change_language(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        fields: &Fields,
-    ) -> Response<Bytes> {
-        let texts = &self.renderer.texts;
-        let chosen = |lang: &Lang| texts.tag(*lang) == fields.text("language");
-        let Some(lang) = texts.languages().find(chosen) else {
-            let refusal = Refusal::new(Problem::InvalidInput);
-            if context.wants == ResponseFormat::Html {
-                return self.renderer.refuse_visit(context, &refusal);
-            }
-            let message = self.renderer.texts.get(context.lang, "account.language-refused");
-            let errors = Errors::from([("language", message.to_owned())]);
-            return self.renderer.refuse_fields(context, &refusal, errors);
-        };
-        let own = &self.services.account_settings;
-        match own
-            .change_language(user.session, texts.tag(lang), &context.origin())
-            .await
-        {
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
-            Ok(account) if context.wants == ResponseFormat::Json => {
-                let language = account.language.as_deref();
-                self.renderer
-                    .json(context, StatusCode::OK, &LanguageDocument { language })
-            }
-            Ok(_) => {
-                let to = "/.auth/account/language?done=language";
-                let mut response = self.renderer.see_other(context, to);
-                self.renderer.remember_language(&mut response, lang);
-                response
-            }
-        }
-    }
+pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
+    Ok(page(cx, find_account(cx).await?.language.as_deref()))
 }
 
-impl PageRenderer {
-    pub(in crate::portal) fn language_page(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        language: Option<&str>,
-    ) -> Response<Bytes> {
-        if context.wants == ResponseFormat::Json {
-            return self.json(context, StatusCode::OK, &LanguageDocument { language });
+/// `language`
+pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields) -> PageResult {
+    let texts = &cx.renderer.texts;
+    let chosen = |lang: &Lang| texts.tag(*lang) == fields.text("language");
+    let Some(lang) = texts.languages().find(chosen) else {
+        let refusal = Refusal::new(Problem::InvalidInput);
+        if !cx.wants_json() {
+            return Err(refusal.into());
         }
-        let chosen = language.unwrap_or(context.tag);
-        let view = LanguageView {
-            languages: self
-                .texts
-                .languages()
-                .map(|lang| Choice {
-                    tag: self.texts.tag(lang),
-                    name: self.texts.get(lang, "language.name"),
-                    chosen: self.texts.tag(lang) == chosen,
-                })
-                .collect(),
-            saved: context.parameter("done") == "language",
-        };
-        self.member_page(
-            context,
-            user,
-            AREA.at(PATH),
-            StatusCode::OK,
-            "account-language.html",
-            &view,
-        )
+        let errors = cx.field_error("language", "account.language-refused");
+        return Ok(cx.refuse_fields(&refusal, errors));
+    };
+    let settings = &cx.services.account_settings;
+    let account = settings
+        .change_language(cx.user.session, texts.tag(lang), &cx.origin())
+        .await?;
+    if cx.wants_json() {
+        let language = account.language.as_deref();
+        return Ok(cx.json(StatusCode::OK, &LanguageDocument { language }));
     }
+    let mut response = cx.see_other(&done(AccountPage::Language, "language"));
+    cx.renderer.remember_language(&mut response, lang);
+    Ok(response)
+}
+
+pub(in crate::portal) fn page(cx: &SignedInRequest<'_>, language: Option<&str>) -> Response<Bytes> {
+    if cx.wants_json() {
+        return cx.json(StatusCode::OK, &LanguageDocument { language });
+    }
+    let (texts, chosen) = (&cx.renderer.texts, language.unwrap_or(cx.tag));
+    let choice = |lang| Choice {
+        tag: texts.tag(lang),
+        name: texts.get(lang, "language.name"),
+        chosen: texts.tag(lang) == chosen,
+    };
+    let view = LanguageView {
+        languages: texts.languages().map(choice).collect(),
+        saved: cx.parameter("done") == "language",
+    };
+    cx.page_with_nav(
+        place(AccountPage::Language),
+        StatusCode::OK,
+        "account-language.html",
+        &view,
+    )
 }

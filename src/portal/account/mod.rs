@@ -1,89 +1,131 @@
 //! `/.auth/account` and below: what people do with their own account. One file a page.
 
-mod activity;
-mod delete;
-mod email;
-mod keys;
-mod language;
-mod password;
-mod profile;
-mod sessions;
-mod username;
+pub(super) mod activity;
+pub(super) mod delete;
+pub(super) mod email;
+pub(super) mod keys;
+pub(super) mod language;
+pub(super) mod password;
+pub(super) mod profile;
+pub(super) mod sessions;
+pub(super) mod username;
 
-use bytes::Bytes;
-use http::Response;
-
-#[cfg(test)]
-pub(super) use keys::CreatedKey;
-
-use super::Portal;
+use super::form_errors::{Errors, FormRefusal};
 use super::forms::Fields;
-use super::login::{refusal_of_store, unavailable};
+use super::login;
+use super::page_context::{PageError, PageResult, SignedInContext, refusal_of_store, unavailable};
+use super::reauthenticate::{CURRENT_PASSWORD, proof_refusal, proof_required};
 use super::request_context::RequestContext;
-use super::signed_in::{NavSection, SignedInUser};
+use super::response::with_query;
+use super::signed_in::{NavItem, NavSection};
+use crate::model::Account;
 use crate::refusal::{Hint, Problem, Refusal};
-use crate::route::AccountPage;
-use crate::services::{AccountSettingsError, TooManyChanges};
+use crate::route::{AccountPage, Page};
+use crate::secret::Secret;
+use crate::services::{
+    AccountSettingsError, LONGEST_NAME, MOST_FORMER_USERNAMES, SignUpField, TooManyChanges,
+};
+use crate::text::fill;
 
-/// The page that is there with `login.iam` only.
-pub(super) const KEYS: &str = keys::PATH;
-
-/// The page that is there with `login.change_username` only.
-pub(super) const USERNAME: &str = username::PATH;
-
-static AREA: NavSection = NavSection {
+static NAV: NavSection = NavSection {
     title: "account.nav",
     pages: &[
-        ("/.auth/account", "account.nav-profile"),
-        ("/.auth/account/email", "account.nav-email"),
-        (USERNAME, "account.nav-username"),
-        ("/.auth/account/password", "account.nav-password"),
-        ("/.auth/account/sessions", "account.nav-sessions"),
-        (KEYS, "account.nav-keys"),
-        ("/.auth/account/activity", "account.nav-activity"),
-        ("/.auth/account/language", "account.nav-language"),
-        ("/.auth/account/delete", "account.nav-delete"),
+        (Page::Account(AccountPage::Profile), "account.nav-profile"),
+        (Page::Account(AccountPage::Email), "account.nav-email"),
+        (Page::Account(AccountPage::Username), "account.nav-username"),
+        (Page::Account(AccountPage::Password), "account.nav-password"),
+        (Page::Account(AccountPage::Sessions), "account.nav-sessions"),
+        (Page::Account(AccountPage::Keys), "account.nav-keys"),
+        (Page::Account(AccountPage::Activity), "account.nav-activity"),
+        (Page::Account(AccountPage::Language), "account.nav-language"),
+        (Page::Account(AccountPage::Delete), "account.nav-delete"),
     ],
 };
 
-impl Portal {
-    /// A page of one's own account; `fields` are those of a form that was sent.
-    pub(super) async fn account(
-        &self,
-        page: AccountPage,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        fields: Option<Fields>,
-    ) -> Response<Bytes> {
-        match (page, fields) {
-            (AccountPage::Keys, _) if !self.renderer.login.iam => self
-                .renderer
-                .refuse_visit(context, &Refusal::new(Problem::IamDisabled)),
-            (AccountPage::Keys, None) => self.keys_page(context, user).await,
-            (AccountPage::Keys, Some(fields)) => self.change_keys(context, user, fields).await,
-            (AccountPage::Profile, None) => self.profile_page(context, user).await,
-            (AccountPage::Profile, Some(fields)) => self.change_name(context, user, &fields).await,
-            (AccountPage::Email, None) => self.email_page(context, user).await,
-            (AccountPage::Email, Some(fields)) => self.change_email(context, user, fields).await,
-            (AccountPage::Username, _) if !self.renderer.login.change_username => self
-                .renderer
-                .refuse_visit(context, &Refusal::new(Problem::NotFound)),
-            (AccountPage::Username, None) => self.username_page(context, user).await,
-            (AccountPage::Username, Some(fields)) => self.change_username(context, user, fields).await,
-            (AccountPage::Password, None) => self.renderer.password_page(context, user),
-            (AccountPage::Password, Some(fields)) => self.change_password(context, user, fields).await,
-            (AccountPage::Sessions, None) => self.sessions_page(context, user),
-            (AccountPage::Sessions, Some(fields)) => self.end_sessions(context, user, fields).await,
-            (AccountPage::Activity, None) => self.activity_page(context, user).await,
-            (AccountPage::Language, None) => self.language_page(context, user).await,
-            (AccountPage::Language, Some(fields)) => self.change_language(context, user, &fields).await,
-            (AccountPage::Delete, None) => self.renderer.delete_page(context, user),
-            (AccountPage::Delete, Some(fields)) => self.delete_account(context, user, fields).await,
-            // The route lets no form get there.
-            (AccountPage::Activity, Some(_)) => self
-                .renderer
-                .refuse_visit(context, &Refusal::new(Problem::MethodNotAllowed)),
+/// Each page's `get`, or `post` with the fields of the form that was sent.
+pub(super) async fn dispatch(
+    page: AccountPage,
+    cx: &SignedInContext<'_>,
+    fields: Option<Fields>,
+) -> PageResult {
+    match (page, fields) {
+        (AccountPage::Profile, None) => profile::get(cx).await,
+        (AccountPage::Profile, Some(fields)) => profile::post(cx, &fields).await,
+        (AccountPage::Email, None) => email::get(cx).await,
+        (AccountPage::Email, Some(fields)) => email::post(cx, fields).await,
+        (AccountPage::Username, _) if !cx.renderer.login.change_username => Err(Problem::NotFound.into()),
+        (AccountPage::Username, None) => username::get(cx).await,
+        (AccountPage::Username, Some(fields)) => username::post(cx, fields).await,
+        (AccountPage::Password, None) => Ok(password::get(cx)),
+        (AccountPage::Password, Some(fields)) => Ok(password::post(cx, fields).await),
+        (AccountPage::Sessions, None) => Ok(sessions::get(cx)),
+        (AccountPage::Sessions, Some(fields)) => sessions::post(cx, fields).await,
+        (AccountPage::Keys, _) if !cx.renderer.login.iam => Err(Problem::IamDisabled.into()),
+        (AccountPage::Keys, None) => keys::get(cx).await,
+        (AccountPage::Keys, Some(fields)) => keys::post(cx, fields).await,
+        (AccountPage::Activity, None) => activity::get(cx).await,
+        // The route lets no form get there.
+        (AccountPage::Activity, Some(_)) => Err(Problem::MethodNotAllowed.into()),
+        (AccountPage::Language, None) => language::get(cx).await,
+        (AccountPage::Language, Some(fields)) => language::post(cx, &fields).await,
+        (AccountPage::Delete, None) => Ok(delete::get(cx)),
+        (AccountPage::Delete, Some(fields)) => Ok(delete::post(cx, fields).await),
+    }
+}
+
+/// Where a page stands among the others.
+const fn place(page: AccountPage) -> NavItem {
+    NAV.at(Page::Account(page))
+}
+
+/// The page that says what was done.
+fn done(page: AccountPage, what: &str) -> String {
+    with_query(page.path(), &[("done", what)])
+}
+
+async fn find_account(cx: &SignedInContext<'_>) -> Result<Account, PageError> {
+    let found = cx.services.account_settings.find(cx.user.principal.account);
+    Ok(found.await?)
+}
+
+/// Makes a change that takes the current password; without one it is refused before anything is asked of a service.
+async fn submit_form<T>(
+    cx: &RequestContext<'_>,
+    password: &Secret<String>,
+    change: impl Future<Output = Result<T, AccountSettingsError>>,
+) -> Result<T, FormRefusal> {
+    if password.expose().is_empty() {
+        return Err(proof_required(cx));
+    }
+    change.await.map_err(|error| form_refusal(cx, error))
+}
+
+/// What is wrong with the field that is to blame, or with the whole.
+pub(super) fn form_refusal(cx: &RequestContext<'_>, error: AccountSettingsError) -> FormRefusal {
+    let counted = |field, text, most: usize| {
+        let message = fill(cx.text(text), &[("count", &most.to_string())]);
+        Errors::from([(field, message)])
+    };
+    let errors = match error {
+        AccountSettingsError::NotProved(error) => return proof_refusal(cx, &error),
+        AccountSettingsError::Password(faults) => cx.messages(&faults),
+        AccountSettingsError::Email(fault) => cx.messages(&[(SignUpField::Email, fault)]),
+        AccountSettingsError::Username(fault) => cx.messages(&[(SignUpField::Username, fault)]),
+        AccountSettingsError::TooManyUsernames => {
+            counted("username", "account.username-too-many", MOST_FORMER_USERNAMES)
         }
+        AccountSettingsError::Name => counted("name", "account.name-refused", LONGEST_NAME),
+        AccountSettingsError::LastAdministrator => {
+            cx.field_error(CURRENT_PASSWORD, "account.last-administrator")
+        }
+        error => return refusal_of(&error).into(),
+    };
+    errors.into()
+}
+
+impl From<AccountSettingsError> for PageError {
+    fn from(error: AccountSettingsError) -> Self {
+        refusal_of(&error).into()
     }
 }
 
@@ -99,7 +141,7 @@ fn refusal_of(error: &AccountSettingsError) -> Refusal {
         AccountSettingsError::TooOften(error) => too_often(error),
         AccountSettingsError::UsernameFixed => Refusal::new(Problem::NotFound),
         AccountSettingsError::Gone => Refusal::new(Problem::NotAuthenticated),
-        AccountSettingsError::NotProved(error) => super::login::refusal_of(error),
+        AccountSettingsError::NotProved(error) => login::refusal_of(error),
         AccountSettingsError::Store(error) => refusal_of_store(error),
         AccountSettingsError::Busy => unavailable(error.to_string()),
     }

@@ -1,223 +1,108 @@
 //! `/.auth/account`: who I am, and what to call me.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{AREA, SignedInUser, refusal_of};
-use crate::model::{AccessKey, Account, Agreement, Username};
-use crate::portal::Portal;
-use crate::portal::form_errors::{ErrorSummary, Errors};
+use super::{done, find_account, form_refusal, place};
+use crate::api::{AccessKeyView, AccountView};
+use crate::model::{Account, Agreement};
+use crate::portal::form_errors::{ErrorSummary, Errors, FormRefusal};
 use crate::portal::forms::Fields;
-use crate::portal::login::refusal_of_store;
-use crate::portal::renderer::PageRenderer;
-use crate::portal::request_context::{RequestContext, ResponseFormat};
+use crate::portal::page_context::{PageResult, SignedInContext};
 use crate::portal::response::ResponseOutcome;
-use crate::refusal::{Problem, Refusal};
-use crate::services::{AccountSettingsError, LONGEST_NAME};
-
-const PATH: &str = "/.auth/account";
-
-/// An account, as its owner reads it.
-#[derive(Serialize)]
-pub(in crate::portal) struct Profile<'a> {
-    id: String,
-    username: &'a str,
-    former_usernames: &'a [Username],
-    email: &'a str,
-    email_verified: bool,
-    pending_email: Option<PendingAddress<'a>>,
-    name: &'a str,
-    groups: &'a BTreeSet<String>,
-    language: Option<&'a str>,
-    created_at: String,
-    password_changed_at: String,
-    agreements: &'a [Agreement],
-}
-
-/// An address that the account moves to once that is confirmed.
-#[derive(Serialize)]
-pub(super) struct PendingAddress<'a> {
-    email: &'a str,
-    since: String,
-}
-
-/// An access key that is older than the password.
-#[derive(Serialize)]
-struct OlderKey<'a> {
-    access_key: &'a str,
-    name: &'a str,
-}
+use crate::portal::signed_in::SignedInRequest;
+use crate::refusal::Problem;
+use crate::route::AccountPage;
+use crate::services::{AccessKeyInfo, AccountSettingsError};
 
 /// The page, as programs read it.
 #[derive(Serialize)]
-struct ProfileDocument<'a> {
+struct ProfileDocument {
     #[serde(flatten)]
-    account: Profile<'a>,
-    older_access_keys: Vec<OlderKey<'a>>,
+    account: AccountView,
+    older_access_keys: Vec<AccessKeyView>,
 }
 
 #[derive(Serialize)]
 struct ProfileView<'a> {
-    account: Profile<'a>,
+    account: AccountView,
     /// As it was typed.
     name: &'a str,
-    agreed: Option<(String, &'a str)>,
-    older_keys: Vec<OlderKey<'a>>,
+    agreed: Option<&'a Agreement>,
+    older_keys: Vec<AccessKeyView>,
     saved: bool,
     errors: Errors,
     alert: Option<ErrorSummary>,
 }
 
-impl<'a> Profile<'a> {
-    pub(super) fn of(account: &'a Account) -> Self {
-        Self {
-            id: account.id.to_string(),
-            username: account.username.as_str(),
-            former_usernames: &account.former_usernames,
-            email: account.email.as_str(),
-            email_verified: account.email_verified,
-            pending_email: PendingAddress::of(account),
-            name: account.name.as_deref().unwrap_or_default(),
-            groups: &account.groups,
-            language: account.language.as_deref(),
-            created_at: account.created_at.to_string(),
-            password_changed_at: account.password_changed_at.to_string(),
-            agreements: &account.agreements,
-        }
-    }
+pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
+    show(cx, None).await
 }
 
-impl<'a> PendingAddress<'a> {
-    pub(super) fn of(account: &'a Account) -> Option<Self> {
-        account.pending_email.as_ref().map(|pending| Self {
-            email: pending.email.as_str(),
-            since: pending.since.to_string(),
-        })
-    }
-}
-
-impl<'a> OlderKey<'a> {
-    fn of(key: &'a AccessKey) -> Self {
-        Self {
-            access_key: key.id.as_str(),
-            name: &key.name,
+/// `name`
+pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields) -> PageResult {
+    let (settings, name) = (&cx.services.account_settings, fields.text("name"));
+    match settings.change_name(cx.user.session, name, &cx.origin()).await {
+        Ok(account) => {
+            let to = done(AccountPage::Profile, "name");
+            Ok(cx.json_or_see_other(StatusCode::OK, &AccountView::for_owner(&account), &to))
         }
-    }
-}
-
-impl Portal {
-    pub(super) async fn profile_page(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-    ) -> Response<Bytes> {
-        self.profile_with(context, user, None).await
-    }
-
-    /// `refused` is a name that was typed and cannot be one.
-    async fn profile_with(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        refused: Option<&str>,
-    ) -> Response<Bytes> {
-        let account = match self.services.account_settings.find(user.principal.account).await {
-            Ok(account) => account,
-            Err(error) => return self.renderer.refuse_visit(context, &refusal_of(&error)),
-        };
-        let older_keys = if self.renderer.login.iam {
-            self.services.access_keys.older_than_password(&account).await
-        } else {
-            Ok(Vec::new())
-        };
-        match older_keys {
-            Ok(keys) => self.renderer.profile(context, user, &account, &keys, refused),
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
-        }
-    }
-
-    /// `name`
-    pub(super) async fn change_name(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        fields: &Fields,
-    ) -> Response<Bytes> {
-        let (own, name) = (&self.services.account_settings, fields.text("name"));
-        match own.change_name(user.session, name, &context.origin()).await {
-            Ok(account) if context.wants == ResponseFormat::Json => {
-                self.renderer
-                    .json(context, StatusCode::OK, &Profile::of(&account))
+        Err(error @ AccountSettingsError::Name) => {
+            let FormRefusal { refusal, errors } = form_refusal(cx, error);
+            if cx.wants_json() {
+                return Ok(cx.refuse_fields(&refusal, errors));
             }
-            Ok(_) => self.renderer.see_other(context, "/.auth/account?done=name"),
-            Err(AccountSettingsError::Name) if context.wants == ResponseFormat::Html => {
-                self.profile_with(context, user, Some(name)).await
-            }
-            Err(AccountSettingsError::Name) => {
-                let refusal = Refusal::new(Problem::InvalidInput);
-                self.renderer
-                    .refuse_fields(context, &refusal, self.renderer.name_errors(context))
-            }
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of(&error)),
+            show(cx, Some((name, errors))).await
         }
+        Err(error) => Err(error.into()),
     }
 }
 
-impl PageRenderer {
-    /// `refused` is a name that was typed and cannot be one.
-    pub(in crate::portal) fn profile(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        account: &Account,
-        older_keys: &[AccessKey],
-        refused: Option<&str>,
-    ) -> Response<Bytes> {
-        let older_keys = older_keys.iter().map(OlderKey::of).collect();
-        if context.wants == ResponseFormat::Json {
-            let document = ProfileDocument {
-                account: Profile::of(account),
-                older_access_keys: older_keys,
-            };
-            return self.json(context, StatusCode::OK, &document);
-        }
-        let errors = refused.map_or_else(Errors::new, |_| self.name_errors(context));
-        let alert = refused.is_some().then(|| {
-            ErrorSummary::listing(self.texts.get(context.lang, "page.required"), &errors, &["name"])
-        });
-        let outcome = if refused.is_some() {
-            ResponseOutcome::from(Problem::InvalidInput)
-        } else {
-            StatusCode::OK.into()
-        };
-        let view = ProfileView {
-            name: refused.or(account.name.as_deref()).unwrap_or_default(),
-            agreed: account
-                .agreements
-                .last()
-                .map(|agreement| (agreement.at.to_string(), agreement.version.as_str())),
-            account: Profile::of(account),
-            older_keys,
-            saved: matches!(context.parameter("done").as_str(), "name" | "email"),
-            errors,
-            alert,
-        };
-        self.member_page(
-            context,
-            user,
-            AREA.at(PATH),
-            outcome,
-            "account-profile.html",
-            &view,
-        )
-    }
+/// `refused` is a name that was typed and cannot be one, and why.
+async fn show(cx: &SignedInContext<'_>, refused: Option<(&str, Errors)>) -> PageResult {
+    let account = find_account(cx).await?;
+    let older_keys = if cx.renderer.login.iam {
+        cx.services.access_keys.older_than_password(&account).await?
+    } else {
+        Vec::new()
+    };
+    Ok(page(cx, &account, older_keys, refused))
+}
 
-    fn name_errors(&self, context: &RequestContext<'_>) -> Errors {
-        let text = self.texts.get(context.lang, "account.name-refused");
-        let longest = LONGEST_NAME.to_string();
-        Errors::from([("name", crate::text::fill(text, &[("count", &longest)]))])
+pub(in crate::portal) fn page(
+    cx: &SignedInRequest<'_>,
+    account: &Account,
+    older_keys: Vec<AccessKeyInfo>,
+    refused: Option<(&str, Errors)>,
+) -> Response<Bytes> {
+    let older_keys = older_keys.into_iter().map(AccessKeyView::from).collect();
+    if cx.wants_json() {
+        let document = ProfileDocument {
+            account: AccountView::for_owner(account),
+            older_access_keys: older_keys,
+        };
+        return cx.json(StatusCode::OK, &document);
     }
+    let mut view = ProfileView {
+        name: account.name.as_deref().unwrap_or_default(),
+        agreed: account.agreements.last(),
+        account: AccountView::for_owner(account),
+        older_keys,
+        saved: matches!(cx.parameter("done").as_str(), "name" | "email"),
+        errors: Errors::new(),
+        alert: None,
+    };
+    let mut outcome = ResponseOutcome::from(StatusCode::OK);
+    if let Some((name, errors)) = refused {
+        outcome = Problem::InvalidInput.into();
+        view.alert = Some(ErrorSummary::listing(
+            cx.text("page.required"),
+            &errors,
+            &["name"],
+        ));
+        (view.name, view.errors) = (name, errors);
+    }
+    let place = place(AccountPage::Profile);
+    cx.page_with_nav(place, outcome, "account-profile.html", &view)
 }

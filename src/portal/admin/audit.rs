@@ -1,30 +1,34 @@
 //! `/.auth/admin/audit`: what happened.
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::header::CONTENT_DISPOSITION;
+use http::{HeaderValue, Response, StatusCode};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 
-use super::{A_PAGE, AREA, query};
-use crate::model::{AuditEvent, AuditKind, AuditOutcome};
-use crate::portal::Portal;
+use super::{A_PAGE, none_of, place};
+use crate::api::AuditEventList;
+use crate::model::{AuditDetail, AuditKind, AuditOutcome, DetailKey};
 use crate::portal::form_errors::{ErrorSummary, Errors};
-use crate::portal::login::unavailable;
-use crate::portal::renderer::PageRenderer;
-use crate::portal::request_context::{RequestContext, ResponseFormat};
-use crate::portal::response::ResponseOutcome;
-use crate::portal::signed_in::SignedInUser;
+use crate::portal::page_context::{PageResult, SignedInContext, unavailable};
+use crate::portal::request_context::RequestContext;
+use crate::portal::response::{ResponseOutcome, with_query};
+use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
-use crate::services::{AuditFilter, AuditOrder, AuditPage};
-use crate::text::fill;
-
-pub(super) const PATH: &str = "/.auth/admin/audit";
+use crate::route::AdminPage;
+use crate::services::{Actor, AuditFilter, AuditOrder, AuditPage, Event, Kind};
 
 /// The fields of the form, in their order.
 const ORDER: &[&str] = &["who", "event", "outcome", "from", "until"];
 
 const OUTCOMES: &[&str] = &["success", "failure"];
+
+/// Events in one file, the newest: some megabytes. `vestibule audit --lines` has no such bound.
+const MOST: usize = 10_000;
+
+/// Events that are read together.
+const TOGETHER: usize = 1_000;
 
 /// What is looked for, as it was asked.
 #[derive(Default, Serialize)]
@@ -40,16 +44,10 @@ pub(in crate::portal) struct AuditSearch {
 }
 
 #[derive(Serialize)]
-struct FoundEvents<'a> {
-    events: Vec<&'a AuditEvent>,
-    next: Option<String>,
-}
-
-#[derive(Serialize)]
 struct AuditView<'a> {
     wanted: &'a AuditSearch,
     kinds: &'static [AuditKind],
-    found: FoundEvents<'a>,
+    found: AuditEventList,
     next: Option<String>,
     /// Where the same is a file.
     lines: String,
@@ -57,52 +55,63 @@ struct AuditView<'a> {
     alert: Option<ErrorSummary>,
 }
 
-impl Portal {
-    /// `who`, `account`, `event`, `outcome`, `from`, `until`, `after`; `export`: "lines"
-    pub(super) async fn audit_page(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-    ) -> Response<Bytes> {
-        let text = |name: &str| context.parameter(name).trim().to_owned();
-        let search = AuditSearch {
-            who: text("who"),
-            account: text("account"),
-            event: text("event"),
-            outcome: text("outcome"),
-            from: text("from"),
-            until: text("until"),
-        };
-        let mut filter = match self.renderer.filter(context, &search) {
-            Ok(filter) => filter,
-            Err(errors) => return self.renderer.refuse_audit(context, user, &search, errors),
-        };
-        let audit = &self.services.audit;
-        if let Some(name) = search.name() {
-            match audit.resolve_subjects(name).await {
-                Ok(whom) => filter.about = whom,
-                Err(error) => {
-                    return self
-                        .renderer
-                        .refuse_visit(context, &unavailable(error.to_string()));
-                }
-            }
+/// `who`, `account`, `event`, `outcome`, `from`, `until`, `after`; `export`: "lines"
+pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
+    let text = |name: &str| cx.parameter(name).trim().to_owned();
+    let search = AuditSearch {
+        who: text("who"),
+        account: text("account"),
+        event: text("event"),
+        outcome: text("outcome"),
+        from: text("from"),
+        until: text("until"),
+    };
+    let mut filter = match filter(cx, &search) {
+        Ok(filter) => filter,
+        Err(errors) => return Ok(refused(cx, &search, errors)),
+    };
+    let audit = &cx.services.audit;
+    if let Some(name) = search.name() {
+        filter.about = audit.resolve_subjects(name).await?;
+    }
+    if text("export") == "lines" {
+        return export(cx, search.name(), filter).await;
+    }
+    let after = Some(text("after")).filter(|after| !after.is_empty());
+    let after = after.map(|after| after.parse()).transpose();
+    let after =
+        after.map_err(|_| Refusal::because(Problem::InvalidInput, "`after` names no place of the log"))?;
+    let found = audit.read(filter, AuditOrder::NewestFirst, after, A_PAGE).await?;
+    Ok(page(cx, &search, found))
+}
+
+/// The events as a file, a JSON document a line, the oldest first, as the command has them; `who`: the name that is
+/// looked for. Where the record is required, nothing leaves that is not recorded.
+async fn export(cx: &SignedInContext<'_>, who: Option<&str>, filter: AuditFilter) -> PageResult {
+    let (audit, mut lines, mut after) = (&cx.services.audit, Vec::new(), None);
+    loop {
+        let limit = TOGETHER.min(MOST - lines.len());
+        let read = audit.read(filter.clone(), AuditOrder::NewestFirst, after, limit);
+        let page = AuditEventList::from(read.await?);
+        for event in &page.events {
+            let line = serde_json::to_string(event).map_err(|error| unavailable(error.to_string()))?;
+            lines.push(line + "\n");
         }
-        if text("export") == "lines" {
-            return self.audit_lines(context, user, search.name(), filter).await;
-        }
-        let after = Some(text("after")).filter(|after| !after.is_empty());
-        let Ok(after) = after.map(|after| after.parse()).transpose() else {
-            let refusal = Refusal::because(Problem::InvalidInput, "`after` names no place of the log");
-            return self.renderer.refuse_visit(context, &refusal);
-        };
-        match audit.read(filter, AuditOrder::NewestFirst, after, A_PAGE).await {
-            Ok(page) => self.renderer.audit(context, user, &search, &page),
-            Err(error) => self
-                .renderer
-                .refuse_visit(context, &unavailable(error.to_string())),
+        after = page.next;
+        if after.is_none() || lines.len() >= MOST {
+            break;
         }
     }
+    lines.reverse();
+    let by = Actor::administrator(cx.user.session, &cx.renderer.administrators);
+    let event = Event::success(Kind::AuditExport, who.unwrap_or_default())
+        .by(&by)
+        .detail(AuditDetail::of(DetailKey::Count, &lines.len()));
+    audit.record(&cx.origin(), &event).await?;
+    let mut response = cx.lines(lines.concat());
+    let saved = HeaderValue::from_static("attachment; filename=\"audit.jsonl\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, saved);
+    Ok(response)
 }
 
 impl AuditSearch {
@@ -111,136 +120,113 @@ impl AuditSearch {
             .into_iter()
             .find(|name| !name.is_empty())
     }
+
+    /// The page with what is looked for, and one parameter more.
+    fn query(&self, name: &str, value: &str) -> String {
+        let parameters = [
+            ("who", &*self.who),
+            ("account", &*self.account),
+            ("event", &*self.event),
+            ("outcome", &*self.outcome),
+            ("from", &*self.from),
+            ("until", &*self.until),
+            (name, value),
+        ];
+        with_query(AdminPage::Audit.path(), &parameters)
+    }
 }
 
-impl PageRenderer {
-    /// What is looked for but for whom, or what cannot be understood of it: nothing is left out silently.
-    fn filter(&self, context: &RequestContext<'_>, search: &AuditSearch) -> Result<AuditFilter, Errors> {
-        let mut errors = Errors::new();
-        let text = |key: &'static str| self.texts.get(context.lang, key);
-        if !search.who.is_empty() && !search.account.is_empty() {
-            errors.insert("who", text("admin.who-or-account").to_owned());
-        }
-        let asked = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
-        let kind = asked(&search.event)
-            .map(|event| event.parse::<AuditKind>())
-            .transpose();
-        if kind.is_err() {
-            let known: Vec<&str> = AuditKind::ALL.iter().map(|kind| kind.as_str()).collect();
-            errors.insert("event", self.none_of(context, &known));
-        }
-        let outcome = match search.outcome.as_str() {
-            "" => None,
-            "success" => Some(AuditOutcome::Success),
-            "failure" => Some(AuditOutcome::Failure),
-            _ => {
-                errors.insert("outcome", self.none_of(context, OUTCOMES));
-                None
-            }
-        };
-        let from = asked(&search.from).map(|from| moment(&from, false).ok_or("from"));
-        let until = asked(&search.until).map(|until| moment(&until, true).ok_or("until"));
-        let (from, until) = (from.transpose(), until.transpose());
-        for field in [&from, &until].into_iter().filter_map(|read| read.err()) {
-            errors.insert(field, text("admin.no-moment").to_owned());
-        }
-        match (kind, from, until) {
-            (Ok(kind), Ok(from), Ok(until)) if errors.is_empty() => Ok(AuditFilter {
-                about: Vec::new(),
-                kinds: kind.into_iter().collect(),
-                outcome,
-                from,
-                until,
-                request: None,
-            }),
-            _ => Err(errors),
-        }
+/// What is looked for but for whom, or what cannot be understood of it: nothing is left out silently.
+fn filter(cx: &RequestContext<'_>, search: &AuditSearch) -> Result<AuditFilter, Errors> {
+    let mut errors = Errors::new();
+    if !search.who.is_empty() && !search.account.is_empty() {
+        errors.extend(cx.field_error("who", "admin.who-or-account"));
     }
-
-    /// What is said of a filter's value that is none of those; a page has them in a list.
-    pub(super) fn none_of(&self, context: &RequestContext<'_>, known: &[&str]) -> String {
-        if context.wants == ResponseFormat::Html {
-            return self.texts.get(context.lang, "admin.not-in-list").to_owned();
+    let asked = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
+    let kind = asked(&search.event)
+        .map(|event| event.parse::<AuditKind>())
+        .transpose();
+    if kind.is_err() {
+        let known: Vec<&str> = AuditKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        errors.insert("event", none_of(cx, &known));
+    }
+    let outcome = match search.outcome.as_str() {
+        "" => None,
+        "success" => Some(AuditOutcome::Success),
+        "failure" => Some(AuditOutcome::Failure),
+        _ => {
+            errors.insert("outcome", none_of(cx, OUTCOMES));
+            None
         }
-        let text = self.texts.get(context.lang, "admin.none-of");
-        fill(text, &[("known", &known.join(", "))])
+    };
+    let from = asked(&search.from).map(|from| moment(&from, false).ok_or("from"));
+    let until = asked(&search.until).map(|until| moment(&until, true).ok_or("until"));
+    let (from, until) = (from.transpose(), until.transpose());
+    for field in [&from, &until].into_iter().filter_map(|read| read.err()) {
+        errors.extend(cx.field_error(field, "admin.no-moment"));
     }
-
-    pub(in crate::portal) fn refuse_audit(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        search: &AuditSearch,
-        errors: Errors,
-    ) -> Response<Bytes> {
-        let refusal = Refusal::new(Problem::InvalidInput);
-        self.refuse_form(context, &refusal, errors, ORDER, |errors, alert| {
-            let view = AuditView {
-                wanted: search,
-                kinds: AuditKind::ALL,
-                found: FoundEvents {
-                    events: Vec::new(),
-                    next: None,
-                },
-                next: None,
-                lines: String::new(),
-                errors,
-                alert: Some(alert),
-            };
-            self.audit_view(context, user, refusal.problem, &view)
-        })
+    match (kind, from, until) {
+        (Ok(kind), Ok(from), Ok(until)) if errors.is_empty() => Ok(AuditFilter {
+            about: Vec::new(),
+            kinds: kind.into_iter().collect(),
+            outcome,
+            from,
+            until,
+            request: None,
+        }),
+        _ => Err(errors),
     }
+}
 
-    fn audit_view(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        outcome: impl Into<ResponseOutcome>,
-        view: &AuditView<'_>,
-    ) -> Response<Bytes> {
-        self.member_page(context, user, AREA.at(PATH), outcome, "admin-audit.html", view)
-    }
-
-    pub(in crate::portal) fn audit(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        search: &AuditSearch,
-        page: &AuditPage,
-    ) -> Response<Bytes> {
-        let found = FoundEvents {
-            events: page.events.iter().map(|(_, event)| event).collect(),
-            next: page.next.map(|next| next.to_string()),
-        };
-        if context.wants == ResponseFormat::Json {
-            return self.json(context, StatusCode::OK, &found);
-        }
-        let with = |name: &str, value: &str| {
-            let parameters = [
-                ("who", &*search.who),
-                ("account", &*search.account),
-                ("event", &*search.event),
-                ("outcome", &*search.outcome),
-                ("from", &*search.from),
-                ("until", &*search.until),
-                (name, value),
-            ];
-            query(PATH, &parameters)
-        };
-        let (next, lines) = (
-            found.next.as_deref().map(|next| with("after", next)),
-            with("export", "lines"),
-        );
+fn refused(cx: &SignedInRequest<'_>, search: &AuditSearch, errors: Errors) -> Response<Bytes> {
+    cx.refuse_form(errors.into(), ORDER, |problem, errors, alert| {
         let view = AuditView {
+            errors,
+            alert: Some(alert),
+            ..AuditView::empty(search)
+        };
+        show(cx, problem, &view)
+    })
+}
+
+fn show(
+    cx: &SignedInRequest<'_>,
+    outcome: impl Into<ResponseOutcome>,
+    view: &AuditView<'_>,
+) -> Response<Bytes> {
+    cx.page_with_nav(place(AdminPage::Audit), outcome, "admin-audit.html", view)
+}
+
+pub(in crate::portal) fn page(
+    cx: &SignedInRequest<'_>,
+    search: &AuditSearch,
+    found: AuditPage,
+) -> Response<Bytes> {
+    let found = AuditEventList::from(found);
+    if cx.wants_json() {
+        return cx.json(StatusCode::OK, &found);
+    }
+    let view = AuditView {
+        next: found.next.map(|next| search.query("after", &next.to_string())),
+        lines: search.query("export", "lines"),
+        found,
+        ..AuditView::empty(search)
+    };
+    show(cx, StatusCode::OK, &view)
+}
+
+impl<'a> AuditView<'a> {
+    /// Nothing was found.
+    fn empty(search: &'a AuditSearch) -> Self {
+        Self {
             wanted: search,
             kinds: AuditKind::ALL,
-            found,
-            next,
-            lines,
+            found: AuditEventList::default(),
+            next: None,
+            lines: String::new(),
             errors: Errors::new(),
             alert: None,
-        };
-        self.audit_view(context, user, StatusCode::OK, &view)
+        }
     }
 }
 

@@ -2,302 +2,141 @@
 
 mod form;
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
 pub(in crate::portal) use self::form::InvitationsView;
-use self::form::{InvitationForm, ORDER};
-use super::{AREA, query};
+use self::form::ORDER;
+use super::{place, unknown_action};
+use crate::api::{CreatedInvitations, InvitationList};
 use crate::config::SignupMode;
 use crate::ids::InvitationId;
-use crate::model::{Email, Invitation, InvitationKind};
-use crate::portal::Portal;
+use crate::model::Invitation;
 use crate::portal::form_errors::Errors;
 use crate::portal::forms::Fields;
-use crate::portal::login::refusal_of_store;
-use crate::portal::renderer::PageRenderer;
-use crate::portal::request_context::{RequestContext, ResponseFormat};
-use crate::portal::response::ResponseOutcome;
-use crate::portal::signed_in::SignedInUser;
+use crate::portal::page_context::{PageResult, SignedInContext};
+use crate::portal::response::{ResponseOutcome, with_query};
+use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
-use crate::services::Actor;
-
-pub(super) const PATH: &str = "/.auth/admin/invitations";
-
-#[derive(Serialize)]
-struct InvitationList<'a> {
-    invitations: Vec<InvitationRow<'a>>,
-}
-
-#[derive(Serialize)]
-struct InvitationRow<'a> {
-    id: String,
-    email: Option<&'a str>,
-    groups: &'a BTreeSet<String>,
-    first_administrator: bool,
-    created_at: String,
-    expires_at: String,
-}
+use crate::route::AdminPage;
+use crate::services::{Actor, InvitationError, Invitees};
 
 #[derive(Serialize)]
 struct InvitationsDocument<'a> {
-    listed: InvitationList<'a>,
+    listed: InvitationList,
     form: &'a InvitationsView,
 }
 
-#[derive(Serialize)]
-struct LinksDocument<'a> {
-    links: &'a [String],
+pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
+    let form = InvitationsView {
+        done: match cx.parameter("done").as_str() {
+            "revoke" => Some("admin.done-revoke"),
+            "send" => Some("admin.done-send"),
+            _ => None,
+        },
+        ..empty(cx)
+    };
+    show(cx, StatusCode::OK, &form).await
 }
 
-#[derive(Serialize)]
-struct MailedDocument<'a> {
-    mailed: [InvitationRow<'a>; 1],
+/// `action`: "revoke" with `invitation`, else none or "create", and `email`, `groups` with commas, `days`, `count`,
+/// `send`; `reason`.
+pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
+    match fields.text("action") {
+        "revoke" => return revoke(cx, fields, by).await,
+        "" | "create" => {}
+        _ => return refused(cx, fields, unknown_action(cx)).await,
+    }
+    let wanted = match form::read(cx, fields) {
+        Ok(wanted) => wanted,
+        Err(errors) => return refused(cx, fields, errors).await,
+    };
+    let mails = matches!(wanted.invitees, Invitees::Mailed(_));
+    let issued = match cx.services.invitations.invite(wanted, by, &cx.origin()).await {
+        Ok(issued) => issued,
+        Err(InvitationError::Store(error)) => return Err(error.into()),
+        Err(InvitationError::Known(_)) => {
+            return refused(cx, fields, cx.field_error("email", "admin.invite-known")).await;
+        }
+        Err(InvitationError::Groups(_)) => {
+            return refused(cx, fields, cx.field_error("groups", "admin.group-refused")).await;
+        }
+    };
+    if cx.wants_json() {
+        return Ok(cx.json(StatusCode::CREATED, &CreatedInvitations::from(issued)));
+    }
+    if mails {
+        let to = with_query(AdminPage::Invitations.path(), &[("done", "send")]);
+        return Ok(cx.see_other(&to));
+    }
+    // Their links are shown once.
+    let form = InvitationsView {
+        links: issued.into_iter().filter_map(|issued| issued.link).collect(),
+        ..empty(cx)
+    };
+    show(cx, StatusCode::OK, &form).await
 }
 
-impl Portal {
-    pub(super) async fn invitations_page(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-    ) -> Response<Bytes> {
-        let form = InvitationsView {
-            done: match context.parameter("done").as_str() {
-                "revoke" => Some("admin.done-revoke"),
-                "send" => Some("admin.done-send"),
-                _ => None,
-            },
-            ..self.invitation_form()
-        };
-        self.show_invitations(context, user, StatusCode::OK, &form).await
+async fn revoke(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
+    let id = fields.text("invitation").parse::<InvitationId>();
+    let id = id.map_err(|_| Problem::NotFound)?;
+    let invitations = &cx.services.invitations;
+    let was_there = invitations.revoke(id, by, &cx.origin()).await?;
+    // One that was used in the meantime is as good as revoked, for a browser that shows the list.
+    if !was_there && cx.wants_json() {
+        return Err(Problem::NotFound.into());
     }
+    let to = with_query(AdminPage::Invitations.path(), &[("done", "revoke")]);
+    Ok(cx.nothing_or_see_other(&to))
+}
 
-    /// `action`: "revoke" with `invitation`, else none or "create", and `email`, `groups` with commas, `days`, `count`,
-    /// `send`; `reason`.
-    pub(super) async fn change_invitations(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        fields: &Fields,
-        by: &Actor,
-    ) -> Response<Bytes> {
-        match fields.text("action") {
-            "revoke" => return self.revoke_invitation(context, fields, by).await,
-            "" | "create" => {}
-            _ => {
-                let errors = self.renderer.unknown_action(context);
-                return self.refused_invitation(context, user, fields, errors).await;
-            }
-        }
-        let wanted = match self.renderer.wanted(context, fields) {
-            Ok(wanted) => wanted,
-            Err(errors) => return self.refused_invitation(context, user, fields, errors).await,
-        };
-        match self.services.invitations.known(wanted.email.as_slice()).await {
-            Ok(known) if known.is_empty() => {}
-            Ok(_) => {
-                let message = self
-                    .renderer
-                    .texts
-                    .get(context.lang, "admin.invite-known")
-                    .to_owned();
-                let errors = Errors::from([("email", message)]);
-                return self.refused_invitation(context, user, fields, errors).await;
-            }
-            Err(error) => return self.renderer.refuse_visit(context, &refusal_of_store(&error)),
-        }
-        match wanted {
-            InvitationForm {
-                email: Some(email),
-                send: true,
-                groups,
-                ttl,
-                ..
-            } => self.mail_invitation(context, email, groups, ttl, by).await,
-            wanted => self.hand_out(context, user, wanted, by).await,
-        }
-    }
-
-    /// Makes invitations whose links are shown once.
-    async fn hand_out(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        search: InvitationForm,
-        by: &Actor,
-    ) -> Response<Bytes> {
-        let links = match self.invite(&search, context, by).await {
-            Ok(links) => links,
-            Err(refusal) => return self.renderer.refuse_visit(context, &refusal),
-        };
-        if context.wants == ResponseFormat::Json {
-            return self
-                .renderer
-                .json(context, StatusCode::CREATED, &LinksDocument { links: &links });
-        }
-        let form = InvitationsView {
-            links,
-            ..self.invitation_form()
-        };
-        self.show_invitations(context, user, StatusCode::OK, &form).await
-    }
-
-    /// Makes one that is mailed, in the language of the page; its link is shown nowhere.
-    async fn mail_invitation(
-        &self,
-        context: &RequestContext<'_>,
-        email: Email,
-        groups: BTreeSet<String>,
-        ttl: Duration,
-        by: &Actor,
-    ) -> Response<Bytes> {
-        let invitations = &self.services.invitations;
-        match invitations.mail(email, groups, ttl, by, &context.origin()).await {
-            Ok(made) if context.wants == ResponseFormat::Json => {
-                let mailed = [InvitationRow::of(&made)];
-                self.renderer
-                    .json(context, StatusCode::CREATED, &MailedDocument { mailed })
-            }
-            Ok(_) => self
-                .renderer
-                .see_other(context, &query(PATH, &[("done", "send")])),
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
-        }
-    }
-
-    async fn invite(
-        &self,
-        search: &InvitationForm,
-        context: &RequestContext<'_>,
-        by: &Actor,
-    ) -> Result<Vec<String>, Refusal> {
-        let (mut links, origin) = (Vec::new(), context.origin());
-        for _ in 0..search.count {
-            let invitation = self.services.invitations.create(
-                InvitationKind::Signup,
-                search.email.clone(),
-                search.groups.clone(),
-                search.ttl,
-                by,
-                &origin,
-            );
-            let made = invitation.await;
-            links.push(made.map_err(|error| refusal_of_store(&error))?.0);
-        }
-        Ok(links)
-    }
-
-    async fn revoke_invitation(
-        &self,
-        context: &RequestContext<'_>,
-        fields: &Fields,
-        by: &Actor,
-    ) -> Response<Bytes> {
-        let Ok(id) = fields.text("invitation").parse::<InvitationId>() else {
-            return self
-                .renderer
-                .refuse_visit(context, &Refusal::new(Problem::NotFound));
-        };
-        match self.services.invitations.revoke(id, by, &context.origin()).await {
-            Ok(true) if context.wants == ResponseFormat::Json => self.renderer.nothing(context),
-            // One that was used in the meantime is as good as revoked, for a browser that shows the list.
-            Ok(_) if context.wants == ResponseFormat::Html => self
-                .renderer
-                .see_other(context, &query(PATH, &[("done", "revoke")])),
-            Ok(_) => self
-                .renderer
-                .refuse_visit(context, &Refusal::new(Problem::NotFound)),
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
-        }
-    }
-
-    fn invitation_form(&self) -> InvitationsView {
-        InvitationsView {
-            can_send: self.services.mailer.reaches_people(),
-            ..InvitationsView::empty(self.services.sign_up.mode() == SignupMode::Closed)
-        }
-    }
-
-    async fn refused_invitation(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        fields: &Fields,
-        errors: Errors,
-    ) -> Response<Bytes> {
-        let refusal = Refusal::new(Problem::InvalidInput);
-        if context.wants == ResponseFormat::Json {
-            return self.renderer.refuse_fields(context, &refusal, errors);
-        }
-        let form = InvitationsView {
-            email: fields.text("email").to_owned(),
-            groups: fields.text("groups").to_owned(),
-            count: fields.text("count").to_owned(),
-            days: fields.text("days").parse().unwrap_or(7),
-            send: fields.is_ticked("send"),
-            alert: Some(self.renderer.form_alert(context, &refusal, &errors, ORDER)),
-            errors,
-            ..self.invitation_form()
-        };
-        self.show_invitations(context, user, refusal.problem, &form).await
-    }
-
-    async fn show_invitations(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        outcome: impl Into<ResponseOutcome>,
-        form: &InvitationsView,
-    ) -> Response<Bytes> {
-        match self.services.invitations.list().await {
-            Ok(invitations) => self
-                .renderer
-                .invitations(context, user, outcome, &invitations, form),
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
-        }
+/// The form without an error.
+fn empty(cx: &SignedInContext<'_>) -> InvitationsView {
+    InvitationsView {
+        can_send: cx.services.mailer.reaches_people(),
+        ..InvitationsView::empty(cx.services.sign_up.mode() == SignupMode::Closed)
     }
 }
 
-impl PageRenderer {
-    pub(in crate::portal) fn invitations(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        outcome: impl Into<ResponseOutcome>,
-        invitations: &[Invitation],
-        form: &InvitationsView,
-    ) -> Response<Bytes> {
-        let listed = InvitationList {
-            invitations: invitations.iter().map(InvitationRow::of).collect(),
-        };
-        if context.wants == ResponseFormat::Json {
-            return self.json(context, outcome.into().status, &listed);
-        }
-        let page = InvitationsDocument { listed, form };
-        self.member_page(
-            context,
-            user,
-            AREA.at(PATH),
-            outcome,
-            "admin-invitations.html",
-            &page,
-        )
+async fn refused(cx: &SignedInContext<'_>, fields: &Fields, errors: Errors) -> PageResult {
+    let refusal = Refusal::new(Problem::InvalidInput);
+    if cx.wants_json() {
+        return Ok(cx.refuse_fields(&refusal, errors));
     }
+    let form = InvitationsView {
+        email: fields.text("email").to_owned(),
+        groups: fields.text("groups").to_owned(),
+        count: fields.text("count").to_owned(),
+        days: fields.text("days").parse().unwrap_or(7),
+        send: fields.is_ticked("send"),
+        alert: Some(cx.form_alert(&refusal, &errors, ORDER)),
+        errors,
+        ..empty(cx)
+    };
+    show(cx, refusal.problem, &form).await
 }
 
-impl<'a> InvitationRow<'a> {
-    fn of(invitation: &'a Invitation) -> Self {
-        Self {
-            id: invitation.id.to_string(),
-            email: invitation.email.as_ref().map(Email::as_str),
-            groups: &invitation.groups,
-            first_administrator: invitation.kind == InvitationKind::FirstAdministrator,
-            created_at: invitation.created_at.to_string(),
-            expires_at: invitation.expires_at.to_string(),
-        }
+async fn show(
+    cx: &SignedInContext<'_>,
+    outcome: impl Into<ResponseOutcome>,
+    form: &InvitationsView,
+) -> PageResult {
+    let invitations = cx.services.invitations.list().await?;
+    Ok(page(cx, outcome, invitations, form))
+}
+
+pub(in crate::portal) fn page(
+    cx: &SignedInRequest<'_>,
+    outcome: impl Into<ResponseOutcome>,
+    invitations: Vec<Invitation>,
+    form: &InvitationsView,
+) -> Response<Bytes> {
+    let listed = InvitationList::from(invitations);
+    if cx.wants_json() {
+        return cx.json(outcome.into().status, &listed);
     }
+    let place = place(AdminPage::Invitations);
+    let document = InvitationsDocument { listed, form };
+    cx.page_with_nav(place, outcome, "admin-invitations.html", &document)
 }

@@ -4,38 +4,17 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{A_PAGE, AREA, query};
+use super::{A_PAGE, place};
+use crate::api::{MailList, ResentMails};
 use crate::ids::MailId;
-use crate::model::{MailKind, MailState, QueuedMail};
-use crate::portal::Portal;
+use crate::model::{MailKind, QueuedMail};
 use crate::portal::forms::Fields;
-use crate::portal::login::refusal_of_store;
-use crate::portal::renderer::PageRenderer;
-use crate::portal::request_context::{RequestContext, ResponseFormat};
-use crate::portal::signed_in::SignedInUser;
+use crate::portal::page_context::{PageResult, SignedInContext};
+use crate::portal::response::with_query;
+use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
+use crate::route::AdminPage;
 use crate::services::{Actor, MailFilter, MailPage};
-
-pub(super) const PATH: &str = "/.auth/admin/mails";
-
-#[derive(Serialize)]
-struct Mails<'a> {
-    mails: Vec<MailRow<'a>>,
-    next: Option<String>,
-}
-
-#[derive(Serialize)]
-struct MailRow<'a> {
-    id: String,
-    to: &'a str,
-    topic: &'static str,
-    attempts: u32,
-    failed: bool,
-    /// When it is tried, or failed for good.
-    at: String,
-    /// What the mail server said last.
-    reason: Option<&'a str>,
-}
 
 /// What is looked for, as it was asked.
 #[derive(Default, Serialize)]
@@ -47,16 +26,18 @@ pub(in crate::portal) struct MailSearch {
 }
 
 impl MailSearch {
-    /// What is looked for; `None` where it cannot be understood.
-    fn filter(&self) -> Option<MailFilter> {
+    fn filter(&self) -> Result<MailFilter, Refusal> {
         let topic = MailKind::NAMES.iter().find(|name| **name == self.topic).copied();
         let failed = match self.state.as_str() {
             "" => None,
             "waiting" => Some(false),
             "failed" => Some(true),
-            _ => return None,
+            _ => return Err(not_understood()),
         };
-        (self.topic.is_empty() || topic.is_some()).then(|| MailFilter {
+        if topic.is_none() && !self.topic.is_empty() {
+            return Err(not_understood());
+        }
+        Ok(MailFilter {
             to: self.to.clone(),
             topic,
             failed,
@@ -69,13 +50,8 @@ impl MailSearch {
             ("topic", &*self.topic),
             ("state", &*self.state),
         ];
-        query(PATH, &[&own, more].concat())
+        with_query(AdminPage::Mails.path(), &[&own, more].concat())
     }
-}
-
-#[derive(Serialize)]
-struct ResentMails {
-    again: usize,
 }
 
 #[derive(Serialize)]
@@ -87,93 +63,46 @@ struct MailsView<'a> {
     all_again: Option<String>,
     /// One of those that are shown failed.
     failed: bool,
-    found: Mails<'a>,
+    found: MailList,
     next: Option<String>,
 }
 
-impl Portal {
-    /// `to`, `topic`, `state`, `after`
-    pub(super) async fn mails_page(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-    ) -> Response<Bytes> {
-        let search = MailSearch {
-            to: context.parameter("to").trim().to_owned(),
-            topic: context.parameter("topic"),
-            state: context.parameter("state"),
-        };
-        let Some(filter) = search.filter() else {
-            return self.renderer.refuse_visit(context, &not_understood());
-        };
-        let after = context.parameter("after").parse().ok();
-        match self
-            .services
-            .admin_queries
-            .find_mails(&filter, after, A_PAGE)
-            .await
-        {
-            Ok(page) => self.renderer.mails(context, user, &search, &page),
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
-        }
-    }
+/// `to`, `topic`, `state`, `after`
+pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
+    let search = MailSearch {
+        to: cx.parameter("to").trim().to_owned(),
+        topic: cx.parameter("topic"),
+        state: cx.parameter("state"),
+    };
+    let (filter, after) = (search.filter()?, cx.parameter("after").parse().ok());
+    let queries = &cx.services.admin_queries;
+    let found = queries.find_mails(&filter, after, A_PAGE).await?;
+    Ok(page(cx, &search, found))
+}
 
-    /// `which`: "all" of those that failed, among them that `to`, `topic` and `state` let through; `reason`
-    async fn send_all_again(
-        &self,
-        context: &RequestContext<'_>,
-        fields: &Fields,
-        by: &Actor,
-    ) -> Response<Bytes> {
+/// `mail`: the id of one that failed; or `which`: "all" of those that failed, among them that `to`, `topic` and `state`
+/// let through; `reason`
+pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
+    let (failed, origin) = (&cx.services.failed_mails, cx.origin());
+    if fields.text("which") == "all" {
         let search = MailSearch {
             to: fields.text("to").trim().to_owned(),
             topic: fields.text("topic").to_owned(),
             state: fields.text("state").to_owned(),
         };
-        let Some(filter) = search.filter() else {
-            return self.renderer.refuse_visit(context, &not_understood());
-        };
-        let failed = &self.services.failed_mails;
-        match failed.send_all_again(&filter, by, &context.origin()).await {
-            Ok(again) if context.wants == ResponseFormat::Json => {
-                self.renderer
-                    .json(context, StatusCode::OK, &ResentMails { again })
-            }
-            Ok(again) => {
-                let done = [("done", "all"), ("count", &*again.to_string())];
-                self.renderer.see_other(context, &search.query(&done))
-            }
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
-        }
+        let filter = search.filter()?;
+        let wanted = |mail: &QueuedMail| filter.passes(mail);
+        let again_count = failed.send_all_again(wanted, by, &origin).await?;
+        let to = search.query(&[("done", "all"), ("count", &again_count.to_string())]);
+        return Ok(cx.json_or_see_other(StatusCode::OK, &ResentMails { again_count }, &to));
     }
-
-    /// `mail`: the id of one that failed; `reason`
-    pub(super) async fn send_again(
-        &self,
-        context: &RequestContext<'_>,
-        fields: &Fields,
-        by: &Actor,
-    ) -> Response<Bytes> {
-        if fields.text("which") == "all" {
-            return self.send_all_again(context, fields, by).await;
-        }
-        let Ok(id) = fields.text("mail").parse::<MailId>() else {
-            return self
-                .renderer
-                .refuse_visit(context, &Refusal::new(Problem::NotFound));
-        };
-        let failed = &self.services.failed_mails;
-        match failed.send_again(id, by, &context.origin()).await {
-            Ok(true) if context.wants == ResponseFormat::Json => self.renderer.nothing(context),
-            Ok(true) => self
-                .renderer
-                .see_other(context, &query(PATH, &[("done", "again")])),
-            Ok(false) => self
-                .renderer
-                .refuse_visit(context, &Refusal::new(Problem::NotFound)),
-            Err(error) => self.renderer.refuse_visit(context, &refusal_of_store(&error)),
-        }
+    let id = fields.text("mail").parse::<MailId>();
+    let id = id.map_err(|_| Problem::NotFound)?;
+    if !failed.send_again(id, by, &origin).await? {
+        return Err(Problem::NotFound.into());
     }
+    let to = with_query(AdminPage::Mails.path(), &[("done", "again")]);
+    Ok(cx.nothing_or_see_other(&to))
 }
 
 fn not_understood() -> Refusal {
@@ -183,57 +112,29 @@ fn not_understood() -> Refusal {
     )
 }
 
-impl PageRenderer {
-    pub(in crate::portal) fn mails(
-        &self,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        search: &MailSearch,
-        page: &MailPage,
-    ) -> Response<Bytes> {
-        let found = Mails {
-            next: page.next.map(|next| next.to_string()),
-            mails: page.mails.iter().map(MailRow::of).collect(),
-        };
-        if context.wants == ResponseFormat::Json {
-            return self.json(context, StatusCode::OK, &found);
-        }
-        let done = context.parameter("done");
-        let count = context.parameter("count").parse().ok().filter(|_| done == "all");
-        let view = MailsView {
-            search,
-            topics: MailKind::NAMES,
-            again: done == "again",
-            all_again: count.map(|count| self.texts.count(context.lang, "admin.done-all-again", count)),
-            failed: found.mails.iter().any(|mail| mail.failed),
-            next: found.next.as_deref().map(|next| search.query(&[("after", next)])),
-            found,
-        };
-        self.member_page(
-            context,
-            user,
-            AREA.at(PATH),
-            StatusCode::OK,
-            "admin-mails.html",
-            &view,
-        )
+pub(in crate::portal) fn page(
+    cx: &SignedInRequest<'_>,
+    search: &MailSearch,
+    found: MailPage,
+) -> Response<Bytes> {
+    let found = MailList::from(found);
+    if cx.wants_json() {
+        return cx.json(StatusCode::OK, &found);
     }
-}
-
-impl<'a> MailRow<'a> {
-    fn of(kept: &'a QueuedMail) -> Self {
-        let (failed, at) = match kept.state {
-            MailState::Due(at) => (false, at),
-            MailState::Failed(at) => (true, at),
-        };
-        Self {
-            id: kept.mail.id.to_string(),
-            to: kept.mail.to.as_str(),
-            topic: kept.mail.topic.as_str(),
-            attempts: kept.attempts,
-            failed,
-            at: at.to_string(),
-            reason: kept.reason.as_deref(),
-        }
-    }
+    let done = cx.parameter("done");
+    let count = cx.parameter("count").parse().ok().filter(|_| done == "all");
+    let texts = &cx.renderer.texts;
+    let view = MailsView {
+        search,
+        topics: MailKind::NAMES,
+        again: done == "again",
+        all_again: count.map(|count| texts.count(cx.lang, "admin.done-all-again", count)),
+        failed: found.mails.iter().any(|mail| mail.failed),
+        next: found
+            .next
+            .map(|next| search.query(&[("after", &next.to_string())])),
+        found,
+    };
+    let place = place(AdminPage::Mails);
+    cx.page_with_nav(place, StatusCode::OK, "admin-mails.html", &view)
 }

@@ -1,158 +1,128 @@
 //! `/.auth/admin` and below: what administrators see and decide. One file a page.
 
-mod account;
-mod accounts;
-mod audit;
+pub(super) mod account;
+pub(super) mod accounts;
+pub(super) mod audit;
 mod change;
-mod export;
-mod invitations;
-mod locks;
-mod mails;
-mod overview;
+pub(super) mod invitations;
+pub(super) mod locks;
+pub(super) mod mails;
+pub(super) mod overview;
 pub(super) mod template_filters;
 
 use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Response};
 
-use super::Portal;
+use super::form_errors::Errors;
 use super::forms::Fields;
-use super::login::{refusal_of_store, unavailable};
-use super::reauthenticate::PageDisplay;
+use super::page_context::{PageError, PageResult, SignedInContext, refusal_of_store, unavailable};
+use super::reauthenticate::{is_shown_after, require_reauthentication, require_trust};
 use super::request_context::RequestContext;
-use super::signed_in::{NavSection, SignedInUser};
+use super::signed_in::{NavItem, NavSection};
 use crate::model::Email;
 use crate::refusal::{Problem, Refusal};
-use crate::route::AdminPage;
+use crate::route::{AdminPage, Page};
 use crate::services::{AccountError, Actor, Event, Kind};
+use crate::text::fill;
 
-#[cfg(test)]
-pub(super) use account::{AccountDetails, PageMessage};
-#[cfg(test)]
-pub(super) use accounts::Search;
-#[cfg(test)]
-pub(super) use audit::AuditSearch;
-#[cfg(test)]
-pub(super) use invitations::InvitationsView;
-#[cfg(test)]
-pub(super) use mails::MailSearch;
-#[cfg(test)]
-pub(super) use overview::Overview;
-
-pub(super) static AREA: NavSection = NavSection {
+static NAV: NavSection = NavSection {
     title: "admin.nav",
     pages: &[
-        ("/.auth/admin", "admin.nav-overview"),
-        ("/.auth/admin/accounts", "admin.nav-accounts"),
-        ("/.auth/admin/invitations", "admin.nav-invitations"),
-        ("/.auth/admin/audit", "admin.nav-audit"),
-        ("/.auth/admin/locks", "admin.nav-locks"),
-        ("/.auth/admin/mails", "admin.nav-mails"),
+        (Page::Admin(AdminPage::Overview), "admin.nav-overview"),
+        (Page::Admin(AdminPage::Accounts), "admin.nav-accounts"),
+        (Page::Admin(AdminPage::Invitations), "admin.nav-invitations"),
+        (Page::Admin(AdminPage::Audit), "admin.nav-audit"),
+        (Page::Admin(AdminPage::Locks), "admin.nav-locks"),
+        (Page::Admin(AdminPage::Mails), "admin.nav-mails"),
     ],
 };
 
 /// Rows of a page.
 const A_PAGE: usize = 50;
 
-impl Portal {
-    /// A page of the administrators; `fields` are those of a form that was sent. A change needs a proof of the
-    /// password that is not old.
-    pub(super) async fn admin(
-        &self,
-        page: AdminPage,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        fields: Option<Fields>,
-    ) -> Response<Bytes> {
-        let place = AREA.at(match page {
-            AdminPage::Overview => overview::PATH,
-            AdminPage::Accounts | AdminPage::Account => accounts::PATH,
-            AdminPage::Invitations => invitations::PATH,
-            AdminPage::Audit => audit::PATH,
-            AdminPage::Locks => locks::PATH,
-            AdminPage::Mails => mails::PATH,
-        });
-        if let Some(mut fields) = fields {
-            if let Err(asked) = self
-                .require_reauthentication(context, user, place, &mut fields)
-                .await
-            {
-                return asked;
-            }
-            match self.renderer.shown_after_proof(context, &fields) {
-                Some(PageDisplay::AtOnce) => {}
-                Some(PageDisplay::Elsewhere(response)) => return response,
-                None => return self.administer(page, context, user, &fields).await,
-            }
-        } else if let Some(asked) = self.asked_first(context, user, place) {
-            return asked;
+/// Each page's `get`, or `post` with the fields of the form that was sent. A change needs a proof of the password that
+/// is not old.
+pub(super) async fn dispatch(
+    page: AdminPage,
+    cx: &SignedInContext<'_>,
+    fields: Option<Fields>,
+) -> PageResult {
+    if let Some(mut fields) = fields {
+        require_reauthentication(cx, place(page), &mut fields).await?;
+        if !is_shown_after(&fields) {
+            return Ok(change(page, cx, &fields).await);
         }
-        match page {
-            AdminPage::Overview => self.overview_page(context, user).await,
-            AdminPage::Accounts => self.accounts_page(context, user).await,
-            AdminPage::Account => self.account_page(context, user).await,
-            AdminPage::Invitations => self.invitations_page(context, user).await,
-            AdminPage::Audit => self.audit_page(context, user).await,
-            AdminPage::Locks => self.locks_page(context, user).await,
-            AdminPage::Mails => self.mails_page(context, user).await,
+        // A program is shown the page at once.
+        if !cx.wants_json() {
+            return Ok(cx.see_other(&cx.place()));
         }
+    } else {
+        require_trust(cx, place(page))?;
+    }
+    match page {
+        AdminPage::Overview => overview::get(cx).await,
+        AdminPage::Accounts => accounts::get(cx).await,
+        AdminPage::Account => account::get(cx).await,
+        AdminPage::Invitations => invitations::get(cx).await,
+        AdminPage::Audit => audit::get(cx).await,
+        AdminPage::Locks => locks::get(cx).await,
+        AdminPage::Mails => mails::get(cx).await,
     }
 }
 
-impl Portal {
-    /// Does what a form asks for.
-    async fn administer(
-        &self,
-        page: AdminPage,
-        context: &RequestContext<'_>,
-        user: SignedInUser<'_>,
-        fields: &Fields,
-    ) -> Response<Bytes> {
-        let by =
-            Actor::administrator(user.session, &self.renderer.administrators).because(fields.text("reason"));
-        let response = match page {
-            AdminPage::Account => self.change_account(context, user, fields, &by).await,
-            AdminPage::Invitations => self.change_invitations(context, user, fields, &by).await,
-            AdminPage::Mails => self.send_again(context, fields, &by).await,
-            // They take the password alone.
-            AdminPage::Overview | AdminPage::Accounts | AdminPage::Audit | AdminPage::Locks => {
-                let refusal = Refusal::new(Problem::MethodNotAllowed);
-                let mut response = self.renderer.refuse_visit(context, &refusal);
-                let allow = HeaderValue::from_static("GET, HEAD");
-                response.headers_mut().insert(ALLOW, allow);
-                response
-            }
-        };
-        self.note_refused(page, context, fields, &by, &response).await;
-        response
-    }
-
-    /// Records an act that was refused, whatever refused it; one that was done is recorded where it is done.
-    async fn note_refused(
-        &self,
-        page: AdminPage,
-        context: &RequestContext<'_>,
-        fields: &Fields,
-        by: &Actor,
-        response: &Response<Bytes>,
-    ) {
-        let (Some(problem), Some(kind)) = (response.extensions().get::<Problem>(), act(page, fields)) else {
-            return;
-        };
-        let who = match page {
-            AdminPage::Account => fields.text("account"),
-            AdminPage::Mails => fields.text("to"),
-            _ => fields.text("email"),
-        };
-        let who: String = who.trim().chars().take(Email::MAX_LENGTH).collect();
-        let event = match self.services.accounts.find(&who).await {
-            Ok(account) => Event::about(kind, &account),
-            Err(_) => Event::success(kind, who),
-        };
-        let event = event.failed_because(problem.slug()).by(by);
-        self.services.audit.note(&context.origin(), &event);
-    }
+/// Does what a form asks for.
+async fn change(page: AdminPage, cx: &SignedInContext<'_>, fields: &Fields) -> Response<Bytes> {
+    let by =
+        Actor::administrator(cx.user.session, &cx.renderer.administrators).because(fields.text("reason"));
+    let changed = match page {
+        AdminPage::Account => change::post(cx, fields, &by).await,
+        AdminPage::Invitations => invitations::post(cx, fields, &by).await,
+        AdminPage::Mails => mails::post(cx, fields, &by).await,
+        // They take the password alone.
+        AdminPage::Overview | AdminPage::Accounts | AdminPage::Audit | AdminPage::Locks => {
+            let mut response = cx.refuse(&Refusal::new(Problem::MethodNotAllowed));
+            let allow = HeaderValue::from_static("GET, HEAD");
+            response.headers_mut().insert(ALLOW, allow);
+            Ok(response)
+        }
+    };
+    let response = changed.unwrap_or_else(|error| error.into_response(cx));
+    note_refused(page, cx, fields, &by, &response).await;
+    response
 }
+
+/// Records an act that was refused, whatever refused it; one that was done is recorded where it is done.
+async fn note_refused(
+    page: AdminPage,
+    cx: &SignedInContext<'_>,
+    fields: &Fields,
+    by: &Actor,
+    response: &Response<Bytes>,
+) {
+    let (Some(problem), Some(kind)) = (response.extensions().get::<Problem>(), act(page, fields)) else {
+        return;
+    };
+    if response.extensions().get::<ActDone>().is_some() {
+        return;
+    }
+    let who = match page {
+        AdminPage::Account => fields.text("account"),
+        AdminPage::Mails => fields.text("to"),
+        _ => fields.text("email"),
+    };
+    let who: String = who.trim().chars().take(Email::MAX_LENGTH).collect();
+    let event = match cx.services.accounts.find(&who).await {
+        Ok(account) => Event::about(kind, &account),
+        Err(_) => Event::success(kind, who),
+    };
+    let event = event.failed_because(problem.slug()).by(by);
+    cx.services.audit.note(&cx.origin(), &event);
+}
+
+/// In the extensions of a response that is an error though the act was done.
+#[derive(Clone, Copy)]
+struct ActDone;
 
 /// What a form asks for; `None` if that is nothing that anybody does.
 fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
@@ -173,24 +143,35 @@ fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
     })
 }
 
-/// What is answered where no field is to blame.
-fn refusal_of(error: &AccountError) -> Refusal {
-    match error {
-        AccountError::NotFound(_) => Refusal::new(Problem::NotFound),
-        AccountError::Store(error) => refusal_of_store(error),
-        AccountError::Busy => unavailable(error.to_string()),
-        _ => Refusal::because(Problem::InvalidInput, error.to_string()),
+impl From<AccountError> for PageError {
+    /// What is answered where no field is to blame.
+    fn from(error: AccountError) -> Self {
+        Self::Refused(match error {
+            AccountError::NotFound(_) => Refusal::new(Problem::NotFound),
+            AccountError::Store(error) => refusal_of_store(&error),
+            AccountError::Busy | AccountError::Unrecorded(_) => unavailable(error.to_string()),
+            _ => Refusal::because(Problem::InvalidInput, error.to_string()),
+        })
     }
 }
 
-/// A query of these parameters, without those that are empty.
-fn query(path: &str, parameters: &[(&str, &str)]) -> String {
-    let mut pairs = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
-        pairs.append_pair(name, value);
+/// Where a page stands among the others.
+pub(super) const fn place(page: AdminPage) -> NavItem {
+    NAV.at(Page::Admin(match page {
+        AdminPage::Account => AdminPage::Accounts,
+        page => page,
+    }))
+}
+
+/// What is wrong with a form that asks for what nobody does.
+fn unknown_action(cx: &RequestContext<'_>) -> Errors {
+    cx.field_error("action", "admin.action-unknown")
+}
+
+/// What is said of a filter's value that is none of those; a page has them in a list.
+fn none_of(cx: &RequestContext<'_>, known: &[&str]) -> String {
+    if !cx.wants_json() {
+        return cx.text("admin.not-in-list").to_owned();
     }
-    match pairs.finish() {
-        pairs if pairs.is_empty() => path.to_owned(),
-        pairs => format!("{path}?{pairs}"),
-    }
+    fill(cx.text("admin.none-of"), &[("known", &known.join(", "))])
 }

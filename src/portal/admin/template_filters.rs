@@ -3,106 +3,40 @@
 use minijinja::Environment;
 use minijinja::value::Value;
 
-use crate::model::{AccountStatus, AuditDetail, DetailKey, legible};
+use crate::model::{AuditDetail, DetailKey, legible};
+
+/// Reasons that have a text of their own.
+const REASONS: &[&str] = &[
+    "reason.invalid-credentials",
+    "reason.not-verified",
+    "reason.not-approved",
+    "reason.account-disabled",
+    "reason.must-agree",
+    "reason.locked",
+    "reason.rate-limited",
+    "reason.unavailable",
+    "reason.signup-closed",
+    "reason.invalid-input",
+    "reason.invalid-token",
+    "reason.email-taken",
+    "reason.signature-invalid",
+    "reason.clock-skew",
+    "reason.replayed",
+    "reason.not-found",
+    "reason.not-authenticated",
+    "reason.forbidden",
+    "reason.bad-request",
+    "reason.too-large",
+    "reason.invalid-configuration",
+    "reason.not-written",
+];
 
 /// Adds filters that turn a name into the key of its text.
 pub(in crate::portal) fn register(templates: &mut Environment<'_>) {
-    templates.add_filter("standing", status);
-    templates.add_filter("event", event);
-    templates.add_filter("topic", topic);
     templates.add_filter("reason", reason);
     templates.add_filter("facts", facts);
     templates.add_filter("uid", uid);
     templates.add_filter("legible", shown);
-}
-
-fn status(name: &str) -> &'static str {
-    match name {
-        "active" => "admin.standing-active",
-        "awaiting-approval" => "admin.standing-waiting",
-        "declined" => "admin.standing-declined",
-        "disabled" => "admin.standing-disabled",
-        _ => "admin.any",
-    }
-}
-
-/// The key of the text that says where an account stands.
-pub(super) fn status_text(standing: AccountStatus) -> &'static str {
-    match standing {
-        AccountStatus::Active => "admin.standing-active",
-        AccountStatus::AwaitingApproval => "admin.standing-waiting",
-        AccountStatus::Declined => "admin.standing-declined",
-        AccountStatus::Disabled => "admin.standing-disabled",
-    }
-}
-
-fn event(name: &str) -> &'static str {
-    match name {
-        "sign-in" => "event.sign-in",
-        "signed-request" => "event.signed-request",
-        "agree" => "event.agree",
-        "proof" => "event.proof",
-        "sign-out" => "event.sign-out",
-        "sign-up" => "event.sign-up",
-        "sign-up-begin" => "event.sign-up-begin",
-        "lock" => "event.lock",
-        "unlock" => "event.unlock",
-        "session-end" => "event.session-end",
-        "account-add" => "event.account-add",
-        "account-delete" => "event.account-delete",
-        "approve" => "event.approve",
-        "decline" => "event.decline",
-        "disable" => "event.disable",
-        "enable" => "event.enable",
-        "password-change" => "event.password-change",
-        "verify-request" => "event.verify-request",
-        "reset-request" => "event.reset-request",
-        "password-reset" => "event.password-reset",
-        "email-verify" => "event.email-verify",
-        "email-change-request" => "event.email-change-request",
-        "email-change-cancel" => "event.email-change-cancel",
-        "email-change" => "event.email-change",
-        "mail-again" => "event.mail-again",
-        "reload" => "event.reload",
-        "name-change" => "event.name-change",
-        "username-change" => "event.username-change",
-        "groups-change" => "event.groups-change",
-        "language-change" => "event.language-change",
-        "reset-link" => "event.reset-link",
-        "invitation-create" => "event.invitation-create",
-        "invitation-revoke" => "event.invitation-revoke",
-        "first-administrator-link" => "event.first-administrator-link",
-        "access-key-create" => "event.access-key-create",
-        "access-key-disable" => "event.access-key-disable",
-        "access-key-enable" => "event.access-key-enable",
-        "access-key-revoke" => "event.access-key-revoke",
-        "master-key-rotate" => "event.master-key-rotate",
-        "store-export" => "event.store-export",
-        "store-backup" => "event.store-backup",
-        "store-import" => "event.store-import",
-        "audit-export" => "event.audit-export",
-        "admin-denied" => "event.admin-denied",
-        "summary" => "event.summary",
-        _ => "event.other",
-    }
-}
-
-fn topic(name: &str) -> &'static str {
-    match name {
-        "verify-email" => "topic.verify-email",
-        "already-registered" => "topic.already-registered",
-        "reset" => "topic.reset",
-        "change-email" => "topic.change-email",
-        "email-changed" => "topic.email-changed",
-        "username-changed" => "topic.username-changed",
-        "password-changed" => "topic.password-changed",
-        "password-reset" => "topic.password-reset",
-        "access-key-created" => "topic.access-key-created",
-        "awaiting-approval" => "topic.awaiting-approval",
-        "approved" => "topic.approved",
-        "declined" => "topic.declined",
-        _ => "topic.invitation",
-    }
 }
 
 /// The facts of an event's detail, each with the key of its text; none where it is a text of another kind.
@@ -123,33 +57,6 @@ fn facts(detail: &str) -> Vec<Value> {
     detail.facts().map(fact).collect()
 }
 
-fn fact_text(fact: DetailKey) -> &'static str {
-    match fact {
-        DetailKey::Session => "fact.session",
-        DetailKey::ReplacedBy => "fact.replaced-by",
-        DetailKey::Page => "fact.page",
-        DetailKey::AccessKey => "fact.access-key",
-        DetailKey::Username => "fact.username",
-        DetailKey::OldName => "fact.old-name",
-        DetailKey::NewName => "fact.new-name",
-        DetailKey::Groups => "fact.groups",
-        DetailKey::Invitation => "fact.invitation",
-        DetailKey::Until => "fact.until",
-        DetailKey::Since => "fact.since",
-        DetailKey::Event => "fact.event",
-        DetailKey::Count => "fact.count",
-        DetailKey::Version => "fact.version",
-        DetailKey::From => "fact.from",
-        DetailKey::To => "fact.to",
-        DetailKey::Language => "fact.language",
-        DetailKey::Mail => "fact.mail",
-        DetailKey::Changed => "fact.changed",
-        DetailKey::AllOthers => "fact.all-others",
-        DetailKey::All => "fact.all",
-        DetailKey::Begins => "fact.begins",
-    }
-}
-
 /// What somebody else chose, with what is not seen of it.
 fn shown(text: &str) -> String {
     legible(text).into_owned()
@@ -161,78 +68,38 @@ fn uid(by: &str) -> Option<String> {
     uid.parse::<u32>().ok().map(|uid| uid.to_string())
 }
 
+fn fact_text(fact: DetailKey) -> String {
+    format!("fact.{}", fact.as_str().replace(' ', "-"))
+}
+
 /// Why something was refused: a problem's slug, or one of the log's own.
 fn reason(name: Option<&str>) -> &'static str {
-    match name {
-        Some("invalid-credentials") => "reason.invalid-credentials",
-        Some("not-verified") => "reason.not-verified",
-        Some("not-approved") => "reason.not-approved",
-        Some("account-disabled") => "reason.account-disabled",
-        Some("must-agree") => "reason.must-agree",
-        Some("locked") => "reason.locked",
-        Some("rate-limited") => "reason.rate-limited",
-        Some("unavailable") => "reason.unavailable",
-        Some("signup-closed") => "reason.signup-closed",
-        Some("invalid-input") => "reason.invalid-input",
-        Some("invalid-token") => "reason.invalid-token",
-        Some("email-taken") => "reason.email-taken",
-        Some("signature-invalid") => "reason.signature-invalid",
-        Some("clock-skew") => "reason.clock-skew",
-        Some("replayed") => "reason.replayed",
-        Some("not-found") => "reason.not-found",
-        Some("not-authenticated") => "reason.not-authenticated",
-        Some("forbidden") => "reason.forbidden",
-        Some("bad-request") => "reason.bad-request",
-        Some("too-large") => "reason.too-large",
-        Some("invalid-configuration") => "reason.invalid-configuration",
-        Some("not-written") => "reason.not-written",
-        _ => "reason.other",
-    }
+    let known = REASONS.iter().find(|key| key.strip_prefix("reason.") == name);
+    known.copied().unwrap_or("reason.other")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{AuditKind, MailKind};
+    use crate::text::Texts;
 
     #[test]
-    fn every_event_has_a_text() {
-        for kind in AuditKind::ALL {
-            assert_ne!(event(kind.as_str()), "event.other", "{kind:?}");
+    fn every_event_fact_reason_and_kind_of_mail_has_a_text() {
+        let texts = Texts::built_in().unwrap();
+        let lang = texts.languages().next().unwrap();
+        let events = AuditKind::ALL
+            .iter()
+            .map(|kind| format!("event.{}", kind.as_str()));
+        let facts = DetailKey::ALL.iter().map(|key| fact_text(*key));
+        let mails = MailKind::NAMES.iter().map(|name| format!("topic.{name}"));
+        for key in events.chain(facts).chain(mails) {
+            assert!(texts.find(lang, &key).is_some(), "{key}");
         }
-    }
-
-    #[test]
-    fn every_reason_has_a_text() {
-        for name in [
-            "invalid-credentials",
-            "not-verified",
-            "not-approved",
-            "must-agree",
-            "account-disabled",
-            "locked",
-            "rate-limited",
-            "unavailable",
-            "signup-closed",
-            "invalid-input",
-            "invalid-token",
-            "email-taken",
-            "signature-invalid",
-            "clock-skew",
-            "replayed",
-            "not-found",
-            "not-authenticated",
-            "forbidden",
-            "not-written",
-        ] {
-            assert_ne!(reason(Some(name)), "reason.other", "{name}");
+        for key in REASONS {
+            assert_eq!(reason(key.strip_prefix("reason.")), *key);
+            assert!(texts.find(lang, key).is_some(), "{key}");
         }
-    }
-
-    #[test]
-    fn every_kind_of_mail_has_a_text_and_is_found_by_its_name() {
-        for name in MailKind::NAMES {
-            assert_eq!(topic(name), format!("topic.{name}"));
-        }
+        assert_eq!(reason(Some("nonsense")), reason(None));
     }
 }

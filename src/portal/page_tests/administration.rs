@@ -2,14 +2,22 @@
 
 use super::members::{account, live_session, sessions};
 use super::*;
+use crate::api::{AccountDetails, SessionList};
 use crate::ids::{InvitationId, MailId};
 use crate::model::{
     Account, AccountStatus, AuditCursor, AuditEvent, AuditKind, AuditOutcome, Decision, Invitation,
     InvitationKind, Mail, MailKind, MailOrigin, MailState, QueuedMail, TokenDigest,
 };
-use crate::portal::admin::{
-    AREA, AccountDetails, AuditSearch, InvitationsView, MailSearch, Overview, PageMessage, Search,
-};
+use crate::portal::account::activity;
+use crate::portal::admin;
+use crate::portal::admin::account::PageMessage;
+use crate::portal::admin::accounts::Search;
+use crate::portal::admin::audit::AuditSearch;
+use crate::portal::admin::invitations::InvitationsView;
+use crate::portal::admin::mails::MailSearch;
+use crate::portal::admin::overview::Overview;
+use crate::portal::signed_in::{SignedInRequest, SignedInUser};
+use crate::route::AdminPage;
 use crate::secret::Secret;
 use crate::services::{AccountPage, AuditPage, LocksInForce, MailPage, SignInError};
 
@@ -19,7 +27,7 @@ fn at() -> Timestamp {
 
 fn waiting() -> Account {
     Account {
-        standing: AccountStatus::AwaitingApproval,
+        status: AccountStatus::AwaitingApproval,
         email_verified: false,
         ..account()
     }
@@ -27,7 +35,7 @@ fn waiting() -> Account {
 
 fn declined() -> Account {
     Account {
-        standing: AccountStatus::Declined,
+        status: AccountStatus::Declined,
         decision: Some(Decision {
             by: "<Mina> root".to_owned(),
             at: at(),
@@ -127,48 +135,39 @@ fn invitations() -> Vec<Invitation> {
 }
 
 #[expect(clippy::too_many_lines, reason = "a list")]
-pub(super) fn states(
-    renderer: &PageRenderer,
-    context: &RequestContext<'_>,
-) -> Vec<(&'static str, Response<Bytes>)> {
+pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Response<Bytes>)> {
     let principal = principal();
     let session = live_session(false);
-    let user = SignedInUser {
-        principal: &principal,
-        session: &session,
+    let cx = &SignedInRequest {
+        request: *request,
+        user: SignedInUser {
+            principal: &principal,
+            session: &session,
+        },
     };
-    let details = |account, locked_for| AccountDetails {
-        account,
-        locked_for,
-        sessions: sessions(),
+    let details = |account, locked_for| {
+        let sessions = sessions();
+        let list = SessionList::page(&sessions, Some(session.id()), None);
+        AccountDetails::new(account, locked_for, &sessions, list)
     };
     let link = Secret::new(format!(
         "https://localhost:8443/.auth/reset?token={}",
         "T".repeat(43)
     ));
     let invalid = Refusal::new(Problem::InvalidInput);
-    let texts = |key: &'static str| renderer.texts.get(context.lang, key).to_owned();
-    let unconfirmed = PageMessage {
-        refused: Some((
-            Refusal::new(Problem::InvalidInput),
-            form_errors::Errors::from([("confirm", texts("admin.must-confirm"))]),
-        )),
+    let refused_for = |field, text| PageMessage {
+        refused: Some(cx.field_error(field, text).into()),
         ..PageMessage::default()
     };
-    let last = PageMessage {
-        refused: Some((
-            Refusal::new(Problem::InvalidInput),
-            form_errors::Errors::from([("action", texts("admin.last-administrator"))]),
-        )),
-        ..PageMessage::default()
-    };
+    let unconfirmed = refused_for("confirm", "admin.must-confirm");
+    let last = refused_for("action", "admin.last-administrator");
     let found = AccountPage {
         accounts: vec![waiting(), account()],
         next: Some("after".to_owned()),
     };
     let search = Search {
         q: "<Mina>".to_owned(),
-        standing: Some(AccountStatus::AwaitingApproval),
+        status: Some(AccountStatus::AwaitingApproval),
         group: "ops".to_owned(),
     };
     let links = InvitationsView {
@@ -180,10 +179,10 @@ pub(super) fn states(
         done: Some("admin.done-send"),
         ..InvitationsView::empty(false)
     };
-    let errors = form_errors::Errors::from([("count", texts("admin.count-refused"))]);
+    let errors = cx.field_error("count", "admin.count-refused");
     let refused = InvitationsView {
         count: "1000".to_owned(),
-        alert: Some(renderer.form_alert(context, &invalid, &errors, &["count"])),
+        alert: Some(cx.form_alert(&invalid, &errors, &["count"])),
         errors,
         ..InvitationsView::empty(true)
     };
@@ -192,7 +191,7 @@ pub(super) fn states(
         access_keys: Vec::new(),
         unknown: 3,
     };
-    let accounts = "/.auth/admin/accounts";
+    let place = admin::place(AdminPage::Accounts);
     let sent: Fields =
         serde_json::from_str(r#"{ "account": "mina", "action": "disable", "reason": "<Mina> left" }"#)
             .unwrap();
@@ -200,48 +199,34 @@ pub(super) fn states(
     vec![
         (
             "admin",
-            renderer.overview(
-                context,
-                user,
+            admin::overview::page(
+                cx,
                 &Overview {
-                    sessions: 3,
-                    waiting: 2,
-                    locked: 1,
-                    failed_mails: 4,
+                    session_count: 3,
+                    waiting_count: 2,
+                    locked_count: 1,
+                    failed_mail_count: 4,
                 },
             ),
         ),
-        (
-            "proof",
-            renderer.ask_password_again(context, user, AREA.at(accounts), Some(&sent), None),
-        ),
+        ("proof", reauthenticate::ask(cx, place, Some(&sent), None)),
         (
             "proof-wrong",
-            renderer.ask_password_again(
-                context,
-                user,
-                AREA.at(accounts),
-                Some(&sent),
-                Some(&SignInError::InvalidCredentials),
-            ),
+            reauthenticate::ask(cx, place, Some(&sent), Some(&SignInError::InvalidCredentials)),
         ),
-        (
-            "admin-accounts",
-            renderer.accounts(context, user, &search, &found),
-        ),
+        ("admin-accounts", admin::accounts::page(cx, &search, found)),
         (
             "admin-accounts-none",
-            renderer.accounts(context, user, &Search::default(), &AccountPage::default()),
+            admin::accounts::page(cx, &Search::default(), AccountPage::default()),
         ),
         (
             "admin-account-waiting",
-            renderer.account(context, user, &details(waiting(), None), PageMessage::default()),
+            admin::account::page(cx, &details(waiting(), None), PageMessage::default()),
         ),
         (
             "admin-account-locked",
-            renderer.account(
-                context,
-                user,
+            admin::account::page(
+                cx,
                 &details(account(), Some(Duration::from_secs(1199))),
                 PageMessage {
                     link: Some(&link),
@@ -251,33 +236,33 @@ pub(super) fn states(
         ),
         (
             "admin-account-unconfirmed",
-            renderer.account(context, user, &details(declined(), None), unconfirmed),
+            admin::account::page(cx, &details(declined(), None), unconfirmed),
         ),
         (
             "admin-account-last",
-            renderer.account(context, user, &details(account(), None), last),
+            admin::account::page(cx, &details(account(), None), last),
         ),
         (
             "admin-invitations",
-            renderer.invitations(context, user, ok, &invitations(), &links),
+            admin::invitations::page(cx, ok, invitations(), &links),
         ),
         (
             "admin-invitations-sent",
-            renderer.invitations(context, user, ok, &invitations(), &mailed),
+            admin::invitations::page(cx, ok, invitations(), &mailed),
         ),
         (
             "admin-invitations-refused",
-            renderer.invitations(context, user, invalid.problem, &[], &refused),
+            admin::invitations::page(cx, invalid.problem, Vec::new(), &refused),
         ),
         (
             "admin-audit",
-            renderer.audit(context, user, &AuditSearch::default(), &events()),
+            admin::audit::page(cx, &AuditSearch::default(), events()),
         ),
-        ("account-activity", renderer.activity(context, user, &events())),
-        ("admin-locks", renderer.locks(context, user, &locks)),
+        ("account-activity", activity::page(cx, &events())),
+        ("admin-locks", admin::locks::page(cx, locks)),
         (
             "admin-mails",
-            renderer.mails(context, user, &MailSearch::default(), &mails()),
+            admin::mails::page(cx, &MailSearch::default(), mails()),
         ),
     ]
 }

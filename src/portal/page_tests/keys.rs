@@ -1,33 +1,33 @@
 //! Signing in with an access key.
 
 use super::*;
-use crate::portal::login_access_key::KeyLoginView;
+use crate::portal::login_access_key::{self, KeyLoginView};
 
-pub(super) fn states(
-    renderer: &PageRenderer,
-    context: &RequestContext<'_>,
-) -> Vec<(&'static str, Response<Bytes>)> {
-    let rd = return_to::ReturnTo::parse("/a?b", &renderer.hosts, "localhost");
+pub(super) fn states(cx: &RequestContext<'_>) -> Vec<(&'static str, Response<Bytes>)> {
     let view = || KeyLoginView {
         access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
         challenge: "Q2hhbGxlbmdl".to_owned(),
-        ..renderer.key_view(&rd)
+        ..login_access_key::empty(cx, &cx.return_to("/a?b"))
     };
     let empty = KeyLoginView {
         access_key: String::new(),
         ..view()
     };
+    let missing = login_access_key::missing(cx, "", false).into();
     let wrong = Refusal::new(Problem::InvalidCredentials).hinting(crate::refusal::Hint::SecretKey);
     vec![
         (
             "login-iam",
-            renderer.page(context, http::StatusCode::OK, "login-iam.html", &view()),
+            cx.page(http::StatusCode::OK, "login-iam.html", &view()),
         ),
         (
             "login-iam-incomplete",
-            renderer.incomplete_key(context, empty, renderer.missing_in_key(context, "", false)),
+            login_access_key::refused(cx, empty, missing),
         ),
-        ("login-iam-must-agree", renderer.key_must_agree(context, view())),
-        ("login-iam-failed", renderer.failed_key(context, view(), &wrong)),
+        ("login-iam-must-agree", login_access_key::must_agree(cx, view())),
+        (
+            "login-iam-failed",
+            login_access_key::refused(cx, view(), wrong.into()),
+        ),
     ]
 }

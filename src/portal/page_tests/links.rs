@@ -5,10 +5,7 @@ use crate::portal::flash::FlashMessage;
 use crate::portal::forgot::ForgotView;
 use crate::services::Confirmation;
 
-pub(super) fn states(
-    renderer: &PageRenderer,
-    context: &RequestContext<'_>,
-) -> Vec<(&'static str, Response<Bytes>)> {
+pub(super) fn states(cx: &RequestContext<'_>) -> Vec<(&'static str, Response<Bytes>)> {
     let ok = http::StatusCode::OK;
     let token = "T".repeat(43);
     let confirmation = |moves| Confirmation {
@@ -20,7 +17,7 @@ pub(super) fn states(
         (SignUpField::Password, FieldError::Password(PasswordRule::NoDigit)),
         (SignUpField::PasswordConfirm, FieldError::PasswordsDiffer),
     ];
-    let login = || LoginView {
+    let view = || LoginView {
         rd: "/".to_owned(),
         signup: "open",
         reset: true,
@@ -28,54 +25,38 @@ pub(super) fn states(
     };
     let unverified = LoginView {
         login: "mina@harbour.example".to_owned(),
-        ..login()
+        ..view()
     };
     let after = |flash: FlashMessage| {
         let view = LoginView {
             notice: Some(flash.text()),
-            ..login()
+            ..view()
         };
-        renderer.page(context, ok, "login.html", &view)
+        cx.page(ok, "login.html", &view)
     };
-    let invalid = Refusal::new(Problem::InvalidInput);
     let void = Refusal::new(Problem::InvalidToken);
     vec![
         (
             "login-not-verified",
-            renderer.failed_login(context, unverified, &Refusal::new(Problem::NotVerified)),
+            login::refused(cx, unverified, Refusal::new(Problem::NotVerified).into()),
         ),
         ("login-password-changed", after(FlashMessage::PasswordChanged)),
         ("login-email-changed", after(FlashMessage::EmailChanged)),
-        (
-            "verify",
-            renderer.verify_form(context, &token, &confirmation(false)),
-        ),
-        (
-            "verify-moves",
-            renderer.verify_form(context, &token, &confirmation(true)),
-        ),
-        ("verify-void", renderer.refuse_link(context, &void, false)),
-        (
-            "forgot",
-            renderer.page(context, ok, "forgot.html", &ForgotView::default()),
-        ),
-        (
-            "forgot-failed",
-            renderer.failed_forgot(context, "mina", &malformed),
-        ),
-        ("forgot-done", renderer.forgot_done(context)),
+        ("verify", verify::form(cx, &token, &confirmation(false))),
+        ("verify-moves", verify::form(cx, &token, &confirmation(true))),
+        ("verify-void", verify::refuse_link(cx, &void, false)),
+        ("forgot", cx.page(ok, "forgot.html", &ForgotView::default())),
+        ("forgot-failed", forgot::refused(cx, "mina", &malformed)),
+        ("forgot-done", forgot::get_done(cx).unwrap()),
         (
             "reset",
-            renderer.page(context, ok, "reset.html", &renderer.reset_view(token.clone())),
+            cx.page(ok, "reset.html", &reset::empty(cx, token.clone())),
         ),
         (
             "reset-failed",
-            renderer.failed_reset(context, token, &invalid, renderer.messages(context, &weak)),
+            reset::refused(cx, token, cx.messages(&weak).into()),
         ),
-        ("reset-void", renderer.refuse_link(context, &void, true)),
-        (
-            "reset-disabled",
-            renderer.refuse_visit(context, &Refusal::new(Problem::ResetDisabled)),
-        ),
+        ("reset-void", verify::refuse_link(cx, &void, true)),
+        ("reset-disabled", cx.refuse(&Refusal::new(Problem::ResetDisabled))),
     ]
 }

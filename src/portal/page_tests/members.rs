@@ -1,35 +1,33 @@
 //! The pages for those who are signed in.
 
 use super::*;
+use crate::api::{AccessKeyView, CreatedAccessKey};
 use crate::ids::MailId;
 use crate::model::{
-    AccessKey, AccessKeyId, Account, AccountStatus, Agreement, EncryptedSecret, KeyScope, KeyUse,
-    PendingEmail, Session, TokenDigest,
+    AccessKey, AccessKeyId, Account, Agreement, EncryptedSecret, KeyScope, KeyUse, PendingEmail, Session,
+    TokenDigest,
 };
-use crate::services::{AccessKeyError, AccessKeyInfo, ActiveSession, SessionInfo};
+use crate::portal::account::sessions as sessions_page;
+use crate::portal::account::{delete, email, form_refusal, keys, language, password, profile, username};
+use crate::portal::signed_in::{SignedInRequest, SignedInUser};
+use crate::services::{
+    AccessKeyError, AccessKeyInfo, AccountSettingsError, ActiveSession, FieldError, SessionInfo, SignUpField,
+};
 
 pub(super) fn account() -> Account {
     let principal = principal();
     let at = Timestamp::from_second(1_700_000_000).unwrap();
+    let (id, username, email) = (principal.account, principal.username, principal.email);
     Account {
-        id: principal.account,
-        username: principal.username,
-        email: principal.email,
         email_verified: true,
         name: Some(principal.name),
         groups: principal.groups,
-        password_hash: String::new(),
-        standing: AccountStatus::Active,
-        created_at: at,
-        password_changed_at: at,
-        decision: None,
-        former_usernames: Vec::new(),
-        pending_email: None,
         agreements: vec![Agreement {
             version: "2026-01".to_owned(),
             at,
         }],
         language: Some("en".to_owned()),
+        ..Account::new(id, username, email, String::new(), at)
     }
 }
 
@@ -85,7 +83,7 @@ pub(super) fn live_session(is_listed: bool) -> ActiveSession {
     ActiveSession::sample(session, &account())
 }
 
-fn keys() -> Vec<AccessKeyInfo> {
+fn key_list() -> Vec<AccessKeyInfo> {
     let at = Timestamp::from_second(1_800_000_000).unwrap();
     let key = |n: u64, name: &str| AccessKeyInfo {
         key: AccessKey {
@@ -118,105 +116,74 @@ fn keys() -> Vec<AccessKeyInfo> {
     keys
 }
 
-fn older_keys() -> Vec<AccessKey> {
-    keys().into_iter().map(|info| info.key).take(2).collect()
+fn older_keys() -> Vec<AccessKeyInfo> {
+    key_list().into_iter().take(2).collect()
 }
 
 /// Each page in each state.
-pub(super) fn states(
-    renderer: &PageRenderer,
-    context: &RequestContext<'_>,
-) -> Vec<(&'static str, Response<Bytes>)> {
+pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Response<Bytes>)> {
     let mut principal = principal();
     principal.groups.insert("gateway-admin".to_owned());
     let session = live_session(true);
-    let user = SignedInUser {
-        principal: &principal,
-        session: &session,
+    let cx = &SignedInRequest {
+        request: *request,
+        user: SignedInUser {
+            principal: &principal,
+            session: &session,
+        },
     };
-    let invalid = Refusal::new(Problem::InvalidInput);
-    let wrong = form_errors::Errors::from([(
-        "current_password",
-        renderer.texts.get(context.lang, "proof.wrong").to_owned(),
-    )]);
-    let created = account::CreatedKey {
-        access_key: "AKIAIOSFODNN7EXAMPLE",
-        secret_key: "wJalrXUtnFEMI_K7MDENG_bPxRfiCYEXAMPLEKEY",
+    let wrong = || cx.field_error("current_password", "proof.wrong").into();
+    let taken = cx.messages(&[(SignUpField::Username, FieldError::UsernameTaken)]);
+    let unnameable = form_refusal(cx, AccountSettingsError::Name).errors;
+    let renamed = Account {
+        former_usernames: vec!["kim.mina".parse().unwrap(), "m.kim".parse().unwrap()],
+        ..account()
+    };
+    let created = CreatedAccessKey {
+        secret_key: "wJalrXUtnFEMI_K7MDENG_bPxRfiCYEXAMPLEKEY".to_owned(),
+        key: AccessKeyView {
+            access_key: "AKIAIOSFODNN7EXAMPLE".parse().unwrap(),
+            ..key_list().remove(0).into()
+        },
     };
     let locked = Refusal::new(Problem::Locked).retry_after(Duration::from_secs(1199));
+    let many = ("", AccessKeyError::TooMany(5));
     vec![
-        ("account", renderer.profile(context, user, &account(), &[], None)),
+        ("account", profile::page(cx, &account(), Vec::new(), None)),
         (
             "account-older-keys",
-            renderer.profile(context, user, &account(), &older_keys(), None),
+            profile::page(cx, &account(), older_keys(), None),
         ),
         (
             "account-refused",
-            renderer.profile(context, user, &account(), &[], Some("a\u{7}b")),
+            profile::page(cx, &account(), Vec::new(), Some(("a\u{7}b", unnameable))),
         ),
-        ("account-email", renderer.email_page(context, user, &account())),
-        (
-            "account-email-pending",
-            renderer.email_page(context, user, &moving()),
-        ),
+        ("account-email", email::page(cx, &account())),
+        ("account-email-pending", email::page(cx, &moving())),
         (
             "account-email-refused",
-            renderer.refused_email(context, user, &account(), "mina", &invalid, wrong.clone()),
+            email::refused(cx, &account(), "mina", wrong()),
         ),
-        (
-            "account-username",
-            renderer.username_page(context, user, &account()),
-        ),
+        ("account-username", username::page(cx, &account())),
         (
             "account-username-refused",
-            renderer.refused_username(
-                context,
-                user,
-                &Account {
-                    former_usernames: vec!["kim.mina".parse().unwrap(), "m.kim".parse().unwrap()],
-                    ..account()
-                },
-                "admin",
-                &invalid,
-                renderer.messages(
-                    context,
-                    &[(
-                        crate::services::SignUpField::Username,
-                        crate::services::FieldError::UsernameTaken,
-                    )],
-                ),
-            ),
+            username::refused(cx, &renamed, "admin", taken.into()),
         ),
-        ("account-password", renderer.password_page(context, user)),
-        (
-            "account-password-refused",
-            renderer.refused_password(context, user, &invalid, wrong.clone()),
-        ),
-        (
-            "account-sessions",
-            renderer.own_sessions(context, user, &sessions()),
-        ),
-        (
-            "account-keys",
-            renderer.own_keys(context, user, &keys(), None, None),
-        ),
+        ("account-password", password::get(cx)),
+        ("account-password-refused", password::refused(cx, wrong())),
+        ("account-sessions", sessions_page::page(cx, &sessions())),
+        ("account-keys", keys::page(cx, key_list(), None, None)),
         (
             "account-keys-made",
-            renderer.own_keys(context, user, &keys()[..1], Some(created), None),
+            keys::page(cx, key_list()[..1].to_vec(), Some(created), None),
         ),
         (
             "account-keys-refused",
-            renderer.own_keys(context, user, &[], None, Some(("", AccessKeyError::TooMany(5)))),
+            keys::page(cx, Vec::new(), None, Some(many)),
         ),
-        (
-            "account-language",
-            renderer.language_page(context, user, Some("ko")),
-        ),
-        ("account-delete", renderer.delete_page(context, user)),
-        ("account-deleted", renderer.deleted_page(context)),
-        (
-            "account-delete-locked",
-            renderer.refused_delete(context, user, &locked, form_errors::Errors::new()),
-        ),
+        ("account-language", language::page(cx, Some("ko"))),
+        ("account-delete", delete::get(cx)),
+        ("account-deleted", delete::deleted(cx)),
+        ("account-delete-locked", delete::refused(cx, locked.into())),
     ]
 }

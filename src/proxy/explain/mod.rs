@@ -166,7 +166,7 @@ impl Gateway {
             email: account.email.to_string(),
             username: account.username.to_string(),
             groups: account.groups.into_iter().collect(),
-            standing: account.standing,
+            status: account.status,
             shut_out,
         });
         Ok(may_sign_in.then(|| Arc::new(principal)))

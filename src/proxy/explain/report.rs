@@ -61,7 +61,7 @@ pub struct Caller {
     /// Their groups.
     pub groups: Vec<String>,
     /// Where the account stands.
-    pub standing: AccountStatus,
+    pub status: AccountStatus,
     /// Why they cannot be signed in: the slug. Then the request is nobody's.
     pub shut_out: Option<String>,
 }

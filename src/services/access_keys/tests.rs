@@ -92,8 +92,8 @@ async fn s17_only_an_account_that_may_sign_in_has_keys_that_serve() {
     serves_nobody().await;
     world.change(AccountChange::Enable).await;
     assert!(is_live(&world.services, key.id));
-    for standing in [AccountStatus::AwaitingApproval, AccountStatus::Declined] {
-        world.set_status(standing).await;
+    for status in [AccountStatus::AwaitingApproval, AccountStatus::Declined] {
+        world.set_status(status).await;
         serves_nobody().await;
     }
     world.change(AccountChange::Approve).await;
@@ -287,7 +287,7 @@ async fn a_key_from_the_future_is_no_younger_than_a_password() {
     let set = AccountChange::SetPassword(crate::services::NewPassword::Plain(password));
     let account = world.change(set).await;
     let older = world.services.access_keys.older_than_password(&account).await;
-    let older: Vec<_> = older.unwrap().iter().map(|key| key.id).collect();
+    let older: Vec<_> = older.unwrap().iter().map(|info| info.key.id).collect();
     assert_eq!(older, [key.id]);
 }
 

@@ -36,7 +36,7 @@ async fn s28_a_new_password_ends_the_other_sessions_and_serves_from_now_on() {
     let other = world.sign_in(EMAIL, PASSWORD).await.unwrap();
     let own = &world.services.account_settings;
     let changed = own
-        .change_password(&this.session, form(PASSWORD, NEW, NEW), &client())
+        .change_password(&this.session, &form(PASSWORD, NEW, NEW), &client())
         .await
         .unwrap();
     assert_eq!(changed.password_changed_at, world.clock.now());
@@ -55,7 +55,8 @@ async fn s77_a_password_that_the_old_one_proved_never_overwrites_a_later_one() {
         let (world, this) = world_and_session().await;
         let (own, origin) = (&world.services.account_settings, client());
         world.hand.advance(Duration::from_secs(1));
-        let stale = own.change_password(&this.session, form(PASSWORD, NEW, NEW), &origin);
+        let typed = form(PASSWORD, NEW, NEW);
+        let stale = own.change_password(&this.session, &typed, &origin);
         let (stale, _) = tokio::join!(
             stale,
             world.change(AccountChange::SetPassword(NewPassword::Plain(secret(LATER))))
@@ -115,7 +116,7 @@ async fn s1_s2_a_new_password_obeys_the_rules_of_signup_before_anything_is_hashe
         let changed = world
             .services
             .account_settings
-            .change_password(&this.session, form(PASSWORD, password, again), &client())
+            .change_password(&this.session, &form(PASSWORD, password, again), &client())
             .await;
         let Err(AccountSettingsError::Password(faults)) = changed else {
             panic!("{password}: {changed:?}")
@@ -250,7 +251,7 @@ async fn cheap_changes_have_a_limit_an_account_whatever_is_sent_in_parallel() {
     world
         .change(AccountChange::SetGroups(["ops".to_owned()].into()))
         .await;
-    own.change_password(&this.session, form(PASSWORD, NEW, NEW), &origin)
+    own.change_password(&this.session, &form(PASSWORD, NEW, NEW), &origin)
         .await
         .unwrap();
 
@@ -326,7 +327,7 @@ async fn s53_who_leaves_takes_the_username_along_and_the_last_administrator_stay
         Err(AccountSettingsError::LastAdministrator)
     ));
     let deputy = world.add("deputy@example.com", &["admins"]).await;
-    assert_eq!(deputy.standing, AccountStatus::Active);
+    assert_eq!(deputy.status, AccountStatus::Active);
     delete(PASSWORD).await.unwrap();
     assert!(this.session.ended().is_cancelled());
     assert!(world.sign_in(EMAIL, PASSWORD).await.is_err());

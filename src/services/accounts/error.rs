@@ -2,7 +2,7 @@
 
 use super::{AccountPart, MOST_GROUPS};
 use crate::model::{Account, AccountStatus, Email, EmailError, PasswordError};
-use crate::services::{Busy, DisplayNameError, MOST_FORMER_USERNAMES, PasswordRule};
+use crate::services::{AuditError, Busy, DisplayNameError, MOST_FORMER_USERNAMES, PasswordRule};
 use crate::store::StoreError;
 
 /// Why nothing was changed.
@@ -59,7 +59,7 @@ pub enum AccountError {
     #[error("no e-mail address can be made of {0:?}: {1}")]
     Email(String, EmailError),
     /// It stands where there is nothing of the kind to decide.
-    #[error("{email} {standing}", email = .0, standing = status_text(*.1))]
+    #[error("{email} {status}", email = .0, status = status_text(*.1))]
     Status(Email, AccountStatus),
     /// The last administrator.
     #[error("it is the last active member of the administrators' group")]
@@ -70,6 +70,9 @@ pub enum AccountError {
     /// Too many passwords are being hashed.
     #[error("too many passwords are being hashed; try again")]
     Busy,
+    /// It was done, and cannot be recorded where the audit log is required.
+    #[error("the sessions are ended, but {0}")]
+    Unrecorded(#[from] AuditError),
     /// The store cannot answer.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,8 +1,8 @@
-//! What an administrator can decide about an account's standing, and when.
+//! What an administrator can decide about an account's status, and when.
 
 use crate::model::AccountStatus;
 
-/// A decision about an account's standing.
+/// A decision about an account's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::services) enum StatusChange {
     Approve,

@@ -1,5 +1,6 @@
 use super::*;
-use crate::model::PasswordError;
+use crate::config::AuditMode;
+use crate::model::{AccountStatus, PasswordError};
 use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, group_set, tester};
 
 const HASH: &str = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
@@ -50,7 +51,7 @@ fn a_username_is_made_of_an_address() {
 async fn an_account_is_found_by_address_username_and_id() {
     let world = TestEnv::with_ann(|_| {}).await;
     let ann = world.services.accounts.find("ANN@example.com").await.unwrap();
-    assert!(ann.email_verified && ann.standing == AccountStatus::Active);
+    assert!(ann.email_verified && ann.status == AccountStatus::Active);
     for name in ["Ann", &ann.id.to_string()] {
         assert_eq!(world.services.accounts.find(name).await.unwrap(), ann);
     }
@@ -189,8 +190,8 @@ async fn s17_nothing_but_an_approval_lets_in_who_was_never_approved() {
         assert!(matches!(refused, Err(AccountError::Status(..))), "{refused:?}");
         assert_eq!(world.account(EMAIL).await, before);
     };
-    for standing in [AccountStatus::AwaitingApproval, AccountStatus::Declined] {
-        world.set_status(standing).await;
+    for status in [AccountStatus::AwaitingApproval, AccountStatus::Declined] {
+        world.set_status(status).await;
         refused(AccountChange::Enable).await;
         refused(AccountChange::Disable).await;
     }
@@ -225,14 +226,14 @@ async fn what_holds_already_is_decided_and_recorded_once() {
 #[tokio::test]
 async fn parallel_changes_all_happen() {
     let world = TestEnv::with_ann(|_| {}).await;
-    let (groups, standing) = tokio::join!(
+    let (groups, status) = tokio::join!(
         world.try_change(AccountChange::SetGroups(group_set(&["ops"]))),
         world.try_change(AccountChange::Disable),
     );
     groups.unwrap();
-    standing.unwrap();
+    status.unwrap();
     let account = world.services.accounts.find(EMAIL).await.unwrap();
-    assert!(account.is_in("ops") && account.standing == AccountStatus::Disabled);
+    assert!(account.is_in("ops") && account.status == AccountStatus::Disabled);
 }
 
 #[tokio::test]
@@ -263,7 +264,7 @@ async fn an_administrators_act_wins_however_often_the_owner_changes_the_account(
         disabled = acts => disabled.unwrap(),
         () = flood => panic!("the acts waited for the flood to end"),
     };
-    assert!(disabled.is_in("ops") && disabled.standing == AccountStatus::Disabled);
+    assert!(disabled.is_in("ops") && disabled.status == AccountStatus::Disabled);
     assert_eq!(disabled.password_hash, HASH);
 }
 
@@ -411,4 +412,32 @@ async fn a_file_makes_no_account_that_no_other_way_in_makes() {
     assert!(changed(&|account| account.groups = groups(MOST_GROUPS)).is_ok());
     let refused = changed(&|account| account.groups = group_set(&[&"x".repeat(LONGEST_GROUP + 1)]));
     assert!(matches!(refused, Err(AccountError::GroupName(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn s52_sessions_whose_end_cannot_be_recorded_are_ended_and_that_is_an_error() {
+    let world = TestEnv::with_ann(|config| config.audit.mode = AuditMode::Required).await;
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        sessions.push(world.sign_in(EMAIL, PASSWORD).await.unwrap().session);
+    }
+    let (accounts, by, origin) = (&world.services.accounts, tester(), client());
+    let recorded = accounts
+        .end_session(sessions[0].id(), Some("ann"), &by, &origin)
+        .await;
+    assert_eq!(recorded.unwrap(), 1);
+    assert!(sessions[0].ended().is_cancelled());
+    let theirs = accounts.end_session(sessions[0].id(), None, &by, &origin).await;
+    assert_eq!(theirs.unwrap(), 0, "it is over");
+
+    // No line can be written from now on.
+    std::fs::remove_file(world.audit_file()).unwrap();
+    std::os::unix::fs::symlink("/dev/full", world.audit_file()).unwrap();
+    world.services.audit.reopen();
+    let one = accounts.end_session(sessions[1].id(), None, &by, &origin).await;
+    assert!(matches!(one, Err(AccountError::Unrecorded(_))), "{one:?}");
+    assert!(sessions[1].ended().is_cancelled());
+    let rest = accounts.end_sessions(EMAIL, &by, &origin).await;
+    assert!(matches!(rest, Err(AccountError::Unrecorded(_))), "{rest:?}");
+    assert!(sessions[2].ended().is_cancelled());
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::AccountChange;
@@ -26,7 +26,7 @@ impl AccountPart {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
-            Self::Status => "standing",
+            Self::Status => "status",
             Self::Groups => "groups",
         }
     }
@@ -36,7 +36,7 @@ impl AccountPart {
         let mut digest = Sha256::new();
         match self {
             Self::Email => digest.update(account.email.as_str()),
-            Self::Status => digest.update(format!("{:?}", account.standing)),
+            Self::Status => digest.update(account.status.as_str()),
             Self::Groups => account.groups.iter().for_each(|group| {
                 digest.update(group);
                 // No group has one in its name.
@@ -49,7 +49,7 @@ impl AccountPart {
 
 /// A version of an account: a digest for each of its [parts](AccountPart), opaque to clients. What an ordinary user can
 /// change at will, their name for one, makes no other version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AccountVersion(String);
 

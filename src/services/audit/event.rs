@@ -25,12 +25,25 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// That of a request.
+    pub fn of_request(request: RequestId, address: IpAddr, user_agent: &str, language: Option<&str>) -> Self {
+        Self {
+            address: Some(address),
+            request: Some(request),
+            user_agent: shortened(user_agent).to_owned(),
+            language: language.map(str::to_owned),
+        }
+    }
+
     /// What the browser called itself, at most 256 characters.
     pub fn short_user_agent(&self) -> &str {
-        let agent = &self.user_agent;
-        let end = agent.char_indices().nth(USER_AGENT_LENGTH);
-        end.map_or(agent, |(end, _)| &agent[..end])
+        shortened(&self.user_agent)
     }
+}
+
+fn shortened(user_agent: &str) -> &str {
+    let end = user_agent.char_indices().nth(USER_AGENT_LENGTH);
+    end.map_or(user_agent, |(end, _)| &user_agent[..end])
 }
 
 /// How it ended.

@@ -56,7 +56,7 @@ async fn s51_one_line_an_event_whatever_is_in_it() {
     assert_eq!(first["user_agent"], "é".repeat(256));
     assert_eq!(
         lines[1],
-        r#"{"time":"2026-01-01T00:00:00Z","event":"unlock","outcome":"success","who":"b","by":"root","why":"asked for it"}"#
+        r#"{"time":"2026-01-01T00:00:00Z","event":"unlock","outcome":"success","reason":null,"who":"b","account":null,"by":"root","why":"asked for it","address":null,"request_id":null,"user_agent":null,"detail":null}"#
     );
     let permissions = std::fs::metadata(&file).unwrap().permissions();
     assert_eq!(permissions.mode() & 0o777, 0o600);

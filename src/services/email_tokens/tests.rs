@@ -7,7 +7,7 @@ async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_add
     let world = TestEnv::with_ann(|config| config.signup.verify_email = true).await;
     let services = &world.services;
     let mut left_behind = Vec::new();
-    for (standing, email_verified, email) in [
+    for (status, email_verified, email) in [
         (AccountStatus::Active, true, EMAIL),
         (AccountStatus::Active, false, EMAIL),
         (AccountStatus::AwaitingApproval, true, EMAIL),
@@ -18,17 +18,17 @@ async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_add
         let account = world.account(EMAIL).await;
         let changed = Account {
             email_verified,
-            standing,
+            status,
             ..account.clone()
         };
         world.store.update_account(&account, changed, "").await.unwrap();
         let (hashes, recorded, waiting) = (world.hashes(), world.events().await, world.mails().await);
         services.email_tokens.forgot(email, &client()).await.unwrap();
-        assert_eq!(world.hashes(), hashes, "{standing:?} {email}");
+        assert_eq!(world.hashes(), hashes, "{status:?} {email}");
         let (mut events, mut mails) = (world.events().await, world.mails().await);
         events.truncate(events.len() - recorded.len());
         mails.retain(|mail| !waiting.contains(mail));
-        assert_eq!((events.len(), mails.len()), (1, 1), "{standing:?} {email}");
+        assert_eq!((events.len(), mails.len()), (1, 1), "{status:?} {email}");
         let (event, mail) = (events.remove(0), mails.remove(0));
         assert_eq!((event.who.as_str(), mail.to.as_str()), (email, email));
         let anybodys = AuditEvent {

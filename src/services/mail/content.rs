@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::templates::MailTemplates;
 use crate::model::{AccessKey, Account, Email, Mail, MailKind, PlainToken};
+use crate::route::{AccountPage, AdminPage, Page};
 use crate::text::Lang;
 
 /// A mail before it is one: what people read.
@@ -49,7 +50,7 @@ struct ContentTexts {
     lead: &'static str,
     otherwise: &'static str,
     /// Where the letter leads, and what the link is called.
-    action: Option<(&'static str, &'static str)>,
+    action: Option<(Target, &'static str)>,
 }
 
 impl ContentTexts {
@@ -66,7 +67,7 @@ impl ContentTexts {
                 "mail.verify.subject",
                 "mail.verify.lead",
                 "mail.verify.otherwise",
-                Some(("/.auth/verify?token=", "mail.verify.action")),
+                Some((VERIFY, "mail.verify.action")),
             ),
             MailKind::AlreadyRegistered if has_token => words(
                 "mail.claim.subject",
@@ -96,7 +97,7 @@ impl ContentTexts {
                 "mail.move.subject",
                 "mail.move.lead",
                 "mail.move.otherwise",
-                Some(("/.auth/verify?token=", "mail.verify.action")),
+                Some((VERIFY, "mail.verify.action")),
             ),
             MailKind::EmailChanged(_) => words(
                 "mail.moved.subject",
@@ -156,22 +157,26 @@ impl ContentTexts {
                 "mail.invitation.subject",
                 "mail.invitation.lead",
                 "mail.invitation.otherwise",
-                Some(("/.auth/signup?invitation=", "mail.invitation.action")),
+                Some((SIGN_UP, "mail.invitation.action")),
             ),
         }
     }
 }
 
-const RESET: &str = "/.auth/reset?token=";
+/// A page, and the query that a token ends, if there is one.
+type Target = (Page, &'static str);
 
-const LOGIN: &str = "/.auth/login";
+const VERIFY: Target = (Page::Verify, "?token=");
 
-const KEYS: &str = "/.auth/account/keys";
+const RESET: Target = (Page::Reset, "?token=");
 
-/// The page that lists what is older than a new password, and revokes it.
-const ACCOUNT: &str = "/.auth/account";
+const SIGN_UP: Target = (Page::SignUp, "?invitation=");
 
-const WAITING: &str = "/.auth/admin/accounts?standing=awaiting-approval";
+const LOGIN: Target = (Page::Login, "");
+
+const KEYS: Target = (Page::Account(AccountPage::Keys), "");
+
+const WAITING: Target = (Page::Admin(AdminPage::Accounts), "?status=awaiting-approval");
 
 impl MailContent {
     /// Writes it. `to` is where it goes.
@@ -194,15 +199,13 @@ impl MailContent {
         let values = [("email", email), ("username", username), ("key", key)];
         let say = |key| templates.text(lang, key, &values);
 
+        let token = context.token.as_ref().map_or("", PlainToken::expose);
         let mut links: Vec<MailLink> = words
             .action
             .iter()
-            .map(|(path, label)| MailLink {
+            .map(|((page, query), label)| MailLink {
                 label: say(label),
-                url: match &context.token {
-                    Some(token) => templates.url(&format!("{path}{}", token.expose())),
-                    None => templates.url(path),
-                },
+                url: templates.url(&format!("{}{query}{token}", page.path())),
             })
             .collect();
         let is_done = matches!(
@@ -225,7 +228,8 @@ impl MailContent {
             notes.push(templates.text(lang, "mail.keys", &[("keys", &keys)]));
             links.push(MailLink {
                 label: say("mail.keys-action"),
-                url: templates.url(ACCOUNT),
+                // It lists what is older than a new password, and revokes it.
+                url: templates.url(AccountPage::Profile.path()),
             });
         }
         match mail.topic {
@@ -239,7 +243,7 @@ impl MailContent {
             {
                 links.push(MailLink {
                     label: say("mail.forgot"),
-                    url: templates.url("/.auth/forgot"),
+                    url: templates.url(Page::Forgot.path()),
                 });
             }
             MailKind::AlreadyRegistered

@@ -306,7 +306,7 @@ impl Mailer {
             }
             MailKind::AwaitingApproval(applicant) => {
                 let applicant = self.store.account(applicant).await?;
-                let waits = |account: &Account| account.standing == AccountStatus::AwaitingApproval;
+                let waits = |account: &Account| account.status == AccountStatus::AwaitingApproval;
                 applicant.filter(waits).map(|applicant| {
                     let context = MailContext {
                         account: receiver,

@@ -71,7 +71,7 @@ async fn what_may_not_go_on_is_dropped_at_a_restart() {
     let signed_in = world.sign_in(EMAIL, PASSWORD).await.unwrap();
     let account = &signed_in.account;
     let disabled = Account {
-        standing: AccountStatus::Disabled,
+        status: AccountStatus::Disabled,
         ..account.clone()
     };
     world
@@ -219,7 +219,7 @@ async fn s76_what_is_known_while_the_store_does_not_answer_brings_no_groups_back
     assert_eq!(groups(), group_set(&["staff", "dev"]));
     assert!(sessions.unsettled().is_empty());
     let disabled = Account {
-        standing: AccountStatus::Disabled,
+        status: AccountStatus::Disabled,
         ..stale
     };
     sessions.restrict(&disabled);
@@ -245,7 +245,7 @@ async fn s21_a_session_older_than_the_password_is_dropped_at_load() {
         password_confirm: new(),
     };
     let (account, origin) = (&world.services.account_settings, client());
-    let changed = account.change_password(&own.session, form, &origin);
+    let changed = account.change_password(&own.session, &form, &origin);
     changed.await.unwrap();
     // What a gateway leaves that was killed between the two, when they were two steps.
     world.store.put_session(left_over.unwrap(), None).await.unwrap();

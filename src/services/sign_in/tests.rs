@@ -47,12 +47,12 @@ async fn signs_in_by_username_only_where_that_is_switched_on() {
 #[tokio::test]
 async fn s5_every_wrong_attempt_costs_one_hash_and_is_answered_alike() {
     let world = TestEnv::with_ann(with_username).await;
-    for standing in [
+    for status in [
         AccountStatus::Active,
         AccountStatus::Declined,
         AccountStatus::Disabled,
     ] {
-        world.set_status(standing).await;
+        world.set_status(status).await;
         let unknown = "nobody@example.com";
         for (login, password) in [
             (EMAIL, "wrong"),

@@ -30,7 +30,7 @@ pub(super) struct AccountForm {
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,
-    standing: AccountStatus,
+    status: AccountStatus,
     decision: Option<Decision>,
     created_at: Timestamp,
     password_changed_at: Timestamp,

@@ -114,7 +114,7 @@ async fn insert_all(tx: &Transaction<'_>, accounts: &[&Account]) -> Result<(), O
         .collect();
     let emails: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
     let usernames: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
-    let standings: Vec<_> = accounts.iter().map(|account| status(account.standing)).collect();
+    let statuses: Vec<_> = accounts.iter().map(|account| account.status.as_str()).collect();
     let (mut versions, mut records) = (Vec::new(), Vec::new());
     let (mut grouped, mut groups_of) = (Vec::new(), Vec::new());
     let (mut found, mut terms_of) = (Vec::new(), Vec::new());
@@ -137,16 +137,16 @@ async fn insert_all(tx: &Transaction<'_>, accounts: &[&Account]) -> Result<(), O
              SELECT id, array_agg(name ORDER BY place) AS groups
              FROM unnest($7::uuid[], $8::text[]) WITH ORDINALITY AS given (id, name, place) GROUP BY id
          ), made AS (
-             INSERT INTO account (id, email, standing, groups, version, record)
-             SELECT id, email, standing, coalesce(groups, '{}'), version, record
+             INSERT INTO account (id, email, status, groups, version, record)
+             SELECT id, email, status, coalesce(groups, '{}'), version, record
              FROM unnest($1::uuid[], $2::text[], $4::text[], $5::smallint[], $6::json[])
-                 AS given (id, email, standing, version, record) LEFT JOIN grouped USING (id)
+                 AS given (id, email, status, version, record) LEFT JOIN grouped USING (id)
          ), named AS (
              INSERT INTO username (username, account) SELECT * FROM unnest($3::text[], $1)
          )
          INSERT INTO account_term (term, account) SELECT * FROM unnest($10::text[], $9::uuid[])",
         &[
-            &ids, &emails, &usernames, &standings, &versions, &records, &grouped, &groups_of, &found,
+            &ids, &emails, &usernames, &statuses, &versions, &records, &grouped, &groups_of, &found,
             &terms_of,
         ],
     )
@@ -161,7 +161,7 @@ pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Re
     execute(
         client,
         "WITH made AS (
-             INSERT INTO account (id, email, standing, groups, version, record) VALUES ($1, $2, $3, $4, $5, $6)
+             INSERT INTO account (id, email, status, groups, version, record) VALUES ($1, $2, $3, $4, $5, $6)
          ), named AS (
              INSERT INTO username (username, account) SELECT unnest($7::text[]), $1
          )
@@ -169,7 +169,7 @@ pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Re
         &[
             &uuid(account.id.as_bytes()),
             &account.email.key(),
-            &status(account.standing),
+            &account.status.as_str(),
             &groups(account),
             &version,
             &record,
@@ -228,9 +228,9 @@ pub(super) async fn has_active_members(
     guarded: &GuardedGroup,
     but: Option<AccountId>,
 ) -> Result<bool, OperationError> {
-    let sql = "SELECT EXISTS (SELECT FROM account WHERE groups @> ARRAY[$1::text] AND standing = $2
+    let sql = "SELECT EXISTS (SELECT FROM account WHERE groups @> ARRAY[$1::text] AND status = $2
         AND ((record ->> 'email_verified')::boolean OR NOT $3) AND id IS DISTINCT FROM $4)";
-    let active = status(AccountStatus::Active);
+    let active = AccountStatus::Active.as_str();
     let but = but.map(|id| uuid(id.as_bytes()));
     query_value(
         client,
@@ -349,11 +349,11 @@ pub(super) async fn replace(
     let (id, (version, record)) = (uuid(changed.id.as_bytes()), encode(changed)?);
     execute(
         tx,
-        "UPDATE account SET email = $2, standing = $3, groups = $4, version = $5, record = $6 WHERE id = $1",
+        "UPDATE account SET email = $2, status = $3, groups = $4, version = $5, record = $6 WHERE id = $1",
         &[
             &id,
             &changed.email.key(),
-            &status(changed.standing),
+            &changed.status.as_str(),
             &groups(changed),
             &version,
             &record,
@@ -425,16 +425,6 @@ async fn is_last_active_member(
     let sql = "SELECT pg_advisory_xact_lock($1, $2)";
     query_opt(tx, sql, &[&GUARD.0, &GUARD.1]).await?;
     Ok(!has_active_members(tx, guarded, Some(account.id)).await?)
-}
-
-/// Where it stands, as its column says.
-pub(super) fn status(status: AccountStatus) -> &'static str {
-    match status {
-        AccountStatus::Active => "active",
-        AccountStatus::AwaitingApproval => "awaiting-approval",
-        AccountStatus::Declined => "declined",
-        AccountStatus::Disabled => "disabled",
-    }
 }
 
 /// Its groups, as their column has them.

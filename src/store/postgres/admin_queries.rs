@@ -12,7 +12,7 @@ use super::error::OperationError;
 use super::row::{Params, query};
 use super::{accounts, mails};
 use crate::ids::MailId;
-use crate::model::{LockoutPolicy, QueuedMail};
+use crate::model::{AccountStatus, LockoutPolicy, QueuedMail};
 use crate::store::{AccountFilter, AccountPage, AdminQueryStore, Locks, StoreError};
 
 #[async_trait]
@@ -69,7 +69,7 @@ async fn find(
     after: Option<AccountCursor>,
     limit: usize,
 ) -> Result<AccountPage, OperationError> {
-    let standing = filter.standing.map(accounts::status);
+    let status = filter.status.map(AccountStatus::as_str);
     // One more tells whether there is another page.
     let more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut rows = if let Some(prefix) = filter.prefix() {
@@ -79,20 +79,20 @@ async fn find(
               AND ($3::uuid IS NULL OR (term, id) > ($2, $3))
               AND NOT EXISTS (SELECT FROM account_term AS earlier WHERE earlier.account = id
                   AND earlier.term >= $1 AND earlier.term < account_term.term)
-              AND ($4::text IS NULL OR standing = $4) AND ($5::text IS NULL OR groups @> ARRAY[$5])
+              AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR groups @> ARRAY[$5])
             ORDER BY term, id LIMIT $6";
         // One of another search leads nowhere.
         let after = after.filter(|after| after.term.starts_with(&prefix));
         let (term, account) = after.map(|after| (after.term, after.account)).unzip();
-        let params: Params<'_> = &[&prefix, &term, &account, &standing, &filter.group, &more];
+        let params: Params<'_> = &[&prefix, &term, &account, &status, &filter.group, &more];
         query(client, sql, params).await?
     } else {
         let sql = "SELECT '' AS term, id, version, record FROM account
             WHERE ($1::uuid IS NULL OR id > $1)
-              AND ($2::text IS NULL OR standing = $2) AND ($3::text IS NULL OR groups @> ARRAY[$3])
+              AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR groups @> ARRAY[$3])
             ORDER BY id LIMIT $4";
         let after = after.map(|after| after.account);
-        query(client, sql, &[&after, &standing, &filter.group, &more]).await?
+        query(client, sql, &[&after, &status, &filter.group, &more]).await?
     };
     let has_more = rows.len() > limit;
     rows.truncate(limit);

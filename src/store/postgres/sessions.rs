@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::access_keys;
-use super::accounts::status;
 use super::error::OperationError;
 use super::row::{Json, bytes, decode, encode, execute, load, micros, query, query_opt, uuid};
 use crate::ids::AccountId;
@@ -21,9 +20,9 @@ pub(super) async fn put(
     session: &Session,
     replaces: Option<TokenDigest>,
 ) -> Result<PutSession, OperationError> {
-    let sql = "SELECT FROM account WHERE id = $1 AND standing = $2 FOR SHARE";
+    let sql = "SELECT FROM account WHERE id = $1 AND status = $2 FOR SHARE";
     let account = uuid(session.account.as_bytes());
-    let may_sign_in = query_opt(tx, sql, &[&account, &status(AccountStatus::Active)]).await?;
+    let may_sign_in = query_opt(tx, sql, &[&account, &AccountStatus::Active.as_str()]).await?;
     if may_sign_in.is_none() {
         return Ok(PutSession::ShutOut);
     }

@@ -6,7 +6,7 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::accounts::{groups, status, terms};
+use super::accounts::{groups, terms};
 use super::attempts::name_failures;
 use super::error::OperationError;
 use super::export::{digest, username};
@@ -31,7 +31,7 @@ type VerifyKind = (
 
 const KINDS: [VerifyKind; 14] = [
     (
-        "SELECT id, email, standing, groups, version, record,
+        "SELECT id, email, status, groups, version, record,
              ARRAY(SELECT username FROM username WHERE account = id ORDER BY username) AS usernames,
              ARRAY(SELECT term FROM account_term WHERE account = id ORDER BY term) AS terms
          FROM account",
@@ -183,7 +183,7 @@ fn account(row: &Row) -> Result<(), OperationError> {
     )?;
     require(
         name,
-        row.try_get::<_, &str>("standing")? == status(account.standing),
+        row.try_get::<_, &str>("status")? == account.status.as_str(),
         "it stands elsewhere",
     )?;
     require(

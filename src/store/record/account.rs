@@ -20,7 +20,7 @@ struct AccountV1 {
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,
-    standing: AccountStatusV1,
+    status: AccountStatusV1,
     created_at: Timestamp,
     password_changed_at: Timestamp,
     agreements: Vec<AgreementV1>,
@@ -37,7 +37,7 @@ struct AccountV2 {
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,
-    standing: AccountStatusV1,
+    status: AccountStatusV1,
     created_at: Timestamp,
     password_changed_at: Timestamp,
     agreements: Vec<AgreementV1>,
@@ -55,7 +55,7 @@ struct AccountV3 {
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,
-    standing: AccountStatusV1,
+    status: AccountStatusV1,
     decision: Option<DecisionV1>,
     created_at: Timestamp,
     password_changed_at: Timestamp,
@@ -77,7 +77,7 @@ struct AccountV4 {
     name: Option<String>,
     groups: BTreeSet<String>,
     password_hash: String,
-    standing: AccountStatusV1,
+    status: AccountStatusV1,
     decision: Option<DecisionV1>,
     created_at: Timestamp,
     password_changed_at: Timestamp,
@@ -146,7 +146,7 @@ impl From<AccountV1> for AccountV2 {
             name: row.name,
             groups: row.groups,
             password_hash: row.password_hash,
-            standing: row.standing,
+            status: row.status,
             created_at: row.created_at,
             password_changed_at: row.password_changed_at,
             agreements: row.agreements,
@@ -165,7 +165,7 @@ impl From<AccountV2> for AccountV3 {
             name: row.name,
             groups: row.groups,
             password_hash: row.password_hash,
-            standing: row.standing,
+            status: row.status,
             decision: None,
             created_at: row.created_at,
             password_changed_at: row.password_changed_at,
@@ -187,7 +187,7 @@ impl From<AccountV3> for AccountV4 {
             name: row.name,
             groups: row.groups,
             password_hash: row.password_hash,
-            standing: row.standing,
+            status: row.status,
             decision: row.decision,
             created_at: row.created_at,
             password_changed_at: row.password_changed_at,
@@ -209,7 +209,7 @@ impl From<&Account> for AccountV4 {
             name: account.name.clone(),
             groups: account.groups.clone(),
             password_hash: account.password_hash.clone(),
-            standing: account.standing.into(),
+            status: account.status.into(),
             decision: account.decision.as_ref().map(DecisionV1::from),
             created_at: account.created_at,
             password_changed_at: account.password_changed_at,
@@ -237,7 +237,7 @@ impl TryFrom<AccountV4> for Account {
             name: row.name,
             groups: row.groups,
             password_hash: row.password_hash,
-            standing: row.standing.into(),
+            status: row.status.into(),
             decision: row.decision.map(Decision::from),
             created_at: row.created_at,
             password_changed_at: row.password_changed_at,
@@ -286,8 +286,8 @@ impl From<AccountStatus> for AccountStatusV1 {
 }
 
 impl From<AccountStatusV1> for AccountStatus {
-    fn from(standing: AccountStatusV1) -> Self {
-        match standing {
+    fn from(status: AccountStatusV1) -> Self {
+        match status {
             AccountStatusV1::Active => Self::Active,
             AccountStatusV1::AwaitingApproval => Self::AwaitingApproval,
             AccountStatusV1::Declined => Self::Declined,
@@ -334,23 +334,23 @@ mod tests {
     /// Rows as each version was first written. If a test fails, rows that are on disks can no longer be read: make
     /// another version instead.
     const FROZEN_1: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","email":"Ann@example.com",
-        "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","standing":"awaiting-approval",
+        "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","status":"awaiting-approval",
         "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
         "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}]}"#;
 
     const FROZEN_2: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","email":"Ann@example.com",
-        "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","standing":"awaiting-approval",
+        "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","status":"awaiting-approval",
         "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
         "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}],"language":"ko"}"#;
 
     const FROZEN_3: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","email":"Ann@example.com",
-        "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","standing":"declined",
+        "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","status":"declined",
         "decision":{"by":"root@example.com","at":"2026-01-02T03:04:05Z","reason":"not one of us"},
         "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
         "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}],"language":"ko"}"#;
 
     const FROZEN_4: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","former_usernames":["anna"],"email":"Ann@example.com",
-        "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","standing":"declined",
+        "email_verified":true,"name":null,"groups":["ops"],"password_hash":"$2b$12$x","status":"declined",
         "decision":{"by":"root@example.com","at":"2026-01-02T03:04:05Z","reason":"not one of us"},
         "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
         "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}],"language":"ko"}"#;
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn version_1_is_read_as_ever() {
         let account = Account::decode(1, FROZEN_1.as_bytes()).unwrap();
-        assert_eq!(account.standing, AccountStatus::AwaitingApproval);
+        assert_eq!(account.status, AccountStatus::AwaitingApproval);
         assert_eq!(account.agreements.len(), 1);
         assert_eq!(account.language, None);
     }
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn version_3_is_read_as_ever() {
         let account = Account::decode(3, FROZEN_3.as_bytes()).unwrap();
-        assert_eq!(account.standing, AccountStatus::Declined);
+        assert_eq!(account.status, AccountStatus::Declined);
         assert!(account.decision.is_some() && account.former_usernames.is_empty());
     }
 

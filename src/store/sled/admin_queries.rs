@@ -66,7 +66,7 @@ pub(super) fn form_row() -> Result<Changes, StoreError> {
 fn rows_of(account: &Account) -> Vec<Vec<u8>> {
     let terms = AccountFilter::terms(account);
     let mut keys: Vec<_> = terms.iter().map(|term| key::term(term, account.id)).collect();
-    keys.push(key::status(account.standing, account.id));
+    keys.push(key::status(account.status, account.id));
     keys
 }
 
@@ -162,10 +162,10 @@ fn find(
     limit: usize,
 ) -> Result<AccountPage, StoreError> {
     let text = filter.prefix();
-    let prefix = match (&text, filter.standing, &filter.group) {
+    let prefix = match (&text, filter.status, &filter.group) {
         (Some(text), _, _) => key::terms(text),
-        (None, Some(standing), None) => key::statuses(standing),
-        (None, Some(standing), Some(_)) if standing != AccountStatus::Active => key::statuses(standing),
+        (None, Some(status), None) => key::statuses(status),
+        (None, Some(status), Some(_)) if status != AccountStatus::Active => key::statuses(status),
         (None, _, Some(group)) => key::members(group),
         (None, None, None) => RowKind::Account.prefix(),
     };

@@ -69,7 +69,7 @@ pub(super) enum RowKind {
     AuditOf = b'L' as isize,
     /// That an account is found by a term, by term and account.
     Term = b'x' as isize,
-    /// Where an account stands, by standing and account.
+    /// Where an account stands, by status and account.
     Status = b'y' as isize,
     /// The form of the rows that accounts are found by.
     IndexForm = b'X' as isize,

@@ -20,7 +20,7 @@ pub(super) fn put(
     replaces: Option<TokenDigest>,
 ) -> Result<PutSession, StoreError> {
     let account: Option<Account> = batch.read(&key::account(session.account))?;
-    if account.is_none_or(|account| account.standing != AccountStatus::Active) {
+    if account.is_none_or(|account| account.status != AccountStatus::Active) {
         return Ok(PutSession::ShutOut);
     }
     if let Some(id) = session.access_key {

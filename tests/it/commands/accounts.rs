@@ -26,11 +26,11 @@ async fn site_with_somebody_waiting() -> Site {
 #[tokio::test]
 async fn an_account_is_declined_for_a_reason() {
     let site = site_with_somebody_waiting().await;
-    let waiting = site.ask(&["user", "list", "--waiting"]);
+    let waiting = site.list(&["user", "list", "--waiting"]);
     assert_eq!(waiting[0]["email"], "ann@example.com");
     let arguments = ["user", "decline", "ann", "--reason", "not one of us", "--json"];
     let done = site.run(&arguments);
-    assert_eq!(done.document(0)["standing"], "declined");
+    assert_eq!(done.document(0)["status"], "declined");
     let event: Value = serde_json::from_str(&done.stderr).unwrap();
     assert_eq!(
         (&event["event"], &event["why"]),
@@ -38,7 +38,7 @@ async fn an_account_is_declined_for_a_reason() {
     );
     let shown = site.ask(&["user", "show", "ann"]);
     assert_eq!(shown["decision"]["reason"], "not one of us");
-    assert_eq!(site.ask(&["user", "approve", "ann"])["standing"], "active");
+    assert_eq!(site.ask(&["user", "approve", "ann"])["status"], "active");
 }
 
 #[tokio::test]

@@ -10,10 +10,10 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{CONFIG, HASH, add, site};
-use crate::harness::{Program, Site};
+use crate::harness::{Program, Site, until};
 
 fn events(site: &Site, options: &[&str]) -> Vec<(String, String)> {
-    let found = site.ask(&[&["audit"], options].concat());
+    let found = site.list(&[&["audit"], options].concat());
     let text = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
     let events = found.as_array().unwrap().iter();
     events
@@ -123,7 +123,7 @@ fn every_command_that_changes_something_takes_a_reason_and_a_reload_is_recorded(
     says("not reloaded", 1);
     site.configure(CONFIG);
 
-    let reloads = site.ask(&["audit", "--event", "reload"]);
+    let reloads = site.list(&["audit", "--event", "reload"]);
     let seen: Vec<_> = reloads
         .as_array()
         .unwrap()
@@ -141,7 +141,7 @@ fn every_command_that_changes_something_takes_a_reason_and_a_reload_is_recorded(
     ];
     assert_eq!(seen, expected);
     let why = |event: &str| {
-        let found = site.ask(&["audit", "--event", event]);
+        let found = site.list(&["audit", "--event", event]);
         found.as_array().unwrap().last().unwrap()["why"].clone()
     };
     assert_eq!(why("account-add"), "moving in");
@@ -218,7 +218,7 @@ fn what_a_command_is_refused_is_on_record_as_on_a_page() {
         ("account-add", "ann@example.com", "invalid-input"),
     ];
     let assert_recorded = |times: usize| {
-        let found = site.ask(&["audit", "--failures", "--limit", "100"]);
+        let found = site.list(&["audit", "--failures", "--limit", "100"]);
         let found: Vec<_> = found
             .as_array()
             .unwrap()
@@ -245,10 +245,10 @@ fn what_a_command_is_refused_is_on_record_as_on_a_page() {
     let (gateway, _) = Program::start(&site);
     refuse();
     assert_recorded(2);
-    let before = site.ask(&["audit", "--failures", "--limit", "100"]);
+    let before = site.list(&["audit", "--failures", "--limit", "100"]);
     let before = before.as_array().unwrap().len();
     site.run(&["user", "import", "--htpasswd", "htpasswd", "--json"]);
-    let found = site.ask(&["audit", "--failures", "--limit", "100"]);
+    let found = site.list(&["audit", "--failures", "--limit", "100"]);
     let lines: Vec<_> = found.as_array().unwrap()[before..]
         .iter()
         .map(|event| (event["event"].as_str().unwrap(), event["who"].as_str().unwrap()))
@@ -263,7 +263,7 @@ fn what_a_command_is_refused_is_on_record_as_on_a_page() {
         "{lines:?}"
     );
     let why = |event: &str| {
-        let found = site.ask(&["audit", "--failures", "--event", event]);
+        let found = site.list(&["audit", "--failures", "--event", event]);
         found.as_array().unwrap()[0].clone()
     };
     assert_eq!(why("disable")["why"], "by mistake");
@@ -272,4 +272,48 @@ fn what_a_command_is_refused_is_on_record_as_on_a_page() {
         "access key AKIAIOSFODNN7EXAMPLE"
     );
     gateway.stop();
+}
+
+#[tokio::test]
+async fn s52_sessions_whose_end_cannot_be_recorded_are_ended_and_told_of_alike_by_command_and_on_the_page() {
+    let site = Site::new(&format!(
+        "{CONFIG}\n[audit]\nmode = \"required\"\nfile = \"audit.jsonl\"\n"
+    ));
+    add(&site, "root1@example.com", &["--group", "gateway-admin"]);
+    add(&site, "ann@example.com", &[]);
+    let (program, _) = Program::start(&site);
+    let client = program.client(&site);
+    let post = |path: &str, cookie: &str, fields: Value| {
+        let request = client.post(program.url(path)).json(&fields);
+        let request = request.header("accept", "application/json");
+        request.header("cookie", cookie).send()
+    };
+    let sign_in = async |login: &str| {
+        let fields = json!({ "login": login, "password": super::PASSWORD });
+        let response = post("/.auth/login", "", fields).await.unwrap();
+        let cookie = response.headers()["set-cookie"].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    };
+    let admin = sign_in("root1@example.com").await;
+    for _ in 0..2 {
+        sign_in("ann@example.com").await;
+    }
+    let anns = || site.list(&["session", "list", "--user", "ann@example.com"]);
+    let id = anns()[0]["id"].as_str().unwrap().to_owned();
+
+    // No line can be written from now on.
+    fs::remove_file(site.path("audit.jsonl")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", site.path("audit.jsonl")).unwrap();
+    program.signal(Signal::USR1);
+    until(|| program.said().contains("the files of logs are opened again")).await;
+    let error = site.run(&["session", "revoke", &id, "--json"]).error(1);
+    assert!(error.starts_with("the sessions are ended, but "), "{error}");
+    assert_eq!(anns().as_array().unwrap().len(), 1);
+    let fields = json!({ "account": "ann", "action": "end-sessions" });
+    let refused = post("/.auth/admin/account", &admin, fields).await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(anns(), json!([]));
+    let refusals = site.list(&["audit", "--event", "session-end", "--failures"]);
+    assert_eq!(refusals, json!([]), "nothing was refused");
+    program.stop();
 }

@@ -38,7 +38,7 @@ fn a_file_of_any_size_is_imported_in_parts() {
     let again = site.run(&[&import[..], &["--json"]].concat()).document(1);
     assert_eq!(again["refused"].as_array().unwrap().len(), PEOPLE);
     assert_eq!(again["refused"][PEOPLE - 1]["line"], 2 * PEOPLE - 2);
-    let events = site.ask(&["audit", "--event", "account-add", "--limit", "5000"]);
+    let events = site.list(&["audit", "--event", "account-add", "--limit", "5000"]);
     let (added, refused): (Vec<_>, Vec<_>) = events
         .as_array()
         .unwrap()
@@ -72,7 +72,7 @@ fn a_file_with_a_line_that_is_none_adds_nobody() {
     assert!(site.run(&import).stderr.contains("line 1 is not UTF-8"));
     fs::write(site.path("people"), "x".repeat(5_000)).unwrap();
     assert!(site.run(&import).stderr.contains("longer than 4096 bytes"));
-    assert_eq!(site.ask(&["user", "list"]), json!([]));
+    assert_eq!(site.list(&["user", "list"]), json!([]));
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn an_access_key_is_made_listed_changed_and_revoked() {
     assert_eq!(made["live"], true);
     assert!(made["expires_at"].is_string());
 
-    let listed = site.ask(&["key", "list", "--user", EMAIL]);
+    let listed = site.list(&["key", "list", "--user", EMAIL]);
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!(listed[0]["access_key"], access_key);
     assert_eq!(listed[0].get("secret_key"), None, "it is shown once");
@@ -33,7 +33,7 @@ fn an_access_key_is_made_listed_changed_and_revoked() {
         site.ask(&["key", "revoke", access_key]),
         json!({ "revoked": access_key })
     );
-    assert_eq!(site.ask(&["key", "list"]), json!([]));
+    assert_eq!(site.list(&["key", "list"]), json!([]));
     let error = site.run(&["key", "revoke", access_key, "--json"]).error(1);
     assert!(error.contains("vestibule key list"), "{error}");
 }
@@ -73,7 +73,7 @@ fn s39_the_master_key_is_beside_the_store_and_replaced_by_one_command() {
     assert_eq!(mode(&file), 0o600);
     assert_ne!(fs::read_to_string(&file).unwrap(), before);
     gateway.stop();
-    let listed = site.ask(&["key", "list"]);
+    let listed = site.list(&["key", "list"]);
     assert_eq!(listed[0]["access_key"], made["access_key"]);
     assert_eq!(listed[0]["live"], true);
 

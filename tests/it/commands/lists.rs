@@ -9,7 +9,7 @@ use super::{CONFIG, add, site};
 use crate::harness::{Program, Site};
 
 fn emails(site: &Site, options: &[&str]) -> Vec<String> {
-    let found = site.ask(&[&["user", "list"], options].concat());
+    let found = site.list(&[&["user", "list"], options].concat());
     let accounts = found.as_array().unwrap().iter();
     accounts
         .map(|account| account["email"].as_str().unwrap().to_owned())
@@ -27,11 +27,8 @@ fn accounts_are_looked_for_as_on_the_page() {
         (&["--search", "LEE"][..], &["ann@example.com"][..]),
         (&["--search", "le"], &["ann@example.com", "leonard@example.com"]),
         (&["--group", "ops"], &["ann@example.com", "bob@example.com"]),
-        (
-            &["--group", "ops", "--standing", "disabled"],
-            &["bob@example.com"],
-        ),
-        (&["--standing", "awaiting-approval"], &[]),
+        (&["--group", "ops", "--status", "disabled"], &["bob@example.com"]),
+        (&["--status", "awaiting-approval"], &[]),
         (&["--limit", "2"], &["ann@example.com", "bob@example.com"]),
         (&["--search", "le", "--limit", "1"], &["ann@example.com"]),
     ] {
@@ -39,7 +36,7 @@ fn accounts_are_looked_for_as_on_the_page() {
         seen.sort();
         assert_eq!(seen, found, "{options:?}");
     }
-    assert_eq!(site.run(&["user", "list", "--standing", "odd"]).status, 2);
+    assert_eq!(site.run(&["user", "list", "--status", "odd"]).status, 2);
     assert_eq!(site.run(&["user", "list", "--limit", "0"]).status, 2);
 }
 
@@ -57,15 +54,18 @@ async fn fail(site: &Site, id: &str) {
 async fn mails_that_wait_or_failed_are_listed_and_sent_again() {
     // Nobody listens there: a mail waits.
     let site = Site::new(&format!("{CONFIG}\n[mail]\nurl = \"smtp://127.0.0.1:1\"\n"));
-    assert_eq!(site.ask(&["mail", "list"]), json!([]));
+    assert_eq!(site.list(&["mail", "list"]), json!([]));
     site.ask(&["invite", "create", "--email", "ann@example.com", "--send"]);
-    let waiting = site.ask(&["mail", "list"]);
+    let waiting = site.list(&["mail", "list"]);
     let (mail, id) = (&waiting[0], waiting[0]["id"].as_str().unwrap());
     assert_eq!(
         (&mail["to"], &mail["topic"]),
         (&json!("ann@example.com"), &json!("invitation"))
     );
-    assert_eq!((&mail["failed"], &mail["attempts"]), (&json!(false), &json!(0)));
+    assert_eq!(
+        (&mail["failed"], &mail["attempt_count"]),
+        (&json!(false), &json!(0))
+    );
     let table = site.run(&["mail", "list"]).stdout;
     assert!(table.contains("NEXT TRY") && table.contains(id), "{table}");
     for name in [id, "ann@example.com", "nonsense"] {
@@ -74,15 +74,15 @@ async fn mails_that_wait_or_failed_are_listed_and_sent_again() {
     }
     for name in [id, "ANN@example.com"] {
         fail(&site, id).await;
-        assert_eq!(site.ask(&["mail", "list"])[0]["reason"], "550 no such user");
+        assert_eq!(site.list(&["mail", "list"])[0]["reason"], "550 no such user");
         let done = site.run(&["mail", "send-again", name, "--reason", "typo", "--json"]);
-        assert_eq!(done.document(0), json!({ "again": [id] }));
+        assert_eq!(done.document(0), json!({ "again_count": 1 }));
         let event: Value = serde_json::from_str(&done.stderr).unwrap();
         assert_eq!(
             (&event["event"], &event["why"]),
             (&json!("mail-again"), &json!("typo"))
         );
-        assert_eq!(site.ask(&["mail", "list"])[0]["failed"], false);
+        assert_eq!(site.list(&["mail", "list"])[0]["failed"], false);
     }
 }
 
@@ -104,7 +104,7 @@ async fn a_lock_is_listed_until_it_is_lifted() {
     let locks = site.ask(&["lock", "list"]);
     assert_eq!(locks["accounts"][0]["email"], "ann@example.com", "{locks}");
     assert!(locks["accounts"][0]["locked_for_seconds"].as_u64().unwrap() > 1000);
-    assert_eq!(locks["unknown_names"], 1);
+    assert_eq!(locks["unknown_name_count"], 1);
     let table = site.run(&["lock", "list"]).stdout;
     assert!(
         table.contains("20 minutes") && table.contains("belongs to nobody"),

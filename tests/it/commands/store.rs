@@ -75,12 +75,12 @@ fn what_one_store_exports_another_imports() {
     assert_eq!(imported["records"], said["records"]);
     assert_eq!(to.ask(&["store", "verify"])["faults"], json!([]));
     assert_eq!(to.ask(&["user", "show", "ann"])["groups"], json!(["ops"]));
-    assert_eq!(to.ask(&["key", "list"])[0]["live"], true);
+    assert_eq!(to.list(&["key", "list"])[0]["live"], true);
     assert_eq!(imported["left_out"], 0);
     let again = to.run(&["store", "export"]).stdout;
     assert_eq!(records(&again), records(&file));
 
-    let log = to.ask(&["audit"]);
+    let log = to.list(&["audit"]);
     let events: Vec<_> = log.as_array().unwrap().iter().collect();
     let find = |name: &str| events.iter().find(|event| event["event"] == name).unwrap();
     assert_eq!(events[0]["event"], "account-add", "the record comes along");
@@ -115,7 +115,7 @@ fn an_import_is_refused_where_it_would_do_harm() {
     // A command makes an empty store, and an import takes its place.
     let to = beside(&from);
     make_empty(&to);
-    assert_eq!(to.ask(&["user", "list"]), json!([]));
+    assert_eq!(to.list(&["user", "list"]), json!([]));
     for (what, says) in [
         (file[..file.len() / 2].to_owned(), "it was cut off"),
         (
@@ -135,10 +135,10 @@ fn an_import_is_refused_where_it_would_do_harm() {
             error.contains(says) && error.ends_with("nothing was imported"),
             "{error}"
         );
-        assert_eq!(to.ask(&["user", "list"]), json!([]), "{says}");
+        assert_eq!(to.list(&["user", "list"]), json!([]), "{says}");
     }
     import(&to, &file).document(0);
-    assert_eq!(to.ask(&["user", "list"])[0]["email"], "ann@example.com");
+    assert_eq!(to.list(&["user", "list"])[0]["email"], "ann@example.com");
 }
 
 /// A file with another checksum, as whoever changes what is in one writes it.
@@ -186,7 +186,7 @@ fn a_file_brings_nothing_that_no_other_way_in_takes() {
         let error = to.run(&["store", "import", "forged.jsonl", "--json"]).error(1);
         assert!(error.starts_with("forged.jsonl:"), "{kind} {field}: {error}");
         assert!(error.ends_with("nothing was imported"), "{kind} {field}: {error}");
-        assert_eq!(to.ask(&["user", "list"]), json!([]), "{kind} {field}");
+        assert_eq!(to.list(&["user", "list"]), json!([]), "{kind} {field}");
     }
     fs::write(to.path("forged.jsonl"), forged(&lines)).unwrap();
     let imported = to.run(&["store", "import", "forged.jsonl"]);
@@ -236,7 +236,7 @@ fn s39_access_keys_need_their_master_key_and_an_export_has_neither() {
     fs::copy(from.path("certs/master.key"), to.path("certs/master.key")).unwrap();
     to.run_with_input(&["store", "import", "--json"], &file)
         .document(0);
-    assert_eq!(to.ask(&["key", "list"])[0]["live"], true);
+    assert_eq!(to.list(&["key", "list"])[0]["live"], true);
 
     // Without keys any master key does.
     let to = site();
@@ -282,14 +282,14 @@ fn s54_a_backup_is_its_owners_alone_checked_and_never_written_over() {
         2,
         "nothing else is left"
     );
-    let log = from.ask(&["audit", "--event", "store-backup"]);
+    let log = from.list(&["audit", "--event", "store-backup"]);
     assert_eq!(log.as_array().unwrap().len(), 2, "{log}");
 
     // The procedure of the manual: stop, move the old store away, import.
     fs::rename(from.path("data/store"), from.path("data/store.old")).unwrap();
     let imported = from.run(&["store", "import", name]);
     assert_eq!(imported.status, 0, "{}", imported.stderr);
-    assert_eq!(from.ask(&["user", "list"])[0]["email"], "ann@example.com");
+    assert_eq!(from.list(&["user", "list"])[0]["email"], "ann@example.com");
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn an_export_that_is_written_nowhere_says_why_and_is_on_record_as_failed() {
     let site = site();
     add(&site, "ann@example.com", &[]);
     let outcomes = |site: &Site| -> Vec<String> {
-        let events = site.ask(&["audit", "--event", "store-export", "--event", "store-backup"]);
+        let events = site.list(&["audit", "--event", "store-export", "--event", "store-backup"]);
         let events = events.as_array().unwrap().iter();
         events
             .map(|event| event["outcome"].as_str().unwrap().to_owned())

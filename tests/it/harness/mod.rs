@@ -14,7 +14,7 @@ pub(crate) use application::{Application, Received, head_of, until};
 pub(crate) use client::{PASSWORD, Running, certify, route, upstream};
 pub(crate) use cluster::Cluster;
 pub(crate) use mailbox::Letter;
-pub(crate) use person::{Person, ProgramReply, form};
+pub(crate) use person::{Person, ProgramReply, form, inviting};
 pub(crate) use program::{Program, Site};
 pub(crate) use raw::Raw;
 

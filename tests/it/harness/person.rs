@@ -3,8 +3,9 @@
 use http::HeaderMap;
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
-use vestibule::control::{Command, CommandError, GivenPassword, NewUser, SocketClient, UserChange};
+use vestibule::control::{Command, CommandError, SocketClient};
 use vestibule::secret::Secret;
+use vestibule::services::{AccountChange, NewAccount, NewInvitations, NewPassword};
 
 use super::{PASSWORD, Running, soon};
 
@@ -32,6 +33,14 @@ pub(crate) struct BrowserReply {
     pub(crate) page: String,
 }
 
+/// Makes invitations, whose mails are in English.
+pub(crate) fn inviting(invitations: NewInvitations) -> Command {
+    Command::Invite {
+        invitations,
+        language: None,
+    }
+}
+
 impl Running {
     /// Somebody who made an account and signed in.
     pub(crate) async fn person(&self, username: &str) -> Person<'_> {
@@ -55,7 +64,7 @@ impl Running {
     /// The same, an administrator.
     pub(crate) async fn administrator(&self, username: &str) -> Person<'_> {
         let person = self.person(username).await;
-        let groups = UserChange::SetGroups(["gateway-admin".to_owned()].into());
+        let groups = AccountChange::SetGroups(["gateway-admin".to_owned()].into());
         self.change_user(&person.email, groups).await;
         person
     }
@@ -63,12 +72,12 @@ impl Running {
     /// An administrator whom no sign-up made: one where signing up needs an approval.
     pub(crate) async fn appointed(&self, username: &str) -> Person<'_> {
         let email = format!("{username}@example.com");
-        self.command(Command::AddUser(NewUser {
+        self.command(Command::AddUser(NewAccount {
             email: email.parse().unwrap(),
             username: None,
             name: None,
             groups: ["gateway-admin".to_owned()].into(),
-            password: GivenPassword::Plain(Secret::new(PASSWORD.to_owned())),
+            password: NewPassword::Plain(Secret::new(PASSWORD.to_owned())),
         }))
         .await;
         Person {
@@ -78,11 +87,11 @@ impl Running {
         }
     }
 
-    pub(crate) async fn change_user(&self, user: &str, change: UserChange) {
+    pub(crate) async fn change_user(&self, user: &str, change: AccountChange) {
         self.change_user_because(user, change, "").await;
     }
 
-    pub(crate) async fn change_user_because(&self, user: &str, change: UserChange, reason: &str) {
+    pub(crate) async fn change_user_because(&self, user: &str, change: AccountChange, reason: &str) {
         let user = user.to_owned();
         let change = Command::ChangeUser { user, change };
         self.try_command_because(change, reason).await.unwrap();

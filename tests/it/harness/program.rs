@@ -82,6 +82,20 @@ impl Site {
         self.run(&[arguments, &["--json"]].concat()).document(0)
     }
 
+    /// The list that a command prints, by the name of what it holds.
+    pub(crate) fn list(&self, arguments: &[&str]) -> Value {
+        let name = match arguments[0] {
+            "user" => "accounts",
+            "key" => "access_keys",
+            "session" => "sessions",
+            "invite" => "invitations",
+            "mail" => "mails",
+            "audit" => "events",
+            other => panic!("{other} lists nothing"),
+        };
+        self.ask(arguments)[name].take()
+    }
+
     /// The local authority that signs for `localhost`, once a gateway has made it.
     pub(crate) fn authority(&self) -> String {
         fs::read_to_string(self.path("certs/local-ca.pem")).unwrap()

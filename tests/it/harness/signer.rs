@@ -9,8 +9,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use reqwest::RequestBuilder;
 use sha2::{Digest as _, Sha256};
-use vestibule::control::{Command, NewKey};
+use vestibule::control::Command;
 use vestibule::model::KeyScope;
+use vestibule::services::NewAccessKey;
 
 use super::Running;
 
@@ -79,8 +80,7 @@ impl Running {
 
     /// The same with a key that is for some methods only.
     pub(crate) async fn limited_signer(&self, email: &str, at: Timestamp, methods: &[&str]) -> Signer {
-        let new = NewKey {
-            user: email.to_owned(),
+        let key = NewAccessKey {
             name: String::new(),
             ttl: None,
             scope: KeyScope {
@@ -88,7 +88,12 @@ impl Running {
                 ..KeyScope::default()
             },
         };
-        let made = self.command(Command::CreateKey(new)).await;
+        let made = self
+            .command(Command::CreateKey {
+                user: email.to_owned(),
+                key,
+            })
+            .await;
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         Signer {
             access_key: text("access_key"),

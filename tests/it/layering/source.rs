@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
@@ -22,9 +22,23 @@ pub(super) struct Name {
     pub(super) place: String,
 }
 
-/// Everything that code outside tests names, found by following `mod` items from the crate's roots as the compiler does.
-pub(super) fn names_in_the_program() -> Vec<Name> {
-    let mut names = Vec::new();
+/// A text that stands in some code.
+pub(super) struct Text {
+    pub(super) text: String,
+    /// File and line.
+    pub(super) place: String,
+}
+
+/// What code outside tests names and says.
+#[derive(Default)]
+pub(super) struct Program {
+    pub(super) names: Vec<Name>,
+    pub(super) texts: Vec<Text>,
+}
+
+/// Reads the program by following `mod` items from the crate's roots as the compiler does.
+pub(super) fn read_program() -> Program {
+    let mut program = Program::default();
     let mut files = vec![
         (PathBuf::from("src/lib.rs"), Vec::new()),
         (PathBuf::from("src/main.rs"), module(&["main"])),
@@ -32,7 +46,7 @@ pub(super) fn names_in_the_program() -> Vec<Name> {
     while let Some((file, here)) = files.pop() {
         let source = fs::read_to_string(root().join(&file)).unwrap();
         let syntax = syn::parse_file(&source).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        read(&syntax, &here, &file.display().to_string(), &mut names);
+        read(&syntax, &here, &file.display().to_string(), &mut program);
         for item in &syntax.items {
             if let syn::Item::Mod(item) = item
                 && item.content.is_none()
@@ -57,15 +71,15 @@ pub(super) fn names_in_the_program() -> Vec<Name> {
             }
         }
     }
-    names
+    program
 }
 
-fn read(file: &syn::File, here: &[String], path: &str, names: &mut Vec<Name>) {
+fn read(file: &syn::File, here: &[String], path: &str, program: &mut Program) {
     let mut reader = Reader {
         file: path,
         here: here.to_vec(),
         children: vec![children(&file.items)],
-        names,
+        program,
     };
     reader.visit_file(file);
 }
@@ -85,7 +99,7 @@ struct Reader<'a> {
     file: &'a str,
     here: Vec<String>,
     children: Vec<BTreeSet<String>>,
-    names: &'a mut Vec<Name>,
+    program: &'a mut Program,
 }
 
 impl Reader<'_> {
@@ -124,13 +138,18 @@ impl Reader<'_> {
             } else {
                 self.here.join("::")
             };
-            self.names.push(Name {
+            self.program.names.push(Name {
                 in_crate,
                 path,
                 module,
                 place: format!("{}:{line}", self.file),
             });
         }
+    }
+
+    fn note_text(&mut self, text: String, line: usize) {
+        let place = format!("{}:{line}", self.file);
+        self.program.texts.push(Text { text, place });
     }
 
     fn note_tree(&mut self, tree: &syn::UseTree, mut so_far: Vec<String>) {
@@ -177,8 +196,14 @@ impl Reader<'_> {
                     self.note_path_of_tokens(&path, line);
                     path.clear();
                     colons = 0;
-                    if let TokenTree::Group(group) = other {
-                        self.note_tokens(group.stream());
+                    match other {
+                        TokenTree::Group(group) if !is_documentation(&group) => {
+                            self.note_tokens(group.stream());
+                        }
+                        TokenTree::Literal(literal) => {
+                            self.note_text(literal.to_string(), literal.span().start().line);
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -237,7 +262,24 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         self.note_tokens(call.tokens.clone());
     }
 
+    fn visit_lit_str(&mut self, text: &'ast syn::LitStr) {
+        self.note_text(text.value(), text.span().start().line);
+    }
+
+    /// Documentation is no text of the program.
+    fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
+        if !attribute.path().is_ident("doc") {
+            visit::visit_attribute(self, attribute);
+        }
+    }
+
     fn visit_vis_restricted(&mut self, _: &'ast syn::VisRestricted) {}
+}
+
+/// Whether the group is what follows the `#` of a documentation comment.
+fn is_documentation(group: &Group) -> bool {
+    let first = group.stream().into_iter().next();
+    group.delimiter() == Delimiter::Bracket && matches!(first, Some(TokenTree::Ident(name)) if name == "doc")
 }
 
 fn attributes(item: &syn::Item) -> &[syn::Attribute] {
@@ -286,15 +328,26 @@ fn the_reader_sees_every_way_to_name_something() {
         use crate::hidden::Five;
         fn f() -> crate::c::Six { println!("{}", crate::d::seven()); sled::open(); near::eight() }
         pub(in crate::portal) struct S;
+        /// not said
+        const T: &str = "said";
+        kinds! {
+            /// not said either
+            A => "also said",
+        }
+        #[cfg(test)]
+        const U: &str = "not said";
     "#;
-    let mut names = Vec::new();
+    let mut program = Program::default();
     read(
         &syn::parse_file(source).unwrap(),
         &module(&["portal", "login"]),
         "f.rs",
-        &mut names,
+        &mut program,
     );
-    let seen: Vec<_> = names
+    let said: Vec<_> = program.texts.iter().map(|text| text.text.as_str()).collect();
+    assert_eq!(said, ["\"{}\"", "said", "\"also said\""]);
+    let seen: Vec<_> = program
+        .names
         .iter()
         .map(|name| (name.in_crate, name.path.as_str(), name.place.as_str()))
         .collect();

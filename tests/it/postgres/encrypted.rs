@@ -70,7 +70,7 @@ fn a_server_that_proves_itself_is_spoken_to_and_no_other() {
     let remote = Remote::start();
     assert_eq!(remote.cluster.database(), "t0");
     let site = remote.site(&remote.url(PASSWORD, "sslrootcert=ca.pem"));
-    site.ask(&["user", "list"]);
+    site.list(&["user", "list"]);
     for (password, parameters, says) in [
         (PASSWORD, "sslrootcert=other.pem", "certificate"),
         // The system knows nothing of this authority.

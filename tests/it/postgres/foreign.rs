@@ -74,7 +74,7 @@ fn what_was_changed_by_hand_is_found() {
         ("DELETE FROM audit_subject", "somebody else"),
         ("DELETE FROM account_term", "found by"),
         ("DELETE FROM username", "usernames"),
-        ("UPDATE account SET standing = 'disabled'", "stands elsewhere"),
+        ("UPDATE account SET status = 'disabled'", "stands elsewhere"),
         ("UPDATE account SET email = 'eve@example.com'", "another address"),
         ("UPDATE account SET record = '{}'", "version 4 looks like"),
         ("UPDATE account SET version = 77", "version 77"),

@@ -33,8 +33,8 @@ async fn whoever_was_shut_out_while_the_database_refused_stays_it_until_it_agree
     add(&site, "bob@example.com");
     let key = site.ask(&["key", "create", "bob@example.com"]);
     let key = key["access_key"].as_str().unwrap();
-    let is_live = || site.ask(&["key", "list", "--user", "bob@example.com"])[0]["live"].clone();
-    let stands = |who: &str| site.ask(&["user", "show", who])["standing"].clone();
+    let is_live = || site.list(&["key", "list", "--user", "bob@example.com"])[0]["live"].clone();
+    let stands = |who: &str| site.ask(&["user", "show", who])["status"].clone();
     let cookie = cookie(&sign_in(&program, &site).await);
     assert_eq!(is_live(), true);
 
@@ -53,9 +53,9 @@ async fn whoever_was_shut_out_while_the_database_refused_stays_it_until_it_agree
 
     relent(&cluster, &database);
     until(|| stands("ann") == "disabled").await;
-    until(|| site.ask(&["key", "list", "--user", "bob@example.com"])[0]["disabled"] == true).await;
+    until(|| site.list(&["key", "list", "--user", "bob@example.com"])[0]["disabled"] == true).await;
     assert_eq!(sign_in(&program, &site).await.status(), 401);
-    let events = site.ask(&["audit", "--event", "disable"]);
+    let events = site.list(&["audit", "--event", "disable"]);
     let done = events.as_array().unwrap().iter();
     let done = done.filter(|event| event["outcome"] == "success");
     assert_eq!(done.count(), 1, "on record once: {events}");
@@ -123,7 +123,7 @@ async fn s49_a_row_that_cannot_be_read_shuts_out_its_account_alone() {
         let names_it = |line: &str| line.contains("cannot be read") && line.contains(&id);
         assert!(log.lines().any(names_it), "{table}: {log}");
         let live = |key: &str| {
-            let listed = site.ask(&["key", "list"]);
+            let listed = site.list(&["key", "list"]);
             let keys = listed.as_array().unwrap().iter();
             keys.filter(|listed| listed["access_key"] == key)
                 .any(|listed| listed["live"] == true)

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use vestibule::config::{Compat, RouteConfig};
-use vestibule::control::{Command, UserChange};
+use vestibule::control::Command;
+use vestibule::services::AccountChange;
 
 use super::{ask, ops, routes};
 use crate::harness::{Application, Running, route, upstream};
@@ -55,7 +56,7 @@ async fn s75_what_lies_below_a_collection_is_checked_with_it() {
         let what = format!("{method} {source} to {destination}: {}", asked.problem);
         assert_eq!(asked.status, status, "{what}");
     }
-    let groups = UserChange::SetGroups(["ops".to_owned()].into());
+    let groups = AccountChange::SetGroups(["ops".to_owned()].into());
     gateway.change_user("ann@example.com", groups).await;
     let cookie = gateway.sign_in("ann@example.com").await;
     let headers = [("destination", "/copy")];
@@ -195,7 +196,7 @@ async fn s75_a_collection_is_deleted_and_locked_by_whoever_may_do_so_with_all_in
     let notes = told["notes"].to_string();
     assert!(notes.contains("/shared/secret is for others"), "{notes}");
 
-    let groups = UserChange::SetGroups(["ops".to_owned()].into());
+    let groups = AccountChange::SetGroups(["ops".to_owned()].into());
     gateway.change_user("ann@example.com", groups).await;
     let cookie = gateway.sign_in("ann@example.com").await;
     for method in ["DELETE", "LOCK"] {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use vestibule::config::{Allow, RouteConfig};
-use vestibule::control::{Command, KeyChange, SessionSelector, UserChange};
+use vestibule::control::{Command, SessionSelector};
 use vestibule::model::AccessKeyId;
+use vestibule::services::{AccessKeyChange, AccountChange};
 
 use super::Front;
 use super::bodies::reader;
@@ -35,7 +36,7 @@ async fn hold_back(front: &Front, headers: &Headers) -> Raw {
 async fn assert_nothing_arrives(status: u16, lose: impl AsyncFnOnce(&Front)) {
     let to_ops = |route: &mut RouteConfig| route.allow = Allow::Groups(vec!["ops".to_owned()]);
     let front = Front::before(reader().await.app, to_ops).await;
-    let ops = UserChange::SetGroups(BTreeSet::from(["ops".to_owned()]));
+    let ops = AccountChange::SetGroups(BTreeSet::from(["ops".to_owned()]));
     front.gateway.change_user(ANN, ops).await;
     let cookie = front.gateway.sign_in(ANN).await;
     let request = post("/", BODY);
@@ -78,7 +79,7 @@ async fn s76_what_nothing_happened_to_arrives() {
 #[tokio::test]
 async fn s76_nothing_arrives_of_somebody_who_was_disabled() {
     assert_nothing_arrives(401, async |front| {
-        front.gateway.change_user(ANN, UserChange::Disable).await;
+        front.gateway.change_user(ANN, AccountChange::Disable).await;
     })
     .await;
 }
@@ -97,7 +98,7 @@ async fn s76_nothing_arrives_by_a_session_or_a_key_that_was_revoked() {
         let sessions = SessionSelector::Of(ANN.to_owned());
         front.gateway.command(Command::RevokeSessions(sessions)).await;
         let key = AccessKeyId::parse(front.key.access_key.as_bytes()).unwrap();
-        let change = KeyChange::Revoke;
+        let change = AccessKeyChange::Revoke;
         front.gateway.command(Command::ChangeKey { key, change }).await;
     })
     .await;
@@ -106,7 +107,7 @@ async fn s76_nothing_arrives_by_a_session_or_a_key_that_was_revoked() {
 #[tokio::test]
 async fn s76_nothing_arrives_with_a_group_that_was_left() {
     assert_nothing_arrives(403, async |front| {
-        let none = UserChange::SetGroups(BTreeSet::new());
+        let none = AccountChange::SetGroups(BTreeSet::new());
         front.gateway.change_user(ANN, none).await;
     })
     .await;

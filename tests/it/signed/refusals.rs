@@ -1,7 +1,8 @@
 //! What is refused, and what of it is told.
 
 use jiff::SignedDuration;
-use vestibule::control::{Command, KeyChange, UserChange};
+use vestibule::control::Command;
+use vestibule::services::{AccessKeyChange, AccountChange};
 
 use super::{Front, each_scheme, now, refusal, slug};
 use crate::harness::signer::{Headers, Signer, Unsigned, get};
@@ -55,14 +56,14 @@ async fn s37_unknown_disabled_wrong_and_double_are_refused_alike() {
         key: access_key,
         change,
     };
-    front.gateway.command(change(KeyChange::Disable)).await;
+    front.gateway.command(change(AccessKeyChange::Disable)).await;
     assert_eq!(refusal(front.send(&request, &right).await).await, usual);
-    front.gateway.command(change(KeyChange::Enable)).await;
+    front.gateway.command(change(AccessKeyChange::Enable)).await;
     assert_eq!(front.send(&request, &right).await.status(), 200);
-    front.gateway.change_user("ann", UserChange::Disable).await;
+    front.gateway.change_user("ann", AccountChange::Disable).await;
     assert_eq!(refusal(front.send(&request, &right).await).await, usual);
-    front.gateway.change_user("ann", UserChange::Enable).await;
-    front.gateway.command(change(KeyChange::Revoke)).await;
+    front.gateway.change_user("ann", AccountChange::Enable).await;
+    front.gateway.command(change(AccessKeyChange::Revoke)).await;
     assert_eq!(refusal(front.send(&request, &right).await).await, usual);
     assert_eq!(front.app.received().len(), 1);
 }
@@ -241,7 +242,7 @@ async fn s28_a_stream_ends_with_its_key() {
     assert_eq!(answer.chunk().await.unwrap().unwrap(), "first");
     let change = Command::ChangeKey {
         key: front.key.access_key.parse().unwrap(),
-        change: KeyChange::Revoke,
+        change: AccessKeyChange::Revoke,
     };
     front.gateway.command(change).await;
     let ended = tokio::time::timeout(PATIENCE, answer.chunk()).await;

@@ -121,7 +121,7 @@ fn what_is_wrong_is_said_with_its_line() {
             "3: not a record that this version knows: unknown variant",
         ),
         (
-            text.replace("\"standing\":\"active\"", "\"standing\":\"asleep\""),
+            text.replace("\"status\":\"active\"", "\"status\":\"asleep\""),
             "4: not a record",
         ),
         (

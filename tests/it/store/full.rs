@@ -44,7 +44,7 @@ pub(crate) fn ann(random: &Random) -> Account {
 pub(crate) async fn fill(store: &dyn Store, random: &Random) {
     let ann = ann(random);
     let mut bob = account("bob", random);
-    bob.standing = AccountStatus::Declined;
+    bob.status = AccountStatus::Declined;
     let gone = account("gone", random);
     for account in [&ann, &bob, &gone] {
         let made = store.create_account(account.clone(), None, noon()).await.unwrap();

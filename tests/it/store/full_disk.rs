@@ -204,7 +204,7 @@ async fn shutting_out_on_the_small_disk() {
     }
     assert!(made.iter().all(|id| keys.find(id).is_none()));
     let stored = store.account(ann.id).await.unwrap().unwrap();
-    assert_eq!(stored.standing, AccountStatus::Active, "the store does not know");
+    assert_eq!(stored.status, AccountStatus::Active, "the store does not know");
     assert!(
         services.sessions.settle(&first.token.digest()).await.is_err(),
         "nor of this"
@@ -231,8 +231,7 @@ async fn shutting_out_on_the_small_disk() {
             let ann = store.account(ann.id).await.unwrap().unwrap();
             let bob = store.account(bob.id).await.unwrap();
             let keys = store.access_keys(Some(eve.id)).await.unwrap();
-            if ann.standing == AccountStatus::Disabled && bob.is_none() && keys.len() == 1 && keys[0].disabled
-            {
+            if ann.status == AccountStatus::Disabled && bob.is_none() && keys.len() == 1 && keys[0].disabled {
                 break;
             }
             tokio::task::yield_now().await;

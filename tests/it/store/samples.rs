@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use vestibule::ids::{AccountId, InvitationId, MailId, SessionId};
 use vestibule::model::{
-    AccessKey, AccessKeyId, Account, AccountStatus, Email, EmailToken, EncryptedSecret, Invitation,
-    InvitationKind, KeyScope, LockoutPolicy, Mail, MailKind, MailOrigin, Purpose, Session, SignInMethod,
-    TokenDigest, WrappedDataKey,
+    AccessKey, AccessKeyId, Account, Email, EmailToken, EncryptedSecret, Invitation, InvitationKind,
+    KeyScope, LockoutPolicy, Mail, MailKind, MailOrigin, Purpose, Session, SignInMethod, TokenDigest,
+    WrappedDataKey,
 };
 use vestibule::random::Random;
 
@@ -42,22 +42,14 @@ pub(crate) fn later(time: Timestamp, by: Duration) -> Timestamp {
 
 /// An active account `NAME@example.com`.
 pub(crate) fn account(name: &str, random: &Random) -> Account {
+    let (id, email) = (
+        AccountId::new(noon(), random),
+        email(&format!("{name}@example.com")),
+    );
+    let hash = "$2b$12$not-a-hash".to_owned();
     Account {
-        id: AccountId::new(noon(), random),
-        username: name.parse().unwrap(),
-        email: email(&format!("{name}@example.com")),
         email_verified: true,
-        name: None,
-        groups: BTreeSet::new(),
-        password_hash: "$2b$12$not-a-hash".to_owned(),
-        standing: AccountStatus::Active,
-        created_at: noon(),
-        password_changed_at: noon(),
-        decision: None,
-        former_usernames: Vec::new(),
-        pending_email: None,
-        agreements: Vec::new(),
-        language: None,
+        ..Account::new(id, name.parse().unwrap(), email, hash, noon())
     }
 }
 

@@ -22,9 +22,9 @@ async fn an_account_is_found_among_very_many() {
     let store = Arc::new(SledStore::open(folder.path(), clock.clone()).unwrap());
     fill(&store, count).await;
 
-    let filter = |text: &str, standing, group: &str| AccountFilter {
+    let filter = |text: &str, status, group: &str| AccountFilter {
         text: Some(text.to_owned()),
-        standing,
+        status,
         group: Some(group.to_owned()).filter(|group| !group.is_empty()),
     };
     for (wanted, filter) in [
@@ -70,7 +70,7 @@ async fn fill(store: &Arc<SledStore>, count: u32) {
                 let made = Account {
                     name: Some(format!("Minsu Kim-{n:07}")),
                     groups: [if n == 7 { "few" } else { "many" }.to_owned()].into(),
-                    standing: if n % (count / 5) == 1 {
+                    status: if n % (count / 5) == 1 {
                         AccountStatus::Disabled
                     } else {
                         AccountStatus::Active

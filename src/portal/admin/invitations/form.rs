@@ -9,9 +9,8 @@ use crate::model::Email;
 use crate::portal::admin::change::groups;
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
-use crate::portal::renderer::PageRenderer;
 use crate::portal::request_context::RequestContext;
-use crate::services::Accounts;
+use crate::services::{Accounts, Invitees, NewInvitations};
 
 /// Invitations that one form makes, at most.
 const MOST: u16 = 100;
@@ -43,16 +42,6 @@ pub(in crate::portal) struct InvitationsView {
     pub(in crate::portal) alert: Option<ErrorSummary>,
 }
 
-/// A form without mistakes.
-pub(super) struct InvitationForm {
-    pub(super) email: Option<Email>,
-    /// It is mailed there.
-    pub(super) send: bool,
-    pub(super) groups: BTreeSet<String>,
-    pub(super) ttl: Duration,
-    pub(super) count: u16,
-}
-
 impl InvitationsView {
     pub(in crate::portal) fn empty(closed: bool) -> Self {
         Self {
@@ -72,55 +61,51 @@ impl InvitationsView {
     }
 }
 
-impl PageRenderer {
-    /// What a form asks for, or what is wrong with it.
-    pub(super) fn wanted(
-        &self,
-        context: &RequestContext<'_>,
-        fields: &Fields,
-    ) -> Result<InvitationForm, Errors> {
-        let (mut errors, typed) = (Errors::new(), |name: &str| fields.text(name).trim().to_owned());
-        let mut refuse = |field, text| {
-            errors.insert(field, self.texts.get(context.lang, text).to_owned());
-        };
-        let (email, send) = (typed("email"), fields.is_ticked("send"));
-        if send && email.is_empty() {
-            refuse("email", "admin.send-where");
-        }
-        let email = Some(email).filter(|email| !email.is_empty());
-        let email = email
-            .map(|email| email.parse::<Email>())
-            .transpose()
-            .unwrap_or_else(|_| {
-                refuse("email", "field.email-malformed");
-                None
-            });
-        let groups = Accounts::group_names(&groups(&typed("groups"))).unwrap_or_else(|_| {
-            refuse("groups", "admin.group-refused");
-            BTreeSet::new()
+/// What a form asks for, or what is wrong with it.
+pub(super) fn read(cx: &RequestContext<'_>, fields: &Fields) -> Result<NewInvitations, Errors> {
+    let (mut errors, typed) = (Errors::new(), |name: &str| fields.text(name).trim().to_owned());
+    let mut refuse = |field, text| {
+        errors.extend(cx.field_error(field, text));
+    };
+    let (email, send) = (typed("email"), fields.is_ticked("send"));
+    if send && email.is_empty() {
+        refuse("email", "admin.send-where");
+    }
+    let email = Some(email).filter(|email| !email.is_empty());
+    let email = email
+        .map(|email| email.parse::<Email>())
+        .transpose()
+        .unwrap_or_else(|_| {
+            refuse("email", "field.email-malformed");
+            None
         });
-        let days = or(typed("days"), "7").parse::<u64>();
-        let days = days.ok().filter(|days| (1..=3660).contains(days));
-        if days.is_none() {
-            refuse("days", "admin.days-refused");
-        }
-        let count = or(typed("count"), "1").parse::<u16>();
-        let count = count.ok().filter(|count| (1..=MOST).contains(count));
-        if count.is_none() {
-            refuse("count", "admin.count-refused");
-        } else if email.is_some() && count != Some(1) {
-            refuse("count", "admin.count-for-one");
-        }
-        match (days, count) {
-            (Some(days), Some(count)) if errors.is_empty() => Ok(InvitationForm {
-                email,
-                send,
-                groups,
-                ttl: Duration::from_hours(24 * days),
-                count,
-            }),
-            _ => Err(errors),
-        }
+    let groups = Accounts::group_names(&groups(&typed("groups"))).unwrap_or_else(|_| {
+        refuse("groups", "admin.group-refused");
+        BTreeSet::new()
+    });
+    let days = or(typed("days"), "7").parse::<u64>();
+    let days = days.ok().filter(|days| (1..=3660).contains(days));
+    if days.is_none() {
+        refuse("days", "admin.days-refused");
+    }
+    let count = or(typed("count"), "1").parse::<u16>();
+    let count = count.ok().filter(|count| (1..=MOST).contains(count));
+    if count.is_none() {
+        refuse("count", "admin.count-refused");
+    } else if email.is_some() && count != Some(1) {
+        refuse("count", "admin.count-for-one");
+    }
+    match (days, count) {
+        (Some(days), Some(count)) if errors.is_empty() => Ok(NewInvitations {
+            invitees: match email {
+                None => Invitees::Anyone(count),
+                Some(email) if send => Invitees::Mailed(vec![email]),
+                Some(email) => Invitees::Only(vec![email]),
+            },
+            groups,
+            ttl: Duration::from_hours(24 * days),
+        }),
+        _ => Err(errors),
     }
 }
 

@@ -19,12 +19,12 @@ CREATE TABLE account (
     id uuid PRIMARY KEY,
     -- The address as two spellings of it have it in common.
     email text COLLATE "C" NOT NULL UNIQUE,
-    standing text NOT NULL,
+    status text NOT NULL,
     groups text[] NOT NULL,
     version smallint NOT NULL,
     record json NOT NULL
 );
-CREATE INDEX account_standing ON account (standing, id);
+CREATE INDEX account_status ON account (status, id);
 CREATE INDEX account_groups ON account USING gin (groups);
 
 -- Every username that any account ever had. Without an account: its account is gone, and nobody else gets it.

@@ -396,7 +396,7 @@ pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {
     let store = harness.store();
     let ann = member_of(ADMINS, "ann", harness.random());
     let disabled = Account {
-        standing: AccountStatus::Disabled,
+        status: AccountStatus::Disabled,
         ..member_of(ADMINS, "bob", harness.random())
     };
     for account in [&ann, &disabled] {
@@ -408,11 +408,11 @@ pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {
             ..ann.clone()
         },
         Account {
-            standing: AccountStatus::Disabled,
+            status: AccountStatus::Disabled,
             ..ann.clone()
         },
         Account {
-            standing: AccountStatus::AwaitingApproval,
+            status: AccountStatus::AwaitingApproval,
             ..ann.clone()
         },
     ];
@@ -478,7 +478,7 @@ pub(crate) async fn the_last_administrator_who_may_sign_in_stays<H: Harness>() {
     assert!(!strict.group_has_active_members(ADMINS).await.unwrap());
     assert!(store.group_has_active_members(ADMINS).await.unwrap());
     let disabled = Account {
-        standing: AccountStatus::Disabled,
+        status: AccountStatus::Disabled,
         ..unproved.clone()
     };
     let outcome = store.update_account(&unproved, disabled.clone(), ADMINS).await;

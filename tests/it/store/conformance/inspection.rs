@@ -35,9 +35,9 @@ fn text(text: &str) -> AccountFilter {
     }
 }
 
-fn standing(standing: AccountStatus) -> AccountFilter {
+fn status(status: AccountStatus) -> AccountFilter {
     AccountFilter {
-        standing: Some(standing),
+        status: Some(status),
         ..AccountFilter::default()
     }
 }
@@ -93,7 +93,7 @@ pub(crate) async fn what_an_account_is_found_by_follows_it<H: Harness>() {
     let changed = Account {
         email: email("lee@example.com"),
         name: Some("Director".to_owned()),
-        standing: AccountStatus::Disabled,
+        status: AccountStatus::Disabled,
         groups: ["ops".to_owned()].into(),
         ..ann.clone()
     };
@@ -105,19 +105,19 @@ pub(crate) async fn what_an_account_is_found_by_follows_it<H: Harness>() {
     for filter in [
         text("lee"),
         text("dir"),
-        standing(AccountStatus::Disabled),
+        status(AccountStatus::Disabled),
         group("ops"),
     ] {
         assert_eq!(found(&store, filter.clone(), 9).await, ["ann"], "{filter:?}");
     }
-    assert!(found(&store, standing(AccountStatus::Active), 9).await.is_empty());
+    assert!(found(&store, status(AccountStatus::Active), 9).await.is_empty());
 
     let deleted = store.delete_account(ann.id, ADMINS).await.unwrap();
     assert_eq!(deleted, DeleteAccount::Deleted);
     for filter in [
         text("lee"),
         text("ann"),
-        standing(AccountStatus::Disabled),
+        status(AccountStatus::Disabled),
         group("ops"),
     ] {
         assert!(found(&store, filter.clone(), 9).await.is_empty(), "{filter:?}");
@@ -139,7 +139,7 @@ pub(crate) async fn filters_are_combined_and_pages_are_whole<H: Harness>() {
         })
         .collect();
     for account in accounts.iter_mut().step_by(3) {
-        account.standing = AccountStatus::AwaitingApproval;
+        account.status = AccountStatus::AwaitingApproval;
     }
     keep(&store, &accounts).await;
     let names = |wanted: &dyn Fn(usize) -> bool| -> Vec<String> {
@@ -150,7 +150,7 @@ pub(crate) async fn filters_are_combined_and_pages_are_whole<H: Harness>() {
     };
     let both = AccountFilter {
         text: Some("user".to_owned()),
-        standing: Some(AccountStatus::AwaitingApproval),
+        status: Some(AccountStatus::AwaitingApproval),
         group: Some("ops".to_owned()),
     };
     let sixth = names(&|n| n % 6 == 0);
@@ -161,13 +161,13 @@ pub(crate) async fn filters_are_combined_and_pages_are_whole<H: Harness>() {
             assert_eq!(seen, sixth, "{filter:?}");
         }
     }
-    let mut waiting = found(&store, standing(AccountStatus::AwaitingApproval), 50).await;
+    let mut waiting = found(&store, status(AccountStatus::AwaitingApproval), 50).await;
     waiting.sort();
     assert_eq!(waiting, names(&|n| n % 3 == 0));
     let mut ops = found(
         &store,
         AccountFilter {
-            standing: Some(AccountStatus::Active),
+            status: Some(AccountStatus::Active),
             ..group("ops")
         },
         50,

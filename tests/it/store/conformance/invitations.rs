@@ -234,7 +234,7 @@ pub(crate) async fn the_first_administrators_invitation_serves_while_none_may_si
     };
     store.create_invitation(first.clone()).await.unwrap();
     let disabled = Account {
-        standing: AccountStatus::Disabled,
+        status: AccountStatus::Disabled,
         ..member_of(ADMINS, "bob", random)
     };
     let unproved = Account {

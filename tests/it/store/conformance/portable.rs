@@ -69,7 +69,7 @@ pub(crate) async fn whatever_is_in_it_comes_through<H: Harness>() {
         let people = people.new_tree(&mut runner).unwrap().current();
         let (harness, random) = (H::new(), Random::seeded(9));
         let store = harness.store();
-        for (n, (name, groups, agreements, standing)) in people.into_iter().enumerate() {
+        for (n, (name, groups, agreements, status)) in people.into_iter().enumerate() {
             let agreements = agreements.into_iter().map(|(version, nanos)| Agreement {
                 version,
                 at: later(noon(), Duration::from_nanos(nanos)),
@@ -78,12 +78,12 @@ pub(crate) async fn whatever_is_in_it_comes_through<H: Harness>() {
                 name,
                 groups,
                 agreements: agreements.collect(),
-                standing: [
+                status: [
                     AccountStatus::Active,
                     AccountStatus::AwaitingApproval,
                     AccountStatus::Declined,
                     AccountStatus::Disabled,
-                ][standing],
+                ][status],
                 ..account(&format!("p{n}"), &random)
             };
             let of = made.id;

@@ -171,7 +171,7 @@ pub(crate) async fn s76_a_change_is_made_while_its_precondition_holds<H: Harness
 pub(crate) async fn s76_whoever_was_disabled_or_deleted_changes_nothing<H: Harness>() {
     let scene = Scene::<H>::new().await;
     scene
-        .change_admin(|admin| admin.standing = AccountStatus::Disabled)
+        .change_admin(|admin| admin.status = AccountStatus::Disabled)
         .await;
     scene.assert_refused(PreconditionError::AccountInactive).await;
 

@@ -158,7 +158,7 @@ pub(crate) async fn of_two_administrators_who_step_down_one_stays<H: Harness>() 
             if n == 0 {
                 changed.groups.clear();
             } else {
-                changed.standing = AccountStatus::Disabled;
+                changed.status = AccountStatus::Disabled;
             }
             async move { store.update_account(&account, changed, ADMINS).await.unwrap() }
         })

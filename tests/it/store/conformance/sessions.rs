@@ -56,7 +56,7 @@ pub(crate) async fn a_session_needs_an_account_that_may_sign_in<H: Harness>() {
 
     store.create_account(ann.clone(), None, noon()).await.unwrap();
     let disabled = Account {
-        standing: AccountStatus::Disabled,
+        status: AccountStatus::Disabled,
         ..ann.clone()
     };
     store.update_account(&ann, disabled, ADMINS).await.unwrap();

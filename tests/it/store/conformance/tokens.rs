@@ -294,7 +294,7 @@ pub(crate) async fn s78_an_account_that_may_not_sign_in_moves_nowhere<H: Harness
         ..mailed_token(1, Purpose::ChangeEmail, &ann)
     };
     let disabled = Account {
-        standing: AccountStatus::Disabled,
+        status: AccountStatus::Disabled,
         ..ann.clone()
     };
     store.save_token(token).await.unwrap();

@@ -1,0 +1,35 @@
+//! Events of the audit log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{AuditCursor, AuditEvent};
+use crate::services::AuditPage;
+
+/// An event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEventView {
+    /// Where it is in the log.
+    pub cursor: AuditCursor,
+    /// The event, as its line has it.
+    #[serde(flatten)]
+    pub event: AuditEvent,
+}
+
+/// Events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEventList {
+    /// The events.
+    pub events: Vec<AuditEventView>,
+    /// After what there may be more; none at the end.
+    pub next: Option<AuditCursor>,
+}
+
+impl From<AuditPage> for AuditEventList {
+    fn from(page: AuditPage) -> Self {
+        let view = |(cursor, event)| AuditEventView { cursor, event };
+        Self {
+            events: page.events.into_iter().map(view).collect(),
+            next: page.next,
+        }
+    }
+}

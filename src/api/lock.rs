@@ -1,0 +1,64 @@
+//! Locks that are in force.
+
+use serde::{Deserialize, Serialize};
+
+use super::account::seconds;
+use crate::ids::AccountId;
+use crate::model::{AccessKeyId, Email, Username};
+use crate::services::LocksInForce;
+
+/// The locks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocksView {
+    /// Those of accounts, the longest first; no more than 200.
+    pub accounts: Vec<LockedAccount>,
+    /// Those of access keys.
+    pub access_keys: Vec<LockedAccessKey>,
+    /// How many names are locked that belong to nobody.
+    pub unknown_name_count: usize,
+}
+
+/// An account that is locked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedAccount {
+    /// Its id.
+    pub id: AccountId,
+    /// Its address.
+    pub email: Email,
+    /// Its username.
+    pub username: Username,
+    /// For how long it still is.
+    pub locked_for_seconds: u64,
+}
+
+/// An access key that is locked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedAccessKey {
+    /// Its public half.
+    pub access_key: AccessKeyId,
+    /// For how long it still is.
+    pub locked_for_seconds: u64,
+}
+
+impl From<LocksInForce> for LocksView {
+    fn from(locks: LocksInForce) -> Self {
+        let accounts = locks.accounts.into_iter().map(|(account, left)| LockedAccount {
+            id: account.id,
+            email: account.email,
+            username: account.username,
+            locked_for_seconds: seconds(left),
+        });
+        let access_keys = locks
+            .access_keys
+            .into_iter()
+            .map(|(access_key, left)| LockedAccessKey {
+                access_key,
+                locked_for_seconds: seconds(left),
+            });
+        Self {
+            accounts: accounts.collect(),
+            access_keys: access_keys.collect(),
+            unknown_name_count: locks.unknown,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Resources as programs read them: one form each, on the administrator's socket, in the commands' `--json` and in the
+//! JSON of the pages.
+//!
+//! What is absent is `null`, a list is named for what it holds with `next` for the following page, counts end in
+//! `_count`, times are RFC 3339 in UTC. No form has a password's hash, or what the store knows of a token; a secret is in
+//! one only where it is shown once.
+
+mod access_key;
+mod account;
+mod audit;
+mod invitation;
+mod lock;
+mod mail;
+mod server;
+mod session;
+
+pub use access_key::{AccessKeyList, AccessKeyView, CreatedAccessKey, RevokedAccessKeys, RotatedMaster};
+pub use account::{
+    AccountDetails, AccountList, AccountView, ImportReport, PendingEmailView, RefusedLine, ResetLink,
+};
+pub use audit::{AuditEventList, AuditEventView};
+pub use invitation::{CreatedInvitations, InvitationList, InvitationView};
+pub use lock::{LockedAccessKey, LockedAccount, LocksView};
+pub use mail::{MailList, MailView, ResentMails};
+pub use server::{ReloadReport, ServerInfo};
+pub use session::{EndedSessions, SessionList, SessionView};

@@ -1,0 +1,179 @@
+//! Sessions.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, SessionId};
+use crate::model::{AccessKeyId, SignInMethod};
+use crate::services::SessionInfo;
+
+/// Sessions of a page, beside the one that asks.
+const A_PAGE: usize = 50;
+
+/// A session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its public name.
+    pub id: SessionId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Their address.
+    pub email: String,
+    /// How they signed in.
+    pub method: SignInMethod,
+    /// The access key that it was begun with, and ends with.
+    pub access_key: Option<AccessKeyId>,
+    /// When they signed in.
+    pub created_at: Timestamp,
+    /// When it was last used, to the half minute.
+    pub last_seen_at: Timestamp,
+    /// When it ends unless it is used.
+    pub expires_at: Timestamp,
+    /// From where they signed in.
+    pub address: IpAddr,
+    /// What their browser called itself, if it did.
+    pub user_agent: Option<String>,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+impl From<&SessionInfo> for SessionView {
+    fn from(info: &SessionInfo) -> Self {
+        let session = &info.session;
+        Self {
+            id: session.id,
+            account: session.account,
+            email: info.email.clone(),
+            method: session.method,
+            access_key: session.access_key,
+            created_at: session.created_at,
+            last_seen_at: session.last_seen_at,
+            expires_at: info.expires_at,
+            address: session.address,
+            user_agent: Some(session.user_agent.clone()).filter(|name| !name.is_empty()),
+            current: false,
+        }
+    }
+}
+
+/// Sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionList {
+    /// The sessions.
+    pub sessions: Vec<SessionView>,
+    /// The session that the next page comes after.
+    pub next: Option<SessionId>,
+}
+
+impl SessionList {
+    /// All of them, as they come.
+    pub fn all(sessions: &[SessionInfo]) -> Self {
+        Self {
+            sessions: sessions.iter().map(SessionView::from).collect(),
+            next: None,
+        }
+    }
+
+    /// A page of them, the newest first: that after the session `after`, or the first one, where the session that asks is before
+    /// all.
+    pub fn page(sessions: &[SessionInfo], current: Option<SessionId>, after: Option<SessionId>) -> Self {
+        let (mut shown, mut others): (Vec<_>, Vec<_>) =
+            sessions.iter().partition(|info| Some(info.session.id) == current);
+        // Ids sort by when they were made.
+        others.sort_by_key(|info| Reverse(info.session.id));
+        if let Some(after) = after {
+            shown.clear();
+            others.retain(|info| info.session.id < after);
+        }
+        let more = others.len() > A_PAGE;
+        others.truncate(A_PAGE);
+        let next = others.last().map(|info| info.session.id).filter(|_| more);
+        let view = |info| {
+            let view = SessionView::from(info);
+            let current = Some(view.id) == current;
+            SessionView { current, ..view }
+        };
+        Self {
+            sessions: shown.into_iter().chain(others).map(view).collect(),
+            next,
+        }
+    }
+}
+
+/// Sessions that were ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedSessions {
+    /// How many.
+    pub ended_count: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{Session, TokenDigest};
+    use crate::random::Random;
+
+    fn sessions(count: u64) -> Vec<SessionInfo> {
+        let random = Random::seeded(1);
+        let account = AccountId::new(Timestamp::UNIX_EPOCH, &random);
+        let session = |n| {
+            let at = Timestamp::UNIX_EPOCH + Duration::from_secs(n);
+            SessionInfo {
+                session: Session {
+                    id: SessionId::new(at, &random),
+                    digest: TokenDigest::from_bytes([0; 32]),
+                    account,
+                    method: SignInMethod::Password,
+                    access_key: None,
+                    created_at: at,
+                    last_seen_at: at,
+                    proved_at: None,
+                    password_changed_at: None,
+                    address: [192, 0, 2, 1].into(),
+                    user_agent: String::new(),
+                },
+                email: "mina@example.com".to_owned(),
+                expires_at: at,
+            }
+        };
+        (0..count).map(session).collect()
+    }
+
+    #[test]
+    fn pages_have_every_session_once_and_the_current_one_first() {
+        let sessions = sessions(120);
+        let current = sessions[7].session.id;
+        let (mut after, mut pages) = (None, Vec::new());
+        loop {
+            let page = SessionList::page(&sessions, Some(current), after);
+            assert!(
+                page.sessions
+                    .iter()
+                    .all(|shown| shown.current == (shown.id == current))
+            );
+            pages.push(page.sessions.iter().map(|shown| shown.id).collect::<Vec<_>>());
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [51, 50, 19]);
+        assert_eq!(pages[0][..2], [current, sessions[119].session.id]);
+        assert_eq!(pages.concat().into_iter().collect::<BTreeSet<_>>().len(), 120);
+    }
+
+    #[test]
+    fn what_fits_a_page_has_no_next() {
+        let sessions = sessions(51);
+        let current = sessions[0].session.id;
+        assert_eq!(SessionList::page(&sessions, Some(current), None).next, None);
+        assert_eq!(SessionList::page(&sessions[..50], None, None).next, None);
+        assert!(SessionList::page(&sessions, None, None).next.is_some());
+    }
+}

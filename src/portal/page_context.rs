@@ -1,0 +1,120 @@
+//! What a page's `get` and `post` are given, and how they end.
+
+use std::ops::Deref;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::Visitor;
+use super::request_context::RequestContext;
+use super::signed_in::{SignedInRequest, SignedInUser};
+use crate::refusal::{Problem, Refusal};
+use crate::services::{AuditError, PreconditionError, Services, StoreError};
+
+/// A request for a page with what serves it. What a page shows is made of the request alone, by functions that need no
+/// service.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PageContext<'a, R = RequestContext<'a>> {
+    pub(super) request: R,
+    pub(super) services: &'a Services,
+    pub(super) visitor: Visitor<'a>,
+}
+
+/// The same for a page that is for people who are signed in.
+pub(super) type SignedInContext<'a> = PageContext<'a, SignedInRequest<'a>>;
+
+impl<R> Deref for PageContext<'_, R> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.request
+    }
+}
+
+impl<'a> PageContext<'a> {
+    /// Policy lets nobody else this far; whoever comes otherwise, or with a key alone, is not served.
+    pub(super) fn signed_in(&self) -> Result<SignedInContext<'a>, Refusal> {
+        let Visitor {
+            principal: Some(principal),
+            session: Some(session),
+        } = self.visitor
+        else {
+            return Err(Refusal::new(Problem::NotAuthenticated));
+        };
+        let user = SignedInUser { principal, session };
+        Ok(PageContext {
+            request: SignedInRequest {
+                request: self.request,
+                user,
+            },
+            services: self.services,
+            visitor: self.visitor,
+        })
+    }
+}
+
+/// What a page is answered with.
+pub(super) type PageResult = Result<Response<Bytes>, PageError>;
+
+/// Why a page ends early.
+#[derive(Debug)]
+pub(super) enum PageError {
+    Refused(Refusal),
+    /// Something else comes first.
+    Answered(Box<Response<Bytes>>),
+}
+
+impl PageError {
+    pub(super) fn into_response(self, request: &RequestContext<'_>) -> Response<Bytes> {
+        match self {
+            Self::Refused(refusal) => request.refuse(&refusal),
+            Self::Answered(response) => *response,
+        }
+    }
+}
+
+impl From<Refusal> for PageError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Problem> for PageError {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(Refusal::new(problem))
+    }
+}
+
+impl From<StoreError> for PageError {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(refusal_of_store(&error))
+    }
+}
+
+impl From<AuditError> for PageError {
+    fn from(error: AuditError) -> Self {
+        Self::Refused(unavailable(error.to_string()))
+    }
+}
+
+/// What is answered where the store did nothing: 401 or 403 to whoever lost the right to what was asked for, else 503.
+pub(super) fn refusal_of_store(error: &StoreError) -> Refusal {
+    let problem = match error {
+        StoreError::Precondition(PreconditionError::NotMember) => Problem::Forbidden,
+        StoreError::Precondition(
+            PreconditionError::AccountInactive
+            | PreconditionError::SessionEnded
+            | PreconditionError::PasswordChanged,
+        ) => Problem::NotAuthenticated,
+        StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Refused(_) => {
+            return unavailable(error.to_string());
+        }
+    };
+    Refusal::because(problem, error.to_string())
+}
+
+/// 503, logged where it is handled: here.
+pub(super) fn unavailable(cause: String) -> Refusal {
+    tracing::warn!(%cause, "a page could not be served");
+    Refusal::because(Problem::Unavailable, cause)
+}
