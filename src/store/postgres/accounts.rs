@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::PostgresStore;
 use super::error::{OperationError, unavailable};
 use super::row::{decode, encode, execute, query, query_opt, query_value, uuid};
 use super::{invitations, mails, sessions, tokens};
@@ -14,9 +16,110 @@ use crate::model::{Account, AccountStatus, Email, Mail, Purpose, TokenDigest, Us
 use crate::store::record::StoredRecord;
 use crate::store::rules::GuardedGroup;
 use crate::store::{
-    AccountEdit, AccountFilter, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd, UpdateAccount,
-    rules,
+    AccountEdit, AccountFilter, AccountStore, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd,
+    StoreError, UpdateAccount, rules,
 };
+
+#[async_trait]
+impl AccountStore for PostgresStore {
+    async fn create_account_and_mail(
+        &self,
+        account: Account,
+        invitation: Option<TokenDigest>,
+        mails: Vec<Mail>,
+        now: Timestamp,
+    ) -> Result<CreateAccount, StoreError> {
+        self.database
+            .transact(
+                (account, invitation, self.database.verified_only, mails, now),
+                |tx, (account, invitation, verified_only, mails, now)| {
+                    Box::pin(create(tx, account, *invitation, *verified_only, mails, *now))
+                },
+            )
+            .await
+    }
+
+    async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
+        self.database
+            .transact(accounts, |tx, accounts| Box::pin(create_all(tx, accounts)))
+            .await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.database.with(async |client| by_id(client, id).await).await
+    }
+
+    async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        self.database
+            .with(async |client| by_email(client, email).await)
+            .await
+    }
+
+    async fn account_by_username(&self, username: &Username) -> Result<Option<Account>, StoreError> {
+        self.database
+            .with(async |client| by_username(client, username).await)
+            .await
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.database
+            .with(async |client| list(client, after, limit).await)
+            .await
+    }
+
+    async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError> {
+        let guarded = self.database.guarded(group);
+        self.database
+            .with(async |client| has_active_members(client, &guarded, None).await)
+            .await
+    }
+
+    async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError> {
+        self.database
+            .with(async |client| members(client, group).await)
+            .await
+    }
+
+    async fn update_account(
+        &self,
+        expected: &Account,
+        changed: Account,
+        guarded: &str,
+    ) -> Result<UpdateAccount, StoreError> {
+        let spared = self.database.spared_session(expected.id);
+        self.database
+            .transact(
+                (expected.clone(), changed, self.database.guarded(guarded), spared),
+                |tx, (expected, changed, guarded, spared)| {
+                    Box::pin(update(tx, expected, changed, guarded, *spared))
+                },
+            )
+            .await
+    }
+
+    async fn edit_account(
+        &self,
+        id: AccountId,
+        edit: AccountEdit,
+        guarded: &str,
+    ) -> Result<EditAccount, StoreError> {
+        let spared = self.database.spared_session(id);
+        self.database
+            .transact(
+                (id, edit, self.database.guarded(guarded), spared),
+                |tx, (id, edit, guarded, spared)| Box::pin(self::edit(tx, *id, edit, guarded, *spared)),
+            )
+            .await
+    }
+
+    async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
+        self.database
+            .transact((id, self.database.guarded(guarded)), |tx, (id, guarded)| {
+                Box::pin(delete(tx, *id, guarded))
+            })
+            .await
+    }
+}
 
 /// The lock on who is in the guarded group: `vest`, and the second of what Vestibule locks.
 const GUARD: (i32, i32) = (0x7665_7374, 2);
@@ -24,7 +127,7 @@ const GUARD: (i32, i32) = (0x7665_7374, 2);
 /// Characters of a term that are kept: an index takes no text of any length.
 const TERM: usize = 256;
 
-pub(super) async fn create(
+async fn create(
     tx: &Transaction<'_>,
     account: &Account,
     invitation: Option<TokenDigest>,
@@ -59,7 +162,7 @@ pub(super) async fn create(
 }
 
 /// Creates accounts in as many statements as one account takes.
-pub(super) async fn create_all(
+async fn create_all(
     tx: &Transaction<'_>,
     accounts: &[Account],
 ) -> Result<Vec<CreateAccount>, OperationError> {
@@ -181,25 +284,19 @@ pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Re
     Ok(())
 }
 
-pub(super) async fn by_id(
-    client: &impl GenericClient,
-    id: AccountId,
-) -> Result<Option<Account>, OperationError> {
+async fn by_id(client: &impl GenericClient, id: AccountId) -> Result<Option<Account>, OperationError> {
     let sql = "SELECT version, record FROM account WHERE id = $1";
     let row = query_opt(client, sql, &[&uuid(id.as_bytes())]).await?;
     row.map(|row| read(&row, id)).transpose()
 }
 
-pub(super) async fn by_email(
-    client: &impl GenericClient,
-    email: &Email,
-) -> Result<Option<Account>, OperationError> {
+async fn by_email(client: &impl GenericClient, email: &Email) -> Result<Option<Account>, OperationError> {
     let sql = "SELECT id, version, record FROM account WHERE email = $1";
     let row = query_opt(client, sql, &[&email.key()]).await?;
     row.map(|row| read_found(&row)).transpose()
 }
 
-pub(super) async fn by_username(
+async fn by_username(
     client: &impl GenericClient,
     username: &Username,
 ) -> Result<Option<Account>, OperationError> {
@@ -210,7 +307,7 @@ pub(super) async fn by_username(
 }
 
 /// Up to `limit` accounts in the order of their ids, from the one after `after`.
-pub(super) async fn list(
+async fn list(
     client: &impl GenericClient,
     after: Option<AccountId>,
     limit: usize,
@@ -241,10 +338,7 @@ pub(super) async fn has_active_members(
 }
 
 /// The accounts in a group, in the order of their ids.
-pub(super) async fn members(
-    client: &impl GenericClient,
-    group: &str,
-) -> Result<Vec<Account>, OperationError> {
+async fn members(client: &impl GenericClient, group: &str) -> Result<Vec<Account>, OperationError> {
     let sql = "SELECT id, version, record FROM account WHERE groups @> ARRAY[$1::text] ORDER BY id";
     query(client, sql, &[&group])
         .await?
@@ -261,7 +355,7 @@ pub(super) async fn lock(tx: &Transaction<'_>, id: AccountId) -> Result<Option<A
 }
 
 /// Replaces an account; a new password ends its sessions, except `spared`.
-pub(super) async fn update(
+async fn update(
     tx: &Transaction<'_>,
     expected: &Account,
     changed: &Account,
@@ -280,7 +374,7 @@ pub(super) async fn update(
 }
 
 /// Applies an edit to an account as it is; a new password ends its sessions, except `spared`.
-pub(super) async fn edit(
+async fn edit(
     tx: &Transaction<'_>,
     id: AccountId,
     edit: &AccountEdit,
@@ -383,7 +477,7 @@ pub(super) async fn replace(
 }
 
 /// With an account goes what refers to it; its usernames stay, as nobody's.
-pub(super) async fn delete(
+async fn delete(
     tx: &Transaction<'_>,
     id: AccountId,
     guarded: &GuardedGroup,

@@ -6,17 +6,66 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 
+use super::PostgresStore;
 use super::error::OperationError;
 use super::row::{account_of, decode, encode, execute, query, query_opt, uuid};
 use crate::ids::AccountId;
 use crate::model::{AccessKeyId, LockoutPolicy, LockoutSubject};
 use crate::store::attempt_counter::{self, AttemptCounter, CountedAttempt, WAYS};
 use crate::store::record::{Failures, UnknownFailures};
-use crate::store::{AttemptOutcome, Locks};
+use crate::store::{AttemptOutcome, AttemptStore, Locks, StoreError};
+
+#[async_trait]
+impl AttemptStore for PostgresStore {
+    async fn record_attempt(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<AttemptOutcome, StoreError> {
+        self.database
+            .transact(
+                (self.attempts.clone(), subject, policy),
+                |tx, (attempts, subject, policy)| Box::pin(attempts.record(tx, *subject, *policy)),
+            )
+            .await
+    }
+
+    async fn clear_attempts(&self, subject: LockoutSubject) -> Result<(), StoreError> {
+        self.database
+            .transact((self.attempts.clone(), subject), |tx, (attempts, subject)| {
+                Box::pin(attempts.clear(tx, *subject))
+            })
+            .await
+    }
+
+    async fn withdraw_attempt(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<(), StoreError> {
+        self.database
+            .transact(
+                (self.attempts.clone(), subject, policy),
+                |tx, (attempts, subject, policy)| Box::pin(attempts.withdraw(tx, *subject, *policy)),
+            )
+            .await
+    }
+
+    async fn locked_for(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<Option<Duration>, StoreError> {
+        self.database
+            .with(async |client| self.attempts.locked_for(client, subject, policy).await)
+            .await
+    }
+}
 
 /// The first number of the locks on sets of names: `name`.
 const NAMES: i32 = 0x6e61_6d65;

@@ -2,17 +2,71 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::PostgresStore;
 use super::error::OperationError;
 use super::row::{decode, encode, execute, micros, query, query_opt, query_value, uuid};
 use super::{accounts, invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{Email, Mail, MailState, QueuedMail};
 use crate::store::record::MailQuota;
-use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError, rules};
+use crate::store::{
+    ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, MailStore, StoreError, rules,
+};
+
+#[async_trait]
+impl MailStore for PostgresStore {
+    async fn enqueue_mails(&self, mails: Vec<Mail>) -> Result<(), StoreError> {
+        self.database
+            .transact(mails, |tx, mails| Box::pin(enqueue(tx, mails)))
+            .await
+    }
+
+    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<QueuedMail>, StoreError> {
+        self.database
+            .transact((now, lease), |tx, (now, lease)| {
+                Box::pin(take_due(tx, *now, *lease))
+            })
+            .await
+    }
+
+    async fn claim_mail(
+        &self,
+        id: MailId,
+        claim: MailClaim,
+        now: Timestamp,
+    ) -> Result<ClaimMail, StoreError> {
+        self.database
+            .transact((id, claim, now), |tx, (id, claim, now)| {
+                Box::pin(self::claim(tx, *id, claim, *now))
+            })
+            .await
+    }
+
+    async fn complete_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
+        self.database
+            .transact((id, outcome), |tx, (id, outcome)| {
+                Box::pin(complete(tx, *id, outcome))
+            })
+            .await
+    }
+
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
+        self.database
+            .with(async |client| list(client, after, limit).await)
+            .await
+    }
+
+    async fn count_waiting_mails(&self, at_most: usize) -> Result<usize, StoreError> {
+        self.database
+            .with(async |client| count_waiting(client, at_most).await)
+            .await
+    }
+}
 
 /// Lets mails wait, due at once.
 pub(super) async fn enqueue(tx: &Transaction<'_>, mails: &[Mail]) -> Result<(), OperationError> {
@@ -49,7 +103,7 @@ pub(super) async fn insert(client: &impl GenericClient, queued: &QueuedMail) -> 
 }
 
 /// Takes the mail that has been due for the longest time, and that nobody else is taking.
-pub(super) async fn take_due(
+async fn take_due(
     tx: &Transaction<'_>,
     now: Timestamp,
     lease: Duration,
@@ -82,7 +136,7 @@ pub(super) async fn take_due(
 }
 
 /// Counts a taken mail and keeps its token.
-pub(super) async fn claim(
+async fn claim(
     tx: &Transaction<'_>,
     id: MailId,
     claim: &MailClaim,
@@ -162,11 +216,7 @@ pub(super) async fn hasten(tx: &Transaction<'_>, now: Timestamp) -> Result<(), O
 }
 
 /// Says what became of a mail. Whether it was there.
-pub(super) async fn complete(
-    tx: &Transaction<'_>,
-    id: MailId,
-    outcome: &MailOutcome,
-) -> Result<bool, OperationError> {
+async fn complete(tx: &Transaction<'_>, id: MailId, outcome: &MailOutcome) -> Result<bool, OperationError> {
     let Some(mut kept) = lock(tx, id).await? else {
         return Ok(false);
     };
@@ -186,7 +236,7 @@ pub(super) async fn complete(
 }
 
 /// Up to `limit` mails in the order of their ids, from the one after `after`.
-pub(super) async fn list(
+async fn list(
     client: &impl GenericClient,
     after: Option<MailId>,
     limit: usize,
@@ -207,10 +257,7 @@ pub(super) async fn by_id(
 }
 
 /// How many mails wait, up to `at_most`.
-pub(super) async fn count_waiting(
-    client: &impl GenericClient,
-    at_most: usize,
-) -> Result<usize, OperationError> {
+async fn count_waiting(client: &impl GenericClient, at_most: usize) -> Result<usize, OperationError> {
     let sql = "SELECT count(*) FROM (SELECT FROM mail WHERE due_at IS NOT NULL LIMIT $1) AS waiting";
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
     let count: i64 = query_value(client, sql, &[&at_most]).await?;

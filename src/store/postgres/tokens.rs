@@ -1,15 +1,47 @@
 //! Mailed tokens. One that is used up is removed; an account has at most one for a purpose.
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::PostgresStore;
 use super::error::OperationError;
 use super::row::{account_of, bytes, decode, encode, execute, micros, query_opt, query_value, uuid};
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{EmailToken, Mail, Purpose, TokenDigest};
-use crate::store::{ConsumeToken, SessionsToEnd, TokenEffect, rules};
+use crate::store::{ConsumeToken, SessionsToEnd, StoreError, TokenEffect, TokenStore, rules};
+
+#[async_trait]
+impl TokenStore for PostgresStore {
+    async fn save_token(&self, token: EmailToken) -> Result<(), StoreError> {
+        self.database
+            .transact(token, |tx, token| Box::pin(put(tx, token)))
+            .await
+    }
+
+    async fn token(&self, digest: TokenDigest) -> Result<Option<EmailToken>, StoreError> {
+        self.database
+            .with(async |client| by_digest(client, &digest).await)
+            .await
+    }
+
+    async fn consume_token(
+        &self,
+        digest: TokenDigest,
+        effect: TokenEffect,
+        mails: Vec<Mail>,
+        now: Timestamp,
+    ) -> Result<ConsumeToken, StoreError> {
+        self.database
+            .transact(
+                (digest, effect, mails, now),
+                |tx, (digest, effect, mails, now)| Box::pin(consume(tx, digest, effect, mails, *now)),
+            )
+            .await
+    }
+}
 
 /// Keeps a token in place of the account's earlier one for the same purpose; none if the account is gone.
 pub(super) async fn put(tx: &Transaction<'_>, token: &EmailToken) -> Result<(), OperationError> {
@@ -40,7 +72,7 @@ pub(super) async fn insert(client: &impl GenericClient, token: &EmailToken) -> R
     Ok(())
 }
 
-pub(super) async fn by_digest(
+async fn by_digest(
     client: &impl GenericClient,
     digest: &TokenDigest,
 ) -> Result<Option<EmailToken>, OperationError> {
@@ -78,7 +110,7 @@ pub(super) async fn void(
     Ok(())
 }
 
-pub(super) async fn consume(
+async fn consume(
     tx: &Transaction<'_>,
     digest: &TokenDigest,
     effect: &TokenEffect,

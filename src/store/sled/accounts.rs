@@ -3,8 +3,10 @@
 use std::ops::ControlFlow;
 
 use ::sled::IVec;
+use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, RowKind};
 use super::record::{self, StoredRecord};
@@ -14,10 +16,87 @@ use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Purpose, TokenDigest, Username};
 use crate::store::rules::GuardedGroup;
 use crate::store::{
-    AccountEdit, CreateAccount, DeleteAccount, EditAccount, StoreError, UpdateAccount, rules,
+    AccountEdit, AccountStore, CreateAccount, DeleteAccount, EditAccount, Precondition, StoreError, UpdateAccount,
+    rules,
 };
 
-pub(super) fn create(
+#[async_trait]
+impl AccountStore for SledStore {
+    async fn create_account_and_mail(
+        &self,
+        account: Account,
+        invitation: Option<TokenDigest>,
+        mails: Vec<Mail>,
+        now: Timestamp,
+    ) -> Result<CreateAccount, StoreError> {
+        let verified_only = self.verified_only;
+        self.change(move |group| create(group, &account, invitation, verified_only, &mails, now))
+            .await
+    }
+
+    async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
+        self.change(move |group| create_all(group, &accounts)).await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.open.engine.with(|tree| tree.read(&key::account(id)))
+    }
+
+    async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        self.open.engine.with(|tree| by_email(tree, email))
+    }
+
+    async fn account_by_username(&self, username: &Username) -> Result<Option<Account>, StoreError> {
+        self.open.engine.with(|tree| by_username(tree, username))
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        let after = after.map(|id| key::account(id).into());
+        self.read_all(move |engine| list(engine, after, limit)).await
+    }
+
+    async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError> {
+        let guarded = self.guarded(group);
+        self.open
+            .engine
+            .with(|tree| has_active_members(tree, &guarded, None))
+    }
+
+    async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError> {
+        self.open.engine.with(|tree| members(tree, group))
+    }
+
+    async fn update_account(
+        &self,
+        expected: &Account,
+        changed: Account,
+        guarded: &str,
+    ) -> Result<UpdateAccount, StoreError> {
+        let (expected, guarded) = (expected.clone(), self.guarded(guarded));
+        let spared = Precondition::spared_session(self.precondition.as_deref(), expected.id);
+        self.change(move |group| update(group, &expected, changed, &guarded, spared))
+            .await
+    }
+
+    async fn edit_account(
+        &self,
+        id: AccountId,
+        edit: AccountEdit,
+        guarded: &str,
+    ) -> Result<EditAccount, StoreError> {
+        let guarded = self.guarded(guarded);
+        let spared = Precondition::spared_session(self.precondition.as_deref(), id);
+        self.change(move |group| self::edit(group, id, &edit, &guarded, spared))
+            .await
+    }
+
+    async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
+        let guarded = self.guarded(guarded);
+        self.change(move |group| delete(group, id, &guarded)).await
+    }
+}
+
+fn create(
     batch: &mut WriteBatch<'_>,
     account: &Account,
     invitation: Option<TokenDigest>,
@@ -50,10 +129,7 @@ pub(super) fn create(
     Ok(CreateAccount::Created)
 }
 
-pub(super) fn create_all(
-    batch: &mut WriteBatch<'_>,
-    accounts: &[Account],
-) -> Result<Vec<CreateAccount>, StoreError> {
+fn create_all(batch: &mut WriteBatch<'_>, accounts: &[Account]) -> Result<Vec<CreateAccount>, StoreError> {
     let create = |account: &Account| create(batch, account, None, false, &[], account.created_at);
     accounts.iter().map(create).collect()
 }
@@ -71,13 +147,13 @@ pub(super) fn insert(batch: &mut WriteBatch<'_>, account: &Account) -> Result<()
     admin_queries::index(batch, None, Some(account))
 }
 
-pub(super) fn by_email(rows: &impl Rows, email: &Email) -> Result<Option<Account>, StoreError> {
+fn by_email(rows: &impl Rows, email: &Email) -> Result<Option<Account>, StoreError> {
     let index = key::email(email);
     let id: Option<AccountId> = rows.read(&index)?;
     id.map(|id| rows.indexed(&index, &key::account(id))).transpose()
 }
 
-pub(super) fn by_username(rows: &impl Rows, username: &Username) -> Result<Option<Account>, StoreError> {
+fn by_username(rows: &impl Rows, username: &Username) -> Result<Option<Account>, StoreError> {
     let index = key::username(username);
     let Some(id) = rows.read::<Option<AccountId>>(&index)?.flatten() else {
         return Ok(None);
@@ -87,7 +163,7 @@ pub(super) fn by_username(rows: &impl Rows, username: &Username) -> Result<Optio
 }
 
 /// The accounts in a group, in the order of their ids.
-pub(super) fn members(rows: &impl Rows, name: &str) -> Result<Vec<Account>, StoreError> {
+fn members(rows: &impl Rows, name: &str) -> Result<Vec<Account>, StoreError> {
     let mut accounts: Vec<Account> = Vec::new();
     for row in rows.scan(&key::members(name)) {
         let (index, _) = row?;
@@ -100,7 +176,7 @@ pub(super) fn members(rows: &impl Rows, name: &str) -> Result<Vec<Account>, Stor
 }
 
 /// Up to `limit` accounts in the order of their ids, from the one after the key `after`.
-pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<Account>, StoreError> {
+fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<Account>, StoreError> {
     let mut accounts = Vec::new();
     engine.pieces(&RowKind::Account.prefix(), after, |_, rows| {
         for (key, value) in rows.iter().take(limit - accounts.len()) {
@@ -116,7 +192,7 @@ pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result
 }
 
 /// Replaces an account; a new password ends its sessions, except `spared`.
-pub(super) fn update(
+fn update(
     batch: &mut WriteBatch<'_>,
     expected: &Account,
     changed: Account,
@@ -134,7 +210,7 @@ pub(super) fn update(
 }
 
 /// Applies an edit to an account as it is; a new password ends its sessions, except `spared`.
-pub(super) fn edit(
+fn edit(
     batch: &mut WriteBatch<'_>,
     id: AccountId,
     edit: &AccountEdit,
@@ -225,7 +301,7 @@ pub(super) fn replace(
     batch.put(key::account(changed.id), changed)
 }
 
-pub(super) fn delete(
+fn delete(
     batch: &mut WriteBatch<'_>,
     id: AccountId,
     guarded: &GuardedGroup,

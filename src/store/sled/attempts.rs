@@ -5,16 +5,56 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::SledStore;
 use super::key;
 use super::record::{self, Failures, Run, UnknownFailures};
 use super::rows::{Rows, WriteBatch};
 use crate::clock::Clock;
 use crate::model::{LockoutPolicy, LockoutSubject};
 use crate::store::attempt_counter::{self, AttemptCounter, CountedAttempt, ELSEWHERE, WAYS};
-use crate::store::{AttemptOutcome, StoreError};
+use crate::store::{AttemptOutcome, AttemptStore, StoreError};
+
+#[async_trait]
+impl AttemptStore for SledStore {
+    async fn record_attempt(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<AttemptOutcome, StoreError> {
+        let attempts = self.open.attempts.clone();
+        self.change(move |group| attempts.record(group, subject, policy))
+            .await
+    }
+
+    async fn clear_attempts(&self, subject: LockoutSubject) -> Result<(), StoreError> {
+        let attempts = self.open.attempts.clone();
+        self.change(move |group| attempts.clear(group, subject)).await
+    }
+
+    async fn withdraw_attempt(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<(), StoreError> {
+        let attempts = self.open.attempts.clone();
+        self.change(move |group| attempts.withdraw(group, subject, policy))
+            .await
+    }
+
+    async fn locked_for(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<Option<Duration>, StoreError> {
+        self.open
+            .engine
+            .with(|tree| self.open.attempts.locked_for(tree, subject, policy))
+    }
+}
 
 /// Counts, and knows where.
 #[derive(Clone, Debug)]

@@ -4,8 +4,10 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use ::sled::IVec;
+use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, RowKind};
 use super::record::{self, MailQuota};
@@ -13,7 +15,43 @@ use super::rows::{Rows, WriteBatch};
 use super::{invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{Account, Email, Mail, MailState, QueuedMail};
-use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError, rules};
+use crate::store::{
+    ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, MailStore, StoreError, rules,
+};
+
+#[async_trait]
+impl MailStore for SledStore {
+    async fn enqueue_mails(&self, mails: Vec<Mail>) -> Result<(), StoreError> {
+        self.change(move |group| enqueue(group, &mails)).await
+    }
+
+    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<QueuedMail>, StoreError> {
+        self.change(move |group| take_due(group, now, lease)).await
+    }
+
+    async fn claim_mail(
+        &self,
+        id: MailId,
+        claim: MailClaim,
+        now: Timestamp,
+    ) -> Result<ClaimMail, StoreError> {
+        self.change(move |group| self::claim(group, id, &claim, now))
+            .await
+    }
+
+    async fn complete_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
+        self.change(move |group| complete(group, id, outcome)).await
+    }
+
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
+        let after = after.map(|id| key::mail(id).into());
+        self.read_all(move |engine| list(engine, after, limit)).await
+    }
+
+    async fn count_waiting_mails(&self, at_most: usize) -> Result<usize, StoreError> {
+        self.read_all(move |engine| count_waiting(engine, at_most)).await
+    }
+}
 
 /// How long a mail that failed for good is kept for administrators to see.
 const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
@@ -33,7 +71,7 @@ pub(super) fn enqueue(batch: &mut WriteBatch<'_>, mails: &[Mail]) -> Result<(), 
 }
 
 /// Takes the mail that has been due for the longest time.
-pub(super) fn take_due(
+fn take_due(
     batch: &mut WriteBatch<'_>,
     now: Timestamp,
     lease: Duration,
@@ -73,7 +111,7 @@ pub(super) fn take_due(
 }
 
 /// Counts a taken mail and keeps its token.
-pub(super) fn claim(
+fn claim(
     batch: &mut WriteBatch<'_>,
     id: MailId,
     claim: &MailClaim,
@@ -164,11 +202,7 @@ pub(super) fn hasten(batch: &mut WriteBatch<'_>, ids: &[MailId], now: Timestamp)
 }
 
 /// Says what became of a mail. Whether it was there.
-pub(super) fn complete(
-    batch: &mut WriteBatch<'_>,
-    id: MailId,
-    outcome: MailOutcome,
-) -> Result<bool, StoreError> {
+fn complete(batch: &mut WriteBatch<'_>, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
     let Some(mut kept) = batch.read::<QueuedMail>(&key::mail(id))? else {
         return Ok(false);
     };
@@ -188,11 +222,7 @@ pub(super) fn complete(
 }
 
 /// Up to `limit` mails in the order of their ids, from the one after the key `after`.
-pub(super) fn list(
-    engine: &Engine,
-    after: Option<IVec>,
-    limit: usize,
-) -> Result<Vec<QueuedMail>, StoreError> {
+fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
     let mut mails = Vec::new();
     engine.pieces(&RowKind::Mail.prefix(), after, |_, rows| {
         for (key, value) in rows.iter().take(limit - mails.len()) {
@@ -208,7 +238,7 @@ pub(super) fn list(
 }
 
 /// How many mails wait, up to `at_most`.
-pub(super) fn count_waiting(engine: &Engine, at_most: usize) -> Result<usize, StoreError> {
+fn count_waiting(engine: &Engine, at_most: usize) -> Result<usize, StoreError> {
     let mut count = 0;
     engine.pieces(&RowKind::MailDue.prefix(), None, |_, rows| {
         count += rows.len();

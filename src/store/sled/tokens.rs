@@ -2,8 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, RowKind};
 use super::record;
@@ -11,7 +13,29 @@ use super::rows::{Rows, WriteBatch};
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{Account, EmailToken, Mail, Purpose, TokenDigest};
-use crate::store::{ConsumeToken, StoreError, TokenEffect, rules};
+use crate::store::{ConsumeToken, StoreError, TokenEffect, TokenStore, rules};
+
+#[async_trait]
+impl TokenStore for SledStore {
+    async fn save_token(&self, token: EmailToken) -> Result<(), StoreError> {
+        self.change(move |group| put(group, &token)).await
+    }
+
+    async fn token(&self, digest: TokenDigest) -> Result<Option<EmailToken>, StoreError> {
+        self.open.engine.with(|tree| tree.read(&key::token(&digest)))
+    }
+
+    async fn consume_token(
+        &self,
+        digest: TokenDigest,
+        effect: TokenEffect,
+        mails: Vec<Mail>,
+        now: Timestamp,
+    ) -> Result<ConsumeToken, StoreError> {
+        self.change(move |group| consume(group, digest, effect, &mails, now))
+            .await
+    }
+}
 
 /// Keeps a token in place of the account's earlier one for the same purpose; none of an account that is gone.
 pub(super) fn put(batch: &mut WriteBatch<'_>, token: &EmailToken) -> Result<(), StoreError> {
@@ -59,7 +83,7 @@ pub(super) fn void(
     Ok(())
 }
 
-pub(super) fn consume(
+fn consume(
     batch: &mut WriteBatch<'_>,
     digest: TokenDigest,
     effect: TokenEffect,
