@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::StoreError;
+use super::record::StoredRecord;
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, TokenDigest, Username};
 
@@ -72,7 +73,19 @@ pub trait AccountStore: Send + Sync + 'static {
         expected: &Account,
         changed: Account,
         guarded: &str,
-    ) -> Result<UpdateAccount, StoreError>;
+    ) -> Result<UpdateAccount, StoreError> {
+        // As records, because two spellings of an address are equal as values.
+        let as_read = expected.encode()?;
+        let edit = move |account: &mut Account| {
+            let is_as_read = account.encode().is_ok_and(|current| current == as_read);
+            is_as_read.then(|| {
+                account.clone_from(&changed);
+                Vec::new()
+            })
+        };
+        let edited = self.edit_account(expected.id, Arc::new(edit), guarded).await?;
+        Ok(edited.into())
+    }
 
     /// Applies an edit to the account as it is, inside the operation: no other change comes between, however often the
     /// account is changed. The mails that the edit returns wait from then on. All else as in

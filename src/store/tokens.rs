@@ -48,6 +48,11 @@ pub enum TokenEffect {
 }
 
 impl TokenEffect {
+    /// Whether the account's sessions end with it, and its lock.
+    pub(super) fn sets_password(&self) -> bool {
+        matches!(self, Self::SetPassword { .. })
+    }
+
     /// Whether a token with this purpose does it.
     pub fn serves(&self, purpose: Purpose) -> bool {
         match self {

@@ -13,11 +13,10 @@ use super::row::{decode, encode, execute, query, query_opt, query_value, uuid};
 use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus, Email, Mail, Purpose, TokenDigest, Username};
-use crate::store::record::StoredRecord;
-use crate::store::rules::GuardedGroup;
+use crate::store::rules::{AccountChange, GuardedGroup};
 use crate::store::{
     AccountEdit, AccountFilter, AccountStore, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd,
-    StoreError, UpdateAccount, rules,
+    StoreError,
 };
 
 #[async_trait]
@@ -77,23 +76,6 @@ impl AccountStore for PostgresStore {
     async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError> {
         self.database
             .with(async |client| members(client, group).await)
-            .await
-    }
-
-    async fn update_account(
-        &self,
-        expected: &Account,
-        changed: Account,
-        guarded: &str,
-    ) -> Result<UpdateAccount, StoreError> {
-        let spared = self.database.spared_session(expected.id);
-        self.database
-            .transact(
-                (expected.clone(), changed, self.database.guarded(guarded), spared),
-                |tx, (expected, changed, guarded, spared)| {
-                    Box::pin(update(tx, expected, changed, guarded, *spared))
-                },
-            )
             .await
     }
 
@@ -354,25 +336,6 @@ pub(super) async fn lock(tx: &Transaction<'_>, id: AccountId) -> Result<Option<A
     row.map(|row| read(&row, id)).transpose()
 }
 
-/// Replaces an account; a new password ends its sessions, except `spared`.
-async fn update(
-    tx: &Transaction<'_>,
-    expected: &Account,
-    changed: &Account,
-    guarded: &GuardedGroup,
-    spared: Option<TokenDigest>,
-) -> Result<UpdateAccount, OperationError> {
-    let Some(current) = lock(tx, expected.id).await? else {
-        return Ok(UpdateAccount::Changed);
-    };
-    // As records, because two spellings of an address are equal as values.
-    if current.encode()? != expected.encode()? {
-        return Ok(UpdateAccount::Changed);
-    }
-    let changed = change(tx, current, changed.clone(), guarded, &[], spared).await?;
-    Ok(changed.into())
-}
-
 /// Applies an edit to an account as it is; a new password ends its sessions, except `spared`.
 async fn edit(
     tx: &Transaction<'_>,
@@ -385,93 +348,72 @@ async fn edit(
         return Ok(EditAccount::Absent);
     };
     let mut changed = current.clone();
-    match edit(&mut changed) {
-        Some(new_mails) => change(tx, current, changed, guarded, &new_mails, spared).await,
-        None => Ok(EditAccount::Refused),
+    let Some(new_mails) = edit(&mut changed) else {
+        return Ok(EditAccount::Refused);
+    };
+    let change = AccountChange::new(current, changed);
+    if let Some(username) = change.new_username()
+        && !is_own_or_free(tx, username, id).await?
+    {
+        return Ok(EditAccount::UsernameTaken(username.clone()));
     }
-}
-
-async fn change(
-    tx: &Transaction<'_>,
-    current: Account,
-    mut changed: Account,
-    guarded: &GuardedGroup,
-    new_mails: &[Mail],
-    spared: Option<TokenDigest>,
-) -> Result<EditAccount, OperationError> {
-    changed.id = current.id;
-    rules::void_pending_email(&current, &mut changed);
-    changed.former_usernames.clone_from(&current.former_usernames);
-    if changed.username != current.username {
-        if !is_own_or_free(tx, &changed.username, changed.id).await? {
-            return Ok(EditAccount::UsernameTaken(changed.username));
-        }
-        changed
-            .former_usernames
-            .retain(|former| *former != changed.username);
-        changed.former_usernames.push(current.username.clone());
+    if let Some(email) = change.new_email()
+        && is_address_taken(tx, email).await?
+    {
+        return Ok(EditAccount::EmailTaken(email.clone()));
     }
-    if changed.email != current.email && is_address_taken(tx, &changed.email).await? {
-        return Ok(EditAccount::EmailTaken(changed.email));
-    }
-    let stays = guarded.is_active_member(&changed);
-    if !stays && is_last_active_member(tx, &current, guarded).await? {
+    if change.leaves(guarded) && is_last(tx, id, guarded).await? {
         return Ok(EditAccount::LastMember);
     }
-    if changed.password_changed_at != current.password_changed_at {
-        sessions::end(tx, SessionsToEnd::Account(changed.id, spared)).await?;
+    if let Some(at) = change.new_password_at() {
+        sessions::end(tx, SessionsToEnd::Account(id, spared)).await?;
         if let Some(spared) = spared {
-            let at = changed.password_changed_at;
             sessions::mark_reauthenticated(tx, &spared, at, at).await?;
         }
     }
-    replace(tx, &current, &changed).await?;
-    mails::enqueue(tx, new_mails).await?;
-    Ok(EditAccount::Edited {
-        before: Box::new(current),
-        after: Box::new(changed),
-    })
+    replace(tx, &change).await?;
+    mails::enqueue(tx, &new_mails).await?;
+    Ok(change.into())
 }
 
-/// Writes an account, which is locked, in place of what it was. If it has a new password or address, its tokens are void and
-/// mails that would get one are withdrawn; the one that moves it, if another change of the address is pending, or none.
-pub(super) async fn replace(
-    tx: &Transaction<'_>,
-    current: &Account,
-    changed: &Account,
-) -> Result<(), OperationError> {
-    let (id, (version, record)) = (uuid(changed.id.as_bytes()), encode(changed)?);
+/// Writes an account, which is locked, in place of what it was; voids tokens and withdraws mails that the change makes
+/// useless.
+pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountChange) -> Result<(), OperationError> {
+    let AccountChange { before, after } = change;
+    let (id, (version, record)) = (uuid(after.id.as_bytes()), encode(after)?);
     execute(
         tx,
         "UPDATE account SET email = $2, standing = $3, groups = $4, version = $5, record = $6 WHERE id = $1",
         &[
             &id,
-            &changed.email.key(),
-            &status(changed.standing),
-            &groups(changed),
+            &after.email.key(),
+            &status(after.standing),
+            &groups(after),
             &version,
             &record,
         ],
     )
     .await?;
-    if changed.username != current.username && !current.former_usernames.contains(&changed.username) {
+    if let Some(username) = change.new_username()
+        && !before.former_usernames.contains(username)
+    {
         // The row of the former one stays: it is the account's for ever.
         let sql = "INSERT INTO username (username, account) VALUES ($1, $2)";
-        execute(tx, sql, &[&changed.username.as_str(), &id]).await?;
+        execute(tx, sql, &[&username.as_str(), &id]).await?;
     }
-    let (before, after) = (terms(current), terms(changed));
-    if before != after {
+    let (old, new) = (terms(before), terms(after));
+    if old != new {
         let sql = "DELETE FROM account_term WHERE account = $1 AND term <> ALL ($2)";
-        execute(tx, sql, &[&id, &after]).await?;
-        let new: Vec<_> = after.iter().filter(|term| !before.contains(term)).collect();
-        let sql = "INSERT INTO account_term (term, account) SELECT unnest($2::text[]), $1";
         execute(tx, sql, &[&id, &new]).await?;
+        let added: Vec<_> = new.iter().filter(|term| !old.contains(term)).collect();
+        let sql = "INSERT INTO account_term (term, account) SELECT unnest($2::text[]), $1";
+        execute(tx, sql, &[&id, &added]).await?;
     }
-    if rules::voids_tokens(current, changed) {
-        tokens::void_all(tx, changed.id).await?;
-        mails::withdraw_resets(tx, &current.email).await?;
-    } else if changed.pending_email != current.pending_email {
-        tokens::void(tx, changed.id, Purpose::ChangeEmail).await?;
+    if change.voids_tokens() {
+        tokens::void_all(tx, after.id).await?;
+        mails::withdraw_resets(tx, &before.email).await?;
+    } else if change.replaces_pending_email() {
+        tokens::void(tx, after.id, Purpose::ChangeEmail).await?;
     }
     Ok(())
 }
@@ -485,7 +427,7 @@ async fn delete(
     let Some(account) = lock(tx, id).await? else {
         return Ok(DeleteAccount::Absent);
     };
-    if is_last_active_member(tx, &account, guarded).await? {
+    if guarded.is_active_member(&account) && is_last(tx, id, guarded).await? {
         return Ok(DeleteAccount::LastMember);
     }
     execute(tx, "DELETE FROM account WHERE id = $1", &[&uuid(id.as_bytes())]).await?;
@@ -493,7 +435,7 @@ async fn delete(
 }
 
 /// Whether another account has the address. Only for whoever has not.
-async fn is_address_taken(tx: &Transaction<'_>, email: &Email) -> Result<bool, OperationError> {
+pub(super) async fn is_address_taken(tx: &Transaction<'_>, email: &Email) -> Result<bool, OperationError> {
     let sql = "SELECT EXISTS (SELECT FROM account WHERE email = $1)";
     query_value(tx, sql, &[&email.key()]).await
 }
@@ -507,18 +449,16 @@ async fn is_own_or_free(
     query_value(tx, sql, &[&username.as_str(), &uuid(id.as_bytes())]).await
 }
 
-/// Whether it is. Until the transaction ends nobody else who asks this gets an answer.
-async fn is_last_active_member(
+/// Whether an active member of the group is its last one. Until the transaction ends nobody else who asks this gets an
+/// answer.
+async fn is_last(
     tx: &Transaction<'_>,
-    account: &Account,
+    member: AccountId,
     guarded: &GuardedGroup,
 ) -> Result<bool, OperationError> {
-    if !guarded.is_active_member(account) {
-        return Ok(false);
-    }
     let sql = "SELECT pg_advisory_xact_lock($1, $2)";
     query_opt(tx, sql, &[&GUARD.0, &GUARD.1]).await?;
-    Ok(!has_active_members(tx, guarded, Some(account.id)).await?)
+    Ok(!has_active_members(tx, guarded, Some(member)).await?)
 }
 
 /// Where it stands, as its column says.

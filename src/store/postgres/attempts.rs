@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
-use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 
 use super::PostgresStore;
@@ -215,11 +214,7 @@ impl Attempts {
     }
 
     fn among_names(&self, subject: LockoutSubject) -> AttemptKey {
-        let digest = match subject {
-            LockoutSubject::Account(id) => Sha256::digest(id.as_bytes()).into(),
-            LockoutSubject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
-            LockoutSubject::Unknown(digest) => digest,
-        };
+        let digest = attempt_counter::name_of(subject);
         AttemptKey::Name(attempt_counter::set_of(&self.names_key, &digest), digest)
     }
 

@@ -1,7 +1,5 @@
 //! A new store that is being filled: one transaction, from the first record to the last check.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
@@ -16,13 +14,10 @@ use super::{
     PostgresStore, access_keys, accounts, audit, invitations, mails, sessions, signatures, tokens, verify,
 };
 use crate::model::{AuditEvent, LockoutSubject, Username};
-use crate::random::Random;
 use crate::store::attempt_counter::{WAYS, set_of};
-use crate::store::record::{Failures, MailQuota, Meta, StoredLock};
+use crate::store::record::{MailQuota, Meta};
+use crate::store::rules::import::{ImportOrder, given_up, require_sound};
 use crate::store::{Import, KeptFailures, PutError, Record, StoreError};
-
-/// Faults that are told of one import.
-const FAULTS_TOLD: usize = 5;
 
 /// Whether there is more in the store than what a start makes.
 const HAS_SOMETHING: &str = "SELECT EXISTS (SELECT FROM account) OR EXISTS (SELECT FROM username)
@@ -53,9 +48,7 @@ impl PostgresStore {
         Ok(Box::new(PostgresImport(Some(OpenImport {
             client,
             lock,
-            key: Random::system().bytes(),
-            names_key: NamesKeySource::Ours,
-            has_data_key: false,
+            order: ImportOrder::new(),
         }))))
     }
 }
@@ -67,21 +60,7 @@ struct PostgresImport(Option<OpenImport>);
 struct OpenImport {
     client: Object,
     lock: InstanceLock,
-    /// Decides where names are that belong to nobody.
-    key: [u8; 32],
-    names_key: NamesKeySource,
-    has_data_key: bool,
-}
-
-/// Whose that key is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum NamesKeySource {
-    /// Made here; it may still be replaced.
-    Ours,
-    /// That of the store from which the records come.
-    Theirs,
-    /// Made here, and there are names.
-    InUse,
+    order: ImportOrder,
 }
 
 #[async_trait]
@@ -99,10 +78,6 @@ impl Import for PostgresImport {
     }
 }
 
-fn given_up() -> StoreError {
-    StoreError::Unavailable("the import was given up".to_owned())
-}
-
 impl OpenImport {
     async fn put(&mut self, records: &[Record]) -> Result<(), PutError> {
         self.lock.require()?;
@@ -113,11 +88,11 @@ impl OpenImport {
                 events.push(event.clone());
                 continue;
             }
-            let put = match self.admit(record) {
-                Ok(()) => self.put_one(record).await,
-                Err(why) => return Err(PutError::Refused { index, why }),
-            };
-            if let Err(fault) = put {
+            if let Err(why) = self.order.admit(record) {
+                let why = why.to_owned();
+                return Err(PutError::Refused { index, why });
+            }
+            if let Err(fault) = self.put_one(record).await {
                 return Err(match refusal(&fault) {
                     Some(why) => PutError::Refused { index, why },
                     None => PutError::Store(fault.into()),
@@ -127,30 +102,6 @@ impl OpenImport {
         if !events.is_empty() {
             let inserted = audit::insert(&self.client, &events).await;
             inserted.map_err(|fault| PutError::Store(fault.into()))?;
-        }
-        Ok(())
-    }
-
-    /// Notes what of a record decides on those after it, or says why it cannot be beside those before it.
-    fn admit(&mut self, record: &Record) -> Result<(), String> {
-        match record {
-            Record::NamesKey(given) => {
-                if self.names_key != NamesKeySource::Ours {
-                    return Err("it comes after names, or for a second time".to_owned());
-                }
-                (self.names_key, self.key) = (NamesKeySource::Theirs, given.key);
-            }
-            Record::DataKey(_) => self.has_data_key = true,
-            Record::AccessKey(_) if !self.has_data_key => {
-                return Err("there is no data-key before it".to_owned());
-            }
-            Record::Failures(kept)
-                if matches!(kept.of, LockoutSubject::Unknown(_))
-                    && self.names_key == NamesKeySource::Ours =>
-            {
-                self.names_key = NamesKeySource::InUse;
-            }
-            _ => {}
         }
         Ok(())
     }
@@ -177,24 +128,22 @@ impl OpenImport {
     }
 
     async fn put_failures(&self, kept: &KeptFailures) -> Result<(), OperationError> {
-        let failures = Failures {
-            count: kept.count,
-            lock: kept.lock.map(|lock| {
-                StoredLock::from_elsewhere(Duration::try_from(lock.lasts).unwrap_or_default(), lock.until)
-            }),
-        };
         let place = match kept.of {
             LockoutSubject::Account(id) => AttemptKey::Account(id),
             LockoutSubject::AccessKey(id) => AttemptKey::AccessKey(id),
-            LockoutSubject::Unknown(digest) => AttemptKey::Name(set_of(&self.key, &digest), digest),
+            LockoutSubject::Unknown(digest) => {
+                AttemptKey::Name(set_of(&self.order.names_key, &digest), digest)
+            }
         };
         let last = kept.last.unwrap_or(Timestamp::UNIX_EPOCH);
-        place.insert(&self.client, failures, last).await
+        place.insert(&self.client, kept.into(), last).await
     }
 
     async fn finish(self) -> Result<(), StoreError> {
         let client = &self.client;
-        let (version, record) = encode(&Meta { slot_key: self.key })?;
+        let (version, record) = encode(&Meta {
+            slot_key: self.order.names_key,
+        })?;
         let sql = "UPDATE store SET version = $1, record = $2";
         execute(client, sql, &[&version, &record]).await?;
         // Of names that were not in sets elsewhere there may be more in one than there is room for.
@@ -202,11 +151,7 @@ impl OpenImport {
             (SELECT set, digest, row_number() OVER (PARTITION BY set ORDER BY digest) AS place FROM name_failures) AS placed
             WHERE (name_failures.set, name_failures.digest) = (placed.set, placed.digest) AND place > $1";
         execute(client, sql, &[&i64::try_from(WAYS).unwrap_or(i64::MAX)]).await?;
-        let mut faults = verify::run(client).await?.faults;
-        if !faults.is_empty() {
-            faults.truncate(FAULTS_TOLD);
-            return Err(StoreError::Corrupt(faults.join("; ")));
-        }
+        require_sound(verify::run(client).await?)?;
         self.lock.require()?;
         client
             .batch_execute("COMMIT")

@@ -14,9 +14,8 @@ use super::{accounts, invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{Email, Mail, MailState, QueuedMail};
 use crate::store::record::MailQuota;
-use crate::store::{
-    ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, MailStore, StoreError, rules,
-};
+use crate::store::rules::mails::{self as rules, CompletedMail};
+use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, MailStore, StoreError};
 
 #[async_trait]
 impl MailStore for PostgresStore {
@@ -71,13 +70,7 @@ impl MailStore for PostgresStore {
 /// Lets mails wait, due at once.
 pub(super) async fn enqueue(tx: &Transaction<'_>, mails: &[Mail]) -> Result<(), OperationError> {
     for mail in mails {
-        let queued = QueuedMail {
-            mail: mail.clone(),
-            attempts: 0,
-            state: MailState::Due(mail.cause.at),
-            reason: None,
-        };
-        insert(tx, &queued).await?;
+        insert(tx, &rules::queued(mail)).await?;
     }
     Ok(())
 }
@@ -110,7 +103,7 @@ async fn take_due(
 ) -> Result<Option<QueuedMail>, OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE due_at <= $1 ORDER BY due_at, id LIMIT 1
         FOR UPDATE SKIP LOCKED";
-    let mut kept = loop {
+    let kept = loop {
         let Some(row) = query_opt(tx, sql, &[&micros(now)]).await? else {
             return Ok(None);
         };
@@ -129,10 +122,9 @@ async fn take_due(
             Err(error) => return Err(error),
         }
     };
-    kept.attempts = kept.attempts.saturating_add(1);
-    kept.state = MailState::Due(now.checked_add(lease).unwrap_or(Timestamp::MAX));
-    update(tx, &kept).await?;
-    Ok(Some(kept))
+    let taken = rules::taken(kept, now, lease);
+    update(tx, &taken).await?;
+    Ok(Some(taken))
 }
 
 /// Counts a taken mail and keeps its token.
@@ -153,12 +145,10 @@ async fn claim(
     let mut invitation = None;
     match &claim.token {
         Some(ClaimToken::Account(token)) => {
-            if !account.is_some_and(|account| rules::may_carry(&mail, token, &account)) {
-                return Ok(ClaimMail::Gone);
-            }
             let current = tokens::current(tx, token.account, token.purpose).await?;
-            if current.is_some_and(|current| rules::supersedes(&current, id, now)) {
-                return Ok(ClaimMail::Superseded);
+            if let Some(refused) = rules::refuse_claim(&mail, token, account.as_ref(), current.as_ref(), now)
+            {
+                return Ok(refused);
             }
         }
         Some(ClaimToken::Invitation(invited, _)) => {
@@ -217,21 +207,16 @@ pub(super) async fn hasten(tx: &Transaction<'_>, now: Timestamp) -> Result<(), O
 
 /// Says what became of a mail. Whether it was there.
 async fn complete(tx: &Transaction<'_>, id: MailId, outcome: &MailOutcome) -> Result<bool, OperationError> {
-    let Some(mut kept) = lock(tx, id).await? else {
+    let Some(queued) = lock(tx, id).await? else {
         return Ok(false);
     };
-    let is_failed = matches!(kept.state, MailState::Failed(_));
-    (kept.state, kept.reason) = match outcome.clone() {
-        MailOutcome::Done => {
+    match rules::complete(queued, outcome.clone()) {
+        CompletedMail::Unchanged => return Ok(false),
+        CompletedMail::Removed => {
             execute(tx, "DELETE FROM mail WHERE id = $1", &[&uuid(id.as_bytes())]).await?;
-            return Ok(true);
         }
-        MailOutcome::Postponed { until, reason } => (MailState::Due(until), Some(reason)),
-        MailOutcome::Failed { at, reason } => (MailState::Failed(at), Some(reason)),
-        MailOutcome::Again { at } if is_failed => (MailState::Due(at), kept.reason),
-        MailOutcome::Again { .. } => return Ok(false),
-    };
-    update(tx, &kept).await?;
+        CompletedMail::Kept(mail) => update(tx, &mail).await?,
+    }
     Ok(true)
 }
 

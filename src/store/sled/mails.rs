@@ -15,9 +15,8 @@ use super::rows::{Rows, WriteBatch};
 use super::{invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{Account, Email, Mail, MailState, QueuedMail};
-use crate::store::{
-    ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, MailStore, StoreError, rules,
-};
+use crate::store::rules::mails::{self as rules, CompletedMail};
+use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, MailStore, StoreError};
 
 #[async_trait]
 impl MailStore for SledStore {
@@ -53,19 +52,10 @@ impl MailStore for SledStore {
     }
 }
 
-/// How long a mail that failed for good is kept for administrators to see.
-const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
-
 /// Lets mails wait, due at once.
 pub(super) fn enqueue(batch: &mut WriteBatch<'_>, mails: &[Mail]) -> Result<(), StoreError> {
     for mail in mails {
-        let queued = QueuedMail {
-            mail: mail.clone(),
-            attempts: 0,
-            state: MailState::Due(mail.cause.at),
-            reason: None,
-        };
-        put(batch, &queued)?;
+        put(batch, &rules::queued(mail))?;
     }
     Ok(())
 }
@@ -76,7 +66,7 @@ fn take_due(
     now: Timestamp,
     lease: Duration,
 ) -> Result<Option<QueuedMail>, StoreError> {
-    let (index, mut kept) = loop {
+    let (index, kept) = loop {
         let Some((index, _)) = batch.first(&RowKind::MailDue.prefix())? else {
             return Ok(None);
         };
@@ -104,10 +94,9 @@ fn take_due(
         return Ok(None);
     }
     batch.remove(index.to_vec());
-    kept.attempts = kept.attempts.saturating_add(1);
-    kept.state = MailState::Due(now.checked_add(lease).unwrap_or(Timestamp::MAX));
-    put(batch, &kept)?;
-    Ok(Some(kept))
+    let taken = rules::taken(kept, now, lease);
+    put(batch, &taken)?;
+    Ok(Some(taken))
 }
 
 /// Counts a taken mail and keeps its token.
@@ -123,12 +112,10 @@ fn claim(
     match &claim.token {
         Some(ClaimToken::Account(token)) => {
             let account: Option<Account> = batch.read(&key::account(token.account))?;
-            if !account.is_some_and(|account| rules::may_carry(&mail, token, &account)) {
-                return Ok(ClaimMail::Gone);
-            }
             let current = tokens::current(batch, token.account, token.purpose)?;
-            if current.is_some_and(|current| rules::supersedes(&current, id, now)) {
-                return Ok(ClaimMail::Superseded);
+            if let Some(refused) = rules::refuse_claim(&mail, token, account.as_ref(), current.as_ref(), now)
+            {
+                return Ok(refused);
             }
         }
         Some(ClaimToken::Invitation(invitation, _))
@@ -203,21 +190,17 @@ pub(super) fn hasten(batch: &mut WriteBatch<'_>, ids: &[MailId], now: Timestamp)
 
 /// Says what became of a mail. Whether it was there.
 fn complete(batch: &mut WriteBatch<'_>, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
-    let Some(mut kept) = batch.read::<QueuedMail>(&key::mail(id))? else {
+    let Some(queued) = batch.read::<QueuedMail>(&key::mail(id))? else {
         return Ok(false);
     };
-    let is_failed = matches!(kept.state, MailState::Failed(_));
-    if matches!(outcome, MailOutcome::Again { .. }) && !is_failed {
-        return Ok(false);
+    match rules::complete(queued.clone(), outcome) {
+        CompletedMail::Unchanged => return Ok(false),
+        CompletedMail::Removed => remove(batch, &queued),
+        CompletedMail::Kept(mail) => {
+            remove(batch, &queued);
+            put(batch, &mail)?;
+        }
     }
-    remove(batch, &kept);
-    (kept.state, kept.reason) = match outcome {
-        MailOutcome::Done => return Ok(true),
-        MailOutcome::Postponed { until, reason } => (MailState::Due(until), Some(reason)),
-        MailOutcome::Failed { at, reason } => (MailState::Failed(at), Some(reason)),
-        MailOutcome::Again { at } => (MailState::Due(at), kept.reason),
-    };
-    put(batch, &kept)?;
     Ok(true)
 }
 
@@ -254,7 +237,7 @@ fn count_waiting(engine: &Engine, at_most: usize) -> Result<usize, StoreError> {
 /// The keys of what nobody needs any more: mails that failed long ago, and counts of mails whose time is over. What
 /// cannot be read is left for `verify` to tell of.
 pub(super) fn stale(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreError> {
-    let failed_by = now.checked_sub(KEEP_FAILED).unwrap_or(Timestamp::MIN);
+    let failed_by = rules::kept_failures_end(now);
     let mut stale = Vec::new();
     engine.pieces(&RowKind::Mail.prefix(), None, |_, rows| {
         stale.extend(rows.iter().filter_map(|(key, value)| {
