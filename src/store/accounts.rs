@@ -15,7 +15,7 @@ use crate::model::{Account, Email, Mail, TokenDigest, Username};
 pub trait AccountStore: Send + Sync + 'static {
     /// Makes an account and, in the same step, uses up the invitation that it came with.
     ///
-    /// A username that any account ever had is taken (S53). Of many callers with one invitation, one gets an
+    /// A username that any account ever had is taken (S53); the account has had no other one. Of many callers with one invitation, one gets an
     /// account (S16). An invitation bound to another address, or expired at `now`, is void and is not used up; it is
     /// judged first, so that without a good one nobody learns which addresses and usernames are taken.
     async fn create_account(

@@ -16,7 +16,7 @@ use crate::model::{Account, AccountStatus, Email, Mail, Purpose, TokenDigest, Us
 use crate::store::rules::{AccountChange, GuardedGroup};
 use crate::store::{
     AccountEdit, AccountFilter, AccountStore, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd,
-    StoreError,
+    StoreError, rules,
 };
 
 #[async_trait]
@@ -138,7 +138,7 @@ async fn create(
     if let Some(digest) = invitation {
         invitations::remove(tx, &digest).await?;
     }
-    insert(tx, account).await?;
+    insert(tx, &rules::new_account(account)).await?;
     mails::enqueue(tx, new_mails).await?;
     Ok(CreateAccount::Created)
 }
@@ -155,14 +155,6 @@ async fn create_all(
     let names: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
     let sql = "SELECT username FROM username WHERE username = ANY($1)";
     let mut taken_names = column_of(tx, sql, &names).await?;
-    let ids: Vec<_> = accounts
-        .iter()
-        .map(|account| uuid(account.id.as_bytes()))
-        .collect();
-    let made = "SELECT EXISTS (SELECT FROM account WHERE id = ANY($1))";
-    if query_value(tx, made, &[&ids]).await? {
-        return Err(unavailable("a new account's id is taken"));
-    }
     let mut created = Vec::with_capacity(accounts.len());
     let outcomes = accounts.iter().map(|account| {
         let (address, name) = (account.email.key(), account.username.as_str());
@@ -173,7 +165,7 @@ async fn create_all(
         } else {
             taken_addresses.insert(address.to_owned());
             taken_names.insert(name.to_owned());
-            created.push(account);
+            created.push(rules::new_account(account));
             CreateAccount::Created
         }
     });
@@ -192,11 +184,15 @@ async fn column_of(
 }
 
 /// Keeps new accounts that have had no username before.
-async fn insert_all(tx: &Transaction<'_>, accounts: &[&Account]) -> Result<(), OperationError> {
+async fn insert_all(tx: &Transaction<'_>, accounts: &[Account]) -> Result<(), OperationError> {
     let ids: Vec<_> = accounts
         .iter()
         .map(|account| uuid(account.id.as_bytes()))
         .collect();
+    let made = "SELECT EXISTS (SELECT FROM account WHERE id = ANY($1))";
+    if query_value(tx, made, &[&ids]).await? {
+        return Err(unavailable("a new account's id is taken"));
+    }
     let emails: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
     let usernames: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
     let standings: Vec<_> = accounts.iter().map(|account| status(account.standing)).collect();
@@ -204,7 +200,7 @@ async fn insert_all(tx: &Transaction<'_>, accounts: &[&Account]) -> Result<(), O
     let (mut grouped, mut groups_of) = (Vec::new(), Vec::new());
     let (mut found, mut terms_of) = (Vec::new(), Vec::new());
     for (account, id) in accounts.iter().zip(&ids) {
-        let (version, record) = encode(*account)?;
+        let (version, record) = encode(account)?;
         versions.push(version);
         records.push(record);
         for group in groups(account) {

@@ -24,6 +24,14 @@ fn serves_account(token: &EmailToken, account: &Account, now: Timestamp) -> bool
         && (token.purpose != Purpose::ChangeEmail || account.standing == AccountStatus::Active)
 }
 
+/// An account as it is first kept: it had no other username, whatever the caller says.
+pub(super) fn new_account(account: &Account) -> Account {
+    Account {
+        former_usernames: Vec::new(),
+        ..account.clone()
+    }
+}
+
 /// Whether an invitation is good for an account with this address, as far as it does not depend on other accounts.
 pub(super) fn serves_address(invitation: &Invitation, email: &Email, now: Timestamp) -> bool {
     now < invitation.expires_at && invitation.email.as_ref().is_none_or(|bound| bound == email)

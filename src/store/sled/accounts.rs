@@ -16,7 +16,7 @@ use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Purpose, TokenDigest, Username};
 use crate::store::rules::{AccountChange, GuardedGroup};
 use crate::store::{
-    AccountEdit, AccountStore, CreateAccount, DeleteAccount, EditAccount, Precondition, StoreError,
+    AccountEdit, AccountStore, CreateAccount, DeleteAccount, EditAccount, Precondition, StoreError, rules,
 };
 
 #[async_trait]
@@ -111,7 +111,7 @@ fn create(
     if let Some(digest) = invitation {
         invitations::remove(batch, &digest)?;
     }
-    insert(batch, account)?;
+    insert(batch, &rules::new_account(account))?;
     mails::enqueue(batch, new_mails)?;
     Ok(CreateAccount::Created)
 }

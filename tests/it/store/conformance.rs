@@ -57,6 +57,8 @@ macro_rules! conformance {
                 an_address_serves_one_account_in_any_case
                 a_username_is_never_given_again
                 accounts_are_created_together_each_or_not
+                accounts_that_are_there_are_not_created_again
+                a_new_account_had_no_other_username
                 accounts_come_in_the_order_they_were_made
                 a_group_has_active_members_while_somebody_is_in_it
                 a_change_replaces_the_account_that_was_read
