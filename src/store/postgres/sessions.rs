@@ -125,20 +125,19 @@ pub(super) async fn share(
 
 /// Notes when sessions were last used, never back in time.
 async fn touch(tx: &Transaction<'_>, seen: &[(TokenDigest, Timestamp)]) -> Result<(), OperationError> {
-    let mut latest: HashMap<TokenDigest, Timestamp> = HashMap::new();
+    let mut uses: HashMap<TokenDigest, Vec<Timestamp>> = HashMap::new();
     for (digest, at) in seen {
-        let known = latest.entry(*digest).or_insert(*at);
-        *known = (*known).max(*at);
+        uses.entry(*digest).or_default().push(*at);
     }
-    let digests: Vec<_> = latest.keys().map(bytes).collect();
+    let digests: Vec<_> = uses.keys().map(bytes).collect();
     change(tx, &digests, |session| {
-        let later = latest
-            .get(&session.digest)
-            .filter(|at| rules::is_later_use(**at, session.last_seen_at));
-        later.is_some_and(|at| {
-            session.last_seen_at = *at;
-            true
-        })
+        let known = session.last_seen_at;
+        for at in uses.get(&session.digest).into_iter().flatten() {
+            if rules::is_later_use(*at, session.last_seen_at) {
+                session.last_seen_at = *at;
+            }
+        }
+        session.last_seen_at != known
     })
     .await
 }

@@ -89,6 +89,7 @@ macro_rules! conformance {
                 a_session_needs_an_account_that_may_sign_in
                 touched_sessions_never_go_back_or_come_back
                 a_use_that_a_clock_ahead_noted_is_followed_by_others
+                uses_that_are_noted_together_are_noted_in_their_order
                 sessions_end_by_token_by_id_by_account_and_all
                 sessions_are_swept
                 sessions_survive_a_restart
