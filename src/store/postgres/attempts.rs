@@ -138,15 +138,7 @@ impl Attempts {
         subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<Option<Duration>, OperationError> {
-        let known = match subject {
-            LockoutSubject::Account(id) => AttemptKey::Account(id).failures(client).await?,
-            LockoutSubject::AccessKey(id) => AttemptKey::AccessKey(id).failures(client).await?,
-            LockoutSubject::Unknown(_) => None,
-        };
-        let failures = match known {
-            Some(failures) => Some(failures),
-            None => self.among_names(subject).failures(client).await?,
-        };
+        let failures = self.find(client, subject, "").await?.failures(client).await?;
         Ok(failures.and_then(|failures| self.counting.left(&failures, policy)))
     }
 
@@ -182,30 +174,13 @@ impl Attempts {
         Ok(locks)
     }
 
-    /// Where a subject's failures are, which nobody else reads or writes until the transaction ends. An account that
-    /// was removed meanwhile has no row of its own: what is tried there counts like what is tried at an unknown name.
-    /// So does an access key that does not exist.
+    /// Where a subject's failures are, which nobody else reads or writes until the transaction ends.
     async fn lock(
         &self,
         tx: &Transaction<'_>,
         subject: LockoutSubject,
     ) -> Result<AttemptKey, OperationError> {
-        match subject {
-            LockoutSubject::Account(id) => {
-                let sql = "SELECT FROM account WHERE id = $1 FOR NO KEY UPDATE";
-                if query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?.is_some() {
-                    return Ok(AttemptKey::Account(id));
-                }
-            }
-            LockoutSubject::AccessKey(id) => {
-                let sql = "SELECT FROM access_key WHERE id = $1 FOR NO KEY UPDATE";
-                if query_opt(tx, sql, &[&id.as_str()]).await?.is_some() {
-                    return Ok(AttemptKey::AccessKey(id));
-                }
-            }
-            LockoutSubject::Unknown(_) => {}
-        }
-        let place = self.among_names(subject);
+        let place = self.find(tx, subject, "FOR NO KEY UPDATE").await?;
         if let AttemptKey::Name(set, _) = place {
             let sql = "SELECT pg_advisory_xact_lock($1, $2)";
             query_opt(tx, sql, &[&NAMES, &i32::from(set)]).await?;
@@ -213,9 +188,32 @@ impl Attempts {
         Ok(place)
     }
 
-    fn among_names(&self, subject: LockoutSubject) -> AttemptKey {
+    /// Where a subject's failures are. An account that was removed meanwhile has no row of its own: what is tried there
+    /// counts like what is tried at an unknown name. So does an access key that does not exist.
+    async fn find(
+        &self,
+        client: &impl GenericClient,
+        subject: LockoutSubject,
+        locked: &str,
+    ) -> Result<AttemptKey, OperationError> {
+        match subject {
+            LockoutSubject::Account(id) => {
+                let sql = format!("SELECT FROM account WHERE id = $1 {locked}");
+                if query_opt(client, &sql, &[&uuid(id.as_bytes())]).await?.is_some() {
+                    return Ok(AttemptKey::Account(id));
+                }
+            }
+            LockoutSubject::AccessKey(id) => {
+                let sql = format!("SELECT FROM access_key WHERE id = $1 {locked}");
+                if query_opt(client, &sql, &[&id.as_str()]).await?.is_some() {
+                    return Ok(AttemptKey::AccessKey(id));
+                }
+            }
+            LockoutSubject::Unknown(_) => {}
+        }
         let digest = attempt_counter::name_of(subject);
-        AttemptKey::Name(attempt_counter::set_of(&self.names_key, &digest), digest)
+        let set = attempt_counter::set_of(&self.names_key, &digest);
+        Ok(AttemptKey::Name(set, digest))
     }
 
     /// Lets another name go if there is no room for this one.

@@ -108,6 +108,7 @@ macro_rules! conformance {
                 failures_survive_a_restart
                 subjects_are_counted_apart
                 a_removed_account_still_locks
+                attempts_at_an_account_that_is_not_there_are_not_its_own
             }
             inspection {
                 an_account_is_found_by_the_beginning_of_what_it_is_called
