@@ -64,7 +64,8 @@ pub trait Store:
     + PortableStore
 {
     /// A handle on the same store whose changing operations fail with [`StoreError::Precondition`], and change nothing,
-    /// once the precondition does not hold any more. Reads are those of this store.
+    /// once the precondition does not hold any more. Reads are those of this store, and so is what nobody asks for: the
+    /// operations on signatures, and [`sweep`](Self::sweep).
     fn with_precondition(&self, precondition: Precondition) -> Arc<dyn Store>;
 
     /// The same store, for which an account counts as an active member of a group only if its address is verified, or

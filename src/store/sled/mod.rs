@@ -147,6 +147,15 @@ impl SledStore {
         drop(self);
     }
 
+    /// Another handle on the same store.
+    fn handle(&self, precondition: Option<Arc<Precondition>>, verified_only: bool) -> Self {
+        Self {
+            open: self.open.clone(),
+            precondition,
+            verified_only,
+        }
+    }
+
     fn guarded(&self, group: &str) -> GuardedGroup {
         GuardedGroup {
             group: group.to_owned(),
@@ -195,19 +204,11 @@ impl Drop for OpenStore {
 #[async_trait]
 impl Store for SledStore {
     fn with_precondition(&self, precondition: Precondition) -> Arc<dyn Store> {
-        Arc::new(Self {
-            open: self.open.clone(),
-            precondition: Some(Arc::new(precondition)),
-            verified_only: self.verified_only,
-        })
+        Arc::new(self.handle(Some(Arc::new(precondition)), self.verified_only))
     }
 
     fn with_verified_only(&self, verified_only: bool) -> Arc<dyn Store> {
-        Arc::new(Self {
-            open: self.open.clone(),
-            precondition: self.precondition.clone(),
-            verified_only,
-        })
+        Arc::new(self.handle(self.precondition.clone(), verified_only))
     }
 
     async fn forget_future(&self, now: Timestamp) -> Result<(), StoreError> {
@@ -215,7 +216,8 @@ impl Store for SledStore {
     }
 
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError> {
-        self.purge(now, sessions_before).await
+        let upkeep = self.handle(None, self.verified_only);
+        upkeep.purge(now, sessions_before).await
     }
 
     async fn verify(&self) -> Result<Verification, StoreError> {

@@ -24,13 +24,18 @@ impl SignatureStore for SledStore {
         until: Timestamp,
     ) -> Result<SpendSignature, StoreError> {
         let signatures = self.open.signatures.clone();
-        self.change(move |group| signatures.claim(group, &digest, until))
+        self.open
+            .committer
+            .run(move |group| signatures.claim(group, &digest, until))
             .await
     }
 
     async fn release_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError> {
         let signatures = self.open.signatures.clone();
-        self.change(move |group| signatures.release(group, &digest)).await
+        self.open
+            .committer
+            .run(move |group| signatures.release(group, &digest))
+            .await
     }
 }
 
