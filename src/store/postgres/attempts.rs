@@ -98,7 +98,7 @@ impl Attempts {
         let counted = self.counting.count(found, policy);
         if let CountedAttempt::Failed(failures) = &counted {
             if let (true, AttemptKey::Name(set, _)) = (is_new, &place) {
-                self.make_room(tx, *set, policy).await?;
+                make_room(&self.counting, tx, *set, policy).await?;
             }
             self.put(tx, &place, failures.clone()).await?;
         }
@@ -216,30 +216,6 @@ impl Attempts {
         Ok(AttemptKey::Name(set, digest))
     }
 
-    /// Lets another name go if there is no room for this one.
-    async fn make_room(
-        &self,
-        tx: &Transaction<'_>,
-        set: u16,
-        policy: LockoutPolicy,
-    ) -> Result<(), OperationError> {
-        let sql = "SELECT digest, version, record FROM name_failures WHERE set = $1";
-        let rows = query(tx, sql, &[&i32::from(set)]).await?;
-        if rows.len() < WAYS {
-            return Ok(());
-        }
-        let mut names: Vec<(Vec<u8>, UnknownFailures)> = Vec::with_capacity(rows.len());
-        for row in &rows {
-            names.push((row.try_get("digest")?, name_failures(row)?));
-        }
-        let names = names.iter().map(|(digest, name)| (digest, name));
-        if let Some(digest) = self.counting.first_to_go(names, policy) {
-            let sql = "DELETE FROM name_failures WHERE set = $1 AND digest = $2";
-            execute(tx, sql, &[&i32::from(set), digest]).await?;
-        }
-        Ok(())
-    }
-
     async fn put(
         &self,
         tx: &Transaction<'_>,
@@ -249,6 +225,30 @@ impl Attempts {
         place.remove(tx).await?;
         place.insert(tx, failures, self.counting.now()).await
     }
+}
+
+/// Lets another name of a set go if there is no room for one more.
+pub(super) async fn make_room(
+    counting: &AttemptCounter,
+    client: &impl GenericClient,
+    set: u16,
+    policy: LockoutPolicy,
+) -> Result<(), OperationError> {
+    let sql = "SELECT digest, version, record FROM name_failures WHERE set = $1";
+    let rows = query(client, sql, &[&i32::from(set)]).await?;
+    if rows.len() < WAYS {
+        return Ok(());
+    }
+    let mut names: Vec<(Vec<u8>, UnknownFailures)> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        names.push((row.try_get("digest")?, name_failures(row)?));
+    }
+    let names = names.iter().map(|(digest, name)| (digest, name));
+    if let Some(digest) = counting.first_to_go(names, policy) {
+        let sql = "DELETE FROM name_failures WHERE set = $1 AND digest = $2";
+        execute(client, sql, &[&i32::from(set), digest]).await?;
+    }
+    Ok(())
 }
 
 impl AttemptKey {

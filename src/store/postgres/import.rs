@@ -5,7 +5,7 @@ use deadpool_postgres::Object;
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 
-use super::attempts::AttemptKey;
+use super::attempts::{AttemptKey, make_room};
 use super::connection::{Connector, DatabaseServer};
 use super::error::OperationError;
 use super::instance_lock::InstanceLock;
@@ -13,9 +13,10 @@ use super::row::{encode, execute, query_value};
 use super::{
     PostgresStore, access_keys, accounts, audit, invitations, mails, sessions, signatures, tokens, verify,
 };
+use crate::clock::Clock;
 use crate::model::{AuditEvent, LockoutSubject, Username};
-use crate::store::attempt_counter::{WAYS, set_of};
-use crate::store::record::{MailQuota, Meta};
+use crate::store::attempt_counter::{AttemptCounter, ELSEWHERE, set_of};
+use crate::store::record::{MailQuota, Meta, Run};
 use crate::store::rules::import::{ImportOrder, given_up, require_sound};
 use crate::store::{Import, KeptFailures, PutError, Record, StoreError};
 
@@ -31,7 +32,7 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Refused`] if there is a store with something in it, or one that is in use; else as
     /// [`open`](Self::open).
-    pub async fn begin_import(server: &DatabaseServer) -> Result<Box<dyn Import>, StoreError> {
+    pub async fn begin_import(server: &DatabaseServer, clock: Clock) -> Result<Box<dyn Import>, StoreError> {
         let connector = Connector::new(server)?;
         let lock = InstanceLock::begin(connector.clone()).await?;
         let client = connector.connect().await?;
@@ -48,6 +49,7 @@ impl PostgresStore {
         Ok(Box::new(PostgresImport(Some(OpenImport {
             client,
             lock,
+            counting: AttemptCounter::new(clock, Run(1)),
             order: ImportOrder::new(),
         }))))
     }
@@ -60,6 +62,7 @@ struct PostgresImport(Option<OpenImport>);
 struct OpenImport {
     client: Object,
     lock: InstanceLock,
+    counting: AttemptCounter,
     order: ImportOrder,
 }
 
@@ -132,7 +135,9 @@ impl OpenImport {
             LockoutSubject::Account(id) => AttemptKey::Account(id),
             LockoutSubject::AccessKey(id) => AttemptKey::AccessKey(id),
             LockoutSubject::Unknown(digest) => {
-                AttemptKey::Name(set_of(&self.order.names_key, &digest), digest)
+                let set = set_of(&self.order.names_key, &digest);
+                make_room(&self.counting, &self.client, set, ELSEWHERE).await?;
+                AttemptKey::Name(set, digest)
             }
         };
         let last = kept.last.unwrap_or(Timestamp::UNIX_EPOCH);
@@ -146,11 +151,6 @@ impl OpenImport {
         })?;
         let sql = "UPDATE store SET version = $1, record = $2";
         execute(client, sql, &[&version, &record]).await?;
-        // Of names that were not in sets elsewhere there may be more in one than there is room for.
-        let sql = "DELETE FROM name_failures USING
-            (SELECT set, digest, row_number() OVER (PARTITION BY set ORDER BY digest) AS place FROM name_failures) AS placed
-            WHERE (name_failures.set, name_failures.digest) = (placed.set, placed.digest) AND place > $1";
-        execute(client, sql, &[&i64::try_from(WAYS).unwrap_or(i64::MAX)]).await?;
         require_sound(verify::run(client).await?)?;
         self.lock.require()?;
         client

@@ -180,6 +180,7 @@ macro_rules! conformance {
                 an_export_is_of_one_moment
                 what_cannot_be_beside_what_is_there_is_refused
                 a_store_that_was_not_finished_is_none
+                of_names_that_share_a_set_the_oldest_go
             }
             access_keys {
                 an_access_key_is_kept_listed_and_revoked
