@@ -9,14 +9,14 @@ use super::lockout::{AttemptDecision, Lockout};
 use super::sessions::SignInCredential;
 use super::sign_in_policy::SignInPolicy;
 use super::terms::Terms;
-use super::{ActiveSession, Audit, Event, Hasher, Kept, Kind, Origin, Sessions};
+use super::{ActiveSession, Audit, Event, Hasher, Kind, Origin, Sessions};
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
     Account, AuditDetail, DetailKey, Email, LockoutSubject, Password, PasswordError, PlainToken, TokenDigest,
     Username,
 };
 use crate::secret::Secret;
-use crate::store::{SessionsToEnd, StoreError, UpdateAccount};
+use crate::store::{SessionsToEnd, Store, StoreError, UpdateAccount};
 
 mod accept_terms;
 mod error;
@@ -38,7 +38,7 @@ pub struct SignedIn {
 /// The service.
 #[derive(Debug)]
 pub struct SignIn {
-    pub(super) store: Kept,
+    pub(super) store: Arc<dyn Store>,
     pub(super) hasher: Arc<Hasher>,
     pub(super) lockout: Lockout,
     pub(super) addresses: Arc<IpRateLimiter>,

@@ -8,7 +8,7 @@ use super::approval::Approval;
 use super::ip_rate_limiter::{Cost, IpRateLimiter};
 use super::new_password::choose;
 use super::terms::Terms;
-use super::{Audit, Busy, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy};
+use super::{Audit, Busy, Event, Hasher, Kind, Mailer, Origin, PasswordPolicy};
 use crate::clock::Clock;
 use crate::config::{SignupConfig, SignupMode};
 use crate::ids::{AccountId, InvitationId};
@@ -19,7 +19,7 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccount, StoreError};
+use crate::store::{CreateAccount, Store, StoreError};
 
 mod existing_account;
 mod fields;
@@ -128,7 +128,7 @@ impl From<Busy> for SignUpError {
 /// The service.
 #[derive(Debug)]
 pub struct SignUp {
-    pub(super) store: Kept,
+    pub(super) store: Arc<dyn Store>,
     pub(super) hasher: Arc<Hasher>,
     pub(super) policy: Arc<PasswordPolicy>,
     pub(super) addresses: Arc<IpRateLimiter>,

@@ -31,7 +31,7 @@ impl AccountSettings {
             return Err(AccountSettingsError::Username(FieldError::UsernameTaken));
         }
         self.changes.admit(account.id)?;
-        let store = self.store.on_behalf_of(&owner);
+        let store = owner.act_on(&self.store);
         let (mailer, cause) = (self.mailer.clone(), origin.clone());
         let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
             // Counted in the account that is changed, whatever was asked at the same moment (S78).
