@@ -62,7 +62,7 @@ pub(super) async fn begin_import(
 ) -> Result<Box<dyn Import>, StoreError> {
     match location {
         StoreLocation::Sled(folder) => SledStore::begin_import(folder, clock),
-        StoreLocation::Postgres(url) => PostgresStore::begin_import(&server(url)).await,
+        StoreLocation::Postgres(url) => PostgresStore::begin_import(&server(url), clock).await,
     }
 }
 

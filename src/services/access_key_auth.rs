@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::ip_rate_limiter::{Cost, IpRateLimiter};
 use super::lockout::{AttemptResult, Lockout};
-use super::{AccessKeys, ActiveKey, Audit, Event, Kept, Kind, Origin, SharedServices};
+use super::{AccessKeys, ActiveKey, Audit, Event, Kind, Origin, SharedServices};
 use crate::metrics::Metrics;
 use crate::model::{AccessKeyId, LockoutPolicy, LockoutSubject, SecretKey};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// Why a proof does not hold.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum AccessKeyAuthError {
 #[derive(Debug)]
 pub struct AccessKeyVerifier {
     keys: Arc<AccessKeys>,
-    store: Kept,
+    store: Arc<dyn Store>,
     lockout: Lockout,
     addresses: Arc<IpRateLimiter>,
     audit: Arc<Audit>,

@@ -14,7 +14,7 @@ use super::active_session::DualTime;
 use super::change_rate_limiter::ChangeRateLimiter;
 use super::pending_revocations::{KeyRevocation, PendingRevocations};
 use super::secret_encryption::{SecretCipher, SecretCipherError};
-use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, Sessions, TooManyChanges};
+use super::{Actor, Audit, Event, Kind, Mailer, Origin, Sessions, TooManyChanges};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::ids::AccountId;
@@ -24,7 +24,7 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccessKey, SessionsToEnd, StoreError, UnreadableRow};
+use crate::store::{CreateAccessKey, SessionsToEnd, Store, StoreError, UnreadableRow};
 
 mod maintenance;
 
@@ -111,7 +111,7 @@ pub enum AccessKeyError {
 /// account comes by here, one change at a time, and builds the account's keys anew from the store.
 #[derive(Debug)]
 pub struct AccessKeys {
-    store: Kept,
+    store: Arc<dyn Store>,
     cipher: SecretCipher,
     audit: Arc<Audit>,
     mailer: Arc<Mailer>,
@@ -136,7 +136,7 @@ pub struct AccessKeys {
 
 /// What the service is made from.
 pub(super) struct Parts {
-    pub(super) store: Kept,
+    pub(super) store: Arc<dyn Store>,
     pub(super) cipher: SecretCipher,
     pub(super) audit: Arc<Audit>,
     pub(super) mailer: Arc<Mailer>,
@@ -270,7 +270,7 @@ impl AccessKeys {
             secret: self.cipher.seal(&secret, id, owner.id)?,
         };
         let at_most = self.at_most.load(Ordering::Relaxed);
-        let store = self.store.on_behalf_of(by);
+        let store = by.act_on(&self.store);
         let mails = self.told_of(&key, owner, by, origin);
         match store.create_access_key(key.clone(), at_most, mails).await? {
             CreateAccessKey::Created => {}
@@ -373,7 +373,7 @@ impl AccessKeys {
                 Err(error) => return Err(error.into()),
             }
         }
-        let store = self.store.on_behalf_of(by);
+        let store = by.act_on(&self.store);
         let turn = self.revocations.turn.lock().await;
         if self.revocations.has_revoked(&id) && change == AccessKeyChange::Enable {
             return Err(AccessKeyError::NotFound(id));

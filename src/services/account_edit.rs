@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Kept;
 use super::accounts::AccountPart;
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus, Email, Mail, Username};
-use crate::store::{EditAccount, StoreError};
+use crate::store::{EditAccount, Store, StoreError};
 
 /// Why an account was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +47,7 @@ pub(super) struct AccountDiff {
 
 /// Applies a change to the account as the store has it at that moment. `administrators` is their group.
 pub(super) async fn edit(
-    store: &Kept,
+    store: &Arc<dyn Store>,
     administrators: &str,
     id: AccountId,
     change: impl Fn(&mut Account) + Send + Sync + 'static,
@@ -62,7 +61,7 @@ pub(super) async fn edit(
 
 /// The same; `change` says what is mailed if the account is changed, or refuses.
 pub(super) async fn edit_and_mail(
-    store: &Kept,
+    store: &Arc<dyn Store>,
     administrators: &str,
     id: AccountId,
     change: impl Fn(&mut Account) -> Result<Vec<Mail>, EditError> + Send + Sync + 'static,

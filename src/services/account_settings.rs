@@ -8,8 +8,8 @@ use super::change_rate_limiter::ChangeRateLimiter;
 use super::input::{is_reserved, parse_display_name, parse_email, parse_new_password, parse_username};
 use super::pending_revocations::AccountAct;
 use super::{
-    AccessKeys, ActiveSession, Actor, Audit, Busy, DeferredRevocations, Event, FieldError, Hasher, Kept,
-    Kind, Mailer, Origin, PasswordPolicy, Sessions, SharedServices, SignIn, SignInError, SignUpField,
+    AccessKeys, ActiveSession, Actor, Audit, Busy, DeferredRevocations, Event, FieldError, Hasher, Kind,
+    Mailer, Origin, PasswordPolicy, Sessions, SharedServices, SignIn, SignInError, SignUpField,
     TooManyChanges,
 };
 use crate::clock::Clock;
@@ -17,7 +17,7 @@ use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{Account, AuditDetail, DetailKey, MailKind, PendingEmail};
 use crate::secret::Secret;
-use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
+use crate::store::{DeleteAccount, SessionsToEnd, Store, StoreError};
 
 /// How many usernames an account may have had before: each of them is nobody else's for ever.
 pub const MOST_FORMER_USERNAMES: usize = 5;
@@ -99,7 +99,7 @@ pub struct PasswordForm {
 /// The service.
 #[derive(Debug)]
 pub struct AccountSettings {
-    store: Kept,
+    store: Arc<dyn Store>,
     hasher: Arc<Hasher>,
     policy: Arc<PasswordPolicy>,
     sessions: Arc<Sessions>,
@@ -217,7 +217,7 @@ impl AccountSettings {
             false => MailKind::ChangeEmail(account.id),
         };
         self.changes.admit(account.id)?;
-        let store = self.store.on_behalf_of(&owner);
+        let store = owner.act_on(&self.store);
         match self.mailer.mail_for_anybody(&email, topic, origin) {
             Some(mail) if is_own => store.enqueue_mails(vec![mail]).await?,
             Some(mail) => {
@@ -247,7 +247,7 @@ impl AccountSettings {
         session: &ActiveSession,
         origin: &Origin,
     ) -> Result<Account, AccountSettingsError> {
-        let store = self.store.on_behalf_of(&Actor::owner(session, None));
+        let store = Actor::owner(session, None).act_on(&self.store);
         let edited = edit_and_mail(&store, &self.administrators, session.account(), |account| {
             account.pending_email = None;
             Ok(Vec::new())
@@ -281,7 +281,7 @@ impl AccountSettings {
             return Err(AccountSettingsError::Username(FieldError::UsernameTaken));
         }
         self.changes.admit(account.id)?;
-        let store = self.store.on_behalf_of(&owner);
+        let store = owner.act_on(&self.store);
         let (mailer, cause) = (self.mailer.clone(), origin.clone());
         let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
             // Counted in the account that is changed, whatever was asked at the same moment (S78).
@@ -326,7 +326,7 @@ impl AccountSettings {
         let (account, owner) = self.reauthenticate(session, &form.current, origin).await?;
         let hash = self.hasher.place()?.hash(password).await?;
         let now = DualTime::of(&self.clock);
-        let store = self.store.on_behalf_of(&owner);
+        let store = owner.act_on(&self.store);
         let (mailer, cause) = (self.mailer.clone(), origin.clone());
         let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
             account.password_hash.clone_from(&hash);
@@ -391,7 +391,7 @@ impl AccountSettings {
         origin: &Origin,
     ) -> Result<(), AccountSettingsError> {
         let (account, owner) = self.reauthenticate(session, password, origin).await?;
-        let (id, store) = (account.id, self.store.on_behalf_of(&owner));
+        let (id, store) = (account.id, owner.act_on(&self.store));
         match store.delete_account(id, &self.administrators).await {
             Ok(DeleteAccount::Deleted) => {}
             Ok(DeleteAccount::Absent) => return Err(AccountSettingsError::Gone),
@@ -433,7 +433,7 @@ impl AccountSettings {
         change: impl Fn(&mut Account) + Send + Sync + 'static,
     ) -> Result<Account, AccountSettingsError> {
         self.changes.admit(session.account())?;
-        let store = self.store.on_behalf_of(&Actor::owner(session, None));
+        let store = Actor::owner(session, None).act_on(&self.store);
         Ok(edit(&store, &self.administrators, session.account(), change).await?)
     }
 

@@ -14,7 +14,7 @@ use super::input::{is_reserved, parse_display_name};
 use super::password_hash::PasswordHash;
 use super::pending_revocations::AccountAct;
 use super::{
-    AccessKeys, Actor, Audit, DeferredRevocations, Event, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy,
+    AccessKeys, Actor, Audit, DeferredRevocations, Event, Hasher, Kind, Mailer, Origin, PasswordPolicy,
     Sessions, SharedServices,
 };
 use crate::clock::Clock;
@@ -26,7 +26,7 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, StoreError};
+use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, Store, StoreError};
 use crate::text::is_language_tag;
 
 mod error;
@@ -114,7 +114,7 @@ impl AccountChange {
 /// The service.
 #[derive(Debug)]
 pub struct Accounts {
-    store: Kept,
+    store: Arc<dyn Store>,
     hasher: Arc<Hasher>,
     policy: Arc<PasswordPolicy>,
     sessions: Arc<Sessions>,
@@ -159,9 +159,8 @@ impl Accounts {
     /// Adds an account. `by` names who does it, for the record.
     pub async fn add(&self, new: NewAccount, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
         let account = self.prepare(new).await?;
-        let created = self
-            .store
-            .on_behalf_of(by)
+        let created = by
+            .act_on(&self.store)
             .create_account(account.clone(), None, account.created_at)
             .await?;
         let account = made(account, created)?;
@@ -184,7 +183,7 @@ impl Accounts {
             });
         }
         let accounts = prepared.iter().flatten().cloned().collect();
-        let mut created = match self.store.on_behalf_of(by).create_accounts(accounts).await {
+        let mut created = match by.act_on(&self.store).create_accounts(accounts).await {
             Ok(created) => Ok(created.into_iter()),
             Err(error) => Err(error),
         };
@@ -276,7 +275,7 @@ impl Accounts {
         let (kind, depends_on) = (change.kind(), change.depends_on());
         let edit = match change {
             AccountChange::Unlock => {
-                let store = self.store.on_behalf_of(by);
+                let store = by.act_on(&self.store);
                 store.clear_attempts(LockoutSubject::Account(account.id)).await?;
                 self.note(kind, &account, by, origin);
                 return Ok(account);
@@ -340,7 +339,7 @@ impl Accounts {
     /// Deletes an account; its username stays taken.
     pub async fn delete(&self, name: &str, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
         let account = self.find(name).await?;
-        let store = self.store.on_behalf_of(by);
+        let store = by.act_on(&self.store);
         match store.delete_account(account.id, &self.administrators).await {
             Ok(DeleteAccount::Deleted) => {}
             Ok(DeleteAccount::Absent) => return Err(AccountError::NotFound(name.to_owned())),
@@ -465,7 +464,7 @@ impl Accounts {
         by: &Actor,
     ) -> Result<AccountDiff, AccountError> {
         let email = account.email;
-        let store = self.store.on_behalf_of(by);
+        let store = by.act_on(&self.store);
         let changed = edit_and_mail(&store, &self.administrators, account.id, move |account| {
             act.apply(account)
         });

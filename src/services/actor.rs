@@ -1,9 +1,11 @@
 //! Who acts, why, and by what right.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::ActiveSession;
-use crate::store::Precondition;
+use crate::store::{Precondition, Store};
 
 /// The longest reason, in characters.
 const REASON_LENGTH: usize = 500;
@@ -76,6 +78,14 @@ impl Actor {
 
     pub(super) fn precondition(&self) -> Option<&Precondition> {
         self.precondition.as_ref()
+    }
+
+    /// The store, whose changing operations fail once what the actor acts by does not hold any more.
+    pub(super) fn act_on(&self, store: &Arc<dyn Store>) -> Arc<dyn Store> {
+        match self.precondition() {
+            Some(precondition) => store.with_precondition(precondition.clone()),
+            None => store.clone(),
+        }
     }
 
     /// Why they do it, in their words.

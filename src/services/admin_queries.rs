@@ -1,14 +1,14 @@
 //! What administrators look at: accounts among many, locks, mails that wait.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Kept;
 use super::approval::Approval;
 use crate::ids::MailId;
 use crate::model::{
     AccessKeyId, Account, AccountStatus, LockoutPolicy, LockoutSubject, MailState, QueuedMail,
 };
-use crate::store::{AccountFilter, AccountPage, StoreError};
+use crate::store::{AccountFilter, AccountPage, Store, StoreError};
 
 /// Those that are not approved are counted so far.
 const COUNTED: usize = 1000;
@@ -23,7 +23,7 @@ const SHOWN: usize = 200;
 /// The service.
 #[derive(Debug)]
 pub struct AdminQueries {
-    pub(super) store: Kept,
+    pub(super) store: Arc<dyn Store>,
     pub(super) approval: Approval,
     pub(super) lockout: LockoutPolicy,
 }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::account_edit::EditError;
 use super::accounts::StatusChange;
-use super::{Actor, Kept, Mailer, Origin, SharedServices};
+use super::{Actor, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{Account, AccountStatus, Decision, Mail, MailKind};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// The part of signing up in which somebody else decides.
 #[derive(Clone, Debug)]
 pub(super) struct Approval {
-    store: Kept,
+    store: Arc<dyn Store>,
     mailer: Arc<Mailer>,
     clock: Clock,
     /// `signup.verify_email`

@@ -10,13 +10,12 @@ mod store_sink;
 use std::io;
 use std::sync::Arc;
 
-use super::Kept;
 use crate::clock::Clock;
 use crate::config::{AuditConfig, AuditMode};
 use crate::log_file::Reopening;
 use crate::metrics::Metrics;
 use crate::model::{AuditCursor, AuditEvent};
-use crate::store::{AuditFilter, AuditOrder, AuditPage, StoreError};
+use crate::store::{AuditFilter, AuditOrder, AuditPage, Store, StoreError};
 use line_sink::LineSink;
 use store_sink::StoreSink;
 
@@ -34,7 +33,7 @@ pub struct Audit {
     lines: LineSink,
     reopening: Reopening,
     log: StoreSink,
-    store: Kept,
+    store: Arc<dyn Store>,
     mode: AuditMode,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -47,7 +46,7 @@ impl Audit {
     /// Opens what lines are written to, and begins to keep the audit log of the store. Needs a tokio runtime.
     pub(super) fn open(
         config: &AuditConfig,
-        store: Kept,
+        store: Arc<dyn Store>,
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {

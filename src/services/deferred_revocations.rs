@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::account_edit::{EditError, edit};
 use super::pending_revocations::{AccountAct, AccountRevocation, PendingRevocations};
-use super::{AccessKeys, Actor, Audit, Event, Kept, Kind, Origin, Sessions};
+use super::{AccessKeys, Actor, Audit, Event, Kind, Origin, Sessions};
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus, AuditDetail, DetailKey};
-use crate::store::{DeleteAccount, SessionsToEnd, StoreError};
+use crate::store::{DeleteAccount, SessionsToEnd, Store, StoreError};
 
 /// How often what the store could not keep is tried again.
 const TRY_EVERY: Duration = Duration::from_secs(2);
@@ -22,7 +22,7 @@ const LAST_ADMINISTRATOR: &str = "it is the last active member of the administra
 #[derive(Debug)]
 pub struct DeferredRevocations {
     pub(super) pending: Arc<PendingRevocations>,
-    pub(super) store: Kept,
+    pub(super) store: Arc<dyn Store>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) access_keys: Arc<AccessKeys>,
     pub(super) audit: Arc<Audit>,

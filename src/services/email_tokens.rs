@@ -10,7 +10,7 @@ use super::approval::Approval;
 use super::input::{parse_email, parse_new_password};
 use super::mail::NOBODY;
 use super::{
-    AccessKeys, Actor, Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy,
+    AccessKeys, Actor, Audit, Busy, Event, FieldError, Hasher, Kind, Mailer, Origin, PasswordPolicy,
     Sessions, SharedServices, SignUpField, SignUpNext,
 };
 use crate::clock::Clock;
@@ -22,7 +22,7 @@ use crate::model::{
 use crate::random::Random;
 use crate::route::Page;
 use crate::secret::Secret;
-use crate::store::{ConsumeToken, SessionsToEnd, StoreError, TokenEffect};
+use crate::store::{ConsumeToken, SessionsToEnd, Store, StoreError, TokenEffect};
 
 /// How long a link works that an administrator handed over (S19).
 const HANDED_OVER: Duration = Duration::from_hours(1);
@@ -74,7 +74,7 @@ pub struct Confirmation {
 /// The service.
 #[derive(Debug)]
 pub struct EmailTokens {
-    store: Kept,
+    store: Arc<dyn Store>,
     hasher: Arc<Hasher>,
     policy: Arc<PasswordPolicy>,
     sessions: Arc<Sessions>,
@@ -285,7 +285,7 @@ impl EmailTokens {
             mail: None,
             expires_at,
         };
-        self.store.on_behalf_of(by).save_token(kept).await?;
+        by.act_on(&self.store).save_token(kept).await?;
         self.audit
             .note(origin, &Event::about(Kind::ResetLink, account).by(by));
         let base = self.public_url.as_str().trim_end_matches('/');

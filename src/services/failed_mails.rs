@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, SharedServices};
+use super::{Actor, Audit, Event, Kind, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::ids::MailId;
 use crate::model::{AuditDetail, DetailKey, MailState, QueuedMail};
-use crate::store::{MailOutcome, StoreError};
+use crate::store::{MailOutcome, Store, StoreError};
 
 /// Mails that are looked at to count those that failed: the oldest, as these are.
 const COUNTED: usize = 1000;
@@ -14,7 +14,7 @@ const COUNTED: usize = 1000;
 /// The service.
 #[derive(Debug)]
 pub struct FailedMails {
-    store: Kept,
+    store: Arc<dyn Store>,
     mailer: Arc<Mailer>,
     audit: Arc<Audit>,
     clock: Clock,
@@ -76,7 +76,7 @@ impl FailedMails {
     ) -> Result<bool, StoreError> {
         let id = failed.mail.id;
         let again = MailOutcome::Again { at: self.clock.now() };
-        if !self.store.on_behalf_of(by).complete_mail(id, again).await? {
+        if !by.act_on(&self.store).complete_mail(id, again).await? {
             return Ok(false);
         }
         self.mailer.announce();

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{AccountError, Accounts, Actor, Audit, Event, Kept, Kind, Mailer, Origin, SharedServices};
+use super::{AccountError, Accounts, Actor, Audit, Event, Kind, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::InvitationId;
 use crate::model::{AuditDetail, DetailKey, Email, Invitation, InvitationKind, MailKind, PlainToken};
 use crate::random::Random;
 use crate::route::Page;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// Invitations to sign up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ fn have_accounts(emails: &[Email]) -> String {
 /// The service.
 #[derive(Debug)]
 pub struct Invitations {
-    store: Kept,
+    store: Arc<dyn Store>,
     audit: Arc<Audit>,
     clock: Clock,
     random: Random,
@@ -170,7 +170,7 @@ impl Invitations {
             created_at: now,
             expires_at: now.checked_add(ttl).unwrap_or(Timestamp::MAX),
         };
-        let store = self.store.on_behalf_of(by);
+        let store = by.act_on(&self.store);
         self.mailer.invitations.begin(invitation.id, ttl);
         store.create_invitation(invitation.clone()).await?;
         self.note(event, &invitation, by, origin);
@@ -221,7 +221,7 @@ impl Invitations {
         let Some(invitation) = known.into_iter().find(|known| known.id == id) else {
             return Ok(false);
         };
-        let revoked = self.store.on_behalf_of(by).revoke_invitation(id).await?;
+        let revoked = by.act_on(&self.store).revoke_invitation(id).await?;
         if revoked {
             self.note(Kind::InvitationRevoke, &invitation, by, origin);
         }

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Kept;
 use crate::model::{LockoutPolicy, LockoutSubject};
-use crate::store::{AttemptOutcome, StoreError};
+use crate::store::{AttemptOutcome, Store, StoreError};
 
 /// Counts attempts in the store, and lets those that would pass the allowance wait for those in flight.
 ///
@@ -17,7 +16,7 @@ use crate::store::{AttemptOutcome, StoreError};
 /// as others are being evaluated, any of which may yet clear the count.
 #[derive(Debug)]
 pub(super) struct Lockout {
-    store: Kept,
+    store: Arc<dyn Store>,
     policy: LockoutPolicy,
     gates: Gates,
 }
@@ -48,7 +47,7 @@ pub(super) enum AttemptResult {
 /// An attempt that is counted and not yet evaluated. Dropped without [`clear`](Self::clear), it was a failure.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    store: Kept,
+    store: Arc<dyn Store>,
     gate: GateUse,
     count: u32,
     allowed: u32,
@@ -56,7 +55,7 @@ pub(super) struct InFlight {
 
 impl Lockout {
     /// Attempts of a name wait for each other if they have the same gates.
-    pub(super) fn new(store: Kept, gates: Gates, policy: LockoutPolicy) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, gates: Gates, policy: LockoutPolicy) -> Self {
         Self { store, policy, gates }
     }
 
@@ -207,7 +206,7 @@ mod tests {
         };
         let store: Arc<dyn crate::store::Store> =
             Arc::new(SledStore::open(&folder.path().join("store"), clock).unwrap());
-        Lockout::new(Kept::from(store), Gates::default(), policy)
+        Lockout::new(store, Gates::default(), policy)
     }
 
     const ANYWHERE: fn() -> Result<(), StoreError> = || Ok(());

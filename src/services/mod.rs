@@ -25,7 +25,6 @@ mod hasher;
 mod input;
 mod invitations;
 mod ip_rate_limiter;
-mod kept;
 mod key_sign_in;
 mod link_lifetimes;
 mod lockout;
@@ -59,7 +58,6 @@ use crate::store::Store;
 use approval::Approval;
 use change_rate_limiter::ChangeRateLimiter;
 use ip_rate_limiter::IpRateLimiter;
-use kept::Kept;
 use lockout::{Gates, Lockout};
 use pending_revocations::PendingRevocations;
 use secret_encryption::SecretCipher;
@@ -150,7 +148,7 @@ pub struct Services {
 /// What lasts as long as the program does, whatever the configuration becomes.
 #[derive(Clone, Debug)]
 struct SharedServices {
-    store: Kept,
+    store: Arc<dyn Store>,
     hasher: Arc<Hasher>,
     sessions: Arc<Sessions>,
     access_keys: Arc<AccessKeys>,
@@ -210,7 +208,6 @@ impl Services {
         )
         .await?;
         let sessions = Arc::new(sessions);
-        let store = Kept::from(store);
         let audit = Audit::open(&config.audit, store.clone(), clock.clone(), metrics.clone());
         let audit = Arc::new(audit.map_err(|error| ServicesError::Audit {
             path: config.audit.file.clone(),

@@ -1,15 +1,16 @@
 //! Signatures that served, on routes where a signature serves once (S36).
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use super::Kept;
 use crate::model::SignatureDigest;
-use crate::store::{SpendSignature, StoreError};
+use crate::store::{SpendSignature, Store, StoreError};
 
 /// Remembers them in the store, so that neither a restart nor another gateway forgets one.
 #[derive(Debug)]
 pub struct ReplayGuard {
-    store: Kept,
+    store: Arc<dyn Store>,
 }
 
 /// Why a signature serves nobody.
@@ -27,7 +28,7 @@ pub enum ReplayError {
 }
 
 impl ReplayGuard {
-    pub(super) fn new(store: Kept) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
         Self { store }
     }
 

@@ -3,7 +3,7 @@
 //! Each secret is sealed with the data key, bound to its access key and account. The data key is in the store, sealed
 //! with a master key that is not: so another master key means one record to seal again.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
@@ -11,19 +11,18 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use tokio::sync::Mutex;
 
-use super::Kept;
 use super::master_keys::{MasterKey, MasterKeyError, MasterKeys};
 use crate::config::SecretSource;
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, EncryptedSecret, SecretKey, WrappedDataKey};
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// The data key in memory, and where its master key is.
 #[derive(Debug)]
 pub(super) struct SecretCipher {
-    store: Kept,
+    store: Arc<dyn Store>,
     source: SecretSource,
     random: Random,
     data_key: Secret<[u8; 32]>,
@@ -70,7 +69,7 @@ pub enum SecretCipherError {
 impl SecretCipher {
     /// Opens the data key; makes it, and the master key's file, where there is neither.
     pub(super) async fn open(
-        store: Kept,
+        store: Arc<dyn Store>,
         source: SecretSource,
         random: Random,
     ) -> Result<Self, SecretCipherError> {

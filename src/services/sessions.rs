@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::active_session::{ActiveSession, DualTime, SessionLimits};
 use super::pending_revocations::PendingRevocations;
 use super::settled_time::SettledTime;
-use super::{ActiveKey, Actor, Kept};
+use super::{ActiveKey, Actor};
 use crate::clock::{self, Clock};
 use crate::config::{Config, SessionConfig};
 use crate::ids::{AccountId, SessionId};
@@ -61,7 +61,7 @@ enum Owner {
 /// next sweep takes it out of the map and the store.
 #[derive(Debug)]
 pub struct Sessions {
-    store: Kept,
+    store: Arc<dyn Store>,
     limits: SessionLimits,
     clock: Clock,
     random: Random,
@@ -93,7 +93,7 @@ impl Sessions {
         revocations: Arc<PendingRevocations>,
     ) -> Result<Self, StoreError> {
         let sessions = Self {
-            store: Kept::from(store),
+            store,
             limits: SessionLimits::new(config),
             settled: Mutex::new(SettledTime::since(&clock)),
             clock,
@@ -208,7 +208,7 @@ impl Sessions {
     ) -> Result<(), StoreError> {
         let now = self.moment();
         let owner = Actor::owner(session, Some(account.password_changed_at));
-        let store = self.store.on_behalf_of(&owner);
+        let store = owner.act_on(&self.store);
         let proved = store.mark_reauthenticated(session.digest(), now.wall(), account.password_changed_at);
         proved.await?;
         session.mark_proved(now);
@@ -306,7 +306,7 @@ impl Sessions {
     /// memory does, and the store is told until it agrees.
     pub(super) async fn end_by(&self, actor: &Actor, which: SessionsToEnd) -> Result<usize, StoreError> {
         let ending = self.matching(which);
-        let stored = match self.store.on_behalf_of(actor).end_sessions(which).await {
+        let stored = match actor.act_on(&self.store).end_sessions(which).await {
             Err(error) if !error.is_refusal() && self.vouch_for(actor) => {
                 for session in &ending {
                     session.end();

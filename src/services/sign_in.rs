@@ -11,7 +11,7 @@ use super::lockout::{AttemptDecision, Lockout};
 use super::sessions::SignInCredential;
 use super::sign_in_policy::SignInPolicy;
 use super::terms::Terms;
-use super::{ActiveSession, Audit, Event, Hasher, Kept, Kind, Origin, Sessions};
+use super::{ActiveSession, Audit, Event, Hasher, Kind, Origin, Sessions};
 use crate::ids::AccountId;
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
@@ -19,7 +19,7 @@ use crate::model::{
     Username,
 };
 use crate::secret::Secret;
-use crate::store::{PreconditionError, SessionsToEnd, StoreError, UpdateAccount};
+use crate::store::{PreconditionError, SessionsToEnd, Store, StoreError, UpdateAccount};
 
 mod error;
 
@@ -39,7 +39,7 @@ pub struct SignedIn {
 /// The service.
 #[derive(Debug)]
 pub struct SignIn {
-    pub(super) store: Kept,
+    pub(super) store: Arc<dyn Store>,
     pub(super) hasher: Arc<Hasher>,
     pub(super) lockout: Lockout,
     pub(super) addresses: Arc<IpRateLimiter>,

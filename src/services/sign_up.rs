@@ -9,9 +9,7 @@ use super::input::{is_reserved, parse_email, parse_new_password, parse_username}
 use super::ip_rate_limiter::{Cost, IpRateLimiter};
 use super::mail::NOBODY;
 use super::terms::Terms;
-use super::{
-    Audit, Busy, Event, FieldError, Hasher, Kept, Kind, Mailer, Origin, PasswordPolicy, SignUpField,
-};
+use super::{Audit, Busy, Event, FieldError, Hasher, Kind, Mailer, Origin, PasswordPolicy, SignUpField};
 use crate::clock::Clock;
 use crate::config::{SignupConfig, SignupMode};
 use crate::ids::{AccountId, InvitationId};
@@ -22,7 +20,7 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccount, StoreError};
+use crate::store::{CreateAccount, Store, StoreError};
 
 /// What somebody filled in.
 #[derive(Debug)]
@@ -124,7 +122,7 @@ impl From<Busy> for SignUpError {
 /// The service.
 #[derive(Debug)]
 pub struct SignUp {
-    pub(super) store: Kept,
+    pub(super) store: Arc<dyn Store>,
     pub(super) hasher: Arc<Hasher>,
     pub(super) policy: Arc<PasswordPolicy>,
     pub(super) addresses: Arc<IpRateLimiter>,

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::AttemptOutcome;
 use super::record::{Failures, Run, StoredLock, UnknownFailures};
 use crate::clock::Clock;
-use crate::model::LockoutPolicy;
+use crate::model::{LockoutPolicy, LockoutSubject};
 
 /// Sets of the table of unknown names. With the ways, room for 65,536 names.
 const SETS: u16 = 8192;
@@ -24,6 +24,16 @@ pub(super) const ELSEWHERE: LockoutPolicy = LockoutPolicy {
     max_failures: u32::MAX,
     duration: Duration::MAX,
 };
+
+/// The digest of a subject as a name that belongs to nobody, as which an account or an access key is counted that does not
+/// exist.
+pub(super) fn name_of(subject: LockoutSubject) -> [u8; 32] {
+    match subject {
+        LockoutSubject::Account(id) => Sha256::digest(id.as_bytes()).into(),
+        LockoutSubject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
+        LockoutSubject::Unknown(digest) => digest,
+    }
+}
 
 /// The set of a name; nobody who does not know the key can tell which names share one.
 pub(super) fn set_of(names_key: &[u8; 32], digest: &[u8; 32]) -> u16 {

@@ -88,23 +88,17 @@ impl AuditSubject {
 
     /// All subjects of an event, each once.
     pub fn of(event: &AuditEvent) -> Vec<Self> {
-        let mut subjects = Self::written_in(event);
-        for name in Self::called(event) {
-            if !subjects.contains(&name) {
-                subjects.push(name);
+        let mut subjects = Self::called(event);
+        subjects.extend(event.by.as_deref().map(Self::name));
+        subjects.extend(event.account.map(Self::Account));
+        subjects.extend(event.request_id.clone().map(Self::Request));
+        let mut once = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            if !once.contains(&subject) {
+                once.push(subject);
             }
         }
-        subjects.extend(event.request_id.clone().map(Self::Request));
-        subjects
-    }
-
-    /// Those of an event of any age: usernames and requests were no subjects once.
-    pub(super) fn written_in(event: &AuditEvent) -> Vec<Self> {
-        let mut subjects = vec![Self::name(&event.who)];
-        let by = event.by.as_deref().map(Self::name);
-        subjects.extend(by.filter(|by| *by != subjects[0]));
-        subjects.extend(event.account.map(Self::Account));
-        subjects
+        once
     }
 
     /// What the account of an event is called in it: its address, and its username or another address where it is

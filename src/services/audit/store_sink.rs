@@ -14,9 +14,8 @@ use super::quota::AuditQuota;
 use crate::clock::Clock;
 use crate::config::AuditConfig;
 use crate::model::AuditEvent;
-use crate::services::Kept;
 use crate::services::settled_time::SettledTime;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use crate::warning_limit::WarningLimit;
 
 /// Events that may wait: some seconds' worth of a flood. Of further ones the log has the number, and the lines have all.
@@ -40,7 +39,7 @@ pub(super) struct StoreSink {
 
 #[derive(Debug)]
 struct Backlog {
-    store: Kept,
+    store: Arc<dyn Store>,
     shares: AuditQuota,
     clock: Clock,
     /// `audit.keep`
@@ -57,7 +56,7 @@ struct Backlog {
 
 impl StoreSink {
     /// Needs a tokio runtime, on which it writes what waits.
-    pub(super) fn start(store: Kept, config: &AuditConfig, clock: Clock) -> Self {
+    pub(super) fn start(store: Arc<dyn Store>, config: &AuditConfig, clock: Clock) -> Self {
         let settled = SettledTime::since(&clock);
         let backlog = Arc::new(Backlog {
             store,

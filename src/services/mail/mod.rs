@@ -24,16 +24,16 @@ use self::templates::MailTemplates;
 pub(super) use self::throttle::ANNOUNCED;
 use self::throttle::AnnouncementThrottle;
 use self::transport::Transport;
+use super::Origin;
 use super::ip_rate_limiter::{Cost, IpRateLimiter};
 use super::link_lifetimes::LinkLifetimes;
-use super::{Kept, Origin};
 use crate::clock::{self, Clock};
 use crate::config::{Config, MailUrlError};
 use crate::ids::{InvitationId, MailId};
 use crate::metrics::Metrics;
 use crate::model::{Email, Invitation, Mail, MailKind, MailOrigin, TokenDigest};
 use crate::random::Random;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use crate::text::TextError;
 use crate::trust_anchors::TrustAnchorError;
 use crate::warning_limit::WarningLimit;
@@ -81,7 +81,7 @@ pub enum MailError {
 /// The service.
 #[derive(Debug)]
 pub struct Mailer {
-    store: Kept,
+    store: Arc<dyn Store>,
     transport: ArcSwap<Transport>,
     templates: ArcSwap<MailTemplates>,
     clients: IpRateLimiter,
@@ -104,7 +104,7 @@ pub struct Mailer {
 impl Mailer {
     pub(super) fn new(
         config: &Config,
-        store: Kept,
+        store: Arc<dyn Store>,
         clock: Clock,
         random: Random,
         metrics: Arc<Metrics>,

@@ -26,7 +26,7 @@ impl CipherFixture {
     }
 
     async fn open_with(&self, source: SecretSource) -> Result<SecretCipher, SecretCipherError> {
-        SecretCipher::open(Kept::from(self.store.clone()), source, Random::system()).await
+        SecretCipher::open(self.store.clone(), source, Random::system()).await
     }
 
     async fn open(&self) -> Result<SecretCipher, SecretCipherError> {

@@ -196,22 +196,21 @@ pub(super) async fn is_switched_on(
 
 /// Notes last uses, never back in time.
 async fn touch(tx: &Transaction<'_>, uses: &[(AccessKeyId, KeyUse)]) -> Result<(), OperationError> {
-    let mut latest: HashMap<AccessKeyId, &KeyUse> = HashMap::new();
+    let mut uses_of: HashMap<AccessKeyId, Vec<&KeyUse>> = HashMap::new();
     for (id, last) in uses {
-        let known = latest.entry(*id).or_insert(last);
-        if known.at < last.at {
-            *known = last;
-        }
+        uses_of.entry(*id).or_default().push(last);
     }
-    let mut changed = lock(tx, &latest.keys().copied().collect::<Vec<_>>()).await?;
+    let mut changed = lock(tx, &uses_of.keys().copied().collect::<Vec<_>>()).await?;
     changed.retain_mut(|access_key| {
-        let known = access_key.last_use.as_ref().map(|known| known.at);
-        let is_later = |last: &&&KeyUse| known.is_none_or(|known| rules::is_later_use(last.at, known));
-        let last = latest.get(&access_key.id).filter(is_later);
-        last.is_some_and(|last| {
-            access_key.last_use = Some((*last).clone());
-            true
-        })
+        let mut is_later = false;
+        for last in uses_of.get(&access_key.id).into_iter().flatten() {
+            let known = access_key.last_use.as_ref();
+            if known.is_none_or(|known| rules::is_later_use(last.at, known.at)) {
+                access_key.last_use = Some((*last).clone());
+                is_later = true;
+            }
+        }
+        is_later
     });
     replace(tx, &changed).await
 }

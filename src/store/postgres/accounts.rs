@@ -2,21 +2,106 @@
 
 use std::collections::HashSet;
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::PostgresStore;
 use super::error::{OperationError, unavailable};
 use super::row::{decode, encode, execute, query, query_opt, query_value, uuid};
 use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus, Email, Mail, Purpose, TokenDigest, Username};
-use crate::store::record::StoredRecord;
-use crate::store::rules::GuardedGroup;
+use crate::store::rules::{AccountChange, GuardedGroup};
 use crate::store::{
-    AccountEdit, AccountFilter, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd, UpdateAccount,
-    rules,
+    AccountEdit, AccountFilter, AccountStore, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd,
+    StoreError, rules,
 };
+
+#[async_trait]
+impl AccountStore for PostgresStore {
+    async fn create_account_and_mail(
+        &self,
+        account: Account,
+        invitation: Option<TokenDigest>,
+        mails: Vec<Mail>,
+        now: Timestamp,
+    ) -> Result<CreateAccount, StoreError> {
+        self.database
+            .transact(
+                (account, invitation, self.database.verified_only, mails, now),
+                |tx, (account, invitation, verified_only, mails, now)| {
+                    Box::pin(create(tx, account, *invitation, *verified_only, mails, *now))
+                },
+            )
+            .await
+    }
+
+    async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
+        self.database
+            .transact(accounts, |tx, accounts| Box::pin(create_all(tx, accounts)))
+            .await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.database.with(async |client| by_id(client, id).await).await
+    }
+
+    async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        self.database
+            .with(async |client| by_email(client, email).await)
+            .await
+    }
+
+    async fn account_by_username(&self, username: &Username) -> Result<Option<Account>, StoreError> {
+        self.database
+            .with(async |client| by_username(client, username).await)
+            .await
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.database
+            .with(async |client| list(client, after, limit).await)
+            .await
+    }
+
+    async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError> {
+        let guarded = self.database.guarded(group);
+        self.database
+            .with(async |client| has_active_members(client, &guarded, None).await)
+            .await
+    }
+
+    async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError> {
+        self.database
+            .with(async |client| members(client, group).await)
+            .await
+    }
+
+    async fn edit_account(
+        &self,
+        id: AccountId,
+        edit: AccountEdit,
+        guarded: &str,
+    ) -> Result<EditAccount, StoreError> {
+        let spared = self.database.spared_session(id);
+        self.database
+            .transact(
+                (id, edit, self.database.guarded(guarded), spared),
+                |tx, (id, edit, guarded, spared)| Box::pin(self::edit(tx, *id, edit, guarded, *spared)),
+            )
+            .await
+    }
+
+    async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
+        self.database
+            .transact((id, self.database.guarded(guarded)), |tx, (id, guarded)| {
+                Box::pin(delete(tx, *id, guarded))
+            })
+            .await
+    }
+}
 
 /// The lock on who is in the guarded group: `vest`, and the second of what Vestibule locks.
 const GUARD: (i32, i32) = (0x7665_7374, 2);
@@ -24,7 +109,7 @@ const GUARD: (i32, i32) = (0x7665_7374, 2);
 /// Characters of a term that are kept: an index takes no text of any length.
 const TERM: usize = 256;
 
-pub(super) async fn create(
+async fn create(
     tx: &Transaction<'_>,
     account: &Account,
     invitation: Option<TokenDigest>,
@@ -53,13 +138,13 @@ pub(super) async fn create(
     if let Some(digest) = invitation {
         invitations::remove(tx, &digest).await?;
     }
-    insert(tx, account).await?;
+    insert(tx, &rules::new_account(account)).await?;
     mails::enqueue(tx, new_mails).await?;
     Ok(CreateAccount::Created)
 }
 
 /// Creates accounts in as many statements as one account takes.
-pub(super) async fn create_all(
+async fn create_all(
     tx: &Transaction<'_>,
     accounts: &[Account],
 ) -> Result<Vec<CreateAccount>, OperationError> {
@@ -70,14 +155,6 @@ pub(super) async fn create_all(
     let names: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
     let sql = "SELECT username FROM username WHERE username = ANY($1)";
     let mut taken_names = column_of(tx, sql, &names).await?;
-    let ids: Vec<_> = accounts
-        .iter()
-        .map(|account| uuid(account.id.as_bytes()))
-        .collect();
-    let made = "SELECT EXISTS (SELECT FROM account WHERE id = ANY($1))";
-    if query_value(tx, made, &[&ids]).await? {
-        return Err(unavailable("a new account's id is taken"));
-    }
     let mut created = Vec::with_capacity(accounts.len());
     let outcomes = accounts.iter().map(|account| {
         let (address, name) = (account.email.key(), account.username.as_str());
@@ -88,7 +165,7 @@ pub(super) async fn create_all(
         } else {
             taken_addresses.insert(address.to_owned());
             taken_names.insert(name.to_owned());
-            created.push(account);
+            created.push(rules::new_account(account));
             CreateAccount::Created
         }
     });
@@ -107,11 +184,15 @@ async fn column_of(
 }
 
 /// Keeps new accounts that have had no username before.
-async fn insert_all(tx: &Transaction<'_>, accounts: &[&Account]) -> Result<(), OperationError> {
+async fn insert_all(tx: &Transaction<'_>, accounts: &[Account]) -> Result<(), OperationError> {
     let ids: Vec<_> = accounts
         .iter()
         .map(|account| uuid(account.id.as_bytes()))
         .collect();
+    let made = "SELECT EXISTS (SELECT FROM account WHERE id = ANY($1))";
+    if query_value(tx, made, &[&ids]).await? {
+        return Err(unavailable("a new account's id is taken"));
+    }
     let emails: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
     let usernames: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
     let statuses: Vec<_> = accounts.iter().map(|account| account.status.as_str()).collect();
@@ -119,7 +200,7 @@ async fn insert_all(tx: &Transaction<'_>, accounts: &[&Account]) -> Result<(), O
     let (mut grouped, mut groups_of) = (Vec::new(), Vec::new());
     let (mut found, mut terms_of) = (Vec::new(), Vec::new());
     for (account, id) in accounts.iter().zip(&ids) {
-        let (version, record) = encode(*account)?;
+        let (version, record) = encode(account)?;
         versions.push(version);
         records.push(record);
         for group in groups(account) {
@@ -181,25 +262,19 @@ pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Re
     Ok(())
 }
 
-pub(super) async fn by_id(
-    client: &impl GenericClient,
-    id: AccountId,
-) -> Result<Option<Account>, OperationError> {
+async fn by_id(client: &impl GenericClient, id: AccountId) -> Result<Option<Account>, OperationError> {
     let sql = "SELECT version, record FROM account WHERE id = $1";
     let row = query_opt(client, sql, &[&uuid(id.as_bytes())]).await?;
     row.map(|row| read(&row, id)).transpose()
 }
 
-pub(super) async fn by_email(
-    client: &impl GenericClient,
-    email: &Email,
-) -> Result<Option<Account>, OperationError> {
+async fn by_email(client: &impl GenericClient, email: &Email) -> Result<Option<Account>, OperationError> {
     let sql = "SELECT id, version, record FROM account WHERE email = $1";
     let row = query_opt(client, sql, &[&email.key()]).await?;
     row.map(|row| read_found(&row)).transpose()
 }
 
-pub(super) async fn by_username(
+async fn by_username(
     client: &impl GenericClient,
     username: &Username,
 ) -> Result<Option<Account>, OperationError> {
@@ -210,7 +285,7 @@ pub(super) async fn by_username(
 }
 
 /// Up to `limit` accounts in the order of their ids, from the one after `after`.
-pub(super) async fn list(
+async fn list(
     client: &impl GenericClient,
     after: Option<AccountId>,
     limit: usize,
@@ -241,10 +316,7 @@ pub(super) async fn has_active_members(
 }
 
 /// The accounts in a group, in the order of their ids.
-pub(super) async fn members(
-    client: &impl GenericClient,
-    group: &str,
-) -> Result<Vec<Account>, OperationError> {
+async fn members(client: &impl GenericClient, group: &str) -> Result<Vec<Account>, OperationError> {
     let sql = "SELECT id, version, record FROM account WHERE groups @> ARRAY[$1::text] ORDER BY id";
     query(client, sql, &[&group])
         .await?
@@ -260,27 +332,8 @@ pub(super) async fn lock(tx: &Transaction<'_>, id: AccountId) -> Result<Option<A
     row.map(|row| read(&row, id)).transpose()
 }
 
-/// Replaces an account; a new password ends its sessions, except `spared`.
-pub(super) async fn update(
-    tx: &Transaction<'_>,
-    expected: &Account,
-    changed: &Account,
-    guarded: &GuardedGroup,
-    spared: Option<TokenDigest>,
-) -> Result<UpdateAccount, OperationError> {
-    let Some(current) = lock(tx, expected.id).await? else {
-        return Ok(UpdateAccount::Changed);
-    };
-    // As records, because two spellings of an address are equal as values.
-    if current.encode()? != expected.encode()? {
-        return Ok(UpdateAccount::Changed);
-    }
-    let changed = change(tx, current, changed.clone(), guarded, &[], spared).await?;
-    Ok(changed.into())
-}
-
 /// Applies an edit to an account as it is; a new password ends its sessions, except `spared`.
-pub(super) async fn edit(
+async fn edit(
     tx: &Transaction<'_>,
     id: AccountId,
     edit: &AccountEdit,
@@ -291,99 +344,78 @@ pub(super) async fn edit(
         return Ok(EditAccount::Absent);
     };
     let mut changed = current.clone();
-    match edit(&mut changed) {
-        Some(new_mails) => change(tx, current, changed, guarded, &new_mails, spared).await,
-        None => Ok(EditAccount::Refused),
+    let Some(new_mails) = edit(&mut changed) else {
+        return Ok(EditAccount::Refused);
+    };
+    let change = AccountChange::new(current, changed);
+    if let Some(username) = change.new_username()
+        && !is_own_or_free(tx, username, id).await?
+    {
+        return Ok(EditAccount::UsernameTaken(username.clone()));
     }
-}
-
-async fn change(
-    tx: &Transaction<'_>,
-    current: Account,
-    mut changed: Account,
-    guarded: &GuardedGroup,
-    new_mails: &[Mail],
-    spared: Option<TokenDigest>,
-) -> Result<EditAccount, OperationError> {
-    changed.id = current.id;
-    rules::void_pending_email(&current, &mut changed);
-    changed.former_usernames.clone_from(&current.former_usernames);
-    if changed.username != current.username {
-        if !is_own_or_free(tx, &changed.username, changed.id).await? {
-            return Ok(EditAccount::UsernameTaken(changed.username));
-        }
-        changed
-            .former_usernames
-            .retain(|former| *former != changed.username);
-        changed.former_usernames.push(current.username.clone());
+    if let Some(email) = change.new_email()
+        && is_address_taken(tx, email).await?
+    {
+        return Ok(EditAccount::EmailTaken(email.clone()));
     }
-    if changed.email != current.email && is_address_taken(tx, &changed.email).await? {
-        return Ok(EditAccount::EmailTaken(changed.email));
-    }
-    let stays = guarded.is_active_member(&changed);
-    if !stays && is_last_active_member(tx, &current, guarded).await? {
+    if change.leaves(guarded) && is_last(tx, id, guarded).await? {
         return Ok(EditAccount::LastMember);
     }
-    if changed.password_changed_at != current.password_changed_at {
-        sessions::end(tx, SessionsToEnd::Account(changed.id, spared)).await?;
+    if let Some(at) = change.new_password_at() {
+        sessions::end(tx, SessionsToEnd::Account(id, spared)).await?;
         if let Some(spared) = spared {
-            let at = changed.password_changed_at;
             sessions::mark_reauthenticated(tx, &spared, at, at).await?;
         }
     }
-    replace(tx, &current, &changed).await?;
-    mails::enqueue(tx, new_mails).await?;
-    Ok(EditAccount::Edited {
-        before: Box::new(current),
-        after: Box::new(changed),
-    })
+    replace(tx, &change).await?;
+    mails::enqueue(tx, &new_mails).await?;
+    Ok(change.into())
 }
 
-/// Writes an account, which is locked, in place of what it was. If it has a new password or address, its tokens are void and
-/// mails that would get one are withdrawn; the one that moves it, if another change of the address is pending, or none.
-pub(super) async fn replace(
-    tx: &Transaction<'_>,
-    current: &Account,
-    changed: &Account,
-) -> Result<(), OperationError> {
-    let (id, (version, record)) = (uuid(changed.id.as_bytes()), encode(changed)?);
+/// Writes an account, which is locked, in place of what it was; voids tokens and withdraws mails that the change makes
+/// useless.
+pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountChange) -> Result<(), OperationError> {
+    let AccountChange { before, after } = change;
+    let (id, (version, record)) = (uuid(after.id.as_bytes()), encode(after)?);
     execute(
         tx,
         "UPDATE account SET email = $2, status = $3, groups = $4, version = $5, record = $6 WHERE id = $1",
         &[
             &id,
-            &changed.email.key(),
-            &changed.status.as_str(),
-            &groups(changed),
+            &after.email.key(),
+            &after.status.as_str(),
+            &groups(after),
             &version,
             &record,
         ],
     )
     .await?;
-    if changed.username != current.username && !current.former_usernames.contains(&changed.username) {
+    if let Some(username) = change.new_username()
+        && !before.former_usernames.contains(username)
+    {
         // The row of the former one stays: it is the account's for ever.
         let sql = "INSERT INTO username (username, account) VALUES ($1, $2)";
-        execute(tx, sql, &[&changed.username.as_str(), &id]).await?;
+        execute(tx, sql, &[&username.as_str(), &id]).await?;
     }
-    let (before, after) = (terms(current), terms(changed));
-    if before != after {
+    let (old, new) = (terms(before), terms(after));
+    if old != new {
         let sql = "DELETE FROM account_term WHERE account = $1 AND term <> ALL ($2)";
-        execute(tx, sql, &[&id, &after]).await?;
-        let new: Vec<_> = after.iter().filter(|term| !before.contains(term)).collect();
-        let sql = "INSERT INTO account_term (term, account) SELECT unnest($2::text[]), $1";
         execute(tx, sql, &[&id, &new]).await?;
+        let added: Vec<_> = new.iter().filter(|term| !old.contains(term)).collect();
+        let sql = "INSERT INTO account_term (term, account) SELECT unnest($2::text[]), $1";
+        execute(tx, sql, &[&id, &added]).await?;
     }
-    if rules::voids_tokens(current, changed) {
-        tokens::void_all(tx, changed.id).await?;
-        mails::withdraw_resets(tx, &current.email).await?;
-    } else if changed.pending_email != current.pending_email {
-        tokens::void(tx, changed.id, Purpose::ChangeEmail).await?;
+    if change.voids_tokens() {
+        tokens::void_all(tx, after.id).await?;
+        mails::withdraw_resets(tx, &before.email).await?;
+    } else if change.replaces_pending_email() {
+        tokens::void(tx, after.id, Purpose::ChangeEmail).await?;
     }
     Ok(())
 }
 
 /// With an account goes what refers to it; its usernames stay, as nobody's.
-pub(super) async fn delete(
+async fn delete(
     tx: &Transaction<'_>,
     id: AccountId,
     guarded: &GuardedGroup,
@@ -391,7 +423,7 @@ pub(super) async fn delete(
     let Some(account) = lock(tx, id).await? else {
         return Ok(DeleteAccount::Absent);
     };
-    if is_last_active_member(tx, &account, guarded).await? {
+    if guarded.is_active_member(&account) && is_last(tx, id, guarded).await? {
         return Ok(DeleteAccount::LastMember);
     }
     execute(tx, "DELETE FROM account WHERE id = $1", &[&uuid(id.as_bytes())]).await?;
@@ -399,7 +431,7 @@ pub(super) async fn delete(
 }
 
 /// Whether another account has the address. Only for whoever has not.
-async fn is_address_taken(tx: &Transaction<'_>, email: &Email) -> Result<bool, OperationError> {
+pub(super) async fn is_address_taken(tx: &Transaction<'_>, email: &Email) -> Result<bool, OperationError> {
     let sql = "SELECT EXISTS (SELECT FROM account WHERE email = $1)";
     query_value(tx, sql, &[&email.key()]).await
 }
@@ -413,18 +445,16 @@ async fn is_own_or_free(
     query_value(tx, sql, &[&username.as_str(), &uuid(id.as_bytes())]).await
 }
 
-/// Whether it is. Until the transaction ends nobody else who asks this gets an answer.
-async fn is_last_active_member(
+/// Whether an active member of the group is its last one. Until the transaction ends nobody else who asks this gets an
+/// answer.
+async fn is_last(
     tx: &Transaction<'_>,
-    account: &Account,
+    member: AccountId,
     guarded: &GuardedGroup,
 ) -> Result<bool, OperationError> {
-    if !guarded.is_active_member(account) {
-        return Ok(false);
-    }
     let sql = "SELECT pg_advisory_xact_lock($1, $2)";
     query_opt(tx, sql, &[&GUARD.0, &GUARD.1]).await?;
-    Ok(!has_active_members(tx, guarded, Some(account.id)).await?)
+    Ok(!has_active_members(tx, guarded, Some(member)).await?)
 }
 
 /// Its groups, as their column has them.

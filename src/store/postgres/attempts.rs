@@ -6,17 +6,65 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
-use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 
+use super::PostgresStore;
 use super::error::OperationError;
 use super::row::{account_of, decode, encode, execute, query, query_opt, uuid};
 use crate::ids::AccountId;
 use crate::model::{AccessKeyId, LockoutPolicy, LockoutSubject};
 use crate::store::attempt_counter::{self, AttemptCounter, CountedAttempt, WAYS};
 use crate::store::record::{Failures, UnknownFailures};
-use crate::store::{AttemptOutcome, Locks};
+use crate::store::{AttemptOutcome, AttemptStore, Locks, StoreError};
+
+#[async_trait]
+impl AttemptStore for PostgresStore {
+    async fn record_attempt(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<AttemptOutcome, StoreError> {
+        self.database
+            .transact(
+                (self.attempts.clone(), subject, policy),
+                |tx, (attempts, subject, policy)| Box::pin(attempts.record(tx, *subject, *policy)),
+            )
+            .await
+    }
+
+    async fn clear_attempts(&self, subject: LockoutSubject) -> Result<(), StoreError> {
+        self.database
+            .transact((self.attempts.clone(), subject), |tx, (attempts, subject)| {
+                Box::pin(attempts.clear(tx, *subject))
+            })
+            .await
+    }
+
+    async fn withdraw_attempt(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<(), StoreError> {
+        self.database
+            .transact(
+                (self.attempts.clone(), subject, policy),
+                |tx, (attempts, subject, policy)| Box::pin(attempts.withdraw(tx, *subject, *policy)),
+            )
+            .await
+    }
+
+    async fn locked_for(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<Option<Duration>, StoreError> {
+        self.database
+            .with(async |client| self.attempts.locked_for(client, subject, policy).await)
+            .await
+    }
+}
 
 /// The first number of the locks on sets of names: `name`.
 const NAMES: i32 = 0x6e61_6d65;
@@ -50,7 +98,7 @@ impl Attempts {
         let counted = self.counting.count(found, policy);
         if let CountedAttempt::Failed(failures) = &counted {
             if let (true, AttemptKey::Name(set, _)) = (is_new, &place) {
-                self.make_room(tx, *set, policy).await?;
+                make_room(&self.counting, tx, *set, policy).await?;
             }
             self.put(tx, &place, failures.clone()).await?;
         }
@@ -90,15 +138,7 @@ impl Attempts {
         subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<Option<Duration>, OperationError> {
-        let known = match subject {
-            LockoutSubject::Account(id) => AttemptKey::Account(id).failures(client).await?,
-            LockoutSubject::AccessKey(id) => AttemptKey::AccessKey(id).failures(client).await?,
-            LockoutSubject::Unknown(_) => None,
-        };
-        let failures = match known {
-            Some(failures) => Some(failures),
-            None => self.among_names(subject).failures(client).await?,
-        };
+        let failures = self.find(client, subject, "").await?.failures(client).await?;
         Ok(failures.and_then(|failures| self.counting.left(&failures, policy)))
     }
 
@@ -134,30 +174,13 @@ impl Attempts {
         Ok(locks)
     }
 
-    /// Where a subject's failures are, which nobody else reads or writes until the transaction ends. An account that
-    /// was removed meanwhile has no row of its own: what is tried there counts like what is tried at an unknown name.
-    /// So does an access key that does not exist.
+    /// Where a subject's failures are, which nobody else reads or writes until the transaction ends.
     async fn lock(
         &self,
         tx: &Transaction<'_>,
         subject: LockoutSubject,
     ) -> Result<AttemptKey, OperationError> {
-        match subject {
-            LockoutSubject::Account(id) => {
-                let sql = "SELECT FROM account WHERE id = $1 FOR NO KEY UPDATE";
-                if query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?.is_some() {
-                    return Ok(AttemptKey::Account(id));
-                }
-            }
-            LockoutSubject::AccessKey(id) => {
-                let sql = "SELECT FROM access_key WHERE id = $1 FOR NO KEY UPDATE";
-                if query_opt(tx, sql, &[&id.as_str()]).await?.is_some() {
-                    return Ok(AttemptKey::AccessKey(id));
-                }
-            }
-            LockoutSubject::Unknown(_) => {}
-        }
-        let place = self.among_names(subject);
+        let place = self.find(tx, subject, "FOR NO KEY UPDATE").await?;
         if let AttemptKey::Name(set, _) = place {
             let sql = "SELECT pg_advisory_xact_lock($1, $2)";
             query_opt(tx, sql, &[&NAMES, &i32::from(set)]).await?;
@@ -165,37 +188,32 @@ impl Attempts {
         Ok(place)
     }
 
-    fn among_names(&self, subject: LockoutSubject) -> AttemptKey {
-        let digest = match subject {
-            LockoutSubject::Account(id) => Sha256::digest(id.as_bytes()).into(),
-            LockoutSubject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
-            LockoutSubject::Unknown(digest) => digest,
-        };
-        AttemptKey::Name(attempt_counter::set_of(&self.names_key, &digest), digest)
-    }
-
-    /// Lets another name go if there is no room for this one.
-    async fn make_room(
+    /// Where a subject's failures are. An account that was removed meanwhile has no row of its own: what is tried there
+    /// counts like what is tried at an unknown name. So does an access key that does not exist.
+    async fn find(
         &self,
-        tx: &Transaction<'_>,
-        set: u16,
-        policy: LockoutPolicy,
-    ) -> Result<(), OperationError> {
-        let sql = "SELECT digest, version, record FROM name_failures WHERE set = $1";
-        let rows = query(tx, sql, &[&i32::from(set)]).await?;
-        if rows.len() < WAYS {
-            return Ok(());
+        client: &impl GenericClient,
+        subject: LockoutSubject,
+        locked: &str,
+    ) -> Result<AttemptKey, OperationError> {
+        match subject {
+            LockoutSubject::Account(id) => {
+                let sql = format!("SELECT FROM account WHERE id = $1 {locked}");
+                if query_opt(client, &sql, &[&uuid(id.as_bytes())]).await?.is_some() {
+                    return Ok(AttemptKey::Account(id));
+                }
+            }
+            LockoutSubject::AccessKey(id) => {
+                let sql = format!("SELECT FROM access_key WHERE id = $1 {locked}");
+                if query_opt(client, &sql, &[&id.as_str()]).await?.is_some() {
+                    return Ok(AttemptKey::AccessKey(id));
+                }
+            }
+            LockoutSubject::Unknown(_) => {}
         }
-        let mut names: Vec<(Vec<u8>, UnknownFailures)> = Vec::with_capacity(rows.len());
-        for row in &rows {
-            names.push((row.try_get("digest")?, name_failures(row)?));
-        }
-        let names = names.iter().map(|(digest, name)| (digest, name));
-        if let Some(digest) = self.counting.first_to_go(names, policy) {
-            let sql = "DELETE FROM name_failures WHERE set = $1 AND digest = $2";
-            execute(tx, sql, &[&i32::from(set), digest]).await?;
-        }
-        Ok(())
+        let digest = attempt_counter::name_of(subject);
+        let set = attempt_counter::set_of(&self.names_key, &digest);
+        Ok(AttemptKey::Name(set, digest))
     }
 
     async fn put(
@@ -207,6 +225,30 @@ impl Attempts {
         place.remove(tx).await?;
         place.insert(tx, failures, self.counting.now()).await
     }
+}
+
+/// Lets another name of a set go if there is no room for one more.
+pub(super) async fn make_room(
+    counting: &AttemptCounter,
+    client: &impl GenericClient,
+    set: u16,
+    policy: LockoutPolicy,
+) -> Result<(), OperationError> {
+    let sql = "SELECT digest, version, record FROM name_failures WHERE set = $1";
+    let rows = query(client, sql, &[&i32::from(set)]).await?;
+    if rows.len() < WAYS {
+        return Ok(());
+    }
+    let mut names: Vec<(Vec<u8>, UnknownFailures)> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        names.push((row.try_get("digest")?, name_failures(row)?));
+    }
+    let names = names.iter().map(|(digest, name)| (digest, name));
+    if let Some(digest) = counting.first_to_go(names, policy) {
+        let sql = "DELETE FROM name_failures WHERE set = $1 AND digest = $2";
+        execute(client, sql, &[&i32::from(set), digest]).await?;
+    }
+    Ok(())
 }
 
 impl AttemptKey {

@@ -1,13 +1,11 @@
 //! A new store that is being filled: one transaction, from the first record to the last check.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 
-use super::attempts::AttemptKey;
+use super::attempts::{AttemptKey, make_room};
 use super::connection::{Connector, DatabaseServer};
 use super::error::OperationError;
 use super::instance_lock::InstanceLock;
@@ -15,14 +13,12 @@ use super::row::{encode, execute, query_value};
 use super::{
     PostgresStore, access_keys, accounts, audit, invitations, mails, sessions, signatures, tokens, verify,
 };
+use crate::clock::Clock;
 use crate::model::{AuditEvent, LockoutSubject, Username};
-use crate::random::Random;
-use crate::store::attempt_counter::{WAYS, set_of};
-use crate::store::record::{Failures, MailQuota, Meta, StoredLock};
+use crate::store::attempt_counter::{AttemptCounter, ELSEWHERE, set_of};
+use crate::store::record::{MailQuota, Meta, Run};
+use crate::store::rules::import::{ImportOrder, given_up, require_sound};
 use crate::store::{Import, KeptFailures, PutError, Record, StoreError};
-
-/// Faults that are told of one import.
-const FAULTS_TOLD: usize = 5;
 
 /// Whether there is more in the store than what a start makes.
 const HAS_SOMETHING: &str = "SELECT EXISTS (SELECT FROM account) OR EXISTS (SELECT FROM username)
@@ -36,7 +32,7 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Refused`] if there is a store with something in it, or one that is in use; else as
     /// [`open`](Self::open).
-    pub async fn begin_import(server: &DatabaseServer) -> Result<Box<dyn Import>, StoreError> {
+    pub async fn begin_import(server: &DatabaseServer, clock: Clock) -> Result<Box<dyn Import>, StoreError> {
         let connector = Connector::new(server)?;
         let lock = InstanceLock::begin(connector.clone()).await?;
         let client = connector.connect().await?;
@@ -53,9 +49,8 @@ impl PostgresStore {
         Ok(Box::new(PostgresImport(Some(OpenImport {
             client,
             lock,
-            key: Random::system().bytes(),
-            names_key: NamesKeySource::Ours,
-            has_data_key: false,
+            counting: AttemptCounter::new(clock, Run(1)),
+            order: ImportOrder::new(),
         }))))
     }
 }
@@ -67,21 +62,8 @@ struct PostgresImport(Option<OpenImport>);
 struct OpenImport {
     client: Object,
     lock: InstanceLock,
-    /// Decides where names are that belong to nobody.
-    key: [u8; 32],
-    names_key: NamesKeySource,
-    has_data_key: bool,
-}
-
-/// Whose that key is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum NamesKeySource {
-    /// Made here; it may still be replaced.
-    Ours,
-    /// That of the store from which the records come.
-    Theirs,
-    /// Made here, and there are names.
-    InUse,
+    counting: AttemptCounter,
+    order: ImportOrder,
 }
 
 #[async_trait]
@@ -99,10 +81,6 @@ impl Import for PostgresImport {
     }
 }
 
-fn given_up() -> StoreError {
-    StoreError::Unavailable("the import was given up".to_owned())
-}
-
 impl OpenImport {
     async fn put(&mut self, records: &[Record]) -> Result<(), PutError> {
         self.lock.require()?;
@@ -113,11 +91,11 @@ impl OpenImport {
                 events.push(event.clone());
                 continue;
             }
-            let put = match self.admit(record) {
-                Ok(()) => self.put_one(record).await,
-                Err(why) => return Err(PutError::Refused { index, why }),
-            };
-            if let Err(fault) = put {
+            if let Err(why) = self.order.admit(record) {
+                let why = why.to_owned();
+                return Err(PutError::Refused { index, why });
+            }
+            if let Err(fault) = self.put_one(record).await {
                 return Err(match refusal(&fault) {
                     Some(why) => PutError::Refused { index, why },
                     None => PutError::Store(fault.into()),
@@ -127,30 +105,6 @@ impl OpenImport {
         if !events.is_empty() {
             let inserted = audit::insert(&self.client, &events).await;
             inserted.map_err(|fault| PutError::Store(fault.into()))?;
-        }
-        Ok(())
-    }
-
-    /// Notes what of a record decides on those after it, or says why it cannot be beside those before it.
-    fn admit(&mut self, record: &Record) -> Result<(), String> {
-        match record {
-            Record::NamesKey(given) => {
-                if self.names_key != NamesKeySource::Ours {
-                    return Err("it comes after names, or for a second time".to_owned());
-                }
-                (self.names_key, self.key) = (NamesKeySource::Theirs, given.key);
-            }
-            Record::DataKey(_) => self.has_data_key = true,
-            Record::AccessKey(_) if !self.has_data_key => {
-                return Err("there is no data-key before it".to_owned());
-            }
-            Record::Failures(kept)
-                if matches!(kept.of, LockoutSubject::Unknown(_))
-                    && self.names_key == NamesKeySource::Ours =>
-            {
-                self.names_key = NamesKeySource::InUse;
-            }
-            _ => {}
         }
         Ok(())
     }
@@ -177,36 +131,27 @@ impl OpenImport {
     }
 
     async fn put_failures(&self, kept: &KeptFailures) -> Result<(), OperationError> {
-        let failures = Failures {
-            count: kept.count,
-            lock: kept.lock.map(|lock| {
-                StoredLock::from_elsewhere(Duration::try_from(lock.lasts).unwrap_or_default(), lock.until)
-            }),
-        };
         let place = match kept.of {
             LockoutSubject::Account(id) => AttemptKey::Account(id),
             LockoutSubject::AccessKey(id) => AttemptKey::AccessKey(id),
-            LockoutSubject::Unknown(digest) => AttemptKey::Name(set_of(&self.key, &digest), digest),
+            LockoutSubject::Unknown(digest) => {
+                let set = set_of(&self.order.names_key, &digest);
+                make_room(&self.counting, &self.client, set, ELSEWHERE).await?;
+                AttemptKey::Name(set, digest)
+            }
         };
         let last = kept.last.unwrap_or(Timestamp::UNIX_EPOCH);
-        place.insert(&self.client, failures, last).await
+        place.insert(&self.client, kept.into(), last).await
     }
 
     async fn finish(self) -> Result<(), StoreError> {
         let client = &self.client;
-        let (version, record) = encode(&Meta { slot_key: self.key })?;
+        let (version, record) = encode(&Meta {
+            slot_key: self.order.names_key,
+        })?;
         let sql = "UPDATE store SET version = $1, record = $2";
         execute(client, sql, &[&version, &record]).await?;
-        // Of names that were not in sets elsewhere there may be more in one than there is room for.
-        let sql = "DELETE FROM name_failures USING
-            (SELECT set, digest, row_number() OVER (PARTITION BY set ORDER BY digest) AS place FROM name_failures) AS placed
-            WHERE (name_failures.set, name_failures.digest) = (placed.set, placed.digest) AND place > $1";
-        execute(client, sql, &[&i64::try_from(WAYS).unwrap_or(i64::MAX)]).await?;
-        let mut faults = verify::run(client).await?.faults;
-        if !faults.is_empty() {
-            faults.truncate(FAULTS_TOLD);
-            return Err(StoreError::Corrupt(faults.join("; ")));
-        }
+        require_sound(verify::run(client).await?)?;
         self.lock.require()?;
         client
             .batch_execute("COMMIT")

@@ -1,18 +1,44 @@
 //! Invitations. One that is used up is removed.
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::accounts;
 use super::error::OperationError;
 use super::row::{bytes, decode, encode, execute, micros, query, query_opt, uuid};
+use super::{PostgresStore, accounts};
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, TokenDigest};
-use crate::store::rules;
+use crate::store::{InvitationStore, StoreError, rules};
+
+#[async_trait]
+impl InvitationStore for PostgresStore {
+    async fn create_invitation(&self, invitation: Invitation) -> Result<(), StoreError> {
+        self.database
+            .transact(invitation, |tx, invitation| Box::pin(create(tx, invitation)))
+            .await
+    }
+
+    async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError> {
+        self.database
+            .with(async |client| by_digest(client, &digest).await)
+            .await
+    }
+
+    async fn invitations(&self) -> Result<Vec<Invitation>, StoreError> {
+        self.database.with_all(async |client| all(client).await).await
+    }
+
+    async fn revoke_invitation(&self, id: InvitationId) -> Result<bool, StoreError> {
+        self.database
+            .transact(id, |tx, id| Box::pin(revoke(tx, *id)))
+            .await
+    }
+}
 
 /// Keeps one in place of one with the same token.
-pub(super) async fn create(tx: &Transaction<'_>, invitation: &Invitation) -> Result<(), OperationError> {
+async fn create(tx: &Transaction<'_>, invitation: &Invitation) -> Result<(), OperationError> {
     remove(tx, &invitation.digest).await?;
     insert(tx, invitation).await
 }
@@ -38,7 +64,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-pub(super) async fn by_digest(
+async fn by_digest(
     client: &impl GenericClient,
     digest: &TokenDigest,
 ) -> Result<Option<Invitation>, OperationError> {
@@ -69,7 +95,7 @@ pub(super) async fn lock_if_it_serves(
 }
 
 /// All of them, oldest first.
-pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<Invitation>, OperationError> {
+async fn all(client: &impl GenericClient) -> Result<Vec<Invitation>, OperationError> {
     let rows = query(client, "SELECT id, version, record FROM invitation", &[]).await?;
     let mut invitations: Vec<Invitation> = rows.iter().map(read).collect::<Result<_, _>>()?;
     invitations.sort_by_key(|invitation| (invitation.created_at, invitation.id));
@@ -83,7 +109,7 @@ pub(super) async fn remove(tx: &Transaction<'_>, digest: &TokenDigest) -> Result
 }
 
 /// Removes the invitation with this public name. Whether there was one.
-pub(super) async fn revoke(tx: &Transaction<'_>, id: InvitationId) -> Result<bool, OperationError> {
+async fn revoke(tx: &Transaction<'_>, id: InvitationId) -> Result<bool, OperationError> {
     let sql = "DELETE FROM invitation WHERE id = $1";
     Ok(execute(tx, sql, &[&uuid(id.as_bytes())]).await? > 0)
 }

@@ -2,28 +2,75 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::PostgresStore;
 use super::error::OperationError;
 use super::row::{decode, encode, execute, micros, query, query_opt, query_value, uuid};
 use super::{accounts, invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{Email, Mail, MailState, QueuedMail};
 use crate::store::record::MailQuota;
-use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError, rules};
+use crate::store::rules::mails::{self as rules, CompletedMail};
+use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, MailStore, StoreError};
+
+#[async_trait]
+impl MailStore for PostgresStore {
+    async fn enqueue_mails(&self, mails: Vec<Mail>) -> Result<(), StoreError> {
+        self.database
+            .transact(mails, |tx, mails| Box::pin(enqueue(tx, mails)))
+            .await
+    }
+
+    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<QueuedMail>, StoreError> {
+        self.database
+            .transact((now, lease), |tx, (now, lease)| {
+                Box::pin(take_due(tx, *now, *lease))
+            })
+            .await
+    }
+
+    async fn claim_mail(
+        &self,
+        id: MailId,
+        claim: MailClaim,
+        now: Timestamp,
+    ) -> Result<ClaimMail, StoreError> {
+        self.database
+            .transact((id, claim, now), |tx, (id, claim, now)| {
+                Box::pin(self::claim(tx, *id, claim, *now))
+            })
+            .await
+    }
+
+    async fn complete_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
+        self.database
+            .transact((id, outcome), |tx, (id, outcome)| {
+                Box::pin(complete(tx, *id, outcome))
+            })
+            .await
+    }
+
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
+        self.database
+            .with(async |client| list(client, after, limit).await)
+            .await
+    }
+
+    async fn count_waiting_mails(&self, at_most: usize) -> Result<usize, StoreError> {
+        self.database
+            .with(async |client| count_waiting(client, at_most).await)
+            .await
+    }
+}
 
 /// Lets mails wait, due at once.
 pub(super) async fn enqueue(tx: &Transaction<'_>, mails: &[Mail]) -> Result<(), OperationError> {
     for mail in mails {
-        let queued = QueuedMail {
-            mail: mail.clone(),
-            attempts: 0,
-            state: MailState::Due(mail.cause.at),
-            reason: None,
-        };
-        insert(tx, &queued).await?;
+        insert(tx, &rules::queued(mail)).await?;
     }
     Ok(())
 }
@@ -49,14 +96,14 @@ pub(super) async fn insert(client: &impl GenericClient, queued: &QueuedMail) -> 
 }
 
 /// Takes the mail that has been due for the longest time, and that nobody else is taking.
-pub(super) async fn take_due(
+async fn take_due(
     tx: &Transaction<'_>,
     now: Timestamp,
     lease: Duration,
 ) -> Result<Option<QueuedMail>, OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE due_at <= $1 ORDER BY due_at, id LIMIT 1
         FOR UPDATE SKIP LOCKED";
-    let mut kept = loop {
+    let kept = loop {
         let Some(row) = query_opt(tx, sql, &[&micros(now)]).await? else {
             return Ok(None);
         };
@@ -75,14 +122,13 @@ pub(super) async fn take_due(
             Err(error) => return Err(error),
         }
     };
-    kept.attempts = kept.attempts.saturating_add(1);
-    kept.state = MailState::Due(now.checked_add(lease).unwrap_or(Timestamp::MAX));
-    update(tx, &kept).await?;
-    Ok(Some(kept))
+    let taken = rules::taken(kept, now, lease);
+    update(tx, &taken).await?;
+    Ok(Some(taken))
 }
 
 /// Counts a taken mail and keeps its token.
-pub(super) async fn claim(
+async fn claim(
     tx: &Transaction<'_>,
     id: MailId,
     claim: &MailClaim,
@@ -99,12 +145,10 @@ pub(super) async fn claim(
     let mut invitation = None;
     match &claim.token {
         Some(ClaimToken::Account(token)) => {
-            if !account.is_some_and(|account| rules::may_carry(&mail, token, &account)) {
-                return Ok(ClaimMail::Gone);
-            }
             let current = tokens::current(tx, token.account, token.purpose).await?;
-            if current.is_some_and(|current| rules::supersedes(&current, id, now)) {
-                return Ok(ClaimMail::Superseded);
+            if let Some(refused) = rules::refuse_claim(&mail, token, account.as_ref(), current.as_ref(), now)
+            {
+                return Ok(refused);
             }
         }
         Some(ClaimToken::Invitation(invited, _)) => {
@@ -162,31 +206,22 @@ pub(super) async fn hasten(tx: &Transaction<'_>, now: Timestamp) -> Result<(), O
 }
 
 /// Says what became of a mail. Whether it was there.
-pub(super) async fn complete(
-    tx: &Transaction<'_>,
-    id: MailId,
-    outcome: &MailOutcome,
-) -> Result<bool, OperationError> {
-    let Some(mut kept) = lock(tx, id).await? else {
+async fn complete(tx: &Transaction<'_>, id: MailId, outcome: &MailOutcome) -> Result<bool, OperationError> {
+    let Some(queued) = lock(tx, id).await? else {
         return Ok(false);
     };
-    let is_failed = matches!(kept.state, MailState::Failed(_));
-    (kept.state, kept.reason) = match outcome.clone() {
-        MailOutcome::Done => {
+    match rules::complete(queued, outcome.clone()) {
+        CompletedMail::Unchanged => return Ok(false),
+        CompletedMail::Removed => {
             execute(tx, "DELETE FROM mail WHERE id = $1", &[&uuid(id.as_bytes())]).await?;
-            return Ok(true);
         }
-        MailOutcome::Postponed { until, reason } => (MailState::Due(until), Some(reason)),
-        MailOutcome::Failed { at, reason } => (MailState::Failed(at), Some(reason)),
-        MailOutcome::Again { at } if is_failed => (MailState::Due(at), kept.reason),
-        MailOutcome::Again { .. } => return Ok(false),
-    };
-    update(tx, &kept).await?;
+        CompletedMail::Kept(mail) => update(tx, &mail).await?,
+    }
     Ok(true)
 }
 
 /// Up to `limit` mails in the order of their ids, from the one after `after`.
-pub(super) async fn list(
+async fn list(
     client: &impl GenericClient,
     after: Option<MailId>,
     limit: usize,
@@ -207,10 +242,7 @@ pub(super) async fn by_id(
 }
 
 /// How many mails wait, up to `at_most`.
-pub(super) async fn count_waiting(
-    client: &impl GenericClient,
-    at_most: usize,
-) -> Result<usize, OperationError> {
+async fn count_waiting(client: &impl GenericClient, at_most: usize) -> Result<usize, OperationError> {
     let sql = "SELECT count(*) FROM (SELECT FROM mail WHERE due_at IS NOT NULL LIMIT $1) AS waiting";
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
     let count: i64 = query_value(client, sql, &[&at_most]).await?;

@@ -1,7 +1,5 @@
 //! Removing what is over.
 
-use std::time::Duration;
-
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 
@@ -11,9 +9,7 @@ use super::row::{decode, execute, micros, query};
 use crate::clock;
 use crate::model::{EmailToken, Invitation};
 use crate::store::StoreError;
-
-/// How long a mail that failed for good is kept for administrators to see.
-const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
+use crate::store::rules::mails::kept_failures_end;
 
 /// Removes sessions made before `sessions_before`, and what is over at `now`, signatures excepted.
 pub(super) async fn run(
@@ -21,12 +17,11 @@ pub(super) async fn run(
     now: Timestamp,
     sessions_before: Timestamp,
 ) -> Result<(), OperationError> {
-    let failed_by = now.checked_sub(KEEP_FAILED).unwrap_or(Timestamp::MIN);
     for (sql, time) in [
         ("DELETE FROM session WHERE created_at < $1", sessions_before),
         ("DELETE FROM invitation WHERE expires_at <= $1", now),
         ("DELETE FROM mailed_token WHERE expires_at <= $1", now),
-        ("DELETE FROM mail WHERE failed_at <= $1", failed_by),
+        ("DELETE FROM mail WHERE failed_at <= $1", kept_failures_end(now)),
         ("DELETE FROM address_mails WHERE counts_until <= $1", now),
     ] {
         execute(client, sql, &[&micros(time)]).await?;

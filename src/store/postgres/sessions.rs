@@ -2,20 +2,71 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::access_keys;
 use super::error::OperationError;
 use super::row::{Json, bytes, decode, encode, execute, load, micros, query, query_opt, uuid};
+use super::{PostgresStore, TOGETHER, access_keys};
 use crate::ids::AccountId;
 use crate::model::{AccessKeyId, AccountStatus, Session, TokenDigest};
-use crate::store::{LoadedRows, PutSession, SessionsToEnd, StoreError, rules};
+use crate::store::{LoadedRows, PutSession, SessionStore, SessionsToEnd, StoreError, rules};
+
+#[async_trait]
+impl SessionStore for PostgresStore {
+    async fn put_session(
+        &self,
+        session: Session,
+        replaces: Option<TokenDigest>,
+    ) -> Result<PutSession, StoreError> {
+        self.database
+            .transact((session, replaces), |tx, (session, replaces)| {
+                Box::pin(put(tx, session, *replaces))
+            })
+            .await
+    }
+
+    async fn load_sessions(&self) -> Result<LoadedRows<Session>, StoreError> {
+        self.database.with_all(async |client| all(client).await).await
+    }
+
+    async fn touch_sessions(&self, seen: Vec<(TokenDigest, Timestamp)>) -> Result<(), StoreError> {
+        for piece in seen.chunks(TOGETHER) {
+            self.database
+                .transact(piece.to_vec(), |tx, seen| Box::pin(touch(tx, seen)))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn mark_reauthenticated(
+        &self,
+        digest: TokenDigest,
+        at: Timestamp,
+        password_changed_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.database
+            .transact(
+                (digest, at, password_changed_at),
+                |tx, (digest, at, password_changed_at)| {
+                    Box::pin(mark_reauthenticated(tx, digest, *at, *password_changed_at))
+                },
+            )
+            .await
+    }
+
+    async fn end_sessions(&self, which: SessionsToEnd) -> Result<usize, StoreError> {
+        self.database
+            .transact(which, |tx, which| Box::pin(end(tx, *which)))
+            .await
+    }
+}
 
 /// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked, or the
 /// access key, their sessions were ended then, and this one must not outlive that.
-pub(super) async fn put(
+async fn put(
     tx: &Transaction<'_>,
     session: &Session,
     replaces: Option<TokenDigest>,
@@ -56,7 +107,7 @@ pub(super) async fn insert(client: &impl GenericClient, session: &Session) -> Re
     Ok(())
 }
 
-pub(super) async fn all(client: &impl GenericClient) -> Result<LoadedRows<Session>, OperationError> {
+async fn all(client: &impl GenericClient) -> Result<LoadedRows<Session>, OperationError> {
     let rows = query(client, "SELECT id, account, version, record FROM session", &[]).await?;
     load(&rows, read)
 }
@@ -72,24 +123,20 @@ pub(super) async fn share(
 }
 
 /// Notes when sessions were last used, never back in time.
-pub(super) async fn touch(
-    tx: &Transaction<'_>,
-    seen: &[(TokenDigest, Timestamp)],
-) -> Result<(), OperationError> {
-    let mut latest: HashMap<TokenDigest, Timestamp> = HashMap::new();
+async fn touch(tx: &Transaction<'_>, seen: &[(TokenDigest, Timestamp)]) -> Result<(), OperationError> {
+    let mut uses: HashMap<TokenDigest, Vec<Timestamp>> = HashMap::new();
     for (digest, at) in seen {
-        let known = latest.entry(*digest).or_insert(*at);
-        *known = (*known).max(*at);
+        uses.entry(*digest).or_default().push(*at);
     }
-    let digests: Vec<_> = latest.keys().map(bytes).collect();
+    let digests: Vec<_> = uses.keys().map(bytes).collect();
     change(tx, &digests, |session| {
-        let later = latest
-            .get(&session.digest)
-            .filter(|at| rules::is_later_use(**at, session.last_seen_at));
-        later.is_some_and(|at| {
-            session.last_seen_at = *at;
-            true
-        })
+        let known = session.last_seen_at;
+        for at in uses.get(&session.digest).into_iter().flatten() {
+            if rules::is_later_use(*at, session.last_seen_at) {
+                session.last_seen_at = *at;
+            }
+        }
+        session.last_seen_at != known
     })
     .await
 }

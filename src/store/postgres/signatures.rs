@@ -3,14 +3,35 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_trait::async_trait;
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 
+use super::PostgresStore;
 use super::error::OperationError;
 use super::row::{encode, execute, micros, query_value};
 use crate::model::SignatureDigest;
-use crate::store::SpendSignature;
 use crate::store::record::SpentUntil;
+use crate::store::{SignatureStore, SpendSignature, StoreError};
+
+#[async_trait]
+impl SignatureStore for PostgresStore {
+    async fn claim_signature(
+        &self,
+        digest: SignatureDigest,
+        until: Timestamp,
+    ) -> Result<SpendSignature, StoreError> {
+        self.database
+            .with(async |client| self.signatures.claim(client, &digest, until).await)
+            .await
+    }
+
+    async fn release_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError> {
+        self.database
+            .with(async |client| self.signatures.release(client, &digest).await)
+            .await
+    }
+}
 
 /// How many are remembered at most: about 150 MB of the database.
 const MOST: usize = 1 << 19;

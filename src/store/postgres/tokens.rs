@@ -1,15 +1,48 @@
 //! Mailed tokens. One that is used up is removed; an account has at most one for a purpose.
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::PostgresStore;
 use super::error::OperationError;
-use super::row::{account_of, bytes, decode, encode, execute, micros, query_opt, query_value, uuid};
+use super::row::{account_of, bytes, decode, encode, execute, micros, query_opt, uuid};
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{EmailToken, Mail, Purpose, TokenDigest};
-use crate::store::{ConsumeToken, SessionsToEnd, TokenEffect, rules};
+use crate::store::rules::AccountChange;
+use crate::store::{ConsumeToken, SessionsToEnd, StoreError, TokenEffect, TokenStore};
+
+#[async_trait]
+impl TokenStore for PostgresStore {
+    async fn save_token(&self, token: EmailToken) -> Result<(), StoreError> {
+        self.database
+            .transact(token, |tx, token| Box::pin(put(tx, token)))
+            .await
+    }
+
+    async fn token(&self, digest: TokenDigest) -> Result<Option<EmailToken>, StoreError> {
+        self.database
+            .with(async |client| by_digest(client, &digest).await)
+            .await
+    }
+
+    async fn consume_token(
+        &self,
+        digest: TokenDigest,
+        effect: TokenEffect,
+        mails: Vec<Mail>,
+        now: Timestamp,
+    ) -> Result<ConsumeToken, StoreError> {
+        self.database
+            .transact(
+                (digest, effect, mails, now),
+                |tx, (digest, effect, mails, now)| Box::pin(consume(tx, digest, effect, mails, *now)),
+            )
+            .await
+    }
+}
 
 /// Keeps a token in place of the account's earlier one for the same purpose; none if the account is gone.
 pub(super) async fn put(tx: &Transaction<'_>, token: &EmailToken) -> Result<(), OperationError> {
@@ -40,7 +73,7 @@ pub(super) async fn insert(client: &impl GenericClient, token: &EmailToken) -> R
     Ok(())
 }
 
-pub(super) async fn by_digest(
+async fn by_digest(
     client: &impl GenericClient,
     digest: &TokenDigest,
 ) -> Result<Option<EmailToken>, OperationError> {
@@ -78,7 +111,7 @@ pub(super) async fn void(
     Ok(())
 }
 
-pub(super) async fn consume(
+async fn consume(
     tx: &Transaction<'_>,
     digest: &TokenDigest,
     effect: &TokenEffect,
@@ -89,54 +122,30 @@ pub(super) async fn consume(
     let Some(token) = by_digest(tx, digest).await? else {
         return Ok(ConsumeToken::Void);
     };
-    let Some(before) = accounts::lock(tx, token.account).await? else {
+    let Some(account) = accounts::lock(tx, token.account).await? else {
         return Ok(ConsumeToken::Void);
     };
-    if !rules::serves_account(&token, &before, now) || !effect.serves(token.purpose) {
+    let Some(change) = AccountChange::by_token(&token, effect.clone(), account, now) else {
         return Ok(ConsumeToken::Void);
+    };
+    if let Some(email) = change.new_email()
+        && accounts::is_address_taken(tx, email).await?
+    {
+        return Ok(ConsumeToken::EmailTaken);
     }
-    let mut after = before.clone();
-    match effect {
-        TokenEffect::VerifyEmail => after.email_verified = true,
-        TokenEffect::SetPassword {
-            password_hash,
-            at,
-            disowns,
-        } => {
-            after.password_hash.clone_from(password_hash);
-            after.password_changed_at = *at;
-            if *disowns {
-                after.agreements.clear();
-            }
-            after.email_verified |= token.purpose == Purpose::Reset;
-        }
-        TokenEffect::ChangeEmail => {
-            let sql = "SELECT EXISTS (SELECT FROM account WHERE email = $1 AND id <> $2)";
-            let id = uuid(token.account.as_bytes());
-            if query_value(tx, sql, &[&token.email.key(), &id]).await? {
-                return Ok(ConsumeToken::EmailTaken);
-            }
-            after.email = token.email.clone();
-            after.email_verified = true;
-        }
-    }
-    rules::void_pending_email(&before, &mut after);
     // One statement that says whether it was this call that used it up.
     let sql = "DELETE FROM mailed_token WHERE digest = $1";
     if execute(tx, sql, &[&bytes(digest)]).await? == 0 {
         return Ok(ConsumeToken::Void);
     }
-    if let TokenEffect::SetPassword { .. } = effect {
+    if effect.sets_password() {
         sessions::end(tx, SessionsToEnd::Account(token.account, None)).await?;
         let sql = "DELETE FROM account_failures WHERE account = $1";
         execute(tx, sql, &[&uuid(token.account.as_bytes())]).await?;
     }
-    accounts::replace(tx, &before, &after).await?;
+    accounts::replace(tx, &change).await?;
     mails::enqueue(tx, new_mails).await?;
-    Ok(ConsumeToken::Consumed {
-        before: Box::new(before),
-        after: Box::new(after),
-    })
+    Ok(change.into())
 }
 
 /// What it is for, as its column says.

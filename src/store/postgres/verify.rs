@@ -330,14 +330,10 @@ fn event(row: &Row) -> Result<(), OperationError> {
         AuditCursor::at(event.time).micros == place.micros,
         "it is of another moment",
     )?;
-    let digests = |subjects: Vec<AuditSubject>| -> Vec<_> { subjects.iter().map(audit::digest).collect() };
-    let (all, least) = (
-        digests(AuditSubject::of(&event)),
-        digests(AuditSubject::written_in(&event)),
-    );
+    let mut about: Vec<_> = AuditSubject::of(&event).iter().map(audit::digest).collect();
+    about.sort_unstable();
     let found: Vec<Vec<u8>> = row.try_get("subjects")?;
-    let is_its = found.iter().all(|subject| all.contains(subject))
-        && least.iter().all(|subject| found.contains(subject));
+    let is_its = found == about;
     require(name, is_its, "it is about somebody else")
 }
 

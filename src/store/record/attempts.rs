@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{RecordError, StoredRecord, only_version_1, version_1};
-use crate::store::StoreError;
+use crate::store::{KeptFailures, StoreError};
 
 /// The consecutive failures of a subject, and its lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,14 +29,18 @@ pub(in crate::store) struct StoredLock {
     pub(in crate::store) ends: Duration,
 }
 
-impl StoredLock {
-    /// One that began elsewhere: it lasts by the wall clock.
-    pub(in crate::store) fn from_elsewhere(lasts: Duration, until: Timestamp) -> Self {
-        Self {
-            lasts,
-            until,
+/// Failures that were counted elsewhere: a lock lasts by the wall clock.
+impl From<&KeptFailures> for Failures {
+    fn from(kept: &KeptFailures) -> Self {
+        let lock = kept.lock.map(|lock| StoredLock {
+            lasts: Duration::try_from(lock.lasts).unwrap_or_default(),
+            until: lock.until,
             run: Run::ELSEWHERE,
             ends: Duration::ZERO,
+        });
+        Self {
+            count: kept.count,
+            lock,
         }
     }
 }

@@ -49,30 +49,20 @@ pub(in crate::store) enum RecordError {
 
 /// A record of version 1.
 pub(in crate::store) fn version_1<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {
-    write(1, record)
-}
-
-/// A record of some version.
-fn write<T: Serialize>(version: u8, record: &T) -> Result<Vec<u8>, StoreError> {
-    let mut value = vec![version];
+    let mut value = vec![1];
     serde_json::to_writer(&mut value, record)
         .map_err(|error| StoreError::Unavailable(format!("a record cannot be written: {error}")))?;
     Ok(value)
 }
 
-/// What a record of the only version that there is says.
+/// Reads a record of the only version that there is.
 pub(in crate::store) fn only_version_1<T: DeserializeOwned>(
     version: u8,
     json: &[u8],
 ) -> Result<T, RecordError> {
-    match version {
-        1 => read(version, json),
-        _ => Err(RecordError::Version(version)),
+    if version != 1 {
+        return Err(RecordError::Version(version));
     }
-}
-
-/// What a record says, as the struct of its version has it.
-fn read<T: DeserializeOwned>(version: u8, json: &[u8]) -> Result<T, RecordError> {
     serde_json::from_slice(json).map_err(|error| RecordError::Json {
         version,
         column: error.column(),

@@ -3,21 +3,87 @@
 use std::ops::ControlFlow;
 
 use ::sled::IVec;
+use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, RowKind};
-use super::record::{self, StoredRecord};
+use super::record;
 use super::rows::{Rows, WriteBatch};
 use super::{access_keys, admin_queries, invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Purpose, TokenDigest, Username};
-use crate::store::rules::GuardedGroup;
+use crate::store::rules::{AccountChange, GuardedGroup};
 use crate::store::{
-    AccountEdit, CreateAccount, DeleteAccount, EditAccount, StoreError, UpdateAccount, rules,
+    AccountEdit, AccountStore, CreateAccount, DeleteAccount, EditAccount, Precondition, StoreError, rules,
 };
 
-pub(super) fn create(
+#[async_trait]
+impl AccountStore for SledStore {
+    async fn create_account_and_mail(
+        &self,
+        account: Account,
+        invitation: Option<TokenDigest>,
+        mails: Vec<Mail>,
+        now: Timestamp,
+    ) -> Result<CreateAccount, StoreError> {
+        let verified_only = self.verified_only;
+        self.change(move |group| create(group, &account, invitation, verified_only, &mails, now))
+            .await
+    }
+
+    async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
+        self.change(move |group| create_all(group, &accounts)).await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.open.engine.with(|tree| tree.read(&key::account(id)))
+    }
+
+    async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        self.open.engine.with(|tree| by_email(tree, email))
+    }
+
+    async fn account_by_username(&self, username: &Username) -> Result<Option<Account>, StoreError> {
+        self.open.engine.with(|tree| by_username(tree, username))
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        let after = after.map(|id| key::account(id).into());
+        self.read_all(move |engine| list(engine, after, limit)).await
+    }
+
+    async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError> {
+        let guarded = self.guarded(group);
+        self.open
+            .engine
+            .with(|tree| has_active_members(tree, &guarded, None))
+    }
+
+    async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError> {
+        self.open.engine.with(|tree| members(tree, group))
+    }
+
+    async fn edit_account(
+        &self,
+        id: AccountId,
+        edit: AccountEdit,
+        guarded: &str,
+    ) -> Result<EditAccount, StoreError> {
+        let guarded = self.guarded(guarded);
+        let spared = Precondition::spared_session(self.precondition.as_deref(), id);
+        self.change(move |group| self::edit(group, id, &edit, &guarded, spared))
+            .await
+    }
+
+    async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
+        let guarded = self.guarded(guarded);
+        self.change(move |group| delete(group, id, &guarded)).await
+    }
+}
+
+fn create(
     batch: &mut WriteBatch<'_>,
     account: &Account,
     invitation: Option<TokenDigest>,
@@ -45,15 +111,12 @@ pub(super) fn create(
     if let Some(digest) = invitation {
         invitations::remove(batch, &digest)?;
     }
-    insert(batch, account)?;
+    insert(batch, &rules::new_account(account))?;
     mails::enqueue(batch, new_mails)?;
     Ok(CreateAccount::Created)
 }
 
-pub(super) fn create_all(
-    batch: &mut WriteBatch<'_>,
-    accounts: &[Account],
-) -> Result<Vec<CreateAccount>, StoreError> {
+fn create_all(batch: &mut WriteBatch<'_>, accounts: &[Account]) -> Result<Vec<CreateAccount>, StoreError> {
     let create = |account: &Account| create(batch, account, None, false, &[], account.created_at);
     accounts.iter().map(create).collect()
 }
@@ -71,13 +134,13 @@ pub(super) fn insert(batch: &mut WriteBatch<'_>, account: &Account) -> Result<()
     admin_queries::index(batch, None, Some(account))
 }
 
-pub(super) fn by_email(rows: &impl Rows, email: &Email) -> Result<Option<Account>, StoreError> {
+fn by_email(rows: &impl Rows, email: &Email) -> Result<Option<Account>, StoreError> {
     let index = key::email(email);
     let id: Option<AccountId> = rows.read(&index)?;
     id.map(|id| rows.indexed(&index, &key::account(id))).transpose()
 }
 
-pub(super) fn by_username(rows: &impl Rows, username: &Username) -> Result<Option<Account>, StoreError> {
+fn by_username(rows: &impl Rows, username: &Username) -> Result<Option<Account>, StoreError> {
     let index = key::username(username);
     let Some(id) = rows.read::<Option<AccountId>>(&index)?.flatten() else {
         return Ok(None);
@@ -87,7 +150,7 @@ pub(super) fn by_username(rows: &impl Rows, username: &Username) -> Result<Optio
 }
 
 /// The accounts in a group, in the order of their ids.
-pub(super) fn members(rows: &impl Rows, name: &str) -> Result<Vec<Account>, StoreError> {
+fn members(rows: &impl Rows, name: &str) -> Result<Vec<Account>, StoreError> {
     let mut accounts: Vec<Account> = Vec::new();
     for row in rows.scan(&key::members(name)) {
         let (index, _) = row?;
@@ -100,7 +163,7 @@ pub(super) fn members(rows: &impl Rows, name: &str) -> Result<Vec<Account>, Stor
 }
 
 /// Up to `limit` accounts in the order of their ids, from the one after the key `after`.
-pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<Account>, StoreError> {
+fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<Account>, StoreError> {
     let mut accounts = Vec::new();
     engine.pieces(&RowKind::Account.prefix(), after, |_, rows| {
         for (key, value) in rows.iter().take(limit - accounts.len()) {
@@ -115,26 +178,8 @@ pub(super) fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result
     Ok(accounts)
 }
 
-/// Replaces an account; a new password ends its sessions, except `spared`.
-pub(super) fn update(
-    batch: &mut WriteBatch<'_>,
-    expected: &Account,
-    changed: Account,
-    guarded: &GuardedGroup,
-    spared: Option<TokenDigest>,
-) -> Result<UpdateAccount, StoreError> {
-    let Some(current) = batch.read::<Account>(&key::account(expected.id))? else {
-        return Ok(UpdateAccount::Changed);
-    };
-    // As rows, because two spellings of an address are equal as values.
-    if current.encode()? != expected.encode()? {
-        return Ok(UpdateAccount::Changed);
-    }
-    Ok(change(batch, current, changed, guarded, &[], spared)?.into())
-}
-
 /// Applies an edit to an account as it is; a new password ends its sessions, except `spared`.
-pub(super) fn edit(
+fn edit(
     batch: &mut WriteBatch<'_>,
     id: AccountId,
     edit: &AccountEdit,
@@ -145,87 +190,64 @@ pub(super) fn edit(
         return Ok(EditAccount::Absent);
     };
     let mut changed = current.clone();
-    match edit(&mut changed) {
-        Some(new_mails) => change(batch, current, changed, guarded, &new_mails, spared),
-        None => Ok(EditAccount::Refused),
-    }
-}
-
-fn change(
-    batch: &mut WriteBatch<'_>,
-    current: Account,
-    mut changed: Account,
-    guarded: &GuardedGroup,
-    new_mails: &[Mail],
-    spared: Option<TokenDigest>,
-) -> Result<EditAccount, StoreError> {
-    changed.id = current.id;
-    rules::void_pending_email(&current, &mut changed);
-    changed.former_usernames.clone_from(&current.former_usernames);
-    if changed.username != current.username {
-        let owner = batch.read::<Option<AccountId>>(&key::username(&changed.username))?;
-        if owner.is_some_and(|owner| owner != Some(changed.id)) {
-            return Ok(EditAccount::UsernameTaken(changed.username));
+    let Some(new_mails) = edit(&mut changed) else {
+        return Ok(EditAccount::Refused);
+    };
+    let change = AccountChange::new(current, changed);
+    if let Some(username) = change.new_username() {
+        let owner = batch.read::<Option<AccountId>>(&key::username(username))?;
+        if owner.is_some_and(|owner| owner != Some(id)) {
+            return Ok(EditAccount::UsernameTaken(username.clone()));
         }
-        changed
-            .former_usernames
-            .retain(|former| *former != changed.username);
-        changed.former_usernames.push(current.username.clone());
     }
-    if changed.email != current.email && batch.value(&key::email(&changed.email))?.is_some() {
-        return Ok(EditAccount::EmailTaken(changed.email));
+    if let Some(email) = change.new_email()
+        && batch.value(&key::email(email))?.is_some()
+    {
+        return Ok(EditAccount::EmailTaken(email.clone()));
     }
-    let stays = guarded.is_active_member(&changed);
-    if !stays && is_last_active_member(batch, &current, guarded)? {
+    if change.leaves(guarded) && !has_active_members(batch, guarded, Some(id))? {
         return Ok(EditAccount::LastMember);
     }
-    if changed.password_changed_at != current.password_changed_at {
-        sessions::end_of_account(batch, changed.id, spared)?;
+    if let Some(at) = change.new_password_at() {
+        sessions::end_of_account(batch, id, spared)?;
         if let Some(spared) = spared {
-            let at = changed.password_changed_at;
             sessions::mark_reauthenticated(batch, &spared, at, at)?;
         }
     }
-    replace(batch, &current, &changed)?;
-    mails::enqueue(batch, new_mails)?;
-    Ok(EditAccount::Edited {
-        before: Box::new(current),
-        after: Box::new(changed),
-    })
+    replace(batch, &change)?;
+    mails::enqueue(batch, &new_mails)?;
+    Ok(change.into())
 }
 
-/// Writes an account in place of what it was, and its indexes. If it has a new password or address, its tokens are void and
-/// mails that would get one are withdrawn; the one that moves it, if another change of the address is pending, or none.
-pub(super) fn replace(
-    batch: &mut WriteBatch<'_>,
-    current: &Account,
-    changed: &Account,
-) -> Result<(), StoreError> {
-    if changed.email != current.email {
-        batch.remove(key::email(&current.email));
-        batch.put(key::email(&changed.email), &changed.id)?;
+/// Writes an account in place of what it was, and its indexes; voids tokens and withdraws mails that the change makes
+/// useless.
+pub(super) fn replace(batch: &mut WriteBatch<'_>, change: &AccountChange) -> Result<(), StoreError> {
+    let AccountChange { before, after } = change;
+    if change.new_email().is_some() {
+        batch.remove(key::email(&before.email));
+        batch.put(key::email(&after.email), &after.id)?;
     }
-    if changed.username != current.username {
+    if change.new_username().is_some() {
         // The row of the former one stays: it is the account's for ever.
-        batch.put(key::username(&changed.username), &Some(changed.id))?;
+        batch.put(key::username(&after.username), &Some(after.id))?;
     }
-    for name in current.groups.difference(&changed.groups) {
-        batch.remove(key::member(name, current.id));
+    for name in before.groups.difference(&after.groups) {
+        batch.remove(key::member(name, after.id));
     }
-    for name in changed.groups.difference(&current.groups) {
-        batch.put(key::member(name, changed.id), &())?;
+    for name in after.groups.difference(&before.groups) {
+        batch.put(key::member(name, after.id), &())?;
     }
-    admin_queries::index(batch, Some(current), Some(changed))?;
-    if rules::voids_tokens(current, changed) {
-        tokens::void_all(batch, changed.id)?;
-        mails::withdraw_resets(batch, &current.email)?;
-    } else if changed.pending_email != current.pending_email {
-        tokens::void(batch, changed.id, Purpose::ChangeEmail)?;
+    admin_queries::index(batch, Some(before), Some(after))?;
+    if change.voids_tokens() {
+        tokens::void_all(batch, after.id)?;
+        mails::withdraw_resets(batch, &before.email)?;
+    } else if change.replaces_pending_email() {
+        tokens::void(batch, after.id, Purpose::ChangeEmail)?;
     }
-    batch.put(key::account(changed.id), changed)
+    batch.put(key::account(after.id), after)
 }
 
-pub(super) fn delete(
+fn delete(
     batch: &mut WriteBatch<'_>,
     id: AccountId,
     guarded: &GuardedGroup,
@@ -233,7 +255,7 @@ pub(super) fn delete(
     let Some(account) = batch.read::<Account>(&key::account(id))? else {
         return Ok(DeleteAccount::Absent);
     };
-    if is_last_active_member(batch, &account, guarded)? {
+    if guarded.is_active_member(&account) && !has_active_members(batch, guarded, Some(id))? {
         return Ok(DeleteAccount::LastMember);
     }
     sessions::end_of_account(batch, id, None)?;
@@ -251,14 +273,6 @@ pub(super) fn delete(
     }
     batch.remove(key::account(id));
     Ok(DeleteAccount::Deleted)
-}
-
-fn is_last_active_member(
-    rows: &impl Rows,
-    account: &Account,
-    guarded: &GuardedGroup,
-) -> Result<bool, StoreError> {
-    Ok(guarded.is_active_member(account) && !has_active_members(rows, guarded, Some(account.id))?)
 }
 
 /// Whether anybody is in the group who may sign in, other than `but`.

@@ -24,7 +24,7 @@ const LOOKS: usize = 5_000;
 
 /// The form of the rows that accounts, and mails that may be withdrawn, are found by. Another number has all of them
 /// written anew at the next start.
-const FORM: IndexForm = IndexForm(2);
+const FORM: IndexForm = IndexForm(1);
 
 /// Has an account found where it is now, and no longer where it was.
 pub(super) fn index(

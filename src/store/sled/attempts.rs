@@ -5,16 +5,55 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
+use super::SledStore;
 use super::key;
 use super::record::{self, Failures, Run, UnknownFailures};
 use super::rows::{Rows, WriteBatch};
 use crate::clock::Clock;
 use crate::model::{LockoutPolicy, LockoutSubject};
 use crate::store::attempt_counter::{self, AttemptCounter, CountedAttempt, ELSEWHERE, WAYS};
-use crate::store::{AttemptOutcome, StoreError};
+use crate::store::{AttemptOutcome, AttemptStore, StoreError};
+
+#[async_trait]
+impl AttemptStore for SledStore {
+    async fn record_attempt(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<AttemptOutcome, StoreError> {
+        let attempts = self.open.attempts.clone();
+        self.change(move |group| attempts.record(group, subject, policy))
+            .await
+    }
+
+    async fn clear_attempts(&self, subject: LockoutSubject) -> Result<(), StoreError> {
+        let attempts = self.open.attempts.clone();
+        self.change(move |group| attempts.clear(group, subject)).await
+    }
+
+    async fn withdraw_attempt(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<(), StoreError> {
+        let attempts = self.open.attempts.clone();
+        self.change(move |group| attempts.withdraw(group, subject, policy))
+            .await
+    }
+
+    async fn locked_for(
+        &self,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<Option<Duration>, StoreError> {
+        self.open
+            .engine
+            .with(|tree| self.open.attempts.locked_for(tree, subject, policy))
+    }
+}
 
 /// Counts, and knows where.
 #[derive(Clone, Debug)]
@@ -102,17 +141,16 @@ impl Attempts {
     /// Where a subject's failures are. An account that was removed meanwhile has no row of its own: what is tried
     /// there counts like what is tried at an unknown name. So does an access key that does not exist.
     fn place(&self, rows: &impl Rows, subject: LockoutSubject) -> Result<AttemptKey, StoreError> {
-        let digest = match subject {
+        match subject {
             LockoutSubject::Account(id) if rows.value(&key::account(id))?.is_some() => {
                 return Ok(AttemptKey::OfKnown(key::attempts(id)));
             }
-            LockoutSubject::Account(id) => Sha256::digest(id.as_bytes()).into(),
             LockoutSubject::AccessKey(id) if rows.value(&key::access_key(id))?.is_some() => {
                 return Ok(AttemptKey::OfKnown(key::key_attempts(id)));
             }
-            LockoutSubject::AccessKey(id) => Sha256::digest(id.as_bytes()).into(),
-            LockoutSubject::Unknown(digest) => digest,
-        };
+            _ => {}
+        }
+        let digest = attempt_counter::name_of(subject);
         let set = attempt_counter::set_of(&self.slot_key, &digest);
         Ok(AttemptKey::InSet(set, key::unknown(set, &digest)))
     }

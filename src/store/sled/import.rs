@@ -2,14 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::data_dir::DataDir;
 use super::engine::Engine;
 use super::key::{self, RowKind};
-use super::record::{self, Failures, MailQuota, Meta, Run, StoredLock};
+use super::record::{self, Failures, MailQuota, Meta, Run};
 use super::reserved_space::ReservedSpace;
 use super::rows::{Rows, WriteBatch};
 use super::{
@@ -18,12 +17,9 @@ use super::{
 use super::{attempts::Attempts, verify};
 use crate::clock::Clock;
 use crate::ids::AccountId;
-use crate::model::{Account, AuditCursor, LockoutSubject};
-use crate::random::Random;
+use crate::model::AuditCursor;
+use crate::store::rules::import::{ImportOrder, given_up, require_sound};
 use crate::store::{Import, KeptFailures, PutError, Record, StoreError};
-
-/// Faults that are told of one import.
-const FAULTS_TOLD: usize = 5;
 
 impl SledStore {
     /// Begins to fill a new store in the folder `path`, which has none, or one in which nothing was ever kept.
@@ -37,14 +33,13 @@ impl SledStore {
         reserved_space.lay()?;
         let engine = Engine::new(path);
         engine.open()?;
-        let slot_key = Random::system().bytes();
+        let order = ImportOrder::new();
         Ok(Box::new(SledImport(Some(OpenImport {
             engine: Arc::new(engine),
             data_dir,
-            attempts: Attempts::new(clock.clone(), Run(1), slot_key),
+            attempts: Attempts::new(clock.clone(), Run(1), order.names_key),
             clock,
-            slot_key,
-            names_key: NamesKeySource::Ours,
+            order,
             events: 0,
         }))))
     }
@@ -84,21 +79,9 @@ struct OpenImport {
     data_dir: DataDir,
     attempts: Attempts,
     clock: Clock,
-    slot_key: [u8; 32],
-    names_key: NamesKeySource,
+    order: ImportOrder,
     /// How many events there are.
     events: u64,
-}
-
-/// What decides where names are that belong to nobody.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum NamesKeySource {
-    /// Made here; it may still be replaced.
-    Ours,
-    /// That of the store from which the records come.
-    Theirs,
-    /// Made here, and there are names.
-    InUse,
 }
 
 #[async_trait]
@@ -116,10 +99,6 @@ impl Import for SledImport {
             .await
             .map_err(|_| given_up())?
     }
-}
-
-fn given_up() -> StoreError {
-    StoreError::Unavailable("the import was given up".to_owned())
 }
 
 impl OpenImport {
@@ -150,6 +129,9 @@ impl OpenImport {
         batch: &mut WriteBatch<'_>,
         record: &Record,
     ) -> Result<Result<(), String>, StoreError> {
+        if let Err(why) = self.order.admit(record) {
+            return Ok(Err(why.to_owned()));
+        }
         let owner = match record {
             Record::AccessKey(key) => Some(key.account),
             Record::Session(session) => Some(session.account),
@@ -171,27 +153,12 @@ impl OpenImport {
         }
         match record {
             Record::NamesKey(given) => {
-                if self.names_key != NamesKeySource::Ours {
-                    return Ok(Err("it comes after names, or for a second time".to_owned()));
-                }
-                self.names_key = NamesKeySource::Theirs;
-                self.slot_key = given.key;
                 self.attempts = Attempts::new(self.clock.clone(), Run(1), given.key);
             }
             Record::DataKey(wrapped) => batch.put(key::data_key(), wrapped)?,
-            Record::Account(account) => {
-                if has_a_username_twice(account) {
-                    return Ok(Err("it has a username twice".to_owned()));
-                }
-                accounts::insert(batch, account)?;
-            }
+            Record::Account(account) => accounts::insert(batch, account)?,
             Record::RetiredUsername(username) => batch.put(key::username(username), &None::<AccountId>)?,
-            Record::AccessKey(key) => {
-                if batch.value(&key::data_key())?.is_none() {
-                    return Ok(Err("there is no data-key before it".to_owned()));
-                }
-                access_keys::insert(batch, key)?;
-            }
+            Record::AccessKey(key) => access_keys::insert(batch, key)?,
             Record::Failures(failures) => return self.put_failures(batch, failures),
             Record::Session(session) => sessions::insert(batch, session)?,
             Record::Invitation(invitation) => invitations::create(batch, invitation)?,
@@ -218,15 +185,7 @@ impl OpenImport {
         batch: &mut WriteBatch<'_>,
         kept: &KeptFailures,
     ) -> Result<Result<(), String>, StoreError> {
-        let failures = Failures {
-            count: kept.count,
-            lock: kept.lock.map(|lock| {
-                StoredLock::from_elsewhere(Duration::try_from(lock.lasts).unwrap_or_default(), lock.until)
-            }),
-        };
-        if matches!(kept.of, LockoutSubject::Unknown(_)) && self.names_key == NamesKeySource::Ours {
-            self.names_key = NamesKeySource::InUse;
-        }
+        let failures = Failures::from(kept);
         Ok(if self.attempts.insert(batch, kept.of, &failures, kept.last)? {
             Ok(())
         } else {
@@ -237,15 +196,11 @@ impl OpenImport {
     fn finish(mut self) -> Result<(), StoreError> {
         let mut changes = admin_queries::form_row()?;
         let meta = Meta {
-            slot_key: self.slot_key,
+            slot_key: self.order.names_key,
         };
         changes.insert(key::meta(), Some(record::StoredRecord::encode(&meta)?.into()));
         self.engine.apply(&changes)?;
-        let mut faults = verify::run(&self.engine)?.faults;
-        if !faults.is_empty() {
-            faults.truncate(FAULTS_TOLD);
-            return Err(StoreError::Corrupt(faults.join("; ")));
-        }
+        require_sound(verify::run(&self.engine)?)?;
         self.engine.sync()?;
         self.data_dir.commit()?;
         Ok(())
@@ -291,16 +246,4 @@ fn rows_of(record: &Record) -> Vec<Vec<u8>> {
         // Looked for elsewhere, or as many as there are.
         Record::NamesKey(_) | Record::Failures(_) | Record::AuditEvent(_) => Vec::new(),
     }
-}
-
-fn has_a_username_twice(account: &Account) -> bool {
-    let mut all: Vec<_> = account
-        .former_usernames
-        .iter()
-        .chain([&account.username])
-        .collect();
-    let count = all.len();
-    all.sort();
-    all.dedup();
-    all.len() < count
 }

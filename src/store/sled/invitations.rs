@@ -2,16 +2,36 @@
 
 use std::ops::ControlFlow;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::accounts;
 use super::engine::Engine;
 use super::key::{self, RowKind};
 use super::record;
 use super::rows::{Rows, WriteBatch};
+use super::{SledStore, accounts};
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, TokenDigest};
-use crate::store::{StoreError, rules};
+use crate::store::{InvitationStore, StoreError, rules};
+
+#[async_trait]
+impl InvitationStore for SledStore {
+    async fn create_invitation(&self, invitation: Invitation) -> Result<(), StoreError> {
+        self.change(move |group| create(group, &invitation)).await
+    }
+
+    async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError> {
+        self.open.engine.with(|tree| tree.read(&key::invitation(&digest)))
+    }
+
+    async fn invitations(&self) -> Result<Vec<Invitation>, StoreError> {
+        self.read_all(all).await
+    }
+
+    async fn revoke_invitation(&self, id: InvitationId) -> Result<bool, StoreError> {
+        self.change(move |group| revoke(group, id)).await
+    }
+}
 
 pub(super) fn create(batch: &mut WriteBatch<'_>, invitation: &Invitation) -> Result<(), StoreError> {
     remove(batch, &invitation.digest)?;
@@ -39,7 +59,7 @@ pub(super) fn serves(
 }
 
 /// All of them, oldest first.
-pub(super) fn all(engine: &Engine) -> Result<Vec<Invitation>, StoreError> {
+fn all(engine: &Engine) -> Result<Vec<Invitation>, StoreError> {
     let mut invitations: Vec<Invitation> = Vec::new();
     engine.pieces(&RowKind::Invitation.prefix(), None, |_, rows| {
         for (key, value) in rows {
@@ -103,7 +123,7 @@ pub(super) fn replace_token(
 }
 
 /// Removes the invitation with this public name. Whether there was one.
-pub(super) fn revoke(batch: &mut WriteBatch<'_>, id: InvitationId) -> Result<bool, StoreError> {
+fn revoke(batch: &mut WriteBatch<'_>, id: InvitationId) -> Result<bool, StoreError> {
     match batch.read::<TokenDigest>(&key::invitation_id(id))? {
         Some(digest) => remove(batch, &digest),
         None => Ok(false),

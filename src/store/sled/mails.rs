@@ -4,8 +4,10 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use ::sled::IVec;
+use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, RowKind};
 use super::record::{self, MailQuota};
@@ -13,32 +15,58 @@ use super::rows::{Rows, WriteBatch};
 use super::{invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{Account, Email, Mail, MailState, QueuedMail};
-use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError, rules};
+use crate::store::rules::mails::{self as rules, CompletedMail};
+use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, MailStore, StoreError};
 
-/// How long a mail that failed for good is kept for administrators to see.
-const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
+#[async_trait]
+impl MailStore for SledStore {
+    async fn enqueue_mails(&self, mails: Vec<Mail>) -> Result<(), StoreError> {
+        self.change(move |group| enqueue(group, &mails)).await
+    }
+
+    async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<QueuedMail>, StoreError> {
+        self.change(move |group| take_due(group, now, lease)).await
+    }
+
+    async fn claim_mail(
+        &self,
+        id: MailId,
+        claim: MailClaim,
+        now: Timestamp,
+    ) -> Result<ClaimMail, StoreError> {
+        self.change(move |group| self::claim(group, id, &claim, now))
+            .await
+    }
+
+    async fn complete_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
+        self.change(move |group| complete(group, id, outcome)).await
+    }
+
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
+        let after = after.map(|id| key::mail(id).into());
+        self.read_all(move |engine| list(engine, after, limit)).await
+    }
+
+    async fn count_waiting_mails(&self, at_most: usize) -> Result<usize, StoreError> {
+        self.read_all(move |engine| count_waiting(engine, at_most)).await
+    }
+}
 
 /// Lets mails wait, due at once.
 pub(super) fn enqueue(batch: &mut WriteBatch<'_>, mails: &[Mail]) -> Result<(), StoreError> {
     for mail in mails {
-        let queued = QueuedMail {
-            mail: mail.clone(),
-            attempts: 0,
-            state: MailState::Due(mail.cause.at),
-            reason: None,
-        };
-        put(batch, &queued)?;
+        put(batch, &rules::queued(mail))?;
     }
     Ok(())
 }
 
 /// Takes the mail that has been due for the longest time.
-pub(super) fn take_due(
+fn take_due(
     batch: &mut WriteBatch<'_>,
     now: Timestamp,
     lease: Duration,
 ) -> Result<Option<QueuedMail>, StoreError> {
-    let (index, mut kept) = loop {
+    let (index, kept) = loop {
         let Some((index, _)) = batch.first(&RowKind::MailDue.prefix())? else {
             return Ok(None);
         };
@@ -66,14 +94,13 @@ pub(super) fn take_due(
         return Ok(None);
     }
     batch.remove(index.to_vec());
-    kept.attempts = kept.attempts.saturating_add(1);
-    kept.state = MailState::Due(now.checked_add(lease).unwrap_or(Timestamp::MAX));
-    put(batch, &kept)?;
-    Ok(Some(kept))
+    let taken = rules::taken(kept, now, lease);
+    put(batch, &taken)?;
+    Ok(Some(taken))
 }
 
 /// Counts a taken mail and keeps its token.
-pub(super) fn claim(
+fn claim(
     batch: &mut WriteBatch<'_>,
     id: MailId,
     claim: &MailClaim,
@@ -85,12 +112,10 @@ pub(super) fn claim(
     match &claim.token {
         Some(ClaimToken::Account(token)) => {
             let account: Option<Account> = batch.read(&key::account(token.account))?;
-            if !account.is_some_and(|account| rules::may_carry(&mail, token, &account)) {
-                return Ok(ClaimMail::Gone);
-            }
             let current = tokens::current(batch, token.account, token.purpose)?;
-            if current.is_some_and(|current| rules::supersedes(&current, id, now)) {
-                return Ok(ClaimMail::Superseded);
+            if let Some(refused) = rules::refuse_claim(&mail, token, account.as_ref(), current.as_ref(), now)
+            {
+                return Ok(refused);
             }
         }
         Some(ClaimToken::Invitation(invitation, _))
@@ -164,35 +189,23 @@ pub(super) fn hasten(batch: &mut WriteBatch<'_>, ids: &[MailId], now: Timestamp)
 }
 
 /// Says what became of a mail. Whether it was there.
-pub(super) fn complete(
-    batch: &mut WriteBatch<'_>,
-    id: MailId,
-    outcome: MailOutcome,
-) -> Result<bool, StoreError> {
-    let Some(mut kept) = batch.read::<QueuedMail>(&key::mail(id))? else {
+fn complete(batch: &mut WriteBatch<'_>, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
+    let Some(queued) = batch.read::<QueuedMail>(&key::mail(id))? else {
         return Ok(false);
     };
-    let is_failed = matches!(kept.state, MailState::Failed(_));
-    if matches!(outcome, MailOutcome::Again { .. }) && !is_failed {
-        return Ok(false);
+    match rules::complete(queued.clone(), outcome) {
+        CompletedMail::Unchanged => return Ok(false),
+        CompletedMail::Removed => remove(batch, &queued),
+        CompletedMail::Kept(mail) => {
+            remove(batch, &queued);
+            put(batch, &mail)?;
+        }
     }
-    remove(batch, &kept);
-    (kept.state, kept.reason) = match outcome {
-        MailOutcome::Done => return Ok(true),
-        MailOutcome::Postponed { until, reason } => (MailState::Due(until), Some(reason)),
-        MailOutcome::Failed { at, reason } => (MailState::Failed(at), Some(reason)),
-        MailOutcome::Again { at } => (MailState::Due(at), kept.reason),
-    };
-    put(batch, &kept)?;
     Ok(true)
 }
 
 /// Up to `limit` mails in the order of their ids, from the one after the key `after`.
-pub(super) fn list(
-    engine: &Engine,
-    after: Option<IVec>,
-    limit: usize,
-) -> Result<Vec<QueuedMail>, StoreError> {
+fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
     let mut mails = Vec::new();
     engine.pieces(&RowKind::Mail.prefix(), after, |_, rows| {
         for (key, value) in rows.iter().take(limit - mails.len()) {
@@ -208,7 +221,7 @@ pub(super) fn list(
 }
 
 /// How many mails wait, up to `at_most`.
-pub(super) fn count_waiting(engine: &Engine, at_most: usize) -> Result<usize, StoreError> {
+fn count_waiting(engine: &Engine, at_most: usize) -> Result<usize, StoreError> {
     let mut count = 0;
     engine.pieces(&RowKind::MailDue.prefix(), None, |_, rows| {
         count += rows.len();
@@ -224,7 +237,7 @@ pub(super) fn count_waiting(engine: &Engine, at_most: usize) -> Result<usize, St
 /// The keys of what nobody needs any more: mails that failed long ago, and counts of mails whose time is over. What
 /// cannot be read is left for `verify` to tell of.
 pub(super) fn stale(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreError> {
-    let failed_by = now.checked_sub(KEEP_FAILED).unwrap_or(Timestamp::MIN);
+    let failed_by = rules::kept_failures_end(now);
     let mut stale = Vec::new();
     engine.pieces(&RowKind::Mail.prefix(), None, |_, rows| {
         stale.extend(rows.iter().filter_map(|(key, value)| {

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::store::record::{only_version_1, version_1};
 
 pub(super) use crate::store::record::{
-    Failures, MailQuota, Meta, RecordError, Run, SpentUntil, StoredLock, StoredRecord, UnknownFailures,
+    Failures, MailQuota, Meta, RecordError, Run, SpentUntil, StoredRecord, UnknownFailures,
 };
 
 /// Reads the value of the row with this key.

@@ -2,19 +2,54 @@
 
 use std::ops::ControlFlow;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, RowKind};
 use super::record;
 use super::rows::{self, Rows, WriteBatch};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, Account, AccountStatus, Session, TokenDigest};
-use crate::store::{LoadedRows, PutSession, SessionsToEnd, StoreError, rules};
+use crate::store::{LoadedRows, PutSession, SessionStore, SessionsToEnd, StoreError, rules};
+
+#[async_trait]
+impl SessionStore for SledStore {
+    async fn put_session(
+        &self,
+        session: Session,
+        replaces: Option<TokenDigest>,
+    ) -> Result<PutSession, StoreError> {
+        self.change(move |group| put(group, &session, replaces)).await
+    }
+
+    async fn load_sessions(&self) -> Result<LoadedRows<Session>, StoreError> {
+        self.read_all(all).await
+    }
+
+    async fn touch_sessions(&self, seen: Vec<(TokenDigest, Timestamp)>) -> Result<(), StoreError> {
+        self.change(move |group| touch(group, &seen)).await
+    }
+
+    async fn mark_reauthenticated(
+        &self,
+        digest: TokenDigest,
+        at: Timestamp,
+        password_changed_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change(move |group| mark_reauthenticated(group, &digest, at, password_changed_at))
+            .await
+    }
+
+    async fn end_sessions(&self, which: SessionsToEnd) -> Result<usize, StoreError> {
+        self.change(move |group| end_some(group, which)).await
+    }
+}
 
 /// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked, or the
 /// access key, their sessions were ended then, and this one must not outlive that.
-pub(super) fn put(
+fn put(
     batch: &mut WriteBatch<'_>,
     session: &Session,
     replaces: Option<TokenDigest>,
@@ -43,7 +78,7 @@ pub(super) fn insert(batch: &mut WriteBatch<'_>, session: &Session) -> Result<()
     batch.put(key::session_of(session.account, &session.digest), &())
 }
 
-pub(super) fn all(engine: &Engine) -> Result<LoadedRows<Session>, StoreError> {
+fn all(engine: &Engine) -> Result<LoadedRows<Session>, StoreError> {
     rows::load(engine, RowKind::Session, RowKind::SessionOf)
 }
 
@@ -65,7 +100,7 @@ pub(super) fn made_before(engine: &Engine, time: Timestamp) -> Result<Vec<TokenD
 }
 
 /// Notes when sessions were last used, never back in time.
-pub(super) fn touch(batch: &mut WriteBatch<'_>, seen: &[(TokenDigest, Timestamp)]) -> Result<(), StoreError> {
+fn touch(batch: &mut WriteBatch<'_>, seen: &[(TokenDigest, Timestamp)]) -> Result<(), StoreError> {
     for (digest, at) in seen {
         let key = key::session(digest);
         if let Some(mut session) = batch.read::<Session>(&key)?
@@ -94,7 +129,7 @@ pub(super) fn mark_reauthenticated(
     Ok(())
 }
 
-pub(super) fn end_some(batch: &mut WriteBatch<'_>, which: SessionsToEnd) -> Result<usize, StoreError> {
+fn end_some(batch: &mut WriteBatch<'_>, which: SessionsToEnd) -> Result<usize, StoreError> {
     match which {
         SessionsToEnd::Token(digest) => end(batch, &digest).map(usize::from),
         SessionsToEnd::Id(id) => match batch.read::<TokenDigest>(&key::session_id(id))? {

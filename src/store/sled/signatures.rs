@@ -5,14 +5,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::sled::IVec;
+use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, RowKind};
 use super::record::SpentUntil;
 use super::rows::{Rows, WriteBatch};
 use crate::model::SignatureDigest;
-use crate::store::{SpendSignature, StoreError};
+use crate::store::{SignatureStore, SpendSignature, StoreError};
+
+#[async_trait]
+impl SignatureStore for SledStore {
+    async fn claim_signature(
+        &self,
+        digest: SignatureDigest,
+        until: Timestamp,
+    ) -> Result<SpendSignature, StoreError> {
+        let signatures = self.open.signatures.clone();
+        self.open
+            .committer
+            .run(move |group| signatures.claim(group, &digest, until))
+            .await
+    }
+
+    async fn release_signature(&self, digest: SignatureDigest) -> Result<bool, StoreError> {
+        let signatures = self.open.signatures.clone();
+        self.open
+            .committer
+            .run(move |group| signatures.release(group, &digest))
+            .await
+    }
+}
 
 /// How many are remembered at most: about 100 MB on disk.
 const MOST: usize = 1 << 19;

@@ -2,8 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, RowKind};
 use super::record;
@@ -11,7 +13,30 @@ use super::rows::{Rows, WriteBatch};
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{Account, EmailToken, Mail, Purpose, TokenDigest};
-use crate::store::{ConsumeToken, StoreError, TokenEffect, rules};
+use crate::store::rules::AccountChange;
+use crate::store::{ConsumeToken, StoreError, TokenEffect, TokenStore};
+
+#[async_trait]
+impl TokenStore for SledStore {
+    async fn save_token(&self, token: EmailToken) -> Result<(), StoreError> {
+        self.change(move |group| put(group, &token)).await
+    }
+
+    async fn token(&self, digest: TokenDigest) -> Result<Option<EmailToken>, StoreError> {
+        self.open.engine.with(|tree| tree.read(&key::token(&digest)))
+    }
+
+    async fn consume_token(
+        &self,
+        digest: TokenDigest,
+        effect: TokenEffect,
+        mails: Vec<Mail>,
+        now: Timestamp,
+    ) -> Result<ConsumeToken, StoreError> {
+        self.change(move |group| consume(group, digest, effect, &mails, now))
+            .await
+    }
+}
 
 /// Keeps a token in place of the account's earlier one for the same purpose; none of an account that is gone.
 pub(super) fn put(batch: &mut WriteBatch<'_>, token: &EmailToken) -> Result<(), StoreError> {
@@ -59,7 +84,7 @@ pub(super) fn void(
     Ok(())
 }
 
-pub(super) fn consume(
+fn consume(
     batch: &mut WriteBatch<'_>,
     digest: TokenDigest,
     effect: TokenEffect,
@@ -69,44 +94,24 @@ pub(super) fn consume(
     let Some(token) = batch.read::<EmailToken>(&key::token(&digest))? else {
         return Ok(ConsumeToken::Void);
     };
-    let before: Account = batch.indexed(&key::token(&digest), &key::account(token.account))?;
-    if !rules::serves_account(&token, &before, now) || !effect.serves(token.purpose) {
+    let account: Account = batch.indexed(&key::token(&digest), &key::account(token.account))?;
+    let sets_password = effect.sets_password();
+    let Some(change) = AccountChange::by_token(&token, effect, account, now) else {
         return Ok(ConsumeToken::Void);
+    };
+    if let Some(email) = change.new_email()
+        && batch.value(&key::email(email))?.is_some()
+    {
+        return Ok(ConsumeToken::EmailTaken);
     }
-    let mut after = before.clone();
-    match effect {
-        TokenEffect::VerifyEmail => after.email_verified = true,
-        TokenEffect::SetPassword {
-            password_hash,
-            at,
-            disowns,
-        } => {
-            after.password_hash = password_hash;
-            after.password_changed_at = at;
-            if disowns {
-                after.agreements.clear();
-            }
-            after.email_verified |= token.purpose == Purpose::Reset;
-            sessions::end_of_account(batch, token.account, None)?;
-            batch.remove(key::attempts(token.account));
-        }
-        TokenEffect::ChangeEmail => {
-            let holder: Option<AccountId> = batch.read(&key::email(&token.email))?;
-            if holder.is_some_and(|holder| holder != token.account) {
-                return Ok(ConsumeToken::EmailTaken);
-            }
-            after.email = token.email.clone();
-            after.email_verified = true;
-        }
+    if sets_password {
+        sessions::end_of_account(batch, token.account, None)?;
+        batch.remove(key::attempts(token.account));
     }
-    rules::void_pending_email(&before, &mut after);
     remove(batch, &token);
-    accounts::replace(batch, &before, &after)?;
+    accounts::replace(batch, &change)?;
     mails::enqueue(batch, mails)?;
-    Ok(ConsumeToken::Consumed {
-        before: Box::new(before),
-        after: Box::new(after),
-    })
+    Ok(change.into())
 }
 
 /// The digests of the tokens of which this is true. One that cannot be read is left for `verify` to tell of.

@@ -306,7 +306,7 @@ fn audit(rows: &impl Rows, key: &[u8], event: &AuditEvent) -> Result<(), StoreEr
     };
     let own = AuditCursor::at(event.time).micros == place.micros && key::audit(place) == key;
     require(key, own, "it holds an event of another moment")?;
-    for subject in AuditSubject::written_in(event) {
+    for subject in AuditSubject::of(event) {
         agree(rows, key, &key::audit_of(&subject, place), &())?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vestibule::clock::Clock;
 use vestibule::store::sled::SledStore;
-use vestibule::store::{MailOutcome, Store};
+use vestibule::store::{MailOutcome, MailStore as _};
 
 use super::{CONFIG, add, site};
 use crate::harness::{Program, Site};

@@ -57,6 +57,8 @@ macro_rules! conformance {
                 an_address_serves_one_account_in_any_case
                 a_username_is_never_given_again
                 accounts_are_created_together_each_or_not
+                accounts_that_are_there_are_not_created_again
+                a_new_account_had_no_other_username
                 accounts_come_in_the_order_they_were_made
                 a_group_has_active_members_while_somebody_is_in_it
                 a_change_replaces_the_account_that_was_read
@@ -87,6 +89,7 @@ macro_rules! conformance {
                 a_session_needs_an_account_that_may_sign_in
                 touched_sessions_never_go_back_or_come_back
                 a_use_that_a_clock_ahead_noted_is_followed_by_others
+                uses_that_are_noted_together_are_noted_in_their_order
                 sessions_end_by_token_by_id_by_account_and_all
                 sessions_are_swept
                 sessions_survive_a_restart
@@ -105,6 +108,7 @@ macro_rules! conformance {
                 failures_survive_a_restart
                 subjects_are_counted_apart
                 a_removed_account_still_locks
+                attempts_at_an_account_that_is_not_there_are_not_its_own
             }
             inspection {
                 an_account_is_found_by_the_beginning_of_what_it_is_called
@@ -163,6 +167,7 @@ macro_rules! conformance {
             }
             preconditions {
                 s76_a_change_is_made_while_its_precondition_holds
+                s76_upkeep_asks_for_no_precondition
                 s76_whoever_was_disabled_or_deleted_changes_nothing
                 s76_whoever_was_signed_out_changes_nothing
                 s76_whoever_left_the_group_changes_nothing
@@ -175,6 +180,7 @@ macro_rules! conformance {
                 an_export_is_of_one_moment
                 what_cannot_be_beside_what_is_there_is_refused
                 a_store_that_was_not_finished_is_none
+                of_names_that_share_a_set_the_oldest_go
             }
             access_keys {
                 an_access_key_is_kept_listed_and_revoked

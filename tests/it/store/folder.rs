@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use vestibule::clock::Clock;
 use vestibule::store::sled::SledStore;
-use vestibule::store::{Store, StoreError};
+use vestibule::store::{AccountStore as _, StoreError};
 
 use super::conformance::Harness;
 use super::samples::{account, noon};

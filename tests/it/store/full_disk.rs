@@ -21,7 +21,9 @@ use vestibule::services::{
     NewAccount, NewPassword, Origin, Services,
 };
 use vestibule::store::sled::SledStore;
-use vestibule::store::{AccessKeyStore as _, AttemptOutcome, Store, StoreError};
+use vestibule::store::{
+    AccessKeyStore as _, AccountStore as _, AttemptOutcome, AttemptStore as _, Store, StoreError,
+};
 
 use super::samples::{POLICY, account, noon};
 use crate::harness::{PASSWORD, in_full, soon};

@@ -13,7 +13,7 @@ use vestibule::clock::Clock;
 use vestibule::model::{Session, TokenDigest};
 use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
-use vestibule::store::{SessionsToEnd, Store, StoreError};
+use vestibule::store::{AccountStore as _, SessionStore as _, SessionsToEnd, Store, StoreError};
 
 use super::conformance::Harness;
 use super::salvage::salvaged;

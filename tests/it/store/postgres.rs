@@ -68,7 +68,8 @@ impl Harness for Postgres {
     fn fill() -> (Box<dyn Import>, OpenStore<Self>) {
         let cluster = Cluster::shared();
         let database = cluster.database();
-        let import = wait(PostgresStore::begin_import(&cluster.server(&database))).unwrap();
+        let (clock, _) = Clock::manual(noon());
+        let import = wait(PostgresStore::begin_import(&cluster.server(&database), clock)).unwrap();
         (
             import,
             Box::new(|wall| Self::open(cluster, database, wall, Random::seeded(1))),

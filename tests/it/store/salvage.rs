@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use vestibule::clock::Clock;
 use vestibule::store::postgres::PostgresStore;
 use vestibule::store::sled::SledStore;
-use vestibule::store::{DamagedStore, ExportFile, Losses, PortableStore as _, Salvage, Store, StoreError};
+use vestibule::store::{
+    AccountStore as _, DamagedStore, ExportFile, Losses, PortableStore as _, Salvage, SessionStore as _,
+    Store, StoreError,
+};
 
 use super::conformance::Harness;
 use super::samples::{account, noon, session};

@@ -9,7 +9,7 @@ use vestibule::clock::Clock;
 use vestibule::model::LockoutSubject;
 use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
-use vestibule::store::{AttemptOutcome, Store};
+use vestibule::store::{AccountStore as _, AttemptOutcome, AttemptStore as _, Store};
 
 use super::samples::{POLICY, account, noon};
 use crate::harness::in_full;

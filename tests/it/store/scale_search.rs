@@ -8,7 +8,7 @@ use vestibule::clock::Clock;
 use vestibule::model::{Account, AccountStatus};
 use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
-use vestibule::store::{AccountFilter, AdminQueryStore as _, Store as _};
+use vestibule::store::{AccountFilter, AccountStore as _, AdminQueryStore as _};
 
 use super::samples::{account, noon};
 use crate::harness::in_full;

@@ -62,7 +62,7 @@ CREATE TABLE access_key_failures (
     record json NOT NULL
 );
 
--- Failures of names that belong to nobody: a table of bounded size, see `counting`.
+-- Failures of names that belong to nobody: a table of bounded size, see `attempt_counter`.
 CREATE TABLE name_failures (
     set integer NOT NULL,
     digest bytea NOT NULL,
@@ -107,12 +107,15 @@ CREATE TABLE mail (
     -- One of these.
     due_at bigint,
     failed_at bigint,
+    -- The address of a mail that may bring a link that sets a password: it is withdrawn when that account gets another one.
+    reset_to text COLLATE "C",
     version smallint NOT NULL,
     record json NOT NULL,
     CHECK ((due_at IS NULL) <> (failed_at IS NULL))
 );
 CREATE INDEX mail_due_at ON mail (due_at, id) WHERE due_at IS NOT NULL;
 CREATE INDEX mail_failed_at ON mail (failed_at) WHERE failed_at IS NOT NULL;
+CREATE INDEX mail_reset_to ON mail (reset_to) WHERE reset_to IS NOT NULL;
 
 -- What an address was sent of late.
 CREATE TABLE address_mails (

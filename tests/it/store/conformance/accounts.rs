@@ -541,3 +541,37 @@ pub(crate) async fn accounts_survive_a_restart<H: Harness>() {
     assert!(store.group_has_active_members("ops").await.unwrap());
     assert_sound(&store).await;
 }
+
+pub(crate) async fn accounts_that_are_there_are_not_created_again<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let accounts = vec![account("ann", harness.random()), account("bob", harness.random())];
+    let created = store.create_accounts(accounts.clone()).await.unwrap();
+    assert_eq!(created, [CreateAccount::Created; 2]);
+    let again = store.create_accounts(accounts).await.unwrap();
+    assert_eq!(again, [CreateAccount::EmailTaken; 2]);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn a_new_account_had_no_other_username<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let bob = account("bob", harness.random());
+    store.create_account(bob.clone(), None, noon()).await.unwrap();
+    let renamed = |name: &str| Account {
+        former_usernames: vec![bob.username.clone(), "free".parse().unwrap()],
+        ..account(name, harness.random())
+    };
+    let (ann, carl) = (renamed("ann"), renamed("carl"));
+    let created = store.create_account(ann.clone(), None, noon()).await;
+    assert_eq!(created.unwrap(), CreateAccount::Created);
+    let created = store.create_accounts(vec![carl.clone()]).await;
+    assert_eq!(created.unwrap(), [CreateAccount::Created]);
+    for new in [ann, carl] {
+        let kept = store.account(new.id).await.unwrap().unwrap();
+        assert_eq!(kept.former_usernames, []);
+    }
+    let found = store.account_by_username(&bob.username).await.unwrap();
+    assert_eq!(found, Some(bob));
+    assert_sound(&store).await;
+}

@@ -279,3 +279,16 @@ pub(crate) async fn a_removed_account_still_locks<H: Harness>() {
     assert_locked(&store, known, 20 * MINUTE).await;
     assert_sound(&store).await;
 }
+
+pub(crate) async fn attempts_at_an_account_that_is_not_there_are_not_its_own<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    let subject = LockoutSubject::Account(ann.id);
+    lock(&store, subject).await;
+    assert_eq!(locked_for(&store, subject).await, Some(POLICY.duration));
+    store.create_account(ann, None, noon()).await.unwrap();
+    assert_eq!(locked_for(&store, subject).await, None);
+    assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(1));
+    assert_sound(&store).await;
+}

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
+use sha2::{Digest, Sha256};
 use vestibule::model::{Account, AccountStatus, Agreement, LockoutSubject, Session, TokenDigest};
 use vestibule::random::Random;
 use vestibule::store::{
-    AuditFilter, AuditOrder, ConsumeToken, CreateAccount, Export, PutError, PutSession, Record,
-    SessionsToEnd, SpendSignature, TokenEffect,
+    AuditFilter, AuditOrder, ConsumeToken, CreateAccount, Export, KeptFailures, KeptLock, NamesKey, PutError,
+    PutSession, Record, SessionsToEnd, SpendSignature, TokenEffect,
 };
 
 use super::super::full::{ann, file_of, fill, records_of};
@@ -325,4 +327,47 @@ pub(crate) async fn a_store_that_was_not_finished_is_none<H: Harness>() {
         "the names' key alone"
     );
     assert_sound(&harness.store()).await;
+}
+
+/// Names that were in sets of another kind, or in none, may be more than a set has room for.
+pub(crate) async fn of_names_that_share_a_set_the_oldest_go<H: Harness>() {
+    let (mut import, open) = H::fill();
+    let key = [7; 32];
+    // Those of the first set of 8192, in the order of their digests.
+    let in_first_set = |name: &[u8; 32]| {
+        let keyed = Sha256::new().chain_update(key).chain_update(name).finalize();
+        u16::from_be_bytes([keyed[0], keyed[1]]).is_multiple_of(8192)
+    };
+    let all = (0_u32..).map(|n| Sha256::digest(n.to_be_bytes()).into());
+    let mut names: Vec<[u8; 32]> = all.filter(in_first_set).take(10).collect();
+    names.sort_unstable();
+    let failures = |(n, name): (u64, &[u8; 32])| {
+        Record::Failures(KeptFailures {
+            of: LockoutSubject::Unknown(*name),
+            count: 11,
+            lock: (n == 0).then(|| KeptLock {
+                lasts: SignedDuration::from_mins(20),
+                until: later(noon(), Duration::from_mins(20)),
+            }),
+            last: Some(later(noon(), Duration::from_secs(n))),
+        })
+    };
+    let mut records = vec![Record::NamesKey(NamesKey { key })];
+    records.extend((0..).zip(&names).map(failures));
+    import.put(records).await.unwrap();
+    import.finish().await.unwrap();
+    let store = open(noon()).store();
+    let kept: BTreeSet<_> = records_of(&file_of(&*store).await)
+        .iter()
+        .filter_map(|record| match record {
+            Record::Failures(kept) => match kept.of {
+                LockoutSubject::Unknown(name) => Some(name),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    let locked_and_later = names[..1].iter().chain(&names[3..]).copied().collect();
+    assert_eq!(kept, locked_and_later);
+    assert_sound(&store).await;
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestibule::model::{Account, AccountStatus, LockoutSubject, Purpose};
-use vestibule::store::{Precondition, PreconditionError, SessionsToEnd, Store, StoreError, UpdateAccount};
+use vestibule::model::{Account, AccountStatus, LockoutSubject, Purpose, SignatureDigest};
+use vestibule::store::{
+    Precondition, PreconditionError, SessionsToEnd, SpendSignature, Store, StoreError, UpdateAccount,
+};
 
 use super::super::samples::{
     ADMINS, access_key, account, invitation, later, mail, mailed_token, member_of, noon, session,
@@ -166,6 +168,28 @@ pub(crate) async fn s76_a_change_is_made_while_its_precondition_holds<H: Harness
     }
     assert_eq!(scene.store().account(scene.target.id).await.unwrap(), None);
     assert_sound(&scene.store()).await;
+}
+
+/// What the gateway does by itself is nobody's change: a signature is spent, and what is over goes.
+pub(crate) async fn s76_upkeep_asks_for_no_precondition<H: Harness>() {
+    let scene = Scene::<H>::new().await;
+    let ended = scene.store().end_sessions(SessionsToEnd::All).await;
+    assert_eq!(ended.unwrap(), 2);
+    let store = scene.store().with_precondition(scene.precondition.clone());
+    let invited = store
+        .create_invitation(invitation(8, scene.harness.random()))
+        .await;
+    assert!(invited.is_err(), "the precondition does not hold");
+    let signature = SignatureDigest::of("AKIA", b"signature");
+    let until = later(noon(), Duration::from_mins(5));
+    for spent in [SpendSignature::Spent, SpendSignature::SpentBefore] {
+        assert_eq!(store.claim_signature(signature, until).await.unwrap(), spent);
+    }
+    assert!(store.release_signature(signature).await.unwrap());
+    let invited = invitation(9, scene.harness.random());
+    scene.store().create_invitation(invited.clone()).await.unwrap();
+    store.sweep(invited.expires_at, noon()).await.unwrap();
+    assert_eq!(store.invitations().await.unwrap(), []);
 }
 
 pub(crate) async fn s76_whoever_was_disabled_or_deleted_changes_nothing<H: Harness>() {

@@ -116,6 +116,32 @@ pub(crate) async fn a_use_that_a_clock_ahead_noted_is_followed_by_others<H: Harn
     }
 }
 
+pub(crate) async fn uses_that_are_noted_together_are_noted_in_their_order<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let key = access_key(ann.id, harness.random());
+    store.create_access_key(key.clone(), 1, Vec::new()).await.unwrap();
+    let kept = session(ann.id, 1, harness.random());
+    store.put_session(kept, None).await.unwrap();
+    let minutes = |n| later(noon(), Duration::from_mins(n));
+    // The first by a clock that was ahead, the last one late.
+    let uses = [minutes(24 * 60), minutes(2), minutes(1)];
+    let seen = uses.map(|at| (digest(1), at)).to_vec();
+    store.touch_sessions(seen).await.unwrap();
+    assert_eq!(store.sessions().await.unwrap()[0].last_seen_at, minutes(2));
+    let used = |at| KeyUse {
+        at,
+        address: None,
+        client: String::new(),
+    };
+    let uses = uses.map(|at| (key.id, used(at))).to_vec();
+    store.touch_access_keys(uses).await.unwrap();
+    let kept = store.access_keys(None).await.unwrap().remove(0);
+    assert_eq!(kept.last_use, Some(used(minutes(2))));
+}
+
 pub(crate) async fn sessions_end_by_token_by_id_by_account_and_all<H: Harness>() {
     let harness = H::new();
     let store = harness.store();

@@ -1,0 +1,239 @@
+//! What a change of an account comes to.
+
+use jiff::Timestamp;
+
+use super::{GuardedGroup, serves_account};
+use crate::model::{Account, Email, EmailToken, Purpose, Username};
+use crate::store::{ConsumeToken, EditAccount, TokenEffect};
+
+/// A change of an account as it is kept, if what it asks for is free and nobody is missed. Stores look at other accounts,
+/// and at what is made of the change: it looks at nothing but the account.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::store) struct AccountChange {
+    pub(in crate::store) before: Account,
+    pub(in crate::store) after: Account,
+}
+
+impl AccountChange {
+    /// Keeps the id, and the usernames that the account had. A new password or address takes a pending change of the
+    /// address back.
+    pub(in crate::store) fn new(before: Account, mut after: Account) -> Self {
+        after.id = before.id;
+        after.former_usernames.clone_from(&before.former_usernames);
+        if after.username != before.username {
+            let own = &after.username;
+            after.former_usernames.retain(|former| former != own);
+            after.former_usernames.push(before.username.clone());
+        }
+        let mut change = Self { before, after };
+        if change.voids_tokens() {
+            change.after.pending_email = None;
+        }
+        change
+    }
+
+    /// What a token makes of its account at `now`; `None` if it is void.
+    pub(in crate::store) fn by_token(
+        token: &EmailToken,
+        effect: TokenEffect,
+        account: Account,
+        now: Timestamp,
+    ) -> Option<Self> {
+        if !effect.serves(token.purpose) || !serves_account(token, &account, now) {
+            return None;
+        }
+        let mut after = account.clone();
+        match effect {
+            TokenEffect::VerifyEmail => after.email_verified = true,
+            TokenEffect::SetPassword {
+                password_hash,
+                at,
+                disowns,
+            } => {
+                after.password_hash = password_hash;
+                after.password_changed_at = at;
+                if disowns {
+                    after.agreements.clear();
+                }
+                after.email_verified |= token.purpose == Purpose::Reset;
+            }
+            TokenEffect::ChangeEmail => {
+                after.email = token.email.clone();
+                after.email_verified = true;
+            }
+        }
+        Some(Self::new(account, after))
+    }
+
+    /// The username that no other account may ever have had.
+    pub(in crate::store) fn new_username(&self) -> Option<&Username> {
+        Some(&self.after.username).filter(|username| **username != self.before.username)
+    }
+
+    /// The address that no other account may have.
+    pub(in crate::store) fn new_email(&self) -> Option<&Email> {
+        Some(&self.after.email).filter(|email| **email != self.before.email)
+    }
+
+    /// Whether an active member leaves the group, which must not be its last.
+    pub(in crate::store) fn leaves(&self, guarded: &GuardedGroup) -> bool {
+        guarded.is_active_member(&self.before) && !guarded.is_active_member(&self.after)
+    }
+
+    /// When the new password was set, if there is one: the account's sessions end.
+    pub(in crate::store) fn new_password_at(&self) -> Option<Timestamp> {
+        Some(self.after.password_changed_at).filter(|at| *at != self.before.password_changed_at)
+    }
+
+    /// Whether all tokens of the account are void, and mails that would get one are withdrawn.
+    pub(in crate::store) fn voids_tokens(&self) -> bool {
+        self.new_password_at().is_some() || self.new_email().is_some()
+    }
+
+    /// Whether the token is void that moves the account: another change of the address is pending, or none.
+    pub(in crate::store) fn replaces_pending_email(&self) -> bool {
+        self.after.pending_email != self.before.pending_email
+    }
+}
+
+impl From<AccountChange> for EditAccount {
+    fn from(AccountChange { before, after }: AccountChange) -> Self {
+        Self::Edited {
+            before: Box::new(before),
+            after: Box::new(after),
+        }
+    }
+}
+
+impl From<AccountChange> for ConsumeToken {
+    fn from(AccountChange { before, after }: AccountChange) -> Self {
+        Self::Consumed {
+            before: Box::new(before),
+            after: Box::new(after),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::samples::ann;
+    use super::*;
+    use crate::ids::AccountId;
+    use crate::model::{AccountStatus, TokenDigest};
+    use crate::random::Random;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn soon() -> Timestamp {
+        NOW + Duration::from_mins(1)
+    }
+
+    fn change(edit: impl FnOnce(&mut Account)) -> AccountChange {
+        let mut after = ann();
+        edit(&mut after);
+        AccountChange::new(ann(), after)
+    }
+
+    fn use_token(purpose: Purpose, effect: TokenEffect, now: Timestamp) -> Option<AccountChange> {
+        let token = EmailToken {
+            digest: TokenDigest::of("token"),
+            purpose,
+            account: ann().id,
+            email: "new@example.com".parse().unwrap(),
+            mail: None,
+            expires_at: soon(),
+        };
+        AccountChange::by_token(&token, effect, ann(), now)
+    }
+
+    fn set_password() -> TokenEffect {
+        TokenEffect::SetPassword {
+            password_hash: "new".to_owned(),
+            at: soon(),
+            disowns: false,
+        }
+    }
+
+    #[test]
+    fn an_account_keeps_its_id_and_the_usernames_that_it_had() {
+        let renamed = change(|account| {
+            account.id = AccountId::new(NOW, &Random::seeded(3));
+            account.username = "annie".parse().unwrap();
+            account.former_usernames.clear();
+        });
+        assert_eq!(renamed.after.id, renamed.before.id);
+        assert_eq!(renamed.new_username().unwrap().as_str(), "annie");
+        let former = |change: &AccountChange| -> Vec<String> {
+            change
+                .after
+                .former_usernames
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        };
+        assert_eq!(former(&renamed), ["anna", "ann"]);
+        let again = change(|account| account.username = "anna".parse().unwrap());
+        assert_eq!(former(&again), ["ann"], "it takes one of them back");
+        assert_eq!(change(|_| {}), AccountChange::new(ann(), ann()));
+        assert_eq!(change(|_| {}).new_username(), None);
+    }
+
+    #[test]
+    fn a_new_password_or_address_voids_tokens_and_a_pending_address() {
+        let password = change(|account| account.password_changed_at = soon());
+        let address = change(|account| account.email = "other@example.com".parse().unwrap());
+        for voids in [&password, &address] {
+            assert!(voids.voids_tokens() && voids.after.pending_email.is_none());
+        }
+        assert_eq!(password.new_password_at(), Some(soon()));
+        assert_eq!(address.new_password_at(), None);
+        let case = change(|account| account.email = "ANN@example.com".parse().unwrap());
+        let hash = change(|account| account.password_hash = "upgraded".to_owned());
+        for stays in [case, hash] {
+            assert!(!stays.voids_tokens() && stays.new_email().is_none());
+            assert!(stays.after.pending_email.is_some() && !stays.replaces_pending_email());
+        }
+        let taken_back = change(|account| account.pending_email = None);
+        assert!(taken_back.replaces_pending_email() && !taken_back.voids_tokens());
+    }
+
+    #[test]
+    fn an_active_member_leaves_when_it_may_not_sign_in_any_more() {
+        let guarded = |verified_only| GuardedGroup {
+            group: "admins".to_owned(),
+            verified_only,
+        };
+        let disabled = change(|account| account.status = AccountStatus::Disabled);
+        let steps_down = change(|account| account.groups.clear());
+        for leaves in [&disabled, &steps_down] {
+            assert!(leaves.leaves(&guarded(false)));
+            assert!(!leaves.leaves(&guarded(true)), "who is not verified was none");
+        }
+        assert!(!change(|account| account.name = Some("Ann".to_owned())).leaves(&guarded(false)));
+    }
+
+    #[test]
+    fn a_token_serves_its_purpose_until_it_expires() {
+        assert!(use_token(Purpose::VerifyEmail, TokenEffect::VerifyEmail, NOW).is_some());
+        assert!(use_token(Purpose::VerifyEmail, TokenEffect::VerifyEmail, soon()).is_none());
+        assert!(use_token(Purpose::VerifyEmail, set_password(), NOW).is_none());
+        assert!(use_token(Purpose::Reset, TokenEffect::ChangeEmail, NOW).is_none());
+    }
+
+    #[test]
+    fn a_token_verifies_resets_or_moves() {
+        let verified = use_token(Purpose::VerifyEmail, TokenEffect::VerifyEmail, NOW).unwrap();
+        assert!(verified.after.email_verified && !verified.voids_tokens());
+        for (purpose, proves) in [(Purpose::Reset, true), (Purpose::ResetByAdministrator, false)] {
+            let reset = use_token(purpose, set_password(), NOW).unwrap();
+            assert_eq!(reset.after.password_hash, "new");
+            assert_eq!(reset.new_password_at(), Some(soon()));
+            assert_eq!(reset.after.email_verified, proves);
+        }
+        let moved = use_token(Purpose::ChangeEmail, TokenEffect::ChangeEmail, NOW).unwrap();
+        assert_eq!(moved.new_email().unwrap().as_str(), "new@example.com");
+        assert!(moved.after.email_verified && moved.after.pending_email.is_none());
+    }
+}

@@ -1,0 +1,105 @@
+//! Decisions that every store makes alike, as pure functions of what is stored.
+
+mod account_change;
+pub(super) mod import;
+pub(super) mod mails;
+
+use jiff::Timestamp;
+
+pub(super) use account_change::AccountChange;
+
+use crate::clock;
+use crate::model::{Account, AccountStatus, Email, EmailToken, Invitation, InvitationKind, Purpose};
+
+/// Whether a use is noted in place of the one that is known: never an earlier one, unless that was noted by a clock that
+/// was ahead.
+pub(super) fn is_later_use(used: Timestamp, known: Timestamp) -> bool {
+    known < used || clock::is_ahead(known, used)
+}
+
+/// Whether a token serves at `now`, as far as it does not depend on others' accounts. Nobody who may not sign in moves
+/// an account to another address.
+fn serves_account(token: &EmailToken, account: &Account, now: Timestamp) -> bool {
+    now < token.expires_at
+        && (token.purpose != Purpose::ChangeEmail || account.status == AccountStatus::Active)
+}
+
+/// An account as it is first kept: it had no other username, whatever the caller says.
+pub(super) fn new_account(account: &Account) -> Account {
+    Account {
+        former_usernames: Vec::new(),
+        ..account.clone()
+    }
+}
+
+/// Whether an invitation is good for an account with this address, as far as it does not depend on other accounts.
+pub(super) fn serves_address(invitation: &Invitation, email: &Email, now: Timestamp) -> bool {
+    now < invitation.expires_at && invitation.email.as_ref().is_none_or(|bound| bound == email)
+}
+
+/// A group that somebody has to stay in who may sign in, such as the administrators'.
+#[derive(Clone, Debug)]
+pub(super) struct GuardedGroup {
+    pub(super) group: String,
+    /// Whether nobody may sign in whose address is not verified.
+    pub(super) verified_only: bool,
+}
+
+impl GuardedGroup {
+    /// Whether an account is in the group and may sign in.
+    pub(super) fn is_active_member(&self, account: &Account) -> bool {
+        account.status == AccountStatus::Active
+            && (account.email_verified || !self.verified_only)
+            && account.is_in(&self.group)
+    }
+}
+
+/// The groups that must have no active member for an invitation to serve: the first administrator is made as long as
+/// there is none.
+pub(super) fn groups_to_be_empty(invitation: &Invitation, verified_only: bool) -> Vec<GuardedGroup> {
+    if invitation.kind != InvitationKind::FirstAdministrator {
+        return Vec::new();
+    }
+    let guarded = |group: &String| GuardedGroup {
+        group: group.clone(),
+        verified_only,
+    };
+    invitation.groups.iter().map(guarded).collect()
+}
+
+#[cfg(test)]
+mod samples {
+    use std::collections::BTreeSet;
+
+    use jiff::Timestamp;
+
+    use crate::ids::{AccountId, MailId};
+    use crate::model::{Account, AccountStatus, PendingEmail};
+    use crate::random::Random;
+
+    /// An administrator who had another username, and wants another address.
+    pub(super) fn ann() -> Account {
+        let now = Timestamp::UNIX_EPOCH;
+        Account {
+            id: AccountId::new(now, &Random::seeded(1)),
+            username: "ann".parse().unwrap(),
+            former_usernames: vec!["anna".parse().unwrap()],
+            email: "ann@example.com".parse().unwrap(),
+            email_verified: false,
+            pending_email: Some(PendingEmail {
+                email: "new@example.com".parse().unwrap(),
+                since: now,
+                mail: MailId::new(now, &Random::seeded(2)),
+            }),
+            name: None,
+            groups: BTreeSet::from(["admins".to_owned()]),
+            password_hash: "old".to_owned(),
+            status: AccountStatus::Active,
+            decision: None,
+            created_at: now,
+            password_changed_at: now,
+            agreements: Vec::new(),
+            language: None,
+        }
+    }
+}

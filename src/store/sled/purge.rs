@@ -1,0 +1,74 @@
+//! Removing what is over. It is looked for on a thread for blocking work, and removed a piece at a time.
+
+use jiff::Timestamp;
+
+use super::engine::{Engine, PIECE};
+use super::rows::WriteBatch;
+use super::{SledStore, invitations, mails, sessions, signatures, tokens};
+use crate::clock;
+use crate::store::StoreError;
+
+impl SledStore {
+    /// Removes sessions made before `sessions_before`, and what is over at `now`.
+    pub(super) async fn purge(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError> {
+        self.change_each(
+            move |engine| sessions::made_before(engine, sessions_before),
+            sessions::end_these,
+        )
+        .await?;
+        self.change_each(
+            move |engine| invitations::those(engine, |made| made.expires_at <= now),
+            invitations::remove_these,
+        )
+        .await?;
+        let signatures = self.open.signatures.clone();
+        self.change_each(
+            move |engine| signatures::expired(engine, now),
+            move |batch, ends| signatures.forget(batch, ends),
+        )
+        .await?;
+        self.change_each(
+            move |engine| tokens::those(engine, |token| token.expires_at <= now),
+            tokens::remove_these,
+        )
+        .await?;
+        self.change_each(
+            move |engine| mails::stale(engine, now),
+            move |batch, keys| mails::remove_stale(batch, keys, now),
+        )
+        .await
+    }
+
+    /// Removes invitations and mailed tokens that were made in the future, by a clock that was ahead, and has mails be due
+    /// that wait for it.
+    pub(super) async fn purge_future(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.change_each(
+            move |engine| invitations::those(engine, |made| clock::is_ahead(made.created_at, now)),
+            invitations::remove_these,
+        )
+        .await?;
+        self.change_each(
+            move |engine| tokens::those(engine, |token| token.is_ahead(now)),
+            tokens::remove_these,
+        )
+        .await?;
+        self.change_each(
+            move |engine| mails::ahead(engine, now),
+            move |batch, ids| mails::hasten(batch, ids, now),
+        )
+        .await
+    }
+
+    /// Changes what is found.
+    async fn change_each<T: Clone + Send + 'static>(
+        &self,
+        find: impl FnOnce(&Engine) -> Result<Vec<T>, StoreError> + Send + 'static,
+        change: impl Fn(&mut WriteBatch<'_>, &[T]) -> Result<(), StoreError> + Clone + Send + 'static,
+    ) -> Result<(), StoreError> {
+        for piece in self.read_all(find).await?.chunks(PIECE) {
+            let (piece, change) = (piece.to_vec(), change.clone());
+            self.change(move |batch| change(batch, &piece)).await?;
+        }
+        Ok(())
+    }
+}
