@@ -273,7 +273,9 @@ fn every_kind_of_problem_is_explained() {
         });
     }
     with_head(&Method::GET, "/.auth/problems/nothing", &[], |head| {
-        assert!(problem_pages::get(&site.request(head)).is_err());
+        let request = &site.request(head);
+        let refused = problem_pages::get(request).unwrap_err();
+        assert_eq!(refused.into_response(request).status(), 404);
     });
 }
 
