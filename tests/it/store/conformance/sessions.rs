@@ -131,15 +131,15 @@ pub(crate) async fn uses_that_are_noted_together_are_noted_in_their_order<H: Har
     let seen = uses.map(|at| (digest(1), at)).to_vec();
     store.touch_sessions(seen).await.unwrap();
     assert_eq!(store.sessions().await.unwrap()[0].last_seen_at, minutes(2));
-    let used = |at| KeyUse {
+    let key_use = |at| KeyUse {
         at,
         address: None,
         client: String::new(),
     };
-    let uses = uses.map(|at| (key.id, used(at))).to_vec();
+    let uses = uses.map(|at| (key.id, key_use(at))).to_vec();
     store.touch_access_keys(uses).await.unwrap();
     let kept = store.access_keys(None).await.unwrap().remove(0);
-    assert_eq!(kept.last_use, Some(used(minutes(2))));
+    assert_eq!(kept.last_use, Some(key_use(minutes(2))));
 }
 
 pub(crate) async fn sessions_end_by_token_by_id_by_account_and_all<H: Harness>() {
