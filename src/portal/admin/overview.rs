@@ -11,6 +11,7 @@ use crate::route::AdminPage;
 
 /// What the page shows.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "counts end in `_count` in JSON")]
 pub(in crate::portal) struct Overview {
     /// People who are signed in, each counted once for each of their sessions.
     pub(in crate::portal) session_count: usize,
