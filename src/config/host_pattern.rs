@@ -15,6 +15,14 @@ pub enum HostPattern {
 }
 
 impl HostPattern {
+    /// The host, if it is one.
+    pub fn exact(&self) -> Option<&Host> {
+        match self {
+            Self::Exact(host) => Some(host),
+            Self::Below(_) => None,
+        }
+    }
+
     /// Whether a host is one of them.
     pub fn matches(&self, host: &Host) -> bool {
         match self {

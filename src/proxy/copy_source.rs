@@ -3,12 +3,15 @@
 //! What such a header names is read for whoever makes the request, and deleted where it moves. Stores differ in what
 //! the name is relative to; each path that it can mean is judged.
 
+use std::iter;
+
 use http::Method;
 
 use super::second_resource::{SecondResourceError, SecondResourcePolicy, only, rewritten};
 use super::source_readings::{SourceReading, TargetPath, bucket_and_key, is_bucket_of, readings};
 use crate::config::HostPattern;
 use crate::request::{CopySource, Extent, Host, SourceForm, is_plain, reads_as};
+use crate::route::other_paths;
 
 /// The other accounts of Swift's in which headers name something.
 const ACCOUNTS: [&str; 3] = [
@@ -28,9 +31,6 @@ struct PlaceBeside {
     /// buckets have hosts.
     is_own: bool,
 }
-
-/// At so many of them a source is looked for.
-const MOST_PLACES: usize = 4096;
 
 impl SecondResourcePolicy<'_> {
     /// Judges what the request copies or moves from.
@@ -59,7 +59,12 @@ impl SecondResourcePolicy<'_> {
             for reading in &readings {
                 self.require_copy_source(source, methods, reading)?;
             }
-            if let SourceForm::Bucket | SourceForm::Any = source.form {
+            let is_of_bucket = match source.form {
+                SourceForm::Bucket | SourceForm::Any => true,
+                SourceForm::Host => value.starts_with('/'),
+                SourceForm::Key | SourceForm::Url | SourceForm::Container => false,
+            };
+            if is_of_bucket {
                 self.require_bucket_beside(source, methods, value, target)?;
             }
             if source.moves() {
@@ -105,39 +110,59 @@ impl SecondResourcePolicy<'_> {
         if object.is_empty() || object.contains("://") {
             return Ok(());
         }
-        let (bucket, key) = bucket_and_key(object).unwrap_or_else(|| (object.to_owned(), ""));
-        let too_ambiguous = || SecondResourceError::TooAmbiguous(source.name);
-        let bases = target.bases().ok_or_else(too_ambiguous)?;
-        let mut places = Vec::new();
-        let mut look_at = |host: &Host, name: &str, is_own: bool| {
-            places.extend(bases.iter().map(|base| PlaceBeside {
-                host: host.clone(),
-                path: format!("{base}/{name}"),
-                is_own,
-            }));
-        };
+        let bases = target
+            .bases()
+            .ok_or(SecondResourceError::TooAmbiguous(source.name))?;
         let own = self.head.host;
-        for pattern in self.gateway.routes.host_patterns() {
-            let host = match pattern {
-                HostPattern::Exact(host) => Some(host.clone()),
-                HostPattern::Below(domain) => format!("{bucket}.{domain}").parse().ok(),
-            };
-            let Some(host) = host.filter(|host| host != own) else {
-                continue;
-            };
-            if is_bucket_of(&host, &bucket) {
-                look_at(&host, key, true);
+        let mut places: Vec<PlaceBeside> = Vec::new();
+        let mut look_at = |host: &Host, name: &str, is_own: bool| {
+            for base in &bases {
+                let path = format!("{base}/{name}");
+                if !places
+                    .iter()
+                    .any(|place| place.host == *host && place.path == path)
+                {
+                    self.spend(&path, source.name)?;
+                    let host = host.clone();
+                    places.push(PlaceBeside { host, path, is_own });
+                }
             }
-            look_at(&host, object, own.is_below(&host));
-        }
-        if source.form == SourceForm::Any
-            && let Ok(host) = bucket.parse::<Host>()
-            && host != *own
+            Ok::<_, SecondResourceError>(())
+        };
+        let patterns = self.gateway.routes.host_patterns();
+        for host in patterns
+            .iter()
+            .filter_map(HostPattern::exact)
+            .filter(|&host| host != own)
         {
-            look_at(&host, key, true);
+            look_at(host, object, own.is_below(host))?;
         }
-        if places.len() > MOST_PLACES {
-            return Err(too_ambiguous());
+        // What the bucket's name is read as may be that of another host.
+        let sent = format!("/{object}");
+        let others =
+            other_paths(&sent).map_err(|reason| SecondResourceError::BadPath(source.name, reason))?;
+        for reading in iter::once(&sent).chain(&others) {
+            let name = reading.trim_start_matches('/');
+            let (bucket, key) = bucket_and_key(name).unwrap_or_else(|| (name.to_owned(), ""));
+            let named = bucket.parse().ok().filter(|_| source.form == SourceForm::Any);
+            for pattern in patterns {
+                match pattern {
+                    HostPattern::Exact(host) if host != own && is_bucket_of(host, &bucket) => {
+                        look_at(host, key, true)?;
+                    }
+                    HostPattern::Exact(_) => {}
+                    HostPattern::Below(domain) => {
+                        let host = format!("{bucket}.{domain}").parse::<Host>();
+                        if let Some(host) = host.ok().filter(|host| host != own) {
+                            look_at(&host, key, true)?;
+                            look_at(&host, object, false)?;
+                        }
+                    }
+                }
+            }
+            if let Some(host) = named.filter(|host| host != own) {
+                look_at(&host, key, true)?;
+            }
         }
         for PlaceBeside { host, path, is_own } in &places {
             let url = self.parse(path, source.name)?;

@@ -36,8 +36,9 @@ const DEPTH: HeaderName = HeaderName::from_static("depth");
 /// take no longer field.
 const MOST_BYTES: usize = 8 << 10;
 
-/// As many readings as two paths have may all sources of a request have together, whatever they are relative to.
-const MOST_OF_SOURCES: usize = 2 * MOST_READINGS;
+/// As many readings as four paths have may all sources of a request have together, whatever they are relative to and on
+/// whichever hosts they are looked for.
+const MOST_OF_SOURCES: usize = 4 * MOST_READINGS;
 
 /// A policy's decision about every second resource of one request, which is that they pass.
 #[derive(Debug, Default)]
@@ -216,22 +217,32 @@ impl<'a> SecondResourcePolicy<'a> {
         readings: &[SourceReading],
         header: &'static str,
     ) -> Result<(), SecondResourceError> {
-        let (mut count, mut bytes) = self.looked_at.get();
-        let paths = || {
-            readings
-                .iter()
-                .map(|reading| &reading.text)
-                .filter(|text| text.starts_with('/'))
-        };
-        bytes += paths().map(String::len).sum::<usize>();
+        for reading in readings {
+            let path = match reading.text.split_once("://") {
+                Some((_, rest)) => &rest[rest.find('/').unwrap_or(rest.len())..],
+                None => &reading.text,
+            };
+            self.spend(path, header)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a path that is looked at among those of all headers of the request; refused are more than are looked at.
+    pub(super) fn spend(&self, path: &str, header: &'static str) -> Result<(), SecondResourceError> {
+        let (count, bytes) = self.looked_at.get();
+        let bytes = bytes + path.len();
         if bytes > self.target_path().most_bytes() {
             return Err(SecondResourceError::TooAmbiguous(header));
         }
-        for path in paths() {
-            count += count_readings(path).map_err(|reason| SecondResourceError::BadPath(header, reason))?;
-            if count > MOST_OF_SOURCES {
-                return Err(SecondResourceError::TooAmbiguous(header));
-            }
+        // A URL without a path is one of the root.
+        let readings = if path.is_empty() {
+            Ok(1)
+        } else {
+            count_readings(path)
+        };
+        let count = count + readings.map_err(|reason| SecondResourceError::BadPath(header, reason))?;
+        if count > MOST_OF_SOURCES {
+            return Err(SecondResourceError::TooAmbiguous(header));
         }
         self.looked_at.set((count, bytes));
         Ok(())

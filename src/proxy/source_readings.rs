@@ -9,7 +9,7 @@ use crate::request::{CopySource, Host, SourceForm};
 use crate::route::{MOST_READINGS, other_paths};
 
 /// So many bytes may the readings of sources have together, beside the length of the target.
-const ROOM: usize = 32 << 10;
+const ROOM: usize = 64 << 10;
 
 /// A URL, or a path, that a header can mean.
 #[derive(Clone, Debug, PartialEq, Eq)]

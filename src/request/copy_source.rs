@@ -79,8 +79,12 @@ static KNOWN: [CopySource; 27] = [
 ];
 
 /// What the last word of every such name ends with; most headers end with another one.
-const LAST: [&str; 9] = [
+const LAST: [&str; 13] = [
+    "object",
+    "path",
     "source",
+    "uri",
+    "url",
     "from",
     "src",
     "target",
@@ -117,7 +121,9 @@ impl CopySource {
     /// The one that a name describes: by a word for what is done and one for what with, joined or not.
     fn by_words(name: &str) -> Option<&'static Self> {
         let is_sign = |letter: char| !letter.is_ascii_alphanumeric();
-        let nouns = ["source", "from", "src", "target", "key", "bucket"];
+        let nouns = [
+            "source", "from", "src", "target", "key", "bucket", "object", "path", "uri", "url",
+        ];
         let without_noun = |name: &'_ str| {
             let rest = nouns.iter().find_map(|noun| name.strip_suffix(noun))?;
             Some(rest.len() - usize::from(rest.ends_with(is_sign)))
@@ -130,10 +136,13 @@ impl CopySource {
             let before = rest.strip_suffix(*verb);
             before.is_some_and(|before| before.is_empty() || before.ends_with(is_sign))
         };
-        if ["copy", "clone", "fetch", "link", "symlink"].iter().any(does) {
+        if ["copy", "cp", "clone", "fetch", "link", "symlink"]
+            .iter()
+            .any(does)
+        {
             Some(&COPIES)
         } else {
-            ["move", "rename"].iter().any(does).then_some(&MOVES)
+            ["move", "mv", "rename"].iter().any(does).then_some(&MOVES)
         }
     }
 
@@ -235,6 +244,12 @@ mod tests {
             ("x-tos-symlink-bucket", Some("*-copy-source")),
             ("x-new-copy-source-bucket", Some("*-copy-source")),
             ("x-ms-source-container-name", Some("x-ms-source-container-name")),
+            ("x-new-copy-source-url", Some("*-copy-source")),
+            ("x-kss-copy-sourceurl", Some("*-copy-source")),
+            ("x-cp-from", Some("*-copy-source")),
+            ("x-mv-from", Some("*-move-source")),
+            ("x-original-url", None),
+            ("x-avatar-url", None),
             ("x-amz-bucket", None),
             ("x-source-bucket", None),
             ("x-api-key", None),

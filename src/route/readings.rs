@@ -30,10 +30,13 @@ const TIMES: usize = 6;
 /// Something that applications do to a path. `None`: it stays as it is.
 type Rewrite = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Rewrite; 13] = [
+const STEPS: [Rewrite; 16] = [
     decode,
     decode_wide,
     decode_plus,
+    decode_latin_1,
+    drop_invalid,
+    drop_ignorable,
     drop_percent,
     drop_escape,
     drop_breaks,
@@ -42,9 +45,12 @@ const STEPS: [Rewrite; 13] = [
     drop_authority,
     drop_special_authority,
     cut,
-    trim_segments,
+    drop_stream,
     replace_compatible,
 ];
+
+/// Those that change nothing in a path without dots, blanks and letters beyond ASCII.
+const TRIMS: [Rewrite; 2] = [trim_ends, trim_starts];
 
 /// What a path could be taken for beside itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +148,8 @@ fn close(path: Vec<u8>) -> Result<Vec<Vec<u8>>, BadPath> {
     let mut readings = vec![path];
     let mut next = 0;
     while let Some(reading) = readings.get(next).cloned() {
-        for step in STEPS {
+        let trims = if may_be_trimmed(&reading) { &TRIMS[..] } else { &[] };
+        for step in STEPS.iter().chain(trims) {
             let Some(found) = step(&reading).filter(|found| !readings.contains(found)) else {
                 continue;
             };
@@ -216,6 +223,47 @@ fn decode_plus(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr(b'+', path)?;
     let decoded = path.iter().map(|&byte| if byte == b'+' { b' ' } else { byte });
     Some(decoded.collect())
+}
+
+/// What is no UTF-8, as letters of Latin-1.
+fn decode_latin_1(path: &[u8]) -> Option<Vec<u8>> {
+    std::str::from_utf8(path).err()?;
+    let letters: String = path.iter().copied().map(char::from).collect();
+    Some(letters.into_bytes())
+}
+
+/// Without what is no UTF-8, as decoders are told that shall ignore errors.
+fn drop_invalid(path: &[u8]) -> Option<Vec<u8>> {
+    std::str::from_utf8(path).err()?;
+    let valid: String = path.utf8_chunks().map(|chunk| chunk.valid()).collect();
+    Some(valid.into_bytes())
+}
+
+/// Without letters that are not seen, as comparisons of identifiers leave them out (Unicode's
+/// `Default_Ignorable_Code_Point`, as far as it is assigned).
+fn drop_ignorable(path: &[u8]) -> Option<Vec<u8>> {
+    if path.is_ascii() {
+        return None;
+    }
+    let text = std::str::from_utf8(path).ok()?;
+    let seen: String = text.chars().filter(|&letter| !is_ignorable(letter)).collect();
+    (seen.len() < text.len()).then(|| seen.into_bytes())
+}
+
+fn is_ignorable(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// Without a `%` that begins no escape, as lenient decoders read it.
@@ -299,38 +347,44 @@ fn cut(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr2(b'?', b'#', path).map(|end| path[..end].to_vec())
 }
 
-/// Blanks beyond ASCII (Unicode's `White_Space`, and the byte order mark), which `trim` of JavaScript and Python drop.
-const WIDE_BLANKS: [&str; 20] = [
-    "\u{85}", "\u{a0}", "\u{1680}", "\u{2000}", "\u{2001}", "\u{2002}", "\u{2003}", "\u{2004}", "\u{2005}",
-    "\u{2006}", "\u{2007}", "\u{2008}", "\u{2009}", "\u{200a}", "\u{2028}", "\u{2029}", "\u{202f}",
-    "\u{205f}", "\u{3000}", "\u{feff}",
-];
-
-/// Without the dots and blanks at the end of a segment, as Windows reads names, and patterns the end of a line.
-fn trim_segments(path: &[u8]) -> Option<Vec<u8>> {
-    if !path
-        .iter()
-        .any(|&byte| byte == b'.' || is_blank(byte) || !byte.is_ascii())
-    {
-        return None;
-    }
-    let trimmed = map_segments(path, trim_end);
-    (trimmed.len() < path.len()).then_some(trimmed)
+fn may_be_trimmed(path: &[u8]) -> bool {
+    memchr::memchr(b'.', path).is_some() || !path.is_ascii() || path.iter().any(|&byte| is_blank(byte))
 }
 
-fn trim_end(mut segment: &[u8]) -> &[u8] {
-    loop {
-        let kept = segment.iter().rposition(|&byte| byte != b'.' && !is_blank(byte));
-        segment = &segment[..kept.map_or(0, |last| last + 1)];
-        if segment.last().is_none_or(u8::is_ascii) {
-            return segment;
-        }
-        let mut wide = WIDE_BLANKS.iter();
-        match wide.find_map(|blank| segment.strip_suffix(blank.as_bytes())) {
-            Some(shorter) => segment = shorter,
-            None => return segment,
-        }
-    }
+/// Without the dots and blanks at the end of a segment, as Windows reads names, and patterns the end of a line.
+fn trim_ends(path: &[u8]) -> Option<Vec<u8>> {
+    trim(path, |segment| {
+        segment.trim_end_matches(|letter| letter == '.' || is_any_blank(letter))
+    })
+}
+
+/// Without the blanks at the beginning of a segment, as `trim` and `strip` leave it.
+fn trim_starts(path: &[u8]) -> Option<Vec<u8>> {
+    let may_be_blank = |byte: &u8| is_blank(*byte) || !byte.is_ascii();
+    memchr::memchr_iter(b'/', path).find(|at| path.get(at + 1).is_some_and(may_be_blank))?;
+    trim(path, |segment| segment.trim_start_matches(is_any_blank))
+}
+
+/// Trims the segments of a path, as far as they are UTF-8.
+fn trim(path: &[u8], trimmed: impl Fn(&str) -> &str) -> Option<Vec<u8>> {
+    let shorter = map_segments(path, |segment| {
+        std::str::from_utf8(segment).map_or(segment, |text| trimmed(text).as_bytes())
+    });
+    (shorter.len() < path.len()).then_some(shorter)
+}
+
+/// Whether it is a blank or a control of ASCII, or a blank beyond it (Unicode's `White_Space`, and the byte order mark).
+fn is_any_blank(letter: char) -> bool {
+    letter <= ' ' || letter.is_whitespace() || letter == '\u{feff}'
+}
+
+/// Without the name of a file's stream, as NTFS has them: `a::$DATA` is `a`.
+fn drop_stream(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(path, b"::$")?;
+    Some(map_segments(path, |segment| {
+        let end = memchr::memmem::find(segment, b"::$").unwrap_or(segment.len());
+        &segment[..end]
+    }))
 }
 
 /// With letters for those that are compatible with them: of full width, ligatures and the like (Unicode, annex 15).
@@ -338,12 +392,16 @@ fn replace_compatible(path: &[u8]) -> Option<Vec<u8>> {
     if path.is_ascii() {
         return None;
     }
-    let text = std::str::from_utf8(path).ok()?;
-    if is_nfkc_quick(text.chars()) == IsNormalized::Yes {
-        return None;
+    let mut replaced = Vec::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        if is_nfkc_quick(chunk.valid().chars()) == IsNormalized::Yes {
+            replaced.extend_from_slice(chunk.valid().as_bytes());
+        } else {
+            replaced.extend(chunk.valid().nfkc().collect::<String>().into_bytes());
+        }
+        replaced.extend_from_slice(chunk.invalid());
     }
-    let normal: String = text.nfkc().collect();
-    (normal != text).then(|| normal.into_bytes())
+    (replaced != path).then_some(replaced)
 }
 
 fn map_segments(path: &[u8], map: impl Fn(&[u8]) -> &[u8]) -> Vec<u8> {

@@ -29,6 +29,7 @@ struct Idle {
 pub(super) struct Lease {
     pool: Arc<Pool>,
     sender: SendRequest<RequestBody>,
+    is_reusable: bool,
 }
 
 impl Pool {
@@ -86,16 +87,19 @@ impl Pool {
 }
 
 impl Lease {
-    pub(super) fn new(pool: &Arc<Pool>, sender: SendRequest<RequestBody>) -> Self {
+    pub(super) fn new(pool: &Arc<Pool>, sender: SendRequest<RequestBody>, is_reusable: bool) -> Self {
         Self {
             pool: pool.clone(),
             sender,
+            is_reusable,
         }
     }
 
-    /// The exchange is over: the connection may serve another one.
+    /// The exchange is over: the connection serves another one, or is closed.
     pub(super) fn give_back(self) {
-        self.pool.put(self.sender);
+        if self.is_reusable {
+            self.pool.put(self.sender);
+        }
     }
 }
 

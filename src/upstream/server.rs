@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
@@ -221,13 +221,19 @@ impl Server {
     ) -> SendOutcome {
         *request.version_mut() = Version::HTTP_11;
         frame(&mut request);
+        let body = BodyUse::of(&request);
+        if body == BodyUse::Unusual {
+            request
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let progress = request.body().progress();
         let can_repeat = progress.is_none() && is_safe(request.method());
         let max_idle = if can_repeat { KEPT_FOR } else { SAFE_IDLE };
         while let Some(sender) = self.idle.take(max_idle) {
             // However young the connection is: a server may close it after each answer.
             let own = (can_repeat && copied.is_none()).then(|| ReplayableHead::of(&request));
-            match self.exchange(sender, request, progress.as_deref()).await {
+            match self.exchange(sender, request, body, progress.as_deref()).await {
                 SendOutcome::Unreachable(_, unsent) => request = unsent,
                 SendOutcome::Broken(error) => match copied.filter(|_| can_repeat).or(own.as_ref()) {
                     Some(copied) if was_closed(&error) => {
@@ -249,7 +255,7 @@ impl Server {
         ));
         let connected = timeout(self.limits.connect, connecting).await;
         match connected.map_err(io::Error::from).flatten() {
-            Ok(sender) => self.exchange(sender, request, progress.as_deref()).await,
+            Ok(sender) => self.exchange(sender, request, body, progress.as_deref()).await,
             Err(error) => SendOutcome::Unreachable(error, request),
         }
     }
@@ -258,13 +264,14 @@ impl Server {
         &self,
         mut sender: http1::SendRequest<RequestBody>,
         request: Request<RequestBody>,
+        body: BodyUse,
         progress: Option<&BodyProgress>,
     ) -> SendOutcome {
         let answer = sender.try_send_request(request);
         match answered_within(self.limits.response, answer, progress).await {
             None => SendOutcome::TimedOut,
             Some(Ok(response)) => {
-                let lease = Lease::new(&self.idle, sender);
+                let lease = Lease::new(&self.idle, sender, body.is_read(response.status()));
                 let response = response.map(|body| ResponseBody::new(IncomingBody::http1(body), Some(lease)));
                 SendOutcome::Answered(response)
             }
@@ -345,6 +352,41 @@ impl Server {
 
     fn lock_shared(&self) -> MutexGuard<'_, Option<SharedConnection>> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an application is likely to read the body of a request. One that answers without, and keeps the connection,
+/// takes what it left there for the next request, with identity headers of its sender's making: so such a connection
+/// serves nobody else. A body in chunks does not look like a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyUse {
+    /// There is none.
+    None,
+    /// The method has one.
+    Usual,
+    /// The method has none that means anything (RFC 9110, section 9.3).
+    Unusual,
+}
+
+impl BodyUse {
+    fn of(request: &Request<RequestBody>) -> Self {
+        let length = request.body().size_hint().exact();
+        if length.is_none_or(|length| length == 0) {
+            return Self::None;
+        }
+        match *request.method() {
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE => Self::Unusual,
+            _ => Self::Usual,
+        }
+    }
+
+    /// Whether it was read, as far as the status of the response tells: who refuses a request may not have.
+    fn is_read(self, status: StatusCode) -> bool {
+        match self {
+            Self::None => true,
+            Self::Usual => status.is_success(),
+            Self::Unusual => false,
+        }
     }
 }
 

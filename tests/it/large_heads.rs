@@ -23,6 +23,19 @@ const CONFIG: &str = r#"
     path = "/admin"
     allow = "authenticated"
     upstream = "demo:"
+    [[route]]
+    host = "one.localhost"
+    allow = "public"
+    upstream = "demo:"
+    [[route]]
+    host = "two.localhost"
+    path = "/b"
+    allow = "authenticated"
+    upstream = "demo:"
+    [[route]]
+    host = "*.three.localhost"
+    allow = "public"
+    upstream = "demo:"
 "#;
 
 /// Bytes of what a head is filled with: below `limits.request_head`.
@@ -266,6 +279,27 @@ fn heads() -> Vec<(&'static str, String, String)> {
                 .map(|n| ["x-", &n.to_string(), "-copy-source: a/b;//%u0061+\r\n"].concat())
                 .collect(),
         ),
+        (
+            "sources of a host, in a path of many segments",
+            format!("/{}", "a/".repeat(100)),
+            (0..1000)
+                .map(|n| format!("x{n}-copy-source: localhost/k%41%2520;a+b\r\n"))
+                .collect(),
+        ),
+        (
+            "sources of hosts that are not its own",
+            format!("/{}", "a/".repeat(100)),
+            (0..1000)
+                .map(|n| format!("x{n}-copy-source: /one/k%41;a+b\r\n"))
+                .collect(),
+        ),
+        ("a name of signs", "/".to_owned(), filled("x", "-", ": 1\r\n")),
+        (
+            "a name of other signs",
+            "/".to_owned(),
+            filled("x", "_", ": 1\r\n"),
+        ),
+        ("a name of letters", "/".to_owned(), filled("c", "-c", ": 1\r\n")),
         (
             "a source in an account that can be read in many ways",
             "/v1;//%u0061%09%%253b/AUTH_a/c".to_owned(),

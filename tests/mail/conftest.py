@@ -18,7 +18,8 @@ from aiosmtpd.smtp import AuthResult
 from processes import PASSWORD, PROGRAM, Gateway, free_port
 
 USER, SECRET = b"gateway", b"p@ss word"
-PATIENCE = 90
+# For longer than the two minutes for which a mail is another's, where a gateway that was killed had taken it.
+PATIENCE = 150
 
 
 def until(ready, what, seconds=PATIENCE):

@@ -208,7 +208,7 @@ fn own_pages_are_on_every_host_and_come_first() {
 }
 
 /// What the first attack got through with, and its kin: each ran the handler of `/admin` somewhere.
-const BYPASSES: [&str; 67] = [
+const BYPASSES: [&str; 74] = [
     "/%61dmin/..;/x",
     "/%61dmin/users/%252e%252e/%252e%252e/",
     "/adm%69n/index.php/..;/..;/",
@@ -266,6 +266,13 @@ const BYPASSES: [&str; 67] = [
     "/admin.%20.",
     "/admin+",
     "/admin%2B/x",
+    "/+admin",
+    "/%20admin/x",
+    "/%C2%A0admin",
+    "/admin%ff",
+    "/ad%C2%ADmin",
+    "/admin::$DATA",
+    "/%EF%BD%81dmin/%ff",
     "/admin%0a",
     "/admin%09/x",
     "/admin%3f",

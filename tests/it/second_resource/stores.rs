@@ -101,13 +101,23 @@ async fn s75_a_bucket_that_is_closed_on_one_host_is_so_for_sources_that_are_aske
         ("any.wild.example.com", "shut/x", 403),
         ("any.wild.example.com", "far/x", 403),
         ("any.wild.example.com", "closed/x", 403),
+        ("any.wild.example.com", "+cl/x", 403),
+        ("any.wild.example.com", "shut%20/x", 403),
+        ("any.wild.example.com", "shut;a/x", 403),
+        ("any.wild.example.com", "sh%2575t/x", 403),
         ("any.wild.example.com", "open/x", 200),
         // That of another application is another one.
         ("any.wild.example.com", "more/x", 200),
         ("gw.example.com", "cl/x", 403),
         ("gw.example.com", "shut/x", 403),
     ] {
-        for name in ["x-amz-copy-source", "x-new-copy-source"] {
+        // Tencent's has a slash before it where it begins with no host.
+        let slashed = format!("/{}", source.trim_start_matches('/'));
+        for (name, source) in [
+            ("x-amz-copy-source", source),
+            ("x-new-copy-source", source),
+            ("x-cos-copy-source", &slashed),
+        ] {
             let request = gateway.client().put(gateway.url_of(host, "/k"));
             let answer = soon(request.header(name, source).send()).await.unwrap();
             let (found, problem) = (answer.status().as_u16(), soon(answer.text()).await.unwrap());
