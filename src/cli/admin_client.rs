@@ -29,7 +29,7 @@ const NOWHERE: &str = "/dev/null";
 /// Why a command is asked.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct ReasonArg {
-    /// Why, for the audit log.
+    /// The reason, for the audit log.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
@@ -169,7 +169,7 @@ impl AdminClient {
         reason: &ReasonArg,
         progress: impl FnMut(u64),
     ) -> Result<ImportResult, Failure> {
-        self.require_stopped("An import makes a new store").await?;
+        self.require_stopped("An import creates a new store").await?;
         let imported = import_store(&self.config, Clock::system(), source, wanted, progress).await;
         let imported = imported.map_err(|error| match error {
             ImportError::Read(_) | ImportError::Refused { .. } | ImportError::MasterKey { .. } => {
@@ -324,5 +324,5 @@ fn actor(reason: Option<&str>) -> Actor {
 
 fn understood<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
     serde_json::from_value(value)
-        .map_err(|error| Failure::failed(format!("the answer is not understood: {error}")))
+        .map_err(|error| Failure::failed(format!("the response of the gateway cannot be read: {error}")))
 }

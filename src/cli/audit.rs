@@ -21,31 +21,31 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(super) struct Audit {
-    /// Print further events as they happen; with --json, a document each.
+    /// Keep printing new events as they happen; with --json, a document each.
     #[arg(long)]
     follow: bool,
-    /// Only those from this moment, "2026-01-31T12:00:00Z", or from so long ago, "24h".
+    /// Only events since this time, such as "2026-01-31T12:00:00Z", or since this long ago, such as "24h".
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     since: Option<Timestamp>,
-    /// Only those before this moment.
+    /// Only events before this time.
     #[arg(long, value_name = "WHEN", value_parser = moment, conflicts_with = "follow")]
     until: Option<Timestamp>,
-    /// Only those about this account, now or once called so, or about or by this name.
+    /// Only events about or by this account; former addresses and usernames work too.
     #[arg(long, value_name = "EMAIL")]
     account: Option<String>,
-    /// Only events of this name, such as "sign-in"; may be repeated.
+    /// Only events of this kind, such as "sign-in"; may be repeated.
     #[arg(long = "event", value_name = "EVENT", value_parser = kind_parser())]
     kinds: Vec<AuditKind>,
-    /// Only those of the request with this X-Request-Id.
+    /// Only events of the request with this X-Request-Id.
     #[arg(long, value_name = "ID")]
     request: Option<String>,
-    /// Only what was refused.
+    /// Only failures.
     #[arg(long)]
     failures: bool,
-    /// At most so many, the newest; by default 100, or all of those from --since.
+    /// Only the newest events, at most this many [default: 100, or all with --since]
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
-    /// Export: one JSON document a line.
+    /// Export as JSON Lines: one JSON document per line.
     #[arg(long)]
     lines: bool,
 }

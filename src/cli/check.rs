@@ -42,7 +42,7 @@ fn report(config: Option<&Path>) -> ConfigReport {
     let (subject, file) = match &location {
         ConfigLocation::File(file) => (file.display().to_string(), file.as_path()),
         ConfigLocation::Trial(_) => (
-            format!("no {DEFAULT_PATH}, so the configuration for trying out"),
+            format!("no {DEFAULT_PATH}, so the demo configuration"),
             Path::new(DEFAULT_PATH),
         ),
     };

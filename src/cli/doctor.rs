@@ -22,7 +22,7 @@ const CHECK: &str = "configuration";
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
-    /// Send a mail that says that it is a test.
+    /// Also send a test mail to this address.
     #[arg(long, value_name = "ADDRESS")]
     mail: Option<Email>,
 }
@@ -41,7 +41,7 @@ impl Doctor {
         let location = ConfigLocation::of_a_gateway(path)?;
         let (name, file) = match &location {
             ConfigLocation::File(file) => (file.display().to_string(), file.as_path()),
-            ConfigLocation::Trial(_) => ("the one for trying out".to_owned(), Path::new(DEFAULT_PATH)),
+            ConfigLocation::Trial(_) => ("the demo configuration".to_owned(), Path::new(DEFAULT_PATH)),
         };
         let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
         let mut elsewhere = Vec::new();

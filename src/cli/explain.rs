@@ -16,16 +16,16 @@ pub(super) struct Explain {
     /// The URL of a request, or a path at `public_url`.
     #[arg(long, required_unless_present = "request")]
     url: Option<String>,
-    /// Its method, in any case.
+    /// The method of the request, in upper or lower case.
     #[arg(long, default_value = "GET", value_parser = method)]
     method: String,
-    /// Who is signed in: an address, a username or an id; nobody if it is not given.
+    /// The account that is signed in, by e-mail address, username or id [default: anonymous]
     #[arg(long = "as", value_name = "EMAIL")]
     user: Option<String>,
-    /// Where a COPY or MOVE leads: its `Destination`, a URL or a path.
+    /// The `Destination` of a COPY or MOVE: a URL or a path.
     #[arg(long, value_name = "URL")]
     destination: Option<String>,
-    /// What became of the request with this X-Request-Id.
+    /// Explain the past request with this X-Request-Id.
     #[arg(long, value_name = "ID", conflicts_with_all = ["url", "method", "user", "destination"])]
     request: Option<String>,
 }
@@ -44,7 +44,7 @@ impl Explain {
         }
         let url = self
             .url
-            .ok_or_else(|| Failure::usage("which request? --url URL, or --request ID"))?;
+            .ok_or_else(|| Failure::usage("name a request: --url URL or --request ID"))?;
         let explain = Command::Explain {
             method: self.method,
             url,

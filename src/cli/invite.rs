@@ -19,13 +19,13 @@ use crate::model::{Email, InvitationKind};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Invite {
-    /// Make invitations and print their links, which are shown only once.
+    /// Create invitations and print their links, which are shown only once.
     Create(create::Create),
-    /// List the invitations that are good for something.
+    /// List the invitations that can still be used.
     List,
     /// Revoke an invitation.
     Revoke {
-        /// Its id.
+        /// The id of the invitation.
         id: String,
         #[command(flatten)]
         reason: ReasonArg,
@@ -83,7 +83,7 @@ fn kind(kind: InvitationKind) -> &'static str {
 
 fn lifetime(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("an invitation lasts longer than that".to_owned()),
+        Ok(Duration::ZERO) => Err("an invitation must be valid for longer than that".to_owned()),
         Ok(ttl) if ttl > Duration::from_hours(24 * 3660) => Err("at most ten years".to_owned()),
         Ok(ttl) => Ok(ttl),
         Err(error) => Err(format!("not a duration such as \"7d\": {error}")),

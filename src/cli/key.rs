@@ -17,53 +17,53 @@ use crate::services::{AccessKeyChange, NewAccessKey};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Key {
-    /// Make an access key and print its secret, which is shown only once.
+    /// Create an access key and print its secret, which is shown only once.
     Create {
-        /// Whose it is: an address, username or id.
+        /// The owner, by e-mail address, username or id.
         email: String,
-        /// What to call it.
+        /// A name to recognise it by.
         #[arg(long, default_value = "")]
         name: String,
-        /// How long it lasts, such as "90d". Without it, until it is revoked.
+        /// How long it is valid, such as "90d" [default: until it is revoked]
         #[arg(long, value_parser = lifetime)]
         ttl: Option<Duration>,
-        /// The only route that it may be used on, by host and path as in the configuration; may be repeated.
+        /// Limit the key to this route, by host and path as in the configuration; may be repeated.
         #[arg(long = "route", value_name = "HOST/PATH")]
         routes: Vec<String>,
-        /// The only method that it may be used with; may be repeated.
+        /// Limit the key to this method; may be repeated.
         #[arg(long = "method", value_name = "METHOD")]
         methods: Vec<String>,
         #[command(flatten)]
         reason: ReasonArg,
     },
-    /// List access keys, the oldest first.
+    /// List access keys, oldest first.
     List {
-        /// Only those of this account.
+        /// Only keys of this account.
         #[arg(long, value_name = "EMAIL")]
         user: Option<String>,
     },
-    /// Switch an access key off.
+    /// Disable an access key.
     Disable {
         /// The access key.
         access_key: String,
         #[command(flatten)]
         reason: ReasonArg,
     },
-    /// Switch an access key on again.
+    /// Enable a disabled access key.
     Enable {
         /// The access key.
         access_key: String,
         #[command(flatten)]
         reason: ReasonArg,
     },
-    /// Remove an access key for ever.
+    /// Revoke an access key permanently.
     Revoke {
         /// The access key.
         access_key: String,
         #[command(flatten)]
         reason: ReasonArg,
     },
-    /// Encrypt the store's data key with a new master key.
+    /// Replace the master key: encrypt the store's data key with a new one.
     RotateMaster(ReasonArg),
 }
 
@@ -80,7 +80,7 @@ impl Key {
             } => {
                 let scope = scope(client.config(), routes, methods)?;
                 if !client.config().login.iam {
-                    mention("warning: login.iam is off: access keys prove nothing until it is on");
+                    mention("warning: login.iam is off: access keys are not accepted until it is on");
                 }
                 let command = Command::CreateKey {
                     user: email,
@@ -120,7 +120,7 @@ impl Key {
                 let command = Command::RotateMaster;
                 let rotated: RotatedMaster = client.send_with_reason(command, why).await?;
                 let text = format!(
-                    "The store is sealed by the master key {}. Keep a copy of store.master_key.",
+                    "The store is now sealed by the master key {}. Keep a copy of store.master_key.",
                     rotated.master_key
                 );
                 CommandOutput::new(&rotated, text)
@@ -208,7 +208,7 @@ fn state(key: &AccessKeyView) -> &'static str {
 
 fn lifetime(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("an access key lasts longer than that".to_owned()),
+        Ok(Duration::ZERO) => Err("an access key must be valid for longer than that".to_owned()),
         Ok(ttl) => Ok(ttl),
         Err(error) => Err(format!("not a duration such as \"90d\": {error}")),
     }

@@ -10,7 +10,7 @@ use crate::control::Command;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Lock {
-    /// List the accounts and access keys that are locked now; `user unlock` lifts an account's lock.
+    /// List the accounts and access keys that are locked now; `user unlock` unlocks an account.
     List,
 }
 

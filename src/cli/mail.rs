@@ -11,11 +11,11 @@ use crate::control::Command;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Mail {
-    /// List the mails that wait to be sent and those that failed for good.
+    /// List mails that are waiting to be sent or have failed permanently.
     List,
-    /// Have a mail sent again that failed for good, with a new link if it has one.
+    /// Resend a failed mail, with a new link if it contains one.
     SendAgain {
-        /// Its id; or an address, for all that failed to it.
+        /// The id of the mail, or an address: all failed mails to it.
         #[arg(value_name = "ID|ADDRESS")]
         mail: String,
         #[command(flatten)]
@@ -59,7 +59,7 @@ async fn all(client: &AdminClient) -> Result<MailList, Failure> {
 
 fn listed(mails: &[MailView]) -> String {
     if mails.is_empty() {
-        return "No mail waits, and none has failed.".to_owned();
+        return "No mail is waiting or has failed.".to_owned();
     }
     let now = Clock::system().now();
     let rows = mails.iter().map(|mail| {

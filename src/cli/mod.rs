@@ -41,15 +41,15 @@ use admin_client::AdminClient;
 use config_file::ConfigLocation;
 use output::{CommandOutput, Failure};
 
-/// The front door of web consoles: TLS, signup, login and identity headers in one binary.
+/// An authentication gateway for web applications: TLS, sign-up, sign-in and identity headers in one binary.
 #[derive(Debug, Parser)]
 #[command(name = "vestibule", version, disable_help_subcommand = true)]
 struct Cli {
-    /// The configuration; without it `VESTIBULE_CONFIG`, config/vestibule.toml or /etc/vestibule/vestibule.toml, the first
-    /// that there is, else one for trying out.
+    /// The configuration file [default: the first that exists of `VESTIBULE_CONFIG`, config/vestibule.toml and
+    /// /etc/vestibule/vestibule.toml, else a demo configuration]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// One JSON document on standard output, messages on standard error.
+    /// Print one JSON document on standard output, and messages on standard error.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -58,51 +58,51 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway; what happens without a command.
+    /// Run the gateway (the default command).
     Serve(serve::Serve),
-    /// Read the configuration and report everything that is wrong with it.
+    /// Check the configuration and report every mistake in it.
     Check,
     /// Print the JSON Schema of the configuration.
     Schema {
-        /// Print the annotated reference of every key instead.
+        /// Print the annotated reference of every key as TOML instead.
         #[arg(long)]
         reference: bool,
     },
     /// Put the local authority into the system's trust store.
     Trust {
-        /// Take it out again.
+        /// Remove it again.
         #[arg(long)]
         remove: bool,
     },
-    /// Say which route a request takes, what policy says of it and why, and what the application gets; or what became
-    /// of one.
+    /// Explain what happens to a request, or what happened to a past one: its route, the policy's decision and why, and
+    /// the headers that the application gets.
     Explain(explain::Explain),
-    /// Look at the gateway from outside: listeners, certificates, applications, mail, files.
+    /// Check the installation from outside: listeners, certificates, applications, mail, files.
     Doctor(doctor::Doctor),
-    /// Accounts.
+    /// Manage accounts.
     #[command(subcommand)]
     User(user::User),
-    /// Invitations.
+    /// Manage invitations.
     #[command(subcommand)]
     Invite(invite::Invite),
-    /// Access keys.
+    /// Manage access keys, and the master key.
     #[command(subcommand)]
     Key(key::Key),
-    /// Sessions.
+    /// List and end sessions.
     #[command(subcommand)]
     Session(session::Session),
-    /// Mails that wait to be sent, and those that could not be.
+    /// List and resend mails that are waiting or have failed.
     #[command(subcommand)]
     Mail(mail::Mail),
-    /// Locks after too many failures.
+    /// List locks after too many failed attempts.
     #[command(subcommand)]
     Lock(lock::Lock),
-    /// The audit log: who signed in, was refused, and what administrators did.
+    /// Search the audit log: sign-ins, refusals, and acts of administrators.
     Audit(audit::Audit),
-    /// The store.
+    /// Back up, verify, move or repair the store.
     #[command(subcommand)]
     Store(store::Store),
-    /// Have the running gateway read its configuration and its certificates again, as SIGHUP does.
+    /// Reload the configuration and certificates of the running gateway, as SIGHUP does.
     Reload(admin_client::ReasonArg),
 }
 

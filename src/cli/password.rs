@@ -15,10 +15,10 @@ const LONGEST_LINE: u64 = 64 << 10;
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(super) struct PasswordSource {
-    /// Read the password from standard input: one line, whose line break is dropped.
+    /// Read the password from standard input, as one line.
     #[arg(long)]
     password_stdin: bool,
-    /// A bcrypt hash from elsewhere ($2a$, $2b$ or $2y$), kept as it is.
+    /// Use an existing bcrypt hash ($2a$, $2b$ or $2y$) as it is.
     #[arg(long, value_name = "HASH")]
     password_hash: Option<String>,
 }
@@ -34,7 +34,7 @@ impl PasswordSource {
         }
         if !io::stdin().is_terminal() {
             return Err(Failure::usage(
-                "a password is needed: --password-stdin, or --password-hash HASH",
+                "a password is needed: use --password-stdin or --password-hash HASH",
             ));
         }
         let password = prompt("Password: ")?;
@@ -42,7 +42,7 @@ impl PasswordSource {
         if password.matches(again.expose().as_bytes()) {
             Ok(NewPassword::Plain(password))
         } else {
-            Err(Failure::failed("the two passwords are not alike; try again"))
+            Err(Failure::failed("the two passwords differ; try again"))
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) async fn run(client: &AdminClient, reason: ReasonArg) -> Result<Comma
 
 fn text(reloaded: &ReloadReport) -> String {
     let mut lines = vec![if reloaded.changed.is_empty() {
-        "Reloaded. The configuration says what it said; certificates and other files are read again."
+        "Reloaded. The configuration has not changed; certificates and other files have been read again."
             .to_owned()
     } else {
         format!("Reloaded. Changed: {}.", reloaded.changed.join(", "))

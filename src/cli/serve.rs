@@ -24,10 +24,10 @@ use crate::store::StoreError;
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Serve {
-    /// Try out before the application at this URL instead of the demo.
+    /// Run without a configuration in front of the application at this URL, in place of the demo.
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// Write the configuration for trying out into a new file; "-": to standard output.
+    /// Save the configuration that this runs with to a new file; "-": standard output.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 }
@@ -49,7 +49,7 @@ impl Serve {
         let trying_out = self.to.is_some() || self.save.is_some();
         if trying_out && config.is_some() {
             return Err(Failure::usage(
-                "--to and --save are for trying out without --config: say in the configuration what is served",
+                "--to and --save run the demo configuration and do not go with --config: name the application in the configuration",
             ));
         }
         if let Some(file) = &self.save {
@@ -81,7 +81,7 @@ async fn serve(location: ConfigLocation, config: Config, lost_messages: Arc<Coun
     let offer = offer(&application, &config, &stop).await;
     // Those who have accounts are served all the same.
     let offer = offer.unwrap_or_else(|error| {
-        tracing::error!(%error, "nobody administers yet, and the link that makes the first administrator could not be made: start again once the cause is mended");
+        tracing::error!(%error, "there is no administrator yet, and the link for the first one could not be created: fix the cause and start again");
         None
     });
     announce(&config, is_trial, &application, offer.as_ref());
@@ -106,7 +106,7 @@ async fn offer(
             let written = file.write(&offer.link);
             written.map_err(|error| OfferError::File(file.path().to_owned(), error))?;
             let path = file.path().display();
-            tracing::warn!(file = %path, "nobody administers yet: the link that makes the first administrator is in {path}");
+            tracing::warn!(file = %path, "there is no administrator yet: the link for the first one is in {path}");
             let (accounts, stop) = (services.accounts.clone(), stop.clone());
             tokio::spawn(async move { file.remove_when_spent(&accounts, &stop).await });
         }
@@ -141,7 +141,7 @@ fn announce(config: &Config, trial: bool, application: &Application, offer: Opti
         ));
     }
     if trial {
-        mention("  This is for trying out: whoever reaches it from this machine may sign up.");
+        mention("  This is a demo: anyone on this machine can sign up.");
         mention("  To go on from here, write the configuration with `vestibule serve --save FILE`.");
     }
     if let Ok(location) = config.store.location() {

@@ -12,15 +12,15 @@ use crate::ids::SessionId;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Session {
-    /// List sessions, the newest first.
+    /// List sessions, newest first.
     List {
-        /// Only those of this account.
+        /// Only sessions of this account.
         #[arg(long, value_name = "EMAIL")]
         user: Option<String>,
     },
     /// End a session, or all of an account.
     Revoke {
-        /// All of this account; with an id, that one if it is theirs.
+        /// End all sessions of this account; with an id, only that session, if it belongs to the account.
         #[arg(long, value_name = "EMAIL", required_unless_present = "id")]
         user: Option<String>,
         /// The id of the session.
@@ -47,7 +47,7 @@ impl Session {
                     .send_with_reason(Command::RevokeSessions(which), why)
                     .await?;
                 let text = match ended.ended_count {
-                    0 => "There was no session to end.".to_owned(),
+                    0 => "There were no sessions to end.".to_owned(),
                     1 => "1 session is ended.".to_owned(),
                     several => format!("{several} sessions are ended."),
                 };
@@ -61,7 +61,7 @@ fn which(user: Option<String>, id: Option<String>) -> Result<SessionSelector, Fa
     let Some(id) = id else {
         return user
             .map(SessionSelector::Of)
-            .ok_or_else(|| Failure::usage("which sessions? --user EMAIL, or an id"));
+            .ok_or_else(|| Failure::usage("name the sessions to end: --user EMAIL or an id"));
     };
     let id: SessionId = id
         .parse()

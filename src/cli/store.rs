@@ -18,19 +18,19 @@ use crate::store::Verification;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
-    /// Read everything and check that it is sound.
+    /// Read the whole store and check that it is sound.
     Verify {
         /// Check this export or backup instead; "-": standard input.
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
-    /// Write everything out, as it is at one moment: JSON Lines, from which any store can be filled.
+    /// Export the whole store as it is at one moment, as JSON Lines that `store import` reads.
     Export(export::StoreExport),
-    /// Fill a new store from an export or a backup. No gateway may run.
+    /// Fill a new store from an export or a backup, while the gateway is stopped.
     Import(import::StoreImport),
-    /// Write an export into a new file, and check it.
+    /// Write an export to a new file and check it.
     Backup(backup::Backup),
-    /// Write what can be read of a damaged store into a new file. No gateway may run.
+    /// Write what can be read of a damaged store to a new file, while the gateway is stopped.
     Salvage(salvage::Salvage),
 }
 

@@ -21,14 +21,14 @@ use crate::services::{AccountChange, NewAccount};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
-    /// Add an account, verified and approved.
+    /// Add an account, already verified and approved.
     Add {
         /// The e-mail address.
         email: String,
-        /// The username; by default what stands before the @.
+        /// The username [default: the part of the address before the @]
         #[arg(long)]
         username: Option<String>,
-        /// The name to show.
+        /// The display name.
         #[arg(long)]
         name: Option<String>,
         /// A group; may be repeated.
@@ -39,43 +39,43 @@ pub(super) enum User {
         #[command(flatten)]
         reason: ReasonArg,
     },
-    /// List accounts: all, or those that are looked for.
+    /// List accounts: all, or those that match.
     List(list::List),
     /// Show an account.
     Show(AccountArg),
-    /// Let an account in that waits for approval.
+    /// Approve an account that waits for approval or was declined.
     Approve(AccountChangeArgs),
-    /// Do not let an account in that waits for approval.
+    /// Decline an account that waits for approval.
     Decline(AccountChangeArgs),
-    /// Shut an account out and end its sessions.
+    /// Disable an account and end its sessions.
     Disable(AccountChangeArgs),
-    /// Let a disabled account in again.
+    /// Enable a disabled account.
     Enable(AccountChangeArgs),
-    /// Lift the lock of an account.
+    /// Unlock an account that is locked after failed attempts.
     Unlock(AccountChangeArgs),
-    /// Delete an account; its username is never given to another.
+    /// Delete an account; its username is never given to another account.
     Delete(AccountChangeArgs),
-    /// Give an account another password and end its sessions.
+    /// Set a new password for an account and end its sessions.
     SetPassword {
         #[command(flatten)]
         user: AccountChangeArgs,
         #[command(flatten)]
         password: PasswordSource,
     },
-    /// Print a link with which an account's owner sets a new password: shown only once, good for an hour.
+    /// Print a link that lets the account's owner set a new password; it is shown only once and works for one hour.
     ResetLink(AccountChangeArgs),
-    /// Replace the groups of an account; without any, it is in none.
+    /// Replace the groups of an account; without groups, remove it from all.
     SetGroups {
         #[command(flatten)]
         user: AccountChangeArgs,
-        /// The groups.
+        /// The new groups.
         #[arg(value_name = "GROUP")]
         groups: Vec<String>,
         /// A group; may be repeated.
         #[arg(long = "group", value_name = "GROUP")]
         more: Vec<String>,
     },
-    /// Add the accounts of a file of Apache's htpasswd with bcrypt hashes.
+    /// Import accounts from an Apache htpasswd file with bcrypt hashes.
     Import(import::UserImport),
 }
 
@@ -137,13 +137,13 @@ impl User {
             Self::Approve(user) => change(client, user, AccountChange::Approve, "is approved").await,
             Self::Decline(user) => change(client, user, AccountChange::Decline, "is declined").await,
             Self::Disable(user) => {
-                let said = "is disabled, its sessions are ended";
+                let said = "is disabled, and its sessions have ended";
                 change(client, user, AccountChange::Disable, said).await
             }
             Self::Enable(user) => change(client, user, AccountChange::Enable, "is enabled").await,
             Self::Unlock(user) => change(client, user, AccountChange::Unlock, "is not locked").await,
             Self::SetPassword { user, password } => {
-                let said = "has another password, its sessions are ended";
+                let said = "has a new password, and its sessions have ended";
                 change(client, user, AccountChange::SetPassword(password.read()?), said).await
             }
             Self::ResetLink(AccountChangeArgs { account, reason: why }) => {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::units::HumanDuration;
 
-/// The record of authentication events.
+/// The audit log: authentication events and acts of administrators.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {

@@ -13,7 +13,7 @@ impl Config {
     pub fn trial_toml(to: Option<&str>) -> String {
         let upstream = toml::Value::from(to.unwrap_or("demo:"));
         format!(
-            r#"# Vestibule for trying out: on this machine only, and open to whoever can reach it.
+            r#"# A Vestibule demo: on this machine only, and open to anyone who can reach it.
 # Every key with its default is in config/reference.toml; `vestibule check` tells what is wrong.
 public_url = "https://localhost:8443"
 

@@ -112,7 +112,7 @@ pub struct Config {
     pub upstream: BTreeMap<String, UpstreamConfig>,
     /// Which requests go where, and who may make them.
     pub route: Vec<RouteConfig>,
-    /// The record of authentication events.
+    /// The audit log: authentication events and acts of administrators.
     pub audit: AuditConfig,
     /// Sizes that are refused when exceeded.
     pub limits: LimitsConfig,

@@ -41,7 +41,7 @@ async function open(page, who) {
 
 for (const { lang, script, how } of WAYS) {
   describe(how, () => {
-    const visit = (act) => browser.visit({ origin: gateway.origin, lang, script }, act);
+    const visit = (act, look) => browser.visit({ origin: gateway.origin, lang, script, ...look }, act);
     const click = (page, selector) => arrive(page, () => page.locator(`main ${selector}`).first().click());
     // Administrators are told of twenty an hour who wait: these do not.
     const join = async (prefix) => {
@@ -212,6 +212,58 @@ for (const { lang, script, how } of WAYS) {
         assertLanguage(await mails.mailTo(who.email), lang);
       }));
 
+    it("times are in the reader's zone, with UTC on hover, and in UTC without a script", () =>
+      visit(
+        async (page) => {
+          await enter(page, administrator, "/.auth/admin/audit");
+          const time = page.locator("main tbody time").first();
+          const text = await time.innerText();
+          const at = new Date(await time.getAttribute("datetime"));
+          const clock = (hours) => new Date(at.getTime() + hours * 3_600_000).toISOString().slice(11, 16);
+          assertLanguage(text, lang);
+          assert.ok(text.endsWith(script ? `${clock(9)} GMT+9` : `${clock(0)} UTC`), `${text} for ${at.toISOString()}`);
+          const title = await time.getAttribute("title");
+          if (!script) return assert.equal(title, null);
+          assertLanguage(title, lang);
+          assert.ok(title.endsWith(`${clock(0)} UTC`), title);
+        },
+        { zone: "Asia/Seoul" },
+      ));
+
+    it("search forms are one line on a wide screen, and one column on a narrow one", () =>
+      visit(async (page) => {
+        await enter(page, administrator, "/.auth/admin");
+        for (const where of ["accounts", "audit", "mails"]) {
+          await page.goto(`/.auth/admin/${where}`);
+          const controls = page.locator("main form.filters :is(input, select, button)");
+          const ends = async () => {
+            const boxes = await controls.evaluateAll((all) => all.map((one) => one.getBoundingClientRect().bottom));
+            return new Set(boxes.map(Math.round)).size;
+          };
+          await page.setViewportSize({ width: 1280, height: 800 });
+          assert.equal(await ends(), 1, where);
+          await page.setViewportSize({ width: 320, height: 800 });
+          assert.equal(await ends(), await controls.count(), where);
+        }
+      }));
+
+    it("the audit log is a table, which a narrow screen shows with a heading at each cell", () =>
+      visit(async (page) => {
+        await enter(page, administrator, "/.auth/admin/audit");
+        const headings = await page.locator("main th").allInnerTexts();
+        assert.equal(headings.length, 6, String(headings));
+        for (const heading of headings) assertLanguage(heading.replace("IP", ""), lang);
+        const row = page.locator("main tbody tr").first();
+        assert.equal(await row.locator("td").count(), headings.length);
+        await page.setViewportSize({ width: 360, height: 800 });
+        const shown = await row.locator("td").evaluateAll((cells) =>
+          cells
+            .filter((cell) => cell.checkVisibility() && !cell.matches(".event"))
+            .map((cell) => getComputedStyle(cell, "::before").content.slice(1, -1)),
+        );
+        assert.ok(shown.length > 2 && shown.every((heading) => headings.includes(heading)), String(shown));
+      }));
+
     it("the audit log is filtered and exported", () =>
       visit(async (page) => {
         const who = await join("watched");
@@ -220,7 +272,7 @@ for (const { lang, script, how } of WAYS) {
         await field(page, "who").fill(who.email);
         await field(page, "outcome").selectOption("failure");
         assert.equal(await click(page, "form button"), 200);
-        const rows = page.locator("main ul.rows > li");
+        const rows = page.locator("main table > tbody > tr");
         assert.equal(await rows.count(), 1);
         assertLanguage(await rows.first().innerText(), lang);
         const [download] = await Promise.all([

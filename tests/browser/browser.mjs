@@ -49,11 +49,12 @@ export class Browser {
     this.browser = browser;
   }
 
-  // Calls `visit` with a page of a new visitor: no cookies, and this language, size and colour scheme.
-  async visit({ origin, lang = "en", width = 1280, height = 800, scale = 1, dark = false, script = true }, visit) {
+  // Calls `visit` with a page of a new visitor: no cookies, and this language, time zone, size and colour scheme.
+  async visit({ origin, lang = "en", zone, width = 1280, height = 800, scale = 1, dark = false, script = true }, visit) {
     const context = await this.browser.newContext({
       baseURL: origin,
       locale: LOCALES[lang],
+      timezoneId: zone,
       viewport: { width, height },
       deviceScaleFactor: scale,
       colorScheme: dark ? "dark" : "light",

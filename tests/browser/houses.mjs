@@ -108,7 +108,7 @@ export class Houses {
         cookie: `${cookie.name}=${cookie.value}`,
       });
       const { mails } = JSON.parse(text);
-      if (mails.some(({ failed }) => failed) && mails.some(({ failed, attempts }) => !failed && attempts > 0)) return;
+      if (mails.some(({ failed }) => failed) && mails.some(({ failed, attempt_count: count }) => !failed && count > 0)) return;
       if (patience.aborted) throw new Error(`the mails were not tried: ${text}`);
     }
   }

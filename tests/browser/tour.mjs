@@ -98,6 +98,7 @@ async function walk() {
     await page.goto("/.auth/login?rd=%2F.auth%2Fadmin%2Faccounts");
     await signIn(page, root.email, password);
     await take(page, "accounts");
+    await page.setViewportSize({ width: 1280, height: 800 });
     await page.goto("/.auth/admin/audit");
     await take(page, "audit");
   });

@@ -24,14 +24,14 @@ async fn s17_what_the_status_leaves_no_choice_about_is_refused_by_name() {
     let (status, problem) = act(&admin, "ann", "decline").await;
     assert_eq!(status, 422, "{problem}");
     let said = problem["errors"]["action"].as_str().unwrap();
-    assert!(said.contains("active") && said.contains("disabled"), "{said}");
+    assert!(said.contains("active") && said.contains("disable it"), "{said}");
     assert_eq!(act(&admin, "ann", "disable").await.1["status"], "disabled");
     for action in ["approve", "decline"] {
         let refused = admin
             .submit(ACCOUNT, &[("account", "ann"), ("action", action)])
             .await;
         assert_eq!(refused.status, 422, "{action}");
-        assert!(refused.page.contains("it can be enabled"), "{}", refused.page);
+        assert!(refused.page.contains("You can enable it"), "{}", refused.page);
     }
     assert_eq!(act(&admin, "ann", "disable").await.0, 200, "it holds already");
     assert_eq!(act(&admin, "ann", "enable").await.1["status"], "active");

@@ -139,7 +139,7 @@ async fn a_filter_that_means_nothing_is_refused() {
         ("audit?from=garbage", "from", "2026-01-31"),
         ("audit?until=2026-02-30", "until", "2026-01-31"),
         ("audit?until=soon&export=lines", "until", "2026-01-31"),
-        ("audit?who=a&account=b", "who", "not for both"),
+        ("audit?who=a&account=b", "who", "not by both"),
         (
             "accounts?status=bogus",
             "status",
@@ -246,7 +246,7 @@ async fn the_page_says_in_the_readers_language_what_the_record_says_in_its_own()
     for words in [
         "사용자 이름 root1",
         "그룹: dev, gateway-admin",
-        "처리: 명령 (uid ",
+        "<td data-heading=\"수행자\">명령 (uid ",
         "세션 0",
     ] {
         assert!(page.contains(words), "{words}: {page}");

@@ -201,7 +201,7 @@ async fn keys_are_listed_switched_off_and_revoked_by_their_owner() {
         (shown.status, shown.location.as_str()),
         (303, "/.auth/account/keys?done=revoked")
     );
-    assert!(ann.open(&shown.location).await.page.contains("gone for good"));
+    assert!(ann.open(&shown.location).await.page.contains("has been revoked"));
     for n in 0..6 {
         let told = ann.post_json(path, json!({ "name": "n" })).await;
         assert_eq!(told.status, if n < 5 { 201 } else { 422 }, "{told:?}");

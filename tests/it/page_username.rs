@@ -30,7 +30,7 @@ async fn s53_a_username_is_changed_and_the_one_before_is_nobody_elses() {
     );
     let page = ann.open(&shown.location).await.page;
     assert!(
-        page.contains("role=\"status\"") && page.contains("Before, it was ann."),
+        page.contains("role=\"status\"") && page.contains("Former usernames: ann."),
         "{page}"
     );
 

@@ -23,7 +23,7 @@ async fn a_link_for_the_first_administrator_that_cannot_be_made_keeps_nobody_out
     // Stands for a disk that is full: the file is written under this name first.
     fs::create_dir_all(site.path("data/first-administrator.draft/in-the-way")).unwrap();
     let (gateway, said) = Program::start(&site);
-    assert!(said.contains("could not be made"), "{said}");
+    assert!(said.contains("could not be created"), "{said}");
     assert!(said.contains("first-administrator.link"), "{said}");
     let asked = gateway.client(&site).get(gateway.url("/.auth/login")).send();
     assert_eq!(soon(asked).await.unwrap().status(), 200);
@@ -32,7 +32,7 @@ async fn a_link_for_the_first_administrator_that_cannot_be_made_keeps_nobody_out
     // The next start makes one.
     fs::remove_dir_all(site.path("data/first-administrator.draft")).unwrap();
     let (gateway, said) = Program::start(&site);
-    assert!(!said.contains("could not be made"), "{said}");
+    assert!(!said.contains("could not be created"), "{said}");
     assert!(site.path("data/first-administrator.link").exists());
     gateway.stop();
 }
@@ -54,13 +54,13 @@ async fn starting_on_the_small_disk() {
     ));
     let link = disk.join("first-administrator.link");
     let (gateway, said) = Program::start(&site);
-    assert!(!said.contains("could not be made"), "{said}");
+    assert!(!said.contains("could not be created"), "{said}");
     assert_eq!(gateway.stop().0, 0);
     fs::remove_file(&link).unwrap();
 
     let filler = fill(&disk);
     let (gateway, said) = Program::start(&site);
-    assert!(said.contains("could not be made"), "{said}");
+    assert!(said.contains("could not be created"), "{said}");
     assert!(!link.exists());
     let asked = gateway.client(&site).get(gateway.url("/.auth/login")).send();
     assert_eq!(soon(asked).await.unwrap().status(), 200);
@@ -68,7 +68,7 @@ async fn starting_on_the_small_disk() {
 
     fs::remove_file(filler).unwrap();
     let (gateway, said) = Program::start(&site);
-    assert!(!said.contains("could not be made"), "{said}");
+    assert!(!said.contains("could not be created"), "{said}");
     assert!(link.exists());
     gateway.stop();
 }

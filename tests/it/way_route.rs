@@ -156,7 +156,7 @@ async fn a_refused_path_is_answered_with_its_reason_in_the_readers_language() {
         ("/a%2fb", "encoded slash", "인코딩된 슬래시"),
         ("/%c0%ae", "overlong", "지나치게 긴"),
         ("/%25252525", "more than three times", "세 번 넘게"),
-        ("/ADMIN", "read as another one", "다른 곳에 속하는"),
+        ("/ADMIN", "path of another route", "다른 라우트의 경로"),
     ] {
         for (language, reason) in [("en", english), ("ko", korean)] {
             let mut raw = gateway.raw().await;

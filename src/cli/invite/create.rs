@@ -16,25 +16,25 @@ use crate::services::{Invitees, NewInvitations};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Create {
-    /// The only address that may use it.
+    /// The only e-mail address that can use the invitation.
     #[arg(long)]
     email: Option<String>,
-    /// A file with addresses in its first column (CSV), "-": standard input: an invitation for each.
+    /// Create an invitation for each address in the first column of a CSV file; "-": standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["email", "count"])]
     csv: Option<PathBuf>,
-    /// Mail them instead of printing their links.
+    /// Mail the invitations instead of printing their links.
     #[arg(long, conflicts_with = "count")]
     send: bool,
     /// The language of the mails, such as "ko".
     #[arg(long, value_name = "TAG", requires = "send")]
     lang: Option<String>,
-    /// A group of the new account; may be repeated.
+    /// A group for the new account; may be repeated.
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
-    /// How long it lasts, such as "12h" or "7d".
+    /// How long an invitation is valid, such as "12h" or "7d".
     #[arg(long, default_value = "7d", value_parser = lifetime)]
     ttl: Duration,
-    /// How many.
+    /// How many invitations to create.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     count: u16,
     #[command(flatten)]
@@ -49,7 +49,7 @@ impl Create {
         }
         if self.count > 1 && !emails.is_empty() {
             return Err(Failure::usage(
-                "an address needs one invitation: leave out --count",
+                "one address needs only one invitation: leave out --count",
             ));
         }
         if client.config().signup.mode == SignupMode::Closed {

@@ -19,7 +19,7 @@ use crate::store::Summary;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Backup {
-    /// A new file, or a folder, in which a new file gets its name from the time; "-": standard output.
+    /// A new file, or a folder in which to create a file named by the time; "-": standard output.
     #[arg(value_name = "FOLDER|FILE")]
     to: PathBuf,
     #[command(flatten)]
@@ -55,7 +55,7 @@ impl Backup {
             .exported(ExportPurpose::Backup, &self.reason, written)
             .await?;
         let text = format!(
-            "Backed up {} records to {} and checked them. The master key is not in it: keep that elsewhere.",
+            "Backed up {} records to {} and checked them. The master key is not in the backup: keep a copy of it elsewhere.",
             read.records,
             path.display()
         );

@@ -17,7 +17,7 @@ use crate::store::Summary;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StoreExport {
-    /// Write it to this file, in whose place it is when it is whole; "-" or without this: standard output.
+    /// Write to this file, which is replaced once the export is complete; "-": standard output [default: -]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]

@@ -14,10 +14,10 @@ use crate::control::ImportScope;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StoreImport {
-    /// What `store export` or `store backup` wrote; "-" or nothing: standard input.
+    /// A file that `store export` or `store backup` wrote; "-": standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// Leave out sessions and the links for a new password or address: everybody signs in anew. Invitations stay: `invite list`.
+    /// Leave out sessions and links for a new password or address, so that all users sign in again; invitations are kept.
     #[arg(long)]
     end_sessions: bool,
     #[command(flatten)]

@@ -20,8 +20,7 @@ const TOLD: usize = 10;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Salvage {
-    /// A new file, in a folder with room for a copy of the store, which is made there meanwhile; "-": standard output, and
-    /// the copy is made in TMPDIR.
+    /// A new file, in a folder with room for a temporary copy of the store; "-": standard output, with the copy in TMPDIR.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

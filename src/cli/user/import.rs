@@ -33,10 +33,10 @@ const TOLD: usize = 20;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct UserImport {
-    /// The file: a line `name:hash` for each account; "-": standard input.
+    /// The file, with a line `name:hash` for each account; "-": standard input.
     #[arg(long, value_name = "FILE")]
     htpasswd: PathBuf,
-    /// Print a line for every account, and every line that is refused.
+    /// Print every account that is added, and every line that is refused.
     #[arg(long)]
     verbose: bool,
     #[command(flatten)]

@@ -14,22 +14,22 @@ use crate::services::AccountFilter;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {
-    /// Only those that wait for approval.
+    /// Only accounts that wait for approval.
     #[arg(long, conflicts_with = "status")]
     waiting: bool,
-    /// Only those whose address, username or name, or a word of it, begins with this.
+    /// Only accounts whose e-mail address, username, name, or a word of the name, begins with this.
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Only those in this group.
+    /// Only accounts in this group.
     #[arg(long)]
     group: Option<String>,
-    /// Only those with this status: awaiting-approval, active, disabled or declined.
+    /// Only accounts with this status: awaiting-approval, active, disabled or declined.
     #[arg(long)]
     status: Option<AccountStatus>,
-    /// No more than so many.
+    /// List at most this many.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// From the `next` of another list on, which `--json` prints.
+    /// Continue after the `next` of a previous list, which `--json` prints.
     #[arg(long, value_name = "NEXT")]
     after: Option<String>,
 }
@@ -51,9 +51,9 @@ impl List {
         let text = if !accounts.is_empty() {
             table(["EMAIL", "USERNAME", "STATUS", "GROUPS", "CREATED"], rows)
         } else if self.search.is_some() || self.group.is_some() || self.status.is_some() {
-            "There are no such accounts.".to_owned()
+            "No account matches.".to_owned()
         } else if self.waiting {
-            "Nobody waits for approval.".to_owned()
+            "No account waits for approval.".to_owned()
         } else {
             "There are no accounts.".to_owned()
         };

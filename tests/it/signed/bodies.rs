@@ -87,7 +87,10 @@ async fn s38_of_a_wrong_body_an_application_never_sees_the_end() {
             assert_eq!(answer.status(), 401);
             let (slug, detail) = slug(answer).await;
             assert_eq!(slug, "signature-invalid");
-            assert_eq!(detail, "The body of the request is another one than was signed.");
+            assert_eq!(
+                detail,
+                "The body of the request differs from the one that was signed."
+            );
             until(|| asked.load(Ordering::SeqCst) - before.0 == broken.load(Ordering::SeqCst) - before.1)
                 .await;
         }
