@@ -25,7 +25,7 @@ pub(super) enum User {
     Add {
         /// The e-mail address.
         email: String,
-        /// The username [default: the part of the address before the @]
+        /// The username [default: the first part of the address]
         #[arg(long)]
         username: Option<String>,
         /// The display name.
