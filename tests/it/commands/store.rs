@@ -441,7 +441,7 @@ fn an_import_that_is_killed_leaves_no_half_of_a_store() {
             assert_eq!(started.status, 1);
             none += 1;
         } else {
-            match listed.document(0).as_array().unwrap().len() {
+            match listed.document(0)["accounts"].as_array().unwrap().len() {
                 // It had not begun.
                 0 => none += 1,
                 PEOPLE => whole += 1,
