@@ -118,14 +118,14 @@ impl SecondResourcePolicy<'_> {
         let mut look_at = |host: &Host, name: &str, is_own: bool| {
             for base in &bases {
                 let path = format!("{base}/{name}");
-                if !places
-                    .iter()
-                    .any(|place| place.host == *host && place.path == path)
-                {
-                    self.spend(&path, source.name)?;
-                    let host = host.clone();
-                    places.push(PlaceBeside { host, path, is_own });
+                let mut known = places.iter_mut();
+                if let Some(place) = known.find(|place| place.host == *host && place.path == path) {
+                    place.is_own |= is_own;
+                    continue;
                 }
+                self.spend(&path, source.name)?;
+                let host = host.clone();
+                places.push(PlaceBeside { host, path, is_own });
             }
             Ok::<_, SecondResourceError>(())
         };
