@@ -163,20 +163,19 @@ impl Administration {
     ) -> Result<EndedSessions, CommandError> {
         let (which, event, detail) = match which {
             SessionSelector::Of(user) => {
-                let account = self.services.accounts.find(&user).await?;
-                let all = SessionsToEnd::Account(account.id, None);
-                (
-                    all,
-                    Event::about(Kind::SessionEnd, &account),
-                    AuditDetail::bare(DetailKey::All),
-                )
+                let (all, event) = self.services.accounts.sessions_to_end(&user).await?;
+                (all, event, AuditDetail::bare(DetailKey::All))
             }
             SessionSelector::One { id, of } => {
-                let candidates = self.sessions_of(of.as_deref()).await?;
-                let Some(session) = candidates.into_iter().find(|session| session.id == id) else {
+                let of_account = match of.as_deref() {
+                    Some(user) => self.services.accounts.sessions_to_end(user).await?.1.account,
+                    None => None,
+                };
+                let mut candidates = self.services.sessions.list(of_account).into_iter();
+                let Some(info) = candidates.find(|info| info.session.id == id) else {
                     return Err(no_session(id, of.as_deref()));
                 };
-                let event = Event::success(Kind::SessionEnd, session.email).account(session.account);
+                let event = Event::success(Kind::SessionEnd, info.email).account(info.session.account);
                 (
                     SessionsToEnd::Id(id),
                     event,

@@ -5,7 +5,7 @@ use super::execute::views;
 use super::responses::{KeyView, NewKeyView, RotatedMaster};
 use super::{Administration, CommandError};
 use crate::model::AccessKeyId;
-use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, NewAccessKey, Origin};
+use crate::services::{AccessKeyChange, AccessKeyInfo, Actor, NewAccessKey, Origin};
 
 impl Administration {
     pub(super) async fn create_key(&self, new: NewKey, by: &Actor) -> Result<NewKeyView, CommandError> {
@@ -43,15 +43,13 @@ impl Administration {
         by: &Actor,
     ) -> Result<KeyView, CommandError> {
         let keys = &self.services.access_keys;
-        let listed = keys.list(None).await?.into_iter().find(|info| info.key.id == id);
-        let info = listed.ok_or(AccessKeyError::NotFound(id))?;
         let changed = keys
             .change(id, None, change.into(), by, &Origin::default())
             .await?;
         Ok(KeyView::from(AccessKeyInfo {
-            key: changed,
             is_live: keys.find(&id).is_some(),
-            email: info.email,
+            email: keys.email_of(changed.account).await,
+            key: changed,
         }))
     }
 

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::account_name::{AccountName, TypedName};
 use super::active_key::{ActiveKey, KeyState};
 use super::active_session::DualTime;
 use super::change_rate_limiter::ChangeRateLimiter;
+use super::deferred_revocations::HELD;
 use super::pending_revocations::{KeyRevocation, PendingRevocations};
 use super::secret_encryption::{SecretCipher, SecretCipherError};
 use super::{Actor, Audit, Event, Kept, Kind, Mailer, Origin, Sessions, TooManyChanges};
@@ -206,6 +208,13 @@ impl AccessKeys {
     }
 
     /// Whose it is, even if it proves nothing now. No lock, no store.
+    /// The account by this name, if it has a key that serves: for when the store cannot tell.
+    pub(super) fn account_named(&self, name: &TypedName) -> Option<AccountName> {
+        let live = self.live.pin();
+        let mut accounts = live.values().map(|key| AccountName::from(&**key.principal()));
+        accounts.find(|account| name.fits(account))
+    }
+
     pub(super) fn owner(&self, id: &AccessKeyId) -> Option<AccountId> {
         self.owners.pin().get(id).copied()
     }
@@ -376,6 +385,7 @@ impl AccessKeys {
                 if change != AccessKeyChange::Enable && !error.is_refusal() && self.sessions.vouch_for(by) {
                     self.shut_out(id, kind, &error, by, origin).await;
                 }
+                    return Err(error.with_note(HELD).into());
                 return Err(error.into());
             }
             Ok(changed) => changed.ok_or(AccessKeyError::NotFound(id))?,
@@ -544,7 +554,8 @@ impl AccessKeys {
         }
     }
 
-    async fn email_of(&self, account: AccountId) -> String {
+    /// The address of an account, or its id where that cannot be told.
+    pub(crate) async fn email_of(&self, account: AccountId) -> String {
         match self.store.account(account).await {
             Ok(Some(account)) => account.email.to_string(),
             _ => account.to_string(),

@@ -329,12 +329,12 @@ impl AccountSettings {
         session: &ActiveSession,
         origin: &Origin,
     ) -> Result<usize, AccountSettingsError> {
-        let account = self.find(session.account()).await?;
         let owner = Actor::owner(session, None);
         let ended = self.sessions.end_by(&owner, others(session)).await?;
         if ended > 0 {
-            let event =
-                Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(DetailKey::AllOthers));
+            let event = Event::success(Kind::SessionEnd, session.principal().email.as_str())
+                .account(session.account())
+                .detail(AuditDetail::bare(DetailKey::AllOthers));
             self.audit.note(origin, &event);
         }
         Ok(ended)
@@ -356,10 +356,10 @@ impl AccountSettings {
             Err(error) => {
                 let act = AccountAct::Delete(Some(account.password_changed_at));
                 let guarded = &self.administrators;
-                self.revocations
-                    .hold(&account, act, guarded, &error, &owner, origin)
-                    .await;
-                return Err(error.into());
+                let held = self
+                    .revocations
+                    .hold((&account).into(), act, guarded, error, &owner, origin);
+                return Err(held.await.into());
             }
         }
         self.access_keys.refresh(id).await;

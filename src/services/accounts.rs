@@ -31,6 +31,7 @@ use crate::text::is_language_tag;
 
 mod error;
 mod htpasswd;
+mod outage;
 mod sessions;
 mod status;
 mod version;
@@ -260,7 +261,13 @@ impl Accounts {
         by: &Actor,
         origin: &Origin,
     ) -> Result<Account, AccountError> {
-        let account = self.find(name).await?;
+        let account = match self.find(name).await {
+            Err(AccountError::Store(error)) if matches!(change, AccountChange::Disable) => {
+                let act = AccountAct::Disable(self.approval.decision(by));
+                return Err(self.shut_out_named(name, act, error, by, origin).await);
+            }
+            found => found?,
+        };
         let depends_on = change.depends_on();
         let (kind, edit) = match change {
             AccountChange::Unlock => {
@@ -297,8 +304,7 @@ impl Accounts {
         let edited = match self.edit(account.clone(), act, by).await {
             Err(AccountError::Store(error)) if disables => {
                 let act = AccountAct::Disable(self.approval.decision(by));
-                self.hold(&account, act, &error, by, origin).await;
-                return Err(error.into());
+                return Err(self.hold((&account).into(), act, error, by, origin).await);
             }
             edited => edited?,
         };
@@ -330,7 +336,13 @@ impl Accounts {
 
     /// Deletes an account; its username stays taken.
     pub async fn delete(&self, name: &str, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
-        let account = self.find(name).await?;
+        let account = match self.find(name).await {
+            Err(AccountError::Store(error)) => {
+                let act = AccountAct::Delete(None);
+                return Err(self.shut_out_named(name, act, error, by, origin).await);
+            }
+            found => found?,
+        };
         let store = self.store.on_behalf_of(by);
         match store.delete_account(account.id, &self.administrators).await {
             Ok(DeleteAccount::Deleted) => {}
@@ -338,8 +350,7 @@ impl Accounts {
             Ok(DeleteAccount::LastMember) => return Err(AccountError::LastAdministrator),
             Err(error) => {
                 let act = AccountAct::Delete(None);
-                self.hold(&account, act, &error, by, origin).await;
-                return Err(error.into());
+                return Err(self.hold((&account).into(), act, error, by, origin).await);
             }
         }
         self.access_keys.refresh(account.id).await;
@@ -348,20 +359,6 @@ impl Accounts {
         self.note(Kind::AccountDelete, &account, by, origin);
         ended?;
         Ok(account)
-    }
-
-    async fn hold(
-        &self,
-        account: &Account,
-        act: AccountAct,
-        error: &StoreError,
-        by: &Actor,
-        origin: &Origin,
-    ) {
-        let guarded = &self.administrators;
-        self.revocations
-            .hold(account, act, guarded, error, by, origin)
-            .await;
     }
 
     /// The groups that are meant, for accounts and for the invitations that make them: at most `MOST_GROUPS`, and without

@@ -6,6 +6,7 @@
 mod access_key_auth;
 mod access_keys;
 mod account_edit;
+mod account_name;
 mod account_settings;
 mod accounts;
 mod active_key;

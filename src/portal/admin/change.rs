@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::account::{self, PageMessage};
 use super::template_filters::status_text;
 use super::{accounts, query, refusal_of};
-use crate::ids::SessionId;
+use crate::ids::{AccountId, SessionId};
 use crate::model::{Account, AccountStatus};
 use crate::portal::Portal;
 use crate::portal::form_errors::Errors;
@@ -65,7 +65,7 @@ impl Portal {
                 self.show_account(context, user, account, PageMessage::default())
                     .await
             }
-            Ok(account) => self.see_account(context, &account, action),
+            Ok(account) => self.see_account(context, account.id, action),
             Err(error) => self.refuse_change(context, user, name, &error).await,
         }
     }
@@ -94,7 +94,7 @@ impl Portal {
                 self.renderer
                     .json(context, StatusCode::OK, &EndedDocument { ended })
             }
-            Ok((account, _)) => self.see_account(context, &account, action),
+            Ok((account, _)) => self.see_account(context, account, action),
             Err(error) => self.refuse_change(context, user, name, &error).await,
         }
     }
@@ -125,8 +125,8 @@ impl Portal {
         }
     }
 
-    fn see_account(&self, context: &RequestContext<'_>, account: &Account, action: &str) -> Response<Bytes> {
-        let id = account.id.to_string();
+    fn see_account(&self, context: &RequestContext<'_>, account: AccountId, action: &str) -> Response<Bytes> {
+        let id = account.to_string();
         self.renderer
             .see_other(context, &query(account::PATH, &[("id", &id), ("done", action)]))
     }
