@@ -38,7 +38,7 @@ pub use error::CommandError;
 pub use export::CommandResult;
 pub use import::{ImportError, ImportResult, ImportScope, import_store};
 pub use list_responses::{FoundUsers, LockedAccount, LockedKey, LocksView, MailView, ResentMails};
-pub use open::{OpenError, is_made, open_store, salvage_store, sealing_master_key};
+pub use open::{OpenError, check_store_folder, is_made, open_store, salvage_store, sealing_master_key};
 pub use owner::OwnerError;
 pub use responses::{
     AccountDetails, AccountView, EndedSessions, ImportReport, InvitationLink, InvitationView, KeyView,

@@ -95,6 +95,11 @@ impl SledStore {
     }
 
     /// The fingerprint of the master key that seals the data key of the store in the folder `path`, as the last process
+    /// Refuses a folder in which [`open`](Self::open) would not make or open a store, as far as that shows without doing so.
+    pub fn check(path: &Path) -> Result<(), StoreError> {
+        data_dir::check(path).map_err(data_dir::at(path))?
+    }
+
     /// that had the store open told it. Opens nothing.
     pub fn sealing_master_key(path: &Path) -> Option<String> {
         data_dir::recorded_master_key(path)
