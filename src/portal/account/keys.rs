@@ -105,12 +105,12 @@ impl Portal {
                 .renderer
                 .refuse_visit(context, &Refusal::new(Problem::NotFound));
         };
-        // Whoever finds an open browser may switch a key off, and gets none.
+        // Whoever finds an open browser may switch a key off, and gets none; whoever has a key does nothing to another.
         let gives = matches!(
             asked,
             KeyAction::Create | KeyAction::Change(_, AccessKeyChange::Enable)
         );
-        if gives
+        if (gives || !self.is_trusted(user))
             && let Err(asking) = self
                 .require_reauthentication(context, user, AREA.at(PATH), &mut fields)
                 .await
