@@ -166,7 +166,8 @@ impl AccessKeys {
             tracing::error!(%error, account, "an access key cannot be read: no key of its account serves anybody");
         }
         let mut stored: BTreeMap<AccountId, Vec<AccessKey>> = BTreeMap::new();
-        for key in loaded.sound {
+        for mut key in loaded.sound {
+            keys.disable_if_ahead(&mut key).await?;
             stored.entry(key.account).or_default().push(key);
         }
         let mut index = keys.by_account.lock().await;
@@ -207,7 +208,6 @@ impl AccessKeys {
         (may_sign_in && !is_over).then(|| Arc::clone(key))
     }
 
-    /// Whose it is, even if it proves nothing now. No lock, no store.
     /// The account by this name, if it has a key that serves: for when the store cannot tell.
     pub(super) fn account_named(&self, name: &TypedName) -> Option<AccountName> {
         let live = self.live.pin();
@@ -215,6 +215,7 @@ impl AccessKeys {
         accounts.find(|account| name.fits(account))
     }
 
+    /// Whose it is, even if it proves nothing now. No lock, no store.
     pub(super) fn owner(&self, id: &AccessKeyId) -> Option<AccountId> {
         self.owners.pin().get(id).copied()
     }
@@ -384,8 +385,8 @@ impl AccessKeys {
             Err(error) => {
                 if change != AccessKeyChange::Enable && !error.is_refusal() && self.sessions.vouch_for(by) {
                     self.shut_out(id, kind, &error, by, origin).await;
-                }
                     return Err(error.with_note(HELD).into());
+                }
                 return Err(error.into());
             }
             Ok(changed) => changed.ok_or(AccessKeyError::NotFound(id))?,
@@ -498,6 +499,25 @@ impl AccessKeys {
                 self.unsettled().insert(id);
             }
         }
+    }
+
+    /// Switches a key off that was made in the future, by a clock that was ahead: or each start would have it begin again.
+    async fn disable_if_ahead(&self, key: &mut AccessKey) -> Result<(), StoreError> {
+        if key.disabled || !key.is_ahead(self.clock.now()) {
+            return Ok(());
+        }
+        self.store.set_access_key_disabled(key.id, true).await?;
+        key.disabled = true;
+        tracing::warn!(key = %key.id, account = %key.account, "an access key was made in the future, by a clock that was ahead: it is switched off");
+        let email = self.email_of(key.account).await;
+        self.note(
+            Kind::AccessKeyDisable,
+            &email,
+            key,
+            &Actor::operator("start"),
+            &Origin::default(),
+        );
+        Ok(())
     }
 
     /// Puts the keys of an account in place of those that were in memory.

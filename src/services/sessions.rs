@@ -153,7 +153,8 @@ impl Sessions {
             return Ok(Vec::new());
         }
         let mut keys = self.store.load_access_keys().await?.sound;
-        keys.retain(|key| !key.disabled);
+        let now = self.clock.now();
+        keys.retain(|key| !key.disabled && !key.is_ahead(now));
         Ok(keys)
     }
 
@@ -349,7 +350,6 @@ impl Sessions {
         Ok(())
     }
 
-    /// Whether the actor may act by what memory says of the session and its account, for when the store cannot tell.
     /// The account by this name, if it has a session: for when the store cannot tell.
     pub(super) fn account_named(&self, name: &TypedName) -> Option<AccountName> {
         let live = self.live.pin();
@@ -359,6 +359,7 @@ impl Sessions {
         accounts.find(|account| name.fits(account))
     }
 
+    /// Whether the actor may act by what memory says of the session and its account, for when the store cannot tell.
     pub(super) fn vouch_for(&self, actor: &Actor) -> bool {
         let Some(precondition) = actor.precondition() else {
             return true;
@@ -578,7 +579,6 @@ impl Sessions {
     }
 }
 
-/// Whether it began, or was proved, with the password that the account has now. Where that was not kept, the clock tells.
 /// Says whose sessions are ended though the store could not keep it for this reason.
 fn untold(ended: &[Arc<ActiveSession>], error: StoreError) -> StoreError {
     for (account, (email, sessions)) in by_owner(ended) {
@@ -603,6 +603,7 @@ fn by_owner(sessions: &[Arc<ActiveSession>]) -> BTreeMap<AccountId, (String, usi
     owners
 }
 
+/// Whether it began, or was proved, with the password that the account has now. Where that was not kept, the clock tells.
 fn knows_password(session: &Session, account: &Account) -> bool {
     let since = account.password_changed_at;
     if let Some(known) = session.password_changed_at {
