@@ -127,6 +127,14 @@ impl Portal {
             let found = sign_up.invitation(token).await;
             found.map_err(|error| unavailable(error.to_string()))?
         };
+        let invitation = match invitation {
+            Some(found) => {
+                let is_spent = self.services.invitations.is_spent(&found).await;
+                let is_spent = is_spent.map_err(|error| unavailable(error.to_string()))?;
+                (!is_spent).then_some(found)
+            }
+            None => None,
+        };
         let administrator = invitation
             .as_ref()
             .is_some_and(|invitation| invitation.kind == InvitationKind::FirstAdministrator);
