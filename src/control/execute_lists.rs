@@ -19,6 +19,7 @@ impl Administration {
         let page = inspection.find_accounts(filter, query.after, limit).await?;
         Ok(FoundUsers {
             users: views(page.accounts),
+            unreadable: page.unreadable,
             next: page.next,
         })
     }

@@ -13,6 +13,9 @@ use crate::services::LocksInForce;
 pub struct FoundUsers {
     /// The accounts.
     pub users: Vec<AccountView>,
+    /// Which could not be read, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// After what there may be more; none at the end.
     pub next: Option<String>,
 }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{joined, status};
 use crate::cli::admin_client::AdminClient;
-use crate::cli::output::{CommandOutput, Failure};
+use crate::cli::output::{CommandOutput, Failure, mention};
 use crate::cli::table::{moment, table};
 use crate::clock::Clock;
 use crate::control::{AccountView, Command, FoundUsers, USERS_A_PAGE, UserQuery};
@@ -70,6 +70,9 @@ impl List {
             };
             let page: FoundUsers = client.send(Command::FindUsers(query)).await?;
             accounts.extend(page.users);
+            for which in page.unreadable {
+                mention(format_args!("cannot be read: {which}"));
+            }
             after = page.next;
             if after.is_none() || accounts.len() >= most {
                 return Ok(accounts);

@@ -39,6 +39,8 @@ pub(in crate::portal) struct Search {
 #[derive(Serialize)]
 struct FoundAccounts<'a> {
     accounts: Vec<AccountRow<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    unreadable: &'a [String],
     next: Option<&'a str>,
 }
 
@@ -117,6 +119,7 @@ impl PageRenderer {
     ) -> Response<Bytes> {
         let found = FoundAccounts {
             accounts: page.accounts.iter().map(AccountRow::of).collect(),
+            unreadable: &page.unreadable,
             next: page.next.as_deref(),
         };
         if context.wants == ResponseFormat::Json {
@@ -161,6 +164,7 @@ impl PageRenderer {
                 standings: STANDINGS,
                 found: FoundAccounts {
                     accounts: Vec::new(),
+                    unreadable: &[],
                     next: None,
                 },
                 next: None,

@@ -164,6 +164,7 @@ pub(super) fn states(
     };
     let found = AccountPage {
         accounts: vec![waiting(), account()],
+        unreadable: vec!["account 0190: unknown version 9".to_owned()],
         next: Some("after".to_owned()),
     };
     let search = Search {
