@@ -352,7 +352,10 @@ impl AccountSettings {
         match store.delete_account(id, &self.administrators).await {
             Ok(DeleteAccount::Deleted) => {}
             Ok(DeleteAccount::Absent) => return Err(AccountSettingsError::Gone),
-            Ok(DeleteAccount::LastMember) => return Err(AccountSettingsError::LastAdministrator),
+            Ok(DeleteAccount::LastMember) => {
+                self.note_refused(Kind::AccountDelete, session, origin);
+                return Err(AccountSettingsError::LastAdministrator);
+            }
             Err(error) => {
                 let act = AccountAct::Delete(Some(account.password_changed_at));
                 let guarded = &self.administrators;
@@ -392,6 +395,13 @@ impl AccountSettings {
         self.changes.admit(session.account())?;
         let store = self.store.on_behalf_of(&Actor::owner(session, None));
         Ok(edit(&store, &self.administrators, session.account(), change).await?)
+    }
+
+    /// Records what its owner asked for and the account may not have.
+    fn note_refused(&self, kind: Kind, session: &ActiveSession, origin: &Origin) {
+        let email = session.principal().email.to_string();
+        let event = Event::failure(kind, email, "invalid-input").account(session.account());
+        self.audit.note(origin, &event);
     }
 
     fn note(&self, kind: Kind, account: &Account, origin: &Origin) {

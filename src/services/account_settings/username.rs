@@ -19,6 +19,21 @@ impl AccountSettings {
         password: &Secret<String>,
         origin: &Origin,
     ) -> Result<Account, AccountSettingsError> {
+        use AccountSettingsError::{TooManyUsernames, Username};
+        let renamed = self.rename(session, username, password, origin).await;
+        if let Err(Username(FieldError::UsernameTaken) | TooManyUsernames) = &renamed {
+            self.note_refused(Kind::UsernameChange, session, origin);
+        }
+        renamed
+    }
+
+    async fn rename(
+        &self,
+        session: &ActiveSession,
+        username: &str,
+        password: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<Account, AccountSettingsError> {
         if !self.may_rename {
             return Err(AccountSettingsError::UsernameFixed);
         }
