@@ -381,7 +381,10 @@ impl Accounts {
     }
 
     /// Refuses an account from a file that no other way in could have made.
-    pub fn require_possible(account: &Account) -> Result<(), AccountError> {
+    pub fn require_possible(account: &Account, signup: &SignupConfig) -> Result<(), AccountError> {
+        if is_reserved(signup, &account.username) {
+            return Err(AccountError::UsernameReserved(account.username.to_string()));
+        }
         if Self::group_names(&account.groups)? != account.groups
             || account_name(account.name.as_deref().unwrap_or_default())? != account.name
         {

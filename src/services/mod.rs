@@ -89,7 +89,7 @@ pub use failed_mails::FailedMails;
 pub use hasher::{Busy, HashPermit, Hasher, PasswordCheck};
 pub use invitations::Invitations;
 pub use key_sign_in::{KeyCredential, KeySignIn, KeySignInError};
-pub use mail::{LETTER, MailError, MailProbe, Mailer, ProbeError};
+pub use mail::{LETTER, MailError, MailProbe, Mailer, ProbeError, WINDOW as MAIL_WINDOW};
 pub use master_keys::MasterKeyError;
 pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use replay_guard::{ReplayError, ReplayGuard};

@@ -350,7 +350,7 @@ async fn an_htpasswd_file_is_imported_line_by_line() {
 async fn an_account_of_a_file_is_one_that_could_have_been_made() {
     let world = TestEnv::with_ann(|_| {}).await;
     let ann = world.account(EMAIL).await;
-    assert!(Accounts::require_possible(&ann).is_ok());
+    assert!(Accounts::require_possible(&ann, &SignupConfig::default()).is_ok());
     let grouped = |group: &str| Account {
         groups: group_set(&[group]),
         ..ann.clone()
@@ -372,18 +372,21 @@ async fn an_account_of_a_file_is_one_that_could_have_been_made() {
             ..ann.clone()
         },
     ] {
-        assert!(Accounts::require_possible(&account).is_err(), "{account:?}");
+        assert!(
+            Accounts::require_possible(&account, &SignupConfig::default()).is_err(),
+            "{account:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_file_makes_no_account_that_no_other_way_in_makes() {
     let account = TestEnv::new().await.add(EMAIL, &["ops"]).await;
-    assert!(Accounts::require_possible(&account).is_ok());
+    assert!(Accounts::require_possible(&account, &SignupConfig::default()).is_ok());
     let changed = |change: &dyn Fn(&mut Account)| {
         let mut changed = account.clone();
         change(&mut changed);
-        Accounts::require_possible(&changed)
+        Accounts::require_possible(&changed, &SignupConfig::default())
     };
     let at_cost = |cost: u32| HASH.replace("$05$", &format!("${cost:02}$"));
     for hash in [
