@@ -13,7 +13,7 @@ use super::row::{decode, encode, execute, query, query_opt, query_value, uuid};
 use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus, Email, Mail, Purpose, TokenDigest, Username};
-use crate::store::rules::{AccountChange, GuardedGroup};
+use crate::store::rules::{AccountTransition, GuardedGroup};
 use crate::store::{
     AccountEdit, AccountFilter, AccountStore, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd,
     StoreError, rules,
@@ -347,7 +347,7 @@ async fn edit(
     let Some(new_mails) = edit(&mut changed) else {
         return Ok(EditAccount::Refused);
     };
-    let change = AccountChange::new(current, changed);
+    let change = AccountTransition::new(current, changed);
     if let Some(username) = change.new_username()
         && !is_own_or_free(tx, username, id).await?
     {
@@ -374,8 +374,8 @@ async fn edit(
 
 /// Writes an account, which is locked, in place of what it was; voids tokens and withdraws mails that the change makes
 /// useless.
-pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountChange) -> Result<(), OperationError> {
-    let AccountChange { before, after } = change;
+pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountTransition) -> Result<(), OperationError> {
+    let AccountTransition { before, after } = change;
     let (id, (version, record)) = (uuid(after.id.as_bytes()), encode(after)?);
     execute(
         tx,

@@ -11,7 +11,7 @@ use super::row::{account_of, bytes, decode, encode, execute, micros, query_opt, 
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{EmailToken, Mail, Purpose, TokenDigest};
-use crate::store::rules::AccountChange;
+use crate::store::rules::AccountTransition;
 use crate::store::{ConsumeToken, SessionsToEnd, StoreError, TokenEffect, TokenStore};
 
 #[async_trait]
@@ -125,7 +125,7 @@ async fn consume(
     let Some(account) = accounts::lock(tx, token.account).await? else {
         return Ok(ConsumeToken::Void);
     };
-    let Some(change) = AccountChange::by_token(&token, effect.clone(), account, now) else {
+    let Some(change) = AccountTransition::by_token(&token, effect.clone(), account, now) else {
         return Ok(ConsumeToken::Void);
     };
     if let Some(email) = change.new_email()

@@ -1,12 +1,12 @@
 //! Decisions that every store makes alike, as pure functions of what is stored.
 
-mod account_change;
+mod account_transition;
 pub(super) mod import;
 pub(super) mod mails;
 
 use jiff::Timestamp;
 
-pub(super) use account_change::AccountChange;
+pub(super) use account_transition::AccountTransition;
 
 use crate::clock;
 use crate::model::{Account, AccountStatus, Email, EmailToken, Invitation, InvitationKind, Purpose};

@@ -14,7 +14,7 @@ use super::rows::{Rows, WriteBatch};
 use super::{access_keys, admin_queries, invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Purpose, TokenDigest, Username};
-use crate::store::rules::{AccountChange, GuardedGroup};
+use crate::store::rules::{AccountTransition, GuardedGroup};
 use crate::store::{
     AccountEdit, AccountStore, CreateAccount, DeleteAccount, EditAccount, Precondition, StoreError, rules,
 };
@@ -193,7 +193,7 @@ fn edit(
     let Some(new_mails) = edit(&mut changed) else {
         return Ok(EditAccount::Refused);
     };
-    let change = AccountChange::new(current, changed);
+    let change = AccountTransition::new(current, changed);
     if let Some(username) = change.new_username() {
         let owner = batch.read::<Option<AccountId>>(&key::username(username))?;
         if owner.is_some_and(|owner| owner != Some(id)) {
@@ -221,8 +221,8 @@ fn edit(
 
 /// Writes an account in place of what it was, and its indexes; voids tokens and withdraws mails that the change makes
 /// useless.
-pub(super) fn replace(batch: &mut WriteBatch<'_>, change: &AccountChange) -> Result<(), StoreError> {
-    let AccountChange { before, after } = change;
+pub(super) fn replace(batch: &mut WriteBatch<'_>, change: &AccountTransition) -> Result<(), StoreError> {
+    let AccountTransition { before, after } = change;
     if change.new_email().is_some() {
         batch.remove(key::email(&before.email));
         batch.put(key::email(&after.email), &after.id)?;

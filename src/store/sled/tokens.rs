@@ -13,7 +13,7 @@ use super::rows::{Rows, WriteBatch};
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{Account, EmailToken, Mail, Purpose, TokenDigest};
-use crate::store::rules::AccountChange;
+use crate::store::rules::AccountTransition;
 use crate::store::{ConsumeToken, StoreError, TokenEffect, TokenStore};
 
 #[async_trait]
@@ -96,7 +96,7 @@ fn consume(
     };
     let account: Account = batch.indexed(&key::token(&digest), &key::account(token.account))?;
     let sets_password = effect.sets_password();
-    let Some(change) = AccountChange::by_token(&token, effect, account, now) else {
+    let Some(change) = AccountTransition::by_token(&token, effect, account, now) else {
         return Ok(ConsumeToken::Void);
     };
     if let Some(email) = change.new_email()

@@ -6,7 +6,7 @@ pub(crate) mod access_keys;
 pub(crate) mod accounts;
 pub(crate) mod attempts;
 pub(crate) mod audit;
-pub(crate) mod inspection;
+pub(crate) mod admin_queries;
 pub(crate) mod invitations;
 pub(crate) mod mails;
 pub(crate) mod portable;
@@ -110,7 +110,7 @@ macro_rules! conformance {
                 a_removed_account_still_locks
                 attempts_at_an_account_that_is_not_there_are_not_its_own
             }
-            inspection {
+            admin_queries {
                 an_account_is_found_by_the_beginning_of_what_it_is_called
                 what_an_account_is_found_by_follows_it
                 filters_are_combined_and_pages_are_whole

@@ -9,12 +9,12 @@ use crate::store::{ConsumeToken, EditAccount, TokenEffect};
 /// A change of an account as it is kept, if what it asks for is free and nobody is missed. Stores look at other accounts,
 /// and at what is made of the change: it looks at nothing but the account.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::store) struct AccountChange {
+pub(in crate::store) struct AccountTransition {
     pub(in crate::store) before: Account,
     pub(in crate::store) after: Account,
 }
 
-impl AccountChange {
+impl AccountTransition {
     /// Keeps the id, and the usernames that the account had. A new password or address takes a pending change of the
     /// address back.
     pub(in crate::store) fn new(before: Account, mut after: Account) -> Self {
@@ -96,8 +96,8 @@ impl AccountChange {
     }
 }
 
-impl From<AccountChange> for EditAccount {
-    fn from(AccountChange { before, after }: AccountChange) -> Self {
+impl From<AccountTransition> for EditAccount {
+    fn from(AccountTransition { before, after }: AccountTransition) -> Self {
         Self::Edited {
             before: Box::new(before),
             after: Box::new(after),
@@ -105,8 +105,8 @@ impl From<AccountChange> for EditAccount {
     }
 }
 
-impl From<AccountChange> for ConsumeToken {
-    fn from(AccountChange { before, after }: AccountChange) -> Self {
+impl From<AccountTransition> for ConsumeToken {
+    fn from(AccountTransition { before, after }: AccountTransition) -> Self {
         Self::Consumed {
             before: Box::new(before),
             after: Box::new(after),
@@ -130,13 +130,13 @@ mod tests {
         NOW + Duration::from_mins(1)
     }
 
-    fn change(edit: impl FnOnce(&mut Account)) -> AccountChange {
+    fn change(edit: impl FnOnce(&mut Account)) -> AccountTransition {
         let mut after = ann();
         edit(&mut after);
-        AccountChange::new(ann(), after)
+        AccountTransition::new(ann(), after)
     }
 
-    fn use_token(purpose: Purpose, effect: TokenEffect, now: Timestamp) -> Option<AccountChange> {
+    fn use_token(purpose: Purpose, effect: TokenEffect, now: Timestamp) -> Option<AccountTransition> {
         let token = EmailToken {
             digest: TokenDigest::of("token"),
             purpose,
@@ -145,7 +145,7 @@ mod tests {
             mail: None,
             expires_at: soon(),
         };
-        AccountChange::by_token(&token, effect, ann(), now)
+        AccountTransition::by_token(&token, effect, ann(), now)
     }
 
     fn set_password() -> TokenEffect {
@@ -165,7 +165,7 @@ mod tests {
         });
         assert_eq!(renamed.after.id, renamed.before.id);
         assert_eq!(renamed.new_username().unwrap().as_str(), "annie");
-        let former = |change: &AccountChange| -> Vec<String> {
+        let former = |change: &AccountTransition| -> Vec<String> {
             change
                 .after
                 .former_usernames
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(former(&renamed), ["anna", "ann"]);
         let again = change(|account| account.username = "anna".parse().unwrap());
         assert_eq!(former(&again), ["ann"], "it takes one of them back");
-        assert_eq!(change(|_| {}), AccountChange::new(ann(), ann()));
+        assert_eq!(change(|_| {}), AccountTransition::new(ann(), ann()));
         assert_eq!(change(|_| {}).new_username(), None);
     }
 
