@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vestibule_fuzz::authenticate::signature::backendai::BackendAiClaim;
+use vestibule::authenticate::signature::backendai::BackendAiClaim;
 use vestibule_fuzz::{SECRET, Sent};
 
 fuzz_target!(|data: &[u8]| {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use vestibule_fuzz::authenticate::signature::sigv4::{Chunked, SigV4Claim, SigningKey};
+use vestibule::authenticate::signature::sigv4::{Chunked, SigV4Claim, SigningKey};
 use vestibule_fuzz::{SECRET, Sent};
 
 /// Any request: what is fuzzed is its body.

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vestibule_fuzz::authenticate::signature::rfc9421::MessageClaim;
+use vestibule::authenticate::signature::rfc9421::MessageClaim;
 use vestibule_fuzz::{SECRET, Sent};
 
 fuzz_target!(|data: &[u8]| {

@@ -2,7 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vestibule_fuzz::authenticate::signature::sigv4::{SigV4Claim, Payload, SignedPayload, SigningKey, without_signature};
+use vestibule::authenticate::signature::sigv4::{
+    Payload, SigV4Claim, SignedPayload, SigningKey, without_signature,
+};
 use vestibule_fuzz::{SECRET, Sent};
 
 fuzz_target!(|data: &[u8]| {

@@ -1,13 +1,7 @@
-//! What the fuzz targets share: the modules under test, and requests made of arbitrary text.
-#![allow(dead_code, reason = "the program uses more of these modules than a target does")]
+//! What the fuzz targets share: requests made of arbitrary text.
 
-#[path = "../../src/secret.rs"]
-pub mod secret;
-
-pub mod authenticate;
-
-use authenticate::signature::Message;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use vestibule::authenticate::signature::Message;
 
 /// A request, and the credentials in it.
 pub struct Sent<'a> {
@@ -52,5 +46,5 @@ impl<'a> Sent<'a> {
     }
 }
 
-/// Nobody's secret: whatever is fuzzed is not signed with it.
+/// A secret that no input was signed with.
 pub const SECRET: &str = "never-a-secret-of-anybody-never-of-anybod";

@@ -4,9 +4,9 @@
 
 pub(crate) mod access_keys;
 pub(crate) mod accounts;
+pub(crate) mod admin_queries;
 pub(crate) mod attempts;
 pub(crate) mod audit;
-pub(crate) mod admin_queries;
 pub(crate) mod invitations;
 pub(crate) mod mails;
 pub(crate) mod portable;
