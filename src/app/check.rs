@@ -9,10 +9,11 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::BuildError;
 use crate::clock::Clock;
-use crate::config::{Config, StoreLocation};
+use crate::config::{Config, MailTransport, StoreLocation};
 use crate::control::socket::check_place;
 use crate::control::{check_store_folder, sealing_master_key};
 use crate::listener::{CertificateError, ListenerTls};
+use crate::log_file::{LogFile, Reopening};
 use crate::portal::Portal;
 use crate::proxy::Gateway;
 use crate::route::Routes;
@@ -82,6 +83,9 @@ impl CheckReport {
     }
 
     fn certificates(&mut self, config: &Config, clock: &Clock) {
+        if let Err(error) = ListenerTls::check_local_authority(config) {
+            self.error("tls.certificates", &error);
+        }
         for (index, loaded) in ListenerTls::check(config, clock).enumerate() {
             let key = format!("tls.certificates[{index}]");
             match loaded {
@@ -123,6 +127,11 @@ impl CheckReport {
         } else if let Err(reason) = require_writable_folder(folder) {
             self.error("listen.admin_socket", &reason);
         }
+        if let Ok(MailTransport::Folder(folder)) = config.mail.transport()
+            && let Some(file) = no_folder(&folder)
+        {
+            self.error("mail.url", &format!("{} is no folder", file.display()));
+        }
         if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
             if let Some(file) = no_folder(&folder) {
                 self.error("store.url", &format!("{} is no folder", file.display()));
@@ -150,7 +159,15 @@ impl CheckReport {
                 }
             }
             // What a pipe or a device takes is known when it is opened.
+            Ok(about) if about.file_type().is_fifo() => {
+                if let Err(error) = LogFile::open(file, Reopening::default()) {
+                    self.error(key, &format!("{} cannot be opened: {error}", file.display()));
+                }
+            }
             Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(file).is_ok() => {
+                self.error(key, &format!("{} is a link that leads nowhere", file.display()));
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let folder = file.parent().unwrap_or(Path::new(""));
                 if !makes_folder && !folder.as_os_str().is_empty() && !folder.is_dir() {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::config_file::ConfigLocation;
-use super::output::{exit_after, mention, print_json, print_line};
+use super::output::{exit_after, mention, print_json, print_text};
 use crate::app::{self, CheckReport};
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PATH, Diagnostic, LoadedConfig};
@@ -20,7 +20,7 @@ pub fn run(config: Option<&Path>, json: bool) -> ExitCode {
         mention(report.summary());
         print_json(&report.json())
     } else {
-        print_line(&report.text())
+        print_text(&report.text())
     };
     let status = if report.errors.is_empty() {
         ExitCode::SUCCESS

@@ -11,7 +11,7 @@ use tokio::runtime;
 use super::check::try_out;
 use super::config_file::{Adoption, ConfigLocation};
 use super::logging;
-use super::output::{Failure, exit_after, print_json, print_line};
+use super::output::{Failure, exit_after, print_json, print_text};
 use super::table::printable;
 use crate::config::{DEFAULT_PATH, Diagnostic, LoadedConfig};
 use crate::control::SocketClient;
@@ -140,7 +140,7 @@ impl DoctorReport {
                 "findings": self.findings,
             }))
         } else {
-            print_line(&self.text())
+            print_text(&self.text())
         };
         let status = if self.count(Verdict::Problem) == 0 {
             ExitCode::SUCCESS

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::control::CommandError;
+use crate::model::terminal_text;
 
 /// Refused or failed.
 const FAILED: u8 = 1;
@@ -34,7 +35,7 @@ impl CommandOutput {
         let printed = if json {
             print_json(&self.json)
         } else {
-            print_line(&self.text)
+            print_text(&self.text)
         };
         exit_after(printed, ExitCode::SUCCESS)
     }
@@ -81,12 +82,12 @@ impl Failure {
     }
 
     pub(super) fn print(&self, json: bool) -> ExitCode {
-        let mut said = writeln!(io::stderr(), "error: {}", self.message);
+        let mut said = writeln!(io::stderr(), "error: {}", terminal_text(&self.message));
         if json {
             said = said.and_then(|()| print_json(&self.document()));
         } else {
             for line in self.lines() {
-                said = said.and_then(|()| writeln!(io::stderr(), "  {line}"));
+                said = said.and_then(|()| writeln!(io::stderr(), "  {}", terminal_text(&line)));
             }
         }
         exit_after(said, ExitCode::from(self.status))
@@ -143,7 +144,12 @@ pub(super) fn exit_after(printed: io::Result<()>, status: ExitCode) -> ExitCode 
 
 /// Something that people should know besides. Nobody may be reading.
 pub(super) fn mention(text: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", terminal_text(&text.to_string()));
+}
+
+/// Prints what people read. Names in it are what others chose.
+pub(super) fn print_text(text: &str) -> io::Result<()> {
+    print_line(&terminal_text(text))
 }
 
 pub(super) fn print_line(text: &str) -> io::Result<()> {

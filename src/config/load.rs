@@ -1,12 +1,19 @@
 //! From a text to a configuration, or to everything that is wrong with it.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::check;
 use super::diagnostic::{Diagnostic, TextPosition, did_you_mean, write_https};
+use super::paths::is_handed_over;
 use super::toml_document::{KeyPath, PathStep, Prefer, TomlDocument};
 use super::{Config, ConfigLine, Reserved};
+use crate::regular_file;
+
+/// The largest configuration, in bytes: a pipe or a device may never end.
+const MAX_SIZE: usize = 16 << 20;
 
 /// Where the configuration is when nobody says where.
 pub const DEFAULT_PATH: &str = "config/vestibule.toml";
@@ -61,7 +68,7 @@ impl Config {
             warnings: Vec::new(),
             elsewhere: None,
         };
-        let bytes = std::fs::read(path).map_err(|error| whole(None, format!("cannot be read: {error}")))?;
+        let bytes = read_file(path).map_err(|error| whole(None, format!("cannot be read: {error}")))?;
         let text = str::from_utf8(&bytes).map_err(|error| {
             let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
             let position = TextPosition::of(&String::from_utf8_lossy(valid), valid.len());
@@ -152,6 +159,22 @@ impl KeyError {
 
 /// Reads, and reads again without the arrays that serde took for tables: for the fields of a struct in their order,
 /// which nobody means.
+/// Reads the file. Only a shell hands over what is no regular file: `/dev/stdin`, `<(…)`.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = if is_handed_over(path) {
+        File::open(path)?
+    } else {
+        regular_file::open(path)?
+    };
+    let mut content = Vec::new();
+    file.take(MAX_SIZE as u64 + 1).read_to_end(&mut content)?;
+    if content.len() > MAX_SIZE {
+        let message = format!("it is larger than {} MiB", MAX_SIZE >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(content)
+}
+
 fn read(document: &mut TomlDocument<'_>, faults: &mut Vec<KeyError>) -> Config {
     loop {
         let config = read_leniently(document, faults);

@@ -22,8 +22,7 @@ impl Config {
     /// Links are followed, to the file as to its folder, so that every way to the file means the same. A pipe, or whatever
     /// else a shell hands over (`/dev/stdin`), is in no folder.
     pub fn base_of(file: &Path) -> PathBuf {
-        let is_handed_over = ["/dev", "/proc"].iter().any(|folder| file.starts_with(folder));
-        if is_handed_over || fs::metadata(file).is_ok_and(|about| !about.is_file()) {
+        if is_handed_over(file) || fs::metadata(file).is_ok_and(|about| !about.is_file()) {
             return PathBuf::new();
         }
         let folder = real_folder(file);
@@ -106,6 +105,11 @@ impl Config {
             resolve_server(upstream, base);
         }
     }
+}
+
+/// Whether a path is how a shell hands over a stream.
+pub(super) fn is_handed_over(file: &Path) -> bool {
+    ["/dev", "/proc"].iter().any(|folder| file.starts_with(folder))
 }
 
 /// The folder of the file that `file` leads to. A link into a hidden `..` folder beside it leads nowhere else: Kubernetes

@@ -27,6 +27,7 @@ use x509_parser::prelude::{GeneralName, ParsedExtension, X509Certificate};
 use super::certificates::{parse, read_chain};
 use super::private_file::{FileError, about, read_private, write_atomically};
 use crate::config::CertificateConfig;
+use crate::regular_file;
 
 /// The file of the authority's certificate.
 pub const AUTHORITY_FILE: &str = "local-ca.pem";
@@ -93,6 +94,23 @@ impl LocalCa {
             cert: self.folder.join(format!("{name}.pem")),
             key: self.folder.join(format!("{name}.key")),
         }
+    }
+
+    /// Refuses what is in the folder where a file of the authority belongs and cannot be read. Makes nothing.
+    pub(super) fn check(folder: &Path) -> Result<(), LocalCaError> {
+        let leaves = Leaf::ALL.map(Leaf::file_name);
+        let leaves = leaves
+            .iter()
+            .flat_map(|leaf| [format!("{leaf}.pem"), format!("{leaf}.key")]);
+        let authority = [AUTHORITY_FILE, AUTHORITY_KEY_FILE].map(str::to_owned);
+        for name in authority.into_iter().chain(leaves) {
+            let file = folder.join(name);
+            match regular_file::open(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => about(&file, Err(error))?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn names(&self, leaf: Leaf) -> BTreeSet<SubjectName> {

@@ -108,6 +108,14 @@ impl ListenerTls {
         files.map(move |files| load(files, &provider, now).map(|loaded| loaded.doubts))
     }
 
+    /// Refuses files of the local authority that a start could not read, where it is the authority that serves.
+    pub fn check_local_authority(config: &Config) -> Result<(), LocalCaError> {
+        if config.tls.certificates.is_empty() {
+            LocalCa::check(&config.certs())?;
+        }
+        Ok(())
+    }
+
     /// Whether the certificates come from the operator, not from the local authority.
     pub fn is_real(&self) -> bool {
         matches!(self.0.load().source, CertificateSource::Files(_))

@@ -45,12 +45,27 @@ pub fn turns_text(c: char) -> bool {
 
 /// A text in which each invisible character is seen, as `\u{200b}`.
 pub fn legible(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() || !text.contains(is_invisible) {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    escape(text, is_invisible)
+}
+
+/// Text for a terminal: [`legible`], with control characters escaped too, which a terminal would obey. Line breaks and
+/// tabs stay.
+pub fn terminal_text(text: &str) -> Cow<'_, str> {
+    escape(text, |c| {
+        is_invisible(c) || c.is_control() && !matches!(c, '\n' | '\t')
+    })
+}
+
+fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if is_invisible(c) {
+        if is_escaped(c) {
             let _ = write!(shown, "{}", c.escape_unicode());
         } else {
             shown.push(c);
@@ -77,6 +92,16 @@ mod tests {
         ] {
             assert_eq!(legible(text), shown);
         }
+    }
+
+    #[test]
+    fn a_terminal_obeys_nothing_in_a_text() {
+        assert_eq!(
+            terminal_text("a\tb\n\u{1b}[2J\u{9b}1m\r\u{7f}"),
+            "a\tb\n\\u{1b}[2J\\u{9b}1m\\u{d}\\u{7f}"
+        );
+        assert_eq!(terminal_text("ann\u{202e}moc"), "ann\\u{202e}moc");
+        assert_eq!(terminal_text("김미나"), "김미나");
     }
 
     #[test]

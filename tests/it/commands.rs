@@ -27,7 +27,7 @@ use crate::harness::{Program, Site};
 const PASSWORD: &str = "drei-Birken-7!";
 
 /// The same password, hashed by crypt(3).
-const HASH: &str = "$2y$10$Vx3bQ0nJ8mYkT1sLr5ZuCerjfrJsJAy8bIpRv.13DXyFXA0E.kaXO";
+pub(crate) const HASH: &str = "$2y$10$Vx3bQ0nJ8mYkT1sLr5ZuCerjfrJsJAy8bIpRv.13DXyFXA0E.kaXO";
 
 /// What every site here says.
 const CONFIG: &str = r#"

@@ -116,7 +116,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
         IpAddr::V4(all) => all.is_unspecified() && one.is_ipv4(),
         IpAddr::V6(all) => all.is_unspecified() && (one.is_ipv6() || takes_both()),
     };
-    let (here, there) = (one.ip(), other.ip());
+    let (here, there) = (one.ip().to_canonical(), other.ip().to_canonical());
     let port = one.port();
     port != 0 && port == other.port() && (here == there || covers(here, there) || covers(there, here))
 }

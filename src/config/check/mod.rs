@@ -9,6 +9,7 @@ mod compat;
 mod headers;
 mod limits;
 mod listen;
+mod places;
 mod private_files;
 mod routes;
 mod upstreams;
@@ -37,6 +38,7 @@ pub(super) fn validate(
     listen::validate(config, &mut findings);
     certificates::validate(config, &mut findings);
     private_files::validate(config, &mut findings);
+    places::validate(config, &mut findings);
     access::validate(config, &mut findings);
     limits::validate(config, &mut findings);
     branding::validate(&config.branding, &mut findings);

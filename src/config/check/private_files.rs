@@ -135,7 +135,7 @@ fn check_master_key(key: &SecretSource, store: Option<&StoreLocation>, findings:
 }
 
 /// The path from the root, without `.` and `..`, whether or not it is there.
-fn plain(path: &Path) -> PathBuf {
+pub(super) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in std::path::absolute(path)
         .unwrap_or_else(|_| path.to_owned())

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 
+use crate::regular_file;
 use crate::store::StoreError;
 use crate::system_user::SystemUser;
 
@@ -20,6 +21,7 @@ const MARKER: &str = "vestibule-store.json";
 const UNFINISHED: &str = "unfinished";
 const IMPORTING: &str = "importing";
 const LOCK: &str = "lock";
+const BLOBS: &str = "blobs";
 
 /// Which master key the store needs: for whoever asks while another process has the store open.
 const MASTER_KEY: &str = "master-key.fingerprint";
@@ -125,7 +127,7 @@ impl DataDir {
 
     /// Makes sure that the files' names and contents are on disk, and that a new store is known as one from now on.
     pub(super) fn commit(&mut self) -> io::Result<()> {
-        for name in ["conf", "db", "blobs", ""] {
+        for name in ["conf", "db", BLOBS, ""] {
             File::open(self.path.join(name))?.sync_all()?;
         }
         if self.new {
@@ -174,7 +176,7 @@ pub(super) fn is_open(path: &Path) -> StoreError {
 
 /// The fingerprint that was put down there; none if that cannot be read.
 pub(super) fn recorded_master_key(path: &Path) -> Option<String> {
-    let told = fs::read_to_string(path.join(MASTER_KEY)).ok()?;
+    let told = regular_file::read_to_string(&path.join(MASTER_KEY)).ok()?;
     let is_whole = told.len() == 32 && told.bytes().all(|b| b.is_ascii_hexdigit());
     is_whole.then_some(told)
 }
@@ -190,7 +192,10 @@ fn refuse_foreign(path: &Path, pending: &str) -> io::Result<Result<(), StoreErro
     if !path.is_dir() {
         return refuse(format!("{shown} is not a folder; name another one for the store"));
     }
-    let text = match fs::read(path.join(MARKER)) {
+    if let Some(special) = special_file(path).or_else(|| special_file(&path.join(BLOBS))) {
+        return refuse(format!("{} is not a regular file: remove it", special.display()));
+    }
+    let text = match regular_file::read(&path.join(MARKER)) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return if path.join(IMPORTING).exists() && pending != IMPORTING {
@@ -221,6 +226,13 @@ fn refuse_foreign(path: &Path, pending: &str) -> io::Result<Result<(), StoreErro
             path.join(MARKER).display()
         )),
     }
+}
+
+/// Returns what is in the folder and neither a file nor a folder: a pipe would hold whoever opens it up for ever.
+fn special_file(folder: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder).ok()?.flatten();
+    let mut paths = entries.map(|entry| entry.path());
+    paths.find(|path| fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()))
 }
 
 /// Refuses what a start would refuse, as far as that shows without making anything. Whoever is root asks for the user of

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::data_dir::at;
+use crate::regular_file;
 use crate::store::StoreError;
 
 const FILE: &str = "conf";
@@ -15,7 +16,7 @@ const EMPTY: usize = 8;
 /// The file, if it is not as the engine wrote it: a checksum is at its end.
 fn damaged(folder: &Path) -> Option<PathBuf> {
     let file = folder.join(FILE);
-    let text = fs::read(&file).ok()?;
+    let text = regular_file::read(&file).ok()?;
     let (settings, checksum) = text.split_last_chunk()?;
     let is_sound = text.len() <= EMPTY || crc32fast::hash(settings) == u32::from_le_bytes(*checksum);
     (!is_sound).then_some(file)

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::engine_log::EngineLog;
 use super::unreadable_snapshot;
 use crate::clock::Clock;
+use crate::regular_file;
 
 pub(super) const FILE: &str = "high-water-mark.json";
 
@@ -51,7 +52,7 @@ pub(super) struct MarkLost;
 impl HighWaterMark {
     /// That of the store in the folder; none if it never had one.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, MarkLost> {
-        match fs::read(folder.join(FILE)) {
+        match regular_file::read(&folder.join(FILE)) {
             Ok(text) => Self::parse(&text).map(Some).ok_or(MarkLost),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.join(BEGUN).exists() => Ok(None),
             Err(_) => Err(MarkLost),

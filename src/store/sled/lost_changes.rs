@@ -1,7 +1,6 @@
 //! Changes that were promised and that the engine forgot, because its log was damaged behind them.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::engine_log::EngineLog;
 use super::high_water_mark::{self, HighWaterMark, MarkLost, write_durably};
 use super::unreadable_snapshot;
+use crate::regular_file;
 
 /// The alarm: it stays until the operator removes it.
 const FILE: &str = "lost-changes.json";
@@ -44,7 +44,7 @@ impl LostChanges {
     /// Those that were noticed in a folder, ever since.
     pub(super) fn noticed(folder: &Path) -> Option<Self> {
         let folder = folder.to_owned();
-        match fs::read(folder.join(FILE)) {
+        match regular_file::read(&folder.join(FILE)) {
             Ok(text) => {
                 let read: Option<Self> = serde_json::from_slice(&text).ok();
                 Some(Self {

@@ -477,6 +477,10 @@ fn listeners_that_overlap_are_refused() {
             "listen.https[1]: overlaps [::]:8443",
         ),
         (
+            "https = [\"127.0.0.1:8443\", \"[::ffff:127.0.0.1]:8443\"]",
+            "listen.https[1]: overlaps 127.0.0.1:8443",
+        ),
+        (
             "https = [\"0.0.0.0:9464\"]\nops = \"127.0.0.1:9464\"",
             "listen.ops: ",
         ),

@@ -109,6 +109,15 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
         ),
         ("audit.file = \"no.key/audit.jsonl\"", "audit.file", "no.key"),
         ("audit.file = \"loop\"", "audit.file", "loop cannot be opened"),
+        ("audit.file = \"pipe\"", "audit.file", "pipe cannot be opened"),
+        (
+            "log.access_file = \"pipe\"",
+            "log.access_file",
+            "pipe cannot be opened",
+        ),
+        ("audit.file = \"nowhere/a.jsonl\"", "audit.file", "nowhere"),
+        ("mail.url = \"file:no.key\"", "mail.url", "no.key is no folder"),
+        ("mail.url = \"file:no.key/x\"", "mail.url", "no.key is no folder"),
         (
             "log.access_file = \"loop\"",
             "log.access_file",
@@ -145,6 +154,13 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
         symlink("not-there", site.path("nowhere")).unwrap();
         symlink("loop", site.path("loop")).unwrap();
         let _socket = UnixListener::bind(site.path("socket")).unwrap();
+        assert!(
+            Command::new("mkfifo")
+                .arg(site.path("pipe"))
+                .status()
+                .unwrap()
+                .success()
+        );
         fs::create_dir(site.path("full")).unwrap();
         put(&site, "full/notes", "");
         fs::create_dir(site.path("open")).unwrap();
@@ -164,6 +180,107 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
         if key == "log.access_file" {
             let file = lines.split('"').nth(1).unwrap();
             assert!(refused.contains(file), "the file is named: {refused}");
+        }
+    }
+}
+
+#[test]
+fn what_is_written_lies_in_no_place_of_anything_else() {
+    for (lines, key, said) in [
+        (
+            "audit.file = \"vestibule.toml\"",
+            "audit.file",
+            "the configuration",
+        ),
+        (
+            "log.access_file = \"vestibule.toml\"",
+            "log.access_file",
+            "the configuration",
+        ),
+        ("audit.file = \"linked\"", "audit.file", "the configuration"),
+        ("audit.file = \"hard\"", "audit.file", "the configuration"),
+        ("audit.file = \"certs/master.key\"", "audit.file", "certificates"),
+        ("audit.file = \"cert.pem\"", "audit.file", "tls.certificates"),
+        ("audit.file = \"key.pem\"", "audit.file", "tls.certificates"),
+        (
+            "log.access_file = \"certs/local-ca.key\"",
+            "log.access_file",
+            "certificates",
+        ),
+        ("audit.file = \"data/store/db\"", "audit.file", "store.url"),
+        (
+            "log.access_file = \"data/./x/../store/vestibule-store.json\"",
+            "log.access_file",
+            "store.url",
+        ),
+        (
+            "audit.file = \"a.jsonl\"\nlog.access_file = \"./a.jsonl\"",
+            "log.access_file",
+            "audit.file",
+        ),
+        (
+            "audit.file = \"outbox/a\"\nmail.url = \"file:outbox\"",
+            "audit.file",
+            "mail.url",
+        ),
+        ("mail.url = \"file:certs\"", "mail.url", "certificates"),
+        ("mail.url = \"file:data/store/mail\"", "mail.url", "store.url"),
+        (
+            "store.master_key = { file = \"k\" }\naudit.file = \"k\"",
+            "audit.file",
+            "store.master_key",
+        ),
+        (
+            "listen.admin_socket = \"data/store/s\"",
+            "listen.admin_socket",
+            "store.url",
+        ),
+        (
+            "listen.admin_socket = \"data\"",
+            "listen.admin_socket",
+            "store.url",
+        ),
+        (
+            "listen.admin_socket = \"a.jsonl\"\naudit.file = \"a.jsonl\"",
+            "audit.file",
+            "listen.admin_socket",
+        ),
+    ] {
+        let site = site(lines);
+        symlink("vestibule.toml", site.path("linked")).unwrap();
+        fs::hard_link(site.path("vestibule.toml"), site.path("hard")).unwrap();
+        fs::create_dir_all(site.path("data/x")).unwrap();
+        let report = check(&site);
+        let errors = report["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), 1, "{lines}: {report}");
+        assert_eq!(errors[0]["key"], key, "{lines}: {report}");
+        assert!(
+            errors[0]["message"].as_str().unwrap().contains(said),
+            "{lines}: {report}"
+        );
+        let before = fs::read(site.path("vestibule.toml")).unwrap();
+        refusal(&site);
+        assert_eq!(fs::read(site.path("vestibule.toml")).unwrap(), before);
+    }
+    let site = site("audit.file = \"/dev/null\"\nlog.access_file = \"/dev/null\"");
+    assert_eq!(check(&site)["errors"], serde_json::json!([]));
+}
+
+#[test]
+fn a_file_of_the_local_authority_that_cannot_be_read_is_refused() {
+    for name in ["local-ca.key", "local-ca.pem", "local.key"] {
+        for make in ["mkfifo", "mkdir"] {
+            let site = Site::new(
+                "public_url = \"https://localhost:0\"\n[listen]\nhttps = [\"127.0.0.1:0\"]\nops = \"\"\n[[route]]\nupstream = \"demo:\"\n",
+            );
+            fs::create_dir(site.path("certs")).unwrap();
+            let file = site.path(&format!("certs/{name}"));
+            assert!(Command::new(make).arg(&file).status().unwrap().success());
+            let report = check(&site);
+            let errors = report["errors"].as_array().unwrap();
+            assert_eq!(errors.len(), 1, "{make} {name}: {report}");
+            assert!(errors[0]["message"].as_str().unwrap().contains(name), "{report}");
+            assert!(refusal(&site).contains(name));
         }
     }
 }
