@@ -1,4 +1,5 @@
-//! Access keys: what programs prove themselves with.
+//! Access keys: the id and secret with which programs sign requests, and the encrypted form that the store
+//! keeps.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,12 +16,13 @@ use crate::ids::AccountId;
 use crate::random::Random;
 use crate::secret::Secret;
 
-/// The public half of an access key: `AKIA` and 16 of `A-Z2-7`, as programs that sign for AWS expect it.
+/// The public id of an access key: `AKIA` and 16 characters of `A-Z2-7`, the form that AWS signature clients
+/// expect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccessKeyId([u8; AccessKeyId::LENGTH]);
 
-/// A text that is not an [`AccessKeyId`].
+/// The error for a text that is not an [`AccessKeyId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an access key is AKIA and 16 of A-Z and 2-7")]
 pub struct NotAnAccessKey;
@@ -29,10 +31,10 @@ const PREFIX: &[u8; 4] = b"AKIA";
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 impl AccessKeyId {
-    /// Its length in bytes.
+    /// The length in bytes.
     pub const LENGTH: usize = 20;
 
-    /// A new one, with 80 random bits.
+    /// Generates an id with 80 random bits.
     pub fn new(random: &Random) -> Self {
         let random: [u8; Self::LENGTH] = random.bytes();
         let mut text = random.map(|byte| BASE32[usize::from(byte % 32)]);
@@ -40,7 +42,7 @@ impl AccessKeyId {
         Self(text)
     }
 
-    /// Reads what a client sent, without an allocation.
+    /// Parses what a client sent, without an allocation.
     pub fn parse(text: &[u8]) -> Result<Self, NotAnAccessKey> {
         let text: [u8; Self::LENGTH] = text.try_into().map_err(|_| NotAnAccessKey)?;
         let rest = text.strip_prefix(PREFIX).ok_or(NotAnAccessKey)?;
@@ -50,13 +52,13 @@ impl AccessKeyId {
         Ok(Self(text))
     }
 
-    /// The text.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         // Always ASCII, by construction.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The text as bytes, for keys of the store.
+    /// The id as bytes, for index keys of the store.
     pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
     }
@@ -96,73 +98,74 @@ impl From<AccessKeyId> for String {
     }
 }
 
-/// The secret half: 40 characters of base64url, 240 random bits. Shown once, kept encrypted.
+/// The secret of an access key: 40 characters of base64url, 240 random bits. Shown once, stored encrypted.
 #[derive(Clone, Debug)]
 pub struct SecretKey(Secret<String>);
 
 impl SecretKey {
-    /// Its length in characters.
+    /// The length in characters.
     pub const LENGTH: usize = 40;
 
-    /// A new one.
+    /// Generates a secret.
     pub fn new(random: &Random) -> Self {
         let bytes: Secret<[u8; 30]> = Secret::new(random.bytes());
         Self(Secret::new(URL_SAFE_NO_PAD.encode(bytes.expose())))
     }
 
-    /// One that was made before; `None` if it cannot have been.
+    /// Reads a stored secret; `None` if the length is wrong or a character is not ASCII.
     pub fn parse(text: Secret<String>) -> Option<Self> {
         let is_one = text.expose().len() == Self::LENGTH && text.expose().is_ascii();
         is_one.then_some(Self(text))
     }
 
-    /// The text, for signing and for the one time that it is shown.
+    /// The secret as text, for signing and for the one page that shows it.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// Whether a client sent this very secret; in constant time.
+    /// Compares with what a client sent, in constant time.
     pub fn matches(&self, presented: &[u8]) -> bool {
         self.0.matches(presented)
     }
 }
 
-/// An access key, as the store keeps it.
+/// An access key as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessKey {
-    /// Its public half.
+    /// The public id.
     pub id: AccessKeyId,
-    /// Whose it is.
+    /// The owner.
     pub account: AccountId,
-    /// What its owner calls it; may be empty.
+    /// The owner's label; may be empty.
     pub name: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// From this moment it serves nobody; `None`: it does not expire.
+    /// When it expires, exclusive; `None`: never.
     pub expires_at: Option<Timestamp>,
-    /// Whether it is switched off for now.
+    /// Whether it is disabled for now; a disabled key can be enabled again.
     pub disabled: bool,
-    /// Its last use.
+    /// The last use; `None` if it was never used.
     pub last_use: Option<KeyUse>,
-    /// What it may be used for.
+    /// What requests it may sign.
     pub scope: KeyScope,
-    /// Its secret half.
+    /// The secret, encrypted with the data key.
     pub secret: EncryptedSecret,
 }
 
 impl AccessKey {
-    /// Whether it serves nobody any more at `now`.
+    /// Returns whether the key has expired at `now`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Whether it is to end and was made in the future, by a clock that was ahead: nobody knows when it is over.
+    /// Returns whether the key expires and has a creation time in the future, from a clock that was ahead:
+    /// its stored end cannot be trusted then.
     pub fn is_ahead(&self, now: Timestamp) -> bool {
         self.expires_at.is_some() && clock::is_ahead(self.created_at, now)
     }
 
-    /// From which moment it serves nobody, as it is found at `now`. One that was made in the future, by a clock that was
-    /// ahead, begins now.
+    /// Returns when the key expires, seen at `now`. A key created in the future, by a clock that was ahead,
+    /// has its whole lifetime counted from `now`.
     pub fn believed_end(&self, now: Timestamp) -> Option<Timestamp> {
         let end = self.expires_at?;
         if !self.is_ahead(now) {
@@ -178,40 +181,41 @@ impl AccessKey {
 pub struct KeyUse {
     /// When, to the half minute.
     pub at: Timestamp,
-    /// From where.
+    /// The client's address, if known.
     pub address: Option<IpAddr>,
-    /// What the program called itself, at most 256 characters.
+    /// The client's `User-Agent`, at most 256 characters.
     pub client: String,
 }
 
-/// What an access key may be used for. Nothing named: everything that its owner may do.
+/// What requests an access key may sign. An empty set does not restrict: the default is all that the owner
+/// may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyScope {
-    /// Only these routes, each by its host and path as in the configuration: `console.example.com/api`.
+    /// Only these routes, each by host and path as in the configuration: `console.example.com/api`.
     pub routes: BTreeSet<String>,
-    /// Only these methods.
+    /// Only these HTTP methods.
     pub methods: BTreeSet<String>,
 }
 
 impl KeyScope {
-    /// Whether a request with this method, on the route of this label, is within it.
+    /// Returns whether the scope covers a request with this method on the route with this label.
     pub fn covers(&self, route: &str, method: &str) -> bool {
         (self.routes.is_empty() || self.routes.contains(route))
             && (self.methods.is_empty() || self.methods.contains(method))
     }
 
-    /// Whether it leaves anything out.
+    /// Returns whether the scope restricts anything.
     pub fn is_limited(&self) -> bool {
         !(self.routes.is_empty() && self.methods.is_empty())
     }
 }
 
-/// Bytes that only the holder of a key can read: XChaCha20-Poly1305.
+/// A ciphertext of XChaCha20-Poly1305.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncryptedSecret {
-    /// Random, and never used twice with a key.
+    /// The nonce: random, never reused with a key.
     pub nonce: [u8; 24],
-    /// The ciphertext and its tag.
+    /// The ciphertext with its authentication tag.
     pub ciphertext: Vec<u8>,
 }
 
@@ -221,12 +225,13 @@ impl fmt::Debug for EncryptedSecret {
     }
 }
 
-/// The key of all access keys' secrets, itself sealed by a master key that is kept elsewhere.
+/// The data key that encrypts the secrets of all access keys, encrypted (wrapped) by a master key that is
+/// kept elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrappedDataKey {
-    /// The fingerprint of the master key that it is sealed by, so that a wrong one is told from a damaged record.
+    /// The fingerprint of the wrapping master key: tells a wrong master key from a damaged row.
     pub master: String,
-    /// The key.
+    /// The wrapped data key.
     pub sealed: EncryptedSecret,
 }
 

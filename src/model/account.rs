@@ -1,4 +1,4 @@
-//! An account.
+//! Accounts: who may sign in, an account's status, pending change of address and agreements.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,43 +10,47 @@ use serde::{Deserialize, Serialize};
 use super::{Email, Username};
 use crate::ids::{AccountId, MailId};
 
-/// A person who may sign in, or will, or once could.
+/// A person's account, whatever its status.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// For ever.
+    /// The id; never changes.
     pub id: AccountId,
-    /// For ever its own: never given to another account, even after deletion or a change.
+    /// The username. A username is never given to another account, not even after a deletion or a change
+    /// (S53).
     pub username: Username,
-    /// The usernames that it had before and does not have now, by age. The store keeps them.
+    /// Usernames that the account had before and does not have now, oldest first. Maintained by the store.
     pub former_usernames: Vec<Username>,
     /// The address, unique among accounts.
     pub email: Email,
-    /// Whether a mailed link proved that the address is theirs, or an administrator said so.
+    /// Whether the address is verified, by a mailed link or by an administrator.
     pub email_verified: bool,
-    /// The address that it moves to once that is confirmed. A new password or address takes it back; so may its owner.
+    /// The address that the account moves to once that is confirmed. Cancelled by the owner, and by a new
+    /// password or address.
     pub pending_email: Option<PendingEmail>,
-    /// What to call them; the username where they did not say.
+    /// The display name; the username is shown if `None`.
     pub name: Option<String>,
-    /// Groups, none of which has a comma in its name.
+    /// The groups; no name of a group has a comma.
     pub groups: BTreeSet<String>,
-    /// bcrypt in one of the contract's stored forms. Not a secret that signs in, but not for eyes either.
+    /// The password's bcrypt hash, in one of the contract's stored forms. Confidential, though it does not
+    /// sign in by itself.
     pub password_hash: String,
-    /// Whether an administrator lets them in.
+    /// Whether administrators let the account sign in.
     pub status: AccountStatus,
-    /// What an administrator last decided about that, if one did.
+    /// The last decision of an administrator on the status, if any.
     pub decision: Option<Decision>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When the password was last set.
+    /// When the password was last set. Serves as the password's version.
     pub password_changed_at: Timestamp,
-    /// The terms that they agreed to, oldest first.
+    /// The terms that the owner agreed to, oldest first.
     pub agreements: Vec<Agreement>,
-    /// The language to write to them in (BCP 47): that of their signup, or the one they chose. Pages go by the browser.
+    /// The language of mails (BCP 47): that of the signup, or the owner's choice. Pages follow the browser
+    /// instead.
     pub language: Option<String>,
 }
 
 impl Account {
-    /// An account that is made at this moment: active, in no group, and nothing known of its owner.
+    /// Makes an active account without groups, created at `created_at`; all optional fields are empty.
     pub fn new(
         id: AccountId,
         username: Username,
@@ -73,13 +77,13 @@ impl Account {
         }
     }
 
-    /// Whether they are in the group.
+    /// Returns whether the account is in the group.
     pub fn is_in(&self, group: &str) -> bool {
         self.groups.contains(group)
     }
 }
 
-/// Without the hash: it is not for eyes, and what is logged is read.
+/// Leaves out the password hash, since `Debug` output ends in logs.
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account")
@@ -92,20 +96,20 @@ impl fmt::Debug for Account {
     }
 }
 
-/// A change of the address that was asked for and is not confirmed: one an account, the last.
+/// A requested change of address that is not confirmed yet. An account has one at most, the latest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PendingEmail {
-    /// The address that it moves to.
+    /// The new address.
     pub email: Email,
-    /// When it was asked for.
+    /// When it was requested.
     pub since: Timestamp,
-    /// The mail that carries the link: no other may.
+    /// The mail that carries the confirmation link; no other mail may carry one.
     pub mail: MailId,
 }
 
 named_enum! {
-    /// Where an account stands with the administrators.
+    /// An account's status, set by administrators.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
     AccountStatus {
@@ -113,9 +117,9 @@ named_enum! {
         AwaitingApproval = "awaiting-approval",
         /// May sign in.
         Active = "active",
-        /// Was disabled.
+        /// An administrator disabled the account.
         Disabled = "disabled",
-        /// Was declined.
+        /// An administrator declined the account.
         Declined = "declined",
     }
 }
@@ -129,28 +133,28 @@ impl FromStr for AccountStatus {
     }
 }
 
-/// A text that names no status.
+/// The error for a text that names no status; lists the valid names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("awaiting-approval, active, disabled or declined")]
 pub struct StatusError;
 
-/// What an administrator decided about an account's status.
+/// An administrator's decision on an account's status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
-    /// Who decided, by the name that the record has for them.
+    /// The administrator, as the audit log names them.
     pub by: String,
-    /// When.
+    /// When it was made.
     pub at: Timestamp,
-    /// Why, in their words. Administrators read it, not the account's owner.
+    /// The administrator's reason. Shown to administrators only.
     pub reason: Option<String>,
 }
 
-/// That somebody agreed to the terms and the privacy notice.
+/// The owner's consent to the terms and the privacy notice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreement {
-    /// `signup.terms_version` at that time.
+    /// `signup.terms_version` at the time.
     pub version: String,
-    /// When.
+    /// When it was given.
     pub at: Timestamp,
 }
 

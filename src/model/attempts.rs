@@ -1,4 +1,4 @@
-//! Sign-in attempts: whose they are, and how many are too many.
+//! Lockout: the subjects whose failed sign-ins are counted, and the policy that locks them.
 
 use std::time::Duration;
 
@@ -8,31 +8,31 @@ use sha2::{Digest, Sha256};
 use super::AccessKeyId;
 use crate::ids::AccountId;
 
-/// Whose failures are counted together.
+/// The subject of one failure counter.
 ///
-/// A known account has one counter however it is named. An unknown name has one too, so that it locks like
-/// a known one; those share a table of bounded size.
+/// An account has one counter, whichever of its names is typed. An unknown name has one too, so that it locks
+/// like a known one; the counters of unknown names share a table of bounded size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LockoutSubject {
-    /// An account that exists.
+    /// An existing account.
     Account(AccountId),
-    /// An access key, whether or not it exists.
+    /// An access key, existing or not.
     AccessKey(AccessKeyId),
-    /// A name that belongs to nobody, as SHA-256 of its normalised form.
+    /// A name that no account has: SHA-256 of the normalised name.
     Unknown([u8; 32]),
 }
 
 impl LockoutSubject {
-    /// The subject of a name that belongs to nobody; `normalised` is lower-cased and in NFC.
+    /// Returns the subject of a name that no account has; `normalised` is in lower case and NFC.
     pub fn unknown(normalised: &str) -> Self {
         Self::Unknown(Sha256::digest(normalised.as_bytes()).into())
     }
 }
 
-/// When failures lock.
+/// When consecutive failures lock a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockoutPolicy {
-    /// Consecutive failures that are allowed; one more locks.
+    /// Consecutive failures allowed; one more locks.
     pub max_failures: u32,
     /// How long a lock lasts.
     pub duration: Duration,

@@ -1,4 +1,4 @@
-//! What the audit log keeps.
+//! Audit events: their kinds, the event as every reader of the audit log gets it, and its cursor.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,99 +11,100 @@ use super::{AccessKeyId, AuditDetail, DetailKey};
 use crate::ids::AccountId;
 
 named_enum! {
-    /// What happened.
+    /// The kind of an audit event.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
     AuditKind {
-        /// Somebody tried to sign in.
+        /// An attempt to sign in.
         SignIn = "sign-in",
-        /// A request was signed wrongly.
+        /// A request with a signature that was rejected.
         SignedRequest = "signed-request",
-        /// Somebody agreed to terms that are new since they last did.
+        /// Consent at a sign-in to a new version of the terms.
         Agree = "agree",
-        /// Somebody who is signed in was asked for the password again.
+        /// Re-authentication: a signed-in user was asked for the password again.
         Proof = "proof",
-        /// Somebody signed out.
+        /// A user signed out.
         SignOut = "sign-out",
-        /// Somebody tried to make an account for themselves.
+        /// An attempt to sign up.
         SignUp = "sign-up",
-        /// An account is about to be made for somebody who asked for one; only where the record is required.
+        /// An account is about to be created for a signup; recorded only if `audit.mode` requires the audit
+        /// log.
         SignUpBegin = "sign-up-begin",
-        /// A name was locked after too many failures.
+        /// A subject was locked after too many failures.
         Lock = "lock",
         /// An administrator lifted a lock.
         Unlock = "unlock",
-        /// Sessions were ended by their owner, by an administrator, or by the sign-in that took their place.
+        /// Sessions were ended by their owner, by an administrator, or by the sign-in that replaced them.
         SessionEnd = "session-end",
         /// An administrator added an account.
         AccountAdd = "account-add",
         /// An account was deleted.
         AccountDelete = "account-delete",
-        /// An administrator let an account in.
+        /// An administrator approved an account.
         Approve = "approve",
-        /// An administrator did not let an account in.
+        /// An administrator declined an account.
         Decline = "decline",
-        /// An administrator shut an account out.
+        /// An administrator disabled an account.
         Disable = "disable",
-        /// An administrator let an account in again.
+        /// An administrator enabled an account.
         Enable = "enable",
-        /// An account got another password.
+        /// An account's password was changed.
         PasswordChange = "password-change",
-        /// Somebody asked for a link that sets a new password.
+        /// A password reset link was requested.
         ResetRequest = "reset-request",
-        /// Somebody asked for the link that proves an address once more.
+        /// Another verification link was requested.
         VerifyRequest = "verify-request",
-        /// An administrator made a link that sets a new password.
+        /// An administrator made a password reset link.
         ResetLink = "reset-link",
-        /// A password was set anew with a link.
+        /// A password was set with a reset link.
         PasswordReset = "password-reset",
-        /// An address was proven with a link.
+        /// An address was verified with a link.
         EmailVerify = "email-verify",
-        /// Somebody asked for a link that moves their account to another address.
+        /// A change of an account's address was requested.
         EmailChangeRequest = "email-change-request",
-        /// A change of the address was taken back before it was confirmed.
+        /// A pending change of address was cancelled.
         EmailChangeCancel = "email-change-cancel",
-        /// An account moved to another address.
+        /// An account's address was changed.
         EmailChange = "email-change",
-        /// An account got another name.
+        /// An account's display name was changed.
         NameChange = "name-change",
-        /// Another username.
+        /// An account's username was changed.
         UsernameChange = "username-change",
-        /// An account got other groups.
+        /// An account's groups were changed.
         GroupsChange = "groups-change",
-        /// An account got another language for its mails.
+        /// The language of an account's mails was changed.
         LanguageChange = "language-change",
-        /// Somebody was invited.
+        /// An invitation was created.
         InvitationCreate = "invitation-create",
         /// An invitation was revoked.
         InvitationRevoke = "invitation-revoke",
         /// A link for the first administrator was made.
         FirstAdministratorLink = "first-administrator-link",
-        /// An access key was made.
+        /// An access key was created.
         AccessKeyCreate = "access-key-create",
-        /// An access key was switched off.
+        /// An access key was disabled.
         AccessKeyDisable = "access-key-disable",
-        /// An access key was switched on again.
+        /// An access key was enabled.
         AccessKeyEnable = "access-key-enable",
         /// An access key was revoked.
         AccessKeyRevoke = "access-key-revoke",
-        /// The data key was sealed with another master key.
+        /// The data key was wrapped with another master key.
         MasterKeyRotate = "master-key-rotate",
-        /// A mail that failed for good is sent again.
+        /// A mail that had failed for good was queued again.
         MailAgain = "mail-again",
-        /// The configuration was read again.
+        /// The configuration was reloaded.
         Reload = "reload",
-        /// Everything in the store was written out.
+        /// The whole store was exported.
         StoreExport = "store-export",
-        /// The same, as a backup.
+        /// The whole store was backed up.
         StoreBackup = "store-backup",
         /// The store was filled from an export or a backup.
         StoreImport = "store-import",
         /// Events of the audit log were exported.
         AuditExport = "audit-export",
-        /// Somebody who may not asked for a page of the administrators.
+        /// A user without the right requested an administrators' page.
         AdminDenied = "admin-denied",
-        /// Events beyond the share that an account or a client has of the log, summed up.
+        /// A summary of the events beyond an account's or a client's share of the audit log.
         Summary = "summary",
     }
 }
@@ -120,38 +121,38 @@ impl FromStr for AuditKind {
     }
 }
 
-/// A text that names no event.
+/// The error for a text that is no event kind or no cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no such event")]
 pub struct NotAnEvent;
 
-/// An event of the audit log, in the form that its lines, exports, commands and pages have.
+/// An event of the audit log. Its JSON is that of log lines, exports, commands and pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEvent {
-    /// When.
+    /// When it happened.
     pub time: Timestamp,
-    /// What happened.
+    /// The kind.
     pub event: AuditKind,
-    /// Whether it went as it was meant to.
+    /// Whether the action succeeded.
     pub outcome: AuditOutcome,
-    /// Why it was refused: a slug.
+    /// The reason of a refusal, as a slug.
     pub reason: Option<String>,
-    /// Whom it is about: an address, or a name that was typed.
+    /// The subject: an address, or a name as it was typed.
     pub who: String,
-    /// The account that it is about, where there is one.
+    /// The subject's account, if there is one.
     pub account: Option<AccountId>,
-    /// Who did it, where that is somebody else.
+    /// The actor, if other than the subject.
     pub by: Option<String>,
-    /// Why they did, in their words.
+    /// The actor's reason, as typed.
     pub why: Option<String>,
-    /// The client's address; none for a command.
+    /// The client's address; `None` for a command.
     pub address: Option<IpAddr>,
-    /// The request; none for a command.
+    /// The request's id; `None` for a command.
     pub request_id: Option<String>,
-    /// What the browser called itself; `null` in JSON if it did not.
+    /// The `User-Agent`; `null` in JSON if empty.
     #[serde(serialize_with = "null_if_empty", deserialize_with = "empty_if_null")]
     pub user_agent: String,
-    /// What else an auditor needs to know.
+    /// Further facts, in the form of [`AuditDetail`].
     pub detail: Option<String>,
 }
 
@@ -164,7 +165,8 @@ fn empty_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D
 }
 
 impl AuditEvent {
-    /// The access key that somebody signed in with, or tried to: a refusal is recorded of the key itself.
+    /// Returns the access key of a sign-in or an attempt: a refusal has the key as its subject, a success in
+    /// its detail.
     pub fn access_key(&self) -> Option<AccessKeyId> {
         let parsed = |text: &str| AccessKeyId::parse(text.as_bytes()).ok();
         parsed(&self.who).or_else(|| {
@@ -174,27 +176,27 @@ impl AuditEvent {
     }
 }
 
-/// How something ended.
+/// The outcome of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditOutcome {
-    /// As it was meant to.
+    /// It succeeded.
     Success,
-    /// Refused.
+    /// It was refused.
     Failure,
 }
 
-/// Where an event is in the record: by time, and of one moment in the order in which they came.
+/// A position in the audit log: ordered by time, then by arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AuditCursor {
     /// Microseconds since 1970.
     pub micros: u64,
-    /// Which of that moment.
+    /// Orders the events of one microsecond.
     pub number: u64,
 }
 
 impl AuditCursor {
-    /// Before all events of this moment.
+    /// Returns the position before all events of this moment.
     pub fn at(moment: Timestamp) -> Self {
         Self {
             micros: u64::try_from(moment.as_microsecond()).unwrap_or(0),

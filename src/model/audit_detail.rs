@@ -1,31 +1,32 @@
-//! What else an auditor needs to know of an event: facts in a row, "session 0199…, access key AKIA…", which programs can
-//! take apart as they can read them.
+//! The detail of an audit event as a list of facts, `session 0199…, access key AKIA…`: text for people that
+//! programs parse back.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// What is between two facts. In a value it has a backslash before it, as has a backslash.
+/// The separator of facts. Within a value it is escaped with a backslash, as is a backslash.
 const BETWEEN: &str = ", ";
 
 named_enum! {
-    /// What a fact is about. One whose name begins like that of another stands before it.
+    /// What a fact is about. A key that has another as its prefix is declared before it, so that parsing
+    /// finds the longer one.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     DetailKey {
-        /// The public name of a session.
+        /// The public id of a session.
         Session = "session",
-        /// The public name of the session that took the place of another.
+        /// The public id of the session that replaced another.
         ReplacedBy = "replaced by",
         /// The path of a page.
         Page = "page",
-        /// The public half of an access key.
+        /// The id of an access key.
         AccessKey = "access key",
-        /// What an account was called.
+        /// The display name before.
         OldName = "old name",
-        /// What it is called now.
+        /// The display name now.
         NewName = "new name",
-        /// The username of an account.
+        /// A username.
         Username = "username",
-        /// Groups, with commas.
+        /// Groups, separated by commas.
         Groups = "groups",
         /// The id of an invitation.
         Invitation = "invitation",
@@ -33,27 +34,27 @@ named_enum! {
         Until = "until",
         /// When something began.
         Since = "since",
-        /// A kind of event.
+        /// The kind of an event.
         Event = "event",
-        /// How many there were.
+        /// A number of events.
         Count = "count",
-        /// A version of the terms.
+        /// The version of the terms.
         Version = "version",
-        /// What was before and what is now, with " to " between.
+        /// The values before and now, separated by " to ".
         From = "from",
-        /// The address that an account is to move to.
+        /// The new address in a requested change.
         To = "to",
         /// A language (BCP 47).
         Language = "language",
         /// The id of a mail.
         Mail = "mail",
-        /// Keys of the configuration, with commas.
+        /// Configuration keys, separated by commas.
         Changed = "changed",
-        /// The sessions that ended are all but the one that ended them.
+        /// All sessions ended but the one that asked for it. Has no value.
         AllOthers = "all others",
-        /// All sessions ended.
+        /// All sessions ended. Has no value.
         All = "all",
-        /// It is about to be done.
+        /// The action is about to begin. Has no value.
         Begins = "begins",
     }
 }
@@ -64,35 +65,35 @@ impl DetailKey {
     }
 }
 
-/// Facts in a row.
+/// The facts of an event, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditDetail(Vec<(DetailKey, String)>);
 
 impl AuditDetail {
-    /// One fact.
+    /// Makes a detail of one fact.
     pub fn of(fact: DetailKey, value: &(impl fmt::Display + ?Sized)) -> Self {
         Self::default().and(fact, value)
     }
 
-    /// A fact that says it all.
+    /// Makes a detail of one fact without a value.
     pub fn bare(fact: DetailKey) -> Self {
         Self::of(fact, "")
     }
 
-    /// The same and one more.
+    /// Adds a fact.
     #[must_use]
     pub fn and(mut self, fact: DetailKey, value: &(impl fmt::Display + ?Sized)) -> Self {
         self.0.push((fact, value.to_string()));
         self
     }
 
-    /// All groups of an account; an empty list if it is in none.
+    /// Makes a detail of an account's groups; the value is empty if there are none.
     pub fn groups(groups: &BTreeSet<String>) -> Self {
         let names: Vec<&str> = groups.iter().map(String::as_str).collect();
         Self::of(DetailKey::Groups, &names.join(","))
     }
 
-    /// The same and groups, if there are any.
+    /// Adds the groups; nothing if there are none.
     #[must_use]
     pub fn and_groups(mut self, groups: &BTreeSet<String>) -> Self {
         if !groups.is_empty() {
@@ -101,7 +102,7 @@ impl AuditDetail {
         self
     }
 
-    /// What was recorded; none if it is a text of another kind.
+    /// Parses a recorded detail; `None` if any part of it is no fact.
     pub fn read(text: &str) -> Option<Self> {
         parts(text)
             .iter()
@@ -110,19 +111,19 @@ impl AuditDetail {
             .map(Self)
     }
 
-    /// Each fact with its value, which is empty where the fact says it all.
+    /// The facts with their values; the value of a bare fact is empty.
     pub fn facts(&self) -> impl Iterator<Item = (DetailKey, &str)> {
         self.0.iter().map(|(fact, value)| (*fact, value.as_str()))
     }
 
-    /// What is said of this.
+    /// The value of the first fact with this key.
     pub fn get(&self, wanted: DetailKey) -> Option<&str> {
         let found = self.0.iter().find(|(fact, _)| *fact == wanted);
         found.map(|(_, value)| value.as_str())
     }
 }
 
-/// The facts as they are written, without the backslashes of their values.
+/// Splits a text at its unescaped separators and removes the escapes.
 fn parts(text: &str) -> Vec<String> {
     let (mut parts, mut rest) = (vec![String::new()], text.chars());
     while let Some(c) = rest.next() {

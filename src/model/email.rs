@@ -1,4 +1,4 @@
-//! An e-mail address.
+//! E-mail addresses: parsing, the key by which they are compared, and the form that mail servers take.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,12 +8,12 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-/// An address to which one mail can be sent, and nothing else.
+/// The address of one mailbox.
 ///
-/// Narrower than RFC 5321 on purpose: no quoted local parts, no comments, no display names, no address
-/// literals. Those are legal, nobody has one, and each has been a way to smuggle a second receiver or a
-/// header into somebody's mailer. Compared without case; kept as it was typed, in NFC. An internationalised domain is
-/// one domain however it is written (UTS 46): it is kept and compared in Unicode, as people read it.
+/// Narrower than RFC 5321 on purpose: no quoted local parts, comments, display names or address literals.
+/// They are legal and out of use, and each has served to smuggle a second receiver or a header into a mailer.
+/// Compared without case; kept as typed, in NFC. An internationalised domain is kept and compared in Unicode,
+/// however it is written (UTS 46).
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Email {
@@ -41,13 +41,13 @@ impl Email {
         &self.typed
     }
 
-    /// What two spellings of one address have in common: lower case, NFC.
+    /// The address in lower case and NFC: equal for all spellings of one address.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The address as every mail server understands it, with an internationalised domain in ASCII (RFC 5890, section
-    /// 2.3.2.1); only what stands before the `@` can still need one that knows SMTPUTF8 (RFC 6531).
+    /// Returns the address with an internationalised domain in ASCII (RFC 5890, section 2.3.2.1), which every
+    /// mail server takes. A local part that is not ASCII still needs a server with SMTPUTF8 (RFC 6531).
     pub fn deliverable(&self) -> Cow<'_, str> {
         match self.typed.split_once('@') {
             Some((local, domain)) if !domain.is_ascii() => match in_ascii(domain) {
@@ -58,7 +58,7 @@ impl Email {
         }
     }
 
-    /// The part before the `@`.
+    /// The local part, before the `@`.
     pub fn local(&self) -> &str {
         self.typed.rsplit_once('@').map_or("", |(local, _)| local)
     }
@@ -92,7 +92,7 @@ impl FromStr for Email {
     }
 }
 
-/// Whether a domain is written in Unicode, or in the ASCII form of what is.
+/// Returns whether a domain is written in Unicode or has an A-label (`xn--`).
 fn is_international(domain: &str) -> bool {
     let is_a_label = |label: &str| {
         let start = label.get(..4);
@@ -101,8 +101,8 @@ fn is_international(domain: &str) -> bool {
     !domain.is_ascii() || domain.split('.').any(is_a_label)
 }
 
-/// An internationalised domain as people read it, if it is one of letters and digits and has the ASCII form that mail
-/// servers and the DNS know it by.
+/// Converts an internationalised domain to Unicode. `None` unless it consists of letters, digits and hyphens
+/// and has a valid ASCII form.
 fn in_unicode(domain: &str) -> Option<String> {
     let known = in_ascii(domain)?;
     let (read, result) =
@@ -118,7 +118,7 @@ fn in_ascii(domain: &str) -> Option<Cow<'_, str>> {
         .ok()
 }
 
-/// RFC 5322 dot-atom, with non-ASCII letters as RFC 6531 allows, at most 64 bytes.
+/// RFC 5322 dot-atom, with non-ASCII letters and digits as RFC 6531 allows; at most 64 bytes.
 fn is_local(local: &str) -> bool {
     let atom = |c: char| {
         c.is_ascii_alphanumeric()
@@ -131,7 +131,8 @@ fn is_local(local: &str) -> bool {
             .all(|part| !part.is_empty() && part.chars().all(atom))
 }
 
-/// Host labels; one label alone (`localhost`) is a machine's own mail. How long one in Unicode may be, its ASCII form says.
+/// Host labels. A single one (`localhost`) is allowed. The length of a Unicode label is checked in its ASCII
+/// form.
 fn is_domain(domain: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()

@@ -1,4 +1,4 @@
-//! An invitation.
+//! Invitations: single-use links that let their receiver sign up.
 
 use std::collections::BTreeSet;
 
@@ -8,31 +8,31 @@ use serde::{Deserialize, Serialize};
 use super::{Email, TokenDigest};
 use crate::ids::InvitationId;
 
-/// Leave to make one account.
+/// Permission to create one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
-    /// Its public name, for lists and for revoking.
+    /// The public id, for lists and for revoking.
     pub id: InvitationId,
-    /// What the store knows of its token.
+    /// The digest of the token.
     pub digest: TokenDigest,
-    /// What it is good for.
+    /// What it permits.
     pub kind: InvitationKind,
-    /// The only address that it serves, if it is bound to one.
+    /// The only address that may use it; `None`: any.
     pub email: Option<Email>,
-    /// The groups of the account that it makes.
+    /// The groups of the created account.
     pub groups: BTreeSet<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// From this moment it serves nobody.
+    /// When it expires, exclusive.
     pub expires_at: Timestamp,
 }
 
-/// What an invitation is good for.
+/// What an invitation permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InvitationKind {
     /// One signup, under the rules of `[signup]`.
     Signup,
-    /// The first administrator: whatever `[signup]` says, without verification or approval.
+    /// The first administrator: without verification or approval, whatever `[signup]` says.
     FirstAdministrator,
 }

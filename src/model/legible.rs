@@ -1,10 +1,10 @@
-//! Text that people chose, as others may safely read it.
+//! Legibility of text that users chose: finds and escapes characters that are invisible or reorder text.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a character shows nothing of itself, or changes how others are shown: what Unicode calls default ignorable
-/// (UAX #44, section 5.7), bidirectional controls (UAX #9, section 2), and the separators of lines and paragraphs.
+/// Returns whether a character is invisible or changes how others are shown: default ignorable (UAX #44,
+/// section 5.7), a bidirectional control (UAX #9, section 2), or a line or paragraph separator.
 pub fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -30,20 +30,20 @@ pub fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Whether nothing of a text is seen.
+/// Returns whether a text shows nothing at all.
 pub fn is_blank(text: &str) -> bool {
     // The Braille pattern without a dot is a letter to Unicode.
     text.chars()
         .all(|c| c.is_whitespace() || is_invisible(c) || c == '\u{2800}')
 }
 
-/// Whether what follows a character is not shown in its order, or on its line, so that a name could pass for another:
-/// embeddings, overrides and isolates (UAX #9, section 2), and the separators of lines and paragraphs.
+/// Returns whether a character reorders the text after it or breaks the line, so that one name could pass for
+/// another: embeddings, overrides and isolates (UAX #9, section 2), and line and paragraph separators.
 pub fn turns_text(c: char) -> bool {
     matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A text in which each invisible character is seen, as `\u{200b}`.
+/// Escapes each invisible character, as `\u{200b}`.
 pub fn legible(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);

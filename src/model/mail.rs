@@ -1,7 +1,7 @@
-//! A mail that waits to be sent.
+//! Mails in the queue, from what caused them to what became of them.
 //!
-//! Not its text: that is written at the moment of sending, with a token that is made then. So no link is ever at
-//! rest, and one that waited for the mail server is as fresh as any when it arrives.
+//! A queued mail has no text: text and token are made at the moment of sending. So no link is ever stored,
+//! and the link of a mail that waited is as fresh as any.
 
 use std::net::IpAddr;
 
@@ -10,54 +10,55 @@ use jiff::Timestamp;
 use super::{AccessKeyId, Email, Username};
 use crate::ids::{AccountId, InvitationId, MailId};
 
-/// A mail.
+/// A mail to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
-    /// Its name; mails are sent in the order of their names.
+    /// The id; mails are sent in the order of their ids.
     pub id: MailId,
-    /// To whom. Where an account with this address is looked for, the mail goes to the address as the account has it.
+    /// The receiver. If an account with this address is looked up, the mail goes to the address as that
+    /// account spells it.
     pub to: Email,
-    /// What it says.
+    /// The kind.
     pub topic: MailKind,
     /// The language to write in (BCP 47), if the receiver's is not known.
     pub language: Option<String>,
-    /// What brought it about.
+    /// What caused it.
     pub cause: MailOrigin,
 }
 
-/// What a mail says.
+/// The kind of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailKind {
-    /// The link that proves the address. For whoever has an account with it that is not verified; else nothing is sent.
+    /// The verification link. Sent only if an account with the address exists and is not verified.
     VerifyEmail,
-    /// Somebody tried to make an account with an address that has one.
+    /// Notice of a signup with an address that already has an account.
     AlreadyRegistered,
-    /// The link that sets a new password. For whoever has an account with the address; else nothing is sent.
+    /// The password reset link. Sent only if an account with the address exists.
     Reset,
     /// The link that moves an account to the address of this mail.
     ChangeEmail(AccountId),
-    /// The account has moved to another address; to the one it left.
+    /// Notice that the account has moved to this other address; sent to the old one.
     EmailChanged(Email),
-    /// The account has another username; this one.
+    /// Notice that the account has this new username.
     UsernameChanged(Username),
-    /// The password was changed.
+    /// Notice that the password was changed.
     PasswordChanged,
-    /// The password was set anew with a link.
+    /// Notice that the password was set with a link.
     PasswordReset,
-    /// The account has another access key; this one.
+    /// Notice that the account has this new access key.
     AccessKeyCreated(AccessKeyId),
-    /// Somebody waits for approval; to an administrator.
+    /// Notice to an administrator that this account waits for approval.
     AwaitingApproval(AccountId),
-    /// An administrator let the account in.
+    /// Notice that an administrator approved the account.
     Approved,
-    /// An administrator did not let the account in.
+    /// Notice that an administrator declined the account.
     Declined,
-    /// Leave to make an account.
+    /// The link of an invitation.
     Invitation(InvitationId),
 }
 
 impl MailKind {
-    /// All that [`as_str`](Self::as_str) calls one.
+    /// All names that [`as_str`](Self::as_str) returns.
     pub const NAMES: &[&str] = &[
         "verify-email",
         "already-registered",
@@ -74,12 +75,12 @@ impl MailKind {
         "invitation",
     ];
 
-    /// Whether it may have a link that sets a password and that whoever has the address was asked for.
+    /// Returns whether the mail may carry a password reset link that was requested for its address.
     pub fn may_carry_reset(&self) -> bool {
         matches!(self, Self::Reset | Self::AlreadyRegistered)
     }
 
-    /// What it is called where administrators look.
+    /// Returns the name that administrators see.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::VerifyEmail => "verify-email",
@@ -99,12 +100,12 @@ impl MailKind {
     }
 }
 
-/// What brought a mail about: who did what it tells of, from where, and when.
+/// The action that caused a mail, as the mail tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailOrigin {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// The client's address; none if it was done on the gateway's own machine.
+    /// The client's address; `None` if it was done on the gateway's machine.
     pub address: Option<IpAddr>,
     /// Whether an administrator did it.
     pub by_administrator: bool,
@@ -115,18 +116,19 @@ pub struct MailOrigin {
 pub struct QueuedMail {
     /// The mail.
     pub mail: Mail,
-    /// How often it was tried to send it.
+    /// The number of attempts to send it.
     pub attempts: u32,
-    /// What becomes of it.
+    /// What happens to it next.
     pub state: MailState,
-    /// What the mail server said last.
+    /// The last response of the mail server, or the last error.
     pub reason: Option<String>,
 }
 
-/// What becomes of a mail that is not sent.
+/// The state of a mail that is not sent yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailState {
-    /// It is tried at this time. While somebody tries, that is when another may, should the first one not come back.
+    /// The next attempt is due at this time. While a worker sends it, this is when its lease ends and another
+    /// may try.
     Due(Timestamp),
     /// It failed for good at this time.
     Failed(Timestamp),

@@ -1,6 +1,9 @@
-//! What the gateway knows about people: plain data, each with one way to make it.
+//! Domain data types: accounts, sessions, access keys, tokens, mails and audit events. Values without I/O; a
+//! type with rules for its text ([`Email`], [`Username`], [`Password`], [`AccessKeyId`]) is made by its
+//! parser alone.
 
-/// An enum with a name for each variant: what `ALL` of them are, in this order, and what each is called, `as_str`.
+/// Defines an enum with a stable name for each variant: `ALL` lists the variants as declared, `as_str`
+/// returns the name.
 macro_rules! named_enum {
     ($(#[$meta:meta])* $enum:ident { $($(#[$doc:meta])* $name:ident = $slug:literal,)+ }) => {
         $(#[$meta])*
@@ -9,10 +12,11 @@ macro_rules! named_enum {
         }
 
         impl $enum {
-            /// All of them.
+            /// All variants, in the order of their declaration.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// Its name in JSON, in stores and on the command line, and that of its text.
+            /// Returns the name in JSON, in stores and on the command line; the variant's text is found by it
+            /// too.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $slug,)+

@@ -1,25 +1,25 @@
-//! A password in the clear, on its short way from a form to the hash.
+//! Passwords in the clear, between a form and the hash function.
 
 use unicode_normalization::UnicodeNormalization;
 
 use crate::secret::Secret;
 
-/// A password as it will be hashed: NFC, without control characters, at most 4 KiB.
+/// A password ready to be hashed: in NFC, without control characters, at most 4 KiB.
 ///
-/// Says nothing about strength: a password that a policy refuses today may be one that somebody has.
+/// No check of strength: an account may have a password that today's policy refuses.
 #[derive(Clone, Debug)]
 pub struct Password(Secret<String>);
 
 /// Why a text is not a [`Password`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    /// Nothing typed.
+    /// It is empty.
     #[error("the password is empty")]
     Empty,
-    /// Over [`Password::MAX_LENGTH`] bytes: refused before anything is computed over it.
+    /// It is over [`Password::MAX_LENGTH`] bytes: refused before anything is computed over it.
     #[error("the password is longer than 4096 bytes")]
     TooLong,
-    /// NUL, a line break or another control character: some hash functions would end at it.
+    /// It has a NUL, a line break or another control character, at which some hash functions would end.
     #[error("the password contains a control character")]
     ControlCharacter,
 }
@@ -28,7 +28,7 @@ impl Password {
     /// The longest password, in bytes of UTF-8 as typed.
     pub const MAX_LENGTH: usize = 4096;
 
-    /// Normalises (NFC) and checks what was typed.
+    /// Checks and normalises (NFC) what was typed.
     pub fn parse(typed: &Secret<String>) -> Result<Self, PasswordError> {
         let typed = typed.expose();
         if typed.is_empty() {

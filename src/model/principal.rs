@@ -1,4 +1,4 @@
-//! A principal: who a request comes from, once that is proven.
+//! Principals: the authenticated identity that a request is made for.
 
 use std::collections::BTreeSet;
 
@@ -8,31 +8,31 @@ use serde::{Deserialize, Serialize};
 use super::{Account, Email, Username};
 use crate::ids::{AccountId, SessionId};
 
-/// Somebody who proved who they are, and how.
+/// An authenticated identity, and how it was proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// Their account.
+    /// The account.
     pub account: AccountId,
-    /// Their username.
+    /// The username.
     pub username: Username,
-    /// Their address.
+    /// The address.
     pub email: Email,
-    /// Whether the address is proven to be theirs.
+    /// Whether the address is verified.
     pub email_verified: bool,
-    /// Their name; the username where they did not say.
+    /// The display name; the username if the account has none.
     pub name: String,
-    /// Their groups.
+    /// The groups.
     pub groups: BTreeSet<String>,
-    /// How they proved it.
+    /// The sign-in method.
     pub method: SignInMethod,
-    /// The session that proved it, if one did.
+    /// The session; `None` if it was proved in another way.
     pub session: Option<SessionId>,
-    /// The latest moment at which the proof ends; a session that is not used ends before it.
+    /// The latest end of the proof; an idle session ends earlier.
     pub expires_at: Timestamp,
 }
 
 impl Principal {
-    /// The principal that an account is, when proven by `method`.
+    /// Makes the principal of an account that was authenticated by `method`.
     pub fn of(
         account: &Account,
         method: SignInMethod,
@@ -56,7 +56,7 @@ impl Principal {
     }
 }
 
-/// How somebody proved who they are.
+/// How a principal was authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SignInMethod {
@@ -67,7 +67,7 @@ pub enum SignInMethod {
 }
 
 impl SignInMethod {
-    /// Its name in `{method}` and in the record.
+    /// The name in `{method}` and in the audit log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",

@@ -1,4 +1,4 @@
-//! A session.
+//! Sessions: what the store keeps of a sign-in.
 
 use std::net::IpAddr;
 
@@ -8,42 +8,42 @@ use serde::{Deserialize, Serialize};
 use super::{AccessKeyId, SignInMethod, TokenDigest};
 use crate::ids::{AccountId, SessionId};
 
-/// One sign-in that lasts, as the store keeps it.
+/// A session as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Its public name; what `{session}` forwards.
+    /// The public id, which `{session}` forwards.
     pub id: SessionId,
-    /// What the store knows of its token.
+    /// The digest of the token.
     pub digest: TokenDigest,
-    /// Whose it is.
+    /// The account.
     pub account: AccountId,
-    /// How they signed in.
+    /// How its owner signed in.
     pub method: SignInMethod,
-    /// The access key that it was begun with, with [`SignInMethod::Iam`]; none if that was not kept.
+    /// The access key that began it, with [`SignInMethod::Iam`]; `None` if that was not kept.
     pub access_key: Option<AccessKeyId>,
-    /// When they signed in.
+    /// When it began.
     pub created_at: Timestamp,
     /// When it was last used, to the half minute.
     pub last_seen_at: Timestamp,
-    /// When its owner last proved to know the password; never, if they signed in some other way.
+    /// When its owner last proved the password; `None` if they never did.
     pub proved_at: Option<Timestamp>,
-    /// The password that the account had when it began, or that its owner proved to know since, by when that was set: a
-    /// version, which no clock makes older or newer. None if that was not kept.
+    /// The version of the password that the owner proved at the start or since: the time when that password
+    /// was set, compared for equality, so that clocks do not matter. `None` if that was not kept.
     pub password_changed_at: Option<Timestamp>,
-    /// From where they signed in.
+    /// The address of the sign-in.
     pub address: IpAddr,
-    /// What their browser called itself, at most 256 characters.
+    /// The `User-Agent` of the sign-in, at most 256 characters.
     pub user_agent: String,
 }
 
 impl Session {
-    /// Whether it was begun with an access key.
+    /// Returns whether an access key began it.
     pub fn is_of_key(&self) -> bool {
         self.method == SignInMethod::Iam || self.access_key.is_some()
     }
 
-    /// Whether it ends with this access key, which is its account's. One that was begun with a key that was not kept ends
-    /// with any.
+    /// Returns whether the session ends with this key of its account. One that was begun with an unknown key
+    /// ends with any.
     pub fn ends_with(&self, key: AccessKeyId) -> bool {
         self.is_of_key() && self.access_key.is_none_or(|began| began == key)
     }

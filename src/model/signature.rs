@@ -1,13 +1,13 @@
-//! A signature that served.
+//! Digests of request signatures, for replay protection.
 
 use sha2::{Digest, Sha256};
 
-/// Tells a signature from every other one: SHA-256 of who made it and what it says.
+/// Identifies a signature: SHA-256 of the access key and the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SignatureDigest([u8; 32]);
 
 impl SignatureDigest {
-    /// Of a signature by this access key.
+    /// Computes the digest of a signature by this access key.
     pub fn of(access_key: &str, signature: &[u8]) -> Self {
         let digest = Sha256::new()
             .chain_update(access_key)
@@ -16,12 +16,12 @@ impl SignatureDigest {
         Self(digest.finalize().into())
     }
 
-    /// The digest as bytes, for keys of the store.
+    /// The digest as bytes, for index keys of the store.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// A digest from the bytes of a key of the store.
+    /// Makes a digest from an index key of the store.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

@@ -1,4 +1,5 @@
-//! Tokens: what is handed out, and what is kept. Two types, so that one is never taken for the other.
+//! Random tokens of cookies and links. The plain token and its stored digest are two types, so that they
+//! cannot be confused.
 
 use std::fmt;
 
@@ -13,28 +14,28 @@ use crate::secret::Secret;
 const BYTES: usize = 32;
 const TEXT: usize = 43;
 
-/// A token in the clear: 256 random bits, base64url. It exists in a cookie or a link and nowhere else.
+/// A token in the clear: 256 random bits in base64url. It exists in a cookie or a link and nowhere else.
 #[derive(Clone, Debug)]
 pub struct PlainToken(Secret<String>);
 
 impl PlainToken {
-    /// A new token.
+    /// Generates a token.
     pub fn new(random: &Random) -> Self {
         let bytes: [u8; BYTES] = random.bytes();
         Self(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// A token that somebody presents; `None` if it cannot be one.
+    /// Reads a presented token; `None` if length or characters are wrong.
     pub fn parse(text: &str) -> Option<Self> {
         is_plausible(text.as_bytes()).then(|| Self(Secret::new(text.to_owned())))
     }
 
-    /// The text to put into a cookie or a link.
+    /// The token as text, for a cookie or a link.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// What the store keeps of it.
+    /// The digest, which the store keeps.
     pub fn digest(&self) -> TokenDigest {
         TokenDigest::of(self.expose())
     }
@@ -52,22 +53,23 @@ fn is_plausible(text: &[u8]) -> bool {
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
-    /// The digest of a token's text, without an allocation: for the path of every request.
+    /// Computes the digest of a token's text, without an allocation: it runs for every request.
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
-    /// The digest of what somebody presents, without an allocation; `None` if it cannot be a token.
+    /// Computes the digest of a presented token, without an allocation; `None` if length or characters are
+    /// wrong.
     pub fn of_presented(text: &[u8]) -> Option<Self> {
         is_plausible(text).then(|| Self(Sha256::digest(text).into()))
     }
 
-    /// The digest as bytes, for keys of the store.
+    /// The digest as bytes, for index keys of the store.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// A digest from the bytes of a key of the store.
+    /// Makes a digest from an index key of the store.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

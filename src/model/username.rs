@@ -1,11 +1,11 @@
-//! A username.
+//! Usernames: parsing and normalisation to lower case.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// 2 to 64 of `[a-z0-9._-]`, beginning with a letter or digit: safe in a header, a path and a file's name.
+/// A username: 2 to 64 of `[a-z0-9._-]`, first a letter or digit. Safe in a header, a path and a file name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Username(String);

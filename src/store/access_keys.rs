@@ -1,4 +1,4 @@
-//! What a store keeps of access keys.
+//! Operations on access keys and on the data key that encrypts their secrets.
 
 use async_trait::async_trait;
 
@@ -6,11 +6,11 @@ use super::{LoadedRows, StoreError};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
 
-/// Access keys, and the key that their secrets are sealed with: a part of every [`Store`](super::Store).
+/// Access keys and the wrapped data key: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait AccessKeyStore: Send + Sync + 'static {
-    /// Keeps an access key, unless its account is gone or has `at_most` already: atomically, however many are made at
-    /// one moment. Expired and disabled ones take a place too. If it is kept, `mails` wait from then on.
+    /// Creates an access key, unless its account is gone or has `at_most` keys already; expired and disabled
+    /// ones count. Enqueues `mails` in the same transaction.
     async fn create_access_key(
         &self,
         key: AccessKey,
@@ -18,31 +18,30 @@ pub trait AccessKeyStore: Send + Sync + 'static {
         mails: Vec<Mail>,
     ) -> Result<CreateAccessKey, StoreError>;
 
-    /// The access keys of an account, or all, in the order they were made.
+    /// The access keys of an account, or all, in order of creation.
     async fn access_keys(&self, of: Option<AccountId>) -> Result<Vec<AccessKey>, StoreError>;
 
-    /// Every access key that is kept, in the order they were made: read once, at start.
+    /// Loads all access keys, in order of creation; read once, at start.
     async fn load_access_keys(&self) -> Result<LoadedRows<AccessKey>, StoreError>;
 
-    /// Switches an access key off or on. The key as it is now, if there is one. Sessions that were begun with a key that is
-    /// off are ended in the same step.
+    /// Disables or enables an access key, and returns it; `None` if there is none. Disabling ends the
+    /// sessions that it began, in the same transaction.
     async fn set_access_key_disabled(
         &self,
         id: AccessKeyId,
         disabled: bool,
     ) -> Result<Option<AccessKey>, StoreError>;
 
-    /// Removes an access key, its attempts and the sessions that were begun with it. The key that was removed, if there was
-    /// one.
+    /// Removes an access key, its failure counter and the sessions that it began. Returns the removed key.
     async fn revoke_access_key(&self, id: AccessKeyId) -> Result<Option<AccessKey>, StoreError>;
 
-    /// Notes when access keys were last used, never back in time. Those that are gone stay gone.
+    /// Records last uses, ignoring earlier ones and keys that are gone.
     async fn touch_access_keys(&self, uses: Vec<(AccessKeyId, KeyUse)>) -> Result<(), StoreError>;
 
-    /// The key of all access keys' secrets, if one was made.
+    /// The wrapped data key; `None` before the first one is made.
     async fn data_key(&self) -> Result<Option<WrappedDataKey>, StoreError>;
 
-    /// Replaces it if it still is what the caller read. Whether it was.
+    /// Replaces the data key by compare-and-set. Returns whether it was still `expected`.
     async fn replace_data_key(
         &self,
         expected: Option<WrappedDataKey>,
@@ -50,12 +49,12 @@ pub trait AccessKeyStore: Send + Sync + 'static {
     ) -> Result<bool, StoreError>;
 }
 
-/// What became of [`AccessKeyStore::create_access_key`].
+/// The outcome of [`AccessKeyStore::create_access_key`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreateAccessKey {
-    /// It is kept.
+    /// The key is stored.
     Created,
-    /// Its account has as many as it may have.
+    /// The account has as many keys as it may.
     TooMany,
     /// There is no such account.
     NoAccount,

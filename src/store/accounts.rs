@@ -1,4 +1,4 @@
-//! Accounts, and what becomes of changing one.
+//! Operations on accounts, and their outcomes.
 
 use std::sync::Arc;
 
@@ -10,14 +10,15 @@ use super::record::StoredRecord;
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, TokenDigest, Username};
 
-/// Accounts: a part of every [`Store`](super::Store).
+/// Accounts: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait AccountStore: Send + Sync + 'static {
-    /// Makes an account and, in the same step, uses up the invitation that it came with.
+    /// Creates an account and uses up the invitation, if it came with one, in one transaction.
     ///
-    /// A username that any account ever had is taken (S53); the account has had no other one. Of many callers with one invitation, one gets an
-    /// account (S16). An invitation bound to another address, or expired at `now`, is void and is not used up; it is
-    /// judged first, so that without a good one nobody learns which addresses and usernames are taken.
+    /// A username that any account ever had is taken (S53); the new account has no former usernames. Of
+    /// concurrent callers with one invitation, one succeeds (S16). An invitation that is bound to another
+    /// address, or expired at `now`, is void and stays unused. It is checked first, so that without a valid
+    /// one the outcome does not reveal which addresses and usernames are taken.
     async fn create_account(
         &self,
         account: Account,
@@ -28,7 +29,7 @@ pub trait AccountStore: Send + Sync + 'static {
             .await
     }
 
-    /// The same; if an account is made, `mails` wait from then on.
+    /// As [`create_account`](Self::create_account); enqueues `mails` if the account is created.
     async fn create_account_and_mail(
         &self,
         account: Account,
@@ -37,8 +38,7 @@ pub trait AccountStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<CreateAccount, StoreError>;
 
-    /// Makes accounts, each as [`create_account`](Self::create_account) does without an invitation, in one step. What
-    /// became of each, in their order.
+    /// Creates accounts without invitations, in one transaction. Returns the outcome of each, in order.
     async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError>;
 
     /// The account with this id.
@@ -47,34 +47,35 @@ pub trait AccountStore: Send + Sync + 'static {
     /// The account with this address, compared by [`Email::key`].
     async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError>;
 
-    /// The account with this username now; one that it once had finds nobody.
+    /// The account with this current username; a former username finds none.
     async fn account_by_username(&self, username: &Username) -> Result<Option<Account>, StoreError>;
 
-    /// Up to `limit` accounts in the order they were made, from the one after `after`.
+    /// Up to `limit` accounts in order of creation, starting after `after`.
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError>;
 
-    /// Whether anybody is in the group who may sign in.
+    /// Returns whether the group has a member who may sign in.
     async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError>;
 
-    /// The accounts in the group, in the order they were made.
+    /// The accounts in the group, in order of creation.
     async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError>;
 
-    /// Replaces the account if it still is what the caller read. Its `id` stays what it was.
+    /// Replaces the account by compare-and-set with what the caller read. The id cannot change.
     ///
-    /// A username that any other account ever had is taken (S53). The one that the account had before joins its
-    /// `former_usernames`, which are the store's to keep: it may take one of them back.
+    /// A username that another account ever had is taken (S53). The account's previous username joins its
+    /// `former_usernames`, which the store maintains; the account may take one of them back.
     ///
-    /// `guarded` is the administrators' group: a change that takes its last active member out of it, or disables
-    /// that member, is refused. Active is whoever may sign in: see [`with_verified_only`](super::Store::with_verified_only). A new
-    /// password, told by its time, or a new address voids the account's mailed tokens. A new password ends the account's
-    /// sessions in the same step, but the one in which its owner sets it: that one is proved by it.
+    /// `guarded` is the administrators' group: a change that removes its last active member, or disables that
+    /// member, is refused. Which members count as active is set by
+    /// [`with_verified_only`](super::Store::with_verified_only). A new password, seen by its time, or a new
+    /// address voids the account's e-mail tokens. A new password also ends the account's sessions, in the
+    /// same transaction, except the one in which the owner sets it, which counts as re-authenticated.
     async fn update_account(
         &self,
         expected: &Account,
         changed: Account,
         guarded: &str,
     ) -> Result<UpdateAccount, StoreError> {
-        // As records, because two spellings of an address are equal as values.
+        // Compared as encoded records, because spellings of one address are equal as values.
         let as_read = expected.encode()?;
         let edit = move |account: &mut Account| {
             let is_as_read = account.encode().is_ok_and(|current| current == as_read);
@@ -87,8 +88,8 @@ pub trait AccountStore: Send + Sync + 'static {
         Ok(edited.into())
     }
 
-    /// Applies an edit to the account as it is, inside the operation: no other change comes between, however often the
-    /// account is changed. The mails that the edit returns wait from then on. All else as in
+    /// Applies an edit to the current account within the transaction, so that it cannot be lost to concurrent
+    /// changes. Enqueues the mails that the edit returns. All else as in
     /// [`update_account`](Self::update_account).
     async fn edit_account(
         &self,
@@ -97,62 +98,62 @@ pub trait AccountStore: Send + Sync + 'static {
         guarded: &str,
     ) -> Result<EditAccount, StoreError>;
 
-    /// Removes the account, its sessions, its access keys, its attempts and its mailed tokens. Its usernames stay taken. `guarded` as
-    /// above.
+    /// Removes the account, its sessions, access keys, failure counters and e-mail tokens. Its usernames stay
+    /// taken (S53). `guarded` as above.
     async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError>;
 }
 
-/// What became of [`AccountStore::create_account`].
+/// The outcome of [`AccountStore::create_account`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreateAccount {
-    /// It exists now.
+    /// The account is created.
     Created,
     /// Another account has the address.
     EmailTaken,
     /// An account has the username, or once had it.
     UsernameTaken,
-    /// The invitation is spent, expired, unknown or bound to another address.
+    /// The invitation is used, expired, unknown or bound to another address.
     InvitationVoid,
 }
 
-/// What became of [`AccountStore::update_account`].
+/// The outcome of [`AccountStore::update_account`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpdateAccount {
-    /// It is what the caller wanted.
+    /// The account is updated.
     Updated,
-    /// Somebody changed it, or removed it, since the caller read it: read again.
+    /// The account was changed or removed after the caller read it: read again.
     Changed,
     /// Another account has the address.
     EmailTaken,
     /// Another account has the username, or once had it.
     UsernameTaken,
-    /// It would leave the guarded group without an active member.
+    /// The change would leave the guarded group without an active member.
     LastMember,
 }
 
-/// Changes an account and returns the mails that go with that; `None` refuses, and nothing is changed. A store may call
-/// it more than once for one operation.
+/// An edit of an account: changes it and returns the mails to enqueue; `None` refuses and changes nothing. A
+/// store may call it more than once for one operation.
 pub type AccountEdit = Arc<dyn Fn(&mut Account) -> Option<Vec<Mail>> + Send + Sync>;
 
-/// What became of [`AccountStore::edit_account`].
+/// The outcome of [`AccountStore::edit_account`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EditAccount {
-    /// It is changed.
+    /// The account is changed.
     Edited {
-        /// The account as it was.
+        /// The account before the change.
         before: Box<Account>,
-        /// The account as it is.
+        /// The account after the change.
         after: Box<Account>,
     },
     /// The edit refused.
     Refused,
-    /// There is none.
+    /// There is no such account.
     Absent,
     /// Another account has the address.
     EmailTaken(Email),
     /// Another account has the username, or once had it.
     UsernameTaken(Username),
-    /// It would leave the guarded group without an active member.
+    /// The change would leave the guarded group without an active member.
     LastMember,
 }
 
@@ -168,13 +169,13 @@ impl From<EditAccount> for UpdateAccount {
     }
 }
 
-/// What became of [`AccountStore::delete_account`].
+/// The outcome of [`AccountStore::delete_account`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteAccount {
-    /// It is gone.
+    /// The account is removed.
     Deleted,
-    /// There was none.
+    /// There is no such account.
     Absent,
-    /// It is the guarded group's last active member.
+    /// The account is the guarded group's last active member.
     LastMember,
 }

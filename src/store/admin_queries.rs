@@ -1,4 +1,4 @@
-//! What administrators look for: accounts among many, a mail, and locks.
+//! Administrators' queries: searching accounts, a mail by id, and locks.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::StoreError;
 use crate::ids::{AccountId, MailId};
 use crate::model::{AccessKeyId, Account, AccountStatus, Email, LockoutPolicy, QueuedMail};
 
-/// Looking for accounts, mails and locks: a part of every [`Store`](super::Store).
+/// Administrators' queries: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait AdminQueryStore: Send + Sync + 'static {
-    /// Up to `limit` accounts that the filter lets through, from the one after `after`, which is the `next` of another
-    /// page. In the order they were made, or with a text in the order of what it found.
+    /// Up to `limit` accounts that match the filter, starting after `after`, the `next` of an earlier page.
+    /// In order of creation, or with a text in the order of the terms found.
     ///
-    /// What a call may look at is bounded: a page may be short, or empty, and still have a next one.
+    /// A call examines a bounded number of rows: a page may be short, or empty, and still have a next one.
     async fn find_accounts(
         &self,
         filter: AccountFilter,
@@ -23,26 +23,26 @@ pub trait AdminQueryStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<AccountPage, StoreError>;
 
-    /// A mail that waits, or failed for good.
+    /// The queued or failed mail with this id.
     async fn mail(&self, id: MailId) -> Result<Option<QueuedMail>, StoreError>;
 
-    /// The locks that are in force.
+    /// The locks in force.
     async fn locks(&self, policy: LockoutPolicy) -> Result<Locks, StoreError>;
 }
 
-/// Which accounts are wanted: all that all of this is true of.
+/// A filter for accounts; all given fields must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountFilter {
-    /// The address, the username, one that it had before, the name or a word of it begins with this, in any case.
+    /// A prefix, in any case, of the address, a current or former username, the name or a word of it.
     pub text: Option<String>,
-    /// Stands there.
+    /// The account's status.
     pub status: Option<AccountStatus>,
-    /// Is in this group.
+    /// A group that the account is in.
     pub group: Option<String>,
 }
 
 impl AccountFilter {
-    /// What is looked for, as [`terms`](Self::terms) are written, an address in its one spelling; none if that is nothing.
+    /// The text folded as [`terms`](Self::terms) are, an address to its key; `None` if it is empty.
     pub fn prefix(&self) -> Option<String> {
         let text = self.text.as_deref()?;
         let text = match text.trim().parse::<Email>() {
@@ -52,13 +52,13 @@ impl AccountFilter {
         Some(text).filter(|text| !text.is_empty())
     }
 
-    /// Whether it lets an account through, its text aside.
+    /// Returns whether the account has the status and group; the text is not checked.
     pub fn passes(&self, account: &Account) -> bool {
         self.status.is_none_or(|status| status == account.status)
             && self.group.as_deref().is_none_or(|group| account.is_in(group))
     }
 
-    /// All that an account is found by, each once and in order.
+    /// The terms by which an account is found: sorted, without duplicates.
     pub fn terms(account: &Account) -> Vec<String> {
         let name = folded(account.name.as_deref().unwrap_or_default());
         let words = name
@@ -85,25 +85,25 @@ fn folded(text: &str) -> String {
     text.trim().to_lowercase().replace(char::is_control, " ")
 }
 
-/// Accounts that were found.
+/// A page of accounts.
 #[derive(Clone, Debug, Default)]
 pub struct AccountPage {
     /// The accounts.
     pub accounts: Vec<Account>,
-    /// Which could not be read, and why: they stand in no other's way (S49).
+    /// Accounts that could not be read, with the error; they do not fail the others (S49).
     pub unreadable: Vec<String>,
-    /// After what there may be more; none at the end.
+    /// The cursor of the next page; `None` at the end.
     pub next: Option<String>,
 }
 
-/// Locks that are in force, and for how long.
+/// Locks in force, with the time that they still last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locks {
-    /// Of accounts.
+    /// Locked accounts.
     pub accounts: Vec<(AccountId, Duration)>,
-    /// Of access keys.
+    /// Locked access keys.
     pub access_keys: Vec<(AccessKeyId, Duration)>,
-    /// How many names that belong to nobody.
+    /// The number of locked unknown names.
     pub unknown: usize,
 }
 

@@ -1,7 +1,7 @@
-//! How failed attempts are counted, and how locks are measured, wherever they are kept.
+//! Counting of failed attempts and measuring of locks, for every store.
 //!
-//! Names that belong to nobody share a table of bounded size: a name's digest, keyed, chooses one of [`SETS`] sets, which
-//! has room for [`WAYS`] names. When it is full one name goes: without a lock before with one, then the oldest.
+//! Unknown names share a table of bounded size: a keyed digest of the name selects one of [`SETS`] sets, each
+//! with room for [`WAYS`] names. A full set evicts the name that failed longest ago, an unlocked one first.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use super::record::{Failures, Run, StoredLock, UnknownFailures};
 use crate::clock::Clock;
 use crate::model::{LockoutPolicy, LockoutSubject};
 
-/// Sets of the table of unknown names. With the ways, room for 65,536 names.
+/// Sets of the table of unknown names. With [`WAYS`] names each: room for 65,536.
 const SETS: u16 = 8192;
 
-/// Names of a set.
+/// Names in a set.
 pub(super) const WAYS: usize = 8;
 
-/// How failures are counted that come from elsewhere: whatever is locked there counts as locked.
+/// The policy for imported failures: whatever was locked stays locked.
 pub(super) const ELSEWHERE: LockoutPolicy = LockoutPolicy {
     max_failures: u32::MAX,
     duration: Duration::MAX,
 };
 
-/// The digest of a subject as a name that belongs to nobody, as which an account or an access key is counted that does not
-/// exist.
+/// The digest under which a subject counts as an unknown name. An account or access key that does not exist
+/// is counted so.
 pub(super) fn name_of(subject: LockoutSubject) -> [u8; 32] {
     match subject {
         LockoutSubject::Account(id) => Sha256::digest(id.as_bytes()).into(),
@@ -35,34 +35,33 @@ pub(super) fn name_of(subject: LockoutSubject) -> [u8; 32] {
     }
 }
 
-/// The set of a name; nobody who does not know the key can tell which names share one.
+/// Selects the set of a name. Keyed, so that names that share a set cannot be found without the key.
 pub(super) fn set_of(names_key: &[u8; 32], digest: &[u8; 32]) -> u16 {
     let keyed = Sha256::new().chain_update(names_key).chain_update(digest);
     let [first, second, ..] = <[u8; 32]>::from(keyed.finalize());
     u16::from_be_bytes([first, second]) % SETS
 }
 
-/// Counts, and measures locks.
+/// Counts attempts, and measures locks by the monotonic clock.
 #[derive(Clone, Debug)]
 pub(super) struct AttemptCounter {
     clock: Clock,
-    /// This opening of the store, and both clocks' readings then.
+    /// The current opening of the store, and the readings of both clocks at that time.
     run: Run,
     opened_at: Timestamp,
     opened: Duration,
 }
 
-/// What is kept when an attempt is counted.
+/// The result of counting an attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum CountedAttempt {
-    /// These failures.
+    /// The failures to store.
     Failed(Failures),
-    /// What is there: it is locked for so long.
+    /// The subject is locked for this long; nothing changes.
     Locked(Duration),
 }
 
 impl AttemptCounter {
-    /// For an opening of the store.
     pub(super) fn new(clock: Clock, run: Run) -> Self {
         Self {
             run,
@@ -72,12 +71,12 @@ impl AttemptCounter {
         }
     }
 
-    /// What the wall clock says.
+    /// The time of the wall clock.
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Counts an attempt beside the failures that were found, unless the subject is locked.
+    /// Counts an attempt on top of the stored failures, unless the subject is locked.
     pub(super) fn count(&self, found: Option<Failures>, policy: LockoutPolicy) -> CountedAttempt {
         let mut failures = match found.as_ref().map(|found| self.state(found, policy)) {
             Some(LockState::Locked(remaining)) => return CountedAttempt::Locked(remaining),
@@ -91,7 +90,8 @@ impl AttemptCounter {
         CountedAttempt::Failed(failures)
     }
 
-    /// Takes an attempt back, and the lock if without this attempt there would be none. None if nothing is left.
+    /// Takes one attempt back, and the lock if the remaining ones do not justify it. `None` if nothing is
+    /// left to store.
     pub(super) fn withdraw(&self, mut failures: Failures, policy: LockoutPolicy) -> Option<Failures> {
         failures.count = failures.count.saturating_sub(1);
         if failures.count == 0 || matches!(self.state(&failures, policy), LockState::Over) {
@@ -103,7 +103,7 @@ impl AttemptCounter {
         Some(failures)
     }
 
-    /// For how long a lock still lasts, if it does.
+    /// Returns how long a lock still lasts; `None` if there is none in force.
     pub(super) fn left(&self, failures: &Failures, policy: LockoutPolicy) -> Option<Duration> {
         match self.state(failures, policy) {
             LockState::Locked(remaining) => Some(remaining),
@@ -111,7 +111,7 @@ impl AttemptCounter {
         }
     }
 
-    /// Which of a set's names goes first.
+    /// Selects the name of a set to evict.
     pub(super) fn first_to_go<'n, K: Ord>(
         &self,
         names: impl Iterator<Item = (&'n K, &'n UnknownFailures)>,
@@ -141,10 +141,11 @@ impl AttemptCounter {
         }
     }
 
-    /// When a lock ends, by the monotonic clock.
+    /// Returns when a lock ends, by the monotonic clock.
     ///
-    /// One of an earlier run has, from the opening of the store, what was left of it by the wall clock then: at most
-    /// all of it, however far somebody set the clock back, and at most what locks last now.
+    /// A lock of an earlier run ends, counted from the opening of the store, after what was left of it by the
+    /// wall clock then; at most after its whole duration, however far that clock was set back, and at most
+    /// after the policy's.
     fn ends(&self, lock: &StoredLock, policy: LockoutPolicy) -> Duration {
         if lock.run == self.run {
             return lock.ends;
@@ -156,7 +157,7 @@ impl AttemptCounter {
 }
 
 impl CountedAttempt {
-    /// What the caller is told.
+    /// The outcome for the caller.
     pub(super) fn attempt(&self) -> AttemptOutcome {
         match self {
             Self::Failed(failures) => AttemptOutcome::Counted(failures.count),
@@ -168,7 +169,7 @@ impl CountedAttempt {
 enum LockState {
     Open,
     Locked(Duration),
-    /// The lock is over, and the failures that led to it are forgotten.
+    /// The lock is over, and the failures before it count no longer.
     Over,
 }
 

@@ -1,4 +1,4 @@
-//! Failed attempts and locks.
+//! Operations on failed attempts and locks.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::model::{LockoutPolicy, LockoutSubject};
 
-/// Failed attempts and locks: a part of every [`Store`](super::Store).
+/// Failed attempts and locks: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait AttemptStore: Send + Sync + 'static {
-    /// Counts an attempt as a failure before anything is hashed, unless the subject is locked. An account that was
-    /// removed meanwhile is counted like a name that belongs to nobody.
+    /// Counts an attempt as a failure before the password is checked, unless the subject is locked. An
+    /// account that was removed meanwhile is counted like an unknown name.
     ///
-    /// Atomic: of any number of parallel calls exactly as many are [`AttemptOutcome::Counted`] as the policy allows.
-    /// The attempt that uses up the allowance starts the lock (`max_failures` + 1). Attempts while locked change
-    /// nothing. A lock is measured by the monotonic clock while this process runs, and never lasts longer than
-    /// `policy.duration` after a restart (S11). When it is over, counting starts again at zero.
+    /// Atomic: of any number of concurrent calls exactly as many are [`AttemptOutcome::Counted`] as the
+    /// policy allows. The attempt number `max_failures` + 1 starts the lock. Attempts while locked change
+    /// nothing. A lock is measured by the monotonic clock while this process runs, and never lasts longer
+    /// than `policy.duration` after a restart (S11). After it, counting starts at zero.
     async fn record_attempt(
         &self,
         subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<AttemptOutcome, StoreError>;
 
-    /// Forgets the failures and the lock of a subject: it proved itself.
+    /// Removes the failures and the lock of a subject that has authenticated.
     async fn clear_attempts(&self, subject: LockoutSubject) -> Result<(), StoreError>;
 
     /// Takes back one counted attempt that was not evaluated, and a lock that it alone started.
@@ -33,7 +33,7 @@ pub trait AttemptStore: Send + Sync + 'static {
         policy: LockoutPolicy,
     ) -> Result<(), StoreError>;
 
-    /// For how long a subject is still locked.
+    /// Returns how long a subject is still locked; `None` if it is not.
     async fn locked_for(
         &self,
         subject: LockoutSubject,
@@ -41,11 +41,11 @@ pub trait AttemptStore: Send + Sync + 'static {
     ) -> Result<Option<Duration>, StoreError>;
 }
 
-/// What became of [`AttemptStore::record_attempt`].
+/// The outcome of [`AttemptStore::record_attempt`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// Counted as a failure, the n-th in a row; may be evaluated.
+    /// Counted as the n-th consecutive failure; the attempt may be evaluated.
     Counted(u32),
-    /// Locked for so long; must not be evaluated.
+    /// Locked for this long; the attempt must not be evaluated.
     Locked(Duration),
 }

@@ -1,4 +1,4 @@
-//! What is asked of, and answered by, the audit log.
+//! Operations on the audit log: appending, filtered reading, pruning.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -8,15 +8,15 @@ use super::StoreError;
 use crate::ids::AccountId;
 use crate::model::{AuditCursor, AuditDetail, AuditEvent, AuditKind, AuditOutcome, DetailKey};
 
-/// The record of authentication and administrative events: a part of every [`Store`](super::Store).
+/// The audit log: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
-    /// Adds events in this order. If there are then more than `at_most`, the oldest go.
+    /// Appends events in this order. Beyond `at_most` stored events, removes the oldest.
     async fn append_audit(&self, events: Vec<AuditEvent>, at_most: usize) -> Result<(), StoreError>;
 
-    /// Up to `limit` events that the filter lets through, from the one after `after` in this order; the first ones if none.
+    /// Up to `limit` events that match the filter, starting after `after` in this order, or at the first.
     ///
-    /// What a call may look at is bounded: a page may be short, or empty, and still have a next one.
+    /// A call examines a bounded number of events: a page may be short, or empty, and still have a next one.
     async fn read_audit(
         &self,
         filter: AuditFilter,
@@ -25,31 +25,31 @@ pub trait AuditStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<AuditPage, StoreError>;
 
-    /// Removes the events before this moment. How many there were.
+    /// Removes the events before this time. Returns how many.
     async fn prune_audit(&self, before: Timestamp) -> Result<usize, StoreError>;
 }
 
-/// Which events are wanted: all that all of this is true of.
+/// A filter for events; all given fields must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditFilter {
-    /// About one of these accounts or names, or done by somebody of such a name; all if none is named.
+    /// Subjects or actors, of which one must match; any if empty.
     pub about: Vec<AuditSubject>,
-    /// One of these; all if none is named.
+    /// Kinds, of which one must match; any if empty.
     pub kinds: Vec<AuditKind>,
-    /// Ended like this.
+    /// The outcome.
     pub outcome: Option<AuditOutcome>,
-    /// From this moment.
+    /// The earliest time, inclusive.
     pub from: Option<Timestamp>,
-    /// Before this moment.
+    /// The latest time, exclusive.
     pub until: Option<Timestamp>,
-    /// Of this request.
+    /// The id of the request.
     #[serde(default)]
     pub request: Option<String>,
 }
 
 impl AuditFilter {
-    /// Of whom the events are that it may let through; of everybody if none is named. A request's are found like those of an
-    /// account.
+    /// The subjects whose index has all matching events; empty if the whole log must be read. A request is a
+    /// subject too.
     pub(super) fn subjects(&self) -> Vec<AuditSubject> {
         match &self.request {
             Some(id) if self.about.is_empty() => vec![AuditSubject::Request(id.clone())],
@@ -57,7 +57,7 @@ impl AuditFilter {
         }
     }
 
-    /// Whether it lets an event through.
+    /// Returns whether an event matches.
     pub fn passes(&self, event: &AuditEvent) -> bool {
         (self.about.is_empty() || self.about.iter().any(|about| about.is_of(event)))
             && (self.kinds.is_empty() || self.kinds.contains(&event.event))
@@ -68,25 +68,25 @@ impl AuditFilter {
     }
 }
 
-/// Whom events are about.
+/// A subject by which events are indexed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditSubject {
-    /// An account, whatever it was called then.
+    /// An account, whatever it was called at the time.
     Account(AccountId),
-    /// A name, in any case: an address, a username, a name that was typed, or somebody who did it.
+    /// An address, a username, a name as it was typed, or an actor; in lower case.
     Name(String),
-    /// A request, by its id.
+    /// The id of a request.
     Request(String),
 }
 
 impl AuditSubject {
-    /// A name.
+    /// Makes the subject of a name, in any case.
     pub fn name(name: &str) -> Self {
         Self::Name(name.trim().to_lowercase())
     }
 
-    /// All subjects of an event, each once.
+    /// All subjects of an event, without duplicates.
     pub fn of(event: &AuditEvent) -> Vec<Self> {
         let mut subjects = Self::called(event);
         subjects.extend(event.by.as_deref().map(Self::name));
@@ -101,8 +101,8 @@ impl AuditSubject {
         once
     }
 
-    /// What the account of an event is called in it: its address, and its username or another address where it is
-    /// given or taken.
+    /// The names of the event's account: its address, and the username or addresses that the event gives it
+    /// or takes from it.
     pub fn called(event: &AuditEvent) -> Vec<Self> {
         let mut names = vec![Self::name(&event.who)];
         let detail = match event.event {
@@ -133,7 +133,7 @@ impl AuditSubject {
     }
 }
 
-/// In which order events are read.
+/// The order in which events are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditOrder {
@@ -143,11 +143,11 @@ pub enum AuditOrder {
     OldestFirst,
 }
 
-/// Events that were read.
+/// A page of events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditPage {
-    /// Each with its place.
+    /// The events with their positions.
     pub events: Vec<(AuditCursor, AuditEvent)>,
-    /// After which place there may be more; none at the end.
+    /// The position after which there may be more; `None` at the end.
     pub next: Option<AuditCursor>,
 }

@@ -1,26 +1,27 @@
-//! Why the store could not answer.
+//! Errors of the store.
 
 use super::PreconditionError;
 
-/// A question that the store could not answer. Never an outcome: whoever gets one fails closed.
+/// The operation could not be decided. Never an outcome: the caller must fail closed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Not now: the queue is full, the disk is full, the machine is gone.
+    /// The store is not available now: a full queue, a full disk, a server out of reach.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// Something that is kept and cannot be read.
+    /// Stored data cannot be read.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
-    /// A directory that is not this program's, or a newer version's, or one that others can read.
+    /// A directory or database that this program must not use: foreign, of a newer version, or accessible to
+    /// others.
     #[error("{0}")]
     Refused(String),
-    /// The right to make the change was lost after it was asked for; nothing was changed.
+    /// The right to make the change was lost after it was requested; nothing was changed.
     #[error(transparent)]
     Precondition(#[from] PreconditionError),
 }
 
 impl StoreError {
-    /// The same, with what became of what was asked.
+    /// Adds a note on what became of the operation.
     #[must_use]
     pub(crate) fn with_note(self, note: &str) -> Self {
         match self {
@@ -30,7 +31,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the change was judged and refused, so that asking again is of no use.
+    /// Returns whether the operation was decided and refused, so that a retry is of no use.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Precondition(_))
     }

@@ -1,4 +1,4 @@
-//! Invitations.
+//! Operations on invitations.
 
 use async_trait::async_trait;
 
@@ -6,18 +6,18 @@ use super::StoreError;
 use crate::ids::InvitationId;
 use crate::model::{Invitation, TokenDigest};
 
-/// Invitations: a part of every [`Store`](super::Store).
+/// Invitations: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait InvitationStore: Send + Sync + 'static {
-    /// Keeps an invitation.
+    /// Stores an invitation.
     async fn create_invitation(&self, invitation: Invitation) -> Result<(), StoreError>;
 
-    /// The invitation with this token, spent ones excepted, expired ones not.
+    /// The unused invitation with this token, expired or not.
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError>;
 
-    /// All invitations that are not used up, oldest first.
+    /// All unused invitations, oldest first.
     async fn invitations(&self) -> Result<Vec<Invitation>, StoreError>;
 
-    /// Removes an invitation. Whether there was one.
+    /// Removes an invitation. Returns whether there was one.
     async fn revoke_invitation(&self, id: InvitationId) -> Result<bool, StoreError>;
 }

@@ -1,23 +1,23 @@
-//! What is read of everything of a kind at start.
+//! The result of loading all rows of a kind at start.
 
 use super::StoreError;
 use crate::ids::AccountId;
 
-/// Every row of a kind: one that cannot be read stands in no other's way (S49).
+/// All rows of a kind; an unreadable row does not fail the others (S49).
 #[derive(Clone, Debug)]
 pub struct LoadedRows<T> {
-    /// What could be read.
+    /// The rows that could be read.
     pub sound: Vec<T>,
-    /// What could not.
+    /// The rows that could not.
     pub unreadable: Vec<UnreadableRow>,
 }
 
 /// A row that cannot be read.
 #[derive(Clone, Debug)]
 pub struct UnreadableRow {
-    /// The account that it belongs to, where something else says so.
+    /// The account that it belongs to, if an index or a column tells.
     pub account: Option<AccountId>,
-    /// Which row, and what is wrong with it.
+    /// The row and what is wrong with it.
     pub error: StoreError,
 }
 
@@ -31,7 +31,7 @@ impl<T> Default for LoadedRows<T> {
 }
 
 impl<T> LoadedRows<T> {
-    /// All of it, if all of it can be read.
+    /// Returns all rows; fails if one of them is unreadable.
     pub fn require_sound(self) -> Result<Vec<T>, StoreError> {
         match self.unreadable.into_iter().next() {
             Some(row) => Err(row.error),

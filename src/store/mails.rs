@@ -1,4 +1,4 @@
-//! Mails that wait, or failed.
+//! Operations on queued and failed mails.
 
 use std::time::Duration;
 
@@ -9,93 +9,94 @@ use super::StoreError;
 use crate::ids::{InvitationId, MailId};
 use crate::model::{Email, EmailToken, Mail, QueuedMail, TokenDigest};
 
-/// Mails that wait, or failed: a part of every [`Store`](super::Store).
+/// Queued and failed mails: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait MailStore: Send + Sync + 'static {
-    /// Lets mails wait, due at once.
+    /// Enqueues mails, due at once.
     async fn enqueue_mails(&self, mails: Vec<Mail>) -> Result<(), StoreError>;
 
-    /// Takes the mail that has been due for the longest time, and counts an attempt. Nobody else takes it for `lease`:
-    /// so whoever took it may come back to nothing, and it is sent all the same.
+    /// Leases the mail that has been due longest, and counts an attempt. It is due again after `lease`: if
+    /// its worker dies, it is sent nevertheless.
     async fn take_due_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<QueuedMail>, StoreError>;
 
-    /// Puts on record, in one step, that a taken mail goes out and with which token. A mail that is stamped again,
-    /// because an attempt failed, counts once.
+    /// Records, in one transaction, that a leased mail is about to be sent, and saves its token. A mail
+    /// counts once against the allowance, however often it is claimed.
     async fn claim_mail(&self, id: MailId, claim: MailClaim, now: Timestamp)
     -> Result<ClaimMail, StoreError>;
 
-    /// Says what became of a taken mail, or has one that failed sent again. Whether it was still there.
+    /// Records the outcome of a leased mail, or queues a failed one again. Returns whether that changed the
+    /// mail.
     async fn complete_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError>;
 
-    /// Up to `limit` mails that wait or failed, in the order they were enqueued, from the one after `after`.
+    /// Up to `limit` queued or failed mails, in order of enqueueing, starting after `after`.
     async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError>;
 
-    /// How many mails wait, those that are being sent included; it counts no further than `at_most`.
+    /// Counts the waiting mails, leased ones included, up to `at_most`.
     async fn count_waiting_mails(&self, at_most: usize) -> Result<usize, StoreError>;
 }
 
-/// What a mail takes along.
+/// What is recorded when a mail is claimed.
 #[derive(Clone, Debug)]
 pub struct MailClaim {
     /// The token in its link, if it has one.
     pub token: Option<ClaimToken>,
-    /// How many mails its receiver may be sent; without a limit if none.
+    /// The allowance of its receiver; `None`: unlimited.
     pub allowance: Option<MailAllowance>,
 }
 
-/// A token in a mail's link, made for this attempt to send it.
+/// The token in a mail's link, made for this attempt to send it.
 #[derive(Clone, Debug)]
 pub enum ClaimToken {
-    /// A mailed token; it takes the place of the account's earlier one for the same purpose.
+    /// An e-mail token; replaces the account's earlier one for its purpose.
     Account(EmailToken),
-    /// An invitation's new token, in place of the one that it had.
+    /// The new token of an invitation, in place of its current one.
     Invitation(InvitationId, TokenDigest),
 }
 
-/// How many mails an address may be sent that anybody can cause (S23).
+/// A limit of mails to one address, for mails that requests without a sign-in can cause (S23).
 #[derive(Clone, Debug)]
 pub struct MailAllowance {
     /// The address.
     pub address: Email,
-    /// How many.
+    /// The number of mails.
     pub mails: u32,
-    /// Within which time.
+    /// The window in which they count.
     pub window: Duration,
 }
 
-/// What became of [`MailStore::claim_mail`]. Only a claimed mail may be sent.
+/// The outcome of [`MailStore::claim_mail`]. Only a claimed mail may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimMail {
-    /// Its token is good and it is counted.
+    /// The token is saved and the mail is counted.
     Claimed,
-    /// The receiver was sent as many mails as they may be.
+    /// The allowance of the receiver is used up.
     OverAllowance,
-    /// A newer mail for the same purpose was stamped already: its link is the good one.
+    /// A newer mail for this purpose was claimed already, so its link is the valid one.
     Superseded,
-    /// The mail, or what its token is for, is not there any more.
+    /// The mail, or what its token is for, is gone.
     Gone,
 }
 
-/// What became of a mail, for [`MailStore::complete_mail`].
+/// The outcome of a mail, for [`MailStore::complete_mail`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailOutcome {
-    /// It was sent, or nobody needs it any more: it goes.
+    /// The mail was sent or is obsolete: it is removed.
     Done,
-    /// It is tried again.
+    /// The mail is tried again.
     Postponed {
         /// From when.
         until: Timestamp,
         /// What went wrong.
         reason: String,
     },
-    /// It failed for good: it stays for administrators to see, and is not tried again.
+    /// The mail failed for good: it is kept for administrators and not tried again.
     Failed {
         /// When.
         at: Timestamp,
         /// What went wrong.
         reason: String,
     },
-    /// It failed for good, and is due once more. One that did not fail stays as it is.
+    /// A failed mail is due once more. A mail in another state stays as it is.
     Again {
         /// From when.
         at: Timestamp,

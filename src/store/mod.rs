@@ -1,7 +1,7 @@
-//! The store: what must survive a restart. Domain operations, each one atomic; it never knows HTTP.
+//! The store: state that survives a restart, behind one trait for each kind of record. It never knows HTTP.
 //!
-//! Business outcomes are return values; an error means that the question could not be answered. Nothing is
-//! acknowledged before it is on disk. The same conformance suite runs on every store.
+//! Each operation is atomic, and durable when it returns. Outcomes are return values; an error means that the
+//! operation could not be decided. Two implementations, `sled` and `postgres`, pass one conformance suite.
 
 mod access_keys;
 mod accounts;
@@ -47,7 +47,7 @@ pub use sessions::{PutSession, SessionStore, SessionsToEnd};
 pub use signatures::{SignatureStore, SpendSignature};
 pub use tokens::{ConsumeToken, TokenEffect, TokenStore};
 
-/// Everything that is kept: the operations on each kind of thing, and those on the store as a whole.
+/// The store: the sum of the traits for each kind of record, and the operations on the whole.
 #[async_trait]
 pub trait Store:
     fmt::Debug
@@ -63,39 +63,39 @@ pub trait Store:
     + AdminQueryStore
     + PortableStore
 {
-    /// A handle on the same store whose changing operations fail with [`StoreError::Precondition`], and change nothing,
-    /// once the precondition does not hold any more. Reads are those of this store, and so is what nobody asks for: the
-    /// operations on signatures, and [`sweep`](Self::sweep).
+    /// Makes a handle on this store whose changing operations fail with [`StoreError::Precondition`],
+    /// changing nothing, once the precondition no longer holds. Reads are not restricted, nor are the
+    /// operations on signatures and [`sweep`](Self::sweep).
     fn with_precondition(&self, precondition: Precondition) -> Arc<dyn Store>;
 
-    /// The same store, for which an account counts as an active member of a group only if its address is verified, or
-    /// whether or not it is: nobody else may sign in.
+    /// Makes a handle on this store. If `verified_only`, its active members of a group are only those with a
+    /// verified address, because others may not sign in.
     fn with_verified_only(&self, verified_only: bool) -> Arc<dyn Store>;
 
-    /// Removes what is over at `now`: expired invitations and tokens, signatures that served, mails that failed a month
+    /// Removes what is expired at `now`: invitations, tokens, spent signatures, mails that failed a month
     /// ago, and sessions made before `sessions_before`.
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError>;
 
-    /// Takes what lies in the future at `now`, at a start, for what it is, the work of a clock that was ahead: invitations
-    /// and mailed tokens that were made there are removed, and mails are due.
+    /// Repairs the work of a clock that was ahead, at a start: removes invitations and e-mail tokens that
+    /// were made in the future of `now`, and makes mails due that wait for it.
     async fn forget_future(&self, now: Timestamp) -> Result<(), StoreError>;
 
-    /// An error while others may have changed what was read of it: then nothing may be answered from memory either.
+    /// Fails while another process may have changed the store: then nothing may be served from memory either.
     fn require_lock(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// What was promised once and is lost, as far as the store can tell: a sentence for the operator. Reads a small file
+    /// Returns a sentence for the operator if acknowledged changes are known to be lost. Reads a small file
     /// at most.
     fn lost_changes(&self) -> Option<String> {
         None
     }
 
-    /// Reads everything and checks that every record is sound and every index agrees with it.
+    /// Reads all rows and checks that each one decodes and agrees with its indexes.
     async fn verify(&self) -> Result<Verification, StoreError>;
 }
 
-/// What [`Store::verify`] found.
+/// The result of [`Store::verify`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Verification {
     /// Accounts read.
@@ -107,15 +107,15 @@ pub struct Verification {
     /// Access keys read.
     #[serde(default)]
     pub access_keys: usize,
-    /// How many things are wrong.
+    /// The number of faults.
     #[serde(default)]
     pub fault_count: usize,
-    /// What is wrong, a sentence each, at most [`FAULTS_TOLD`](Self::FAULTS_TOLD); empty if all is well.
+    /// A sentence for each fault, at most [`FAULTS_TOLD`](Self::FAULTS_TOLD).
     pub faults: Vec<String>,
 }
 
 impl Verification {
-    /// How many faults are told one by one, so that a store with nothing but faults takes no memory.
+    /// Faults reported one by one; bounded, so that a store full of faults takes little memory.
     pub const FAULTS_TOLD: usize = 100;
 
     fn add_fault(&mut self, fault: String) {

@@ -1,4 +1,4 @@
-//! What must still hold when a change is made (S76, S77).
+//! Preconditions of changes, checked within their transaction (S76, S77).
 
 use jiff::Timestamp;
 
@@ -6,18 +6,17 @@ use super::StoreError;
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus, Session, TokenDigest};
 
-/// The state on which the right to make a change rests. [`Store::with_precondition`](super::Store::with_precondition)
-/// gives a handle that compares it with what is stored inside each changing operation: between the comparison and the
-/// change nothing else happens.
+/// The state on which the right to make a change rests. A handle made by
+/// [`Store::with_precondition`](super::Store::with_precondition) checks it in the transaction of each change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Precondition {
-    /// The account that acts: exists and is active.
+    /// The acting account must exist and be active.
     pub account: AccountId,
-    /// The session in which it acts: has not ended.
+    /// The session in which it acts must not have ended.
     pub session: TokenDigest,
-    /// When the password was set that the act was proved with: that one still serves.
+    /// The version of the password that was proved: it must still be the account's. `None`: not required.
     pub password_changed_at: Option<Timestamp>,
-    /// The group that may act: has the account as a member.
+    /// A group that must have the account as a member. `None`: not required.
     pub group: Option<String>,
 }
 
@@ -33,13 +32,13 @@ pub enum PreconditionError {
     /// The password was changed.
     #[error("the password was changed after it was asked for")]
     PasswordChanged,
-    /// The account was taken out of the group.
+    /// The account was removed from the group.
     #[error("the account that acts has left the group that may")]
     NotMember,
 }
 
 impl Precondition {
-    /// Compares it with the account and the session as they are stored now.
+    /// Checks the precondition against the stored account and session.
     pub(super) fn check(
         &self,
         account: Option<&Account>,
@@ -63,7 +62,8 @@ impl Precondition {
         }
     }
 
-    /// The session that a change of this account's password leaves alive: the one in which its owner makes it.
+    /// The session that a change of this account's password leaves alive: the one in which its owner makes
+    /// the change.
     pub(super) fn spared_session(precondition: Option<&Self>, account: AccountId) -> Option<TokenDigest> {
         precondition
             .filter(|precondition| precondition.account == account)

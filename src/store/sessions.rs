@@ -1,4 +1,4 @@
-//! Sessions.
+//! Operations on sessions.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -7,32 +7,32 @@ use super::{LoadedRows, StoreError};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{AccessKeyId, Session, TokenDigest};
 
-/// Sessions: a part of every [`Store`](super::Store).
+/// Sessions: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
-    /// Keeps a session, and ends the one that the sign-in replaces.
+    /// Stores a session, and ends the one that the sign-in replaces.
     ///
-    /// Not if the account is gone or not active, or the access key that it was begun with is gone or switched off: that
-    /// came about while somebody signed in, and those sessions were ended then.
+    /// Refused if the account is gone or not active, or the access key that began the session is gone or
+    /// disabled: their sessions were ended during this sign-in, and it must not outlive that.
     async fn put_session(
         &self,
         session: Session,
         replaces: Option<TokenDigest>,
     ) -> Result<PutSession, StoreError>;
 
-    /// Every session that is kept: read once, at start.
+    /// Loads all sessions; read once, at start.
     async fn load_sessions(&self) -> Result<LoadedRows<Session>, StoreError>;
 
-    /// The same; an error if any cannot be read.
+    /// All sessions; fails if one of them is unreadable.
     async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
         self.load_sessions().await?.require_sound()
     }
 
-    /// Notes when sessions were last used. Those that are gone stay gone.
+    /// Records when sessions were last used, ignoring those that are gone.
     async fn touch_sessions(&self, seen: Vec<(TokenDigest, Timestamp)>) -> Result<(), StoreError>;
 
-    /// Notes when the owner of a session proved to know the password, and which, by when that was set. A session that is
-    /// gone stays gone.
+    /// Records a re-authentication: its time and the version of the password. Does nothing if the session is
+    /// gone.
     async fn mark_reauthenticated(
         &self,
         digest: TokenDigest,
@@ -40,30 +40,30 @@ pub trait SessionStore: Send + Sync + 'static {
         password_changed_at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Ends sessions. How many there were.
+    /// Ends sessions. Returns how many.
     async fn end_sessions(&self, which: SessionsToEnd) -> Result<usize, StoreError>;
 }
 
-/// What became of [`SessionStore::put_session`].
+/// The outcome of [`SessionStore::put_session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutSession {
-    /// It is kept.
+    /// The session is stored.
     Kept,
-    /// Its account, or its access key, may not sign in any more; nothing was changed.
+    /// The account, or the access key, may not sign in any more; nothing was changed.
     ShutOut,
 }
 
-/// Which sessions [`SessionStore::end_sessions`] ends.
+/// The sessions that [`SessionStore::end_sessions`] ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionsToEnd {
-    /// The one with this token.
+    /// The session with this token.
     Token(TokenDigest),
-    /// The one with this public name.
+    /// The session with this id.
     Id(SessionId),
-    /// All of an account, except perhaps one.
+    /// All sessions of an account, except one if given.
     Account(AccountId, Option<TokenDigest>),
-    /// Those of an account that end with this access key.
+    /// The sessions of an account that end with this access key.
     AccessKey(AccountId, AccessKeyId),
-    /// All.
+    /// All sessions.
     All,
 }

@@ -1,4 +1,4 @@
-//! Mailed tokens.
+//! Operations on e-mail tokens.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -6,19 +6,20 @@ use jiff::Timestamp;
 use super::StoreError;
 use crate::model::{Account, EmailToken, Mail, Purpose, TokenDigest};
 
-/// Mailed tokens: a part of every [`Store`](super::Store).
+/// E-mail tokens: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
-    /// Keeps a mailed token in place of the account's earlier one for the same purpose.
+    /// Saves a token, in place of the account's earlier one for its purpose.
     async fn save_token(&self, token: EmailToken) -> Result<(), StoreError>;
 
-    /// The mailed token with this digest, expired or not; uses nothing up.
+    /// The token with this digest, expired or not; does not use it up.
     async fn token(&self, digest: TokenDigest) -> Result<Option<EmailToken>, StoreError>;
 
-    /// Uses up a token and does what it was for, in one step: of many callers one succeeds (S19). If it does, `mails`
-    /// wait from then on.
+    /// Uses up a token and applies its effect in one transaction, so that of concurrent callers one succeeds
+    /// (S19). Enqueues `mails` if it does.
     ///
-    /// A token that is expired at `now`, or whose purpose is another than the effect's, is void and is not used up.
+    /// A token that is expired at `now`, or made for another purpose than the effect's, is void and stays
+    /// unused.
     async fn consume_token(
         &self,
         digest: TokenDigest,
@@ -28,32 +29,32 @@ pub trait TokenStore: Send + Sync + 'static {
     ) -> Result<ConsumeToken, StoreError>;
 }
 
-/// What [`TokenStore::consume_token`] does; which purposes it serves follows from that.
+/// The effect of [`TokenStore::consume_token`]; it determines which purposes may have it.
 #[derive(Clone)]
 pub enum TokenEffect {
-    /// The address is theirs ([`Purpose::VerifyEmail`]).
+    /// Verifies the address ([`Purpose::VerifyEmail`]).
     VerifyEmail,
-    /// A new password ([`Purpose::Reset`], [`Purpose::ResetByAdministrator`]). Ends the account's sessions, forgets its
-    /// failures and voids its other tokens. A link that was mailed proves the address, too.
+    /// Sets a new password ([`Purpose::Reset`], [`Purpose::ResetByAdministrator`]). Ends the account's
+    /// sessions, clears its failures and voids its other tokens. A mailed link also verifies the address.
     SetPassword {
         /// bcrypt in one of the contract's stored forms.
         password_hash: String,
         /// When it was set.
         at: Timestamp,
-        /// Whether what the account agreed to is forgotten: whoever made it may not have been its owner.
+        /// Whether the account's agreements are removed, because another person may have made the account.
         disowns: bool,
     },
-    /// The account moves to the token's address, which is thereby proven ([`Purpose::ChangeEmail`]).
+    /// Moves the account to the token's address, which is thereby verified ([`Purpose::ChangeEmail`]).
     ChangeEmail,
 }
 
 impl TokenEffect {
-    /// Whether the account's sessions end with it, and its lock.
+    /// Returns whether the account's sessions and lock end with the effect.
     pub(super) fn sets_password(&self) -> bool {
         matches!(self, Self::SetPassword { .. })
     }
 
-    /// Whether a token with this purpose does it.
+    /// Returns whether a token with this purpose may have the effect.
     pub fn serves(&self, purpose: Purpose) -> bool {
         match self {
             Self::VerifyEmail => purpose == Purpose::VerifyEmail,
@@ -63,17 +64,17 @@ impl TokenEffect {
     }
 }
 
-/// What became of [`TokenStore::consume_token`].
+/// The outcome of [`TokenStore::consume_token`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConsumeToken {
-    /// It is used up and its effect is there.
+    /// The token is used up and its effect applied.
     Consumed {
-        /// The account as it was.
+        /// The account before the change.
         before: Box<Account>,
-        /// The account as it is.
+        /// The account after the change.
         after: Box<Account>,
     },
-    /// It is unknown, used up, expired, superseded or for something else.
+    /// The token is unknown, used, expired, superseded or for another purpose.
     Void,
     /// Another account has the address meanwhile; the token is not used up.
     EmailTaken,

@@ -1,4 +1,4 @@
-//! What each kind of mail says.
+//! The content of each kind of mail: texts, links and notes in the receiver's language.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::model::{AccessKey, Account, Email, Mail, MailKind, PlainToken};
 use crate::route::{AccountPage, AdminPage, Page};
 use crate::text::Lang;
 
-/// A mail before it is one: what people read.
+/// The content of a mail, before it is a message.
 #[derive(Serialize)]
 pub(super) struct MailContent {
     #[serde(skip)]
@@ -17,31 +17,31 @@ pub(super) struct MailContent {
     pub(super) subject: String,
     pub(super) greeting: String,
     pub(super) lead: String,
-    /// The first one is what the letter is for.
+    /// The first one is the purpose of the mail.
     pub(super) links: Vec<MailLink>,
     pub(super) notes: Vec<String>,
     pub(super) signature: String,
 }
 
-/// A link, with its token: never logged, and gone with the letter.
+/// A link with its token: never logged.
 #[derive(Serialize)]
 pub(super) struct MailLink {
     pub(super) label: String,
     pub(super) url: String,
 }
 
-/// What is known of a mail when it goes out.
+/// What is looked up for a mail at the moment of sending.
 #[derive(Default)]
 pub(super) struct MailContext {
     /// The receiver's account.
     pub(super) account: Option<Account>,
-    /// Who waits for approval.
+    /// The account that waits for approval.
     pub(super) applicant: Option<Account>,
-    /// What the link carries.
+    /// The token in the link.
     pub(super) token: Option<PlainToken>,
     /// How long the link works, in hours.
     pub(super) lasts: u64,
-    /// The receiver's access keys that go on working.
+    /// The receiver's access keys that stay valid.
     pub(super) access_keys: Vec<AccessKey>,
 }
 
@@ -49,7 +49,7 @@ struct ContentTexts {
     subject: &'static str,
     lead: &'static str,
     otherwise: &'static str,
-    /// Where the letter leads, and what the link is called.
+    /// The page that the mail links to, and the link's text.
     action: Option<(Target, &'static str)>,
 }
 
@@ -163,7 +163,7 @@ impl ContentTexts {
     }
 }
 
-/// A page, and the query that a token ends, if there is one.
+/// A page, and the query string that the token completes.
 type Target = (Page, &'static str);
 
 const VERIFY: Target = (Page::Verify, "?token=");
@@ -179,7 +179,7 @@ const KEYS: Target = (Page::Account(AccountPage::Keys), "");
 const WAITING: Target = (Page::Admin(AdminPage::Accounts), "?status=awaiting-approval");
 
 impl MailContent {
-    /// Writes it. `to` is where it goes.
+    /// Writes the content of a mail to the address `to`.
     pub(super) fn write(templates: &MailTemplates, mail: &Mail, context: &MailContext, to: Email) -> Self {
         let lang = templates.language(context.account.as_ref(), mail.language.as_deref());
         let words = ContentTexts::of(mail, context.token.is_some());
@@ -228,7 +228,7 @@ impl MailContent {
             notes.push(templates.text(lang, "mail.keys", &[("keys", &keys)]));
             links.push(MailLink {
                 label: say("mail.keys-action"),
-                // It lists what is older than a new password, and revokes it.
+                // This page lists keys older than the new password, and revokes them.
                 url: templates.url(AccountPage::Profile.path()),
             });
         }
@@ -268,7 +268,7 @@ impl MailContent {
     }
 }
 
-/// Keys as people know them: by name where they have one.
+/// Lists access keys by name, if they have one, and id.
 fn named(keys: &[AccessKey]) -> String {
     let name = |key: &AccessKey| match key.name.as_str() {
         "" => key.id.to_string(),

@@ -1,4 +1,4 @@
-//! A folder into which mails are written, for trying out and for tests.
+//! The file transport: writes mails into a folder, for trying out and for tests.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -19,12 +19,12 @@ impl FileTransport {
         Self(folder)
     }
 
-    /// Writes a mail under the time's name, whole or not at all, readable by its owner alone.
+    /// Writes a mail atomically to a file named by time and id, readable by its owner alone.
     pub(super) fn write(&self, mail: &[u8], id: MailId, now: Timestamp) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
         let name = format!("{}-{id}", now.strftime("%Y%m%dT%H%M%S.%6fZ"));
         let draft = self.0.join(format!("{name}.draft"));
-        // What an attempt left that was cut short.
+        // Remains of an interrupted attempt.
         match fs::remove_file(&draft) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -40,13 +40,14 @@ impl FileTransport {
         sync_folder(&self.0)
     }
 
-    /// Whoever tries the gateway out at a terminal need not look for the file.
+    /// Prints the links to standard error if that is a terminal, so that trying out needs no look at the
+    /// file.
     pub(super) fn show(content: &MailContent) {
         if !io::stderr().is_terminal() {
             return;
         }
         for link in &content.links {
-            // A terminal that is gone takes no mail with it.
+            // A closed terminal must not fail the mail.
             let _ = writeln!(
                 io::stderr(),
                 "  Mail to {}: {}\n  {}\n",

@@ -1,4 +1,4 @@
-//! A letter as a mail: text and HTML (RFC 2046, section 5.1.4).
+//! Converts the content to a MIME message: text and HTML (RFC 2046, section 5.1.4).
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ use super::templates::{LETTER, MailTemplates};
 use crate::ids::MailId;
 use crate::text::Lang;
 
-/// No machine answers what a machine sent (RFC 3834, section 5).
+/// The header `Auto-Submitted`, which keeps machines from replying (RFC 3834, section 5).
 #[derive(Clone)]
 struct AutoSubmitted;
 
@@ -33,8 +33,8 @@ impl Header for AutoSubmitted {
     }
 }
 
-/// Text that is ASCII stays as it is, so that whoever opens the file of a mail can follow its link: lettre by itself
-/// would break the line at 76 characters, where a mail allows 998 (RFC 5322, section 2.1.1).
+/// Sends ASCII text unencoded, so that links in a mail's file can be followed: lettre would break lines at 76
+/// characters, where 998 are allowed (RFC 5322, section 2.1.1).
 fn plain(text: &str) -> SinglePart {
     let builder = SinglePart::builder().header(ContentType::TEXT_PLAIN);
     let is_plain = |line: &str| line.len() <= 998 && line.bytes().all(|byte| (b' '..=b'~').contains(&byte));
@@ -50,7 +50,7 @@ fn plain(text: &str) -> SinglePart {
 }
 
 impl MailContent {
-    /// The mail; why not, if it cannot be one.
+    /// Builds the message; the error says why it cannot be one.
     pub(super) fn message(
         &self,
         templates: &MailTemplates,
@@ -79,7 +79,7 @@ impl MailContent {
             .map_err(|error| error.to_string())
     }
 
-    /// A link stands on a line of its own, whole.
+    /// The plain-text part. Each link is on a line of its own.
     pub(super) fn text(&self) -> String {
         let links = self
             .links
@@ -94,7 +94,7 @@ impl MailContent {
     }
 }
 
-/// The letter as HTML.
+/// Renders the HTML part.
 pub(super) fn html(
     templates: &MailTemplates,
     lang: Lang,

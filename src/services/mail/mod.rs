@@ -1,4 +1,5 @@
-//! Mail: what a request causes waits in the store, and one task sends it. No request waits for a mail server.
+//! Mail: requests enqueue mails in the store, and one task sends them, so that no request waits for a mail
+//! server.
 
 mod content;
 mod file_transport;
@@ -38,47 +39,48 @@ use crate::text::TextError;
 use crate::trust_anchors::TrustAnchorError;
 use crate::warning_limit::WarningLimit;
 
-/// How many mails one client may cause in [`WINDOW`] without having signed in (S23): many people may share an address.
+/// Mails that one client may cause in [`WINDOW`] without signing in (S23). Many people may share an address.
 const MAILS_A_CLIENT: u32 = 100;
 
-/// How many mails that anybody can cause one address is sent in [`WINDOW`] (S23).
+/// Mails to one address in [`WINDOW`] that requests without a sign-in can cause (S23).
 const MAILS_AN_ADDRESS: u32 = 3;
 
-/// The time in which mails are counted.
+/// The window in which mails are counted.
 pub const WINDOW: Duration = Duration::from_hours(1);
 
-/// An address that nobody has (RFC 2606). A mail to it waits like every other, and is dropped when it is due.
+/// An address that does not exist (RFC 2606). A mail to it is enqueued like any other, and dropped when it is
+/// due.
 pub(super) const NOBODY: &str = "nobody@nobody.invalid";
 
-/// Why there is no mail.
+/// Why mails cannot be sent or written as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// `mail.url` names no way to send it.
+    /// `mail.url` is no valid URL of a transport.
     #[error("mail.url: {0}")]
     Url(#[from] MailUrlError),
-    /// A mail server cannot be spoken to as `mail.url` says.
+    /// The mail client cannot be set up for the server in `mail.url`.
     #[error("mail.url: {0}")]
     Server(String),
-    /// `mail.ca` names no authority.
+    /// `mail.ca` has no valid certificate authority.
     #[error("mail.ca: {path} {error}", path = .path.display())]
     Authority {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with it.
         error: TrustAnchorError,
     },
-    /// `mail.from` is nobody.
+    /// `mail.from` is no valid sender.
     #[error("mail.from: {0}")]
     From(String),
-    /// What is written cannot be read.
+    /// The texts cannot be read.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// How it is written cannot be read.
+    /// The template cannot be read or rendered.
     #[error("the template of mails: {0}")]
     Template(String),
 }
 
-/// The service.
+/// The mail service: enqueues mails, limits them, and sends them.
 #[derive(Debug)]
 pub struct Mailer {
     store: Arc<dyn Store>,
@@ -86,18 +88,18 @@ pub struct Mailer {
     templates: ArcSwap<MailTemplates>,
     clients: IpRateLimiter,
     announcements: AnnouncementThrottle,
-    /// Of clients that cause too many.
+    /// Limits warnings of clients that cause too many mails.
     warnings: WarningLimit,
-    /// Of the links that leave with mails, and of those that administrators hand over.
+    /// The lifetimes of links that were mailed or handed over, by the monotonic clock.
     pub(super) lifetimes: LinkLifetimes<TokenDigest>,
-    /// Of invitations, however often they are mailed.
+    /// The lifetimes of invitations, however often they are mailed.
     pub(super) invitations: LinkLifetimes<InvitationId>,
     clock: Clock,
     random: Random,
     metrics: Arc<Metrics>,
-    /// Told when a mail was enqueued.
+    /// Notified when mails were enqueued.
     news: Notify,
-    /// Told when another transport takes the place of the one that sends.
+    /// Notified when the transport was replaced.
     replaced: Notify,
 }
 
@@ -126,40 +128,41 @@ impl Mailer {
         })
     }
 
-    /// Whether mails can be written with the operator's template and texts.
+    /// Checks that the operator's template and texts render.
     pub fn check(config: &Config) -> Result<(), MailError> {
         MailTemplates::new(config).map(drop)
     }
 
-    /// Whether mails can be sent as the configuration says. No server is asked.
+    /// Checks that the transport can be set up. Connects to no server.
     pub fn check_transport(config: &Config) -> Result<(), MailError> {
         Transport::new(config).map(drop)
     }
 
-    /// Writes and sends as another configuration says from now on, with the secrets of this moment.
+    /// Applies a reloaded configuration to transport and templates. If one of them fails, it stays as it was.
     pub(super) fn reload(&self, config: &Config) {
         match Transport::new(config) {
             Ok(transport) => {
                 self.transport.store(Arc::new(transport));
                 self.replaced.notify_one();
             }
-            // It was checked a moment ago.
+            // The configuration was checked before, so this is a change of a file since.
             Err(error) => tracing::error!(%error, "mails are sent as before"),
         }
         match MailTemplates::new(config) {
             Ok(stationery) => self.templates.store(Arc::new(stationery)),
-            // It was checked a moment ago.
+            // As above.
             Err(error) => tracing::error!(%error, "mails are written as before"),
         }
     }
 
-    /// Whether mails go to a mail server: into a folder they are written for whoever tries the gateway out.
+    /// Returns whether mails go to a mail server; if not, they go to a folder for trying out.
     pub fn reaches_people(&self) -> bool {
         self.transport.load().has_server()
     }
 
-    /// The moment that it is now for an invitation that serves, whatever the clock was set to; `None` if it is over. One
-    /// of before a restart goes by the clock.
+    /// Returns the current time as it counts for an invitation; `None` if that has expired. The monotonic
+    /// clock measures invitations of this process; the wall clock older ones, unless they were made in the
+    /// future, by a clock that was ahead.
     pub(super) fn now_for(&self, invitation: &Invitation) -> Option<Timestamp> {
         let own = self.invitations.now_for(&invitation.id, invitation.expires_at);
         let now = own.unwrap_or_else(|| self.clock.now());
@@ -167,7 +170,7 @@ impl Mailer {
         (is_believed && now < invitation.expires_at).then_some(now)
     }
 
-    /// A mail to enqueue, which `origin` brought about.
+    /// Makes a mail to enqueue, caused by `origin`.
     pub(super) fn mail(&self, to: &Email, topic: MailKind, origin: &Origin) -> Mail {
         let now = self.clock.now();
         Mail {
@@ -183,14 +186,15 @@ impl Mailer {
         }
     }
 
-    /// The same, where an administrator did it.
+    /// As [`mail`](Self::mail), caused by an administrator.
     pub(super) fn mail_by_administrator(&self, to: &Email, topic: MailKind, origin: &Origin) -> Mail {
         let mut mail = self.mail(to, topic, origin);
         mail.cause.by_administrator = true;
         mail
     }
 
-    /// The same, if the client has not caused too many (S23): for what nobody has to sign in for.
+    /// As [`mail`](Self::mail), for a request that needs no sign-in; `None` if the client has caused too many
+    /// (S23).
     pub(super) fn mail_for_anybody(&self, to: &Email, topic: MailKind, origin: &Origin) -> Option<Mail> {
         let begun = self.clients.begin(origin.address);
         if begun.is_err() {
@@ -204,7 +208,7 @@ impl Mailer {
         Some(self.mail(to, topic, origin))
     }
 
-    /// Whether administrators may be told of one more account that waits; the announcement then counts.
+    /// Returns whether administrators may be told of another account that waits, and counts that.
     pub(super) fn may_announce(&self) -> bool {
         let may = self.announcements.admit();
         if !may {
@@ -214,7 +218,7 @@ impl Mailer {
         may
     }
 
-    /// Lets mails wait, due at once.
+    /// Enqueues mails, due at once.
     pub(super) async fn enqueue(&self, mails: Vec<Mail>) -> Result<(), StoreError> {
         if mails.is_empty() {
             return Ok(());
@@ -224,7 +228,7 @@ impl Mailer {
         Ok(())
     }
 
-    /// Says that mails were enqueued together with what they tell of.
+    /// Wakes the worker, for mails that were enqueued in the transaction of the change that they report.
     pub(super) fn announce(&self) {
         self.news.notify_one();
     }

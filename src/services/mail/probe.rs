@@ -1,4 +1,4 @@
-//! Looking whether mail would leave, without sending any, or with one that says that it is a test.
+//! The probe of the mail transport for `doctor`: connects and signs in, and sends a test mail if asked.
 
 use std::error::Error as _;
 use std::io;
@@ -19,7 +19,7 @@ use crate::ids::MailId;
 use crate::model::Email;
 use crate::random::Random;
 
-/// Mail as a configuration says that it is sent.
+/// The configured transport, to be probed.
 #[derive(Debug)]
 pub struct MailProbe {
     from: lettre::message::Mailbox,
@@ -29,37 +29,37 @@ pub struct MailProbe {
     limit: Duration,
 }
 
-/// Why mail would not leave. Never says anything of the password.
+/// Why mail would not leave. The texts never contain the password.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The server cannot be reached, or says something else than a mail server.
+    /// The server cannot be reached, or does not respond like a mail server.
     #[error("{0}")]
     Server(String),
-    /// It is reached, and TLS with it comes to nothing.
+    /// TLS with the server fails.
     #[error("TLS with the server fails: {0}")]
     Tls(String),
-    /// It does not encrypt, and `mail.url` asks for that.
+    /// The server does not offer STARTTLS, which `mail.url` requires.
     #[error("the server offers no STARTTLS")]
     NoStarttls,
-    /// It takes no password before the connection is encrypted, and `mail.url` does not ask for that.
+    /// The server takes passwords over TLS only, which `mail.url` does not use.
     #[error("the server offers sign-in over TLS only")]
     SignInOverTls,
-    /// The server does not take the user and the password.
+    /// The server refuses the user or the password.
     #[error("the server refuses the user and password of mail.url: {0}")]
     Credentials(String),
-    /// The folder cannot be written.
+    /// The folder cannot be written to.
     #[error("{0}")]
     Folder(String),
-    /// It takes too long.
+    /// There was no response in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// The mail cannot be written.
+    /// The message cannot be built.
     #[error("{0}")]
     Message(String),
 }
 
 impl MailProbe {
-    /// Reads the configuration. Nothing takes longer than `limit`.
+    /// Reads the configuration. No call takes longer than `limit`.
     pub fn new(config: &Config, limit: Duration) -> Result<Self, MailError> {
         Ok(Self {
             from: from(&config.mail)?,
@@ -70,7 +70,7 @@ impl MailProbe {
         })
     }
 
-    /// The folder, if mails are written instead of sent.
+    /// The folder, with the file transport.
     pub fn folder(&self) -> Option<&PathBuf> {
         match &self.transport {
             MailTransport::Folder(folder) => Some(folder),
@@ -78,7 +78,7 @@ impl MailProbe {
         }
     }
 
-    /// Whether mails may cross a network in the clear.
+    /// Returns whether mails may cross a network unencrypted.
     pub fn bares_mails(&self) -> bool {
         match &self.transport {
             MailTransport::Folder(_) => false,
@@ -86,7 +86,7 @@ impl MailProbe {
         }
     }
 
-    /// Says hello to the server and signs in, as sending would. Nothing to do for a folder.
+    /// Connects and signs in as sending would. Does nothing with the file transport.
     pub async fn greet(&self) -> Result<(), ProbeError> {
         match &self.transport {
             MailTransport::Folder(_) => Ok(()),
@@ -98,7 +98,7 @@ impl MailProbe {
                     Ok(false) => Err(ProbeError::Server(
                         "the server hangs up after the greeting".to_owned(),
                     )),
-                    // The client library itself refuses what the server offers.
+                    // An error of the client library: the server does not offer what `mail.url` requires.
                     Err(error) if error.is_client() => Err(match (url.tls(), self.offers_starttls().await) {
                         (SmtpTls::Required, Some(false)) => ProbeError::NoStarttls,
                         (SmtpTls::Never, Some(true)) if url.has_password() => ProbeError::SignInOverTls,
@@ -110,7 +110,8 @@ impl MailProbe {
         }
     }
 
-    /// Whether the server offers STARTTLS on its plain port; `None` where mail does not begin in the clear.
+    /// Returns whether the server offers STARTTLS; `None` if `mail.url` does not begin in the clear or the
+    /// server is not reached.
     pub async fn offers_starttls(&self) -> Option<bool> {
         let MailTransport::Smtp(url) = &self.transport else {
             return None;
@@ -129,7 +130,7 @@ impl MailProbe {
         Some(offers)
     }
 
-    /// Sends a mail that says what it is.
+    /// Sends a test mail.
     pub async fn send(&self, to: &Email, now: Timestamp, random: &Random) -> Result<(), ProbeError> {
         let unfit = |error: &dyn std::fmt::Display| ProbeError::Message(error.to_string());
         let message = Message::builder()
@@ -174,7 +175,7 @@ impl MailProbe {
     }
 }
 
-/// RFC 4954, section 6: what concerns the sign-in.
+/// Tells errors of the sign-in (RFC 4954, section 6) and of TLS from others.
 fn classify(error: &SmtpError) -> ProbeError {
     let said = reason(&error.to_string());
     match error.status().map(u16::from) {
@@ -184,7 +185,8 @@ fn classify(error: &SmtpError) -> ProbeError {
     }
 }
 
-/// Whether the handshake failed: a failure of the connection for the client library, so what caused it tells.
+/// Returns whether the TLS handshake failed. The client library reports that as a connection error, so its
+/// causes are searched for one of rustls.
 fn is_tls(error: &SmtpError) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! What a mail is written with: texts, the operator's name, where links lead.
+//! What mails are written with: texts, template, brand and the base of links.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::model::{Account, MailOrigin};
 use crate::regular_file;
 use crate::text::{Lang, Texts, fill};
 
-/// The template of mails, by the name under which an operator's own is in `branding.folder`.
+/// The file name of the mail template, also of an operator's own in `branding.folder`.
 pub const LETTER: &str = "letter.html";
 
-/// Made from a configuration, and anew when that is read again.
+/// The configured texts and template; replaced on reload.
 #[derive(Debug)]
 pub(super) struct MailTemplates {
     texts: Arc<Texts>,
@@ -38,7 +38,7 @@ pub(super) struct MailTemplates {
     pub(super) paint: Theme,
 }
 
-/// The colours that the operator's accent decides.
+/// Colours derived from the operator's accent.
 #[derive(Debug, Serialize)]
 pub(super) struct Theme {
     accent: String,
@@ -70,8 +70,8 @@ impl MailTemplates {
         Ok(stationery)
     }
 
-    /// Writes letters that have all that a letter may have, and nothing of it. What is misspelt would be empty, and
-    /// nobody would know why; once a real one is written, that is better than no mail.
+    /// Renders mails with all optional parts and with none, in every language, and fails on undefined
+    /// variables. In real mails these render as empty text, which is better than no mail.
     fn try_template(&mut self) -> Result<(), MailError> {
         self.templates
             .set_undefined_behavior(UndefinedBehavior::SemiStrict);
@@ -87,7 +87,8 @@ impl MailTemplates {
         Ok(())
     }
 
-    /// The language that somebody reads: their account's, else the one of the page that caused the mail.
+    /// Chooses a mail's language: the account's, else that of the request that caused the mail, else the
+    /// default.
     pub(super) fn language(&self, account: Option<&Account>, asked_in: Option<&str>) -> Lang {
         let known = account.and_then(|account| account.language.as_deref());
         [known, asked_in]
@@ -97,19 +98,18 @@ impl MailTemplates {
             .unwrap_or_default()
     }
 
-    /// The language's tag.
     pub(super) fn tag(&self, lang: Lang) -> &str {
         self.texts.tag(lang)
     }
 
-    /// A sentence. `{brand}` is known to all of them.
+    /// Fills in a text. `{brand}` is available in all of them.
     pub(super) fn text(&self, lang: Lang, key: &str, values: &[(&str, &str)]) -> String {
         let mut all = vec![("brand", self.brand.as_str())];
         all.extend(values);
         fill(self.texts.get(lang, key), &all)
     }
 
-    /// How long a link works.
+    /// The text that says how long a link works.
     pub(super) fn lasts(&self, lang: Lang, hours: u64) -> String {
         if hours < 48 {
             self.texts.count(lang, "mail.lasts-hours", hours)
@@ -118,7 +118,7 @@ impl MailTemplates {
         }
     }
 
-    /// Who did it, when and from where; or asked for it; or invites.
+    /// The text that says who caused the mail, when and from where.
     pub(super) fn cause(&self, lang: Lang, cause: &MailOrigin, is_done: bool, invites: bool) -> String {
         let when = self.texts.moment(lang, cause.at);
         let key = if is_done { "mail.cause-done" } else { "mail.cause" };
@@ -132,18 +132,18 @@ impl MailTemplates {
         }
     }
 
-    /// An address of the gateway's own (S22).
+    /// The absolute URL of a path on `public_url`, never on the request's host (S22).
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.public_url.as_str().trim_end_matches('/'))
     }
 
-    /// What stands at the right of the `@` in the name of a mail.
+    /// The domain of the `Message-ID`.
     pub(super) fn host(&self) -> &str {
         self.public_url.host_str().unwrap_or("localhost")
     }
 }
 
-/// The operator's template, or the built-in one.
+/// Reads the operator's template, or returns the built-in one.
 fn template(folder: &Path) -> Result<String, MailError> {
     let built_in = || include_str!("letter.html").to_owned();
     if folder.as_os_str().is_empty() {

@@ -14,7 +14,7 @@ use crate::services::test_support::{EMAIL, TestEnv, client};
 use crate::store::TokenEffect;
 
 impl TestEnv {
-    /// Sends what is due now. The steps.
+    /// Sends all that is due now and returns the steps.
     async fn deliver(&self) -> Vec<DeliveryStep> {
         let way = self.services.mailer.transport.load().open().unwrap();
         let (mut memory, mut steps) = (Backoff::default(), Vec::new());
@@ -38,7 +38,7 @@ impl TestEnv {
         let mails = topics
             .into_iter()
             .map(|topic| {
-                // One after the other, also in the order of their names.
+                // A later time each, so that the ids keep the order.
                 self.hand.advance(Duration::from_millis(1));
                 mailer.mail(&to, topic, &client())
             })
@@ -47,7 +47,7 @@ impl TestEnv {
     }
 }
 
-/// Each, and whether its letter carries a token.
+/// Each kind of mail, and whether it carries a token.
 fn topics(id: AccountId, invitation: InvitationId) -> Vec<(MailKind, bool)> {
     let elsewhere: Email = "ann@elsewhere.example".parse().unwrap();
     vec![
@@ -127,7 +127,7 @@ async fn an_operators_template_takes_the_place_of_the_built_in_one() {
 #[tokio::test]
 async fn nobody_is_written_to_who_has_no_use_for_it() {
     let world = TestEnv::with_ann(|_| {}).await;
-    // She is verified already.
+    // The account is verified already.
     world.enqueue(EMAIL, vec![MailKind::VerifyEmail]).await;
     let id = world
         .store
@@ -144,7 +144,7 @@ async fn nobody_is_written_to_who_has_no_use_for_it() {
                 MailKind::AlreadyRegistered,
                 MailKind::Reset,
                 MailKind::Approved,
-                // She does not wait.
+                // This account does not wait for approval.
                 MailKind::AwaitingApproval(id),
                 MailKind::Invitation(InvitationId::new(world.clock.now(), &Random::seeded(1))),
             ],
@@ -175,10 +175,10 @@ async fn s23_what_anybody_can_cause_is_counted_for_an_hour_and_notices_are_not()
 async fn s19_a_reset_works_for_an_hour_from_when_it_was_sent() {
     let world = TestEnv::with_ann(|_| {}).await;
     world.enqueue(EMAIL, vec![MailKind::Reset]).await;
-    // The mail server was away for long.
+    // The mail server was down for hours.
     world.hand.advance(Duration::from_hours(10));
     world.deliver().await;
-    // Whoever tries the gateway out reads the file itself: in English the text is as it is, and the link whole.
+    // The file must be readable as it is: plain English text, the link on one line.
     let mail = std::fs::read_to_string(&world.outbox()[0]).unwrap();
     let token = mail.split("/.auth/reset?token=").nth(1);
     let token = PlainToken::parse(&token.expect("a link")[..43]).unwrap();

@@ -1,4 +1,4 @@
-//! How often administrators are told that somebody waits.
+//! The limit of announcements to administrators that accounts wait for approval.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::WINDOW;
 use crate::clock::Clock;
 
-/// In [`WINDOW`]: whoever makes many accounts does not fill the administrators' mailboxes (S23), and silences nobody for
-/// longer than that.
+/// Announcements in [`WINDOW`], at most: mass sign-ups do not fill the administrators' mailboxes (S23), nor
+/// silence others for longer than that.
 pub(in crate::services) const ANNOUNCED: usize = 20;
 
 /// The announcements of the last [`WINDOW`].
@@ -26,7 +26,7 @@ impl AnnouncementThrottle {
         }
     }
 
-    /// Whether there may be one more, which then counts.
+    /// Returns whether another announcement is allowed, and counts it.
     pub(super) fn admit(&self) -> bool {
         let now = self.clock.monotonic();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! How mails leave: to a mail server, or into a folder.
+//! The transport of mails: to a mail server over SMTP, or into a folder.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -23,10 +23,10 @@ use crate::trust_anchors::read_trust_anchors;
 /// How long connecting to a mail server may take.
 const CONNECT_TIME: Duration = Duration::from_secs(30);
 
-/// What a mail server said is kept up to this length.
+/// Characters that are kept of a mail server's response.
 const LONGEST_REASON: usize = 300;
 
-/// How mails are sent, and the sender that is written on every one.
+/// The configured transport, and the sender of every mail.
 #[derive(Debug)]
 pub(super) struct Transport {
     pub(super) from: Mailbox,
@@ -35,22 +35,22 @@ pub(super) struct Transport {
     hello: ClientId,
 }
 
-/// The way out, open.
+/// A transport that is ready to send.
 pub(super) enum MailConnection {
-    /// Into a folder.
+    /// Writes into a folder.
     Folder(FileTransport),
-    /// To a mail server. Its connections need the runtime, also to be closed: so only the task that sends has one.
+    /// Sends to a mail server. Needs the runtime, even when dropped, so only the worker and probes make one.
     Server(AsyncSmtpTransport<Tokio1Executor>),
 }
 
-/// Why a mail did not leave.
+/// Why a mail was not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SendError {
-    /// No mail would leave now, whatever it is.
+    /// No mail can be sent now.
     TransportDown(String),
-    /// This one not now.
+    /// This mail cannot be sent now.
     Transient(String),
-    /// This one never.
+    /// This mail can never be sent.
     Permanent(String),
 }
 
@@ -74,7 +74,7 @@ impl Transport {
         matches!(self.kind, MailTransport::Smtp(_))
     }
 
-    /// Opens the way; connects to nobody yet.
+    /// Makes the transport ready. Does not connect yet.
     pub(super) fn open(&self) -> Result<MailConnection, MailError> {
         Ok(match &self.kind {
             MailTransport::Folder(folder) => MailConnection::Folder(FileTransport::new(folder.clone())),
@@ -86,7 +86,7 @@ impl Transport {
     }
 }
 
-/// The sender as mails name it.
+/// The sender, as in the header `From`.
 pub(super) fn from(config: &MailConfig) -> Result<Mailbox, MailError> {
     let MailSender { name, address } = config
         .sender()
@@ -98,8 +98,8 @@ pub(super) fn from(config: &MailConfig) -> Result<Mailbox, MailError> {
     Ok(Mailbox::new(name, address))
 }
 
-/// The mail server of `url`, greeted with a name, whose certificate an authority in the file signs, or one of the
-/// system's.
+/// Sets up the client for the mail server of `url`. Its certificate must come from an authority in the file
+/// `authority`, or from one that the system trusts if there is none.
 pub(super) fn server(
     url: &SmtpUrl,
     authority: Option<&Path>,
@@ -128,7 +128,7 @@ pub(super) fn server(
     }))
 }
 
-/// The name that a mail server is greeted with.
+/// The name in `EHLO`.
 pub(super) fn hello(config: &Config) -> ClientId {
     let name = config.mail.greeting(&config.public_url);
     match name.trim_matches(['[', ']']).parse() {
@@ -165,12 +165,12 @@ impl MailConnection {
     }
 }
 
-/// What to do about it. `is_plain`: the receiver's address is one that any server takes.
+/// Classifies an error. `is_plain`: the receiver's address is ASCII.
 fn not_sent(error: &SmtpError, is_plain: bool) -> SendError {
     let reason = reason(&error.to_string());
     let Some(code) = error.status().map(u16::from) else {
-        // What the client library itself refuses is an address that the server cannot take, or a server that does not
-        // offer what the operator requires.
+        // The client library itself fails on an address that the server cannot take (SMTPUTF8), or on a
+        // server that lacks what `mail.url` requires.
         return if error.is_client() && !is_plain {
             SendError::Permanent(reason)
         } else {
@@ -180,7 +180,8 @@ fn not_sent(error: &SmtpError, is_plain: bool) -> SendError {
     verdict(code, reason)
 }
 
-/// RFC 5321, section 4.2.1, and RFC 4954, section 6: what concerns the server or the sign-in to it stops all mails.
+/// Classifies a response code (RFC 5321, section 4.2.1; RFC 4954, section 6): codes about the server or the
+/// sign-in stop all mails.
 fn verdict(code: u16, reason: String) -> SendError {
     match code {
         421 | 432 | 454 | 530..=539 => SendError::TransportDown(reason),
@@ -189,7 +190,7 @@ fn verdict(code: u16, reason: String) -> SendError {
     }
 }
 
-/// On one line, and no longer than an administrator reads.
+/// Shortens a text to one line of limited length.
 pub(super) fn reason(text: &str) -> String {
     let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     line.take(LONGEST_REASON).collect()

@@ -1,7 +1,8 @@
-//! Sending what waits, one mail at a time.
+//! The worker that sends queued mails, one at a time.
 //!
-//! A mail is taken under a lease, gets its token, is stamped, sent, and settled. Whoever dies in between leaves it to
-//! the next one. What concerns the mail server pauses everything; what concerns a mail puts off that one.
+//! A mail is leased, gets its token, is claimed, sent and completed. If the worker dies in between, the lease
+//! ends and the mail is sent again. A failure of the mail server pauses all mails; a failure of one mail
+//! delays that one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,54 +21,55 @@ use crate::model::{
 };
 use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError};
 
-/// For so long nobody else takes a mail that is being sent: longer than [`SEND_TIME`].
+/// The lease of a mail that is being sent; must be longer than [`SEND_TIME`].
 const LEASE: Duration = Duration::from_mins(2);
 
-/// How long sending one may take in all.
+/// How long sending a mail may take in all.
 const SEND_TIME: Duration = Duration::from_secs(90);
 
-/// How long sending one may go on after the gateway was told to stop.
+/// How long sending may go on after the gateway was told to stop.
 const LAST_TIME: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether a mail is due again, or was enqueued by somebody who did not say so.
+/// How often the queue is polled, for mails that are due again or were enqueued without a notification.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often, and how far, the mails that wait are counted.
+/// The interval of counts of waiting mails, and the highest count.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
 const COUNTED: usize = 100_000;
 
-/// The first and the longest pause while the mail server cannot be reached.
+/// The first and the longest pause while the mail server is down.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
-/// The first and the longest time by which a mail is put off that the mail server does not take now.
+/// The first and the longest delay of a mail that the mail server refuses for now.
 const DELAYS: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(24));
 
-/// A mail that the mail server has not taken in this time is given up (RFC 5321, section 4.5.4.1).
+/// The age at which a mail that is still refused is given up (RFC 5321, section 4.5.4.1).
 const GIVE_UP: Duration = Duration::from_hours(5 * 24);
 
-/// How long links work. That of a reset at most an hour (S19).
+/// The lifetimes of links; that of a reset is an hour at most (S19).
 const VERIFY_HOURS: u64 = 24;
 const RESET_HOURS: u64 = 1;
 
-/// What became of one look.
+/// The result of one step of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeliveryStep {
     /// Nothing is due.
     Idle,
-    /// One was sent, and nothing ails the server.
+    /// A mail was sent, refused or given up; the transport works.
     Sent,
-    /// One was settled without the server's help.
+    /// A mail was dropped before the transport was used.
     Settled,
     /// Nothing can be sent now.
     TransportDown,
 }
 
-/// What is remembered from one mail to the next; a restart forgets it.
+/// The back-off state; lost at a restart.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
-    /// How long the last pause was; none while all is well.
+    /// The last pause; `None` while the transport works.
     pause: Option<Duration>,
-    /// How often the server did not take these mails. Not what the store counts: there an outage counts too.
+    /// How often the server refused each mail. The store's count of attempts includes outages, so it does not
+    /// serve here.
     refusals: HashMap<MailId, u32>,
 }
 
@@ -77,12 +79,12 @@ struct Draft {
 }
 
 impl Mailer {
-    /// Sends what waits and what will, until `stop`.
+    /// Sends queued mails until `stop`.
     pub async fn deliver(&self, stop: CancellationToken) {
         tokio::join!(self.send_all(stop.clone()), self.count_periodically(stop));
     }
 
-    /// Counts what waits, and looks what the store lost, for whoever watches; where that fails the last count stays.
+    /// Sets the metrics of waiting mails and of lost changes. If counting fails, the last count stays.
     async fn count_periodically(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Ok(count) = self.store.count_waiting_mails(COUNTED).await {
@@ -109,7 +111,7 @@ impl Mailer {
         }
     }
 
-    /// Sends until `stop`, or until another transport takes this one's place.
+    /// Sends until `stop`, or until the transport is replaced.
     async fn send_by(
         &self,
         transport: &Arc<Transport>,
@@ -136,7 +138,7 @@ impl Mailer {
         }
     }
 
-    /// Sends the mail that has been due for the longest time.
+    /// Sends the mail that has been due longest.
     pub(super) async fn step(
         &self,
         way: &MailConnection,
@@ -247,7 +249,7 @@ impl Mailer {
         self.store.complete_mail(mail.id, outcome).await.map(drop)
     }
 
-    /// The letter, with the token that was made for it; none if nobody needs it any more.
+    /// Writes the mail, with a new token if it needs one; `None` if the mail is obsolete.
     async fn draft(&self, templates: &MailTemplates, mail: &Mail) -> Result<Option<Draft>, StoreError> {
         let receiver = self.store.account_by_email(&mail.to).await?;
         Ok(match mail.topic {
@@ -255,7 +257,8 @@ impl Mailer {
                 .filter(|account| !account.email_verified)
                 .map(|account| self.with_token(templates, mail, account, Purpose::VerifyEmail, VERIFY_HOURS)),
             MailKind::AlreadyRegistered => receiver.map(|account| {
-                // Somebody else may have made the account: whoever has the address makes it theirs.
+                // A stranger may have made the unverified account: a reset link lets the owner of the address
+                // take it over.
                 let claims = templates.verify && templates.reset && !account.email_verified;
                 if claims {
                     self.with_token(templates, mail, account, Purpose::Reset, RESET_HOURS)
@@ -267,7 +270,8 @@ impl Mailer {
                 .filter(|_| templates.reset)
                 .map(|account| self.with_token(templates, mail, account, Purpose::Reset, RESET_HOURS)),
             MailKind::ChangeEmail(id) => {
-                // An address that has an account cannot get another one; its owner is told, as at a sign-up.
+                // The address has an account meanwhile, so no other can move to it; its owner is told, as at
+                // a sign-up.
                 match (self.store.account(id).await?, receiver) {
                     (None, _) => None,
                     (Some(_), Some(receiver)) => {
@@ -338,7 +342,7 @@ impl Mailer {
         })
     }
 
-    /// The access keys of an account that serve, a new password or not.
+    /// The account's valid access keys, which a new password does not affect.
     async fn keys_that_go_on(&self, account: AccountId) -> Result<Vec<AccessKey>, StoreError> {
         let (mut keys, now) = (self.store.access_keys(Some(account)).await?, self.clock.now());
         keys.retain(|key| !key.disabled && !key.is_expired(now));
@@ -376,7 +380,7 @@ impl Mailer {
         };
         let mut draft = Draft::new(templates, mail, &context, to);
         draft.claim.token = Some(ClaimToken::Account(kept));
-        // Whoever moves an account has signed in; the address is a stranger's all the same.
+        // Counts for a change of address too: its sender has signed in, but the receiver may be a stranger.
         draft.claim.allowance = Some(allowance(&mail.to));
         draft
     }
@@ -402,7 +406,7 @@ impl Backoff {
         pause
     }
 
-    /// Notes that a mail was not taken. By how long it is put off.
+    /// Counts a refusal. Returns how long the mail is delayed.
     fn back_off(&mut self, id: MailId) -> Duration {
         let (first, longest) = DELAYS;
         let before = self.refusals.entry(id).or_default();
@@ -412,7 +416,8 @@ impl Backoff {
     }
 }
 
-/// Tells whoever has the address of what somebody asked for it.
+/// A notice to the owner of an address of a request that was made with it; counts against the address's
+/// allowance.
 fn account_draft(templates: &MailTemplates, mail: &Mail, account: Account) -> Draft {
     let mut draft = plain(templates, mail, Some(account));
     draft.claim.allowance = Some(allowance(&mail.to));

@@ -1,4 +1,4 @@
-//! The file that records are written to: JSON Lines.
+//! The format of export files: JSON Lines, version 1.
 //!
 //! ```text
 //! {"vestibule-export":{"version":1,"made_at":"…","gateway":"0.1.0","kinds":["names-key",…]}}
@@ -7,8 +7,8 @@
 //! {"end":{"records":1,"counts":{"account":1,…},"sha256":"…"}}
 //! ```
 //!
-//! Each line is an object with one member, whose name says what the line is. The last one tells a file that was cut off,
-//! or changed, from a whole one: `sha256` is of all bytes before it, line breaks included.
+//! Each line is an object with one member, whose name is the kind of the line. The last line reveals a file
+//! that was cut off or changed: `sha256` covers all bytes before it, line breaks included.
 
 use std::collections::BTreeMap;
 
@@ -19,53 +19,51 @@ use sha2::{Digest, Sha256};
 use super::{Export, Record};
 use crate::store::StoreError;
 
-/// The version that this program writes, and the newest that it reads.
+/// The version that this program writes, and the only one that it reads.
 pub(super) const VERSION: u32 = 1;
 
-/// What the last line begins with.
+/// The beginning of the last line.
 pub(super) const END: &[u8] = b"{\"end\":";
 
-/// How many records there are of each kind.
+/// The number of records by kind.
 pub type Counts = BTreeMap<String, u64>;
 
 /// The first line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Header {
-    /// Of the file's form.
+    /// The version of the format.
     pub version: u32,
-    /// At this moment the records were as the file has them.
+    /// The moment of which the file has the records.
     pub made_at: Timestamp,
-    /// The version of the program that wrote it.
+    /// The version of the program that wrote the file.
     pub gateway: String,
-    /// The kinds of records that it knew.
+    /// The kinds of records that the program knew.
     pub kinds: Vec<String>,
 }
 
-/// The last line: what was written, or read.
+/// The last line: what was written, or read so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Records of all kinds.
+    /// The number of records.
     pub records: u64,
-    /// Of each kind.
+    /// The number of records by kind.
     pub counts: Counts,
     /// SHA-256 of all lines before the last one, in hexadecimal.
     pub sha256: String,
 }
 
-/// The line that the header is.
 #[derive(Serialize, Deserialize)]
 pub(super) struct HeaderLine {
     #[serde(rename = "vestibule-export")]
     pub(super) header: Header,
 }
 
-/// The line that ends the file.
 #[derive(Serialize, Deserialize)]
 pub(super) struct EndLine {
     pub(super) end: Summary,
 }
 
-/// What went by so far.
+/// The running checksum and counts.
 #[derive(Default)]
 pub(super) struct Tally {
     hash: Sha256,
@@ -81,7 +79,7 @@ impl Tally {
         }
     }
 
-    /// Bytes of whole lines, the last one excepted.
+    /// Adds the bytes of whole lines, except the last one.
     pub(super) fn pass(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
     }
@@ -103,7 +101,7 @@ impl Tally {
     }
 }
 
-/// A file as it is written, some records at a time: never is more of it in memory than that.
+/// Writes an export as a file, some records at a time, which bounds the memory.
 pub struct ExportFile {
     export: Box<dyn Export>,
     tally: Tally,
@@ -117,7 +115,7 @@ enum Next {
 }
 
 impl ExportFile {
-    /// Of what was exported at this moment.
+    /// Begins the file of an export made at `made_at`.
     pub fn new(export: Box<dyn Export>, made_at: Timestamp) -> Self {
         Self {
             export,
@@ -131,7 +129,7 @@ impl ExportFile {
         }
     }
 
-    /// The next lines; none at the end. After an error the file is not to be used.
+    /// Returns the next lines; `None` at the end. After an error the file must be discarded.
     pub async fn lines(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         let mut lines = Vec::new();
         match std::mem::replace(&mut self.next, Next::Nothing) {
@@ -159,7 +157,7 @@ impl ExportFile {
         Ok(Some(lines))
     }
 
-    /// What was written so far.
+    /// The summary of what was written so far.
     pub fn summary(&self) -> Summary {
         self.tally.summary()
     }

@@ -1,7 +1,7 @@
-//! Taking everything out of a store and putting it into another, whatever either is made of.
+//! Export and import: moving all records from one store to another of any kind.
 //!
-//! What goes from one to the other are [`Record`]s: what the gateway knows, not how a store keeps it. [`ExportFile`]
-//! writes them down and [`RecordReader`] reads them: see there for the form of a file.
+//! They travel as [`Record`]s, which do not depend on the store. [`ExportFile`] writes them to a file and
+//! [`RecordReader`] reads it; `file` describes the format.
 
 mod file;
 mod reader;
@@ -18,47 +18,45 @@ pub use salvage::{DamagedStore, Losses, Salvage};
 
 use super::StoreError;
 
-/// Taking everything out: a part of every [`Store`](super::Store).
+/// Export: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait PortableStore: Send + Sync + 'static {
-    /// All records, as they are at one moment between this call and its return; what is written afterwards is not
-    /// in it, and does not wait for it.
+    /// Begins an export of all records as of one moment during this call. Writers do not wait for it.
     async fn export(&self) -> Result<Box<dyn Export>, StoreError>;
 }
 
-/// Records on their way out.
+/// A running export.
 #[async_trait]
 pub trait Export: Send {
-    /// The next records, some hundreds at most; none at the end.
+    /// Returns the next records, some hundreds at most; empty at the end.
     ///
-    /// In the order of [`Record::KINDS`], so that none names another that comes later. After an error there is
-    /// nothing more to be had.
+    /// In the order of [`Record::KINDS`], so that no record refers to a later one. After an error the export
+    /// is over.
     async fn next(&mut self) -> Result<Vec<Record>, StoreError>;
 }
 
-/// A new store that is being filled. It is no store until it is finished: dropped before, or killed, it is as if it had
-/// never been begun.
+/// An import into a new store. Until it is finished there is no store: dropping it, or a crash, undoes it.
 #[async_trait]
 pub trait Import: Send {
-    /// Takes records, in the order in which an [`Export`] gives them. After an error nothing more is taken.
+    /// Inserts records, in the order of an [`Export`]. After an error the import is over.
     async fn put(&mut self, records: Vec<Record>) -> Result<(), PutError>;
 
-    /// Checks all that was put and makes it a store, as a whole; when this returns it is on disk.
+    /// Verifies all records and makes them a store, atomically; durable when it returns.
     async fn finish(self: Box<Self>) -> Result<(), StoreError>;
 }
 
-/// Why records were not taken.
+/// Why records were not inserted.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
-    /// One of them cannot be kept beside those before it.
+    /// A record conflicts with those before it.
     #[error("{why}")]
     Refused {
-        /// Which of those that were handed over.
+        /// The index of the record in the call.
         index: usize,
         /// What is wrong with it.
         why: String,
     },
-    /// The store cannot go on.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,4 +1,4 @@
-//! Reading a file of records, to its end or to what is wrong with it.
+//! Reading of export files, up to the end or the first error.
 
 use std::io::{BufRead, Read};
 
@@ -7,24 +7,24 @@ use serde::Deserialize;
 use super::Record;
 use super::file::{END, EndLine, Header, HeaderLine, Summary, Tally, VERSION};
 
-/// Bytes of a line, at most. The longest are accounts with all terms that they ever agreed to.
+/// The longest line in bytes. The longest lines are accounts with all terms that they ever agreed to.
 const LONGEST_LINE: u64 = 4 << 20;
 
-/// Reads a file a line at a time.
+/// Reads an export file line by line.
 pub struct RecordReader<R> {
     source: R,
     header: Header,
     tally: Tally,
-    /// The line that was read last, from 1.
+    /// The number of the last line read, from 1.
     line: u64,
     ended: bool,
 }
 
-/// What is wrong with a file.
+/// An error in an export file.
 #[derive(Debug, thiserror::Error)]
 #[error("{line}: {why}")]
 pub struct ReadError {
-    /// In which line, from 1.
+    /// The number of the line, from 1.
     pub line: u64,
     /// What is wrong, and what to do.
     pub why: String,
@@ -52,12 +52,12 @@ impl<R: BufRead> RecordReader<R> {
         Ok(reader)
     }
 
-    /// What the first line says.
+    /// The first line.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The next record, and its line. `None` at the end of a file that is whole, and only there.
+    /// Reads the next record, with its line number. `None` only at the end of a file that is complete.
     pub fn record(&mut self) -> Result<Option<(u64, Record)>, ReadError> {
         if self.ended {
             return Ok(None);
@@ -74,7 +74,7 @@ impl<R: BufRead> RecordReader<R> {
         Ok(Some((self.line, record)))
     }
 
-    /// What was read so far.
+    /// The summary of what was read so far.
     pub fn summary(&self) -> Summary {
         self.tally.summary()
     }
@@ -104,7 +104,7 @@ impl<R: BufRead> RecordReader<R> {
         }
     }
 
-    /// The next line with its line break.
+    /// Reads the next line, with its line break.
     fn line(&mut self) -> Result<Vec<u8>, ReadError> {
         self.line += 1;
         let mut line = Vec::new();
@@ -136,7 +136,7 @@ impl<R> std::fmt::Debug for RecordReader<R> {
     }
 }
 
-/// The version is read on its own: a header of another one need not have this one's form.
+/// Parses the version before the rest, because a header of another version may have another form.
 fn header_of(line: &[u8]) -> Result<Header, String> {
     #[derive(Deserialize)]
     struct Versioned {

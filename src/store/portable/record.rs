@@ -1,4 +1,4 @@
-//! What goes from one store to another.
+//! The records of an export: one enum over all kinds.
 
 use std::fmt;
 
@@ -15,43 +15,43 @@ use crate::model::{
     SignatureDigest, Username, WrappedDataKey,
 };
 
-/// One thing that a store keeps. What a store makes for itself, such as what it finds things by, is none.
+/// A record of a store. Derived data such as indexes is not a record.
 ///
-/// Its form is that of version 1 of the file for ever: what changes in the model changes the forms, not the file, or
-/// else the file has another version.
+/// The JSON of version 1 never changes: a change of the model changes the serde mirrors, or else makes a new
+/// version of the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Record {
-    /// How a store spreads the names that belong to nobody. A store that has no use for it makes nothing of it.
+    /// The key of the table of unknown names. A store without such a table ignores it.
     NamesKey(NamesKey),
-    /// What the access keys' secrets are sealed with.
+    /// The wrapped data key.
     DataKey(#[serde(with = "DataKeyForm")] WrappedDataKey),
     /// An account.
     Account(#[serde(with = "AccountForm")] Account),
-    /// A username of an account that is gone, which nobody else gets.
+    /// A username of a removed account, which no other account gets.
     RetiredUsername(#[serde(with = "RetiredForm")] Username),
     /// An access key.
     AccessKey(#[serde(with = "AccessKeyForm")] AccessKey),
-    /// Failures in a row, and a lock.
+    /// The consecutive failures of a subject, and its lock.
     Failures(KeptFailures),
     /// A session.
     Session(#[serde(with = "SessionForm")] Session),
     /// An invitation.
     Invitation(#[serde(with = "InvitationForm")] Invitation),
-    /// A link that was mailed or handed over.
+    /// An e-mail token.
     MailedToken(#[serde(with = "MailedTokenForm")] EmailToken),
-    /// A mail that waits or failed.
+    /// A queued or failed mail.
     Mail(#[serde(with = "MailForm")] QueuedMail),
-    /// What an address was sent of late.
+    /// The recent mails to an address that count against its allowance.
     AddressMails(AddressMails),
-    /// A signature that served.
+    /// A spent signature.
     SpentSignature(SpentSignature),
-    /// An event of the audit log. Those of one moment come in the order in which they happened.
+    /// An event of the audit log. Events of one moment come in the order in which they happened.
     AuditEvent(#[serde(with = "AuditEventForm")] AuditEvent),
 }
 
 impl Record {
-    /// The name of every kind, in the order in which they come.
+    /// The names of all kinds, in the order of an export.
     pub const KINDS: [&str; 13] = [
         "names-key",
         "data-key",
@@ -68,7 +68,7 @@ impl Record {
         "audit-event",
     ];
 
-    /// The name of its kind.
+    /// The name of the record's kind.
     pub fn kind(&self) -> &'static str {
         Self::KINDS[match self {
             Self::NamesKey(_) => 0,
@@ -88,7 +88,7 @@ impl Record {
     }
 }
 
-/// Which one it is, for people; nothing of it that proves anything.
+/// Identifies the record in messages; never prints a secret.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.kind();
@@ -112,11 +112,11 @@ impl fmt::Display for Record {
     }
 }
 
-/// Decides where a store keeps the failures of a name that belongs to nobody.
+/// The key that selects the set of an unknown name in the table of failures.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamesKey {
-    /// Whoever knows it could choose names that push a certain one out.
+    /// The key. Secret, because knowing it allows choosing names that evict a certain one.
     #[serde(with = "base64")]
     pub key: [u8; 32],
 }
@@ -131,48 +131,49 @@ impl fmt::Debug for NamesKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeptFailures {
-    /// Whose.
+    /// The subject.
     #[serde(with = "subject")]
     pub of: LockoutSubject,
-    /// How many.
+    /// The number of failures.
     pub count: u32,
-    /// Its lock, if they led to one.
+    /// The lock, if there is one.
     pub lock: Option<KeptLock>,
-    /// When the last one was counted; of a name that belongs to nobody only.
+    /// When the last failure was counted; for unknown names only.
     pub last: Option<Timestamp>,
 }
 
-/// A lock, by the wall clock. In another store it never lasts longer than it did, nor than locks do there.
+/// A lock, by the wall clock. In another store it lasts no longer than it would have, nor than locks do
+/// there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeptLock {
     /// When it ends.
     pub until: Timestamp,
-    /// How long it lasts from its start.
+    /// Its whole duration.
     pub lasts: SignedDuration,
 }
 
-/// The mails that an address was sent, as far as they count (S23).
+/// The mails to an address that count against its allowance (S23).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddressMails {
-    /// The address, as it is compared: see [`Email::key`](crate::model::Email::key).
+    /// The address, as [`Email::key`](crate::model::Email::key).
     pub address: String,
     /// Each mail, and until when it counts.
     #[serde(with = "mails")]
     pub mails: Vec<(MailId, Timestamp)>,
 }
 
-/// A signature that served.
+/// A spent signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpentSignature {
-    /// Which.
+    /// The digest of the signature.
     pub digest: SignatureDigest,
-    /// Until when it serves nobody; then it is of no use by itself.
+    /// Until when it is remembered; then it is invalid by itself.
     pub until: Timestamp,
 }
 
-/// The form of a retired username.
+/// The serde mirror of a retired username.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RetiredForm {

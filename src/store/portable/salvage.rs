@@ -1,4 +1,4 @@
-//! Taking out of a damaged store what can be read of it.
+//! Salvage: writes what is readable of a damaged store as an export file that an import accepts.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,29 +12,29 @@ use crate::ids::AccountId;
 use crate::model::{AccessKeyId, LockoutSubject, Username};
 use crate::store::StoreError;
 
-/// A store of which some cannot be read.
+/// A store of which some rows may be unreadable.
 #[async_trait]
 pub trait DamagedStore: Send {
-    /// What comes next, in the order of an [`Export`]: records, and a sentence for each thing that cannot be read. None
-    /// at the end. A username that is an account's may come as a retired one too.
+    /// Returns the next records, in the order of an [`Export`], and a sentence for each unreadable thing;
+    /// empty at the end. A username in use may come as a retired one too.
     async fn next(&mut self) -> Result<Vec<Result<Record, String>>, StoreError>;
 }
 
-/// What of a store did not get into a file.
+/// What a salvaged file lacks.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Losses {
-    /// Records, or stretches of them, that cannot be read.
+    /// Unreadable records, or ranges of them.
     pub unreadable: u64,
-    /// Records that could be read and are of no use without one that could not.
+    /// Readable records left out because they refer to one that is not.
     pub left_out: u64,
-    /// What they are, a sentence each, at most [`LOSSES_TOLD`](Self::LOSSES_TOLD).
+    /// A sentence for each, at most [`LOSSES_TOLD`](Self::LOSSES_TOLD).
     pub faults: Vec<String>,
 }
 
-/// A file of what can be read, which an import takes: no record in it names one that is not.
+/// A salvaged export file, in which no record refers to a missing one.
 #[derive(Debug)]
 pub struct Salvage {
-    /// The file, as it is written.
+    /// The file to write.
     pub file: ExportFile,
     losses: Arc<Mutex<Losses>>,
 }
@@ -49,7 +49,7 @@ struct SoundRecords {
 }
 
 impl Losses {
-    /// How many losses are told one by one.
+    /// Losses reported one by one.
     pub const LOSSES_TOLD: usize = 100;
 
     fn report(&mut self, fault: String) {
@@ -60,7 +60,7 @@ impl Losses {
 }
 
 impl Salvage {
-    /// Of what is read from now on.
+    /// Begins the salvage of a store.
     pub fn new(from: Box<dyn DamagedStore>, made_at: Timestamp) -> Self {
         let losses = Arc::<Mutex<Losses>>::default();
         let sound = SoundRecords {
@@ -108,7 +108,7 @@ impl Export for SoundRecords {
 }
 
 impl SoundRecords {
-    /// The record, if those before it are there that it needs.
+    /// Returns the record if all records that it refers to were readable.
     fn check(&mut self, record: Record) -> Option<Record> {
         let is_sound = match &record {
             Record::DataKey(_) => {

@@ -1,7 +1,7 @@
-//! How what the model has no form for, or might one day have another form for, is written in a file.
+//! Serde mirrors of the model types; they pin version 1 of the export format.
 //!
-//! Each of these is the model's type, field for field: the compiler refuses one in which a field is missing. What a
-//! form looks like on disk is held by `tests/vectors/export-1.jsonl`.
+//! Each mirrors its type field by field, so the compiler reports a missing field. The JSON is pinned by
+//! `tests/vectors/export-1.jsonl`.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -194,7 +194,7 @@ pub(super) struct AuditEventForm {
     detail: Option<String>,
 }
 
-/// Bytes in base64url.
+/// Bytes as base64url.
 pub(super) mod base64 {
     use ::base64::Engine as _;
     use ::base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -220,7 +220,7 @@ pub(super) mod base64 {
     }
 }
 
-/// Whose failures are counted.
+/// The subject of failures.
 pub(super) mod subject {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -232,7 +232,7 @@ pub(super) mod subject {
     enum FailuresOfForm {
         Account(AccountId),
         AccessKey(AccessKeyId),
-        /// SHA-256 of a name that belongs to nobody.
+        /// SHA-256 of an unknown name.
         Name(#[serde(with = "super::base64")] [u8; 32]),
     }
 

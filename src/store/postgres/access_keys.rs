@@ -1,4 +1,4 @@
-//! Access keys, and the key that their secrets are sealed with.
+//! Access keys and the wrapped data key.
 
 use std::collections::HashMap;
 
@@ -110,7 +110,7 @@ async fn create(
     Ok(CreateAccessKey::Created)
 }
 
-/// Keeps an access key that is new.
+/// Inserts a new access key.
 pub(super) async fn insert(
     client: &impl GenericClient,
     access_key: &AccessKey,
@@ -130,7 +130,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Those of an account, or all, in the order they were made.
+/// The access keys of an account, or all, in order of creation.
 async fn list(
     client: &impl GenericClient,
     of: Option<AccountId>,
@@ -161,7 +161,7 @@ async fn set_disabled(
     Ok(Some(access_key))
 }
 
-/// Removes one and the sessions that were begun with it; its failures go with it.
+/// Removes an access key and the sessions that it began. Its failure counter is removed by the foreign key.
 async fn revoke(tx: &Transaction<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, OperationError> {
     lock_owner(tx, id).await?;
     let sql = "DELETE FROM access_key WHERE id = $1 RETURNING id, version, record";
@@ -173,16 +173,17 @@ async fn revoke(tx: &Transaction<'_>, id: AccessKeyId) -> Result<Option<AccessKe
     Ok(Some(access_key))
 }
 
-/// Has nobody remove an access key's account until the transaction ends: whoever does holds the account first, and then
-/// waits for the key and for sessions in any order.
+/// Locks the key's account against removal until the transaction ends. A removal locks the account first and
+/// then keys and sessions in any order, so every other operation must lock the account first too, or they
+/// could deadlock.
 async fn lock_owner(tx: &Transaction<'_>, id: AccessKeyId) -> Result<(), OperationError> {
     let sql = "SELECT FROM account WHERE id = (SELECT account FROM access_key WHERE id = $1) FOR KEY SHARE";
     query_opt(tx, sql, &[&id.as_str()]).await?;
     Ok(())
 }
 
-/// Whether an account has an access key that is switched on. Until the transaction ends nobody removes it or switches it
-/// off.
+/// Returns whether the account has this access key, enabled; locks the key against removal and disabling
+/// until the transaction ends.
 pub(super) async fn is_switched_on(
     tx: &Transaction<'_>,
     id: AccessKeyId,
@@ -194,7 +195,7 @@ pub(super) async fn is_switched_on(
     Ok(access_key.is_some_and(|key| key.account == account && !key.disabled))
 }
 
-/// Notes last uses, never back in time.
+/// Records last uses; an earlier use never replaces a later one.
 async fn touch(tx: &Transaction<'_>, uses: &[(AccessKeyId, KeyUse)]) -> Result<(), OperationError> {
     let mut uses_of: HashMap<AccessKeyId, Vec<&KeyUse>> = HashMap::new();
     for (id, last) in uses {
@@ -215,7 +216,7 @@ async fn touch(tx: &Transaction<'_>, uses: &[(AccessKeyId, KeyUse)]) -> Result<(
     replace(tx, &changed).await
 }
 
-/// Those of the access keys that are there, which nobody else changes until the transaction ends.
+/// Loads and locks the access keys that exist, in one order against deadlocks.
 async fn lock(tx: &Transaction<'_>, ids: &[AccessKeyId]) -> Result<Vec<AccessKey>, OperationError> {
     let ids: Vec<_> = ids.iter().map(AccessKeyId::as_str).collect();
     let sql = "SELECT id, version, record FROM access_key WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
@@ -264,7 +265,7 @@ async fn replace_data_key(
     Ok(true)
 }
 
-/// Keeps the data key where there is none.
+/// Inserts the wrapped data key where there is none.
 pub(super) async fn insert_data_key(
     client: &impl GenericClient,
     new: &WrappedDataKey,

@@ -1,4 +1,4 @@
-//! Accounts, and what goes with them.
+//! Accounts, their usernames and search terms.
 
 use std::collections::HashSet;
 
@@ -103,10 +103,10 @@ impl AccountStore for PostgresStore {
     }
 }
 
-/// The lock on who is in the guarded group: `vest`, and the second of what Vestibule locks.
+/// The advisory lock on the guarded group's membership: `vest`, and the second of Vestibule's locks.
 const GUARD: (i32, i32) = (0x7665_7374, 2);
 
-/// Characters of a term that are kept: an index takes no text of any length.
+/// Characters of a search term that are stored: an index entry has a limited size.
 const TERM: usize = 256;
 
 async fn create(
@@ -117,13 +117,15 @@ async fn create(
     new_mails: &[Mail],
     now: Timestamp,
 ) -> Result<CreateAccount, OperationError> {
-    // Whoever has no good invitation is not told which addresses and usernames exist.
+    // Checked first: without a valid invitation the outcome must not reveal which addresses and usernames
+    // exist (S16).
     if let Some(digest) = invitation
         && !invitations::lock_if_it_serves(tx, &digest, &account.email, verified_only, now).await?
     {
         return Ok(CreateAccount::InvitationVoid);
     }
-    // Somebody who takes one of them at this moment makes the insertion fail; another try finds it here.
+    // If one of them is taken concurrently, the insertion fails on a unique constraint, and the retry finds
+    // it here.
     if is_address_taken(tx, &account.email).await? {
         return Ok(CreateAccount::EmailTaken);
     }
@@ -143,12 +145,12 @@ async fn create(
     Ok(CreateAccount::Created)
 }
 
-/// Creates accounts in as many statements as one account takes.
+/// Creates accounts with as many statements as for one.
 async fn create_all(
     tx: &Transaction<'_>,
     accounts: &[Account],
 ) -> Result<Vec<CreateAccount>, OperationError> {
-    // As above: somebody who takes one of them at this moment makes the insertion fail.
+    // A concurrent insertion fails on a unique constraint, as in `create`.
     let addresses: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
     let sql = "SELECT email FROM account WHERE email = ANY($1)";
     let mut taken_addresses = column_of(tx, sql, &addresses).await?;
@@ -183,7 +185,7 @@ async fn column_of(
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// Keeps new accounts that have had no username before.
+/// Inserts new accounts that have no former usernames.
 async fn insert_all(tx: &Transaction<'_>, accounts: &[Account]) -> Result<(), OperationError> {
     let ids: Vec<_> = accounts
         .iter()
@@ -235,7 +237,7 @@ async fn insert_all(tx: &Transaction<'_>, accounts: &[Account]) -> Result<(), Op
     Ok(())
 }
 
-/// Keeps an account that is new, with all that it is found by, in one statement.
+/// Inserts a new account with its usernames and search terms, in one statement.
 pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Result<(), OperationError> {
     let (version, record) = encode(account)?;
     let usernames = account.former_usernames.iter().chain([&account.username]);
@@ -284,7 +286,7 @@ async fn by_username(
     Ok(owner.filter(|owner| owner.username == *username))
 }
 
-/// Up to `limit` accounts in the order of their ids, from the one after `after`.
+/// Up to `limit` accounts ordered by id, starting after `after`.
 async fn list(
     client: &impl GenericClient,
     after: Option<AccountId>,
@@ -297,7 +299,7 @@ async fn list(
     rows.iter().map(read_found).collect()
 }
 
-/// Whether anybody is in the group who may sign in, other than `but`.
+/// Returns whether the group has an active member other than `but`.
 pub(super) async fn has_active_members(
     client: &impl GenericClient,
     guarded: &GuardedGroup,
@@ -315,7 +317,7 @@ pub(super) async fn has_active_members(
     .await
 }
 
-/// The accounts in a group, in the order of their ids.
+/// The accounts in a group, ordered by id.
 async fn members(client: &impl GenericClient, group: &str) -> Result<Vec<Account>, OperationError> {
     let sql = "SELECT id, version, record FROM account WHERE groups @> ARRAY[$1::text] ORDER BY id";
     query(client, sql, &[&group])
@@ -325,14 +327,15 @@ async fn members(client: &impl GenericClient, group: &str) -> Result<Vec<Account
         .collect()
 }
 
-/// The account, which nobody else changes until the transaction ends; nor is anything made that is its.
+/// Loads and locks an account until the transaction ends: against changes, and against new rows that refer to
+/// it.
 pub(super) async fn lock(tx: &Transaction<'_>, id: AccountId) -> Result<Option<Account>, OperationError> {
     let sql = "SELECT version, record FROM account WHERE id = $1 FOR UPDATE";
     let row = query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?;
     row.map(|row| read(&row, id)).transpose()
 }
 
-/// Applies an edit to an account as it is; a new password ends its sessions, except `spared`.
+/// Applies an edit to the current account. A new password ends its sessions, except `spared`.
 async fn edit(
     tx: &Transaction<'_>,
     id: AccountId,
@@ -372,8 +375,8 @@ async fn edit(
     Ok(change.into())
 }
 
-/// Writes an account, which is locked, in place of what it was; voids tokens and withdraws mails that the change makes
-/// useless.
+/// Replaces a locked account and updates its search terms. Voids tokens and withdraws mails that the change
+/// makes invalid.
 pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountTransition) -> Result<(), OperationError> {
     let AccountTransition { before, after } = change;
     let (id, (version, record)) = (uuid(after.id.as_bytes()), encode(after)?);
@@ -393,7 +396,7 @@ pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountTransition) ->
     if let Some(username) = change.new_username()
         && !before.former_usernames.contains(username)
     {
-        // The row of the former one stays: it is the account's for ever.
+        // The row of the former username stays, so that no other account can take it (S53).
         let sql = "INSERT INTO username (username, account) VALUES ($1, $2)";
         execute(tx, sql, &[&username.as_str(), &id]).await?;
     }
@@ -414,7 +417,7 @@ pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountTransition) ->
     Ok(())
 }
 
-/// With an account goes what refers to it; its usernames stay, as nobody's.
+/// Deletes an account. Foreign keys remove what refers to it; its usernames stay, without an account (S53).
 async fn delete(
     tx: &Transaction<'_>,
     id: AccountId,
@@ -430,7 +433,8 @@ async fn delete(
     Ok(DeleteAccount::Deleted)
 }
 
-/// Whether another account has the address. Only for whoever has not.
+/// Returns whether an account has the address; to be asked only for an address that the account at hand does
+/// not have.
 pub(super) async fn is_address_taken(tx: &Transaction<'_>, email: &Email) -> Result<bool, OperationError> {
     let sql = "SELECT EXISTS (SELECT FROM account WHERE email = $1)";
     query_value(tx, sql, &[&email.key()]).await
@@ -445,8 +449,8 @@ async fn is_own_or_free(
     query_value(tx, sql, &[&username.as_str(), &uuid(id.as_bytes())]).await
 }
 
-/// Whether an active member of the group is its last one. Until the transaction ends nobody else who asks this gets an
-/// answer.
+/// Returns whether `member` is the group's last active member. Takes the advisory lock [`GUARD`] until the
+/// transaction ends, so that two last members cannot leave at once.
 async fn is_last(
     tx: &Transaction<'_>,
     member: AccountId,
@@ -457,12 +461,12 @@ async fn is_last(
     Ok(!has_active_members(tx, guarded, Some(member)).await?)
 }
 
-/// Its groups, as their column has them.
+/// The account's groups as its column has them.
 pub(super) fn groups(account: &Account) -> Vec<&str> {
     account.groups.iter().map(String::as_str).collect()
 }
 
-/// What it is found by, as the rows have it, each once and in order.
+/// The account's search terms as their rows have them: each once, in order.
 pub(super) fn terms(account: &Account) -> Vec<String> {
     let mut terms: Vec<String> = AccountFilter::terms(account)
         .into_iter()
@@ -472,7 +476,7 @@ pub(super) fn terms(account: &Account) -> Vec<String> {
     terms
 }
 
-/// The account in a row with its id.
+/// Decodes the account of a row that has its id.
 pub(super) fn read_found(row: &Row) -> Result<Account, OperationError> {
     read(row, super::row::account_of(row, "id")?)
 }

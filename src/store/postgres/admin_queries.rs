@@ -1,4 +1,4 @@
-//! Looking for accounts and locks.
+//! Administrators' queries for accounts, a mail and locks.
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -42,7 +42,7 @@ impl AdminQueryStore for PostgresStore {
     }
 }
 
-/// Where a page ends: at a term, if a text is looked for, and an account.
+/// The end of a page: the last search term, empty without a text, and the account.
 struct AccountCursor {
     term: String,
     account: Uuid,
@@ -70,10 +70,10 @@ async fn find(
     limit: usize,
 ) -> Result<AccountPage, OperationError> {
     let status = filter.status.map(AccountStatus::as_str);
-    // One more tells whether there is another page.
+    // One row more than asked for tells whether there is another page.
     let more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut rows = if let Some(prefix) = filter.prefix() {
-        // An account that is found by several of its terms is shown by the first of them.
+        // An account with several matching terms is listed once, under the first.
         let sql = "SELECT term, id, version, record FROM account_term JOIN account ON id = account
             WHERE term >= $1 AND term < $1 || chr(1114111)
               AND ($3::uuid IS NULL OR (term, id) > ($2, $3))
@@ -81,7 +81,7 @@ async fn find(
                   AND earlier.term >= $1 AND earlier.term < account_term.term)
               AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR groups @> ARRAY[$5])
             ORDER BY term, id LIMIT $6";
-        // One of another search leads nowhere.
+        // A cursor of another query is ignored.
         let after = after.filter(|after| after.term.starts_with(&prefix));
         let (term, account) = after.map(|after| (after.term, after.account)).unzip();
         let params: Params<'_> = &[&prefix, &term, &account, &status, &filter.group, &more];

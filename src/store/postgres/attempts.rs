@@ -1,8 +1,9 @@
-//! Failed attempts and locks.
+//! Failure counters and locks, by subject.
 //!
-//! A known account or access key has a row of its own, which goes with it; names that belong to nobody share a table.
-//! Whoever counts has locked the account, the key or the name's set before, so each attempt sees those before it. How
-//! long a lock lasts is measured by this process's monotonic clock, so that is no matter of one statement's.
+//! An existing account or access key has a row of its own, removed with it; unknown names share a table of
+//! bounded size. A counting operation first locks the account, the key or the name's set, so attempts are
+//! serialised. The duration of a lock is measured by this process's monotonic clock, so counting is not one
+//! SQL statement.
 
 use std::time::Duration;
 
@@ -66,26 +67,26 @@ impl AttemptStore for PostgresStore {
     }
 }
 
-/// The first number of the locks on sets of names: `name`.
+/// The first number of the advisory locks on sets of names: `name`.
 const NAMES: i32 = 0x6e61_6d65;
 
-/// Counts, and knows where.
+/// Counts failures and finds the row of each subject.
 #[derive(Clone, Debug)]
 pub(super) struct Attempts {
     pub(super) counting: AttemptCounter,
     pub(super) names_key: [u8; 32],
 }
 
-/// Whose row of failures.
+/// The key of a row of failures.
 pub(super) enum AttemptKey {
     Account(AccountId),
     AccessKey(AccessKeyId),
-    /// In a set that it shares with other names.
+    /// An unknown name: its set and digest.
     Name(u16, [u8; 32]),
 }
 
 impl Attempts {
-    /// Counts an attempt, unless the subject is locked.
+    /// Counts an attempt as a failure, unless the subject is locked.
     pub(super) async fn record(
         &self,
         tx: &Transaction<'_>,
@@ -108,8 +109,8 @@ impl Attempts {
         Ok(counted.attempt())
     }
 
-    /// For how long a subject is locked, as far as one look tells. Nothing is written for whoever is: to lock an account's
-    /// row is to write, and by the time that takes it would be told that there is one (S13).
+    /// Returns how long the subject is locked, by a read alone. A locked subject causes no write: the row
+    /// lock on an account would be one, and its time would reveal that the account exists (S13).
     async fn seen_locked(
         &self,
         tx: &Transaction<'_>,
@@ -125,7 +126,7 @@ impl Attempts {
         Ok(failures.and_then(|failures| self.counting.left(&failures, policy)))
     }
 
-    /// Forgets failures and lock.
+    /// Removes a subject's failures and lock.
     pub(super) async fn clear(
         &self,
         tx: &Transaction<'_>,
@@ -134,7 +135,7 @@ impl Attempts {
         self.lock(tx, subject).await?.remove(tx).await
     }
 
-    /// Takes an attempt back.
+    /// Takes back one counted attempt.
     pub(super) async fn withdraw(
         &self,
         tx: &Transaction<'_>,
@@ -151,7 +152,7 @@ impl Attempts {
         }
     }
 
-    /// For how long the subject is still locked.
+    /// Returns how long the subject is still locked.
     pub(super) async fn locked_for(
         &self,
         client: &impl GenericClient,
@@ -162,7 +163,7 @@ impl Attempts {
         Ok(failures.and_then(|failures| self.counting.left(&failures, policy)))
     }
 
-    /// The locks that are in force.
+    /// All locks in force.
     pub(super) async fn locks(
         &self,
         client: &impl GenericClient,
@@ -194,7 +195,7 @@ impl Attempts {
         Ok(locks)
     }
 
-    /// Where a subject's failures are, which nobody else reads or writes until the transaction ends.
+    /// Finds the row of a subject and locks it against other operations until the transaction ends.
     async fn lock(
         &self,
         tx: &Transaction<'_>,
@@ -208,8 +209,8 @@ impl Attempts {
         Ok(place)
     }
 
-    /// Where a subject's failures are. An account that was removed meanwhile has no row of its own: what is tried there
-    /// counts like what is tried at an unknown name. So does an access key that does not exist.
+    /// Finds the row of a subject. An account or access key that does not exist is counted like an unknown
+    /// name. `locked` is the locking clause of the query.
     async fn find(
         &self,
         client: &impl GenericClient,
@@ -250,7 +251,7 @@ impl Attempts {
     }
 }
 
-/// Lets another name of a set go if there is no room for one more.
+/// Evicts a name of the set if it has no room for one more.
 pub(super) async fn make_room(
     counting: &AttemptCounter,
     client: &impl GenericClient,
@@ -294,7 +295,7 @@ impl AttemptKey {
         row.map(|row| decode(&row, || "failures".to_owned())).transpose()
     }
 
-    /// Keeps failures where there are none.
+    /// Inserts failures where there are none.
     pub(super) async fn insert(
         &self,
         client: &impl GenericClient,

@@ -1,4 +1,4 @@
-//! The audit log: events by time, and for each subject its events by time.
+//! The audit log: events by time, and an index of them by subject and time.
 
 use std::sync::Arc;
 
@@ -15,24 +15,24 @@ use super::row::{Json, decode, encode, execute, query, query_value};
 use crate::model::{AuditCursor, AuditEvent};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject, StoreError};
 
-/// Events that one read looks at, at most: some tens of milliseconds.
+/// Events that one read examines, at most: some tens of milliseconds.
 const LOOKS: usize = 10_000;
 
-/// Events that are read at once.
+/// Events fetched by one query.
 const PIECE: usize = 500;
 
-/// How many more than wanted one append removes: more than it adds, so that a lowered bound is reached in time, and
-/// bounded, so that nobody waits long for it.
+/// Events that one append removes at most. More than it adds, so that a lowered bound is reached in time;
+/// bounded, so that an append stays short.
 const REMOVED_AT_ONCE: usize = 512;
 
-/// Knows how many events there are, and has them added one after another.
+/// Counts the stored events; its lock serialises appends.
 #[derive(Clone, Debug)]
 pub(super) struct AuditLog {
     count: Arc<Mutex<usize>>,
 }
 
 impl AuditLog {
-    /// Counts those that are there.
+    /// Counts the stored events.
     pub(super) async fn open(client: &impl GenericClient) -> Result<Self, OperationError> {
         Ok(Self {
             count: Arc::new(Mutex::new(count(client).await?)),
@@ -80,7 +80,7 @@ impl AuditStore for PostgresStore {
     }
 }
 
-/// Adds events in this order and removes the oldest. How many it removed.
+/// Appends events in this order and removes the oldest `excess`. Returns how many it removed.
 async fn append(tx: &Transaction<'_>, events: &[AuditEvent], excess: usize) -> Result<usize, OperationError> {
     insert(tx, events).await?;
     if excess == 0 {
@@ -91,7 +91,7 @@ async fn append(tx: &Transaction<'_>, events: &[AuditEvent], excess: usize) -> R
     execute(tx, sql, &[&i64::try_from(excess).unwrap_or(i64::MAX)]).await
 }
 
-/// Keeps events, with all that they are found by.
+/// Inserts events and their index rows.
 pub(super) async fn insert(client: &impl GenericClient, events: &[AuditEvent]) -> Result<(), OperationError> {
     let sql = "SELECT nextval('audit_number') FROM generate_series(1, $1)";
     let numbers = query(client, sql, &[&i32::try_from(events.len()).unwrap_or(i32::MAX)]).await?;
@@ -119,7 +119,7 @@ pub(super) async fn insert(client: &impl GenericClient, events: &[AuditEvent]) -
     Ok(())
 }
 
-/// How many went, and how many are left.
+/// Removes older events. Returns how many it removed and how many are left.
 async fn prune(tx: &Transaction<'_>, before: i64) -> Result<(usize, usize), OperationError> {
     let removed = execute(tx, "DELETE FROM audit_event WHERE micros < $1", &[&before]).await?;
     Ok((removed, count(tx).await?))
@@ -130,7 +130,7 @@ async fn count(client: &impl GenericClient) -> Result<usize, OperationError> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// Reads along the log, or along the events of the subjects, each once.
+/// Reads the log, or the events of the filter's subjects, each once.
 async fn read(
     client: &impl GenericClient,
     filter: &AuditFilter,
@@ -166,7 +166,7 @@ async fn read(
     Ok(page)
 }
 
-/// The next events of the time that is wanted, and of the subjects if any is.
+/// Fetches the next events in the filter's time range, and of its subjects if it names any.
 async fn piece(
     client: &impl GenericClient,
     filter: &AuditFilter,
@@ -179,7 +179,8 @@ async fn piece(
     };
     let after = after.map_or(first, |place| (column(place.micros), column(place.number)));
     let from = filter.from.map_or(0, |from| column(AuditCursor::at(from).micros));
-    // Itself included: a place knows no less than a microsecond.
+    // Inclusive, because a position has no finer resolution than a microsecond; the filter itself cuts off
+    // the rest.
     let until = filter
         .until
         .map_or(i64::MAX, |until| column(AuditCursor::at(until).micros));
@@ -203,7 +204,7 @@ async fn piece(
     query(client, &sql, &[&after.0, &after.1, &from, &until, &about]).await
 }
 
-/// Of a name, an account or a request, as its rows have it.
+/// The digest that stands for a subject in its column: 128 bits of SHA-256.
 pub(super) fn digest(subject: &AuditSubject) -> Vec<u8> {
     let digest = match subject {
         AuditSubject::Account(id) => Sha256::new_with_prefix(b"account\0").chain_update(id.as_bytes()),
@@ -213,7 +214,7 @@ pub(super) fn digest(subject: &AuditSubject) -> Vec<u8> {
     digest.finalize()[..16].to_vec()
 }
 
-/// The place of the event in a row.
+/// The cursor of the event in a row.
 pub(super) fn place(row: &Row) -> Result<AuditCursor, OperationError> {
     let (micros, number): (i64, i64) = (row.try_get("micros")?, row.try_get("number")?);
     Ok(AuditCursor {
@@ -222,7 +223,7 @@ pub(super) fn place(row: &Row) -> Result<AuditCursor, OperationError> {
     })
 }
 
-/// An event, for people.
+/// Names an event for error messages.
 pub(super) fn cursor_name(cursor: AuditCursor) -> String {
     format!("event {} of the audit log", cursor.number)
 }

@@ -1,4 +1,4 @@
-//! A database, and how its server is reached.
+//! Connections: the address of a database, TLS, time limits and the pool.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,52 +19,52 @@ use crate::secret::Secret;
 use crate::store::StoreError;
 use crate::trust_anchors::read_trust_anchors;
 
-/// What of the database is Vestibule's.
+/// The schema of Vestibule's tables.
 pub(super) const SCHEMA: &str = "vestibule";
 
-/// How the server treats a connection. It soon notices that a machine at this end is gone: or the lock of a gateway that
-/// was there would keep out for hours the one that takes its place.
+/// Options of the server's end of a connection. With these the server soon drops a client whose machine is
+/// gone; otherwise the instance lock of a dead gateway would keep out its successor for hours.
 const OPTIONS: &str = "-c search_path=vestibule -c client_min_messages=warning -c tcp_keepalives_idle=10 \
      -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 -c tcp_user_timeout=20000";
 
-/// For how long somebody waits for a connection that is free, and for a new one to be made.
+/// How long an operation waits for a free connection, and how long opening one may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// After how long without an answer a connection is given up: what is sent, and what is idle.
+/// How long sent data may stay unacknowledged, and how long a connection may be idle before TCP probes it.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// Connections for operations, at most.
 const CONNECTIONS: usize = 8;
 
-/// Where a database is, and who asks for it.
+/// The address of a database and the credentials for it.
 #[derive(Clone, Debug)]
 pub struct DatabaseServer {
-    /// Its host, or the folder of its socket, which begins with `/`.
+    /// The host, or the directory of the server's Unix socket, beginning with `/`.
     pub host: String,
-    /// Its port; also the number in the name of its socket.
+    /// The port; also part of the socket's file name.
     pub port: u16,
     /// The role.
     pub user: String,
-    /// The role's password, if it has to prove itself with one.
+    /// The role's password, if it needs one.
     pub password: Option<Secret<String>>,
-    /// The database.
+    /// The name of the database.
     pub database: String,
-    /// Whether it is spoken to through TLS, and whose certificates are good.
+    /// Whether connections use TLS, and which authorities are trusted.
     pub tls: DatabaseTls,
 }
 
-/// How a server proves itself.
+/// How connections are encrypted and the server is authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseTls {
-    /// Not at all, and nothing is encrypted.
+    /// Without TLS.
     Off,
-    /// By a certificate for its name from an authority that the system trusts.
+    /// TLS with a certificate for the server's name from an authority that the system trusts.
     SystemRoots,
-    /// By one from an authority in this file (PEM).
+    /// TLS with a certificate from an authority in this file (PEM).
     Roots(PathBuf),
 }
 
-/// Makes connections.
+/// Opens connections to one database.
 #[derive(Clone)]
 pub(super) struct Connector {
     config: Config,
@@ -72,7 +72,6 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// To this database.
     pub(super) fn new(server: &DatabaseServer) -> Result<Self, StoreError> {
         let mut config = Config::new();
         config
@@ -100,18 +99,18 @@ impl Connector {
         })
     }
 
-    /// Connections that operations share.
+    /// Makes the pool that operations share.
     pub(super) fn pool(&self) -> Result<Pool, StoreError> {
         self.pool_of(CONNECTIONS)
     }
 
-    /// A connection for somebody alone; it ends when it is dropped.
+    /// Opens a connection outside the pool; it closes when dropped.
     pub(super) async fn connect(&self) -> Result<Object, OperationError> {
-        // What comes from a pool that is gone by then is not kept.
+        // The pool of this connection is dropped at once, so it does not return there.
         Ok(self.pool_of(1)?.get().await?)
     }
 
-    /// A connection for somebody who has to know when it ends: the task ends then.
+    /// Opens a connection outside the pool, with a task that ends when the connection does.
     pub(super) async fn dial(&self) -> Result<(Client, JoinHandle<()>), OperationError> {
         let (client, connection) = self.config.connect(self.tls.clone()).await?;
         let ended = tokio::spawn(async move {

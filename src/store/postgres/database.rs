@@ -1,8 +1,8 @@
-//! The database, as operations see it.
+//! Transactions on the database: retries, time limits and the check of preconditions.
 //!
-//! An operation that changes something is one transaction. Whatever it decides by, it has locked before: the row of the
-//! account that all else hangs on, or the row that it is about. So it runs at PostgreSQL's default level, and is begun
-//! anew only where a unique name was taken, or rows were locked crosswise, at that very moment.
+//! A changing operation is one transaction that first locks what it decides by: the row that it is about, or
+//! its account's. So PostgreSQL's default isolation level is enough; a transaction is retried only after a
+//! unique violation, a deadlock or a serialisation failure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,28 +19,28 @@ use crate::model::TokenDigest;
 use crate::store::rules::GuardedGroup;
 use crate::store::{Precondition, StoreError};
 
-/// How long an operation takes at most.
+/// The longest time for an operation.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// The same where it may be about everything that is kept.
+/// The longest time for an operation over all rows of a kind.
 const LONGEST_OF_ALL: Duration = Duration::from_mins(5);
 
-/// How often an operation is begun.
+/// Attempts at a transaction, at most.
 const TRIES: u32 = 20;
 
-/// What is done within a transaction.
+/// The work of a transaction. A function pointer, since a retry runs it again.
 pub(super) type Work<A, T> =
     for<'t> fn(&'t Transaction<'t>, &'t A) -> BoxFuture<'t, Result<T, OperationError>>;
 
-/// Connections, for as long as nobody else uses the store.
+/// The pool of connections, usable while the instance lock is held.
 #[derive(Clone, Debug)]
 pub(super) struct Database {
     connector: Connector,
     pool: Pool,
     lock: InstanceLock,
-    /// Compared within each transaction.
+    /// Checked inside each transaction.
     precondition: Option<Arc<Precondition>>,
-    /// Whether nobody may sign in whose address is not verified.
+    /// Whether only accounts with a verified address count as active.
     pub(super) verified_only: bool,
 }
 
@@ -55,7 +55,7 @@ impl Database {
         })
     }
 
-    /// The same connections, whose transactions fail once the precondition does not hold any more.
+    /// Makes a handle on these connections whose transactions fail once the precondition no longer holds.
     pub(super) fn with_precondition(&self, precondition: Precondition) -> Self {
         Self {
             precondition: Some(Arc::new(precondition)),
@@ -63,7 +63,8 @@ impl Database {
         }
     }
 
-    /// The same connections; see [`Store::with_verified_only`](crate::store::Store::with_verified_only).
+    /// Makes a handle on these connections; see
+    /// [`Store::with_verified_only`](crate::store::Store::with_verified_only).
     pub(super) fn with_verified_only(&self, verified_only: bool) -> Self {
         Self {
             verified_only,
@@ -71,7 +72,7 @@ impl Database {
         }
     }
 
-    /// The group, for an operation through this handle.
+    /// Makes the guarded group for operations through this handle.
     pub(super) fn guarded(&self, group: &str) -> GuardedGroup {
         GuardedGroup {
             group: group.to_owned(),
@@ -84,12 +85,12 @@ impl Database {
         Precondition::spared_session(self.precondition.as_deref(), account)
     }
 
-    /// An error while somebody else may use the store.
+    /// Fails unless this process holds the instance lock.
     pub(super) fn require_lock(&self) -> Result<(), StoreError> {
         self.lock.require()
     }
 
-    /// Does one thing, or nothing. A caller that stops waiting does not stop it.
+    /// Runs a transaction, with retries. Dropping the future does not cancel it.
     pub(super) async fn transact<A, T>(&self, arguments: A, work: Work<A, T>) -> Result<T, StoreError>
     where
         A: Send + Sync + 'static,
@@ -113,7 +114,7 @@ impl Database {
         Ok(outcome.unwrap_or_else(|_| Err(unavailable("an operation did not finish")))?)
     }
 
-    /// Reads something, or has statements done of which each is whole by itself.
+    /// Runs reads, or statements of which each is atomic by itself.
     pub(super) async fn with<T>(
         &self,
         work: impl AsyncFnOnce(&Object) -> Result<T, OperationError>,
@@ -121,7 +122,7 @@ impl Database {
         self.within(LONGEST, work).await
     }
 
-    /// The same with everything of a kind.
+    /// As [`with`](Self::with), for all rows of a kind.
     pub(super) async fn with_all<T>(
         &self,
         work: impl AsyncFnOnce(&Object) -> Result<T, OperationError>,
@@ -139,12 +140,12 @@ impl Database {
         if let Ok(outcome) = tokio::time::timeout(limit, work(&client)).await {
             return Ok(outcome?);
         }
-        // Whoever had it next would wait for the same answer.
+        // The connection is dropped, since its next user would wait for this response.
         drop(Object::take(client));
         Err(too_slow(limit).into())
     }
 
-    /// All of the store as it is now, on a connection that reads nothing else until it is dropped.
+    /// Begins a read-only snapshot of the whole store, on a connection of its own.
     pub(super) async fn snapshot(&self) -> Result<Object, StoreError> {
         self.lock.require()?;
         let client = self.connector.connect().await?;
@@ -177,8 +178,8 @@ async fn attempt<A, T>(
     Err(too_slow(LONGEST))
 }
 
-/// Compares the precondition with rows that nobody else changes until the transaction ends. The account is locked as an
-/// operation on it would lock it: one that had shared it could not, if somebody else had done the same.
+/// Checks the precondition under locks that last until the transaction ends. Takes the account's exclusive
+/// lock at once: two transactions that upgraded a shared one would deadlock.
 async fn require(tx: &Transaction<'_>, precondition: &Precondition) -> Result<(), OperationError> {
     let account = accounts::lock(tx, precondition.account).await?;
     let session = sessions::share(tx, &precondition.session).await?;

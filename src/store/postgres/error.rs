@@ -1,4 +1,4 @@
-//! What can go wrong between here and the database, and what callers are told.
+//! Errors of operations, and their conversion to [`StoreError`].
 
 use std::error::Error as _;
 
@@ -6,12 +6,12 @@ use tokio_postgres::error::SqlState;
 
 use crate::store::StoreError;
 
-/// Why an operation came to nothing.
+/// Why an operation failed.
 #[derive(Debug)]
 pub(super) enum OperationError {
-    /// The database, or the way to it.
+    /// An error of the database or of the connection.
     Database(tokio_postgres::Error),
-    /// What is in it, or this program.
+    /// An error of the stored data or of this program.
     Store(StoreError),
 }
 
@@ -20,8 +20,8 @@ pub(super) fn unavailable(why: impl Into<String>) -> OperationError {
 }
 
 impl OperationError {
-    /// Whether the operation did nothing because somebody else was at the same rows at that moment, and may be tried
-    /// again: what it then finds decides.
+    /// Returns whether the operation changed nothing because of a concurrent one, so that a retry may
+    /// succeed.
     pub(super) fn is_conflict(&self) -> bool {
         self.code().is_some_and(|code| {
             [
@@ -33,7 +33,7 @@ impl OperationError {
         })
     }
 
-    /// What the server says that it is.
+    /// The server's code of the error.
     pub(super) fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Database(error) => error.code(),
@@ -41,7 +41,7 @@ impl OperationError {
         }
     }
 
-    /// The constraint that does not let it be.
+    /// The constraint that was violated.
     pub(super) fn constraint(&self) -> Option<&str> {
         match self {
             Self::Database(error) => error.as_db_error()?.constraint(),
@@ -62,7 +62,7 @@ impl From<StoreError> for OperationError {
     }
 }
 
-/// The server's message and no more: its details quote rows.
+/// Takes over the server's message only: its details quote rows.
 impl From<OperationError> for StoreError {
     fn from(fault: OperationError) -> Self {
         let error = match fault {

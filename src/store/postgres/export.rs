@@ -1,4 +1,4 @@
-//! Everything on its way out, as it was at one moment.
+//! Export and salvage: all records as of one moment, from a read-only transaction.
 
 use async_trait::async_trait;
 use deadpool_postgres::Object;
@@ -21,13 +21,13 @@ use crate::store::{
     SpentSignature, StoreError,
 };
 
-/// What of a table is a record, and which one.
+/// A query and the conversion of its rows to records.
 type ExportKind = (&'static str, fn(&Row) -> Result<Record, OperationError>);
 
 const RETIRED_USERNAMES: &str = "SELECT username FROM username WHERE account IS NULL ORDER BY username";
 const ALL_USERNAMES: &str = "SELECT username FROM username ORDER BY username";
 
-/// In the order of [`Record::KINDS`]; those of one kind in the order of their keys.
+/// In the order of [`Record::KINDS`]; rows of one kind ordered by key.
 const KINDS: [ExportKind; 15] = [
     ("SELECT version, record FROM store", |row| {
         let Meta { slot_key } = decode(row, || "the names' key".to_owned())?;
@@ -133,18 +133,19 @@ impl PortableStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Reads what can be read of the records in a database. Rows that the server itself cannot read are a task for its
+    /// Reads what is readable of the store in a database. Rows that the server itself cannot read need its
     /// own tools.
     ///
     /// # Errors
-    /// As [`open`](Self::open), but that it does not read any record yet.
+    /// As [`open`](Self::open), except for errors of the records, which are not read yet.
     pub async fn salvage(server: &DatabaseServer) -> Result<Box<dyn DamagedStore>, StoreError> {
         let connector = Connector::new(server)?;
         let lock = InstanceLock::begin(connector.clone()).await?;
         let database = Database::new(connector, lock)?;
         let mut kinds = KINDS;
         for (sql, _) in &mut kinds {
-            // One whose account cannot be read is nobody else's (S53).
+            // The account of a username may be unreadable; the username still must not go to another account
+            // (S53).
             if *sql == RETIRED_USERNAMES {
                 *sql = ALL_USERNAMES;
             }
@@ -164,7 +165,7 @@ impl PostgresStore {
 
 struct PostgresSalvage {
     from: PostgresExport,
-    /// No gateway uses it meanwhile.
+    /// Holds the instance lock, so that no gateway uses the store meanwhile.
     _database: Database,
 }
 
@@ -182,7 +183,7 @@ impl DamagedStore for PostgresSalvage {
 }
 
 struct PostgresExport {
-    /// In a transaction of its own that sees nothing of what comes after; `None` after an error.
+    /// In a repeatable-read transaction; `None` after an error.
     client: Option<Object>,
     kinds: [ExportKind; KINDS.len()],
     kind: usize,
@@ -202,7 +203,7 @@ impl Export for PostgresExport {
 }
 
 impl PostgresExport {
-    /// What the next rows say, each.
+    /// Converts the next rows to records, each with its own error.
     async fn next_rows(&mut self) -> Result<Vec<Result<Record, OperationError>>, StoreError> {
         let failed = || error::unavailable("what was to be exported cannot be read any more");
         let client = self.client.take().ok_or_else(failed)?;
@@ -223,13 +224,13 @@ impl PostgresExport {
     }
 }
 
-/// The 32 bytes of a digest.
+/// The 32 bytes of the column `digest`.
 pub(super) fn digest(row: &Row) -> Result<[u8; 32], OperationError> {
     let digest: &[u8] = row.try_get("digest")?;
     digest.try_into().map_err(|_| corrupt("a digest is none"))
 }
 
-/// The username in a row.
+/// The username in the column `username`.
 pub(super) fn username(row: &Row) -> Result<Username, OperationError> {
     let text: &str = row.try_get("username")?;
     text.parse()

@@ -1,4 +1,4 @@
-//! A new store that is being filled: one transaction, from the first record to the last check.
+//! Import: fills a new store in one transaction, from the first record to the last check.
 
 use async_trait::async_trait;
 use deadpool_postgres::Object;
@@ -20,18 +20,17 @@ use crate::store::record::{MailQuota, Meta, Run};
 use crate::store::rules::import::{ImportOrder, given_up, require_sound};
 use crate::store::{Import, KeptFailures, PutError, Record, StoreError};
 
-/// Whether there is more in the store than what a start makes.
+/// Returns whether the store has rows other than those that every start creates.
 const HAS_SOMETHING: &str = "SELECT EXISTS (SELECT FROM account) OR EXISTS (SELECT FROM username)
     OR EXISTS (SELECT FROM name_failures) OR EXISTS (SELECT FROM invitation) OR EXISTS (SELECT FROM mail)
     OR EXISTS (SELECT FROM address_mails) OR EXISTS (SELECT FROM spent_signature)
     OR EXISTS (SELECT FROM audit_event)";
 
 impl PostgresStore {
-    /// Begins to fill a new store in a database that has none, or one in which nothing was ever kept.
+    /// Begins an import into a database that has no store or a blank one.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] if there is a store with something in it, or one that is in use; else as
-    /// [`open`](Self::open).
+    /// [`StoreError::Refused`] if it has a store that is in use or not blank; else as [`open`](Self::open).
     pub async fn begin_import(server: &DatabaseServer, clock: Clock) -> Result<Box<dyn Import>, StoreError> {
         let connector = Connector::new(server)?;
         let lock = InstanceLock::begin(connector.clone()).await?;
@@ -55,10 +54,10 @@ impl PostgresStore {
     }
 }
 
-/// `None` after it was given up.
+/// `None` after an error or the end.
 struct PostgresImport(Option<OpenImport>);
 
-/// Dropped before it is committed, the transaction never was.
+/// A running import; the transaction is rolled back when this is dropped before `COMMIT`.
 struct OpenImport {
     client: Object,
     lock: InstanceLock,
@@ -84,7 +83,7 @@ impl Import for PostgresImport {
 impl OpenImport {
     async fn put(&mut self, records: &[Record]) -> Result<(), PutError> {
         self.lock.require()?;
-        // There are more events than all else, and none of them is refused: together they take three statements.
+        // Events are most of the records and never refused, so each batch of them takes three statements.
         let mut events: Vec<AuditEvent> = Vec::new();
         for (index, record) in records.iter().enumerate() {
             if let Record::AuditEvent(event) = record {
@@ -112,7 +111,7 @@ impl OpenImport {
     async fn put_one(&self, record: &Record) -> Result<(), OperationError> {
         let client = &self.client;
         match record {
-            // At the end; events are put together.
+            // The names key is written at the end; `put` inserts events.
             Record::NamesKey(_) | Record::AuditEvent(_) => Ok(()),
             Record::DataKey(wrapped) => access_keys::insert_data_key(client, wrapped).await,
             Record::Account(account) => accounts::insert(client, account).await,
@@ -167,7 +166,7 @@ async fn retire(client: &Object, username: &Username) -> Result<(), OperationErr
     Ok(())
 }
 
-/// What a record that the database does not take lacks or shares.
+/// Explains a violated constraint as a conflict with the records before; `None` for other errors.
 fn refusal(error: &OperationError) -> Option<String> {
     let code = error.code()?;
     if *code == SqlState::FOREIGN_KEY_VIOLATION {

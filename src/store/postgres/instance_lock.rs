@@ -1,9 +1,9 @@
-//! Who uses the store: one process at a time.
+//! The instance lock: one process at a time uses the store.
 //!
-//! A gateway answers from memory what it read or wrote, so no other may write beside it. Whoever uses the store has an
-//! advisory lock of the database, on a connection that does nothing else, for as long as that lasts. If it breaks,
-//! nothing is read or written, nor answered from memory, until the lock is held again; and if another process had it
-//! meanwhile, not then either: what is in memory may not be so any more.
+//! A gateway serves from memory what it has read or written, so no other process may write. It holds an
+//! advisory lock of the database on a connection of its own. If that breaks, the gateway reads and writes
+//! nothing and serves nothing from memory until it has the lock again; and never again if another process had
+//! the lock meanwhile, because its memory may be stale.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -18,24 +18,24 @@ use super::error::{OperationError, unavailable};
 use super::migrations;
 use crate::store::StoreError;
 
-/// The lock's two numbers: `vest`, and the first of what Vestibule locks.
+/// The advisory lock's numbers: `vest`, and the first of Vestibule's locks.
 const LOCK: (i32, i32) = (0x7665_7374, 1);
 
-/// How often, and how far apart, a start looks whether another process, which may be about to end, still has the lock:
-/// for three seconds.
+/// How often, and how far apart, a start tries to take the lock from a process that may be about to end:
+/// three seconds in all.
 const LOOKS: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How often the connection is tried.
+/// The interval of probes of the connection.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// After how long without an answer it is taken for broken.
+/// How long a probe may take before the connection counts as broken.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// How far apart attempts are to have the lock again.
+/// The interval of attempts to take the lock again.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// The right to use the store. It ends with the last copy.
+/// The right to use the store; released when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct InstanceLock(Arc<HeldLock>);
 
@@ -47,9 +47,9 @@ struct HeldLock {
 
 /// The lock is held.
 const OURS: u8 = 0;
-/// The connection broke.
+/// The connection broke; whether another process takes the lock is unknown.
 const UNKNOWN: u8 = 1;
-/// Somebody else used the store.
+/// Another process has used the store.
 const OVER: u8 = 2;
 
 /// A connection, and the task that ends when it does.
@@ -59,7 +59,7 @@ struct LockConnection {
 }
 
 impl InstanceLock {
-    /// Begins to use the store, which is made or brought up to date if need be.
+    /// Takes the lock, and creates the tables or migrates them to this version.
     pub(super) async fn begin(connector: Connector) -> Result<Self, StoreError> {
         let line = dial(&connector).await?;
         for _ in 0..LOOKS {
@@ -91,7 +91,7 @@ impl InstanceLock {
         )))
     }
 
-    /// An error unless the store is this process's.
+    /// Fails unless this process holds the lock.
     pub(super) fn require(&self) -> Result<(), StoreError> {
         let why = match self.0.state.load(Ordering::Acquire) {
             OURS => return Ok(()),
@@ -108,10 +108,11 @@ impl Drop for HeldLock {
     }
 }
 
-/// Keeps the lock, and says so when it cannot.
+/// Keeps the lock, and records in `state` when it is lost.
 struct LockKeeper {
     connector: Connector,
-    /// How many began to use the store, this one included.
+    /// The store's count of lock holders when this process took the lock; a different count means that
+    /// another one had it since.
     number: i64,
     state: Arc<AtomicU8>,
 }
@@ -135,7 +136,7 @@ impl LockKeeper {
         }
     }
 
-    /// Returns why the connection is of no use any more.
+    /// Returns when the connection is of no more use, with the reason.
     async fn watch(&self, line: &mut LockConnection) -> String {
         loop {
             tokio::select! {
@@ -150,11 +151,11 @@ impl LockKeeper {
         }
     }
 
-    /// Holds the lock again. `None` if somebody else did.
+    /// Takes the lock again. `None` if another process had it meanwhile.
     async fn begin_again(&self) -> Option<LockConnection> {
         loop {
             sleep(RETRY).await;
-            // Whoever has it now has used the store, or will have when it is free.
+            // While another process has the lock this retries; the count then tells that it had it.
             if let Ok(line) = dial(&self.connector).await
                 && let Ok(true) = try_lock(&line.client).await
                 && let Ok(row) = line.client.query_one("SELECT tenure FROM store", &[]).await
@@ -180,7 +181,7 @@ async fn try_lock(client: &Client) -> Result<bool, StoreError> {
     Ok(row.try_get(0).map_err(OperationError::from)?)
 }
 
-/// Who has the lock, for people.
+/// Describes the lock's holder for an error message.
 async fn holder(client: &Client) -> Result<String, StoreError> {
     let found = client
         .query_opt(

@@ -1,4 +1,4 @@
-//! Invitations. One that is used up is removed.
+//! Invitations. A used one is removed.
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
@@ -37,13 +37,13 @@ impl InvitationStore for PostgresStore {
     }
 }
 
-/// Keeps one in place of one with the same token.
+/// Inserts an invitation, replacing one with the same token.
 async fn create(tx: &Transaction<'_>, invitation: &Invitation) -> Result<(), OperationError> {
     remove(tx, &invitation.digest).await?;
     insert(tx, invitation).await
 }
 
-/// Keeps one that is new.
+/// Inserts a new invitation.
 pub(super) async fn insert(
     client: &impl GenericClient,
     invitation: &Invitation,
@@ -73,7 +73,8 @@ async fn by_digest(
     row.map(|row| read(&row)).transpose()
 }
 
-/// Whether it is good for an account with this address; then nobody else uses it until the transaction ends.
+/// Returns whether the invitation is valid for a new account with this address; locks it until the
+/// transaction ends.
 pub(super) async fn lock_if_it_serves(
     tx: &Transaction<'_>,
     digest: &TokenDigest,
@@ -94,7 +95,7 @@ pub(super) async fn lock_if_it_serves(
     Ok(rules::serves_address(&invitation, email, now))
 }
 
-/// All of them, oldest first.
+/// All invitations, oldest first.
 async fn all(client: &impl GenericClient) -> Result<Vec<Invitation>, OperationError> {
     let rows = query(client, "SELECT id, version, record FROM invitation", &[]).await?;
     let mut invitations: Vec<Invitation> = rows.iter().map(read).collect::<Result<_, _>>()?;
@@ -102,19 +103,18 @@ async fn all(client: &impl GenericClient) -> Result<Vec<Invitation>, OperationEr
     Ok(invitations)
 }
 
-/// Removes the invitation with this token.
 pub(super) async fn remove(tx: &Transaction<'_>, digest: &TokenDigest) -> Result<(), OperationError> {
     execute(tx, "DELETE FROM invitation WHERE digest = $1", &[&bytes(digest)]).await?;
     Ok(())
 }
 
-/// Removes the invitation with this public name. Whether there was one.
+/// Removes an invitation by its id. Returns whether there was one.
 async fn revoke(tx: &Transaction<'_>, id: InvitationId) -> Result<bool, OperationError> {
     let sql = "DELETE FROM invitation WHERE id = $1";
     Ok(execute(tx, sql, &[&uuid(id.as_bytes())]).await? > 0)
 }
 
-/// The invitation with this public name, which stays as it is until the transaction ends.
+/// Loads and locks an invitation by its id.
 pub(super) async fn lock(
     tx: &Transaction<'_>,
     id: InvitationId,
@@ -124,7 +124,7 @@ pub(super) async fn lock(
     row.map(|row| read(&row)).transpose()
 }
 
-/// Gives an invitation another token; the earlier one is void.
+/// Replaces the token of an invitation; the earlier token is void.
 pub(super) async fn replace_token(
     tx: &Transaction<'_>,
     invitation: Invitation,

@@ -1,4 +1,4 @@
-//! Mails that wait, or failed. One that was sent is removed.
+//! Queued and failed mails, and the quota of mails to an address. A sent mail is removed.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ impl MailStore for PostgresStore {
     }
 }
 
-/// Lets mails wait, due at once.
+/// Enqueues mails, due at once.
 pub(super) async fn enqueue(tx: &Transaction<'_>, mails: &[Mail]) -> Result<(), OperationError> {
     for mail in mails {
         insert(tx, &rules::queued(mail)).await?;
@@ -75,7 +75,7 @@ pub(super) async fn enqueue(tx: &Transaction<'_>, mails: &[Mail]) -> Result<(), 
     Ok(())
 }
 
-/// Keeps a mail that is new.
+/// Inserts a new mail.
 pub(super) async fn insert(client: &impl GenericClient, queued: &QueuedMail) -> Result<(), OperationError> {
     let (version, record) = encode(queued)?;
     let (due, failed) = times(queued.state);
@@ -95,7 +95,7 @@ pub(super) async fn insert(client: &impl GenericClient, queued: &QueuedMail) -> 
     Ok(())
 }
 
-/// Takes the mail that has been due for the longest time, and that nobody else is taking.
+/// Leases the mail that has been due longest; skips one that a concurrent transaction has locked.
 async fn take_due(
     tx: &Transaction<'_>,
     now: Timestamp,
@@ -109,7 +109,7 @@ async fn take_due(
         };
         match read(&row) {
             Ok(kept) => break kept,
-            // It must not stand before all others. What is left of it is for `verify` to tell of.
+            // Marked as failed, so that it does not block all others; `verify` reports the rest of it.
             Err(OperationError::Store(StoreError::Corrupt(what))) => {
                 tracing::error!(
                     what,
@@ -127,14 +127,14 @@ async fn take_due(
     Ok(Some(taken))
 }
 
-/// Counts a taken mail and keeps its token.
+/// Saves a leased mail's token and counts the mail against the allowance.
 async fn claim(
     tx: &Transaction<'_>,
     id: MailId,
     claim: &MailClaim,
     now: Timestamp,
 ) -> Result<ClaimMail, OperationError> {
-    // The account before its mail, as in whatever withdraws mails.
+    // Locks the account before the mail, as operations that withdraw mails do.
     let account = match &claim.token {
         Some(ClaimToken::Account(token)) => accounts::lock(tx, token.account).await?,
         _ => None,
@@ -174,20 +174,20 @@ async fn claim(
     Ok(ClaimMail::Claimed)
 }
 
-/// Withdraws the mails that would let somebody into the account with this address by a link: it has another password, or
-/// leaves the address. Locked in one order, so that two who do this do not wait for each other.
+/// Removes the mails that would carry a password reset link for this address, whose account has a new
+/// password or another address. Locks them in one order against deadlocks.
 pub(super) async fn withdraw_resets(tx: &Transaction<'_>, address: &Email) -> Result<(), OperationError> {
     let sql = "DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE reset_to = $1 ORDER BY id FOR UPDATE)";
     execute(tx, sql, &[&address.key()]).await?;
     Ok(())
 }
 
-/// With whose password a mail is withdrawn, as its column says.
+/// The column `reset_to`: the address with whose account the mail is withdrawn.
 pub(super) fn reset_to(mail: &Mail) -> Option<&str> {
     rules::withdrawn_with(mail).map(Email::key)
 }
 
-/// Has those that wait for a moment in the future, by a clock that was ahead, be due at `now`.
+/// Makes mails due at `now` whose due time only a clock that was ahead can have set.
 pub(super) async fn hasten(tx: &Transaction<'_>, now: Timestamp) -> Result<(), OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE due_at > $1 ORDER BY id FOR UPDATE";
     for row in query(tx, sql, &[&micros(now)]).await? {
@@ -205,7 +205,7 @@ pub(super) async fn hasten(tx: &Transaction<'_>, now: Timestamp) -> Result<(), O
     Ok(())
 }
 
-/// Says what became of a mail. Whether it was there.
+/// Applies an outcome to a mail. Returns whether that changed it.
 async fn complete(tx: &Transaction<'_>, id: MailId, outcome: &MailOutcome) -> Result<bool, OperationError> {
     let Some(queued) = lock(tx, id).await? else {
         return Ok(false);
@@ -220,7 +220,7 @@ async fn complete(tx: &Transaction<'_>, id: MailId, outcome: &MailOutcome) -> Re
     Ok(true)
 }
 
-/// Up to `limit` mails in the order of their ids, from the one after `after`.
+/// Up to `limit` mails ordered by id, starting after `after`.
 async fn list(
     client: &impl GenericClient,
     after: Option<MailId>,
@@ -241,7 +241,7 @@ pub(super) async fn by_id(
     row.map(|row| read(&row)).transpose()
 }
 
-/// How many mails wait, up to `at_most`.
+/// Counts the mails that wait, up to `at_most`.
 async fn count_waiting(client: &impl GenericClient, at_most: usize) -> Result<usize, OperationError> {
     let sql = "SELECT count(*) FROM (SELECT FROM mail WHERE due_at IS NOT NULL LIMIT $1) AS waiting";
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
@@ -249,7 +249,7 @@ async fn count_waiting(client: &impl GenericClient, at_most: usize) -> Result<us
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// Keeps what an address was sent of late, which is new.
+/// Inserts the quota of an address that has none.
 pub(super) async fn insert_postage(
     client: &impl GenericClient,
     address: &str,
@@ -262,7 +262,7 @@ pub(super) async fn insert_postage(
     Ok(())
 }
 
-/// When a mail is due, and when it failed, as their columns say.
+/// The columns `due_at` and `failed_at`.
 pub(super) fn times(state: MailState) -> (Option<i64>, Option<i64>) {
     match state {
         MailState::Due(at) => (Some(micros(at)), None),
@@ -289,7 +289,8 @@ async fn update(tx: &Transaction<'_>, queued: &QueuedMail) -> Result<(), Operati
     Ok(())
 }
 
-/// Counts a mail to an address, unless it would be one too many. One that is counted already is within the allowance.
+/// Counts a mail against the allowance of its address. Returns false if it is one too many; a mail counts
+/// once.
 async fn count(
     tx: &Transaction<'_>,
     id: MailId,

@@ -1,4 +1,4 @@
-//! The tables, made and brought up to date by whoever begins to use the store.
+//! Migrations: create the tables and bring them to this program's version.
 
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -10,14 +10,14 @@ use crate::random::Random;
 use crate::store::StoreError;
 use crate::store::record::Meta;
 
-/// Each takes the tables from one version to the next. One that was released never changes.
+/// Each migrates the tables from one version to the next. A released one never changes.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
 
-/// Which of them were done.
+/// The table of completed migrations.
 const VERSIONS: &str =
     "CREATE TABLE migration (version integer PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());";
 
-/// Brings the tables to this program's version. Nobody else may be at it.
+/// Migrates the tables to this program's version. The caller holds the instance lock.
 pub(super) async fn run(client: &Client) -> Result<(), StoreError> {
     require_utf8(client).await?;
     let found = version(client).await?;
@@ -47,7 +47,8 @@ pub(super) async fn run(client: &Client) -> Result<(), StoreError> {
 async fn migrate(client: &Client, number: i32, migration: &str) -> Result<(), OperationError> {
     let mut before = String::new();
     if number == 1 {
-        // Not where it is there already: that takes a right that whoever made it need not have given.
+        // `CREATE SCHEMA` needs a privilege on the database that the role may lack if the schema was made for
+        // it.
         let made = client.query_one("SELECT to_regnamespace($1) IS NOT NULL", &[&SCHEMA]);
         if !made.await?.try_get::<_, bool>(0)? {
             before = format!("CREATE SCHEMA {SCHEMA};");

@@ -1,7 +1,8 @@
-//! The store in a PostgreSQL database, beside whatever else that holds, in a schema of its own.
+//! The store in a PostgreSQL database, in the schema `vestibule`.
 //!
-//! A table for each kind of thing: what is looked for or must be unique in columns, all else as the record that the
-//! embedded store keeps too. Each operation is one transaction. One process uses the store at a time: see `instance_lock`.
+//! A table for each kind of record: columns for what is searched or unique, and the whole record as JSON in
+//! the format of the embedded store. Each operation is one transaction. `instance_lock` keeps other processes
+//! out.
 
 mod access_keys;
 mod accounts;
@@ -45,10 +46,10 @@ use database::Database;
 use instance_lock::InstanceLock;
 use signatures::Signatures;
 
-/// Rows that are changed in one transaction where each could be changed by itself.
+/// Independent changes that share one transaction, at most.
 const TOGETHER: usize = 1000;
 
-/// A store in a database that no other process uses.
+/// A handle on a store in a database that no other process uses.
 #[derive(Debug)]
 pub struct PostgresStore {
     database: Database,
@@ -58,12 +59,12 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Opens the store in a database, and makes it if there is none.
+    /// Opens the store in a database, creating it if there is none.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] if another process uses it, a newer version made it, or the role may not make it; the
-    /// text says what to do. [`StoreError::Corrupt`] if what is in it cannot be read, [`StoreError::Unavailable`] if
-    /// the server cannot be reached or does not let this role in.
+    /// [`StoreError::Refused`] if another process uses it, a newer version made it, or the role may not
+    /// create it; the text says what to do. [`StoreError::Corrupt`] if its content cannot be read,
+    /// [`StoreError::Unavailable`] if the server cannot be reached or rejects the role.
     pub async fn open(server: &DatabaseServer, clock: Clock) -> Result<Self, StoreError> {
         let connector = Connector::new(server)?;
         let lock = InstanceLock::begin(connector.clone()).await?;
@@ -91,14 +92,14 @@ impl PostgresStore {
         })
     }
 
-    /// Whether there is a store in the database; makes none.
+    /// Returns whether the database has a store. Creates none.
     pub async fn is_made(server: &DatabaseServer) -> Result<bool, StoreError> {
         let client = Connector::new(server)?.connect().await?;
         let sql = "SELECT to_regclass('vestibule.store') IS NOT NULL";
         Ok(row::query_value(&client, sql, &[]).await?)
     }
 
-    /// The same store over another handle on its database.
+    /// Makes a handle on this store over another [`Database`].
     fn over(&self, database: Database) -> Arc<dyn Store> {
         Arc::new(Self {
             database,

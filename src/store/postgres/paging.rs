@@ -1,4 +1,4 @@
-//! Reading many rows, some at a time.
+//! Paged reading: the rows of a query, some at a time, through a cursor.
 
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
@@ -6,13 +6,13 @@ use tokio_postgres::Row;
 use super::error::OperationError;
 use super::row::query;
 
-/// Rows that are read at once.
+/// Rows that one fetch returns.
 const PIECE: usize = 500;
 
-/// The rows of a query, within a transaction.
+/// A query that is read in pages within a transaction.
 #[derive(Debug)]
 pub(super) struct PagedQuery {
-    /// Of its cursor; no other scan of the transaction has it.
+    /// The cursor's name, unique within the transaction.
     name: String,
     sql: &'static str,
     state: PagingState,
@@ -34,7 +34,7 @@ impl PagedQuery {
         }
     }
 
-    /// The next rows; none at the end.
+    /// Fetches the next rows; empty at the end.
     pub(super) async fn next(&mut self, client: &impl GenericClient) -> Result<Vec<Row>, OperationError> {
         let Self { name, sql, state } = self;
         match state {

@@ -1,4 +1,4 @@
-//! Removing what is over.
+//! Removal of expired rows.
 
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use crate::model::{EmailToken, Invitation};
 use crate::store::StoreError;
 use crate::store::rules::mails::kept_failures_end;
 
-/// Removes sessions made before `sessions_before`, and what is over at `now`, signatures excepted.
+/// Removes what is expired at `now`, except signatures, and sessions made before `sessions_before`.
 pub(super) async fn run(
     client: &impl GenericClient,
     now: Timestamp,
@@ -29,8 +29,8 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// Removes invitations and mailed tokens that were made in the future, by a clock that was ahead, and has mails be due that
-/// wait for it. What cannot be read is left for `verify` to tell of.
+/// Removes invitations and e-mail tokens that were made in the future, by a clock that was ahead, and makes
+/// mails due that wait for such a time. Unreadable rows are left for `verify` to report.
 pub(super) async fn forget_future(tx: &Transaction<'_>, now: Timestamp) -> Result<(), OperationError> {
     let mut ahead = Vec::new();
     for row in query(tx, "SELECT digest, id, version, record FROM invitation", &[]).await? {
@@ -51,7 +51,7 @@ pub(super) async fn forget_future(tx: &Transaction<'_>, now: Timestamp) -> Resul
     mails::hasten(tx, now).await
 }
 
-/// What a row holds, if it can be read.
+/// Turns an unreadable row into `None`.
 fn sound<T>(read: Result<T, OperationError>) -> Result<Option<T>, OperationError> {
     match read {
         Ok(row) => Ok(Some(row)),

@@ -1,4 +1,4 @@
-//! Rows: a record as JSON and its version, and what is beside them.
+//! Statements and rows: queries with prepared statements, and the conversion of columns.
 
 use std::error::Error;
 
@@ -15,10 +15,10 @@ use crate::model::TokenDigest;
 use crate::store::record::{RecordError, StoredRecord};
 use crate::store::{LoadedRows, StoreError, UnreadableRow};
 
-/// Parameters of a statement.
+/// The parameters of a statement.
 pub(super) type Params<'p> = &'p [&'p (dyn ToSql + Sync)];
 
-/// The rows that a statement gives.
+/// Runs a query and returns its rows.
 pub(super) async fn query(
     client: &impl GenericClient,
     sql: &str,
@@ -28,7 +28,7 @@ pub(super) async fn query(
     Ok(client.query(&statement, params).await?)
 }
 
-/// The one row that a statement gives, if it gives one.
+/// Runs a query that returns one row at most.
 pub(super) async fn query_opt(
     client: &impl GenericClient,
     sql: &str,
@@ -38,7 +38,7 @@ pub(super) async fn query_opt(
     Ok(client.query_opt(&statement, params).await?)
 }
 
-/// What the first column says of the one row that a statement gives.
+/// Runs a query that returns one row, and returns its first column.
 pub(super) async fn query_value<T: for<'r> FromSql<'r>>(
     client: &impl GenericClient,
     sql: &str,
@@ -48,7 +48,7 @@ pub(super) async fn query_value<T: for<'r> FromSql<'r>>(
     Ok(client.query_one(&statement, params).await?.try_get(0)?)
 }
 
-/// How many rows a statement changed.
+/// Runs a statement and returns how many rows it affected.
 pub(super) async fn execute(
     client: &impl GenericClient,
     sql: &str,
@@ -59,7 +59,7 @@ pub(super) async fn execute(
     Ok(usize::try_from(changed).unwrap_or(usize::MAX))
 }
 
-/// JSON as it was written: PostgreSQL's `json`, which unlike `jsonb` keeps it to the letter and takes any text.
+/// A JSON text in a `json` column, which unlike `jsonb` keeps it byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Json(Vec<u8>);
 
@@ -86,14 +86,14 @@ impl<'r> FromSql<'r> for Json {
     }
 }
 
-/// A record as the columns `version` and `record` have it.
+/// Encodes a record for the columns `version` and `record`.
 pub(super) fn encode(record: &impl StoredRecord) -> Result<(i16, Json), StoreError> {
     let mut bytes = record.encode()?;
     let version = i16::from(bytes.remove(0));
     Ok((version, Json(bytes)))
 }
 
-/// The record in the columns `version` and `record`; `name` is the row's, for people.
+/// Decodes the record in the columns `version` and `record`; `name` names the row in an error.
 pub(super) fn decode<T: StoredRecord>(row: &Row, name: impl FnOnce() -> String) -> Result<T, OperationError> {
     let (version, Json(json)): (i16, Json) = (row.try_get("version")?, row.try_get("record")?);
     let version = u8::try_from(version).unwrap_or(0);
@@ -102,7 +102,7 @@ pub(super) fn decode<T: StoredRecord>(row: &Row, name: impl FnOnce() -> String) 
         .map_err(|why: RecordError| OperationError::Store(StoreError::Corrupt(format!("{}: {why}", name()))))
 }
 
-/// What rows with an `account` hold. One that cannot be read is no error of the others.
+/// Decodes rows that have a column `account`; unreadable rows are collected apart.
 pub(super) fn load<T>(
     rows: &[Row],
     read: impl Fn(&Row) -> Result<T, OperationError>,
@@ -123,23 +123,23 @@ pub(super) fn load<T>(
     Ok(loaded)
 }
 
-/// An id as a `uuid`.
+/// Converts an id to a `uuid`.
 pub(super) fn uuid(bytes: &[u8; 16]) -> Uuid {
     Uuid::from_bytes(*bytes)
 }
 
-/// The account in a column.
+/// The account id in a column.
 pub(super) fn account_of(row: &Row, column: &str) -> Result<AccountId, OperationError> {
     let id: Uuid = row.try_get(column)?;
     Ok(AccountId::from_bytes(id.into_bytes()))
 }
 
-/// A time as a `bigint`.
+/// Converts a time to a `bigint`, in microseconds since 1970.
 pub(super) fn micros(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 
-/// A token as a `bytea`.
+/// Converts a token digest to a `bytea`.
 pub(super) fn bytes(digest: &TokenDigest) -> &[u8] {
     digest.as_bytes()
 }

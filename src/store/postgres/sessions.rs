@@ -1,4 +1,4 @@
-//! Sessions.
+//! Sessions: inserting, touching and ending rows of the table `session`.
 
 use std::collections::HashMap;
 
@@ -64,8 +64,9 @@ impl SessionStore for PostgresStore {
     }
 }
 
-/// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked, or the
-/// access key, their sessions were ended then, and this one must not outlive that.
+/// Inserts a session if its account, and the access key that began it, still may sign in. If not, their
+/// sessions were ended after the caller looked, and this one must not outlive that. Locks both until the
+/// transaction ends.
 async fn put(
     tx: &Transaction<'_>,
     session: &Session,
@@ -88,7 +89,7 @@ async fn put(
     Ok(PutSession::Kept)
 }
 
-/// Keeps a session that is new.
+/// Inserts a new session.
 pub(super) async fn insert(client: &impl GenericClient, session: &Session) -> Result<(), OperationError> {
     let (version, record) = encode(session)?;
     execute(
@@ -112,7 +113,7 @@ async fn all(client: &impl GenericClient) -> Result<LoadedRows<Session>, Operati
     load(&rows, read)
 }
 
-/// The session, which nobody ends until the transaction does.
+/// Loads a session and locks it against removal until the transaction ends.
 pub(super) async fn share(
     tx: &Transaction<'_>,
     digest: &TokenDigest,
@@ -122,7 +123,7 @@ pub(super) async fn share(
     row.map(|row| read(&row)).transpose()
 }
 
-/// Notes when sessions were last used, never back in time.
+/// Records last uses; an earlier use never replaces a later one.
 async fn touch(tx: &Transaction<'_>, seen: &[(TokenDigest, Timestamp)]) -> Result<(), OperationError> {
     let mut uses: HashMap<TokenDigest, Vec<Timestamp>> = HashMap::new();
     for (digest, at) in seen {
@@ -141,7 +142,7 @@ async fn touch(tx: &Transaction<'_>, seen: &[(TokenDigest, Timestamp)]) -> Resul
     .await
 }
 
-/// Notes when the owner of a session proved to know the password, and which.
+/// Records a re-authentication: when, and the version of the password.
 pub(super) async fn mark_reauthenticated(
     tx: &Transaction<'_>,
     digest: &TokenDigest,
@@ -173,8 +174,8 @@ pub(super) async fn end(tx: &Transaction<'_>, which: SessionsToEnd) -> Result<us
     }
 }
 
-/// Ends the sessions of an account that end with this access key. How many there were. One that cannot be read stands in
-/// no key's way: it serves nobody.
+/// Ends the sessions of an account that end with this access key. Returns how many. An unreadable session is
+/// skipped: it authenticates no request.
 pub(super) async fn end_of_access_key(
     tx: &Transaction<'_>,
     account: AccountId,
@@ -192,8 +193,8 @@ pub(super) async fn end_of_access_key(
     execute(tx, "DELETE FROM session WHERE digest = ANY ($1)", &[&ending]).await
 }
 
-/// Changes those of the sessions that are there and that `change` says it changed. Locked in one order, so that two
-/// who do this do not wait for each other.
+/// Applies `change` to the sessions that exist, and writes those for which it returns true. Locks them in one
+/// order against deadlocks.
 async fn change(
     tx: &Transaction<'_>,
     digests: &[&[u8]],

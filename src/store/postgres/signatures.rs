@@ -1,4 +1,4 @@
-//! Signatures that served: each with the moment from which it is of no use to anybody, and is forgotten.
+//! Spent signatures, for replay protection: each until the time from which it is invalid by itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,25 +33,25 @@ impl SignatureStore for PostgresStore {
     }
 }
 
-/// How many are remembered at most: about 150 MB of the database.
+/// Signatures remembered at most: about 150 MB of the database.
 const MOST: usize = 1 << 19;
 
-/// Spends signatures, and knows about how many are spent.
+/// Claims signatures, and counts those that are stored, approximately.
 #[derive(Clone, Debug)]
 pub(super) struct Signatures {
-    /// Counted again with every sweep.
+    /// Counted anew by every sweep.
     count: Arc<AtomicUsize>,
 }
 
 impl Signatures {
-    /// Counts those that are there.
     pub(super) async fn open(client: &impl GenericClient) -> Result<Self, OperationError> {
         Ok(Self {
             count: Arc::new(AtomicUsize::new(count(client).await?)),
         })
     }
 
-    /// Spends one, unless it is spent. One whose time is over and that was not forgotten yet is spent as well.
+    /// Claims a signature; the outcome says if it is spent already. An expired one that is not forgotten yet
+    /// counts as spent.
     pub(super) async fn claim(
         &self,
         client: &impl GenericClient,
@@ -75,7 +75,7 @@ impl Signatures {
         }
     }
 
-    /// Takes one back. Whether it was spent.
+    /// Releases a signature. Returns whether it was spent.
     pub(super) async fn release(
         &self,
         client: &impl GenericClient,
@@ -90,7 +90,7 @@ impl Signatures {
         Ok(given > 0)
     }
 
-    /// Forgets those whose time is over at `now`.
+    /// Forgets the signatures that are expired at `now`, and counts the rest.
     pub(super) async fn sweep(
         &self,
         client: &impl GenericClient,
@@ -103,7 +103,7 @@ impl Signatures {
     }
 }
 
-/// Keeps one that is new.
+/// Inserts a new signature.
 pub(super) async fn insert_new(
     client: &impl GenericClient,
     digest: &SignatureDigest,
@@ -119,7 +119,8 @@ pub(super) async fn insert_new(
     Ok(())
 }
 
-/// Keeps one. Whether it was not there: one statement says so, whoever else tries it at that moment.
+/// Inserts a signature unless it is there. Returns whether it did: one statement, so that one of concurrent
+/// calls inserts.
 async fn insert(
     client: &impl GenericClient,
     digest: &SignatureDigest,

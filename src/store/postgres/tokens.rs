@@ -1,4 +1,4 @@
-//! Mailed tokens. One that is used up is removed; an account has at most one for a purpose.
+//! E-mail tokens. A used one is removed; an account has one at most for each purpose.
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
@@ -44,7 +44,7 @@ impl TokenStore for PostgresStore {
     }
 }
 
-/// Keeps a token in place of the account's earlier one for the same purpose; none if the account is gone.
+/// Saves a token in place of the account's earlier one for its purpose. Does nothing if the account is gone.
 pub(super) async fn put(tx: &Transaction<'_>, token: &EmailToken) -> Result<(), OperationError> {
     if accounts::lock(tx, token.account).await?.is_none() {
         return Ok(());
@@ -53,7 +53,7 @@ pub(super) async fn put(tx: &Transaction<'_>, token: &EmailToken) -> Result<(), 
     insert(tx, token).await
 }
 
-/// Keeps a token that is new.
+/// Inserts a new token.
 pub(super) async fn insert(client: &impl GenericClient, token: &EmailToken) -> Result<(), OperationError> {
     let (version, record) = encode(token)?;
     execute(
@@ -93,14 +93,13 @@ pub(super) async fn current(
     row.map(|row| read(&row)).transpose()
 }
 
-/// Voids all tokens of an account.
 pub(super) async fn void_all(tx: &Transaction<'_>, account: AccountId) -> Result<(), OperationError> {
     let sql = "DELETE FROM mailed_token WHERE account = $1";
     execute(tx, sql, &[&uuid(account.as_bytes())]).await?;
     Ok(())
 }
 
-/// Voids the account's token for a purpose.
+/// Voids an account's token for a purpose, if it has one.
 pub(super) async fn void(
     tx: &Transaction<'_>,
     account: AccountId,
@@ -118,7 +117,7 @@ async fn consume(
     new_mails: &[Mail],
     now: Timestamp,
 ) -> Result<ConsumeToken, OperationError> {
-    // First whose it is, so that the account is locked before its token, as everywhere.
+    // Read without a lock to find the account, which every operation locks before its tokens.
     let Some(token) = by_digest(tx, digest).await? else {
         return Ok(ConsumeToken::Void);
     };
@@ -133,7 +132,7 @@ async fn consume(
     {
         return Ok(ConsumeToken::EmailTaken);
     }
-    // One statement that says whether it was this call that used it up.
+    // The count of deleted rows tells whether a concurrent call used the token.
     let sql = "DELETE FROM mailed_token WHERE digest = $1";
     if execute(tx, sql, &[&bytes(digest)]).await? == 0 {
         return Ok(ConsumeToken::Void);
@@ -148,7 +147,7 @@ async fn consume(
     Ok(change.into())
 }
 
-/// What it is for, as its column says.
+/// The column `purpose`.
 pub(super) fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::VerifyEmail => "verify-email",

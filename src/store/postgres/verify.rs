@@ -1,6 +1,6 @@
-//! Reading everything, to see that each record is sound and that the columns beside it say the same.
+//! Verification: checks that each record decodes and agrees with the columns beside it.
 //!
-//! That what refers to something refers to something that is there is the database's own doing.
+//! References between rows are enforced by foreign keys, so they are not checked.
 
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
@@ -22,7 +22,7 @@ use crate::store::attempt_counter::set_of;
 use crate::store::record::{Failures, MailQuota, Meta, SpentUntil};
 use crate::store::{AuditSubject, StoreError, Verification};
 
-/// Some rows, what must be true of each, and where they are counted.
+/// A query, the check of each of its rows, and the counter of them, if any.
 type VerifyKind = (
     &'static str,
     fn(&Row) -> Result<(), OperationError>,
@@ -105,7 +105,7 @@ const KINDS: [VerifyKind; 14] = [
     ),
 ];
 
-/// Reads everything, within a transaction.
+/// Checks all rows. Runs within a transaction.
 pub(super) async fn run(client: &impl GenericClient) -> Result<Verification, StoreError> {
     let mut found = Verification::default();
     for (number, (sql, check, count)) in KINDS.iter().enumerate() {
@@ -135,7 +135,7 @@ pub(super) async fn run(client: &impl GenericClient) -> Result<Verification, Sto
     Ok(found)
 }
 
-/// Names that belong to nobody are in the sets that the store's key says.
+/// Checks that each unknown name is in the set that the names key gives it.
 async fn names(client: &impl GenericClient, found: &mut Verification) -> Result<(), StoreError> {
     let mut scan = PagedQuery::new(KINDS.len(), "SELECT version, record FROM store");
     let rows = scan.next(client).await?;

@@ -1,4 +1,4 @@
-//! Access keys, and the key that their secrets are sealed with.
+//! The rows of access keys and of the wrapped data key.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -43,7 +43,6 @@ struct WrappedDataKeyV1 {
     sealed: SealedV1,
 }
 
-/// Both in base64url.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SealedV1 {
@@ -152,7 +151,7 @@ mod tests {
     use super::*;
     use crate::store::record::assert_version_1_stays;
 
-    /// Rows as version 1 was first written: see the accounts.
+    /// Rows as version 1 was first written; see `account.rs`.
     const FROZEN: &str = r#"{"id":"AKIAIOSFODNN7EXAMPLE","account":"01890a5d-ac96-774b-bcce-b302099a8057",
         "name":"backup","created_at":"2026-01-02T03:04:05Z","expires_at":"2026-02-02T03:04:05Z","disabled":false,
         "last_use":{"at":"2026-01-02T03:04:06Z","address":"2001:db8::1","client":"curl/8"},

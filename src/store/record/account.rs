@@ -1,4 +1,4 @@
-//! Accounts.
+//! The rows of accounts.
 
 use std::collections::BTreeSet;
 
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::store::record::assert_version_1_stays;
 
-    /// A row as version 1 was first written. If the test fails, rows that are on disks can no longer be read: make
+    /// A row as version 1 was first written. If this test fails, rows on disk can no longer be read: add
     /// another version instead.
     const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","former_usernames":["anna"],
         "email":"Ann@example.com","email_verified":true,

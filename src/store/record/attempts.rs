@@ -1,4 +1,4 @@
-//! Failed attempts and locks.
+//! The rows of failure counters and locks.
 
 use std::time::Duration;
 
@@ -15,21 +15,21 @@ pub(in crate::store) struct Failures {
     pub(in crate::store) lock: Option<StoredLock>,
 }
 
-/// A lock, as measured by both clocks: by the monotonic one for the process that started it, by the wall
-/// clock for those that come after.
+/// A lock, measured by both clocks: by the monotonic one in the run that started it, by the wall clock in
+/// later ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) struct StoredLock {
-    /// How long it lasts from its start.
+    /// Its whole duration.
     pub(in crate::store) lasts: Duration,
     /// When it ends, by the wall clock at its start.
     pub(in crate::store) until: Timestamp,
-    /// The run of the program that started it.
+    /// The run that started it.
     pub(in crate::store) run: Run,
     /// When it ends, by the monotonic clock of that run.
     pub(in crate::store) ends: Duration,
 }
 
-/// Failures that were counted elsewhere: a lock lasts by the wall clock.
+/// Converts imported failures; their locks are measured by the wall clock.
 impl From<&KeptFailures> for Failures {
     fn from(kept: &KeptFailures) -> Self {
         let lock = kept.lock.map(|lock| StoredLock {
@@ -45,17 +45,17 @@ impl From<&KeptFailures> for Failures {
     }
 }
 
-/// Names one opening of the store: the readings of a monotonic clock mean nothing to another.
+/// Identifies one opening of the store; readings of the monotonic clock are valid within it only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(in crate::store) struct Run(pub(in crate::store) u64);
 
 impl Run {
-    /// No opening of any store: others are random.
+    /// No run of any store: real ones are random.
     const ELSEWHERE: Self = Self(0);
 }
 
-/// The same of a name that belongs to nobody.
+/// The failures of an unknown name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) struct UnknownFailures {
     /// When the last one was counted.
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::store::record::assert_version_1_stays;
 
-    /// A row as version 1 was first written: see the accounts.
+    /// A row as version 1 was first written; see `account.rs`.
     const FROZEN: &str = r#"{"count":11,"lock":{"lasts":{"secs":1200,"nanos":0},"until":"2026-01-02T03:04:05Z",
         "run":18446744073709551615,"ends":{"secs":1201,"nanos":5}}}"#;
 

@@ -1,4 +1,4 @@
-//! Events of the audit log.
+//! The rows of audit events.
 
 use std::net::IpAddr;
 
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::store::record::assert_version_1_stays;
 
-    /// A row as version 1 was first written: see the accounts.
+    /// A row as version 1 was first written; see `account.rs`.
     const FROZEN: &str = r#"{"time":"2026-01-02T03:04:05.000006Z","event":"disable","success":true,"reason":null,
         "who":"Ann@example.com","account":"01890a5d-ac96-774b-bcce-b302099a8057","by":"root@example.com",
         "why":"left","address":"192.0.2.1","request_id":"r","user_agent":"curl/8","detail":"groups ops"}"#;

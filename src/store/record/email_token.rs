@@ -1,4 +1,4 @@
-//! Mailed tokens.
+//! The rows of e-mail tokens.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::store::record::assert_version_1_stays;
 
-    /// A row as version 1 was first written: see the accounts.
+    /// A row as version 1 was first written; see `account.rs`.
     const FROZEN: &str = r#"{"digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","purpose":"reset-by-administrator",
         "account":"01890a5d-ac96-774b-bcce-b302099a8057","email":"Ann@example.com",
         "mail":"01890a5d-ac96-774b-bcce-b302099a8058","expires_at":"2026-01-02T04:04:05Z"}"#;

@@ -1,4 +1,4 @@
-//! Invitations.
+//! The rows of invitations.
 
 use std::collections::BTreeSet;
 
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::store::record::assert_version_1_stays;
 
-    /// A row as version 1 was first written: see the accounts.
+    /// A row as version 1 was first written; see `account.rs`.
     const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057",
         "digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","kind":"first-administrator",
         "email":"Ann@example.com","groups":["gateway-admin"],"created_at":"2026-01-02T03:04:05Z",

@@ -1,4 +1,4 @@
-//! Mails that wait, and what an address was sent of late.
+//! The rows of queued mails, and of the quota of mails to an address.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,24 +12,25 @@ use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{AccessKeyId, Email, Mail, MailKind, MailOrigin, MailState, QueuedMail};
 use crate::store::StoreError;
 
-/// The mails that an address was sent within a window of time.
+/// The recent mails to an address.
 #[derive(Default)]
 pub(in crate::store) struct MailQuota {
     mails: Vec<(MailId, Timestamp)>,
 }
 
 impl MailQuota {
-    /// These mails, each with the moment until which it counts.
+    /// Makes a quota of mails, each with the time until which it counts.
     pub(in crate::store) fn of(mails: Vec<(MailId, Timestamp)>) -> Self {
         Self { mails }
     }
 
-    /// Each mail, and until when it counts.
+    /// The mails, each with the time until which it counts.
     pub(in crate::store) fn into_mails(self) -> Vec<(MailId, Timestamp)> {
         self.mails
     }
 
-    /// Counts a mail, unless it would be one more than `allowed` within `window`. One that is counted already stays so.
+    /// Counts a mail; returns false if it would exceed `allowed` within `window`. A mail that is counted
+    /// already stays so.
     pub(in crate::store) fn count(
         &mut self,
         id: MailId,
@@ -40,7 +41,7 @@ impl MailQuota {
         if self.mails.iter().any(|(counted, _)| *counted == id) {
             return true;
         }
-        // One that was sent in the future, by a clock that was ahead, counts no longer.
+        // A mail that a clock that was ahead counted in the future is dropped.
         let latest = now.checked_add(window).unwrap_or(Timestamp::MAX);
         self.mails
             .retain(|(_, until)| *until > now && !clock::is_ahead(*until, latest));
@@ -52,12 +53,12 @@ impl MailQuota {
         true
     }
 
-    /// When the last of them does not count any more; none if there are none.
+    /// When the last mail stops counting; `None` without mails.
     pub(in crate::store) fn counts_until(&self) -> Option<Timestamp> {
         self.mails.iter().map(|(_, until)| *until).max()
     }
 
-    /// Whether none of them counts any more.
+    /// Returns whether no mail counts any more.
     pub(in crate::store) fn is_over(&self, now: Timestamp) -> bool {
         self.mails.iter().all(|(_, until)| *until <= now)
     }
@@ -226,7 +227,7 @@ mod tests {
     use super::*;
     use crate::store::record::assert_version_1_stays;
 
-    /// A row as version 1 was first written: see the accounts.
+    /// A row as version 1 was first written; see `account.rs`.
     const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","to":"Ann@example.com",
         "topic":{"email-changed":"Bob@example.com"},"language":"ko","at":"2026-01-02T03:04:05Z",
         "address":"192.0.2.1","by_administrator":false,"attempts":2,

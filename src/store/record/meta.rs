@@ -1,15 +1,14 @@
-//! What the store knows of itself.
+//! The row of the store's metadata.
 
 use serde::{Deserialize, Serialize};
 
 use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::store::StoreError;
 
-/// Made with the store, never changed.
+/// The metadata: made with the store, never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) struct Meta {
-    /// Decides which slots of the table of unknown names a name can have, so that nobody outside can choose
-    /// names that push a certain one out.
+    /// Keys the sets of unknown names, so that clients cannot choose names that evict a certain one.
     pub(in crate::store) slot_key: [u8; 32],
 }
 

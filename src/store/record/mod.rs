@@ -1,8 +1,8 @@
-//! What is kept, as JSON of a version.
+//! The encoding of stored rows: a version byte, then JSON.
 //!
-//! Each version of a record has a struct of its own that never changes again, so that the model may. A record is read in
-//! whatever version it was written and written in the newest. JSON, because a form that goes by position would
-//! silently read one field as another when a struct moves.
+//! Each version of a row has a struct of its own that never changes, so that the model may. A row is read in
+//! the version in which it was written, and written in the newest. JSON, because a positional format would
+//! silently confuse fields when a struct is reordered.
 
 mod access_key;
 mod account;
@@ -25,16 +25,16 @@ pub(in crate::store) use mail::MailQuota;
 pub(in crate::store) use meta::Meta;
 pub(in crate::store) use signature::SpentUntil;
 
-/// What is kept.
+/// A value that is stored as a row.
 pub(in crate::store) trait StoredRecord: Sized {
-    /// The record in the newest version: one byte that names that, then JSON.
+    /// Encodes in the newest version: the version byte, then JSON.
     fn encode(&self) -> Result<Vec<u8>, StoreError>;
 
-    /// What JSON of this version says.
+    /// Decodes JSON of this version.
     fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError>;
 }
 
-/// Why a record cannot be read. Says nothing of what is in it.
+/// Why a row cannot be decoded. Never quotes its content.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::store) enum RecordError {
     #[error("it is empty")]
@@ -47,7 +47,7 @@ pub(in crate::store) enum RecordError {
     Field(&'static str),
 }
 
-/// A record of version 1.
+/// Encodes a row of version 1.
 pub(in crate::store) fn version_1<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {
     let mut value = vec![1];
     serde_json::to_writer(&mut value, record)
@@ -55,7 +55,7 @@ pub(in crate::store) fn version_1<T: Serialize>(record: &T) -> Result<Vec<u8>, S
     Ok(value)
 }
 
-/// Reads a record of the only version that there is.
+/// Decodes a row of which version 1 is the only one.
 pub(in crate::store) fn only_version_1<T: DeserializeOwned>(
     version: u8,
     json: &[u8],
@@ -69,7 +69,7 @@ pub(in crate::store) fn only_version_1<T: DeserializeOwned>(
     })
 }
 
-/// A row as version 1 first wrote it is read, and written again to the letter.
+/// Asserts that a row of version 1 decodes and encodes to its frozen JSON.
 #[cfg(test)]
 fn assert_version_1_stays<T: StoredRecord>(frozen: &str) {
     let written = T::decode(1, frozen.as_bytes()).unwrap().encode().unwrap();

@@ -1,4 +1,4 @@
-//! Sessions.
+//! The rows of sessions.
 
 use std::net::IpAddr;
 
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::store::record::assert_version_1_stays;
 
-    /// A row as version 1 was first written: see the accounts.
+    /// A row as version 1 was first written; see `account.rs`.
     const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057",
         "digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","account":"01890a5d-ac96-774b-bcce-b302099a8058",
         "method":"iam","access_key":"AKIAIOSFODNN7EXAMPLE","created_at":"2026-01-02T03:04:05Z",

@@ -1,4 +1,4 @@
-//! Signatures that served.
+//! The rows of spent signatures.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::store::StoreError;
 
-/// Until when a signature that served is remembered.
+/// Until when a spent signature is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct SpentUntil(pub(in crate::store) Timestamp);
 

@@ -1,4 +1,4 @@
-//! What a change of an account comes to.
+//! The decision on a change of an account: what it makes of the account, and what it voids.
 
 use jiff::Timestamp;
 
@@ -6,8 +6,8 @@ use super::{GuardedGroup, serves_account};
 use crate::model::{Account, Email, EmailToken, Purpose, Username};
 use crate::store::{ConsumeToken, EditAccount, TokenEffect};
 
-/// A change of an account as it is kept, if what it asks for is free and nobody is missed. Stores look at other accounts,
-/// and at what is made of the change: it looks at nothing but the account.
+/// A change of an account. It checks nothing but the account; the store checks that the address and username
+/// are free, and that the guarded group keeps a member.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::store) struct AccountTransition {
     pub(in crate::store) before: Account,
@@ -15,8 +15,8 @@ pub(in crate::store) struct AccountTransition {
 }
 
 impl AccountTransition {
-    /// Keeps the id, and the usernames that the account had. A new password or address takes a pending change of the
-    /// address back.
+    /// Makes a change; keeps the id and the former usernames. A new password or address cancels a pending
+    /// change of address.
     pub(in crate::store) fn new(before: Account, mut after: Account) -> Self {
         after.id = before.id;
         after.former_usernames.clone_from(&before.former_usernames);
@@ -32,7 +32,7 @@ impl AccountTransition {
         change
     }
 
-    /// What a token makes of its account at `now`; `None` if it is void.
+    /// Makes the change that a token's effect is; `None` if the token is void at `now`.
     pub(in crate::store) fn by_token(
         token: &EmailToken,
         effect: TokenEffect,
@@ -65,32 +65,33 @@ impl AccountTransition {
         Some(Self::new(account, after))
     }
 
-    /// The username that no other account may ever have had.
+    /// The new username, which no other account may ever have had; `None` if it stays.
     pub(in crate::store) fn new_username(&self) -> Option<&Username> {
         Some(&self.after.username).filter(|username| **username != self.before.username)
     }
 
-    /// The address that no other account may have.
+    /// The new address, which no other account may have; `None` if it stays.
     pub(in crate::store) fn new_email(&self) -> Option<&Email> {
         Some(&self.after.email).filter(|email| **email != self.before.email)
     }
 
-    /// Whether an active member leaves the group, which must not be its last.
+    /// Returns whether an active member leaves the group, which then must not be the last one.
     pub(in crate::store) fn leaves(&self, guarded: &GuardedGroup) -> bool {
         guarded.is_active_member(&self.before) && !guarded.is_active_member(&self.after)
     }
 
-    /// When the new password was set, if there is one: the account's sessions end.
+    /// When a new password was set; `None` if it stays. Ends the account's sessions.
     pub(in crate::store) fn new_password_at(&self) -> Option<Timestamp> {
         Some(self.after.password_changed_at).filter(|at| *at != self.before.password_changed_at)
     }
 
-    /// Whether all tokens of the account are void, and mails that would get one are withdrawn.
+    /// Returns whether all tokens of the account are voided, and the mails that would carry a reset link
+    /// withdrawn.
     pub(in crate::store) fn voids_tokens(&self) -> bool {
         self.new_password_at().is_some() || self.new_email().is_some()
     }
 
-    /// Whether the token is void that moves the account: another change of the address is pending, or none.
+    /// Returns whether the pending change of address is another one or none, which voids its token.
     pub(in crate::store) fn replaces_pending_email(&self) -> bool {
         self.after.pending_email != self.before.pending_email
     }

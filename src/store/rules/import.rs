@@ -1,4 +1,4 @@
-//! What a new store that is being filled takes, and in which order.
+//! The rules of an import: which records are accepted, and in which order.
 
 use std::collections::HashSet;
 
@@ -6,31 +6,31 @@ use crate::model::LockoutSubject;
 use crate::random::Random;
 use crate::store::{Record, StoreError, Verification};
 
-/// Faults that are told of one import.
+/// Faults that the error of an import lists, at most.
 const FAULTS_TOLD: usize = 5;
 
-/// What the records so far decide on those after them.
+/// The state that earlier records set for later ones.
 #[derive(Debug)]
 pub(in crate::store) struct ImportOrder {
-    /// Decides where names are that belong to nobody.
+    /// The key of the table of unknown names.
     pub(in crate::store) names_key: [u8; 32],
     source: NamesKeySource,
     has_data_key: bool,
 }
 
-/// Whose the names' key is.
+/// Where the names key is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NamesKeySource {
-    /// Made here; it may still be replaced.
+    /// Generated here; may still be replaced.
     Ours,
-    /// That of the store from which the records come.
+    /// That of the exporting store.
     Theirs,
-    /// Made here, and there are names.
+    /// Generated here and used, so it cannot be replaced.
     InUse,
 }
 
 impl ImportOrder {
-    /// Before the first record.
+    /// The state before the first record.
     pub(in crate::store) fn new() -> Self {
         Self {
             names_key: Random::system().bytes(),
@@ -39,7 +39,8 @@ impl ImportOrder {
         }
     }
 
-    /// Takes note of a record, or says why it cannot be beside those before it, other rows aside.
+    /// Accepts a record, or says why it conflicts with those before it. Uniqueness of rows is checked by the
+    /// stores.
     pub(in crate::store) fn admit(&mut self, record: &Record) -> Result<(), &'static str> {
         match record {
             Record::NamesKey(given) => {
@@ -67,12 +68,12 @@ impl ImportOrder {
     }
 }
 
-/// What an import answers after an error.
+/// The error of all calls after a failed one.
 pub(in crate::store) fn given_up() -> StoreError {
     StoreError::Unavailable("the import was given up".to_owned())
 }
 
-/// Refuses to make a store of what is not sound.
+/// Fails if verification found faults.
 pub(in crate::store) fn require_sound(mut found: Verification) -> Result<(), StoreError> {
     if found.faults.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What becomes of mails, and which tokens they take along.
+//! The rules of the mail queue: state changes, and when a mail may get a token.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::ids::MailId;
 use crate::model::{Account, Email, EmailToken, Mail, MailState, Purpose, QueuedMail};
 use crate::store::{ClaimMail, MailOutcome};
 
-/// How long a mail that failed for good is kept for administrators to see.
+/// How long a failed mail is kept for administrators.
 const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
 
-/// The longest that a mail is put off that a mail server refused for now.
+/// The longest delay of a mail that the mail server refuses for now.
 const LONGEST_DELAY: Duration = Duration::from_hours(24);
 
-/// A mail that waits, due at once.
+/// Makes a queued mail, due at once.
 pub(in crate::store) fn queued(mail: &Mail) -> QueuedMail {
     QueuedMail {
         mail: mail.clone(),
@@ -25,7 +25,7 @@ pub(in crate::store) fn queued(mail: &Mail) -> QueuedMail {
     }
 }
 
-/// A mail that is taken at `now`: the attempt is counted, and the mail is due again after `lease`.
+/// Leases a mail: counts an attempt and makes it due again after `lease`.
 pub(in crate::store) fn taken(queued: QueuedMail, now: Timestamp, lease: Duration) -> QueuedMail {
     QueuedMail {
         attempts: queued.attempts.saturating_add(1),
@@ -34,14 +34,14 @@ pub(in crate::store) fn taken(queued: QueuedMail, now: Timestamp, lease: Duratio
     }
 }
 
-/// What becomes of a mail with an outcome.
+/// The result of applying an outcome to a mail.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::store) enum CompletedMail {
-    /// It goes.
+    /// The mail is to be removed.
     Removed,
-    /// It is this from now on.
+    /// The mail is to be replaced.
     Kept(Box<QueuedMail>),
-    /// It is what it was: the outcome is not one of this mail's.
+    /// The outcome does not apply to this mail.
     Unchanged,
 }
 
@@ -63,8 +63,8 @@ pub(in crate::store) fn complete(queued: QueuedMail, outcome: MailOutcome) -> Co
     }))
 }
 
-/// Why a mail may not take a token along at `now` that moves an account or lets somebody into it; `None` if it may.
-/// `account` is the token's, `current` the token that the account has for the same purpose.
+/// Returns why a mail may not get this token at `now`; `None` if it may. `account` is the token's account,
+/// `current` its present token for this purpose.
 pub(in crate::store) fn refuse_claim(
     mail: &Mail,
     token: &EmailToken,
@@ -81,8 +81,9 @@ pub(in crate::store) fn refuse_claim(
     }
 }
 
-/// One that waited while the account got another address is void, and so is one that would move the account where its
-/// owner no longer wants it. Those that waited for another password are not there any more: see [`withdrawn_with`].
+/// Returns whether the token still fits its account: the account has its address or, to change that, this
+/// mail is the one of the pending change. Mails from before a new password are gone already: see
+/// [`withdrawn_with`].
 fn may_carry(mail: &Mail, token: &EmailToken, account: &Account) -> bool {
     match (token.purpose, &account.pending_email) {
         (Purpose::ChangeEmail, pending) => pending.as_ref().is_some_and(|pending| pending.mail == mail.id),
@@ -90,20 +91,20 @@ fn may_carry(mail: &Mail, token: &EmailToken, account: &Account) -> bool {
     }
 }
 
-/// Whether the token of an account's earlier mail stands in the way of another mail's, which was made before. One that was
-/// made in the future, by a clock that was ahead, does not.
+/// Returns whether the account's present token belongs to a later mail. One that was made in the future, by a
+/// clock that was ahead, does not count.
 fn supersedes(current: &EmailToken, mail: MailId, now: Timestamp) -> bool {
     current.mail > Some(mail) && !current.is_ahead(now)
 }
 
-/// The address with whose account a mail is withdrawn, when that gets another password, or another address: the mail would
-/// take a link along that sets a password, and was asked for before (S77). The change and the withdrawal are one step, so
-/// no clock tells which came first.
+/// The address with whose account the mail is withdrawn when that gets a new password or address; `None` for
+/// mails without a reset link (S77). The withdrawal is part of the change's transaction, so no clock decides
+/// which came first.
 pub(in crate::store) fn withdrawn_with(mail: &Mail) -> Option<&Email> {
     mail.topic.may_carry_reset().then_some(&mail.to)
 }
 
-/// Whether a mail waits for a moment that a clock told of which was ahead.
+/// Returns whether a mail's due time can only come from a clock that was ahead.
 pub(in crate::store) fn waits_for_the_future(queued: &QueuedMail, now: Timestamp) -> bool {
     let delay = if queued.attempts == 0 {
         Duration::ZERO
@@ -114,7 +115,7 @@ pub(in crate::store) fn waits_for_the_future(queued: &QueuedMail, now: Timestamp
     matches!(queued.state, MailState::Due(due) if clock::is_ahead(due, latest))
 }
 
-/// Mails that failed at this moment, or before it, are kept no longer at `now`.
+/// The time up to which failed mails are expired at `now`.
 pub(in crate::store) fn kept_failures_end(now: Timestamp) -> Timestamp {
     now.checked_sub(KEEP_FAILED).unwrap_or(Timestamp::MIN)
 }

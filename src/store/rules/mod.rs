@@ -1,4 +1,4 @@
-//! Decisions that every store makes alike, as pure functions of what is stored.
+//! Decisions that all stores share, as pure functions of the stored records.
 
 mod account_transition;
 pub(super) mod import;
@@ -11,20 +11,20 @@ pub(super) use account_transition::AccountTransition;
 use crate::clock;
 use crate::model::{Account, AccountStatus, Email, EmailToken, Invitation, InvitationKind, Purpose};
 
-/// Whether a use is noted in place of the one that is known: never an earlier one, unless that was noted by a clock that
-/// was ahead.
+/// Returns whether a use replaces the known one: if it is later, or if the known one was recorded by a clock
+/// that was ahead.
 pub(super) fn is_later_use(used: Timestamp, known: Timestamp) -> bool {
     known < used || clock::is_ahead(known, used)
 }
 
-/// Whether a token serves at `now`, as far as it does not depend on others' accounts. Nobody who may not sign in moves
-/// an account to another address.
+/// Returns whether a token is valid for its account at `now`. An account that may not sign in cannot change
+/// its address.
 fn serves_account(token: &EmailToken, account: &Account, now: Timestamp) -> bool {
     now < token.expires_at
         && (token.purpose != Purpose::ChangeEmail || account.status == AccountStatus::Active)
 }
 
-/// An account as it is first kept: it had no other username, whatever the caller says.
+/// Drops former usernames from a new account, which cannot have any.
 pub(super) fn new_account(account: &Account) -> Account {
     Account {
         former_usernames: Vec::new(),
@@ -32,21 +32,21 @@ pub(super) fn new_account(account: &Account) -> Account {
     }
 }
 
-/// Whether an invitation is good for an account with this address, as far as it does not depend on other accounts.
+/// Returns whether an invitation is valid for this address at `now`.
 pub(super) fn serves_address(invitation: &Invitation, email: &Email, now: Timestamp) -> bool {
     now < invitation.expires_at && invitation.email.as_ref().is_none_or(|bound| bound == email)
 }
 
-/// A group that somebody has to stay in who may sign in, such as the administrators'.
+/// A group that must keep an active member, such as the administrators.
 #[derive(Clone, Debug)]
 pub(super) struct GuardedGroup {
     pub(super) group: String,
-    /// Whether nobody may sign in whose address is not verified.
+    /// Whether only accounts with a verified address count as active.
     pub(super) verified_only: bool,
 }
 
 impl GuardedGroup {
-    /// Whether an account is in the group and may sign in.
+    /// Returns whether an account is in the group and may sign in.
     pub(super) fn is_active_member(&self, account: &Account) -> bool {
         account.status == AccountStatus::Active
             && (account.email_verified || !self.verified_only)
@@ -54,8 +54,7 @@ impl GuardedGroup {
     }
 }
 
-/// The groups that must have no active member for an invitation to serve: the first administrator is made as long as
-/// there is none.
+/// The groups that must have no active member for the invitation to be valid: those of a first administrator.
 pub(super) fn groups_to_be_empty(invitation: &Invitation, verified_only: bool) -> Vec<GuardedGroup> {
     if invitation.kind != InvitationKind::FirstAdministrator {
         return Vec::new();
@@ -77,7 +76,7 @@ mod samples {
     use crate::model::{Account, AccountStatus, PendingEmail};
     use crate::random::Random;
 
-    /// An administrator who had another username, and wants another address.
+    /// An administrator with a former username and a pending change of address.
     pub(super) fn ann() -> Account {
         let now = Timestamp::UNIX_EPOCH;
         Account {

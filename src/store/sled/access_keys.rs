@@ -1,4 +1,4 @@
-//! Access keys, and the key that their secrets are sealed with.
+//! Access keys, their index by account, and the wrapped data key.
 
 use async_trait::async_trait;
 
@@ -93,13 +93,13 @@ fn create(
     Ok(CreateAccessKey::Created)
 }
 
-/// Keeps an access key that is new, with all that it is found by.
+/// Inserts a new access key and its index row.
 pub(super) fn insert(batch: &mut WriteBatch<'_>, access_key: &AccessKey) -> Result<(), StoreError> {
     batch.put(key::access_key(access_key.id), access_key)?;
     batch.put(key::access_key_of(access_key.account, access_key.id), &())
 }
 
-/// Those of an account, in the order they were made.
+/// The access keys of an account, in order of creation.
 fn of(rows: &impl Rows, account: AccountId) -> Result<Vec<AccessKey>, StoreError> {
     let mut access_keys = Vec::new();
     for id in ids_of(rows, account)? {
@@ -108,7 +108,7 @@ fn of(rows: &impl Rows, account: AccountId) -> Result<Vec<AccessKey>, StoreError
     Ok(in_order(access_keys))
 }
 
-/// All of them, in the order they were made.
+/// All access keys, in order of creation.
 fn all(engine: &Engine) -> Result<LoadedRows<AccessKey>, StoreError> {
     let loaded = rows::load(engine, RowKind::AccessKey, RowKind::AccessKeyOf)?;
     Ok(LoadedRows {
@@ -136,7 +136,7 @@ fn set_disabled(
     Ok(Some(access_key))
 }
 
-/// Removes one, its failures and the sessions that were begun with it.
+/// Removes an access key, its failure counter and the sessions that it began.
 fn revoke(batch: &mut WriteBatch<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, StoreError> {
     let key = key::access_key(id);
     let Some(access_key) = batch.read::<AccessKey>(&key)? else {
@@ -149,7 +149,7 @@ fn revoke(batch: &mut WriteBatch<'_>, id: AccessKeyId) -> Result<Option<AccessKe
     Ok(Some(access_key))
 }
 
-/// Removes those of an account.
+/// Removes all access keys of an account.
 pub(super) fn revoke_of_account(batch: &mut WriteBatch<'_>, account: AccountId) -> Result<(), StoreError> {
     for id in ids_of(batch, account)? {
         revoke(batch, id)?;
@@ -157,7 +157,7 @@ pub(super) fn revoke_of_account(batch: &mut WriteBatch<'_>, account: AccountId) 
     Ok(())
 }
 
-/// Notes last uses, never back in time.
+/// Records last uses; an earlier use never replaces a later one.
 fn touch(batch: &mut WriteBatch<'_>, uses: Vec<(AccessKeyId, KeyUse)>) -> Result<(), StoreError> {
     for (id, last_use) in uses {
         let key = key::access_key(id);

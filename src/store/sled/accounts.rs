@@ -1,4 +1,4 @@
-//! Accounts, their indexes, and what goes with them.
+//! Accounts and their indexes: by address, username, group, status and search term.
 
 use std::ops::ControlFlow;
 
@@ -91,7 +91,8 @@ fn create(
     new_mails: &[Mail],
     now: Timestamp,
 ) -> Result<CreateAccount, StoreError> {
-    // Whoever has no good invitation is not told which addresses and usernames exist.
+    // Checked first: without a valid invitation the outcome must not reveal which addresses and usernames
+    // exist (S16).
     if let Some(digest) = invitation
         && !invitations::serves(batch, &digest, &account.email, verified_only, now)?
     {
@@ -121,7 +122,7 @@ fn create_all(batch: &mut WriteBatch<'_>, accounts: &[Account]) -> Result<Vec<Cr
     accounts.iter().map(create).collect()
 }
 
-/// Keeps an account that is new, with all that it is found by.
+/// Inserts a new account and its index rows.
 pub(super) fn insert(batch: &mut WriteBatch<'_>, account: &Account) -> Result<(), StoreError> {
     batch.put(key::account(account.id), account)?;
     batch.put(key::email(&account.email), &account.id)?;
@@ -149,7 +150,7 @@ fn by_username(rows: &impl Rows, username: &Username) -> Result<Option<Account>,
     Ok(Some(owner).filter(|owner| owner.username == *username))
 }
 
-/// The accounts in a group, in the order of their ids.
+/// The accounts in a group, ordered by id.
 fn members(rows: &impl Rows, name: &str) -> Result<Vec<Account>, StoreError> {
     let mut accounts: Vec<Account> = Vec::new();
     for row in rows.scan(&key::members(name)) {
@@ -162,7 +163,7 @@ fn members(rows: &impl Rows, name: &str) -> Result<Vec<Account>, StoreError> {
     Ok(accounts)
 }
 
-/// Up to `limit` accounts in the order of their ids, from the one after the key `after`.
+/// Up to `limit` accounts ordered by id, starting after the key `after`.
 fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<Account>, StoreError> {
     let mut accounts = Vec::new();
     engine.pieces(&RowKind::Account.prefix(), after, |_, rows| {
@@ -178,7 +179,7 @@ fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<Accoun
     Ok(accounts)
 }
 
-/// Applies an edit to an account as it is; a new password ends its sessions, except `spared`.
+/// Applies an edit to the current account. A new password ends its sessions, except `spared`.
 fn edit(
     batch: &mut WriteBatch<'_>,
     id: AccountId,
@@ -219,8 +220,8 @@ fn edit(
     Ok(change.into())
 }
 
-/// Writes an account in place of what it was, and its indexes; voids tokens and withdraws mails that the change makes
-/// useless.
+/// Replaces an account and updates its indexes. Voids tokens and withdraws mails that the change makes
+/// invalid.
 pub(super) fn replace(batch: &mut WriteBatch<'_>, change: &AccountTransition) -> Result<(), StoreError> {
     let AccountTransition { before, after } = change;
     if change.new_email().is_some() {
@@ -228,7 +229,7 @@ pub(super) fn replace(batch: &mut WriteBatch<'_>, change: &AccountTransition) ->
         batch.put(key::email(&after.email), &after.id)?;
     }
     if change.new_username().is_some() {
-        // The row of the former one stays: it is the account's for ever.
+        // The row of the former username stays, so that no other account can take it (S53).
         batch.put(key::username(&after.username), &Some(after.id))?;
     }
     for name in before.groups.difference(&after.groups) {
@@ -267,7 +268,7 @@ fn delete(
     }
     admin_queries::index(batch, Some(&account), None)?;
     batch.remove(key::email(&account.email));
-    // Never given to another account.
+    // Usernames stay taken (S53).
     for username in account.former_usernames.iter().chain([&account.username]) {
         batch.put(key::username(username), &None)?;
     }
@@ -275,7 +276,7 @@ fn delete(
     Ok(DeleteAccount::Deleted)
 }
 
-/// Whether anybody is in the group who may sign in, other than `but`.
+/// Returns whether the group has an active member other than `but`.
 pub(super) fn has_active_members(
     rows: &impl Rows,
     guarded: &GuardedGroup,

@@ -1,5 +1,5 @@
-//! Looking for accounts and locks. What accounts are found by, and where they stand, are rows of their own, as is which
-//! mails are withdrawn with an account's password.
+//! Administrators' queries for accounts and locks, and the index rows behind them: accounts by search term
+//! and by status, and mails that are withdrawn with an account's password.
 
 use std::ops::ControlFlow;
 
@@ -19,14 +19,13 @@ use crate::ids::MailId;
 use crate::model::{Account, AccountStatus, LockoutPolicy, QueuedMail};
 use crate::store::{AccountFilter, AccountPage, AdminQueryStore, Locks, StoreError};
 
-/// Accounts that one call looks at, at most: some tens of milliseconds.
+/// Rows that one call examines, at most: some tens of milliseconds.
 const LOOKS: usize = 5_000;
 
-/// The form of the rows that accounts, and mails that may be withdrawn, are found by. Another number has all of them
-/// written anew at the next start.
+/// The version of these index rows. A change rebuilds all of them at the next start.
 const FORM: IndexForm = IndexForm(1);
 
-/// Has an account found where it is now, and no longer where it was.
+/// Updates an account's index rows from `before` to `after`.
 pub(super) fn index(
     batch: &mut WriteBatch<'_>,
     before: Option<&Account>,
@@ -43,7 +42,7 @@ pub(super) fn index(
     Ok(())
 }
 
-/// Whether all rows are there that an account is found by.
+/// Returns the key of the first index row that an account lacks; `None` if all are there.
 pub(super) fn missing(rows: &impl Rows, account: &Account) -> Result<Option<Vec<u8>>, StoreError> {
     for key in rows_of(account) {
         if rows.value(&key)?.is_none() {
@@ -53,12 +52,12 @@ pub(super) fn missing(rows: &impl Rows, account: &Account) -> Result<Option<Vec<
     Ok(None)
 }
 
-/// Whether an account is found by the row with this key.
+/// Returns whether the key is one of the account's index rows.
 pub(super) fn is_found_by(account: &Account, key: &[u8]) -> bool {
     rows_of(account).iter().any(|own| own == key)
 }
 
-/// The row that says in which form the others are.
+/// The row that holds the version of the index rows.
 pub(super) fn form_row() -> Result<Changes, StoreError> {
     Ok([(key::index_form(), Some(FORM.encode()?.into()))].into())
 }
@@ -70,12 +69,12 @@ fn rows_of(account: &Account) -> Vec<Vec<u8>> {
     keys
 }
 
-/// Writes the rows for accounts and mails of a store that was made before there were any, or that has them in another form.
+/// Rebuilds the index rows of a store that has none or has another version of them.
 pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
     let form = key::index_form();
     match engine.with(|tree| tree.read::<IndexForm>(&form)) {
         Ok(Some(found)) if found == FORM => return Ok(()),
-        // What cannot be read is written anew like what is not there.
+        // A version that cannot be read counts as missing.
         Ok(_) | Err(StoreError::Corrupt(_)) => {}
         Err(error) => return Err(error),
     }
@@ -88,7 +87,7 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
     pieces(engine, RowKind::Account, |rows| {
         let mut changes = Changes::new();
         for (key, value) in rows {
-            // One that cannot be read is for `verify` to tell of.
+            // `verify` reports accounts that cannot be read.
             let Ok(account) = record::decode::<Account>(key, value) else {
                 continue;
             };
@@ -108,7 +107,7 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
     engine.commit(&form_row()?)
 }
 
-/// All rows of a kind, a piece at a time, between which rows may be written.
+/// Visits all rows of a kind, a piece at a time. `visit` may write, as no lock is held during it.
 fn pieces(
     engine: &Engine,
     kind: RowKind,
@@ -154,7 +153,7 @@ impl AdminQueryStore for SledStore {
     }
 }
 
-/// Reads along the rows of which the filter leaves the fewest.
+/// Scans the index that the filter narrows most.
 fn find(
     engine: &Engine,
     filter: &AccountFilter,
@@ -169,7 +168,7 @@ fn find(
         (None, _, Some(group)) => key::members(group),
         (None, None, None) => RowKind::Account.prefix(),
     };
-    // One of another search leads nowhere.
+    // A cursor of another query is ignored.
     let after = after.filter(|after| after.starts_with(&prefix)).map(IVec::from);
     let (mut page, mut looked, mut last) = (AccountPage::default(), 0, None);
     let mut has_more = false;
@@ -214,7 +213,7 @@ fn account_at(tree: &Tree, key: &IVec, value: &IVec) -> Result<Account, StoreErr
     }
 }
 
-/// An account that is found by several of its terms is shown by the first of them.
+/// Returns the first matching term: an account with several is listed once, under this one.
 fn first_term(account: &Account, text: &str) -> Option<String> {
     AccountFilter::terms(account)
         .into_iter()

@@ -1,7 +1,7 @@
-//! Failed attempts and locks.
+//! Failure counters and locks, by subject.
 //!
-//! A known account or access key has a row of its own, which nothing but its removal evicts; names that belong to nobody
-//! share a table.
+//! An existing account or access key has a row of its own, kept until it is removed. Unknown names share a
+//! table of bounded size.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ impl AttemptStore for SledStore {
     }
 }
 
-/// Counts, and knows where.
+/// Counts failures and finds the row of each subject.
 #[derive(Clone, Debug)]
 pub(super) struct Attempts {
     counting: AttemptCounter,
@@ -63,7 +63,6 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// For this opening of the store.
     pub(super) fn new(clock: Clock, run: Run, slot_key: [u8; 32]) -> Self {
         Self {
             counting: AttemptCounter::new(clock, run),
@@ -71,7 +70,7 @@ impl Attempts {
         }
     }
 
-    /// Counts an attempt, unless the subject is locked.
+    /// Counts an attempt as a failure, unless the subject is locked.
     pub(super) fn record(
         &self,
         batch: &mut WriteBatch<'_>,
@@ -91,7 +90,7 @@ impl Attempts {
         Ok(counted.attempt())
     }
 
-    /// Forgets failures and lock.
+    /// Removes a subject's failures and lock.
     pub(super) fn clear(
         &self,
         batch: &mut WriteBatch<'_>,
@@ -104,7 +103,7 @@ impl Attempts {
         Ok(())
     }
 
-    /// Takes an attempt back.
+    /// Takes back one counted attempt.
     pub(super) fn withdraw(
         &self,
         batch: &mut WriteBatch<'_>,
@@ -122,7 +121,7 @@ impl Attempts {
         Ok(())
     }
 
-    /// For how long the subject is still locked.
+    /// Returns how long the subject is still locked.
     pub(super) fn locked_for(
         &self,
         rows: &impl Rows,
@@ -133,13 +132,13 @@ impl Attempts {
         Ok(failures.and_then(|failures| self.left(&failures, policy)))
     }
 
-    /// For how long a lock still lasts, if it does.
+    /// Returns how long a lock still lasts; `None` if it is over.
     pub(super) fn left(&self, failures: &Failures, policy: LockoutPolicy) -> Option<Duration> {
         self.counting.left(failures, policy)
     }
 
-    /// Where a subject's failures are. An account that was removed meanwhile has no row of its own: what is tried
-    /// there counts like what is tried at an unknown name. So does an access key that does not exist.
+    /// Finds the row of a subject. An account or access key that does not exist is counted like an unknown
+    /// name.
     fn place(&self, rows: &impl Rows, subject: LockoutSubject) -> Result<AttemptKey, StoreError> {
         match subject {
             LockoutSubject::Account(id) if rows.value(&key::account(id))?.is_some() => {
@@ -155,7 +154,7 @@ impl Attempts {
         Ok(AttemptKey::InSet(set, key::unknown(set, &digest)))
     }
 
-    /// Lets another name go if there is no room for this one.
+    /// Evicts a name if the set has no room for this one.
     fn make_room(
         &self,
         batch: &mut WriteBatch<'_>,
@@ -200,8 +199,8 @@ impl Attempts {
         }
     }
 
-    /// Keeps the failures of a subject that has none here. Whether that is so, and the account or the access key is
-    /// there.
+    /// Inserts the failures of a subject that has none. Returns false if it has some already, or if its
+    /// account or access key does not exist.
     pub(super) fn insert(
         &self,
         batch: &mut WriteBatch<'_>,
@@ -232,7 +231,7 @@ impl Attempts {
 /// The key of a row of failures.
 enum AttemptKey {
     OfKnown(Vec<u8>),
-    /// In a set that it shares with other names.
+    /// In a set that it shares with other unknown names.
     InSet(u16, Vec<u8>),
 }
 
@@ -270,7 +269,7 @@ mod tests {
         LockoutSubject::unknown(&n.to_string())
     }
 
-    /// Names of one set, so many as were asked for.
+    /// Makes `wanted` names that share one set.
     fn rivals(attempts: &Attempts, wanted: usize) -> Vec<LockoutSubject> {
         let set = |subject| match subject {
             LockoutSubject::Unknown(digest) => attempt_counter::set_of(&attempts.slot_key, &digest),

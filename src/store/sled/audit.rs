@@ -1,4 +1,4 @@
-//! The audit log: events by time, and for each subject its events by time.
+//! The audit log: events by time, and an index of them by subject and time.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -17,14 +17,14 @@ use super::rows::{Row, Rows, WriteBatch};
 use crate::model::{AuditCursor, AuditEvent};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject, StoreError};
 
-/// Rows that one read looks at, at most: some tens of milliseconds.
+/// Rows that one read examines, at most: some tens of milliseconds.
 const LOOKS: usize = 10_000;
 
-/// How many more than wanted one append removes: more than it adds, so that a lowered bound is reached in time, and
-/// bounded, so that nobody waits long for it.
+/// Events that one append removes at most. More than it adds, so that a lowered bound is reached in time;
+/// bounded, so that an append stays short.
 const REMOVED_AT_ONCE: usize = 2 * PIECE;
 
-/// Gives events their places, and knows how many there are.
+/// Numbers new events and counts stored ones.
 #[derive(Clone, Debug)]
 pub(super) struct AuditLog {
     /// The number of the next event.
@@ -33,7 +33,7 @@ pub(super) struct AuditLog {
 }
 
 impl AuditLog {
-    /// Counts those that are there.
+    /// Counts the stored events and finds the highest number.
     pub(super) fn open(engine: &Engine) -> Result<Self, StoreError> {
         let (mut next, mut count) = (0, 0);
         engine.pieces(&RowKind::Audit.prefix(), None, |_, rows| {
@@ -71,11 +71,11 @@ impl AuditLog {
         Ok(())
     }
 
-    /// Removes events and what points to them. How many there were.
+    /// Removes events and their index rows. Returns how many.
     fn remove<'k>(&self, batch: &mut WriteBatch<'_>, keys: impl Iterator<Item = &'k IVec>) -> usize {
         let mut removed = 0;
         for key in keys {
-            // What cannot be read goes as well, or it would stand in the way of every further event.
+            // An unreadable event is removed too: as the oldest row it would block the removal of all others.
             if let Ok(Some(event)) = batch.read::<AuditEvent>(key)
                 && let Some(place) = key::trailing_place(key)
             {
@@ -131,7 +131,7 @@ impl AuditStore for SledStore {
     }
 }
 
-/// Keeps an event at a place that is free, with all that it is found by.
+/// Inserts an event at a free position, with its index rows.
 pub(super) fn insert(
     batch: &mut WriteBatch<'_>,
     cursor: AuditCursor,
@@ -144,7 +144,7 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// Reads along the log, or along what points into it from the subjects.
+/// Reads the log, or the index of the filter's subjects, in order.
 fn read(
     engine: &Engine,
     filter: &AuditFilter,
@@ -190,13 +190,13 @@ fn read(
     Ok(page)
 }
 
-/// Rows that were read of all spans, by the places of their events: each event once.
+/// A piece of the rows of all spans, by position: each event once.
 #[derive(Default)]
 struct EventChunk {
     rows: BTreeMap<AuditCursor, Row>,
-    /// How many were read to get them.
+    /// How many rows were read for it.
     looks: usize,
-    /// Up to where there are all; none if that is the end.
+    /// The position up to which it is complete; `None` at the end.
     until: Option<AuditCursor>,
 }
 
@@ -218,7 +218,8 @@ impl EventChunk {
                 .filter_map(|row| Some((key::trailing_place(&row.0)?, row)));
             piece.rows.extend(placed);
         }
-        // Of what is farther, other spans may have more: it is read again, with theirs.
+        // Beyond this position other spans may have more rows: those here are dropped and read again with
+        // theirs.
         if let Some(until) = piece.until {
             piece.rows.retain(|place, _| !comes_before(until, *place, order));
         }
@@ -240,17 +241,17 @@ fn comes_before(one: AuditCursor, other: AuditCursor, order: AuditOrder) -> bool
     }
 }
 
-/// The keys that are still to be read.
+/// A range of keys still to be read.
 struct Span {
     prefix: Vec<u8>,
     from: Vec<u8>,
-    /// Whether `from` itself is past.
+    /// Whether `from` is exclusive.
     from_is_past: bool,
     until: Vec<u8>,
 }
 
 impl Span {
-    /// The whole log, or one for each subject.
+    /// One span over the whole log, or one for each subject.
     fn of(
         subjects: &[AuditSubject],
         filter: &AuditFilter,
@@ -268,7 +269,8 @@ impl Span {
 
     fn along(prefix: Vec<u8>, filter: &AuditFilter, order: AuditOrder, after: Option<AuditCursor>) -> Self {
         let from = filter.from.map_or(FIRST, AuditCursor::at);
-        // One more: a place knows no less than a microsecond.
+        // One microsecond more, because a position has no finer resolution; the filter itself cuts off the
+        // rest.
         let until = filter.until.map_or(LAST, |until| AuditCursor {
             micros: AuditCursor::at(until).micros.saturating_add(1),
             number: 0,
@@ -285,7 +287,7 @@ impl Span {
         span
     }
 
-    /// What is up to this place, in this order, is read.
+    /// Drops what is up to this position from the span.
     fn pass(&mut self, cursor: AuditCursor, order: AuditOrder) {
         let place = key::audit_within(&self.prefix, cursor);
         match order {

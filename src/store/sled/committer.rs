@@ -1,8 +1,8 @@
-//! The committer: the one thread that changes the store.
+//! The committer: the one thread that changes the store, in group commits.
 //!
-//! Every operation that reads and then writes runs here, one after another, so that none races another. What is
-//! queued runs as one group; the group is written as one batch, made durable with one `fdatasync`, and only then
-//! acknowledged. The queue is bounded: who finds it full is told so at once and never waits without end.
+//! Every read-then-write operation runs here, one after another, so there are no races. Queued operations,
+//! up to [`GROUP`], form one group: it is written as one batch, made durable with one `fdatasync`, and then
+//! acknowledged. The queue is bounded: if it is full, a caller gets an error at once.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -17,19 +17,19 @@ use super::rows::{Changes, WriteBatch};
 use crate::clock::Clock;
 use crate::store::StoreError;
 
-/// Operations that may wait.
+/// The capacity of the queue, in operations.
 const QUEUE: usize = 1024;
 
-/// Operations that are made durable together.
+/// Operations in one group, at most.
 const GROUP: usize = 256;
 
-/// An operation, its caller's type hidden. Runs in a group, or is told why there is none.
+/// A type-erased operation. It gets the group's batch, or the error because of which there is none.
 type WriteJob = Box<dyn FnOnce(Result<&mut WriteBatch<'_>, StoreError>) -> Acknowledge + Send>;
 
-/// Tells the caller what became of the operation, or why its group could not be written.
+/// Delivers the outcome to the caller, once the group is written or has failed.
 type Acknowledge = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
-/// The callers' end of the committer.
+/// The callers' handle on the committer thread.
 #[derive(Debug)]
 pub(super) struct Committer {
     queue: Option<SyncSender<WriteJob>>,
@@ -37,7 +37,6 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Starts the thread.
     pub(super) fn start(
         engine: Arc<Engine>,
         reserved_space: ReservedSpace,
@@ -60,9 +59,9 @@ impl Committer {
         })
     }
 
-    /// Runs an operation and waits until its changes are on disk.
+    /// Runs an operation and returns once its changes are durable.
     ///
-    /// A caller that stops waiting does not stop the operation.
+    /// Dropping the future does not cancel the operation.
     pub(super) async fn run<T, F>(&self, operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -79,7 +78,7 @@ impl Committer {
         answered.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Waits until all that is queued is written; takes nothing from then on.
+    /// Writes all that is queued and joins the thread; further operations fail.
     pub(super) fn stop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take()
@@ -114,7 +113,7 @@ struct WriterThread {
     engine: Arc<Engine>,
     reserved_space: ReservedSpace,
     clock: Clock,
-    /// Puts down how far the log goes, as long as the engine is open.
+    /// Records how far the log goes; `None` while the engine is closed or if it could not be started.
     mark: Option<MarkWriter>,
 }
 
@@ -147,7 +146,7 @@ impl WriterThread {
         ran.unwrap_or_else(|error| (jobs.map(|job| job(Err(error.clone()))).collect(), None))
     }
 
-    /// Without ballast nothing is written: on a full disk the engine could not be opened again.
+    /// Refuses to write without the reserved space: on a full disk the engine could not be opened again.
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         if !self.reserved_space.lay()? {
             return Err(StoreError::Unavailable("the disk is full".to_owned()));
@@ -164,7 +163,7 @@ impl WriterThread {
         written
     }
 
-    /// After an error the engine refuses all work until it is opened again. What was acknowledged is on disk.
+    /// Reopens the engine, which refuses all work after an error. All that was acknowledged is durable.
     fn recover(&mut self) {
         self.mark = None;
         self.engine.close();
@@ -182,7 +181,7 @@ impl WriterThread {
         }
     }
 
-    /// Without a mark all works, and only damage goes unnoticed.
+    /// Starts the high-water mark. Without it the store works, but damage goes unnoticed.
     fn begin_mark(&mut self) {
         match MarkWriter::start(self.engine.folder(), self.clock.clone()) {
             Ok(mark) => self.mark = Some(mark),

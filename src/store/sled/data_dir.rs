@@ -1,9 +1,9 @@
-//! The store's folder: whose it is, which version's, and who can read it.
+//! The store's directory: ownership, permissions, lock, and the marker file with engine and schema version.
 //!
-//! The engine would open a foreign folder, or one of another of its versions, as an empty database. So a marker of
-//! our own says what a folder is, and nothing is opened without it. It gets its name only when the new store is
-//! complete and on disk: what a crash leaves of an unfinished one is cleared away at the next start. What a crash leaves
-//! of an import is not, so that nobody is served by an empty store who was to be served by a full one.
+//! The engine would open a foreign directory, or one of another version of it, as an empty database. So
+//! nothing is opened without the marker, which gets its name only when a new store is complete and durable.
+//! The next start clears what a crash leaves of an unfinished store, but refuses what it leaves of an
+//! unfinished import: an empty store must not pass for the imported one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -23,19 +23,19 @@ const IMPORTING: &str = "importing";
 const LOCK: &str = "lock";
 const BLOBS: &str = "blobs";
 
-/// Which master key the store needs: for whoever asks while another process has the store open.
+/// The fingerprint of the master key that the store needs, readable while another process has the store open.
 const MASTER_KEY: &str = "master-key.fingerprint";
 
-/// What this program makes.
+/// What new markers say.
 const ENGINE: &str = "sled-0.34";
 const SCHEMA: u32 = 1;
 
-/// A folder that is this process's as long as this value lives.
+/// A directory that this process has locked for as long as the value lives.
 #[derive(Debug)]
 pub(super) struct DataDir {
     path: PathBuf,
     new: bool,
-    /// What the marker is called as long as there is no store.
+    /// The marker's name until the store is complete.
     pending: &'static str,
     _lock: File,
 }
@@ -47,16 +47,15 @@ struct Marker {
 }
 
 impl DataDir {
-    /// Takes charge of the folder, and makes it if there is none.
+    /// Locks the directory, creating it if there is none.
     ///
-    /// The engine makes its files with the process's file mode mask, so that is set, for good, to leave nothing to
-    /// anybody but the owner.
+    /// Sets the process's umask, permanently, because the engine creates its files with it.
     pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
         Self::take_or_fail(path, UNFINISHED).map_err(at(path))?
     }
 
-    /// The same, for a store that an import fills: one that is there already gives way if `is_blank` does not refuse.
+    /// Locks the directory for an import. A store that is there is discarded, unless `is_blank` refuses.
     pub(super) fn take_for_import(
         path: &Path,
         is_blank: impl FnOnce(&Self) -> Result<(), StoreError>,
@@ -92,7 +91,7 @@ impl DataDir {
             return Ok(Err(is_open(path)));
         };
         if is_empty(path)? {
-            // Nothing in it was ever open to anybody.
+            // An empty directory holds nothing that others could have read.
             fs::set_permissions(path, Permissions::from_mode(0o700))?;
         }
         if let Err(refusal) = refuse_what_is_not_private(path)? {
@@ -110,22 +109,21 @@ impl DataDir {
         }))
     }
 
-    /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether there is no store in it yet.
+    /// Returns whether it has no complete store yet.
     pub(super) fn is_new(&self) -> bool {
         self.new
     }
 
-    /// Whether the engine's main file is there.
+    /// Returns whether the engine's main file exists.
     pub(super) fn has_database(&self) -> bool {
         self.path.join("db").exists()
     }
 
-    /// Makes sure that the files' names and contents are on disk, and that a new store is known as one from now on.
+    /// Makes the files and their directory entries durable, and then gives a new store its marker.
     pub(super) fn commit(&mut self) -> io::Result<()> {
         for name in ["conf", "db", BLOBS, ""] {
             File::open(self.path.join(name))?.sync_all()?;
@@ -142,8 +140,8 @@ impl DataDir {
         File::open(parent)?.sync_all()
     }
 
-    /// Puts down which master key the data key is sealed with, by its fingerprint. Nothing depends on it but an earlier
-    /// warning, so a failure is logged.
+    /// Records the fingerprint of the master key that wraps the data key. Only an early warning depends on
+    /// it, so a failure is logged.
     pub(super) fn record_master_key(&self, fingerprint: &str) {
         if recorded_master_key(&self.path).is_some_and(|told| told == fingerprint) {
             return;
@@ -156,7 +154,7 @@ impl DataDir {
         }
     }
 
-    /// Leaves nothing of a store that did not come to be.
+    /// Removes all files of a store that is not complete.
     pub(super) fn abandon(&self) -> io::Result<()> {
         if !self.new {
             return Ok(());
@@ -166,7 +164,7 @@ impl DataDir {
     }
 }
 
-/// Somebody else has the folder.
+/// The error for a store that another process has open.
 pub(super) fn is_open(path: &Path) -> StoreError {
     StoreError::Refused(format!(
         "the store in {} is already open in another process; stop that one first",
@@ -174,7 +172,7 @@ pub(super) fn is_open(path: &Path) -> StoreError {
     ))
 }
 
-/// The fingerprint that was put down there; none if that cannot be read.
+/// Reads the recorded fingerprint; `None` if it is missing or malformed.
 pub(super) fn recorded_master_key(path: &Path) -> Option<String> {
     let told = regular_file::read_to_string(&path.join(MASTER_KEY)).ok()?;
     let is_whole = told.len() == 32 && told.bytes().all(|b| b.is_ascii_hexdigit());
@@ -185,7 +183,7 @@ pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     move |error| StoreError::Unavailable(format!("{}: {error}", path.display()))
 }
 
-/// Refuses what is no folder of this program's, or of a version of it that is newer.
+/// Refuses a directory that has no store of this program, or one of another version.
 fn refuse_foreign(path: &Path, pending: &str) -> io::Result<Result<(), StoreError>> {
     let shown = path.display();
     let refuse = |text: String| Ok(Err(StoreError::Refused(text)));
@@ -235,8 +233,8 @@ fn special_file(folder: &Path) -> Option<PathBuf> {
     paths.find(|path| fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()))
 }
 
-/// Refuses what a start would refuse, as far as that shows without making anything. Whoever is root asks for the user of
-/// the service.
+/// Refuses what [`DataDir::lock`] would, as far as that can be told without writing. Root is let through: it
+/// checks on behalf of the service's user.
 pub(super) fn check(path: &Path) -> io::Result<Result<(), StoreError>> {
     if !path.exists() {
         return Ok(Ok(()));
@@ -249,8 +247,8 @@ pub(super) fn check(path: &Path) -> io::Result<Result<(), StoreError>> {
     refuse_foreign(path, UNFINISHED)
 }
 
-/// Refuses a folder that another user keeps a store in, or that another user alone can write: what root makes there, its
-/// owner cannot open.
+/// Refuses a directory of another user: what root creates in it, its owner could not open. Root may use one
+/// that is empty.
 fn refuse_another_users(path: &Path) -> io::Result<Result<(), StoreError>> {
     let (owner, current) = (SystemUser::owner_of(&fs::metadata(path)?), SystemUser::current());
     if owner == current || current.is_root() && (!path.is_dir() || is_empty(path)?) {
@@ -263,12 +261,12 @@ fn refuse_another_users(path: &Path) -> io::Result<Result<(), StoreError>> {
     ))))
 }
 
-/// Whether there is a store in the folder, or what is left of one.
+/// Returns whether the directory has a store or remains of one.
 pub(super) fn is_made(path: &Path) -> io::Result<bool> {
     match is_empty(path) {
         Ok(is_empty) => Ok(!is_empty),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        // Opening it says what is wrong.
+        // Opening it gives the error.
         Err(error)
             if matches!(
                 error.kind(),
@@ -281,7 +279,7 @@ pub(super) fn is_made(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether there is nothing in it but what a start leaves behind that ended before it made anything.
+/// Returns whether there is nothing in it but the lock file of a start that failed early.
 fn is_empty(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
         if entry?.file_name() != LOCK {
@@ -291,7 +289,7 @@ fn is_empty(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Refuses a store that its owner's group or others can read or write (S54), or that is in part another user's.
+/// Refuses a store with files that group or others may access (S54), or that another user owns.
 fn refuse_what_is_not_private(path: &Path) -> io::Result<Result<(), StoreError>> {
     let mut unseen = vec![path.to_owned()];
     while let Some(found) = unseen.pop() {
@@ -322,7 +320,8 @@ fn refuse_what_is_not_private(path: &Path) -> io::Result<Result<(), StoreError>>
     Ok(Ok(()))
 }
 
-/// The lock on a folder, unless another process has it. It ends with the process, however that ends.
+/// Locks a directory; `None` if another process has the lock. The operating system releases it with the
+/// process.
 pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
     let file = OpenOptions::new()
         .write(true)
@@ -337,7 +336,7 @@ pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Writes the marker under a name that does not count yet, and clears away what an unfinished start left.
+/// Writes the marker under its provisional name, and clears what an unfinished start left.
 fn begin(path: &Path, pending: &str) -> io::Result<()> {
     let marker = serde_json::to_vec(&Marker {
         engine: ENGINE.to_owned(),
@@ -356,7 +355,7 @@ fn begin(path: &Path, pending: &str) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Removes all but these.
+/// Removes everything but these.
 fn clear(path: &Path, but: &[&str]) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;

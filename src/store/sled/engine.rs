@@ -1,4 +1,4 @@
-//! The engine: sled 0.34, as it must be used to keep what it was given.
+//! The engine: sled 0.34, wrapped so that commits are durable and reads consistent.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -18,22 +18,22 @@ use super::snapshot::{Snapshot, Snapshots};
 use super::unreadable_snapshot;
 use crate::store::StoreError;
 
-/// Bytes of pages kept in memory. The engine's default is a gigabyte; what is read for every request is kept in
-/// memory elsewhere.
+/// The page cache, in bytes. The engine's default is 1 GiB; sessions and keys, which requests need, are
+/// cached in services.
 const CACHE: u64 = 32 << 20;
 
-/// Rows that are read or removed while no group is written.
+/// Rows that one piece of a scan reads or a batch removes; writes wait meanwhile.
 pub(super) const PIECE: usize = 256;
 
-/// How often, and how far apart, it is looked whether sled has let go of its file.
+/// How often, and how far apart, sled's lock on its file is tried.
 const RELEASE_LOOKS: u32 = 200;
 const RELEASE_PAUSE: Duration = Duration::from_millis(10);
 
-/// sled's one tree, and a handle of our own on its file.
+/// sled's tree, and a file handle of our own on its log.
 #[derive(Debug)]
 pub(super) struct Engine {
     folder: PathBuf,
-    /// `None` while it is closed. Whoever reads several rows holds the lock meanwhile and sees no half of a batch.
+    /// `None` while closed. A read of several rows holds the read lock, so that it sees no half of a batch.
     open: RwLock<Option<OpenEngine>>,
     snapshots: Snapshots,
 }
@@ -41,12 +41,12 @@ pub(super) struct Engine {
 #[derive(Debug)]
 struct OpenEngine {
     db: Db,
-    /// sled's `flush` hands the log to the operating system and no further; this handle is for `fdatasync`.
+    /// sled's `flush` only hands the log to the operating system; this handle is for `fdatasync`.
     file: File,
 }
 
 impl Engine {
-    /// An engine for the folder, closed.
+    /// Makes a closed engine for the directory.
     pub(super) fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -55,16 +55,16 @@ impl Engine {
         }
     }
 
-    /// Where it is.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Opens it; blocks until the log is read.
+    /// Opens the engine; blocks until the log is read.
     pub(super) fn open(&self) -> Result<(), StoreError> {
         clear_unfinished_snapshots(&self.folder)?;
         await_release(&self.folder)?;
-        // The engine cuts off what it cannot read; that it will is an alarm, and no reason to serve nobody.
+        // Must come before the engine opens, which cuts off what it cannot read. A failure is logged and does
+        // not stop the start.
         if let Err(error) = LostChanges::notice(&self.folder) {
             tracing::error!(%error, "whether the store's log is as it was written cannot be told");
         }
@@ -92,7 +92,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Closes it, after those who read, and returns when it can be opened again.
+    /// Closes the engine after running reads, and returns when it can be opened again.
     pub(super) fn close(&self) {
         let Some(open) = self.write().take() else { return };
         drop(open);
@@ -101,12 +101,11 @@ impl Engine {
         }
     }
 
-    /// Whether it is open.
     pub(super) fn is_open(&self) -> bool {
         self.read().is_some()
     }
 
-    /// Reads rows as they are between two groups. Short: no group is written meanwhile.
+    /// Runs a read between two commits. It must be short: no commit happens meanwhile.
     pub(super) fn with<T>(&self, read: impl FnOnce(&Tree) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match self.read().as_ref() {
             Some(open) => read(&open.db),
@@ -114,8 +113,8 @@ impl Engine {
         }
     }
 
-    /// Reads the rows whose keys begin with `prefix`, from the one after `after`, in the order of their keys, a piece
-    /// at a time until `visit` breaks. Groups are written in between.
+    /// Scans the rows whose keys begin with `prefix`, in key order and starting after `after`, a piece at a
+    /// time until `visit` breaks. Commits may happen between pieces.
     pub(super) fn pieces(
         &self,
         prefix: &[u8],
@@ -140,15 +139,15 @@ impl Engine {
         }
     }
 
-    /// Writes a group; when this returns, it is on disk as a whole. Fails with the group written or not.
+    /// Writes a batch atomically; durable when it returns. After an error the batch may be written or not.
     ///
-    /// Never `flush_async`: with eight callers at once sled 0.34.7 waits for itself.
+    /// Never uses `flush_async`: with eight concurrent callers sled 0.34.7 deadlocks.
     pub(super) fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
         self.apply(changes)?;
         self.sync()
     }
 
-    /// Writes a group that others see at once, and that is on disk when [`sync`](Self::sync) returns.
+    /// Writes a batch atomically. Visible to others at once, durable after [`sync`](Self::sync).
     pub(super) fn apply(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         for (key, value) in changes {
@@ -163,7 +162,7 @@ impl Engine {
         Ok(db.apply_batch(batch)?)
     }
 
-    /// Returns when all that was written is on disk.
+    /// Makes all writes durable.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         let open = self.read();
         let open = open.as_ref().ok_or_else(closed)?;
@@ -172,7 +171,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Begins to keep what is changed from the next group on, for whoever reads the rows as they are now.
+    /// Begins a snapshot: what later commits change is preserved for its reader.
     pub(super) fn snapshot(&self) -> Snapshot {
         self.snapshots.begin()
     }
@@ -186,7 +185,7 @@ impl Engine {
     }
 }
 
-/// Has sled open what is in a folder.
+/// Opens sled on a directory; a panic of the engine becomes [`StoreError::Corrupt`].
 pub(super) fn open_files(folder: &Path) -> Result<Db, StoreError> {
     let config = ::sled::Config::new().path(folder).cache_capacity(CACHE);
     let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
@@ -194,8 +193,8 @@ pub(super) fn open_files(folder: &Path) -> Result<Db, StoreError> {
     Ok(opened.map_err(gave_up)??)
 }
 
-/// Waits, at most [`RELEASE_LOOKS`] times [`RELEASE_PAUSE`], until sled has let go of its file: threads of its own
-/// still hold it for a moment after the last handle was dropped, and nothing tells when they are done.
+/// Waits until sled has released its file, at most [`RELEASE_LOOKS`] times [`RELEASE_PAUSE`]: its threads
+/// hold the lock for a moment after the last handle is dropped, and it has no signal for that.
 pub(super) fn await_release(folder: &Path) -> io::Result<()> {
     let file = match File::open(folder.join("db")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -208,12 +207,12 @@ pub(super) fn await_release(folder: &Path) -> io::Result<()> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    // Somebody else has it: opening it will say so.
+    // Another process holds it; opening gives the error.
     Ok(())
 }
 
-/// Removes snapshots that a killed process, or one on a full disk, had not finished: the engine would take them for finished ones, find
-/// them damaged and refuse to open. The log has all that they would have held.
+/// Removes unfinished snapshots of a process that was killed or had a full disk. The engine would take them
+/// for finished ones and refuse to open; the log has all that they would hold.
 fn clear_unfinished_snapshots(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -1,9 +1,9 @@
-//! The engine's log on disk, read without the engine, in the form that sled 0.34.7 writes.
+//! Reads the engine's log on disk without the engine, in the format of sled 0.34.7.
 //!
-//! The engine takes the first place that it cannot read for the end of its log, or passes over the rest of a segment,
-//! and says nothing. So the log is read here too: how far it goes, and whether all of it is sound that was once there.
-//! Positions count the bytes that were ever written; the segments that hold them lie in the file in any order, and
-//! those of which nothing is needed any more are used again.
+//! The engine silently takes the first unreadable place for the end of its log, or skips the rest of a
+//! segment. This module tells how far the log goes and whether all that was written is still sound. Positions
+//! count the bytes ever written. The segments that hold them lie in the file in any order; segments that are
+//! no longer needed are reused.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,22 +12,23 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-/// Bytes of a segment.
+/// The length of a segment in bytes.
 const SEGMENT: u64 = 512 << 10;
 
-/// Checksum, position, and how far the log was stable when the segment began.
+/// Bytes of a segment's header: checksum (4), position (8), and up to where the log was stable when the
+/// segment began (8).
 const SEGMENT_HEADER: usize = 20;
 
-/// No message begins in the last bytes of a segment, as many as its header may have.
+/// The longest header of a message in bytes: no message begins this close to the end of a segment.
 const MESSAGE_HEADER: usize = 32;
 
-/// Kinds of messages: the one that fills the rest of a segment, the one before a batch that says how far that goes, and
-/// the highest that there is.
+/// Kinds of messages: `CAP` fills the rest of a segment, `BATCH` precedes a batch and says how far that goes,
+/// `LAST_KIND` is the highest kind.
 const CAP: u8 = 2;
 const BATCH: u8 = 3;
 const LAST_KIND: u8 = 11;
 
-/// The log of one store, as it is on disk.
+/// The log file of a store.
 #[derive(Debug)]
 pub(super) struct EngineLog {
     file: File,
@@ -36,17 +37,17 @@ pub(super) struct EngineLog {
 /// Where reading a segment ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LogEnd {
-    /// All of it was read.
+    /// The whole segment was read.
     Whole,
-    /// Here is what cannot be read, or nothing yet.
+    /// At this offset: what follows cannot be read or is not written yet.
     At(usize),
 }
 
-/// Which segments the log has.
+/// The segments that the log has.
 struct Segments {
-    /// Where in the file the segment of each position is.
+    /// The offset in the file of each segment, by its position.
     offsets: BTreeMap<u64, u64>,
-    /// How far the log was on disk when the last of them began.
+    /// How far the log was stable when the latest of them began.
     stable: u64,
 }
 
@@ -62,7 +63,7 @@ struct LogMessage<'b> {
     body: &'b [u8],
 }
 
-/// Where a batch begins, and its last byte: without that the engine takes nothing of it.
+/// A batch's first position and its last byte. The engine discards a batch whose last byte is missing.
 #[derive(Clone, Copy, Debug)]
 struct LogBatch {
     start: u64,
@@ -70,7 +71,7 @@ struct LogBatch {
 }
 
 impl EngineLog {
-    /// The log in the folder; none if there is no such file.
+    /// Opens the log in the directory; `None` if the file does not exist.
     pub(super) fn open(folder: &Path) -> io::Result<Option<Self>> {
         match File::open(folder.join("db")) {
             Ok(file) => Ok(Some(Self { file })),
@@ -79,20 +80,20 @@ impl EngineLog {
         }
     }
 
-    /// Returns when all that was read is on disk.
+    /// Makes all that was read durable (`fdatasync`).
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 
-    /// The end of what can be read from a position on, at which a message begins, without a gap and without half of a
-    /// batch.
+    /// Returns how far the log can be read from `position`, where a message begins: without a gap and without
+    /// part of a batch.
     pub(super) fn end_from(&self, mut position: u64) -> io::Result<u64> {
         let segments = self.segments()?;
         let mut batch = None;
         loop {
             let base = position / SEGMENT * SEGMENT;
             let Some(offset) = segments.offsets.get(&base) else {
-                // It was written and is used again already, or it is not there yet.
+                // Written and reused already, or not written yet.
                 match segments.offsets.range(base..).next() {
                     Some((&next, _)) if next <= segments.stable => position = next,
                     _ => break,
@@ -115,8 +116,8 @@ impl EngineLog {
         })
     }
 
-    /// The first position of a range at which is not what was written there. `range.start` is where the engine begins to
-    /// read, and all before `range.end` was written and synced.
+    /// Returns the first damaged position in a range. The engine begins to read at `range.start`; all before
+    /// `range.end` was written and synced.
     pub(super) fn damage_in(&self, range: Range<u64>) -> io::Result<Option<u64>> {
         let Some(last) = range.end.checked_sub(1).filter(|_| !range.is_empty()) else {
             return Ok(None);
@@ -135,13 +136,14 @@ impl EngineLog {
                 }
             }
         }
-        // The segment that was written last is never used again.
+        // The last segment of the range cannot have been reused.
         let last = last / SEGMENT * SEGMENT;
         let goes_as_far = !segments.offsets.is_empty() && newest >= last;
         Ok(damage.or_else(|| (!goes_as_far).then_some(last.max(range.start))))
     }
 
-    /// The first position of a range whose segment has lost its header: its messages are there and say whose they are.
+    /// Returns the first position in the range whose segment has lost its header: the messages in it still
+    /// name the segment.
     fn headless(&self, range: Range<u64>, segments: &Segments) -> io::Result<Option<u64>> {
         let mut found = None;
         for offset in self.offsets()? {
@@ -179,7 +181,7 @@ impl EngineLog {
         Ok((0..length.div_ceil(SEGMENT)).map(|place| place * SEGMENT))
     }
 
-    /// The header of the segment at an offset, if it is sound.
+    /// Reads the segment header at an offset; `None` if it is not sound.
     fn header(&self, offset: u64) -> io::Result<Option<SegmentHeader>> {
         let mut header = [0; SEGMENT_HEADER];
         if self.fill(&mut header, offset)? < SEGMENT_HEADER {
@@ -193,7 +195,7 @@ impl EngineLog {
         let position = position_of(position).filter(|position| position.is_multiple_of(SEGMENT));
         Ok(position.map(|position| SegmentHeader {
             position,
-            // -1 where nothing was.
+            // -1 if nothing was stable.
             stable: position_of(stable).unwrap_or(0),
         }))
     }
@@ -204,7 +206,7 @@ impl EngineLog {
         Ok(bytes)
     }
 
-    /// Reads as much as there is; the rest stays as it was.
+    /// Reads as many bytes as the file has; the rest of the buffer stays.
     fn fill(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -219,7 +221,8 @@ impl EngineLog {
     }
 }
 
-/// Reads the messages of the segment at a position, from one on. `batch` is the last that began.
+/// Reads the messages of the segment at position `base`, from offset `at`. Leaves the last batch that began
+/// in `batch`.
 fn read_messages(bytes: &[u8], base: u64, mut at: usize, batch: &mut Option<LogBatch>) -> LogEnd {
     while at + MESSAGE_HEADER <= bytes.len() {
         let Some(message) = read_message(bytes, at).filter(|message| message.segment == base / SEGMENT)
@@ -240,22 +243,21 @@ fn read_messages(bytes: &[u8], base: u64, mut at: usize, batch: &mut Option<LogB
     LogEnd::Whole
 }
 
-/// Whether the rest of the segment at a position, which cannot be read from `at` on, holds what belongs to a later one:
-/// nothing was needed of it any more, and the second half of what takes its place may be on disk before the first, which has
-/// the header.
+/// Returns whether a segment that is unreadable from `at` on holds messages of a later one: then it is being
+/// reused, and the second half of the new segment reached the disk before the first, which has the header.
 fn is_used_again(bytes: &[u8], at: usize, base: u64, newest: u64) -> bool {
-    // More of them than the engine may have on their way at once.
+    // More segments than the engine may write at once.
     const AHEAD: u64 = 64;
     let later = base / SEGMENT + 1..=newest / SEGMENT + AHEAD;
     (at..bytes.len()).any(|at| read_message_in(bytes, at, |segment| later.contains(&segment)).is_some())
 }
 
-/// The message that begins there, if its checksum is right: checksum, kind, length, segment, page, and what it says.
+/// Reads the message at `at` if its checksum is right: checksum, kind, length, segment, page, body.
 fn read_message(bytes: &[u8], at: usize) -> Option<LogMessage<'_>> {
     read_message_in(bytes, at, |_| true)
 }
 
-/// The same, if it belongs to a segment with one of these numbers.
+/// As [`read_message`], for a segment number that `is_wanted` accepts.
 fn read_message_in(bytes: &[u8], at: usize, is_wanted: impl FnOnce(u64) -> bool) -> Option<LogMessage<'_>> {
     let bytes = bytes.get(at..)?;
     let (checksum, rest) = bytes.split_at_checked(4)?;
@@ -282,7 +284,7 @@ fn read_message_in(bytes: &[u8], at: usize, is_wanted: impl FnOnce(u64) -> bool)
     })
 }
 
-/// A number of one to nine bytes: the first says how many.
+/// Reads sled's variable-length number: the first byte gives the length, one to nine bytes.
 fn read_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     let high = u64::from(first);
@@ -305,7 +307,7 @@ fn read_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     }
 }
 
-/// A position as it is in a segment's header.
+/// Decodes a position in a segment's header.
 fn position_of(bytes: &[u8]) -> Option<u64> {
     let bytes = bytes.try_into().ok()?;
     u64::try_from(i64::from_le_bytes(bytes) ^ i64::MAX).ok()
@@ -323,7 +325,6 @@ mod tests {
 
     const NODE: u8 = 8;
 
-    /// Bytes of a segment.
     const SIZE: usize = 512 << 10;
 
     fn message(segment: u8, body: &[u8]) -> Vec<u8> {
@@ -336,7 +337,7 @@ mod tests {
         [&checksum.to_le_bytes(), header.as_slice(), body].concat()
     }
 
-    /// A segment that is full of messages, and how far the log was stable before it.
+    /// A segment full of messages; `stable` is how far the log was stable before it.
     fn segment(number: u8, stable: u64) -> Vec<u8> {
         let xored = |position: u64| (i64::try_from(position).unwrap() ^ i64::MAX).to_le_bytes();
         let positions = [xored(u64::from(number) * SEGMENT), xored(stable)].concat();
@@ -375,7 +376,7 @@ mod tests {
         for from in [0, SEGMENT, 4 * SEGMENT] {
             assert_eq!(log.end_from(from).unwrap(), end, "{from}");
         }
-        // What is missing may be on its way only, where nothing says that it was written.
+        // A missing segment may not be written yet if no later one says that it was stable.
         let (_folder, log) = self::log(&[segment(1, 0), segment(3, 2 * SEGMENT - 1)]);
         assert_eq!(log.end_from(0).unwrap(), 2 * SEGMENT);
         let (_folder, log) = self::log(&[segment(2, 0), segment(3, SEGMENT)]);
@@ -397,10 +398,9 @@ mod tests {
         let mut overwritten = segments.clone();
         overwritten[1][300_000..300_128].copy_from_slice(&message(4, &[9; 120]));
         assert_eq!(log(&overwritten).1.damage_in(all.clone()).unwrap(), None);
-        // What a segment before left there says nothing.
+        // A message of an earlier segment is no proof of reuse.
         overwritten[2][300_000..300_128].copy_from_slice(&message(1, &[9; 120]));
         assert!(log(&overwritten).1.damage_in(all.clone()).unwrap().is_some());
-        // The last segment is missing.
         assert_eq!(log(&segments[..3]).1.damage_in(all).unwrap(), Some(3 * SEGMENT));
     }
 }

@@ -1,5 +1,5 @@
-//! The engine's settings, in a file of their own. The engine opens nothing when it cannot read them, though it needs none
-//! of them: where the file is missing it writes the same again.
+//! The engine's settings file `conf`. The engine refuses to open if it is damaged, though it needs none of
+//! the settings, and writes it again if it is missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use crate::store::StoreError;
 
 const FILE: &str = "conf";
 
-/// What the engine takes for no settings at all.
+/// The engine takes a file up to this length, in bytes, for no settings.
 const EMPTY: usize = 8;
 
-/// The file, if it is not as the engine wrote it: a checksum is at its end.
+/// Returns the path of the file if the checksum at its end is wrong.
 fn damaged(folder: &Path) -> Option<PathBuf> {
     let file = folder.join(FILE);
     let text = regular_file::read(&file).ok()?;
@@ -22,7 +22,7 @@ fn damaged(folder: &Path) -> Option<PathBuf> {
     (!is_sound).then_some(file)
 }
 
-/// Why a folder cannot be opened, if it is for these.
+/// Returns the error to report if damaged settings keep a directory from opening.
 pub(super) fn fault(folder: &Path) -> Option<StoreError> {
     let file = damaged(folder)?;
     let file = file.display();
@@ -32,7 +32,7 @@ pub(super) fn fault(folder: &Path) -> Option<StoreError> {
     )))
 }
 
-/// Removes them from a copy if they are damaged.
+/// Removes damaged settings from a copy.
 pub(super) fn drop_damaged(copy: &Path) -> Result<(), StoreError> {
     match damaged(copy) {
         Some(file) => fs::remove_file(&file).map_err(at(&file)),

@@ -1,4 +1,4 @@
-//! Everything on its way out, as it was at one moment.
+//! Export: all records as of one moment, from a snapshot.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::store::{
 impl PortableStore for SledStore {
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
         let engine = self.open.engine.clone();
-        // Between two groups: what was acknowledged until then is in it, and all of that is on disk.
+        // Runs between two commits: the snapshot has all that was acknowledged, and all in it is durable.
         let snapshot = self.change(move |_| Ok(engine.snapshot())).await?;
         Ok(Box::new(SledExport {
             engine: self.open.engine.clone(),
@@ -65,7 +65,7 @@ fn next(engine: &Engine, snapshot: &mut Snapshot) -> Result<Vec<Record>, StoreEr
     }
 }
 
-/// What a row says, if it says something that is not said by others.
+/// Converts a row to a record; `None` for index rows, which an import makes anew.
 pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, StoreError> {
     let wrong = |what: &str| StoreError::Corrupt(format!("{} {what}", record::name(key)));
     let kind = RowKind::of(key).ok_or_else(|| wrong("is of no kind that exists"))?;
@@ -89,7 +89,7 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
         RowKind::DataKey => Record::DataKey(record::decode(key, value)?),
         RowKind::Account => Record::Account(record::decode(key, value)?),
         RowKind::Username => {
-            // One that is somebody's is in their account.
+            // A username in use is part of its account's record.
             if record::decode::<Option<AccountId>>(key, value)?.is_some() {
                 return Ok(None);
             }
@@ -127,7 +127,7 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
             Record::SpentSignature(SpentSignature { digest, until })
         }
         RowKind::Audit => Record::AuditEvent(record::decode(key, value)?),
-        // Made from the others.
+        // Index rows.
         RowKind::Email
         | RowKind::Member
         | RowKind::SessionId
@@ -150,11 +150,11 @@ mod tests {
     use super::super::snapshot::ORDER;
     use super::*;
 
-    /// A new kind of row must be exported, or be made from those that are.
+    /// A new kind of row must be exported or derived from exported ones.
     #[test]
     fn every_kind_of_row_is_exported_or_made_from_others() {
         for kind in RowKind::ALL {
-            // Without a key and a value there is nothing to read: an error, unless it says nothing of its own.
+            // An empty key and value fail to decode, except for an index row, which is not decoded.
             let is_index = matches!(record_of(&kind.prefix(), b""), Ok(None));
             assert_eq!(ORDER.contains(&kind), !is_index, "{kind:?}");
         }

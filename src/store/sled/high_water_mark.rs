@@ -1,8 +1,9 @@
-//! The high-water mark: how far the log went of which all was promised, in a small file of its own.
+//! The high-water mark: a small file that says how far the log went with acknowledged commits.
 //!
-//! The engine forgets what follows a damaged place of its log and opens as if it had never been. The mark tells: it is
-//! written behind the log, once a second at most and at the end, and never says more than is on disk. So nothing that
-//! an unclean stop may take is missed, and what was decided within a second before one may go unnoticed.
+//! The engine drops what follows a damaged place in its log and opens as if nothing had been there; the mark
+//! reveals that. It is written after the log, at most once a second and at the end, and never ahead of what
+//! is durable. So it gives no false alarm after a crash, but the last second before one may be lost
+//! unnoticed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -22,35 +23,36 @@ use crate::regular_file;
 
 pub(super) const FILE: &str = "high-water-mark.json";
 
-/// Is there as soon as a mark was written: that one is missing then means something.
+/// Created with the first mark: from then on a missing mark means that it was lost.
 const BEGUN: &str = "high-water-mark.begun";
 
-/// Between two times that it is written.
+/// The least time between two writes of the mark.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Marks lie as far apart as they are old, divided by this: so a damaged place is dated to an eighth of its age.
+/// A mark is dropped when its neighbours are closer than their age divided by this: a damaged place is dated
+/// to about an eighth of its age.
 const ACCURACY: f64 = 8.0;
 
-/// Marks that are kept, whatever the clock does.
+/// Marks kept at most, whatever the clock does.
 const MOST_MARKS: usize = 256;
 
-/// Positions of the log and when it had come to them, the newest last; never empty.
+/// Positions of the log and when it had reached them, newest last; never empty once written.
 #[derive(Debug, Default)]
 pub(super) struct HighWaterMark(Vec<(u64, Timestamp)>);
 
-/// The file: damage of its own is not taken for damage of the log.
+/// The file's content. The checksum tells damage of this file from damage of the log.
 #[derive(Serialize, Deserialize)]
 struct MarkFile {
     marks: Vec<(u64, Timestamp)>,
     checksum: u32,
 }
 
-/// There was a mark, and it is missing or cannot be read.
+/// The error for a mark that existed and is missing or unreadable.
 #[derive(Debug)]
 pub(super) struct MarkLost;
 
 impl HighWaterMark {
-    /// That of the store in the folder; none if it never had one.
+    /// Reads the mark of the store in the directory; `None` if it never had one.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, MarkLost> {
         match regular_file::read(&folder.join(FILE)) {
             Ok(text) => Self::parse(&text).map(Some).ok_or(MarkLost),
@@ -73,12 +75,12 @@ impl HighWaterMark {
         Ok(serde_json::to_vec(&written)?)
     }
 
-    /// How far the log went, and when.
+    /// The newest position and its time.
     pub(super) fn newest(&self) -> Option<(u64, Timestamp)> {
         self.0.last().copied()
     }
 
-    /// A time at which the log had not come further than to a position.
+    /// Returns the time of the last mark up to `position`, or of the oldest mark if there is none.
     pub(super) fn time_before(&self, position: u64) -> Option<Timestamp> {
         let passed = self.0.iter().take_while(|(mark, _)| *mark <= position);
         passed.last().or(self.0.first()).map(|(_, time)| *time)
@@ -103,7 +105,7 @@ impl HighWaterMark {
     }
 }
 
-/// The thread that writes the mark of an open store: the committer does not wait for it.
+/// The thread that writes the mark of an open store, apart from the committer, which does not wait for it.
 #[derive(Debug)]
 pub(super) struct MarkWriter {
     progress: Arc<MarkProgress>,
@@ -134,7 +136,7 @@ struct MarkFollower {
 }
 
 impl MarkWriter {
-    /// Begins with the log as the engine just opened it. A mark of before is replaced.
+    /// Starts the thread with the log as the engine has just opened it. Replaces an earlier mark.
     pub(super) fn start(folder: &Path, clock: Clock) -> io::Result<Self> {
         let log = EngineLog::open(folder)?.ok_or(io::ErrorKind::NotFound)?;
         let follower = MarkFollower {
@@ -157,7 +159,7 @@ impl MarkWriter {
         })
     }
 
-    /// Something was committed.
+    /// Tells the thread that something was committed.
     pub(super) fn advance(&self) {
         let mut state = self.progress.lock();
         if !state.is_behind {
@@ -167,7 +169,7 @@ impl MarkWriter {
     }
 }
 
-/// Writes it for the last time.
+/// Writes the mark a last time.
 impl Drop for MarkWriter {
     fn drop(&mut self) {
         self.progress.lock().is_stopped = true;
@@ -206,7 +208,8 @@ impl MarkFollower {
         }
     }
 
-    /// A failure costs nothing but an alarm, one day: it is told once.
+    /// Writes the mark. A failure only weakens the detection of damage: it is logged once, until a write
+    /// succeeds.
     fn advance(&mut self) {
         match self.write() {
             Ok(()) => self.has_failed = false,
@@ -220,7 +223,7 @@ impl MarkFollower {
 
     fn write(&mut self) -> io::Result<()> {
         let end = self.log.end_from(self.position)?;
-        // What was read may be on its way only.
+        // What was read may not be durable yet.
         self.log.sync()?;
         self.position = end;
         self.mark.push(end, self.clock.now());
@@ -236,7 +239,7 @@ fn checksum(marks: &[(u64, Timestamp)]) -> io::Result<u32> {
     Ok(crc32fast::hash(&serde_json::to_vec(marks)?))
 }
 
-/// Writes a file of the folder so that it is there whole, whenever the machine stops: the new one or the old one.
+/// Replaces a file atomically and durably: after a crash it has the new content or the old.
 pub(super) fn write_durably(folder: &Path, name: &str, text: &[u8]) -> io::Result<()> {
     let path = folder.join(name);
     let draft = path.with_extension("draft");

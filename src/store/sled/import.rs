@@ -1,4 +1,4 @@
-//! A new store that is being filled, in a folder that is none until it is full.
+//! Import: fills a new store in a directory whose marker counts only when the import is finished.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,11 +22,10 @@ use crate::store::rules::import::{ImportOrder, given_up, require_sound};
 use crate::store::{Import, KeptFailures, PutError, Record, StoreError};
 
 impl SledStore {
-    /// Begins to fill a new store in the folder `path`, which has none, or one in which nothing was ever kept.
+    /// Begins an import into the directory `path`, which must have no store or a blank one.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] if there is a store with something in it, or one that is open; else as
-    /// [`open`](Self::open).
+    /// [`StoreError::Refused`] if it has a store that is open or not blank; else as [`open`](Self::open).
     pub fn begin_import(path: &Path, clock: Clock) -> Result<Box<dyn Import>, StoreError> {
         let data_dir = DataDir::take_for_import(path, require_blank)?;
         let mut reserved_space = ReservedSpace::find(path);
@@ -45,7 +44,7 @@ impl SledStore {
     }
 }
 
-/// Refuses a store in which there is more than what a start makes.
+/// Refuses a store with rows other than those that every start creates.
 fn require_blank(data_dir: &DataDir) -> Result<(), StoreError> {
     let path = data_dir.path();
     if data_dir.has_database() {
@@ -71,7 +70,7 @@ fn require_blank(data_dir: &DataDir) -> Result<(), StoreError> {
     )))
 }
 
-/// `None` after it was given up.
+/// `None` after an error or the end.
 struct SledImport(Option<OpenImport>);
 
 struct OpenImport {
@@ -80,7 +79,7 @@ struct OpenImport {
     attempts: Attempts,
     clock: Clock,
     order: ImportOrder,
-    /// How many events there are.
+    /// The number of events so far, which numbers the next.
     events: u64,
 }
 
@@ -117,13 +116,13 @@ impl OpenImport {
         })?;
         match (refused, changes) {
             (Some(refused), _) => Err(refused),
-            // Only a whole import makes a store, so its parts need not be on disk one by one.
+            // No sync for each batch: only a finished import makes a store.
             (None, Some(changes)) => Ok(engine.apply(&changes)?),
             (None, None) => Ok(()),
         }
     }
 
-    /// Puts a record, or says why it cannot be beside those before it.
+    /// Inserts a record. The inner error says why it conflicts with the records before it.
     fn put_one(
         &mut self,
         batch: &mut WriteBatch<'_>,
@@ -207,7 +206,7 @@ impl OpenImport {
     }
 }
 
-/// What was not finished leaves nothing behind.
+/// Removes what an unfinished import wrote.
 impl Drop for OpenImport {
     fn drop(&mut self) {
         self.engine.close();
@@ -217,7 +216,7 @@ impl Drop for OpenImport {
     }
 }
 
-/// The rows that a record takes, and that no other may have.
+/// The keys of a record that must be free.
 fn rows_of(record: &Record) -> Vec<Vec<u8>> {
     match record {
         Record::DataKey(_) => vec![key::data_key()],
@@ -243,7 +242,7 @@ fn rows_of(record: &Record) -> Vec<Vec<u8>> {
         Record::Mail(kept) => vec![key::mail(kept.mail.id)],
         Record::AddressMails(sent) => vec![key::postage_of(&sent.address)],
         Record::SpentSignature(spent) => vec![key::signature(&spent.digest)],
-        // Looked for elsewhere, or as many as there are.
+        // The names key, failures and events have their own checks or need none.
         Record::NamesKey(_) | Record::Failures(_) | Record::AuditEvent(_) => Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! Invitations. One that is used up is removed.
+//! Invitations and their index by id. A used one is removed.
 
 use std::ops::ControlFlow;
 
@@ -39,7 +39,7 @@ pub(super) fn create(batch: &mut WriteBatch<'_>, invitation: &Invitation) -> Res
     batch.put(key::invitation_id(invitation.id), &invitation.digest)
 }
 
-/// Whether it is good for an account with this address.
+/// Returns whether the invitation is valid for a new account with this address.
 pub(super) fn serves(
     rows: &impl Rows,
     digest: &TokenDigest,
@@ -58,7 +58,7 @@ pub(super) fn serves(
     Ok(rules::serves_address(&invitation, email, now))
 }
 
-/// All of them, oldest first.
+/// All invitations, oldest first.
 fn all(engine: &Engine) -> Result<Vec<Invitation>, StoreError> {
     let mut invitations: Vec<Invitation> = Vec::new();
     engine.pieces(&RowKind::Invitation.prefix(), None, |_, rows| {
@@ -71,7 +71,7 @@ fn all(engine: &Engine) -> Result<Vec<Invitation>, StoreError> {
     Ok(invitations)
 }
 
-/// The tokens of the invitations of which this is true. One that cannot be read is left for `verify` to tell of.
+/// The digests of the invitations that match. Unreadable ones are left for `verify` to report.
 pub(super) fn those(
     engine: &Engine,
     is_meant: impl Fn(&Invitation) -> bool,
@@ -87,7 +87,6 @@ pub(super) fn those(
     Ok(digests)
 }
 
-/// Removes the invitations with these tokens.
 pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) -> Result<(), StoreError> {
     for digest in digests {
         remove(batch, digest)?;
@@ -95,7 +94,7 @@ pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) 
     Ok(())
 }
 
-/// Removes the invitation with this token. Whether there was one.
+/// Removes an invitation and its index row. Returns whether there was one.
 pub(super) fn remove(batch: &mut WriteBatch<'_>, digest: &TokenDigest) -> Result<bool, StoreError> {
     let key = key::invitation(digest);
     let Some(invitation) = batch.read::<Invitation>(&key)? else {
@@ -106,7 +105,7 @@ pub(super) fn remove(batch: &mut WriteBatch<'_>, digest: &TokenDigest) -> Result
     Ok(true)
 }
 
-/// Gives the invitation with this public name, which exists, another token; the earlier one is void.
+/// Replaces the token of an invitation; the earlier token is void. Does nothing if the invitation is gone.
 pub(super) fn replace_token(
     batch: &mut WriteBatch<'_>,
     id: InvitationId,
@@ -122,7 +121,7 @@ pub(super) fn replace_token(
     batch.put(index, &digest)
 }
 
-/// Removes the invitation with this public name. Whether there was one.
+/// Removes an invitation by its id. Returns whether there was one.
 fn revoke(batch: &mut WriteBatch<'_>, id: InvitationId) -> Result<bool, StoreError> {
     match batch.read::<TokenDigest>(&key::invitation_id(id))? {
         Some(digest) => remove(batch, &digest),

@@ -1,7 +1,7 @@
-//! Keys: one tree, a first byte for each kind of row.
+//! The keys of rows: one tree, the first byte of a key is the kind of its row.
 //!
-//! Every index is a row of its own, written in the same batch as what it points to. A kind's byte is never given
-//! to another kind; bytes that are not here are free.
+//! An index is a row of its own, written in one batch with the row that it points to. No byte serves two
+//! kinds; those not listed are free.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -12,71 +12,70 @@ use crate::model::{
 };
 use crate::store::AuditSubject;
 
-/// A kind of row.
+/// The kind of a row: its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RowKind {
-    /// What the store knows of itself.
+    /// The store's metadata: one row.
     Meta = b'm' as isize,
-    /// An account, by its id: in the order in which accounts were made.
+    /// An account, by id: in order of creation.
     Account = b'a' as isize,
-    /// The account with an address.
+    /// Index: the account with an address.
     Email = b'e' as isize,
-    /// The account with a username, or that there was one.
+    /// Index: the account with a username, or none for a retired one.
     Username = b'n' as isize,
-    /// That an account is in a group, by group and account.
+    /// Index: the members of a group, by group and account.
     Member = b'g' as isize,
-    /// An account's failures.
+    /// An account's failure counter.
     Attempts = b'f' as isize,
-    /// The failures of a name that belongs to nobody, by set and digest.
+    /// The failure counter of an unknown name, by set and digest.
     Unknown = b'u' as isize,
-    /// A session, by its token.
+    /// A session, by token digest.
     Session = b's' as isize,
-    /// The token of a session, by the session's public name.
+    /// Index: the token digest of a session, by session id.
     SessionId = b'd' as isize,
-    /// That a session is an account's, by account and token.
+    /// Index: an account's sessions, by account and token digest.
     SessionOf = b'o' as isize,
-    /// An invitation, by its token.
+    /// An invitation, by token digest.
     Invitation = b'i' as isize,
-    /// The token of an invitation, by the invitation's public name.
+    /// Index: the token digest of an invitation, by invitation id.
     InvitationId = b'j' as isize,
-    /// A signature that served, by its digest.
+    /// A spent signature, by digest.
     Signature = b'r' as isize,
-    /// When a signature that served is forgotten, by that moment and its digest.
+    /// Index: spent signatures by the time at which they are forgotten, and digest.
     SignatureEnd = b'R' as isize,
-    /// A mailed token, by its digest.
+    /// An e-mail token, by digest.
     Token = b't' as isize,
-    /// An account's mailed token for a purpose, by account and purpose.
+    /// Index: an account's e-mail token for a purpose, by account and purpose.
     TokenOf = b'T' as isize,
-    /// A mail that waits or failed, by its id: in the order in which mails were enqueued.
+    /// A queued or failed mail, by id: in order of enqueueing.
     Mail = b'q' as isize,
-    /// That a mail is due, by time and mail.
+    /// Index: waiting mails by due time and mail.
     MailDue = b'Q' as isize,
-    /// That a mail may bring a link that sets a password, by address and mail.
+    /// Index: mails that may carry a password reset link, by address and mail.
     ResetMail = b'z' as isize,
-    /// The mails that an address was sent of late, by the address.
+    /// The recent mails to an address that count against its allowance, by address.
     MailQuota = b'p' as isize,
-    /// An access key, by its public half.
+    /// An access key, by id.
     AccessKey = b'k' as isize,
-    /// That an access key is an account's, by account and key.
+    /// Index: an account's access keys, by account and key.
     AccessKeyOf = b'K' as isize,
-    /// An access key's failures.
+    /// An access key's failure counter.
     KeyAttempts = b'w' as isize,
-    /// The key of all access keys' secrets, wrapped.
+    /// The wrapped data key: one row.
     DataKey = b'W' as isize,
-    /// An event of the audit log, by its place.
+    /// An event of the audit log, by cursor.
     Audit = b'l' as isize,
-    /// That an event is about somebody, or done by somebody, by subject and place.
+    /// Index: events of a subject, by subject and cursor.
     AuditOf = b'L' as isize,
-    /// That an account is found by a term, by term and account.
+    /// Index: accounts by search term, by term and account.
     Term = b'x' as isize,
-    /// Where an account stands, by status and account.
+    /// Index: accounts by status, by status and account.
     Status = b'y' as isize,
-    /// The form of the rows that accounts are found by.
+    /// The version of the index rows that administrators' queries use: one row.
     IndexForm = b'X' as isize,
 }
 
 impl RowKind {
-    /// All of them.
     pub(super) const ALL: [Self; 29] = [
         Self::Meta,
         Self::Account,
@@ -109,13 +108,13 @@ impl RowKind {
         Self::IndexForm,
     ];
 
-    /// The kind of a row, by its key.
+    /// The kind of the row with this key.
     pub(super) fn of(key: &[u8]) -> Option<Self> {
         let first = *key.first()?;
         Self::ALL.into_iter().find(|kind| kind.byte() == first)
     }
 
-    /// What all keys of this kind begin with.
+    /// The prefix of all keys of this kind.
     pub(super) fn prefix(self) -> Vec<u8> {
         vec![self.byte()]
     }
@@ -133,7 +132,6 @@ impl RowKind {
     }
 }
 
-/// The key of what the store knows of itself.
 pub(super) fn meta() -> Vec<u8> {
     RowKind::Meta.prefix()
 }
@@ -150,8 +148,8 @@ pub(super) fn username(username: &Username) -> Vec<u8> {
     RowKind::Username.key(&[username.as_str().as_bytes()])
 }
 
-/// What the keys of a group's members begin with. The length keeps a group apart from those whose names begin
-/// with its name.
+/// The prefix of the keys of a group's members. The length comes first, so that one group's name may be a
+/// prefix of another's.
 pub(super) fn members(group: &str) -> Vec<u8> {
     let length = u32::try_from(group.len()).unwrap_or(u32::MAX).to_be_bytes();
     RowKind::Member.key(&[&length, group.as_bytes()])
@@ -167,7 +165,7 @@ pub(super) fn attempts(id: AccountId) -> Vec<u8> {
     RowKind::Attempts.key(&[id.as_bytes()])
 }
 
-/// What the keys of a set of unknown names begin with.
+/// The prefix of the keys of a set of unknown names.
 pub(super) fn unknown_set(set: u16) -> Vec<u8> {
     RowKind::Unknown.key(&[&set.to_be_bytes()])
 }
@@ -184,7 +182,7 @@ pub(super) fn session_id(id: SessionId) -> Vec<u8> {
     RowKind::SessionId.key(&[id.as_bytes()])
 }
 
-/// What the keys that list an account's sessions begin with.
+/// The prefix of the index rows of an account's sessions.
 pub(super) fn sessions_of(id: AccountId) -> Vec<u8> {
     RowKind::SessionOf.key(&[id.as_bytes()])
 }
@@ -211,23 +209,23 @@ pub(super) fn signature_end(until: Timestamp, digest: &SignatureDigest) -> Vec<u
     key
 }
 
-/// The keys of signatures that are forgotten before a moment, rounded up to a second, are less than this.
+/// The exclusive upper bound of the index rows of signatures that expire in a second before that of `time`.
 pub(super) fn signature_ends_before(time: Timestamp) -> Vec<u8> {
     let seconds = u64::try_from(time.as_second()).unwrap_or(0).saturating_add(1);
     RowKind::SignatureEnd.key(&[&seconds.to_be_bytes()])
 }
 
-/// The digest of an unknown name that a key ends with.
+/// Parses the digest of an unknown name at the end of a key.
 pub(super) fn trailing_name(key: &[u8]) -> Option<[u8; 32]> {
     key.last_chunk().copied()
 }
 
-/// The text after the kind's byte.
+/// Parses the text after the kind's byte.
 pub(super) fn trailing_text(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key.get(1..)?).ok()
 }
 
-/// The signature that a key ends with.
+/// Parses the signature digest at the end of a key.
 pub(super) fn trailing_signature(key: &[u8]) -> Option<SignatureDigest> {
     key.last_chunk().copied().map(SignatureDigest::from_bytes)
 }
@@ -236,7 +234,7 @@ pub(super) fn token(digest: &TokenDigest) -> Vec<u8> {
     RowKind::Token.key(&[digest.as_bytes()])
 }
 
-/// Every purpose that an account may have a token for.
+/// All purposes of e-mail tokens.
 pub(super) const PURPOSES: [Purpose; 4] = [
     Purpose::VerifyEmail,
     Purpose::Reset,
@@ -258,8 +256,8 @@ pub(super) fn mail(id: MailId) -> Vec<u8> {
     RowKind::Mail.key(&[id.as_bytes()])
 }
 
-/// What the keys of mails begin with that are due at one moment. Keys of earlier times come first: microseconds since the
-/// epoch, the sign bit turned.
+/// The prefix of the index rows of mails due at this time. Sorts by time: microseconds since 1970, with the
+/// sign bit flipped.
 pub(super) fn mails_due(due: Timestamp) -> Vec<u8> {
     let time = due.as_microsecond().wrapping_sub(i64::MIN).to_be_bytes();
     RowKind::MailDue.key(&[&time])
@@ -271,8 +269,8 @@ pub(super) fn mail_due(due: Timestamp, id: MailId) -> Vec<u8> {
     key
 }
 
-/// What the keys begin with that list the mails to an address that may bring a link that sets a password. No address has
-/// a NUL.
+/// The prefix of the index rows of mails to an address that may carry a password reset link. The NUL ends the
+/// address, since no address contains one.
 pub(super) fn reset_mails(address: &Email) -> Vec<u8> {
     RowKind::ResetMail.key(&[address.key().as_bytes(), b"\0"])
 }
@@ -287,12 +285,12 @@ pub(super) fn postage(address: &Email) -> Vec<u8> {
     postage_of(address.key())
 }
 
-/// The same by what two spellings of the address have in common.
+/// As [`postage`], for an address in the form of [`Email::key`].
 pub(super) fn postage_of(address: &str) -> Vec<u8> {
     RowKind::MailQuota.key(&[address.as_bytes()])
 }
 
-/// The mail that a key ends with.
+/// Parses the mail id at the end of a key.
 pub(super) fn trailing_mail(key: &[u8]) -> Option<MailId> {
     key.last_chunk().copied().map(MailId::from_bytes)
 }
@@ -301,7 +299,7 @@ pub(super) fn access_key(id: AccessKeyId) -> Vec<u8> {
     RowKind::AccessKey.key(&[id.as_bytes()])
 }
 
-/// What the keys that list an account's access keys begin with.
+/// The prefix of the index rows of an account's access keys.
 pub(super) fn access_keys_of(id: AccountId) -> Vec<u8> {
     RowKind::AccessKeyOf.key(&[id.as_bytes()])
 }
@@ -314,22 +312,21 @@ pub(super) fn key_attempts(id: AccessKeyId) -> Vec<u8> {
     RowKind::KeyAttempts.key(&[id.as_bytes()])
 }
 
-/// The key of the data key's row: there is one.
 pub(super) fn data_key() -> Vec<u8> {
     RowKind::DataKey.prefix()
 }
 
-/// What the keys of all terms begin with that begin with this.
+/// The prefix of the index rows of all terms that begin with `prefix`.
 pub(super) fn terms(prefix: &str) -> Vec<u8> {
     RowKind::Term.key(&[prefix.as_bytes()])
 }
 
-/// No term has a NUL.
+/// The NUL ends the term, since no term contains one.
 pub(super) fn term(term: &str, id: AccountId) -> Vec<u8> {
     RowKind::Term.key(&[term.as_bytes(), b"\0", id.as_bytes()])
 }
 
-/// What the keys of all accounts begin with that stand there.
+/// The prefix of the index rows of all accounts with this status.
 pub(super) fn statuses(status: AccountStatus) -> Vec<u8> {
     let byte = match status {
         AccountStatus::Active => b'a',
@@ -346,7 +343,6 @@ pub(super) fn status(status: AccountStatus, id: AccountId) -> Vec<u8> {
     key
 }
 
-/// The key of the form of the rows that accounts are found by: there is one.
 pub(super) fn index_form() -> Vec<u8> {
     RowKind::IndexForm.prefix()
 }
@@ -355,7 +351,7 @@ pub(super) fn audit(cursor: AuditCursor) -> Vec<u8> {
     audit_within(&RowKind::Audit.prefix(), cursor)
 }
 
-/// What the keys that list a subject's events begin with.
+/// The prefix of the index rows of a subject's events. 128 bits of a hash stand for the subject.
 pub(super) fn audits_of(subject: &AuditSubject) -> Vec<u8> {
     let digest = match subject {
         AuditSubject::Account(id) => Sha256::new_with_prefix(b"account\0").chain_update(id.as_bytes()),
@@ -369,12 +365,12 @@ pub(super) fn audit_of(subject: &AuditSubject, cursor: AuditCursor) -> Vec<u8> {
     audit_within(&audits_of(subject), cursor)
 }
 
-/// The key of a place among those that begin with `prefix`.
+/// The key of a cursor under `prefix`.
 pub(super) fn audit_within(prefix: &[u8], cursor: AuditCursor) -> Vec<u8> {
     [prefix, &cursor.micros.to_be_bytes(), &cursor.number.to_be_bytes()].concat()
 }
 
-/// The place that a key ends with.
+/// Parses the cursor at the end of a key.
 pub(super) fn trailing_place(key: &[u8]) -> Option<AuditCursor> {
     let (micros, number) = key.last_chunk::<16>()?.split_at(8);
     Some(AuditCursor {
@@ -383,24 +379,24 @@ pub(super) fn trailing_place(key: &[u8]) -> Option<AuditCursor> {
     })
 }
 
-/// The access key that a key ends with.
+/// Parses the access key id at the end of a key.
 pub(super) fn trailing_access_key(key: &[u8]) -> Option<AccessKeyId> {
     key.last_chunk::<{ AccessKeyId::LENGTH }>()
         .and_then(|text| AccessKeyId::parse(text).ok())
 }
 
-/// The account that a key ends with.
+/// Parses the account id at the end of a key.
 pub(super) fn trailing_account(key: &[u8]) -> Option<AccountId> {
     key.last_chunk().copied().map(AccountId::from_bytes)
 }
 
-/// The account that the key of an index begins with, and what follows.
+/// Splits the key of an index by account into the account id and the rest.
 pub(super) fn account_and_name(key: &[u8]) -> Option<(AccountId, &[u8])> {
     let (account, name) = key.get(1..)?.split_first_chunk()?;
     Some((AccountId::from_bytes(*account), name))
 }
 
-/// The token that a key ends with.
+/// Parses the token digest at the end of a key.
 pub(super) fn trailing_digest(key: &[u8]) -> Option<TokenDigest> {
     key.last_chunk().copied().map(TokenDigest::from_bytes)
 }

@@ -1,4 +1,4 @@
-//! Changes that were promised and that the engine forgot, because its log was damaged behind them.
+//! Lost changes: acknowledged changes that the engine dropped because its log was damaged before them.
 
 use std::fmt;
 use std::io;
@@ -12,26 +12,25 @@ use super::high_water_mark::{self, HighWaterMark, MarkLost, write_durably};
 use super::unreadable_snapshot;
 use crate::regular_file;
 
-/// The alarm: it stays until the operator removes it.
+/// The alarm file; it stays until the operator removes it.
 const FILE: &str = "lost-changes.json";
 
-/// That changes are lost, and of what time.
+/// A report that changes are lost, and from what time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LostChanges {
-    /// When the last change was made that is certainly there.
+    /// The time of the last change that is certainly kept; `None` if unknown.
     after: Option<Timestamp>,
-    /// When the last change was made of which it is known.
+    /// The time of the last change that is known to have been made; `None` if unknown.
     until: Option<Timestamp>,
-    /// The high-water mark is lost, so whether changes are cannot be told.
+    /// The high-water mark is lost, so it is unknown whether changes are.
     #[serde(default)]
     mark_is_lost: bool,
-    /// Where the store is.
     #[serde(skip)]
     folder: PathBuf,
 }
 
 impl LostChanges {
-    /// Those of which no time is known.
+    /// A report without times.
     fn untold(folder: PathBuf) -> Self {
         Self {
             after: None,
@@ -41,7 +40,7 @@ impl LostChanges {
         }
     }
 
-    /// Those that were noticed in a folder, ever since.
+    /// Reads the alarm file of a directory. An unreadable file still counts as an alarm.
     pub(super) fn noticed(folder: &Path) -> Option<Self> {
         let folder = folder.to_owned();
         match regular_file::read(&folder.join(FILE)) {
@@ -57,7 +56,7 @@ impl LostChanges {
         }
     }
 
-    /// Those that the engine will forget when it opens the folder. Changes nothing.
+    /// Finds the changes that the engine will drop when it opens the directory. Writes nothing.
     pub(super) fn find(folder: &Path) -> io::Result<Option<Self>> {
         let mark = match HighWaterMark::read(folder) {
             Ok(Some(mark)) => mark,
@@ -81,7 +80,7 @@ impl LostChanges {
         }))
     }
 
-    /// Puts down those that the engine will forget, before it does.
+    /// Records the changes that the engine will drop. Must run before it opens.
     pub(super) fn notice(folder: &Path) -> io::Result<()> {
         let Some(mut lost) = Self::find(folder)? else {
             return Ok(());
@@ -92,7 +91,7 @@ impl LostChanges {
             }
             lost.after = earlier.after.min(lost.after);
         }
-        // Where it cannot be put down it is told at least.
+        // If the alarm cannot be written, it is at least logged.
         write_durably(folder, FILE, &serde_json::to_vec(&lost)?).inspect_err(|_| tracing::error!("{lost}"))
     }
 }

@@ -1,4 +1,4 @@
-//! Mails that wait, or failed. One that was sent is removed.
+//! Queued and failed mails, their indexes, and the quota of mails to an address. A sent mail is removed.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl MailStore for SledStore {
     }
 }
 
-/// Lets mails wait, due at once.
+/// Enqueues mails, due at once.
 pub(super) fn enqueue(batch: &mut WriteBatch<'_>, mails: &[Mail]) -> Result<(), StoreError> {
     for mail in mails {
         put(batch, &rules::queued(mail))?;
@@ -60,7 +60,7 @@ pub(super) fn enqueue(batch: &mut WriteBatch<'_>, mails: &[Mail]) -> Result<(), 
     Ok(())
 }
 
-/// Takes the mail that has been due for the longest time.
+/// Leases the mail that has been due longest.
 fn take_due(
     batch: &mut WriteBatch<'_>,
     now: Timestamp,
@@ -79,7 +79,7 @@ fn take_due(
         };
         match read {
             Ok(kept) => break (index, kept),
-            // It must not stand before all others. What is left of it is for `verify` to tell of.
+            // Removed from the index, so that it does not block all others; `verify` reports the rest of it.
             Err(StoreError::Corrupt(what)) => {
                 tracing::error!(
                     what,
@@ -99,7 +99,7 @@ fn take_due(
     Ok(Some(taken))
 }
 
-/// Counts a taken mail and keeps its token.
+/// Saves a leased mail's token and counts the mail against the allowance.
 fn claim(
     batch: &mut WriteBatch<'_>,
     id: MailId,
@@ -140,8 +140,8 @@ fn claim(
     Ok(ClaimMail::Claimed)
 }
 
-/// Withdraws the mails that would let somebody into the account with this address by a link: it has another password, or
-/// leaves the address. One that cannot be read is not sent either.
+/// Removes the mails that would carry a password reset link for this address, whose account has a new
+/// password or another address. An unreadable mail stays; it is not sent either.
 pub(super) fn withdraw_resets(batch: &mut WriteBatch<'_>, address: &Email) -> Result<(), StoreError> {
     let listed = batch.scan(&key::reset_mails(address));
     let listed: Vec<IVec> = listed
@@ -157,7 +157,7 @@ pub(super) fn withdraw_resets(batch: &mut WriteBatch<'_>, address: &Email) -> Re
     Ok(())
 }
 
-/// The mails that wait for a moment in the future of `now`, by a clock that was ahead.
+/// The mails with a due time that only a clock that was ahead can have set.
 pub(super) fn ahead(engine: &Engine, now: Timestamp) -> Result<Vec<MailId>, StoreError> {
     let mut ahead = Vec::new();
     let after = IVec::from(key::mails_due(now));
@@ -174,7 +174,7 @@ pub(super) fn ahead(engine: &Engine, now: Timestamp) -> Result<Vec<MailId>, Stor
     Ok(ahead)
 }
 
-/// Has mails that wait be due at `now`.
+/// Makes waiting mails due at `now`.
 pub(super) fn hasten(batch: &mut WriteBatch<'_>, ids: &[MailId], now: Timestamp) -> Result<(), StoreError> {
     for id in ids {
         if let Some(kept) = batch.read::<QueuedMail>(&key::mail(*id))?
@@ -188,7 +188,7 @@ pub(super) fn hasten(batch: &mut WriteBatch<'_>, ids: &[MailId], now: Timestamp)
     Ok(())
 }
 
-/// Says what became of a mail. Whether it was there.
+/// Applies an outcome to a mail. Returns whether that changed it.
 fn complete(batch: &mut WriteBatch<'_>, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
     let Some(queued) = batch.read::<QueuedMail>(&key::mail(id))? else {
         return Ok(false);
@@ -204,7 +204,7 @@ fn complete(batch: &mut WriteBatch<'_>, id: MailId, outcome: MailOutcome) -> Res
     Ok(true)
 }
 
-/// Up to `limit` mails in the order of their ids, from the one after the key `after`.
+/// Up to `limit` mails ordered by id, starting after the key `after`.
 fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
     let mut mails = Vec::new();
     engine.pieces(&RowKind::Mail.prefix(), after, |_, rows| {
@@ -220,7 +220,7 @@ fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<Queued
     Ok(mails)
 }
 
-/// How many mails wait, up to `at_most`.
+/// Counts the mails that wait, up to `at_most`.
 fn count_waiting(engine: &Engine, at_most: usize) -> Result<usize, StoreError> {
     let mut count = 0;
     engine.pieces(&RowKind::MailDue.prefix(), None, |_, rows| {
@@ -234,8 +234,8 @@ fn count_waiting(engine: &Engine, at_most: usize) -> Result<usize, StoreError> {
     Ok(count.min(at_most))
 }
 
-/// The keys of what nobody needs any more: mails that failed long ago, and counts of mails whose time is over. What
-/// cannot be read is left for `verify` to tell of.
+/// The keys of expired rows: mails that failed long ago, and quotas whose window is over. Unreadable rows are
+/// left for `verify` to report.
 pub(super) fn stale(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreError> {
     let failed_by = rules::kept_failures_end(now);
     let mut stale = Vec::new();
@@ -256,7 +256,7 @@ pub(super) fn stale(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreE
     Ok(stale)
 }
 
-/// Removes the rows with these keys, unless they are needed again by now.
+/// Removes the rows with these keys, unless they have changed back since.
 pub(super) fn remove_stale(
     batch: &mut WriteBatch<'_>,
     keys: &[IVec],
@@ -277,7 +277,7 @@ pub(super) fn remove_stale(
     Ok(())
 }
 
-/// Keeps a mail, when it is due, and with whose password it is withdrawn.
+/// Inserts or replaces a mail and its index rows.
 pub(super) fn put(batch: &mut WriteBatch<'_>, queued: &QueuedMail) -> Result<(), StoreError> {
     if let Some(index) = reset_index(&queued.mail) {
         batch.put(index, &())?;
@@ -288,7 +288,7 @@ pub(super) fn put(batch: &mut WriteBatch<'_>, queued: &QueuedMail) -> Result<(),
     batch.put(key::mail(queued.mail.id), queued)
 }
 
-/// Removes a mail and what it is found by.
+/// Removes a mail and its index rows.
 fn remove(batch: &mut WriteBatch<'_>, queued: &QueuedMail) {
     if let MailState::Due(due) = queued.state {
         batch.remove(key::mail_due(due, queued.mail.id));
@@ -299,12 +299,13 @@ fn remove(batch: &mut WriteBatch<'_>, queued: &QueuedMail) {
     batch.remove(key::mail(queued.mail.id));
 }
 
-/// The key of the row that has a mail found which may be withdrawn.
+/// The key of the index row of a mail that may carry a password reset link; `None` for other mails.
 pub(super) fn reset_index(mail: &Mail) -> Option<Vec<u8>> {
     rules::withdrawn_with(mail).map(|address| key::reset_mail(address, mail.id))
 }
 
-/// Counts a mail to an address, unless it would be one too many. One that is counted already is within the allowance.
+/// Counts a mail against the allowance of its address. Returns false if it is one too many; a mail counts
+/// once.
 fn count(
     batch: &mut WriteBatch<'_>,
     id: MailId,

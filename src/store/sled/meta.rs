@@ -1,4 +1,4 @@
-//! What the store knows of itself.
+//! The row of the store's metadata.
 
 use super::data_dir::DataDir;
 use super::engine::Engine;
@@ -8,7 +8,7 @@ use super::rows::Rows;
 use crate::random::Random;
 use crate::store::StoreError;
 
-/// What the store knows of itself; made with a new one.
+/// Loads the metadata; creates it in a new store.
 pub(super) fn load(engine: &Engine, data_dir: &DataDir) -> Result<Meta, StoreError> {
     let key = key::meta();
     if let Some(meta) = engine.with(|tree| tree.read::<Meta>(&key))? {

@@ -1,9 +1,9 @@
-//! The embedded store: sled 0.34, in a folder.
+//! The embedded store: sled 0.34 in a directory, one tree, opened by one process.
 //!
-//! One tree; all changes on one thread, the `committer`, acknowledged when they are on disk. Plain reads do not
-//! queue there: they go to the tree between two groups, on the caller's thread, which takes microseconds. So a read
-//! sees all that was acknowledged, and perhaps what is about to be; several rows are read as of one moment. Reads of
-//! everything run on a thread for blocking work, a piece at a time.
+//! One thread, the `committer`, makes all changes and acknowledges them once they are durable. Short reads
+//! run on the caller's thread between two commits, which takes microseconds: they see all that was
+//! acknowledged, perhaps changes that are not yet, and several rows as of one moment. Scans run on a blocking
+//! thread, a piece at a time.
 
 mod access_keys;
 mod accounts;
@@ -58,13 +58,13 @@ use reserved_space::ReservedSpace;
 use rows::{Rows, WriteBatch};
 use signatures::Signatures;
 
-/// A store in a folder of this machine, open in this process alone.
+/// A handle on a store in a local directory, which no other process has open.
 #[derive(Debug)]
 pub struct SledStore {
     open: Arc<OpenStore>,
-    /// Compared within each operation that changes something through this handle.
+    /// Checked inside each changing operation of this handle.
     precondition: Option<Arc<Precondition>>,
-    /// Whether nobody may sign in whose address is not verified.
+    /// Whether only accounts with a verified address count as active.
     verified_only: bool,
 }
 
@@ -76,35 +76,35 @@ struct OpenStore {
     attempts: Attempts,
     signatures: Signatures,
     audit: AuditLog,
-    /// Last, so that the folder is given up when the engine is closed.
+    /// Last, so that the directory's lock is released after the engine is closed.
     data_dir: DataDir,
 }
 
 impl SledStore {
-    /// Whether there is a store in the folder `path`, or what is left of one.
+    /// Returns whether the directory `path` has a store or remains of one.
     pub fn is_made(path: &Path) -> Result<bool, StoreError> {
         data_dir::is_made(path).map_err(data_dir::at(path))
     }
 
-    /// Refuses a folder in which [`open`](Self::open) would not make or open a store, as far as that shows without doing so.
+    /// Fails if [`open`](Self::open) would refuse the directory, as far as that can be told without writing.
     pub fn check(path: &Path) -> Result<(), StoreError> {
         data_dir::check(path).map_err(data_dir::at(path))?
     }
 
-    /// The fingerprint of the master key that seals the data key of the store in the folder `path`, as the last process
-    /// that had the store open told it. Opens nothing.
+    /// Returns the fingerprint of the master key that wraps the data key of the store in `path`, as last
+    /// recorded in a file beside it. Does not open the store.
     pub fn sealing_master_key(path: &Path) -> Option<String> {
         data_dir::recorded_master_key(path)
     }
 
-    /// Opens the store in the folder `path`, and makes it if there is none. Blocks until the log is read.
+    /// Opens the store in the directory `path`, creating it if there is none. Blocks until the log is read.
     ///
-    /// Sets the process's file mode mask to 077, for good: see S54.
+    /// Sets the process's umask to 077, permanently (S54).
     ///
     /// # Errors
-    /// [`StoreError::Refused`] if the folder is open in another process, is not a store of this version's, or can be
-    /// read by others than its owner; the text says what to do. [`StoreError::Corrupt`] if what is in it cannot be
-    /// read, [`StoreError::Unavailable`] if the machine does not let it be opened.
+    /// [`StoreError::Refused`] if the directory is open in another process, is not a store of this version,
+    /// or is accessible to others than its owner; the text says what to do. [`StoreError::Corrupt`] if its
+    /// content cannot be read, [`StoreError::Unavailable`] if the operating system fails.
     pub fn open(path: &Path, clock: Clock) -> Result<Self, StoreError> {
         let mut data_dir = DataDir::lock(path)?;
         if !data_dir.is_new() && !data_dir.has_database() {
@@ -128,7 +128,7 @@ impl SledStore {
         if let Some(lost) = LostChanges::noticed(path) {
             tracing::error!("{lost}");
         }
-        // Whatever is wrong with it is told when it is needed.
+        // An error here is reported when the data key is needed.
         if let Ok(Some(wrapped)) = engine.with(|tree| tree.read::<WrappedDataKey>(&key::data_key())) {
             data_dir.record_master_key(&wrapped.master);
         }
@@ -147,13 +147,12 @@ impl SledStore {
         })
     }
 
-    /// Writes all that is queued and gives up the folder, so that it can be opened again. Blocks until then; so does
-    /// dropping the last handle.
+    /// Writes all that is queued and releases the directory, so that it can be opened again. Blocks; dropping
+    /// the last handle does too.
     pub fn close(self) {
         drop(self);
     }
 
-    /// Another handle on the same store.
     fn handle(&self, precondition: Option<Arc<Precondition>>, verified_only: bool) -> Self {
         Self {
             open: self.open.clone(),
@@ -169,7 +168,7 @@ impl SledStore {
         }
     }
 
-    /// Runs an operation that changes something, if the precondition of this handle holds then.
+    /// Runs a changing operation on the committer, after checking this handle's precondition within it.
     async fn change<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut WriteBatch<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -188,7 +187,7 @@ impl SledStore {
             .await
     }
 
-    /// Reads everything of a kind on a thread for blocking work.
+    /// Runs a scan on a blocking thread.
     async fn read_all<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Engine) -> Result<T, StoreError> + Send + 'static,

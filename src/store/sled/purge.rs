@@ -1,4 +1,4 @@
-//! Removing what is over. It is looked for on a thread for blocking work, and removed a piece at a time.
+//! Removal of expired rows: found by a scan on a blocking thread, removed a piece at a time.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::clock;
 use crate::store::StoreError;
 
 impl SledStore {
-    /// Removes sessions made before `sessions_before`, and what is over at `now`.
+    /// Removes what is expired at `now`, and sessions made before `sessions_before`.
     pub(super) async fn purge(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError> {
         self.change_each(
             move |engine| sessions::made_before(engine, sessions_before),
@@ -39,8 +39,8 @@ impl SledStore {
         .await
     }
 
-    /// Removes invitations and mailed tokens that were made in the future, by a clock that was ahead, and has mails be due
-    /// that wait for it.
+    /// Removes invitations and e-mail tokens that were made in the future, by a clock that was ahead, and
+    /// makes mails due that wait for such a time.
     pub(super) async fn purge_future(&self, now: Timestamp) -> Result<(), StoreError> {
         self.change_each(
             move |engine| invitations::those(engine, |made| clock::is_ahead(made.created_at, now)),
@@ -59,7 +59,7 @@ impl SledStore {
         .await
     }
 
-    /// Changes what is found.
+    /// Runs `change` on all that `find` returns, a piece at a time.
     async fn change_each<T: Clone + Send + 'static>(
         &self,
         find: impl FnOnce(&Engine) -> Result<Vec<T>, StoreError> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Values: a record, behind the byte that names its version.
+//! The values of rows: a version byte, then JSON.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,13 +12,13 @@ pub(super) use crate::store::record::{
     Failures, MailQuota, Meta, RecordError, Run, SpentUntil, StoredRecord, UnknownFailures,
 };
 
-/// Reads the value of the row with this key.
+/// Decodes the value of the row with this key.
 pub(super) fn decode<T: StoredRecord>(key: &[u8], value: &[u8]) -> Result<T, StoreError> {
     let (version, json) = value.split_first().ok_or(RecordError::Empty).map_err(at(key))?;
     T::decode(*version, json).map_err(at(key))
 }
 
-/// The row with this key, for people.
+/// Names a row for error messages.
 pub(super) fn name(key: &[u8]) -> String {
     let Some((first, rest)) = key.split_first() else {
         return "the row without a key".to_owned();
@@ -44,7 +44,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Indexes that point to an account, and do not outlive it.
+/// Index rows that point to an account.
 impl StoredRecord for AccountId {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(self)
@@ -55,7 +55,7 @@ impl StoredRecord for AccountId {
     }
 }
 
-/// Usernames: whose they are, or that they were somebody's.
+/// Index rows of usernames: the account, or `None` for a retired username.
 impl StoredRecord for Option<AccountId> {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(self)
@@ -66,7 +66,7 @@ impl StoredRecord for Option<AccountId> {
     }
 }
 
-/// Indexes that point to a session, an invitation or a mailed token.
+/// Index rows that point to a session, an invitation or an e-mail token.
 impl StoredRecord for TokenDigest {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(self)
@@ -77,7 +77,7 @@ impl StoredRecord for TokenDigest {
     }
 }
 
-/// Rows that say all in their key.
+/// Index rows that have all in their key.
 impl StoredRecord for () {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
         version_1(self)
@@ -88,7 +88,7 @@ impl StoredRecord for () {
     }
 }
 
-/// The form of rows that are made from others, and made anew when the program has another form for them.
+/// The version of index rows; another version than the program's has them rebuilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct IndexForm(pub(super) u32);

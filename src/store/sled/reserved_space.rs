@@ -1,7 +1,7 @@
-//! A file that only takes up room, so that there is some when the disk is full.
+//! A reserved file that is deleted to make room when the disk is full.
 //!
-//! The engine cannot even open its files on a full disk: it must write to do so. Then the ballast is thrown out.
-//! Without ballast there are no writes, reads only; it is laid again as soon as there is room to spare.
+//! The engine must write to open its files, so on a full disk it could not open at all: then the file goes.
+//! Without it the store is read-only; it is written again as soon as there is room to spare.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
-/// What the engine takes to open, many times over.
+/// Bytes: many times what the engine needs to open.
 const SIZE: u64 = 8 << 20;
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct ReservedSpace {
 }
 
 impl ReservedSpace {
-    /// The ballast of a folder, as it is found there.
+    /// Looks for the reserved file in a directory.
     pub(super) fn find(folder: &Path) -> Self {
         let laid = fs::metadata(Self::path(folder)).is_ok_and(|found| found.len() == SIZE);
         Self {
@@ -30,12 +30,13 @@ impl ReservedSpace {
         }
     }
 
-    /// Lays it if it is not laid and there is room for it and as much again. Whether it is laid now.
+    /// Writes the file if it is missing and there is room for twice its size. Returns whether it is there
+    /// now.
     pub(super) fn lay(&mut self) -> io::Result<bool> {
         if !self.laid && self.free_space()? >= 2 * SIZE {
             self.laid = match self.write() {
                 Ok(()) => true,
-                // There is less room for this process than the disk has: a quota.
+                // A quota leaves this process less room than the disk has.
                 Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
                     fs::remove_file(Self::path(&self.folder))?;
                     false
@@ -46,7 +47,7 @@ impl ReservedSpace {
         Ok(self.laid)
     }
 
-    /// Throws it out if the disk is full. Whether that made room.
+    /// Deletes the file if the disk is full. Returns whether that made room.
     pub(super) fn throw_out_if_full(&mut self) -> io::Result<bool> {
         if self.free_space()? >= SIZE {
             return Ok(false);
@@ -74,14 +75,14 @@ impl ReservedSpace {
         folder.join("ballast")
     }
 
-    /// Bytes that this process may still write.
+    /// The bytes that this process may still write.
     fn free_space(&self) -> io::Result<u64> {
         let disk = statvfs(&self.folder)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 
-/// Takes up the room at once where the file system can, byte by byte where it cannot.
+/// Allocates the file at once, or writes zeros if the file system cannot.
 fn fill(mut file: &File) -> io::Result<()> {
     match fallocate(file, FallocateFlags::empty(), 0, SIZE) {
         Err(Errno::OPNOTSUPP) => {

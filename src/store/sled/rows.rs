@@ -1,4 +1,4 @@
-//! Reading rows, and changing them within a group of operations.
+//! Reading of rows, and the write batch in which operations change them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -11,27 +11,27 @@ use super::record::{self, StoredRecord};
 use crate::ids::AccountId;
 use crate::store::{LoadedRows, StoreError, UnreadableRow};
 
-/// A row that was found: its key and its value.
+/// A row: key and value.
 pub(super) type Row = (IVec, IVec);
 
-/// Rows that can be read: those on disk, or those as they will be.
+/// Rows to read: those of the tree, or those of a write batch on top of it.
 pub(super) trait Rows {
-    /// The value of a row.
+    /// The value of a row; `None` if there is no such row.
     fn value(&self, key: &[u8]) -> Result<Option<IVec>, StoreError>;
 
-    /// The rows whose keys begin with `prefix`, each once, in no certain order.
+    /// The rows whose keys begin with `prefix`, each once, in no particular order.
     fn scan<'a>(&'a self, prefix: &[u8]) -> Box<dyn Iterator<Item = Result<Row, StoreError>> + 'a>;
 
-    /// The row whose key comes first of those that begin with `prefix`.
+    /// The first row by key of those that begin with `prefix`.
     fn first(&self, prefix: &[u8]) -> Result<Option<Row>, StoreError>;
 
-    /// What a row holds.
+    /// Decodes a row; `None` if there is no such row.
     fn read<T: StoredRecord>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         let value = self.value(key)?;
         value.map(|value| record::decode(key, &value)).transpose()
     }
 
-    /// What a row holds that an index points to: it must be there.
+    /// Decodes the row that an index row points to; a missing one is [`StoreError::Corrupt`].
     fn indexed<T: StoredRecord>(&self, index: &[u8], key: &[u8]) -> Result<T, StoreError> {
         self.read(key)?.ok_or_else(|| {
             StoreError::Corrupt(format!(
@@ -57,7 +57,7 @@ impl Rows for Tree {
     }
 }
 
-/// Every row of a kind. Whose a row is that cannot be read, the index says that lists those of each account.
+/// Loads every row of a kind. The owner of an unreadable row is looked up in the index by account.
 pub(super) fn load<T: StoredRecord>(
     engine: &Engine,
     kind: RowKind,
@@ -96,20 +96,20 @@ pub(super) fn load<T: StoredRecord>(
     Ok(loaded)
 }
 
-/// Rows as they will be when the group is on disk.
+/// The changes of a group of operations on top of the tree, read as they will be once written.
 ///
-/// Operations of a group run one after another; each sees what those before it did. One that fails leaves no trace.
+/// Operations run one after another; each sees the changes of those before it. A failed operation leaves no
+/// trace.
 pub(super) struct WriteBatch<'t> {
     tree: &'t Tree,
     done: Changes,
     current: Changes,
 }
 
-/// What becomes of rows: each gets a value, or goes.
+/// Changes by key: a new value, or `None` to remove the row.
 pub(super) type Changes = BTreeMap<Vec<u8>, Option<IVec>>;
 
 impl<'t> WriteBatch<'t> {
-    /// A group without an operation.
     pub(super) fn new(tree: &'t Tree) -> Self {
         Self {
             tree,
@@ -118,7 +118,7 @@ impl<'t> WriteBatch<'t> {
         }
     }
 
-    /// Runs an operation.
+    /// Runs an operation; its changes are kept only if it succeeds.
     pub(super) fn run<T>(
         &mut self,
         operation: impl FnOnce(&mut Self) -> Result<T, StoreError>,
@@ -126,20 +126,19 @@ impl<'t> WriteBatch<'t> {
         let outcome = operation(self);
         let changes = std::mem::take(&mut self.current);
         if outcome.is_ok() {
-            // Not `append`, which would build the whole group's changes anew for each operation.
+            // Not `append`, which would rebuild the whole map for each operation.
             self.done.extend(changes);
         }
         outcome
     }
 
-    /// Writes a row.
     pub(super) fn put<T: StoredRecord>(&mut self, key: Vec<u8>, row: &T) -> Result<(), StoreError> {
         let value = row.encode()?;
         self.current.insert(key, Some(value.into()));
         Ok(())
     }
 
-    /// The first rows of those that begin with `prefix`, in the order of their keys, at most so many.
+    /// Up to `count` rows that begin with `prefix`, in key order.
     pub(super) fn first_rows(&self, prefix: &[u8], count: usize) -> Result<Vec<Row>, StoreError> {
         let mut rows: Vec<Row> = self.untouched(prefix).take(count).collect::<Result<_, _>>()?;
         rows.extend(self.written(prefix));
@@ -148,12 +147,11 @@ impl<'t> WriteBatch<'t> {
         Ok(rows)
     }
 
-    /// Removes a row.
     pub(super) fn remove(&mut self, key: Vec<u8>) {
         self.current.insert(key, None);
     }
 
-    /// All changes of the group's operations; `None` if there are none.
+    /// All changes of the group; `None` if there are none.
     pub(super) fn into_changes(self) -> Option<Changes> {
         Some(self.done).filter(|changes| !changes.is_empty())
     }
@@ -162,7 +160,7 @@ impl<'t> WriteBatch<'t> {
         self.current.get(key).or_else(|| self.done.get(key))
     }
 
-    /// Rows that this group wrote.
+    /// Rows that this group has written.
     fn written<'a>(&'a self, prefix: &[u8]) -> impl Iterator<Item = Row> + use<'a, 't> {
         let current = changed(&self.current, prefix);
         let done = changed(&self.done, prefix).filter(|(key, _)| !self.current.contains_key(key.as_slice()));
@@ -171,7 +169,7 @@ impl<'t> WriteBatch<'t> {
             .filter_map(|(key, value)| Some((IVec::from(key.as_slice()), value.clone()?)))
     }
 
-    /// Rows that are as they are on disk, in the order of their keys.
+    /// Rows that this group has not changed, in key order.
     fn untouched<'a>(&'a self, prefix: &[u8]) -> impl Iterator<Item = Result<Row, StoreError>> + use<'a, 't> {
         self.tree.scan_prefix(prefix).map(|row| Ok(row?)).filter(|row| {
             row.as_ref()

@@ -1,7 +1,7 @@
-//! Reading what can be read of a damaged folder.
+//! Salvage: reads what is readable of a damaged store.
 //!
-//! The engine writes when it opens, and cuts off what follows a damaged place of its log: so a copy is opened, and
-//! the folder stays as it is. Reading ends at a damaged page, and begins again behind it.
+//! Opening makes the engine write, and cut off what follows a damaged place in its log. So a copy is opened
+//! and the original stays untouched. Reading skips damaged pages.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -26,15 +26,15 @@ use super::snapshot::ORDER;
 use super::unreadable_snapshot::{copy_engine, snapshots};
 use crate::store::{DamagedStore, Record, StoreError};
 
-/// Bytes of a key, behind its kind, by which it is looked for where reading goes on.
+/// Bytes of a key after its kind's byte that are used to search for the next readable row.
 const POSITION: usize = 16;
 
 impl SledStore {
-    /// Reads what can be read of the store in the folder `path`, from a copy that is made in `scratch` and goes with
-    /// the value. Blocks for as long as it takes to copy.
+    /// Reads what is readable of the store in the directory `path`, from a copy in `scratch` that is removed
+    /// with the returned value. Blocks while it copies.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] if the store is open, [`StoreError::Corrupt`] if nothing of it can be read.
+    /// [`StoreError::Refused`] if the store is open, [`StoreError::Corrupt`] if nothing of it is readable.
     pub fn salvage(path: &Path, scratch: &Path) -> Result<Box<dyn DamagedStore>, StoreError> {
         let Some(_lock) = data_dir::lock(path).map_err(at(path))? else {
             return Err(data_dir::is_open(path));
@@ -52,7 +52,7 @@ impl SledStore {
         engine
             .open()
             .or_else(|_| {
-                // What they say is in the log too.
+                // The log has all that the snapshots have.
                 for snapshot in snapshots(copy.path()).map_err(at(copy.path()))? {
                     fs::remove_file(&snapshot).map_err(at(&snapshot))?;
                 }
@@ -79,17 +79,17 @@ impl SledStore {
 struct SledSalvage(Option<SalvageReader>);
 
 struct SalvageReader {
-    /// What the engine forgot when it opened the copy, or before; until it is told.
+    /// What the engine dropped from its log now or earlier; `None` once it is reported.
     lost: Option<LostChanges>,
     engine: Engine,
-    /// Those that are still to be read.
+    /// The kinds of rows still to be read.
     kinds: VecDeque<RowKind>,
-    /// Where reading of the first of them goes on; `None` at its beginning.
+    /// Where to go on within the first kind; `None` at its beginning.
     from: Option<Bound<Vec<u8>>>,
     _copy: TempDir,
 }
 
-/// The copy goes afterwards.
+/// Closes the engine before the copy is removed.
 impl Drop for SalvageReader {
     fn drop(&mut self) {
         self.engine.close();
@@ -146,10 +146,10 @@ impl SalvageReader {
     }
 }
 
-/// What a row says, or why it cannot be read.
+/// Converts a row to a record, or to the reason why it is unreadable.
 fn record_in(kind: RowKind, (key, value): &Row) -> Option<Result<Record, String>> {
     if kind == RowKind::Username {
-        // One whose account cannot be read is nobody else's (S53).
+        // Its account may be unreadable; the username still must not go to another account (S53).
         let username = key::trailing_text(key).and_then(|text| text.parse().ok());
         return Some(match username {
             Some(username) => Ok(Record::RetiredUsername(username)),
@@ -163,14 +163,14 @@ fn record_in(kind: RowKind, (key, value): &Row) -> Option<Result<Record, String>
 
 /// How a piece ended.
 enum ChunkEnd {
-    /// There may be more.
     MayGoOn,
     Over,
-    /// At what cannot be read.
+    /// At something unreadable.
     Damaged(String),
 }
 
-/// The next rows of a kind.
+/// Reads the next rows of a kind, until the end, a full piece, or damage. A panic of the engine counts as
+/// damage.
 fn read(tree: &Tree, prefix: &[u8], from: Bound<Vec<u8>>) -> (Vec<Row>, ChunkEnd) {
     let mut rows = Vec::new();
     let reading = catch_unwind(AssertUnwindSafe(|| {
@@ -190,8 +190,8 @@ fn read(tree: &Tree, prefix: &[u8], from: Bound<Vec<u8>>) -> (Vec<Row>, ChunkEnd
     (rows, end)
 }
 
-/// Where rows can be read again behind a key at which they cannot: it is looked for at growing distances, and then
-/// between the last two. `None` if that is nowhere in the kind.
+/// Returns a readable position behind `key`, where reading fails: searches at doubling distances, then
+/// between the last two. `None` if there is none in this kind.
 fn behind(tree: &Tree, prefix: &[u8], key: &[u8]) -> Option<Vec<u8>> {
     let mut position = [0; POSITION];
     for (to, from) in position.iter_mut().zip(key.get(prefix.len()..)?) {

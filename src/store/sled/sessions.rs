@@ -1,4 +1,4 @@
-//! Sessions.
+//! Sessions and their indexes by id and by account.
 
 use std::ops::ControlFlow;
 
@@ -47,8 +47,8 @@ impl SessionStore for SledStore {
     }
 }
 
-/// Keeps a session of an account that may sign in. If the account was removed or disabled since the caller looked, or the
-/// access key, their sessions were ended then, and this one must not outlive that.
+/// Inserts a session if its account, and the access key that began it, still may sign in. If not, their
+/// sessions were ended after the caller looked, and this one must not outlive that.
 fn put(
     batch: &mut WriteBatch<'_>,
     session: &Session,
@@ -71,7 +71,7 @@ fn put(
     Ok(PutSession::Kept)
 }
 
-/// Keeps a session that is new, with all that it is found by.
+/// Inserts a new session and its index rows.
 pub(super) fn insert(batch: &mut WriteBatch<'_>, session: &Session) -> Result<(), StoreError> {
     batch.put(key::session(&session.digest), session)?;
     batch.put(key::session_id(session.id), &session.digest)?;
@@ -82,7 +82,7 @@ fn all(engine: &Engine) -> Result<LoadedRows<Session>, StoreError> {
     rows::load(engine, RowKind::Session, RowKind::SessionOf)
 }
 
-/// The tokens of sessions made before `time`. One that cannot be read is left for `verify` to tell of.
+/// The digests of sessions made before `time`. Unreadable ones are left for `verify` to report.
 pub(super) fn made_before(engine: &Engine, time: Timestamp) -> Result<Vec<TokenDigest>, StoreError> {
     let mut digests = Vec::new();
     engine.pieces(&RowKind::Session.prefix(), None, |_, rows| {
@@ -99,7 +99,7 @@ pub(super) fn made_before(engine: &Engine, time: Timestamp) -> Result<Vec<TokenD
     Ok(digests)
 }
 
-/// Notes when sessions were last used, never back in time.
+/// Records last uses; an earlier use never replaces a later one.
 fn touch(batch: &mut WriteBatch<'_>, seen: &[(TokenDigest, Timestamp)]) -> Result<(), StoreError> {
     for (digest, at) in seen {
         let key = key::session(digest);
@@ -113,7 +113,7 @@ fn touch(batch: &mut WriteBatch<'_>, seen: &[(TokenDigest, Timestamp)]) -> Resul
     Ok(())
 }
 
-/// Notes when the owner of a session proved to know the password, and which.
+/// Records a re-authentication: when, and the version of the password.
 pub(super) fn mark_reauthenticated(
     batch: &mut WriteBatch<'_>,
     digest: &TokenDigest,
@@ -142,7 +142,7 @@ fn end_some(batch: &mut WriteBatch<'_>, which: SessionsToEnd) -> Result<usize, S
     }
 }
 
-/// Ends the sessions of an account, except perhaps one. How many there were.
+/// Ends the sessions of an account, except one if given. Returns how many.
 pub(super) fn end_of_account(
     batch: &mut WriteBatch<'_>,
     id: AccountId,
@@ -151,8 +151,8 @@ pub(super) fn end_of_account(
     end_listed(batch, &key::sessions_of(id), except)
 }
 
-/// Ends the sessions of an account that end with this access key. How many there were. One that cannot be read stands in
-/// no key's way: it serves nobody.
+/// Ends the sessions of an account that end with this access key. Returns how many. An unreadable session is
+/// skipped: it authenticates no request.
 pub(super) fn end_of_access_key(
     batch: &mut WriteBatch<'_>,
     account: AccountId,
@@ -172,7 +172,7 @@ pub(super) fn end_of_access_key(
     Ok(ended)
 }
 
-/// Ends the sessions whose tokens are at the ends of the keys that begin with `prefix`.
+/// Ends the sessions whose digests end the keys under `prefix`.
 fn end_listed(
     batch: &mut WriteBatch<'_>,
     prefix: &[u8],
@@ -187,7 +187,7 @@ fn end_listed(
     Ok(ended)
 }
 
-/// The tokens at the ends of the keys that begin with `prefix`.
+/// The digests that end the keys under `prefix`.
 fn listed(batch: &WriteBatch<'_>, prefix: &[u8]) -> Result<Vec<TokenDigest>, StoreError> {
     batch
         .scan(prefix)
@@ -195,7 +195,6 @@ fn listed(batch: &WriteBatch<'_>, prefix: &[u8]) -> Result<Vec<TokenDigest>, Sto
         .collect()
 }
 
-/// Ends the sessions with these tokens.
 pub(super) fn end_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) -> Result<(), StoreError> {
     for digest in digests {
         end(batch, digest)?;
@@ -203,7 +202,7 @@ pub(super) fn end_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) -> 
     Ok(())
 }
 
-/// Ends the session with this token. Whether there was one.
+/// Ends a session. Returns whether there was one.
 fn end(batch: &mut WriteBatch<'_>, digest: &TokenDigest) -> Result<bool, StoreError> {
     let key = key::session(digest);
     let Some(session) = batch.read::<Session>(&key)? else {

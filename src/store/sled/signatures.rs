@@ -1,4 +1,4 @@
-//! Signatures that served: each with the moment from which it is of no use to anybody, and is forgotten.
+//! Spent signatures, for replay protection: each until the time from which it is invalid by itself.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -39,19 +39,19 @@ impl SignatureStore for SledStore {
     }
 }
 
-/// How many are remembered at most: about 100 MB on disk.
+/// Signatures remembered at most: about 100 MB on disk.
 const MOST: usize = 1 << 19;
 
-/// Spends signatures, and knows how many are spent.
+/// Claims signatures and counts those that are stored.
 #[derive(Clone, Debug)]
 pub(super) struct Signatures {
-    /// Never less than there are.
+    /// Never less than the number of stored rows.
     count: Arc<AtomicUsize>,
     most: usize,
 }
 
 impl Signatures {
-    /// Counts those that are there.
+    /// Counts the stored signatures.
     pub(super) fn open(engine: &Engine) -> Result<Self, StoreError> {
         let mut count = 0;
         engine.pieces(&RowKind::Signature.prefix(), None, |_, rows| {
@@ -64,7 +64,8 @@ impl Signatures {
         })
     }
 
-    /// Spends one, unless it is spent. One whose time was over at `now` and that was not forgotten yet is spent as well.
+    /// Claims a signature; the outcome says if it is spent already. An expired one that is not forgotten yet
+    /// counts as spent.
     pub(super) fn claim(
         &self,
         batch: &mut WriteBatch<'_>,
@@ -83,7 +84,7 @@ impl Signatures {
         Ok(SpendSignature::Spent)
     }
 
-    /// Takes one back. Whether it was spent.
+    /// Releases a signature. Returns whether it was spent.
     pub(super) fn release(
         &self,
         batch: &mut WriteBatch<'_>,
@@ -95,13 +96,13 @@ impl Signatures {
         };
         batch.remove(key);
         batch.remove(key::signature_end(until, digest));
-        // Run on one thread, so what is read is what there is.
+        // No race: operations run on the committer's thread alone.
         let count = self.count.load(Ordering::Relaxed);
         self.count.store(count.saturating_sub(1), Ordering::Relaxed);
         Ok(true)
     }
 
-    /// Forgets those that these rows, which [`expired`] found, tell of.
+    /// Forgets the signatures of these index rows, found by [`expired`].
     pub(super) fn forget(&self, batch: &mut WriteBatch<'_>, ends: &[IVec]) -> Result<(), StoreError> {
         for end in ends {
             if let Some(digest) = key::trailing_signature(end) {
@@ -112,7 +113,7 @@ impl Signatures {
     }
 }
 
-/// Keeps one that is new, with all that it is found by.
+/// Inserts a new signature and its index row.
 pub(super) fn insert(
     batch: &mut WriteBatch<'_>,
     digest: &SignatureDigest,
@@ -122,7 +123,7 @@ pub(super) fn insert(
     batch.put(key::signature_end(until, digest), &())
 }
 
-/// The rows that tell of those whose time is over at `now`, the earliest first.
+/// The index rows of signatures that are expired at `now`, earliest first.
 pub(super) fn expired(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreError> {
     let end = IVec::from(key::signature_ends_before(now));
     let mut over = Vec::new();

@@ -1,8 +1,8 @@
-//! Reading everything as it is at one moment, while groups are written.
+//! Snapshots: reading all rows as of one moment while commits go on.
 //!
-//! The engine has no snapshots. So whoever changes a row that a reader has still to come to keeps, for that reader, what
-//! was there before. Writers never wait for a reader longer than it takes to read one piece, and a reader that falls
-//! far behind is given up rather than let memory grow.
+//! The engine has no snapshots. So a commit first preserves, for each open snapshot, the old values of rows
+//! that its reader has yet to reach. A commit waits for a reader no longer than one piece takes; a reader
+//! that falls far behind is given up, to bound the memory.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -15,13 +15,13 @@ use super::key::RowKind;
 use super::rows::{Changes, Row};
 use crate::store::StoreError;
 
-/// Bytes that are kept for one reader, at most.
+/// Bytes preserved for one reader, at most.
 const MOST_KEPT: usize = 64 << 20;
 
-/// What an entry takes beside its bytes, about.
+/// The estimated overhead of a preserved row, in bytes.
 const ENTRY: usize = 100;
 
-/// The kinds of rows that are read, in the order in which they are. All others are made from these.
+/// The kinds of rows that are read, in this order. Rows of other kinds are derived from these.
 pub(super) const ORDER: [RowKind; 15] = [
     RowKind::Meta,
     RowKind::DataKey,
@@ -40,7 +40,7 @@ pub(super) const ORDER: [RowKind; 15] = [
     RowKind::Audit,
 ];
 
-/// The snapshots that are being read.
+/// The snapshots being read.
 #[derive(Debug, Default)]
 pub(super) struct Snapshots(Mutex<Vec<Weak<Mutex<SnapshotState>>>>);
 
@@ -51,7 +51,7 @@ impl Snapshots {
         Snapshot { state }
     }
 
-    /// Keeps the rows that are about to be changed, for those who have still to read them.
+    /// Preserves the rows that `changes` is about to change, for readers that have not reached them.
     pub(super) fn preserve(&self, tree: &Tree, changes: &Changes) -> Result<(), StoreError> {
         let mut snapshots = self.lock();
         snapshots.retain(|snapshot| snapshot.strong_count() > 0);
@@ -66,7 +66,7 @@ impl Snapshots {
     }
 }
 
-/// All rows as they were when this was made.
+/// A reader of all rows as of the moment when it was made.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     state: Arc<Mutex<SnapshotState>>,
@@ -74,17 +74,17 @@ pub(super) struct Snapshot {
 
 #[derive(Debug, Default)]
 struct SnapshotState {
-    /// Where the reader is: which kind of [`ORDER`], and the key that was read last of it.
+    /// The reader's position: the kind as an index into [`ORDER`], and the last key read of it.
     kind: usize,
     after: Option<Vec<u8>>,
-    /// What the rows that are still to come were before they were changed; `None`: they were not there.
+    /// The old values of changed rows that are still to be read; `None` if the row did not exist.
     before: BTreeMap<Vec<u8>, Option<IVec>>,
     kept: usize,
     is_given_up: bool,
 }
 
 impl Snapshot {
-    /// The next rows, of one kind; none at the end. Blocks for as long as it takes to read them.
+    /// Reads the next rows, all of one kind; empty at the end. Blocks while it reads.
     pub(super) fn piece(&mut self, engine: &Engine) -> Result<Vec<Row>, StoreError> {
         engine.with(|tree| {
             let mut state = lock(&self.state);
@@ -109,7 +109,7 @@ impl Snapshot {
 }
 
 impl SnapshotState {
-    /// Rows of a kind that come next; may be none before the last of the kind was read.
+    /// Reads the next rows of a kind; may be empty before the kind is finished.
     fn piece(&mut self, tree: &Tree, kind: RowKind) -> Result<Vec<Row>, StoreError> {
         let prefix = kind.prefix();
         let from = match &self.after {
@@ -124,7 +124,7 @@ impl SnapshotState {
             }
             rows.insert(key.to_vec(), value);
         }
-        // What comes after these may be in rows that are not there any more.
+        // After a full piece, preserved rows beyond its last key belong to later pieces.
         let last = (rows.len() == PIECE)
             .then(|| rows.keys().next_back().cloned())
             .flatten();
@@ -241,7 +241,7 @@ mod tests {
         let mut read = snapshot.piece(&engine).unwrap().len();
         assert_eq!(read, PIECE);
         for (kind, n) in [
-            // Before the place where it is, just after it, at the end, and in the kind after it.
+            // Before the reader's position, just after it, at the end, and in a later kind.
             (RowKind::Account, 0),
             (RowKind::Account, 2 * piece),
             (RowKind::Account, 2 * piece + 4),
@@ -289,7 +289,7 @@ mod tests {
         assert!(matches!(snapshot.piece(&engine), Err(StoreError::Unavailable(_))));
     }
 
-    /// Between two pieces that are read.
+    /// A step between two reads.
     #[derive(Clone, Debug)]
     enum SnapshotStep {
         Read,
@@ -297,7 +297,7 @@ mod tests {
         Remove(usize, u16),
     }
 
-    /// Kinds that come one after another, and one between them that is not read.
+    /// Consecutive kinds, and between them one that is not read.
     const KINDS: [RowKind; 4] = [
         RowKind::Session,
         RowKind::SessionOf,

@@ -1,4 +1,4 @@
-//! Mailed tokens. One that is used up is removed; an account has at most one for a purpose.
+//! E-mail tokens. A used one is removed; an account has one at most for each purpose.
 
 use std::ops::ControlFlow;
 
@@ -38,7 +38,7 @@ impl TokenStore for SledStore {
     }
 }
 
-/// Keeps a token in place of the account's earlier one for the same purpose; none of an account that is gone.
+/// Saves a token in place of the account's earlier one for its purpose. Does nothing if the account is gone.
 pub(super) fn put(batch: &mut WriteBatch<'_>, token: &EmailToken) -> Result<(), StoreError> {
     if batch.value(&key::account(token.account))?.is_none() {
         return Ok(());
@@ -64,7 +64,6 @@ pub(super) fn current(
         .transpose()
 }
 
-/// Voids all tokens of an account.
 pub(super) fn void_all(batch: &mut WriteBatch<'_>, account: AccountId) -> Result<(), StoreError> {
     for purpose in key::PURPOSES {
         void(batch, account, purpose)?;
@@ -72,7 +71,7 @@ pub(super) fn void_all(batch: &mut WriteBatch<'_>, account: AccountId) -> Result
     Ok(())
 }
 
-/// Voids the account's token for a purpose.
+/// Voids an account's token for a purpose, if it has one.
 pub(super) fn void(
     batch: &mut WriteBatch<'_>,
     account: AccountId,
@@ -114,7 +113,7 @@ fn consume(
     Ok(change.into())
 }
 
-/// The digests of the tokens of which this is true. One that cannot be read is left for `verify` to tell of.
+/// The digests of the tokens that match. Unreadable ones are left for `verify` to report.
 pub(super) fn those(
     engine: &Engine,
     is_meant: impl Fn(&EmailToken) -> bool,
@@ -130,7 +129,6 @@ pub(super) fn those(
     Ok(digests)
 }
 
-/// Removes the tokens with these digests.
 pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) -> Result<(), StoreError> {
     for digest in digests {
         if let Some(token) = batch.read::<EmailToken>(&key::token(digest))? {
@@ -140,7 +138,7 @@ pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) 
     Ok(())
 }
 
-/// A token that is kept is its account's current one for its purpose, so the index goes with it.
+/// Removes a stored token and its index row: a stored token is always the current one for its purpose.
 fn remove(batch: &mut WriteBatch<'_>, token: &EmailToken) {
     batch.remove(key::token(&token.digest));
     batch.remove(key::token_of(token.account, token.purpose));

@@ -1,5 +1,5 @@
-//! The engine's snapshot: where in the log each page is, so that a start need not read all of it. Without a snapshot it
-//! does, and finds the same.
+//! The engine's snapshot files: where in the log each page is, so that a start need not read the whole log.
+//! Removes them if they are unreadable and the log has all that they describe.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -10,16 +10,16 @@ use super::data_dir::at;
 use super::engine::{await_release, open_files};
 use crate::store::StoreError;
 
-/// What the names of snapshots begin with; behind it is how far the log was, in hexadecimal.
+/// The prefix of a snapshot's file name; the position of the log follows in hexadecimal.
 const PREFIX: &str = "snap.";
 
-/// A copy in the store's folder, for as long as it takes to see what is in it.
+/// A trial copy inside the store's directory, removed afterwards.
 const TRIAL: &str = "trial";
 
-/// Removes the snapshots of a folder that cannot be opened, if without them all is there that they tell of. Whether
-/// it did.
+/// Removes the snapshots of a directory that does not open, if the engine finds all that they describe
+/// without them. Returns whether it did.
 ///
-/// The engine cuts off what follows a damaged place of its log, so this is tried with a copy.
+/// Tried on a copy first, because the engine cuts off what follows a damaged place in its log.
 pub(super) fn drop_from(folder: &Path) -> Result<bool, StoreError> {
     let found = snapshots(folder).map_err(at(folder))?;
     let Some(newest) = found.last() else {
@@ -43,7 +43,8 @@ pub(super) fn drop_from(folder: &Path) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// How far the log goes that the engine finds without snapshots; it writes another one.
+/// Returns how far the log goes when a copy is opened without snapshots: the position of the one that the
+/// engine writes.
 fn end_without(folder: &Path, trial: &Path) -> Result<u64, StoreError> {
     let copy = || {
         DirBuilder::new().mode(0o700).create(trial)?;
@@ -56,7 +57,7 @@ fn end_without(folder: &Path, trial: &Path) -> Result<u64, StoreError> {
     newest_end(trial).map_err(at(trial))
 }
 
-/// The finished snapshots of a folder, the newest last.
+/// The finished snapshots of a directory, newest last.
 pub(super) fn snapshots(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -72,12 +73,12 @@ pub(super) fn snapshots(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// How far the log was at the newest snapshot: the engine begins to read there, and at the beginning without one.
+/// The position of the newest snapshot, from which the engine reads the log; 0 without one.
 pub(super) fn newest_end(folder: &Path) -> io::Result<u64> {
     Ok(snapshots(folder)?.last().map_or(0, |snapshot| end_of(snapshot)))
 }
 
-/// Copies the files of the engine.
+/// Copies the engine's files.
 pub(super) fn copy_engine(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;

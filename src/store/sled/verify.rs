@@ -1,7 +1,7 @@
-//! Reading everything, to see that each row is sound and that rows that point to each other agree.
+//! Verification: checks that each row decodes and that rows and their indexes agree.
 //!
-//! What is wrong with a row can be told from the row and those that it names, so the whole store is read a piece at
-//! a time, between two groups, while it is being written to.
+//! A row is checked against the rows that it names, so the whole store is read a piece at a time, between
+//! commits, while in use.
 
 use std::ops::ControlFlow;
 
@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::store::{AuditSubject, StoreError, Verification};
 
-/// Reads everything: counts the rows, and says what is wrong with them.
+/// Counts the rows and collects the faults.
 pub(super) fn run(engine: &Engine) -> Result<Verification, StoreError> {
     let mut found = Verification::default();
     if let Some(lost) = LostChanges::noticed(engine.folder()) {
@@ -323,7 +323,7 @@ fn audit_of(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
     require(key, is_of, "its event is about somebody else")
 }
 
-/// The index must be there and say this.
+/// Requires that the index row exists and has this value.
 fn agree<T: record::StoredRecord + PartialEq>(
     rows: &impl Rows,
     key: &[u8],

@@ -1,11 +1,11 @@
--- What is looked for or constrained has a column; all else is in the record: JSON of the version beside it.
+-- What is searched or constrained has a column; `record` has the whole row as JSON of the version in `version`.
 -- Times are microseconds since 1970.
 
 CREATE TABLE store (
     sole boolean PRIMARY KEY DEFAULT true CHECK (sole),
     version smallint NOT NULL,
     record json NOT NULL,
-    -- How often a gateway began to use the store.
+    -- The number of processes that have held the instance lock.
     tenure bigint NOT NULL DEFAULT 0
 );
 
@@ -17,7 +17,7 @@ CREATE TABLE data_key (
 
 CREATE TABLE account (
     id uuid PRIMARY KEY,
-    -- The address as two spellings of it have it in common.
+    -- The address in lower case and NFC: `Email::key`.
     email text COLLATE "C" NOT NULL UNIQUE,
     status text NOT NULL,
     groups text[] NOT NULL,
@@ -27,14 +27,14 @@ CREATE TABLE account (
 CREATE INDEX account_status ON account (status, id);
 CREATE INDEX account_groups ON account USING gin (groups);
 
--- Every username that any account ever had. Without an account: its account is gone, and nobody else gets it.
+-- Every username that any account ever had. `account` is null once its account is gone; it stays taken.
 CREATE TABLE username (
     username text COLLATE "C" PRIMARY KEY,
     account uuid REFERENCES account ON DELETE SET NULL
 );
 CREATE INDEX username_account ON username (account);
 
--- What accounts are found by.
+-- The search terms of accounts.
 CREATE TABLE account_term (
     term text COLLATE "C" NOT NULL,
     account uuid NOT NULL REFERENCES account ON DELETE CASCADE,
@@ -62,7 +62,7 @@ CREATE TABLE access_key_failures (
     record json NOT NULL
 );
 
--- Failures of names that belong to nobody: a table of bounded size, see `attempt_counter`.
+-- Failures of unknown names: a table of bounded size, see `attempt_counter`.
 CREATE TABLE name_failures (
     set integer NOT NULL,
     digest bytea NOT NULL,
@@ -104,10 +104,10 @@ CREATE INDEX mailed_token_expires_at ON mailed_token (expires_at);
 
 CREATE TABLE mail (
     id uuid PRIMARY KEY,
-    -- One of these.
+    -- Exactly one of these is set.
     due_at bigint,
     failed_at bigint,
-    -- The address of a mail that may bring a link that sets a password: it is withdrawn when that account gets another one.
+    -- The receiver of a mail that may carry a password reset link; the mail is withdrawn when the password changes.
     reset_to text COLLATE "C",
     version smallint NOT NULL,
     record json NOT NULL,
@@ -117,10 +117,10 @@ CREATE INDEX mail_due_at ON mail (due_at, id) WHERE due_at IS NOT NULL;
 CREATE INDEX mail_failed_at ON mail (failed_at) WHERE failed_at IS NOT NULL;
 CREATE INDEX mail_reset_to ON mail (reset_to) WHERE reset_to IS NOT NULL;
 
--- What an address was sent of late.
+-- The recent mails to an address that count against its allowance.
 CREATE TABLE address_mails (
     address text COLLATE "C" PRIMARY KEY,
-    -- When the last of them does not count any more.
+    -- When the last of them stops counting.
     counts_until bigint NOT NULL,
     version smallint NOT NULL,
     record json NOT NULL
@@ -135,7 +135,7 @@ CREATE TABLE spent_signature (
 );
 CREATE INDEX spent_signature_until ON spent_signature (until);
 
--- Events in the order of their moments, those of one moment in the order in which they were told.
+-- Events by time; `number` orders those of one microsecond by arrival.
 CREATE SEQUENCE audit_number;
 CREATE TABLE audit_event (
     micros bigint NOT NULL,
@@ -145,7 +145,7 @@ CREATE TABLE audit_event (
     PRIMARY KEY (micros, number)
 );
 
--- Whom events are about, as a digest: names have any length.
+-- Index of events by subject, as a digest: names have any length.
 CREATE TABLE audit_subject (
     subject bytea NOT NULL,
     micros bigint NOT NULL,
